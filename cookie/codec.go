@@ -1,0 +1,101 @@
+package cookie
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/gorilla/securecookie"
+)
+
+const (
+	// MaxValue is the length in bytes of the longest signed value. A longer one does not verify and costs no MAC.
+	MaxValue = 512
+
+	minKey     = 32
+	minAge     = time.Minute
+	defaultAge = 30 * 24 * time.Hour
+)
+
+// Options say how the cookie is kept. The zero value is right for a site on https (and for http://localhost in most browsers).
+type Options struct {
+	// MaxAge is how long a signed value, and so the cookie, is good. It must be at least a minute, and ought to be far above the age of
+	// a link, because a cookie that expires under an open stream is missing at the next refresh. Zero means 30 days.
+	MaxAge time.Duration
+	// Insecure drops the __Host- prefix and Secure, so that the cookie works over plain http: for development. Whoever can read or
+	// change the traffic then has the id. New warns with the default slog logger.
+	Insecure bool
+	// Embedded makes the cookie SameSite=None and Partitioned: for pages that live in frames of other sites. Each embedding site then
+	// has its own id for the same visitor.
+	Embedded bool
+}
+
+// A Codec signs and verifies values and keeps the id in a cookie. It is safe for concurrent use and holds no state but its keys.
+type Codec struct {
+	codecs  []*securecookie.SecureCookie
+	options Options
+	name    string
+}
+
+// New returns a Codec for these keys: the first one signs, all verify. A key has 32 bytes or more and is copied. New fails if a key is
+// missing, too short or there twice, if the options contradict each other, or if any of the keys cannot verify what it signed.
+func New(o Options, keys ...[]byte) (*Codec, error) {
+	if o.MaxAge == 0 {
+		o.MaxAge = defaultAge
+	}
+	switch {
+	case o.MaxAge < minAge:
+		return nil, fmt.Errorf("cookie: MaxAge is %v; give at least %v, or 0 for 30 days", o.MaxAge, minAge)
+	case o.Insecure && o.Embedded:
+		return nil, errors.New("cookie: Embedded needs SameSite=None, which browsers take over https only; drop Insecure or Embedded")
+	case len(keys) == 0:
+		return nil, errors.New("cookie: no key; give one of 32 random bytes")
+	}
+	c := &Codec{options: o, name: "__Host-mirage"}
+	if o.Insecure {
+		c.name = "mirage"
+		slog.Warn("cookie: Insecure is set: the mirage id travels readable for everybody on the way; use it for development only")
+	}
+	for i, key := range keys {
+		if err := checkKey(keys[:i], key); err != nil {
+			return nil, fmt.Errorf("cookie: key %d %w", i+1, err)
+		}
+		codec := securecookie.New(bytes.Clone(key), nil).
+			SetSerializer(securecookie.NopEncoder{}).MaxAge(int(o.MaxAge / time.Second)).MaxLength(MaxValue)
+		if err := roundTrip(codec); err != nil {
+			return nil, fmt.Errorf("cookie: key %d cannot verify what it signed: %w", i+1, err)
+		}
+		c.codecs = append(c.codecs, codec)
+	}
+	return c, nil
+}
+
+// MaxAge is how long a signed value is good.
+func (c *Codec) MaxAge() time.Duration { return c.options.MaxAge }
+
+// Insecure tells whether the cookie goes over plain http.
+func (c *Codec) Insecure() bool { return c.options.Insecure }
+
+func checkKey(before [][]byte, key []byte) error {
+	if len(key) < minKey {
+		return fmt.Errorf("has %d bytes; give at least %d from crypto/rand", len(key), minKey)
+	}
+	for _, b := range before {
+		if bytes.Equal(b, key) {
+			return errors.New("is there twice; give each key once")
+		}
+	}
+	return nil
+}
+
+// roundTrip proves a codec at construction, because securecookie reports a bad one only on use.
+func roundTrip(codec *securecookie.SecureCookie) error {
+	signed, err := codec.Encode("probe", []byte("probe"))
+	if err != nil {
+		return err
+	}
+	var got []byte
+	return codec.Decode("probe", signed, &got)
+}

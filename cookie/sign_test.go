@@ -1,0 +1,177 @@
+package cookie_test
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gorilla/securecookie"
+
+	"github.com/mirage-go/mirage/cookie"
+)
+
+// I2: what was signed comes back with the time, for its purpose and from its keys alone.
+func TestI2Verify(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCodec(t, cookie.Options{})
+		time.Sleep(123456789) // a time with a fraction: Revoke compares it
+		now := time.Now()
+		signed, err := c.Sign(cookie.ID, "ann")
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		payload, issued, err := c.Verify(cookie.ID, signed)
+		if err != nil || payload != "ann" || !issued.Equal(now) {
+			t.Errorf("%q, %v, %v; want ann, %v", payload, issued, err, now)
+		}
+		if strings.Trim(signed, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			t.Errorf("%q has to be escaped somewhere", signed)
+		}
+		invalid(t, "another purpose", c, cookie.Link, signed)
+		invalid(t, "another key", newCodec(t, cookie.Options{}, key('x')), cookie.ID, signed)
+	})
+}
+
+func invalid(t *testing.T, what string, c *cookie.Codec, p cookie.Purpose, signed string) {
+	t.Helper()
+	if payload, _, err := c.Verify(p, signed); !errors.Is(err, cookie.ErrInvalid) || payload != "" {
+		t.Errorf("%s: %q, %v; want ErrInvalid", what, payload, err)
+	}
+}
+
+// I2, pitfalls 1, 2 and 6: whatever is wrong with a value, there is one error, it does not show the value, and loose spellings that
+// securecookie takes do not verify.
+func TestI2Malformed(t *testing.T) {
+	c := newCodec(t, cookie.Options{}, key('a'), key('b'))
+	signed, _ := c.Sign(cookie.ID, "ann")
+	for name, value := range map[string]string{
+		"empty": "", "garbage": "garbage", "one character": "A", "padded": signed + "=", "line end inside": signed[:9] + "\n" + signed[9:],
+		"line end behind": signed + "\r\n", "cut": signed[:len(signed)-2], "too long": strings.Repeat("A", cookie.MaxValue+1),
+		"far too long": strings.Repeat("A", 100_000), "space": " " + signed, "other alphabet": signed[:9] + "+/" + signed[11:],
+		"NUL": signed + "\x00", "twice": signed + signed, "not UTF-8": "\xff" + signed,
+	} {
+		invalid(t, name, c, cookie.ID, value)
+	}
+	if _, _, err := c.Verify(cookie.ID, "secret-value"); strings.Contains(err.Error(), "secret-value") {
+		t.Errorf("the error shows the value: %v", err)
+	}
+}
+
+// Pitfall 7: what another program signed with the same key and a name of its own does not verify; nor does a stray payload of our own name.
+func TestI2OtherUsersOfTheKey(t *testing.T) {
+	c := newCodec(t, cookie.Options{})
+	theirs := securecookie.New(key('k'), nil).SetSerializer(securecookie.NopEncoder{})
+	for name, payload := range map[string]string{
+		"session": "1 ann", "id": "1 ann", "mirage:v1:link": "1 ann", "mirage:v1:id": "ann", "__Host-mirage": "1 ann",
+	} {
+		value, err := theirs.Encode(name, []byte(payload))
+		if err != nil {
+			t.Fatal(err)
+		}
+		invalid(t, name, c, cookie.ID, strings.TrimRight(value, "="))
+	}
+}
+
+// I2, pitfall 4: MaxAge is obeyed by the signature, not by the cookie alone, and a value from the future does not live longer.
+func TestI2Age(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCodec(t, cookie.Options{MaxAge: time.Hour})
+		signed, _ := c.Sign(cookie.ID, "ann")
+		time.Sleep(time.Hour) // exactly as old as allowed
+		if _, _, err := c.Verify(cookie.ID, signed); err != nil {
+			t.Error("expired too early")
+		}
+		time.Sleep(time.Second)
+		invalid(t, "expired", c, cookie.ID, signed)
+	})
+	var ahead, far string
+	c := newCodec(t, cookie.Options{MaxAge: time.Hour})
+	synctest.Test(t, func(t *testing.T) { // its clock begins in the year 2000
+		ahead, _ = c.Sign(cookie.ID, "ann")
+		time.Sleep(time.Second)
+		far, _ = c.Sign(cookie.ID, "ann")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		invalid(t, "from the future? no, of the same clock", newCodec(t, cookie.Options{}, key('x')), cookie.ID, ahead)
+		if _, _, err := c.Verify(cookie.ID, far); err != nil {
+			t.Error("a clock one second ahead is nothing")
+		}
+	})
+	now, _ := c.Sign(cookie.ID, "ann") // in the real year
+	synctest.Test(t, func(t *testing.T) { invalid(t, "years ahead", c, cookie.ID, now) })
+}
+
+// I2, pitfall 8: keys are changed in three steps, and at each of them every node verifies what every other signs.
+func TestI2Rotation(t *testing.T) {
+	old, young := key('o'), key('y')
+	steps := [][][]byte{{old}, {old, young}, {young, old}, {young}}
+	for i := range len(steps) - 1 {
+		a, b := newCodec(t, cookie.Options{}, steps[i]...), newCodec(t, cookie.Options{}, steps[i+1]...)
+		if i == len(steps)-2 { // MaxAge has passed: nothing of the old key is left
+			a = newCodec(t, cookie.Options{}, steps[i][:1]...)
+		}
+		for _, pair := range [][2]*cookie.Codec{{a, b}, {b, a}} {
+			signed, _ := pair[0].Sign(cookie.ID, "ann")
+			if _, _, err := pair[1].Verify(cookie.ID, signed); err != nil {
+				t.Errorf("between step %d and %d: %v", i, i+1, err)
+			}
+		}
+	}
+}
+
+// Pitfall 5: Sign leaves the payload alone; and it fails rather than make a value that would not verify.
+func TestI2SignBounds(t *testing.T) {
+	c := newCodec(t, cookie.Options{})
+	for n := range 600 {
+		payload := strings.Repeat("x", n)
+		signed, err := c.Sign(cookie.ID, payload)
+		if err != nil {
+			if n <= 220 {
+				t.Errorf("%d bytes: %v", n, err)
+			}
+			continue
+		}
+		if got, _, err := c.Verify(cookie.ID, signed); err != nil || got != payload || len(signed) > cookie.MaxValue {
+			t.Fatalf("%d bytes: signed %d, %v", n, len(signed), err)
+		}
+	}
+	for _, p := range []cookie.Purpose{"", "a|b"} {
+		if _, err := c.Sign(p, "x"); err == nil {
+			t.Errorf("purpose %q was taken", p)
+		}
+	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	c := newCodec(t, cookie.Options{}, key('a'), key('b'))
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 50 {
+				signed, _ := c.Sign(cookie.ID, "ann")
+				if _, _, err := c.Verify(cookie.ID, signed); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func FuzzVerify(f *testing.F) {
+	c := newCodec(f, cookie.Options{}, key('a'), key('b'))
+	signed, _ := c.Sign(cookie.ID, "ann")
+	for _, s := range []string{"", signed, signed + "=", signed[1:], "~" + signed, strings.Repeat("A", 600)} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		// The fuzzer cannot sign: whatever verifies is a spelling of what we signed.
+		if payload, _, err := c.Verify(cookie.ID, s); err == nil && payload != "ann" {
+			t.Errorf("%q verifies as %q", s, payload)
+		}
+	})
+}

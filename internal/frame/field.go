@@ -1,0 +1,75 @@
+package frame
+
+import (
+	"bytes"
+	"encoding/base64"
+	"strconv"
+	"time"
+)
+
+// field interprets one line that is not blank.
+func (p *Parser) field(line []byte) {
+	name, value, _ := bytes.Cut(line, []byte{':'})
+	if len(value) > 0 && value[0] == ' ' {
+		value = value[1:]
+	}
+	switch string(name) {
+	case "":
+		p.comments++
+	case "data":
+		p.data = append(append(p.data, value...), '\n')
+	case "event":
+		if p.named = len(value) > 0; p.name != string(value) {
+			p.name = string(value)
+		}
+	case "id":
+		if bytes.IndexByte(value, 0) < 0 {
+			p.id, p.hasID = append(p.id[:0], value...), true
+		}
+	case "retry":
+		// 43 bits of milliseconds are what a Duration holds, some 278 years.
+		if ms, err := strconv.ParseUint(string(value), 10, 43); err == nil {
+			p.retry, p.retries = time.Duration(ms)*time.Millisecond, true
+		}
+	case "encoding":
+		p.base64 = string(value) == "base64"
+		p.strange = !p.base64
+	case "type":
+		p.binary = string(value) == "binary"
+	}
+}
+
+// dispatch ends the block at a blank line. It makes an event if there is data, and fails by setting p.err.
+func (p *Parser) dispatch() (event Event, ok bool) {
+	if p.hasID && p.lastID != string(p.id) {
+		p.lastID = string(p.id)
+	}
+	if ok = len(p.data) > 0; ok {
+		event = Event{ID: p.lastID, HasID: p.hasID, Binary: p.binary}
+		if p.named && p.name != "message" {
+			event.Name = p.name
+		}
+		event.Data, p.err = p.payload()
+	}
+	p.data = p.data[:0]
+	p.named, p.hasID, p.base64, p.binary, p.strange = false, false, false, false, false
+	return event, ok && p.err == nil
+}
+
+func (p *Parser) payload() ([]byte, error) {
+	data := p.data[:len(p.data)-1]
+	if p.strange {
+		return nil, ErrEncoding
+	}
+	if p.base64 {
+		var err error
+		if p.decoded, err = base64.StdEncoding.AppendDecode(p.decoded[:0], data); err != nil {
+			return nil, ErrEncoding
+		}
+		data = p.decoded
+	}
+	if len(data) > p.largest {
+		return nil, ErrTooLarge
+	}
+	return data, nil
+}

@@ -1,0 +1,172 @@
+package frame_test
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mirage-go/mirage/internal/frame"
+	"github.com/mirage-go/mirage/session"
+)
+
+var pos = session.Position{Epoch: 0x123456789abcdef0, Seq: 42}
+
+// got is an event that outlives its parser's buffer.
+type got struct {
+	ID, Name, Data string
+	HasID, Binary  bool
+}
+
+// parse feeds the pieces of a stream to one parser and returns what it said.
+func parse(t testing.TB, largest int, pieces ...[]byte) ([]got, *frame.Parser, error) {
+	t.Helper()
+	p := frame.NewParser(largest)
+	var events []got
+	for _, piece := range pieces {
+		p.Feed(piece)
+		for {
+			e, ok, err := p.Next()
+			if err != nil {
+				return events, p, err
+			}
+			if !ok {
+				break
+			}
+			events = append(events, got{e.ID, e.Name, string(e.Data), e.HasID, e.Binary})
+		}
+	}
+	return events, p, nil
+}
+
+// inPieces cuts text into pieces of n bytes.
+func inPieces(text []byte, n int) [][]byte { return slices.Collect(slices.Chunk(text, n)) }
+
+// payloads is the table of W4. Where text is set, text SSE carries it as it is, so that every reader gets the same bytes.
+var payloads = []struct {
+	name   string
+	data   string
+	binary bool
+	text   bool
+}{
+	{name: "plain", data: `{"a":1}`, text: true},
+	{name: "empty", text: true},
+	{name: "LF", data: "a\nb", text: true},
+	{name: "LF alone", data: "\n", text: true},
+	{name: "LF at both ends", data: "\n\na\n\n", text: true},
+	{name: "CR", data: "a\rb"},
+	{name: "CRLF", data: "a\r\nb\r\n"},
+	{name: "NUL", data: "a\x00b"},
+	{name: "leading space", data: " a", text: true},
+	{name: "leading spaces on each line", data: "  a\n  b\n ", text: true},
+	{name: "trailing space", data: "a ", text: true},
+	{name: "colon", data: ":a:b: c", text: true},
+	{name: "field names", data: "id: 7\nevent: mirage-end\ndata: x\nretry: 1\n\nid", text: true},
+	{name: "BOM", data: "\uFEFFa", text: true},
+	{name: "BOM alone", data: "\uFEFF", text: true},
+	{name: "line and paragraph separators", data: "a\u2028b\u2029c\u0085d", text: true},
+	{name: "control characters", data: "\x01\x02\t\v\f\x1b\x7f", text: true},
+	{name: "beyond the BMP", data: "𝕄irage 🏝", text: true},
+	{name: "noncharacters", data: "\uFFFD\uFFFE\uFFFF", text: true},
+	{name: "invalid UTF-8", data: "a\xff\xfeb\xc3"},
+	{name: "surrogate halves", data: "\xed\xa0\x80"},
+	{name: "text marked binary", data: "text", binary: true},
+	{name: "empty binary", binary: true},
+	{name: "all bytes", data: allBytes(), binary: true},
+	{name: "1 MB of text", data: strings.Repeat("0123456789abcde\n", 1<<16), text: true},
+	{name: "1 MB in one line", data: strings.Repeat("0123456789abcdef", 1<<16), text: true},
+	{name: "1 MB of bytes", data: strings.Repeat(allBytes(), 1<<12), binary: true},
+}
+
+func allBytes() string {
+	var b [256]byte
+	for i := range b {
+		b[i] = byte(i)
+	}
+	return string(b[:])
+}
+
+// W4: every payload arrives byte-identical, in chunks of every kind, and none breaks out of its field.
+func TestFidelity(t *testing.T) {
+	for _, tt := range payloads {
+		t.Run(tt.name, func(t *testing.T) {
+			m := session.Message{Event: "e", Data: []byte(tt.data), Binary: tt.binary}
+			block := frame.AppendMessage(nil, pos, &m)
+			if text := !bytes.Contains(block, []byte("\nencoding: base64\n")); text != tt.text {
+				t.Errorf("as text = %v, want %v", text, tt.text)
+			}
+			want := []got{{pos.String(), "e", tt.data, true, tt.binary}}
+			for _, size := range []int{1, 2, 3, 7, 4096, len(block)} {
+				events, _, err := parse(t, 1<<20, inPieces(block, size)...)
+				if err != nil || !slices.Equal(events, want) {
+					t.Fatalf("in pieces of %d: %d events, error %v", size, len(events), err)
+				}
+			}
+		})
+	}
+}
+
+// W1, W3: what the way out writes, to the byte.
+func TestAppendMessage(t *testing.T) {
+	p := session.Position{Epoch: 36, Seq: 7}
+	for _, tt := range []struct {
+		name string
+		m    session.Message
+		want string
+	}{
+		{"unnamed", session.Text("hi"), "id: 10-7\ndata: hi\n\n"},
+		{"message", session.Message{Event: "message", Data: []byte("hi")}, "id: 10-7\ndata: hi\n\n"},
+		{"named", session.Message{Event: "chat", Data: []byte("hi")}, "id: 10-7\nevent: chat\ndata: hi\n\n"},
+		{"empty", session.Message{}, "id: 10-7\ndata: \n\n"},
+		{"lines", session.Text("a\n\n b"), "id: 10-7\ndata: a\ndata: \ndata:  b\n\n"},
+		{"CR", session.Text("a\rb"), "id: 10-7\nencoding: base64\ndata: YQ1i\n\n"},
+		{"binary", session.Message{Event: "b", Data: []byte{1}, Binary: true}, "id: 10-7\nevent: b\nencoding: base64\ntype: binary\ndata: AQ==\n\n"},
+		{"name with a line break", session.Message{Event: "a\ndata: x", Data: []byte("hi")}, "id: 10-7\nevent: \uFFFD\ndata: hi\n\n"},
+		{"name with a CR", session.Message{Event: "a\rdata: x", Data: []byte("hi")}, "id: 10-7\nevent: \uFFFD\ndata: hi\n\n"},
+		{"name of a control event", session.Message{Event: "mirage-end", Data: []byte("{}")}, "id: 10-7\nevent: \uFFFD\ndata: {}\n\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := string(frame.AppendMessage([]byte("before "), p, &tt.m)); got != "before "+tt.want {
+				t.Errorf("got  %q\nwant %q", got, "before "+tt.want)
+			}
+		})
+	}
+}
+
+// W2: upstream, the id is the message's number.
+func TestAppendUpstream(t *testing.T) {
+	m := session.Message{Event: "chat", Data: []byte("hi")}
+	if got, want := string(frame.AppendUpstream(nil, 18, &m)), "id: 18\nevent: chat\ndata: hi\n\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// D1: an id line alone moves the position and is no event.
+func TestAppendID(t *testing.T) {
+	events, p, err := parse(t, 100, frame.AppendBeat(frame.AppendID(nil, pos)))
+	if len(events) != 0 || err != nil || p.LastID() != pos.String() || p.Comments() != 1 {
+		t.Errorf("events %v, error %v, last id %q, comments %d", events, err, p.LastID(), p.Comments())
+	}
+}
+
+// §7: the way out allocates nothing while the buffer has room.
+func TestNoAllocations(t *testing.T) {
+	dst := make([]byte, 0, 4096)
+	hello := &frame.Hello{ID: "0123456789abcdef", Lost: &frame.Range{From: 1}}
+	text := &session.Message{Event: "chat", Data: []byte(strings.Repeat("a line\n", 30))}
+	bin := &session.Message{Data: []byte(allBytes()), Binary: true}
+	for name, f := range map[string]func(){
+		"AppendMessage":        func() { frame.AppendMessage(dst, pos, text) },
+		"AppendMessage binary": func() { frame.AppendMessage(dst, pos, bin) },
+		"AppendUpstream":       func() { frame.AppendUpstream(dst, 7, text) },
+		"AppendID":             func() { frame.AppendID(dst, pos) },
+		"AppendAck":            func() { frame.AppendAck(dst, 7) },
+		"AppendHello":          func() { frame.AppendHello(dst, pos, 1e9, hello) },
+		"AppendGap":            func() { frame.AppendGap(dst, 3, pos, "trimmed") },
+		"AppendUp":             func() { frame.AppendUp(dst, frame.Up{Writer: "w"}) },
+	} {
+		if n := testing.AllocsPerRun(100, f); n != 0 {
+			t.Errorf("%s: %v allocations, want none", name, n)
+		}
+	}
+}

@@ -1,0 +1,89 @@
+package frame
+
+import (
+	"bytes"
+	"encoding/base64"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+// AppendMessage appends the block of one message on its way down; pos is the position after it.
+//
+// Text travels as it is, one data line for each of its lines. What such lines cannot carry unchanged, that is CR, NUL and invalid
+// UTF-8, and everything that is marked as binary, travels as base64. So a block has at most len(Data) plus seven bytes for each LF
+// in it, or 4/3 of len(Data), and about 250 bytes for the other fields.
+func AppendMessage(dst []byte, pos session.Position, m *session.Message) []byte {
+	return appendMessage(appendID(dst, pos), m)
+}
+
+// AppendUpstream appends the block of one message on its way up; number is its writer's number of it.
+func AppendUpstream(dst []byte, number uint64, m *session.Message) []byte {
+	dst = append(dst, "id: "...)
+	dst = strconv.AppendUint(dst, number, 10)
+	return appendMessage(append(dst, '\n'), m)
+}
+
+// AppendID appends a block that moves the client's position and that no application sees.
+func AppendID(dst []byte, pos session.Position) []byte { return append(appendID(dst, pos), '\n') }
+
+// AppendBeat appends the heartbeat for plain clients: a comment line, without the blank line for which some readers
+// call their handler with an empty event.
+func AppendBeat(dst []byte) []byte { return append(dst, ":\n"...) }
+
+func appendID(dst []byte, pos session.Position) []byte {
+	dst = append(dst, "id: "...)
+	dst, _ = pos.AppendText(dst) // the error is always nil
+	return append(dst, '\n')
+}
+
+func appendMessage(dst []byte, m *session.Message) []byte {
+	if m.Event != "" && m.Event != "message" {
+		dst = append(dst, "event: "...)
+		dst = append(dst, eventName(m.Event)...)
+		dst = append(dst, '\n')
+	}
+	if m.Binary || !isText(m.Data) {
+		return appendEncoded(dst, m)
+	}
+	for data := m.Data; ; {
+		i := bytes.IndexByte(data, '\n')
+		dst = append(dst, "data: "...)
+		if i < 0 {
+			return append(append(dst, data...), "\n\n"...)
+		}
+		dst = append(dst, data[:i+1]...)
+		data = data[i+1:]
+	}
+}
+
+func appendEncoded(dst []byte, m *session.Message) []byte {
+	dst = append(dst, "encoding: base64\n"...)
+	if m.Binary {
+		dst = append(dst, "type: binary\n"...)
+	}
+	dst = append(dst, "data: "...)
+	dst = base64.StdEncoding.AppendEncode(dst, m.Data)
+	return append(dst, "\n\n"...)
+}
+
+// isText tells whether data lines carry data unchanged to every reader. A data line ends at CR too, NUL is lost or refused by some
+// readers, and EventSource replaces what is not UTF-8.
+func isText(data []byte) bool {
+	return bytes.IndexByte(data, '\r') < 0 && bytes.IndexByte(data, 0) < 0 && utf8.Valid(data)
+}
+
+// eventName is the last line of defence behind session.CheckEvent: a name with a line break or of a control event never reaches the
+// wire. In its place stands a name that nobody listens for, since under any other the message would reach the wrong listener.
+func eventName(name string) string {
+	bad := strings.HasPrefix(name, EventHello)
+	for i := 0; i < len(name) && !bad; i++ {
+		bad = name[i] < ' '
+	}
+	if bad {
+		return "\uFFFD"
+	}
+	return name
+}

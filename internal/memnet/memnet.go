@@ -1,0 +1,67 @@
+// Package memnet is a network in memory for tests in a testing/synctest bubble: all its waiting is durable there, so that
+// heartbeats, deadlines and expiry take no real time. Create a Listener inside the bubble that uses it.
+package memnet
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+)
+
+// A Listener is a net.Listener whose peers Dial it. Its methods may be called concurrently.
+type Listener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	close  func()
+	dialed atomic.Int32
+}
+
+// Listen returns a new Listener.
+func Listen() *Listener {
+	l := &Listener{conns: make(chan net.Conn), closed: make(chan struct{})}
+	l.close = sync.OnceFunc(func() { close(l.closed) })
+	return l
+}
+
+// Dial connects to the listener. It waits until the connection is accepted.
+func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
+	client := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 40000 + int(l.dialed.Add(1))%20000}
+	near, far := pipe(client, l.Addr())
+	select {
+	case l.conns <- far:
+		return near, nil
+	case <-l.closed:
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: l.Addr(), Err: net.ErrClosed}
+	case <-ctx.Done():
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: l.Addr(), Err: context.Cause(ctx)}
+	}
+}
+
+// Client returns a new HTTP client that reaches the listener under any http URL; "http://" + l.Addr().String() is the one that
+// proxies and origin checks expect. Call its CloseIdleConnections before the bubble ends.
+func (l *Listener) Client() *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.Dial(ctx) },
+	}}
+}
+
+// Accept waits for the next connection; after Close it returns net.ErrClosed.
+func (l *Listener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close ends Accept and Dial; connections stay. Later calls do nothing.
+func (l *Listener) Close() error {
+	l.close()
+	return nil
+}
+
+// Addr returns a loopback address, as code that splits it into host and port expects.
+func (l *Listener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80} }

@@ -1,0 +1,83 @@
+package refuse
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// A problem is the body of a refusal (RFC 9457).
+type problem struct {
+	Type     string `json:"type"`
+	Title    string `json:"title"`
+	Status   int    `json:"status"`
+	Detail   string `json:"detail,omitempty"`
+	Expected uint64 `json:"expected,omitempty"`
+}
+
+// Write answers the request with status and reason; a retryAfter above 0 is when to come back, rounded up to whole seconds. reason is text
+// for the client, in UTF-8: ours or the application's, never the error of a library. Write is the only answer to the request: nothing may
+// have been written before and nothing may be written after it. There are three forms:
+//
+//   - A WebSocket handshake of a browser (it has an Origin) is accepted and at once closed with 4000+status and the reason. Write then
+//     returns after the client's answer, at the latest after a second. Not so for a request marked by Foreign, nor where w cannot be
+//     hijacked.
+//   - A plain EventSource that is to come back (401, 408, 429, 5xx) gets 200, "retry:" and the end.
+//   - Everybody else gets the status, Retry-After and a problem as JSON.
+//
+// No answer may be stored by a cache.
+func Write(w http.ResponseWriter, r *http.Request, status int, reason string, retryAfter time.Duration) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	switch {
+	case isHandshake(r) && !isForeign(r) && closeWebSocket(w, r, status, reason):
+	case isEventSource(r) && comeBack(status):
+		endEventStream(w, retryAfter)
+	default:
+		if retryAfter > 0 {
+			h.Set("Retry-After", seconds(retryAfter))
+		}
+		writeProblem(w, problem{Status: status, Detail: reason})
+	}
+}
+
+// Conflict answers 409 as a problem with the member "expected": the number of the message that the server waits for.
+func Conflict(w http.ResponseWriter, reason string, expected uint64) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	writeProblem(w, problem{Status: http.StatusConflict, Detail: reason, Expected: expected})
+}
+
+// Foreign marks the context of a request that comes from a foreign page: Write gives it the plain status and accepts no WebSocket.
+func Foreign(ctx context.Context) context.Context { return context.WithValue(ctx, foreignKey{}, true) }
+
+type foreignKey struct{}
+
+func isForeign(r *http.Request) bool { return r.Context().Value(foreignKey{}) != nil }
+
+func writeProblem(w http.ResponseWriter, p problem) {
+	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
+	body, _ := json.Marshal(p) // numbers and strings: no error
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(p.Status)
+	w.Write(body)
+}
+
+// comeBack tells the statuses after which a client tries again (DESIGN W6).
+func comeBack(status int) bool {
+	switch status {
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return true
+	}
+	return status >= 500
+}
+
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}

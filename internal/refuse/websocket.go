@@ -1,0 +1,70 @@
+package refuse
+
+import (
+	"crypto/sha1"
+	"encoding/base64"
+	"encoding/binary"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	maxReason = 123 // bytes: a control frame has 125, and two are the code (RFC 6455, 5.5)
+	closeWait = time.Second
+)
+
+// isHandshake tells a WebSocket handshake that a browser made and that we can accept (RFC 6455, 4.2.1).
+func isHandshake(r *http.Request) bool {
+	key, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-WebSocket-Key"))
+	return r.Method == http.MethodGet && r.ProtoMajor == 1 && r.ProtoAtLeast(1, 1) && err == nil && len(key) == 16 &&
+		r.Header.Get("Origin") != "" && r.Header.Get("Sec-WebSocket-Version") == "13" &&
+		hasToken(r.Header["Connection"], "upgrade") && hasToken(r.Header["Upgrade"], "websocket")
+}
+
+func hasToken(lines []string, token string) bool {
+	for _, line := range lines {
+		for t := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(t), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// closeWebSocket accepts the handshake and closes with 4000+status and reason. It is false, and nothing was written, if w has no
+// connection to take over.
+func closeWebSocket(w http.ResponseWriter, r *http.Request, status int, reason string) bool {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(closeWait))
+	accept := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	b := []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
+		base64.StdEncoding.EncodeToString(accept[:]) + "\r\n\r\n")
+	if _, err := conn.Write(appendClose(b, uint16(4000+status), reason)); err != nil {
+		return true
+	}
+	// To close with the client's own close frame unread would reset the connection, and the reset may overtake our reason.
+	buffered.Read(make([]byte, 2+4+125))
+	return true
+}
+
+// appendClose appends a close frame (RFC 6455, 5.5.1) with as much of the reason as fits, cut between characters.
+func appendClose(b []byte, code uint16, reason string) []byte {
+	reason = strings.ToValidUTF8(reason, "\uFFFD")
+	if len(reason) > maxReason {
+		n := maxReason
+		for !utf8.RuneStart(reason[n]) {
+			n--
+		}
+		reason = reason[:n]
+	}
+	b = append(b, 0x88, byte(2+len(reason)))
+	b = binary.BigEndian.AppendUint16(b, code)
+	return append(b, reason...)
+}

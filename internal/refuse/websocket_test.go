@@ -1,0 +1,133 @@
+package refuse_test
+
+import (
+	"bufio"
+	"encoding/binary"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/mirage-go/mirage/internal/refuse"
+)
+
+// handshake is what Chromium sends, as far as it matters here.
+func handshake() http.Header {
+	return http.Header{
+		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
+		"Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}, "Origin": {"https://example.com"},
+	}
+}
+
+// dial makes the handshake with a server that refuses everything, and returns the connection behind the answer's head.
+func dial(t *testing.T, h http.Handler, header http.Header) (net.Conn, *bufio.Reader, *http.Response) {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	r, _ := http.NewRequest("GET", server.URL, nil)
+	r.Header = header
+	if err := r.Write(conn); err != nil {
+		t.Fatal(err)
+	}
+	in := bufio.NewReader(conn)
+	res, err := http.ReadResponse(in, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn, in, res
+}
+
+func refuseAll(status int, reason string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { refuse.Write(w, r, status, reason, 0) })
+}
+
+// I5: a browser's handshake is accepted and closed with 4000+status and our text.
+func TestI5WebSocketClose(t *testing.T) {
+	tests := map[string]struct{ reason, want string }{
+		"plain":      {"the id was refused", "the id was refused"},
+		"empty":      {"", ""},
+		"too long":   {strings.Repeat("x", 200), strings.Repeat("x", 123)},
+		"cut":        {strings.Repeat("x", 122) + "é", strings.Repeat("x", 122)},
+		"just fits":  {strings.Repeat("x", 121) + "é", strings.Repeat("x", 121) + "é"},
+		"not UTF-8":  {"a\xffb", "a\uFFFDb"},
+		"four bytes": {strings.Repeat("x", 121) + "😀", strings.Repeat("x", 121)},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			conn, in, res := dial(t, refuseAll(403, test.reason), handshake())
+			if res.StatusCode != 101 || res.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" { // RFC 6455, 1.3
+				t.Fatalf("%d %v", res.StatusCode, res.Header)
+			}
+			conn.Write([]byte{0x88, 0x82, 0, 0, 0, 0, 0x11, 0x33}) // the client's close frame, masked with zeros
+			frame, err := io.ReadAll(in)
+			if err != nil {
+				t.Fatalf("no clean end: %v", err)
+			}
+			if len(frame) < 4 || frame[0] != 0x88 || int(frame[1]) != len(frame)-2 || len(frame) > 127 {
+				t.Fatalf("no close frame: %x", frame)
+			}
+			if code := binary.BigEndian.Uint16(frame[2:]); code != 4403 || string(frame[4:]) != test.want || !utf8.Valid(frame[4:]) {
+				t.Errorf("close %d %q, want 4403 %q", code, frame[4:], test.want)
+			}
+		})
+	}
+}
+
+// I5: who is no browser, who is foreign, and what is no handshake gets the plain status.
+func TestI5WebSocketPlain(t *testing.T) {
+	tests := map[string]struct {
+		change  func(http.Header)
+		foreign bool
+	}{
+		"no Origin":       {change: func(h http.Header) { h.Del("Origin") }},
+		"foreign":         {change: func(http.Header) {}, foreign: true},
+		"no key":          {change: func(h http.Header) { h.Del("Sec-WebSocket-Key") }},
+		"short key":       {change: func(h http.Header) { h.Set("Sec-WebSocket-Key", "AAAA") }},
+		"wrong version":   {change: func(h http.Header) { h.Set("Sec-WebSocket-Version", "8") }},
+		"another upgrade": {change: func(h http.Header) { h.Set("Upgrade", "h2c") }},
+		"no Connection":   {change: func(h http.Header) { h.Set("Connection", "keep-alive") }},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			header := handshake()
+			test.change(header)
+			_, _, res := dial(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if test.foreign {
+					r = r.WithContext(refuse.Foreign(r.Context()))
+				}
+				refuse.Write(w, r, 403, "no", 0)
+			}), header)
+			if res.StatusCode != 403 || res.Header.Get("Content-Type") != "application/problem+json" {
+				t.Errorf("%d %v", res.StatusCode, res.Header)
+			}
+		})
+	}
+}
+
+// A writer without a connection gets the status instead.
+func TestI5WebSocketNoHijack(t *testing.T) {
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header = handshake()
+	if res := write(r, 403, "no", 0); res.StatusCode != 403 {
+		t.Errorf("status %d", res.StatusCode)
+	}
+}
+
+// A client that never answers holds the handler for a second, no longer.
+func TestI5WebSocketSilentClient(t *testing.T) {
+	conn, in, _ := dial(t, refuseAll(403, "no"), handshake())
+	conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	start := time.Now()
+	if _, err := io.ReadAll(in); err != nil || time.Since(start) > 3*time.Second {
+		t.Errorf("%v after %v", err, time.Since(start))
+	}
+}

@@ -1,0 +1,89 @@
+package stream
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/mirage-go/mirage/internal/frame"
+	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/session"
+)
+
+// SetHeaders sets the headers of a text of event blocks that nobody is to keep, change or hold back. Incremental is RFC 10036.
+func SetHeaders(h http.Header) {
+	h["Content-Type"] = eventStream
+	h["Cache-Control"] = noStore
+	h["X-Accel-Buffering"] = no
+	h["Incremental"] = yes
+	h["X-Content-Type-Options"] = nosniff
+	h["Referrer-Policy"] = noReferrer
+}
+
+// Shared and never changed: net/http only reads them.
+var (
+	eventStream = []string{"text/event-stream; charset=utf-8"}
+	noStore     = []string{"no-store, no-transform"}
+	no          = []string{"no"}
+	yes         = []string{"?1"}
+	nosniff     = []string{"nosniff"}
+	noReferrer  = []string{"no-referrer"}
+)
+
+// Hello returns the first block of a link. life is how long it lives at most, and retry the delay of a browser's own reconnect (0 says nothing of it).
+func Hello(id middleware.Identity, link *session.Link, life, heartbeat, retry time.Duration) []byte {
+	a := &link.Hello
+	h := frame.Hello{
+		ID: id.ID, Previous: id.Previous, Mirage: id.Signed,
+		Reader: a.Link.Reader, Link: id.LinkToken(a.Link.Reader, a.Link.Number, life),
+		Resumed: a.Resumed, Reason: string(a.Reason), Sent: a.Sent, Accepted: a.Accepted,
+		Heartbeat: heartbeat.Milliseconds(),
+	}
+	if h.Previous == "" {
+		h.Previous = a.Previous
+	}
+	if a.Lost != (session.Lost{}) {
+		h.Lost = &frame.Range{From: a.Lost.From, To: a.Lost.To}
+	}
+	return frame.AppendHello(make([]byte, 0, 640), a.Position, retry, &h)
+}
+
+// Jitter spreads d by ±20 %, so that links that began together do not end together.
+func Jitter(d time.Duration) time.Duration { return d - d/5 + rand.N(2*d/5+1) }
+
+// Half spreads d by ±50 %.
+func Half(d time.Duration) time.Duration { return d/2 + rand.N(d+1) }
+
+// IsClient tells the name that a client object gives itself, as reader and as writer: 22 to 64 characters of base64url, so that nobody guesses it.
+func IsClient(s string) bool {
+	return len(s) >= 22 && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	})
+}
+
+// Position is what the client says it has: Last-Event-ID, which a browser sends by itself, before the query's _pos.
+func Position(r *http.Request) string {
+	if ids := r.Header["Last-Event-Id"]; len(ids) > 0 && ids[0] != "" {
+		return ids[0]
+	}
+	pos, _ := Query(r, "_pos")
+	return pos
+}
+
+// Query returns a parameter of the request's query without building a map of all; the first one counts. A text that is not
+// well escaped is returned as it is, to be refused as what it was to be.
+func Query(r *http.Request, key string) (value string, ok bool) {
+	for raw := r.URL.RawQuery; raw != ""; {
+		var pair string
+		pair, raw, _ = strings.Cut(raw, "&")
+		if k, v, _ := strings.Cut(pair, "="); k == key {
+			if text, err := url.QueryUnescape(v); err == nil {
+				return text, true
+			}
+			return v, true
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,116 @@
+package stream
+
+import (
+	"context"
+	"sync"
+
+	"github.com/mirage-go/mirage/internal/frame"
+	"github.com/mirage-go/mirage/session"
+)
+
+// A Pump takes what waits in a link and writes it to a way out, all of it in one write, whenever the link wakes it.
+type Pump struct {
+	ctx   context.Context
+	out   Out
+	run   func() // drain, made once
+	link  *session.Link
+	first []byte // the hello; nil once it is written
+	over  bool
+}
+
+// NewPump returns a pump that does not run yet. ctx is for the store.
+func NewPump(ctx context.Context, out Out) *Pump {
+	p := &Pump{ctx: ctx, out: out}
+	p.run = p.drain
+	return p
+}
+
+// Wake is for session.Attach.
+func (p *Pump) Wake() { p.out.Kick(p.run) }
+
+// Start lets the pump run: first, then what the link has. It must be called before the way out runs anything.
+func (p *Pump) Start(link *session.Link, first []byte) {
+	p.link, p.first = link, first
+	p.Wake()
+}
+
+// scratch is what a drain needs; idle links hold none.
+type scratch struct {
+	batch session.Batch
+	buf   []byte
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+const keepBuffer = 128 << 10
+
+func (p *Pump) drain() {
+	s := scratches.Get().(*scratch)
+	for more := !p.over; more; {
+		more = p.write(s)
+	}
+	clear(s.batch.Entries[:cap(s.batch.Entries)])
+	if cap(s.buf) <= keepBuffer {
+		scratches.Put(s)
+	}
+}
+
+// write writes one batch and tells whether there may be more at once.
+func (p *Pump) write(s *scratch) (more bool) {
+	if err := p.link.Take(p.ctx, &s.batch); err != nil {
+		s.batch = session.Batch{Entries: s.batch.Entries[:0]} // a failure of the store: the next wake tries again
+	}
+	s.buf = Append(append(s.buf[:0], p.first...), &s.batch, p.link.Plain)
+	p.first = nil
+	var err error
+	if len(s.buf) > 0 {
+		err = p.out.Write(s.buf)
+	}
+	if err != nil || s.batch.End != "" {
+		p.over = true
+		p.out.Close()
+	}
+	return s.batch.More && !p.over
+}
+
+// Append appends the text of a batch.
+func Append(dst []byte, b *session.Batch, plain bool) []byte {
+	if b.Gap != (session.Lost{}) {
+		dst = frame.AppendGap(dst, b.Gap.From, session.Position{Epoch: b.Epoch, Seq: b.Gap.To}, string(session.Trimmed))
+	}
+	last := len(b.Entries) - 1
+	for i := range b.Entries {
+		e := &b.Entries[i]
+		at := session.Position{Epoch: b.Epoch, Seq: e.Seq, Tag: e.Tag}
+		switch {
+		case e.Message != nil:
+			dst = frame.AppendMessage(dst, at, e.Message)
+		case i == last: // what is for others moves the position; the next message does so, too
+			dst = frame.AppendID(dst, at)
+		}
+	}
+	switch {
+	case b.Beat && plain:
+		dst = frame.AppendBeat(dst)
+	case (b.Beat || b.Accepted > 0) && !plain:
+		dst = frame.AppendAck(dst, b.Accepted)
+	}
+	return appendEnd(dst, b, plain)
+}
+
+func appendEnd(dst []byte, b *session.Batch, plain bool) []byte {
+	switch b.End {
+	case session.Aged, session.Renewed, session.Moved, session.Drained:
+		if plain && b.Retry > 0 {
+			return frame.AppendRetry(dst, b.Retry)
+		}
+		if !plain {
+			return frame.AppendDrain(dst, b.Retry)
+		}
+	case session.Over:
+		return frame.AppendEnd(dst, gone, "the session was ended")
+	case session.Barred:
+		return frame.AppendEnd(dst, gone, "the id was revoked")
+	}
+	return dst
+}

@@ -1,0 +1,65 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/mirage-go/mirage/internal/frame"
+	"github.com/mirage-go/mirage/internal/refuse"
+	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/session"
+)
+
+const gone = http.StatusGone
+
+// retryAfter is when a client comes back to a server that cannot have it now.
+const retryAfter = 2 * time.Second
+
+// answers is what each error of a session is on the wire (W6). The texts are for clients.
+var answers = []struct {
+	err    error
+	status int
+	reason string
+	retry  time.Duration
+}{
+	{session.ErrInput, 400, "the request is malformed: see docs/protocol.md", 0},
+	{session.ErrAhead, 400, "the acknowledged position is beyond what was ever sent", 0},
+	{session.ErrEvent, 400, "the event's name is reserved or malformed: see docs/protocol.md", 0},
+	{frame.ErrEncoding, 400, "a payload is not what its encoding field says", 0},
+	{session.ErrNotFound, 401, "no such link: open a new one", 0},
+	{session.ErrSuperseded, 401, "the client is on a newer link: open a new one", 0},
+	{session.ErrMoved, 401, "the session has a new id: open a new link", 0},
+	{session.ErrOrder, 409, "a message is missing before this one", 0},
+	{session.ErrRevoked, gone, "the id was revoked", 0},
+	{session.ErrTooLarge, 413, "a message is larger than this server takes", 0},
+	{frame.ErrTooLarge, 413, "a message is larger than this server takes", 0},
+	{session.ErrRate, 429, "too many messages: slow down", time.Second},
+	{session.ErrClosed, 503, "the server is going away: come back", retryAfter},
+	{session.ErrBudget, 503, "no room for a new session: come back later", 5 * retryAfter},
+	{session.ErrUncertain, 503, "the outcome is not known: send it again", retryAfter},
+	{context.Canceled, 503, "the request was given up", retryAfter},
+	{context.DeadlineExceeded, 503, "that took too long: come back", retryAfter},
+}
+
+// Refuse answers a request that err has ended, in the form that its client can read. It must be the only answer.
+func Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if e, ok := errors.AsType[*middleware.Error](err); ok {
+		refuse.Write(w, r, e.Status, e.Reason, e.RetryAfter)
+		return
+	}
+	for _, a := range answers {
+		if errors.Is(err, a.err) {
+			refuse.Write(w, r, a.status, a.reason, a.retry)
+			return
+		}
+	}
+	refuse.Write(w, r, http.StatusServiceUnavailable, "the session store failed: come back", retryAfter)
+}
+
+// NoStream refuses a stream where the response cannot be flushed.
+func NoStream(w http.ResponseWriter, r *http.Request) {
+	refuse.Write(w, r, http.StatusNotImplemented, "this route cannot stream: a middleware around it hides http.Flusher "+
+		"(http.TimeoutHandler does); long-poll works: ask with _wait=25", 0)
+}

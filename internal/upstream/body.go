@@ -1,0 +1,96 @@
+package upstream
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/mirage-go/mirage/internal/frame"
+	"github.com/mirage-go/mirage/internal/refuse"
+	"github.com/mirage-go/mirage/internal/stream"
+	"github.com/mirage-go/mirage/session"
+)
+
+// read returns the whole body, within its bounds of size and time.
+func (h *handler) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength > int64(h.MaxBody) {
+		return nil, &http.MaxBytesError{Limit: int64(h.MaxBody)}
+	}
+	rc := http.NewResponseController(w)
+	if err := rc.SetReadDeadline(time.Now().Add(h.Timeout)); err == nil {
+		defer rc.SetReadDeadline(time.Time{})
+	}
+	body := http.MaxBytesReader(w, r.Body, int64(h.MaxBody))
+	if r.ContentLength < 0 {
+		return io.ReadAll(body)
+	}
+	b := make([]byte, r.ContentLength)
+	_, err := io.ReadFull(body, b)
+	return b, err
+}
+
+func refuseBody(w http.ResponseWriter, r *http.Request, err error) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		refuse.Write(w, r, http.StatusRequestEntityTooLarge, "the body is larger than this server takes: send fewer messages at once", 0)
+		return
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		refuse.Write(w, r, http.StatusRequestTimeout, "the body took too long to come: send it again", time.Second)
+		return
+	}
+	refuse.Write(w, r, http.StatusBadRequest, "the body did not come whole", 0)
+}
+
+var (
+	errHead   = fmt.Errorf("%w: the first block must be %s", session.ErrInput, frame.EventUp)
+	errNumber = fmt.Errorf("%w: a message needs its number as id", session.ErrInput)
+	errCount  = errors.New("too many messages")
+)
+
+// batch reads the blocks of a body: the head, then the messages.
+func (h *handler) batch(up *session.Upstream, body []byte) error {
+	p := frame.NewParser(h.m.MaxMessage())
+	p.Feed(body)
+	e, ok, err := p.Next()
+	switch {
+	case err != nil:
+		return err
+	case !ok || e.Name != frame.EventUp:
+		return errHead
+	}
+	var head frame.Up
+	if json.Unmarshal(e.Data, &head) != nil || !stream.IsClient(head.Writer) {
+		return errHead
+	}
+	up.Writer, up.Base, up.Ack, up.Again = head.Writer, head.Base, head.Ack, head.Again
+	for {
+		e, ok, err := p.Next()
+		if err != nil || !ok {
+			return err
+		}
+		if len(up.Messages) == h.MaxBatch {
+			return errCount
+		}
+		n, err := strconv.ParseUint(e.ID, 10, 53)
+		if err != nil || !e.HasID {
+			return errNumber
+		}
+		up.Messages = append(up.Messages, session.Numbered{Number: n, Message: session.Message{
+			Event: e.Name, Data: bytes.Clone(e.Data), Binary: e.Binary,
+		}})
+	}
+}
+
+func refuseBatch(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, errCount) {
+		refuse.Write(w, r, http.StatusRequestEntityTooLarge, "more messages than this server takes at once: send fewer", 0)
+		return
+	}
+	stream.Refuse(w, r, err)
+}

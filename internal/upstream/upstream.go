@@ -1,0 +1,161 @@
+// Package upstream is the way up that SSE and long-poll share: POST brings messages and acknowledgements, DELETE says goodbye.
+package upstream
+
+import (
+	"encoding/json"
+	"errors"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/mirage-go/mirage/internal/refuse"
+	"github.com/mirage-go/mirage/internal/stream"
+	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/session"
+)
+
+// Options bound what a request may bring. A zero is the default that the transports document.
+type Options struct {
+	MaxBody  int           // bytes of a body
+	MaxBatch int           // messages in it
+	Timeout  time.Duration // for reading it
+}
+
+func (o Options) complete(maxMessage int) Options {
+	if o.MaxBody <= 0 {
+		o.MaxBody = max(64<<10, maxMessage/3*4+1024) // base64 makes four of three
+	}
+	if o.MaxBatch <= 0 {
+		o.MaxBatch = 100
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 10 * time.Second
+	}
+	return o
+}
+
+// Handler returns the handler for every method but GET.
+func Handler(m *session.Manager, o Options) http.Handler {
+	h := &handler{m, o.complete(m.MaxMessage())}
+	return http.HandlerFunc(h.serve)
+}
+
+type handler struct {
+	m *session.Manager
+	Options
+}
+
+const methods = "GET, POST, DELETE, HEAD, OPTIONS"
+
+func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
+	switch r.Method {
+	case http.MethodPost, http.MethodDelete:
+	case http.MethodOptions: // of our own origin: the middleware has answered the others
+		w.Header().Set("Allow", methods)
+		w.WriteHeader(http.StatusNoContent)
+		return
+	case http.MethodHead:
+		stream.SetHeaders(w.Header())
+		return
+	default:
+		w.Header().Set("Allow", methods)
+		refuse.Write(w, r, http.StatusMethodNotAllowed, "the methods here are "+methods, 0)
+		return
+	}
+	id, err := middleware.Require(r)
+	if err != nil {
+		stream.Refuse(w, r, err)
+		return
+	}
+	if r.Method == http.MethodDelete {
+		h.quit(w, r, id)
+		return
+	}
+	h.post(w, r, id)
+}
+
+// quit ends the reader of the link token. One that is gone already was ended by an earlier try.
+func (h *handler) quit(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
+	if err := h.m.Quit(r.Context(), id.ID, id.Reader); err != nil && !errors.Is(err, session.ErrNotFound) {
+		stream.Refuse(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (h *handler) post(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
+	if r.Header.Get("Content-Encoding") != "" {
+		refuse.Write(w, r, http.StatusUnsupportedMediaType, "send the body without Content-Encoding", 0)
+		return
+	}
+	body, err := h.read(w, r)
+	if err != nil {
+		refuseBody(w, r, err)
+		return
+	}
+	up := session.Upstream{ID: id.ID, Link: session.LinkRef{Reader: id.Reader, Number: id.Link}}
+	if isBatch(r) {
+		if id.Link == 0 {
+			refuse.Write(w, r, http.StatusUnauthorized, "numbered messages need the link token of a hello in the header Mirage-Link: open a new link", 0)
+			return
+		}
+		err = h.batch(&up, body)
+	} else {
+		up.Messages = []session.Numbered{{Message: session.Message{Data: body}}}
+	}
+	if err != nil {
+		refuseBatch(w, r, err)
+		return
+	}
+	got, err := h.m.Receive(r.Context(), up)
+	if err != nil {
+		refuseReceipt(w, r, got, err)
+		return
+	}
+	answer(w, got)
+}
+
+func isBatch(r *http.Request) bool {
+	t := r.Header.Get("Content-Type")
+	if t == "text/event-stream" {
+		return true
+	}
+	media, _, _ := mime.ParseMediaType(t)
+	return media == "text/event-stream"
+}
+
+// answer tells what was accepted, and which messages the application's handler failed on.
+func answer(w http.ResponseWriter, got session.Receipt) {
+	body := strconv.AppendUint(append(make([]byte, 0, 64), `{"accepted":`...), got.Accepted, 10)
+	if len(got.Failed) > 0 {
+		failed, _ := json.Marshal(got.Failed) // numbers: no error
+		body = append(append(body, `,"failed":`...), failed...)
+	}
+	body = append(body, "}\n"...)
+	h := w.Header()
+	h["Content-Type"] = jsonType
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = nosniff
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	w.Write(body)
+}
+
+// Shared and never changed: net/http only reads them.
+var (
+	jsonType = []string{"application/json"}
+	noStore  = []string{"no-store"}
+	nosniff  = []string{"nosniff"}
+)
+
+// refuseReceipt answers what Receive refused.
+func refuseReceipt(w http.ResponseWriter, r *http.Request, got session.Receipt, err error) {
+	switch {
+	case errors.Is(err, session.ErrOrder):
+		refuse.Conflict(w, "a message is missing before this one: send from the expected number on", got.Accepted+1)
+	case errors.Is(err, session.ErrRate):
+		refuse.Write(w, r, http.StatusTooManyRequests, "too many messages: slow down", max(got.Retry, time.Second))
+	default:
+		stream.Refuse(w, r, err)
+	}
+}

@@ -1,0 +1,44 @@
+package middleware
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+)
+
+// An Error is a refusal with a status of its own. A hook returns one (or wraps it) to decide what the client gets; Require returns one.
+type Error struct {
+	Status     int           // 400 to 599; 403 and 410 make a client stop, 429 and 5xx make it come back
+	Reason     string        // text for the client. Empty means the status's own
+	RetryAfter time.Duration // when to come back. Zero means, where the client is to come back, one to five seconds at random
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("middleware: %d %s", e.Status, e.Reason) }
+
+// The refusals that are always the same. They are shared: nobody may change them.
+var (
+	errForeign = &Error{Status: http.StatusForbidden, Reason: "a page of another origin has no identity here; add it to Origins if it should"}
+	errLoad    = &Error{Status: http.StatusForbidden, Reason: "only fetch, EventSource and WebSocket may begin a link; without Sec-Fetch-Site, ask with Accept: text/event-stream"}
+	errMethod  = &Error{Status: http.StatusMethodNotAllowed, Reason: "HEAD and OPTIONS never begin anything"}
+	errToken   = &Error{Status: http.StatusUnauthorized, Reason: "the link token is missing or no longer good; open a new link"}
+	errRevoked = &Error{Status: http.StatusGone, Reason: "the id was revoked"}
+	errMount   = &Error{Status: http.StatusInternalServerError, Reason: "Mirage's middleware is not mounted on this route"}
+)
+
+// come is a refusal after which the client comes back.
+func come(status int, reason string) *Error {
+	return (&Error{Status: status, Reason: reason}).complete()
+}
+
+// complete returns a copy with the defaults filled in.
+func (e *Error) complete() *Error {
+	c := *e
+	if c.Reason == "" {
+		c.Reason = http.StatusText(c.Status)
+	}
+	if c.RetryAfter == 0 && (c.Status == http.StatusTooManyRequests || c.Status >= 500) {
+		c.RetryAfter = time.Second + rand.N(4*time.Second) // spread: they failed together
+	}
+	return &c
+}

@@ -1,0 +1,111 @@
+package middleware
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/mirage-go/mirage/cookie"
+)
+
+const (
+	defaultTimeout = 5 * time.Second
+	defaultHooks   = 64
+	defaultIDBytes = 8
+)
+
+// Options say who is let in and how. Only Codec is needed.
+type Options struct {
+	// Codec signs and verifies ids. Required.
+	Codec *cookie.Codec
+	// Sessions is the session layer, a *session.Manager. Nil means ids alone: nothing to resolve, to move or to revoke.
+	Sessions Sessions
+
+	// Generate makes an id for a request that came without one. Requests of one client object that arrive together share a call. Nil
+	// means IDBytes random bytes in lower-case hex.
+	//
+	// Rules for both hooks: exactly one of them runs for a request, and none for one with a valid link token. An id has 1 to 128
+	// characters of [A-Za-z0-9._-]. The request's context ends at Timeout and when the client leaves; an answer after that has no effect. A
+	// panic fails that request only. A hook must neither read the body nor keep the request.
+	//
+	// An error of Generate is a failure: 503, the client tries again. An *Error decides by its own status.
+	Generate func(*http.Request) (id string, err error)
+	// Validate decides about an id that came, with the request at hand. It returns "" to let it in, or another id to replace it: the
+	// session moves there with its messages. To let somebody whose account is gone go on as a stranger, return a new id. Nil
+	// accepts every id that we signed.
+	//
+	// An error of Validate refuses: 403, the client stops. An *Error decides by its own status: 429 and 5xx mean "come back". Errors that
+	// wrap context.DeadlineExceeded or context.Canceled are failures, not refusals: 503.
+	Validate func(r *http.Request, id string) (replacement string, err error)
+
+	// Timeout bounds all that happens before a request is let in: the hook and the session layer's answers. Zero means 5s.
+	Timeout time.Duration
+	// Hooks is how many hooks run at once; a request that needs a further one gets 503. A hook that does not return when its
+	// context ends keeps its place. Zero means 64.
+	Hooks int
+	// IDBytes is how many random bytes a default id has, 8 to 64. Zero means 8; 16 is better where a guessed id would tell something.
+	IDBytes int
+
+	// Origins are pages of other origins that may use the session as if they were ours, with credentials: "https://app.example.com",
+	// compared exactly by scheme, host and port. Empty means none.
+	Origins []string
+	// OwnOrigins are further names of this very site, for servers behind a proxy that changes Host. Empty means that Host decides.
+	OwnOrigins []string
+	// AcceptUnsigned lets Validate, which is then required, decide about ids in the query that we did not sign.
+	AcceptUnsigned bool
+
+	// Logger gets failures and panics of hooks. It never gets an id, a signed value or a query. Nil means slog.Default().
+	Logger *slog.Logger
+	// Count, if set, is called with the name of what happened, for a metric: "generated", "replaced", "refused", "revoked", "failed",
+	// "timeout", "left" (the client, before it was let in), "busy" (outcomes of a request), "foreign" (a foreign page: no identity), "invalid-query", "invalid-cookie",
+	// "invalid-token" (values that did not verify and count as absent). It is called by many goroutines and must not wait.
+	Count func(what string)
+}
+
+// Sessions is what the middleware needs of the session layer. *session.Manager has it. All methods may wait for a store, obey ctx, and
+// are called by many goroutines at once.
+type Sessions interface {
+	// Resolve tells what an id that came is called now: itself, unless it was moved and client is the one who may still use the
+	// old name. revoked tells that values signed then are no longer good. signed is the time of the signature; for an unsigned id it is
+	// now. Resolve may be called more than once for a request and then answers alike.
+	Resolve(ctx context.Context, id string, signed time.Time, client string) (now string, revoked bool, err error)
+	// Move gives the session of from, if there is one, the name to. Until to is presented, from still leads there for client; for
+	// nobody if client is "". Moving what has moved there already is no error.
+	Move(ctx context.Context, from, to, client string) error
+	// Revoke makes all values of id that were signed until now worthless.
+	Revoke(ctx context.Context, id string) error
+}
+
+// complete checks the options and fills in the defaults. It panics: wrong options are a mistake in the program, seen at its start.
+func (o Options) complete() Options {
+	if o.Timeout == 0 {
+		o.Timeout = defaultTimeout
+	}
+	if o.Hooks == 0 {
+		o.Hooks = defaultHooks
+	}
+	if o.IDBytes == 0 {
+		o.IDBytes = defaultIDBytes
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Count == nil {
+		o.Count = func(string) {}
+	}
+	switch {
+	case o.Codec == nil:
+		panic("middleware: Options.Codec is nil; make one with cookie.New(cookie.Options{}, key)")
+	case o.AcceptUnsigned && o.Validate == nil:
+		panic("middleware: Options.AcceptUnsigned needs Options.Validate: nothing else vouches for an unsigned id")
+	case o.Timeout < 0:
+		panic(fmt.Sprintf("middleware: Options.Timeout is %v; give a positive time, or 0 for 5s", o.Timeout))
+	case o.Hooks < 0:
+		panic(fmt.Sprintf("middleware: Options.Hooks is %d; give a positive number, or 0 for 64", o.Hooks))
+	case o.IDBytes < defaultIDBytes || o.IDBytes > maxID/2:
+		panic(fmt.Sprintf("middleware: Options.IDBytes is %d; give %d to %d, or 0 for %[2]d", o.IDBytes, defaultIDBytes, maxID/2))
+	}
+	return o
+}

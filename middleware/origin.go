@@ -1,0 +1,97 @@
+package middleware
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// An origin class says whose page made a request.
+type originClass int
+
+const (
+	ours    originClass = iota // our own page, a navigation, or no browser at all
+	listed                     // a page of an origin in Options.Origins
+	foreign                    // anybody else's
+)
+
+// origin tells whose page made the request (I9). Sec-Fetch-Site is the browser's own word and decides where it is there. Browsers leave
+// it out on plain http, and Chromium on WebSocket handshakes: then Origin decides, and where that is missing too, it is no browser, or a
+// GET on plain http, of which isForeignGET has more.
+func (m *middleware) origin(r *http.Request) originClass {
+	origins, sites := r.Header["Origin"], r.Header["Sec-Fetch-Site"]
+	if len(origins) > 1 || len(sites) > 1 {
+		return foreign
+	}
+	if len(sites) == 0 {
+		switch {
+		case len(origins) == 0, m.isOwn(r, origins[0]):
+			return ours
+		case m.origins[origins[0]]:
+			return listed
+		}
+		return foreign
+	}
+	switch {
+	case sites[0] == "same-origin", sites[0] == "none":
+		return ours
+	case len(origins) == 1 && m.origins[origins[0]]:
+		return listed
+	case r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document":
+		return ours // somebody followed a link to us
+	}
+	return foreign
+}
+
+// isOwn tells whether origin is this very site by the request's Host. Behind a proxy that ends TLS we cannot see the scheme, so https is
+// taken from anywhere and http only where it can be right: without TLS here, on a loopback host or with cookies that go over plain http. An
+// http page of our own name can otherwise only be forged by somebody on the network.
+func (m *middleware) isOwn(r *http.Request, origin string) bool {
+	if m.own[origin] {
+		return true
+	}
+	scheme, host, _ := strings.Cut(origin, "://")
+	switch {
+	case host == "":
+		return false
+	case scheme == "https":
+		return strings.EqualFold(host, strings.TrimSuffix(r.Host, ":443"))
+	case scheme == "http" && r.TLS == nil && (m.Codec.Insecure() || isLoopback(host)):
+		return strings.EqualFold(host, strings.TrimSuffix(r.Host, ":80"))
+	}
+	return false
+}
+
+func isLoopback(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || net.ParseIP(host).IsLoopback()
+}
+
+// isNavigation tells that a person goes to a page, as opposed to a page that fetches something.
+func isNavigation(r *http.Request) bool {
+	if mode := r.Header["Sec-Fetch-Mode"]; len(mode) > 0 {
+		return mode[0] == "navigate"
+	}
+	accept := strings.Join(r.Header["Accept"], ",")
+	return r.Method == http.MethodGet && strings.Contains(accept, "text/html") && !strings.Contains(accept, "text/event-stream")
+}
+
+// originSet checks the origins of an option: they must be written as browsers write them, because they are compared as text.
+func originSet(option string, origins []string) map[string]bool {
+	set := make(map[string]bool, len(origins))
+	for _, o := range origins {
+		u, err := url.Parse(o)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.Contains(u.Host, "*") ||
+			strings.ToLower(u.Scheme+"://"+u.Host) != o || strings.HasSuffix(o, ":") ||
+			u.Scheme == "http" && u.Port() == "80" || u.Scheme == "https" && u.Port() == "443" {
+			panic("middleware: Options." + option + " has " + o + "; write it like https://app.example.com or http://localhost:3000: " +
+				"lower case, no path, no default port, no wildcard")
+		}
+		set[o] = true
+	}
+	return set
+}

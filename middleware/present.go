@@ -1,0 +1,67 @@
+package middleware
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/mirage-go/mirage/cookie"
+)
+
+type source int
+
+const (
+	nothing source = iota
+	fromQuery
+	fromCookie
+)
+
+// presented is an id that came with a request and verified.
+type presented struct {
+	id     string
+	from   source
+	issued time.Time // when it was signed
+	renew  bool      // a new signature is due
+	signed string    // of the query: the value as it came
+}
+
+// maxID is how many characters an id may have.
+const maxID = 128
+
+// present finds the id that came: of the query, else of the cookie, else none. A value that does not verify counts as absent and is
+// counted: a forged or expired one must not lock its owner out (I2).
+func (m *middleware) present(r *http.Request, q query) presented {
+	if p, ok := m.presentQuery(q); ok {
+		return p
+	}
+	if id, issued, renew, ok := m.Codec.Read(r); ok && isID(id) {
+		return presented{id: id, from: fromCookie, issued: issued, renew: renew}
+	}
+	if len(m.Codec.Values(r)) > 0 {
+		m.Count("invalid-cookie")
+	}
+	return presented{}
+}
+
+func (m *middleware) presentQuery(q query) (presented, bool) {
+	if q.id == "" && !q.conflict {
+		return presented{}, false
+	}
+	signed, isSigned := strings.CutPrefix(q.id, "~")
+	if isSigned {
+		if id, issued, err := m.Codec.Verify(cookie.ID, signed); err == nil && isID(id) {
+			return presented{id: id, from: fromQuery, issued: issued, renew: m.Codec.Stale(issued), signed: q.id}, true
+		}
+	} else if m.AcceptUnsigned && isID(q.id) {
+		return presented{id: q.id, from: fromQuery, issued: time.Now(), renew: true}, true // Validate vouches for it, now
+	}
+	m.Count("invalid-query")
+	return presented{}, false
+}
+
+// isID tells whether s may be an id: 1 to 128 of [A-Za-z0-9._-] (I4).
+func isID(s string) bool {
+	return s != "" && len(s) <= maxID && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.' && r != '_' && r != '-'
+	})
+}

@@ -1,0 +1,58 @@
+package middleware
+
+import (
+	"net/url"
+	"strings"
+)
+
+// A query is what of the request's query concerns identity.
+type query struct {
+	id       string // of _mirage; "" if absent, empty, unreadable or given twice with different values
+	asks     bool   // the key _mirage is there, be it empty: the client wants to know its signed value
+	conflict bool   // _mirage is unreadable or given twice with different values
+	cid      string // of _cid, if it is one
+	wait     bool   // the key _wait is there
+}
+
+const (
+	minCID = 22 // 128 bits in base64url
+	maxCID = 64
+)
+
+// parseQuery reads three keys in one pass. Unlike url.ParseQuery it builds no map, because it runs for every poll and POST.
+func parseQuery(raw string) (q query) {
+	cids := 0
+	for len(raw) > 0 {
+		var pair string
+		pair, raw, _ = strings.Cut(raw, "&")
+		key, value, _ := strings.Cut(pair, "=")
+		switch key {
+		case "_mirage":
+			text, err := url.QueryUnescape(value)
+			q.conflict = q.conflict || err != nil || q.asks && text != q.id
+			q.id, q.asks = text, true
+		case "_cid":
+			if cids++; cids == 1 || value == q.cid {
+				q.cid = value
+			} else {
+				q.cid = ""
+			}
+		case "_wait":
+			q.wait = true
+		}
+	}
+	if q.conflict {
+		q.id = ""
+	}
+	if !isCID(q.cid) {
+		q.cid = ""
+	}
+	return q
+}
+
+// isCID tells the name that a client object gives itself: base64url of at least 128 bits. A shorter one could be guessed.
+func isCID(s string) bool {
+	return len(s) >= minCID && len(s) <= maxCID && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	})
+}

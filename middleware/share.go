@@ -1,0 +1,133 @@
+package middleware
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	shareFor  = 10 * time.Second
+	maxShared = 4096 // calls remembered; beyond it requests generate alone
+)
+
+// sharing makes parallel first requests of one client object get one id (I10).
+type sharing struct {
+	mu    sync.Mutex
+	calls map[sharedKey]*sharedCall // guarded by mu
+}
+
+type sharedKey struct {
+	cid         string
+	credentials [sha256.Size]byte
+}
+
+// A sharedCall is one call of generate for all requests of its key. The request that comes first makes it.
+type sharedCall struct {
+	done   chan struct{} // closed when id and err are there
+	id     string
+	err    *Error
+	cancel context.CancelFunc
+
+	waiting int // requests that have not left; guarded by sharing.mu
+}
+
+// create makes an id for a request that came without one, or takes that of the parallel request that did.
+func (m *middleware) create(ctx context.Context, r *http.Request, q query) (string, *Error) {
+	if q.cid == "" {
+		return m.generate(ctx, r)
+	}
+	key := sharedKey{cid: strings.Clone(q.cid), credentials: credentials(r)}
+	m.shared.mu.Lock()
+	call := m.shared.calls[key]
+	if call == nil && len(m.shared.calls) >= maxShared {
+		m.shared.mu.Unlock()
+		return m.generate(ctx, r)
+	}
+	if call != nil {
+		call.waiting++
+		m.shared.mu.Unlock()
+		defer m.leave(key, call)
+		select {
+		case <-call.done:
+			return call.id, call.err
+		case <-ctx.Done():
+			return "", m.late(generating, ctx.Err())
+		}
+	}
+	// The call outlives this request's client, but not the last of those who wait for it.
+	shared, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), m.Timeout)
+	defer cancel()
+	call = &sharedCall{done: make(chan struct{}), cancel: cancel, waiting: 1}
+	m.shared.calls[key] = call
+	m.shared.mu.Unlock()
+
+	stop := context.AfterFunc(ctx, func() { m.leave(key, call) })
+	call.id, call.err = m.generate(shared, r)
+	close(call.done)
+	if call.err == nil {
+		time.AfterFunc(shareFor, func() { m.forget(key, call) })
+	} else {
+		m.forget(key, call)
+	}
+	if stop() {
+		m.leave(key, call)
+	}
+	return call.id, call.err
+}
+
+// leave ends a request's interest in the call; the last one ends a call that still runs.
+func (m *middleware) leave(key sharedKey, call *sharedCall) {
+	m.shared.mu.Lock()
+	call.waiting--
+	last := call.waiting == 0
+	m.shared.mu.Unlock()
+	if !last {
+		return
+	}
+	select {
+	case <-call.done:
+	default:
+		m.forget(key, call) // before it is cancelled, so that nobody joins it
+		call.cancel()
+	}
+}
+
+func (m *middleware) forget(key sharedKey, call *sharedCall) {
+	m.shared.mu.Lock()
+	defer m.shared.mu.Unlock()
+	if m.shared.calls[key] == call {
+		delete(m.shared.calls, key)
+	}
+}
+
+// credentials is a fingerprint of what a browser or client adds to its requests by itself.
+func credentials(r *http.Request) (sum [sha256.Size]byte) {
+	h := sha256.New()
+	for _, name := range []string{"Cookie", "Authorization"} {
+		for _, line := range r.Header[name] {
+			var n [9]byte // the length first, so that no two lists of lines read alike
+			binary.BigEndian.PutUint64(n[1:], uint64(len(line)))
+			h.Write(n[:])
+			h.Write([]byte(line))
+		}
+		h.Write([]byte{1})
+	}
+	h.Sum(sum[:0])
+	return sum
+}
+
+// clientName names who may still use an id that was moved (I6): the client object, or for a plain client whoever has the same cookies and
+// credentials. "." is in no _cid, so neither can pass for the other.
+func clientName(r *http.Request, q query) string {
+	if q.cid != "" {
+		return strings.Clone(q.cid)
+	}
+	sum := credentials(r)
+	return "plain." + base64.RawURLEncoding.EncodeToString(sum[:])
+}

@@ -1,0 +1,101 @@
+package middleware
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mirage-go/mirage/cookie"
+)
+
+// grace is how much longer than its link a token lives.
+const grace = time.Minute
+
+// LinkToken returns the signed name of a link: what later requests of that link present in the header Mirage-Link instead of going
+// through the hooks. It is good for life and a minute more. reader has at most 64 bytes. LinkToken returns "" if the
+// identity does not come from this package's middleware or the reader is too long.
+func (id Identity) LinkToken(reader string, link uint64, life time.Duration) string {
+	if id.codec == nil || len(reader) > maxCID {
+		return ""
+	}
+	expires := time.Now().Add(life + grace).UnixMilli()
+	payload := strings.Join([]string{id.ID, strconv.FormatUint(link, 36), strconv.FormatInt(expires, 36), reader}, " ")
+	token, _ := id.codec.Sign(cookie.Link, payload) // "" on error
+	return token
+}
+
+// A token is a link token that verified.
+type token struct {
+	id, reader string
+	link       uint64
+	expires    time.Time
+}
+
+// readToken verifies a link token. ok is false for an expired one, too.
+func (m *middleware) readToken(signed string) (t token, ok bool) {
+	payload, _, err := m.Codec.Verify(cookie.Link, signed)
+	if err != nil {
+		return token{}, false
+	}
+	parts := strings.SplitN(payload, " ", 4)
+	if len(parts) != 4 {
+		return token{}, false
+	}
+	link, err1 := strconv.ParseUint(parts[1], 36, 64)
+	expires, err2 := strconv.ParseInt(parts[2], 36, 64)
+	t = token{id: parts[0], reader: parts[3], link: link, expires: time.UnixMilli(expires)}
+	return t, err1 == nil && err2 == nil && time.Now().Before(t.expires)
+}
+
+// honoured tells the requests on which a link token counts: all upstream ones and the polls that follow. Any other GET is a new link,
+// and a new link goes through the hooks.
+func honoured(method string, q query) bool {
+	switch method {
+	case http.MethodPost, http.MethodDelete:
+		return true
+	case http.MethodGet:
+		return q.wait
+	}
+	return false
+}
+
+// linked finds the identity of a request by its link token, which must be of the id that came beside it: the token alone, leaked, is
+// worth nothing. A pair that verified is remembered; the next request with the same two texts costs a look-up.
+func (m *middleware) linked(r *http.Request, q query, tokens []string, v *visit) bool {
+	if len(tokens) != 1 {
+		return false
+	}
+	beside := m.beside(r, q)
+	t, ok := m.tokens.get(tokens[0], beside)
+	if !ok {
+		if t, ok = m.readToken(tokens[0]); !ok {
+			return false
+		}
+		p := m.present(r, q)
+		if p.from == nothing || p.id != t.id {
+			return false
+		}
+		if expires := p.issued.Add(m.Codec.MaxAge()); expires.Before(t.expires) {
+			t.expires = expires
+		}
+		if p.from == beside.from && beside.value != "" {
+			m.tokens.put(tokens[0], beside, t)
+		}
+		beside.from = p.from
+	}
+	v.from, v.linked = beside.from, true
+	v.id = Identity{ID: t.id, Client: q.cid, Reader: t.reader, Link: t.link, codec: m.Codec}
+	return true
+}
+
+// beside is the value of the id that came beside a token, unverified; its value is "" where it takes a closer look.
+func (m *middleware) beside(r *http.Request, q query) pair {
+	if q.id != "" {
+		return pair{from: fromQuery, value: q.id}
+	}
+	if values := m.Codec.Values(r); len(values) == 1 && !q.conflict {
+		return pair{from: fromCookie, value: values[0]}
+	}
+	return pair{}
+}

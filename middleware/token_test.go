@@ -1,0 +1,130 @@
+package middleware_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/middleware"
+)
+
+// I7: with a good link token no hook runs, and the identity is the token's.
+func TestI7Token(t *testing.T) {
+	hooks := 0
+	s := newSite(t, middleware.Options{Validate: func(*httpRequest, string) (string, error) { hooks++; return "", nil }})
+	c := s.sign("ann")
+	_, id := s.admit(request("GET", "/", withCookie(c)))
+	token := id.LinkToken(cid, 7, 10*time.Minute)
+	if hooks != 1 || token == "" {
+		t.Fatalf("%d hooks, token %q", hooks, token)
+	}
+	bob := middleware.Identity{}
+	if bob.LinkToken(cid, 1, time.Minute) != "" {
+		t.Error("an identity from nowhere made a token")
+	}
+	_, other := s.admit(request("GET", "/?_mirage=~"+s.sign("bob")))
+	foreign := other.LinkToken(cid, 8, 10*time.Minute)
+	hooks = 0
+
+	tests := map[string]struct {
+		method, target string
+		headers        []string
+		linked         bool // the token counts
+		hooks          int
+		status         int // of Require; 0 means none
+	}{
+		"POST":                       {"POST", "/", []string{withCookie(c), "Mirage-Link: " + token}, true, 0, 0},
+		"POST again, remembered":     {"POST", "/", []string{withCookie(c), "Mirage-Link: " + token}, true, 0, 0},
+		"DELETE":                     {"DELETE", "/", []string{withCookie(c), "Mirage-Link: " + token}, true, 0, 0},
+		"poll":                       {"GET", "/?_wait=25", []string{withCookie(c), "Mirage-Link: " + token}, true, 0, 0},
+		"by query":                   {"POST", "/?_mirage=~" + c, []string{"Mirage-Link: " + token}, true, 0, 0},
+		"query is not cookie":        {"POST", "/?_mirage=" + c, []string{"Mirage-Link: " + token}, false, 0, 401},
+		"GET without _wait":          {"GET", "/", []string{withCookie(c), "Mirage-Link: " + token}, false, 1, 0},
+		"POST, no token":             {"POST", "/", []string{withCookie(c)}, false, 1, 0},
+		"DELETE, no token":           {"DELETE", "/", []string{withCookie(c)}, false, 1, 401},
+		"POST, forged":               {"POST", "/", []string{withCookie(c), "Mirage-Link: x" + token}, false, 0, 401},
+		"POST, empty":                {"POST", "/", []string{withCookie(c), "Mirage-Link: "}, false, 0, 401},
+		"poll, forged":               {"GET", "/?_wait=25", []string{withCookie(c), "Mirage-Link: x"}, false, 1, 0},
+		"POST, of another id":        {"POST", "/", []string{withCookie(c), "Mirage-Link: " + foreign}, false, 0, 401},
+		"poll, of another id":        {"GET", "/?_wait=25", []string{withCookie(c), "Mirage-Link: " + foreign}, false, 1, 0},
+		"POST, alone":                {"POST", "/", []string{"Mirage-Link: " + token}, false, 0, 401},
+		"POST, beside a forgery":     {"POST", "/", []string{withCookie("x" + c), "Mirage-Link: " + token}, false, 0, 401},
+		"POST, two tokens":           {"POST", "/", []string{withCookie(c), "Mirage-Link: " + token, "Mirage-Link: " + token}, false, 0, 401},
+		"POST, id as token":          {"POST", "/", []string{withCookie(c), "Mirage-Link: " + c}, false, 0, 401},
+		"POST, bad query, cookie":    {"POST", "/?_mirage=~x", []string{withCookie(c), "Mirage-Link: " + token}, true, 0, 0},
+		"poll, from a foreign page":  {"GET", "/?_wait=25", []string{withCookie(c), "Mirage-Link: " + token, "Sec-Fetch-Site: cross-site"}, false, 0, 403},
+		"HEAD":                       {"HEAD", "/?_wait=25", []string{withCookie(c), "Mirage-Link: " + token}, false, 0, 405},
+		"PUT: no method of the wire": {"PUT", "/", []string{withCookie(c), "Mirage-Link: " + token}, false, 1, 0},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			hooks = 0
+			r := request(test.method, test.target, append(test.headers, "Accept: text/event-stream")...)
+			_, v, reached := s.do(r)
+			if !reached || hooks != test.hooks {
+				t.Fatalf("reached %v, %d hooks, want %d", reached, hooks, test.hooks)
+			}
+			if linked := v.Link == 7 && v.Reader == cid && v.ID == "ann"; linked != test.linked {
+				t.Errorf("identity %+v, linked %v, want %v", v.Identity, linked, test.linked)
+			}
+			if got := statusOf(v.refusal); got != test.status {
+				t.Errorf("Require: %v, want status %d", v.refusal, test.status)
+			}
+		})
+	}
+}
+
+// I7: a token is good for the link's life and a minute, remembered or not, and never longer than the id value beside it.
+func TestI7TokenExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, middleware.Options{Codec: newCodec(t, cookie.Options{MaxAge: time.Hour})})
+		c := s.sign("ann")
+		_, id := s.admit(request("GET", "/", withCookie(c)))
+		token := id.LinkToken("", 7, 10*time.Minute)
+		long := id.LinkToken("", 8, 2*time.Hour)
+		post := func(token string) bool {
+			_, v, _ := s.do(request("POST", "/", withCookie(c), "Mirage-Link: "+token))
+			return v.ok
+		}
+		for _, step := range []struct {
+			wait time.Duration
+			ok   bool
+		}{{0, true}, {11*time.Minute - time.Millisecond, true}, {time.Millisecond, false}} {
+			time.Sleep(step.wait)
+			if got := post(token); got != step.ok {
+				t.Errorf("after %v more: %v, want %v", step.wait, got, step.ok)
+			}
+		}
+		if !post(long) {
+			t.Error("the long token does not count")
+		}
+		time.Sleep(time.Hour)
+		if post(long) {
+			t.Error("a remembered token outlived the cookie beside it")
+		}
+	})
+}
+
+// I7: a remembered token counts only beside the very value that it came with.
+func TestI7RememberedPair(t *testing.T) {
+	s := newSite(t, middleware.Options{})
+	a := s.sign("ann")
+	_, id := s.admit(request("GET", "/", withCookie(a)))
+	token := "Mirage-Link: " + id.LinkToken(cid, 7, time.Minute)
+	b, forged := s.sign("ann"), a[:len(a)-4]+"AAAA"
+	for _, step := range []struct {
+		name, target string
+		value        string
+		want         bool
+	}{
+		{"first", "/", a, true}, {"remembered", "/", a, true}, {"a newer value of the id", "/", b, true},
+		{"forged", "/", forged, false}, {"another id", "/", s.sign("bob"), false}, {"the cookie's text as query", "/?_mirage=" + b, "", false},
+		{"again", "/", a, true},
+	} {
+		_, v, _ := s.do(request("POST", step.target, withCookie(step.value), token))
+		if v.ok != step.want {
+			t.Errorf("%s: %v, want %v", step.name, v.ok, step.want)
+		}
+	}
+}

@@ -1,0 +1,170 @@
+// Package miragetest helps to test applications that use Mirage: Proxy is a network that fails when a test tells it to.
+package miragetest
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/url"
+	"sync"
+	"testing"
+)
+
+// A Proxy carries TCP connections to a server and does to them what networks do: it cuts, swallows, delays and withholds.
+// What passes, passes unchanged. In each direction of a connection at most 256 KiB are on their way inside the proxy; when they do
+// not get on, the sender's own buffers fill.
+//
+// The methods may be called concurrently and from any goroutine. Each fault lasts until Heal and does not replace another kind.
+type Proxy struct {
+	scheme string
+	ln     net.Listener
+	dial   func(context.Context) (net.Conn, error)
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu     sync.Mutex // guards what follows and the same part of each conn
+	closed bool
+	conns  map[*conn]struct{}
+	stats  Stats
+	faults faults
+}
+
+// Stats counts what went through a Proxy since it began.
+type Stats struct {
+	Connections int   // accepted, without those refused
+	Open        int   // of them, now; one that was cut counts until both peers have closed it
+	Refused     int   // see Proxy.Refuse
+	Up, Down    int64 // bytes handed on to the server, to the client
+}
+
+// NewProxy starts a proxy to target, which is "host:port" or a URL such as that of an httptest.Server. It listens on a port of its
+// own on 127.0.0.1. A Cleanup of the test resets all connections, closes the port and waits for the proxy's goroutines. A server whose
+// Close waits for connections is to be closed in an earlier Cleanup, which runs later.
+func NewProxy(tb testing.TB, target string) *Proxy {
+	tb.Helper()
+	scheme := "http"
+	if u, err := url.Parse(target); err == nil && u.Host != "" {
+		scheme, target = u.Scheme, u.Host
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatalf("miragetest: proxy: %v", err)
+	}
+	p := newProxy(tb, ln, func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", target)
+	})
+	p.scheme = scheme
+	return p
+}
+
+func newProxy(tb testing.TB, ln net.Listener, dial func(context.Context) (net.Conn, error)) *Proxy {
+	p := &Proxy{ln: ln, dial: dial, conns: make(map[*conn]struct{})}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.wg.Go(p.accept)
+	tb.Cleanup(p.close)
+	return p
+}
+
+// Addr returns the address of the proxy, "127.0.0.1:port".
+func (p *Proxy) Addr() string { return p.ln.Addr().String() }
+
+// URL returns the address as a URL, with the scheme of the target or else http, and without a slash at the end.
+func (p *Proxy) URL() string { return p.scheme + "://" + p.Addr() }
+
+// Stats returns the counters.
+func (p *Proxy) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stats := p.stats
+	stats.Open = len(p.conns)
+	return stats
+}
+
+func (p *Proxy) accept() {
+	for {
+		client, err := p.ln.Accept()
+		if err != nil {
+			return // closed
+		}
+		p.wg.Go(func() { p.serve(client) })
+	}
+}
+
+// serve carries one connection from its beginning to its end.
+func (p *Proxy) serve(client net.Conn) {
+	c, hole := p.enter(client)
+	if c == nil {
+		reset(client)
+		return
+	}
+	defer p.leave(c)
+	if hole {
+		io.Copy(io.Discard, client)
+		return
+	}
+	server, err := p.dial(p.ctx)
+	if err != nil {
+		c.end(RST)
+		return
+	}
+	if !c.join(server) {
+		reset(server)
+		io.Copy(io.Discard, client)
+		return
+	}
+	c.carry()
+}
+
+// enter makes a connection of one that was accepted, nil if it is refused. One that enters a hole is not handed on.
+func (p *Proxy) enter(client net.Conn) (c *conn, hole bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, false
+	}
+	if p.faults.refuse {
+		p.stats.Refused++
+		return nil, false
+	}
+	c = &conn{p: p, client: client, quit: make(chan struct{}), silent: p.faults.hole, held: p.faults.hold}
+	if each := p.faults.each; each != nil {
+		plan := *each
+		c.each = &plan
+	}
+	p.stats.Connections++
+	p.conns[c] = struct{}{}
+	return c, c.silent
+}
+
+// leave closes what is left of a connection and forgets it.
+func (p *Proxy) leave(c *conn) {
+	c.close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, c)
+}
+
+// open returns the connections that there are now.
+func (p *Proxy) open() []*conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	conns := make([]*conn, 0, len(p.conns))
+	for c := range p.conns {
+		conns = append(conns, c)
+	}
+	return conns
+}
+
+func (p *Proxy) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.cancel()
+	p.ln.Close()
+	for _, c := range p.open() {
+		c.end(RST)
+		c.close() // one that was cut before may linger
+	}
+	p.wg.Wait()
+}

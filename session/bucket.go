@@ -1,0 +1,30 @@
+package session
+
+import (
+	"sync"
+	"time"
+)
+
+// bucket is a token bucket: it fills by rate tokens a second up to burst, and starts full.
+type bucket struct {
+	mu   sync.Mutex
+	used float64 // how much is missing to a full bucket
+	at   time.Time
+}
+
+// take takes one token if there is one, and else says how long until there is.
+func (b *bucket) take(rate, burst int) time.Duration {
+	if rate < 0 {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	b.used = max(0, b.used-now.Sub(b.at).Seconds()*float64(rate))
+	b.at = now
+	if over := b.used + 1 - float64(burst); over > 0 {
+		return time.Duration(over / float64(rate) * float64(time.Second))
+	}
+	b.used++
+	return 0
+}

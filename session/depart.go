@@ -1,0 +1,91 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+)
+
+// plainName names the reader of a client that has no name for itself.
+func plainName() string { return "plain-" + rand.Text() }
+
+// storeWait bounds a step of the store that no request waits for.
+const storeWait = 10 * time.Second
+
+// detach ends the link in the log, and sees to what follows if it was the last of its reader.
+func (m *Manager) detach(l *Link) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
+	defer cancel()
+	left, err := l.s.log.Detach(ctx, l.Hello.Link)
+	if err != nil && !over(err) {
+		m.o.Logger.Error("session: detaching a link failed; its reader stays until the store forgets it", "error", err)
+	}
+	if left == 0 {
+		return
+	}
+	now := time.Now()
+	m.wheel.sooner(&m.sweeper, now.Add(m.o.Retention))
+	d := &departure{s: l.s, info: l.reader(), left: left}
+	d.alarm.ring = func() { m.spawn(d.leave) }
+	m.hold(l.s)
+	m.wheel.set(&d.alarm, now.Add(away))
+}
+
+// hold keeps the session registered here until one more release.
+func (m *Manager) hold(s *Session) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s.refs++
+}
+
+// A departure is a reader that has lost its last link, and is given time to come back.
+type departure struct {
+	alarm alarm
+	s     *Session
+	info  ReaderInfo
+	left  uint64
+}
+
+// leave reports the reader gone unless it came back.
+func (d *departure) leave() {
+	m := d.s.m
+	defer m.release(d.s)
+	ctx, cancel := context.WithTimeout(m.ctx, storeWait)
+	defer cancel()
+	d.s.order.do(func() {
+		gone, err := d.s.log.Leave(ctx, d.info.Reader, d.left)
+		if err != nil && !over(err) {
+			m.o.Logger.Error("session: a reader's departure is not known to the store", "error", err)
+		}
+		if gone {
+			m.left(d.s, d.info)
+		}
+	})
+}
+
+func (m *Manager) left(s *Session, info ReaderInfo) {
+	if m.o.OnDetach != nil {
+		m.call("OnDetach", func() { m.o.OnDetach(m.ctx, s, info) })
+	}
+}
+
+// Quit ends a reader for good because its client said so, and the session with its last reader; OnDetach is called at once. ErrNotFound
+// without such a reader.
+func (m *Manager) Quit(ctx context.Context, id, reader string) error {
+	s, err := m.lookup(ctx, id)
+	if err != nil {
+		return err
+	}
+	here, ended, err := s.log.Quit(ctx, reader)
+	if err != nil {
+		return err
+	}
+	if here {
+		s.order.do(func() { m.left(s, ReaderInfo{Reader: reader}) })
+	}
+	if ended != nil {
+		m.bury(id)
+		m.ended(*ended)
+	}
+	return nil
+}

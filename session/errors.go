@@ -1,0 +1,35 @@
+package session
+
+import "errors"
+
+// The errors of this package. Test for them with errors.Is: what is returned may say more. Each is one answer on the wire.
+var (
+	// ErrNotFound: no session of that id, or no such reader in it. A new link, or Manager.Open, makes one.
+	ErrNotFound = errors.New("session: not found")
+	// ErrFull: the log, or the memory of all logs together, has no room for the message; nothing was appended.
+	ErrFull = errors.New("session: the log is full")
+	// ErrBudget: the memory of all logs together is used up; no session was made.
+	ErrBudget = errors.New("session: no memory for a new session")
+	// ErrTooLarge: the message is larger than Options.MaxMessage.
+	ErrTooLarge = errors.New("session: message too large")
+	// ErrEvent: the event's name is reserved or not fit for the wire.
+	ErrEvent = errors.New("session: event name not allowed")
+	// ErrAhead: a position beyond the top of the log was acknowledged.
+	ErrAhead = errors.New("session: acknowledged what was never sent")
+	// ErrOrder: an upstream message came before the one that its writer must send next.
+	ErrOrder = errors.New("session: message out of order")
+	// ErrRate: the session sends upstream messages faster than Options.Rate.
+	ErrRate = errors.New("session: too many messages")
+	// ErrSuperseded: the client has spoken on a newer link of the same reader, or another request carries the link now.
+	ErrSuperseded = errors.New("session: link superseded")
+	// ErrMoved: the session goes on under another id.
+	ErrMoved = errors.New("session: moved to another id")
+	// ErrRevoked: the id was revoked.
+	ErrRevoked = errors.New("session: id revoked")
+	// ErrClosed: the Manager is shutting down.
+	ErrClosed = errors.New("session: manager is shut down")
+	// ErrUncertain: the store did not answer in time; whether the operation took place is not known.
+	ErrUncertain = errors.New("session: outcome unknown")
+	// ErrInput: an argument that no well-behaved client sends; the text says which.
+	ErrInput = errors.New("session: bad input")
+)

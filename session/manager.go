@@ -1,0 +1,329 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A Manager is this process's part in the sessions of a Store: the links that live here and the application's callbacks. It is safe for
+// concurrent use. It has no goroutine, and no timer unless a link or a session waits for a time. Make one with New.
+type Manager struct {
+	o       Options
+	store   Store
+	wheel   wheel
+	sweeper alarm
+	turns   turns
+
+	ctx    context.Context // of the callbacks; ends with Shutdown
+	cancel context.CancelFunc
+
+	mu     sync.RWMutex
+	local  map[string]*Session // those with something here that needs one: links, departures
+	closed bool
+	work   sync.WaitGroup // links, callbacks: all that Shutdown waits for
+}
+
+// New returns a Manager. Impossible options panic, with the remedy in the text.
+func New(o Options) *Manager {
+	if o.Messages < 0 || o.Bytes < 0 || o.MaxMessage < 0 || o.MaxLinks < 0 || o.Burst < 0 || o.Retention < 0 || o.Remember < 0 {
+		panic("session: Options: Messages, Bytes, MaxMessage, MaxLinks, Burst, Retention and Remember cannot be negative; leave them zero for the default")
+	}
+	o = o.withDefaults()
+	if int64(o.MaxMessage)+overhead+MaxEvent > o.Bytes {
+		panic(fmt.Sprintf("session: Options: a message of MaxMessage (%d bytes) does not fit into a log of Bytes (%d); raise Bytes or lower MaxMessage", o.MaxMessage, o.Bytes))
+	}
+	m := &Manager{o: o, store: o.Store, local: make(map[string]*Session), turns: turns{held: make(map[turnKey]chan struct{})}}
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	m.sweeper.ring = func() { m.spawn(m.sweep) }
+	return m
+}
+
+// MaxMessage is the bound on the Data of one message that the Manager was made with.
+func (m *Manager) MaxMessage() int { return m.o.MaxMessage }
+
+// Heartbeat is the longest silence of a stream that the Manager was made with; 0 if there is no bound.
+func (m *Manager) Heartbeat() time.Duration { return max(0, m.o.Heartbeat) }
+
+// Open returns the session id, and makes it if there is none. It then lives for the retention, and longer only by links.
+func (m *Manager) Open(ctx context.Context, id string) (*Session, error) {
+	s, err := m.acquire(ctx, id, true)
+	if err != nil {
+		return nil, err
+	}
+	defer m.release(s)
+	m.wheel.sooner(&m.sweeper, time.Now().Add(m.o.Retention))
+	return s, nil
+}
+
+// Send appends a message to the session id: ErrNotFound without one, ErrFull without room. A nil error says that it is in the log, and
+// will reach every reader, or is told to it as a gap. It does not wait for any reader.
+func (m *Manager) Send(ctx context.Context, id string, msg Message) error {
+	s, err := m.lookup(ctx, id)
+	if err != nil {
+		return err
+	}
+	return s.Send(ctx, msg)
+}
+
+// Sent says what became of a broadcast.
+type Sent struct {
+	Sessions int      // how many logs took the message
+	Full     []string // the ids of those that had no room
+}
+
+// Broadcast appends a message, which they share, to every session. It waits for no reader, and goes on where a log is full or has
+// just ended; another failure of the store ends it and is returned beside what was done until then.
+func (m *Manager) Broadcast(ctx context.Context, msg Message) (Sent, error) {
+	var sent Sent
+	if err := m.check(&msg); err != nil {
+		return sent, err
+	}
+	shared := &msg
+	for id, err := range m.store.IDs(ctx) {
+		if err != nil {
+			return sent, err
+		}
+		s, err := m.lookup(ctx, id)
+		if err == nil {
+			_, err = s.log.Append(ctx, shared, "")
+		}
+		switch {
+		case err == nil:
+			sent.Sessions++
+		case errors.Is(err, ErrFull):
+			sent.Full = append(sent.Full, id)
+		case over(err): // it ended meanwhile
+		default:
+			return sent, err
+		}
+	}
+	return sent, nil
+}
+
+// over tells whether err says that the session is not there any more.
+func over(err error) bool {
+	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrMoved) || errors.Is(err, ErrRevoked)
+}
+
+// End ends the session id now, with its links, terminally. OnEnd gets what no reader had. The id stays good for a new session.
+func (m *Manager) End(ctx context.Context, id string) error { return m.end(ctx, id, 0) }
+
+// Revoke ends the session id like End, if there is one, and lets values of the id that were signed until now be refused (see Resolve),
+// for Options.Remember.
+func (m *Manager) Revoke(ctx context.Context, id string) error {
+	if err := m.end(ctx, id, m.o.Remember); !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+func (m *Manager) end(ctx context.Context, id string, refuse time.Duration) error {
+	ended, err := m.store.End(ctx, id, refuse)
+	m.bury(id)
+	if err == nil {
+		m.ended(ended)
+	}
+	return err
+}
+
+// Revalidate ends the links of the session id on this node; their clients come back through the hooks of the middleware and lose nothing.
+func (m *Manager) Revalidate(id string) {
+	m.mu.RLock()
+	s := m.local[id]
+	m.mu.RUnlock()
+	if s != nil {
+		for _, l := range s.all() {
+			l.finish(Renewed)
+		}
+	}
+}
+
+// Resolve tells under which id the holder of id goes on, and whether a value of id that was signed at that time is refused. See Store.
+func (m *Manager) Resolve(ctx context.Context, id string, signed time.Time, client string) (now string, revoked bool, err error) {
+	return m.store.Resolve(ctx, id, signed, client)
+}
+
+// Move lets the session from go on under the id to; its links end, and their clients come back. For the retention the client named so may
+// still present from. See Store.
+func (m *Manager) Move(ctx context.Context, from, to, client string) error {
+	err := m.store.Move(ctx, from, to, client, m.o.Retention)
+	m.bury(from)
+	return err
+}
+
+// bury makes sure that nobody finds what was the session id here.
+func (m *Manager) bury(id string) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if s := m.local[id]; s != nil {
+		s.dead.Store(true)
+	}
+}
+
+// lookup returns the session id if there is one.
+func (m *Manager) lookup(ctx context.Context, id string) (*Session, error) {
+	m.mu.RLock()
+	s, closed := m.local[id], m.closed
+	m.mu.RUnlock()
+	if closed {
+		return nil, ErrClosed
+	}
+	if s != nil && !s.dead.Load() {
+		return s, nil
+	}
+	log, _, err := m.store.Open(ctx, id, false, m.o.bounds())
+	if err != nil {
+		return nil, err
+	}
+	return &Session{m: m, id: id, log: log}, nil
+}
+
+// acquire returns the session id, registered here until as many calls of release.
+func (m *Manager) acquire(ctx context.Context, id string, create bool) (*Session, error) {
+	if s, err := m.reuse(id); s != nil || err != nil {
+		return s, err
+	}
+	log, created, err := m.store.Open(ctx, id, create, m.o.bounds())
+	if err != nil {
+		return nil, err
+	}
+	s := m.register(&Session{m: m, id: id, log: log})
+	if created && m.o.OnOpen != nil {
+		s.order.do(func() { m.call("OnOpen", func() { m.o.OnOpen(m.ctx, s) }) })
+	}
+	return s, nil
+}
+
+func (m *Manager) reuse(id string) (*Session, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil, ErrClosed
+	}
+	if s := m.local[id]; s != nil && !s.dead.Load() {
+		s.refs++
+		return s, nil
+	}
+	return nil, nil
+}
+
+// register makes s the local session of its id, unless another one was faster.
+func (m *Manager) register(s *Session) *Session {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if have := m.local[s.id]; have != nil && !have.dead.Load() {
+		have.refs++
+		return have
+	}
+	s.refs = 1
+	s.stop = s.log.Watch(s.wake)
+	m.local[s.id] = s
+	return s
+}
+
+func (m *Manager) release(s *Session) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s.refs--; s.refs > 0 {
+		return
+	}
+	s.stop()
+	if m.local[s.id] == s {
+		delete(m.local, s.id)
+	}
+}
+
+// check tells whether the application may send msg.
+func (m *Manager) check(msg *Message) error {
+	if len(msg.Data) > m.o.MaxMessage {
+		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(msg.Data), m.o.MaxMessage)
+	}
+	return CheckEvent(msg.Event)
+}
+
+// sweep ends the sessions whose retention has passed.
+func (m *Manager) sweep() {
+	for {
+		ended, next, err := m.store.Expired(m.ctx, 100)
+		for _, e := range ended {
+			m.ended(e)
+		}
+		switch {
+		case err != nil:
+			m.o.Logger.Error("session: looking for expired sessions failed; trying again", "error", err)
+			m.wheel.sooner(&m.sweeper, time.Now().Add(m.o.Retention/4))
+			return
+		case next == 0 && len(ended) == 0:
+			return
+		case len(ended) == 0:
+			m.wheel.sooner(&m.sweeper, time.Now().Add(next))
+			return
+		}
+	}
+}
+
+// ended tells the application of a session that is over.
+func (m *Manager) ended(e Ended) {
+	if m.o.OnEnd != nil {
+		m.call("OnEnd", func() { m.o.OnEnd(m.ctx, e) })
+	}
+}
+
+// call runs a callback that nobody waits for an answer of.
+func (m *Manager) call(name string, f func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			m.o.Logger.Error("session: callback panicked", "callback", name, "panic", fmt.Sprint(v))
+		}
+	}()
+	f()
+}
+
+// spawn runs f on a goroutine that Shutdown waits for.
+func (m *Manager) spawn(f func()) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if !m.closed {
+		m.work.Go(f)
+	}
+}
+
+// links returns every link here.
+func (m *Manager) links() []*Link {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	var all []*Link
+	for _, s := range m.local {
+		all = append(all, s.all()...)
+	}
+	return slices.Clip(all)
+}
+
+// Shutdown ends the Manager. It takes no new links, tells the clients of the others to come back after a delay that is spread over them,
+// and returns when every link has ended and every callback has returned. When ctx ends first, the context of the callbacks ends with it and
+// Shutdown returns its error. A second call waits likewise.
+func (m *Manager) Shutdown(ctx context.Context) error {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	all := m.links()
+	spread := min(10*time.Second, max(250*time.Millisecond, time.Duration(len(all))*2*time.Millisecond))
+	for _, l := range all {
+		l.Drain(rand.N(spread))
+	}
+	m.wheel.stop()
+	done := make(chan struct{})
+	go func() { m.work.Wait(); close(done) }()
+	defer m.cancel()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

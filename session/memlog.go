@@ -1,0 +1,258 @@
+package session
+
+import (
+	"container/list"
+	"context"
+	"math"
+	"slices"
+	"sort"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// memLog is a session in memory. Its parts are: the entries (this file), the readers and their links (memreader.go) and the writers
+// (memwriter.go).
+type memLog struct {
+	store *Memory
+	epoch uint64
+	watch atomic.Pointer[[]*func()] // copied on write, so that waking needs no lock
+
+	mu       sync.Mutex
+	id       string
+	bounds   Bounds
+	gone     error // why the session is over; nil while it lives
+	previous string
+	prevTil  int64    // until when previous is remembered
+	absorbed []uint64 // epochs of sessions that were joined to this one
+	resting  *list.Element
+
+	entries ring
+	floor   uint64 // the oldest entry, top+1 without any
+	bytes   int64
+	mark    uint64 // the highest seq that any reader acknowledged or presented
+	sent    uint64 // the highest seq that was ever read by a link
+
+	readers []*memReader // in the order in which they came
+	writers []memWriter  // least recent first
+	number  uint64       // of the last link
+	departs uint64       // counts departures
+}
+
+// rest is a log's place among those without links.
+type rest struct {
+	log   *memLog
+	until int64
+}
+
+func (l *memLog) top() uint64 { return l.floor + uint64(l.entries.n) - 1 }
+
+func (l *memLog) position(seq uint64) Position { return Position{Epoch: l.epoch, Seq: seq} }
+
+// Append implements Log.
+func (l *memLog) Append(_ context.Context, m *Message, reader string) (Position, error) {
+	l.mu.Lock()
+	p, err := l.append(m, reader)
+	l.mu.Unlock()
+	if err == nil {
+		l.wake()
+	}
+	return p, err
+}
+
+func (l *memLog) append(m *Message, reader string) (Position, error) {
+	if l.gone != nil {
+		return Position{}, l.gone
+	}
+	if reader != "" && l.reader(reader) == nil {
+		return Position{}, ErrNotFound
+	}
+	size := int64(m.Size())
+	if !l.room(size) {
+		return Position{}, ErrFull
+	}
+	l.entries.push(slot{m, reader, l.store.now()})
+	l.bytes += size
+	return l.position(l.top()), nil
+}
+
+// room makes room for an entry of that size, takes it from the budget, and tells whether it could. Who yields is D5's order.
+func (l *memLog) room(size int64) bool {
+	if !l.fits(size) {
+		l.forget()
+		l.trim(l.passed(pressed))
+	}
+	if !l.fits(size) && l.linked() {
+		l.trim(l.passed(yielding))
+	}
+	if l.bounds.Overflow == DropOldest && size <= l.bounds.Bytes {
+		for !l.fits(size) && l.entries.n > 0 {
+			l.trim(l.floor)
+		}
+	}
+	return l.fits(size) && l.store.reserve(size)
+}
+
+// fits tells whether the bounds and, at this moment, the budget allow one more entry.
+func (l *memLog) fits(size int64) bool {
+	return l.entries.n < l.bounds.Messages && l.bytes+size <= l.bounds.Bytes && l.store.has(size)
+}
+
+// need says how much readers are asked to give up.
+type need uint8
+
+const (
+	easy     need = iota // nothing: what a plain reader was sent stays for the retention
+	pressed              // what a plain reader was sent may leave
+	yielding             // and what only readers without a link have not passed
+)
+
+// passed is the highest entry that may leave.
+func (l *memLog) passed(n need) uint64 {
+	low, aged := uint64(math.MaxUint64), l.top()
+	if n == easy {
+		aged = l.aged()
+	}
+	for _, r := range l.readers {
+		if n == yielding && len(r.links) == 0 {
+			continue
+		}
+		at := r.acked
+		if r.plain {
+			at = max(at, min(r.sent, aged))
+		}
+		low = min(low, at)
+	}
+	if low == math.MaxUint64 { // nobody is there: a reader to come starts at the mark
+		return l.mark
+	}
+	return low
+}
+
+// aged is the highest entry that is older than the retention.
+func (l *memLog) aged() uint64 {
+	before := l.store.now() - int64(l.bounds.Retention)
+	n := sort.Search(l.entries.n, func(i int) bool { return l.entries.at(i).at > before })
+	return l.floor + uint64(n) - 1
+}
+
+// trim removes the entries up to seq.
+func (l *memLog) trim(seq uint64) {
+	for l.entries.n > 0 && l.floor <= seq {
+		size := int64(l.entries.pop().message.Size())
+		l.floor++
+		l.bytes -= size
+		l.store.used.Add(-size)
+	}
+}
+
+// above returns the entries above seq.
+func (l *memLog) above(seq uint64) []Entry {
+	var left []Entry
+	for at := max(seq+1, l.floor); at <= l.top(); at++ {
+		left = append(left, Entry{Seq: at, Message: l.entries.at(int(at - l.floor)).message})
+	}
+	return left
+}
+
+// absorb takes over what another session left behind.
+func (l *memLog) absorb(epoch uint64, left []Entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.absorbed = append(l.absorbed, epoch)
+	if len(l.absorbed) > 8 {
+		l.absorbed = l.absorbed[1:]
+	}
+	for _, e := range left {
+		if _, err := l.append(e.Message, ""); err != nil {
+			return // as far as there is room
+		}
+	}
+}
+
+// rename lets the log go on under another id, without its links.
+func (l *memLog) rename(to string, keep time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.previous, l.prevTil = l.id, l.store.now()+int64(keep)
+	l.id = to
+	for _, r := range l.readers {
+		l.unlink(r, ErrMoved)
+	}
+	l.rest()
+}
+
+// end closes the log for ever and returns what no reader has.
+func (l *memLog) end(why error) Ended {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.endLocked(why)
+}
+
+func (l *memLog) endLocked(why error) Ended {
+	ended := Ended{ID: l.id, Epoch: l.epoch, Messages: l.above(l.mark)}
+	l.gone = why
+	l.trim(l.top())
+	l.store.used.Add(-sessionCost)
+	l.stir()
+	l.readers, l.writers = nil, nil
+	return ended
+}
+
+// expire ends a log that has rested for its retention.
+func (l *memLog) expire() (Ended, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gone != nil || l.resting == nil || l.resting.Value.(*rest).until > l.store.now() {
+		return Ended{}, false
+	}
+	return l.endLocked(ErrNotFound), true
+}
+
+// rest puts the log in the line of those without links, from now.
+func (l *memLog) rest() {
+	l.stir()
+	l.store.idleMu.Lock()
+	defer l.store.idleMu.Unlock()
+	l.resting = l.store.idle.PushBack(&rest{l, l.store.now() + int64(l.bounds.Retention)})
+}
+
+// stir takes it out again.
+func (l *memLog) stir() {
+	if l.resting == nil {
+		return
+	}
+	l.store.idleMu.Lock()
+	defer l.store.idleMu.Unlock()
+	l.store.idle.Remove(l.resting)
+	l.resting = nil
+}
+
+// Watch implements Log.
+func (l *memLog) Watch(wake func()) (stop func()) {
+	w := &wake
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.setWatch(append(slices.Clone(l.watchers()), w))
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.setWatch(slices.DeleteFunc(slices.Clone(l.watchers()), func(o *func()) bool { return o == w }))
+	}
+}
+
+func (l *memLog) watchers() []*func() {
+	if ws := l.watch.Load(); ws != nil {
+		return *ws
+	}
+	return nil
+}
+
+func (l *memLog) setWatch(ws []*func()) { l.watch.Store(&ws) }
+
+// wake tells the watchers; called without the lock.
+func (l *memLog) wake() {
+	for _, w := range l.watchers() {
+		(*w)()
+	}
+}

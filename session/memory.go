@@ -1,0 +1,259 @@
+package session
+
+import (
+	"container/list"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"iter"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Memory is the Store that keeps everything in this process: the fastest, and gone with it. A restart is told to every client
+// as Restarted. Make one with NewMemory.
+type Memory struct {
+	boot   uint32    // the upper half of every epoch
+	start  time.Time // what the logs count their time from
+	budget int64
+	used   atomic.Int64
+
+	mu      sync.RWMutex
+	logs    map[string]*memLog
+	moved   map[string]alias  // where an id went
+	origin  map[string]string // and back: the keys of moved by their id
+	revoked map[string]revocation
+	untidy  int // how many of the last two are worth a look by tidy
+
+	// The logs without links, the one that has been so for longest in front. Its lock is a leaf: it is taken under a log's.
+	idleMu sync.Mutex
+	idle   list.List
+}
+
+type alias struct {
+	id, client string
+	until      time.Time
+}
+
+type revocation struct{ at, until time.Time }
+
+// sessionCost is what a session without messages counts against the budget: more than one measures with a reader, a link and a writer.
+const sessionCost = 1024
+
+// NewMemory returns an empty store. All its sessions together hold at most budget bytes, by the Size of their messages and about 1 KiB
+// for each session. Zero means 256 MiB; a negative budget is none.
+func NewMemory(budget int64) *Memory {
+	if budget == 0 {
+		budget = 256 << 20
+	}
+	return &Memory{
+		boot:    uint32(random()) | 1, // an epoch is never zero
+		start:   time.Now(),
+		budget:  budget,
+		logs:    make(map[string]*memLog),
+		moved:   make(map[string]alias),
+		origin:  make(map[string]string),
+		revoked: make(map[string]revocation),
+	}
+}
+
+// random returns 64 random bits, never zero.
+func random() uint64 {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return max(1, binary.LittleEndian.Uint64(b[:]))
+}
+
+func (s *Memory) now() int64 { return int64(time.Since(s.start)) }
+
+// reserve takes n bytes from the budget if they are there.
+func (s *Memory) reserve(n int64) bool {
+	if used := s.used.Add(n); s.budget >= 0 && used > s.budget {
+		s.used.Add(-n)
+		return false
+	}
+	return true
+}
+
+// has tells whether n bytes of the budget are left at this moment.
+func (s *Memory) has(n int64) bool { return s.budget < 0 || s.used.Load()+n <= s.budget }
+
+// Open implements Store.
+func (s *Memory) Open(_ context.Context, id string, create bool, b Bounds) (Log, bool, error) {
+	s.mu.RLock()
+	l := s.logs[id]
+	s.mu.RUnlock()
+	if l != nil {
+		return l, false, nil
+	}
+	if !create {
+		return nil, false, ErrNotFound
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l := s.logs[id]; l != nil {
+		return l, false, nil
+	}
+	if !s.reserve(sessionCost) {
+		return nil, false, ErrBudget
+	}
+	l = &memLog{store: s, id: id, epoch: uint64(s.boot)<<32 | random()>>32, bounds: b, floor: 1}
+	s.logs[id] = l
+	l.rest()
+	return l, true, nil
+}
+
+// Resolve implements Store.
+func (s *Memory) Resolve(_ context.Context, id string, signed time.Time, client string) (string, bool, error) {
+	now := time.Now()
+	s.mu.RLock()
+	r, known := s.revoked[id]
+	to, moved := s.moved[id]
+	from, arrived := s.origin[id]
+	s.mu.RUnlock()
+	// Signing times have whole seconds.
+	if known && now.Before(r.until) && !signed.Truncate(time.Second).After(r.at) {
+		return id, true, nil
+	}
+	if arrived { // its holder has the new id: the old one is over
+		s.mu.Lock()
+		delete(s.moved, from)
+		delete(s.origin, id)
+		s.mu.Unlock()
+	}
+	if moved && to.client == client && now.Before(to.until) {
+		return to.id, false, nil
+	}
+	return id, false, nil
+}
+
+// Move implements Store.
+func (s *Memory) Move(_ context.Context, from, to, client string, keep time.Duration) error {
+	if from == to {
+		return nil
+	}
+	old, target := s.move(from, to, client, keep)
+	if old != nil {
+		old.wake()
+	}
+	if target != nil {
+		target.wake()
+	}
+	return nil
+}
+
+func (s *Memory) move(from, to, client string, keep time.Duration) (old, target *memLog) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if client != "" && keep > 0 {
+		s.tidy()
+		s.moved[from] = alias{to, client, time.Now().Add(keep)}
+		s.origin[to] = from
+	}
+	old, target = s.logs[from], s.logs[to]
+	if old == nil {
+		return nil, nil
+	}
+	delete(s.logs, from)
+	if target == nil {
+		s.logs[to] = old
+		old.rename(to, keep)
+		return old, nil
+	}
+	over := old.end(ErrMoved)
+	target.absorb(over.Epoch, over.Messages)
+	return old, target
+}
+
+// tidy forgets what has run out. It is called under mu when something is added, and looks only when there is twice what it left.
+func (s *Memory) tidy() {
+	if len(s.moved)+len(s.revoked) < s.untidy {
+		return
+	}
+	defer func() { s.untidy = 2*(len(s.moved)+len(s.revoked)) + 64 }()
+	now := time.Now()
+	for id, a := range s.moved {
+		if !now.Before(a.until) {
+			delete(s.moved, id)
+			delete(s.origin, a.id)
+		}
+	}
+	for id, r := range s.revoked {
+		if !now.Before(r.until) {
+			delete(s.revoked, id)
+		}
+	}
+}
+
+// End implements Store.
+func (s *Memory) End(_ context.Context, id string, refuse time.Duration) (Ended, error) {
+	s.mu.Lock()
+	why := ErrNotFound
+	if refuse > 0 {
+		s.tidy()
+		now := time.Now()
+		s.revoked[id] = revocation{now, now.Add(refuse)}
+		why = ErrRevoked
+	}
+	l := s.logs[id]
+	if l == nil {
+		s.mu.Unlock()
+		return Ended{}, ErrNotFound
+	}
+	delete(s.logs, id)
+	ended := l.end(why)
+	s.mu.Unlock()
+	l.wake()
+	return ended, nil
+}
+
+// Expired implements Store.
+func (s *Memory) Expired(_ context.Context, max int) (ended []Ended, next time.Duration, err error) {
+	for len(ended) < max {
+		l, due := s.oldestIdle()
+		if l == nil {
+			return ended, 0, nil
+		}
+		if due > 0 {
+			return ended, due, nil
+		}
+		s.mu.Lock()
+		over, ok := l.expire()
+		if ok { // else a link came, or somebody was faster
+			delete(s.logs, over.ID)
+			ended = append(ended, over)
+		}
+		s.mu.Unlock()
+	}
+	return ended, 1, nil // there may be more at once
+}
+
+// oldestIdle returns the log that has been without links for longest, and how long it still has.
+func (s *Memory) oldestIdle() (*memLog, time.Duration) {
+	s.idleMu.Lock()
+	defer s.idleMu.Unlock()
+	front := s.idle.Front()
+	if front == nil {
+		return nil, 0
+	}
+	rest := front.Value.(*rest)
+	return rest.log, time.Duration(rest.until - s.now())
+}
+
+// IDs implements Store.
+func (s *Memory) IDs(context.Context) iter.Seq2[string, error] {
+	s.mu.RLock()
+	ids := make([]string, 0, len(s.logs))
+	for id := range s.logs {
+		ids = append(ids, id)
+	}
+	s.mu.RUnlock()
+	return func(yield func(string, error) bool) {
+		for _, id := range ids {
+			if !yield(id, nil) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package session
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// memWriter is who numbers upstream messages.
+type memWriter struct {
+	name string
+	last uint64 // accepted up to here
+	busy bool   // message last+1 is being handled
+}
+
+func (l *memLog) writer(name string) int {
+	return slices.IndexFunc(l.writers, func(w memWriter) bool { return w.name == name })
+}
+
+func (l *memLog) accepted(name string) uint64 {
+	if i := l.writer(name); i >= 0 {
+		return l.writers[i].last
+	}
+	return 0
+}
+
+// Begin implements Log. The lease has no use here: who handles a message dies with the log.
+func (l *memLog) Begin(_ context.Context, writer string, base, n uint64, _ time.Duration) (Turn, uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gone != nil {
+		return Done, 0, l.gone
+	}
+	if n == 0 {
+		return Done, l.accepted(writer), nil
+	}
+	w := l.recall(writer, base)
+	switch {
+	case n <= w.last:
+		return Done, w.last, nil
+	case n > w.last+1:
+		return Early, w.last, nil
+	case w.busy:
+		return Busy, w.last, nil
+	}
+	w.busy = true
+	return Deliver, w.last, nil
+}
+
+// recall returns the writer as the most recent one, new at its base if it is not known.
+func (l *memLog) recall(name string, base uint64) *memWriter {
+	last := len(l.writers) - 1
+	switch i := l.writer(name); {
+	case i == last && i >= 0:
+	case i >= 0:
+		w := l.writers[i]
+		copy(l.writers[i:], l.writers[i+1:])
+		l.writers[last] = w
+	default:
+		if len(l.writers) >= l.bounds.Writers {
+			// Those whose message is being handled stay: their number is about to be accepted.
+			if i := slices.IndexFunc(l.writers, func(w memWriter) bool { return !w.busy }); i >= 0 {
+				l.writers = slices.Delete(l.writers, i, i+1)
+			}
+		}
+		l.writers = append(l.writers, memWriter{name: name, last: base - 1})
+	}
+	return &l.writers[len(l.writers)-1]
+}
+
+// Commit implements Log.
+func (l *memLog) Commit(_ context.Context, writer string, n uint64, handled bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gone != nil {
+		return l.gone
+	}
+	if i := l.writer(writer); i >= 0 && l.writers[i].busy && n == l.writers[i].last+1 {
+		l.writers[i].busy = false
+		if handled {
+			l.writers[i].last = n
+		}
+	}
+	return nil
+}

@@ -1,0 +1,57 @@
+package session
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// MaxEvent is the longest event name, in bytes.
+const MaxEvent = 128
+
+// A Message is one payload with the name under which a client listens for it. Once handed to a Manager, Session or Log its Data is
+// shared by every log it is in and by every write that carries it: the caller must not change it any more.
+type Message struct {
+	// Event is the name of the event; "" and "message" are the unnamed message of an EventSource. A name has at most MaxEvent bytes of
+	// UTF-8 without control characters. Names that begin with "mirage" belong to the wire, "open", "error" and "close" to the browser.
+	Event string
+	// Data is the payload. Whatever its bytes are, they arrive unchanged at Mirage's own clients on every transport; a plain EventSource
+	// gets text as it is and everything else as base64.
+	Data []byte
+	// Binary says that a client is to get Data as bytes. Without it, Data is text if it is valid UTF-8.
+	Binary bool
+}
+
+// Text returns an unnamed text message.
+func Text(s string) Message { return Message{Data: []byte(s)} }
+
+// JSON returns a message named event whose data is v in JSON.
+func JSON(event string, v any) (Message, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return Message{}, fmt.Errorf("session: message %q: %w", event, err)
+	}
+	return Message{Event: event, Data: data}, nil
+}
+
+// CheckEvent tells whether an application may use name as the event of a message; the error says what is wrong with it.
+func CheckEvent(name string) error {
+	switch {
+	case len(name) > MaxEvent:
+		return fmt.Errorf("%w: it has %d bytes, at most %d are allowed", ErrEvent, len(name), MaxEvent)
+	case strings.HasPrefix(name, "mirage"), name == "open", name == "error", name == "close":
+		return fmt.Errorf("%w: %.20q is reserved; choose a name that does not begin with mirage and is not open, error or close", ErrEvent, name)
+	case !utf8.ValidString(name), strings.ContainsFunc(name, isControl):
+		return fmt.Errorf("%w: it must be UTF-8 without control characters", ErrEvent)
+	}
+	return nil
+}
+
+func isControl(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 }
+
+// overhead is what an entry costs beside its payload: the ring's slot, the Message and its allocation.
+const overhead = 96
+
+// Size is what the message counts against a log's bound in bytes: its payload, its name and a fixed overhead.
+func (m *Message) Size() int { return overhead + len(m.Event) + len(m.Data) }

@@ -1,0 +1,123 @@
+package session
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// Options configure a Manager. The zero value is a working one: bounded sessions in memory.
+type Options struct {
+	// Store keeps the sessions. Nil means NewMemory(Budget).
+	Store Store
+	// Budget bounds the memory of all sessions when Store is nil. Zero means 256 MiB. Negative is no bound.
+	Budget int64
+
+	// Messages and Bytes bound one session's log. Zero means 1 000 messages and 1 MiB.
+	Messages int
+	Bytes    int64
+	// Overflow says what happens to a message for which a log has no room. Zero means Refuse.
+	Overflow Overflow
+	// MaxMessage bounds the Data of one message in either direction. Zero means 64 KiB.
+	MaxMessage int
+	// MaxLinks bounds the links of one session; one more ends the link heard of least recently. Zero means 32.
+	MaxLinks int
+	// Rate and Burst bound the upstream messages of one session on this node: Rate a second, and Burst at once. Zero
+	// means 50 and 200. A negative Rate disables the bound.
+	Rate, Burst int
+
+	// Retention is how long a session lives without links, and a reader is remembered without one. Zero means 2m.
+	Retention time.Duration
+	// Remember is how long a revoked id stays revoked; give it the Max-Age of the cookie that carries ids. Zero means 720h (30 days).
+	Remember time.Duration
+	// Heartbeat is how long a stream stays silent at most, ±10 %. Zero means 15s. Negative disables.
+	Heartbeat time.Duration
+	// AckTimeout is how long a client may leave unacknowledged what was sent to it; then the link ends and the log stays. It does not concern
+	// plain readers. Zero means 20s. Negative disables.
+	AckTimeout time.Duration
+
+	// OnOpen is called once for each session that this Manager made.
+	OnOpen func(context.Context, *Session)
+	// OnAttach is called when a reader comes, before its hello: what is sent to the session here reaches it. A reader that is back within
+	// ten seconds never left.
+	OnAttach func(context.Context, *Session, ReaderInfo)
+	// OnMessage handles one upstream message. The calls of one writer come one at a time and in order; an error or panic is an answer as well and
+	// is not tried again. The context carries the values of the request, and ends with Shutdown, not with the request. The triple of
+	// session id, writer and number names a message for good, should a node die between the call and the acknowledgement.
+	OnMessage func(context.Context, *Session, Incoming) error
+	// OnDetach is called when a reader has been away for ten seconds, or at once if its client said goodbye.
+	OnDetach func(context.Context, *Session, ReaderInfo)
+	// OnGap is called when a reader is told that messages are lost to it, once for each gap.
+	OnGap func(context.Context, *Session, ReaderInfo, Lost)
+	// OnEnd is called once for each session that is over, by the Manager that ended it, with what no reader ever had.
+	OnEnd func(context.Context, Ended)
+
+	// Logger gets what no caller can be told: panics of callbacks and failures of the store behind a link's back. Nil is silent.
+	Logger *slog.Logger
+}
+
+// The callbacks of one session's readers (OnOpen, OnAttach, OnDetach) never overlap on one node. All callbacks may use the Session, but not
+// wait for Shutdown.
+
+// ReaderInfo says which reader a callback is about.
+type ReaderInfo struct {
+	Reader    string // its name in this session, for SendTo
+	Plain     bool   // a client without code of ours
+	Transport string // of the link by which it came: "sse", "poll", "websocket"
+}
+
+// Incoming is an upstream message.
+type Incoming struct {
+	Message
+	Writer string // who numbers it; "" for an unnumbered message, which nothing protects from coming twice
+	Number uint64 // 1, 2, 3 … within the writer
+	Again  bool   // the client sent it before, to a server that does not remember: it may have been handled
+}
+
+const (
+	away     = 10 * time.Second // how long a reader may be gone before OnDetach
+	readers  = 128
+	writers  = 32
+	turnHeld = 30 * time.Second // after this another node may handle a message whose handler's node died
+)
+
+func (o Options) withDefaults() Options {
+	if o.Store == nil {
+		o.Store = NewMemory(o.Budget)
+	}
+	orInt(&o.Messages, 1000)
+	orInt(&o.MaxMessage, 64<<10)
+	orInt(&o.MaxLinks, 32)
+	orInt(&o.Rate, 50)
+	orInt(&o.Burst, 200)
+	if o.Bytes == 0 {
+		o.Bytes = 1 << 20
+	}
+	orTime(&o.Retention, 2*time.Minute)
+	orTime(&o.Remember, 30*24*time.Hour)
+	orTime(&o.Heartbeat, 15*time.Second)
+	orTime(&o.AckTimeout, 20*time.Second)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+func orInt(v *int, d int) {
+	if *v == 0 {
+		*v = d
+	}
+}
+
+func orTime(v *time.Duration, d time.Duration) {
+	if *v == 0 {
+		*v = d
+	}
+}
+
+func (o *Options) bounds() Bounds {
+	return Bounds{
+		Messages: o.Messages, Bytes: o.Bytes, Overflow: o.Overflow, Retention: o.Retention,
+		Links: o.MaxLinks, Readers: readers, Writers: writers,
+	}
+}

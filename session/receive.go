@@ -1,0 +1,232 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Upstream is what one request or frame of a client brings.
+type Upstream struct {
+	ID       string     // the session
+	Link     LinkRef    // on which the client speaks, by reader and number; the zero LinkRef for one message without a link
+	Ack      string     // the position that the client has; "" for none
+	Writer   string     // who numbers the messages; "" for an unnumbered one
+	Base     uint64     // the lowest number that the client still keeps
+	Again    bool       // the messages were sent before to a server that does not remember
+	Messages []Numbered // in the order of their numbers
+}
+
+// Numbered is a message with its writer's number.
+type Numbered struct {
+	Number uint64
+	Message
+}
+
+// Receipt says what became of an Upstream.
+type Receipt struct {
+	Accepted uint64        // the writer's last number that will not be handled again
+	Failed   []uint64      // those of this call whose handler failed: an answer, too
+	Retry    time.Duration // with ErrRate: when to come back
+}
+
+// Receive acknowledges and handles what a client sent. It returns when OnMessage has returned for every message, or earlier with the reason: ErrNotFound
+// without the session or its reader (the client opens a new link), ErrAhead, ErrOrder (Accepted+1 is expected), ErrTooLarge, ErrEvent, ErrRate,
+// ErrClosed, ErrInput. Whatever the error, Accepted is true, and the client repeats what follows it. A message is handled once however often it
+// comes; a repeat during the call waits for the same answer.
+func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
+	if !m.enter() {
+		return Receipt{}, ErrClosed
+	}
+	defer m.work.Done()
+	ack, err := up.check(m.o.MaxMessage)
+	if err != nil {
+		return Receipt{}, err
+	}
+	s, err := m.lookup(ctx, up.ID)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if up.Link.Reader != "" {
+		if err := s.log.Ack(ctx, up.Link, ack); err != nil {
+			return Receipt{}, err
+		}
+	}
+	if len(up.Messages) == 0 && up.Writer == "" {
+		return Receipt{}, nil
+	}
+	hctx, cancel := m.handlerContext(ctx)
+	defer cancel()
+	if up.Writer == "" {
+		return m.unnumbered(hctx, s, up.Messages[0].Message)
+	}
+	key := turnKey{up.ID, up.Writer}
+	if err := m.turns.take(ctx, key); err != nil {
+		return Receipt{}, err
+	}
+	defer m.turns.give(key)
+	return m.numbered(ctx, hctx, s, up)
+}
+
+// check looks at what needs no log, before anything is done.
+func (up *Upstream) check(maxMessage int) (ack Position, err error) {
+	if up.Ack != "" {
+		if ack, err = ParsePosition(up.Ack); err != nil {
+			return ack, fmt.Errorf("%w: ack is no position", ErrInput)
+		}
+	}
+	last := uint64(0)
+	for i := range up.Messages {
+		n := &up.Messages[i]
+		if len(n.Data) > maxMessage {
+			return ack, fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(n.Data), maxMessage)
+		}
+		if err := CheckEvent(n.Event); err != nil {
+			return ack, err
+		}
+		if up.Writer == "" {
+			continue
+		}
+		if n.Number > MaxSeq || n.Number < max(1, up.Base) || i > 0 && n.Number != last+1 {
+			return ack, fmt.Errorf("%w: message numbers must begin at base or later and follow one another", ErrInput)
+		}
+		last = n.Number
+	}
+	if up.Writer != "" && (up.Base < 1 || up.Base > MaxSeq) {
+		return ack, fmt.Errorf("%w: base must be between 1 and %d", ErrInput, uint64(MaxSeq))
+	}
+	if up.Writer == "" && len(up.Messages) > 1 {
+		return ack, fmt.Errorf("%w: several messages need a writer", ErrInput)
+	}
+	return ack, nil
+}
+
+func (m *Manager) unnumbered(ctx context.Context, s *Session, msg Message) (Receipt, error) {
+	if wait := s.rate.take(m.o.Rate, m.o.Burst); wait > 0 {
+		return Receipt{Retry: wait}, ErrRate
+	}
+	if err := m.handle(ctx, s, Incoming{Message: msg}); err != nil {
+		return Receipt{Failed: []uint64{0}}, nil
+	}
+	return Receipt{}, nil
+}
+
+func (m *Manager) numbered(ctx, hctx context.Context, s *Session, up Upstream) (Receipt, error) {
+	var got Receipt
+	if len(up.Messages) == 0 {
+		_, last, err := s.log.Begin(ctx, up.Writer, up.Base, 0, turnHeld)
+		got.Accepted = last
+		return got, err
+	}
+	for i := range up.Messages {
+		n := &up.Messages[i]
+		t, last, err := m.begin(ctx, s.log, up.Writer, up.Base, n.Number)
+		got.Accepted = last
+		switch {
+		case err != nil:
+			return got, err
+		case t == Done:
+			continue
+		case t == Early:
+			return got, ErrOrder
+		}
+		if wait := s.rate.take(m.o.Rate, m.o.Burst); wait > 0 {
+			got.Retry = wait
+			return got, errors.Join(ErrRate, s.log.Commit(hctx, up.Writer, n.Number, false))
+		}
+		failure := m.handle(hctx, s, Incoming{Message: n.Message, Writer: up.Writer, Number: n.Number, Again: up.Again})
+		if failure != nil && m.ctx.Err() != nil { // it was not allowed to finish: the next node may
+			return got, errors.Join(ErrClosed, s.log.Commit(context.WithoutCancel(hctx), up.Writer, n.Number, false))
+		}
+		if failure != nil {
+			got.Failed = append(got.Failed, n.Number)
+		}
+		if err := s.log.Commit(context.WithoutCancel(hctx), up.Writer, n.Number, true); err != nil {
+			return got, err
+		}
+		got.Accepted = n.Number
+	}
+	return got, nil
+}
+
+// begin asks for the turn, and asks again while another node has it.
+func (m *Manager) begin(ctx context.Context, log Log, writer string, base, n uint64) (Turn, uint64, error) {
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		t, last, err := log.Begin(ctx, writer, base, n, turnHeld)
+		if err != nil || t != Busy {
+			return t, last, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return t, last, ctx.Err()
+		}
+	}
+}
+
+// handle runs OnMessage; a panic is an error.
+func (m *Manager) handle(ctx context.Context, s *Session, in Incoming) (err error) {
+	if m.o.OnMessage == nil {
+		return errors.New("session: Options.OnMessage is not set")
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("session: OnMessage panicked: %v", v)
+			m.o.Logger.Error("session: callback panicked", "callback", "OnMessage", "panic", fmt.Sprint(v))
+		}
+	}()
+	return m.o.OnMessage(ctx, s, in)
+}
+
+// handlerContext has the values of ctx and the end of the Manager's.
+func (m *Manager) handlerContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	hctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(m.ctx, cancel)
+	return hctx, func() { stop(); cancel() }
+}
+
+// enter counts a call that Shutdown waits for, until work.Done.
+func (m *Manager) enter() bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return false
+	}
+	m.work.Add(1)
+	return true
+}
+
+// turns lets the requests of one writer in one at a time.
+type turns struct {
+	mu   sync.Mutex
+	held map[turnKey]chan struct{} // closed when it is free again
+}
+
+type turnKey struct{ id, writer string }
+
+func (t *turns) take(ctx context.Context, k turnKey) error {
+	for {
+		t.mu.Lock()
+		free, held := t.held[k]
+		if !held {
+			t.held[k] = make(chan struct{})
+			t.mu.Unlock()
+			return nil
+		}
+		t.mu.Unlock()
+		select {
+		case <-free:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (t *turns) give(k turnKey) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	close(t.held[k])
+	delete(t.held, k)
+}

@@ -1,0 +1,47 @@
+package session
+
+// ring holds a log's entries, oldest first, in a circle that grows on demand and gives its room back when it has been emptied.
+type ring struct {
+	slots []slot // its length is zero or a power of two
+	head  int
+	n     int
+}
+
+type slot struct {
+	message *Message
+	reader  string // the only one it is for; "" for all
+	at      int64  // when it was appended, in nanoseconds since the store began
+}
+
+const (
+	ringMin  = 4
+	ringKeep = 64 // an empty ring of more slots than this is let go
+)
+
+func (r *ring) push(s slot) {
+	if r.n == len(r.slots) {
+		grown := make([]slot, max(ringMin, 2*len(r.slots)))
+		for i := range r.n {
+			grown[i] = *r.at(i)
+		}
+		r.slots, r.head = grown, 0
+	}
+	r.n++
+	*r.at(r.n - 1) = s
+}
+
+// at returns the i-th slot from the oldest.
+func (r *ring) at(i int) *slot { return &r.slots[(r.head+i)&(len(r.slots)-1)] }
+
+// pop removes the oldest slot.
+func (r *ring) pop() slot {
+	s := r.at(0)
+	old := *s
+	*s = slot{}
+	r.head = (r.head + 1) & (len(r.slots) - 1)
+	r.n--
+	if r.n == 0 && len(r.slots) > ringKeep {
+		*r = ring{}
+	}
+	return old
+}

@@ -1,0 +1,84 @@
+package session
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// A Session is the mailbox of one mirage id, as callbacks and Manager.Open hand it out. It is a handle: cheap, safe for concurrent use, and
+// of no use once the session is over (its methods are ErrNotFound then).
+type Session struct {
+	m     *Manager
+	id    string
+	log   Log
+	order serial
+	rate  bucket
+	dead  atomic.Bool // the log is over: a later session of this id has another Session
+
+	refs int    // guarded by the Manager's lock
+	stop func() // of the log's Watch
+
+	mu    sync.Mutex
+	links atomic.Pointer[[]*Link] // copied on write under mu, so that waking needs no lock
+}
+
+// ID is the mirage id.
+func (s *Session) ID() string { return s.id }
+
+// Send appends a message for every reader of the session. See Manager.Send.
+func (s *Session) Send(ctx context.Context, msg Message) error { return s.SendTo(ctx, "", msg) }
+
+// SendTo appends a message for one reader; ErrNotFound if the session knows none of that name. The others pass over it. An empty name
+// is every reader.
+func (s *Session) SendTo(ctx context.Context, reader string, msg Message) error {
+	if err := s.m.check(&msg); err != nil {
+		return err
+	}
+	_, err := s.log.Append(ctx, &msg, reader)
+	return err
+}
+
+// Broadcast is the Manager's, for callbacks that have only the Session at hand.
+func (s *Session) Broadcast(ctx context.Context, msg Message) (Sent, error) {
+	return s.m.Broadcast(ctx, msg)
+}
+
+// all returns the links that live here; not to be changed.
+func (s *Session) all() []*Link {
+	if all := s.links.Load(); all != nil {
+		return *all
+	}
+	return nil
+}
+
+func (s *Session) wake() {
+	for _, l := range s.all() {
+		l.wake()
+	}
+}
+
+// add makes l one of the links. One that waited for a request to carry it on has found it in l.
+func (s *Session) add(l *Link) {
+	s.mu.Lock()
+	var parked *Link
+	for _, o := range s.all() {
+		if o.Hello.Link.Number == l.Hello.Link.Number && o.parked.Load() {
+			parked = o
+		}
+	}
+	all := append(slices.Clone(s.all()), l)
+	s.links.Store(&all)
+	s.mu.Unlock()
+	if parked != nil {
+		parked.close(false)
+	}
+}
+
+func (s *Session) remove(l *Link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := slices.DeleteFunc(slices.Clone(s.all()), func(o *Link) bool { return o == l })
+	s.links.Store(&all)
+}

@@ -1,0 +1,195 @@
+package session
+
+import (
+	"context"
+	"iter"
+	"time"
+)
+
+// A Store keeps the sessions: a Log for each, and what is known of ids that moved or were revoked. Every method is one atomic step, and
+// safe for concurrent use by any number of Managers. A Store is never asked to wait for a message.
+//
+// Errors are those of this package. A remote store that cannot know whether a step took place answers ErrUncertain; every step
+// may be repeated after it.
+type Store interface {
+	// Open returns the log of the session id. Without a session it makes one with these bounds if create is set (ErrBudget where
+	// there is no memory for it; created tells one caller), and is ErrNotFound otherwise. It may return one Log for one id many
+	// times. A new session has no links, so that its retention runs from now.
+	Open(ctx context.Context, id string, create bool, b Bounds) (l Log, created bool, err error)
+
+	// Resolve tells under which id the holder of id goes on, and whether values of id that were signed at that time are refused. now is
+	// id itself unless Move, with this client, moved it at most keep ago and nobody has attached under the new id since.
+	Resolve(ctx context.Context, id string, signed time.Time, client string) (now string, revoked bool, err error)
+
+	// Move lets the session from go on under the id to. Its links end with ErrMoved. If to has a session already, that one stays and
+	// gets what is above the mark of the moved one, as far as there is room. Without a session there is nothing to move but the
+	// id. For keep, Resolve with this client answers to; an empty client asks for none of that.
+	Move(ctx context.Context, from, to, client string, keep time.Duration) error
+
+	// End ends the session at once and returns what was in it; ErrNotFound if there is none. With refuse above zero the id is revoked: values
+	// signed until now are refused for that long, session or not, and its links end with ErrRevoked.
+	End(ctx context.Context, id string, refuse time.Duration) (Ended, error)
+
+	// Expired ends at most max sessions that have had no link for their retention, and hands each to one caller alone. next is how long until
+	// the next one expires, zero if none is waiting.
+	Expired(ctx context.Context, max int) (ended []Ended, next time.Duration, err error)
+
+	// IDs lists the sessions. One that comes or goes meanwhile may be missing or listed; none is listed twice.
+	IDs(ctx context.Context) iter.Seq2[string, error]
+}
+
+// A Log is one session: numbered messages on their way down, the readers' places among them, and the numbers of the writers on their
+// way up. Every method is one atomic step, safe for concurrent use. After the session has ended, each is ErrNotFound, ErrMoved or ErrRevoked.
+// In memory, Append, Read, Ack, Begin and Commit neither wait nor allocate, but for the ring's growth.
+type Log interface {
+	// Append numbers m and keeps it. With a reader it is for that reader alone (ErrNotFound if the log knows none of that name) and every
+	// other one passes over it. Where room is needed, what everybody has passed leaves first, then what only readers without
+	// a link still need, provided another has one; then Bounds.Overflow decides. m is shared from now on and must not change.
+	Append(ctx context.Context, m *Message, reader string) (Position, error)
+
+	// Attach begins a link, or with Claim.Link goes on with one, and finds the place from which it reads.
+	Attach(ctx context.Context, c Claim) (Attached, error)
+
+	// Read appends to dst what follows after, at most until their Size together reaches max but at least one entry, and counts them as
+	// sent. It is ErrSuperseded once the client has spoken on a newer link of this reader. It is also the sign of life by which a
+	// session with links lives on, and so is called at least once per heartbeat.
+	Read(ctx context.Context, l LinkRef, after uint64, max int, dst []Entry) ([]Entry, Tail, error)
+
+	// Ack says that the client speaks on this link, so that older ones of its reader end, and that it has everything up to p. The zero
+	// Position acknowledges nothing, one of another epoch neither. Beyond the top it is ErrAhead. Lower ones than before change
+	// nothing. It counts from every link that its reader ever had, as long as the reader is remembered (else ErrNotFound).
+	Ack(ctx context.Context, l LinkRef, p Position) error
+
+	// Detach ends the link. left is zero while its reader has another one, and else names this departure for Leave. A second call, or
+	// one for a link that goes on elsewhere (see Claim.Link), changes nothing.
+	Detach(ctx context.Context, l LinkRef) (left uint64, err error)
+
+	// Leave tells one caller alone that the reader has not come back since the departure left.
+	Leave(ctx context.Context, reader string, left uint64) (gone bool, err error)
+
+	// Quit forgets the reader (ErrNotFound without it) and ends its links. here says that Leave has not told of its departure. If no reader
+	// remains, the session ends and ended says what was in it.
+	Quit(ctx context.Context, reader string) (here bool, ended *Ended, err error)
+
+	// Begin asks whether message n of the writer is to be handled now. base is the lowest number that the client still keeps; a writer unknown to the
+	// log begins there. last is the writer's last accepted number. After Deliver the caller handles the message and calls Commit; a
+	// node that dies in between gives its turn back after lease. n == 0 only asks for last and is answered Done.
+	Begin(ctx context.Context, writer string, base, n uint64, lease time.Duration) (t Turn, last uint64, err error)
+
+	// Commit ends the turn for n. handled says that n is accepted from now on; otherwise it may be begun again.
+	Commit(ctx context.Context, writer string, n uint64, handled bool) error
+
+	// Watch calls wake after anything that a link of this log must see: entries, superseded links, a session's end. It is a hint: wake must
+	// not wait, calls may be lost, doubled or late. stop ends that; a call under way may still arrive.
+	Watch(wake func()) (stop func())
+}
+
+// Bounds are what one session may hold.
+type Bounds struct {
+	Messages  int           // at most so many entries
+	Bytes     int64         // their Size together
+	Overflow  Overflow      // what happens when neither is enough
+	Retention time.Duration // how long a session lives without links, and a reader is remembered without one
+	Links     int           // at most so many links; one more ends the one heard of least recently
+	Readers   int           // at most so many readers are remembered; the one that left first is forgotten early
+	Writers   int           // at most so many writers are remembered, the least recent leaves
+}
+
+// Overflow chooses what happens to a message for which a log has no room.
+type Overflow uint8
+
+const (
+	Refuse     Overflow = iota // Send returns ErrFull
+	DropOldest                 // the oldest entries leave, and every reader that has not passed them is told of the gap
+)
+
+// A Claim is a client's wish for a link.
+type Claim struct {
+	Reader   string   // names the client object; never empty
+	Plain    bool     // the client acknowledges nothing but by a position that it presents
+	Link     uint64   // the number of a link to go on with, ErrNotFound or ErrSuperseded if it is none; 0 begins a new one
+	Given    Given    // whether the client presented a position
+	Position Position // the position, if Given is Presented
+}
+
+// Given says what position a client came with.
+type Given uint8
+
+const (
+	Nothing   Given = iota // no position
+	Presented              // a position
+	Malformed              // a text that is none
+)
+
+// A LinkRef names a link in the log of its session.
+type LinkRef struct {
+	Reader string
+	Number uint64 // 1, 2, 3 … within one log
+	Turn   uint64 // which of the requests that carry the link, one after another
+}
+
+// Attached is what a client learns about its new link.
+type Attached struct {
+	Link     LinkRef
+	Position Position // where the link goes on; never beyond what the reader has
+	Resumed  bool     // the position presented was found: nothing is missing and nothing comes twice
+	Reason   Missing  // why not, if not resumed
+	Lost     Lost     // what the client will never get, if anything
+	Sent     uint64   // the highest seq that was ever written to anyone of this session
+	Accepted uint64   // the last number accepted from the writer that has the reader's name
+	Previous string   // the id that the session had before Move, while that is remembered
+	Joined   bool     // the reader was not here before, or was reported gone
+	Fresh    bool     // the log has not met this reader before, or has forgotten it
+}
+
+// Missing is why a link does not go on where the client was; its text is hello's reason.
+type Missing string
+
+const (
+	NoPosition Missing = "new"       // the client presented no position
+	Expired    Missing = "expired"   // the session ended and this is a later one
+	Restarted  Missing = "restarted" // the store began anew
+	Trimmed    Missing = "trimmed"   // the log is here, but some messages had to leave; the gap is told before the next one
+	Diverged   Missing = "diverged"  // the position belongs to a history that the store lost
+	Relocated  Missing = "moved"     // the session was joined to another one
+	Ahead      Missing = "ahead"     // the position is beyond the top
+	Unreadable Missing = "malformed" // the position is no position of ours
+)
+
+// Lost is a range of messages, both ends included, that the client will never get. To is zero where the log cannot know the end; the zero
+// Lost is none.
+type Lost struct{ From, To uint64 }
+
+// An Entry is one place in the log.
+type Entry struct {
+	Seq     uint64
+	Tag     uint32   // of the position after it
+	Message *Message // shared, not to be changed; nil if it is for another reader
+}
+
+// Tail is what Read tells beside the entries.
+type Tail struct {
+	Gap      Lost   // what had to leave before the reader came to it, before the entries; zero if nothing
+	Told     bool   // the gap was reported to this reader before
+	Epoch    uint64 // of the entries
+	Acked    uint64 // what the reader has acknowledged
+	Accepted uint64 // the last number accepted from the writer that has the reader's name
+	More     bool   // there are entries beyond those given
+}
+
+// A Turn is the answer to a writer that wants a message handled.
+type Turn uint8
+
+const (
+	Deliver Turn = iota // handle it, then Commit
+	Done                // accepted before
+	Busy                // somebody is handling this writer's message: ask again
+	Early               // last+1 must come first
+)
+
+// Ended is a session that is over.
+type Ended struct {
+	ID       string
+	Epoch    uint64
+	Messages []Entry // those above the mark: no reader ever acknowledged them or presented a position beyond them
+}

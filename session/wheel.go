@@ -1,0 +1,132 @@
+package session
+
+import (
+	"container/heap"
+	"sync"
+	"time"
+)
+
+// wheel runs every alarm of a Manager from one timer, which exists only while there is an alarm.
+type wheel struct {
+	mu      sync.Mutex
+	alarms  alarms
+	timer   *time.Timer
+	stopped bool
+}
+
+// An alarm calls ring when it is due, on the timer's goroutine: ring must not wait. It may set the alarm again.
+type alarm struct {
+	ring  func()
+	due   time.Time
+	index int // in the heap, plus one; 0 while it is not set
+}
+
+// set lets the alarm ring at due, instead of when it was to ring before.
+func (w *wheel) set(a *alarm, due time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped {
+		return
+	}
+	a.due = due
+	if a.index == 0 {
+		heap.Push(&w.alarms, a)
+	} else {
+		heap.Fix(&w.alarms, a.index-1)
+	}
+	if a.index == 1 {
+		w.arm()
+	}
+}
+
+// sooner sets the alarm unless it is to ring before due anyway.
+func (w *wheel) sooner(a *alarm, due time.Time) {
+	w.mu.Lock()
+	rings := a.index != 0 && !a.due.After(due)
+	w.mu.Unlock()
+	if !rings {
+		w.set(a, due)
+	}
+}
+
+// cancel keeps the alarm from ringing; one that is ringing already goes on.
+func (w *wheel) cancel(a *alarm) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if a.index == 0 {
+		return
+	}
+	heap.Remove(&w.alarms, a.index-1)
+	if len(w.alarms) == 0 {
+		w.timer.Stop()
+	}
+}
+
+// stop cancels every alarm, those to be set later included.
+func (w *wheel) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stopped = true
+	for _, a := range w.alarms {
+		a.index = 0
+	}
+	w.alarms = nil
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}
+
+// arm sets the timer for the first alarm.
+func (w *wheel) arm() {
+	d := max(0, time.Until(w.alarms[0].due))
+	if w.timer == nil {
+		w.timer = time.AfterFunc(d, w.turn)
+		return
+	}
+	w.timer.Reset(d)
+}
+
+// turn rings what is due.
+func (w *wheel) turn() {
+	for {
+		w.mu.Lock()
+		if len(w.alarms) == 0 {
+			w.mu.Unlock()
+			return
+		}
+		a := w.alarms[0]
+		if a.due.After(time.Now()) {
+			w.arm()
+			w.mu.Unlock()
+			return
+		}
+		heap.Pop(&w.alarms)
+		w.mu.Unlock()
+		a.ring()
+	}
+}
+
+// alarms is a heap, the earliest in front.
+type alarms []*alarm
+
+func (h alarms) Len() int           { return len(h) }
+func (h alarms) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+func (h alarms) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i+1, j+1
+}
+
+func (h *alarms) Push(x any) {
+	a := x.(*alarm)
+	*h = append(*h, a)
+	a.index = len(*h)
+}
+
+func (h *alarms) Pop() any {
+	old := *h
+	a := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	a.index = 0
+	return a
+}

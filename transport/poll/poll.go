@@ -1,0 +1,158 @@
+// Package poll carries sessions over long-polling: an answer is the same text as a stream's, and ends. A client that has what an answer
+// brought says so by the position in its next poll, so that an answer lost on the way is sent again.
+package poll
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/mirage-go/mirage/internal/stream"
+	"github.com/mirage-go/mirage/internal/upstream"
+	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/session"
+)
+
+// Options configure a Handler. The zero value is a working one.
+type Options struct {
+	// LinkAge is how long a link lives, ±20 %; then the client begins a new one and loses nothing. It bounds how old a validation of the id can be.
+	// Zero means 10m.
+	LinkAge time.Duration
+	// Hold is how long a poll waits for a message at most; a client asks for less with _wait. Zero means 25s.
+	Hold time.Duration
+	// Pause is how long a link lives after an answer that no poll follows. Zero means 30s.
+	Pause time.Duration
+	// WriteTimeout is how long a client may take to read an answer. Zero means 10s.
+	WriteTimeout time.Duration
+
+	// MaxBody bounds the body of a POST, in bytes. Zero means 64 KiB, or a third more than the Manager's MaxMessage if that is larger.
+	MaxBody int
+	// MaxBatch bounds the messages in one POST. Zero means 100.
+	MaxBatch int
+	// BodyTimeout is how long a body may take to arrive. Zero means 10s.
+	BodyTimeout time.Duration
+}
+
+func (o Options) complete() Options {
+	for _, d := range []struct {
+		v    *time.Duration
+		zero time.Duration
+	}{
+		{&o.LinkAge, 10 * time.Minute},
+		{&o.Hold, 25 * time.Second},
+		{&o.Pause, 30 * time.Second},
+		{&o.WriteTimeout, 10 * time.Second},
+	} {
+		if *d.v <= 0 {
+			*d.v = d.zero
+		}
+	}
+	return o
+}
+
+// Handler returns the handler of one URL: GET is a poll, POST brings messages and acknowledgements, DELETE ends the reader. It must stand
+// behind the middleware. A poll without the token of a link begins one, and is answered at once with its hello; the ones that follow carry
+// none and wait for _wait seconds, at most Hold.
+func Handler(m *session.Manager, o Options) http.Handler {
+	h := &handler{m: m, o: o.complete(), up: upstream.Handler(m, upstream.Options{
+		MaxBody: o.MaxBody, MaxBatch: o.MaxBatch, Timeout: o.BodyTimeout,
+	})}
+	return http.HandlerFunc(h.serve)
+}
+
+type handler struct {
+	m       *session.Manager
+	o       Options
+	up      http.Handler
+	servers stream.Servers
+}
+
+func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		h.up.ServeHTTP(w, r)
+		return
+	}
+	id, err := middleware.Require(r)
+	if err != nil {
+		stream.Refuse(w, r, err)
+		return
+	}
+	wait, err := h.wait(r)
+	if err != nil {
+		stream.Refuse(w, r, err)
+		return
+	}
+	h.poll(w, r, id, wait)
+}
+
+// wait is how long the client is ready to wait.
+func (h *handler) wait(r *http.Request) (time.Duration, error) {
+	text, ok := stream.Query(r, "_wait")
+	if !ok {
+		return 0, nil
+	}
+	seconds, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return 0, errWait
+	}
+	return min(time.Duration(seconds)*time.Second, h.o.Hold), nil
+}
+
+var errWait = &middleware.Error{Status: http.StatusBadRequest, Reason: "_wait must be a number of seconds"}
+
+func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Identity, wait time.Duration) {
+	ctx := r.Context()
+	begins := id.Link == 0
+	reader := id.Reader
+	if begins {
+		reader = id.Client
+	}
+	link, err := h.m.Attach(ctx, session.Attach{
+		ID: id.ID, Reader: reader, Number: id.Link, Position: stream.Position(r), Transport: "poll", Poll: true,
+	})
+	if err != nil {
+		stream.Refuse(w, r, err)
+		return
+	}
+	defer h.servers.Follow(r, link)()
+	a := answer{w: w, timeout: h.o.WriteTimeout}
+	if begins {
+		a.hello = stream.Hello(id, link, stream.Jitter(h.o.LinkAge), h.m.Heartbeat(), 0)
+		wait = 0
+	}
+	if a.write(ctx, link, wait) {
+		link.Park(h.o.Pause)
+		return
+	}
+	link.Close()
+}
+
+type answer struct {
+	w       http.ResponseWriter
+	timeout time.Duration
+	hello   []byte
+}
+
+// write answers with what the link has, after waiting for it, and tells whether the link goes on. A client that has left gets no answer, and
+// may come back to the link.
+func (a *answer) write(ctx context.Context, link *session.Link, wait time.Duration) (goesOn bool) {
+	hold, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	var batch session.Batch
+	if wait <= 0 {
+		_ = link.Take(ctx, &batch) // a failure of the store: the next poll tries again
+	} else if err := link.Next(hold, &batch); err != nil && ctx.Err() != nil {
+		return true
+	}
+	body := stream.Append(a.hello, &batch, link.Plain)
+	stream.SetHeaders(a.w.Header())
+	a.w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
+	a.w.WriteHeader(http.StatusOK)
+	rc := http.NewResponseController(a.w)
+	_ = rc.SetWriteDeadline(time.Now().Add(a.timeout))
+	_, _ = a.w.Write(body) // what did not arrive is asked for again
+	_ = rc.Flush()
+	_ = rc.SetWriteDeadline(time.Time{}) // the connection's next response has its own
+	return batch.End == ""
+}

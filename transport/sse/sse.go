@@ -1,0 +1,96 @@
+// Package sse carries sessions over Server-Sent Events (WHATWG HTML §9.2): a GET is a stream that does not end, POST and DELETE are its way up.
+package sse
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/mirage-go/mirage/internal/stream"
+	"github.com/mirage-go/mirage/internal/upstream"
+	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/session"
+)
+
+// Options configure a Handler. The zero value is a working one.
+type Options struct {
+	// LinkAge is how long a stream lives, ±20 %; then the client comes back at once and loses nothing. It bounds how old a validation of the id can
+	// be. Zero means 10m.
+	LinkAge time.Duration
+	// WriteTimeout is how long a client may take to read what was written to it, or half as long again; then its link ends and the
+	// log stays. Zero means 10s.
+	WriteTimeout time.Duration
+	// Retry is what an EventSource is told to wait before it comes back by itself, ±50 %. Zero means 1s.
+	Retry time.Duration
+
+	// MaxBody bounds the body of a POST, in bytes. Zero means 64 KiB, or a third more than the Manager's MaxMessage if that is larger.
+	MaxBody int
+	// MaxBatch bounds the messages in one POST. Zero means 100.
+	MaxBatch int
+	// BodyTimeout is how long a body may take to arrive. Zero means 10s.
+	BodyTimeout time.Duration
+}
+
+func (o Options) complete() Options {
+	if o.LinkAge <= 0 {
+		o.LinkAge = 10 * time.Minute
+	}
+	if o.WriteTimeout <= 0 {
+		o.WriteTimeout = 10 * time.Second
+	}
+	if o.Retry <= 0 {
+		o.Retry = time.Second
+	}
+	return o
+}
+
+// Handler returns the handler of one URL: GET begins a stream, POST brings messages and acknowledgements, DELETE ends the reader. It must
+// stand behind the middleware and where responses can be flushed; it says so where they cannot.
+func Handler(m *session.Manager, o Options) http.Handler {
+	h := &handler{m: m, o: o.complete(), up: upstream.Handler(m, upstream.Options{
+		MaxBody: o.MaxBody, MaxBatch: o.MaxBatch, Timeout: o.BodyTimeout,
+	})}
+	return http.HandlerFunc(h.serve)
+}
+
+type handler struct {
+	m       *session.Manager
+	o       Options
+	up      http.Handler
+	servers stream.Servers
+}
+
+func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		h.up.ServeHTTP(w, r)
+		return
+	}
+	id, err := middleware.Require(r)
+	if err != nil {
+		stream.Refuse(w, r, err)
+		return
+	}
+	if !stream.CanFlush(w) {
+		stream.NoStream(w, r)
+		return
+	}
+	h.stream(w, r, id)
+}
+
+func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
+	ctx, life := r.Context(), stream.Jitter(h.o.LinkAge)
+	out := stream.NewPlain(w, r, h.o.WriteTimeout)
+	pump := stream.NewPump(ctx, out)
+	link, err := h.m.Attach(ctx, session.Attach{
+		ID: id.ID, Reader: id.Client, Position: stream.Position(r), Transport: "sse", Life: life, Wake: pump.Wake,
+	})
+	if err != nil {
+		stream.Refuse(w, r, err)
+		return
+	}
+	defer link.Close()
+	defer h.servers.Follow(r, link)()
+	stream.SetHeaders(w.Header())
+	w.WriteHeader(http.StatusOK) // before the first flush, or Compress sends gzip without saying so
+	pump.Start(link, stream.Hello(id, link, life, h.m.Heartbeat(), stream.Half(h.o.Retry)))
+	out.Run(ctx)
+}

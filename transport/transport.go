@@ -1,0 +1,48 @@
+// Package transport serves sessions on one URL, by whatever transport the client asks for.
+package transport
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/mirage-go/mirage/internal/refuse"
+	"github.com/mirage-go/mirage/internal/stream"
+	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/transport/poll"
+	"github.com/mirage-go/mirage/transport/sse"
+)
+
+// Options configure the transports. The bounds of POST are those of SSE.
+type Options struct {
+	SSE  sse.Options
+	Poll poll.Options
+}
+
+// Handler returns the handler of one URL. A GET with _wait is a long-poll, any other one a stream of Server-Sent Events; POST and DELETE are the
+// way up of both. It must stand behind the middleware.
+func Handler(m *session.Manager, o Options) http.Handler {
+	streams, polls := sse.Handler(m, o.SSE), poll.Handler(m, o.Poll)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, waits := stream.Query(r, "_wait")
+		switch {
+		case r.Method == http.MethodGet && wantsWebSocket(r):
+			refuse.Write(w, r, http.StatusNotImplemented, "WebSocket is not served here: use Server-Sent Events or long-poll", 0)
+		case r.Method == http.MethodGet && waits:
+			polls.ServeHTTP(w, r)
+		default:
+			streams.ServeHTTP(w, r)
+		}
+	})
+}
+
+func wantsWebSocket(r *http.Request) bool {
+	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+}
+
+// Mount serves h on pattern of a chi router for every method, behind mw (middleware.New) and behind what the router uses already. Keep
+// these routes out of middleware.Timeout, Throttle and Compress of chi: a stream lives long.
+func Mount(r chi.Router, pattern string, mw func(http.Handler) http.Handler, h http.Handler) {
+	r.With(mw).Handle(pattern, h)
+}
