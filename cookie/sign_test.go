@@ -88,21 +88,24 @@ func TestI2Age(t *testing.T) {
 		time.Sleep(time.Second)
 		invalid(t, "expired", c, cookie.ID, signed)
 	})
+}
+
+// I2, pitfall 4: a node's clock may be some minutes ahead; a value from further in the future would live longer than MaxAge.
+func TestI2Ahead(t *testing.T) {
+	c := newCodec(t, cookie.Options{})
 	var ahead, far string
-	c := newCodec(t, cookie.Options{MaxAge: time.Hour})
-	synctest.Test(t, func(t *testing.T) { // its clock begins in the year 2000
+	synctest.Test(t, func(t *testing.T) { // a node whose clock is ahead of that below
+		time.Sleep(5 * time.Minute)
 		ahead, _ = c.Sign(cookie.ID, "ann")
 		time.Sleep(time.Second)
 		far, _ = c.Sign(cookie.ID, "ann")
 	})
 	synctest.Test(t, func(t *testing.T) {
-		invalid(t, "from the future? no, of the same clock", newCodec(t, cookie.Options{}, key('x')), cookie.ID, ahead)
-		if _, _, err := c.Verify(cookie.ID, far); err != nil {
-			t.Error("a clock one second ahead is nothing")
+		if _, _, err := c.Verify(cookie.ID, ahead); err != nil {
+			t.Errorf("five minutes ahead: %v", err)
 		}
+		invalid(t, "further ahead", c, cookie.ID, far)
 	})
-	now, _ := c.Sign(cookie.ID, "ann") // in the real year
-	synctest.Test(t, func(t *testing.T) { invalid(t, "years ahead", c, cookie.ID, now) })
 }
 
 // I2, pitfall 8: keys are changed in three steps, and at each of them every node verifies what every other signs.
@@ -111,9 +114,6 @@ func TestI2Rotation(t *testing.T) {
 	steps := [][][]byte{{old}, {old, young}, {young, old}, {young}}
 	for i := range len(steps) - 1 {
 		a, b := newCodec(t, cookie.Options{}, steps[i]...), newCodec(t, cookie.Options{}, steps[i+1]...)
-		if i == len(steps)-2 { // MaxAge has passed: nothing of the old key is left
-			a = newCodec(t, cookie.Options{}, steps[i][:1]...)
-		}
 		for _, pair := range [][2]*cookie.Codec{{a, b}, {b, a}} {
 			signed, _ := pair[0].Sign(cookie.ID, "ann")
 			if _, _, err := pair[1].Verify(cookie.ID, signed); err != nil {

@@ -21,17 +21,20 @@ type Identity struct {
 	codec *cookie.Codec
 }
 
-// FromContext returns the identity of the request with this context. ok is false outside the middleware, for HEAD and OPTIONS, for a page
-// of a foreign origin, and for an upstream request whose link token is no longer good. After Rotate it is the new one.
+// FromContext returns the identity of the request with this context, for the application. ok is false outside the middleware, for HEAD
+// and OPTIONS, for a page of a foreign origin, and for every request with a link token that counts: such a one passed no hook and is for
+// the transports alone, which ask Require. Else a client could take an application's own routes past Validate and Revoke with the token of a
+// link that is still open. After Rotate it is the new identity.
 func FromContext(ctx context.Context) (id Identity, ok bool) {
 	v := visitOf(ctx)
-	if v == nil || v.refusal != nil {
+	if v == nil || v.refusal != nil || v.linked {
 		return Identity{}, false
 	}
 	return v.identity(), true
 }
 
-// NewContext returns a context with this identity, as the middleware makes it: for tests of handlers.
+// NewContext returns a context with this identity, as the middleware makes it: for tests of handlers. With a Link it is that of a request
+// with a link token.
 func NewContext(ctx context.Context, id Identity) context.Context {
 	return (&visit{id: id, linked: id.Link != 0}).context(ctx)
 }

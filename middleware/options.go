@@ -27,8 +27,8 @@ type Options struct {
 	// means IDBytes random bytes in lower-case hex.
 	//
 	// Rules for both hooks: exactly one of them runs for a request, and none for one with a valid link token. An id has 1 to 128
-	// characters of [A-Za-z0-9._-]. The request's context ends at Timeout and when the client leaves; an answer after that has no effect. A
-	// panic fails that request only. A hook must neither read the body nor keep the request.
+	// characters of [A-Za-z0-9._-]. The request's context ends at Timeout and when the client leaves; an answer after that has no effect, and
+	// the request must not be looked at any more. A panic fails that request only. A hook must not read the body.
 	//
 	// An error of Generate is a failure: 503, the client tries again. An *Error decides by its own status.
 	Generate func(*http.Request) (id string, err error)
@@ -56,7 +56,7 @@ type Options struct {
 	// AcceptUnsigned lets Validate, which is then required, decide about ids in the query that we did not sign.
 	AcceptUnsigned bool
 
-	// Logger gets failures and panics of hooks. It never gets an id, a signed value or a query. Nil means slog.Default().
+	// Logger gets failures and panics of hooks, with their errors. Of itself it never gets a signed value or a query. Nil means slog.Default().
 	Logger *slog.Logger
 	// Count, if set, is called with the name of what happened, for a metric: "generated", "replaced", "refused", "revoked", "failed",
 	// "timeout", "left" (the client, before it was let in), "busy" (outcomes of a request), "foreign" (a foreign page: no identity), "invalid-query", "invalid-cookie",

@@ -16,13 +16,14 @@ import (
 // could not be revoked; to revoke it again is up to the caller. Without Sessions nothing moves and the old id stays good.
 func Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 	v := visitOf(r.Context())
-	switch {
-	case v == nil || v.m == nil:
+	if v == nil || v.m == nil {
 		return "", fmt.Errorf("middleware: rotate: %w", errMount)
-	case v.refusal != nil:
-		return "", fmt.Errorf("middleware: rotate: %w", v.refusal)
 	}
-	m, old := v.m, v.identity()
+	old, ok := FromContext(r.Context())
+	if !ok {
+		return "", errors.New("middleware: rotate: the request has no identity: it is HEAD or OPTIONS, of a foreign page, or of a link")
+	}
+	m := v.m
 	ctx, cancel := context.WithTimeout(r.Context(), m.Timeout)
 	defer cancel()
 	id, refusal := m.generate(ctx, r)
@@ -37,7 +38,7 @@ func Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 			return "", fmt.Errorf("middleware: rotate: move: %w", err)
 		}
 	}
-	next := Identity{ID: id, Previous: old.ID, codec: m.Codec}
+	next := Identity{ID: id, Previous: old.ID, Client: v.client, codec: m.Codec}
 	if err := m.handOut(w.Header(), v, &next); err != nil {
 		return "", fmt.Errorf("middleware: rotate: %w", err)
 	}

@@ -1,6 +1,8 @@
 package middleware_test
 
 import (
+	"math"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,7 +87,7 @@ func TestI7TokenExpires(t *testing.T) {
 		long := id.LinkToken("", 8, 2*time.Hour)
 		post := func(token string) bool {
 			_, v, _ := s.do(request("POST", "/", withCookie(c), "Mirage-Link: "+token))
-			return v.ok
+			return v.refusal == nil
 		}
 		for _, step := range []struct {
 			wait time.Duration
@@ -123,8 +125,37 @@ func TestI7RememberedPair(t *testing.T) {
 		{"again", "/", a, true},
 	} {
 		_, v, _ := s.do(request("POST", step.target, withCookie(step.value), token))
-		if v.ok != step.want {
-			t.Errorf("%s: %v, want %v", step.name, v.ok, step.want)
+		if got := v.refusal == nil; got != step.want {
+			t.Errorf("%s: %v, want %v", step.name, got, step.want)
 		}
+	}
+}
+
+// I7: a link token is for the transports. On the application's own routes it is worth nothing, or it would lead past Validate and Revoke.
+func TestI7TokenIsForTransports(t *testing.T) {
+	f := newFake()
+	s := newSite(t, middleware.Options{Sessions: f})
+	c := s.sign("ann")
+	_, id := s.admit(request("GET", "/", withCookie(c)))
+	token := "Mirage-Link: " + id.LinkToken(cid, 7, time.Minute)
+	f.Revoke(t.Context(), "ann")
+	if _, v, reached := s.do(request("POST", "/transfer", withCookie(c), token)); !reached || v.ok || v.Link != 7 {
+		t.Errorf("reached %v, FromContext %v, Require %+v", reached, v.ok, v.Identity)
+	}
+	s.refuse(request("POST", "/transfer", withCookie(c)), 410)
+}
+
+// I7: the longest of ids, readers and numbers still fit a token; a reader that is too long makes none.
+func TestI7LongestToken(t *testing.T) {
+	s := newSite(t, middleware.Options{})
+	c := s.sign(strings.Repeat("x", 128))
+	_, id := s.admit(request("GET", "/", withCookie(c)))
+	reader := strings.Repeat("r", 64)
+	token := id.LinkToken(reader, math.MaxUint64, 100*365*24*time.Hour)
+	if _, v, _ := s.do(request("POST", "/", withCookie(c), "Mirage-Link: "+token)); v.Reader != reader || v.Link != math.MaxUint64 {
+		t.Errorf("token %q: %+v", token, v)
+	}
+	if token := id.LinkToken(reader+"r", 1, time.Minute); token != "" {
+		t.Errorf("token %q", token)
 	}
 }

@@ -1,7 +1,6 @@
 package miragetest
 
 import (
-	"bytes"
 	"io"
 	"net"
 	"sync"
@@ -19,24 +18,22 @@ type conn struct {
 	server net.Conn // nil until join
 	silent bool     // in a hole
 	cut    bool
+	how    Ending // of the cut
 	each   *plan
 }
 
-// chunk is what one read brought.
-type chunk struct {
-	data []byte
-	err  error
-	due  time.Time
-}
-
-// join adds the connection to the server, unless the client's was cut meanwhile.
-func (c *conn) join(server net.Conn) bool {
+// join adds the connection to the server. If the client's was cut meanwhile, it has the same end.
+func (c *conn) join(server net.Conn) {
 	c.p.mu.Lock()
-	defer c.p.mu.Unlock()
-	if !c.cut {
-		c.server = server
+	c.server = server
+	cut, how := c.cut, c.how
+	if c.p.closed {
+		how = RST // what lingers now, nobody would close
 	}
-	return !c.cut
+	c.p.mu.Unlock()
+	if cut {
+		how.apply(server)
+	}
 }
 
 // carry carries both directions until both have ended.
@@ -51,84 +48,21 @@ func (c *conn) carry() {
 	wg.Wait()
 }
 
-// lane carries one direction until src ends. It reads on after a cut, so that a FIN is not followed by the RST with which
-// a kernel answers bytes for a closed socket.
-func (c *conn) lane(dir Direction, src io.Reader, dst net.Conn) {
-	queue := make(chan chunk, 64)
-	go func() { // ends with src, and lane then ends with the queue
-		defer close(queue)
-		for buf := make([]byte, 4<<10); ; {
-			n, err := src.Read(buf)
-			queue <- chunk{bytes.Clone(buf[:n]), err, time.Now().Add(c.delay())}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	for next := range queue {
-		c.pause(time.Until(next.due))
-		c.pass(dir, dst, next.data)
-		if next.err != nil {
-			c.finish(dst, next.err)
-		}
-	}
-}
-
-// pass writes data as the network's faults allow.
-func (c *conn) pass(dir Direction, dst net.Conn, data []byte) {
-	for len(data) > 0 {
-		n, pause, cut := c.p.grant(c, dir, len(data))
-		if n > 0 {
-			if _, err := dst.Write(data[:n]); err != nil {
-				c.end(RST) // the receiver is gone
-				return
-			}
-			c.count(dir, n)
-		}
-		if cut != nil {
-			c.end(cut.how)
-		}
-		if n == 0 || cut != nil {
-			return
-		}
-		data = data[n:]
-		c.pause(pause)
-	}
-}
-
-// finish hands on the end of a direction.
-func (c *conn) finish(dst net.Conn, err error) {
-	c.p.mu.Lock()
-	lost := c.cut || c.silent
-	c.p.mu.Unlock()
-	switch {
-	case lost:
-	case err == io.EOF:
-		closeWrite(dst)
-	default:
-		c.end(RST)
-	}
-}
-
 // end cuts the connection; false if it was cut before.
 func (c *conn) end(how Ending) bool {
 	c.p.mu.Lock()
 	first := !c.cut
-	c.cut = true
-	c.p.mu.Unlock()
-	if !first {
-		return false
+	if first {
+		c.cut, c.how = true, how
 	}
-	close(c.quit)
-	for _, peer := range c.peers() {
-		if how == RST {
-			reset(peer)
-		} else {
-			peer.SetWriteDeadline(time.Unix(1, 0)) // ends a write that waits
-			closeWrite(peer)
+	c.p.mu.Unlock()
+	if first {
+		close(c.quit)
+		for _, peer := range c.peers() {
+			how.apply(peer)
 		}
 	}
-	return true
+	return first
 }
 
 func (c *conn) close() {
@@ -146,33 +80,21 @@ func (c *conn) peers() []net.Conn {
 	return []net.Conn{c.client, c.server}
 }
 
-func (c *conn) delay() time.Duration {
+// lost tells whether what the peers send is lost.
+func (c *conn) lost() bool {
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()
-	return c.p.faults.delay
+	return c.cut || c.silent
 }
 
-func (c *conn) count(dir Direction, n int) {
-	c.p.mu.Lock()
-	defer c.p.mu.Unlock()
-	if dir == Up {
-		c.p.stats.Up += int64(n)
-	} else {
-		c.p.stats.Down += int64(n)
-	}
-}
-
-// pause waits for d, or until the connection is cut.
-func (c *conn) pause(d time.Duration) {
-	if d <= 0 {
+// apply ends the connection of one peer.
+func (how Ending) apply(peer net.Conn) {
+	if how == RST {
+		reset(peer)
 		return
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-c.quit:
-	}
+	peer.SetWriteDeadline(time.Unix(1, 0)) // ends a write that waits
+	closeWrite(peer)
 }
 
 func closeWrite(c net.Conn) {

@@ -23,6 +23,12 @@ const (
 	RST
 )
 
+// String returns "Up" or "Down".
+func (dir Direction) String() string { return [...]string{"Up", "Down"}[dir] }
+
+// String returns "FIN" or "RST".
+func (how Ending) String() string { return [...]string{"FIN", "RST"}[how] }
+
 // faults is what is wrong with the network now.
 type faults struct {
 	hole, hold, refuse bool
@@ -133,8 +139,8 @@ func (p *Proxy) grant(c *conn, dir Direction, want int) (n int, pause time.Durat
 			}
 		}
 	}
-	if cut != nil && cut == p.faults.after {
-		p.faults.after = nil
+	if after := p.faults.after; after != nil && after.dir == dir && after.left == 0 {
+		p.faults.after = nil // it happens once
 	}
 	return n, pause, cut
 }

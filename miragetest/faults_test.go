@@ -10,7 +10,7 @@ import (
 
 func TestCut(t *testing.T) {
 	for _, how := range endings {
-		t.Run(name(how), func(t *testing.T) {
+		t.Run(how.String(), func(t *testing.T) {
 			n := newNetwork(t)
 			client, server := n.connect(t)
 			mustWrite(t, server, "passed")
@@ -52,7 +52,7 @@ func TestCutAfter(t *testing.T) {
 	for _, how := range endings {
 		for offset := range len(text) + 1 {
 			for _, dir := range []miragetest.Direction{miragetest.Up, miragetest.Down} {
-				t.Run(fmt.Sprint(name(how), offset, dir), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%v/%d/%v", how, offset, dir), func(t *testing.T) {
 					n := newNetwork(t)
 					n.CutAfter(dir, 999, how) // is replaced
 					n.CutAfter(dir, offset, how)
@@ -97,6 +97,19 @@ func TestCutAfterCountsTogether(t *testing.T) {
 	mustEnd(t, server2, miragetest.FIN)
 	mustWrite(t, client1, "hij")
 	mustRead(t, server1, "hij")
+}
+
+// Two rules that meet at one byte are both used up by it.
+func TestCutAfterAndEach(t *testing.T) {
+	n := newNetwork(t)
+	n.CutEach(miragetest.Up, 3, miragetest.FIN)
+	n.CutAfter(miragetest.Up, 3, miragetest.FIN)
+	for range 2 {
+		client, server := n.connect(t)
+		mustWrite(t, client, "abcdef")
+		mustRead(t, server, "abc")
+		mustEnd(t, server, miragetest.FIN)
+	}
 }
 
 func TestCutEach(t *testing.T) {

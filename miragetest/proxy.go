@@ -3,6 +3,7 @@ package miragetest
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/url"
@@ -11,11 +12,12 @@ import (
 )
 
 // A Proxy carries TCP connections to a server and does to them what networks do: it cuts, swallows, delays and withholds.
-// What passes, passes unchanged. In each direction of a connection at most 256 KiB are on their way inside the proxy; when they do
-// not get on, the sender's own buffers fill.
+// What passes, passes unchanged. In each direction of a connection at most 256 KiB are on their way inside the proxy, under Hold one
+// response more; when they do not get on, the sender's own buffers fill.
 //
 // The methods may be called concurrently and from any goroutine. Each fault lasts until Heal and does not replace another kind.
 type Proxy struct {
+	tb     testing.TB
 	scheme string
 	ln     net.Listener
 	dial   func(context.Context) (net.Conn, error)
@@ -59,7 +61,7 @@ func NewProxy(tb testing.TB, target string) *Proxy {
 }
 
 func newProxy(tb testing.TB, ln net.Listener, dial func(context.Context) (net.Conn, error)) *Proxy {
-	p := &Proxy{ln: ln, dial: dial, conns: make(map[*conn]struct{})}
+	p := &Proxy{tb: tb, ln: ln, dial: dial, conns: make(map[*conn]struct{})}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.wg.Go(p.accept)
 	tb.Cleanup(p.close)
@@ -85,7 +87,10 @@ func (p *Proxy) accept() {
 	for {
 		client, err := p.ln.Accept()
 		if err != nil {
-			return // closed
+			if !errors.Is(err, net.ErrClosed) {
+				p.tb.Errorf("miragetest: proxy: %v", err)
+			}
+			return
 		}
 		p.wg.Go(func() { p.serve(client) })
 	}
@@ -108,11 +113,7 @@ func (p *Proxy) serve(client net.Conn) {
 		c.end(RST)
 		return
 	}
-	if !c.join(server) {
-		reset(server)
-		io.Copy(io.Discard, client)
-		return
-	}
+	c.join(server)
 	c.carry()
 }
 

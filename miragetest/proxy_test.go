@@ -80,13 +80,9 @@ func mustEnd(t *testing.T, r io.Reader, how miragetest.Ending) (left []byte) {
 	t.Helper()
 	left, err := io.ReadAll(r)
 	if how == miragetest.FIN && err != nil || how == miragetest.RST && !errors.Is(err, syscall.ECONNRESET) {
-		t.Fatalf("ended with %v, want %v", err, name(how))
+		t.Fatalf("ended with %v, want %v", err, how)
 	}
 	return left
-}
-
-func name(how miragetest.Ending) string {
-	return map[miragetest.Ending]string{miragetest.FIN: "FIN", miragetest.RST: "RST"}[how]
 }
 
 // until waits for a condition that another goroutine brings about in real time.

@@ -56,7 +56,6 @@ func (m *Manager) Open(ctx context.Context, id string) (*Session, error) {
 		return nil, err
 	}
 	defer m.release(s)
-	m.wheel.sooner(&m.sweeper, time.Now().Add(m.o.Retention))
 	return s, nil
 }
 
@@ -193,6 +192,9 @@ func (m *Manager) acquire(ctx context.Context, id string, create bool) (*Session
 		return nil, err
 	}
 	s := m.register(&Session{m: m, id: id, log: log})
+	if created {
+		m.wheel.sooner(&m.sweeper, time.Now().Add(m.o.Retention))
+	}
 	if created && m.o.OnOpen != nil {
 		s.order.do(func() { m.call("OnOpen", func() { m.o.OnOpen(m.ctx, s) }) })
 	}

@@ -45,10 +45,11 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, err
 	}
-	s, err := m.lookup(ctx, up.ID)
+	s, err := m.acquire(ctx, up.ID, false)
 	if err != nil {
 		return Receipt{}, err
 	}
+	defer m.letGo(s)
 	if up.Link.Reader != "" {
 		if err := s.log.Ack(ctx, up.Link, ack); err != nil {
 			return Receipt{}, err
@@ -68,6 +69,29 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 	}
 	defer m.turns.give(key)
 	return m.numbered(ctx, hctx, s, up)
+}
+
+// letGo releases a session that sent something, but where no link keeps its bucket not before that is full again.
+func (m *Manager) letGo(s *Session) {
+	if m.o.Rate < 0 || len(s.all()) > 0 {
+		m.release(s)
+		return
+	}
+	m.mu.Lock()
+	first := !s.lingers
+	s.lingers = true
+	m.mu.Unlock()
+	if !first {
+		m.release(s)
+		return
+	}
+	s.linger.ring = func() {
+		m.mu.Lock()
+		s.lingers = false
+		m.mu.Unlock()
+		m.release(s)
+	}
+	m.wheel.set(&s.linger, time.Now().Add(time.Duration(m.o.Burst)*time.Second/time.Duration(m.o.Rate)))
 }
 
 // check looks at what needs no log, before anything is done.

@@ -17,8 +17,12 @@ type Session struct {
 	rate  bucket
 	dead  atomic.Bool // the log is over: a later session of this id has another Session
 
-	refs int    // guarded by the Manager's lock
-	stop func() // of the log's Watch
+
+	// Guarded by the Manager's lock.
+	refs    int
+	lingers bool   // one of the refs is there to keep the bucket
+	stop    func() // of the log's Watch
+	linger  alarm
 
 	mu    sync.Mutex
 	links atomic.Pointer[[]*Link] // copied on write under mu, so that waking needs no lock

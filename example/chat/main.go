@@ -1,11 +1,20 @@
-// Command chat is a chat whose visitors and messages survive whatever the network does.
+// Command chat is a chat whose visitors and messages survive whatever the network does: the program to look at first.
+//
+//	go run ./example/chat
+//	go run ./example/chat -keys chat.keys    # everybody is still who they were after a restart
 package main
 
 import (
 	"context"
-	"crypto/rand"
-	"log"
+	"errors"
+	"flag"
+	"log/slog"
+	"net"
 	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -16,18 +25,68 @@ import (
 )
 
 func main() {
-	key := make([]byte, 32)
-	rand.Read(key)
-	codec, err := cookie.New(cookie.Options{Insecure: true}, key)
-	if err != nil {
-		log.Fatal(err)
+	addr := flag.String("addr", "localhost:8080", "`address` to listen on")
+	keys := flag.String("keys", "", "`file` of the keys that sign ids, made if it is missing; without it a restart makes strangers of all")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	if err := run(ctx, *addr, *keys); err != nil {
+		slog.Error("chat failed", "error", err)
+		os.Exit(1)
 	}
-	m := session.New(session.Options{OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
-		_, err := s.Broadcast(ctx, session.Message{Event: "chat", Data: in.Data})
+}
+
+// run serves the chat until ctx ends.
+func run(ctx context.Context, addr, keyFile string) error {
+	keys, kept, err := signingKeys(keyFile)
+	if err != nil {
 		return err
-	}})
+	}
+	codec, err := cookie.New(cookie.Options{Insecure: true}, keys...) // plain http: leave Insecure out where there is TLS
+	if err != nil {
+		return err
+	}
+	room := newRoom()
+	sessions := session.New(session.Options{
+		Overflow:  session.DropOldest, // who is away for long misses the oldest messages, and is told which
+		OnAttach:  room.attach,
+		OnMessage: room.receive,
+		OnDetach:  room.detach,
+		OnGap:     room.gap,
+		OnEnd:     room.end,
+		Logger:    slog.Default(),
+	})
+	identify := middleware.New(middleware.Options{Codec: codec, Sessions: sessions})
+
 	r := chi.NewRouter()
-	transport.Mount(r, "/live", middleware.New(middleware.Options{Codec: codec, Sessions: m}), transport.Handler(m, transport.Options{}))
-	log.Println("http://localhost:8080")
-	log.Fatal(http.ListenAndServe("localhost:8080", r))
+	transport.Mount(r, "/live", identify, transport.Handler(sessions, transport.Options{}))
+	r.Handle("/*", page())
+
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	slog.Info("the chat is open: visit it with two browsers", "url", address(addr, listener), "keys", kept)
+	server := &http.Server{Handler: r, ReadHeaderTimeout: 5 * time.Second}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	slog.Info("closing: visitors are told to come back")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return errors.Join(sessions.Shutdown(ctx), server.Shutdown(ctx)) // in this order: links first, then the server
+}
+
+// address is what a person types to get here.
+func address(addr string, l net.Listener) string {
+	host, _, _ := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return "http://" + net.JoinHostPort(host, port)
 }

@@ -96,7 +96,11 @@ func TestFidelity(t *testing.T) {
 				t.Errorf("as text = %v, want %v", text, tt.text)
 			}
 			want := []got{{pos.String(), "e", tt.data, true, tt.binary}}
-			for _, size := range []int{1, 2, 3, 7, 4096, len(block)} {
+			sizes := []int{1, 2, 3, 7, len(block)}
+			if len(block) > 1000 {
+				sizes = []int{997, 4096, len(block)}
+			}
+			for _, size := range sizes {
 				events, _, err := parse(t, 1<<20, inPieces(block, size)...)
 				if err != nil || !slices.Equal(events, want) {
 					t.Fatalf("in pieces of %d: %d events, error %v", size, len(events), err)
@@ -123,6 +127,7 @@ func TestAppendMessage(t *testing.T) {
 		{"binary", session.Message{Event: "b", Data: []byte{1}, Binary: true}, "id: 10-7\nevent: b\nencoding: base64\ntype: binary\ndata: AQ==\n\n"},
 		{"name with a line break", session.Message{Event: "a\ndata: x", Data: []byte("hi")}, "id: 10-7\nevent: \uFFFD\ndata: hi\n\n"},
 		{"name with a CR", session.Message{Event: "a\rdata: x", Data: []byte("hi")}, "id: 10-7\nevent: \uFFFD\ndata: hi\n\n"},
+		{"name that is too long", session.Message{Event: strings.Repeat("e", session.MaxEvent+1)}, "id: 10-7\nevent: \uFFFD\ndata: \n\n"},
 		{"name of a control event", session.Message{Event: "mirage-end", Data: []byte("{}")}, "id: 10-7\nevent: \uFFFD\ndata: {}\n\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -133,11 +138,23 @@ func TestAppendMessage(t *testing.T) {
 	}
 }
 
-// W2: upstream, the id is the message's number.
+// W2: upstream, a batch is its head and messages that bear their numbers.
 func TestAppendUpstream(t *testing.T) {
-	m := session.Message{Event: "chat", Data: []byte("hi")}
-	if got, want := string(frame.AppendUpstream(nil, 18, &m)), "id: 18\nevent: chat\ndata: hi\n\n"; got != want {
-		t.Errorf("got %q, want %q", got, want)
+	chat, raw := session.Message{Event: "chat", Data: []byte("hi")}, session.Message{Data: []byte{0xff}, Binary: true}
+	body := frame.AppendUp(nil, frame.Up{Writer: "w", Base: 9})
+	body = frame.AppendUpstream(body, 9, &chat)
+	body = frame.AppendUpstream(body, 10, &raw)
+	const want = "event: mirage-up\n" + `data: {"writer":"w","base":9,"ack":"","again":false}` + "\n\n" +
+		"id: 9\nevent: chat\ndata: hi\n\n" +
+		"id: 10\nencoding: base64\ntype: binary\ndata: /w==\n\n"
+	if string(body) != want {
+		t.Errorf("got  %q\nwant %q", body, want)
+	}
+	events, _, err := parse(t, 100, body)
+	read := []got{{Name: frame.EventUp, Data: `{"writer":"w","base":9,"ack":"","again":false}`},
+		{ID: "9", HasID: true, Name: "chat", Data: "hi"}, {ID: "10", HasID: true, Data: "\xff", Binary: true}}
+	if err != nil || !slices.Equal(events, read) {
+		t.Errorf("read %+v, error %v", events, err)
 	}
 }
 

@@ -1,0 +1,52 @@
+# The project's commands: `make` lists them. CI runs `make test` and nothing else.
+
+SHELL := bash
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help test lint unit talk fuzz bench chat clean needs
+.NOTPARALLEL:
+
+# Debian keeps servers such as nginx where only root's PATH looks.
+export PATH := $(PATH):/usr/sbin:/sbin
+
+# Programs the tests use: to add one, add its name (scripts/needs.sh explains the plus).
+NEEDS := curl gcc+libc6-dev
+
+# The race detector needs a C compiler. Expanded when used, after `needs` had a chance to install one.
+RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
+
+FUZZTIME := 10s
+BENCH := .
+ADDR := localhost:8080
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+test: needs lint talk unit ## Everything below that CI checks: lint, talk, unit. Installs what is missing where it can.
+
+lint: ## Format, vet, fix, staticcheck, known vulnerabilities, go.mod, and everything builds.
+	@scripts/lint.sh
+
+unit: ## All Go tests, with the race detector where there is a C compiler.
+	$(if $(RACE),,@echo 'unit: no C compiler, so the tests run WITHOUT the race detector')
+	go test $(RACE) -count=1 -timeout=5m ./...
+	$(if $(wildcard e2e/go.mod),go -C e2e test $(RACE) -count=1 -timeout=5m ./...)
+
+talk: ## Start the chat, speak to it with curl, stop it.
+	@RACE=$(RACE) scripts/chat.sh
+
+fuzz: ## Each fuzz target for FUZZTIME (10s).
+	@scripts/fuzz.sh $(FUZZTIME)
+
+bench: ## The benchmarks that match BENCH (all).
+	go test -run='^$$' -bench='$(BENCH)' -benchmem ./...
+
+chat: ## Run the example on ADDR (localhost:8080).
+	go run ./example/chat -addr $(ADDR)
+
+clean: ## Remove what builds and tests left in the tree.
+	rm -rf bin e2e/artifacts
+	find . \( -name .git -o -name testdata \) -prune -o -type f \( -name '*.test' -o -name '*.out' \) -exec rm -f {} +
+
+needs:
+	@scripts/needs.sh $(NEEDS)

@@ -1,0 +1,108 @@
+// The list of messages. It keeps them in the order of the server's stamps, whatever the order in which they come, and shows each once.
+// What the server has not stamped yet stands at the end.
+
+const keep = 500 // lines
+
+export class Log {
+  #shown = new Set() // stamps
+  #waiting = new Map() // what is ours and not back yet: its key → its line
+
+  constructor(list, last, again) {
+    this.list = list
+    this.last = last // the latest stamp shown, also before a refresh
+    this.again = again // sends a text once more
+  }
+
+  // add shows a message of the server: 'new', or 'echo' if it was ours that waited, or 'known' if it is shown already.
+  add(m, own, late = false) {
+    if (this.#shown.has(m.at)) return 'known'
+    this.#shown.add(m.at)
+    this.last = Math.max(this.last, m.at)
+    const waiting = own && this.#waiting.get(m.key)
+    waiting?.remove()
+    if (waiting) this.#waiting.delete(m.key)
+    this.#insert(this.#line(m, own, late), m.at)
+    return waiting ? 'echo' : 'new'
+  }
+
+  // wait shows a message of ours that the server has not sent back yet.
+  wait(m) {
+    const line = this.#line({ ...m, at: Date.now() * 1000 }, true)
+    line.classList.add('waiting')
+    this.#waiting.set(m.key, line)
+    this.#insert(line, Infinity)
+  }
+
+  accepted(key) { this.#waiting.get(key)?.classList.replace('waiting', 'accepted') }
+
+  // failed shows why a message will not be sent, and offers to send it as a new one.
+  failed(key, why) {
+    const line = this.#waiting.get(key)
+    if (!line) return
+    line.className = 'message own failed'
+    const button = el('button', 'Send it now')
+    button.addEventListener('click', () => {
+      this.#waiting.delete(key)
+      line.remove()
+      this.again(line.querySelector('.text').textContent)
+    })
+    const note = el('p', why + ' ', 'note')
+    note.append(button)
+    line.append(note)
+  }
+
+  // mark writes a line of the page itself where the conversation is now.
+  mark(text, kind = 'quiet') {
+    const line = el('li', '', 'mark ' + kind)
+    line.append(el('span', text))
+    this.#insert(line, this.last + 0.5)
+    return line
+  }
+
+  reword(mark, text) { if (mark) mark.firstChild.textContent = text }
+
+  // hue is the colour of somebody.
+  hue(id) { return [...id].reduce((h, c) => (h * 31 + c.charCodeAt(0)) % 360, 7) }
+
+  #line(m, own, late) {
+    const line = el('li', '', 'message' + (own ? ' own' : '') + (late ? ' late' : ''))
+    line.dataset.by = m.id
+    line.style.setProperty('--hue', this.hue(m.id))
+    const date = new Date(m.at / 1000)
+    const time = el('time', date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }))
+    time.dateTime = date.toISOString()
+    const who = el('p', '', 'who')
+    who.append(el('b', m.name), time)
+    if (late) who.append(el('span', 'replayed', 'badge'))
+    const text = el('p', m.text, 'text')
+    text.dir = 'auto'
+    line.append(who, text)
+    return line
+  }
+
+  #insert(line, at) {
+    const { list } = this
+    const low = list.scrollHeight - list.scrollTop - list.clientHeight < 80
+    line.at = at
+    let before = list.lastElementChild
+    while (before && before.at > at) before = before.previousElementSibling
+    if (before) before.after(line)
+    else list.prepend(line)
+    this.#join(line)
+    this.#join(line.nextElementSibling)
+    if (list.childElementCount > keep) list.firstElementChild.remove()
+    if (low || line.classList.contains('own')) list.scrollTop = list.scrollHeight
+  }
+
+  // #join hides the name over a message that follows one of the same person.
+  #join(line) {
+    line?.classList.toggle('joined', line.dataset.by !== undefined && line.previousElementSibling?.dataset.by === line.dataset.by)
+  }
+}
+
+function el(tag, text, name = '') {
+  const e = document.createElement(tag)
+  e.textContent = text
+  e.className = name
+  return e
+}

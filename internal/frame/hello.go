@@ -1,0 +1,62 @@
+package frame
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+// Hello is the data of EventHello.
+type Hello struct {
+	ID        string `json:"id"`
+	Previous  string `json:"previous"`  // the id that ID replaces, or ""
+	Mirage    string `json:"mirage"`    // the signed id, or "" for those who have the cookie
+	Reader    string `json:"reader"`    // the reader's name
+	Link      string `json:"link"`      // the link token
+	Resumed   bool   `json:"resumed"`   // nothing is missing
+	Reason    string `json:"reason"`    // why not, or ""
+	Lost      *Range `json:"lost"`      // what is missing, nil if nothing is
+	Sent      uint64 `json:"sent"`      // the highest number ever written to the session
+	Accepted  uint64 `json:"accepted"`  // the writer's last number
+	Heartbeat int64  `json:"heartbeat"` // in milliseconds
+}
+
+// A Range is the messages From to To, both included. To is 0 where the server cannot know it: null on the wire.
+type Range struct {
+	From uint64 `json:"from"`
+	To   uint64 `json:"to"`
+}
+
+// AppendHello appends the first block of a link; pos is the position after which the link goes on. A positive retry is the
+// delay before the browser's own reconnect.
+func AppendHello(dst []byte, pos session.Position, retry time.Duration, h *Hello) []byte {
+	if retry > 0 {
+		dst = appendRetry(dst, retry)
+	}
+	dst = appendControl(appendID(dst, pos), EventHello)
+	dst = appendString(append(dst, `{"id":`...), h.ID)
+	dst = appendString(append(dst, `,"previous":`...), h.Previous)
+	dst = appendString(append(dst, `,"mirage":`...), h.Mirage)
+	dst = appendString(append(dst, `,"reader":`...), h.Reader)
+	dst = appendString(append(dst, `,"link":`...), h.Link)
+	dst = strconv.AppendBool(append(dst, `,"resumed":`...), h.Resumed)
+	dst = appendString(append(dst, `,"reason":`...), h.Reason)
+	dst = appendRange(append(dst, `,"lost":`...), h.Lost)
+	dst = strconv.AppendUint(append(dst, `,"sent":`...), h.Sent, 10)
+	dst = strconv.AppendUint(append(dst, `,"accepted":`...), h.Accepted, 10)
+	dst = strconv.AppendInt(append(dst, `,"heartbeat":`...), h.Heartbeat, 10)
+	return append(dst, "}\n\n"...)
+}
+
+func appendRange(dst []byte, r *Range) []byte {
+	if r == nil {
+		return append(dst, "null"...)
+	}
+	dst = strconv.AppendUint(append(dst, `{"from":`...), r.From, 10)
+	dst = append(dst, `,"to":`...)
+	if r.To == 0 {
+		return append(dst, "null}"...)
+	}
+	return append(strconv.AppendUint(dst, r.To, 10), '}')
+}

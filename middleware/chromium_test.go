@@ -1,0 +1,124 @@
+package middleware_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/middleware"
+)
+
+const (
+	acceptPage  = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/jxl,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7"
+	acceptImage = "Accept: image/jxl,image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
+)
+
+// chromium is what Chromium 156 sends for each kind of request, recorded from a page; headers that play no part are left out.
+var chromium = []struct {
+	name, method, site string
+	headers            []string
+	identity           bool // the middleware attaches one
+	require            int  // status of Require, 0 for none
+	listed             int  // the same, if http://other.test:8931 is in Origins
+	navigation         bool // an id in the query does not count
+}{
+	// a page of http://localhost:8931 itself
+	{"localhost-same: address typed", "GET", "http://localhost:8931", []string{"Sec-Fetch-Site: none", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", acceptPage}, true, 403, 403, true},
+	{"localhost-same: beacon", "POST", "http://localhost:8931", []string{"Origin: http://localhost:8931", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: empty", "Accept: */*"}, true, 0, 0, false},
+	{"localhost-same: eventsource", "GET", "http://localhost:8931", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", "Accept: text/event-stream"}, true, 0, 0, false},
+	{"localhost-same: fetch", "GET", "http://localhost:8931", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", "Accept: */*"}, true, 0, 0, false},
+	{"localhost-same: fetch DELETE", "DELETE", "http://localhost:8931", []string{"Origin: http://localhost:8931", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", "Accept: */*"}, true, 401, 401, false},
+	{"localhost-same: fetch POST", "POST", "http://localhost:8931", []string{"Origin: http://localhost:8931", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", "Accept: */*"}, true, 0, 0, false},
+	{"localhost-same: fetch no-cors, Accept: event-stream", "GET", "http://localhost:8931", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: empty", "Accept: text/event-stream"}, true, 0, 0, false},
+	{"localhost-same: fetch with our header", "POST", "http://localhost:8931", []string{"Origin: http://localhost:8931", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", "Accept: */*", "Mirage-Link: t"}, false, 401, 401, false},
+	{"localhost-same: form", "POST", "http://localhost:8931", []string{"Origin: http://localhost:8931", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", acceptPage}, true, 403, 403, true},
+	{"localhost-same: iframe", "GET", "http://localhost:8931", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe", acceptPage}, true, 403, 403, true},
+	{"localhost-same: img", "GET", "http://localhost:8931", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: image", acceptImage}, true, 403, 403, false},
+	{"localhost-same: link followed", "GET", "http://localhost:8931", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", acceptPage}, true, 403, 403, true},
+	{"localhost-same: prefetch", "GET", "http://localhost:8931", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: empty", "Sec-Purpose: prefetch", acceptPage}, true, 403, 403, false},
+	{"localhost-same: script", "GET", "http://localhost:8931", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: script", "Accept: */*"}, true, 403, 403, false},
+	{"localhost-same: websocket", "GET", "http://localhost:8931", []string{"Origin: http://localhost:8931", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: LX/GDGDQxlqB1JajLtjEDw=="}, true, 0, 0, false},
+	// a page of http://other.test:8931 asks http://localhost:8931
+	{"localhost-cross: beacon", "POST", "http://localhost:8931", []string{"Origin: http://other.test:8931", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: empty", "Accept: */*"}, false, 403, 0, false},
+	{"localhost-cross: eventsource", "GET", "http://localhost:8931", []string{"Origin: http://other.test:8931", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", "Accept: text/event-stream"}, false, 403, 0, false},
+	{"localhost-cross: fetch", "GET", "http://localhost:8931", []string{"Origin: http://other.test:8931", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", "Accept: */*"}, false, 403, 0, false},
+	{"localhost-cross: fetch DELETE", "DELETE", "http://localhost:8931", []string{"Origin: http://other.test:8931", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", "Accept: */*"}, false, 403, 401, false},
+	{"localhost-cross: fetch POST", "POST", "http://localhost:8931", []string{"Origin: http://other.test:8931", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", "Accept: */*"}, false, 403, 0, false},
+	{"localhost-cross: fetch no-cors, Accept: event-stream", "GET", "http://localhost:8931", []string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: empty", "Accept: text/event-stream"}, false, 403, 403, false},
+	{"localhost-cross: fetch with our header", "POST", "http://localhost:8931", []string{"Origin: http://other.test:8931", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", "Accept: */*", "Mirage-Link: t"}, false, 403, 401, false},
+	{"localhost-cross: form", "POST", "http://localhost:8931", []string{"Origin: http://other.test:8931", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", acceptPage}, false, 403, 403, true},
+	{"localhost-cross: iframe", "GET", "http://localhost:8931", []string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe", acceptPage}, false, 403, 403, true},
+	{"localhost-cross: img", "GET", "http://localhost:8931", []string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: image", acceptImage}, false, 403, 403, false},
+	{"localhost-cross: link followed", "GET", "http://localhost:8931", []string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", acceptPage}, true, 403, 403, true},
+	{"localhost-cross: prefetch", "GET", "http://localhost:8931", []string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: empty", "Sec-Purpose: prefetch", acceptPage}, false, 403, 403, false},
+	{"localhost-cross: preflight of fetch DELETE", "OPTIONS", "http://localhost:8931", []string{"Origin: http://other.test:8931", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", "Accept: */*", "Access-Control-Request-Method: DELETE"}, false, 403, 0, false},
+	{"localhost-cross: preflight of fetch with our header", "OPTIONS", "http://localhost:8931", []string{"Origin: http://other.test:8931", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", "Accept: */*", "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type,mirage-link"}, false, 403, 0, false},
+	{"localhost-cross: script", "GET", "http://localhost:8931", []string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: script", "Accept: */*"}, false, 403, 403, false},
+	{"localhost-cross: websocket", "GET", "http://localhost:8931", []string{"Origin: http://other.test:8931", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: LX/GDGDQxlqB1JajLtjEDw=="}, false, 403, 0, false},
+	// a page of http://plain.test:8931 itself
+	{"plain-same: address typed", "GET", "http://plain.test:8931", []string{acceptPage}, true, 403, 403, true},
+	{"plain-same: beacon", "POST", "http://plain.test:8931", []string{"Origin: http://plain.test:8931", "Accept: */*"}, true, 0, 0, false},
+	{"plain-same: eventsource", "GET", "http://plain.test:8931", []string{"Accept: text/event-stream"}, true, 0, 0, false},
+	{"plain-same: fetch", "GET", "http://plain.test:8931", []string{"Accept: */*"}, true, 403, 403, false},
+	{"plain-same: fetch DELETE", "DELETE", "http://plain.test:8931", []string{"Origin: http://plain.test:8931", "Accept: */*"}, true, 401, 401, false},
+	{"plain-same: fetch POST", "POST", "http://plain.test:8931", []string{"Origin: http://plain.test:8931", "Accept: */*"}, true, 0, 0, false},
+	{"plain-same: fetch no-cors, Accept: event-stream", "GET", "http://plain.test:8931", []string{"Accept: text/event-stream"}, true, 0, 0, false},
+	{"plain-same: fetch with our header", "POST", "http://plain.test:8931", []string{"Origin: http://plain.test:8931", "Accept: */*", "Mirage-Link: t"}, false, 401, 401, false},
+	{"plain-same: form", "POST", "http://plain.test:8931", []string{"Origin: http://plain.test:8931", acceptPage}, true, 0, 0, false},
+	{"plain-same: iframe", "GET", "http://plain.test:8931", []string{acceptPage}, true, 403, 403, true},
+	{"plain-same: img", "GET", "http://plain.test:8931", []string{acceptImage}, true, 403, 403, false},
+	{"plain-same: link followed", "GET", "http://plain.test:8931", []string{acceptPage}, true, 403, 403, true},
+	{"plain-same: prefetch", "GET", "http://plain.test:8931", []string{"Sec-Purpose: prefetch", acceptPage}, true, 403, 403, true},
+	{"plain-same: script", "GET", "http://plain.test:8931", []string{"Accept: */*"}, true, 403, 403, false},
+	{"plain-same: websocket", "GET", "http://plain.test:8931", []string{"Origin: http://plain.test:8931", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: LX/GDGDQxlqB1JajLtjEDw=="}, true, 0, 0, false},
+	// a page of http://other.test:8931 asks http://plain.test:8931
+	{"plain-cross: beacon", "POST", "http://plain.test:8931", []string{"Origin: http://other.test:8931", "Accept: */*"}, false, 403, 0, false},
+	{"plain-cross: eventsource", "GET", "http://plain.test:8931", []string{"Origin: http://other.test:8931", "Accept: text/event-stream"}, false, 403, 0, false},
+	{"plain-cross: fetch", "GET", "http://plain.test:8931", []string{"Origin: http://other.test:8931", "Accept: */*"}, false, 403, 0, false},
+	{"plain-cross: fetch DELETE", "DELETE", "http://plain.test:8931", []string{"Origin: http://other.test:8931", "Accept: */*"}, false, 403, 401, false},
+	{"plain-cross: fetch POST", "POST", "http://plain.test:8931", []string{"Origin: http://other.test:8931", "Accept: */*"}, false, 403, 0, false},
+	{"plain-cross: fetch no-cors, Accept: event-stream", "GET", "http://plain.test:8931", []string{"Accept: text/event-stream"}, true, 0, 0, false},
+	{"plain-cross: fetch with our header", "POST", "http://plain.test:8931", []string{"Origin: http://other.test:8931", "Accept: */*", "Mirage-Link: t"}, false, 403, 401, false},
+	{"plain-cross: form", "POST", "http://plain.test:8931", []string{"Origin: http://other.test:8931", acceptPage}, false, 403, 0, false},
+	{"plain-cross: iframe", "GET", "http://plain.test:8931", []string{acceptPage}, true, 403, 403, true},
+	{"plain-cross: img", "GET", "http://plain.test:8931", []string{acceptImage}, true, 403, 403, false},
+	{"plain-cross: prefetch", "GET", "http://plain.test:8931", []string{"Sec-Purpose: prefetch", acceptPage}, true, 403, 403, true},
+	{"plain-cross: preflight of fetch DELETE", "OPTIONS", "http://plain.test:8931", []string{"Origin: http://other.test:8931", "Sec-Fetch-Mode: cors", "Accept: */*", "Access-Control-Request-Method: DELETE"}, false, 403, 0, false},
+	{"plain-cross: preflight of fetch with our header", "OPTIONS", "http://plain.test:8931", []string{"Origin: http://other.test:8931", "Sec-Fetch-Mode: cors", "Accept: */*", "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type,mirage-link"}, false, 403, 0, false},
+	{"plain-cross: script", "GET", "http://plain.test:8931", []string{"Accept: */*"}, true, 403, 403, false},
+	{"plain-cross: websocket", "GET", "http://plain.test:8931", []string{"Origin: http://other.test:8931", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: LX/GDGDQxlqB1JajLtjEDw=="}, false, 403, 0, false},
+}
+
+// I9, I1: what a page can make a browser send gets an identity only from the page's own site, never plants an id by a navigation, and begins
+// a link only as fetch, EventSource or WebSocket.
+func TestI9Chromium(t *testing.T) {
+	for _, test := range chromium {
+		t.Run(test.name, func(t *testing.T) {
+			insecure := strings.HasPrefix(test.site, "http://plain.test")
+			name := cookieName
+			if insecure {
+				name = "mirage"
+			}
+			s := newSite(t, middleware.Options{Codec: newCodec(t, cookie.Options{Insecure: insecure})})
+			c := "Cookie: " + name + "=" + s.sign("ann")
+			_, v, reached := s.do(request(test.method, test.site+"/rt", append(test.headers, c)...))
+			if !reached || v.ok != test.identity || statusOf(v.refusal) != test.require {
+				t.Errorf("reached %v, identity %v, Require %v; want %v, %d", reached, v.ok, v.refusal, test.identity, test.require)
+			}
+			_, v, _ = s.do(request(test.method, test.site+"/rt?_mirage=~"+s.sign("eve"), append(test.headers, c)...))
+			if planted := v.ID == "eve"; planted != (test.identity && !test.navigation) {
+				t.Errorf("an id in the query counts: %v", planted)
+			}
+
+			listed := newSite(t, middleware.Options{Codec: s.codec, Origins: []string{"http://other.test:8931"}})
+			res, v, reached := listed.do(request(test.method, test.site+"/rt", append(test.headers, c)...))
+			if test.method == "OPTIONS" {
+				if reached || res.StatusCode != 204 {
+					t.Errorf("listed: preflight reached %v, status %d", reached, res.StatusCode)
+				}
+			} else if statusOf(v.refusal) != test.listed {
+				t.Errorf("listed: Require %v, want %d", v.refusal, test.listed)
+			}
+		})
+	}
+}

@@ -1,0 +1,116 @@
+package middleware_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/middleware"
+)
+
+// login is an application that rotates on every request. It returns the answer, what Rotate returned and FromContext afterwards.
+func login(o middleware.Options, r *http.Request) (res *http.Response, id string, after middleware.Identity, err error) {
+	w := httptest.NewRecorder()
+	middleware.New(o)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id, err = middleware.Rotate(w, r)
+		after, _ = middleware.FromContext(r.Context())
+	})).ServeHTTP(w, r)
+	return w.Result(), id, after, err
+}
+
+// I11: Rotate moves the session to a new id, hands that out in this response alone, and then revokes the old one.
+func TestI11Rotate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, codec := newFake(), newCodec(t, cookie.Options{MaxAge: time.Hour})
+		o := middleware.Options{Codec: codec, Sessions: f}
+		old, _ := codec.Sign(cookie.ID, "ann")
+		time.Sleep(30 * time.Minute) // so the middleware itself has set the cookie already
+		res, id, after, err := login(o, request("POST", "/", withCookie(old)))
+		if err != nil || len(id) != 16 || after.ID != id || after.Previous != "ann" || after.Signed != "" {
+			t.Fatalf("%q, %+v, %v", id, after, err)
+		}
+		if got := res.Cookies(); len(got) != 1 {
+			t.Fatalf("cookies %v", got)
+		}
+		if got, _, err := codec.Verify(cookie.ID, cookieOf(res)); err != nil || got != id {
+			t.Errorf("the cookie is for %q, %v", got, err)
+		}
+		if !cmp.Equal(f.moves, []string{"ann>" + id + " "}) { // for no client: nobody is led from the old id to the new
+			t.Errorf("moves %q", f.moves)
+		}
+		s := newSite(t, o)
+		s.refuse(request("GET", "/", withCookie(old)), 410)
+		if _, got := s.admit(request("GET", "/", withCookie(cookieOf(res)))); got.ID != id {
+			t.Errorf("the new cookie is %q", got.ID)
+		}
+		if token := after.LinkToken(cid, 1, time.Minute); token == "" {
+			t.Error("the new identity makes no link tokens")
+		}
+	})
+}
+
+// I11: who came by the query gets the new value as Signed, and the cookie stays out of it.
+func TestI11RotateQuery(t *testing.T) {
+	codec := newCodec(t, cookie.Options{})
+	signed, _ := codec.Sign(cookie.ID, "ann")
+	res, id, after, err := login(middleware.Options{Codec: codec}, request("POST", "/?_mirage=~"+signed))
+	if got, verr := verify(codec, after.Signed); err != nil || verr != nil || got != id || len(res.Cookies()) != 0 {
+		t.Errorf("%q, Signed for %q, %v, %v, cookies %v", id, got, err, verr, res.Cookies())
+	}
+}
+
+// I11: each way in which Rotate fails, and what is left then.
+func TestI11RotateFails(t *testing.T) {
+	codec := newCodec(t, cookie.Options{})
+	old, _ := codec.Sign(cookie.ID, "ann")
+	boom := errors.New("boom")
+	tests := map[string]struct {
+		options middleware.Options
+		headers []string
+		want    string // in the error
+		moved   bool
+	}{
+		"generate fails":   {middleware.Options{Generate: func(*http.Request) (string, error) { return "", &middleware.Error{Status: 503, Reason: "no ids"} }}, nil, "no ids", false},
+		"the same id":      {middleware.Options{Generate: func(*http.Request) (string, error) { return "ann", nil }}, nil, "old id", false},
+		"a bad id":         {middleware.Options{Generate: func(*http.Request) (string, error) { return "a b", nil }}, nil, "failed to generate", false},
+		"move fails":       {middleware.Options{Sessions: &failing{fake: newFake(), move: boom}}, nil, "boom", false},
+		"revoke fails":     {middleware.Options{Sessions: &failing{fake: newFake(), revoke: boom}}, nil, "boom", true},
+		"a foreign page":   {middleware.Options{}, []string{"Sec-Fetch-Site: cross-site"}, "no identity", false},
+		"a worthless link": {middleware.Options{}, []string{"Mirage-Link: x"}, "no identity", false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			test.options.Codec = codec
+			res, id, after, err := login(test.options, request("POST", "/", append(test.headers, withCookie(old))...))
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want %q", err, test.want)
+			}
+			if moved := id != ""; moved != test.moved || moved != (cookieOf(res) != "") || moved != (after.Previous == "ann") {
+				t.Errorf("id %q, cookie %q, afterwards %+v; want moved %v", id, cookieOf(res), after, test.moved)
+			}
+		})
+	}
+	for name, ctx := range map[string]context.Context{
+		"no middleware": t.Context(), "only NewContext": middleware.NewContext(t.Context(), middleware.Identity{ID: "ann"}),
+	} {
+		if _, err := middleware.Rotate(httptest.NewRecorder(), request("POST", "/").WithContext(ctx)); statusOf(err) != 500 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+type failing struct {
+	*fake
+	move, revoke error
+}
+
+func (f *failing) Move(context.Context, string, string, string) error { return f.move }
+func (f *failing) Revoke(context.Context, string) error               { return f.revoke }

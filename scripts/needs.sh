@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# needs.sh WORD...: sees to it that the programs which the tests use are there.
+#
+# A word is the name of a command and of the Debian package that brings it; packages that it needs besides follow after
+# a plus (gcc+libc6-dev). Root with apt-get installs what is missing, everybody else is told. With CI=true a program
+# that is still missing is a failure; otherwise the tests that use it look for it on PATH and skip.
+set -euo pipefail
+
+absent() { # the words among "$@" whose command is not there
+	local word
+	for word; do
+		command -v "${word%%+*}" >/dev/null || printf '%s ' "$word"
+	done
+}
+
+read -ra words <<<"$(absent "$@")"
+[[ ${#words[@]} -gt 0 ]] || exit 0
+packages=("${words[@]//+/ }")
+read -ra packages <<<"${packages[*]}"
+
+if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+	echo "needs: installing ${packages[*]}"
+	log=$(mktemp)
+	export DEBIAN_FRONTEND=noninteractive
+	# A failing update is not the end: the lists that are here may do.
+	apt-get -q update >"$log" 2>&1 </dev/null || true
+	apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends "${packages[@]}" >>"$log" 2>&1 </dev/null ||
+		tail -n 15 "$log" >&2
+	rm -f "$log"
+	hash -r
+	read -ra words <<<"$(absent "$@")"
+	[[ ${#words[@]} -gt 0 ]] || exit 0
+fi
+
+commands=("${words[@]%%+*}")
+if [[ ${CI:-} == true ]]; then
+	echo "needs: MISSING: ${commands[*]} (Debian: apt-get install ${packages[*]})" >&2
+	exit 1
+fi
+echo "needs: missing, what uses it is left out: ${commands[*]} (Debian: apt-get install ${packages[*]})"

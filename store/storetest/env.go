@@ -1,0 +1,366 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+var ctx = context.Background()
+
+// env is what a clause is tested with: a store, and helpers that fail the test where a call fails unexpectedly.
+type env struct {
+	*testing.T
+	suite
+	store session.Store
+}
+
+// brief is a retention that a test waits out; the others' lasts for the whole test.
+func (e *env) brief() time.Duration {
+	if e.bubble {
+		return 2 * time.Minute
+	}
+	return 400 * time.Millisecond
+}
+
+// pass lets d go by, with look called at least four times meanwhile. It is the one place that waits: in a bubble it takes no time.
+func (e *env) pass(d time.Duration, look func()) {
+	for until := time.Now().Add(d); time.Now().Before(until); {
+		if look != nil {
+			look()
+		}
+		time.Sleep(min(d/4, time.Until(until)) + 1)
+	}
+}
+
+// soon waits until ok, for a store whose time is not to the point.
+func (e *env) soon(what string, ok func() bool) {
+	e.Helper()
+	limit := 10 * e.brief()
+	for until := time.Now().Add(limit); !ok(); {
+		if time.Now().After(until) {
+			e.Fatalf("%s: not within %v", what, limit)
+		}
+		time.Sleep(e.brief() / 20)
+	}
+}
+
+// bounds are roomy; a test narrows what it is about.
+func bounds(narrow ...func(*session.Bounds)) session.Bounds {
+	b := session.Bounds{Messages: 1000, Bytes: 1 << 20, Retention: time.Hour, Links: 32, Readers: 128, Writers: 32}
+	for _, f := range narrow {
+		f(&b)
+	}
+	return b
+}
+
+func messages(n int) func(*session.Bounds) { return func(b *session.Bounds) { b.Messages = n } }
+func dropOldest(b *session.Bounds)         { b.Overflow = session.DropOldest }
+func keptFor(d time.Duration) func(*session.Bounds) {
+	return func(b *session.Bounds) { b.Retention = d }
+}
+
+// open makes the session id.
+func (e *env) openLog(id string, narrow ...func(*session.Bounds)) *log {
+	e.Helper()
+	l, created, err := e.store.Open(ctx, id, true, bounds(narrow...))
+	if err != nil || !created {
+		e.Fatalf("Open(%q, create) = created %v, %v; want a new session", id, created, err)
+	}
+	return &log{Log: l, e: e, id: id}
+}
+
+// again opens the session id that is there.
+func (e *env) again(id string) *log {
+	e.Helper()
+	l, _, err := e.store.Open(ctx, id, false, bounds())
+	if err != nil {
+		e.Fatalf("Open(%q): %v", id, err)
+	}
+	return &log{Log: l, e: e, id: id}
+}
+
+// missing fails the test if there is a session id.
+func (e *env) missing(id string) {
+	e.Helper()
+	_, _, err := e.store.Open(ctx, id, false, bounds())
+	e.is("Open without create", err, session.ErrNotFound)
+}
+
+func (e *env) end(id string) session.Ended {
+	e.Helper()
+	ended, err := e.store.End(ctx, id, 0)
+	if err != nil {
+		e.Fatalf("End(%q): %v", id, err)
+	}
+	return ended
+}
+
+func (e *env) move(from, to, client string, keep time.Duration) {
+	e.Helper()
+	if err := e.store.Move(ctx, from, to, client, keep); err != nil {
+		e.Fatalf("Move(%q, %q): %v", from, to, err)
+	}
+}
+
+// endAll ends every session of a store.
+func (e *env) endAll(s session.Store) {
+	for id, err := range s.IDs(ctx) {
+		if err == nil {
+			_, err = s.End(ctx, id, 0)
+		}
+		if err != nil && !errors.Is(err, session.ErrNotFound) {
+			e.Errorf("ending what is left: %v", err)
+		}
+	}
+}
+
+// is fails the test unless err is want.
+func (e *env) is(what string, err, want error) {
+	e.Helper()
+	if !errors.Is(err, want) || want == nil && err != nil {
+		e.Fatalf("%s: error %v, want %v", what, err, want)
+	}
+}
+
+// equal fails the test unless got is want.
+func equal[T comparable](e *env, what string, got, want T) {
+	e.Helper()
+	if got != want {
+		e.Fatalf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+// log is a session's Log whose calls may not fail.
+type log struct {
+	session.Log
+	e  *env
+	id string
+}
+
+func text(s string) *session.Message { m := session.Text(s); return &m }
+
+// add appends messages for all and returns the position of the last.
+func (l *log) add(texts ...string) (last session.Position) {
+	l.e.Helper()
+	for _, s := range texts {
+		p, err := l.Append(ctx, text(s), "")
+		if err != nil {
+			l.e.Fatalf("Append(%q): %v", s, err)
+		}
+		last = p
+	}
+	return last
+}
+
+// addTo appends a message for one reader.
+func (l *log) addTo(reader, s string) session.Position {
+	l.e.Helper()
+	p, err := l.Append(ctx, text(s), reader)
+	if err != nil {
+		l.e.Fatalf("Append(%q) to %s: %v", s, reader, err)
+	}
+	return p
+}
+
+// refuses fails the test if the log takes one more message.
+func (l *log) refuses(s string) {
+	l.e.Helper()
+	_, err := l.Append(ctx, text(s), "")
+	l.e.is("Append to a full log", err, session.ErrFull)
+}
+
+// attach begins a link of a client that comes without a position.
+func (l *log) attach(reader string) *link {
+	l.e.Helper()
+	return l.claim(session.Claim{Reader: reader})
+}
+
+// plain begins a link of a plain client without a position.
+func (l *log) plain(reader string) *link {
+	l.e.Helper()
+	return l.claim(session.Claim{Reader: reader, Plain: true})
+}
+
+// resume begins a link of a client that presents p.
+func (l *log) resume(reader string, p session.Position) *link {
+	l.e.Helper()
+	return l.claim(session.Claim{Reader: reader, Given: session.Presented, Position: p})
+}
+
+func (l *log) claim(c session.Claim) *link {
+	l.e.Helper()
+	a, err := l.Attach(ctx, c)
+	if err != nil {
+		l.e.Fatalf("Attach(%+v): %v", c, err)
+	}
+	if a.Link.Reader != c.Reader || a.Link.Number == 0 {
+		l.e.Fatalf("Attach(%+v) made the link %+v", c, a.Link)
+	}
+	return &link{Attached: a, log: l, cursor: a.Position.Seq, last: a.Position}
+}
+
+// at is a position in the log of p.
+func at(p session.Position, seq uint64) session.Position {
+	p.Seq = seq
+	return p
+}
+
+// link is one link and where its owner has come to.
+type link struct {
+	session.Attached
+	log    *log
+	cursor uint64
+	last   session.Position // of what was read last
+	tail   session.Tail     // of the last Read
+}
+
+// hello tells the place that a link got: "resumed at 3", "new at 0", "trimmed at 2, lost 3-5", "expired at 0, lost 8-?".
+func (k *link) hello() string {
+	s := string(k.Reason)
+	if k.Resumed {
+		s += "resumed"
+	}
+	s += fmt.Sprintf(" at %d", k.Position.Seq)
+	if k.Lost != (session.Lost{}) {
+		s += ", lost " + lost(k.Lost)
+	}
+	return s
+}
+
+func lost(l session.Lost) string {
+	if l.To == 0 {
+		return fmt.Sprintf("%d-?", l.From)
+	}
+	return fmt.Sprintf("%d-%d", l.From, l.To)
+}
+
+// take reads once, and tells what came: "1:a 2:b", with a gap as "gap 1-3" or, if it was told before, "gap 1-3 again", and "4:-" for an
+// entry meant for another reader.
+func (k *link) take(max int) string {
+	k.log.e.Helper()
+	entries, tail, err := k.Log().Read(ctx, k.Link, k.cursor, max, nil)
+	if err != nil {
+		k.log.e.Fatalf("Read(%+v, after %d): %v", k.Link, k.cursor, err)
+	}
+	k.tail = tail
+	var out []string
+	if tail.Gap != (session.Lost{}) {
+		s := "gap " + lost(tail.Gap)
+		if tail.Told {
+			s += " again"
+		}
+		out = append(out, s)
+		k.cursor = tail.Gap.To
+	}
+	for _, e := range entries {
+		if e.Seq != k.cursor+1 {
+			k.log.e.Fatalf("Read gave seq %d after %d without a gap", e.Seq, k.cursor)
+		}
+		if tail.Epoch != k.Position.Epoch {
+			k.log.e.Fatalf("Read gave epoch %x on a link of epoch %x", tail.Epoch, k.Position.Epoch)
+		}
+		k.cursor = e.Seq
+		k.last = session.Position{Epoch: tail.Epoch, Seq: e.Seq, Tag: e.Tag}
+		if e.Message == nil {
+			out = append(out, fmt.Sprintf("%d:-", e.Seq))
+			continue
+		}
+		out = append(out, fmt.Sprintf("%d:%s", e.Seq, e.Message.Data))
+	}
+	return strings.Join(out, " ")
+}
+
+func (k *link) Log() session.Log { return k.log.Log }
+
+// read takes until there is no more.
+func (k *link) read() string {
+	k.log.e.Helper()
+	out := k.take(1 << 20)
+	for k.tail.More {
+		before := k.cursor
+		out += " " + k.take(1<<20)
+		if k.cursor == before {
+			k.log.e.Fatalf("Read after %d says there is more, and gives nothing", before)
+		}
+	}
+	return out
+}
+
+// reads fails the test unless what waits for the link is want.
+func (k *link) reads(want string) {
+	k.log.e.Helper()
+	equal(k.log.e, k.Link.Reader+" reads", k.read(), want)
+}
+
+// says fails the test unless hello was want.
+func (k *link) says(want string) *link {
+	k.log.e.Helper()
+	equal(k.log.e, k.Link.Reader+"'s hello", k.hello(), want)
+	return k
+}
+
+// over fails the test unless Read sends the link's owner away with want.
+func (k *link) over(want error) {
+	k.log.e.Helper()
+	_, _, err := k.Log().Read(ctx, k.Link, k.cursor, 1<<20, nil)
+	k.log.e.is("Read on "+k.Link.Reader+"'s ended link", err, want)
+}
+
+// ack acknowledges up to what was read last.
+func (k *link) ack() {
+	k.log.e.Helper()
+	k.acks(k.last)
+}
+
+// acks acknowledges p.
+func (k *link) acks(p session.Position) {
+	k.log.e.Helper()
+	if err := k.Log().Ack(ctx, k.Link, p); err != nil {
+		k.log.e.Fatalf("Ack(%+v, %v): %v", k.Link, p, err)
+	}
+}
+
+// speaks is an acknowledgement of nothing.
+func (k *link) speaks() {
+	k.log.e.Helper()
+	k.acks(session.Position{})
+}
+
+func (k *link) detach() (left uint64) {
+	k.log.e.Helper()
+	left, err := k.Log().Detach(ctx, k.Link)
+	if err != nil {
+		k.log.e.Fatalf("Detach(%+v): %v", k.Link, err)
+	}
+	return left
+}
+
+// undelivered tells what a session left behind, like take.
+func undelivered(ended session.Ended) string {
+	var out []string
+	for _, e := range ended.Messages {
+		out = append(out, fmt.Sprintf("%d:%s", e.Seq, e.Message.Data))
+	}
+	return strings.Join(out, " ")
+}
+
+// goOn is the claim of the next request that carries a link.
+func goOn(k *link) session.Claim {
+	return session.Claim{Reader: k.Link.Reader, Link: k.Link.Number}
+}
+
+// signalled waits a little for c.
+func (e *env) signalled(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	case <-time.After(e.brief()):
+		return false
+	}
+}

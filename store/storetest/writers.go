@@ -1,0 +1,174 @@
+package storetest
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+const lease = time.Hour
+
+// begins fails the test unless Begin answers so.
+func (l *log) begins(writer string, base, n uint64, want session.Turn, last uint64) {
+	l.e.Helper()
+	t, got, err := l.Begin(ctx, writer, base, n, lease)
+	if err != nil || t != want || got != last {
+		l.e.Fatalf("Begin(%q, base %d, %d) = %s, last %d, %v; want %s, last %d", writer, base, n, turn(t), got, err, turn(want), last)
+	}
+}
+
+func (l *log) commits(writer string, n uint64, handled bool) {
+	l.e.Helper()
+	if err := l.Commit(ctx, writer, n, handled); err != nil {
+		l.e.Fatalf("Commit(%q, %d): %v", writer, n, err)
+	}
+}
+
+// deliver has the messages from first to last of a writer handled.
+func (l *log) deliver(writer string, first, last uint64) {
+	l.e.Helper()
+	for n := first; n <= last; n++ {
+		l.begins(writer, first, n, session.Deliver, n-1)
+		l.commits(writer, n, true)
+	}
+}
+
+func turn(t session.Turn) string {
+	switch t {
+	case session.Deliver:
+		return "deliver"
+	case session.Done:
+		return "done"
+	case session.Busy:
+		return "busy"
+	case session.Early:
+		return "early"
+	}
+	return fmt.Sprint("turn ", uint8(t))
+}
+
+var upstream = []clause{
+	{"U1 known is done, next is delivered, ahead is early", func(e *env) {
+		l := e.openLog("a")
+		l.deliver("w", 1, 3)
+		l.begins("w", 1, 1, session.Done, 3)
+		l.begins("w", 1, 3, session.Done, 3)
+		l.begins("w", 1, 5, session.Early, 3)
+		l.begins("w", 1, 4, session.Deliver, 3)
+	}},
+	{"U1 an unknown writer begins at its base", func(e *env) {
+		l := e.openLog("a")
+		l.begins("w", 7, 9, session.Early, 6)
+		l.begins("w", 7, 7, session.Deliver, 6)
+		l.commits("w", 7, true)
+		l.begins("w", 7, 8, session.Deliver, 7)
+		l.begins("v", 5, 3, session.Done, 4)
+	}},
+	{"U1 the base of a known writer changes nothing that it still has to send", func(e *env) {
+		l := e.openLog("a")
+		l.deliver("w", 1, 2)
+		l.begins("w", 2, 3, session.Deliver, 2)
+		l.commits("w", 3, true)
+		l.begins("w", 4, 4, session.Deliver, 3)
+	}},
+	{"U1 asking for the last number begins nothing", func(e *env) {
+		l := e.openLog("a")
+		l.begins("w", 1, 0, session.Done, 0)
+		l.deliver("w", 1, 2)
+		l.begins("w", 1, 0, session.Done, 2)
+		l.begins("w", 1, 3, session.Deliver, 2)
+	}},
+	{"U2 a repeat during the call is busy", func(e *env) {
+		l := e.openLog("a")
+		l.begins("w", 1, 1, session.Deliver, 0)
+		l.begins("w", 1, 1, session.Busy, 0)
+		l.begins("w", 1, 2, session.Early, 0)
+		l.commits("w", 1, true)
+		l.begins("w", 1, 1, session.Done, 1)
+	}},
+	{"U2 what was not handled may be begun again", func(e *env) {
+		l := e.openLog("a")
+		l.begins("w", 1, 1, session.Deliver, 0)
+		l.commits("w", 1, false)
+		l.begins("w", 1, 1, session.Deliver, 0)
+		l.commits("w", 1, true)
+		l.commits("w", 1, false) // once more, too late
+		l.begins("w", 1, 1, session.Done, 1)
+	}},
+	{"U2 Commit of what was not begun changes nothing", func(e *env) {
+		l := e.openLog("a")
+		l.commits("w", 1, true)
+		l.begins("w", 1, 1, session.Deliver, 0)
+		l.commits("w", 2, true)
+		l.begins("w", 1, 1, session.Busy, 0)
+		l.commits("w", 1, true)
+		l.commits("w", 2, true)
+		l.begins("w", 1, 2, session.Deliver, 1)
+	}},
+	{"U1 writers count each for itself", func(e *env) {
+		l, other := e.openLog("a"), e.openLog("b")
+		l.deliver("w", 1, 2)
+		l.deliver("v", 1, 1)
+		l.begins("w", 1, 3, session.Deliver, 2)
+		l.begins("v", 1, 2, session.Deliver, 1)
+		other.begins("w", 1, 1, session.Deliver, 0)
+	}},
+	{"U1 so many writers are remembered, the least recent leaves", func(e *env) {
+		l := e.openLog("a", func(b *session.Bounds) { b.Writers = 3 })
+		for _, w := range []string{"a", "b", "c"} {
+			l.deliver(w, 1, 2)
+		}
+		l.begins("a", 1, 1, session.Done, 2) // a is recent again
+		l.deliver("d", 1, 1)                 // b leaves
+		l.begins("a", 1, 3, session.Deliver, 2)
+		l.begins("c", 1, 3, session.Deliver, 2)
+		l.begins("d", 1, 2, session.Deliver, 1)
+		l.begins("b", 1, 1, session.Deliver, 0)
+	}},
+	{"U2 a writer whose message is being handled does not leave", func(e *env) {
+		l := e.openLog("a", func(b *session.Bounds) { b.Writers = 2 })
+		l.begins("a", 1, 1, session.Deliver, 0)
+		for i := range 5 {
+			l.deliver(fmt.Sprint("w", i), 1, 1)
+		}
+		l.begins("a", 1, 1, session.Busy, 0)
+		l.commits("a", 1, true)
+		l.begins("a", 1, 1, session.Done, 1)
+	}},
+	{"U1 writers go along when the session moves", func(e *env) {
+		l := e.openLog("a")
+		l.deliver("w", 1, 2)
+		e.move("a", "b", "", 0)
+		e.again("b").begins("w", 1, 2, session.Done, 2)
+	}},
+	{"U2 one of many callers gets the turn", func(e *env) {
+		l := e.openLog("a")
+		for n := uint64(1); n <= 20; n++ {
+			var turns, accepted atomic.Int64
+			var wg sync.WaitGroup
+			for range 8 {
+				wg.Go(func() {
+					t, _, err := l.Begin(ctx, "w", 1, n, lease)
+					switch {
+					case err != nil:
+						e.Errorf("Begin: %v", err)
+					case t == session.Deliver:
+						turns.Add(1)
+						accepted.Store(int64(n))
+						if err := l.Commit(ctx, "w", n, true); err != nil {
+							e.Errorf("Commit: %v", err)
+						}
+					case t == session.Early:
+						e.Errorf("Begin(%d) is early", n)
+					}
+				})
+			}
+			wg.Wait()
+			equal(e, "callers that got the turn", turns.Load(), 1)
+			l.begins("w", 1, 0, session.Done, n)
+		}
+	}},
+}
