@@ -15,14 +15,14 @@ const (
 	MaxValue = 512
 
 	minKey     = 32
-	minAge     = time.Minute
+	minAge     = 30 * time.Minute // a default link lives for up to 12, and a cookie must be good for twice that (I8)
 	defaultAge = 30 * 24 * time.Hour
 )
 
 // Options say how the cookie is kept. The zero value is right for a site on https (and for http://localhost in most browsers).
 type Options struct {
-	// MaxAge is how long a signed value, and so the cookie, is good. It must be at least a minute, and ought to be far above the age of
-	// a link, because a cookie that expires under an open stream is missing at the next refresh. Zero means 30 days.
+	// MaxAge is how long a signed value, and so the cookie, is good. It must be at least 30 minutes, and twice as long as a link may
+	// live, because a cookie that expires under an open stream is missing at the next refresh. Zero means 30 days.
 	MaxAge time.Duration
 	// Insecure drops the __Host- prefix and Secure, so that the cookie works over plain http: for development. Whoever can read or
 	// change the traffic then has the id. New warns with the default slog logger.

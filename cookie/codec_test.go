@@ -45,11 +45,11 @@ func TestI2New(t *testing.T) {
 		"empty key":            {keys: [][]byte{good, {}}, err: "key 2 has 0 bytes"},
 		"short key":            {keys: [][]byte{good[:31]}, err: "31 bytes; give at least 32"},
 		"the same key twice":   {keys: [][]byte{good, other, good}, err: "key 3 is there twice"},
-		"negative age":         {cookie.Options{MaxAge: -1}, [][]byte{good}, "give at least 1m0s"},
-		"age without meaning":  {cookie.Options{MaxAge: time.Millisecond}, [][]byte{good}, "give at least 1m0s"},
+		"negative age":         {cookie.Options{MaxAge: -1}, [][]byte{good}, "give at least 30m0s"},
+		"age of a minute":      {cookie.Options{MaxAge: time.Minute}, [][]byte{good}, "give at least 30m0s"},
 		"insecure, embedded":   {cookie.Options{Insecure: true, Embedded: true}, [][]byte{good}, "drop Insecure or Embedded"},
 		"embedded":             {cookie.Options{Embedded: true}, [][]byte{good}, ""},
-		"age of a minute":      {cookie.Options{MaxAge: time.Minute}, [][]byte{good}, ""},
+		"the shortest age":     {cookie.Options{MaxAge: 30 * time.Minute}, [][]byte{good}, ""},
 		"age of ten years, ok": {cookie.Options{MaxAge: 10 * 365 * 24 * time.Hour}, [][]byte{good}, ""},
 	}
 	for name, test := range tests {

@@ -11,7 +11,7 @@ func allow(h http.Header, r *http.Request) {
 		return
 	}
 	h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
-	h.Set("Access-Control-Allow-Headers", "Mirage-Link, Content-Type, Last-Event-ID")
+	h.Set("Access-Control-Allow-Headers", "Mirage-Link, Content-Type, Authorization, Last-Event-ID")
 	h.Set("Access-Control-Max-Age", "7200") // what Chromium caps it at
 }
 

@@ -16,8 +16,8 @@ const (
 
 var errNoAnswer = errors.New("the hook ended without an answer")
 
-// run calls one hook, and returns when it answers or ctx ends. The hook has a goroutine of its own,
-// because it may not return when it should; until it does, it keeps one of the slots.
+// run calls one hook, and returns when it answers or ctx ends. The hook has a goroutine of its own, because it may not return when it
+// should; until it does, it keeps one of the slots.
 func (m *middleware) run(ctx context.Context, r *http.Request, what string, hook func(*http.Request) (string, error)) (string, *Error) {
 	select {
 	case m.slots <- struct{}{}:

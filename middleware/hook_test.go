@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/internal/refuse"
 	"github.com/mirage-go/mirage/middleware"
 )
 
@@ -176,6 +177,19 @@ func TestI3ClientLeaves(t *testing.T) {
 	})
 }
 
+// I3: an answer that comes as the context ends has no effect either, whichever is seen first.
+func TestI3AnswerAtTheEnd(t *testing.T) {
+	var leave context.CancelFunc
+	s := newSite(t, middleware.Options{Validate: func(*http.Request, string) (string, error) { leave(); return "", nil }})
+	for range 200 {
+		var ctx context.Context
+		ctx, leave = context.WithCancel(t.Context())
+		if s.do(request("GET", "/", withCookie(s.sign("ann"))).WithContext(ctx)); s.reached() != 0 {
+			t.Fatal("a late answer let the request in")
+		}
+	}
+}
+
 // I3: a panic fails that request only; so does a hook that ends its goroutine.
 func TestI3Panic(t *testing.T) {
 	var log bytes.Buffer
@@ -263,7 +277,11 @@ func TestI5Forms(t *testing.T) {
 	codec := newCodec(t, cookie.Options{})
 	h := middleware.New(middleware.Options{Codec: codec, Validate: func(*http.Request, string) (string, error) {
 		return "", &middleware.Error{Status: 503, Reason: "maintenance"}
-	}})(http.NotFoundHandler())
+	}})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // what a transport does
+		if _, err := middleware.Require(r); err != nil {
+			refuse.Write(w, r, statusOf(err), "no", 0)
+		}
+	}))
 	server := httptest.NewServer(h)
 	defer server.Close()
 	signed, _ := codec.Sign(cookie.ID, "ann")
@@ -285,6 +303,9 @@ func TestI5Forms(t *testing.T) {
 	}
 	if status, _ := get(ws...); status != 503 {
 		t.Errorf("program's WebSocket: %d", status)
+	}
+	if status, _ := get(append(ws, "Origin: https://evil.example")...); status != 403 {
+		t.Errorf("a foreign page's WebSocket: %d", status)
 	}
 	if status, body := get("Accept: text/event-stream"); status != 200 || !strings.HasPrefix(body, "retry: ") {
 		t.Errorf("EventSource: %d %q", status, body)

@@ -87,8 +87,9 @@ func (m *middleware) identify(h http.Header, r *http.Request, v *visit) *Error {
 	ctx, cancel := context.WithTimeout(r.Context(), m.Timeout)
 	defer cancel()
 
+	var id string
+	var err *Error
 	p := m.present(r, q)
-	id, err := "", (*Error)(nil)
 	if p.from != nothing {
 		id, err = m.admit(ctx, r, q, p)
 		if err == errRevoked && navigation && r.Method == http.MethodGet {

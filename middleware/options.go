@@ -32,7 +32,8 @@ type Options struct {
 	//
 	// An error of Generate is a failure: 503, the client tries again. An *Error decides by its own status.
 	Generate func(*http.Request) (id string, err error)
-	// Validate decides about an id that came, with the request at hand. It returns "" to let it in, or another id to replace it: the
+	// Validate decides about an id that came, with the request at hand. It runs for every request but those of a link that is open
+	// already, so it ought to be quick. It returns "" to let it in, or another id to replace it: the
 	// session moves there with its messages. To let somebody whose account is gone go on as a stranger, return a new id. Nil
 	// accepts every id that we signed.
 	//

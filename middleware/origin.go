@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// An origin class says whose page made a request.
+// An originClass says whose page made a request.
 type originClass int
 
 const (
@@ -18,7 +18,7 @@ const (
 
 // origin tells whose page made the request (I9). Sec-Fetch-Site is the browser's own word and decides where it is there. Browsers leave
 // it out on plain http, and Chromium on WebSocket handshakes: then Origin decides, and where that is missing too, it is no browser, or a
-// GET on plain http, of which isForeignGET has more.
+// GET on plain http, of which isBareGET knows more.
 func (m *middleware) origin(r *http.Request) originClass {
 	origins, sites := r.Header["Origin"], r.Header["Sec-Fetch-Site"]
 	if len(origins) > 1 || len(sites) > 1 {
@@ -44,9 +44,9 @@ func (m *middleware) origin(r *http.Request) originClass {
 	return foreign
 }
 
-// isOwn tells whether origin is this very site by the request's Host. Behind a proxy that ends TLS we cannot see the scheme, so https is
-// taken from anywhere and http only where it can be right: without TLS here, on a loopback host or with cookies that go over plain http. An
-// http page of our own name can otherwise only be forged by somebody on the network.
+// isOwn tells whether origin is this very site by the request's Host. Behind a proxy that ends TLS we cannot see our own scheme. So an https
+// origin of our name counts in any case, and an http one only where the site can be on http: without TLS here, and on a loopback host or
+// with a cookie that goes over plain http. Elsewhere an http page of our name is the work of somebody on the network.
 func (m *middleware) isOwn(r *http.Request, origin string) bool {
 	if m.own[origin] {
 		return true

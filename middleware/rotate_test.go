@@ -51,8 +51,11 @@ func TestI11Rotate(t *testing.T) {
 		if _, got := s.admit(request("GET", "/", withCookie(cookieOf(res)))); got.ID != id {
 			t.Errorf("the new cookie is %q", got.ID)
 		}
-		if token := after.LinkToken(cid, 1, time.Minute); token == "" {
-			t.Error("the new identity makes no link tokens")
+		before, _ := codec.Sign(cookie.Link, "ann 1 zzzzzzzz "+cid) // of a link that is still open
+		for token, want := range map[string]int{before: 401, after.LinkToken(cid, 1, time.Minute): 0} {
+			if _, v, _ := s.do(request("POST", "/", withCookie(cookieOf(res)), "Mirage-Link: "+token)); statusOf(v.refusal) != want {
+				t.Errorf("a link token: %v, want %d", v.refusal, want)
+			}
 		}
 	})
 }

@@ -84,16 +84,15 @@ func (m *middleware) create(ctx context.Context, r *http.Request, q query) (stri
 // leave ends a request's interest in the call; the last one ends a call that still runs.
 func (m *middleware) leave(key sharedKey, call *sharedCall) {
 	m.shared.mu.Lock()
+	defer m.shared.mu.Unlock()
 	call.waiting--
-	last := call.waiting == 0
-	m.shared.mu.Unlock()
-	if !last {
+	if call.waiting > 0 {
 		return
 	}
 	select {
 	case <-call.done:
 	default:
-		m.forget(key, call) // before it is cancelled, so that nobody joins it
+		m.forgetLocked(key, call) // so that nobody joins what is about to be cancelled
 		call.cancel()
 	}
 }
@@ -101,6 +100,10 @@ func (m *middleware) leave(key sharedKey, call *sharedCall) {
 func (m *middleware) forget(key sharedKey, call *sharedCall) {
 	m.shared.mu.Lock()
 	defer m.shared.mu.Unlock()
+	m.forgetLocked(key, call)
+}
+
+func (m *middleware) forgetLocked(key sharedKey, call *sharedCall) {
 	if m.shared.calls[key] == call {
 		delete(m.shared.calls, key)
 	}

@@ -122,7 +122,7 @@ func TestI7RememberedPair(t *testing.T) {
 	}{
 		{"first", "/", a, true}, {"remembered", "/", a, true}, {"a newer value of the id", "/", b, true},
 		{"forged", "/", forged, false}, {"another id", "/", s.sign("bob"), false}, {"the cookie's text as query", "/?_mirage=" + b, "", false},
-		{"again", "/", a, true},
+		{"beside a bad query", "/?_mirage=~x", a, true}, {"the same, forged", "/?_mirage=~x", forged, false}, {"again", "/", a, true},
 	} {
 		_, v, _ := s.do(request("POST", step.target, withCookie(step.value), token))
 		if got := v.refusal == nil; got != step.want {

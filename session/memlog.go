@@ -67,6 +67,10 @@ func (l *memLog) append(m *Message, reader string) (Position, error) {
 	if reader != "" && l.reader(reader) == nil {
 		return Position{}, ErrNotFound
 	}
+	return l.put(m, reader)
+}
+
+func (l *memLog) put(m *Message, reader string) (Position, error) {
 	size := int64(m.Size())
 	if !l.room(size) {
 		return Position{}, ErrFull
@@ -76,26 +80,35 @@ func (l *memLog) append(m *Message, reader string) (Position, error) {
 	return l.position(l.top()), nil
 }
 
-// room makes room for an entry of that size, takes it from the budget, and tells whether it could. Who yields is D5's order.
+// room makes room for an entry of that size, takes it from the budget, and tells whether it could; if not, nothing has left. Who yields
+// is D5's order, and no more leaves than must.
 func (l *memLog) room(size int64) bool {
-	if !l.fits(size) {
-		l.forget()
-		l.trim(l.passed(pressed))
+	last, freed, ok := l.must(size)
+	if !ok || last >= l.floor && !l.may(last) || !l.store.reserve(size-freed) {
+		return false
 	}
-	if !l.fits(size) && l.linked() {
-		l.trim(l.passed(yielding))
-	}
-	if l.bounds.Overflow == DropOldest && size <= l.bounds.Bytes {
-		for !l.fits(size) && l.entries.n > 0 {
-			l.trim(l.floor)
-		}
-	}
-	return l.fits(size) && l.store.reserve(size)
+	l.store.used.Add(freed) // trim gives it back
+	l.trim(last)
+	return true
 }
 
-// fits tells whether the bounds and, at this moment, the budget allow one more entry.
-func (l *memLog) fits(size int64) bool {
-	return l.entries.n < l.bounds.Messages && l.bytes+size <= l.bounds.Bytes && l.store.has(size)
+// must finds the last entry that has to leave for one more of that size, and the bytes that this frees. ok is false if all would not do.
+func (l *memLog) must(size int64) (last uint64, freed int64, ok bool) {
+	for n := range l.entries.n + 1 {
+		if l.entries.n-n < l.bounds.Messages && l.bytes-freed+size <= l.bounds.Bytes && l.store.has(size-freed) {
+			return l.floor + uint64(n) - 1, freed, true
+		}
+		if n < l.entries.n {
+			freed += int64(l.entries.at(n).message.Size())
+		}
+	}
+	return 0, 0, false
+}
+
+// may tells whether the entries up to seq may leave for a new one.
+func (l *memLog) may(seq uint64) bool {
+	l.forget()
+	return l.bounds.Overflow == DropOldest || seq <= l.passed(pressed) || l.linked() && seq <= l.passed(yielding)
 }
 
 // need says how much readers are asked to give up.
@@ -150,7 +163,8 @@ func (l *memLog) trim(seq uint64) {
 func (l *memLog) above(seq uint64) []Entry {
 	var left []Entry
 	for at := max(seq+1, l.floor); at <= l.top(); at++ {
-		left = append(left, Entry{Seq: at, Message: l.entries.at(int(at - l.floor)).message})
+		s := l.entries.at(int(at - l.floor))
+		left = append(left, Entry{Seq: at, Message: s.message, Reader: s.reader})
 	}
 	return left
 }
@@ -164,7 +178,7 @@ func (l *memLog) absorb(epoch uint64, left []Entry) {
 		l.absorbed = l.absorbed[1:]
 	}
 	for _, e := range left {
-		if _, err := l.append(e.Message, ""); err != nil {
+		if _, err := l.put(e.Message, e.Reader); err != nil {
 			return // as far as there is room
 		}
 	}
@@ -209,9 +223,11 @@ func (l *memLog) expire() (Ended, bool) {
 	return l.endLocked(ErrNotFound), true
 }
 
-// rest puts the log in the line of those without links, from now.
+// rest puts the log in the line of those without links, from now, unless it is there.
 func (l *memLog) rest() {
-	l.stir()
+	if l.resting != nil {
+		return
+	}
 	l.store.idleMu.Lock()
 	defer l.store.idleMu.Unlock()
 	l.resting = l.store.idle.PushBack(&rest{l, l.store.now() + int64(l.bounds.Retention)})

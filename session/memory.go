@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,8 +22,8 @@ type Memory struct {
 
 	mu      sync.RWMutex
 	logs    map[string]*memLog
-	moved   map[string]alias  // where an id went
-	origin  map[string]string // and back: the keys of moved by their id
+	moved   map[string]alias    // where an id went
+	origin  map[string][]string // and back: keys of moved by their id
 	revoked map[string]revocation
 	untidy  int // how many of the last two are worth a look by tidy
 
@@ -53,7 +54,7 @@ func NewMemory(budget int64) *Memory {
 		budget:  budget,
 		logs:    make(map[string]*memLog),
 		moved:   make(map[string]alias),
-		origin:  make(map[string]string),
+		origin:  make(map[string][]string),
 		revoked: make(map[string]revocation),
 	}
 }
@@ -108,24 +109,37 @@ func (s *Memory) Open(_ context.Context, id string, create bool, b Bounds) (Log,
 func (s *Memory) Resolve(_ context.Context, id string, signed time.Time, client string) (string, bool, error) {
 	now := time.Now()
 	s.mu.RLock()
-	r, known := s.revoked[id]
-	to, moved := s.moved[id]
-	from, arrived := s.origin[id]
-	s.mu.RUnlock()
+	defer s.mu.RUnlock()
 	// Signing times have whole seconds.
-	if known && now.Before(r.until) && !signed.Truncate(time.Second).After(r.at) {
+	if r, ok := s.revoked[id]; ok && now.Before(r.until) && !signed.Truncate(time.Second).After(r.at) {
 		return id, true, nil
 	}
-	if arrived { // its holder has the new id: the old one is over
+	if len(s.origin[id]) > 0 { // its holder has the new id: the old ones are over
+		s.mu.RUnlock()
 		s.mu.Lock()
-		delete(s.moved, from)
-		delete(s.origin, id)
+		s.settle(id)
 		s.mu.Unlock()
+		s.mu.RLock()
 	}
-	if moved && to.client == client && now.Before(to.until) {
-		return to.id, false, nil
+	to := id
+	for range 8 { // a chain of moves, but no circle
+		a, ok := s.moved[to]
+		if !ok || a.client != client || !now.Before(a.until) {
+			break
+		}
+		to = a.id
 	}
-	return id, false, nil
+	return to, false, nil
+}
+
+// settle forgets the old ids of id.
+func (s *Memory) settle(id string) {
+	for _, from := range s.origin[id] {
+		if s.moved[from].id == id {
+			delete(s.moved, from)
+		}
+	}
+	delete(s.origin, id)
 }
 
 // Move implements Store.
@@ -149,7 +163,7 @@ func (s *Memory) move(from, to, client string, keep time.Duration) (old, target 
 	if client != "" && keep > 0 {
 		s.tidy()
 		s.moved[from] = alias{to, client, time.Now().Add(keep)}
-		s.origin[to] = from
+		s.origin[to] = append(s.origin[to], from)
 	}
 	old, target = s.logs[from], s.logs[to]
 	if old == nil {
@@ -176,7 +190,10 @@ func (s *Memory) tidy() {
 	for id, a := range s.moved {
 		if !now.Before(a.until) {
 			delete(s.moved, id)
-			delete(s.origin, a.id)
+			s.origin[a.id] = slices.DeleteFunc(s.origin[a.id], func(from string) bool { return from == id })
+			if len(s.origin[a.id]) == 0 {
+				delete(s.origin, a.id)
+			}
 		}
 	}
 	for id, r := range s.revoked {
@@ -192,8 +209,13 @@ func (s *Memory) End(_ context.Context, id string, refuse time.Duration) (Ended,
 	why := ErrNotFound
 	if refuse > 0 {
 		s.tidy()
+		s.settle(id)
 		now := time.Now()
-		s.revoked[id] = revocation{now, now.Add(refuse)}
+		until := now.Add(refuse)
+		if r := s.revoked[id]; r.until.After(until) {
+			until = r.until
+		}
+		s.revoked[id] = revocation{now, until}
 		why = ErrRevoked
 	}
 	l := s.logs[id]

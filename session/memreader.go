@@ -75,7 +75,7 @@ func (l *memLog) attach(c Claim) (Attached, error) {
 		r = &memReader{name: c.Reader, plain: c.Plain, acked: start, sent: start}
 		l.readers = append(l.readers, r)
 	}
-	if a.Resumed {
+	if a.Resumed || a.Reason == Trimmed {
 		l.acknowledge(r, start)
 	}
 	a.Joined, r.here = !r.here, true
@@ -336,10 +336,10 @@ func (l *memLog) Leave(_ context.Context, reader string, left uint64) (gone bool
 	return true, nil
 }
 
-// forget drops the readers that have been away for the retention, and the longest gone of too many.
+// forget drops the readers that have been away for the retention, and of too many those that left first.
 func (l *memLog) forget() {
 	before := l.store.now() - int64(l.bounds.Retention)
-	away, oldest := 0, (*memReader)(nil)
+	away := 0
 	l.readers = slices.DeleteFunc(l.readers, func(r *memReader) bool {
 		if len(r.links) > 0 {
 			return false
@@ -347,13 +347,17 @@ func (l *memLog) forget() {
 		if r.leftAt <= before {
 			return true
 		}
-		if away++; oldest == nil || r.left < oldest.left {
-			oldest = r
-		}
+		away++
 		return false
 	})
-	if away > l.bounds.Readers {
-		l.readers = slices.DeleteFunc(l.readers, func(r *memReader) bool { return r == oldest })
+	for ; away > l.bounds.Readers; away-- {
+		first := -1
+		for i, r := range l.readers {
+			if len(r.links) == 0 && (first < 0 || r.left < l.readers[first].left) {
+				first = i
+			}
+		}
+		l.readers = slices.Delete(l.readers, first, first+1)
 	}
 }
 

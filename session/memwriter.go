@@ -51,9 +51,9 @@ func (l *memLog) Begin(_ context.Context, writer string, base, n uint64, _ time.
 func (l *memLog) recall(name string, base uint64) *memWriter {
 	last := len(l.writers) - 1
 	switch i := l.writer(name); {
-	case i == last && i >= 0:
 	case i >= 0:
 		w := l.writers[i]
+		w.last = max(w.last, base-1) // what is below its base never comes any more
 		copy(l.writers[i:], l.writers[i+1:])
 		l.writers[last] = w
 	default:

@@ -52,7 +52,7 @@ type Options struct {
 	// OnEnd is called once for each session that is over, by the Manager that ended it, with what no reader ever had.
 	OnEnd func(context.Context, Ended)
 
-	// Logger gets what no caller can be told: panics of callbacks and failures of the store behind a link's back. Nil is silent.
+	// Logger gets what no caller can be told: panics of callbacks and failures of the store behind a link's back. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
@@ -98,7 +98,7 @@ func (o Options) withDefaults() Options {
 	orTime(&o.Heartbeat, 15*time.Second)
 	orTime(&o.AckTimeout, 20*time.Second)
 	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
+		o.Logger = slog.Default()
 	}
 	return o
 }

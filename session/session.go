@@ -17,7 +17,6 @@ type Session struct {
 	rate  bucket
 	dead  atomic.Bool // the log is over: a later session of this id has another Session
 
-
 	// Guarded by the Manager's lock.
 	refs    int
 	lingers bool   // one of the refs is there to keep the bucket

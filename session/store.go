@@ -18,7 +18,7 @@ type Store interface {
 	Open(ctx context.Context, id string, create bool, b Bounds) (l Log, created bool, err error)
 
 	// Resolve tells under which id the holder of id goes on, and whether values of id that were signed at that time are refused. now is
-	// id itself unless Move, with this client, moved it at most keep ago and nobody has attached under the new id since.
+	// id itself unless Move, with this client, moved it at most keep ago and nobody has presented the new id to Resolve since.
 	Resolve(ctx context.Context, id string, signed time.Time, client string) (now string, revoked bool, err error)
 
 	// Move lets the session from go on under the id to. Its links end with ErrMoved. If to has a session already, that one stays and
@@ -43,8 +43,9 @@ type Store interface {
 // In memory, Append, Read, Ack, Begin and Commit neither wait nor allocate, but for the ring's growth.
 type Log interface {
 	// Append numbers m and keeps it. With a reader it is for that reader alone (ErrNotFound if the log knows none of that name) and every
-	// other one passes over it. Where room is needed, what everybody has passed leaves first, then what only readers without
-	// a link still need, provided another has one; then Bounds.Overflow decides. m is shared from now on and must not change.
+	// other one passes over it. Where room is needed, as much leaves as must and no more: first what everybody has passed, then what only
+	// readers without a link still need, provided another has one; beyond that Bounds.Overflow decides. With ErrFull nothing has left.
+	// m is shared from now on and must not change.
 	Append(ctx context.Context, m *Message, reader string) (Position, error)
 
 	// Attach begins a link, or with Claim.Link goes on with one, and finds the place from which it reads.
@@ -71,9 +72,9 @@ type Log interface {
 	// remains, the session ends and ended says what was in it.
 	Quit(ctx context.Context, reader string) (here bool, ended *Ended, err error)
 
-	// Begin asks whether message n of the writer is to be handled now. base is the lowest number that the client still keeps; a writer unknown to the
-	// log begins there. last is the writer's last accepted number. After Deliver the caller handles the message and calls Commit; a
-	// node that dies in between gives its turn back after lease. n == 0 only asks for last and is answered Done.
+	// Begin asks whether message n of the writer is to be handled now. base is the lowest number that the client still keeps: a writer unknown to the
+	// log begins there, and what is below counts as accepted. last is the writer's last accepted number. After Deliver the caller handles
+	// the message and calls Commit; a node that dies in between gives its turn back after lease. n == 0 only asks for last and is answered Done.
 	Begin(ctx context.Context, writer string, base, n uint64, lease time.Duration) (t Turn, last uint64, err error)
 
 	// Commit ends the turn for n. handled says that n is accepted from now on; otherwise it may be begun again.
@@ -89,9 +90,9 @@ type Bounds struct {
 	Messages  int           // at most so many entries
 	Bytes     int64         // their Size together
 	Overflow  Overflow      // what happens when neither is enough
-	Retention time.Duration // how long a session lives without links, and a reader is remembered without one
+	Retention time.Duration // how long a session lives without links, and a reader is remembered without one; one for all sessions of a store
 	Links     int           // at most so many links; one more ends the one heard of least recently
-	Readers   int           // at most so many readers are remembered; the one that left first is forgotten early
+	Readers   int           // at most so many readers without a link are remembered; the one that left first is forgotten early
 	Writers   int           // at most so many writers are remembered, the least recent leaves
 }
 
@@ -165,6 +166,7 @@ type Entry struct {
 	Seq     uint64
 	Tag     uint32   // of the position after it
 	Message *Message // shared, not to be changed; nil if it is for another reader
+	Reader  string   // in Ended: the only reader it was for; "" for all
 }
 
 // Tail is what Read tells beside the entries.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -39,21 +40,24 @@ func (p *Parser) field(line []byte) {
 	}
 }
 
-// dispatch ends the block at a blank line. It makes an event if there is data, and fails by setting p.err.
+// dispatch ends the block at a blank line. It makes an event if there is data. If it fails, p.err is set and the last id not moved:
+// who resumes there gets the event again.
 func (p *Parser) dispatch() (event Event, ok bool) {
+	if ok = len(p.data) > 0; ok {
+		if event.Data, p.err = p.payload(); p.err != nil {
+			return Event{}, false
+		}
+	}
 	if p.hasID && p.lastID != string(p.id) {
 		p.lastID = string(p.id)
 	}
-	if ok = len(p.data) > 0; ok {
-		event = Event{ID: p.lastID, HasID: p.hasID, Binary: p.binary}
-		if p.named && p.name != "message" {
-			event.Name = p.name
-		}
-		event.Data, p.err = p.payload()
+	event.ID, event.HasID, event.Binary = p.lastID, p.hasID, p.binary
+	if p.named && p.name != "message" {
+		event.Name = p.name
 	}
 	p.data = p.data[:0]
 	p.named, p.hasID, p.base64, p.binary, p.strange = false, false, false, false, false
-	return event, ok && p.err == nil
+	return event, ok
 }
 
 func (p *Parser) payload() ([]byte, error) {
@@ -68,7 +72,8 @@ func (p *Parser) payload() ([]byte, error) {
 		}
 		data = p.decoded
 	}
-	if len(data) > p.largest {
+	control := p.named && strings.HasPrefix(p.name, EventHello)
+	if len(data) > p.largest && (!control || len(data) > controlBytes) {
 		return nil, ErrTooLarge
 	}
 	return data, nil

@@ -71,10 +71,14 @@ type Parser struct {
 // slack is the room that the bound leaves beside the payload: for a line with a name or an id, and for the name of the field.
 const slack = session.MaxEvent + 384
 
+// controlBytes is how large a control event may be, in any case.
+const controlBytes = 4 << 10
+
 // NewParser returns a parser for payloads of at most largest bytes, counted after decoding; above it, and at a line that could not be
-// part of such an event, Next fails with ErrTooLarge. Comments and unknown fields are not kept.
+// part of such an event, Next fails with ErrTooLarge. Control events may have 4 KiB even if messages may not. Comments and
+// unknown fields are not kept.
 func NewParser(largest int) *Parser {
-	return &Parser{largest: largest, kept: base64.StdEncoding.EncodedLen(largest) + slack}
+	return &Parser{largest: largest, kept: base64.StdEncoding.EncodedLen(max(largest, controlBytes)) + slack}
 }
 
 // Feed gives the parser the next chunk of the stream, which it reads but does not change, until Next reports that there is no further

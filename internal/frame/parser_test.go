@@ -85,7 +85,7 @@ func TestRetry(t *testing.T) {
 
 func TestParserErrors(t *testing.T) {
 	const largest = 100
-	long := strings.Repeat("a", 1000)
+	long := strings.Repeat("a", 10_000)
 	for _, tt := range []struct {
 		name   string
 		stream string
@@ -95,20 +95,25 @@ func TestParserErrors(t *testing.T) {
 		{"too large", "data: " + long[:largest+1] + "\n\n", frame.ErrTooLarge},
 		{"base64 as large as allowed", "encoding: base64\ndata: " + strings.Repeat("AAAA", 33) + "AA==\n\n", nil},
 		{"base64 too large", "encoding: base64\ndata: " + strings.Repeat("AAAA", 34) + "\n\n", frame.ErrTooLarge},
+		{"control event", "event: mirage\ndata: " + long[:4<<10] + "\n\n", nil},
+		{"control event too large", "event: mirage\ndata: " + long[:4<<10+1] + "\n\n", frame.ErrTooLarge},
 		{"line without an end", "data: " + long, frame.ErrTooLarge},
-		{"lines without an end", strings.Repeat("data: a\n", 1000), frame.ErrTooLarge},
+		{"lines without an end", strings.Repeat("data: a\n", 10_000), frame.ErrTooLarge},
 		{"comment without an end", ":" + long, frame.ErrTooLarge},
-		{"comments without an end", strings.Repeat(":\n", 1000), nil},
+		{"comments without an end", strings.Repeat(":\n", 10_000), nil},
 		{"not base64", "encoding: base64\ndata: a$==\n\n", frame.ErrEncoding},
 		{"base64 without padding", "encoding: base64\ndata: AA\n\n", frame.ErrEncoding},
 		{"unknown encoding", "encoding: rot13\ndata: a\n\n", frame.ErrEncoding},
 		{"unknown encoding of nothing", "encoding: rot13\n\n", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			for _, size := range []int{1, 5, len(tt.stream)} {
-				events, p, err := parse(t, largest, inPieces([]byte(tt.stream+"data: next\n\n"), size)...)
-				if !errors.Is(err, tt.want) || err != nil && len(events) != 0 {
+			for _, size := range []int{1, 5, len(tt.stream) + 100} {
+				events, p, err := parse(t, largest, inPieces([]byte("id: 1\n\nid: 2\n"+tt.stream+"data: next\n\n"), size)...)
+				if err != tt.want || err != nil && len(events) != 0 {
 					t.Fatalf("in pieces of %d: %d events, error %v, want %v", size, len(events), err, tt.want)
+				}
+				if err != nil && p.LastID() != "1" {
+					t.Errorf("the event moved the last id to %q", p.LastID())
 				}
 				if err != nil { // is final
 					p.Feed([]byte("data: later\n\n"))

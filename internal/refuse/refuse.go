@@ -29,27 +29,29 @@ type problem struct {
 //
 // No answer may be stored by a cache.
 func Write(w http.ResponseWriter, r *http.Request, status int, reason string, retryAfter time.Duration) {
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
+	guard(w.Header())
 	switch {
 	case isHandshake(r) && !isForeign(r) && closeWebSocket(w, r, status, reason):
 	case isEventSource(r) && comeBack(status):
 		endEventStream(w, retryAfter)
 	default:
 		if retryAfter > 0 {
-			h.Set("Retry-After", seconds(retryAfter))
+			w.Header().Set("Retry-After", seconds(retryAfter))
 		}
 		writeProblem(w, problem{Status: status, Detail: reason})
 	}
 }
 
-// Conflict answers 409 as a problem with the member "expected": the number of the message that the server waits for.
-func Conflict(w http.ResponseWriter, reason string, expected uint64) {
-	h := w.Header()
+// guard keeps an answer out of caches, its type from being guessed and its address from other sites.
+func guard(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+}
+
+// Conflict answers 409 as a problem with the member "expected": the number of the message that the server waits for.
+func Conflict(w http.ResponseWriter, reason string, expected uint64) {
+	guard(w.Header())
 	writeProblem(w, problem{Status: http.StatusConflict, Detail: reason, Expected: expected})
 }
 

@@ -43,15 +43,25 @@ func closeWebSocket(w http.ResponseWriter, r *http.Request, status int, reason s
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(closeWait))
-	accept := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-	b := []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
-		base64.StdEncoding.EncodeToString(accept[:]) + "\r\n\r\n")
-	if _, err := conn.Write(appendClose(b, uint16(4000+status), reason)); err != nil {
+	if _, err := conn.Write(appendClose(appendAccept(nil, r), uint16(4000+status), reason)); err != nil {
 		return true
 	}
 	// To close with the client's own close frame unread would reset the connection, and the reset may overtake our reason.
 	buffered.Read(make([]byte, 2+4+125))
 	return true
+}
+
+// appendAccept appends the head that accepts the handshake (RFC 6455, 4.2.2). It takes the first subprotocol that the page offers: Chromium
+// gives up without a reason where none is taken.
+func appendAccept(b []byte, r *http.Request) []byte {
+	accept := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	b = base64.StdEncoding.AppendEncode(b, accept[:])
+	first, _, _ := strings.Cut(r.Header.Get("Sec-WebSocket-Protocol"), ",")
+	if first = strings.TrimSpace(first); first != "" {
+		b = append(append(b, "\r\nSec-WebSocket-Protocol: "...), first...)
+	}
+	return append(b, "\r\n\r\n"...)
 }
 
 // appendClose appends a close frame (RFC 6455, 5.5.1) with as much of the reason as fits, cut between characters.

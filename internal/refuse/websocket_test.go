@@ -82,6 +82,17 @@ func TestI5WebSocketClose(t *testing.T) {
 	}
 }
 
+// I5: a page that offers subprotocols gets the first, or its browser would hide the reason.
+func TestI5WebSocketProtocol(t *testing.T) {
+	header := handshake()
+	header.Set("Sec-WebSocket-Protocol", "chat, superchat")
+	conn, _, res := dial(t, refuseAll(403, "no"), header)
+	conn.Close()
+	if res.StatusCode != 101 || res.Header.Get("Sec-WebSocket-Protocol") != "chat" {
+		t.Errorf("%d %v", res.StatusCode, res.Header)
+	}
+}
+
 // I5: who is no browser, who is foreign, and what is no handshake gets the plain status.
 func TestI5WebSocketPlain(t *testing.T) {
 	tests := map[string]struct {

@@ -107,7 +107,7 @@ var appending = []clause{
 		for i, g := range got {
 			m := g.Message
 			if w := sent[i]; m.Event != w.Event || !bytes.Equal(m.Data, w.Data) || m.Binary != w.Binary {
-				e.Errorf("message %d: got %.40q, want %.40q", i+1, *m, w)
+				e.Errorf("message %d: got %.40q %.40q %v, want %.40q %.40q %v", i+1, m.Event, m.Data, m.Binary, w.Event, w.Data, w.Binary)
 			}
 		}
 	}},

@@ -65,6 +65,7 @@ var hello = []clause{
 	{"D2 hello never lies beyond what the reader has", func(e *env) {
 		l := e.openLog("a")
 		k := l.attach("r")
+		l.attach("s") // who keeps what r has passed
 		l.add("a", "b", "c")
 		k.reads("1:a 2:b 3:c") // written, but not acknowledged
 		l.attach("r").says("new at 0").reads("1:a 2:b 3:c")
@@ -232,4 +233,3 @@ var delivery = []clause{
 		l.resume("q", at(p, 0)).says("trimmed at 0, lost 1-2")
 	}},
 }
-

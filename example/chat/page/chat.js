@@ -45,7 +45,6 @@ function welcome({ name, now }) {
   if (mine && mine !== name) mirage.send('name', { name: mine })
   $('name').value = mine ?? name
   $('log').setAttribute('aria-busy', 'false') // the history is here: from now on, read aloud
-  showEmpty()
 }
 
 function showPeople({ at, total, here }) {
@@ -67,7 +66,6 @@ function say(text) {
   const key = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`
   log.wait({ key, text, name: $('name').value || 'You', id: mirage.id })
   mirage.send('say', { text, key })
-  showEmpty()
   showCounts()
 }
 
@@ -167,8 +165,6 @@ function showCounts() {
   $('waiting').textContent = mirage.queue.length
   $('waiting').parentElement.classList.toggle('some', mirage.queue.length > 0)
 }
-
-function showEmpty() { $('empty').hidden = $('log').childElementCount > 0 }
 
 function el(tag, text) {
   const e = document.createElement(tag)

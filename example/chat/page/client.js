@@ -142,10 +142,10 @@ export class Mirage extends EventTarget {
   // #pump sends what there is to send, one POST at a time.
   async #pump() {
     const { signal } = this.#abort
-    if (this.#posting || !this.#link) return
+    if (this.#posting || !this.#link || signal.aborted) return
     this.#posting = true
     try {
-      while (this.#link && !signal.aborted && (this.queue.length || this.#unacked)) await this.#post(signal)
+      while (!signal.aborted && (this.queue.length || this.#unacked)) await this.#post(signal)
     } catch (error) {
       if (!signal.aborted) this.#abort.abort(error)
     }

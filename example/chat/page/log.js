@@ -18,7 +18,7 @@ export class Log {
     if (this.#shown.has(m.at)) return 'known'
     this.#shown.add(m.at)
     this.last = Math.max(this.last, m.at)
-    const waiting = own && this.#waiting.get(m.key)
+    const waiting = own ? this.#waiting.get(m.key) : undefined
     waiting?.remove()
     if (waiting) this.#waiting.delete(m.key)
     this.#insert(this.#line(m, own, late), m.at)

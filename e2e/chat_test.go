@@ -1,0 +1,269 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// A program is the chat, running.
+type program struct {
+	t   *testing.T
+	bin string
+	cmd *exec.Cmd
+	url string
+}
+
+func startChat(t *testing.T) *program {
+	t.Helper()
+	p := &program{t: t, bin: filepath.Join(t.TempDir(), "chat")}
+	build := exec.Command("go", "build", "-o", p.bin, "./example/chat")
+	build.Dir = ".."
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	p.start("localhost:0")
+	return p
+}
+
+var listens = regexp.MustCompile(`url=(http://\S+)`)
+
+func (p *program) start(addr string) {
+	p.t.Helper()
+	p.cmd = exec.Command(p.bin, "-addr", addr, "-keys", filepath.Join(filepath.Dir(p.bin), "keys"))
+	stderr, err := p.cmd.StderrPipe()
+	if err == nil {
+		err = p.cmd.Start()
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	cmd := p.cmd
+	p.t.Cleanup(func() { _ = cmd.Process.Kill() })
+	lines := bufio.NewReader(stderr)
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			p.t.Fatal("the chat does not say where it listens: ", err)
+		}
+		if m := listens.FindStringSubmatch(line); m != nil {
+			p.url = m[1]
+			break
+		}
+	}
+	go io.Copy(io.Discard, lines)
+}
+
+// stop ends the program as a person does, and wants exit status 0.
+func (p *program) stop() {
+	p.t.Helper()
+	_ = p.cmd.Process.Signal(syscall.SIGINT)
+	if err := p.cmd.Wait(); err != nil {
+		p.t.Errorf("the chat ended with %v", err)
+	}
+}
+
+// isNetwork tells what Chromium logs about requests that fail, which is what this test is about.
+func isNetwork(text string) bool { return strings.Contains(text, "Failed to load resource") }
+
+// say lets a person write a message in the form.
+func (b *tab) say(text string) {
+	b.t.Helper()
+	b.do(fmt.Sprintf(`document.getElementById('text').value = %q; document.getElementById('say').requestSubmit()`, text))
+}
+
+// talk lets a person write n messages at a brisk pace, while the test goes on.
+func (b *tab) talk(prefix string, n int) {
+	b.t.Helper()
+	b.do(fmt.Sprintf(`{ let i = 0; const t = setInterval(() => {
+		document.getElementById('text').value = %q + ' ' + ++i
+		document.getElementById('say').requestSubmit()
+		if (i === %d) clearInterval(t)
+	}, 40) }`, prefix, n))
+}
+
+func (b *tab) click(id string) {
+	b.t.Helper()
+	b.must(chromedp.Do(b.ctx, chromedp.Click(chromedp.ID(id))))
+}
+
+func (b *tab) use(transport string) {
+	b.t.Helper()
+	b.do(fmt.Sprintf(`document.querySelector('input[value=%s]').click()`, transport))
+}
+
+// texts is what the list shows, marks left out.
+func (b *tab) texts() []string {
+	b.t.Helper()
+	return get[[]string](b, `[...document.querySelectorAll('.message .text')].map(e => e.textContent)`)
+}
+
+func (b *tab) untilState(state string) {
+	b.t.Helper()
+	b.until("state "+state, fmt.Sprintf(`document.body.dataset.state === %q`, state))
+}
+
+// untilShows waits until the list shows n messages and none waits.
+func (b *tab) untilShows(n int) {
+	b.t.Helper()
+	b.until(fmt.Sprint(n, " messages"), fmt.Sprintf(`document.querySelectorAll('.message').length >= %d && !document.querySelector('.waiting, .accepted')`, n))
+}
+
+func sequence(prefix string, n int) []string {
+	s := make([]string, n)
+	for i := range s {
+		s[i] = fmt.Sprint(prefix, " ", i+1)
+	}
+	return s
+}
+
+// of returns the messages that begin so.
+func of(all []string, prefix string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return !strings.HasPrefix(s, prefix) })
+}
+
+// Two people talk while the network does its worst to one of them; nothing is missing, nothing doubled, and both see one order. X1, X2, D2, U1.
+func TestChat(t *testing.T) {
+	browser := startBrowser(t)
+	chat := startChat(t)
+	ann, bob := openTab(t, browser, "ann", chat.url), openTab(t, browser, "bob", chat.url)
+	total := 0
+	both := func(step string, more ...string) {
+		t.Helper()
+		total += len(more)
+		ann.untilShows(total)
+		bob.untilShows(total)
+		a, b := ann.texts(), bob.texts()
+		if !slices.Equal(a, b) {
+			t.Errorf("%s: they see different things\nann %q\nbob %q", step, a, b)
+		}
+		if len(a) != total {
+			t.Errorf("%s: %d messages are shown, %d were written: %q", step, len(a), total, a)
+		}
+		for _, prefix := range []string{"a-" + step, "b-" + step} {
+			if got, want := of(a, prefix), of(more, prefix); !slices.Equal(got, want) {
+				t.Errorf("%s: shown %q, written %q", step, got, want)
+			}
+		}
+	}
+
+	for _, p := range []*tab{ann, bob} {
+		p.untilState("open")
+		p.until("name", `document.getElementById('name').value !== ''`)
+		name := strings.ToUpper(p.name[:1]) + p.name[1:]
+		p.do(fmt.Sprintf(`document.getElementById('name').value = %q; document.getElementById('me').requestSubmit()`, name))
+	}
+	for _, p := range []*tab{ann, bob} {
+		p.until("both in the list", `document.querySelectorAll('#people li').length === 2 && document.getElementById('people').innerText.includes('Ann') && document.getElementById('people').innerText.includes('Bob')`)
+	}
+	id := get[string](bob, `document.getElementById('id').textContent`)
+
+	ann.say("a-hello 1")
+	bob.until("ann's message", `document.querySelectorAll('.message').length === 1`)
+	bob.say("b-hello 1")
+	both("hello", "a-hello 1", "b-hello 1")
+
+	ann.talk("a-cut", 12)
+	bob.talk("b-cut", 6)
+	for range 3 {
+		bob.untilState("open")
+		time.Sleep(150 * time.Millisecond) // amid the talk
+		bob.click("cut")
+	}
+	both("cut", append(sequence("a-cut", 12), sequence("b-cut", 6)...)...)
+
+	bob.click("away")
+	bob.untilState("away")
+	ann.say("a-away 1")
+	ann.say("a-away 2")
+	ann.say("a-away 3")
+	bob.say("b-away 1")
+	bob.say("b-away 2")
+	bob.until("two messages wait", `document.getElementById('waiting').textContent === '2'`)
+	ann.until("three messages sent", `document.querySelectorAll('.own:not(.waiting, .accepted)').length === 16`)
+	bob.picture("away")
+	replayed := get[string](bob, `document.getElementById('replayed').textContent`)
+	bob.click("away") // back early
+	both("away", append(sequence("a-away", 3), sequence("b-away", 2)...)...)
+	if now := get[string](bob, `document.getElementById('replayed').textContent`); now == replayed {
+		t.Errorf("replayed stays at %s", now)
+	}
+
+	ann.talk("a-switch", 15)
+	bob.talk("b-switch", 15)
+	for _, transport := range []string{"poll", "sse", "poll"} {
+		time.Sleep(150 * time.Millisecond)
+		bob.use(transport)
+		bob.until(transport+" is open", fmt.Sprintf(`document.body.dataset.transport === %q && document.body.dataset.state === 'open'`, transport))
+	}
+	both("switch", append(sequence("a-switch", 15), sequence("b-switch", 15)...)...)
+
+	ann.talk("a-refresh", 10)
+	bob.click("away")
+	bob.untilState("away")
+	bob.say("b-refresh 1")
+	bob.say("b-refresh 2")
+	bob.must(chromedp.Do(bob.ctx, chromedp.Reload()))
+	bob.until("open over poll", `document.body.dataset.transport === 'poll' && document.body.dataset.state === 'open'`)
+	both("refresh", append(sequence("a-refresh", 10), sequence("b-refresh", 2)...)...)
+	if now := get[string](bob, `document.getElementById('id').textContent`); now != id {
+		t.Errorf("bob was %s and is %s", id, now)
+	}
+
+	pictures(t, ann, bob)
+
+	chat.stop()
+	ann.untilState("reconnecting")
+	bob.untilState("reconnecting")
+	bob.say("b-restart 1")
+	chat.start(strings.TrimPrefix(chat.url, "http://"))
+	for _, p := range []*tab{ann, bob} {
+		p.until("a mark of the restart", `[...document.querySelectorAll('.mark.loss')].some(e => e.textContent.includes('restarted'))`)
+	}
+	both("restart", "b-restart 1")
+	if now := get[string](bob, `document.getElementById('id').textContent`); now != id {
+		t.Errorf("after the restart bob was %s and is %s", id, now)
+	}
+	ann.picture("restart")
+	chat.stop()
+}
+
+// pictures keeps how the page looks: light, dark, and on a phone.
+func pictures(t *testing.T, ann, bob *tab) {
+	t.Helper()
+	bob.picture("light")
+	scheme := func(b *tab, name string) {
+		_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}},
+		})
+		b.must(err)
+	}
+	scheme(bob, "dark")
+	bob.picture("dark")
+	scheme(bob, "light")
+	for _, name := range []string{"light", "dark"} {
+		scheme(ann, name)
+		ann.must(chromedp.Do(ann.ctx, chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2), chromedp.EmulateMobile)))
+		ann.do(`document.getElementById('log').scrollTop = 1e6`)
+		ann.picture("phone-" + name)
+		ann.click("toggle")
+		ann.picture("phone-session-" + name)
+		ann.click("toggle")
+	}
+	scheme(ann, "light")
+	ann.must(chromedp.Do(ann.ctx, chromedp.EmulateViewport(1280, 800)))
+	if wide := get[bool](ann, `document.documentElement.scrollWidth > innerWidth`); wide {
+		t.Error("the page is wider than the window")
+	}
+}

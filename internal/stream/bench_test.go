@@ -1,0 +1,91 @@
+package stream_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/mirage-go/mirage/internal/stream"
+	"github.com/mirage-go/mirage/session"
+)
+
+// sink is a way out that runs what is kicked at once, and counts.
+type sink struct{ writes, bytes int }
+
+func (s *sink) Write(b []byte) error { s.writes++; s.bytes += len(b); return nil }
+func (s *sink) Kick(drain func())    { drain() }
+func (s *sink) Close()               {}
+
+// pumped returns a log whose one link is pumped into a sink.
+func pumped(tb testing.TB, o session.Options) (*session.Manager, *session.Link, *sink) {
+	m := session.New(o)
+	out := &later{sink: new(sink)}
+	pump := stream.NewPump(tb.Context(), out)
+	link, err := m.Attach(tb.Context(), session.Attach{ID: "id", Transport: "test", Wake: pump.Wake})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	out.ready = true
+	pump.Start(link, []byte("hello\n\n"))
+	tb.Cleanup(func() { link.Close(); m.Shutdown(context.Background()) })
+	return m, link, out.sink
+}
+
+// later drops kicks until it is ready, as a way out does that does not run yet.
+type later struct {
+	*sink
+	ready bool
+}
+
+func (l *later) Kick(drain func()) {
+	if l.ready {
+		l.sink.Kick(drain)
+	}
+}
+
+// BenchmarkSend is the way of one message of 200 bytes: Send, wake, take, encode, write (to nowhere).
+func BenchmarkSend(b *testing.B) {
+	m, _, _ := pumped(b, session.Options{Overflow: session.DropOldest})
+	msg := session.Text(strings.Repeat("x", 200))
+	ctx := b.Context()
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := m.Send(ctx, "id", msg); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkTakeEncode is take and encode of a batch, per message.
+func BenchmarkTakeEncode(b *testing.B) {
+	for _, size := range []int{1, 8, 32} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			store := session.NewMemory(0)
+			m := session.New(session.Options{Store: store, Overflow: session.DropOldest})
+			defer m.Shutdown(context.Background())
+			link, err := m.Attach(b.Context(), session.Attach{ID: "id", Transport: "test"})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer link.Close()
+			log, _, _ := store.Open(b.Context(), "id", false, session.Bounds{})
+			msg, ctx := session.Text(strings.Repeat("x", 200)), b.Context()
+			var batch session.Batch
+			buf := make([]byte, 0, 64<<10)
+			b.ReportAllocs()
+			n := 0
+			for b.Loop() {
+				for range size {
+					log.Append(ctx, &msg, "")
+				}
+				if err := link.Take(ctx, &batch); err != nil || len(batch.Entries) != size {
+					b.Fatal(err, len(batch.Entries))
+				}
+				buf = stream.Append(buf[:0], &batch, true)
+				n += size
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/message")
+		})
+	}
+}
