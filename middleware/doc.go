@@ -15,18 +15,18 @@
 //  2. An id is looked for in the query key _mirage ("~" and a signed value), then in the cookie. The first that verifies counts; forged and
 //     expired values count as absent. A navigation never takes an id from the query: a link cannot plant one.
 //  3. A valid link token in the header Mirage-Link, of that same id, ends it here: the hooks ran when the link began. It counts on POST,
-//     DELETE and on a GET with the query key _wait.
+//     DELETE and on a GET with the query key _wait, and for the transports alone: Require has the identity, FromContext has none.
 //  4. The id that came goes to Sessions.Resolve and to Options.Validate, which refuses it, takes it or replaces it. Where none came,
 //     Options.Generate makes one. Never both.
 //  5. The cookie is set, if it is due, and the request goes on with the Identity in its context. What is refused goes no
 //     further, and gets an answer that this client can read.
 //
-// HEAD and OPTIONS have no identity and change nothing. A bad mount is found at the start or by Require, not in production.
+// HEAD and OPTIONS have no identity and change nothing.
 //
 // # What must be true around it
 //
-// The ResponseWriter is passed on as it is. A proxy must hand on the headers Origin, Sec-Fetch-* and Cookie as they came, and ought to hand on Host; where
-// it changes Host, name the site in Options.OwnOrigins. Neither X-Forwarded-Proto nor any other forwarded header is read, because a client can
+// The ResponseWriter is passed on as it is. A proxy must hand on the headers Origin, Sec-Fetch-* and Cookie as they came, and ought to hand
+// on Host; where it changes Host, name the site in Options.OwnOrigins. Neither X-Forwarded-Proto nor any other forwarded header is read, because a client can
 // write them, too. The id is no secret and may be shown; a signed value and a link token admit, and belong in no log: keep queries out of the
 // proxy's access log.
 //

@@ -91,6 +91,17 @@ func TestI6AnswerLost(t *testing.T) {
 	}
 }
 
+// I6: an id that was moved and is now replaced again: the session moves on from where it is, and the client hears of the name that it knows.
+func TestI6Twice(t *testing.T) {
+	f := newFake()
+	f.names["old"], f.clients["old"] = "mid", cid
+	s := newSite(t, middleware.Options{Sessions: f, Validate: func(*http.Request, string) (string, error) { return "new", nil }})
+	_, id := s.admit(request("GET", "/?_cid="+cid, withCookie(s.sign("old"))))
+	if id.ID != "new" || id.Previous != "old" || !cmp.Equal(f.moves, []string{"mid>new " + cid}) {
+		t.Errorf("%+v, moves %q", id, f.moves)
+	}
+}
+
 // I6: two parallel requests of one client are both replaced; the second finds the move done while its hook ran.
 func TestI6Parallel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -75,7 +75,7 @@ func (l *memLog) attach(c Claim) (Attached, error) {
 		r = &memReader{name: c.Reader, plain: c.Plain, acked: start, sent: start}
 		l.readers = append(l.readers, r)
 	}
-	if a.Resumed || a.Reason == Trimmed {
+	if a.Resumed || a.Reason == Trimmed || a.Reason == Ahead { // it says that it has what is before
 		l.acknowledge(r, start)
 	}
 	a.Joined, r.here = !r.here, true

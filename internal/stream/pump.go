@@ -78,16 +78,14 @@ func Append(dst []byte, b *session.Batch, plain bool) []byte {
 	if b.Gap != (session.Lost{}) {
 		dst = frame.AppendGap(dst, b.Gap.From, session.Position{Epoch: b.Epoch, Seq: b.Gap.To}, string(session.Trimmed))
 	}
-	last := len(b.Entries) - 1
 	for i := range b.Entries {
 		e := &b.Entries[i]
 		at := session.Position{Epoch: b.Epoch, Seq: e.Seq, Tag: e.Tag}
-		switch {
-		case e.Message != nil:
-			dst = frame.AppendMessage(dst, at, e.Message)
-		case i == last: // what is for others moves the position; the next message does so, too
+		if e.Message == nil { // for another reader, but the numbers of this one have no hole either
 			dst = frame.AppendID(dst, at)
+			continue
 		}
+		dst = frame.AppendMessage(dst, at, e.Message)
 	}
 	switch {
 	case b.Beat && plain:

@@ -163,6 +163,20 @@ var ids = []clause{
 		e.resolves("b", "", "b")
 		e.resolves("a", "c", "b2")
 	}},
+	{"I6 an id that moved twice leads to where it went in the end", func(e *env) {
+		e.openLog("a").add("x")
+		e.move("a", "b", "c", time.Hour)
+		e.move("b", "d", "c", time.Hour)
+		e.resolves("a", "c", "d")
+		e.resolves("a", "other", "a")
+	}},
+	{"I6 an id that moved away and back leads to itself", func(e *env) {
+		e.openLog("a").add("x")
+		e.move("a", "b", "c", time.Hour)
+		e.move("b", "a", "c", time.Hour)
+		e.resolves("a", "c", "a")
+		e.again("a")
+	}},
 	{"I6 a move of an id to itself is none", func(e *env) {
 		l := e.openLog("a")
 		k := l.attach("r")

@@ -121,18 +121,6 @@ var retention = []clause{
 			e.Fatalf("with a session that has an hour: next %v, %v", next, err)
 		}
 	}},
-	{"D6 each session has its own retention", func(e *env) {
-		e.openLog("long", keptFor(time.Hour))
-		e.openLog("short", keptFor(e.brief()))
-		e.openLog("longer", keptFor(2*time.Hour))
-		_, next, err := e.store.Expired(ctx, 10)
-		if err != nil || next > e.brief() {
-			e.Fatalf("next %v, %v; want at most %v", next, err, e.brief())
-		}
-		ended := e.expired()
-		equal(e, "the session that ended", ended[0].ID, "short")
-		equal(e, "sessions ended", len(ended), 1)
-	}},
 	{"D6 Expired ends at most so many", func(e *env) {
 		for i := range 5 {
 			e.openLog(fmt.Sprint("a", i), keptFor(e.brief()))

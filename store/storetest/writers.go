@@ -74,6 +74,14 @@ var upstream = []clause{
 		l.commits("w", 3, true)
 		l.begins("w", 4, 4, session.Deliver, 3)
 	}},
+	{"U1 what is below the base never comes", func(e *env) {
+		l := e.openLog("a")
+		l.deliver("w", 1, 2)
+		l.begins("w", 6, 7, session.Early, 5)
+		l.begins("w", 6, 6, session.Deliver, 5)
+		l.commits("w", 6, true)
+		l.begins("w", 3, 7, session.Deliver, 6) // an older base comes late
+	}},
 	{"U1 asking for the last number begins nothing", func(e *env) {
 		l := e.openLog("a")
 		l.begins("w", 1, 0, session.Done, 0)

@@ -64,8 +64,8 @@ function showPeople({ at, total, here }) {
 
 function say(text) {
   const key = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`
-  log.wait({ key, text, name: $('name').value || 'You', id: mirage.id })
-  mirage.send('say', { text, key })
+  log.wait({ key, text, name: '', id: mirage.id })
+  mirage.send('say', { text, key, name: localStorage.getItem('name') ?? '' })
   showCounts()
 }
 
@@ -173,6 +173,6 @@ function el(tag, text) {
 }
 
 // What was kept from before a refresh is shown again, as waiting.
-each(mirage.queue, m => log.wait({ ...m, name: localStorage.getItem('name') ?? 'You', id: mirage.id }))
+each(mirage.queue, m => log.wait({ ...m, id: mirage.id }))
 document.body.dataset.state = mirage.state
 showCounts()

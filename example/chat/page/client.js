@@ -117,7 +117,8 @@ export class Mirage extends EventTarget {
     else if (data !== undefined && !event.startsWith('mirage')) this.#tell('message', { event, data: JSON.parse(data) })
     this.position = id
     this.#save()
-    if (this.transport === 'sse' && (++this.#unacked >= 16 || document.hidden)) this.#pump()
+    if (this.transport === 'poll') return // the next poll acknowledges
+    if (++this.#unacked >= 16 || document.hidden) this.#pump()
     else this.#ackTimer ??= setTimeout(() => { this.#ackTimer = undefined; this.#pump() }, 500)
   }
 
@@ -167,13 +168,10 @@ export class Mirage extends EventTarget {
       method: 'POST', signal, headers: { 'Content-Type': 'text/event-stream', 'Mirage-Link': this.#link },
       body: `event: mirage-up\ndata: ${JSON.stringify(up)}\n\n${blocks.join('')}`,
     })
-    if (answer.status === 429) return this.#slow(answer)
     const { accepted, failed = [] } = await (await check(answer)).json()
     this.#accept(writer, accepted)
     if (failed.length) this.#tell('failed', batch.filter(m => failed.includes(m.number)))
   }
-
-  #slow(answer) { return new Promise(done => setTimeout(done, 1000 * answer.headers.get('Retry-After'))) }
 
   #accept(writer, number) {
     const accepted = this.queue.filter(m => m.writer === writer && m.number <= number)

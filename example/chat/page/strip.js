@@ -1,6 +1,6 @@
-// The last minute as a picture: a band for the link, coloured by its transport, and a tick for each message.
+// The last half minute as a picture: a band for the link, coloured by its transport, and a tick for each message.
 
-const span = 60_000
+const span = 30_000
 
 export class Strip {
   #links = [{ at: performance.now(), kind: 'none' }]

@@ -1,0 +1,169 @@
+// Package docs holds no code: its tests check what the documentation says.
+package docs
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"flag"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/transport"
+)
+
+var update = flag.Bool("update", false, "write what the commands print into the documents")
+
+// TestTranscripts runs every command of the documents' console blocks in one shell and compares what it prints.
+func TestTranscripts(t *testing.T) {
+	for _, tool := range []string{"bash", "curl"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Fatalf("%v; make test installs what the tests need", err)
+		}
+	}
+	document, err := os.ReadFile("protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := hello(t)
+	before, commands := parse(string(document))
+	outputs := run(t, address, commands)
+	var after bytes.Buffer
+	for i, c := range commands {
+		if got, want := normal(outputs[i]), normal(c.output); got != want {
+			t.Errorf("$ %s\nprinted\n%s\nbut the document says\n%s", c.line, got, want)
+		}
+		after.WriteString(c.before + "$ " + c.line + "\n" + shorten(outputs[i]))
+	}
+	after.WriteString(before)
+	if *update {
+		if err := os.WriteFile("protocol.md", after.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// hello starts the server of example/hello on a free port.
+func hello(t *testing.T) (address string) {
+	codec, err := cookie.New(cookie.Options{Insecure: true}, []byte("replace me: 32 secret bytes here"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := session.New(session.Options{OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
+		return s.Send(ctx, in.Message)
+	}})
+	mux := http.NewServeMux()
+	mux.Handle("/live", middleware.New(middleware.Options{Codec: codec, Sessions: m})(transport.Handler(m, transport.Options{})))
+	server := httptest.NewServer(mux)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := m.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		server.Close()
+	})
+	return strings.TrimPrefix(server.URL, "http://")
+}
+
+type command struct {
+	before string // the document up to it
+	line   string
+	output string
+}
+
+// parse finds the commands of the console blocks; rest is the document after the last.
+func parse(document string) (rest string, commands []command) {
+	var text strings.Builder
+	inside := false
+	for line := range strings.Lines(document) {
+		fence := strings.HasPrefix(line, "```")
+		switch {
+		case fence:
+			inside = !inside && line == "```console\n"
+			text.WriteString(line)
+		case inside && strings.HasPrefix(line, "$ "):
+			commands = append(commands, command{before: text.String(), line: strings.TrimSpace(line[2:])})
+			text.Reset()
+		case inside:
+			commands[len(commands)-1].output += line
+		default:
+			text.WriteString(line)
+		}
+	}
+	return text.String(), commands
+}
+
+// run gives the commands to one shell and returns what each printed.
+func run(t *testing.T, address string, commands []command) []string {
+	const mark = "--- end of command ---"
+	var script strings.Builder
+	for _, c := range commands {
+		line := strings.ReplaceAll(c.line, "localhost:8080", address)
+		script.WriteString(strings.ReplaceAll(line, "curl ", "curl --noproxy '*' ") + "\necho '" + mark + "'\n")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	shell := exec.CommandContext(ctx, "bash")
+	shell.Dir, shell.Stdin = t.TempDir(), strings.NewReader(script.String())
+	printed, err := shell.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, printed)
+	}
+	var outputs []string
+	var output strings.Builder
+	lines := bufio.NewScanner(bytes.NewReader(printed))
+	for lines.Scan() {
+		line, end := strings.CutSuffix(lines.Text(), mark)
+		if line != "" || !end {
+			output.WriteString(line + "\n")
+		}
+		if end {
+			outputs = append(outputs, strings.TrimRight(output.String(), "\n")+"\n")
+			output.Reset()
+		}
+	}
+	if len(outputs) != len(commands) {
+		t.Fatalf("%d of %d commands ran:\n%s", len(outputs), len(commands), printed)
+	}
+	for i, o := range outputs {
+		if o == "\n" {
+			outputs[i] = ""
+		}
+	}
+	return outputs
+}
+
+var (
+	token   = regexp.MustCompile(`"(link|mirage)":"([^"]{8})[^"]*"`)
+	changes = []struct {
+		what *regexp.Regexp
+		with string
+	}{
+		{regexp.MustCompile(`"(link|mirage)":"[^"]+"`), `"$1":"…"`},
+		{regexp.MustCompile(`\b[0-9a-z]{10,13}-(\d+)\b`), `EPOCH-$1`},
+		{regexp.MustCompile(`"id":"[0-9a-f]{16}"`), `"id":"ID"`},
+		{regexp.MustCompile(`plain-[A-Z2-7]+`), `plain-NAME`},
+		{regexp.MustCompile(`(?m)^retry: \d+`), `retry: N`},
+	}
+)
+
+// shorten leaves the beginning of a token.
+func shorten(s string) string { return token.ReplaceAllString(s, `"$1":"$2…"`) }
+
+// normal replaces what differs from run to run.
+func normal(s string) string {
+	for _, c := range changes {
+		s = c.what.ReplaceAllString(s, c.with)
+	}
+	return s
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"hash/fnv"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+// welcome tells a reader what it is called here and what the time is.
+func (r *room) welcome(ctx context.Context, s *session.Session, reader, name string) {
+	msg, err := session.JSON("welcome", map[string]any{"name": name, "now": time.Now().UnixMicro()})
+	if err == nil {
+		err = s.SendTo(ctx, reader, msg)
+	}
+	if err != nil {
+		slog.Error("welcoming a reader", "error", err)
+	}
+}
+
+// rename gives somebody a new name, and their own one back for an empty one.
+func (r *room) rename(ctx context.Context, s *session.Session, name string) {
+	if name = clean(name, maxName); name == "" {
+		name = defaultName(s.ID())
+	}
+	r.mu.Lock()
+	p := r.people[s.ID()]
+	news := p != nil && p.name != name
+	if news {
+		p.name = name
+	}
+	r.mu.Unlock()
+	if news {
+		r.tell(ctx, s)
+	}
+}
+
+// tell tells everybody who is here. Lists may overtake each other; the latest one counts.
+func (r *room) tell(ctx context.Context, s *session.Session) {
+	type entry struct {
+		ID    string `json:"id"`
+		Name  string `json:"name"`
+		since int64
+	}
+	r.mu.Lock()
+	at, here := r.stamp(), []entry{}
+	for id, p := range r.people {
+		if p.tabs > 0 {
+			here = append(here, entry{id, p.name, p.since})
+		}
+	}
+	r.mu.Unlock()
+	slices.SortFunc(here, func(a, b entry) int { return cmp.Compare(a.since, b.since) })
+	total := len(here)
+	msg, err := session.JSON("people", map[string]any{"at": at, "total": total, "here": here[:min(total, maxPeople)]})
+	if err == nil {
+		_, err = s.Broadcast(ctx, msg)
+	}
+	if err != nil {
+		slog.Error("telling who is here", "error", err)
+	}
+}
+
+var (
+	moods   = [...]string{"Amber", "Brave", "Calm", "Coral", "Dusty", "Early", "Gentle", "Golden", "Lunar", "Mellow", "Misty", "Quiet", "Silver", "Sunny", "Velvet", "Wild"}
+	animals = [...]string{"Bee", "Camel", "Crane", "Finch", "Fox", "Gecko", "Hare", "Heron", "Ibex", "Jackal", "Lark", "Lynx", "Oryx", "Otter", "Owl", "Wren"}
+)
+
+// defaultName is what somebody is called who has not said so: always the same for an id.
+func defaultName(id string) string {
+	h := fnv.New32a()
+	h.Write([]byte(id))
+	n := h.Sum32() >> 8
+	return moods[n%16] + " " + animals[n/16%16]
+}
+
+// clean makes text of what a stranger sent: valid, without control characters, at most max characters. Markup needs no care
+// here: the page shows text as text.
+func clean(s string, max int) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return ' '
+		case unicode.IsControl(r) || r == unicode.ReplacementChar || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069: // and what turns the direction of text
+			return -1
+		}
+		return r
+	}, s)
+	if runes := []rune(strings.TrimSpace(s)); len(runes) > max {
+		return string(runes[:max])
+	}
+	return strings.TrimSpace(s)
+}
