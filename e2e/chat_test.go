@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/cookiejar"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -192,7 +194,6 @@ func TestChat(t *testing.T) {
 	bob.say("b-away 2")
 	bob.until("two messages wait", `document.getElementById('waiting').textContent === '2'`)
 	ann.until("three messages sent", `document.querySelectorAll('.own:not(.waiting, .accepted)').length === 16`)
-	bob.picture("away")
 	replayed := get[string](bob, `document.getElementById('replayed').textContent`)
 	bob.click("away") // back early
 	both("away", append(sequence("a-away", 3), sequence("b-away", 2)...)...)
@@ -221,8 +222,6 @@ func TestChat(t *testing.T) {
 		t.Errorf("bob was %s and is %s", id, now)
 	}
 
-	pictures(t, ann, bob)
-
 	chat.stop()
 	ann.untilState("reconnecting")
 	bob.untilState("reconnecting")
@@ -235,35 +234,142 @@ func TestChat(t *testing.T) {
 	if now := get[string](bob, `document.getElementById('id').textContent`); now != id {
 		t.Errorf("after the restart bob was %s and is %s", id, now)
 	}
-	ann.picture("restart")
 	chat.stop()
 }
 
-// pictures keeps how the page looks: light, dark, and on a phone.
-func pictures(t *testing.T, ann, bob *tab) {
-	t.Helper()
-	bob.picture("light")
-	scheme := func(b *tab, name string) {
-		_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}},
-		})
-		b.must(err)
+// When the log could not keep what was said meanwhile, the page says how much is missing, and goes on. D3.
+func TestChatGap(t *testing.T) {
+	browser := startBrowser(t)
+	chat := startChat(t)
+	bob := openTab(t, browser, "bob", chat.url)
+	bob.untilState("open")
+	bob.until("a name", `document.getElementById('name').value !== ''`)
+	bob.click("away")
+	bob.untilState("away")
+	const talkers, each = 6, 190 // of a log that holds 1 000; each may burst 200
+	for range talkers {
+		plainTalk(t, chat.url, each)
 	}
-	scheme(bob, "dark")
-	bob.picture("dark")
-	scheme(bob, "light")
-	for _, name := range []string{"light", "dark"} {
-		scheme(ann, name)
+	bob.click("away") // back
+	bob.untilState("open")
+	bob.until("a mark of the gap", `[...document.querySelectorAll('.mark.loss')].some(e => /^\d+ messages were lost here: trimmed$/.test(e.textContent))`)
+	last := fmt.Sprintf(`[...document.querySelectorAll('.message .text')].at(-1).textContent === 'plain %d'`, each)
+	bob.until("the last message", last)
+	if doubled := get[bool](bob, `new Set([...document.querySelectorAll('.message')].map(e => e.at)).size !== document.querySelectorAll('.message').length`); doubled {
+		t.Error("a message is shown twice")
+	}
+	bob.say("still here")
+	bob.until("bob's own message", `document.querySelector('.own:not(.waiting, .accepted) .text')?.textContent === 'still here'`)
+	bob.picture("gap")
+	chat.stop()
+}
+
+// plainTalk is somebody with curl, who says n things: a stream, and a plain POST for each.
+func plainTalk(t *testing.T, url string, n int) {
+	t.Helper()
+	jar, _ := cookiejar.New(nil)
+	client := &http.Client{Jar: jar}
+	stream, err := client.Get(url + "/live")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stream.Body.Close() })
+	go io.Copy(io.Discard, stream.Body)
+	for i := range n {
+		answer, err := client.Post(url+"/live", "text/plain", strings.NewReader(fmt.Sprint("plain ", i+1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			t.Fatalf("POST: %s %s", answer.Status, body)
+		}
+	}
+}
+
+// TestChatPictures keeps how the page looks in the middle of a conversation: light, dark, on a phone, away, after a restart. It fails where the
+// page is wider than its window.
+func TestChatPictures(t *testing.T) {
+	browser := startBrowser(t)
+	chat := startChat(t)
+	ann, bob := openTab(t, browser, "ann", chat.url), openTab(t, browser, "bob", chat.url)
+	for name, p := range map[string]*tab{"Ann": ann, "Bob": bob} {
+		p.untilState("open")
+		p.until("a name", `document.getElementById('name').value !== ''`)
+		p.do(fmt.Sprintf(`document.getElementById('name').value = %q; document.getElementById('me').requestSubmit()`, name))
+	}
+	bob.look("empty")
+	n := 0
+	says := func(p *tab, texts ...string) {
+		for _, text := range texts {
+			p.say(text)
+			n++
+			p.until(text, fmt.Sprintf(`[...document.querySelectorAll('.message:not(.waiting) .text')].some(e => e.textContent === %q)`, text))
+			time.Sleep(300 * time.Millisecond)
+		}
+	}
+	says(ann, "Morning! Did the train get wifi after all?")
+	says(bob, "Sort of. It comes and goes with every tunnel.", "Which makes this a good test, I suppose 🙂")
+	says(ann, "You have not dropped a single line so far.")
+	bob.use("poll")
+	bob.until("poll", `document.body.dataset.transport === 'poll' && document.body.dataset.state === 'open'`)
+	says(bob, "And now I am on long-poll. Same session, same place in the conversation.")
+	says(ann, "Did not notice a thing.")
+	bob.use("sse")
+	bob.until("sse", `document.body.dataset.transport === 'sse' && document.body.dataset.state === 'open'`)
+	bob.click("away")
+	bob.untilState("away")
+	says(ann, "Long tunnel coming up?", "I will just keep talking, then. It all arrives when you are out again, in order and once, however many of these I write while nobody is listening.")
+	bob.say("Typing into the dark here.")
+	bob.say("These go out when the light is back.")
+	n += 2
+	time.Sleep(2 * time.Second) // for the strip
+	bob.look("away")
+	bob.click("away")
+	for _, p := range []*tab{ann, bob} {
+		p.untilShows(n)
+	}
+	says(ann, "There you are!")
+	time.Sleep(time.Second)
+	for _, scheme := range []string{"light", "dark"} {
+		bob.scheme(scheme)
+		bob.look(scheme)
+		ann.scheme(scheme)
 		ann.must(chromedp.Do(ann.ctx, chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2), chromedp.EmulateMobile)))
 		ann.do(`document.getElementById('log').scrollTop = 1e6`)
-		ann.picture("phone-" + name)
+		ann.look("phone-" + scheme)
 		ann.click("toggle")
-		ann.picture("phone-session-" + name)
+		ann.look("phone-session-" + scheme)
 		ann.click("toggle")
 	}
-	scheme(ann, "light")
-	ann.must(chromedp.Do(ann.ctx, chromedp.EmulateViewport(1280, 800)))
-	if wide := get[bool](ann, `document.documentElement.scrollWidth > innerWidth`); wide {
-		t.Error("the page is wider than the window")
+	bob.scheme("light")
+	chat.stop()
+	bob.untilState("reconnecting")
+	bob.say("Is it me or the server?")
+	bob.look("reconnecting")
+	chat.start(strings.TrimPrefix(chat.url, "http://"))
+	bob.until("a mark of the restart", `document.querySelector('.mark.loss') !== null`)
+	bob.untilShows(n + 1)
+	bob.look("restart")
+	chat.stop()
+}
+
+// scheme is what the person prefers: light or dark.
+func (b *tab) scheme(name string) {
+	b.t.Helper()
+	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}},
+	})
+	b.must(err)
+}
+
+// look keeps a picture, and checks that nothing has to be scrolled sideways.
+func (b *tab) look(name string) {
+	b.t.Helper()
+	time.Sleep(150 * time.Millisecond) // the strip is painted ten times a second
+	b.picture(name)
+	if get[bool](b, `document.documentElement.scrollWidth > innerWidth`) {
+		b.t.Errorf("%s: the page is wider than its window", name)
 	}
 }

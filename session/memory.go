@@ -110,8 +110,7 @@ func (s *Memory) Resolve(_ context.Context, id string, signed time.Time, client 
 	now := time.Now()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	// Signing times have whole seconds.
-	if r, ok := s.revoked[id]; ok && now.Before(r.until) && !signed.Truncate(time.Second).After(r.at) {
+	if r, ok := s.revoked[id]; ok && now.Before(r.until) && !signed.After(r.at) {
 		return id, true, nil
 	}
 	if len(s.origin[id]) > 0 { // its holder has the new id: the old ones are over
@@ -132,14 +131,16 @@ func (s *Memory) Resolve(_ context.Context, id string, signed time.Time, client 
 	return to, false, nil
 }
 
-// settle forgets the old ids of id.
+// settle forgets the old ids of id, and the old ids of these.
 func (s *Memory) settle(id string) {
-	for _, from := range s.origin[id] {
+	olds := s.origin[id]
+	delete(s.origin, id)
+	for _, from := range olds {
 		if s.moved[from].id == id {
 			delete(s.moved, from)
+			s.settle(from)
 		}
 	}
-	delete(s.origin, id)
 }
 
 // Move implements Store.
@@ -165,6 +166,7 @@ func (s *Memory) move(from, to, client string, keep time.Duration) (old, target 
 		s.moved[from] = alias{to, client, time.Now().Add(keep)}
 		s.origin[to] = append(s.origin[to], from)
 	}
+	delete(s.moved, to) // it is in use again, if it ever moved away
 	old, target = s.logs[from], s.logs[to]
 	if old == nil {
 		return nil, nil

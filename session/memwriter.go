@@ -10,7 +10,7 @@ import (
 type memWriter struct {
 	name string
 	last uint64 // accepted up to here
-	busy bool   // message last+1 is being handled
+	busy uint64 // the number of the message that is being handled; 0 if none is
 }
 
 func (l *memLog) writer(name string) int {
@@ -40,10 +40,10 @@ func (l *memLog) Begin(_ context.Context, writer string, base, n uint64, _ time.
 		return Done, w.last, nil
 	case n > w.last+1:
 		return Early, w.last, nil
-	case w.busy:
+	case w.busy != 0:
 		return Busy, w.last, nil
 	}
-	w.busy = true
+	w.busy = n
 	return Deliver, w.last, nil
 }
 
@@ -59,7 +59,7 @@ func (l *memLog) recall(name string, base uint64) *memWriter {
 	default:
 		if len(l.writers) >= l.bounds.Writers {
 			// Those whose message is being handled stay: their number is about to be accepted.
-			if i := slices.IndexFunc(l.writers, func(w memWriter) bool { return !w.busy }); i >= 0 {
+			if i := slices.IndexFunc(l.writers, func(w memWriter) bool { return w.busy == 0 }); i >= 0 {
 				l.writers = slices.Delete(l.writers, i, i+1)
 			}
 		}
@@ -75,11 +75,14 @@ func (l *memLog) Commit(_ context.Context, writer string, n uint64, handled bool
 	if l.gone != nil {
 		return l.gone
 	}
-	if i := l.writer(writer); i >= 0 && l.writers[i].busy && n == l.writers[i].last+1 {
-		l.writers[i].busy = false
-		if handled {
-			l.writers[i].last = n
-		}
+	i := l.writer(writer)
+	if i < 0 || l.writers[i].busy != n {
+		return nil
+	}
+	w := &l.writers[i]
+	w.busy = 0
+	if handled {
+		w.last = max(w.last, n)
 	}
 	return nil
 }

@@ -116,6 +116,14 @@ var ids = []clause{
 		if got := k.read(); got != "1:- 2:end" && got != "1:end" {
 			e.Errorf("another reader reads %q", got)
 		}
+		if got := to.attach("r").read(); got != "1:secret 2:end" && got != "1:end" {
+			e.Errorf("the reader that it was for reads %q", got)
+		}
+		for _, entry := range e.end("b").Messages {
+			if string(entry.Message.Data) == "secret" {
+				equal(e, "whom it was for", entry.Reader, "r")
+			}
+		}
 	}},
 	{"I6 without a session there is nothing to move but the id", func(e *env) {
 		e.move("a", "b", "c", time.Hour)
@@ -169,6 +177,14 @@ var ids = []clause{
 		e.move("b", "d", "c", time.Hour)
 		e.resolves("a", "c", "d")
 		e.resolves("a", "other", "a")
+	}},
+	{"I6 presenting the last of several ids ends every way that led to it", func(e *env) {
+		e.openLog("a")
+		e.move("a", "b", "c", time.Hour)
+		e.move("b", "d", "c", time.Hour)
+		e.resolves("d", "c", "d")
+		e.resolves("a", "c", "a")
+		e.resolves("b", "c", "b")
 	}},
 	{"I6 an id that moved away and back leads to itself", func(e *env) {
 		e.openLog("a").add("x")

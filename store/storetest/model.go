@@ -37,14 +37,13 @@ type said struct {
 }
 
 type modelReader struct {
-	name          string
-	plain, here   bool
-	acked, sent   uint64
-	told, spoken  uint64
-	left          uint64 // the last departure
-	leftAt        time.Time
-	links         []*modelLink
-	departedTwice bool
+	name         string
+	plain, here  bool
+	acked, sent  uint64
+	told, spoken uint64
+	left         uint64 // the last departure
+	leftAt       time.Time
+	links        []*modelLink
 }
 
 type modelLink struct {
@@ -58,7 +57,7 @@ type modelLink struct {
 type modelWriter struct {
 	name string
 	last uint64
-	busy bool
+	busy uint64 // the number that is being handled
 }
 
 func newModel(id string, b session.Bounds, fail func(string, ...any)) *model {
@@ -430,6 +429,7 @@ func (m *model) ended(e session.Ended) {
 	for i, got := range e.Messages {
 		m.same("ended seq", got.Seq, first+uint64(i))
 		m.same("ended text", string(got.Message.Data), m.all[got.Seq-1].text)
+		m.same("ended reader", got.Reader, m.all[got.Seq-1].to)
 	}
 }
 
@@ -444,9 +444,10 @@ func (m *model) begun(name string, base, n uint64, t session.Turn, last uint64) 
 	w := modelWriter{name: name, last: base - 1}
 	if i >= 0 {
 		w = m.writers[i]
+		w.last = max(w.last, base-1)
 		m.writers = slices.Delete(m.writers, i, i+1)
 	} else if len(m.writers) >= m.b.Writers {
-		if j := slices.IndexFunc(m.writers, func(w modelWriter) bool { return !w.busy }); j >= 0 {
+		if j := slices.IndexFunc(m.writers, func(w modelWriter) bool { return w.busy == 0 }); j >= 0 {
 			m.writers = slices.Delete(m.writers, j, j+1)
 		}
 	}
@@ -456,21 +457,23 @@ func (m *model) begun(name string, base, n uint64, t session.Turn, last uint64) 
 		want = session.Done
 	case n > w.last+1:
 		want = session.Early
-	case w.busy:
+	case w.busy != 0:
 		want = session.Busy
 	}
 	m.same("turn", turn(t), turn(want))
 	m.same("last", last, w.last)
-	w.busy = w.busy || want == session.Deliver
+	if want == session.Deliver {
+		w.busy = n
+	}
 	m.writers = append(m.writers, w)
 }
 
 func (m *model) committed(name string, n uint64, handled bool) {
 	for i := range m.writers {
-		if w := &m.writers[i]; w.name == name && w.busy && n == w.last+1 {
-			w.busy = false
+		if w := &m.writers[i]; w.name == name && w.busy == n && n != 0 {
+			w.busy = 0
 			if handled {
-				w.last = n
+				w.last = max(w.last, n)
 			}
 		}
 	}

@@ -82,6 +82,15 @@ var upstream = []clause{
 		l.commits("w", 6, true)
 		l.begins("w", 3, 7, session.Deliver, 6) // an older base comes late
 	}},
+	{"U2 a base that moves on during the call holds up nothing", func(e *env) {
+		l := e.openLog("a")
+		l.begins("w", 1, 1, session.Deliver, 0)
+		l.begins("w", 5, 5, session.Busy, 4) // one at a time, still
+		l.commits("w", 1, true)
+		l.begins("w", 5, 5, session.Deliver, 4)
+		l.commits("w", 5, true)
+		l.begins("w", 5, 5, session.Done, 5)
+	}},
 	{"U1 asking for the last number begins nothing", func(e *env) {
 		l := e.openLog("a")
 		l.begins("w", 1, 0, session.Done, 0)

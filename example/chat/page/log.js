@@ -1,7 +1,7 @@
 // The list of messages. It keeps them in the order of the server's stamps, whatever the order in which they come, and shows each once.
 // What the server has not stamped yet stands at the end.
 
-const keep = 500 // lines
+const keep = 2_000 // lines: twice what the server keeps for somebody who is away
 
 export class Log {
   #shown = new Set() // stamps
