@@ -56,9 +56,16 @@ type tab struct {
 	name string
 }
 
-func openTab(t *testing.T, browser context.Context, name, url string) *tab {
+// sameBrowser makes a tab share them with the one whose context it is opened from.
+const sameBrowser = true
+
+func openTab(t *testing.T, browser context.Context, name, url string, shared ...bool) *tab {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	var options []chromedp.ContextOption
+	if len(shared) == 0 {
+		options = append(options, chromedp.WithNewBrowserContext())
+	}
+	ctx, cancel := chromedp.NewContext(browser, options...)
 	t.Cleanup(cancel)
 	b := &tab{t, ctx, name}
 	b.must(chromedp.Do(ctx, chromedp.EmulateViewport(1280, 800)))
@@ -104,7 +111,7 @@ func get[T any](b *tab, expression string) T {
 func (b *tab) until(what, expression string) {
 	b.t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if get[bool](b, expression) {
+		if get[bool](b, "!!("+expression+")") {
 			return
 		}
 		if time.Now().After(deadline) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -21,16 +22,17 @@ import (
 
 // A program is the chat, running.
 type program struct {
-	t   *testing.T
-	bin string
-	cmd *exec.Cmd
-	url string
+	t      *testing.T
+	bin    string
+	noKeys bool // it forgets its keys when it ends
+	cmd    *exec.Cmd
+	url    string
 }
 
 func startChat(t *testing.T) *program {
 	t.Helper()
 	p := &program{t: t, bin: filepath.Join(t.TempDir(), "chat")}
-	build := exec.Command("go", "build", "-o", p.bin, "./example/chat")
+	build := exec.Command("go", "build", "-race", "-o", p.bin, "./example/chat")
 	build.Dir = ".."
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
@@ -43,7 +45,10 @@ var listens = regexp.MustCompile(`url=(http://\S+)`)
 
 func (p *program) start(addr string) {
 	p.t.Helper()
-	p.cmd = exec.Command(p.bin, "-addr", addr, "-keys", filepath.Join(filepath.Dir(p.bin), "keys"))
+	p.cmd = exec.Command(p.bin, "-addr", addr)
+	if !p.noKeys {
+		p.cmd.Args = append(p.cmd.Args, "-keys", filepath.Join(filepath.Dir(p.bin), "keys"))
+	}
 	stderr, err := p.cmd.StderrPipe()
 	if err == nil {
 		err = p.cmd.Start()
@@ -64,7 +69,7 @@ func (p *program) start(addr string) {
 			break
 		}
 	}
-	go io.Copy(io.Discard, lines)
+	go io.Copy(os.Stderr, lines)
 }
 
 // stop ends the program as a person does, and wants exit status 0.
@@ -288,6 +293,53 @@ func plainTalk(t *testing.T, url string, n int) {
 	}
 }
 
+// Two tabs of one browser are one person; each gets everything once, and sends what it was given. D8.
+func TestChatTabs(t *testing.T) {
+	browser := startBrowser(t)
+	chat := startChat(t)
+	one := openTab(t, browser, "one", chat.url)
+	one.untilState("open")
+	two := openTab(t, one.ctx, "two", chat.url, sameBrowser)
+	two.untilState("open")
+	one.talk("one", 10)
+	two.talk("two", 10)
+	two.click("cut")
+	for _, p := range []*tab{one, two} {
+		p.untilShows(20)
+		if n := get[int](p, `document.querySelectorAll('.own').length`); n != 20 {
+			t.Errorf("%s: %d messages are shown as its own", p.name, n)
+		}
+		if n := get[int](p, `document.querySelectorAll('#people li').length`); n != 1 {
+			t.Errorf("%s: %d people", p.name, n)
+		}
+	}
+	if a, b := one.texts(), two.texts(); !slices.Equal(a, b) || len(a) != 20 {
+		t.Errorf("they see different things\none %q\ntwo %q", a, b)
+	}
+	chat.stop()
+}
+
+// A server that has lost its keys makes strangers of all: what was written as somebody else is handed back, not sent. U3.
+func TestChatStranger(t *testing.T) {
+	browser := startBrowser(t)
+	chat := startChat(t)
+	bob := openTab(t, browser, "bob", chat.url)
+	bob.untilState("open")
+	chat.stop()
+	bob.untilState("reconnecting")
+	bob.say("as the old me")
+	chat.noKeys = true
+	chat.start(strings.TrimPrefix(chat.url, "http://"))
+	bob.until("the message handed back", `document.querySelector('.failed .note')?.textContent.startsWith('not sent')`)
+	bob.picture("stranger")
+	bob.do(`document.querySelector('.failed button').click()`)
+	bob.untilShows(1)
+	if got := bob.texts(); !slices.Equal(got, []string{"as the old me"}) {
+		t.Errorf("shown: %q", got)
+	}
+	chat.stop()
+}
+
 // TestChatPictures keeps how the page looks in the middle of a conversation: light, dark, on a phone, away, after a restart. It fails where the
 // page is wider than its window.
 func TestChatPictures(t *testing.T) {
@@ -310,7 +362,7 @@ func TestChatPictures(t *testing.T) {
 		}
 	}
 	says(ann, "Morning! Did the train get wifi after all?")
-	says(bob, "Sort of. It comes and goes with every tunnel.", "Which makes this a good test, I suppose 🙂")
+	says(bob, "Sort of. It comes and goes with every tunnel.", "Which makes this a good test, I suppose.")
 	says(ann, "You have not dropped a single line so far.")
 	bob.use("poll")
 	bob.until("poll", `document.body.dataset.transport === 'poll' && document.body.dataset.state === 'open'`)

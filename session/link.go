@@ -103,15 +103,17 @@ func (m *Manager) Attach(ctx context.Context, a Attach) (*Link, error) {
 		if err != nil {
 			return nil, err
 		}
+		s.watch.Do(func() { s.stop = s.log.Watch(s.wake) })
 		hello, err := s.log.Attach(ctx, c)
 		if err == nil {
 			return m.link(ctx, s, a, hello)
 		}
-		if over(err) && a.Number == 0 {
+		again := over(err) && a.Number == 0 && ctx.Err() == nil
+		if again {
 			s.dead.Store(true) // it ended since we looked: the next one is new
 		}
 		m.release(s)
-		if !over(err) || a.Number != 0 {
+		if !again {
 			return nil, err
 		}
 	}
@@ -306,7 +308,11 @@ func (l *Link) ring() {
 		return
 	}
 	l.wake()
-	l.s.m.wheel.set(&l.alarm, l.due(now))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed { // else Close has cancelled the alarm for good
+		l.s.m.wheel.set(&l.alarm, l.due(now))
+	}
 }
 
 // Drain lets the link end because its server does, and its client come back after retry.

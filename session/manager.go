@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 )
@@ -223,20 +222,20 @@ func (m *Manager) register(s *Session) *Session {
 		return have
 	}
 	s.refs = 1
-	s.stop = s.log.Watch(s.wake)
 	m.local[s.id] = s
 	return s
 }
 
 func (m *Manager) release(s *Session) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if s.refs--; s.refs > 0 {
-		return
-	}
-	s.stop()
-	if m.local[s.id] == s {
+	s.refs--
+	last := s.refs == 0
+	if last && m.local[s.id] == s {
 		delete(m.local, s.id)
+	}
+	m.mu.Unlock()
+	if last && s.stop != nil {
+		s.stop()
 	}
 }
 
@@ -303,7 +302,7 @@ func (m *Manager) links() []*Link {
 	for _, s := range m.local {
 		all = append(all, s.all()...)
 	}
-	return slices.Clip(all)
+	return all
 }
 
 // Shutdown ends the Manager. It takes no new links, tells the clients of the others to come back after a delay that is spread over them,

@@ -7,9 +7,18 @@ import (
 	"github.com/mirage-go/mirage/store/storetest"
 )
 
-func newMemory(testing.TB) session.Store { return session.NewMemory(0) }
+// newMemory returns a store that must be found empty, its budget included, when the suite is done with it.
+func newMemory(t testing.TB) session.Store {
+	s := session.NewMemory(0)
+	t.Cleanup(func() {
+		if left := s.Leftovers(); left != "" {
+			t.Errorf("when all sessions are gone, there are still %s", left)
+		}
+	})
+	return s
+}
 
 func TestMemoryIsAStore(t *testing.T) { storetest.RunInBubble(t, newMemory) }
 
-// In real time, too: what is true for a store with I/O.
+// In real time, too: what the suite asks of a store with I/O must be true of this one.
 func TestMemoryIsAStoreInRealTime(t *testing.T) { storetest.Run(t, newMemory) }

@@ -4,47 +4,334 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 )
+
+var bg = context.Background()
 
 var roomy = Bounds{Messages: 1000, Bytes: 1 << 20, Retention: time.Minute, Links: 32, Readers: 128, Writers: 32}
 
 // openMem makes the session id in s.
 func openMem(t testing.TB, s *Memory, id string, b Bounds) *memLog {
 	t.Helper()
-	l, created, err := s.Open(context.Background(), id, true, b)
+	l, created, err := s.Open(bg, id, true, b)
 	if err != nil || !created {
 		t.Fatalf("Open(%q) = created %v, %v", id, created, err)
 	}
 	return l.(*memLog)
 }
 
+func attachMem(t testing.TB, l Log, reader string) Attached {
+	t.Helper()
+	a, err := l.Attach(bg, Claim{Reader: reader})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// sized is a message whose Size is n.
 func sized(n int) *Message { return &Message{Data: bytes.Repeat([]byte("x"), n-overhead)} }
+
+// D5: over the budget a new session is refused, and so is a message; ending a session gives everything back.
+func TestD5Budget(t *testing.T) {
+	s := NewMemory(3*sessionCost + 500)
+	a, b, c := openMem(t, s, "a", roomy), openMem(t, s, "b", roomy), openMem(t, s, "c", roomy)
+	if _, _, err := s.Open(bg, "d", true, roomy); !errors.Is(err, ErrBudget) {
+		t.Errorf("a session beyond the budget: %v, want ErrBudget", err)
+	}
+	for _, l := range []Log{a, b} {
+		if _, err := l.Append(bg, sized(250), ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.Append(bg, sized(100), ""); !errors.Is(err, ErrFull) {
+		t.Errorf("a message beyond the budget: %v, want ErrFull", err)
+	}
+	if _, err := s.End(bg, "a", 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Append(bg, sized(250), ""); err != nil {
+		t.Errorf("a message with room again: %v", err)
+	}
+	if err := s.Move(bg, "b", "c", "", 0); err != nil { // joined: b's message moves, its cost as a session goes
+		t.Fatal(err)
+	}
+	if got := s.used.Load(); got != sessionCost+500 {
+		t.Errorf("%d bytes of the budget are used, want one session and 500", got)
+	}
+	if _, err := s.End(bg, "c", 0); err != nil {
+		t.Fatal(err)
+	}
+	if left := s.Leftovers(); left != "" {
+		t.Error(left)
+	}
+}
+
+// D5: a full budget takes what everybody has passed from the log that needs the room, and counts it right.
+func TestD5BudgetOfOneLog(t *testing.T) {
+	s := NewMemory(sessionCost + 300)
+	l := openMem(t, s, "a", roomy)
+	a := attachMem(t, l, "r")
+	for seq := uint64(1); seq < 100; seq++ {
+		p, err := l.Append(bg, sized(100), "")
+		if err != nil || p.Seq != seq {
+			t.Fatalf("Append = %v, %v", p, err)
+		}
+		if seq > 2 {
+			if err := l.Ack(bg, a.Link, Position{Epoch: p.Epoch, Seq: seq - 2}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if used := s.used.Load(); used != sessionCost+100*int64(min(seq, 2)) {
+			t.Fatalf("after %d: %d bytes are used", seq, used-sessionCost)
+		}
+	}
+}
 
 // D5: where the budget has no room, a log does not drop its own for a message that is refused all the same.
 func TestD5BudgetDropsNothingInVain(t *testing.T) {
-	ctx := context.Background()
 	s := NewMemory(2*sessionCost + 1000)
 	other, b := openMem(t, s, "other", roomy), roomy
 	b.Overflow = DropOldest
 	l := openMem(t, s, "a", b)
 	for range 4 {
-		if _, err := other.Append(ctx, sized(150), ""); err != nil {
+		if _, err := other.Append(bg, sized(150), ""); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range 3 {
-		if _, err := l.Append(ctx, sized(100), ""); err != nil {
+		if _, err := l.Append(bg, sized(100), ""); err != nil {
 			t.Fatal(err)
 		}
 	}
 	// 100 bytes are free, 300 are the log's own.
-	if _, err := l.Append(ctx, sized(500), ""); !errors.Is(err, ErrFull) {
+	if _, err := l.Append(bg, sized(500), ""); !errors.Is(err, ErrFull) {
 		t.Fatalf("Append beyond the budget: %v, want ErrFull", err)
 	}
-	ended, err := s.End(ctx, "a", 0)
-	if err != nil || len(ended.Messages) != 3 {
-		t.Errorf("the log kept %d of 3 messages, %v", len(ended.Messages), err)
+	if _, err := l.Append(bg, sized(300), ""); err != nil {
+		t.Fatalf("Append in place of two: %v", err)
+	}
+	ended, err := s.End(bg, "a", 0)
+	if err != nil || len(ended.Messages) != 2 || ended.Messages[0].Seq != 3 {
+		t.Errorf("the log kept %v, %v; want the third and the new one", ended.Messages, err)
+	}
+}
+
+// Issue 4: 0 allocations per message in append + take, and in a writer's turn.
+func TestHotPathAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	l := openMem(t, NewMemory(0), "a", roomy)
+	a := attachMem(t, l, "r")
+	stop := l.Watch(func() {})
+	defer stop()
+	m, dst := sized(200), make([]Entry, 0, 16)
+	after, n := uint64(0), uint64(0)
+	tests := map[string]func() error{
+		"append, read, acknowledge": func() error {
+			p, err := l.Append(bg, m, "")
+			if err != nil {
+				return err
+			}
+			got, _, err := l.Read(bg, a.Link, after, 1<<16, dst)
+			if err != nil || len(got) != 1 || got[0].Seq != p.Seq {
+				return fmt.Errorf("read %v, %v", got, err)
+			}
+			after = p.Seq
+			return l.Ack(bg, a.Link, p)
+		},
+		"begin, commit": func() error {
+			n++
+			if turn, _, err := l.Begin(bg, "w", 1, n, time.Second); err != nil || turn != Deliver {
+				return fmt.Errorf("turn %v, %v", turn, err)
+			}
+			return l.Commit(bg, "w", n, true)
+		},
+	}
+	for name, f := range tests {
+		t.Run(name, func(t *testing.T) {
+			if allocs := testing.AllocsPerRun(1000, func() {
+				if err := f(); err != nil {
+					t.Fatal(err)
+				}
+			}); allocs != 0 {
+				t.Errorf("%v allocations", allocs)
+			}
+		})
+	}
+}
+
+// heapAlloc is what lives on it.
+func heapAlloc() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// Issue 4: the bytes of an idle session with a reader, its link and a writer are what the budget counts, or less; it has neither goroutine
+// nor timer.
+func TestIdleSessionIsCheap(t *testing.T) {
+	const n = 20_000
+	s := NewMemory(-1)
+	goroutines, before := runtime.NumGoroutine(), heapAlloc()
+	for i := range n {
+		id, reader := fmt.Sprintf("%032x", i), fmt.Sprintf("reader-%016x", i)
+		l := openMem(t, s, id, roomy)
+		attachMem(t, l, reader)
+		if _, _, err := l.Begin(bg, reader, 1, 1, time.Second); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Commit(bg, reader, 1, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	each := (heapAlloc() - before) / n
+	t.Logf("%d bytes for each session", each)
+	if each > sessionCost {
+		t.Errorf("a session takes %d bytes, and counts as %d", each, sessionCost)
+	}
+	if got := runtime.NumGoroutine(); got > goroutines {
+		t.Errorf("%d goroutines for %d sessions", got-goroutines, n)
+	}
+	runtime.KeepAlive(s)
+}
+
+// L4: 200 000 sessions, made and abandoned in every way, leave nothing.
+func TestL4AbandonedSessionsLeaveNothing(t *testing.T) {
+	const n = 200_000
+	s := NewMemory(-1)
+	goroutines, before := runtime.NumGoroutine(), heapAlloc()
+	b, m := roomy, sized(100)
+	b.Retention = time.Nanosecond
+	ended := 0
+	sweep := func() {
+		for {
+			over, _, err := s.Expired(bg, 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ended += len(over); len(over) == 0 {
+				return
+			}
+		}
+	}
+	for i := range n {
+		id := fmt.Sprint("s", i)
+		l := openMem(t, s, id, b)
+		if i%2 == 0 {
+			if _, err := l.Append(bg, m, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		switch a := (Attached{}); i % 5 {
+		case 0: // never attached to
+		case 1:
+			a = attachMem(t, l, "r")
+			if _, err := l.Detach(bg, a.Link); err != nil {
+				t.Fatal(err)
+			}
+		case 2:
+			attachMem(t, l, "r")
+			if _, over, err := l.Quit(bg, "r"); err != nil || over == nil {
+				t.Fatal(over, err)
+			}
+			ended++
+		case 3:
+			attachMem(t, l, "r")
+			if _, err := s.End(bg, id, 0); err != nil {
+				t.Fatal(err)
+			}
+			ended++
+		case 4:
+			a = attachMem(t, l, "r")
+			if err := s.Move(bg, id, id+"+", "client", time.Nanosecond); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := l.Detach(bg, a.Link); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if i%1000 == 0 {
+			sweep()
+		}
+	}
+	sweep()
+	if ended != n {
+		t.Errorf("%d sessions ended, %d were made", ended, n)
+	}
+	if left := s.Leftovers(); left != "" {
+		t.Error(left)
+	}
+	if got := len(s.moved) + len(s.origin) + len(s.revoked); got > 1000 {
+		t.Errorf("%d ids are remembered, whose time is over", got)
+	}
+	if got := runtime.NumGoroutine(); got > goroutines {
+		t.Errorf("%d goroutines are left", got-goroutines)
+	}
+	if left := int64(heapAlloc() - before); left > 1<<20 {
+		t.Errorf("%d bytes are left of %d sessions", left, n)
+	}
+	runtime.KeepAlive(s)
+}
+
+// D5: a log takes no more memory than it may hold, however long it is used: what has left is not held.
+func TestD5LogLetsGo(t *testing.T) {
+	l := openMem(t, NewMemory(0), "a", roomy)
+	a := attachMem(t, l, "r")
+	before := heapAlloc()
+	for range 20 {
+		var p Position
+		for range 500 {
+			var err error
+			if p, err = l.Append(bg, &Message{Data: make([]byte, 1000)}, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.Ack(bg, a.Link, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left := int64(heapAlloc() - before); left > 32<<10 {
+		t.Errorf("%d bytes are left of messages that everybody has", left)
+	}
+	runtime.KeepAlive(l)
+}
+
+// L2: what a reader that never reads leaves behind slows nobody: Append to a full log costs no more than its readers' number.
+func TestL2FullLogRefusesAtOnce(t *testing.T) {
+	l := openMem(t, NewMemory(0), "a", roomy)
+	for i := range 32 {
+		attachMem(t, l, fmt.Sprint("r", i))
+	}
+	m := sized(100)
+	for range roomy.Messages {
+		if _, err := l.Append(bg, m, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begun := time.Now()
+	for range 1000 {
+		if _, err := l.Append(bg, m, ""); !errors.Is(err, ErrFull) {
+			t.Fatal(err)
+		}
+	}
+	if took := time.Since(begun); took > time.Second {
+		t.Errorf("1 000 refusals took %v", took)
+	}
+}
+
+// An id's text is not looked at by the store.
+func TestMemoryTakesAnyID(t *testing.T) {
+	s := NewMemory(0)
+	for _, id := range []string{"", " ", "\x00", strings.Repeat("x", 1<<10)} {
+		openMem(t, s, id, roomy)
 	}
 }

@@ -19,9 +19,11 @@ type Session struct {
 
 	// Guarded by the Manager's lock.
 	refs    int
-	lingers bool   // one of the refs is there to keep the bucket
-	stop    func() // of the log's Watch
+	lingers bool // one of the refs is there to keep the bucket
 	linger  alarm
+
+	watch sync.Once // of the log, before the first link
+	stop  func()
 
 	mu    sync.Mutex
 	links atomic.Pointer[[]*Link] // copied on write under mu, so that waking needs no lock

@@ -1,6 +1,41 @@
 package storetest
 
-import "sync/atomic"
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+// lossy is a store whose wake-ups are lost, doubled or late.
+type lossy struct{ session.Store }
+
+type lossyLog struct{ session.Log }
+
+func (s lossy) Open(ctx context.Context, id string, create bool, b session.Bounds) (session.Log, bool, error) {
+	l, created, err := s.Store.Open(ctx, id, create, b)
+	if err != nil {
+		return nil, false, err
+	}
+	return lossyLog{l}, created, nil
+}
+
+func (l lossyLog) Watch(wake func()) (stop func()) {
+	return l.Log.Watch(func() {
+		switch rand.IntN(4) {
+		case 0:
+			wake()
+		case 1:
+			wake()
+			wake()
+		case 2:
+			time.AfterFunc(time.Millisecond, wake)
+		}
+	})
+}
 
 var waking = []clause{
 	{"L watchers are woken by what a link must see", func(e *env) {
@@ -59,6 +94,39 @@ var waking = []clause{
 				tt.end(id)
 				return e.signalled(woken)
 			})
+		}
+	}},
+	{"L lost, doubled and late wake-ups lose no message and double none", func(e *env) {
+		m := session.New(session.Options{Store: lossy{e.store}, Heartbeat: e.brief() / 8, Retention: e.brief()})
+		defer m.Shutdown(ctx)
+		l, err := m.Attach(ctx, session.Attach{ID: "a", Reader: "r"})
+		e.is("Attach", err, nil)
+		defer l.Close()
+		const all = 100
+		go func() {
+			for i := range all {
+				if err := m.Send(ctx, "a", session.Text(fmt.Sprint(i))); err != nil {
+					e.Errorf("Send: %v", err)
+				}
+				if i%10 == 0 {
+					time.Sleep(2 * time.Millisecond)
+				}
+			}
+		}()
+		limit, cancel := context.WithTimeout(ctx, 50*e.brief())
+		defer cancel()
+		var b session.Batch
+		for got := 0; got < all; {
+			if err := l.Next(limit, &b); err != nil || b.End != "" {
+				e.Fatalf("after %d messages: %q, %v", got, b.End, err)
+			}
+			for _, entry := range b.Entries {
+				equal(e, "message", string(entry.Message.Data), fmt.Sprint(got))
+				got++
+				equal(e, "seq", entry.Seq, uint64(got))
+			}
+			_, err := m.Receive(limit, session.Upstream{ID: "a", Link: l.Hello.Link, Ack: at(l.Hello.Position, uint64(got)).String()})
+			e.is("Receive", err, nil)
 		}
 	}},
 }

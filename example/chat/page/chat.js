@@ -11,6 +11,7 @@ const strip = new Strip($('strip'))
 // What of our own outlives a refresh: the counters, the latest stamp shown, and how far our clock is ahead of the server's.
 const kept = { sent: 0, received: 0, replayed: 0, last: 0, skew: Number.MAX_VALUE, ...JSON.parse(sessionStorage.getItem('chat') ?? '{}') }
 const log = new Log($('log'), kept.last, say)
+let showing // the timer of showCounts
 let peopleAt = 0 // the stamp of the list that is shown
 let back // how we came back: {at: when by our clock, how, mark, replayed}
 let gone = 0 // since when there is no link; 0 before the first
@@ -52,6 +53,7 @@ function welcome({ name, now }) {
 }
 
 function showPeople({ at, total, here }) {
+  clock(at)
   if (at < peopleAt) return
   peopleAt = at
   $('total').textContent = total
@@ -98,6 +100,7 @@ mirage.addEventListener('accepted', e => each(e.detail, ({ key }) => {
   strip.message('up')
   count('sent')
 }))
+mirage.addEventListener('accepted', showCounts)
 mirage.addEventListener('failed', e => each(e.detail, ({ key }) => log.failed(key, 'the server refused it')))
 mirage.addEventListener('returned', e => each(e.detail, ({ key }) => log.failed(key, 'not sent: it was written as somebody else')))
 
@@ -123,14 +126,13 @@ function opened({ hello, stranger, why }) {
   back = { at: Date.now(), how, replayed: 0 }
   gone = Infinity
   $('id').textContent = hello.id
-  if (stranger) log.mark(`You are a stranger now: the server has new keys, and keeps them only with -keys FILE.`, 'loss')
-  const lost = hello.lost ? ` What came after message ${hello.lost.from - 1} is lost.` : ''
+  if (stranger) log.mark('You are somebody else now: the server has new keys. It keeps them with -keys FILE', 'loss')
   switch (hello.reason) {
     case '': if (how === 'Refreshed' || why || seconds > 0.5) back.mark = log.mark(backText())
     case 'new': case 'trimmed': return // nothing is missing, or mirage-gap says what is
-    case 'restarted': return log.mark(`The server restarted.${lost}`, 'loss')
-    case 'expired': return log.mark(`You were away for too long: the session has ended.${lost}`, 'loss')
-    default: log.mark(`The server cannot go on where you were: ${hello.reason}.${lost}`, 'loss')
+    case 'restarted': return log.mark('The server restarted: what it had not delivered is lost', 'loss')
+    case 'expired': return log.mark('You were away for too long: your session ended, and what was in it is lost', 'loss')
+    default: log.mark(`The server cannot go on where you were: ${hello.reason}`, 'loss')
   }
 }
 
@@ -152,6 +154,7 @@ $('away').addEventListener('click', () => mirage.away(mirage.state === 'away' ? 
 $('toggle').addEventListener('click', () => {
   const open = document.body.classList.toggle('panel')
   $('toggle').setAttribute('aria-expanded', open)
+  $('toggle').textContent = open ? 'Chat' : 'Session'
 })
 
 // ---- small things
@@ -163,11 +166,16 @@ function count(what) {
   showCounts()
 }
 
+// showCounts shows and keeps the counters, once for all that comes together.
 function showCounts() {
-  sessionStorage.setItem('chat', JSON.stringify({ ...kept, last: log.last }))
-  for (const what of ['sent', 'received', 'replayed']) $(what).textContent = kept[what]
-  $('waiting').textContent = mirage.queue.length
-  $('waiting').parentElement.classList.toggle('some', mirage.queue.length > 0)
+  showing ??= setTimeout(() => {
+    showing = undefined
+    sessionStorage.setItem('chat', JSON.stringify({ ...kept, last: log.last }))
+    const waiting = mirage.queue.filter(m => m.event === 'say').length
+    const { sent, received, replayed } = kept
+    for (const [what, n] of Object.entries({ sent, waiting, received, replayed })) $(what).textContent = n
+    $('waiting').parentElement.classList.toggle('some', waiting > 0)
+  })
 }
 
 function el(tag, text) {

@@ -11,6 +11,9 @@ export class Log {
     this.list = list
     this.last = last // the latest stamp shown, also before a refresh
     this.again = again // sends a text once more
+    this.low = true // the reader is at the end, and stays there
+    list.addEventListener('scroll', () => { this.low = list.scrollHeight - list.scrollTop - list.clientHeight < 80 })
+    new ResizeObserver(() => this.#follow()).observe(list)
   }
 
   // add shows a message of the server: 'new', or 'echo' if it was ours that waited, or 'known' if it is shown already.
@@ -29,6 +32,7 @@ export class Log {
   wait(m) {
     const line = this.#line({ ...m, at: Date.now() * 1000 }, true)
     line.classList.add('waiting')
+    this.low = true
     this.#waiting.set(m.key, line)
     this.#insert(line, Infinity)
   }
@@ -62,7 +66,7 @@ export class Log {
   reword(mark, text) { if (mark) mark.firstChild.textContent = text }
 
   // hue is the colour of somebody.
-  hue(id) { return [...id].reduce((h, c) => (h * 31 + c.charCodeAt(0)) % 360, 7) }
+  hue(id) { return [...id].reduce((h, c) => Math.imul(h ^ c.charCodeAt(0), 16777619) >>> 0, 2166136261) % 360 }
 
   #line(m, own, late) {
     const line = el('li', '', 'message' + (own ? ' own' : '') + (late ? ' late' : ''))
@@ -82,7 +86,6 @@ export class Log {
 
   #insert(line, at) {
     const { list } = this
-    const low = list.scrollHeight - list.scrollTop - list.clientHeight < 80
     line.at = at
     let before = list.lastElementChild
     while (before && before.at > at) before = before.previousElementSibling
@@ -91,7 +94,12 @@ export class Log {
     this.#join(line)
     this.#join(line.nextElementSibling)
     if (list.childElementCount > keep) list.firstElementChild.remove()
-    if (low || line.classList.contains('own')) list.scrollTop = list.scrollHeight
+    this.#follow()
+  }
+
+  // #follow scrolls to the end before the next picture, once for all that comes together.
+  #follow() {
+    if (this.low) this.frame ??= requestAnimationFrame(() => { this.frame = undefined; this.list.scrollTop = this.list.scrollHeight })
   }
 
   // #join hides the name over a message that follows one of the same person.

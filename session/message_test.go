@@ -1,0 +1,51 @@
+package session
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+)
+
+// W3: names that begin with mirage are ours, open, error and close the browser's.
+func TestW3EventNames(t *testing.T) {
+	for name, ok := range map[string]bool{
+		"": true, "message": true, "news": true, "a b": true, "ü 🚀": true, "Mirage": true, "opened": true, "errors": true, "datastar-patch-elements": true,
+		"htmx:sse": true, strings.Repeat("e", MaxEvent): true, "\u2028": true,
+		"mirage": false, "mirage-gap": false, "miragex": false, "open": false, "error": false, "close": false,
+		"a\nb": false, "a\rb": false, "a\x00b": false, "a\tb": false, "\x7f": false, "\u0085": false, "\xff": false, "\xc3": false,
+		strings.Repeat("e", MaxEvent+1): false,
+	} {
+		err := CheckEvent(name)
+		if ok && err != nil || !ok && !errors.Is(err, ErrEvent) {
+			t.Errorf("CheckEvent(%.40q) = %v; want it allowed: %v", name, err, ok)
+		}
+		if err != nil && strings.ContainsAny(err.Error(), "\r\n\x00") {
+			t.Errorf("CheckEvent(%.40q): the error itself has control characters: %q", name, err)
+		}
+	}
+}
+
+func TestMessages(t *testing.T) {
+	if m := Text("hi"); m.Event != "" || string(m.Data) != "hi" || m.Binary {
+		t.Errorf("Text = %+v", m)
+	}
+	m, err := JSON("news", map[string]int{"a": 1})
+	if err != nil || m.Event != "news" || string(m.Data) != `{"a":1}` || m.Binary {
+		t.Errorf("JSON = %+v, %v", m, err)
+	}
+	if _, err := JSON("news", math.NaN()); err == nil || !strings.Contains(err.Error(), "news") {
+		t.Errorf("JSON of what is none: %v", err)
+	}
+}
+
+// D5: a message counts with its name and what keeping it costs, so that a million empty ones are not free.
+func TestD5SizeOfAMessage(t *testing.T) {
+	m := Message{Event: "news", Data: make([]byte, 1000)}
+	if got := m.Size(); got != overhead+4+1000 {
+		t.Errorf("Size = %d", got)
+	}
+	if got := (&Message{}).Size(); got < 64 {
+		t.Errorf("an empty message counts %d bytes", got)
+	}
+}

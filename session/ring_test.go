@@ -1,0 +1,68 @@
+package session
+
+import (
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// §7: the ring is a queue, whatever is pushed and popped, and holds at most twice what is in it (or a little).
+func TestRingIsAQueue(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var r ring
+		var want []int64
+		next := int64(0)
+		t.Repeat(map[string]func(*rapid.T){
+			"push": func(t *rapid.T) {
+				for range rapid.IntRange(1, 100).Draw(t, "n") {
+					next++
+					r.push(slot{at: next})
+					want = append(want, next)
+				}
+			},
+			"pop": func(t *rapid.T) {
+				for range rapid.IntRange(1, 100).Draw(t, "n") {
+					if len(want) == 0 {
+						return
+					}
+					if got := r.pop().at; got != want[0] {
+						t.Fatalf("popped %d, want %d", got, want[0])
+					}
+					want = want[1:]
+				}
+			},
+			"": func(t *rapid.T) {
+				var got []int64
+				for i := range r.n {
+					got = append(got, r.at(i).at)
+				}
+				if !slices.Equal(got, want) {
+					t.Fatalf("holds %v, want %v", got, want)
+				}
+				if n := len(r.slots); n&(n-1) != 0 {
+					t.Fatalf("%d slots are no power of two", n)
+				}
+				if r.n == 0 && len(r.slots) > ringKeep {
+					t.Fatalf("an empty ring keeps %d slots", len(r.slots))
+				}
+			},
+		})
+	})
+}
+
+// L4: what has left the log is not held by the ring.
+func TestRingForgets(t *testing.T) {
+	var r ring
+	for range 10 {
+		r.push(slot{message: &Message{}, reader: "r"})
+	}
+	for range 10 {
+		r.pop()
+	}
+	for i, s := range r.slots {
+		if s != (slot{}) {
+			t.Errorf("slot %d still holds %v", i, s)
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package transport_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+
+	"github.com/mirage-go/mirage/internal/frame"
+	"github.com/mirage-go/mirage/session"
+)
+
+// reading is one answer on its way to a peer.
+type reading struct {
+	p       *peer
+	at      session.Position // presented, then the last one of this answer
+	begun   bool             // hello is behind us
+	returns bool             // the client had a hello before: this link must resume
+}
+
+func (r *reading) all(body io.Reader) error {
+	for e, err := range frame.NewParser(2 << 20).All(body) {
+		if err != nil {
+			return err
+		}
+		r.take(e)
+	}
+	return nil
+}
+
+func (r *reading) take(e frame.Event) {
+	at := r.at
+	if e.HasID {
+		var err error
+		if at, err = session.ParsePosition(e.ID); err != nil {
+			r.p.fault("id %q", e.ID)
+		}
+	}
+	switch {
+	case !r.begun:
+		r.first(e, at)
+	case e.Name == frame.EventAck, e.Name == frame.EventDrain: // nothing to check: POST's answer says it, too
+	case len(e.Name) >= len(frame.EventHello) && e.Name[:len(frame.EventHello)] == frame.EventHello:
+		r.p.fault("unexpected %s: %s", e.Name, e.Data)
+	default:
+		r.message(e, at)
+	}
+	r.at = at
+}
+
+// first takes what must be hello.
+func (r *reading) first(e frame.Event, at session.Position) {
+	r.begun = true
+	if e.Name != frame.EventHello {
+		r.p.fault("the first event is %q", e.Name)
+		return
+	}
+	var h frame.Hello
+	if err := json.Unmarshal(e.Data, &h); err != nil {
+		r.p.fault("hello %s: %v", e.Data, err)
+	}
+	if r.returns && (!h.Resumed || h.Lost != nil || at.Epoch != r.at.Epoch || at.Seq > r.at.Seq) {
+		r.p.fault("came back with %v, hello %s at %v", r.at, e.Data, at)
+	}
+	p := r.p
+	p.mu.Lock()
+	strange := p.hellos > 0 && (h.ID != p.hello.ID || h.Reader != p.cid)
+	p.hello = h
+	if p.hellos++; p.hellos == 1 {
+		p.pos = at
+	}
+	p.changed()
+	p.mu.Unlock()
+	if strange {
+		p.fault("hello is for somebody else: %s", e.Data)
+	}
+}
+
+// message takes a message. Within a link each number is one more than the last; what the client has, another link has brought.
+func (r *reading) message(e frame.Event, at session.Position) {
+	if !e.HasID || at.Epoch != r.at.Epoch || at.Seq != r.at.Seq+1 {
+		r.p.fault("after %v comes %v: %.40q", r.at, at, e.Data)
+		return
+	}
+	p := r.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if at.Seq <= p.pos.Seq {
+		return
+	}
+	p.pos = at
+	p.got = append(p.got, string(e.Data))
+	p.changed()
+}
+
+func readerOf(b []byte) io.Reader { return bytes.NewReader(b) }

@@ -1,0 +1,132 @@
+package transport_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/transport"
+)
+
+// site is what newWorld's world is, on a real port and the real clock.
+type site struct {
+	testing.TB
+	m     *session.Manager
+	calls *ledger // what the application was called with, unless the setup has its own OnMessage
+	mw    func(http.Handler) http.Handler
+	live  http.Handler // the transports, not behind mw yet
+	srv   *httptest.Server
+	log   *sink // of the http.Server
+}
+
+// newSite prepares a site; start or startWith starts it.
+func newSite(t testing.TB, s setup) *site {
+	t.Helper()
+	site := &site{TB: t, calls: &ledger{of: map[string][]string{}}, log: new(sink)}
+	if s.session.OnMessage == nil {
+		s.session.OnMessage = site.calls.onMessage
+	}
+	s.session.Logger = slog.New(slog.DiscardHandler)
+	site.m = session.New(s.session)
+	codec, err := cookie.New(cookie.Options{Insecure: true}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.identity.Codec, s.identity.Sessions, s.identity.Logger = codec, site.m, slog.New(slog.DiscardHandler)
+	site.mw = middleware.New(s.identity)
+	site.live = transport.Handler(site.m, s.transport)
+	r := chi.NewRouter()
+	r.Use(s.around...)
+	transport.Mount(r, "/live", site.mw, site.live)
+	site.srv = httptest.NewUnstartedServer(r)
+	site.srv.Config.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(site.log, nil), slog.LevelInfo)
+	if s.server != nil {
+		s.server(site.srv.Config)
+	}
+	t.Cleanup(site.close)
+	return site
+}
+
+// started is newSite and Start.
+func started(t testing.TB, s setup) *site {
+	t.Helper()
+	site := newSite(t, s)
+	site.srv.Start()
+	return site
+}
+
+func (s *site) url() string { return s.srv.URL + "/live" }
+
+func (s *site) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := s.m.Shutdown(ctx); err != nil {
+		s.Errorf("Manager.Shutdown: %v", err)
+	}
+	if s.srv.URL != "" {
+		s.srv.CloseClientConnections()
+		s.srv.Close()
+	}
+}
+
+// client returns a client of its own for the site: no connection is shared with another one.
+func (s *site) client(protocols func(*http.Protocols)) *http.Client {
+	t := &http.Transport{DisableCompression: true}
+	if protocols != nil {
+		t.Protocols = new(http.Protocols)
+		protocols(t.Protocols)
+	}
+	if s.srv.TLS != nil {
+		t.TLSClientConfig = &tls.Config{RootCAs: s.srv.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
+	}
+	s.Cleanup(t.CloseIdleConnections)
+	return &http.Client{Transport: t}
+}
+
+// ledger keeps what the application was called with, by session, and answers each call with a message to the session.
+type ledger struct {
+	mu sync.Mutex
+	of map[string][]string
+}
+
+func (l *ledger) onMessage(ctx context.Context, s *session.Session, in session.Incoming) error {
+	l.mu.Lock()
+	l.of[s.ID()] = append(l.of[s.ID()], string(in.Data))
+	l.mu.Unlock()
+	return s.Send(ctx, session.Message{Data: bytes.Clone(in.Data)})
+}
+
+func (l *ledger) calls(id string) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.of[id]
+}
+
+// sink keeps what is written to it.
+type sink struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (s *sink) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.Write(b)
+}
+
+func (s *sink) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.String()
+}
