@@ -193,10 +193,11 @@ func TestI3AnswerAtTheEnd(t *testing.T) {
 func TestI3Panic(t *testing.T) {
 	var log bytes.Buffer
 	how := func() {}
+	var none map[string]int
 	s := newSite(t, middleware.Options{Logger: slog.New(slog.NewTextHandler(&log, nil)), Hooks: 1,
 		Validate: func(*http.Request, string) (string, error) { how(); return "", nil }})
 	for name, f := range map[string]func(){
-		"panic": func() { panic("boom") }, "nil map": func() { map[string]int(nil)["x"]++ }, "abort": func() { panic(http.ErrAbortHandler) }, "goexit": runtime.Goexit,
+		"panic": func() { panic("boom") }, "nil map": func() { none["x"]++ }, "abort": func() { panic(http.ErrAbortHandler) }, "goexit": runtime.Goexit,
 	} {
 		how = f
 		log.Reset()

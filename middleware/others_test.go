@@ -57,7 +57,7 @@ func TestMounts(t *testing.T) {
 		"among others": func() http.Handler {
 			r := chi.NewRouter()
 			r.Use(chimw.RequestID, chimw.ClientIPFromRemoteAddr, chimw.Logger, chimw.Recoverer, chimw.Compress(5),
-				httprate.LimitByIP(100, time.Minute), sessions.LoadAndSave, mw)
+				httprate.LimitBy(100, time.Minute, byClient), sessions.LoadAndSave, mw)
 			r.Get("/a/rt", hello)
 			return r
 		},
@@ -113,6 +113,11 @@ func TestBesideSCS(t *testing.T) {
 	}
 }
 
+// byClient is the recipe for limits per address: chi's ClientIPFrom… knows which one is the client's.
+func byClient(r *http.Request) (string, error) {
+	return httprate.CanonicalizeIP(chimw.GetClientIP(r.Context())), nil
+}
+
 // Behind httprate no hook runs for what it refuses.
 func TestBehindRateLimit(t *testing.T) {
 	hooks := 0
@@ -120,7 +125,7 @@ func TestBehindRateLimit(t *testing.T) {
 		Codec:    newCodec(t, cookie.Options{}),
 		Generate: func(*http.Request) (string, error) { hooks++; return fmt.Sprint("id", hooks), nil },
 	})
-	h := httprate.LimitByIP(3, time.Hour)(mw(http.HandlerFunc(hello)))
+	h := chimw.ClientIPFromRemoteAddr(httprate.LimitBy(3, time.Hour, byClient)(mw(http.HandlerFunc(hello))))
 	for range 10 {
 		h.ServeHTTP(httptest.NewRecorder(), request("GET", "/"))
 	}

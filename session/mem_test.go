@@ -282,6 +282,36 @@ func TestL4AbandonedSessionsLeaveNothing(t *testing.T) {
 	runtime.KeepAlive(s)
 }
 
+// L4: an id that is moved over and over (a client that never takes the new one) leaves nothing behind.
+func TestL4RepeatedMovesLeaveNothing(t *testing.T) {
+	moves := map[string]func(s *Memory, i int) error{
+		"from one id to many": func(s *Memory, i int) error { return s.Move(bg, "a", fmt.Sprint("b", i), "c", time.Hour) },
+		"from one id to one":  func(s *Memory, _ int) error { return s.Move(bg, "a", "b", "c", time.Hour) },
+		"to and fro": func(s *Memory, i int) error {
+			id := []string{"a", "b"}
+			return s.Move(bg, id[i%2], id[(i+1)%2], "c", time.Hour)
+		},
+		"from many ids whose time is over": func(s *Memory, i int) error { return s.Move(bg, fmt.Sprint("a", i), "b", "c", 1) },
+	}
+	for name, move := range moves {
+		t.Run(name, func(t *testing.T) {
+			s := NewMemory(0)
+			for i := range 2000 {
+				if err := move(s, i); err != nil {
+					t.Fatal(err)
+				}
+			}
+			n := len(s.moved)
+			for _, from := range s.origin {
+				n += 1 + len(from)
+			}
+			if n > 200 {
+				t.Errorf("%d places are remembered", n)
+			}
+		})
+	}
+}
+
 // D5: a log takes no more memory than it may hold, however long it is used: what has left is not held.
 func TestD5LogLetsGo(t *testing.T) {
 	l := openMem(t, NewMemory(0), "a", roomy)

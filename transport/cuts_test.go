@@ -34,8 +34,8 @@ func greet(ctx context.Context, s *session.Session, _ session.ReaderInfo) {
 }
 
 // exchange lets a new client at url and the application talk, and says what went wrong.
-func exchange(s *site, url string, way func(*peer, context.Context)) error {
-	p := newPeer(url, &http.Client{Transport: &http.Transport{DisableCompression: true}})
+func exchange(s *site, url string, c *http.Client, way func(*peer, context.Context)) error {
+	p := newPeer(url, c)
 	p.begin(way)
 	defer p.stop()
 	want := slices.Clone(greetings)
@@ -56,8 +56,8 @@ func exchange(s *site, url string, way func(*peer, context.Context)) error {
 	switch calls := s.calls.calls(p.hello.ID); {
 	case len(p.faults) > 0:
 		return fmt.Errorf("%q", p.faults)
-	case !slices.Equal(p.got, want):
-		return fmt.Errorf("received %q", p.got)
+	case !slices.Equal(p.got, want) || p.twice > 0:
+		return fmt.Errorf("received %q, %d twice", p.got, p.twice)
 	case !slices.Equal(calls, want[len(greetings):]):
 		return fmt.Errorf("the application was called with %q", calls)
 	}
@@ -93,7 +93,7 @@ func TestD7CutAnywhere(t *testing.T) {
 
 // sweep cuts at first, first+step and so on, up to the length of the exchange, and returns how many cuts there were.
 func sweep(t *testing.T, s *site, way func(*peer, context.Context), dir miragetest.Direction, how miragetest.Ending, first, step int) (cuts int64) {
-	proxy := miragetest.NewProxy(t, s.srv.URL)
+	proxy, client := miragetest.NewProxy(t, s.srv.URL), s.client(nil)
 	carried := func() int64 {
 		for proxy.Stats().Open > 0 { // what the last client left behind must not count for the next
 			time.Sleep(100 * time.Microsecond)
@@ -103,13 +103,13 @@ func sweep(t *testing.T, s *site, way func(*peer, context.Context), dir miragete
 		}
 		return proxy.Stats().Down
 	}
-	if err := exchange(s, proxy.URL()+"/live", way); err != nil {
+	if err := exchange(s, proxy.URL()+"/live", client, way); err != nil {
 		t.Fatal("without a cut: ", err)
 	}
 	before := carried()
 	for n, length := first, int(before); n < length; n += step {
 		proxy.CutAfter(dir, n, how)
-		if err := exchange(s, proxy.URL()+"/live", way); err != nil {
+		if err := exchange(s, proxy.URL()+"/live", client, way); err != nil {
 			t.Errorf("cut after %d bytes: %v", n, err)
 		}
 		after := carried()

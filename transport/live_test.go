@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -138,9 +139,7 @@ func (b *browser) request(ctx context.Context, method, query, body string, heade
 	if err != nil {
 		return nil, err
 	}
-	for k, v := range b.header {
-		r.Header[k] = v
-	}
+	maps.Copy(r.Header, b.header)
 	r.Header.Set("Accept", "text/event-stream")
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
@@ -191,7 +190,6 @@ func (t *tab) query(more string) string {
 type line struct {
 	cut  context.CancelFunc
 	done chan struct{}
-	bits io.Reader
 	err  error
 }
 

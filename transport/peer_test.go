@@ -30,8 +30,10 @@ type peer struct {
 	change  chan struct{} // closed and made anew when something below has changed
 	hello   frame.Hello
 	hellos  int
+	polls   string // the token of the link that polls go on with
 	pos     session.Position
 	got     []string
+	twice   int    // how many it had already
 	last    uint64 // the number of its last message
 	kept    []session.Numbered
 	retries int
@@ -53,7 +55,27 @@ func newPeer(url string, c *http.Client) *peer {
 func (p *peer) keepStream(ctx context.Context)  { p.keep(ctx, "") }
 func (p *peer) keepPolling(ctx context.Context) { p.keep(ctx, "5") }
 
+// keepSwitching changes between the two ten times a second, and begins the one before the other has ended.
+func (p *peer) keepSwitching(ctx context.Context) {
+	var overlap sync.WaitGroup
+	defer overlap.Wait()
+	for i := 0; ctx.Err() == nil && p.ok(); i++ {
+		one, cancel := context.WithTimeout(ctx, 120*time.Millisecond)
+		overlap.Go(func() {
+			defer cancel()
+			p.keep(one, []string{"", "5"}[i%2])
+		})
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}
+
 func (p *peer) keep(ctx context.Context, wait string) {
+	p.mu.Lock()
+	p.polls = ""
+	p.mu.Unlock()
 	for ctx.Err() == nil && p.ok() {
 		if err := p.get(ctx, wait); err != nil {
 			p.retry()
@@ -86,7 +108,7 @@ func (p *peer) get(ctx context.Context, wait string) error {
 	token := ""
 	if wait != "" {
 		query.Set("_wait", wait)
-		token = p.hello.Link
+		token, read.polls = p.polls, true
 	}
 	p.mu.Unlock()
 	read.begun = token != ""
@@ -121,6 +143,9 @@ func (p *peer) drop(token string) {
 	defer p.mu.Unlock()
 	if p.hello.Link == token {
 		p.hello.Link = ""
+	}
+	if p.polls == token {
+		p.polls = ""
 	}
 	p.changed()
 }

@@ -15,6 +15,7 @@ type reading struct {
 	at      session.Position // presented, then the last one of this answer
 	begun   bool             // hello is behind us
 	returns bool             // the client had a hello before: this link must resume
+	polls   bool             // a poll's
 }
 
 func (r *reading) all(body io.Reader) error {
@@ -65,6 +66,9 @@ func (r *reading) first(e frame.Event, at session.Position) {
 	p.mu.Lock()
 	strange := p.hellos > 0 && (h.ID != p.hello.ID || h.Reader != p.cid)
 	p.hello = h
+	if r.polls {
+		p.polls = h.Link
+	}
 	if p.hellos++; p.hellos == 1 {
 		p.pos = at
 	}
@@ -85,6 +89,7 @@ func (r *reading) message(e frame.Event, at session.Position) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if at.Seq <= p.pos.Seq {
+		p.twice++
 		return
 	}
 	p.pos = at

@@ -116,9 +116,9 @@ func TestW6BadBodies(t *testing.T) {
 			return "event: mirage-up\ndata: " + head + "\n\n" + strings.Join(more, "")
 		}
 		good := fmt.Sprintf(`{"writer":%q,"base":1}`, tab.cid)
-		many := ""
+		var many strings.Builder
 		for i := range 101 {
-			many += fmt.Sprintf("id: %d\ndata: x\n\n", i+1)
+			many.WriteString(fmt.Sprintf("id: %d\ndata: x\n\n", i+1))
 		}
 		token, text := []string{"Mirage-Link", tab.token()}, []string{"Content-Type", "text/event-stream"}
 		numbered := append(token, text...)
@@ -143,7 +143,7 @@ func TestW6BadBodies(t *testing.T) {
 			{"bad base64", up(good, "id: 1\nencoding: base64\ndata: %%%\n\n"), numbered, 400},
 			{"ack that is no position", up(fmt.Sprintf(`{"writer":%q,"base":1,"ack":"1"}`, tab.cid)), numbered, 400},
 			{"ack ahead", up(fmt.Sprintf(`{"writer":%q,"base":1,"ack":"%d"}`, tab.cid, 1)), numbered, 400},
-			{"101 messages", up(good, many), numbered, 413},
+			{"101 messages", up(good, many.String()), numbered, 413},
 			{"too large", strings.Repeat("x", 1<<20), nil, 413},
 			{"message too large", strings.Repeat("x", 65<<10), nil, 413},
 			{"gzip", "\x1f\x8b", []string{"Content-Encoding", "gzip"}, 415},

@@ -67,6 +67,14 @@ var ids = []clause{
 		}
 		equal(e, "told", e.again("b").leaves("r", left), true)
 	}},
+	{"D7 a link that was superseded before a move ends as quietly as ever", func(e *env) {
+		l := e.openLog("a")
+		older, newer := l.attach("r"), l.attach("r")
+		newer.speaks()
+		e.move("a", "b", "", 0)
+		newer.over(session.ErrMoved)
+		older.over(session.ErrSuperseded)
+	}},
 	{"D6 a moved session without links expires under its new id", func(e *env) {
 		l := e.openLog("a", keptFor(e.brief()))
 		k := l.attach("r")
