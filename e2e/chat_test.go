@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -32,7 +31,7 @@ type program struct {
 func startChat(t *testing.T) *program {
 	t.Helper()
 	p := &program{t: t, bin: filepath.Join(t.TempDir(), "chat")}
-	build := exec.Command("go", "build", "-race", "-o", p.bin, "./example/chat")
+	build := exec.Command("go", "build", "-o", p.bin, "./example/chat")
 	build.Dir = ".."
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
@@ -69,7 +68,7 @@ func (p *program) start(addr string) {
 			break
 		}
 	}
-	go io.Copy(os.Stderr, lines)
+	go io.Copy(io.Discard, lines)
 }
 
 // stop ends the program as a person does, and wants exit status 0.

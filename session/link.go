@@ -337,6 +337,9 @@ func (l *Link) finish(end End) {
 	l.rouse()
 }
 
+// Ack notes that the client has everything up to p, and speaks on this link. See Log.Ack.
+func (l *Link) Ack(ctx context.Context, p Position) error { return l.s.log.Ack(ctx, l.Hello.Link, p) }
+
 // Next is Take that waits until there is something, or ctx ends. It is for links without Wake.
 func (l *Link) Next(ctx context.Context, b *Batch) error {
 	for {

@@ -270,7 +270,7 @@ func TestL4AbandonedSessionsLeaveNothing(t *testing.T) {
 	if left := s.Leftovers(); left != "" {
 		t.Error(left)
 	}
-	if got := len(s.moved) + len(s.origin) + len(s.revoked); got > 1000 {
+	if got := len(s.aliases.moved) + len(s.aliases.origin) + len(s.revoked); got > 1000 {
 		t.Errorf("%d ids are remembered, whose time is over", got)
 	}
 	if got := runtime.NumGoroutine(); got > goroutines {
@@ -301,8 +301,8 @@ func TestL4RepeatedMovesLeaveNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			n := len(s.moved)
-			for _, from := range s.origin {
+			n := len(s.aliases.moved)
+			for _, from := range s.aliases.origin {
 				n += 1 + len(from)
 			}
 			if n > 200 {

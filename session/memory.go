@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"iter"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,19 +21,13 @@ type Memory struct {
 
 	mu      sync.RWMutex
 	logs    map[string]*memLog
-	moved   map[string]alias    // where an id went
-	origin  map[string][]string // and back: keys of moved by their id
+	aliases aliases
 	revoked map[string]revocation
-	untidy  int // how many of the last two are worth a look by tidy
+	untidy  int // how many aliases and revocations there must be before tidy looks
 
 	// The logs without links, the one that has been so for longest in front. Its lock is a leaf: it is taken under a log's.
 	idleMu sync.Mutex
 	idle   list.List
-}
-
-type alias struct {
-	id, client string
-	until      time.Time
 }
 
 type revocation struct{ at, until time.Time }
@@ -53,8 +46,7 @@ func NewMemory(budget int64) *Memory {
 		start:   time.Now(),
 		budget:  budget,
 		logs:    make(map[string]*memLog),
-		moved:   make(map[string]alias),
-		origin:  make(map[string][]string),
+		aliases: newAliases(),
 		revoked: make(map[string]revocation),
 	}
 }
@@ -113,34 +105,14 @@ func (s *Memory) Resolve(_ context.Context, id string, signed time.Time, client 
 	if r, ok := s.revoked[id]; ok && now.Before(r.until) && !signed.After(r.at) {
 		return id, true, nil
 	}
-	if len(s.origin[id]) > 0 { // its holder has the new id: the old ones are over
+	if len(s.aliases.origin[id]) > 0 { // its holder has the new id: the old ones are over
 		s.mu.RUnlock()
 		s.mu.Lock()
-		s.settle(id)
+		s.aliases.settle(id)
 		s.mu.Unlock()
 		s.mu.RLock()
 	}
-	to := id
-	for range 8 { // a chain of moves, but no circle
-		a, ok := s.moved[to]
-		if !ok || a.client != client || !now.Before(a.until) {
-			break
-		}
-		to = a.id
-	}
-	return to, false, nil
-}
-
-// settle forgets the old ids of id, and the old ids of these.
-func (s *Memory) settle(id string) {
-	olds := s.origin[id]
-	delete(s.origin, id)
-	for _, from := range olds {
-		if s.moved[from].id == id {
-			delete(s.moved, from)
-			s.settle(from)
-		}
-	}
+	return s.aliases.find(id, client, now), false, nil
 }
 
 // Move implements Store.
@@ -163,10 +135,9 @@ func (s *Memory) move(from, to, client string, keep time.Duration) (old, target 
 	defer s.mu.Unlock()
 	if client != "" && keep > 0 {
 		s.tidy()
-		s.moved[from] = alias{to, client, time.Now().Add(keep)}
-		s.origin[to] = append(s.origin[to], from)
+		s.aliases.add(from, to, client, time.Now().Add(keep))
 	}
-	delete(s.moved, to) // it is in use again, if it ever moved away
+	s.aliases.drop(to) // it is in use again, if it ever moved away
 	old, target = s.logs[from], s.logs[to]
 	if old == nil {
 		return nil, nil
@@ -184,25 +155,17 @@ func (s *Memory) move(from, to, client string, keep time.Duration) (old, target 
 
 // tidy forgets what has run out. It is called under mu when something is added, and looks only when there is twice what it left.
 func (s *Memory) tidy() {
-	if len(s.moved)+len(s.revoked) < s.untidy {
+	if len(s.aliases.moved)+len(s.revoked) < s.untidy {
 		return
 	}
-	defer func() { s.untidy = 2*(len(s.moved)+len(s.revoked)) + 64 }()
 	now := time.Now()
-	for id, a := range s.moved {
-		if !now.Before(a.until) {
-			delete(s.moved, id)
-			s.origin[a.id] = slices.DeleteFunc(s.origin[a.id], func(from string) bool { return from == id })
-			if len(s.origin[a.id]) == 0 {
-				delete(s.origin, a.id)
-			}
-		}
-	}
+	s.aliases.expire(now)
 	for id, r := range s.revoked {
 		if !now.Before(r.until) {
 			delete(s.revoked, id)
 		}
 	}
+	s.untidy = 2*(len(s.aliases.moved)+len(s.revoked)) + 64
 }
 
 // End implements Store.
@@ -211,7 +174,7 @@ func (s *Memory) End(_ context.Context, id string, refuse time.Duration) (Ended,
 	why := ErrNotFound
 	if refuse > 0 {
 		s.tidy()
-		s.settle(id)
+		s.aliases.settle(id)
 		now := time.Now()
 		until := now.Add(refuse)
 		if r := s.revoked[id]; r.until.After(until) {

@@ -111,6 +111,9 @@ func (l *memLog) place(a *Attached, r *memReader, c Claim) uint64 {
 		start = 0 // it has nothing of this epoch
 	case p.Tag != 0:
 		a.Reason, a.Lost = Diverged, Lost{From: p.Seq + 1}
+	case r != nil && p.Seq < r.acked: // it sent this before it acknowledged more, on another link
+		a.Resumed = true
+		start = r.acked
 	case p.Seq > l.top():
 		a.Reason, a.Lost = Ahead, Lost{l.top() + 1, p.Seq}
 		start = l.top()
@@ -153,8 +156,8 @@ func (l *memLog) goOn(r *memReader, c Claim) (Attached, error) {
 		if c.Position.Seq > l.top() {
 			return Attached{}, ErrAhead
 		}
-		start = c.Position.Seq
-		l.acknowledge(r, start)
+		l.acknowledge(r, c.Position.Seq)
+		start = r.acked
 	}
 	l.speak(r, k)
 	k.turn++
@@ -168,7 +171,7 @@ func (l *memLog) goOn(r *memReader, c Claim) (Attached, error) {
 }
 
 // Read implements Log.
-func (l *memLog) Read(_ context.Context, ref LinkRef, after uint64, max int, dst []Entry) ([]Entry, Tail, error) {
+func (l *memLog) Read(_ context.Context, ref LinkRef, after uint64, room int, dst []Entry) ([]Entry, Tail, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.gone != nil {
@@ -190,6 +193,7 @@ func (l *memLog) Read(_ context.Context, ref LinkRef, after uint64, max int, dst
 		l.trim(l.passed(easy))
 	}
 	t := Tail{Epoch: l.epoch, Acked: r.acked, Accepted: l.accepted(r.name)}
+	after = max(after, r.acked) // as it may have said on another link
 	if after+1 < l.floor {
 		t.Gap = Lost{after + 1, l.floor - 1}
 		t.Told = r.told >= t.Gap.To
@@ -198,7 +202,7 @@ func (l *memLog) Read(_ context.Context, ref LinkRef, after uint64, max int, dst
 	}
 	for seq, first := after+1, true; seq <= l.top(); seq, first = seq+1, false {
 		s := l.entries.at(int(seq - l.floor))
-		if max -= s.message.Size(); max < 0 && !first {
+		if room -= s.message.Size(); room < 0 && !first {
 			break
 		}
 		e := Entry{Seq: seq}
@@ -293,7 +297,9 @@ func (l *memLog) crowd() {
 // unlink ends all links of a reader for the given reason; their owners find out by Read.
 func (l *memLog) unlink(r *memReader, why error) {
 	for i := range r.links {
-		r.links[i].end = why
+		if r.links[i].end == nil {
+			r.links[i].end = why
+		}
 	}
 }
 

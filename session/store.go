@@ -48,11 +48,12 @@ type Log interface {
 	// m is shared from now on and must not change.
 	Append(ctx context.Context, m *Message, reader string) (Position, error)
 
-	// Attach begins a link, or with Claim.Link goes on with one, and finds the place from which it reads.
+	// Attach begins a link, or with Claim.Link goes on with one, and finds the place from which it reads. A reader that presents less than it has
+	// acknowledged in this epoch goes on after what it acknowledged.
 	Attach(ctx context.Context, c Claim) (Attached, error)
 
-	// Read appends to dst what follows after, at most until their Size together reaches max but at least one entry, and counts them as
-	// sent. It is ErrSuperseded once the client has spoken on a newer link of this reader. It is also the sign of life by which a
+	// Read appends to dst what follows after, or what the reader has acknowledged if that is more: at most until their Size together
+	// reaches max but at least one entry, and counts them as sent. It is ErrSuperseded once the client has spoken on a newer link of this reader. It is also the sign of life by which a
 	// session with links lives on, and so is called at least once per heartbeat.
 	Read(ctx context.Context, l LinkRef, after uint64, max int, dst []Entry) ([]Entry, Tail, error)
 

@@ -59,10 +59,13 @@ func (r *reading) first(e frame.Event, at session.Position) {
 	if err := json.Unmarshal(e.Data, &h); err != nil {
 		r.p.fault("hello %s: %v", e.Data, err)
 	}
-	if r.returns && (!h.Resumed || h.Lost != nil || at.Epoch != r.at.Epoch || at.Seq > r.at.Seq) {
-		r.p.fault("came back with %v, hello %s at %v", r.at, e.Data, at)
-	}
 	p := r.p
+	p.mu.Lock()
+	has := p.pos
+	p.mu.Unlock()
+	if r.returns && (!h.Resumed || h.Lost != nil || at.Epoch != has.Epoch || at.Seq > has.Seq) {
+		r.p.fault("came back with %v, has %v, hello %s at %v", r.at, has, e.Data, at)
+	}
 	p.mu.Lock()
 	strange := p.hellos > 0 && (h.ID != p.hello.ID || h.Reader != p.cid)
 	p.hello = h
@@ -79,13 +82,17 @@ func (r *reading) first(e frame.Event, at session.Position) {
 	}
 }
 
-// message takes a message. Within a link each number is one more than the last; what the client has, another link has brought.
+// message takes a message. The numbers of a link grow, and the next one that the client does not have is one more than the last that it has. What
+// it has, another link has brought.
 func (r *reading) message(e frame.Event, at session.Position) {
-	if !e.HasID || at.Epoch != r.at.Epoch || at.Seq != r.at.Seq+1 {
-		r.p.fault("after %v comes %v: %.40q", r.at, at, e.Data)
+	p := r.p
+	p.mu.Lock()
+	has := p.pos
+	p.mu.Unlock()
+	if !e.HasID || at.Epoch != has.Epoch || at.Seq <= r.at.Seq || at.Seq > has.Seq+1 {
+		p.fault("after %v comes %v, the client has %v: %.40q", r.at, at, has, e.Data)
 		return
 	}
-	p := r.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if at.Seq <= p.pos.Seq {

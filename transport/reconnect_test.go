@@ -81,8 +81,9 @@ func TestD9TwoPollsAtOnce(t *testing.T) {
 	p.until(func() bool { return p.hellos > 0 })
 	var want []string
 	for i := range 200 {
-		want = append(want, fmt.Sprint(i))
-		if err := s.m.Send(t.Context(), p.hello.ID, session.Text(want[i])); err != nil {
+		text := fmt.Sprint(i)
+		want = append(want, text)
+		if err := s.m.Send(t.Context(), p.hello.ID, session.Text(text)); err != nil {
 			t.Fatal(err)
 		}
 		if i%20 == 0 {
@@ -179,8 +180,8 @@ func TestD3ResumeAfterADay(t *testing.T) {
 			stays.post()
 			l.close()
 			for range 24 * 12 { // the other tab keeps the session
-				line.close()
 				time.Sleep(5 * time.Minute)
+				line.close()
 				line = stays.open()
 			}
 			if wait == "" {

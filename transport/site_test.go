@@ -26,6 +26,7 @@ type site struct {
 	calls *ledger // what the application was called with, unless the setup has its own OnMessage
 	mw    func(http.Handler) http.Handler
 	live  http.Handler // the transports, not behind mw yet
+	codec *cookie.Codec
 	srv   *httptest.Server
 	log   *sink // of the http.Server
 }
@@ -43,6 +44,7 @@ func newSite(t testing.TB, s setup) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	site.codec = codec
 	s.identity.Codec, s.identity.Sessions, s.identity.Logger = codec, site.m, slog.New(slog.DiscardHandler)
 	site.mw = middleware.New(s.identity)
 	site.live = transport.Handler(site.m, s.transport)
@@ -67,6 +69,15 @@ func started(t testing.TB, s setup) *site {
 }
 
 func (s *site) url() string { return s.srv.URL + "/live" }
+
+// cookie is the Cookie header of somebody with this id.
+func (s *site) cookie(id string) string {
+	signed, err := s.codec.Set(http.Header{}, id)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return "mirage=" + signed
+}
 
 func (s *site) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

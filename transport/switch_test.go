@@ -26,7 +26,7 @@ func TestX1SwitchUnderLoad(t *testing.T) {
 	var want []string
 	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
-	for len(want) < 600 {
+	for len(want) < 600 && p.ok() {
 		<-tick.C
 		var batch []string
 		for range 5 {

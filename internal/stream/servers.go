@@ -18,14 +18,18 @@ type Servers struct {
 
 // Follow lets the link drain when the server of this request shuts down, until stop is called.
 func (s *Servers) Follow(r *http.Request, link *session.Link) (stop func() bool) {
-	server, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
-	if !ok {
-		return func() bool { return true }
-	}
-	return context.AfterFunc(s.context(server), func() { link.Drain(rand.N(time.Second)) })
+	return context.AfterFunc(s.Of(r), func() { Drain(link) })
 }
 
-func (s *Servers) context(server *http.Server) context.Context {
+// Drain ends a link because its server shuts down; clients come back to the next one within a second.
+func Drain(link *session.Link) { link.Drain(rand.N(time.Second)) }
+
+// Of returns a context that ends when the server of this request begins to shut down.
+func (s *Servers) Of(r *http.Request) context.Context {
+	server, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if !ok {
+		return context.Background()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ctx, ok := s.known[server]; ok {

@@ -3,6 +3,8 @@ package storetest
 import (
 	"bytes"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/mirage-go/mirage/session"
 )
@@ -182,6 +184,28 @@ var appending = []clause{
 		equal(e, "created", created, false)
 		k := e.again("a").attach("r")
 		k.reads("1:x")
+	}},
+	{"D8 of many callers one makes the session", func(e *env) {
+		var made atomic.Int64
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				l, created, err := e.store.Open(ctx, "a", true, bounds())
+				if err != nil {
+					e.Errorf("Open: %v", err)
+					return
+				}
+				if created {
+					made.Add(1)
+				}
+				if _, err := l.Append(ctx, text("x"), ""); err != nil {
+					e.Errorf("Append: %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		equal(e, "callers that made it", made.Load(), 1)
+		equal(e, "messages in it", len(e.end("a").Messages), 8)
 	}},
 	{"D5 a broadcast finds every session once", func(e *env) {
 		want := map[string]int{}

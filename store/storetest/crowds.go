@@ -27,8 +27,6 @@ type crowd struct {
 	got  atomic.Int64
 }
 
-type place struct{ epoch, seq uint64 }
-
 func newCrowd(e *env) *crowd {
 	c := &crowd{e: e, ops: 20}
 	if e.bubble {
@@ -161,7 +159,7 @@ func (c *crowd) hear(l session.Log, a session.Attached, has *session.Position, l
 			if g.From != has.Seq+1 || g.To < g.From {
 				c.e.Errorf("gap %v after %d", g, has.Seq)
 			}
-			has.Seq = g.To
+			*has = session.Position{Epoch: tail.Epoch, Seq: g.To}
 		}
 		for _, entry := range entries {
 			c.got.Add(1)
@@ -265,11 +263,11 @@ func (s smallState) step(c call) (smallState, bool) {
 			s.acked = max(s.acked, c.arg)
 		}
 	case "read":
-		if c.acked != s.acked || c.gap > s.acked || c.gap == 0 && c.arg+1 < s.floor {
+		if c.acked != s.acked || c.gap > s.acked || c.gap == 0 && max(c.arg, s.acked)+1 < s.floor {
 			return s, false
 		}
 		s.floor = max(s.floor, c.gap+1)
-		from := max(c.arg, c.gap)
+		from := max(c.arg, c.gap, s.acked)
 		if uint64(len(c.texts)) != top-min(top, from) {
 			return s, false
 		}
@@ -358,7 +356,7 @@ func (c *call) perform(e *env, l *log, k *link, s string) {
 			e.Errorf("Append: %v", err)
 		}
 	case "ack":
-		err := l.Ack(ctx, k.Link, at(k.Position, c.arg))
+		err := l.Ack(ctx, k.Link, e.at(k.Position, c.arg))
 		c.ok = err == nil
 		if err != nil && !errors.Is(err, session.ErrAhead) {
 			e.Errorf("Ack: %v", err)

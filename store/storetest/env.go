@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +19,21 @@ type env struct {
 	*testing.T
 	suite
 	store session.Store
+	tags  sync.Map // place → the tag that the store gave its position
+}
+
+type place struct{ epoch, seq uint64 }
+
+// note remembers a position that the store gave.
+func (e *env) note(p session.Position) session.Position {
+	e.tags.Store(place{p.Epoch, p.Seq}, p.Tag)
+	return p
+}
+
+// at is the position after seq in the log of p.
+func (e *env) at(p session.Position, seq uint64) session.Position {
+	tag, _ := e.tags.LoadOrStore(place{p.Epoch, seq}, uint32(0))
+	return session.Position{Epoch: p.Epoch, Seq: seq, Tag: tag.(uint32)}
 }
 
 // brief is a retention that a test waits out; the others' lasts for the whole test.
@@ -153,7 +169,7 @@ func (l *log) add(texts ...string) (last session.Position) {
 		if err != nil {
 			l.e.Fatalf("Append(%q): %v", s, err)
 		}
-		last = p
+		last = l.e.note(p)
 	}
 	return last
 }
@@ -165,7 +181,7 @@ func (l *log) addTo(reader, s string) session.Position {
 	if err != nil {
 		l.e.Fatalf("Append(%q) to %s: %v", s, reader, err)
 	}
-	return p
+	return l.e.note(p)
 }
 
 // refuses fails the test if the log takes one more message.
@@ -202,13 +218,8 @@ func (l *log) claim(c session.Claim) *link {
 	if a.Link.Reader != c.Reader || a.Link.Number == 0 {
 		l.e.Fatalf("Attach(%+v) made the link %+v", c, a.Link)
 	}
+	l.e.note(a.Position)
 	return &link{Attached: a, log: l, cursor: a.Position.Seq, last: a.Position}
-}
-
-// at is a position in the log of p.
-func at(p session.Position, seq uint64) session.Position {
-	p.Seq = seq
-	return p
 }
 
 // link is one link and where its owner has come to.
@@ -242,13 +253,14 @@ func lost(l session.Lost) string {
 
 // take reads once, and tells what came: "1:a 2:b", with a gap as "gap 1-3" or, if it was told before, "gap 1-3 again", and "4:-" for an
 // entry meant for another reader.
-func (k *link) take(max int) string {
+func (k *link) take(room int) string {
 	k.log.e.Helper()
-	entries, tail, err := k.Log().Read(ctx, k.Link, k.cursor, max, nil)
+	entries, tail, err := k.Log().Read(ctx, k.Link, k.cursor, room, nil)
 	if err != nil {
 		k.log.e.Fatalf("Read(%+v, after %d): %v", k.Link, k.cursor, err)
 	}
 	k.tail = tail
+	k.cursor = max(k.cursor, tail.Acked)
 	var out []string
 	if tail.Gap != (session.Lost{}) {
 		s := "gap " + lost(tail.Gap)
@@ -266,7 +278,7 @@ func (k *link) take(max int) string {
 			k.log.e.Fatalf("Read gave epoch %x on a link of epoch %x", tail.Epoch, k.Position.Epoch)
 		}
 		k.cursor = e.Seq
-		k.last = session.Position{Epoch: tail.Epoch, Seq: e.Seq, Tag: e.Tag}
+		k.last = k.log.e.note(session.Position{Epoch: tail.Epoch, Seq: e.Seq, Tag: e.Tag})
 		if e.Message == nil {
 			out = append(out, fmt.Sprintf("%d:-", e.Seq))
 			continue

@@ -31,7 +31,7 @@ var hello = []clause{
 			c := tt.claim
 			c.Reader = "r"
 			if c.Given == session.Presented {
-				c.Position = at(p, c.Position.Seq)
+				c.Position = e.at(p, c.Position.Seq)
 			}
 			k := l.claim(c)
 			equal(e, tt.name, k.hello(), tt.want)
@@ -69,10 +69,10 @@ var hello = []clause{
 		l.add("a", "b", "c")
 		k.reads("1:a 2:b 3:c") // written, but not acknowledged
 		l.attach("r").says("new at 0").reads("1:a 2:b 3:c")
-		k.acks(at(k.last, 2))
+		k.acks(e.at(k.last, 2))
 		l.attach("r").says("new at 2").reads("3:c")
 		l.claim(session.Claim{Reader: "r", Given: session.Malformed}).says("malformed at 2").reads("3:c")
-		l.resume("r", at(k.last, 1)).says("resumed at 1").reads("2:b 3:c")
+		l.resume("r", e.at(k.last, 1)).says("resumed at 2").reads("3:c") // said before it acknowledged more
 	}},
 	{"D2 sent is the highest seq ever written to anyone", func(e *env) {
 		l := e.openLog("a")
@@ -184,13 +184,13 @@ var delivery = []clause{
 		k := l.attach("r")
 		l.add("a", "b", "c")
 		k.reads("1:a 2:b 3:c")
-		k.acks(at(k.last, 1))
+		k.acks(e.at(k.last, 1))
 		equal(e, "not acknowledged", undelivered(e.end("a")), "2:b 3:c")
 	}},
 	{"D4 a position that a client presents counts", func(e *env) {
 		l := e.openLog("a")
 		p := l.add("a", "b", "c")
-		l.resume("r", at(p, 2)).says("resumed at 2")
+		l.resume("r", e.at(p, 2)).says("resumed at 2")
 		l.attach("r").says("new at 2")
 		equal(e, "not acknowledged", undelivered(e.end("a")), "3:c")
 	}},
@@ -200,7 +200,7 @@ var delivery = []clause{
 		l.add("a", "b", "c")
 		k.reads("1:a 2:b 3:c")
 		k.detach()
-		l.claim(session.Claim{Reader: "p2", Plain: true, Given: session.Presented, Position: at(k.last, 1)}).says("resumed at 1").reads("2:b 3:c")
+		l.claim(session.Claim{Reader: "p2", Plain: true, Given: session.Presented, Position: e.at(k.last, 1)}).says("resumed at 1").reads("2:b 3:c")
 		equal(e, "not acknowledged", undelivered(e.end("a")), "2:b 3:c")
 	}},
 	{"D4 what a plain reader was sent leaves when room is needed", func(e *env) {
@@ -218,7 +218,7 @@ var delivery = []clause{
 		l.add("1", "2", "3")
 		k.read()
 		l.refuses("4")
-		k.acks(at(k.last, 1))
+		k.acks(e.at(k.last, 1))
 		l.add("4")
 		l.refuses("5")
 	}},
@@ -230,6 +230,6 @@ var delivery = []clause{
 		e.pass(2*e.brief(), func() { k.read() })
 		p := l.add("3")
 		k.reads("3:3")
-		l.resume("q", at(p, 0)).says("trimmed at 0, lost 1-2")
+		l.resume("q", e.at(p, 0)).says("trimmed at 0, lost 1-2")
 	}},
 }

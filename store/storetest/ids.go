@@ -31,12 +31,12 @@ var ids = []clause{
 		k := l.attach("r")
 		p := l.add("1", "2")
 		k.read()
-		k.acks(at(p, 1))
+		k.acks(e.at(p, 1))
 		e.move("a", "b", "c", time.Hour)
 		k.over(session.ErrMoved)
 		e.missing("a")
 		l = e.again("b")
-		k = l.resume("r", at(p, 1)).says("resumed at 1")
+		k = l.resume("r", e.at(p, 1)).says("resumed at 1")
 		equal(e, "previous", k.Previous, "a")
 		equal(e, "met before", !k.Fresh, true)
 		k.reads("2:2")
@@ -92,7 +92,7 @@ var ids = []clause{
 		k := l.attach("r")
 		p := l.add("1", "2", "3")
 		k.read()
-		k.acks(at(p, 1))
+		k.acks(e.at(p, 1))
 		to := e.openLog("b")
 		other := to.attach("s")
 		to.add("x")
@@ -102,7 +102,7 @@ var ids = []clause{
 		e.is("Append to the moved session", err, session.ErrMoved)
 		e.missing("a")
 		other.reads("1:x 2:2 3:3")
-		to.resume("r", at(p, 1)).says("moved at 0, lost 2-?").reads("1:x 2:2 3:3")
+		to.resume("r", e.at(p, 1)).says("moved at 0, lost 2-?").reads("1:x 2:2 3:3")
 	}},
 	{"I6 a session that is there gets as much as there is room for", func(e *env) {
 		e.openLog("a").add("1", "2", "3")
@@ -275,6 +275,6 @@ var ids = []clause{
 		e.is("End", err, session.ErrNotFound)
 		equal(e, "old id refused", e.refused("a", signed), true)
 		equal(e, "new id refused", e.refused("b", signed), false)
-		e.again("b").resume("r", at(p, 0)).says("resumed at 0").reads("1:x")
+		e.again("b").resume("r", e.at(p, 0)).says("resumed at 0").reads("1:x")
 	}},
 }

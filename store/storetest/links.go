@@ -63,7 +63,7 @@ var halfOpen = []clause{
 			if i%2 == 0 {
 				k.read() // into a dead connection
 			}
-			k = l.resume("r", at(p, p.Seq-1)).says(fmt.Sprintf("resumed at %d", p.Seq-1))
+			k = l.resume("r", e.at(p, p.Seq-1)).says(fmt.Sprintf("resumed at %d", p.Seq-1))
 			k.reads(fmt.Sprintf("%d:x", p.Seq))
 			k.ack()
 		}
@@ -73,19 +73,43 @@ var halfOpen = []clause{
 		k := l.attach("r")
 		p := l.add("a", "b", "c")
 		k.read()
-		k.acks(at(p, 2))
+		k.acks(e.at(p, 2))
 		k.read()
 		equal(e, "acked in Read's tail", k.tail.Acked, 2)
-		k.acks(at(p, 1))
-		k.acks(at(p, 2))
+		k.acks(e.at(p, 1))
+		k.acks(e.at(p, 2))
 		l.attach("r").says("new at 2")
+	}},
+	{"D7 what was acknowledged on one link does not come on another", func(e *env) {
+		l := e.openLog("a", messages(3))
+		l.attach("s") // who keeps what r has passed
+		older := l.attach("r")
+		p := l.add("1", "2", "3")
+		older.take(1)
+		newer := l.attach("r")
+		newer.read()
+		newer.detach()
+		older.acks(e.at(p, 2)) // it came on the newer one
+		older.reads("3:3")
+		l.resume("r", e.at(p, 1)).says("resumed at 2").reads("3:3") // sent before it acknowledged more
+		l.resume("s", e.at(p, 0)).says("resumed at 0").reads("1:1 2:2 3:3")
+	}},
+	{"D7 who presents less than it acknowledged is told of no gap", func(e *env) {
+		l := e.openLog("a", messages(3))
+		k := l.attach("r")
+		p := l.add("1", "2", "3")
+		k.read()
+		k.ack() // nothing is left in the log
+		l.add("4")
+		l.resume("r", e.at(p, 1)).says("resumed at 3").reads("4:4")
+		l.claim(session.Claim{Reader: "r", Link: k.Link.Number, Given: session.Presented, Position: e.at(p, 1)}).says("resumed at 3").reads("4:4")
 	}},
 	{"D7 an acknowledgement beyond the top is refused", func(e *env) {
 		l := e.openLog("a")
 		k := l.attach("r")
 		p := l.add("a")
-		e.is("Ack beyond the top", l.Ack(ctx, k.Link, at(p, 2)), session.ErrAhead)
-		e.is("Ack of the highest", l.Ack(ctx, k.Link, at(p, session.MaxSeq)), session.ErrAhead)
+		e.is("Ack beyond the top", l.Ack(ctx, k.Link, e.at(p, 2)), session.ErrAhead)
+		e.is("Ack of the highest", l.Ack(ctx, k.Link, e.at(p, session.MaxSeq)), session.ErrAhead)
 		l.attach("r").says("new at 0")
 		k.reads("1:a")
 	}},
@@ -96,7 +120,7 @@ var halfOpen = []clause{
 		k := l.attach("r")
 		l.add("a", "b", "c", "d")
 		k.acks(old)
-		k.acks(at(old, 99))
+		k.acks(e.at(old, 99))
 		l.attach("r").says("new at 0")
 		equal(e, "not acknowledged", undelivered(e.end("a")), "1:a 2:b 3:c 4:d")
 	}},
@@ -107,13 +131,13 @@ var halfOpen = []clause{
 		older.read()
 		newer := l.attach("r")
 		newer.speaks()
-		older.acks(at(p, 1)) // superseded
+		older.acks(e.at(p, 1)) // superseded
 		l.attach("r").says("new at 1")
 		older.detach()
-		older.acks(at(p, 2)) // and gone
+		older.acks(e.at(p, 2)) // and gone
 		l.attach("r").says("new at 2")
 		newer.detach()
-		newer.acks(at(p, 3))
+		newer.acks(e.at(p, 3))
 		l.attach("r").says("new at 3")
 		newer.reads0(e)
 	}},
@@ -287,7 +311,7 @@ var departing = []clause{
 		a, b := l.attach("a"), l.attach("b")
 		p := l.add("1", "2")
 		a.read()
-		a.acks(at(p, 1))
+		a.acks(e.at(p, 1))
 		_, ended, err := l.Quit(ctx, "a")
 		e.is("Quit", err, nil)
 		equal(e, "over with the first", ended != nil, false)
@@ -325,7 +349,7 @@ var polls = []clause{
 		first := l.attach("r")
 		p := l.add("a", "b")
 		first.reads("1:a 2:b")
-		second := l.claim(session.Claim{Reader: "r", Link: first.Link.Number, Given: session.Presented, Position: at(p, 1)}).says("resumed at 1")
+		second := l.claim(session.Claim{Reader: "r", Link: first.Link.Number, Given: session.Presented, Position: e.at(p, 1)}).says("resumed at 1")
 		equal(e, "link", second.Link.Number, first.Link.Number)
 		equal(e, "joined", second.Joined, false)
 		first.over(session.ErrSuperseded)
@@ -351,14 +375,14 @@ var polls = []clause{
 		k := l.attach("r")
 		p := l.add("a", "b")
 		k.read()
-		k.acks(at(p, 1))
+		k.acks(e.at(p, 1))
 		l.claim(session.Claim{Reader: "r", Link: k.Link.Number}).says("resumed at 1").reads("2:b")
 	}},
 	{"D9 a poll beyond the top is refused", func(e *env) {
 		l := e.openLog("a")
 		k := l.attach("r")
 		p := l.add("a")
-		_, err := l.Attach(ctx, session.Claim{Reader: "r", Link: k.Link.Number, Given: session.Presented, Position: at(p, 2)})
+		_, err := l.Attach(ctx, session.Claim{Reader: "r", Link: k.Link.Number, Given: session.Presented, Position: e.at(p, 2)})
 		e.is("Attach", err, session.ErrAhead)
 		k.reads("1:a")
 	}},
@@ -417,15 +441,15 @@ var tabs = []clause{
 		l.add("a", "b", "c")
 		k := l.attach("r").says("new at 0")
 		k.read()
-		k.acks(at(k.last, 2))
+		k.acks(e.at(k.last, 2))
 		l.attach("s").says("new at 2").reads("3:c")
 	}},
 	{"D8 the mark is the highest that any reader acknowledged", func(e *env) {
 		l := e.openLog("a")
 		a, b := l.attach("a"), l.attach("b")
 		p := l.add("1", "2", "3")
-		a.acks(at(p, 2))
-		b.acks(at(p, 1))
+		a.acks(e.at(p, 2))
+		b.acks(e.at(p, 1))
 		l.attach("c").says("new at 2").reads("3:3")
 		l.attach("b").says("new at 1").reads("2:2 3:3")
 		equal(e, "not acknowledged", undelivered(e.end("a")), "3:3")
@@ -462,8 +486,8 @@ var tabs = []clause{
 		k := l.attach("tab")
 		l.add("1", "2", "3")
 		k.read()
-		k.acks(at(k.last, 2))
-		copied := at(k.last, 2)
+		k.acks(e.at(k.last, 2))
+		copied := e.at(k.last, 2)
 		k.detach()
 		a, b := l.resume("reloaded", copied).says("resumed at 2"), l.resume("copy", copied).says("resumed at 2")
 		l.add("4")

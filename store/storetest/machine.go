@@ -19,9 +19,13 @@ func (s suite) model(t *testing.T) {
 	if !s.bubble {
 		t.Parallel()
 	}
-	rapid.Check(t, func(rt *rapid.T) {
+	rounds := 1 // each of a hundred runs, unless -rapid.checks says otherwise
+	if s.bubble {
+		rounds = 30
+	}
+	check := func(rt *rapid.T) {
 		run := func(rt *rapid.T) {
-			m := &machine{suite: s, tb: t}
+			m := &machine{suite: s, tb: t, tags: map[place]uint32{}}
 			m.restart()
 			rt.Repeat(m.actions())
 			m.rt = rt
@@ -32,7 +36,10 @@ func (s suite) model(t *testing.T) {
 		} else {
 			run(rt)
 		}
-	})
+	}
+	for range rounds {
+		rapid.Check(t, check)
+	}
 }
 
 const kept = time.Minute
@@ -51,6 +58,7 @@ type machine struct {
 	dead    map[uint64]bool   // epochs of this store that are over
 	aliases map[string]modelAlias
 	revoked map[string]modelRevoked
+	tags    map[place]uint32 // of the positions that the store gave
 	texts   int
 	lives   int // of stores
 }
@@ -204,7 +212,11 @@ func (m *machine) over(l *model, why error) {
 	}
 }
 
-func (m *machine) see(p session.Position) { m.seen = append(m.seen, history{p, m.lives}) }
+// see notes a position that a client was told.
+func (m *machine) see(p session.Position) {
+	m.tags[place{p.Epoch, p.Seq}] = p.Tag
+	m.seen = append(m.seen, history{p, m.lives})
+}
 
 func (m *machine) doOpen(rt *rapid.T) {
 	id := draw(rt, "id", []string{"a", "b", "c"})
@@ -304,6 +316,7 @@ func (m *machine) position(rt *rapid.T, l *model) (p session.Position, foreign [
 	case 1:
 		p.Seq -= min(p.Seq, rapid.Uint64Range(1, 3).Draw(rt, "before"))
 	}
+	p.Tag = m.tags[place{p.Epoch, p.Seq}]
 	return p, m.foreign(h, l)
 }
 
@@ -351,7 +364,9 @@ func (m *machine) read(k *linked, max int) {
 	entries, tail, err := k.log.Read(ctx, k.ref, k.cursor, max, nil)
 	m.must("Read", err)
 	k.m.read(k.r, k.modelLink, max, entries, tail)
-	m.see(session.Position{Epoch: tail.Epoch, Seq: k.cursor})
+	for _, e := range entries {
+		m.see(session.Position{Epoch: tail.Epoch, Seq: e.Seq, Tag: e.Tag})
+	}
 }
 
 func (m *machine) doRead(rt *rapid.T) {
@@ -379,7 +394,7 @@ func (m *machine) doAck(rt *rapid.T) {
 
 func (m *machine) doAckCursor(rt *rapid.T) {
 	k := m.link(rt)
-	m.ack(k, session.Position{Epoch: k.m.epoch, Seq: k.cursor})
+	m.ack(k, session.Position{Epoch: k.m.epoch, Seq: k.cursor, Tag: m.tags[place{k.m.epoch, k.cursor}]})
 }
 
 func (m *machine) ack(k *linked, p session.Position) {

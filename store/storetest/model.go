@@ -232,6 +232,8 @@ func (m *model) attached(c session.Claim, a session.Attached, log session.Log, f
 		reasons = []session.Missing{session.Unreadable}
 	case foreign != nil:
 		reasons, miss, start = foreign, session.Lost{From: p.Seq + 1}, 0
+	case r != nil && p.Seq < r.acked: // said before it acknowledged more
+		owns = true
 	case p.Seq > m.top():
 		reasons, miss, start, owns = []session.Missing{session.Ahead}, session.Lost{From: m.top() + 1, To: p.Seq}, m.top(), true
 	case p.Seq+1 < m.lo || p.Seq+1 < m.hi && !a.Resumed:
@@ -312,8 +314,8 @@ func (m *model) wentOn(r *modelReader, k *modelLink, c session.Claim, a session.
 	m.settle()
 	start := r.acked
 	if mine {
-		start = c.Position.Seq
-		m.acknowledge(r, start)
+		m.acknowledge(r, c.Position.Seq)
+		start = r.acked
 	}
 	m.speak(r, k)
 	m.same("resumed", a.Resumed, true)
@@ -328,6 +330,7 @@ func (m *model) wentOn(r *modelReader, k *modelLink, c session.Claim, a session.
 // read is what the store gave to a link.
 func (m *model) read(r *modelReader, k *modelLink, max64 int, entries []session.Entry, t session.Tail) {
 	m.settle()
+	k.cursor = max(k.cursor, r.acked)
 	if t.Gap != (session.Lost{}) {
 		m.same("gap from", t.Gap.From, k.cursor+1)
 		if t.Gap.To < t.Gap.From {

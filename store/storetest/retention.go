@@ -1,9 +1,11 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mirage-go/mirage/session"
@@ -34,7 +36,7 @@ var retention = []clause{
 		k := l.attach("r")
 		p := l.add("a", "b", "c")
 		k.read()
-		k.acks(at(p, 1))
+		k.acks(e.at(p, 1))
 		k.detach()
 		equal(e, "ended at once", len(e.due(10)), 0)
 		ended := e.expired()
@@ -176,9 +178,46 @@ var retention = []clause{
 		l.add("a", "b")
 		l.addTo("r", "c")
 		k.read()
-		k.acks(at(k.last, 1))
+		k.acks(e.at(k.last, 1))
 		equal(e, "what nobody has", undelivered(e.end("a")), "2:b 3:c")
 		_, err := e.store.End(ctx, "a", 0)
 		e.is("a second End", err, session.ErrNotFound)
+	}}, {"D6 of everyone who ends a session one is told what was in it", func(e *env) {
+		for round := range 20 {
+			id := fmt.Sprint("a", round)
+			l := e.openLog(id, keptFor(1))
+			l.attach("r").detach()
+			l.add("x")
+			e.pass(time.Millisecond, nil)
+			var told atomic.Int64
+			var wg sync.WaitGroup
+			for i := range 6 {
+				wg.Go(func() {
+					var over bool
+					var err error
+					switch i % 3 {
+					case 0:
+						_, err = e.store.End(ctx, id, 0)
+						over = err == nil
+					case 1:
+						var ended *session.Ended
+						_, ended, err = l.Quit(ctx, "r")
+						over = ended != nil
+					case 2:
+						var ended []session.Ended
+						ended, _, err = e.store.Expired(ctx, 10)
+						over = len(ended) > 0
+					}
+					if over {
+						told.Add(1)
+					}
+					if err != nil && !errors.Is(err, session.ErrNotFound) {
+						e.Errorf("ending: %v", err)
+					}
+				})
+			}
+			wg.Wait()
+			equal(e, "times told", told.Load(), 1)
+		}
 	}},
 }

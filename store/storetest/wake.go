@@ -125,7 +125,7 @@ var waking = []clause{
 				got++
 				equal(e, "seq", entry.Seq, uint64(got))
 			}
-			_, err := m.Receive(limit, session.Upstream{ID: "a", Link: l.Hello.Link, Ack: at(l.Hello.Position, uint64(got)).String()})
+			_, err := m.Receive(limit, session.Upstream{ID: "a", Link: l.Hello.Link, Ack: e.at(l.Hello.Position, uint64(got)).String()})
 			e.is("Receive", err, nil)
 		}
 	}},

@@ -106,6 +106,17 @@ var upstream = []clause{
 		l.commits("w", 1, true)
 		l.begins("w", 1, 1, session.Done, 1)
 	}},
+	{"U2 a turn lasts for its lease at least", func(e *env) {
+		l := e.openLog("a")
+		stays := l.attach("r")
+		if t, _, err := l.Begin(ctx, "w", 1, 1, 4*e.brief()); err != nil || t != session.Deliver {
+			e.Fatalf("Begin = %s, %v", turn(t), err)
+		}
+		e.pass(e.brief(), func() { stays.read() })
+		l.begins("w", 1, 1, session.Busy, 0)
+		l.commits("w", 1, true)
+		l.begins("w", 1, 1, session.Done, 1)
+	}},
 	{"U2 what was not handled may be begun again", func(e *env) {
 		l := e.openLog("a")
 		l.begins("w", 1, 1, session.Deliver, 0)

@@ -102,57 +102,83 @@ func (h *handler) wait(r *http.Request) (time.Duration, error) {
 var errWait = &middleware.Error{Status: http.StatusBadRequest, Reason: "_wait must be a number of seconds"}
 
 func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Identity, wait time.Duration) {
-	ctx := r.Context()
 	begins := id.Link == 0
 	reader := id.Reader
 	if begins {
 		reader = id.Client
 	}
-	link, err := h.m.Attach(ctx, session.Attach{
-		ID: id.ID, Reader: reader, Number: id.Link, Position: stream.Position(r), Transport: "poll", Poll: true,
+	p := poll{woken: make(chan struct{}, 1), server: h.servers.Of(r)}
+	link, err := h.m.Attach(r.Context(), session.Attach{
+		ID: id.ID, Reader: reader, Number: id.Link, Position: stream.Position(r), Transport: "poll", Poll: true, Wake: p.wake,
 	})
 	if err != nil {
 		stream.Refuse(w, r, err)
 		return
 	}
-	defer h.servers.Follow(r, link)()
-	a := answer{w: w, timeout: h.o.WriteTimeout}
+	var hello []byte
 	if begins {
-		a.hello = stream.Hello(id, link, stream.Jitter(h.o.LinkAge), h.m.Heartbeat(), 0)
+		hello = stream.Hello(id, link, stream.Jitter(h.o.LinkAge), h.m.Heartbeat(), 0)
 		wait = 0
 	}
-	if a.write(ctx, link, wait) {
-		link.Park(h.o.Pause)
+	if !p.wait(r.Context(), link, wait) {
+		link.Park(h.o.Pause) // the client left, and may come back to the link
 		return
 	}
-	link.Close()
-}
-
-type answer struct {
-	w       http.ResponseWriter
-	timeout time.Duration
-	hello   []byte
-}
-
-// write answers with what the link has, after waiting for it, and tells whether the link goes on. A client that has left gets no answer, and
-// may come back to the link.
-func (a *answer) write(ctx context.Context, link *session.Link, wait time.Duration) (goesOn bool) {
-	hold, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	var batch session.Batch
-	if wait <= 0 {
-		_ = link.Take(ctx, &batch) // a failure of the store: the next poll tries again
-	} else if err := link.Next(hold, &batch); err != nil && ctx.Err() != nil {
-		return true
+	h.answer(w, stream.Append(hello, &p.batch, link.Plain))
+	if p.batch.End != "" {
+		link.Close()
+		return
 	}
-	body := stream.Append(a.hello, &batch, link.Plain)
-	stream.SetHeaders(a.w.Header())
-	a.w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
-	a.w.WriteHeader(http.StatusOK)
-	rc := http.NewResponseController(a.w)
-	_ = rc.SetWriteDeadline(time.Now().Add(a.timeout))
-	_, _ = a.w.Write(body) // what did not arrive is asked for again
+	link.Park(h.o.Pause)
+}
+
+// answer writes what a poll has found. What does not arrive is asked for again.
+func (h *handler) answer(w http.ResponseWriter, body []byte) {
+	stream.SetHeaders(w.Header())
+	w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
+	rc := http.NewResponseController(w)
+	_ = rc.SetWriteDeadline(time.Now().Add(h.o.WriteTimeout))
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(body)
 	_ = rc.Flush()
 	_ = rc.SetWriteDeadline(time.Time{}) // the connection's next response has its own
-	return batch.End == ""
+}
+
+// poll is one request that carries a link.
+type poll struct {
+	batch  session.Batch
+	woken  chan struct{}
+	server context.Context // ends when the server begins to shut down
+}
+
+func (p *poll) wake() {
+	select {
+	case p.woken <- struct{}{}:
+	default:
+	}
+}
+
+// wait takes what the link has, or gets within that time. ok is false if the client has left.
+func (p *poll) wait(ctx context.Context, link *session.Link, atMost time.Duration) (ok bool) {
+	_ = link.Take(ctx, &p.batch) // a failure of the store: the next poll tries again
+	if !p.batch.Empty() || atMost <= 0 {
+		return true
+	}
+	over := time.NewTimer(atMost)
+	defer over.Stop()
+	down := p.server.Done()
+	for p.batch.Empty() {
+		select {
+		case <-p.woken:
+		case <-down:
+			stream.Drain(link)
+			down = nil
+		case <-over.C:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+		_ = link.Take(ctx, &p.batch)
+	}
+	return true
 }

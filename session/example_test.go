@@ -1,0 +1,160 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+// attach opens a link as a transport does, and prints what hello would say.
+func attach(m *session.Manager, id, reader, position string) *session.Link {
+	l, err := m.Attach(context.Background(), session.Attach{ID: id, Reader: reader, Position: position, Transport: "example"})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Printf("%s: resumed %v %q\n", reader, l.Hello.Resumed, l.Hello.Reason)
+	return l
+}
+
+// read prints what waits and returns the position after it.
+func read(l *session.Link) session.Position {
+	var b session.Batch
+	if err := l.Take(context.Background(), &b); err != nil {
+		panic(err)
+	}
+	at := l.Hello.Position
+	if b.Gap != (session.Lost{}) {
+		fmt.Printf("  gap %d to %d\n", b.Gap.From, b.Gap.To)
+	}
+	for _, e := range b.Entries {
+		fmt.Printf("  %d %s\n", e.Seq, e.Message.Data)
+		at = session.Position{Epoch: b.Epoch, Seq: e.Seq, Tag: e.Tag}
+	}
+	return at
+}
+
+// A reader that was cut comes back with its position, and goes on there.
+func Example() {
+	ctx := context.Background()
+	m := session.New(session.Options{})
+	defer m.Shutdown(ctx)
+
+	link := attach(m, "ann", "tab", "")
+	m.Send(ctx, "ann", session.Text("one"))
+	m.Send(ctx, "ann", session.Text("two"))
+	at := read(link)
+	link.Close() // the network
+
+	m.Send(ctx, "ann", session.Text("three"))
+	link = attach(m, "ann", "tab", at.String())
+	read(link)
+	link.Close()
+	// Output:
+	// tab: resumed false "new"
+	//   1 one
+	//   2 two
+	// tab: resumed true ""
+	//   3 three
+}
+
+// Two tabs are two readers of one log. A new one without a position starts at the mark, the highest position that any reader acknowledged:
+// what nobody has said to have, it gets, too.
+func Example_tabs() {
+	ctx := context.Background()
+	m := session.New(session.Options{})
+	defer m.Shutdown(ctx)
+
+	first := attach(m, "ann", "first", "")
+	m.Send(ctx, "ann", session.Text("one"))
+	first.Ack(ctx, read(first))
+	m.Send(ctx, "ann", session.Text("two"))
+	read(first) // written, but not acknowledged
+
+	second := attach(m, "ann", "second", "")
+	read(second)
+	first.Close()
+	second.Close()
+	// Output:
+	// first: resumed false "new"
+	//   1 one
+	//   2 two
+	// second: resumed false "new"
+	//   2 two
+}
+
+// A full log refuses, and has lost nothing. What is acknowledged makes room.
+func Example_full() {
+	ctx := context.Background()
+	m := session.New(session.Options{Messages: 2})
+	defer m.Shutdown(ctx)
+
+	link := attach(m, "ann", "tab", "")
+	for _, text := range []string{"one", "two", "three"} {
+		if err := m.Send(ctx, "ann", session.Text(text)); errors.Is(err, session.ErrFull) {
+			fmt.Println("no room for", text)
+		}
+	}
+	link.Ack(ctx, read(link))
+	fmt.Println(m.Send(ctx, "ann", session.Text("three")))
+	link.Close()
+	// Output:
+	// tab: resumed false "new"
+	// no room for three
+	//   1 one
+	//   2 two
+	// <nil>
+}
+
+// With DropOldest the newest messages stay, and who misses the others is told which.
+func Example_gap() {
+	ctx := context.Background()
+	m := session.New(session.Options{
+		Messages: 2, Overflow: session.DropOldest,
+		OnGap: func(_ context.Context, s *session.Session, r session.ReaderInfo, lost session.Lost) {
+			fmt.Println("application:", s.ID(), r.Reader, "lost", lost)
+		},
+	})
+	defer m.Shutdown(ctx)
+
+	link := attach(m, "ann", "tab", "")
+	for _, text := range []string{"one", "two", "three"} {
+		m.Send(ctx, "ann", session.Text(text))
+	}
+	read(link)
+	link.Close()
+	// Output:
+	// tab: resumed false "new"
+	// application: ann tab lost {1 1}
+	//   gap 1 to 1
+	//   2 two
+	//   3 three
+}
+
+// What a client sends is handled once, however often it comes.
+func ExampleManager_Receive() {
+	ctx := context.Background()
+	m := session.New(session.Options{OnMessage: func(_ context.Context, s *session.Session, in session.Incoming) error {
+		fmt.Println("handled", in.Number, string(in.Data))
+		return nil
+	}})
+	defer m.Shutdown(ctx)
+
+	link := attach(m, "ann", "tab", "")
+	up := session.Upstream{ID: "ann", Link: link.Hello.Link, Writer: "tab", Base: 1, Messages: []session.Numbered{
+		{Number: 1, Message: session.Text("one")},
+		{Number: 2, Message: session.Text("two")},
+	}}
+	for range 2 {
+		got, err := m.Receive(ctx, up)
+		fmt.Println("accepted", got.Accepted, err)
+	}
+	link.Close()
+	// Output:
+	// tab: resumed false "new"
+	// handled 1 one
+	// handled 2 two
+	// accepted 2 <nil>
+	// accepted 2 <nil>
+}

@@ -1,0 +1,53 @@
+package transport_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+// D3, X1: a GET that was sent before its reader acknowledged more by another link is not told that what it acknowledged is lost, and neither is the
+// application.
+func TestX1StalePosition(t *testing.T) {
+	for _, tt := range []struct {
+		name, query string
+		token       bool
+	}{
+		{"a new stream", "", false},
+		{"a new poll", "&_wait=25", false},
+		{"the link's next poll", "&_wait=25", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			gaps := 0
+			o := session.Options{OnGap: func(context.Context, *session.Session, session.ReaderInfo, session.Lost) { gaps++ }}
+			inWorld(t, setup{session: o}, func(w *world) {
+				tab := w.browser().tab()
+				tab.poll("25")
+				w.send(tab.hello.ID, "a", "b", "c")
+				stale := tab.query(tt.query) // built, and then it takes its time on the way
+				tab.poll("25")
+				tab.post()
+				var header []string
+				if tt.token {
+					header = []string{"Mirage-Link", tab.token()}
+				}
+				w.send(tab.hello.ID, "d")
+				ctx, cancel := context.WithCancel(w.Context())
+				r, err := tab.b.request(ctx, "GET", stale, "", header...)
+				w.must(err)
+				done := make(chan struct{})
+				go func() { defer close(done); tab.read(r.Body) }()
+				synctest.Wait()
+				cancel()
+				<-done
+				tab.has("a", "b", "c", "d")
+				if h := tab.hello; !tt.token && (!h.Resumed || h.Lost != nil) || len(tab.gaps) > 0 || gaps > 0 {
+					t.Errorf("hello %+v; told of %v, the application %d times; %s", h, tab.gaps, gaps, strings.Join(tab.told, " "))
+				}
+			})
+		})
+	}
+}
