@@ -68,6 +68,7 @@ type Link struct {
 // Batch is what a link has for its client. It is reused from one Take to the next.
 type Batch struct {
 	Gap      Lost    // told before the entries; zero if there is none
+	GapTag   uint32  // of the position after the gap
 	Entries  []Entry // shared messages
 	Epoch    uint64  // of the gap and the entries
 	Accepted uint64  // the writer's last number if it is worth telling, else 0
@@ -211,7 +212,7 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 	if err != nil {
 		return l.failed(b, err)
 	}
-	b.Entries, b.Gap, b.Epoch, b.More = entries, tail.Gap, tail.Epoch, tail.More
+	b.Entries, b.Gap, b.GapTag, b.Epoch, b.More = entries, tail.Gap, tail.Tag, tail.Epoch, tail.More
 	if b.Gap != (Lost{}) {
 		l.cursor = b.Gap.To
 		if !tail.Told {

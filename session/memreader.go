@@ -108,7 +108,9 @@ func (l *memLog) place(a *Attached, r *memReader, c Claim) uint64 {
 		a.Reason = Unreadable
 	case p.Epoch != l.epoch:
 		a.Reason, a.Lost = l.foreign(p.Epoch), Lost{From: p.Seq + 1}
-		start = 0 // it has nothing of this epoch
+		if r == nil {
+			start = 0 // it has nothing of this epoch
+		}
 	case p.Tag != 0:
 		a.Reason, a.Lost = Diverged, Lost{From: p.Seq + 1}
 	case r != nil && p.Seq < r.acked: // it sent this before it acknowledged more, on another link

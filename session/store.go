@@ -48,13 +48,14 @@ type Log interface {
 	// m is shared from now on and must not change.
 	Append(ctx context.Context, m *Message, reader string) (Position, error)
 
-	// Attach begins a link, or with Claim.Link goes on with one, and finds the place from which it reads. A reader that presents less than it has
-	// acknowledged in this epoch goes on after what it acknowledged.
+	// Attach begins a link, or with Claim.Link goes on with one, and finds the place from which it reads: where the client says it is; for a
+	// reader that presents less than it has acknowledged in this epoch, or another epoch, after what it acknowledged; for one that is new to the
+	// log with another epoch's position, at the beginning; and without a position at the mark, or for a plain one after what was sent to anyone.
 	Attach(ctx context.Context, c Claim) (Attached, error)
 
-	// Read appends to dst what follows after, or what the reader has acknowledged if that is more: at most until their Size together
-	// reaches max but at least one entry, and counts them as sent. It is ErrSuperseded once the client has spoken on a newer link of this reader. It is also the sign of life by which a
-	// session with links lives on, and so is called at least once per heartbeat.
+	// Read appends to dst what follows after, or what follows the reader's acknowledgement if that is further: entries until their Size
+	// together reaches max, but at least one, and counts them as sent. It is ErrSuperseded once the client has spoken on a newer link of
+	// this reader. It is also the sign of life by which a session with links lives on, and so is called at least once per heartbeat.
 	Read(ctx context.Context, l LinkRef, after uint64, max int, dst []Entry) ([]Entry, Tail, error)
 
 	// Ack says that the client speaks on this link, so that older ones of its reader end, and that it has everything up to p. The zero
@@ -94,7 +95,7 @@ type Bounds struct {
 	Retention time.Duration // how long a session lives without links, and a reader is remembered without one; one for all sessions of a store
 	Links     int           // at most so many links; one more ends the one heard of least recently
 	Readers   int           // at most so many readers without a link are remembered; the one that left first is forgotten early
-	Writers   int           // at most so many writers are remembered, the least recent leaves
+	Writers   int           // at most so many writers are remembered, the least recent leaves; one whose message is being handled stays
 }
 
 // Overflow chooses what happens to a message for which a log has no room.
@@ -173,6 +174,7 @@ type Entry struct {
 // Tail is what Read tells beside the entries.
 type Tail struct {
 	Gap      Lost   // what had to leave before the reader came to it, before the entries; zero if nothing
+	Tag      uint32 // of the position after the gap
 	Told     bool   // the gap was reported to this reader before
 	Epoch    uint64 // of the entries
 	Acked    uint64 // what the reader has acknowledged

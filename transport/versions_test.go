@@ -172,7 +172,7 @@ func TestL1ShutdownAloneByVersion(t *testing.T) {
 				go func() { held <- polling.poll("25") }()
 				synctest.Wait()
 				start := time.Now()
-				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 				defer cancel()
 				if err := w.server.Shutdown(ctx); err != nil || time.Since(start) > 3*time.Second {
 					t.Errorf("Shutdown: %v after %v", err, time.Since(start))

@@ -49,6 +49,9 @@ func guard(h http.Header) {
 	h.Set("Referrer-Policy", "no-referrer")
 }
 
+// bodyTimeout is how long the body of a refused request may go on.
+const bodyTimeout = 10 * time.Second
+
 // Conflict answers 409 as a problem with the member "expected": the number of the message that the server waits for.
 func Conflict(w http.ResponseWriter, reason string, expected uint64) {
 	guard(w.Header())
@@ -77,7 +80,7 @@ func comeBack(status int) bool {
 	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests:
 		return true
 	}
-	return status >= 500
+	return status >= 500 && status != http.StatusNotImplemented
 }
 
 func seconds(d time.Duration) string {

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"context"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -52,6 +53,16 @@ func Hello(id middleware.Identity, link *session.Link, life, heartbeat, retry ti
 
 // Jitter spreads d by ±20 %, so that links that began together do not end together.
 func Jitter(d time.Duration) time.Duration { return d - d/5 + rand.N(2*d/5+1) }
+
+// Within is d, or less where a middleware of the kind of chi's Timeout ends the context earlier: the response is over before that.
+func Within(ctx context.Context, d time.Duration) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return d
+	}
+	left := time.Until(deadline)
+	return max(0, min(d, left-min(left/10, time.Second)))
+}
 
 // Half spreads d by ±50 %.
 func Half(d time.Duration) time.Duration { return d/2 + rand.N(d+1) }

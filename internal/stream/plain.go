@@ -27,7 +27,6 @@ func NewPlain(w http.ResponseWriter, r *http.Request, timeout time.Duration) *Pl
 
 // Run runs what is kicked until Close, or until ctx ends because the client left.
 func (p *Plain) Run(ctx context.Context) {
-	defer p.rc.SetWriteDeadline(time.Time{}) // the connection's next response has its own
 	for !p.over {
 		select {
 		case drain := <-p.kicks:
@@ -62,7 +61,7 @@ func (p *Plain) Write(b []byte) error {
 }
 
 func (p *Plain) arm(now time.Time) {
-	_ = p.rc.SetWriteDeadline(now.Add(p.timeout + p.timeout/2)) // the server's WriteTimeout gives way to it
+	_ = p.rc.SetWriteDeadline(now.Add(p.timeout + p.timeout/2)) // the server's WriteTimeout gives way to it; net/http lifts it after the response
 	p.armed = now
 }
 

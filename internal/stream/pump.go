@@ -76,7 +76,7 @@ func (p *Pump) write(s *scratch) (more bool) {
 // Append appends the text of a batch.
 func Append(dst []byte, b *session.Batch, plain bool) []byte {
 	if b.Gap != (session.Lost{}) {
-		dst = frame.AppendGap(dst, b.Gap.From, session.Position{Epoch: b.Epoch, Seq: b.Gap.To}, string(session.Trimmed))
+		dst = frame.AppendGap(dst, b.Gap.From, session.Position{Epoch: b.Epoch, Seq: b.Gap.To, Tag: b.GapTag}, string(session.Trimmed))
 	}
 	for i := range b.Entries {
 		e := &b.Entries[i]

@@ -22,10 +22,6 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > int64(h.MaxBody) {
 		return nil, &http.MaxBytesError{Limit: int64(h.MaxBody)}
 	}
-	rc := http.NewResponseController(w)
-	if err := rc.SetReadDeadline(time.Now().Add(h.Timeout)); err == nil {
-		defer rc.SetReadDeadline(time.Time{})
-	}
 	body := http.MaxBytesReader(w, r.Body, int64(h.MaxBody))
 	if r.ContentLength < 0 {
 		return io.ReadAll(body)

@@ -44,13 +44,14 @@ func (e *env) brief() time.Duration {
 	return 400 * time.Millisecond
 }
 
-// pass lets d go by, with look called at least four times meanwhile. It is the one place that waits: in a bubble it takes no time.
+// pass lets d go by, with look called often enough to be a sign of life. It is the one place that waits: in a bubble it takes no time.
 func (e *env) pass(d time.Duration, look func()) {
+	step := min(d, e.brief()) / 4
 	for until := time.Now().Add(d); time.Now().Before(until); {
 		if look != nil {
 			look()
 		}
-		time.Sleep(min(d/4, time.Until(until)) + 1)
+		time.Sleep(min(step, time.Until(until)) + 1)
 	}
 }
 
@@ -269,6 +270,7 @@ func (k *link) take(room int) string {
 		}
 		out = append(out, s)
 		k.cursor = tail.Gap.To
+		k.last = k.log.e.note(session.Position{Epoch: tail.Epoch, Seq: tail.Gap.To, Tag: tail.Tag})
 	}
 	for _, e := range entries {
 		if e.Seq != k.cursor+1 {

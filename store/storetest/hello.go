@@ -74,6 +74,17 @@ var hello = []clause{
 		l.claim(session.Claim{Reader: "r", Given: session.Malformed}).says("malformed at 2").reads("3:c")
 		l.resume("r", e.at(k.last, 1)).says("resumed at 2").reads("3:c") // said before it acknowledged more
 	}},
+	{"D2 a position of another epoch that comes late takes nothing back", func(e *env) {
+		old := e.openLog("a").add("x")
+		e.end("a")
+		l := e.openLog("a")
+		l.attach("s") // who keeps what r has passed
+		k := l.resume("r", old).says("expired at 0, lost 2-?")
+		l.add("1", "2")
+		k.read()
+		k.acks(e.at(k.last, 1))
+		l.resume("r", old).says("expired at 1, lost 2-?").reads("2:2") // the request before, held up on its way
+	}},
 	{"D2 sent is the highest seq ever written to anyone", func(e *env) {
 		l := e.openLog("a")
 		k := l.attach("r")
@@ -138,6 +149,15 @@ var gaps = []clause{
 		k.reads("gap 2-3 4:4 5:5 6:6")
 		l.add("7")
 		k.reads("7:7")
+	}},
+	{"D3 the end of a gap is a position to come back with", func(e *env) {
+		l := e.openLog("a", messages(3), dropOldest)
+		k := l.attach("r")
+		l.add("1", "2", "3", "4", "5")
+		k.read()
+		end := e.at(k.Position, k.tail.Gap.To)
+		k.detach()
+		l.resume("r", end).says("resumed at 2").reads("3:3 4:4 5:5")
 	}},
 	{"D3 a gap is told once per reader", func(e *env) {
 		l := e.openLog("a", messages(3), dropOldest)

@@ -38,7 +38,7 @@ var ids = []clause{
 		l = e.again("b")
 		k = l.resume("r", e.at(p, 1)).says("resumed at 1")
 		equal(e, "previous", k.Previous, "a")
-		equal(e, "met before", !k.Fresh, true)
+		equal(e, "forgotten", k.Fresh, false)
 		k.reads("2:2")
 		l.add("3", "4")
 		l.refuses("5")

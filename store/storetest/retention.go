@@ -82,13 +82,15 @@ var retention = []clause{
 		equal(e, "ended", len(e.expired()), 1)
 	}},
 	{"D6 a client that comes back in time finds everything", func(e *env) {
-		l := e.openLog("a", keptFor(e.brief()))
+		l := e.openLog("a", keptFor(3*e.brief()))
 		k := l.attach("r")
+		l.add("a")
 		for range 5 {
 			k.detach()
-			e.pass(e.brief()/4, nil)
+			e.pass(e.brief(), nil)
 			k = l.attach("r")
 			equal(e, "forgotten", k.Fresh, false)
+			k.reads("1:a")
 		}
 		equal(e, "ended", len(e.due(10)), 0)
 	}},
@@ -101,7 +103,7 @@ var retention = []clause{
 		e.expired()
 		l = e.openLog("a")
 		k = l.resume("r", p).says("expired at 0, lost 2-?")
-		equal(e, "met before", k.Fresh, true)
+		equal(e, "forgotten", k.Fresh, true)
 		l.begins("w", 1, 1, session.Deliver, 0)
 	}},
 	{"D6 next is how long until the next session expires", func(e *env) {

@@ -178,7 +178,7 @@ var room = []clause{
 		e.pass(2*e.brief(), func() { here.read() })
 		l.add("3", "4")
 		k := l.attach("away")
-		equal(e, "met before", k.Fresh, true)
+		equal(e, "forgotten", k.Fresh, true)
 		k.says("new at 2")
 		_, err := l.Append(ctx, text("x"), "nobody")
 		e.is("Append to nobody", err, session.ErrNotFound)

@@ -96,7 +96,7 @@ func (h *handler) wait(r *http.Request) (time.Duration, error) {
 	if err != nil {
 		return 0, errWait
 	}
-	return min(time.Duration(seconds)*time.Second, h.o.Hold), nil
+	return stream.Within(r.Context(), min(time.Duration(seconds)*time.Second, h.o.Hold)), nil
 }
 
 var errWait = &middleware.Error{Status: http.StatusBadRequest, Reason: "_wait must be a number of seconds"}
@@ -120,11 +120,13 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 		hello = stream.Hello(id, link, stream.Jitter(h.o.LinkAge), h.m.Heartbeat(), 0)
 		wait = 0
 	}
+	// net/http lifts the deadline after the response.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(wait + h.o.WriteTimeout))
 	if !p.wait(r.Context(), link, wait) {
 		link.Park(h.o.Pause) // the client left, and may come back to the link
 		return
 	}
-	h.answer(w, stream.Append(hello, &p.batch, link.Plain))
+	answer(w, stream.Append(hello, &p.batch, link.Plain))
 	if p.batch.End != "" {
 		link.Close()
 		return
@@ -133,15 +135,11 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 }
 
 // answer writes what a poll has found. What does not arrive is asked for again.
-func (h *handler) answer(w http.ResponseWriter, body []byte) {
+func answer(w http.ResponseWriter, body []byte) {
 	stream.SetHeaders(w.Header())
 	w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
-	rc := http.NewResponseController(w)
-	_ = rc.SetWriteDeadline(time.Now().Add(h.o.WriteTimeout))
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(body)
-	_ = rc.Flush()
-	_ = rc.SetWriteDeadline(time.Time{}) // the connection's next response has its own
 }
 
 // poll is one request that carries a link.

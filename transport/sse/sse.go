@@ -77,7 +77,8 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
-	ctx, life := r.Context(), stream.Jitter(h.o.LinkAge)
+	ctx := r.Context()
+	life := stream.Within(ctx, stream.Jitter(h.o.LinkAge))
 	out := stream.NewPlain(w, r, h.o.WriteTimeout)
 	pump := stream.NewPump(ctx, out)
 	link, err := h.m.Attach(ctx, session.Attach{

@@ -1,0 +1,483 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+func (m *machine) doOpen(rt *rapid.T) {
+	id := draw(rt, "id", []string{"a", "b", "c"})
+	if m.logs[id] != nil {
+		rt.SkipNow()
+	}
+	b := bounds(keptFor(kept), messages(rapid.IntRange(1, 6).Draw(rt, "messages")))
+	b.Links, b.Writers = 100, 2
+	if m.bubble {
+		b.Links = rapid.IntRange(1, 4).Draw(rt, "links")
+	}
+	if rapid.Bool().Draw(rt, "few bytes") {
+		b.Bytes = int64(3*text("").Size() + 30)
+	}
+	if rapid.Bool().Draw(rt, "drop") {
+		b.Overflow = session.DropOldest
+	}
+	_, created, err := m.store.Open(ctx, id, true, b)
+	m.must("Open", err)
+	if !created {
+		m.fail("session %q is there already", id)
+	}
+	m.logs[id] = newModel(id, b, m.fail)
+}
+
+func (m *machine) append(rt *rapid.T, l *model, log session.Log, to string) {
+	m.texts++
+	s := said{text: fmt.Sprintf("%d%s", m.texts, strings.Repeat("x", rapid.SampledFrom([]int{0, 0, 10, 100, 500}).Draw(rt, "length"))), to: to, at: time.Now()}
+	msg := text(s.text)
+	s.size = int64(msg.Size())
+	p, err := log.Append(ctx, msg, to)
+	if to != "" && l.reader(to) == nil {
+		m.wants("Append to nobody", err, session.ErrNotFound)
+		return
+	}
+	if !errors.Is(err, session.ErrFull) {
+		m.must("Append", err)
+	}
+	l.appended(s, err != nil, p)
+	if err == nil {
+		m.see(p)
+	}
+}
+
+func (m *machine) doAppend(rt *rapid.T) {
+	l, log := m.log(rt)
+	m.append(rt, l, log, "")
+}
+
+func (m *machine) doAppendTo(rt *rapid.T) {
+	l, log := m.log(rt)
+	to := draw(rt, "to", readerNames)
+	if l.overdue(to) {
+		rt.SkipNow()
+	}
+	m.append(rt, l, log, to)
+}
+
+// doPressure fills a log beyond its bounds.
+func (m *machine) doPressure(rt *rapid.T) {
+	l, log := m.log(rt)
+	for range l.b.Messages + 1 {
+		m.append(rt, l, log, "")
+	}
+}
+
+var readerNames = []string{"r1", "r2", "r3", "p1", "p2"}
+
+func (m *machine) doAttach(rt *rapid.T) {
+	l, log := m.log(rt)
+	c := session.Claim{Reader: draw(rt, "reader", readerNames)}
+	c.Plain = c.Reader[0] == 'p'
+	c.Given = draw(rt, "given", []session.Given{session.Nothing, session.Presented, session.Presented, session.Presented, session.Malformed})
+	var foreign []session.Missing
+	if c.Given == session.Presented {
+		c.Position, foreign = m.position(rt, l)
+	}
+	a, err := log.Attach(ctx, c)
+	m.must("Attach", err)
+	k := &linked{m: l, modelLink: l.attached(c, a, log, foreign), was: a.Link}
+	k.r = l.reader(c.Reader)
+	m.links, m.refs = append(m.links, k), append(m.refs, k)
+	m.see(a.Position)
+}
+
+// position chooses one that somebody has seen, or a neighbour of it.
+func (m *machine) position(rt *rapid.T, l *model) (p session.Position, foreign []session.Missing) {
+	some := m.seen
+	if rapid.IntRange(0, 3).Draw(rt, "whose") > 0 {
+		some = slices.DeleteFunc(slices.Clone(some), func(h history) bool { return h.Epoch != l.epoch })
+	}
+	h := draw(rt, "position", some)
+	p = h.Position
+	switch rapid.IntRange(0, 9).Draw(rt, "how") {
+	case 0:
+		p.Seq += rapid.Uint64Range(1, 3).Draw(rt, "beyond")
+	case 1:
+		p.Seq -= min(p.Seq, rapid.Uint64Range(1, 3).Draw(rt, "before"))
+	}
+	p.Tag = m.tags[place{p.Epoch, p.Seq}]
+	return p, m.foreign(h, l)
+}
+
+// foreign is the reasons that the log may give for not knowing the epoch; nil if it is its own.
+func (m *machine) foreign(h history, l *model) []session.Missing {
+	switch {
+	case h.Epoch == l.epoch:
+		return nil
+	case h.life != m.lives:
+		return []session.Missing{session.Restarted}
+	case slices.Contains(l.absorbed, h.Epoch):
+		return []session.Missing{session.Relocated}
+	default:
+		return []session.Missing{session.Expired, session.Relocated}
+	}
+}
+
+func (m *machine) doGoOn(rt *rapid.T) {
+	k := m.link(rt)
+	c := session.Claim{Reader: k.ref.Reader, Link: k.ref.Number}
+	mine := false
+	if rapid.Bool().Draw(rt, "with a position") {
+		c.Given = session.Presented
+		var foreign []session.Missing
+		c.Position, foreign = m.position(rt, k.m)
+		mine = foreign == nil
+	}
+	a, err := k.log.Attach(ctx, c)
+	if mine && c.Position.Seq > k.m.top() {
+		m.wants("Attach beyond the top", err, session.ErrAhead)
+		return
+	}
+	m.must("Attach", err)
+	old := k.ref
+	k.m.wentOn(k.r, k.modelLink, c, a, mine)
+	_, _, err = k.log.Read(ctx, old, 0, 100, nil)
+	m.wants("Read by the request before", err, session.ErrSuperseded)
+	left, err := k.log.Detach(ctx, old)
+	if err != nil || left != 0 {
+		m.fail("Detach by the request before: departure %d, %v", left, err)
+	}
+}
+
+func (m *machine) read(k *linked, max int) {
+	entries, tail, err := k.log.Read(ctx, k.ref, k.cursor, max, nil)
+	m.must("Read", err)
+	k.m.read(k.r, k.modelLink, max, entries, tail)
+	if tail.Gap != (session.Lost{}) {
+		m.see(session.Position{Epoch: tail.Epoch, Seq: tail.Gap.To, Tag: tail.Tag})
+	}
+	for _, e := range entries {
+		m.see(session.Position{Epoch: tail.Epoch, Seq: e.Seq, Tag: e.Tag})
+	}
+}
+
+func (m *machine) doRead(rt *rapid.T) {
+	m.read(m.link(rt), rapid.IntRange(0, 500).Draw(rt, "max"))
+}
+
+func (m *machine) doReadAll(rt *rapid.T) {
+	k := m.link(rt)
+	for m.read(k, 1<<20); k.cursor < k.m.top(); m.read(k, 1<<20) {
+	}
+}
+
+// doAck acknowledges anything on any link that ever was.
+func (m *machine) doAck(rt *rapid.T) {
+	k := draw(rt, "link", m.refs)
+	if m.logs[k.m.id] != k.m || k.m.overdue(k.was.Reader) {
+		rt.SkipNow()
+	}
+	var p session.Position
+	if rapid.IntRange(0, 4).Draw(rt, "something") > 0 {
+		p, _ = m.position(rt, k.m)
+	}
+	m.ack(k, p)
+}
+
+func (m *machine) doAckCursor(rt *rapid.T) {
+	k := m.link(rt)
+	m.ack(k, session.Position{Epoch: k.m.epoch, Seq: k.cursor, Tag: m.tags[place{k.m.epoch, k.cursor}]})
+}
+
+func (m *machine) ack(k *linked, p session.Position) {
+	l := k.m
+	err := k.log.Ack(ctx, k.was, p)
+	r := l.reader(k.was.Reader)
+	switch {
+	case r == nil:
+		m.wants("Ack by nobody", err, session.ErrNotFound)
+		return
+	case p.Epoch == l.epoch && p.Seq > l.top():
+		m.wants("Ack beyond the top", err, session.ErrAhead)
+		return
+	}
+	m.must("Ack", err)
+	l.settle()
+	for _, o := range r.links {
+		if o.ref.Number == k.was.Number {
+			l.speak(r, o)
+		}
+	}
+	if p.Epoch == l.epoch {
+		l.acknowledge(r, p.Seq)
+	}
+	l.settle()
+}
+
+func (m *machine) doDetach(rt *rapid.T) {
+	k := m.link(rt)
+	m.detach(k)
+	if left, err := k.log.Detach(ctx, k.ref); err != nil || left != 0 {
+		m.fail("a second Detach: departure %d, %v", left, err)
+	}
+}
+
+func (m *machine) doLeave(rt *rapid.T) {
+	l, log := m.log(rt)
+	name := draw(rt, "reader", readerNames)
+	if l.overdue(name) {
+		rt.SkipNow()
+	}
+	r := l.reader(name)
+	left := uint64(1)
+	if r != nil {
+		left = r.left
+		if rapid.IntRange(0, 4).Draw(rt, "an old one") == 0 {
+			left--
+		}
+	}
+	gone, err := log.Leave(ctx, name, left)
+	m.must("Leave", err)
+	want := r != nil && r.here && r.left == left && left != 0 && len(r.links) == 0
+	l.same("gone", gone, want)
+	if gone {
+		r.here = false
+	}
+}
+
+func (m *machine) doQuit(rt *rapid.T) {
+	l, log := m.log(rt)
+	name := draw(rt, "reader", readerNames)
+	if l.overdue(name) || rapid.IntRange(0, 2).Draw(rt, "really") > 0 {
+		rt.SkipNow()
+	}
+	r := l.reader(name)
+	here, ended, err := log.Quit(ctx, name)
+	if r == nil {
+		m.wants("Quit of nobody", err, session.ErrNotFound)
+		return
+	}
+	m.must("Quit", err)
+	if l.quit(r, here, ended) {
+		m.over(l, session.ErrNotFound)
+	}
+	m.links = slices.DeleteFunc(m.links, func(k *linked) bool {
+		if k.r != r {
+			return false
+		}
+		if _, _, err := k.log.Read(ctx, k.ref, k.cursor, 100, nil); err == nil {
+			m.fail("a link of a reader that quit reads on")
+		}
+		return true
+	})
+}
+
+var writerNames = []string{"r1", "w1", "w2"}
+
+func (m *machine) doBegin(rt *rapid.T) {
+	l, log := m.log(rt)
+	name := draw(rt, "writer", writerNames)
+	last := l.accepted(name)
+	n := last + rapid.Uint64Range(0, 3).Draw(rt, "number") // from the last one, mostly 1 ahead
+	if rapid.IntRange(0, 9).Draw(rt, "only ask") == 0 {
+		n = 0
+	}
+	base := rapid.Uint64Range(1, max(1, n)).Draw(rt, "base")
+	t, last, err := log.Begin(ctx, name, base, n, time.Hour)
+	m.must("Begin", err)
+	l.begun(name, base, n, t, last)
+}
+
+func (m *machine) doCommit(rt *rapid.T) {
+	l, log := m.log(rt)
+	name := draw(rt, "writer", writerNames)
+	n := l.accepted(name) + rapid.Uint64Range(0, 2).Draw(rt, "number")
+	handled := rapid.IntRange(0, 3).Draw(rt, "handled") > 0
+	m.must("Commit", log.Commit(ctx, name, n, handled))
+	l.committed(name, n, handled)
+}
+
+func (m *machine) doEnd(rt *rapid.T) {
+	id := draw(rt, "id", []string{"a", "b", "c"})
+	var refuse time.Duration
+	why := session.ErrNotFound
+	switch rapid.IntRange(0, 5).Draw(rt, "how") {
+	case 0:
+		refuse, why = 5*kept, session.ErrRevoked
+		m.revoked[id] = modelRevoked{time.Now(), time.Now().Add(refuse)}
+		m.presented(id)
+	case 1:
+	default:
+		rt.SkipNow() // sessions should live for a while
+	}
+	ended, err := m.store.End(ctx, id, refuse)
+	l := m.logs[id]
+	if l == nil {
+		m.wants("End of nothing", err, session.ErrNotFound)
+		return
+	}
+	m.must("End", err)
+	l.ended(ended)
+	m.over(l, why)
+}
+
+func (m *machine) doMove(rt *rapid.T) {
+	from, to := draw(rt, "from", []string{"a", "b", "c"}), draw(rt, "to", []string{"a", "b", "c"})
+	client := draw(rt, "client", []string{"", "c1", "c2"})
+	keep := draw(rt, "keep", []time.Duration{0, kept / 2, 2 * kept})
+	if rapid.Bool().Draw(rt, "stay") {
+		rt.SkipNow()
+	}
+	l, target := m.logs[from], m.logs[to]
+	var left []said
+	if l != nil && target != nil && from != to {
+		var ok bool
+		if left, ok = l.leftovers(); !ok || !m.takes(target, left) {
+			rt.SkipNow() // it depends on what the store has let leave
+		}
+	}
+	m.must("Move", m.store.Move(ctx, from, to, client, keep))
+	if from == to {
+		return
+	}
+	delete(m.aliases, to) // it is in use again
+	if client != "" && keep > 0 {
+		m.aliases[from] = modelAlias{to, client, time.Now().Add(keep)}
+	}
+	switch {
+	case l == nil:
+	case target == nil:
+		l.moved(to, keep)
+		delete(m.logs, from)
+		m.logs[to] = l
+	default:
+		m.over(l, session.ErrMoved)
+		target.absorbed = append(target.absorbed, l.epoch)
+		for _, s := range left {
+			target.settle()
+			if must, _ := target.fits(s.size); !must {
+				break
+			}
+			s.at = time.Now()
+			target.settle()
+			need := target.needed(s.size)
+			target.lo, target.hi = max(target.lo, need), max(target.hi, need)
+			target.all = append(target.all, s)
+		}
+	}
+}
+
+// takes tells whether it is certain which of some messages find room, and that they are for all.
+func (m *machine) takes(l *model, left []said) bool {
+	c := *l
+	for _, s := range left {
+		c.settle()
+		must, may := c.fits(s.size)
+		if must != may || s.to != "" {
+			return false
+		}
+		if !must {
+			return true
+		}
+		need := c.needed(s.size)
+		c.lo, c.hi = max(c.lo, need), max(c.hi, need)
+		c.all = append(slices.Clip(c.all), s)
+	}
+	return true
+}
+
+func (m *machine) doResolve(rt *rapid.T) {
+	id := draw(rt, "id", []string{"a", "b", "c"})
+	client := draw(rt, "client", []string{"", "c1", "c2"})
+	signed := time.Now().Add(draw(rt, "signed", []time.Duration{-kept, 0, 2 * time.Second}))
+	now, revoked, err := m.store.Resolve(ctx, id, signed, client)
+	m.must("Resolve", err)
+	if r, ok := m.revoked[id]; ok && time.Now().Before(r.until) && !signed.After(r.at) {
+		m.same("revoked", revoked, true)
+		return
+	}
+	m.same("revoked", revoked, false)
+	m.presented(id)
+	want := id
+	for {
+		a, ok := m.aliases[want]
+		if !ok || a.client != client || !time.Now().Before(a.until) {
+			break
+		}
+		want = a.to
+	}
+	m.same("resolved", now, want)
+}
+
+// presented ends every way that leads to id.
+func (m *machine) presented(id string) {
+	for from, a := range m.aliases {
+		if a.to == id {
+			delete(m.aliases, from)
+			m.presented(from)
+		}
+	}
+}
+
+func (m *machine) same(what string, got, want any) {
+	if got != want {
+		m.fail("%s: got %v, want %v", what, got, want)
+	}
+}
+
+func (m *machine) doRestart(rt *rapid.T) {
+	if rapid.IntRange(0, 4).Draw(rt, "really") > 0 {
+		rt.SkipNow()
+	}
+	m.finish()
+	m.restart()
+}
+
+// doWait lets time pass; the owners of links read meanwhile.
+func (m *machine) doWait(rt *rapid.T) {
+	d := draw(rt, "for", []time.Duration{time.Second, kept / 3, kept, 2 * kept})
+	for range 4 {
+		time.Sleep(d / 4)
+		for _, k := range m.links {
+			m.read(k, 1000)
+		}
+	}
+}
+
+func (m *machine) doExpire(rt *rapid.T) {
+	want := map[string]bool{}
+	for id, l := range m.logs {
+		if !l.resting.IsZero() && time.Since(l.resting) >= l.b.Retention {
+			want[id] = true
+		}
+	}
+	n := rapid.IntRange(1, 4).Draw(rt, "max")
+	ended, next, err := m.store.Expired(ctx, n)
+	m.must("Expired", err)
+	m.same("sessions ended", len(ended), min(n, len(want)))
+	for _, e := range ended {
+		if !want[e.ID] {
+			m.fail("%q ended before its time, or twice", e.ID)
+		}
+		delete(want, e.ID)
+		m.logs[e.ID].ended(e)
+		m.over(m.logs[e.ID], session.ErrNotFound)
+	}
+	if len(want) > 0 {
+		return
+	}
+	least := time.Duration(0)
+	for _, l := range m.logs {
+		if left := l.b.Retention - time.Since(l.resting); !l.resting.IsZero() && (least == 0 || left < least) {
+			least = left
+		}
+	}
+	if n > len(ended) { // it looked at all
+		m.same("next", next, least)
+	}
+}

@@ -1,0 +1,313 @@
+package storetest
+
+import (
+	"slices"
+	"time"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+func (m *model) accepted(writer string) uint64 {
+	for _, w := range m.writers {
+		if w.name == writer {
+			return w.last
+		}
+	}
+	return 0
+}
+
+// attached is what the store answered to a claim for a new link; foreign is the reasons that it may give for another epoch.
+func (m *model) attached(c session.Claim, a session.Attached, log session.Log, foreign []session.Missing) *modelLink {
+	m.settle()
+	m.knownSent(a.Sent)
+	r := m.reader(c.Reader)
+	start := m.mark
+	if r != nil {
+		start = r.acked
+	} else if c.Plain {
+		start = max(m.mark, a.Sent)
+	}
+	p, got := c.Position, a.Lost
+	var reasons []session.Missing // none: resumed
+	var miss session.Lost
+	owns := false // the client has everything up to start
+	switch {
+	case c.Given == session.Nothing:
+		reasons = []session.Missing{session.NoPosition}
+	case c.Given == session.Malformed:
+		reasons = []session.Missing{session.Unreadable}
+	case foreign != nil:
+		reasons, miss = foreign, session.Lost{From: p.Seq + 1}
+		if r == nil {
+			start = 0
+		}
+	case r != nil && p.Seq < r.acked: // said before it acknowledged more
+		owns = true
+	case p.Seq > m.top():
+		reasons, miss, start, owns = []session.Missing{session.Ahead}, session.Lost{From: m.top() + 1, To: p.Seq}, m.top(), true
+	case p.Seq+1 < m.lo || p.Seq+1 < m.hi && !a.Resumed:
+		m.knownFloor(got.To + 1)
+		reasons, miss, start, owns = []session.Missing{session.Trimmed}, session.Lost{From: p.Seq + 1, To: got.To}, p.Seq, true
+	default:
+		m.hi = min(m.hi, p.Seq+1)
+		start, owns = p.Seq, true
+	}
+	if a.Resumed != (reasons == nil) || reasons != nil && !slices.Contains(reasons, a.Reason) || a.Resumed && a.Reason != "" || got != miss {
+		m.fail("attached: resumed %v, reason %q, lost %v; want one of %q (none: resumed), lost %v", a.Resumed, a.Reason, got, reasons, miss)
+	}
+	m.placed(a.Position, start)
+	m.same("accepted", a.Accepted, m.accepted(c.Reader))
+	m.same("fresh", a.Fresh, r == nil)
+	m.same("joined", a.Joined, r == nil || !r.here)
+	previous := ""
+	if time.Now().Before(m.prevTil) {
+		previous = m.previous
+	}
+	m.same("previous", a.Previous, previous)
+	if r == nil {
+		m.readers = slices.DeleteFunc(m.readers, func(o *modelReader) bool { return o.name == c.Reader })
+		r = &modelReader{name: c.Reader, plain: c.Plain, acked: start, sent: start}
+		m.readers = append(m.readers, r)
+	}
+	if owns {
+		m.acknowledge(r, start)
+	}
+	r.here = true
+	k := &modelLink{ref: a.Link, log: log, cursor: start, heard: time.Now()}
+	m.same("link's reader", a.Link.Reader, c.Reader)
+	r.links = append(r.links, k)
+	m.crowd()
+	m.resting = time.Time{}
+	m.settle()
+	return k
+}
+
+func (m *model) same(what string, got, want any) {
+	if got != want {
+		m.fail("%s: got %v, want %v", what, got, want)
+	}
+}
+
+// crowd ends the link heard of least recently if there are too many.
+func (m *model) crowd() {
+	var live []*modelLink
+	for _, r := range m.readers {
+		for _, k := range r.links {
+			if k.over == nil {
+				live = append(live, k)
+			}
+		}
+	}
+	if len(live) > m.b.Links {
+		slices.SortFunc(live, func(a, b *modelLink) int { return a.heard.Compare(b.heard) })
+		live[0].over = session.ErrSuperseded
+	}
+}
+
+// speak notes a sign of the client on a link.
+func (m *model) speak(r *modelReader, k *modelLink) {
+	k.heard = time.Now()
+	if k.ref.Number <= r.spoken {
+		return
+	}
+	r.spoken = k.ref.Number
+	for _, o := range r.links {
+		if o.ref.Number < k.ref.Number && o.over == nil {
+			o.over = session.ErrSuperseded
+		}
+	}
+}
+
+// wentOn is what the store answered to another request that carries a link.
+func (m *model) wentOn(r *modelReader, k *modelLink, c session.Claim, a session.Attached, mine bool) {
+	m.settle()
+	start := r.acked
+	if mine {
+		m.acknowledge(r, c.Position.Seq)
+		start = r.acked
+	}
+	m.speak(r, k)
+	m.same("resumed", a.Resumed, true)
+	m.same("joined", a.Joined, false)
+	m.same("link", a.Link.Number, k.ref.Number)
+	m.placed(a.Position, start)
+	m.knownSent(a.Sent)
+	k.ref, k.cursor = a.Link, start
+	m.settle()
+}
+
+// read is what the store gave to a link.
+func (m *model) read(r *modelReader, k *modelLink, max64 int, entries []session.Entry, t session.Tail) {
+	m.settle()
+	k.cursor = max(k.cursor, r.acked)
+	if t.Gap != (session.Lost{}) {
+		m.same("gap from", t.Gap.From, k.cursor+1)
+		if t.Gap.To < t.Gap.From {
+			m.fail("gap %v is none", t.Gap)
+		}
+		m.knownFloor(t.Gap.To + 1)
+		m.same("told", t.Told, r.told >= t.Gap.To)
+		r.told = t.Gap.To
+		k.cursor = t.Gap.To
+	} else {
+		if k.cursor+1 < m.lo {
+			m.fail("no gap after %d; the oldest entry is %d or higher", k.cursor, m.lo)
+		}
+		m.hi = min(m.hi, max(m.lo, k.cursor+1))
+	}
+	if len(entries) == 0 && k.cursor < m.top() {
+		m.fail("nothing after %d; the top is %d", k.cursor, m.top())
+	}
+	room := max64
+	for i, e := range entries {
+		k.cursor++
+		m.same("seq", e.Seq, k.cursor)
+		if e.Seq > m.top() {
+			m.fail("seq %d is beyond the top %d", e.Seq, m.top())
+		}
+		s := m.all[e.Seq-1]
+		if s.to != "" && s.to != r.name {
+			m.same("an entry for another reader has a message", e.Message != nil, false)
+			continue
+		}
+		if e.Message == nil {
+			m.fail("entry %d for %q came without its message to %q", e.Seq, s.to, r.name)
+		}
+		m.same("text", string(e.Message.Data), s.text)
+		if room -= e.Message.Size(); room < 0 && i > 0 {
+			m.fail("%d entries are more than %d bytes", len(entries), max64)
+		}
+	}
+	m.same("more", t.More, k.cursor < m.top())
+	m.same("epoch", t.Epoch, m.epoch)
+	m.same("acked", t.Acked, r.acked)
+	m.same("accepted", t.Accepted, m.accepted(r.name))
+	r.sent = max(r.sent, k.cursor)
+	m.sentHi = max(m.sentHi, k.cursor)
+	if len(entries) > 0 {
+		m.sentLo = max(m.sentLo, k.cursor)
+	}
+	m.settle()
+}
+
+// detached is what the store said to the end of a link.
+func (m *model) detached(r *modelReader, k *modelLink, left uint64) {
+	r.links = slices.DeleteFunc(r.links, func(o *modelLink) bool { return o == k })
+	if len(r.links) > 0 {
+		m.same("departure", left, uint64(0))
+		return
+	}
+	if left == 0 || left == r.left {
+		m.fail("departure %d after %d", left, r.left)
+	}
+	r.left, r.leftAt = left, time.Now()
+	if !m.linked() {
+		m.resting = time.Now()
+	}
+	m.settle()
+}
+
+// quit is what the store said to a reader that is there; it tells whether the session is over.
+func (m *model) quit(r *modelReader, here bool, ended *session.Ended) bool {
+	m.same("here", here, r.here)
+	m.readers = slices.DeleteFunc(m.readers, func(o *modelReader) bool { return o == r })
+	last := !slices.ContainsFunc(m.readers, func(o *modelReader) bool { return !m.forgotten(o) })
+	m.same("the session is over", ended != nil, last)
+	if last {
+		m.ended(*ended)
+		return true
+	}
+	if !m.linked() && m.resting.IsZero() {
+		m.resting = time.Now()
+	}
+	m.settle()
+	return false
+}
+
+// ended is what a session left behind.
+func (m *model) ended(e session.Ended) {
+	m.settle()
+	m.same("ended id", e.ID, m.id)
+	if m.epoch != 0 {
+		m.same("ended epoch", e.Epoch, m.epoch)
+	}
+	first := m.top() + 1 - uint64(len(e.Messages))
+	if want := m.mark + 1; first != max(want, m.lo) {
+		m.knownFloor(first)
+		if first < want {
+			m.fail("%d was acknowledged, and is among what nobody has", first)
+		}
+	}
+	for i, got := range e.Messages {
+		m.same("ended seq", got.Seq, first+uint64(i))
+		m.same("ended text", string(got.Message.Data), m.all[got.Seq-1].text)
+		m.same("ended reader", got.Reader, m.all[got.Seq-1].to)
+	}
+}
+
+// begun is what the store answered to a writer.
+func (m *model) begun(name string, base, n uint64, t session.Turn, last uint64) {
+	if n == 0 {
+		m.same("turn", turn(t), "done")
+		m.same("last", last, m.accepted(name))
+		return
+	}
+	i := slices.IndexFunc(m.writers, func(w modelWriter) bool { return w.name == name })
+	w := modelWriter{name: name, last: base - 1}
+	if i >= 0 {
+		w = m.writers[i]
+		w.last = max(w.last, base-1)
+		m.writers = slices.Delete(m.writers, i, i+1)
+	} else if len(m.writers) >= m.b.Writers {
+		if j := slices.IndexFunc(m.writers, func(w modelWriter) bool { return w.busy == 0 }); j >= 0 {
+			m.writers = slices.Delete(m.writers, j, j+1)
+		}
+	}
+	want := session.Deliver
+	switch {
+	case n <= w.last:
+		want = session.Done
+	case n > w.last+1:
+		want = session.Early
+	case w.busy != 0:
+		want = session.Busy
+	}
+	m.same("turn", turn(t), turn(want))
+	m.same("last", last, w.last)
+	if want == session.Deliver {
+		w.busy = n
+	}
+	m.writers = append(m.writers, w)
+}
+
+func (m *model) committed(name string, n uint64, handled bool) {
+	for i := range m.writers {
+		if w := &m.writers[i]; w.name == name && w.busy == n && n != 0 {
+			w.busy = 0
+			if handled {
+				w.last = max(w.last, n)
+			}
+		}
+	}
+}
+
+// moved is a session that goes on under another id.
+func (m *model) moved(to string, keep time.Duration) {
+	m.previous, m.prevTil = m.id, time.Now().Add(keep)
+	m.id = to
+	for _, r := range m.readers {
+		for _, k := range r.links {
+			if k.over == nil {
+				k.over = session.ErrMoved
+			}
+		}
+	}
+}
+
+// left is what a session that is joined to another one hands over: the texts above its mark. ok is false where that depends on what the store
+// has let leave.
+func (m *model) leftovers() (left []said, ok bool) {
+	m.settle()
+	from := max(m.mark+1, m.lo)
+	return m.all[from-1:], from >= m.hi
+}
