@@ -10,7 +10,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
 # Programs the tests use: to add one, add its name (scripts/needs.sh explains the plus).
-NEEDS := curl gcc+libc6-dev
+NEEDS := curl gcc+libc6-dev chromium nginx
 
 # The race detector needs a C compiler. Expanded when used, after `needs` had a chance to install one.
 RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
@@ -30,6 +30,7 @@ lint: ## Format, vet, fix, staticcheck, known vulnerabilities, go.mod, and every
 unit: ## All Go tests, with the race detector where there is a C compiler.
 	$(if $(RACE),,@echo 'unit: no C compiler, so the tests run WITHOUT the race detector')
 	go test $(RACE) -count=1 -timeout=5m ./...
+	go test $(RACE) -count=1 -timeout=5m ./transport -plain
 	$(if $(RACE),go test -count=1 -timeout=5m -run=Alloc ./session ./internal/... # what the race detector hides)
 	$(if $(wildcard e2e/go.mod),go -C e2e test $(RACE) -count=1 -timeout=5m ./...)
 

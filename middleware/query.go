@@ -47,6 +47,7 @@ func parseQuery(raw string) (q query) {
 	if !isCID(q.cid) {
 		q.cid = ""
 	}
+	q.cid, q.id = strings.Clone(q.cid), strings.Clone(q.id) // what is kept of them must not keep the whole request line
 	return q
 }
 

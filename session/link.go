@@ -111,7 +111,7 @@ func (m *Manager) Attach(ctx context.Context, a Attach) (*Link, error) {
 		}
 		again := over(err) && a.Number == 0 && ctx.Err() == nil
 		if again {
-			s.dead.Store(true) // it ended since we looked: the next one is new
+			s.die() // it ended since we looked: the next one is new
 		}
 		m.release(s)
 		if !again {
@@ -362,7 +362,7 @@ func (l *Link) Park(d time.Duration) {
 	ended := l.end != ""
 	l.parked.Store(true)
 	l.mu.Unlock()
-	if ended {
+	if ended || l.s.dead.Load() {
 		l.Close()
 		return
 	}

@@ -157,9 +157,10 @@ func (m *Manager) Move(ctx context.Context, from, to, client string) error {
 // bury makes sure that nobody finds what was the session id here.
 func (m *Manager) bury(id string) {
 	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if s := m.local[id]; s != nil {
-		s.dead.Store(true)
+	s := m.local[id]
+	m.mu.RUnlock()
+	if s != nil {
+		s.die()
 	}
 }
 

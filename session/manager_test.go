@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -99,17 +98,16 @@ func TestD7PresenceAlternates(t *testing.T) {
 	})
 }
 
-// D6, L4: 200 000 sessions come and go; nothing stays, and OnEnd hears of each once.
+// D6, L4: sessions come and go; nothing stays, and OnEnd hears of each once.
 func TestL4Abandoned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ended atomic.Int64
 		store := session.NewMemory(-1)
 		m := session.New(session.Options{Store: store, OnEnd: func(context.Context, session.Ended) { ended.Add(1) }})
-		const n = 200_000
+		const n = 50_000 // storetest and TestL4AbandonedSessionsLeaveNothing go further
 		for i := range n {
 			link(t, m, session.Attach{ID: fmt.Sprint(i), Reader: "r"}).Close()
 		}
-		goroutines := runtime.NumGoroutine()
 		time.Sleep(3 * time.Minute)
 		synctest.Wait()
 		if ended.Load() != n {
@@ -118,10 +116,7 @@ func TestL4Abandoned(t *testing.T) {
 		for id := range store.IDs(t.Context()) {
 			t.Fatalf("%s is left", id)
 		}
-		if now := runtime.NumGoroutine(); now > goroutines {
-			t.Errorf("%d goroutines, %d before", now, goroutines)
-		}
-		m.Shutdown(context.Background())
+		m.Shutdown(context.Background()) // a goroutine or timer that is left fails the bubble
 	})
 }
 

@@ -36,7 +36,8 @@ type revocation struct{ at, until time.Time }
 const sessionCost = 1024
 
 // NewMemory returns an empty store. All its sessions together hold at most budget bytes, by the Size of their messages and about 1 KiB
-// for each session. Zero means 256 MiB; a negative budget is none.
+// for each session. The last quarter of it is for messages alone: new sessions are refused before that. Zero means 256 MiB; a
+// negative budget is none.
 func NewMemory(budget int64) *Memory {
 	if budget == 0 {
 		budget = 256 << 20
@@ -88,7 +89,8 @@ func (s *Memory) Open(_ context.Context, id string, create bool, b Bounds) (Log,
 	if l := s.logs[id]; l != nil {
 		return l, false, nil
 	}
-	if !s.reserve(sessionCost) {
+	// The last quarter is for the messages of sessions that exist: strangers alone cannot take it.
+	if !s.has(s.budget/4) || !s.reserve(sessionCost) {
 		return nil, false, ErrBudget
 	}
 	l = &memLog{store: s, id: id, epoch: uint64(s.boot)<<32 | random()>>32, bounds: b, floor: 1}

@@ -10,7 +10,7 @@ import (
 type Options struct {
 	// Store keeps the sessions. Nil means NewMemory(Budget).
 	Store Store
-	// Budget bounds the memory of all sessions when Store is nil. Zero means 256 MiB. Negative is no bound.
+	// Budget bounds the memory of all sessions when Store is nil, see NewMemory. Zero means 256 MiB. Negative is no bound.
 	Budget int64
 
 	// Messages and Bytes bound one session's log. Zero means 1 000 messages and 1 MiB.

@@ -58,26 +58,39 @@ func (s *Session) all() []*Link {
 	return nil
 }
 
+// die notes that the log is over. Who takes from a link finds out why; nobody does so from a parked one.
+func (s *Session) die() {
+	s.dead.Store(true)
+	for _, l := range s.all() {
+		if l.parked.Load() {
+			l.Close()
+		}
+	}
+}
+
 func (s *Session) wake() {
 	for _, l := range s.all() {
 		l.wake()
 	}
 }
 
-// add makes l one of the links. One that waited for a request to carry it on has found it in l.
+// add makes l one of the links. A parked one that waited for a request to carry it on has found it in l; of too many, the one that
+// has been parked for longest goes: the log has ended it.
 func (s *Session) add(l *Link) {
 	s.mu.Lock()
-	var parked *Link
-	for _, o := range s.all() {
-		if o.Hello.Link.Number == l.Hello.Link.Number && o.parked.Load() {
-			parked = o
-		}
-	}
 	all := append(slices.Clone(s.all()), l)
 	s.links.Store(&all)
 	s.mu.Unlock()
-	if parked != nil {
-		parked.close(false)
+	crowded := len(all) > s.m.o.MaxLinks
+	for _, o := range all {
+		switch {
+		case !o.parked.Load():
+		case o.Hello.Link.Number == l.Hello.Link.Number:
+			o.close(false)
+		case crowded:
+			o.Close()
+			crowded = false
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -49,6 +50,9 @@ type world struct {
 
 var key = bytes.Repeat([]byte{7}, 32)
 
+// plain runs the tests over the way out that keeps the handler, instead of the hijacked one.
+var plain = flag.Bool("plain", false, "streams do not take the connection over")
+
 // inWorld runs f with a server that is set up by s.
 func inWorld(t *testing.T, s setup, f func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
@@ -65,6 +69,7 @@ func newWorld(t *testing.T, s setup) *world {
 	if w.codec, err = cookie.New(cookie.Options{Insecure: true}, key); err != nil {
 		t.Fatal(err)
 	}
+	s.transport.SSE.Plain = *plain
 	s.identity.Codec, s.identity.Sessions, s.identity.Logger = w.codec, w.m, slog.New(slog.DiscardHandler)
 	r := chi.NewRouter()
 	r.Use(s.around...)

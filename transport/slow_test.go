@@ -9,11 +9,13 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/transport"
@@ -31,6 +33,28 @@ func (g *gauge) around(next http.Handler) http.Handler {
 	})
 }
 
+// narrow is a listener that counts its connections and gives them small buffers, or the kernel takes a whole log.
+type narrow struct {
+	net.Listener
+	open atomic.Int64
+}
+
+func (n *narrow) Accept() (net.Conn, error) {
+	c, err := n.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	n.open.Add(1)
+	return &narrowConn{Conn: c, close: sync.OnceFunc(func() { n.open.Add(-1) })}, c.(*net.TCPConn).SetWriteBuffer(4 << 10)
+}
+
+type narrowConn struct {
+	net.Conn
+	close func()
+}
+
+func (n *narrowConn) Close() error { n.close(); return n.Conn.Close() }
+
 // L2, §6: a stream whose client reads nothing ends at the write deadline and not before, its neighbour in the same session waits for nothing, and what it
 // did not read is there when it comes back.
 func TestL2SlowReaderIsCut(t *testing.T) {
@@ -38,10 +62,11 @@ func TestL2SlowReaderIsCut(t *testing.T) {
 	text := strings.Repeat("x", size)
 	for name, version := range versions {
 		t.Run(name, func(t *testing.T) {
-			var under gauge
-			s := setup{
-				session: session.Options{Bytes: 16 << 20, AckTimeout: -1, Heartbeat: -1}, around: []wrapper{under.around}, server: version.server,
-			}
+			var gone time.Time
+			s := setup{server: version.server, session: session.Options{
+				Bytes: 16 << 20, AckTimeout: -1, Heartbeat: -1,
+				OnDetach: func(context.Context, *session.Session, session.ReaderInfo) { gone = time.Now() },
+			}}
 			inWorld(t, s, func(w *world) {
 				b := w.browser()
 				version.client(b)
@@ -59,16 +84,41 @@ func TestL2SlowReaderIsCut(t *testing.T) {
 				if len(quick.got) != n || time.Since(start) != 0 {
 					t.Errorf("the quick one has %d messages after %v", len(quick.got), time.Since(start))
 				}
-				for under.Load() == 2 && time.Since(start) < time.Minute {
-					time.Sleep(100 * time.Millisecond)
+				time.Sleep(30 * time.Second)
+				synctest.Wait()
+				if cut := gone.Sub(start) - 10*time.Second; cut < 10*time.Second || cut > 15*time.Second {
+					t.Errorf("the slow one was cut after %v", cut)
 				}
-				if d := time.Since(start); d < 9900*time.Millisecond || d > 15100*time.Millisecond {
-					t.Errorf("the slow one was cut after %v", d)
-				}
-				r.Body.Close()
 				slow.open()
 				if len(slow.got) != n {
 					t.Errorf("back again it got %d messages of %d", len(slow.got), n)
+				}
+			})
+		})
+	}
+}
+
+// L2, §6: so does a poll's answer that its client does not read, however much of its hold is left.
+func TestL2SlowPollIsCut(t *testing.T) {
+	text := strings.Repeat("x", 60<<10)
+	for name, version := range versions {
+		t.Run(name, func(t *testing.T) {
+			var under gauge
+			s := setup{session: session.Options{Bytes: 16 << 20, MaxMessage: 8 << 20}, around: []wrapper{under.around}, server: version.server}
+			inWorld(t, s, func(w *world) {
+				b := w.browser()
+				version.client(b)
+				tab := b.tab()
+				tab.poll("25")
+				go b.request(w.Context(), "GET", tab.query("&_wait=25"), "", "Mirage-Link", tab.token())
+				synctest.Wait()
+				start := time.Now()
+				w.send(tab.hello.ID, strings.Repeat(text, 100)) // more than HTTP/2's window and memnet's
+				for under.Load() > 0 && time.Since(start) < time.Minute {
+					time.Sleep(100 * time.Millisecond)
+				}
+				if d := time.Since(start); d < 9900*time.Millisecond || d > 15100*time.Millisecond {
+					t.Errorf("cut after %v", d)
 				}
 			})
 		})
@@ -79,18 +129,13 @@ func TestL2SlowReaderIsCut(t *testing.T) {
 func TestL2SendNeverWaits(t *testing.T) {
 	const clients, n = 200, 50
 	text := strings.Repeat("x", 4<<10)
-	var under gauge
-	s := started(t, setup{
+	s := newSite(t, setup{
 		session:   session.Options{AckTimeout: -1},
 		transport: transport.Options{SSE: sse.Options{WriteTimeout: 300 * time.Millisecond}},
-		around:    []wrapper{under.around},
-		server: func(s *http.Server) {
-			s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-				_ = c.(*net.TCPConn).SetWriteBuffer(4 << 10) // or the kernel takes a whole log
-				return ctx
-			}
-		},
 	})
+	conns := &narrow{Listener: s.srv.Listener}
+	s.srv.Listener = conns
+	s.srv.Start()
 	get := func(i int, slow bool) *bufio.Reader {
 		conn, err := net.Dial("tcp", s.srv.Listener.Addr().String())
 		if err != nil {
@@ -125,9 +170,9 @@ func TestL2SendNeverWaits(t *testing.T) {
 	if p99 > 5*time.Millisecond || longest > 250*time.Millisecond {
 		t.Errorf("Send waits: p99 %v, longest %v", p99, longest)
 	}
-	for deadline := time.Now().Add(10 * time.Second); under.Load() > 0; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); conns.open.Load() > 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d slow clients are not cut", under.Load())
+			t.Fatalf("%d slow clients are not cut", conns.open.Load())
 		}
 	}
 	for i := 0; i < clients; i += 20 {
@@ -157,10 +202,17 @@ func TestW6BodyThatStalls(t *testing.T) {
 		{"encoded anyway", "Content-Encoding: gzip\r\nContent-Length: 100", "x", 415},
 		{"foreign anyway", "Origin: http://evil.example\r\nContent-Length: 100", "x", 403},
 		{"to the wrong method", "Content-Length: 100", "x", 405},
+		{"refused by a hook anyway", "X-Refuse: 1\r\nContent-Length: 100", "x", 403},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var under gauge
-			inWorld(t, setup{around: []wrapper{under.around}}, func(w *world) {
+			hook := middleware.Options{Generate: func(r *http.Request) (string, error) {
+				if r.Header.Get("X-Refuse") != "" {
+					return "", &middleware.Error{Status: 403, Reason: "no"}
+				}
+				return "ann", nil
+			}}
+			inWorld(t, setup{around: []wrapper{under.around}, identity: hook}, func(w *world) {
 				conn, err := w.net.Dial(w.Context())
 				w.must(err)
 				defer conn.Close()

@@ -19,11 +19,16 @@ func AppendMessage(dst []byte, pos session.Position, m *session.Message) []byte 
 	return appendMessage(appendID(dst, pos), m)
 }
 
-// AppendUpstream appends the block of one message on its way up; number is its writer's number of it.
+// AppendUpstream appends the block of one message on its way up; number is its writer's number of it. Text of so many lines that base64 is shorter
+// travels so, because the body that it goes into is bounded.
 func AppendUpstream(dst []byte, number uint64, m *session.Message) []byte {
 	dst = append(dst, "id: "...)
 	dst = strconv.AppendUint(dst, number, 10)
-	return appendMessage(append(dst, '\n'), m)
+	dst = append(dst, '\n')
+	if len("data: ")*bytes.Count(m.Data, []byte{'\n'}) > len(m.Data)/3 {
+		return appendEncoded(appendEvent(dst, m.Event), m)
+	}
+	return appendMessage(dst, m)
 }
 
 // AppendID appends a block that moves the client's position and that no application sees.
@@ -40,11 +45,7 @@ func appendID(dst []byte, pos session.Position) []byte {
 }
 
 func appendMessage(dst []byte, m *session.Message) []byte {
-	if m.Event != "" && m.Event != "message" {
-		dst = append(dst, "event: "...)
-		dst = append(dst, eventName(m.Event)...)
-		dst = append(dst, '\n')
-	}
+	dst = appendEvent(dst, m.Event)
 	if m.Binary || !isText(m.Data) {
 		return appendEncoded(dst, m)
 	}
@@ -57,6 +58,15 @@ func appendMessage(dst []byte, m *session.Message) []byte {
 		dst = append(dst, data[:i+1]...)
 		data = data[i+1:]
 	}
+}
+
+func appendEvent(dst []byte, name string) []byte {
+	if name == "" || name == "message" {
+		return dst
+	}
+	dst = append(dst, "event: "...)
+	dst = append(dst, eventName(name)...)
+	return append(dst, '\n')
 }
 
 func appendEncoded(dst []byte, m *session.Message) []byte {

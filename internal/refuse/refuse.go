@@ -29,6 +29,9 @@ type problem struct {
 //
 // No answer may be stored by a cache.
 func Write(w http.ResponseWriter, r *http.Request, status int, reason string, retryAfter time.Duration) {
+	if r.ContentLength != 0 { // net/http reads on after a refusal, and lifts the deadline at the body's end
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+	}
 	guard(w.Header())
 	switch {
 	case isHandshake(r) && !isForeign(r) && closeWebSocket(w, r, status, reason):
@@ -50,7 +53,7 @@ func guard(h http.Header) {
 }
 
 // bodyTimeout is how long the body of a refused request may go on.
-const bodyTimeout = 10 * time.Second
+const bodyTimeout = time.Second
 
 // Conflict answers 409 as a problem with the member "expected": the number of the message that the server waits for.
 func Conflict(w http.ResponseWriter, reason string, expected uint64) {

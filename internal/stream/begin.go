@@ -9,9 +9,25 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/internal/frame"
+	"github.com/mirage-go/mirage/internal/refuse"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
 )
+
+// Admit returns who asks for a link by GET, or answers why there is none. A GET with a body is refused: net/http would wait for it before the first
+// byte of the answer, and not notice that the client leaves.
+func Admit(w http.ResponseWriter, r *http.Request) (id middleware.Identity, ok bool) {
+	if r.ContentLength != 0 {
+		refuse.Write(w, r, http.StatusBadRequest, "a GET has no body here", 0)
+		return id, false
+	}
+	id, err := middleware.Require(r)
+	if err != nil {
+		Refuse(w, r, err)
+		return id, false
+	}
+	return id, true
+}
 
 // SetHeaders sets the headers of a text of event blocks that nobody is to keep, change or hold back. Incremental is RFC 10036.
 func SetHeaders(h http.Header) {

@@ -20,28 +20,15 @@ func (s *sink) Close()               {}
 // pumped returns a log whose one link is pumped into a sink.
 func pumped(tb testing.TB, o session.Options) (*session.Manager, *session.Link, *sink) {
 	m := session.New(o)
-	out := &later{sink: new(sink)}
-	pump := stream.NewPump(tb.Context(), out)
+	out := new(sink)
+	pump := stream.NewPump()
 	link, err := m.Attach(tb.Context(), session.Attach{ID: "id", Transport: "test", Wake: pump.Wake})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	out.ready = true
-	pump.Start(link, []byte("hello\n\n"))
+	pump.Start(tb.Context(), out, link, []byte("hello\n\n"))
 	tb.Cleanup(func() { link.Close(); m.Shutdown(context.Background()) })
-	return m, link, out.sink
-}
-
-// later drops kicks until it is ready, as a way out does that does not run yet.
-type later struct {
-	*sink
-	ready bool
-}
-
-func (l *later) Kick(drain func()) {
-	if l.ready {
-		l.sink.Kick(drain)
-	}
+	return m, link, out
 }
 
 // BenchmarkSend is the way of one message of 200 bytes: Send, wake, take, encode, write (to nowhere).

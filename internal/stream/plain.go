@@ -20,7 +20,6 @@ type Plain struct {
 // NewPlain returns a way out over w. Each write must succeed within timeout, or half as long again.
 func NewPlain(w http.ResponseWriter, r *http.Request, timeout time.Duration) *Plain {
 	p := &Plain{w: w, rc: http.NewResponseController(w), timeout: timeout, clear: r.ProtoMajor >= 2, kicks: make(chan func(), 1)}
-	_ = p.rc.SetReadDeadline(time.Time{}) // of the server's ReadTimeout; writers without deadlines have none to lift
 	p.arm(time.Now())
 	return p
 }

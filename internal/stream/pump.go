@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/mirage-go/mirage/internal/frame"
 	"github.com/mirage-go/mirage/session"
@@ -10,28 +11,50 @@ import (
 
 // A Pump takes what waits in a link and writes it to a way out, all of it in one write, whenever the link wakes it.
 type Pump struct {
+	run     func() // drain, made once
+	started atomic.Bool
+
+	// Set by Start, then owned by drain.
 	ctx   context.Context
 	out   Out
-	run   func() // drain, made once
 	link  *session.Link
 	first []byte // the hello; nil once it is written
 	over  bool
+
+	bytes atomic.Int64
+	end   atomic.Pointer[session.End]
 }
 
-// NewPump returns a pump that does not run yet. ctx is for the store.
-func NewPump(ctx context.Context, out Out) *Pump {
-	p := &Pump{ctx: ctx, out: out}
+// NewPump returns a pump that does not run yet.
+func NewPump() *Pump {
+	p := &Pump{}
 	p.run = p.drain
 	return p
 }
 
 // Wake is for session.Attach.
-func (p *Pump) Wake() { p.out.Kick(p.run) }
+func (p *Pump) Wake() {
+	if p.started.Load() {
+		p.out.Kick(p.run)
+	}
+}
 
-// Start lets the pump run: first, then what the link has. It must be called before the way out runs anything.
-func (p *Pump) Start(link *session.Link, first []byte) {
-	p.link, p.first = link, first
+// Start lets the pump run: first, then what the link has. ctx is for the store.
+func (p *Pump) Start(ctx context.Context, out Out, link *session.Link, first []byte) {
+	p.ctx, p.out, p.link, p.first = ctx, out, link, first
+	p.started.Store(true)
 	p.Wake()
+}
+
+// Bytes is how much was written.
+func (p *Pump) Bytes() int64 { return p.bytes.Load() }
+
+// End is why the link ended; "" if the client left.
+func (p *Pump) End() session.End {
+	if end := p.end.Load(); end != nil {
+		return *end
+	}
+	return ""
 }
 
 // scratch is what a drain needs; idle links hold none.
@@ -65,8 +88,13 @@ func (p *Pump) write(s *scratch) (more bool) {
 	var err error
 	if len(s.buf) > 0 {
 		err = p.out.Write(s.buf)
+		p.bytes.Add(int64(len(s.buf)))
 	}
 	if err != nil || s.batch.End != "" {
+		if err == nil {
+			end := s.batch.End
+			p.end.Store(&end)
+		}
 		p.over = true
 		p.out.Close()
 	}

@@ -16,7 +16,8 @@ type Servers struct {
 	known map[*http.Server]context.Context // each ends with its server
 }
 
-// Follow lets the link drain when the server of this request shuts down, until stop is called.
+// Follow lets the link drain when the server of this request shuts down, until stop is called. A server that began to shut down before its
+// very first link cannot be followed: net/http does not say so. Its Shutdown waits for the link's age then, or for its own context.
 func (s *Servers) Follow(r *http.Request, link *session.Link) (stop func() bool) {
 	return context.AfterFunc(s.Of(r), func() { Drain(link) })
 }

@@ -73,9 +73,8 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		h.up.ServeHTTP(w, r)
 		return
 	}
-	id, err := middleware.Require(r)
-	if err != nil {
-		stream.Refuse(w, r, err)
+	id, ok := stream.Admit(w, r)
+	if !ok {
 		return
 	}
 	wait, err := h.wait(r)
@@ -120,14 +119,18 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 		hello = stream.Hello(id, link, stream.Jitter(h.o.LinkAge), h.m.Heartbeat(), 0)
 		wait = 0
 	}
-	// net/http lifts the deadline after the response.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(wait + h.o.WriteTimeout))
+	// HTTP/2 ends a response whose deadline passes while it waits. net/http lifts the last one after the response.
+	rc := http.NewResponseController(w)
+	_ = rc.SetWriteDeadline(time.Now().Add(wait + h.o.WriteTimeout))
 	if !p.wait(r.Context(), link, wait) {
 		link.Park(h.o.Pause) // the client left, and may come back to the link
 		return
 	}
+	_ = rc.SetWriteDeadline(time.Now().Add(h.o.WriteTimeout))
 	answer(w, stream.Append(hello, &p.batch, link.Plain))
-	if p.batch.End != "" {
+	over := p.batch.End != ""
+	p.batch = session.Batch{} // a parked link holds no messages
+	if over {
 		link.Close()
 		return
 	}

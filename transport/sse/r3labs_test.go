@@ -13,6 +13,13 @@ import (
 	"github.com/mirage-go/mirage/transport/sse"
 )
 
+// manager returns one that is shut down after everything else.
+func manager(t *testing.T, o session.Options) *session.Manager {
+	m := session.New(o)
+	t.Cleanup(func() { _ = m.Shutdown(context.Background()) })
+	return m
+}
+
 // mailbox opens the session "ann" and returns a function that takes what has come since.
 func mailbox(t *testing.T, m *session.Manager) func() []session.Message {
 	t.Helper()
@@ -59,8 +66,7 @@ func TestPublish(t *testing.T) {
 		{"too large", &r3.Event{Data: make([]byte, 64<<10+1)}, session.ErrTooLarge, "65536"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			m := session.New(session.Options{})
-			defer m.Shutdown(t.Context())
+			m := manager(t, session.Options{})
 			got := mailbox(t, m)
 			for how, send := range map[string]func() error{
 				"Publish": func() error { return sse.Publish(t.Context(), m, "ann", tt.event) },
@@ -91,8 +97,7 @@ func TestPublish(t *testing.T) {
 
 // §8: the caller may use its Event and the Data again, as r3labs' EncodeBase64 does.
 func TestPublishCopies(t *testing.T) {
-	m := session.New(session.Options{})
-	defer m.Shutdown(t.Context())
+	m := manager(t, session.Options{})
 	got := mailbox(t, m)
 	e := &r3.Event{Event: []byte("e"), Data: []byte("before")}
 	if err := sse.Publish(t.Context(), m, "ann", e); err != nil {
@@ -111,8 +116,7 @@ func TestPublishCopies(t *testing.T) {
 
 // Where a session is missing or full, it is said, not waited for.
 func TestPublishRefused(t *testing.T) {
-	m := session.New(session.Options{Messages: 1})
-	defer m.Shutdown(t.Context())
+	m := manager(t, session.Options{Messages: 1})
 	e := &r3.Event{Data: []byte("x")}
 	if err := sse.Publish(t.Context(), m, "ann", e); !errors.Is(err, session.ErrNotFound) {
 		t.Errorf("without a session: %v", err)

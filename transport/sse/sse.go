@@ -2,6 +2,7 @@
 package sse
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -22,12 +23,28 @@ type Options struct {
 	// Retry is what an EventSource is told to wait before it comes back by itself, ±50 %. Zero means 1s.
 	Retry time.Duration
 
+	// Plain keeps the handler's goroutine and net/http's writer for each stream, as HTTP/2 does. Without it the connection of an HTTP/1.1
+	// request is taken over (hijacked) where that is possible, and the handler returns at once: an idle stream then costs a fifth of the memory.
+	// Loggers see the handler return at once; OnClose is what tells how long a stream lived.
+	Plain bool
+	// OnClose is called once for each stream when it is over. It must be quick.
+	OnClose func(Closed)
+
 	// MaxBody bounds the body of a POST, in bytes. Zero means 64 KiB, or a third more than the Manager's MaxMessage if that is larger.
 	MaxBody int
 	// MaxBatch bounds the messages in one POST. Zero means 100.
 	MaxBatch int
 	// BodyTimeout is how long a body may take to arrive. Zero means 10s.
 	BodyTimeout time.Duration
+}
+
+// Closed is a stream that is over.
+type Closed struct {
+	ID, Reader string        // whose it was
+	RemoteAddr string        // of the request
+	Bytes      int64         // written to the client
+	Duration   time.Duration // from hello to the end
+	End        session.End   // why it ended; "" if the client left
 }
 
 func (o Options) complete() Options {
@@ -64,9 +81,8 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		h.up.ServeHTTP(w, r)
 		return
 	}
-	id, err := middleware.Require(r)
-	if err != nil {
-		stream.Refuse(w, r, err)
+	id, ok := stream.Admit(w, r)
+	if !ok {
 		return
 	}
 	if !stream.CanFlush(w) {
@@ -79,8 +95,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
 	ctx := r.Context()
 	life := stream.Within(ctx, stream.Jitter(h.o.LinkAge))
-	out := stream.NewPlain(w, r, h.o.WriteTimeout)
-	pump := stream.NewPump(ctx, out)
+	pump := stream.NewPump()
 	link, err := h.m.Attach(ctx, session.Attach{
 		ID: id.ID, Reader: id.Client, Position: stream.Position(r), Transport: "sse", Life: life, Wake: pump.Wake,
 	})
@@ -88,10 +103,29 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.I
 		stream.Refuse(w, r, err)
 		return
 	}
-	defer link.Close()
-	defer h.servers.Follow(r, link)()
+	unfollow, start, addr := h.servers.Follow(r, link), time.Now(), r.RemoteAddr
+	closed := func() {
+		unfollow()
+		link.Close()
+		if h.o.OnClose != nil {
+			h.o.OnClose(Closed{id.ID, link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()})
+		}
+	}
+	hello := stream.Hello(id, link, life, h.m.Heartbeat(), stream.Half(h.o.Retry))
+	hijack := !h.o.Plain && stream.CanHijack(w, r)
 	stream.SetHeaders(w.Header())
+	if hijack {
+		stream.Identity(w.Header())
+	}
 	w.WriteHeader(http.StatusOK) // before the first flush, or Compress sends gzip without saying so
-	pump.Start(link, stream.Hello(id, link, life, h.m.Heartbeat(), stream.Half(h.o.Retry)))
+	if hijack && w.Header().Get("Content-Encoding") == "" {
+		if out, err := stream.Hijack(w, h.o.WriteTimeout, closed); err == nil {
+			pump.Start(context.Background(), out, link, hello)
+			return
+		}
+	}
+	defer closed()
+	out := stream.NewPlain(w, r, h.o.WriteTimeout)
+	pump.Start(ctx, out, link, hello)
 	out.Run(ctx)
 }

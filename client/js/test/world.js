@@ -1,0 +1,231 @@
+// A world without a network: a clock that jumps, a server that speaks docs/protocol.md, and faults from a seed.
+
+const real = { setTimeout, setImmediate, now: Date.now }
+
+/** clock replaces the global timers by its own, in which nothing takes time. */
+export class Clock {
+  now = 1_000_000
+  timers = []
+  last = 0
+
+  install() {
+    const { random } = Math
+    Object.assign(globalThis, {
+      setTimeout: (f, ms = 0) => this.add(f, ms), clearTimeout: id => this.remove(id),
+      setInterval: (f, ms) => { const id = this.add(() => { f(); if (id.on) this.again(id, ms) }, ms); return id }, clearInterval: id => this.remove(id),
+    })
+    Date.now = () => this.now
+    return () => {
+      Object.assign(globalThis, { setTimeout: real.setTimeout, clearTimeout: real.clearTimeout ?? globalThis.clearTimeout })
+      Date.now = real.now
+      Math.random = random
+    }
+  }
+  add(f, ms) { const t = { f, at: this.now + Math.max(0, +ms || 0), n: ++this.last, on: true }; this.timers.push(t); return t }
+  again(t, ms) { t.at = this.now + ms; t.n = ++this.last; this.timers.push(t) }
+  remove(t) { if (t) t.on = false; this.timers = this.timers.filter(x => x !== t) }
+
+  /** run lets the time go by until done() or for ms, and says whether it was done. */
+  async run(ms, done = () => false) {
+    const until = this.now + ms
+    for (;;) {
+      for (let i = 0; i < 12; i++) await new Promise(f => real.setImmediate(f)) // whatever can happen without time does
+      if (done()) return true
+      this.timers.sort((a, b) => a.at - b.at || a.n - b.n)
+      const [t] = this.timers
+      if (!t || t.at > until) { this.now = until; return done() }
+      this.timers.shift()
+      this.now = Math.max(this.now, t.at)
+      t.f()
+    }
+  }
+}
+
+/** random is a generator of numbers below 1, the same for the same seed (mulberry32). */
+export function random(seed) {
+  return () => {
+    seed = seed + 0x6D2B79F5 | 0
+    let t = Math.imul(seed ^ seed >>> 15, 1 | seed)
+    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t
+    return ((t ^ t >>> 14) >>> 0) / 4294967296
+  }
+}
+
+/** Store is what of sessionStorage matters. */
+export class Store extends Map {
+  getItem(k) { return this.get(k) ?? null }
+  setItem(k, v) { this.set(k, v) }
+  removeItem(k) { this.delete(k) }
+}
+
+const bytes = text => new TextEncoder().encode(text)
+
+/** blocks reads an upstream body; it is written without a look at mirage.js. */
+export function blocks(body) {
+  return body.split('\n\n').slice(0, -1).map(block => {
+    const b = { data: [] }
+    for (const line of block.split('\n')) {
+      const i = line.indexOf(': ')
+      if (line.startsWith('data: ')) b.data.push(line.slice(6))
+      else b[line.slice(0, i)] = line.slice(i + 2)
+    }
+    b.data = b.data.join('\n')
+    if (b.encoding === 'base64') b.data = Buffer.from(b.data, 'base64').toString(b.type === 'binary' ? 'latin1' : 'utf8')
+    return b
+  })
+}
+
+/** Server keeps one session, and answers fetch. */
+export class Server {
+  epoch = 'e1'
+  id = 'visitor'
+  previous = ''
+  log = [] // blocks without id
+  writers = new Map() // → last number
+  got = [] // what the application was called with
+  requests = []
+  links = new Map() // token → {cid, cursor, push}
+  count = 0
+  fault = () => 0 // → '', 'lost' (before it arrives), 'unanswered', 'cut'
+  hooks = {} // path → answer
+  faults = []
+
+  constructor(clock) { this.clock = clock }
+
+  send(text, event) {
+    this.log.push((event ? `event: ${event}\n` : '') + 'data: ' + text.replaceAll('\n', '\ndata: ') + '\n\n')
+    for (const l of this.links.values()) l.push?.()
+  }
+
+  restart() { // with nothing left
+    this.cut()
+    this.epoch += 'x'
+    this.log = []
+    this.writers.clear()
+    this.links.clear()
+  }
+
+  cut() { for (const l of this.links.values()) l.cut?.() }
+
+  answer(status, body, headers) {
+    return new Response(status === 204 ? null : typeof body === 'string' ? body : JSON.stringify(body), { status, headers })
+  }
+
+  fetch = async (url, init) => {
+    const u = new URL(url)
+    const request = { ...init, query: Object.fromEntries(u.searchParams), at: this.clock.now }
+    this.requests.push(request)
+    const abort = new Promise((_, no) => init.signal?.addEventListener('abort', () => no(init.signal.reason)))
+    abort.catch(() => 0)
+    const pass = ms => Promise.race([abort, new Promise(f => this.clock.add(f, ms))])
+    if (init.headers.Accept !== 'text/event-stream') this.faults.push('no Accept')
+    await pass(5)
+    const fault = this.fault(request)
+    if (fault === 'lost') throw new TypeError('network')
+    if (fault === 'hole') await abort
+    const scripted = this.script?.(request)
+    if (scripted) return scripted
+    let answer
+    if (init.method === 'GET') answer = this.get(request, fault)
+    else if (init.method === 'DELETE') answer = this.answer(204)
+    else answer = this.post(request)
+    if (answer instanceof Promise) { answer.catch(() => 0); answer = Promise.race([answer, abort]) }
+    answer = await answer
+    await pass(5)
+    if (fault === 'unanswered') throw new TypeError('network')
+    return answer
+  }
+
+  hello(request) {
+    const { _pos: pos = '', _cid: cid } = request.query
+    const [epoch, n] = pos.split('-')
+    const resumed = epoch === this.epoch && +n <= this.log.length
+    const cursor = resumed ? +n : pos ? 0 : this.start ?? 0
+    const link = { cid, cursor, token: 't' + ++this.count }
+    this.links.set(link.token, link)
+    const lost = pos && !resumed ? { from: +n + 1, to: null } : null
+    const data = {
+      id: this.id, previous: this.previous, mirage: request.query._mirage === undefined ? '' : 'signed-' + this.id, reader: cid, link: link.token, resumed,
+      reason: resumed ? '' : pos ? 'restarted' : 'new', lost, sent: this.log.length, accepted: this.writers.get(cid) ?? 0, heartbeat: 15000,
+    }
+    return [link, `id: ${this.epoch}-${cursor}\nevent: mirage\ndata: ${JSON.stringify(data)}\n\n`]
+  }
+
+  since(link) {
+    let text = ''
+    while (link.cursor < this.log.length) {
+      const block = this.log[link.cursor++]
+      text += `id: ${this.epoch}-${link.cursor}\n${block}`
+    }
+    return text
+  }
+
+  get(request, fault) {
+    const type = { 'Content-Type': 'text/event-stream' }
+    let link = this.links.get(request.headers['Mirage-Link'])
+    if ('_wait' in request.query) {
+      if (!link) {
+        const [made, hello] = this.hello(request)
+        return this.answer(200, hello + this.since(made), type)
+      }
+      link.cursor = +request.query._pos.split('-')[1]
+      const text = this.since(link)
+      if (text) return this.answer(200, text, type)
+      return new Promise(done => {
+        const t = this.clock.add(() => { link.push = null; done(this.answer(200, '', type)) }, 25_000)
+        link.push = () => { link.push = null; this.clock.remove(t); this.clock.add(() => done(this.answer(200, this.since(link), type)), 5) }
+        link.cut = () => { link.push = null; this.clock.remove(t); const gone = Promise.reject(new TypeError('network')); gone.catch(() => 0); done(gone) }
+      })
+    }
+    const [made, hello] = this.hello(request)
+    link = made
+    let out, open = true
+    const body = new ReadableStream({ start: c => { out = c }, cancel: () => { open = false; link.push = null } })
+    let pieces = Promise.resolve()
+    const write = text => {
+      if (this.silent && !text.includes('event: mirage\n')) return
+      // In pieces of a seeded size, and perhaps cut amid one.
+      for (let all = bytes(text); all.length;) {
+        const n = Math.max(1, Math.floor((this.pieces?.() ?? 1) * all.length))
+        const piece = all.slice(0, n)
+        all = all.slice(n)
+        pieces = pieces.then(() => { if (open) out.enqueue(piece) })
+      }
+    }
+    link.cut = () => { if (open) { open = false; link.push = null; pieces.then(() => out.error(new TypeError('network'))) } }
+    request.signal?.addEventListener('abort', () => { if (open) { open = false; link.push = null; try { out.error(request.signal.reason) } catch { /* it is over */ } } })
+    link.push = () => { if (open && !link.waits) { link.waits = true; this.clock.add(() => { link.waits = false; if (open && this.links.has(link.token)) { const t = this.since(link); if (t) write(t) } }, 3) } }
+    link.write = text => open && write(text)
+    const beat = this.clock.add(() => { if (open) { write(`event: mirage-ack\ndata: {"accepted":${this.writers.get(link.cid) ?? 0}}\n\n`); this.clock.again(beat, 15_000) } }, 15_000)
+    if (this.held) return new Promise(() => 0)
+    write(hello + (this.silent ? '' : this.since(link)))
+    if (fault === 'cut') this.clock.add(() => link.cut(), 50)
+    return new Response(body, { status: 200, headers: type })
+  }
+
+  post(request) {
+    const link = this.links.get(request.headers['Mirage-Link'])
+    if (!link) return this.answer(401, { detail: 'no such link' })
+    const [head, ...messages] = blocks(request.body)
+    const up = JSON.parse(head.data)
+    request.up = up
+    request.messages = messages
+    if (up.ack) {
+      const [epoch, n] = up.ack.split('-')
+      if (epoch === this.epoch && +n > this.log.length) this.faults.push('acknowledged beyond the top')
+    }
+    if (this.posting) this.faults.push('two POSTs at once')
+    let last = Math.max(this.writers.get(up.writer) ?? 0, up.base - 1)
+    const failed = []
+    for (const m of messages) {
+      const n = +m.id
+      if (n <= last) { if (this.failed?.has(n)) failed.push(n); continue }
+      if (n > last + 1) return this.answer(409, { detail: 'ahead', expected: last + 1 })
+      last = n
+      this.got.push({ writer: up.writer, n, event: m.event ?? 'message', data: m.data, type: m.type, again: up.again })
+      if (this.handler?.(m)) { (this.failed ??= new Set()).add(n); failed.push(n) }
+    }
+    if (messages.length) this.writers.set(up.writer, last)
+    return this.answer(200, { accepted: last, ...(failed.length && { failed }) })
+  }
+}

@@ -1,0 +1,268 @@
+package hostile_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mirage-go/mirage/internal/frame"
+	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/transport"
+	"github.com/mirage-go/mirage/transport/poll"
+)
+
+// §6, I3, U3: a thousand handshakes whose hook hangs, each with a megabyte behind it, cost their connections and nothing more: at most
+// ceiling for each, both ends of it in this process. By default 64 hang and the others are told to come back. The rest of the world goes on.
+func TestI3PendingHandshakes(t *testing.T) {
+	const crowd, ceiling = 1000, 64 << 10
+	megabyte := strings.Repeat(payload+"\n", 1<<20/(len(payload)+1))
+	for name, hooks := range map[string]int{"64 hooks": 0, "hooks for all": crowd} {
+		t.Run(name, func(t *testing.T) {
+			var pending atomic.Int64
+			s := newSite(t, setup{identity: middleware.Options{
+				Hooks: hooks, Timeout: 5 * time.Second, // net/http does not see that a client with bytes to read has left
+				Validate: func(r *http.Request, id string) (string, error) {
+					if strings.HasPrefix(id, "crowd") {
+						pending.Add(1)
+						<-r.Context().Done()
+						return "", r.Context().Err()
+					}
+					return "", nil
+				},
+			}})
+			vera := s.client("vera")
+			vera.open()
+			vera.fine("before")
+			before := measure()
+			var senders sync.WaitGroup
+			var wires []*wire
+			var refused atomic.Int64
+			for i := range crowd {
+				w := s.dial()
+				wires = append(wires, w)
+				head := request("POST", "/live", "", withCookie(s.sign(fmt.Sprint("crowd", i))), fmt.Sprint("Content-Length: ", len(megabyte)))
+				if i%2 == 0 { // a stream, and what is not a request any more
+					head = request("GET", "/live", "", withCookie(s.sign(fmt.Sprint("crowd", i))), accept)
+				}
+				senders.Go(func() {
+					w.SetDeadline(time.Now().Add(time.Minute))
+					io.WriteString(w, head)
+					io.WriteString(w, megabyte) // blocks once the kernel has enough of it
+				})
+				senders.Go(func() {
+					if a, err := w.reply("POST"); err == nil && (a.status == 503 || strings.HasPrefix(a.body, "retry:")) {
+						refused.Add(1)
+					}
+				})
+			}
+			want := int64(crowd)
+			if hooks == 0 {
+				want = 64
+			}
+			eventually(t, "the hooks hang", func() bool { return pending.Load() == want && refused.Load() >= crowd-want })
+			start := time.Now()
+			for range 20 {
+				vera.fine("among pending handshakes")
+			}
+			roundTrip := time.Since(start) / 20
+			cost := (measure().bytes - before.bytes) / crowd
+			t.Logf("%d pending, %d told to come back: %d bytes each; vera's round trip %v", pending.Load(), refused.Load(), cost, roundTrip)
+			if cost > ceiling {
+				t.Errorf("%d bytes for each handshake, at most %d are right", cost, ceiling)
+			}
+			for _, w := range wires {
+				w.Close()
+			}
+			senders.Wait()
+			settles(t, before)
+			if n, sessions := s.others("vera"); n > 0 || sessions != 1 {
+				t.Errorf("%d messages handled, %d sessions", n, sessions)
+			}
+		})
+	}
+}
+
+// D5: when the memory of all sessions is used up, new ones get 503 and those that are there go on.
+func TestD5SessionFlood(t *testing.T) {
+	s := newSite(t, setup{session: session.Options{Budget: 1 << 20, Bytes: 256 << 10}})
+	vera := s.client("vera")
+	vera.open()
+	vera.fine("before")
+	w := s.dial()
+	defer func() { w.Close() }()
+	refused, made := 0, 0
+	for i := 0; refused < 100 && i < 5000; i++ {
+		cid := fmt.Sprintf("&_cid=flood-%020d", i)
+		if refused%2 == 1 {
+			cid = "" // an EventSource
+		}
+		if _, err := io.WriteString(w, request("GET", "/live?_wait=0"+cid, "", accept)); err != nil {
+			t.Fatal(err)
+		}
+		a, err := w.reply("GET")
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case a.status == 503 && a.header.Get("Retry-After") != "" && a.detail() != "", cid == "" && a.status == 200 && strings.HasPrefix(a.body, "retry:"):
+			refused++
+		case a.status == 200 && strings.Contains(a.body, frame.EventHello):
+			made++
+		default:
+			t.Fatalf("%+v", a)
+		}
+		w.Close() // a poll's answer is not read to its end
+		w = s.dial()
+	}
+	t.Logf("%d sessions made, then %d refused", made, refused)
+	if refused < 100 || made < 100 {
+		t.Errorf("%d sessions made, then %d refused", made, refused)
+	}
+	for range 20 {
+		vera.fine("in a flood of sessions")
+	}
+	if err := s.m.Send(t.Context(), "vera", session.Text(strings.Repeat(payload, 1000))); err != nil {
+		t.Errorf("a message of 7 KB to a session that was there before: %v", err)
+	}
+	again := s.client("vera")
+	again.cid = "another-tab-of-vera-0123"
+	again.open()
+}
+
+// §6: ten thousand client objects of one id are at most 32 links, some readers and some writers; each is served and the last ones are there.
+func TestD5TenThousandReaders(t *testing.T) {
+	n := 10_000
+	if testing.Short() {
+		n = 1000
+	}
+	s := newSite(t, setup{session: session.Options{Rate: -1}, transport: transport.Options{Poll: poll.Options{Pause: time.Minute}}})
+	vera := s.client("vera")
+	vera.open()
+	vera.fine("before")
+	mallory := s.client("mallory")
+	before := measure()
+	var crowd sync.WaitGroup
+	for k := range 4 {
+		crowd.Go(func() {
+			c := &http.Client{Transport: &http.Transport{}}
+			defer c.CloseIdleConnections()
+			for i := k; i < n; i += 4 {
+				reader := &client{TB: t, site: s, id: "mallory", cid: fmt.Sprintf("reader-%020d", i), sig: mallory.sig, http: c}
+				err := reader.poll(context.Background(), "0")
+				if err == nil && i%10 == 0 {
+					reader.write(payload)
+					err = reader.post(context.Background())
+				}
+				if err != nil && !strings.HasPrefix(err.Error(), "401") { // 32 others may have come meanwhile
+					t.Errorf("reader %d: %v", i, err)
+					return
+				}
+				if i%1000 == 0 {
+					vera.fine("among ten thousand readers")
+				}
+			}
+		})
+	}
+	crowd.Wait()
+	s.mu.Lock()
+	s.signed, s.handled = slices.Clone(s.signed[:10]), nil // ours, not the server's
+	s.mu.Unlock()
+	most := measure().bytes - before.bytes
+	t.Logf("%d readers: %d KiB in all", n, most>>10)
+	if most > 8<<20 {
+		t.Errorf("%d readers hold %d KiB", n, most>>10)
+	}
+	settles(t, before) // ten seconds after its last link each is forgotten or one of 128
+}
+
+// §6: of 33 links of one session the one heard of least recently ends, and nobody else's.
+func TestL1LinksOfASession(t *testing.T) {
+	s := newSite(t, setup{})
+	vera := s.client("vera")
+	vera.open()
+	var over []<-chan struct{}
+	var tabs []*client
+	for i := range 33 {
+		tab := s.client("mallory")
+		tab.cid = fmt.Sprintf("tab-%020d", i)
+		tabs = append(tabs, tab)
+		over = append(over, tab.open())
+	}
+	eventually(t, "the first link ends", func() bool {
+		select {
+		case <-over[0]:
+			return true
+		default:
+			return false
+		}
+	})
+	s.must(s.m.Send(t.Context(), "mallory", session.Text("to all")))
+	for i, tab := range tabs[1:] {
+		eventually(t, fmt.Sprint("tab ", i+1, " has it"), func() bool { tab.mu.Lock(); defer tab.mu.Unlock(); return len(tab.got) == 1 })
+	}
+	vera.fine("at the end")
+}
+
+// §6: a session that sends too much is told to slow down, by whatever way it sends, and nobody else is.
+func TestL1RateOfASession(t *testing.T) {
+	s := newSite(t, setup{session: session.Options{Rate: 1, Burst: 20}})
+	vera, mallory := s.client("vera"), s.client("mallory")
+	vera.open()
+	mallory.open()
+	limited := 0
+	for range 25 {
+		a, err := s.exchange(request("POST", "/live", payload, withCookie(mallory.sig)))
+		switch {
+		case err != nil || a.status != 200 && a.status != 429:
+			t.Fatalf("%+v %v", a, err)
+		case a.status == 429:
+			limited++
+			if a.header.Get("Retry-After") == "" || !strings.Contains(a.detail(), "slow down") {
+				t.Errorf("%+v", a)
+			}
+		}
+	}
+	if n := len(s.calls("mallory")); limited < 4 || n+limited != 25 {
+		t.Errorf("%d handled, %d refused", n, limited)
+	}
+	mallory.write(payload)
+	if err := mallory.post(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "429") {
+		t.Errorf("a batch: %v", err)
+	}
+	vera.fine("at the end")
+}
+
+// D5: what a request says beside its name is not kept with it.
+func TestD5LongQueries(t *testing.T) {
+	const n, long = 200, 500 << 10
+	s := newSite(t, setup{transport: transport.Options{Poll: poll.Options{Pause: time.Minute}}})
+	vera, mallory := s.client("vera"), s.client("mallory")
+	vera.open()
+	vera.fine("before")
+	before := measure()
+	for i := range n {
+		who := mallory.sig // readers of one session
+		if i%2 == 0 {
+			who = "" // sessions of their own
+		}
+		a, err := s.exchange(request("GET", fmt.Sprintf("/live?_wait=0&_cid=reader-%020d&x=%s", i, strings.Repeat("x", long)), "", accept, withCookie(who)))
+		if err != nil || a.status != 200 {
+			t.Fatalf("%+v %v", a, err)
+		}
+	}
+	vera.fine("at the end")
+	var more int64
+	for end := time.Now().Add(patience); time.Now().Before(end); pause() {
+		if more = measure().bytes - before.bytes; more < 4<<20 {
+			return
+		}
+	}
+	t.Errorf("%d requests of %d KiB: %d KiB are kept", n, long>>10, more>>10)
+}

@@ -1,0 +1,12 @@
+-- Ack (D4, D7): cumulative, from any link that the reader ever had, never beyond the top.
+local st, no = load(ARGV[6])
+if not st then return { no } end
+local r = reader(st, ARGV[7])
+if not r or #r.c == 0 and r.g <= NOW - st.b[4] then return { 'notfound' } end
+local epoch, seq = ARGV[9], tonumber(ARGV[10])
+if epoch == st.e and seq > top(st) then return { 'ahead' } end
+local k = link(r, tonumber(ARGV[8]))
+local older = k and speak(st, r, k)
+if epoch == st.e and not diverged(st, seq, ARGV[11]) then acknowledge(st, r, seq) end
+save(st, older)
+return { 'ok', older and 1 or 0 }

@@ -1,0 +1,83 @@
+-- Attach (D2, D7, D8, D9): a new link and the place from which it reads, or another request for a link that is there.
+local st, no = load(ARGV[6])
+if not st then return { no } end
+local name, plain, number, given = ARGV[7], ARGV[8] == '1', tonumber(ARGV[9]), ARGV[10]
+local epoch, seq, tagged = ARGV[11], tonumber(ARGV[12]), ARGV[13]
+forget(st)
+local r = reader(st, name)
+
+local function answer(k, turn, start, resumed, reason, from, to, prev, joined, fresh, mark)
+  return { 'ok', k, turn, start, mark, resumed and 1 or 0, reason, from, to, st.x, accepted(st, name), prev, joined and 1 or 0, fresh and 1 or 0 }
+end
+
+if number > 0 then -- D9: the turn passes on, and the client speaks
+  local k = r and link(r, number)
+  if not k then return { 'notfound' } end
+  if AGAIN and k.o == OP then return answer(k.n, k.t, r.a, true, '', 0, 0, '', false, false, tag(st, r.a)) end
+  if k.e ~= '' then return { k.e } end
+  if given == 'p' and epoch == st.e then
+    if seq > top(st) then return { 'ahead' } end
+    if diverged(st, seq, tagged) then return { 'notfound' } end -- a new link, whose hello says so
+    acknowledge(st, r, seq)
+  end
+  speak(st, r, k)
+  k.t, k.o = k.t + 1, OP
+  local mark = tag(st, r.a)
+  save(st, true)
+  return answer(k.n, k.t, r.a, true, '', 0, 0, '', false, false, mark)
+end
+
+local fresh, joined = not r, not r or not r.h
+if AGAIN and r then
+  for i, k in ipairs(r.c) do
+    if k.o == OP then
+      fresh, joined = k.f, k.j
+      table.remove(r.c, i)
+      break
+    end
+  end
+end
+local start = r and r.a or (plain and math.max(st.m, st.x) or st.m)
+local resumed, reason, from, to, owns = false, '', 0, 0, false
+if given == 'n' then
+  reason = 'new'
+elseif given == 'm' then
+  reason = 'malformed'
+elseif epoch ~= st.e then
+  from = seq + 1
+  reason = string.sub(epoch, 1, 8) ~= string.sub(st.e, 1, 8) and 'restarted' or 'expired'
+  for _, e in ipairs(st.ab) do if e == epoch then reason = 'moved' end end
+  if not r then start = 0 end -- it has nothing of this epoch
+elseif diverged(st, seq, tagged) then
+  reason, from = 'diverged', seq + 1
+elseif r and seq < r.a then -- it sent this before it acknowledged more, on another link
+  resumed, owns = true, true
+elseif seq > top(st) then
+  reason, from, to, start, owns = 'ahead', top(st) + 1, seq, top(st), true
+elseif seq + 1 < st.f then
+  reason, from, to, start, owns = 'trimmed', seq + 1, st.f - 1, seq, true
+else
+  resumed, start, owns = true, seq, true
+end
+if not r then
+  r = { n = name, p = plain, h = false, a = start, s = start, t = 0, k = 0, l = 0, g = 0, c = {}, lo = '', go = '' }
+  st.r[#st.r + 1] = r
+end
+local mark = tag(st, start)
+if reason == 'trimmed' then mark = tagged end
+r.h, st.n = true, st.n + 1
+r.c[#r.c + 1] = { n = st.n, t = 1, h = NOW, r = NOW, e = '', o = OP, f = fresh, j = joined }
+if owns then acknowledge(st, r, start) end
+-- L: too many links end the one heard of least recently.
+local live, oldest, crowded = 0, nil, false
+for _, o in ipairs(st.r) do
+  for _, k in ipairs(o.c) do
+    if k.e == '' then
+      live = live + 1
+      if not oldest or k.h < oldest.h or k.h == oldest.h and k.n < oldest.n then oldest = k end
+    end
+  end
+end
+if live > st.b[5] then oldest.e, crowded = 'superseded', true end
+save(st, crowded)
+return answer(st.n, 1, start, resumed, reason, from, to, NOW < st.q and st.p or '', joined, fresh, mark)

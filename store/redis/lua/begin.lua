@@ -1,0 +1,34 @@
+-- Begin (U1, U2): is message n of the writer to be handled now? Whose node died gives its turn back after the lease.
+local st, no = load(ARGV[6])
+if not st then return { no } end
+local name, base, n, till = ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+if n == 0 then return { 'ok', 'done', accepted(st, name) } end
+local w
+for i, o in ipairs(st.w) do
+  if o.n == name then w = table.remove(st.w, i) break end
+end
+if w then
+  w.l = string.format('%.0f', math.max(tonumber(w.l), base - 1)) -- what is below its base never comes any more
+else
+  if #st.w >= st.b[7] then
+    for i, o in ipairs(st.w) do
+      if o.b == '' or o.u <= NOW then table.remove(st.w, i) break end
+    end
+  end
+  w = { n = name, l = string.format('%.0f', base - 1), b = '', u = 0, o = '' }
+end
+st.w[#st.w + 1] = w
+local last, busy = tonumber(w.l), string.format('%.0f', n)
+local turn = 'deliver'
+if AGAIN and w.o == OP and w.b == busy then
+  turn = 'deliver'
+elseif n <= last then
+  turn = 'done'
+elseif n > last + 1 then
+  turn = 'early'
+elseif w.b ~= '' and w.u > NOW then
+  turn = 'busy'
+end
+if turn == 'deliver' then w.b, w.u, w.o = busy, NOW + till, OP end
+save(st, false)
+return { 'ok', turn, w.l }

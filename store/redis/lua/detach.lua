@@ -1,0 +1,16 @@
+-- Detach (D7): the link ends; with the reader's last one begins a departure, and with the session's last one its retention (D6).
+local st, no = load(ARGV[6])
+if not st then return { no } end
+local r = reader(st, ARGV[7])
+if not r then return { 'ok', 0 } end
+if AGAIN and r.lo == OP and #r.c == 0 then return { 'ok', r.l } end
+local k, i = link(r, tonumber(ARGV[8]))
+if not k or k.t ~= tonumber(ARGV[9]) then return { 'ok', 0 } end
+table.remove(r.c, i)
+local left = 0
+if #r.c == 0 then
+  depart(st, r, NOW)
+  r.lo, left = OP, r.l
+end
+save(st, false)
+return { 'ok', left }

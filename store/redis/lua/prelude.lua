@@ -1,0 +1,277 @@
+-- What every script begins with. A script is one step: it reads the session's state, changes it here, and writes it back once.
+--
+-- KEYS[1] is the base of all keys; it carries the hash tag, so that what is derived from it lies in one slot.
+--   :boot          the upper half of every epoch made here; lost together with the data                          (D1, D2 restarted)
+--   :i             hash, id -> epoch
+--   :x             sorted set, id -> when to look whether the session has expired                                 (D6)
+--   :s:<epoch>     the state: ten digits that change with all that a link must see, then JSON; "M" or "R" after Move or revocation
+--   :m:<epoch>     list, the entries, oldest first
+--   :w:<epoch>     channel, the wake-ups
+--   :a: :o: :r:<id>  where the id moved; which ids lead to it; when it was revoked                                  (I6, I11)
+--   :z: :y:<op>    what an operation ended, should its caller have to ask again
+--
+-- ARGV: the operation's number, whether it is asked again, the node, PUBLISH or SPUBLISH, the lease in ms; then the script's own.
+local K, OP, AGAIN, ME, PUB, LEASE = KEYS[1], ARGV[1], ARGV[2] == '1', ARGV[3], ARGV[4], tonumber(ARGV[5])
+local clock = redis.call('TIME')
+local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+local HEAD, OVERHEAD, REMEMBERED = 15, 96, 128
+local KEEP = 3600000 -- a tombstone's life, and how much longer than a session its keys live should nobody claim it
+
+local function hex(s) return (string.gsub(s, '.', function(c) return string.format('%02x', string.byte(c)) end)) end
+
+-- An entry is: tag 4, time 6, binary 1, length of event 2, of reader 2; reader, event, data.
+local function be(n, width)
+  local s = ''
+  for _ = 1, width do s = string.char(n % 256) .. s; n = math.floor(n / 256) end
+  return s
+end
+local function num(s, from, to)
+  local n = 0
+  for i = from, to do n = n * 256 + string.byte(s, i) end
+  return n
+end
+local function stamped(el) return string.sub(el, 1, 4) .. be(NOW, 6) .. string.sub(el, 11) end
+local function readerlen(el) return num(el, 14, 15) end
+local function size(el) return #el - HEAD - readerlen(el) + OVERHEAD end
+
+local S, M -- the keys of the session that is being worked on
+local drop = 0 -- how many entries have left in this step; they leave the list when the state is written
+
+local function use(epoch) S, M, drop = K .. ':s:' .. epoch, K .. ':m:' .. epoch, 0 end
+
+local function load(epoch)
+  use(epoch)
+  local raw = redis.call('GET', S)
+  if not raw then return nil, 'notfound' end
+  if raw == 'M' then return nil, 'moved' end
+  if raw == 'R' then return nil, 'revoked' end
+  return cjson.decode(string.sub(raw, 11))
+end
+
+local function top(st) return st.f + st.c - 1 end
+local function linked(st)
+  for _, r in ipairs(st.r) do if #r.c > 0 then return true end end
+  return false
+end
+
+-- due is when the session has to be looked at (D6): the retention after it was left, or when its nodes have been silent for the lease.
+local function due(st)
+  if not linked(st) then return st.z + st.b[4] end
+  local last = 0
+  for _, r in ipairs(st.r) do for _, k in ipairs(r.c) do last = math.max(last, k.r) end end
+  return last + LEASE
+end
+
+local function wake(st) redis.call(PUB, K .. ':w:' .. st.e, ME) end
+
+-- save writes the state first: where Redis has no memory left, that is refused before anything has changed.
+local function save(st, stir)
+  if stir then st.v = (st.v + 1) % 1e9 end
+  if linked(st) then st.z = 0 elseif st.z == 0 then st.z = NOW end
+  local at = due(st)
+  local index = at < st.u or at > st.u + (st.z == 0 and LEASE / 4 or 0)
+  if index then st.u = at end
+  local life = math.max(LEASE, st.b[4]) + KEEP
+  redis.call('SET', S, string.format('%010d', st.v) .. cjson.encode(st), 'PX', life)
+  if drop > 0 then
+    redis.call('LTRIM', M, drop, -1)
+    drop = 0
+  end
+  if index then
+    redis.call('ZADD', K .. ':x', string.format('%.0f', at), st.i)
+    redis.call('PEXPIRE', M, life)
+  end
+  if stir then wake(st) end
+end
+
+local function index(st, seq) return seq - st.f + drop end
+local function entry(st, seq) return redis.call('LINDEX', M, string.format('%.0f', index(st, seq))) end
+
+-- tag is that of the position after seq, in four bytes; '' where there is none or it is not known any more.
+local function tag(st, seq)
+  if seq == st.f - 1 then return st.g end
+  if seq < st.f or seq > top(st) then return '' end
+  return hex(string.sub(entry(st, seq) or '', 1, 4))
+end
+local function diverged(st, seq, given)
+  local is = given ~= '' and tag(st, seq) or ''
+  return is ~= '' and is ~= given
+end
+
+local function reader(st, name)
+  for i, r in ipairs(st.r) do if r.n == name then return r, i end end
+end
+local function link(r, number)
+  for i, k in ipairs(r.c) do if k.n == number then return k, i end end
+end
+local function accepted(st, name)
+  for _, w in ipairs(st.w) do if w.n == name then return w.l end end
+  return '0'
+end
+
+-- depart notes that the reader has lost its last link.
+local function depart(st, r, at)
+  st.d = st.d + 1
+  r.l, r.g = st.d, at
+end
+
+-- forget drops the links whose node is silent, the readers that have been away for the retention, and of too many those that left first (D5).
+local function forget(st)
+  local was, keep, away, changed = linked(st), {}, {}, false
+  for _, r in ipairs(st.r) do
+    local live, last = {}, 0
+    for _, k in ipairs(r.c) do
+      last = math.max(last, k.r)
+      if k.r + LEASE > NOW then live[#live + 1] = k end
+    end
+    if #live < #r.c then
+      r.c, changed = live, true
+      if #live == 0 then depart(st, r, last + LEASE) end
+    end
+    if #r.c > 0 or r.g > NOW - st.b[4] then
+      keep[#keep + 1] = r
+      if #r.c == 0 then away[#away + 1] = r end
+    else
+      changed = true
+    end
+  end
+  if #away > st.b[6] then
+    table.sort(away, function(a, b) return a.l < b.l end)
+    local gone = {}
+    for i = 1, #away - st.b[6] do gone[away[i].n] = true end
+    local rest = {}
+    for _, r in ipairs(keep) do if not gone[r.n] then rest[#rest + 1] = r end end
+    keep, changed = rest, true
+  end
+  st.r = keep
+  if was and not linked(st) then
+    st.z = NOW
+    for _, r in ipairs(st.r) do st.z = math.min(st.z, r.g) end
+  end
+  return changed
+end
+
+-- passed is the highest entry that may leave. level: 0 asks nothing of plain readers, 1 what they were sent, 2 and all that only readers without
+-- a link have not passed (D5's order).
+local function passed(st, level)
+  local low
+  for _, r in ipairs(st.r) do
+    if not (level == 2 and #r.c == 0) then
+      local at = r.a
+      if r.p and level > 0 then at = math.max(at, r.s) end
+      low = low and math.min(low, at) or at
+    end
+  end
+  return math.min(low or st.m, top(st))
+end
+
+-- shed lets entries up to seq leave, of those above sure only what is older than the retention.
+local function shed(st, seq, sure)
+  local before = NOW - st.b[4]
+  local changed = false
+  while st.c > 0 and st.f <= seq do
+    local n = math.min(64, seq - st.f + 1)
+    local els = redis.call('LRANGE', M, drop, drop + n - 1)
+    if #els == 0 then st.f, st.c, st.y, st.g = top(st) + 1, 0, 0, '' return true end -- the list is lost: say so rather than skip
+    for _, el in ipairs(els) do
+      if st.f > sure and num(el, 5, 10) > before then return changed end
+      changed = true
+      drop = drop + 1
+      st.f, st.c, st.y = st.f + 1, st.c - 1, st.y - size(el)
+      st.g = hex(string.sub(el, 1, 4))
+      -- What left is remembered for a while, in case its append is asked again.
+      if NOW - st.oa > 10000 then st.o = '' end
+      st.o, st.oa = string.sub(st.o .. st.g, -8 * REMEMBERED), NOW
+    end
+  end
+  return changed
+end
+local function tidy(st)
+  local changed = shed(st, passed(st, 1), passed(st, 0))
+  if st.o ~= '' and NOW - st.oa > 10000 then st.o, changed = '', true end
+  return changed
+end
+
+-- room makes room for an entry of that size and tells whether it could; if not, nothing has left (D5).
+local function room(st, need)
+  local b, freed = st.b, 0
+  if need > b[2] or b[1] < 1 then return false end
+  if st.c < b[1] and st.y + need <= b[2] then return true end
+  local n = 0
+  while st.c - n >= b[1] or st.y - freed + need > b[2] do
+    freed = freed + size(entry(st, st.f + n))
+    n = n + 1
+  end
+  local last = st.f + n - 1
+  forget(st)
+  if b[3] == 1 or last <= passed(st, 1) or linked(st) and last <= passed(st, 2) then
+    shed(st, last, last)
+    return true
+  end
+  return false
+end
+
+-- acknowledge notes that the reader has everything up to seq (§2 mark).
+local function acknowledge(st, r, seq)
+  r.a, st.m = math.max(r.a, seq), math.max(st.m, seq)
+  tidy(st)
+end
+
+-- speak notes a sign of the client on a link; the first on a link ends the older ones of its reader (D7).
+local function speak(st, r, k)
+  k.h, k.r = NOW, NOW
+  if k.n <= r.k then return false end
+  r.k = k.n
+  local older = false
+  for _, o in ipairs(r.c) do
+    if o.n < k.n and o.e == '' then o.e, older = 'superseded', true end
+  end
+  return older
+end
+
+-- grave returns what an operation ended, as long as it is remembered.
+local function grave(op)
+  local raw = redis.call('GET', K .. ':z:' .. op)
+  if not raw then return nil end
+  local g = cjson.decode(raw)
+  return { 'ok', g.i, g.e, g.f, redis.call('LRANGE', K .. ':y:' .. op, g.n, -1), g.h }
+end
+
+-- finish ends a session and hands over what is above the mark (D6). why stays for those who still hold the log.
+local function finish(st, why, op, here)
+  local from = math.max(st.m + 1, st.f)
+  redis.call('SET', K .. ':z:' .. op, cjson.encode({ i = st.i, e = st.e, f = from, n = index(st, from), h = here and 1 or 0 }), 'PX', 60000)
+  if redis.call('EXISTS', M) == 1 then
+    redis.call('RENAME', M, K .. ':y:' .. op)
+    redis.call('PEXPIRE', K .. ':y:' .. op, 60000)
+  end
+  if why == '' then redis.call('DEL', S) else redis.call('SET', S, why, 'PX', LEASE + KEEP) end
+  redis.call('HDEL', K .. ':i', st.i)
+  redis.call('ZREM', K .. ':x', st.i)
+  wake(st)
+  return grave(op)
+end
+
+-- Ways that lead from an id to another one (I6).
+local function lead(from)
+  local raw = redis.call('GET', K .. ':a:' .. from)
+  return raw and cjson.decode(raw)
+end
+local function unlead(from)
+  local a = lead(from)
+  if not a then return end
+  redis.call('DEL', K .. ':a:' .. from)
+  redis.call('SREM', K .. ':o:' .. a.t, from)
+end
+local function settle(id)
+  for _, from in ipairs(redis.call('SMEMBERS', K .. ':o:' .. id)) do
+    local a = lead(from)
+    if a and a.t == id then
+      unlead(from)
+      settle(from)
+    else
+      redis.call('SREM', K .. ':o:' .. id, from)
+    end
+  end
+end
+

@@ -1,0 +1,46 @@
+-- Read (D1, D3, D7): what follows for a link, and what had to leave before it. What a node tells its link twice has the same tag twice: otherwise
+-- Redis has lost what the link got, and the client must come back and be told.
+local st, no = load(ARGV[6])
+if not st then return { no } end
+local name, number, turn = ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
+local after, was, bytes = tonumber(ARGV[10]), ARGV[11], tonumber(ARGV[12])
+local r = reader(st, name)
+if not r then return { 'notfound' } end
+local k = link(r, number)
+if not k or k.t ~= turn then return { 'superseded' } end
+if k.e ~= '' then return { k.e } end
+if was ~= '' and (after > top(st) or diverged(st, after, was)) then return { 'superseded' } end
+local dirty = false
+if NOW - k.r > LEASE / 8 then k.r, dirty = NOW, true end
+if after >= top(st) then -- nothing new, so there is time
+  dirty = forget(st) or dirty
+  dirty = tidy(st) or dirty
+end
+after = math.max(after, r.a)
+local gap, told = 0, 0
+local from = after + 1
+if from < st.f then
+  gap = st.f - 1
+  if r.t >= gap and not (AGAIN and r.lo == OP) then told = 1 end
+  r.t, r.lo, dirty = gap, OP, true
+  after = gap
+end
+local els, last, full = {}, top(st), false
+while after < last and not full do
+  local i = index(st, after + 1)
+  local some = redis.call('LRANGE', M, i, i + math.min(64, last - after) - 1)
+  if #some == 0 then break end
+  for _, el in ipairs(some) do
+    bytes = bytes - size(el)
+    if bytes < 0 and #els > 0 then full = true break end
+    local n = readerlen(el)
+    if n > 0 and string.sub(el, HEAD + 1, HEAD + n) ~= name then el = string.sub(el, 1, 4) end
+    els[#els + 1] = el
+    after = after + 1
+  end
+end
+if r.p and after > r.s then r.s, dirty = after, true end
+if after > st.x then st.x, dirty = after, true end
+local mark = st.g
+if dirty then save(st, false) end
+return { 'ok', gap > 0 and from or 0, gap, mark, told, r.a, accepted(st, name), after < last and 1 or 0, after - #els + 1, els }

@@ -1,0 +1,127 @@
+package transport_test
+
+import (
+	"bufio"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mirage-go/mirage/internal/frame"
+	"github.com/mirage-go/mirage/transport"
+	"github.com/mirage-go/mirage/transport/poll"
+	"github.com/mirage-go/mirage/transport/sse"
+)
+
+// §6: every option of the transports does what it says.
+func TestOptions(t *testing.T) {
+	within := func(t *testing.T, what string, got, low, high time.Duration) {
+		t.Helper()
+		if got < low || got > high {
+			t.Errorf("%s after %v, want between %v and %v", what, got, low, high)
+		}
+	}
+	for _, tt := range []struct {
+		name string
+		o    transport.Options
+		test func(t *testing.T, w *world, tab *tab)
+	}{
+		{"SSE.LinkAge", transport.Options{SSE: sse.Options{LinkAge: time.Minute}}, func(t *testing.T, w *world, tab *tab) {
+			l, start := tab.open(), time.Now()
+			<-l.done
+			within(t, "the stream ended", time.Since(start), 48*time.Second, 72*time.Second)
+		}},
+		{"SSE.Retry", transport.Options{SSE: sse.Options{Retry: 10 * time.Second}}, func(t *testing.T, w *world, tab *tab) {
+			r, err := tab.b.request(w.Context(), "GET", "", "")
+			w.must(err)
+			defer r.Body.Close()
+			var ms int
+			line, _ := bufio.NewReader(r.Body).ReadString('\n')
+			_, err = fmt.Sscanf(line, "retry: %d\n", &ms)
+			w.must(err)
+			within(t, "a browser comes back", time.Duration(ms)*time.Millisecond, 5*time.Second, 15*time.Second)
+		}},
+		{"SSE.MaxBody", transport.Options{SSE: sse.Options{MaxBody: 100}}, func(t *testing.T, w *world, tab *tab) {
+			for n, status := range map[int]int{100: 200, 101: 413} {
+				if a := tab.b.do("POST", "", strings.Repeat("x", n)); a.status != status {
+					t.Errorf("%d bytes: %d %s", n, a.status, a.body)
+				}
+			}
+		}},
+		{"SSE.MaxBatch", transport.Options{SSE: sse.Options{MaxBatch: 2}}, func(t *testing.T, w *world, tab *tab) {
+			for _, batch := range [][]string{{"1:a", "2:b"}, {"3:c", "4:d", "5:e"}} {
+				if a := tab.post(batch...); a.status != 200 && len(batch) == 2 || a.status != 413 && len(batch) == 3 {
+					t.Errorf("%d messages: %d %s", len(batch), a.status, a.body)
+				}
+			}
+		}},
+		{"SSE.BodyTimeout", transport.Options{SSE: sse.Options{BodyTimeout: 3 * time.Second}}, func(t *testing.T, w *world, tab *tab) {
+			conn, err := w.net.Dial(w.Context())
+			w.must(err)
+			defer conn.Close()
+			start := time.Now()
+			fmt.Fprint(conn, "POST /live HTTP/1.1\r\nHost: 127.0.0.1:80\r\nContent-Length: 10\r\n\r\n")
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil || resp.StatusCode != 408 {
+				t.Error(resp, err)
+			}
+			within(t, "the body was given up", time.Since(start), 3*time.Second, 4*time.Second)
+		}},
+		{"Poll.LinkAge", transport.Options{Poll: poll.Options{LinkAge: 10 * time.Second}}, func(t *testing.T, w *world, tab *tab) {
+			start := time.Now()
+			for tab.poll("1"); tab.hellos == 1 && time.Since(start) < time.Hour; tab.poll("1") {
+			}
+			within(t, "a new link began", time.Since(start), 8*time.Second, 74*time.Second) // its token lives a minute longer
+		}},
+		{"Poll.Hold", transport.Options{Poll: poll.Options{Hold: 3 * time.Second}}, func(t *testing.T, w *world, tab *tab) {
+			start := time.Now()
+			tab.poll("25")
+			within(t, "an empty answer", time.Since(start), 3*time.Second, 3*time.Second)
+		}},
+		{"Poll.Pause", transport.Options{Poll: poll.Options{Pause: 3 * time.Second}}, func(t *testing.T, w *world, tab *tab) {
+			for pause, status := range map[time.Duration]int{2: 200, 4: 401} {
+				tab.mu.Lock()
+				tab.hello = frame.Hello{}
+				tab.mu.Unlock()
+				tab.poll("25")
+				time.Sleep(pause * time.Second)
+				if a := tab.poll("1"); a.status != status {
+					t.Errorf("after %d s: %d", pause, a.status)
+				}
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, setup{transport: tt.o}, func(w *world) {
+				tab := w.browser().tab()
+				tab.poll("25")
+				tt.test(t, w, tab)
+				synctest.Wait()
+			})
+		})
+	}
+}
+
+// U1: a client that asks first whether its body is welcome (Expect: 100-continue, as curl does) is told so, and not if it is not.
+func TestW2ExpectContinue(t *testing.T) {
+	inWorld(t, setup{}, func(w *world) {
+		tab := w.browser().tab()
+		tab.poll("25")
+		for _, tt := range []struct {
+			length int
+			status string
+		}{{10, "100 Continue"}, {1 << 20, "413 Request Entity Too Large"}} {
+			conn, err := w.net.Dial(w.Context())
+			w.must(err)
+			fmt.Fprintf(conn, "POST /live HTTP/1.1\r\nHost: 127.0.0.1:80\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", tt.length)
+			in := bufio.NewReader(conn)
+			line, err := in.ReadString('\n')
+			if strings.TrimSpace(line) != "HTTP/1.1 "+tt.status {
+				t.Errorf("%d bytes: %q, %v", tt.length, line, err)
+			}
+			conn.Close()
+		}
+	})
+}
