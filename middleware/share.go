@@ -69,7 +69,10 @@ func (m *middleware) create(ctx context.Context, r *http.Request, q query) (stri
 
 	stop := context.AfterFunc(ctx, func() { m.leave(key, call) })
 	call.id, call.err = m.generate(shared, r)
+	m.shared.mu.Lock()
+	call.cancel = nil // it holds the request, which must not stay as long as the id
 	close(call.done)
+	m.shared.mu.Unlock()
 	if call.err == nil {
 		time.AfterFunc(shareFor, func() { m.forget(key, call) })
 	} else {

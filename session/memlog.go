@@ -35,6 +35,7 @@ type memLog struct {
 
 	readers []*memReader // in the order in which they came
 	writers []memWriter  // least recent first
+	first   uint64       // links have higher numbers
 	number  uint64       // of the last link
 	departs uint64       // counts departures
 }

@@ -93,7 +93,8 @@ func (s *Memory) Open(_ context.Context, id string, create bool, b Bounds) (Log,
 	if !s.has(s.budget/4) || !s.reserve(sessionCost) {
 		return nil, false, ErrBudget
 	}
-	l = &memLog{store: s, id: id, epoch: uint64(s.boot)<<32 | random()>>32, bounds: b, floor: 1}
+	first := random() >> 12
+	l = &memLog{store: s, id: id, epoch: uint64(s.boot)<<32 | random()>>32, bounds: b, floor: 1, first: first, number: first}
 	s.logs[id] = l
 	l.rest()
 	return l, true, nil

@@ -240,7 +240,7 @@ func (l *memLog) ack(ref LinkRef, p Position) (older bool, err error) {
 		return false, l.gone
 	}
 	r := l.reader(ref.Reader)
-	if r == nil {
+	if r == nil || ref.Number <= l.first || ref.Number > l.number { // of an earlier log of this id
 		return false, ErrNotFound
 	}
 	if p.Epoch == l.epoch && p.Seq > l.top() {

@@ -60,7 +60,7 @@ type Log interface {
 
 	// Ack says that the client speaks on this link, so that older ones of its reader end, and that it has everything up to p. The zero
 	// Position acknowledges nothing, one of another epoch neither. Beyond the top it is ErrAhead. Lower ones than before change
-	// nothing. It counts from every link that its reader ever had, as long as the reader is remembered (else ErrNotFound).
+	// nothing. It counts from every link that its reader ever had in this log, as long as the reader is remembered; else it is ErrNotFound.
 	Ack(ctx context.Context, l LinkRef, p Position) error
 
 	// Detach ends the link. left is zero while its reader has another one, and else names this departure for Leave. A second call, or
@@ -127,7 +127,7 @@ const (
 // A LinkRef names a link in the log of its session.
 type LinkRef struct {
 	Reader string
-	Number uint64 // 1, 2, 3 … within one log
+	Number uint64 // counted up within one log, from a number that no other log is likely to begin at: it names a link of this log alone
 	Turn   uint64 // which of the requests that carry the link, one after another
 }
 

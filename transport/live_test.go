@@ -36,6 +36,7 @@ type setup struct {
 	transport transport.Options
 	around    []func(http.Handler) http.Handler
 	server    func(*http.Server)
+	exactly   bool // the flag -plain has no say
 }
 
 // world is a server in memory and the network before it, in a bubble where time costs nothing.
@@ -69,7 +70,9 @@ func newWorld(t *testing.T, s setup) *world {
 	if w.codec, err = cookie.New(cookie.Options{Insecure: true}, key); err != nil {
 		t.Fatal(err)
 	}
-	s.transport.SSE.Plain = *plain
+	if !s.exactly {
+		s.transport.SSE.Plain = *plain
+	}
 	s.identity.Codec, s.identity.Sessions, s.identity.Logger = w.codec, w.m, slog.New(slog.DiscardHandler)
 	r := chi.NewRouter()
 	r.Use(s.around...)

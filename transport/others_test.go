@@ -39,12 +39,16 @@ func others(sessions *scs.SessionManager) map[string][]wrapper {
 		"StripSlashes":                   {chimw.StripSlashes},
 		"RequestSize":                    {chimw.RequestSize(1 << 20)},
 		"ClientIP":                       {chimw.ClientIPFromRemoteAddr},
-		"httprate":                       {httprate.LimitByIP(1000, time.Minute)},
+		"httprate":                       {chimw.ClientIPFromRemoteAddr, httprate.LimitBy(1000, time.Minute, byClient)},
 		"scs":                            {sessions.LoadAndSave},
 		"all of them":                    {chimw.RequestID, quietLogger, chimw.Recoverer, chimw.Compress(5, "text/event-stream"), chimw.NoCache, chimw.GetHead, chimw.StripSlashes, chimw.Throttle(10), chimw.Timeout(time.Minute), sessions.LoadAndSave},
 		"one that only unwraps":          {wrapping(func(w http.ResponseWriter) http.ResponseWriter { return unwrapper{w} })},
 		"one that only has http.Flusher": {wrapping(func(w http.ResponseWriter) http.ResponseWriter { return flusher{w, w.(http.Flusher)} })},
 	}
+}
+
+func byClient(r *http.Request) (string, error) {
+	return httprate.CanonicalizeIP(chimw.GetClientIP(r.Context())), nil
 }
 
 func wrapping(wrap func(http.ResponseWriter) http.ResponseWriter) wrapper {

@@ -1,0 +1,262 @@
+//go:build linux
+
+package hostile_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	chimw "github.com/go-chi/chi/v5/middleware"
+	"github.com/go-chi/httprate"
+
+	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/session"
+)
+
+// newServer is what a server on the open internet needs. No WriteTimeout and no ReadTimeout: streams set their own deadlines.
+func newServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second, // for a head that does not end; bodies have BodyTimeout
+		IdleTimeout:       2 * time.Minute, // for a connection between two requests
+		MaxHeaderBytes:    16 << 10,        // 1 MiB otherwise; ours are below 2 KiB
+		ConnContext:       dropDeadPeers,
+		HTTP2: &http.HTTP2Config{
+			SendPingTimeout:  15 * time.Second, // finds peers that vanished, as dropDeadPeers does on HTTP/1.1
+			PingTimeout:      15 * time.Second,
+			WriteByteTimeout: 10 * time.Second,
+		},
+	}
+}
+
+// dropDeadPeers lets Linux end a connection whose peer has acknowledged nothing for 20 seconds. On the listener it cannot be set: Go listens with
+// Multipath TCP.
+func dropDeadPeers(ctx context.Context, c net.Conn) context.Context {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	if t, ok := c.(*net.TCPConn); ok {
+		if raw, err := t.SyscallConn(); err == nil {
+			const userTimeout = 18 // TCP_USER_TIMEOUT of golang.org/x/sys/unix
+			_ = raw.Control(func(fd uintptr) {
+				_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, userTimeout, 20_000) // milliseconds
+			})
+		}
+	}
+	return ctx
+}
+
+// limit puts a bound on what one address may ask for, before anything else is done. Here one proxy on this machine stands in front; without one it
+// is chimw.ClientIPFromRemoteAddr, behind a CDN chimw.ClientIPFromXFF with its networks.
+func limit(r chi.Router, requests int, within time.Duration) {
+	r.Use(chimw.ClientIPFromXFF("127.0.0.1/32", "::1/128"))
+	r.Use(httprate.LimitBy(requests, within, func(r *http.Request) (string, error) {
+		return httprate.CanonicalizeIP(chimw.GetClientIP(r.Context())), nil
+	}))
+}
+
+// withoutQuery is a log that does not show queries, which may hold signed ids.
+type withoutQuery struct{ chimw.LogFormatter }
+
+func (f withoutQuery) NewLogEntry(r *http.Request) chimw.LogEntry {
+	shown := r.Clone(r.Context())
+	shown.RequestURI = r.URL.Path
+	return f.LogFormatter.NewLogEntry(shown)
+}
+
+// logged is chi's Logger without queries.
+func logged(to *log.Logger) func(http.Handler) http.Handler {
+	return chimw.RequestLogger(withoutQuery{&chimw.DefaultLogFormatter{Logger: to, NoColor: true}})
+}
+
+// shutDown ends everything in good order: clients are told when to come back, spread over up to ten seconds, and callbacks finish.
+func shutDown(manager *session.Manager, server *http.Server, grace time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	return errors.Join(manager.Shutdown(ctx), server.Shutdown(ctx)) // in this order
+}
+
+// codec signs with the first key and verifies with all.
+func codec(keys ...string) (*cookie.Codec, error) {
+	var raw [][]byte
+	for _, key := range keys {
+		b, err := base64.StdEncoding.DecodeString(key)
+		if err != nil {
+			return nil, errors.New("a key is not base64") // and no word about its text
+		}
+		raw = append(raw, b)
+	}
+	return cookie.New(cookie.Options{}, raw...)
+}
+
+// Every Go block of docs/operations.md is in this file, to the letter.
+func TestRecipesAreTheDocument(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("recipes_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllSubmatch(doc, -1)
+	if len(blocks) < 6 {
+		t.Errorf("%d blocks of Go", len(blocks))
+	}
+	for _, b := range blocks {
+		if !bytes.Contains(source, b[1]) {
+			t.Errorf("not in recipes_test.go: %.100q…", b[1])
+		}
+	}
+}
+
+// The recommended server refuses heads that are too long by itself, and everybody is served on it, over TLS and HTTP/2, too.
+func TestL3RecommendedServer(t *testing.T) {
+	s := newSite(t, setup{server: func(server *http.Server) {
+		r := newServer(server.Handler)
+		server.ReadHeaderTimeout, server.IdleTimeout, server.MaxHeaderBytes = r.ReadHeaderTimeout, r.IdleTimeout, r.MaxHeaderBytes
+		server.ConnContext, server.HTTP2 = r.ConnContext, r.HTTP2
+	}})
+	vera := s.client("vera")
+	vera.open()
+	for name, send := range map[string]string{
+		"a URL of 100 KB":  request("GET", "/live?x="+strings.Repeat(payload, 100<<10/len(payload)), "", accept),
+		"3 001 cookies":    request("GET", "/live", "", accept, withCookie(vera.sig)+strings.Repeat("; __Host-mirage=bad", 3000)),
+		"a header of 1 MB": request("GET", "/live", "", accept, "X: "+strings.Repeat("x", 1<<20)),
+		"10 000 headers":   request("GET", "/live", "", append(strings.Split(strings.Repeat("X: y,", 10_000), ","), accept)[1:]...),
+	} {
+		if a, err := s.exchange(send); err != nil || a.status != 431 {
+			t.Errorf("%s: %+v %v", name, a, err)
+		}
+		vera.fine(name)
+	}
+	over := httptest.NewUnstartedServer(nil)
+	over.Config = newServer(s.server.Handler)
+	over.EnableHTTP2 = true
+	over.StartTLS()
+	defer over.Close()
+	res, err := over.Client().Get(over.URL + "/live?_wait=0")
+	if err != nil || res.StatusCode != 200 || res.ProtoMajor != 2 {
+		t.Fatalf("%+v %v", res, err)
+	}
+	res.Body.Close()
+}
+
+// L4: the option is set on every connection, behind TLS, too.
+func TestL4DropDeadPeers(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	out, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	in, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	dropDeadPeers(t.Context(), tls.Server(in, &tls.Config{}))
+	raw, err := in.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = raw.Control(func(fd uintptr) {
+		if ms, err := syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, 18); ms != 20_000 || err != nil {
+			t.Errorf("%d ms, %v", ms, err)
+		}
+	})
+}
+
+// The limit counts addresses, and believes the proxy alone.
+func TestRecipeLimit(t *testing.T) {
+	r := chi.NewRouter()
+	limit(r, 3, time.Hour)
+	r.Get("/", func(http.ResponseWriter, *http.Request) {})
+	ask := func(remote, forwarded string) int {
+		q := httptest.NewRequest("GET", "/", nil)
+		q.RemoteAddr = remote
+		q.Header.Set("X-Forwarded-For", forwarded)
+		w := httptest.NewRecorder()
+		r.ServeHTTP(w, q)
+		return w.Code
+	}
+	for i := range 5 {
+		want := 200
+		if i >= 3 {
+			want = 429
+		}
+		if got := ask("127.0.0.1:1", "192.0.2.1"); got != want {
+			t.Errorf("request %d through the proxy: %d", i, got)
+		}
+		if got := ask("198.51.100.1:1", fmt.Sprint("192.0.2.", 2+i)); got != want {
+			t.Errorf("request %d of somebody who claims to be a proxy: %d", i, got)
+		}
+	}
+}
+
+// The log shows the path and not the query.
+func TestRecipeLog(t *testing.T) {
+	var out bytes.Buffer
+	h := logged(log.New(&out, "", 0))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.URL.Query().Get("_mirage"))
+	}))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("GET", "/live?_mirage=secret", nil))
+	if w.Body.String() != "secret" || !strings.Contains(out.String(), "/live") || strings.Contains(out.String(), "secret") {
+		t.Errorf("served %q, logged %q", w.Body, out.String())
+	}
+}
+
+// Three deployments change a key without a stranger.
+func TestRecipeKeys(t *testing.T) {
+	a, b := base64.StdEncoding.EncodeToString(key), base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{8}, 32))
+	var values []string
+	for _, keys := range [][]string{{a}, {a, b}, {b, a}} {
+		c, err := codec(keys...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed, err := c.Sign(cookie.ID, "vera")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, value := range append(values, signed) {
+			if id, _, err := c.Verify(cookie.ID, value); err != nil || id != "vera" {
+				t.Errorf("%d keys: %q %v", len(keys), id, err)
+			}
+		}
+		values = append(values, signed)
+	}
+	if _, err := codec("no base64!"); err == nil || strings.Contains(err.Error(), "no base64") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// L1: a server is shut down so.
+func TestRecipeShutDown(t *testing.T) {
+	s := newSite(t, setup{})
+	over := s.client("vera").open()
+	if err := shutDown(s.m, s.server, patience); err != nil {
+		t.Error(err)
+	}
+	<-over
+}

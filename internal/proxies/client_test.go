@@ -1,0 +1,174 @@
+package proxies_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/internal/frame"
+	"github.com/mirage-go/mirage/session"
+)
+
+// client is one client object, as docs/protocol.md describes it, before a proxy.
+type client struct {
+	*site
+	url    string // of the proxy
+	origin string
+	cid    string
+	cookie string
+	http   *http.Client
+	next   uint64
+
+	mu     sync.Mutex
+	hello  frame.Hello
+	hellos int
+	beats  int
+	pos    session.Position
+	got    []string
+	at     []time.Time // when each of got came
+	header http.Header // of the last stream
+}
+
+func (s *site) client(proxy, id string) *client {
+	signed, err := s.codec.Sign(cookie.ID, id)
+	s.must(err)
+	t := &http.Transport{} // it asks for gzip and unpacks it, as browsers do
+	s.Cleanup(t.CloseIdleConnections)
+	return &client{
+		site: s, url: proxy + "/live", origin: proxy, cid: (id + "-0123456789-0123456789")[:22], cookie: "mirage=" + signed,
+		http: &http.Client{Transport: t},
+	}
+}
+
+func (c *client) do(ctx context.Context, method, more, body string, header ...string) (*http.Response, error) {
+	c.mu.Lock()
+	query := "?_cid=" + c.cid + more
+	if method == "GET" && c.hellos > 0 {
+		query += "&_pos=" + c.pos.String()
+	}
+	token := c.hello.Link
+	c.mu.Unlock()
+	r, err := http.NewRequestWithContext(ctx, method, c.url+query, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if method == "GET" {
+		r.Body, r.ContentLength = http.NoBody, 0
+	}
+	r.Header.Set("Accept", "text/event-stream")
+	r.Header.Set("Cookie", c.cookie)
+	r.Header.Set("Origin", c.origin) // a page of this site, on plain http
+	if token != "" && (method != "GET" || strings.Contains(more, "_wait")) {
+		r.Header.Set("Mirage-Link", token)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	return c.http.Do(r)
+}
+
+// open opens a stream and returns after its hello. cut ends it from this side; over is closed when it has ended.
+func (c *client) open() (cut func(), over <-chan struct{}) {
+	c.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	c.mu.Lock()
+	before := c.hellos
+	c.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r, err := c.do(ctx, "GET", "", "")
+		if err != nil {
+			return
+		}
+		defer r.Body.Close()
+		c.read(r)
+	}()
+	c.Cleanup(func() { cancel(); <-done })
+	c.eventually("hello", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.hellos > before })
+	return cancel, done
+}
+
+func (c *client) read(r *http.Response) {
+	if r.StatusCode != 200 {
+		text, _ := io.ReadAll(r.Body)
+		c.Errorf("%s: %s", r.Status, text)
+		return
+	}
+	c.mu.Lock()
+	c.header = r.Header.Clone()
+	if r.Uncompressed {
+		c.header.Set("Content-Encoding", "gzip")
+	}
+	c.mu.Unlock()
+	for e, err := range frame.NewParser(1 << 20).All(r.Body) {
+		if err != nil {
+			return
+		}
+		c.take(e)
+	}
+}
+
+func (c *client) take(e frame.Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	pos := c.pos
+	if e.HasID {
+		pos, _ = session.ParsePosition(e.ID)
+	}
+	switch e.Name {
+	case frame.EventHello:
+		_ = json.Unmarshal(e.Data, &c.hello)
+		c.hellos++
+	case frame.EventAck:
+		c.beats++
+	case "":
+		if pos.Epoch == c.pos.Epoch && pos.Seq != c.pos.Seq+1 {
+			c.Errorf("message %d after %d", pos.Seq, c.pos.Seq)
+		}
+		c.got = append(c.got, string(e.Data))
+		c.at = append(c.at, time.Now())
+	}
+	c.pos = pos
+}
+
+// poll is one long-poll.
+func (c *client) poll(wait string) {
+	c.Helper()
+	r, err := c.do(c.Context(), "GET", "&_wait="+wait, "")
+	c.must(err)
+	defer r.Body.Close()
+	c.read(r)
+}
+
+// say sends a message and acknowledges what came.
+func (c *client) say(text string) {
+	c.Helper()
+	c.next++
+	up := frame.Up{Writer: c.cid, Base: c.next}
+	c.mu.Lock()
+	if c.hellos > 0 {
+		up.Ack = c.pos.String()
+	}
+	c.mu.Unlock()
+	body := frame.AppendUpstream(frame.AppendUp(nil, up), c.next, &session.Message{Data: []byte(text)})
+	r, err := c.do(c.Context(), "POST", "", string(body), "Content-Type", "text/event-stream")
+	c.must(err)
+	defer r.Body.Close()
+	answer, err := io.ReadAll(r.Body)
+	if want := fmt.Sprintf("{\"accepted\":%d}\n", c.next); err != nil || r.StatusCode != 200 || string(answer) != want {
+		c.Fatalf("POST: %s %s %v", r.Status, answer, err)
+	}
+}
+
+// has waits until the client has n messages.
+func (c *client) has(n int) {
+	c.Helper()
+	c.eventually(fmt.Sprint(n, " messages"), func() bool { c.mu.Lock(); defer c.mu.Unlock(); return len(c.got) >= n })
+}

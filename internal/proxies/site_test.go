@@ -1,0 +1,107 @@
+package proxies_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/transport"
+)
+
+// site is a Mirage server on a real port, behind whatever the test puts before it. Its application sends back what it is sent.
+type site struct {
+	*testing.T
+	m     *session.Manager
+	codec *cookie.Codec
+	addr  string
+	open  atomic.Int64 // connections
+	mu    sync.Mutex
+	said  []string // what the application was sent
+}
+
+func newSite(t *testing.T, heartbeat time.Duration) *site {
+	s := &site{T: t}
+	s.m = session.New(session.Options{
+		Heartbeat: heartbeat, Logger: slog.New(slog.DiscardHandler),
+		OnMessage: func(ctx context.Context, to *session.Session, in session.Incoming) error {
+			s.mu.Lock()
+			s.said = append(s.said, string(in.Data))
+			s.mu.Unlock()
+			return to.Send(ctx, in.Message)
+		},
+	})
+	var err error
+	s.codec, err = cookie.New(cookie.Options{Insecure: true}, bytes.Repeat([]byte{7}, 32))
+	s.must(err)
+	r := chi.NewRouter()
+	transport.Mount(r, "/live", middleware.New(middleware.Options{Codec: s.codec, Sessions: s.m}), transport.Handler(s.m, transport.Options{}))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	s.must(err)
+	s.addr = l.Addr().String()
+	server := &http.Server{Handler: r, ReadHeaderTimeout: 5 * time.Second}
+	served := make(chan struct{})
+	go func() { defer close(served); _ = server.Serve(&counting{l, &s.open}) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := s.m.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		server.Close()
+		<-served
+	})
+	return s
+}
+
+func (s *site) must(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+func (s *site) eventually(what string, is func() bool) {
+	s.Helper()
+	for end := time.Now().Add(patience); !is(); pause() {
+		if time.Now().After(end) {
+			s.Fatal("not in time: ", what)
+		}
+	}
+}
+
+// counting counts the connections that are open, be they taken over from net/http or not.
+type counting struct {
+	net.Listener
+	open *atomic.Int64
+}
+
+func (l *counting) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.open.Add(1)
+	return &counted{Conn: c, open: l.open}, nil
+}
+
+type counted struct {
+	net.Conn
+	open *atomic.Int64
+	once sync.Once
+}
+
+func (c *counted) Close() error {
+	c.once.Do(func() { c.open.Add(-1) })
+	return c.Conn.Close()
+}

@@ -1,0 +1,295 @@
+package transport_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/alexedwards/scs/v2/memstore"
+	chimw "github.com/go-chi/chi/v5/middleware"
+
+	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/transport"
+	"github.com/mirage-go/mirage/transport/sse"
+)
+
+const get = "GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n"
+
+// greeted reads a response's head and its hello from a connection.
+func greeted(t testing.TB, conn net.Conn) (head *http.Response, rest *bufio.Reader) {
+	t.Helper()
+	r := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := ""; line != "event: mirage\n"; {
+		if line, err = r.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return resp, r
+}
+
+// §7: an idle stream costs one goroutine where it is hijacked, two where it is not.
+func TestP1Goroutines(t *testing.T) {
+	for name, want := range map[string]int{"hijacked": 1, "plain": 2} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, setup{transport: transport.Options{SSE: sse.Options{Plain: name == "plain"}}, exactly: true})
+				defer w.close()
+				const n = 100
+				before := runtime.NumGoroutine()
+				for range n {
+					conn, err := w.net.Dial(t.Context())
+					w.must(err)
+					defer conn.Close()
+					fmt.Fprint(conn, get)
+				}
+				synctest.Wait()
+				if got := float64(runtime.NumGoroutine()-before) / n; got > float64(want)+0.1 {
+					t.Errorf("%.2f goroutines for an idle stream", got)
+				}
+			})
+		})
+	}
+}
+
+// §7: the memory of an idle hijacked stream, session, reader and link included, with its client's socket: it must not creep up.
+func TestP1Memory(t *testing.T) {
+	srv, _ := serve(t, session.Options{}, sse.Options{}, false)
+	const n = 200
+	measure := func() int64 {
+		runtime.GC()
+		debug.FreeOSMemory()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapInuse + m.StackInuse)
+	}
+	before := measure()
+	for range n {
+		conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprint(conn, get)
+		greeted(t, conn)
+	}
+	// The client's bufio.Reader of 4 KiB is garbage by now.
+	if per := (measure() - before) / n; per > 9<<10 {
+		t.Errorf("%d bytes for an idle stream", per)
+	} else {
+		t.Logf("%d bytes for an idle stream", per)
+	}
+}
+
+// serve starts a real server with streams at /live.
+func serve(t *testing.T, o session.Options, s sse.Options, secure bool) (*httptest.Server, *session.Manager) {
+	codec, err := cookie.New(cookie.Options{Insecure: !secure}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := session.New(o)
+	mux := http.NewServeMux()
+	mux.Handle("/live", middleware.New(middleware.Options{Codec: codec, Sessions: m})(transport.Handler(m, transport.Options{SSE: s})))
+	srv := httptest.NewUnstartedServer(mux)
+	if secure {
+		srv.StartTLS()
+	} else {
+		srv.Start()
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := m.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		srv.Close()
+	})
+	return srv, m
+}
+
+// §7, L3: the head of a hijacked stream is net/http's own: the cookies and headers of every middleware are in it, and access logs see the status.
+func TestL3HijackedHead(t *testing.T) {
+	var logged bytes.Buffer
+	sessions := &scs.SessionManager{ // not scs.New: its store has a goroutine for good
+		Lifetime: time.Hour, Store: memstore.NewWithCleanupInterval(0), Codec: scs.GobCodec{}, Cookie: scs.SessionCookie{Name: "session", Path: "/"},
+	}
+	around := []func(http.Handler) http.Handler{
+		chimw.RequestID,
+		chimw.RequestLogger(&chimw.DefaultLogFormatter{Logger: log.New(&logged, "", 0), NoColor: true}),
+		chimw.Recoverer, chimw.Compress(5), sessions.LoadAndSave,
+		func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				sessions.Put(r.Context(), "k", "v")
+				w.Header().Set("X-Ours", "yes")
+				next.ServeHTTP(w, r)
+			})
+		},
+	}
+	inWorld(t, setup{around: around, exactly: true}, func(w *world) {
+		conn, err := w.net.Dial(w.Context())
+		w.must(err)
+		defer conn.Close()
+		fmt.Fprint(conn, get)
+		head, _ := greeted(t, conn)
+		cookies := strings.Join(head.Header["Set-Cookie"], "\n")
+		if !strings.Contains(cookies, "session=") || !strings.Contains(cookies, "mirage=") || head.Header.Get("X-Ours") != "yes" || !head.Close {
+			t.Errorf("head: %v", head)
+		}
+		synctest.Wait()
+		if !strings.Contains(logged.String(), " - 200 ") {
+			t.Errorf("access log: %s", &logged)
+		}
+	})
+}
+
+// §7: OnClose tells what a stream came to, on both ways out.
+func TestL3OnClose(t *testing.T) {
+	for _, plain := range []bool{false, true} {
+		closed := make(chan sse.Closed, 2)
+		srv, m := serve(t, session.Options{}, sse.Options{Plain: plain, OnClose: func(c sse.Closed) { closed <- c }}, false)
+		for _, leaves := range []bool{true, false} {
+			conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprint(conn, get)
+			_, r := greeted(t, conn)
+			hello, _ := r.ReadString('\n')
+			want := session.Over
+			if leaves {
+				want = ""
+				conn.Close()
+			} else {
+				id, _, _ := strings.Cut(strings.SplitAfter(hello, `"id":"`)[1], `"`)
+				if err := m.End(t.Context(), id); err != nil {
+					t.Error(err)
+				}
+			}
+			c := <-closed
+			if c.End != want || c.Bytes < 200 || c.Duration <= 0 || c.RemoteAddr != conn.LocalAddr().String() || len(c.ID) != 16 || c.Reader == "" {
+				t.Errorf("plain %v, leaves %v: %+v", plain, leaves, c)
+			}
+			conn.Close()
+		}
+	}
+}
+
+// §7: over TLS, with HTTP/1.1, a stream is hijacked all the same.
+func TestL3HijackedTLS(t *testing.T) {
+	srv, m := serve(t, session.Options{}, sse.Options{}, true)
+	conn, err := tls.Dial("tcp", srv.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, get)
+	head, r := greeted(t, conn)
+	if !head.Close {
+		t.Errorf("not hijacked: %v", head)
+	}
+	if _, err := m.Broadcast(t.Context(), session.Text("over TLS")); err != nil {
+		t.Fatal(err)
+	}
+	for line := ""; line != "data: over TLS\n"; {
+		if line, err = r.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// §7: what a client sends behind its request is nobody's: a little is ignored, more ends the link. Nothing of it is taken for a request.
+func TestL3Pipelined(t *testing.T) {
+	inWorld(t, setup{exactly: true}, func(w *world) {
+		conn, err := w.net.Dial(w.Context())
+		w.must(err)
+		defer conn.Close()
+		fmt.Fprint(conn, get+"POST /live HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\n\r\nx")
+		_, r := greeted(t, conn)
+		_, err = w.m.Broadcast(w.Context(), session.Text("still here"))
+		w.must(err)
+		for line := ""; line != "data: still here\n"; {
+			line, err = r.ReadString('\n')
+			w.must(err)
+		}
+		for range 1 << 10 {
+			if _, err = conn.Write(bytes.Repeat([]byte("x"), 64)); err != nil {
+				break
+			}
+			synctest.Wait()
+		}
+		if err == nil {
+			t.Error("who talks on for ever is not cut off")
+		}
+	})
+}
+
+// §7: a callback that panics while a hijacked stream is written ends nothing but itself.
+func TestL3HijackedPanic(t *testing.T) {
+	o := session.Options{Messages: 2, Overflow: session.DropOldest, Logger: slog.New(slog.DiscardHandler),
+		OnGap: func(context.Context, *session.Session, session.ReaderInfo, session.Lost) { panic("no") }}
+	inWorld(t, setup{session: o, exactly: true}, func(w *world) {
+		tab := w.browser().tab()
+		tab.open().close()
+		w.send(tab.hello.ID, "a", "b", "c")
+		tab.open()
+		tab.has("b", "c")
+		w.send(tab.hello.ID, "d")
+		tab.has("b", "c", "d")
+	})
+}
+
+// §7, L2: a client that reads nothing loses its hijacked connection at the write deadline, and its log stays.
+func TestL2HijackedSlowReader(t *testing.T) {
+	o := session.Options{Bytes: 16 << 20, Messages: 100_000}
+	inWorld(t, setup{session: o, exactly: true}, func(w *world) {
+		tab := w.browser().tab()
+		tab.poll("25")
+		conn, err := w.net.Dial(w.Context())
+		w.must(err)
+		defer conn.Close()
+		fmt.Fprintf(conn, "GET /live?_cid=%s HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\nCookie: %s\r\n\r\n",
+			tab.cid, tab.b.client.Jar.Cookies(mustURL(w.url))[0])
+		synctest.Wait()
+		start := time.Now()
+		for range 400 {
+			w.send(tab.hello.ID, strings.Repeat("x", 1000))
+		}
+		if time.Since(start) != 0 {
+			t.Errorf("sending took %v", time.Since(start))
+		}
+		time.Sleep(16 * time.Second)
+		synctest.Wait()
+		buf := make([]byte, 64<<10)
+		for err = nil; err == nil; {
+			_, err = conn.Read(buf)
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			t.Error("the connection still stands")
+		}
+		tab.open()
+		synctest.Wait()
+		if len(tab.got) != 400 {
+			t.Errorf("%d of 400 messages are there", len(tab.got))
+		}
+	})
+}
