@@ -192,9 +192,7 @@ func (m *Manager) acquire(ctx context.Context, id string, create bool) (*Session
 		return nil, err
 	}
 	s := m.register(&Session{m: m, id: id, log: log})
-	if created {
-		m.wheel.sooner(&m.sweeper, time.Now().Add(m.o.Retention))
-	}
+	m.wheel.sooner(&m.sweeper, time.Now().Add(m.o.Retention)) // it may rest already, left by a node that died
 	if created && m.o.OnOpen != nil {
 		s.order.do(func() { m.call("OnOpen", func() { m.o.OnOpen(m.ctx, s) }) })
 	}
