@@ -3,6 +3,8 @@ package middleware
 import (
 	"net/url"
 	"strings"
+
+	"github.com/mirage-go/mirage/internal/cid"
 )
 
 // A query is what of the request's query concerns identity.
@@ -13,11 +15,6 @@ type query struct {
 	cid      string // of _cid, if it is one
 	wait     bool   // the key _wait is there
 }
-
-const (
-	minCID = 22 // 128 bits in base64url
-	maxCID = 64
-)
 
 // parseQuery reads three keys in one pass. Unlike url.ParseQuery it builds no map, because it runs for every poll and POST.
 func parseQuery(raw string) (q query) {
@@ -44,16 +41,9 @@ func parseQuery(raw string) (q query) {
 	if q.conflict {
 		q.id = ""
 	}
-	if !isCID(q.cid) {
+	if !cid.Valid(q.cid) {
 		q.cid = ""
 	}
 	q.cid, q.id = strings.Clone(q.cid), strings.Clone(q.id) // what is kept of them must not keep the whole request line
 	return q
-}
-
-// isCID tells the name that a client object gives itself: base64url of at least 128 bits. A shorter one could be guessed.
-func isCID(s string) bool {
-	return len(s) >= minCID && len(s) <= maxCID && !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
-	})
 }

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/mirage-go/mirage/internal/cid"
 )
 
 // parseQuery reads what url.ParseQuery reads, but for what is unreadable or contradicts itself.
@@ -16,7 +18,7 @@ func FuzzQuery(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
 		q := parseQuery(raw)
-		if q.cid != "" && !isCID(q.cid) || q.conflict && q.id != "" || q.id != "" && !q.asks {
+		if q.cid != "" && !cid.Valid(q.cid) || q.conflict && q.id != "" || q.id != "" && !q.asks {
 			t.Fatalf("%+v contradicts itself", q)
 		}
 		want, err := url.ParseQuery(raw)
@@ -26,7 +28,7 @@ func FuzzQuery(f *testing.F) {
 		if got := want["_mirage"]; q.asks != (len(got) > 0) || len(got) == 1 && q.id != got[0] {
 			t.Errorf("%q: id %q, want %q", raw, q.id, got)
 		}
-		if got := want["_cid"]; len(got) == 1 && isCID(got[0]) && !strings.ContainsAny(raw, "%") && q.cid != got[0] {
+		if got := want["_cid"]; len(got) == 1 && cid.Valid(got[0]) && !strings.ContainsAny(raw, "%") && q.cid != got[0] {
 			t.Errorf("%q: cid %q, want %q", raw, q.cid, got)
 		}
 		if q.wait != want.Has("_wait") {

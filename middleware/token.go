@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/internal/cid"
 )
 
 // grace is how much longer than its link a token lives.
@@ -16,7 +17,7 @@ const grace = time.Minute
 // through the hooks. It is good for life and a minute more. reader has at most 64 bytes. LinkToken returns "" if the
 // identity does not come from this package's middleware or the reader is too long.
 func (id Identity) LinkToken(reader string, link uint64, life time.Duration) string {
-	if id.codec == nil || len(reader) > maxCID {
+	if id.codec == nil || len(reader) > cid.Max {
 		return ""
 	}
 	expires := time.Now().Add(life + grace).UnixMilli()

@@ -83,13 +83,6 @@ func Within(ctx context.Context, d time.Duration) time.Duration {
 // Half spreads d by ±50 %.
 func Half(d time.Duration) time.Duration { return d/2 + rand.N(d+1) }
 
-// IsClient tells the name that a client object gives itself, as reader and as writer: 22 to 64 characters of base64url, so that nobody guesses it.
-func IsClient(s string) bool {
-	return len(s) >= 22 && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
-	})
-}
-
 // Position is what the client says it has: Last-Event-ID, which a browser sends by itself, before the query's _pos.
 func Position(r *http.Request) string {
 	if ids := r.Header["Last-Event-Id"]; len(ids) > 0 && ids[0] != "" {

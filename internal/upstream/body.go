@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/mirage-go/mirage/internal/cid"
 	"github.com/mirage-go/mirage/internal/frame"
 	"github.com/mirage-go/mirage/internal/refuse"
 	"github.com/mirage-go/mirage/internal/stream"
@@ -61,7 +62,7 @@ func (h *handler) batch(up *session.Upstream, body []byte) error {
 		return errHead
 	}
 	var head frame.Up
-	if json.Unmarshal(e.Data, &head) != nil || !stream.IsClient(head.Writer) {
+	if json.Unmarshal(e.Data, &head) != nil || !cid.Valid(head.Writer) {
 		return errHead
 	}
 	up.Writer, up.Base, up.Ack, up.Again = head.Writer, head.Base, head.Ack, head.Again

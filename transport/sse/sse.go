@@ -115,7 +115,7 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.I
 	hijack := !h.o.Plain && stream.CanHijack(w, r)
 	stream.SetHeaders(w.Header())
 	if hijack {
-		stream.Identity(w.Header())
+		stream.Unchunk(w.Header())
 	}
 	w.WriteHeader(http.StatusOK) // before the first flush, or Compress sends gzip without saying so
 	if hijack && w.Header().Get("Content-Encoding") == "" {

@@ -1,0 +1,53 @@
+// Command server is Mirage under the load generator: streams, polls and POSTs at /live for the unsigned ids s0, s1, …, with every bound
+// raised so that nothing is refused, and endpoints by which the generator drives it from outside.
+//
+//	PORT=9000 go run ./server            # streams are hijacked
+//	MIRAGE=plain PORT=9000 go run ./server
+package main
+
+import (
+	"bytes"
+	"context"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/transport"
+	"github.com/mirage-go/mirage/transport/sse"
+)
+
+func main() {
+	codec, err := cookie.New(cookie.Options{Insecure: true}, bytes.Repeat([]byte{1}, 32))
+	if err != nil {
+		log.Fatal(err)
+	}
+	var up atomic.Int64
+	m := session.New(session.Options{
+		Budget: -1, Rate: -1, Messages: 4096, Overflow: session.DropOldest,
+		OnMessage: func(context.Context, *session.Session, session.Incoming) error { up.Add(1); return nil },
+	})
+	identify := middleware.New(middleware.Options{
+		Codec: codec, Sessions: m, Hooks: 1 << 16,
+		AcceptUnsigned: true, Validate: func(*http.Request, string) (string, error) { return "", nil },
+	})
+	live := transport.Handler(m, transport.Options{SSE: sse.Options{LinkAge: time.Hour, Plain: os.Getenv("MIRAGE") == "plain"}})
+	mux := http.NewServeMux()
+	mux.Handle("/live", identify(live))
+	ctx := context.Background()
+	control(mux, &up,
+		func(payload []byte) { m.Broadcast(ctx, session.Message{Data: payload}) },
+		func(n int, payload []byte) { m.Send(ctx, "s"+strconv.Itoa(n), session.Message{Data: payload}) })
+
+	listener, err := net.Listen("tcp", ":"+os.Getenv("PORT"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Fatal((&http.Server{Handler: mux}).Serve(listener))
+}

@@ -1,0 +1,112 @@
+package session
+
+import "time"
+
+// End says why a link is over. Its text is fit for logs.
+type End string
+
+const (
+	Aged       End = "aged"       // its life is over: the client comes back at once
+	Renewed    End = "renewed"    // Revalidate: the client comes back at once, through the hooks
+	Moved      End = "moved"      // the session has a new id: the client comes back at once
+	Drained    End = "drained"    // Shutdown: the client comes back after Batch.Retry
+	Superseded End = "superseded" // the client is on another link: nothing more to say
+	Silent     End = "silent"     // the client acknowledged nothing in time: it is thought dead
+	Over       End = "over"       // the session was ended: the client stops
+	Barred     End = "revoked"    // the id was revoked: the client stops
+)
+
+// due is when the link next needs a look after now.
+func (l *Link) due(now time.Time) time.Time {
+	next := time.Unix(0, l.wrote.Load()).Add(l.beat)
+	if !next.After(now) {
+		next = now.Add(l.beat)
+	}
+	if waits := l.waits.Load(); waits != 0 {
+		if t := time.Unix(0, waits).Add(l.s.m.o.AckTimeout); t.After(now) && t.Before(next) {
+			next = t
+		}
+	}
+	if !l.until.IsZero() && l.until.Before(next) {
+		next = l.until
+	}
+	return next
+}
+
+// ring is the alarm's: it wakes the link where something is due.
+func (l *Link) ring() {
+	if l.parked.Load() {
+		l.s.m.spawn(l.Close)
+		return
+	}
+	now := time.Now()
+	if !l.until.IsZero() && !now.Before(l.until) {
+		l.finish(Aged)
+		return
+	}
+	l.wake()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed { // else Close has cancelled the alarm for good
+		l.s.m.wheel.set(&l.alarm, l.due(now))
+	}
+}
+
+// Drain lets the link end because its server does, and its client come back after retry.
+func (l *Link) Drain(retry time.Duration) {
+	l.mu.Lock()
+	l.retry = retry
+	l.mu.Unlock()
+	l.finish(Drained)
+}
+
+// finish lets the link end; the first reason stays.
+func (l *Link) finish(end End) {
+	l.mu.Lock()
+	if l.end == "" {
+		l.end = end
+	}
+	l.mu.Unlock()
+	if l.parked.Load() {
+		l.Close()
+		return
+	}
+	l.rouse()
+}
+
+// Park lets a poll's link live on for d without a request that carries it; then it ends. Take must not be called any more; the request that goes on
+// with it gets another Link.
+func (l *Link) Park(d time.Duration) {
+	l.mu.Lock()
+	ended := l.end != ""
+	l.parked.Store(true)
+	l.mu.Unlock()
+	if ended || l.s.dead.Load() {
+		l.Close()
+		return
+	}
+	l.s.m.wheel.set(&l.alarm, time.Now().Add(d))
+}
+
+// Close ends the link: at the client, who is to be told by the last Batch, and in the log, where ten seconds later its reader is
+// reported gone unless it has another link. The second call does nothing.
+func (l *Link) Close() { l.close(true) }
+
+// close detaches the link unless another request carries it on.
+func (l *Link) close(detach bool) {
+	l.mu.Lock()
+	again := l.closed
+	l.closed = true
+	l.mu.Unlock()
+	if again {
+		return
+	}
+	m := l.s.m
+	l.s.remove(l)
+	m.wheel.cancel(&l.alarm)
+	if detach {
+		m.detach(l)
+	}
+	m.release(l.s)
+	m.work.Done()
+}

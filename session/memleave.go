@@ -1,0 +1,105 @@
+package session
+
+import (
+	"context"
+	"slices"
+)
+
+// Detach implements Log.
+func (l *memLog) Detach(_ context.Context, ref LinkRef) (left uint64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gone != nil {
+		return 0, l.gone
+	}
+	r := l.reader(ref.Reader)
+	if r == nil {
+		return 0, nil
+	}
+	n := len(r.links)
+	r.links = slices.DeleteFunc(r.links, func(k memLink) bool { return k.number == ref.Number && k.turn == ref.Turn })
+	if len(r.links) == n || len(r.links) > 0 {
+		return 0, nil
+	}
+	l.departs++
+	r.left, r.leftAt = l.departs, l.store.now()
+	if !l.linked() {
+		l.rest()
+	}
+	return r.left, nil
+}
+
+// Leave implements Log.
+func (l *memLog) Leave(_ context.Context, reader string, left uint64) (gone bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.reader(reader)
+	switch {
+	case l.gone != nil:
+		return false, l.gone
+	case r == nil || !r.here || r.left != left || len(r.links) > 0:
+		return false, nil
+	}
+	r.here = false
+	return true, nil
+}
+
+// forget drops the readers that have been away for the retention, and of too many those that left first.
+func (l *memLog) forget() {
+	before := l.store.now() - int64(l.bounds.Retention)
+	away := 0
+	l.readers = slices.DeleteFunc(l.readers, func(r *memReader) bool {
+		if len(r.links) > 0 {
+			return false
+		}
+		if r.leftAt <= before {
+			return true
+		}
+		away++
+		return false
+	})
+	for ; away > l.bounds.Readers; away-- {
+		first := -1
+		for i, r := range l.readers {
+			if len(r.links) == 0 && (first < 0 || r.left < l.readers[first].left) {
+				first = i
+			}
+		}
+		l.readers = slices.Delete(l.readers, first, first+1)
+	}
+}
+
+// Quit implements Log.
+func (l *memLog) Quit(_ context.Context, reader string) (here bool, ended *Ended, err error) {
+	l.store.mu.Lock()
+	here, ended, err = l.quit(reader)
+	if ended != nil {
+		delete(l.store.logs, ended.ID)
+	}
+	l.store.mu.Unlock()
+	l.wake()
+	return here, ended, err
+}
+
+func (l *memLog) quit(name string) (here bool, ended *Ended, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gone != nil {
+		return false, nil, l.gone
+	}
+	r := l.reader(name)
+	if r == nil {
+		return false, nil, ErrNotFound
+	}
+	l.readers = slices.DeleteFunc(l.readers, func(o *memReader) bool { return o == r })
+	l.forget()
+	if len(l.readers) == 0 {
+		over := l.endLocked(ErrNotFound)
+		return r.here, &over, nil
+	}
+	l.trim(l.passed(easy))
+	if !l.linked() {
+		l.rest()
+	}
+	return r.here, nil, nil
+}

@@ -1,0 +1,108 @@
+package session
+
+import "context"
+
+// Read implements Log.
+func (l *memLog) Read(_ context.Context, ref LinkRef, after uint64, room int, dst []Entry) ([]Entry, Tail, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gone != nil {
+		return dst, Tail{}, l.gone
+	}
+	r := l.reader(ref.Reader)
+	if r == nil {
+		return dst, Tail{}, ErrNotFound
+	}
+	k := r.link(ref.Number)
+	switch {
+	case k == nil || k.turn != ref.Turn:
+		return dst, Tail{}, ErrSuperseded
+	case k.end != nil:
+		return dst, Tail{}, k.end
+	}
+	if after >= l.top() { // nothing new, so there is time
+		l.forget()
+		l.trim(l.passed(easy))
+	}
+	t := Tail{Epoch: l.epoch, Acked: r.acked, Accepted: l.accepted(r.name)}
+	after = max(after, r.acked) // as it may have said on another link
+	if after+1 < l.floor {
+		t.Gap = Lost{after + 1, l.floor - 1}
+		t.Told = r.told >= t.Gap.To
+		r.told = t.Gap.To
+		after = t.Gap.To
+	}
+	for seq, first := after+1, true; seq <= l.top(); seq, first = seq+1, false {
+		s := l.entries.at(int(seq - l.floor))
+		if room -= s.message.Size(); room < 0 && !first {
+			break
+		}
+		e := Entry{Seq: seq}
+		if s.reader == "" || s.reader == r.name {
+			e.Message = s.message
+		}
+		dst = append(dst, e)
+		after = seq
+	}
+	t.More = after < l.top()
+	if after > r.sent {
+		r.sent = after
+	}
+	if after > l.sent {
+		l.sent = after
+	}
+	return dst, t, nil
+}
+
+// Ack implements Log.
+func (l *memLog) Ack(_ context.Context, ref LinkRef, p Position) error {
+	l.mu.Lock()
+	older, err := l.ack(ref, p)
+	l.mu.Unlock()
+	if older {
+		l.wake()
+	}
+	return err
+}
+
+func (l *memLog) ack(ref LinkRef, p Position) (older bool, err error) {
+	if l.gone != nil {
+		return false, l.gone
+	}
+	r := l.reader(ref.Reader)
+	if r == nil || ref.Number <= l.first || ref.Number > l.number { // of an earlier log of this id
+		return false, ErrNotFound
+	}
+	if p.Epoch == l.epoch && p.Seq > l.top() {
+		return false, ErrAhead
+	}
+	if k := r.link(ref.Number); k != nil {
+		older = l.speak(r, k)
+	}
+	if p.Epoch == l.epoch {
+		l.acknowledge(r, p.Seq)
+	}
+	return older, nil
+}
+
+// acknowledge notes that the reader has everything up to seq.
+func (l *memLog) acknowledge(r *memReader, seq uint64) {
+	r.acked = max(r.acked, seq)
+	l.mark = max(l.mark, seq)
+	l.trim(l.passed(easy))
+}
+
+// speak notes a sign of the client on a link, and ends the older links of its reader if it is the first on this one.
+func (l *memLog) speak(r *memReader, k *memLink) (older bool) {
+	k.heard = l.store.now()
+	if k.number <= r.spoken {
+		return false
+	}
+	r.spoken = k.number
+	for i := range r.links {
+		if o := &r.links[i]; o.number < k.number && o.end == nil {
+			o.end, older = ErrSuperseded, true
+		}
+	}
+	return older
+}

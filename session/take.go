@@ -1,0 +1,132 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Batch is what a link has for its client. It is reused from one Take to the next.
+type Batch struct {
+	Gap      Lost    // told before the entries; zero if there is none
+	GapTag   uint32  // of the position after the gap
+	Entries  []Entry // shared messages
+	Epoch    uint64  // of the gap and the entries
+	Accepted uint64  // the writer's last number if it is worth telling, else 0
+	Beat     bool    // it is time for a heartbeat
+	End      End     // the link is over after this; "" while it is not
+	Retry    time.Duration
+	More     bool // there is more: call Take again
+}
+
+// Empty tells whether there is nothing to write.
+func (b *Batch) Empty() bool {
+	return len(b.Entries) == 0 && b.Gap == Lost{} && !b.Beat && b.End == ""
+}
+
+// takeBytes bounds one batch, so that one write suits a slow client's deadline.
+const takeBytes = 64 << 10
+
+func (l *Link) signal() {
+	select {
+	case l.woken <- struct{}{}:
+	default:
+	}
+}
+
+// Take fills b with everything that waits for the client, without waiting for more: it is Empty if there is nothing. After a Batch with End
+// there is only that End. An error is a failure of the store: nothing is lost, and Take may be called again after the next wake.
+func (l *Link) Take(ctx context.Context, b *Batch) error {
+	*b = Batch{Entries: b.Entries[:0]}
+	l.mu.Lock()
+	end, retry := l.end, l.retry
+	l.mu.Unlock()
+	if end == Superseded || end == Silent || end == Over || end == Barred {
+		b.End = end
+		return nil
+	}
+	entries, tail, err := l.s.log.Read(ctx, l.Hello.Link, l.cursor, takeBytes, b.Entries)
+	if err != nil {
+		return l.failed(b, err)
+	}
+	b.Entries, b.Gap, b.GapTag, b.Epoch, b.More = entries, tail.Gap, tail.Tag, tail.Epoch, tail.More
+	if b.Gap != (Lost{}) {
+		l.cursor = b.Gap.To
+		if !tail.Told {
+			l.s.m.gap(l.s, l.reader(), b.Gap)
+		}
+	}
+	if n := len(entries); n > 0 {
+		l.cursor = entries[n-1].Seq
+	}
+	if !tail.More {
+		b.End, b.Retry = end, retry
+	}
+	now := time.Now()
+	if l.late(now, tail.Acked) {
+		l.finish(Silent)
+		b.End = Silent
+	}
+	b.Beat = b.Empty() && !l.poll && l.s.m.o.Heartbeat > 0 && now.UnixNano()-l.wrote.Load() >= int64(l.beat)
+	if !b.Empty() {
+		l.wrote.Store(now.UnixNano())
+		if b.Beat || tail.Accepted != l.accepted {
+			b.Accepted, l.accepted = tail.Accepted, tail.Accepted
+		}
+	}
+	return nil
+}
+
+// failed turns the log's refusal into the link's end.
+func (l *Link) failed(b *Batch, err error) error {
+	switch {
+	case errors.Is(err, ErrSuperseded):
+		l.finish(Superseded)
+	case errors.Is(err, ErrMoved):
+		l.finish(Moved)
+	case errors.Is(err, ErrRevoked):
+		l.finish(Barred)
+	case errors.Is(err, ErrNotFound):
+		l.finish(Over)
+	default:
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b.End, b.Retry = l.end, l.retry
+	return nil
+}
+
+// late keeps account of what the client has not acknowledged, and tells whether it has left that too long. Each acknowledgement that moves is
+// a sign of life, and begins the time anew for what is still missing.
+func (l *Link) late(now time.Time, acked uint64) bool {
+	if l.poll || l.Plain || l.s.m.o.AckTimeout < 0 {
+		return false
+	}
+	switch {
+	case acked >= l.cursor:
+		l.awaited = 0
+		l.waits.Store(0)
+	case l.awaited == 0 || acked >= l.awaited:
+		l.awaited = l.cursor
+		l.waits.Store(now.UnixNano())
+		l.s.m.wheel.sooner(&l.alarm, now.Add(l.s.m.o.AckTimeout))
+	default:
+		return now.UnixNano()-l.waits.Load() >= int64(l.s.m.o.AckTimeout)
+	}
+	return false
+}
+
+// Next is Take that waits until there is something, or ctx ends. It is for links without Wake.
+func (l *Link) Next(ctx context.Context, b *Batch) error {
+	for {
+		if err := l.Take(ctx, b); err != nil || !b.Empty() {
+			return err
+		}
+		select {
+		case <-l.woken:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
