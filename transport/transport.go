@@ -28,7 +28,9 @@ func Handler(m *session.Manager, o Options) http.Handler {
 		_, waits := stream.Query(r, "_wait")
 		switch {
 		case r.Method == http.MethodGet && wantsWebSocket(r):
-			refuse.Write(w, r, http.StatusNotImplemented, "WebSocket is not served here: use Server-Sent Events or long-poll", 0)
+			if _, ok := stream.Admit(w, r); ok {
+				refuse.Write(w, r, http.StatusNotImplemented, "WebSocket is not served here: use Server-Sent Events or long-poll", 0)
+			}
 		case r.Method == http.MethodGet && waits:
 			polls.ServeHTTP(w, r)
 		default:

@@ -97,10 +97,7 @@ func (c *client) batch(body string, header ...string) string {
 }
 
 func identityRows(s *site, mallory, vera *client) []malformed {
-	cookie10 := withCookie("bad")
-	for range 8 {
-		cookie10 += "; __Host-mirage=bad"
-	}
+	cookie10 := withCookie("bad") + strings.Repeat("; __Host-mirage=bad", 8)
 	tossing := withCookie(mallory.sig) + strings.Repeat("; __Host-mirage="+vera.sig, 9)
 	cookie3001 := withCookie(mallory.sig) + strings.Repeat("; a=b", 3000)
 	one := up(mallory.head(""), "id: 1\ndata: "+payload+"\n\n")
@@ -182,7 +179,7 @@ func originRows(mallory *client) []malformed {
 	}
 	handshake := []string{"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="}
 	return append(rows,
-		malformed{name: "a foreign WebSocket", send: request("GET", "/live", "", append(handshake, "Origin: https://evil.example", withCookie(mallory.sig))...), status: 501, says: "Server-Sent Events"}, // nobody's is served yet
+		malformed{name: "a foreign WebSocket", send: request("GET", "/live", "", append(handshake, "Origin: https://evil.example", withCookie(mallory.sig))...), status: 403},
 		malformed{name: "a WebSocket of a program", send: request("GET", "/live", "", append(handshake, withCookie(mallory.sig))...), status: 501, says: "Server-Sent Events"},
 		malformed{name: "a foreign GET", send: request("GET", "/live", "", accept, "Origin: https://evil.example", withCookie(mallory.sig)), status: 403, says: "origin"},
 		malformed{name: "a foreign poll", send: request("GET", "/live?_wait=25", "", accept, "Origin: null", withCookie(mallory.sig), withLink(mallory.token())), status: 403, says: "origin"},

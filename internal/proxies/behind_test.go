@@ -2,6 +2,7 @@ package proxies_test
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,6 +61,24 @@ func TestL3Nginx(t *testing.T) {
 			}
 		})
 	}
+}
+
+// I9: where nginx changes Host, the page is foreign to the server, which says what to do; OwnOrigins does it.
+func TestI9NginxHost(t *testing.T) {
+	binary(t)
+	s := newSite(t, 0)
+	n := startNginx(t, strings.Replace(configurations(t)[0], "proxy_set_header Host $http_host;", "", 1), s.addr)
+	c := s.client(n.url, "ann")
+	r, err := c.do(t.Context(), "POST", "", "x")
+	s.must(err)
+	defer r.Body.Close()
+	text, _ := io.ReadAll(r.Body)
+	if r.StatusCode != 403 || !strings.Contains(string(text), "origin") {
+		t.Errorf("%s: %s", r.Status, text)
+	}
+	s.own.Store(n.url)
+	c.open()
+	c.say("one")
 }
 
 // latency sends n messages and tells how long 99 % of them took at most.

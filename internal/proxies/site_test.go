@@ -26,6 +26,7 @@ type site struct {
 	codec *cookie.Codec
 	addr  string
 	open  atomic.Int64 // connections
+	own   atomic.Value // the site's further origin; nil for none
 	mu    sync.Mutex
 	said  []string // what the application was sent
 }
@@ -45,7 +46,8 @@ func newSite(t *testing.T, heartbeat time.Duration) *site {
 	s.codec, err = cookie.New(cookie.Options{Insecure: true}, bytes.Repeat([]byte{7}, 32))
 	s.must(err)
 	r := chi.NewRouter()
-	transport.Mount(r, "/live", middleware.New(middleware.Options{Codec: s.codec, Sessions: s.m}), transport.Handler(s.m, transport.Options{}))
+	live := transport.Handler(s.m, transport.Options{})
+	transport.Mount(r, "/live", s.identify, live)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	s.must(err)
 	s.addr = l.Addr().String()
@@ -62,6 +64,23 @@ func newSite(t *testing.T, heartbeat time.Duration) *site {
 		<-served
 	})
 	return s
+}
+
+// identify is the middleware with the site's own origins of this moment: a test learns its proxy's address late.
+func (s *site) identify(next http.Handler) http.Handler {
+	o := middleware.Options{Codec: s.codec, Sessions: s.m}
+	strict := middleware.New(o)(next)
+	known := sync.OnceValue(func() http.Handler {
+		o.OwnOrigins = []string{s.own.Load().(string)}
+		return middleware.New(o)(next)
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.own.Load() == nil {
+			strict.ServeHTTP(w, r)
+			return
+		}
+		known().ServeHTTP(w, r)
+	})
 }
 
 func (s *site) must(err error) {
