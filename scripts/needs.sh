@@ -2,20 +2,21 @@
 # needs.sh WORD...: sees to it that the programs which the tests use are there.
 #
 # A word is the name of a command and of the Debian package that brings it; packages that it needs besides follow after
-# a plus (gcc+libc6-dev). Root with apt-get installs what is missing, everybody else is told. With CI=true a program
+# a plus (gcc+libc6-dev); a package of another name follows after a colon (node:nodejs). Root with apt-get installs what is missing, everybody else is told. With CI=true a program
 # that is still missing is a failure; otherwise the tests that use it look for it on PATH and skip.
 set -euo pipefail
 
 absent() { # the words among "$@" whose command is not there
 	local word
 	for word; do
-		command -v "${word%%+*}" >/dev/null || printf '%s ' "$word"
+		command -v "${word%%[+:]*}" >/dev/null || printf '%s ' "$word"
 	done
 }
 
 read -ra words <<<"$(absent "$@")"
 [[ ${#words[@]} -gt 0 ]] || exit 0
-packages=("${words[@]//+/ }")
+packages=("${words[@]#*:}")
+packages=("${packages[@]//+/ }")
 read -ra packages <<<"${packages[*]}"
 
 if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
@@ -32,7 +33,7 @@ if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
 	[[ ${#words[@]} -gt 0 ]] || exit 0
 fi
 
-commands=("${words[@]%%+*}")
+commands=("${words[@]%%[+:]*}")
 if [[ ${CI:-} == true ]]; then
 	echo "needs: MISSING: ${commands[*]} (Debian: apt-get install ${packages[*]})" >&2
 	exit 1

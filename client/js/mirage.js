@@ -6,13 +6,12 @@
 
 const STOP = [204, 400, 403, 410, 413, 415] // the server does not want us back
 const UNFIT = [400, 413, 415] // of a POST: its messages are the reason
-const RESERVED = /^(mirage|(open|error|close)$)|[\0-\x1f]/ // names that no message may have
+const READY = { open: 1, closing: 2, closed: 3 }
 
 const sleep = (ms, wake) => new Promise(done => { setTimeout(done, ms); wake?.(done) })
 const failure = (message, status, more) => Object.assign(new Error(message), { status }, more)
 const toBase64 = bytes => btoa(Array.from(bytes, b => String.fromCharCode(b)).join(''))
-const mark = position => position.split('-') // numbers compare within an epoch only
-const number = position => parseInt(mark(position)[1])
+const mark = position => [position.split('-')[0], parseInt(position.split('-')[1])] // numbers compare within an epoch only
 
 // What lines of text cannot carry travels in base64: 1 stands for text, 2 for bytes.
 function decode(data, encoded) {
@@ -42,7 +41,7 @@ export function parser(take) {
       }
       const { id, event, data, encoding, type } = block
       block = {}
-      if (data !== undefined && encoding !== undefined && encoding !== 'base64') throw failure('unknown encoding')
+      if (data !== undefined && encoding !== undefined && encoding !== 'base64') throw failure('encoding')
       if (id !== undefined || data !== undefined) {
         take({ id, event: event || 'message', data: decode(data, encoding && (type === 'binary' ? 2 : 1)) })
       }
@@ -58,543 +57,523 @@ async function check(answer) {
   throw failure(detail || 'the server answered ' + status, status, { expected, retry: 1000 * headers.get('Retry-After') })
 }
 
+/** The client. All that is private lives in the constructor: so it stays private, and small. */
 export class Mirage extends EventTarget {
   static CONNECTING = 0
   static OPEN = 1
   static CLOSING = 2
   static CLOSED = 3
 
-  id = '' // who we are, once a hello has said so
-  mirage = '' // the same, or the signed value for those who asked for it
   state = 'connecting' // then open, reconnecting, paused, closing, closed
   transport = ''
-  position = '' // up to where we have everything: the server's word, handed back as it came
+  bufferedAmount = 0
 
-  #o
-  #url
-  #storage
-  #cid = toBase64(crypto.getRandomValues(new Uint8Array(18))).replaceAll('+', '-').replaceAll('/', '_')
-  #signed // the value of _mirage; undefined leaves it to the cookie
-  #bad = {} // until when a transport is not to be tried first
-  #mute // the transport that said hello and nothing more
-  #best // what use() was called with
-
-  #links = new Set() // all that are under way
-  #live // the one that counts: it brought the last hello
-  #opened
-  #wanted // the application wants a link
-  #hidden // in the bfcache, or not shown yet
-  #looping
-  #failures = 0 // rounds in a row without a hello
-  #wake // ends the rest before the next round
-  #upgrade
-  #end = new AbortController()
-
-  #queue = [] // what is not accepted yet: {w: writer, n: number, e: event, d: data, x: encoded, t: tried, a: again}
-  #number = 0 // of our last message
-  #max = 100 // messages in a POST
-  #posting
-  #post = new AbortController() // of the POST under way
-  #hurry // ends the rest before the next POST
-  #due // an acknowledgement
-  #unacked = 0
-  #later
-  #taps = new Set()
-  #repeats = 0 // up to this number of the epoch an earlier page may have had it
+  get readyState() { return READY[this.state] || 0 }
 
   constructor(url, options = {}) {
     super()
+    const self = this
     const { location, document } = globalThis
-    this.#o = {
-      transports: ['sse', 'poll'], name: '', credentials: 'same-origin', timeout: 5000, head: 1500, upgrade: 300_000,
+    const o = {
+      transports: ['sse', 'poll'], credentials: 'same-origin', timeout: 5000, head: 1500, upgrade: 300_000,
       messages: 256, bytes: 1 << 20, fetch: (...a) => fetch(...a), ...options,
     }
-    this.#url = new URL(url, location?.href)
-    this.url = this.#url.href
-    let kept = {}
-    try {
-      this.#storage = options.storage === undefined ? document && sessionStorage : options.storage
-      kept = JSON.parse(this.#storage.getItem(this.#key())) || kept
-    } catch { /* there is none, or we may not */ }
-    const { id = '', position = '', queue = [], bad = {}, clean } = kept
-    this.id = id
-    this.position = position
-    this.#queue = queue
-    this.#bad = bad
-    this.#repeats = clean || !position ? 0 : -1 // hello will tell
-    this.#signed = options.mirage || kept.mirage || (options.mirage ?? (this.#url.origin === location?.origin ? undefined : ''))
-    this.mirage = this.#signed ?? id
+    const base = new URL(url, location?.href)
+    const cid = crypto.getRandomValues(new Uint32Array(4)).join('_') // 128 bits in base64url, of a kind
+    const key = 'mirage:' + (o.name || base)
+    const end = new AbortController()
 
-    for (const type of ['open', 'message', 'mirage', 'error', 'close']) this.addEventListener(type, e => this['on' + type]?.(e))
-    const { signal } = options
-    const listen = (target, events) => {
-      for (const type in events) target?.addEventListener?.(type, events[type], { signal: this.#end.signal })
+    const links = new Set() // all that are under way
+    let live // the one that counts: it brought the last hello
+    let opened // there was one
+    let wanted // by the application
+    let hidden = document?.prerendering // not shown yet, or in the bfcache
+    let looping
+    let failures = 0 // rounds in a row without a hello
+    let wake // ends the rest before the next round
+    let probe // the interval of looks for a better transport
+    let mute // the transport that said hello and nothing more
+    let best // what use() was called with
+
+    let count = 0 // the number of our last message
+    let max = 100 // messages in a POST
+    let posting
+    let post = new AbortController() // of the POST under way
+    let hurry // ends the rest before the next POST
+    let due // an acknowledgement
+    let unacked = 0
+    let later
+    const taps = new Set()
+
+    let storage, kept = {}
+    try {
+      storage = o.storage === undefined ? document && sessionStorage : o.storage
+      kept = JSON.parse(storage.getItem(key)) || kept
+    } catch { /* there is none, or we may not */ }
+    // What is not accepted yet: {w: writer, n: number, e: event, d: data, x: encoded, t: tried, a: again}.
+    let queue = []
+    const bad = kept.bad || {} // until when a transport is not to be tried first
+    let repeats = kept.clean || !kept.position ? 0 : -1 // up to this number an earlier page may have had it; hello will tell
+    // The value of _mirage; undefined leaves it to the cookie.
+    let signed = o.mirage || kept.signed || (o.mirage ?? (base.origin === location?.origin ? undefined : ''))
+
+    const tell = (type, more) => self.dispatchEvent(Object.assign(new Event(type), more))
+
+    const change = state => {
+      const previous = self.state
+      self.state = state
+      if (previous !== state) tell('mirage-state', { state, previous })
     }
-    listen(signal, { abort: () => this.close() })
-    listen(globalThis, {
-      online: () => this.#refresh(),
-      pagehide: e => {
-        this.#lastWords()
-        this.#save(1)
-        if (e.persisted) this.#drop(this.#hidden = true)
+
+    const save = clean => {
+      try {
+        const { id, position } = self
+        storage.setItem(key, JSON.stringify({ id, position, signed, queue, bad, clean: clean || !live }))
+      } catch { /* there is none, it is full or forbidden */ }
+    }
+
+    const keep = messages => {
+      queue = messages
+      self.bufferedAmount = queue.reduce((sum, m) => sum + m.d.length, 0)
+    }
+
+    // ---- up
+
+    const put = (e, data) => {
+      const { buffer = data, byteOffset, byteLength } = data
+      let x = byteLength >= 0 ? 2 : 0
+      let d = x ? toBase64(new Uint8Array(buffer, byteOffset, byteLength)) : '' + data
+      if (/[\r\0]/.test(d)) d = toBase64(new TextEncoder(x = 1).encode(d))
+      if (/[\0-\x1f]/.test(e)) throw failure('not a name', 400) // the server refuses others that are not
+      if (self.readyState > 1) throw failure('closed')
+      if (queue.length >= o.messages || self.bufferedAmount + d.length > o.bytes) throw failure('the queue is full', 413)
+      const m = { w: cid, n: ++count, e, d, x }
+      keep([...queue, m])
+      if (hidden) save() // there may be no later
+      soon()
+      pump()
+      return m
+    }
+
+    const soon = () => {
+      later ??= setTimeout(() => {
+        later = undefined
+        save()
+        if (unacked) flush()
+      }, 500)
+    }
+
+    const flush = () => {
+      due = unacked
+      pump()
+    }
+
+    const reject = (m, error) => {
+      keep(queue.filter(other => other !== m))
+      m.no?.(error)
+    }
+
+    const accept = (writer, n) => {
+      const { length } = queue
+      keep(queue.filter(m => !(m.w === writer && m.n <= n) || m.ok?.())) // ok returns nothing
+      return length - queue.length
+    }
+
+    // next is what the next POST brings. What is left of an earlier page comes first, under its writer.
+    const next = () => {
+      const [head] = queue
+      const { w = cid, n = count + 1, a } = head || {}
+      let size = 0, full
+      const batch = queue.filter((m, i) => !(full ||= i >= max || m.w !== w || m.a !== a || (size += m.d.length) > 16_384 && i))
+      let body = `event: mirage-up\ndata: ${JSON.stringify({ writer: w, base: n, ack: self.position, again: !!a })}\n\n`
+      for (const m of batch) {
+        m.t = 1
+        const { n, e, d, x } = m
+        body += `id: ${n}\n${e && `event: ${e}\n`}${x ? 'encoding: base64\n' : ''}${x > 1 ? 'type: binary\n' : ''}data: ${d.replaceAll('\n', '\ndata: ')}\n\n`
+      }
+      due = unacked = 0
+      save()
+      return { batch, w, body }
+    }
+
+    // pump sends what there is to send, one POST at a time.
+    const pump = async () => {
+      if (posting) return
+      posting = true
+      for (let tries = 0; live && (queue.length || due);) {
+        const { token } = live
+        const { batch, w, body } = next()
+        const ctl = post = new AbortController()
+        const timer = setTimeout(() => ctl.abort(), 15_000)
+        try {
+          const { accepted, failed = [] } = await (await check(await request('POST', token, { body, signal: ctl.signal }))).json()
+          for (const m of batch) if (failed.includes(m.n)) reject(m, failure('the handler failed', 500))
+          if (!accept(w, accepted) && queue.includes(batch[0])) throw failure('not accepted')
+          tries = 0
+          if (max < 100) max++
+        } catch (error) {
+          const { status, expected } = error
+          if (!batch[0]) due = 1
+          if (UNFIT.includes(status) && batch[0]) { // because of one of them: the others go without it
+            max = batch.length + 1 >> 1
+            if (!batch[1]) reject(batch[0], error)
+          } else if (STOP.includes(status) && status !== 400) {
+            finish(4000 + status, error.message)
+          } else if (live?.token === token && !accept(w, expected - 1)) {
+            if (status === 401) over(live, error)
+            else await sleep(rest(error, ++tries), done => { hurry = done })
+          }
+        }
+        clearTimeout(timer)
+      }
+      posting = false
+    }
+
+    // lastWords go out when the page may end: the same messages are stored, too, and the server knows them when they come again.
+    const lastWords = () => {
+      if (live && (queue.length || unacked)) request('POST', live.token, { body: next().body, keepalive: true }).catch(() => 0)
+    }
+
+    // ---- links
+
+    const request = async (method, token, init, query) => {
+      const url = new URL(base)
+      query = { ...query, _cid: cid, _mirage: signed }
+      for (const k in query) if (query[k] !== undefined) url.searchParams.set(k, query[k])
+      const headers = { Accept: 'text/event-stream' }
+      if (init.body) headers['Content-Type'] = headers.Accept
+      if (token) headers['Mirage-Link'] = token
+      return o.fetch(url, { method, headers, credentials: o.credentials, ...init })
+    }
+
+    // loop goes round after round until there is a link.
+    const loop = async wait => {
+      if (looping) return wake?.()
+      looping = true
+      for (;;) {
+        if (wait) await sleep(wait, done => { wake = done })
+        wake = undefined
+        if (!wanted || hidden || live) break
+        const error = await round(order())
+        if (live || !error) continue
+        failures++
+        wait = down(error)
+      }
+      looping = false
+    }
+
+    // rest is how long to wait before the next try: with full jitter, so that not all come back at once.
+    const rest = (error, tries) => error.retry || Math.random() * Math.min(20_000, 500 * 2 ** tries)
+
+    // down tells that there is no link, and returns how long to rest.
+    const down = error => {
+      const delay = rest(error, failures)
+      if (wanted && !hidden) {
+        if (opened && self.readyState < 2) change('reconnecting')
+        tell('error', { error, attempt: failures, delay })
+      }
+      return delay
+    }
+
+    const order = all => {
+      const rank = name => name === best ? -1 : !all && (bad[name] > Date.now() || name === mute)
+      return [...o.transports].sort((a, b) => rank(a) - rank(b))
+    }
+
+    // round tries one transport after the other: each has some time before the next one starts beside it. The first hello wins; what failed
+    // before it is bad for half an hour. Where nothing wins, the network is to blame. It returns why it failed.
+    const round = async names => {
+      const tried = []
+      let won, why
+      for (const name of names) {
+        const link = start(name)
+        tried.push(link.hello)
+        const done = link.hello.then(() => { won = name }, error => { why = error })
+        await Promise.race([done, sleep(o.head)])
+        if (won || !wanted || hidden || why && !link.answered && why.status !== 501 && !link.late) break // the next would fare no better
+      }
+      await Promise.any(tried).catch(() => 0)
+      if (!won) return why
+      for (const name of [mute, ...names.slice(0, names.indexOf(won))]) if (name) bad[name] = Date.now() + 1_800_000
+      mute = 0
+      delete bad[won]
+    }
+
+    const start = name => {
+      const link = { name, ctl: new AbortController() }
+      link.hello = new Promise((ok, no) => Object.assign(link, { ok, no }))
+      links.add(link)
+      carry(link).catch(error => error).then(error => over(link, link.ctl.signal.reason || error || failure('ended')))
+      return link
+    }
+
+    // carry carries one link: a stream is one long answer, a long-poll one short answer after another.
+    const carry = async link => {
+      const poll = link.name === 'poll'
+      do {
+        watch(link, link.token ? 35_000 : o.timeout)
+        save() // _pos acknowledges
+        const query = { _pos: self.position, _wait: poll ? 25 : undefined }
+        const { body } = await check(await request('GET', link.token, { signal: link.ctl.signal }, query))
+        link.answered = 1
+        const reader = body.getReader()
+        const feed = parser(block => take(link, block))
+        for (let read; !(read = await reader.read()).done;) {
+          link.heard = Date.now()
+          if (link.token && !poll) {
+            link.speaks = 1
+            watch(link, link.beat && 2 * link.beat + 5000)
+          }
+          feed(read.value)
+        }
+      } while (poll && link.token && link.drain === undefined)
+    }
+
+    const watch = (link, ms) => {
+      clearTimeout(link.timer)
+      if (ms) link.timer = setTimeout(() => { link.late = 1; link.ctl.abort(failure('silence')) }, ms)
+    }
+
+    const over = (link, error) => {
+      clearTimeout(link.timer)
+      links.delete(link)
+      link.ctl.abort()
+      link.no(error)
+      if (STOP.includes(error.status)) return finish(4000 + error.status, error.message)
+      if (link !== live) return
+      if (link.late && !link.speaks) mute = link.name
+      forget()
+      if (wanted && !hidden) loop(link.drain ?? down(error))
+    }
+
+    const forget = () => {
+      live = 0
+      post.abort()
+      clearInterval(probe)
+    }
+
+    const drop = () => {
+      for (const link of links) link.ctl.abort()
+      forget()
+      wake?.()
+    }
+
+    const show = () => {
+      hidden = false
+      if (wanted) self.connect()
+    }
+
+    // refresh looks for a link now that the world may have changed; the present one stays until another has said hello.
+    const refresh = gently => {
+      if (!live) wake?.()
+      else if (!gently || Date.now() - live.heard > 1.2 * (live.beat || 15_000) + 2000) round(order(1))
+    }
+
+    const finish = (code, reason, wasClean = false) => {
+      if (self.state === 'closed') return
+      wanted = false
+      drop()
+      clearTimeout(later)
+      end.abort()
+      for (const m of queue) reject(m, failure(reason || 'closed', code))
+      change('closed')
+      try { storage.removeItem(key) } catch { /* there is none */ }
+      storage = 0
+      for (const tap of taps) tap()
+      tell('close', { code, reason, wasClean })
+    }
+
+    // ---- down
+
+    const take = (link, { id, event, data }) => {
+      const about = event.startsWith('mirage') && JSON.parse(data)
+      if (event === 'mirage') return greet(link, about, id)
+      if (link !== live) return // it was replaced, or has not said hello
+      if (event === 'mirage-ack') return posting || accept(cid, about.accepted) // a POST's answer says more
+      if (event === 'mirage-drain') {
+        link.drain = about.retry
+        return tell(event, about)
+      }
+      if (event === 'mirage-end') throw failure(about.reason, about.status)
+      if (id === undefined) return
+      const [epoch, seq] = mark(self.position), [other, n] = mark(id)
+      if (other !== epoch) throw failure('epoch')
+      if (n <= seq) return // the link before this one brought it
+      if (event === 'mirage-gap') tell(event, { ...about, from: Math.max(about.from, seq + 1) })
+      else if (n > seq + 1) throw failure('hole')
+      else if (!about && data !== undefined) {
+        const e = Object.assign(new MessageEvent(event, { data, lastEventId: id }), { again: n <= repeats })
+        self.dispatchEvent(e)
+        for (const tap of taps) tap(e)
+      }
+      self.position = id
+      if (link.name === 'poll') return // the next poll acknowledges
+      if (++unacked >= 16 || document?.hidden) flush()
+      else soon()
+    }
+
+    const greet = (link, hello, position) => {
+      const { id, resumed, reason, lost } = hello
+      const known = self.id, was = self.mirage, first = !opened
+      if (known && known !== id && known !== hello.previous) { // they were written as somebody else
+        const messages = queue.map(m => ({ event: m.e || 'message', data: decode(m.d, m.x) }))
+        for (const m of queue) reject(m, failure('the id has changed'))
+        if (messages[0]) tell('mirage-returned', { id: known, messages })
+      }
+      if (!resumed) for (const m of queue) m.a = m.t // this server cannot know whether it has them
+      const [epoch, seq] = mark(self.position), [now, n] = mark(position)
+      repeats = resumed && (repeats < 0 ? hello.sent : epoch === now && repeats)
+      if (!resumed && reason !== 'trimmed' || epoch !== now || n > seq) self.position = position
+      self.id = id
+      if (signed !== undefined) signed = hello.mirage || signed
+      self.mirage = signed ?? id
+      link.token = hello.link
+      link.beat = hello.heartbeat
+      link.heard = Date.now()
+      if (live !== link) {
+        post.abort() // it may go where the other link went
+        for (const l of links) if (l !== link) l.ctl.abort()
+      }
+      live = link
+      failures = 0
+      opened = 1
+      self.transport = link.name
+      link.ok()
+      clearInterval(probe)
+      const [better] = order(1)
+      if (better !== link.name && o.upgrade) probe = setInterval(() => round([better]), o.upgrade)
+      if (link.name !== 'poll') {
+        watch(link, link.beat && 1.2 * link.beat + 2000) // the second sign proves that nobody holds the stream back
+        due = 1 // to speak on this link ends an older one that died unnoticed
+      }
+      accept(cid, hello.accepted)
+      save()
+      if (self.readyState < 2) change('open')
+      if (first) tell('open')
+      if (first || !resumed || known !== id || was !== self.mirage) {
+        tell('mirage', { ...hello, link: undefined, mirage: self.mirage })
+      }
+      if (lost && reason !== 'trimmed') tell('mirage-gap', { ...lost, reason })
+      hurry?.()
+      pump()
+    }
+
+    // ---- what the application has of it
+
+    Object.assign(self, {
+      url: base.href,
+      id: kept.id || '', // who we are, once a hello has said so
+      mirage: signed ?? (kept.id || ''), // the same, or the signed value for those who asked for it
+      position: kept.position || '', // up to where we have everything: the server's word, handed back as it came
+
+      /** send keeps an unnamed message, text or bytes, and delivers it once. It throws if the queue is full. */
+      send(data) { put('', data) },
+
+      /** emit does so with a named event in JSON. The promise is kept when the server has accepted it. */
+      emit(event, data = null) {
+        const promise = new Promise((ok, no) => Object.assign(put(event, JSON.stringify(data)), { ok, no }))
+        promise.catch(() => 0) // whoever does not care is not to hear of it
+        return promise
       },
-      pageshow: e => e.persisted && this.#show(),
+
+      /** on calls listener with what the event is about: data, parsed if the event has a name; it returns the way to stop. */
+      on(type, listener, more) {
+        const call = e => {
+          const { data } = e
+          listener(type === 'mirage' ? e.mirage : data === undefined ? e : type === 'message' || data instanceof ArrayBuffer ? data : JSON.parse(data), e)
+        }
+        self.addEventListener(type, call, more)
+        return () => self.removeEventListener(type, call, more)
+      },
+
+      /** subscribe calls fn now and at every change of state: the contract of stores. */
+      subscribe(fn) {
+        fn(self)
+        return self.on('mirage-state', () => fn(self))
+      },
+
+      async *[Symbol.asyncIterator]() {
+        const waiting = []
+        let ring
+        const tap = e => {
+          if (e) waiting.push(e)
+          ring?.()
+        }
+        taps.add(tap)
+        try {
+          while (waiting[0] || self.state !== 'closed') {
+            if (waiting.length > 1000) throw failure('too slow')
+            if (waiting[0]) yield waiting.shift()
+            else await new Promise(done => { ring = done })
+          }
+        } finally {
+          taps.delete(tap)
+        }
+      },
+
+      /** use moves to another transport, under load; the promise is kept when it is in use. */
+      async use(transport) {
+        best = transport
+        if (!live) return wake?.()
+        const why = await round([transport])
+        if (why) throw why
+      },
+
+      connect() {
+        wanted = self.readyState < 2
+        loop()
+      },
+
+      /** disconnect lets go of the link and keeps the session. */
+      disconnect() {
+        if (self.readyState > 1) return
+        wanted = false
+        lastWords()
+        save(1)
+        drop()
+        change('paused')
+      },
+
+      /** close delivers what waits, ends the session and forgets it. */
+      async close(code = 1000, reason = '') {
+        if (self.readyState > 1) return
+        change('closing')
+        for (const until = Date.now() + o.timeout; live && queue.length && Date.now() < until;) await sleep(20)
+        if (live) request('DELETE', live.token, { keepalive: true }).catch(() => 0)
+        finish(code, reason, true)
+      },
+    })
+    keep(kept.queue || [])
+
+    for (const type of ['open', 'message', 'mirage', 'error', 'close']) self.addEventListener(type, e => self['on' + type]?.(e))
+    const { signal } = o
+    const listen = (target, events) => {
+      for (const type in events) target?.addEventListener?.(type, events[type], { signal: end.signal })
+    }
+    listen(signal, { abort: () => self.close() })
+    listen(globalThis, {
+      online: () => refresh(),
+      pagehide: e => {
+        lastWords()
+        save(1)
+        if (!e.persisted) return
+        drop(hidden = true)
+        change('paused')
+      },
+      pageshow: e => e.persisted && show(),
     })
     listen(document, {
       visibilitychange: () => {
-        if (!document.hidden) return this.#refresh(true)
-        this.#save()
-        this.#flush()
+        if (!document.hidden) return refresh(1)
+        save()
+        flush()
       },
-      freeze: () => this.#save(),
-      resume: () => this.#refresh(),
-      prerenderingchange: () => this.#show(),
+      resume: () => refresh(),
+      prerenderingchange: show,
     })
-    this.#hidden = document?.prerendering
-    if (signal?.aborted) this.#finish(1000, '', true)
-    else if (options.start !== false) this.connect()
+    if (signal?.aborted) self.close()
+    else if (o.start ?? true) self.connect()
   }
-
-  get readyState() { return { open: 1, closing: 2, closed: 3 }[this.state] || 0 }
-  get bufferedAmount() { return this.#queue.reduce((sum, m) => sum + m.d.length, 0) }
-
-  /** send keeps an unnamed message, text or bytes, and delivers it once. It throws if the queue is full. */
-  send(data) { this.#put('', data) }
-
-  /** emit does so with a named event in JSON. The promise is kept when the server has accepted it. */
-  emit(event, data = null) {
-    const promise = new Promise((ok, no) => {
-      if (RESERVED.test(event)) throw failure('a message cannot have this name: ' + event)
-      Object.assign(this.#put(event, JSON.stringify(data)), { ok, no })
-    })
-    promise.catch(() => 0) // whoever does not care is not to hear of it
-    return promise
-  }
-
-  #put(e, data) {
-    const bytes = data instanceof ArrayBuffer ? new Uint8Array(data)
-      : ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : 0
-    let d = bytes ? toBase64(bytes) : '' + data
-    let x = bytes ? 2 : 0
-    if (!x && /[\r\0]/.test(d)) d = toBase64(new TextEncoder().encode(d), x = 1)
-    if (this.readyState > 1) throw failure('closed')
-    if (this.#queue.length >= this.#o.messages || this.bufferedAmount + d.length > this.#o.bytes) throw failure('the queue is full', 413)
-    const m = { w: this.#cid, n: ++this.#number, e, d, x }
-    this.#queue.push(m)
-    this.#soon()
-    this.#pump()
-    return m
-  }
-
-  /** on calls listener with what the event is about: data, parsed if the event has a name; it returns the way to stop. */
-  on(type, listener, options) {
-    const call = e => {
-      const { data } = e
-      listener(data === undefined ? type === 'mirage' ? e.mirage : e : type === 'message' || data instanceof ArrayBuffer ? data : JSON.parse(data), e)
-    }
-    this.addEventListener(type, call, options)
-    return () => this.removeEventListener(type, call, options)
-  }
-
-  /** subscribe calls fn now and at every change of state: the contract of stores. */
-  subscribe(fn) {
-    fn(this)
-    return this.on('mirage-state', () => fn(this))
-  }
-
-  async *[Symbol.asyncIterator]() {
-    const waiting = []
-    let wake
-    const tap = e => {
-      if (e && waiting.push(e) > 1000) waiting.length = 0, waiting.push(failure('the loop was 1000 messages behind'))
-      wake?.()
-    }
-    this.#taps.add(tap)
-    try {
-      while (waiting.length || this.state !== 'closed') {
-        const e = waiting.shift()
-        if (e instanceof Error) throw e
-        if (e) yield e
-        else await new Promise(done => { wake = done })
-      }
-    } finally {
-      this.#taps.delete(tap)
-    }
-  }
-
-  /** use moves to another transport, under load; the promise is kept when it is in use. */
-  async use(transport) {
-    this.#best = transport
-    if (!this.#live) return this.#wake?.()
-    const why = await this.#round([transport])
-    if (why) throw why
-  }
-
-  connect() {
-    this.#wanted = true
-    if (this.readyState < 2) this.#loop(0)
-  }
-
-  /** disconnect lets go of the link and keeps the session. */
-  disconnect() {
-    this.#wanted = false
-    this.#lastWords()
-    this.#save(1)
-    this.#drop()
-  }
-
-  /** close delivers what waits, ends the session and forgets it. */
-  async close(code = 1000, reason = '') {
-    if (this.readyState > 1) return
-    this.#set('closing')
-    const until = Date.now() + this.#o.timeout
-    while (this.#live && this.#queue.length && Date.now() < until) await sleep(20)
-    if (this.state === 'closed') return
-    if (this.#live) this.#fetch('DELETE', '', { keepalive: true }).catch(() => 0)
-    this.#finish(code, reason, true)
-  }
-
-  // ---- links
-
-  // #loop goes round after round until there is a link.
-  async #loop(wait) {
-    if (this.#looping) return this.#wake?.()
-    this.#looping = true
-    while (this.#wanted && !this.#hidden && !this.#live && this.readyState < 3) {
-      if (wait) await sleep(wait, done => { this.#wake = done })
-      this.#wake = undefined
-      if (!this.#wanted || this.#hidden || this.readyState > 2) break
-      const error = await this.#round(this.#order())
-      if (this.#live || !error) continue
-      this.#failures++
-      wait = this.#delay(error)
-      this.#down(error, wait)
-    }
-    this.#looping = false
-  }
-
-  // #delay has full jitter, so that not all come back at once.
-  #delay(error) { return error.retry || Math.random() * Math.min(20_000, 500 * 2 ** this.#failures) }
-
-  #down(error, delay) {
-    if (this.#wanted && !this.#hidden && this.readyState < 2) this.#set(this.#opened ? 'reconnecting' : 'connecting')
-    this.#tell('error', { error, attempt: this.#failures, delay })
-  }
-
-  #order(all) {
-    const rank = name => name === this.#best ? -1 : !all && (this.#bad[name] > Date.now() || name === this.#mute)
-    return [...this.#o.transports].sort((a, b) => rank(a) - rank(b))
-  }
-
-  // #round tries one transport after the other: each has some time before the next one starts beside it. The first hello wins; what failed
-  // before it is bad for half an hour. Where nothing wins, the network is to blame. It returns why it failed.
-  async #round(names) {
-    const links = []
-    let won, why
-    for (const name of names) {
-      const link = this.#open(name)
-      links.push(link)
-      const done = link.hello.then(() => { won = name }, error => { why = error })
-      await Promise.race([done, sleep(name === names.at(-1) ? this.#o.timeout : this.#o.head)])
-      if (won || why && !link.headers && why.status !== 501 && !link.late) break // the next would fare no better
-    }
-    await Promise.any(links.map(l => l.hello)).catch(() => 0)
-    if (!won) return why
-    for (const name of [this.#mute, ...names.slice(0, names.indexOf(won))]) if (name) this.#bad[name] = Date.now() + 1_800_000
-    this.#mute = 0
-    delete this.#bad[won]
-  }
-
-  #open(name) {
-    const link = { name, ctl: new AbortController() }
-    link.hello = new Promise((ok, no) => Object.assign(link, { ok, no }))
-    this.#links.add(link)
-    this.#read(link).catch(error => error).then(error => this.#over(link, link.ctl.signal.reason || error || failure('the link has ended')))
-    return link
-  }
-
-  // #read carries one link: a stream is one long answer, a long-poll one short answer after another.
-  async #read(link) {
-    const poll = link.name === 'poll'
-    do {
-      this.#watch(link, link.token ? 35_000 : this.#o.timeout)
-      this.#save() // _pos acknowledges
-      const query = { _pos: this.position }
-      if (poll) query._wait = 25
-      const answer = await this.#fetch('GET', link.token, { signal: link.ctl.signal, cache: 'no-store' }, query)
-      link.headers = answer.status === 200
-      const reader = (await check(answer)).body.getReader()
-      const feed = parser(block => this.#take(link, block))
-      for (let read; !(read = await reader.read()).done;) {
-        link.heard = Date.now()
-        if (link.token && !poll) {
-          link.speaks = true
-          this.#watch(link, this.#patience(link, 2, 5000))
-        }
-        feed(read.value)
-      }
-    } while (poll && link.token && link.drain === undefined)
-  }
-
-  #patience(link, factor, more) { return link.beat && factor * link.beat + more }
-
-  #watch(link, ms) {
-    clearTimeout(link.timer)
-    if (ms) link.timer = setTimeout(() => { link.late = true; link.ctl.abort(failure('silent for ' + ms + ' ms')) }, ms)
-  }
-
-  #over(link, error) {
-    clearTimeout(link.timer)
-    this.#links.delete(link)
-    link.ctl.abort()
-    link.no(error)
-    if (STOP.includes(error.status)) return this.#finish(4000 + error.status, error.message)
-    if (link !== this.#live) return
-    this.#live = 0
-    this.#post.abort()
-    this.#unwatch()
-    if (link.late && !link.speaks) this.#mute = link.name
-    if (!this.#wanted || this.#hidden) return
-    const wait = link.drain ?? this.#delay(error)
-    if (link.drain === undefined) this.#down(error, wait)
-    this.#loop(wait)
-  }
-
-  #unwatch() { clearInterval(this.#upgrade) }
-
-  #drop() {
-    for (const link of this.#links) link.ctl.abort(failure('paused'))
-    this.#live = 0
-    this.#post.abort()
-    this.#unwatch()
-    this.#wake?.()
-    this.#set('paused')
-  }
-
-  #show() {
-    this.#hidden = false
-    if (this.#wanted) this.connect()
-  }
-
-  // #refresh looks for a link now that the world may have changed; the present one stays until another has said hello.
-  #refresh(gently) {
-    const { heard, beat } = this.#live || {}
-    if (!this.#live) this.#wake?.()
-    else if (!gently || Date.now() - heard > (beat || 15_000) * 1.2 + 2000) this.#round(this.#order(true))
-  }
-
-  async #fetch(method, token, init, query) {
-    const url = new URL(this.#url)
-    const set = (k, v) => v !== undefined && url.searchParams.set(k, v)
-    for (const key in query) set(key, query[key])
-    set('_cid', this.#cid)
-    set('_mirage', this.#signed)
-    const headers = { Accept: 'text/event-stream' }
-    if (init.body) headers['Content-Type'] = 'text/event-stream'
-    if (token ||= method !== 'GET' && this.#live.token) headers['Mirage-Link'] = token
-    return this.#o.fetch(url.href, { method, headers, credentials: this.#o.credentials, ...init })
-  }
-
-  // ---- down
-
-  #take(link, { id, event, data }) {
-    if (event === 'mirage') return this.#hello(link, JSON.parse(data), id)
-    if (link !== this.#live) return // it was replaced, or has not said hello
-    if (event === 'mirage-ack') return this.#posting || this.#accept(this.#cid, JSON.parse(data).accepted) // a POST's answer says more
-    if (event === 'mirage-drain') {
-      link.drain = JSON.parse(data).retry
-      return this.#tell(event, { retry: link.drain })
-    }
-    if (event === 'mirage-end') {
-      const { status, reason } = JSON.parse(data)
-      throw failure(reason, status)
-    }
-    if (id === undefined) return
-    const [epoch] = mark(this.position), seq = number(this.position), n = number(id)
-    if (mark(id)[0] !== epoch) throw failure('another epoch without a hello')
-    if (n <= seq) return // the link before this one brought it
-    if (event === 'mirage-gap') {
-      const gap = JSON.parse(data)
-      this.#tell(event, { ...gap, from: Math.max(gap.from, seq + 1) })
-    } else if (n > seq + 1) throw failure('a message is missing')
-    else if (data !== undefined && !event.startsWith('mirage')) {
-      const e = Object.assign(new MessageEvent(event, { data, lastEventId: id, origin: this.#url.origin }), { again: n <= this.#repeats })
-      this.dispatchEvent(e)
-      for (const tap of this.#taps) tap(e)
-    }
-    this.position = id
-    if (link.name === 'poll') return // the next poll acknowledges
-    if (++this.#unacked >= 16 || globalThis.document?.hidden) this.#flush()
-    else this.#soon()
-  }
-
-  #hello(link, hello, position) {
-    const { id, previous, resumed, reason, lost, sent } = hello
-    const before = this.#live
-    const known = this.id
-    if (this.id && this.id !== id && this.id !== previous) { // they were written as somebody else
-      const messages = this.#queue.splice(0)
-      for (const m of messages) m.no?.(failure('the id has changed'))
-      if (messages.length) this.#tell('mirage-returned', { id: this.id, messages: messages.map(m => ({ event: m.e || 'message', data: decode(m.d, m.x) })) })
-    }
-    if (!resumed) for (const m of this.#queue) m.a = m.t // this server cannot know whether it has them
-    const [epoch] = mark(position)
-    if (this.#repeats < 0) this.#repeats = resumed ? sent : 0
-    else if (mark(this.position)[0] !== epoch) this.#repeats = 0
-    if (!(resumed || reason === 'trimmed') || mark(this.position)[0] !== epoch || number(position) > number(this.position)) this.position = position
-    this.id = id
-    if (this.#signed !== undefined) this.#signed = hello.mirage || this.#signed
-    const was = this.mirage
-    this.mirage = this.#signed ?? id
-    link.token = hello.link
-    link.beat = hello.heartbeat
-    link.heard = Date.now()
-    this.#live = link
-    this.#failures = 0
-    this.transport = link.name
-    if (before !== link) for (const l of this.#links) if (l !== link) l.ctl.abort(failure('replaced'))
-    link.ok()
-    this.#unwatch()
-    const [best] = this.#order(true)
-    if (best !== link.name && this.#o.upgrade) this.#upgrade = setInterval(() => this.#round([best]), this.#o.upgrade)
-    if (link.name !== 'poll') {
-      this.#watch(link, this.#patience(link, 1.2, 2000)) // the second sign proves that nobody holds the stream back
-      this.#due = true // to speak on this link ends an older one that died unnoticed
-    }
-    this.#accept(this.#cid, hello.accepted)
-    this.#save()
-    const opened = this.#opened
-    this.#opened = true
-    if (this.state !== 'closing') this.#set('open')
-    if (!opened) this.#tell('open')
-    if (!opened || !resumed || known !== id || was !== this.mirage) {
-      this.#tell('mirage', { id, mirage: this.mirage, previous, resumed, reason, lost, position: this.position, transport: link.name })
-    }
-    if (lost && reason !== 'trimmed') this.#tell('mirage-gap', { ...lost, reason })
-    this.#hurry?.()
-    this.#pump()
-  }
-
-  // ---- up
-
-  #soon() {
-    this.#later ??= setTimeout(() => {
-      this.#later = undefined
-      this.#save()
-      if (this.#unacked) this.#flush()
-    }, 500)
-  }
-
-  #flush() {
-    this.#due = this.#unacked > 0
-    this.#pump()
-  }
-
-  // #batch is what the next POST brings. What is left of an earlier page comes first, under its writer.
-  #batch() {
-    const [head] = this.#queue
-    let size = 0
-    const batch = []
-    for (const m of this.#queue) {
-      size += m.d.length
-      if (batch.length >= this.#max || m.w !== head.w || !m.a !== !head.a || size > 16_384 && batch.length) break
-      batch.push(m)
-      m.t = 1
-    }
-    const up = { writer: head?.w || this.#cid, base: head?.n || this.#number + 1, ack: this.position, again: !!head?.a }
-    this.#due = false
-    this.#unacked = 0
-    this.#save()
-    let body = `event: mirage-up\ndata: ${JSON.stringify(up)}\n\n`
-    for (const { n, e, d, x } of batch) {
-      body += `id: ${n}\n${e && `event: ${e}\n`}${x ? 'encoding: base64\n' : ''}${x > 1 ? 'type: binary\n' : ''}data: ${d.replaceAll('\n', '\ndata: ')}\n\n`
-    }
-    return { batch, up, body }
-  }
-
-  // #pump sends what there is to send.
-  async #pump() {
-    if (this.#posting) return
-    this.#posting = true
-    for (let failures = 0; this.#live && (this.#queue.length || this.#due);) {
-      const { token } = this.#live
-      const { batch, up, body } = this.#batch()
-      const ctl = this.#post = new AbortController()
-      const timer = setTimeout(() => ctl.abort(), 15_000)
-      try {
-        const { accepted, failed = [] } = await (await check(await this.#fetch('POST', token, { body, signal: ctl.signal }))).json()
-        for (const m of batch) if (failed.includes(m.n)) this.#reject(m, failure('the server failed to handle it', 500))
-        if (!this.#accept(up.writer, accepted) && batch.length && this.#queue.includes(batch[0])) throw failure('not accepted')
-        failures = 0
-        if (this.#max < 100) this.#max++
-      } catch (error) {
-        const { status, expected } = error
-        if (UNFIT.includes(status) && batch.length) { // one of them; the others go without it
-          this.#max = Math.max(1, batch.length >> 1)
-          if (!batch[1]) this.#reject(batch[0], error)
-        } else if (status === 401) {
-          if (this.#live.token === token) this.#over(this.#live, error)
-        } else if (STOP.includes(status) && status !== 400) {
-          this.#finish(4000 + status, error.message)
-        } else if (!(expected && this.#accept(up.writer, expected - 1))) {
-          if (!batch.length) this.#due = true
-          await sleep(error.retry || Math.random() * Math.min(20_000, 250 * 2 ** ++failures), done => { this.#hurry = done })
-        }
-      }
-      clearTimeout(timer)
-    }
-    this.#posting = false
-  }
-
-  #reject(m, error) {
-    this.#queue = this.#queue.filter(other => other !== m)
-    m.no?.(error)
-  }
-
-  #accept(writer, n) {
-    const accepted = this.#queue.filter(m => m.w === writer && m.n <= n)
-    this.#queue = this.#queue.filter(m => !accepted.includes(m))
-    for (const m of accepted) m.ok?.()
-    return accepted.length
-  }
-
-  // #lastWords go out when the page may end: the same messages are stored, too, and the server knows them when they come again.
-  #lastWords() {
-    if (this.#live && (this.#queue.length || this.#unacked)) this.#fetch('POST', '', { body: this.#batch().body, keepalive: true }).catch(() => 0)
-  }
-
-  // ----
-
-  #key() { return 'mirage:' + (this.#o.name || this.url) }
-
-  #save(clean) {
-    try {
-      const { id, position } = this
-      this.#storage?.setItem(this.#key(), JSON.stringify({ id, position, mirage: this.#signed, queue: this.#queue, bad: this.#bad, clean }))
-    } catch { /* full, or forbidden */ }
-  }
-
-  #finish(code, reason, wasClean = false) {
-    if (this.state === 'closed') return
-    this.#wanted = false
-    this.#drop()
-    clearTimeout(this.#later)
-    this.#end.abort()
-    for (const m of this.#queue.splice(0)) m.no?.(failure(reason || 'closed', code))
-    this.#set('closed')
-    try { this.#storage?.removeItem(this.#key()) } catch { /* it was none */ }
-    this.#storage = null
-    for (const tap of this.#taps) tap()
-    this.#tell('close', { code, reason, wasClean })
-  }
-
-  #set(state) {
-    const previous = this.state
-    this.state = state
-    if (previous !== state) this.#tell('mirage-state', { state, previous })
-  }
-
-  #tell(type, more) { this.dispatchEvent(Object.assign(new Event(type), more)) }
 }
 
 export default Mirage

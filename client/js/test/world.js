@@ -1,5 +1,7 @@
 // A world without a network: a clock that jumps, a server that speaks docs/protocol.md, and faults from a seed.
 
+import { setMaxListeners } from 'node:events'
+
 const real = { setTimeout, setImmediate, now: Date.now }
 
 /** clock replaces the global timers by its own, in which nothing takes time. */
@@ -115,6 +117,7 @@ export class Server {
     const u = new URL(url)
     const request = { ...init, query: Object.fromEntries(u.searchParams), at: this.clock.now }
     this.requests.push(request)
+    if (init.signal) setMaxListeners(0, init.signal)
     const abort = new Promise((_, no) => init.signal?.addEventListener('abort', () => no(init.signal.reason)))
     abort.catch(() => 0)
     const pass = ms => Promise.race([abort, new Promise(f => this.clock.add(f, ms))])

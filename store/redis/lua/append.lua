@@ -1,19 +1,31 @@
--- Append (D1, D5). An append that is asked again is found by its tag, in the log or among those that have just left it.
+-- Append (D1, D5). An append that is asked again is found by its tag, in the log or among those that have just left it. One that is done when
+-- asked again leaves its tag, so that the first question, should it come later still, finds it done.
 local st, no = load(ARGV[6])
 if not st then return { no } end
 local el, to = ARGV[7], ARGV[8]
+local t = string.sub(el, 1, 4)
+local function position(tags)
+  local name = hex(t)
+  for i = 1, #tags, 8 do
+    if string.sub(tags, i, i + 7) == name then return (#tags - i + 1) / 8 end
+  end
+end
+if st.rt ~= '' and position(st.rt) then return { 'ok', top(st) } end
 if AGAIN then
-  local t = string.sub(el, 1, 4)
   for i = st.c - 1, 0, -1 do
-    if string.sub(redis.call('LINDEX', M, i), 1, 4) == t then return { 'ok', st.f + i } end
+    if string.sub(redis.call('LINDEX', M, i) or '', 1, 4) == t then return { 'ok', st.f + i } end
   end
-  for i = 1, #st.o, 8 do
-    if string.sub(st.o, i, i + 7) == hex(t) then return { 'ok', math.max(0, st.f - (#st.o - i + 1) / 8) } end
-  end
+  local back = position(st.o)
+  if back then return { 'ok', math.max(0, st.f - back) } end
 end
 if to ~= '' and not reader(st, to) then return { 'notfound' } end
 if not room(st, size(el)) then return { 'full' } end
 st.c, st.y = st.c + 1, st.y + size(el)
+if AGAIN then
+  st.rt, st.ra = string.sub(st.rt .. hex(t), -8 * REMEMBERED), NOW
+elseif st.rt ~= '' and NOW - st.ra > 60000 then
+  st.rt = ''
+end
 save(st, true)
 redis.call('RPUSH', M, stamped(el))
 redis.call('PEXPIRE', M, math.max(LEASE, st.b[4]) + KEEP)

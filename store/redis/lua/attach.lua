@@ -13,7 +13,7 @@ end
 if number > 0 then -- D9: the turn passes on, and the client speaks
   local k = r and link(r, number)
   if not k then return { 'notfound' } end
-  if AGAIN and k.o == OP then return answer(k.n, k.t, r.a, true, '', 0, 0, '', false, false, tag(st, r.a)) end
+  if k.o == OP then return answer(k.n, k.t, r.a, true, '', 0, 0, '', false, false, tag(st, r.a)) end
   if k.e ~= '' then return { k.e } end
   if given == 'p' and epoch == st.e then
     if seq > top(st) then return { 'ahead' } end
@@ -28,7 +28,7 @@ if number > 0 then -- D9: the turn passes on, and the client speaks
 end
 
 local fresh, joined = not r, not r or not r.h
-if AGAIN and r then
+if r then -- asked again, or the first question comes late
   for i, k in ipairs(r.c) do
     if k.o == OP then
       fresh, joined = k.f, k.j

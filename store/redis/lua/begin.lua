@@ -20,7 +20,7 @@ end
 st.w[#st.w + 1] = w
 local last, busy = tonumber(w.l), string.format('%.0f', n)
 local turn = 'deliver'
-if AGAIN and w.o == OP and w.b == busy then
+if w.o == OP and w.b == busy then
   turn = 'deliver'
 elseif n <= last then
   turn = 'done'

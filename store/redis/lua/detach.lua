@@ -2,10 +2,10 @@
 local st, no = load(ARGV[6])
 if not st then return { no } end
 local r = reader(st, ARGV[7])
-if not r then return { 'ok', 0 } end
-if AGAIN and r.lo == OP and #r.c == 0 then return { 'ok', r.l } end
+if not r then return { 'ok', 0, 1 } end
+if r.lo == OP and #r.c == 0 then return { 'ok', r.l, 1 } end
 local k, i = link(r, tonumber(ARGV[8]))
-if not k or k.t ~= tonumber(ARGV[9]) then return { 'ok', 0 } end
+if not k or k.t ~= tonumber(ARGV[9]) then return { 'ok', 0, k and 0 or 1 } end
 table.remove(r.c, i)
 local left = 0
 if #r.c == 0 then
@@ -13,4 +13,4 @@ if #r.c == 0 then
   r.lo, left = OP, r.l
 end
 save(st, false)
-return { 'ok', left }
+return { 'ok', left, 1 }

@@ -1,5 +1,5 @@
 -- End (D6, I11): the session is over at once, and with refuse the id is revoked, session or not.
-local g = AGAIN and grave(OP)
+local g = grave(OP)
 if g then return g end
 local id, refuse, at = ARGV[6], tonumber(ARGV[7]), ARGV[8]
 if refuse > 0 then

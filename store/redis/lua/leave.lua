@@ -3,7 +3,7 @@ local st, no = load(ARGV[6])
 if not st then return { no } end
 local r = reader(st, ARGV[7])
 if not r then return { 'ok', 0 } end
-if AGAIN and r.go == OP then return { 'ok', 1 } end
+if r.go == OP then return { 'ok', 1 } end
 if not r.h or r.l ~= tonumber(ARGV[8]) or #r.c > 0 then return { 'ok', 0 } end
 r.h, r.go = false, OP
 save(st, false)

@@ -69,15 +69,15 @@ local function save(st, stir)
   if stir then st.v = (st.v + 1) % 1e9 end
   if linked(st) then st.z = 0 elseif st.z == 0 then st.z = NOW end
   local at = due(st)
-  local index = at < st.u or at > st.u + (st.z == 0 and LEASE / 4 or 0)
-  if index then st.u = at end
+  local moved = at < st.u or at > st.u + (st.z == 0 and LEASE / 4 or 0)
+  if moved then st.u = at end
   local life = math.max(LEASE, st.b[4]) + KEEP
   redis.call('SET', S, string.format('%010d', st.v) .. cjson.encode(st), 'PX', life)
   if drop > 0 then
     redis.call('LTRIM', M, drop, -1)
     drop = 0
   end
-  if index then
+  if moved then
     redis.call('ZADD', K .. ':x', string.format('%.0f', at), st.i)
     redis.call('PEXPIRE', M, life)
   end
@@ -145,8 +145,8 @@ local function forget(st)
   end
   st.r = keep
   if was and not linked(st) then
-    st.z = NOW
-    for _, r in ipairs(st.r) do st.z = math.min(st.z, r.g) end
+    for _, r in ipairs(st.r) do st.z = math.max(st.z, r.g) end
+    if st.z == 0 then st.z = NOW end
   end
   return changed
 end
@@ -165,6 +165,9 @@ local function passed(st, level)
   return math.min(low or st.m, top(st))
 end
 
+-- lost makes a gap of entries that Redis has not kept (an evicted or deleted list): said, not skipped (D3).
+local function lost(st) st.f, st.c, st.y, st.g = top(st) + 1, 0, 0, '' end
+
 -- shed lets entries up to seq leave, of those above sure only what is older than the retention.
 local function shed(st, seq, sure)
   local before = NOW - st.b[4]
@@ -172,7 +175,7 @@ local function shed(st, seq, sure)
   while st.c > 0 and st.f <= seq do
     local n = math.min(64, seq - st.f + 1)
     local els = redis.call('LRANGE', M, drop, drop + n - 1)
-    if #els == 0 then st.f, st.c, st.y, st.g = top(st) + 1, 0, 0, '' return true end -- the list is lost: say so rather than skip
+    if #els == 0 then lost(st) return true end
     for _, el in ipairs(els) do
       if st.f > sure and num(el, 5, 10) > before then return changed end
       changed = true
@@ -199,7 +202,9 @@ local function room(st, need)
   if st.c < b[1] and st.y + need <= b[2] then return true end
   local n = 0
   while st.c - n >= b[1] or st.y - freed + need > b[2] do
-    freed = freed + size(entry(st, st.f + n))
+    local el = entry(st, st.f + n)
+    if not el then lost(st) return true end
+    freed = freed + size(el)
     n = n + 1
   end
   local last = st.f + n - 1
@@ -237,19 +242,32 @@ local function grave(op)
   return { 'ok', g.i, g.e, g.f, redis.call('LRANGE', K .. ':y:' .. op, g.n, -1), g.h }
 end
 
+-- tried tells whether a command that may need memory went well. Ending a session must do without, or a full Redis would stay full.
+local function tried(...)
+  local r = redis.pcall(...)
+  return not (type(r) == 'table' and r.err)
+end
+
 -- finish ends a session and hands over what is above the mark (D6). why stays for those who still hold the log.
 local function finish(st, why, op, here)
   local from = math.max(st.m + 1, st.f)
-  redis.call('SET', K .. ':z:' .. op, cjson.encode({ i = st.i, e = st.e, f = from, n = index(st, from), h = here and 1 or 0 }), 'PX', 60000)
-  if redis.call('EXISTS', M) == 1 then
-    redis.call('RENAME', M, K .. ':y:' .. op)
-    redis.call('PEXPIRE', K .. ':y:' .. op, 60000)
+  local g = { i = st.i, e = st.e, f = from, n = index(st, from), h = here and 1 or 0 }
+  local answer
+  if tried('SET', K .. ':z:' .. op, cjson.encode(g), 'PX', 60000) then
+    if redis.call('EXISTS', M) == 1 then
+      redis.call('RENAME', M, K .. ':y:' .. op)
+      redis.call('PEXPIRE', K .. ':y:' .. op, 60000)
+    end
+    answer = grave(op)
+  else
+    answer = { 'ok', g.i, g.e, g.f, redis.call('LRANGE', M, g.n, -1), g.h }
+    redis.call('DEL', M)
   end
-  if why == '' then redis.call('DEL', S) else redis.call('SET', S, why, 'PX', LEASE + KEEP) end
+  if why == '' or not tried('SET', S, why, 'PX', LEASE + KEEP) then redis.call('DEL', S) end
   redis.call('HDEL', K .. ':i', st.i)
   redis.call('ZREM', K .. ':x', st.i)
   wake(st)
-  return grave(op)
+  return answer
 end
 
 -- Ways that lead from an id to another one (I6).

@@ -1,9 +1,9 @@
 -- Quit (D7, W2): the reader is forgotten, and with the last one the session ends.
-local g = AGAIN and grave(OP)
+local g = grave(OP)
 if g then return g end
 local st, no = load(ARGV[6])
 if not st then return { no } end
-if AGAIN and st.qo == OP then return { 'on', st.qh } end
+if st.qo == OP then return { 'on', st.qh } end
 local r, i = reader(st, ARGV[7])
 if not r then return { 'notfound' } end
 table.remove(st.r, i)

@@ -29,7 +29,12 @@ local els, last, full = {}, top(st), false
 while after < last and not full do
   local i = index(st, after + 1)
   local some = redis.call('LRANGE', M, i, i + math.min(64, last - after) - 1)
-  if #some == 0 then break end
+  if #some == 0 then
+    if #els > 0 then break end -- the next Read tells
+    lost(st)
+    from, gap, told, after, r.t, dirty = gap > 0 and from or after + 1, last, 0, last, last, true
+    break
+  end
   for _, el in ipairs(some) do
     bytes = bytes - size(el)
     if bytes < 0 and #els > 0 then full = true break end

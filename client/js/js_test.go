@@ -1,0 +1,108 @@
+package js_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mirage-go/mirage/client/js"
+)
+
+// largest is what mirage.js may be on the wire, minified and in gzip. With WebSocket it will be 5120 at most.
+const largest = 4850
+
+func TestSize(t *testing.T) {
+	var b bytes.Buffer
+	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := z.Write([]byte(js.Minified)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d bytes of source, %d minified, %d in gzip", len(js.Source), len(js.Minified), b.Len())
+	if b.Len() > largest {
+		t.Errorf("mirage.js takes %d bytes in gzip, %d are allowed", b.Len(), largest)
+	}
+}
+
+// The generated file is what the source gives.
+func TestGenerated(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "mirage.js"), []byte(js.Source), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, "go", "-C", "internal/minify", "run", ".", dir).CombinedOutput(); err != nil {
+		if os.Getenv("CI") == "" && strings.Contains(string(out), "dial tcp") {
+			t.Skip("esbuild cannot be fetched from here")
+		}
+		t.Fatalf("%v\n%s", err, out)
+	}
+	got, err := os.ReadFile(filepath.Join(dir, "mirage.min.js"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != js.Minified {
+		t.Error("mirage.min.js is not what mirage.js gives: go generate ./client/js")
+	}
+}
+
+// What a strict Content-Security-Policy or the bfcache forbids is not in there.
+func TestForbidden(t *testing.T) {
+	if found := regexp.MustCompile(`\beval\b|new Function|innerHTML|beforeunload|['"]unload|document\.write|\bimport\b|\brequire\b`).FindString(js.Minified); found != "" {
+		t.Errorf("mirage.js has %q", found)
+	}
+}
+
+// The types hold what test/types.ts says, where TypeScript can be had: it is no dependency.
+func TestTypes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it fetches TypeScript")
+	}
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		t.Skip("no npm")
+	}
+	dir := t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, npm, "install", "--no-audit", "--no-fund", "--prefix", dir, "typescript@7.0.2").CombinedOutput(); err != nil {
+		t.Skipf("TypeScript cannot be fetched from here: %v\n%s", err, out)
+	}
+	tsc := exec.CommandContext(ctx, filepath.Join(dir, "node_modules", ".bin", "tsc"),
+		"--strict", "--noEmit", "--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom,dom.iterable", "test/types.ts")
+	if out, err := tsc.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestNode(t *testing.T) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("no Node: apt-get install nodejs")
+		}
+		t.Skip("no Node")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	tests, err := filepath.Glob("test/*.test.js")
+	if err != nil || len(tests) == 0 {
+		t.Fatal("no tests", err)
+	}
+	if out, err := exec.CommandContext(ctx, node, append([]string{"--test"}, tests...)...).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

@@ -1,0 +1,173 @@
+// The types of mirage.js. docs/client.md is the manual.
+
+export type TransportName = 'sse' | 'poll'
+
+/**
+ * connecting: there was no hello yet. open: messages flow, or will in a moment. reconnecting: the link is lost, the client tries again.
+ * paused: after disconnect(), or in the back/forward cache. closing, closed: for good.
+ */
+export type State = 'connecting' | 'open' | 'reconnecting' | 'paused' | 'closing' | 'closed'
+
+/** Event name → payload: what comes down is JSON for on(), what emit() takes is made JSON. */
+export type EventsMap = Record<string, unknown>
+
+export interface MirageOptions {
+  /**
+   * The signed id of a client that keeps it by itself; `''` asks for one. Default: the cookie's, which no script can read; but `''` where no
+   * cookie comes: cross-origin and outside of browsers.
+   */
+  mirage?: string
+  /** In order of preference. Default `['sse', 'poll']`. */
+  transports?: readonly TransportName[]
+  /** Where id, position and unaccepted messages outlive a page load. Default `sessionStorage` in a window, otherwise nothing; `null` is nothing. */
+  storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | null
+  /** The name of the record in `storage`; each client in a page needs its own. Default: the URL. */
+  name?: string
+  /** Of fetch(). Default `'same-origin'`. */
+  credentials?: RequestCredentials
+  /** Milliseconds for a transport to bring the server's hello. Default 5000. */
+  timeout?: number
+  /** Milliseconds after which the next transport starts beside a slow one. Default 1500. */
+  head?: number
+  /** Milliseconds between looks for a better transport than the present one; 0 never looks. Default 300000. */
+  upgrade?: number
+  /** Messages that may wait to be accepted; above it send() throws and emit() rejects, with status 413. Default 256. */
+  messages?: number
+  /** The same in characters of payload. Default 1048576. */
+  bytes?: number
+  /** Aborting it is close(). */
+  signal?: AbortSignal
+  /** false waits for connect(). Default true. */
+  start?: boolean
+  /** Takes the place of fetch(): for tests, or to add a header. */
+  fetch?: (url: URL, init: RequestInit) => Promise<Response>
+}
+
+/** What promises are broken with, and what `error` events carry. */
+export interface MirageError extends Error {
+  /** 413: too large, or the queue is full. 500: the server's handler failed. 4xxx: the client has closed. undefined: the network, or the id has changed. */
+  readonly status?: number
+}
+
+/** Unnamed messages have the type `message`; text is a string, bytes are an ArrayBuffer. */
+export interface MirageMessageEvent extends MessageEvent<string | ArrayBuffer> {
+  /** An earlier page, which crashed, may have had it already. */
+  readonly again: boolean
+}
+
+/** Who we are: at the first hello, when the id has changed, and when the server could not resume. */
+export interface MirageEvent extends Event {
+  readonly id: string
+  /** What `.mirage` is now: store it, if you gave the option. */
+  readonly mirage: string
+  /** The id that this one replaces, or `''`. */
+  readonly previous: string
+  /** Nothing is missing since the position that we had. */
+  readonly resumed: boolean
+  /** Why not: new, expired, restarted, trimmed, diverged, moved, ahead, malformed; or `''`. */
+  readonly reason: string
+  readonly lost: { readonly from: number; readonly to: number | null } | null
+  /** The highest number that was ever written to anyone of the session. */
+  readonly sent: number
+}
+
+/** These messages are lost to this client; `to` is null where the server cannot know. */
+export interface MirageGapEvent extends Event { readonly from: number; readonly to: number | null; readonly reason: string }
+
+/** The server ends the link; the client is back after `retry` milliseconds. Nothing is to be done. */
+export interface MirageDrainEvent extends Event { readonly retry: number }
+
+/** The id has changed: these were written for the old one, and are not sent. */
+export interface MirageReturnedEvent extends Event {
+  readonly id: string
+  readonly messages: readonly { readonly event: string; readonly data: string | ArrayBuffer }[]
+}
+
+export interface MirageStateEvent extends Event { readonly state: State; readonly previous: State }
+
+/** A link or an attempt failed; the client tries again after `delay` milliseconds. */
+export interface MirageErrorEvent extends Event { readonly error: MirageError; readonly attempt: number; readonly delay: number }
+
+/** Once, when the client will not try again. `code` is what close() was given, or 4000 + the HTTP status. */
+export interface MirageCloseEvent extends Event { readonly code: number; readonly reason: string; readonly wasClean: boolean }
+
+export interface MirageEventMap {
+  open: Event
+  message: MirageMessageEvent
+  mirage: MirageEvent
+  error: MirageErrorEvent
+  close: MirageCloseEvent
+  'mirage-state': MirageStateEvent
+  'mirage-gap': MirageGapEvent
+  'mirage-drain': MirageDrainEvent
+  'mirage-returned': MirageReturnedEvent
+}
+
+type Handler<E> = ((event: E) => void) | null
+type Listener<E> = ((event: E) => void) | { handleEvent(event: E): void }
+type Control = Exclude<keyof MirageEventMap, 'mirage' | 'message'>
+
+export class Mirage<In extends EventsMap = EventsMap, Out extends EventsMap = EventsMap> extends EventTarget implements AsyncIterable<MirageMessageEvent> {
+  static readonly CONNECTING: 0
+  static readonly OPEN: 1
+  static readonly CLOSING: 2
+  static readonly CLOSED: 3
+
+  constructor(url: string | URL, options?: MirageOptions)
+
+  readonly url: string
+  /** The mirage id; `''` until the server gave one. */
+  readonly id: string
+  /** The same, or the signed value for clients with the option `mirage` and for those without a cookie. */
+  readonly mirage: string
+  readonly state: State
+  readonly readyState: 0 | 1 | 2 | 3
+  /** `''` before the first hello. */
+  readonly transport: TransportName | ''
+  /** Up to where everything has been delivered. */
+  readonly position: string
+  /** Characters of payload that are not accepted yet. */
+  readonly bufferedAmount: number
+
+  onopen?: Handler<Event>
+  onmessage?: Handler<MirageMessageEvent>
+  onmirage?: Handler<MirageEvent>
+  onerror?: Handler<MirageErrorEvent>
+  onclose?: Handler<MirageCloseEvent>
+
+  /** An unnamed message, delivered once and in order. Throws if the queue is full or the client closed. */
+  send(data: string | ArrayBuffer | ArrayBufferView): void
+  /** A named message in JSON; the promise is kept when the server's handler has accepted it. */
+  emit<K extends keyof Out & string>(event: K, ...data: undefined extends Out[K] ? [data?: Out[K]] : [data: Out[K]]): Promise<void>
+  /** Calls listener with the payload; returns the way to stop. */
+  on(type: 'mirage', listener: (mirage: string, event: MirageEvent) => void, options?: AddEventListenerOptions): () => void
+  on(type: 'message', listener: (data: string | ArrayBuffer, event: MirageMessageEvent) => void, options?: AddEventListenerOptions): () => void
+  on<K extends Control>(type: K, listener: (event: MirageEventMap[K]) => void, options?: AddEventListenerOptions): () => void
+  on<K extends Exclude<keyof In & string, keyof MirageEventMap>>(type: K, listener: (data: In[K], event: MirageMessageEvent) => void, options?: AddEventListenerOptions): () => void
+  /** Calls fn now and at every change of state: a Svelte store, and what React's useSyncExternalStore wants. */
+  subscribe(fn: (client: this) => void): () => void
+  /** Moves to another transport, without a break; the promise is kept when it is in use. */
+  use(transport: TransportName): Promise<void>
+  /** Takes up the session again after disconnect(). */
+  connect(): void
+  /** Lets go of the link and keeps the session. */
+  disconnect(): void
+  /** Sends what waits, ends the session at the server and forgets it. */
+  close(code?: number, reason?: string): Promise<void>
+  /** The messages, named ones too, from the first call of next() on. Throws if the loop is 1000 behind. */
+  [Symbol.asyncIterator](): AsyncGenerator<MirageMessageEvent, void, void>
+
+  addEventListener<K extends keyof MirageEventMap>(type: K, listener: Listener<MirageEventMap[K]>, options?: boolean | AddEventListenerOptions): void
+  addEventListener<K extends string>(type: K extends keyof MirageEventMap ? never : K, listener: Listener<MirageMessageEvent> | null, options?: boolean | AddEventListenerOptions): void
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void
+  removeEventListener<K extends keyof MirageEventMap>(type: K, listener: Listener<MirageEventMap[K]>, options?: boolean | EventListenerOptions): void
+  removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | EventListenerOptions): void
+}
+
+export default Mirage
+
+/** One block of an event stream. */
+export interface Block { readonly id: string | undefined; readonly event: string; readonly data: string | ArrayBuffer | undefined }
+
+/** The reader of event streams that Mirage uses: feed it the bytes, cut anywhere. */
+export function parser(take: (block: Block) => void): (bytes: Uint8Array) => void

@@ -1,0 +1,50 @@
+package redis
+
+import (
+	"encoding/binary"
+	"errors"
+	"math/rand/v2"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+// An entry in Redis is its tag (4 bytes), the time at which it was appended (6, written by the script), whether it is binary (1), the length of
+// the event (2) and of the reader (2); then reader, event and data. What is meant for another reader comes back as the tag alone.
+const head = 15
+
+var errEntry = errors.New("redis: an entry is not one of ours")
+
+func encode(m *session.Message, reader string) (entry string, tag uint32) {
+	tag = rand.Uint32() | 1<<31 // a tag is never zero
+	b := make([]byte, head, head+len(reader)+len(m.Event)+len(m.Data))
+	binary.BigEndian.PutUint32(b, tag)
+	if m.Binary {
+		b[10] = 1
+	}
+	binary.BigEndian.PutUint16(b[11:], uint16(len(m.Event)))
+	binary.BigEndian.PutUint16(b[13:], uint16(len(reader)))
+	b = append(b, reader...)
+	b = append(b, m.Event...)
+	return string(append(b, m.Data...)), tag
+}
+
+func decode(seq uint64, raw string) (session.Entry, error) {
+	if len(raw) < 4 {
+		return session.Entry{}, errEntry
+	}
+	e := session.Entry{Seq: seq, Tag: binary.BigEndian.Uint32([]byte(raw[:4]))}
+	if len(raw) == 4 {
+		return e, nil
+	}
+	if len(raw) < head {
+		return e, errEntry
+	}
+	events, readers := int(binary.BigEndian.Uint16([]byte(raw[11:13]))), int(binary.BigEndian.Uint16([]byte(raw[13:15])))
+	if len(raw) < head+readers+events {
+		return e, errEntry
+	}
+	rest := raw[head:]
+	e.Reader = unescape(rest[:readers])
+	e.Message = &session.Message{Event: rest[readers : readers+events], Data: []byte(rest[readers+events:]), Binary: raw[10] == 1}
+	return e, nil
+}

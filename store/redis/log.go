@@ -1,0 +1,212 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+// log is one session. It is found by its epoch, which stays when its id changes.
+type log struct {
+	s     *Store
+	hex   string
+	epoch uint64
+
+	mu   sync.Mutex
+	read map[linkName]place // what Read gave last: it must still be there when the link reads on
+}
+
+// linkName is a link, whichever request carries it.
+type linkName struct {
+	reader string
+	number uint64
+}
+
+type place struct {
+	seq uint64
+	tag uint32
+}
+
+func newLog(s *Store, hex string) (*log, error) {
+	epoch, err := strconv.ParseUint(hex, 16, 64)
+	if err != nil {
+		return nil, errAnswer
+	}
+	return &log{s: s, hex: hex, epoch: epoch}, nil
+}
+
+func (l *log) run(ctx context.Context, name string, args ...string) (answer, error) {
+	return l.s.run(ctx, name, append([]string{l.hex}, args...)...)
+}
+
+// wake tells those who watch on this node; the script has told the others.
+func (l *log) wake() { l.s.hub.wake(l.hex) }
+
+func hexTag(tag uint32) string {
+	if tag == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%08x", tag)
+}
+
+func parseTag(s string) uint32 {
+	n, _ := strconv.ParseUint(s, 16, 32) // "" where it is not known
+	return uint32(n)
+}
+
+// Append implements session.Log.
+func (l *log) Append(ctx context.Context, m *session.Message, reader string) (session.Position, error) {
+	entry, tag := encode(m, escape(reader))
+	what := attempt{l.hex, reader, m}
+	again := false
+	if u, ok := l.s.recall(what); ok {
+		entry, tag, again = u.entry, u.tag, true
+	}
+	a, err := l.s.repeat(ctx, "append", hexTag(tag), again, []string{l.hex, entry, escape(reader)})
+	if errors.Is(err, session.ErrUncertain) {
+		l.s.remember(what, unknown{entry, tag, time.Now()})
+		l.wake() // it may have come
+	}
+	if err != nil {
+		return session.Position{}, err
+	}
+	l.wake()
+	return session.Position{Epoch: l.epoch, Seq: a.seq(1), Tag: tag}, nil
+}
+
+// Attach implements session.Log.
+func (l *log) Attach(ctx context.Context, c session.Claim) (session.Attached, error) {
+	given := [...]string{session.Nothing: "n", session.Presented: "p", session.Malformed: "m"}[c.Given]
+	a, err := l.run(ctx, "attach", escape(c.Reader), flag(c.Plain), decimal(c.Link), given,
+		fmt.Sprintf("%016x", c.Position.Epoch), decimal(c.Position.Seq), hexTag(c.Position.Tag))
+	if err != nil {
+		return session.Attached{}, err
+	}
+	accepted, _ := strconv.ParseUint(a.text(10), 10, 64)
+	at := session.Attached{
+		Link:     session.LinkRef{Reader: c.Reader, Number: a.seq(1), Turn: a.seq(2)},
+		Position: session.Position{Epoch: l.epoch, Seq: a.seq(3), Tag: parseTag(a.text(4))},
+		Resumed:  a.num(5) == 1, Reason: session.Missing(a.text(6)), Lost: session.Lost{From: a.seq(7), To: a.seq(8)},
+		Sent: a.seq(9), Accepted: accepted, Previous: unescape(a.text(11)), Joined: a.num(12) == 1, Fresh: a.num(13) == 1,
+	}
+	l.note(at.Link, at.Position.Seq, at.Position.Tag)
+	l.wake()
+	return at, nil
+}
+
+// Read implements session.Log.
+func (l *log) Read(ctx context.Context, ref session.LinkRef, after uint64, max int, dst []session.Entry) ([]session.Entry, session.Tail, error) {
+	a, err := l.run(ctx, "read", escape(ref.Reader), decimal(ref.Number), decimal(ref.Turn), decimal(after), l.last(ref, after), strconv.Itoa(max))
+	if err != nil {
+		return dst, session.Tail{}, err
+	}
+	accepted, _ := strconv.ParseUint(a.text(6), 10, 64)
+	t := session.Tail{
+		Gap: session.Lost{From: a.seq(1), To: a.seq(2)}, Told: a.num(4) == 1,
+		Epoch: l.epoch, Acked: a.seq(5), Accepted: accepted, More: a.num(7) == 1,
+	}
+	if t.Gap != (session.Lost{}) {
+		t.Tag = parseTag(a.text(3))
+		l.note(ref, t.Gap.To, t.Tag)
+	}
+	seq := a.seq(8)
+	for _, raw := range a.list(9) {
+		e, err := decode(seq, raw)
+		if err != nil {
+			return dst, t, err
+		}
+		e.Reader = ""
+		dst = append(dst, e)
+		l.note(ref, e.Seq, e.Tag)
+		seq++
+	}
+	return dst, t, nil
+}
+
+func (l *log) note(ref session.LinkRef, seq uint64, tag uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.read == nil {
+		l.read = make(map[linkName]place)
+	}
+	l.read[linkName{ref.Reader, ref.Number}] = place{seq, tag}
+}
+
+func (l *log) last(ref session.LinkRef, after uint64) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p := l.read[linkName{ref.Reader, ref.Number}]; p.seq == after {
+		return hexTag(p.tag)
+	}
+	return ""
+}
+
+// Ack implements session.Log.
+func (l *log) Ack(ctx context.Context, ref session.LinkRef, p session.Position) error {
+	a, err := l.run(ctx, "ack", escape(ref.Reader), decimal(ref.Number), fmt.Sprintf("%016x", p.Epoch), decimal(p.Seq), hexTag(p.Tag))
+	if err == nil && a.num(1) == 1 {
+		l.wake()
+	}
+	return err
+}
+
+// Detach implements session.Log.
+func (l *log) Detach(ctx context.Context, ref session.LinkRef) (uint64, error) {
+	a, err := l.run(ctx, "detach", escape(ref.Reader), decimal(ref.Number), decimal(ref.Turn))
+	if a.num(2) == 1 || err != nil { // else it goes on elsewhere
+		l.mu.Lock()
+		delete(l.read, linkName{ref.Reader, ref.Number})
+		l.mu.Unlock()
+	}
+	return a.seq(1), err
+}
+
+// Leave implements session.Log.
+func (l *log) Leave(ctx context.Context, reader string, left uint64) (bool, error) {
+	a, err := l.run(ctx, "leave", escape(reader), decimal(left))
+	return err == nil && a.num(1) == 1, err
+}
+
+// Quit implements session.Log.
+func (l *log) Quit(ctx context.Context, reader string) (bool, *session.Ended, error) {
+	a, err := l.run(ctx, "quit", escape(reader))
+	if err != nil {
+		return false, nil, err
+	}
+	defer l.wake()
+	if a.text(0) == "on" {
+		return a.num(1) == 1, nil, nil
+	}
+	ended, err := l.s.ended(a)
+	return a.num(5) == 1, &ended, err
+}
+
+// Begin implements session.Log.
+func (l *log) Begin(ctx context.Context, writer string, base, n uint64, lease time.Duration) (session.Turn, uint64, error) {
+	a, err := l.run(ctx, "begin", escape(writer), decimal(base), decimal(n), millis(lease))
+	if err != nil {
+		return session.Done, 0, err
+	}
+	last, err := strconv.ParseUint(a.text(2), 10, 64)
+	turn, ok := turns[a.text(1)]
+	if err != nil || !ok {
+		return session.Done, 0, errAnswer
+	}
+	return turn, last, nil
+}
+
+var turns = map[string]session.Turn{"deliver": session.Deliver, "done": session.Done, "busy": session.Busy, "early": session.Early}
+
+// Commit implements session.Log.
+func (l *log) Commit(ctx context.Context, writer string, n uint64, handled bool) error {
+	_, err := l.run(ctx, "commit", escape(writer), decimal(n), flag(handled))
+	return err
+}
+
+// Watch implements session.Log.
+func (l *log) Watch(wake func()) (stop func()) { return l.s.hub.watch(l.hex, wake) }

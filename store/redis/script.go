@@ -1,0 +1,156 @@
+package redis
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+//go:embed lua/*.lua
+var sources embed.FS
+
+// scripts are the steps by name, each with the prelude in front. Exec uses EVALSHA, and EVAL where Redis does not know the script (any more).
+var scripts = func() map[string]*rueidis.Lua {
+	prelude, err := sources.ReadFile("lua/prelude.lua")
+	if err != nil {
+		panic(err)
+	}
+	all := make(map[string]*rueidis.Lua)
+	files, err := sources.ReadDir("lua")
+	if err != nil {
+		panic(err)
+	}
+	for _, f := range files {
+		name := strings.TrimSuffix(f.Name(), ".lua")
+		if name == "prelude" {
+			continue
+		}
+		body, err := sources.ReadFile("lua/" + f.Name())
+		if err != nil {
+			panic(err)
+		}
+		all[name] = rueidis.NewLuaScript(string(prelude) + string(body))
+	}
+	return all
+}()
+
+// refusals are the answers of the scripts that are errors.
+var refusals = map[string]error{
+	"notfound": session.ErrNotFound, "moved": session.ErrMoved, "revoked": session.ErrRevoked,
+	"superseded": session.ErrSuperseded, "ahead": session.ErrAhead, "full": session.ErrFull,
+}
+
+// run takes one step. It is asked again, under the same number, until its outcome is known or the time is over.
+func (s *Store) run(ctx context.Context, name string, args ...string) (answer, error) {
+	return s.repeat(ctx, name, fmt.Sprintf("%016x", rand.Uint64()), false, args)
+}
+
+func (s *Store) repeat(ctx context.Context, name, op string, again bool, args []string) (answer, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	limit, cancel := context.WithTimeout(ctx, s.o.Timeout)
+	defer cancel()
+	argv := append([]string{op, flag(again), s.node, s.pub, millis(s.o.Lease)}, args...)
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
+		a, err := s.once(limit, name, argv)
+		if err == nil {
+			return a, a.refusal()
+		}
+		if e, ok := rueidis.IsRedisErr(err); ok && !passing(e) {
+			return nil, explain(name, e)
+		}
+		argv[1] = "1"
+		select {
+		case <-time.After(wait):
+		case <-limit.Done():
+			return nil, fmt.Errorf("%w: redis: %s: %w", session.ErrUncertain, name, err)
+		}
+	}
+}
+
+// once asks once, for half of the time that a call has: an answer that was lost on one connection may come on another.
+func (s *Store) once(ctx context.Context, name string, argv []string) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout/2)
+	defer cancel()
+	a, err := scripts[name].Exec(ctx, s.client, []string{s.base}, argv).ToArray()
+	if err == nil && len(a) == 0 {
+		err = errAnswer
+	}
+	return a, err
+}
+
+// passing tells whether Redis refused for a reason that is soon over: it starts, or another one becomes the primary.
+func passing(e *rueidis.RedisError) bool {
+	s := e.Error()
+	for _, p := range []string{"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY"} {
+		if strings.HasPrefix(s, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// explain turns an error of Redis into one of package session. Scripts write their state first, so that none without memory has done a half.
+func explain(name string, e *rueidis.RedisError) error {
+	if strings.Contains(e.Error(), "OOM") {
+		if name == "open" {
+			return fmt.Errorf("%w: redis: %w", session.ErrBudget, e)
+		}
+		return fmt.Errorf("%w: redis: %w", session.ErrFull, e)
+	}
+	return fmt.Errorf("redis: %s: %w", name, e)
+}
+
+var errAnswer = errors.New("redis: a script answered nonsense")
+
+// answer is what a script returned; the first element says how it went.
+type answer []rueidis.RedisMessage
+
+func (a answer) refusal() error { return refusals[a.text(0)] }
+
+func (a answer) text(i int) string {
+	if i >= len(a) {
+		return ""
+	}
+	s, _ := a[i].ToString()
+	return s
+}
+
+func (a answer) num(i int) int64 {
+	if i >= len(a) {
+		return 0
+	}
+	n, _ := a[i].AsInt64()
+	return n
+}
+
+func (a answer) seq(i int) uint64 { return uint64(a.num(i)) }
+
+func (a answer) list(i int) []string {
+	if i >= len(a) {
+		return nil
+	}
+	all, _ := a[i].AsStrSlice()
+	return all
+}
+
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}
+
+func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+func micros(t time.Time) string     { return strconv.FormatInt(t.UnixMicro(), 10) }
+func decimal(n uint64) string       { return strconv.FormatUint(n, 10) }

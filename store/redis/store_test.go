@@ -1,0 +1,38 @@
+package redis_test
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store/redis"
+	"github.com/mirage-go/mirage/store/storetest"
+)
+
+// The conformance suite, once against a real server and once against miniredis.
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	client := dial(t, startServer(t).addr)
+	storetest.Run(t, func(tb testing.TB) session.Store { return newStore(tb, client, redis.Options{}) })
+}
+
+func TestStoreMiniredis(t *testing.T) {
+	t.Parallel()
+	var clients sync.Map // one server for each sub-test: it is slow, and a crowd on it would starve the others
+	storetest.Run(t, func(tb testing.TB) session.Store {
+		if strings.Contains(tb.Name(), "a_thousand_goroutines") {
+			tb.Skip("miniredis runs one script at a time, thirty times slower: a minute for what the real server shows in seconds")
+		}
+		c, ok := clients.Load(tb)
+		if !ok {
+			c = dial(tb, startMini(tb))
+			clients.Store(tb, c)
+		}
+		return newStore(tb, c.(rueidis.Client), redis.Options{Timeout: 20 * time.Second})
+	})
+}

@@ -1,0 +1,45 @@
+package redis
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+func checkOptions(o Options) {
+	if strings.ContainsAny(o.Prefix, "{}") {
+		panic("redis: Options: Prefix cannot contain braces: the hash tag of a Cluster is made of it")
+	}
+	if o.Timeout < 0 || o.SafetyRead < 0 || o.Lease < time.Second {
+		panic("redis: Options: Timeout and SafetyRead cannot be negative, and Lease not less than a second; leave them zero for the default")
+	}
+}
+
+// warn says what about Redis's configuration costs sessions.
+func (s *Store) warn() {
+	ctx, cancel := context.WithTimeout(context.Background(), min(time.Second, s.o.Timeout))
+	defer cancel()
+	info, err := s.client.Do(ctx, s.client.B().Info().Build()).ToString()
+	if err != nil {
+		s.o.Logger.Warn("redis: cannot ask for the configuration", "error", err)
+		return
+	}
+	for _, w := range warnings(info) {
+		s.o.Logger.Warn(w)
+	}
+}
+
+func warnings(info string) (all []string) {
+	has := make(map[string]string)
+	for line := range strings.Lines(info) {
+		k, v, _ := strings.Cut(strings.TrimSpace(line), ":")
+		has[k] = v
+	}
+	if p := has["maxmemory_policy"]; p != "" && p != "noeviction" {
+		all = append(all, "redis: maxmemory-policy is "+p+", so Redis may evict messages and sessions; set it to noeviction")
+	}
+	if has["aof_enabled"] == "0" {
+		all = append(all, "redis: appendonly is off, so sessions do not outlive Redis; set it to yes, with appendfsync everysec or always")
+	}
+	return all
+}

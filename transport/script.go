@@ -1,0 +1,96 @@
+package transport
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/mirage-go/mirage/client/js"
+)
+
+// script is mirage.js as it goes out.
+type script struct {
+	version    string
+	plain, zip []byte
+}
+
+var theScript = sync.OnceValue(func() *script {
+	sum := sha256.Sum256([]byte(js.Minified))
+	s := &script{version: base64.RawURLEncoding.EncodeToString(sum[:12]), plain: []byte(js.Minified)}
+	var b bytes.Buffer
+	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level exists
+	_, _ = z.Write(s.plain)                               // to memory: no error
+	_ = z.Close()
+	s.zip = b.Bytes()
+	return s
+})
+
+// Script serves mirage.js, the browser client. Mount it at a path of its own, for everybody: it needs no identity, and the middleware not.
+//
+//	mux.Handle("/live/mirage.js", transport.Script())   // chi: r.Handle("/live/mirage.js", transport.Script())
+//
+// A browser that has it asks each time whether it is still the same. One that gets its address from ScriptURL does not even ask.
+func Script() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			h.Set("Allow", "GET, HEAD")
+			http.Error(w, "the methods here are GET, HEAD", http.StatusMethodNotAllowed)
+			return
+		}
+		theScript().serve(w, r)
+	})
+}
+
+// ScriptURL is the address of this very version of the script, for pages that the server writes: path is where Script is mounted. It may be kept for
+// ever. Another program asked for it, as during a roll-out, answers with its own version and lets nobody keep that.
+func ScriptURL(path string) string { return path + "?v=" + theScript().version }
+
+func (s *script) serve(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	body, tag := s.plain, `"`+s.version+`"`
+	if takesGzip(r.Header.Values("Accept-Encoding")) {
+		body, tag = s.zip, `"`+s.version+`-gzip"`
+		h.Set("Content-Encoding", "gzip")
+	}
+	h.Set("ETag", tag)
+	h.Add("Vary", "Accept-Encoding")
+	h.Set("Cache-Control", "no-cache")
+	if r.URL.Query().Get("v") == s.version {
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	h.Set("Access-Control-Allow-Origin", "*") // a module of another origin needs it, and this one is no secret
+	h.Set("X-Content-Type-Options", "nosniff")
+	for etag := range strings.SplitSeq(strings.Join(r.Header.Values("If-None-Match"), ","), ",") {
+		if etag = strings.TrimPrefix(strings.TrimSpace(etag), "W/"); etag == tag || etag == "*" {
+			h.Del("Content-Encoding")
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+	}
+	h.Set("Content-Type", "text/javascript; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if r.Method == http.MethodGet {
+		_, _ = io.Copy(w, bytes.NewReader(body))
+	}
+}
+
+// takesGzip tells whether an Accept-Encoding names gzip and does not refuse it (RFC 9110, 12.5.3).
+func takesGzip(accept []string) bool {
+	for part := range strings.SplitSeq(strings.Join(accept, ","), ",") {
+		coding, weight, _ := strings.Cut(part, ";")
+		if !strings.EqualFold(strings.TrimSpace(coding), "gzip") {
+			continue
+		}
+		q, weighed := strings.CutPrefix(strings.ToLower(strings.ReplaceAll(weight, " ", "")), "q=")
+		n, err := strconv.ParseFloat(q, 64)
+		return !weighed || err == nil && n > 0
+	}
+	return false
+}
