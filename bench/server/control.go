@@ -72,7 +72,7 @@ func payload(seq, size int) []byte {
 // pace calls f(0) to f(n-1), rate times a second, or as fast as it can without a rate.
 func pace(n, rate int, f func(int)) {
 	start := time.Now()
-	for i := 0; i < n; i++ {
+	for i := range n {
 		if rate > 0 {
 			if wait := time.Until(start.Add(time.Duration(i) * time.Second / time.Duration(rate))); wait > time.Millisecond {
 				time.Sleep(wait)

@@ -295,15 +295,16 @@ func (k *link) Log() session.Log { return k.log.Log }
 // read takes until there is no more.
 func (k *link) read() string {
 	k.log.e.Helper()
-	out := k.take(1 << 20)
+	var out strings.Builder
+	out.WriteString(k.take(1 << 20))
 	for k.tail.More {
 		before := k.cursor
-		out += " " + k.take(1<<20)
+		out.WriteString(" " + k.take(1<<20))
 		if k.cursor == before {
 			k.log.e.Fatalf("Read after %d says there is more, and gives nothing", before)
 		}
 	}
-	return out
+	return out.String()
 }
 
 // reads fails the test unless what waits for the link is want.
