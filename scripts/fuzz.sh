@@ -10,5 +10,5 @@ targets=$(awk '/^Fuzz/ { names[n++] = $1; next } /^ok/ { for (i = 0; i < n; i++)
 
 while read -r package name; do
 	echo "fuzz: $package $name"
-	go test -run='^$' -fuzz="^$name\$" -fuzztime="$1" "$package" </dev/null
+	go test -run='^$' -fuzz="^$name\$" -fuzztime="$1" -fuzzminimizetime=100x "$package" </dev/null
 done <<<"$targets"
