@@ -30,7 +30,13 @@ func TestTranscripts(t *testing.T) {
 			t.Fatalf("%v; make test installs what the tests need", err)
 		}
 	}
-	document, err := os.ReadFile("protocol.md")
+	for _, document := range []string{"protocol.md", "../README.md"} {
+		t.Run(document, func(t *testing.T) { testTranscript(t, document) })
+	}
+}
+
+func testTranscript(t *testing.T, path string) {
+	document, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +52,7 @@ func TestTranscripts(t *testing.T) {
 	}
 	after.WriteString(before)
 	if *update {
-		if err := os.WriteFile("protocol.md", after.Bytes(), 0o644); err != nil {
+		if err := os.WriteFile(path, after.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
