@@ -122,7 +122,7 @@ func TestD5BudgetDropsNothingInVain(t *testing.T) {
 	}
 }
 
-// Issue 4: 0 allocations per message in append + take, and in a writer's turn.
+// §7: no allocations per message in append + take, and in a writer's turn.
 func TestHotPathAllocatesNothing(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
@@ -176,7 +176,7 @@ func heapAlloc() uint64 {
 	return m.HeapAlloc
 }
 
-// Issue 4: the bytes of an idle session with a reader, its link and a writer are what the budget counts, or less; it has neither goroutine
+// §7: the bytes of an idle session with a reader, its link and a writer are what the budget counts, or less; it has neither goroutine
 // nor timer.
 func TestIdleSessionIsCheap(t *testing.T) {
 	const n = 20_000
