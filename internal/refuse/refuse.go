@@ -77,7 +77,7 @@ func writeProblem(w http.ResponseWriter, p problem) {
 	w.Write(body)
 }
 
-// comeBack tells the statuses after which a client tries again (DESIGN W6).
+// comeBack tells the statuses after which a client tries again (W6).
 func comeBack(status int) bool {
 	switch status {
 	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests:
