@@ -84,6 +84,11 @@ func (m *middleware) identify(h http.Header, r *http.Request, v *visit) *Error {
 			return nil
 		}
 	}
+	if m.Admit != nil {
+		if err := m.judge(validating, m.Admit(r)); err != nil {
+			return err
+		}
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), m.Timeout)
 	defer cancel()
 

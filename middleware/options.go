@@ -41,6 +41,11 @@ type Options struct {
 	// wrap context.DeadlineExceeded or context.Canceled are failures, not refusals: 503.
 	Validate func(r *http.Request, id string) (replacement string, err error)
 
+	// Admit is asked first about each request but those with a valid link token: about pages and new links, not about polls and POSTs of a link. It
+	// is the place for limits per address, of which only the application knows which one is the client's. It must be quick; an
+	// error is one of Validate. Nil admits all.
+	Admit func(*http.Request) error
+
 	// Timeout bounds all that happens before a request is let in: the hook and the session layer's answers. Zero means 5s.
 	Timeout time.Duration
 	// Hooks is how many hooks run at once; a request that needs a further one gets 503. A hook that does not return when its

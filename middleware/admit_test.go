@@ -1,0 +1,30 @@
+package middleware_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/mirage-go/mirage/middleware"
+)
+
+// §6: Admit is asked before any hook, about what comes with a cookie and what does not, and decides by its error.
+func TestL1Admit(t *testing.T) {
+	asked, hooks := 0, 0
+	var answer error
+	s := newSite(t, middleware.Options{
+		Admit:    func(*http.Request) error { asked++; return answer },
+		Generate: func(*http.Request) (string, error) { hooks++; return "ann", nil },
+	})
+	s.admit(request("GET", "/"))
+	s.admit(request("GET", "/", withCookie(s.sign("ann"))))
+	answer = &middleware.Error{Status: http.StatusTooManyRequests, Reason: "slow down", RetryAfter: time.Second}
+	for _, r := range []*http.Request{request("GET", "/"), request("GET", "/", withCookie(s.sign("ann")))} {
+		if _, reason := s.refuse(r, http.StatusTooManyRequests); reason != "slow down" {
+			t.Errorf("reason %q", reason)
+		}
+	}
+	if asked != 4 || hooks != 1 {
+		t.Errorf("asked %d times, %d hooks", asked, hooks)
+	}
+}
