@@ -112,6 +112,9 @@ func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello Attached
 		return nil, ErrClosed
 	}
 	s.add(l)
+	if !m.open() { // Shutdown began since, and may have counted the link without seeing it
+		l.Drain(rand.N(time.Second))
+	}
 	if !l.poll {
 		l.beat = m.jittered()
 		m.wheel.set(&l.alarm, l.due(now))

@@ -293,6 +293,13 @@ func (m *Manager) spawn(f func()) {
 	}
 }
 
+// open tells whether Shutdown has not begun.
+func (m *Manager) open() bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return !m.closed
+}
+
 // links returns every link here.
 func (m *Manager) links() []*Link {
 	m.mu.RLock()

@@ -283,3 +283,37 @@ func BenchmarkManager(b *testing.B) {
 		}
 	})
 }
+
+// L1: a link that is being made while Shutdown begins is refused or drained; Shutdown never waits for one that nobody told.
+func TestL1ShutdownDuringAttach(t *testing.T) {
+	for range 2000 {
+		m := session.New(session.Options{})
+		var wg sync.WaitGroup
+		for i := range 4 {
+			wg.Go(func() {
+				l, err := m.Attach(context.Background(), session.Attach{ID: "id", Reader: fmt.Sprint(i), Transport: "test"})
+				if err != nil {
+					if !errors.Is(err, session.ErrClosed) {
+						t.Error(err)
+					}
+					return
+				}
+				defer l.Close()
+				var b session.Batch
+				for b.End == "" {
+					if err := l.Next(t.Context(), &b); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		err := m.Shutdown(ctx)
+		cancel()
+		if err != nil {
+			t.Fatalf("Shutdown: %v", err)
+		}
+		wg.Wait()
+	}
+}
