@@ -117,6 +117,9 @@ func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello Attached
 	}
 	if !l.poll {
 		l.beat = m.jittered()
+		if !l.Plain { // the first one comes soon: it proves to the client that nobody on the way holds the stream back
+			l.wrote.Store(now.Add(min(firstBeat, l.beat) - l.beat).UnixNano())
+		}
 		m.wheel.set(&l.alarm, l.due(now))
 	}
 	info := l.reader()
@@ -128,6 +131,9 @@ func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello Attached
 	}
 	return l, nil
 }
+
+// firstBeat is when a client that knows heartbeats sees the first one, unless a message comes before.
+const firstBeat = time.Second
 
 // jittered is the heartbeat's interval for one link: ±10 %, so that links do not beat together.
 func (m *Manager) jittered() time.Duration {
