@@ -15,8 +15,8 @@ import (
 	"github.com/mirage-go/mirage/client/js"
 )
 
-// largest is what mirage.js may be on the wire, minified and in gzip. With WebSocket it will be 5120 at most.
-const largest = 4850
+// largest is what mirage.js may be on the wire, minified and in gzip.
+const largest = 5120
 
 func TestSize(t *testing.T) {
 	var b bytes.Buffer

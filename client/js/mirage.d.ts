@@ -1,9 +1,10 @@
 // The types of mirage.js. docs/client.md is the manual.
 
-export type TransportName = 'sse' | 'poll'
+export type TransportName = 'websocket' | 'sse' | 'poll'
 
 /**
- * connecting: there was no hello yet. open: messages flow, or will in a moment. reconnecting: the link is lost, the client tries again.
+ * connecting: there was no hello yet. open: messages flow, or will in a moment. reconnecting: the link is lost, and the first try for
+ * another one failed.
  * paused: after disconnect(), or in the back/forward cache. closing, closed: for good.
  */
 export type State = 'connecting' | 'open' | 'reconnecting' | 'paused' | 'closing' | 'closed'
@@ -17,7 +18,7 @@ export interface MirageOptions {
    * cookie comes: cross-origin and outside of browsers.
    */
   mirage?: string
-  /** In order of preference. Default `['sse', 'poll']`. */
+  /** In order of preference. Default `['websocket', 'sse', 'poll']`. */
   transports?: readonly TransportName[]
   /** Where id, position and unaccepted messages outlive a page load. Default `sessionStorage` in a window, otherwise nothing; `null` is nothing. */
   storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | null
@@ -40,7 +41,9 @@ export interface MirageOptions {
   /** false waits for connect(). Default true. */
   start?: boolean
   /** Takes the place of fetch(): for tests, or to add a header. */
-  fetch?: (url: URL, init: RequestInit) => Promise<Response>
+  fetch?: (url: string, init: RequestInit) => Promise<Response>
+  /** Takes the place of WebSocket: for tests, or for a runtime that has none. */
+  WebSocket?: new (url: string) => WebSocket
 }
 
 /** What promises are broken with, and what `error` events carry. */
@@ -85,7 +88,7 @@ export interface MirageReturnedEvent extends Event {
 
 export interface MirageStateEvent extends Event { readonly state: State; readonly previous: State }
 
-/** A link or an attempt failed; the client tries again after `delay` milliseconds. */
+/** There is no link, and an attempt to get one failed; the next is after `delay` milliseconds. */
 export interface MirageErrorEvent extends Event { readonly error: MirageError; readonly attempt: number; readonly delay: number }
 
 /** Once, when the client will not try again. `code` is what close() was given, or 4000 + the HTTP status. */
@@ -169,5 +172,5 @@ export default Mirage
 /** One block of an event stream. */
 export interface Block { readonly id: string | undefined; readonly event: string; readonly data: string | ArrayBuffer | undefined }
 
-/** The reader of event streams that Mirage uses: feed it the bytes, cut anywhere. */
-export function parser(take: (block: Block) => void): (bytes: Uint8Array) => void
+/** The reader of event streams that Mirage uses: feed it bytes or text, cut anywhere. */
+export function parser(take: (block: Block) => void): (piece: Uint8Array | string) => void

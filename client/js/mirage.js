@@ -4,14 +4,14 @@
 //   up    Number the messages, and keep them until the server has accepted them. One POST is under way at a time.
 //   link  It may end at any time. The next one begins at the position, and counts when its hello has come, not before.
 
-const STOP = [204, 400, 403, 410, 413, 415] // the server does not want us back
-const UNFIT = [400, 413, 415] // of a POST: its messages are the reason
+const STOP = [204, 403, 410, 400, 413, 415] // the server does not want us back
+const UNFIT = STOP.slice(3) // what goes up is the reason
 const READY = { open: 1, closing: 2, closed: 3 }
 
 const sleep = (ms, wake) => new Promise(done => { setTimeout(done, ms); wake?.(done) })
 const failure = (message, status, more) => Object.assign(new Error(message), { status }, more)
 const toBase64 = bytes => btoa(Array.from(bytes, b => String.fromCharCode(b)).join(''))
-const mark = position => [position.split('-')[0], parseInt(position.split('-')[1])] // numbers compare within an epoch only
+const mark = position => position.split(/[-.]/) // epoch and number, which count within one epoch only
 
 // What lines of text cannot carry travels in base64: 1 stands for text, 2 for bytes.
 function decode(data, encoded) {
@@ -20,12 +20,12 @@ function decode(data, encoded) {
   return encoded > 1 ? bytes.buffer : new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
 }
 
-/** parser returns a function that is fed the bytes of an event stream, cut anywhere, and calls take with each block that is complete. */
+/** parser returns a function that is fed an event stream, in bytes or text cut anywhere, and calls take with each block that is complete. */
 export function parser(take) {
   const decoder = new TextDecoder()
   let rest = '', block = {}, cr
-  return bytes => {
-    let chunk = decoder.decode(bytes, { stream: true })
+  return piece => {
+    let chunk = piece.big ? piece : decoder.decode(piece, { stream: true })
     if (!chunk) return
     if (cr && chunk[0] === '\n') chunk = chunk.slice(1)
     cr = chunk.endsWith('\r')
@@ -42,7 +42,7 @@ export function parser(take) {
       const { id, event, data, encoding, type } = block
       block = {}
       if (data !== undefined && encoding !== undefined && encoding !== 'base64') throw failure('encoding')
-      if (id !== undefined || data !== undefined) {
+      if ((id ?? data) !== undefined) {
         take({ id, event: event || 'message', data: decode(data, encoding && (type === 'binary' ? 2 : 1)) })
       }
     }
@@ -75,8 +75,8 @@ export class Mirage extends EventTarget {
     const self = this
     const { location, document } = globalThis
     const o = {
-      transports: ['sse', 'poll'], credentials: 'same-origin', timeout: 5000, head: 1500, upgrade: 300_000,
-      messages: 256, bytes: 1 << 20, fetch: (...a) => fetch(...a), ...options,
+      transports: ['websocket', 'sse', 'poll'], credentials: 'same-origin', timeout: 5000, head: 1500, upgrade: 300_000,
+      messages: 256, bytes: 1 << 20, fetch: (...a) => fetch(...a), WebSocket: globalThis.WebSocket, ...options,
     }
     const base = new URL(url, location?.href)
     const cid = crypto.getRandomValues(new Uint32Array(4)).join('_') // 128 bits in base64url, of a kind
@@ -92,7 +92,8 @@ export class Mirage extends EventTarget {
     let failures = 0 // rounds in a row without a hello
     let wake // ends the rest before the next round
     let probe // the interval of looks for a better transport
-    let mute // the transport that said hello and nothing more
+    let mute // the transport that says hello and then fails
+    let strikes = 0 // links in a row that died young
     let best // what use() was called with
 
     let count = 0 // the number of our last message
@@ -196,6 +197,16 @@ export class Mirage extends EventTarget {
       return { batch, w, body }
     }
 
+    // say takes a body up and returns what the server answers. It does not answer a frame that is an acknowledgement alone.
+    const say = async ({ socket, token }, body, signal, wait) => {
+      if (!socket) return (await check(await request('POST', token, { body, signal }))).json()
+      socket.send(body)
+      return wait && new Promise((ok, no) => {
+        socket.answer = answer => answer.status === 200 ? ok(answer) : no(failure(answer.detail, answer.status, answer))
+        signal.onabort = no
+      })
+    }
+
     // pump sends what there is to send, one POST at a time.
     const pump = async () => {
       if (posting) return
@@ -206,7 +217,7 @@ export class Mirage extends EventTarget {
         const ctl = post = new AbortController()
         const timer = setTimeout(() => ctl.abort(), 15_000)
         try {
-          const { accepted, failed = [] } = await (await check(await request('POST', token, { body, signal: ctl.signal }))).json()
+          const { accepted, failed = [] } = await say(live, body, ctl.signal, batch[0]) || 0
           for (const m of batch) if (failed.includes(m.n)) reject(m, failure('the handler failed', 500))
           if (!accept(w, accepted) && queue.includes(batch[0])) throw failure('not accepted')
           tries = 0
@@ -220,7 +231,7 @@ export class Mirage extends EventTarget {
           } else if (STOP.includes(status) && status !== 400) {
             finish(4000 + status, error.message)
           } else if (live?.token === token && !accept(w, expected - 1)) {
-            if (status === 401) over(live, error)
+            if (status === 401 || live.socket && !status) over(live, error)
             else await sleep(rest(error, ++tries), done => { hurry = done })
           }
         }
@@ -236,14 +247,18 @@ export class Mirage extends EventTarget {
 
     // ---- links
 
-    const request = async (method, token, init, query) => {
+    const address = query => {
       const url = new URL(base)
       query = { ...query, _cid: cid, _mirage: signed }
       for (const k in query) if (query[k] !== undefined) url.searchParams.set(k, query[k])
+      return url.href
+    }
+
+    const request = async (method, token, init, query) => {
       const headers = { Accept: 'text/event-stream' }
       if (init.body) headers['Content-Type'] = headers.Accept
       if (token) headers['Mirage-Link'] = token
-      return o.fetch(url, { method, headers, credentials: o.credentials, ...init })
+      return o.fetch(address(query), { method, headers, credentials: o.credentials, ...init })
     }
 
     // loop goes round after round until there is a link.
@@ -255,25 +270,16 @@ export class Mirage extends EventTarget {
         wake = undefined
         if (!wanted || hidden || live) break
         const error = await round(order())
-        if (live || !error) continue
-        failures++
-        wait = down(error)
+        if (!error || !wanted || hidden || live) continue
+        wait = rest(error, ++failures)
+        if (opened) change('reconnecting')
+        tell('error', { error, attempt: failures, delay: wait })
       }
       looping = false
     }
 
     // rest is how long to wait before the next try: with full jitter, so that not all come back at once.
     const rest = (error, tries) => error.retry || Math.random() * Math.min(20_000, 500 * 2 ** tries)
-
-    // down tells that there is no link, and returns how long to rest.
-    const down = error => {
-      const delay = rest(error, failures)
-      if (wanted && !hidden) {
-        if (opened && self.readyState < 2) change('reconnecting')
-        tell('error', { error, attempt: failures, delay })
-      }
-      return delay
-    }
 
     const order = all => {
       const rank = name => name === best ? -1 : !all && (bad[name] > Date.now() || name === mute)
@@ -293,7 +299,7 @@ export class Mirage extends EventTarget {
         if (won || !wanted || hidden || why && !link.answered && why.status !== 501 && !link.late) break // the next would fare no better
       }
       await Promise.any(tried).catch(() => 0)
-      if (!won) return why
+      if (!won || !live) return why
       for (const name of [mute, ...names.slice(0, names.indexOf(won))]) if (name) bad[name] = Date.now() + 1_800_000
       mute = 0
       delete bad[won]
@@ -307,8 +313,30 @@ export class Mirage extends EventTarget {
       return link
     }
 
+    // hear passes on what the link brought.
+    const hear = (link, feed, piece) => {
+      link.heard = Date.now()
+      if (link.token && link.name !== 'poll') {
+        link.speaks = 1
+        watch(link, link.beat && 2 * link.beat + 5000)
+      }
+      feed(piece)
+    }
+
+    const socket = link => new Promise((_, no) => {
+      watch(link, o.timeout)
+      link.answered = 1 // that it fails at once says nothing of the next transport
+      const socket = new o.WebSocket(address({ _pos: self.position }).replace('http', 'ws'))
+      const feed = parser(block => take(link, block))
+      link.socket = socket
+      link.ctl.signal.onabort = () => no(socket.close())
+      socket.onmessage = ({ data }) => { try { hear(link, feed, data) } catch (error) { no(error) } }
+      socket.onclose = ({ code, reason }) => no(failure(reason || 'closed ' + code, code - 4000))
+    })
+
     // carry carries one link: a stream is one long answer, a long-poll one short answer after another.
     const carry = async link => {
+      if (link.name === 'websocket') return socket(link)
       const poll = link.name === 'poll'
       do {
         watch(link, link.token ? 35_000 : o.timeout)
@@ -318,14 +346,7 @@ export class Mirage extends EventTarget {
         link.answered = 1
         const reader = body.getReader()
         const feed = parser(block => take(link, block))
-        for (let read; !(read = await reader.read()).done;) {
-          link.heard = Date.now()
-          if (link.token && !poll) {
-            link.speaks = 1
-            watch(link, link.beat && 2 * link.beat + 5000)
-          }
-          feed(read.value)
-        }
+        for (let read; !(read = await reader.read()).done;) hear(link, feed, read.value)
       } while (poll && link.token && link.drain === undefined)
     }
 
@@ -341,9 +362,10 @@ export class Mirage extends EventTarget {
       link.no(error)
       if (STOP.includes(error.status)) return finish(4000 + error.status, error.message)
       if (link !== live) return
-      if (link.late && !link.speaks) mute = link.name
+      strikes = Date.now() - link.born < 10_000 && link.drain === undefined && strikes + 1
+      if (strikes > 1 || link.late && !link.speaks) mute = link.name
       forget()
-      if (wanted && !hidden) loop(link.drain ?? down(error))
+      if (wanted && !hidden) loop(link.drain ?? rest(error, 0))
     }
 
     const forget = () => {
@@ -389,7 +411,7 @@ export class Mirage extends EventTarget {
       const about = event.startsWith('mirage') && JSON.parse(data)
       if (event === 'mirage') return greet(link, about, id)
       if (link !== live) return // it was replaced, or has not said hello
-      if (event === 'mirage-ack') return posting || accept(cid, about.accepted) // a POST's answer says more
+      if (event === 'mirage-ack') return about.status ? link.socket.answer(about) : posting || accept(cid, about.accepted) // a POST's answer says more
       if (event === 'mirage-drain') {
         link.drain = about.retry
         return tell(event, about)
@@ -398,9 +420,9 @@ export class Mirage extends EventTarget {
       if (id === undefined) return
       const [epoch, seq] = mark(self.position), [other, n] = mark(id)
       if (other !== epoch) throw failure('epoch')
-      if (n <= seq) return // the link before this one brought it
-      if (event === 'mirage-gap') tell(event, { ...about, from: Math.max(about.from, seq + 1) })
-      else if (n > seq + 1) throw failure('hole')
+      if (n - seq <= 0) return // the link before this one brought it
+      if (event === 'mirage-gap') tell(event, { ...about, from: Math.max(about.from, +seq + 1) })
+      else if (n - seq > 1) throw failure('hole')
       else if (!about && data !== undefined) {
         const e = Object.assign(new MessageEvent(event, { data, lastEventId: id }), { again: n <= repeats })
         self.dispatchEvent(e)
@@ -423,13 +445,13 @@ export class Mirage extends EventTarget {
       if (!resumed) for (const m of queue) m.a = m.t // this server cannot know whether it has them
       const [epoch, seq] = mark(self.position), [now, n] = mark(position)
       repeats = resumed && (repeats < 0 ? hello.sent : epoch === now && repeats)
-      if (!resumed && reason !== 'trimmed' || epoch !== now || n > seq) self.position = position
+      if (!resumed && reason !== 'trimmed' || epoch !== now || n - seq > 0) self.position = position
       self.id = id
       if (signed !== undefined) signed = hello.mirage || signed
       self.mirage = signed ?? id
       link.token = hello.link
       link.beat = hello.heartbeat
-      link.heard = Date.now()
+      link.born = Date.now()
       if (live !== link) {
         post.abort() // it may go where the other link went
         for (const l of links) if (l !== link) l.ctl.abort()
@@ -443,12 +465,12 @@ export class Mirage extends EventTarget {
       const [better] = order(1)
       if (better !== link.name && o.upgrade) probe = setInterval(() => round([better]), o.upgrade)
       if (link.name !== 'poll') {
-        watch(link, link.beat && 1.2 * link.beat + 2000) // the second sign proves that nobody holds the stream back
+        watch(link, link.beat && 4000) // the second sign, which comes after one, proves that nobody holds the stream back
         due = 1 // to speak on this link ends an older one that died unnoticed
       }
       accept(cid, hello.accepted)
       save()
-      if (self.readyState < 2) change('open')
+      if (wanted) change('open')
       if (first) tell('open')
       if (first || !resumed || known !== id || was !== self.mirage) {
         tell('mirage', { ...hello, link: undefined, mirage: self.mirage })
@@ -480,7 +502,7 @@ export class Mirage extends EventTarget {
       on(type, listener, more) {
         const call = e => {
           const { data } = e
-          listener(type === 'mirage' ? e.mirage : data === undefined ? e : type === 'message' || data instanceof ArrayBuffer ? data : JSON.parse(data), e)
+          listener(data === undefined ? e.mirage ?? e : type === 'message' || data instanceof ArrayBuffer ? data : JSON.parse(data), e)
         }
         self.addEventListener(type, call, more)
         return () => self.removeEventListener(type, call, more)
@@ -537,6 +559,7 @@ export class Mirage extends EventTarget {
       /** close delivers what waits, ends the session and forgets it. */
       async close(code = 1000, reason = '') {
         if (self.readyState > 1) return
+        wanted = false
         change('closing')
         for (const until = Date.now() + o.timeout; live && queue.length && Date.now() < until;) await sleep(20)
         if (live) request('DELETE', live.token, { keepalive: true }).catch(() => 0)

@@ -199,7 +199,7 @@ export class Server {
     request.signal?.addEventListener('abort', () => { if (open) { open = false; link.push = null; try { out.error(request.signal.reason) } catch { /* it is over */ } } })
     link.push = () => { if (open && !link.waits) { link.waits = true; this.clock.add(() => { link.waits = false; if (open && this.links.has(link.token)) { const t = this.since(link); if (t) write(t) } }, 3) } }
     link.write = text => open && write(text)
-    const beat = this.clock.add(() => { if (open) { write(`event: mirage-ack\ndata: {"accepted":${this.writers.get(link.cid) ?? 0}}\n\n`); this.clock.again(beat, 15_000) } }, 15_000)
+    const beat = this.clock.add(() => { if (open) { write(`event: mirage-ack\ndata: {"accepted":${this.writers.get(link.cid) ?? 0}}\n\n`); this.clock.again(beat, 15_000) } }, 1000)
     if (this.held) return new Promise(() => 0)
     write(hello + (this.silent ? '' : this.since(link)))
     if (fault === 'cut') this.clock.add(() => link.cut(), 50)

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 
 	"github.com/evanw/esbuild/pkg/api"
+	minifier "github.com/tdewolff/minify/v2"
+	"github.com/tdewolff/minify/v2/js"
 )
 
 func main() {
@@ -27,20 +30,25 @@ func main() {
 	}
 }
 
-// minify returns source as small as esbuild makes it.
+var constant = regexp.MustCompile(`\bconst\b`)
+
+// minify returns source as small as we know how. esbuild renames; the other one, which cannot rename properties, saves three
+// hundredths more of what it leaves; and let beside const is one word too many once esbuild has seen to it that no constant is set.
 func minify(source []byte) ([]byte, error) {
-	result := api.Transform(string(source), api.TransformOptions{
+	result := api.Transform(constant.ReplaceAllString(string(source), "let"), api.TransformOptions{
 		Target:            api.ES2022,
 		Format:            api.FormatESModule,
 		Charset:           api.CharsetUTF8,
 		MinifyWhitespace:  true,
 		MinifyIdentifiers: true,
 		MinifySyntax:      true,
-		MangleProps:       `^(answered|beat|ctl|drain|heard|hello|late|speaks|timer|token)$`, // of our own objects; no API has them
+		MangleProps:       `^(answer|answered|beat|born|ctl|drain|heard|hello|late|socket|speaks|timer|token)$`, // of our own objects; no API has them
 		Sourcefile:        "mirage.js",
 	})
 	if len(result.Errors) > 0 {
 		return nil, fmt.Errorf("%v", api.FormatMessages(result.Errors, api.FormatMessagesOptions{Kind: api.ErrorMessage}))
 	}
-	return result.Code, nil
+	m := minifier.New()
+	m.Add("text/javascript", &js.Minifier{Version: 2022})
+	return m.Bytes("text/javascript", result.Code)
 }
