@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/client/js"
+	"github.com/mirage-go/mirage/internal/npm"
 )
 
 // largest is what mirage.js may be on the wire, minified and in gzip.
@@ -66,43 +67,30 @@ func TestForbidden(t *testing.T) {
 	}
 }
 
-// The types hold what test/types.ts says, where TypeScript can be had: it is no dependency.
+// The types hold what test/types.ts says.
 func TestTypes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it fetches TypeScript")
-	}
-	npm, err := exec.LookPath("npm")
-	if err != nil {
-		t.Skip("no npm")
-	}
-	dir := t.TempDir()
+	compiler := filepath.Join(npm.Modules(t), ".bin", "tsc")
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
-	if out, err := exec.CommandContext(ctx, npm, "install", "--no-audit", "--no-fund", "--prefix", dir, "typescript@7.0.2").CombinedOutput(); err != nil {
-		t.Skipf("TypeScript cannot be fetched from here: %v\n%s", err, out)
-	}
-	tsc := exec.CommandContext(ctx, filepath.Join(dir, "node_modules", ".bin", "tsc"),
+	tsc := exec.CommandContext(ctx, compiler,
 		"--strict", "--noEmit", "--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom,dom.iterable", "test/types.ts")
 	if out, err := tsc.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
+// What test/*.test.js says. By hand: node --test client/js/test/
 func TestNode(t *testing.T) {
-	node, err := exec.LookPath("node")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("no Node: apt-get install nodejs")
-		}
-		t.Skip("no Node")
-	}
+	node, modules := npm.Node(t), npm.Modules(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	tests, err := filepath.Glob("test/*.test.js")
 	if err != nil || len(tests) == 0 {
 		t.Fatal("no tests", err)
 	}
-	if out, err := exec.CommandContext(ctx, node, append([]string{"--test"}, tests...)...).CombinedOutput(); err != nil {
+	cmd := exec.CommandContext(ctx, node, append([]string{"--test"}, tests...)...)
+	cmd.Env = append(os.Environ(), "MODULES="+modules)
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -1,0 +1,59 @@
+package npm
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Each package is pinned by what its archive hashes to, wherever it comes from.
+func TestLock(t *testing.T) {
+	var locked struct {
+		Packages map[string]struct {
+			Version, Integrity, Resolved string
+			DevDependencies              map[string]string
+		}
+	}
+	if err := json.Unmarshal(lock, &locked); err != nil {
+		t.Fatal(err)
+	}
+	if len(locked.Packages) < 8 {
+		t.Errorf("%d packages are locked", len(locked.Packages))
+	}
+	for name, p := range locked.Packages {
+		if name == "" {
+			for name, version := range p.DevDependencies {
+				if strings.ContainsAny(version, "^~*<> ") {
+					t.Errorf("%s is not pinned: %s", name, version)
+				}
+			}
+		} else if p.Version == "" || !strings.HasPrefix(p.Integrity, "sha512-") || p.Resolved != "" {
+			t.Errorf("%s: version %q, integrity %q, resolved %q", name, p.Version, p.Integrity, p.Resolved)
+		}
+	}
+}
+
+// What is in the cache is not fetched again; what cannot be fetched is an error that leaves nothing behind.
+func TestModules(t *testing.T) {
+	real := Modules(t)
+	if again := Modules(t); again != real {
+		t.Errorf("%s and then %s", real, again)
+	}
+	t.Setenv("PATH", t.TempDir())
+	if again := Modules(t); again != real {
+		t.Errorf("without npm %s and not %s", again, real)
+	}
+	empty := t.TempDir()
+	if err := os.WriteFile(filepath.Join(os.Getenv("PATH"), "npm"), []byte("#!/bin/sh\necho no network >&2; exit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, err := modules(t.Context(), empty)
+	if err == nil || !strings.Contains(err.Error(), "no network") {
+		t.Errorf("a failing npm: %v", err)
+	}
+	if left, _ := os.ReadDir(empty); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
