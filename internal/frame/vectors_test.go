@@ -1,0 +1,83 @@
+package frame_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"flag"
+	"os"
+	"testing"
+
+	"github.com/mirage-go/mirage/internal/frame"
+	"github.com/mirage-go/mirage/session"
+)
+
+var update = flag.Bool("update", false, "write the vectors that clients in other languages are tested with")
+
+// A vector is what a reader is to make of a text. Clients in other languages have no bytes in text, so theirs is JSON.
+type vector struct {
+	Name   string  `json:"name"`
+	Stream string  `json:"stream"`
+	Events []event `json:"events"`
+	LastID string  `json:"lastID"`
+}
+
+type event struct {
+	ID     *string `json:"id"` // null where the block has none
+	Event  string  `json:"event"`
+	Data   string  `json:"data"` // in base64 if binary
+	Binary bool    `json:"binary"`
+}
+
+func vectorOf(name, stream string, events []got, lastID string) vector {
+	v := vector{name, stream, []event{}, lastID}
+	for _, e := range events {
+		out := event{Event: e.Name, Binary: e.Binary}
+		if e.HasID {
+			out.ID = new(e.ID)
+		}
+		if e.Binary {
+			out.Data = base64.StdEncoding.EncodeToString([]byte(e.Data))
+		} else {
+			out.Data = string([]rune(e.Data)) // what is not UTF-8 is U+FFFD in text
+		}
+		if e.Name == "" {
+			out.Event = "message"
+		}
+		v.Events = append(v.Events, out)
+	}
+	return v
+}
+
+// W1, W4: mirage.js is tested with what this parser reads and what this encoder writes: client/js/test/vectors.json is both, as it is now.
+func TestVectors(t *testing.T) {
+	const file = "../../client/js/test/vectors.json"
+	var all []vector
+	for _, tt := range streams {
+		all = append(all, vectorOf(tt.name, tt.stream, tt.want, tt.lastID))
+	}
+	for _, tt := range payloads {
+		if len(tt.data) > 1000 {
+			continue // they are large, and nothing else
+		}
+		m := session.Message{Event: "e", Data: []byte(tt.data), Binary: tt.binary}
+		block := frame.AppendMessage(nil, pos, &m)
+		events, p, err := parse(t, 1000, block)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, vectorOf("message: "+tt.name, string(block), events, p.LastID()))
+	}
+	want, err := json.MarshalIndent(all, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = append(want, '\n')
+	if *update {
+		if err := os.WriteFile(file, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile(file); err != nil || string(got) != string(want) {
+		t.Errorf("%s is not what is read and written now (%v): go test ./internal/frame -run Vectors -update", file, err)
+	}
+}
