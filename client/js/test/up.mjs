@@ -14,5 +14,4 @@ for (const { event, data, binary } of JSON.parse(readFileSync(0))) {
   else client.send(binary ? Buffer.from(data, 'base64') : data)
   await clock.run(60_000, () => !client.bufferedAmount && client.state === 'open')
 }
-process.stdout.write(JSON.stringify(bodies))
-process.exit()
+process.stdout.write(JSON.stringify(bodies), () => process.exit())
