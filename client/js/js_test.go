@@ -79,18 +79,32 @@ func TestTypes(t *testing.T) {
 	}
 }
 
-// What test/*.test.js says. By hand: node --test client/js/test/
+// What test/*.test.js says, of what is written and of what is served. By hand: node --test client/js/test/
 func TestNode(t *testing.T) {
 	node, modules := npm.Node(t), npm.Modules(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	tests, err := filepath.Glob("test/*.test.js")
-	if err != nil || len(tests) == 0 {
-		t.Fatal("no tests", err)
-	}
-	cmd := exec.CommandContext(ctx, node, append([]string{"--test"}, tests...)...)
-	cmd.Env = append(os.Environ(), "MODULES="+modules)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
+	for _, tt := range []struct{ name, source, seeds string }{{"source", js.Source, "150"}, {"minified", js.Minified, "20"}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			if err := os.CopyFS(filepath.Join(dir, "test"), os.DirFS("test")); err != nil {
+				t.Fatal(err)
+			}
+			for file, text := range map[string]string{"mirage.js": tt.source, "package.json": `{"type":"module"}`} {
+				if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+			defer cancel()
+			tests, err := filepath.Glob(filepath.Join(dir, "test/*.test.js"))
+			if err != nil || len(tests) == 0 {
+				t.Fatal("no tests", err)
+			}
+			cmd := exec.CommandContext(ctx, node, append([]string{"--test"}, tests...)...)
+			cmd.Env = append(os.Environ(), "MODULES="+modules, "SEEDS="+tt.seeds)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
 	}
 }

@@ -144,7 +144,7 @@ export class Mirage extends EventTarget {
       const { buffer = data, byteOffset, byteLength } = data
       let x = byteLength >= 0 ? 2 : 0
       let d = x ? toBase64(new Uint8Array(buffer, byteOffset, byteLength)) : '' + data
-      if (/[\r\0]/.test(d)) d = toBase64(new TextEncoder(x = 1).encode(d))
+      if (/[\r\0]/.test(d) || d.split('\n').length > 999) d = toBase64(new TextEncoder(x = 1).encode(d))
       if (/[\0-\x1f]/.test(e)) throw failure('not a name', 400) // the server refuses others that are not
       if (self.readyState > 1) throw failure('closed')
       if (queue.length >= o.messages || self.bufferedAmount + d.length > o.bytes) throw failure('the queue is full', 413)
@@ -411,7 +411,7 @@ export class Mirage extends EventTarget {
       const about = event.startsWith('mirage') && JSON.parse(data)
       if (event === 'mirage') return greet(link, about, id)
       if (link !== live) return // it was replaced, or has not said hello
-      if (event === 'mirage-ack') return about.status ? link.socket.answer(about) : posting || accept(cid, about.accepted) // a POST's answer says more
+      if (event === 'mirage-ack') return about.status ? link.socket.answer?.(about) : posting || accept(cid, about.accepted) // a POST's answer says more
       if (event === 'mirage-drain') {
         link.drain = about.retry
         return tell(event, about)
@@ -579,9 +579,8 @@ export class Mirage extends EventTarget {
       pagehide: e => {
         lastWords()
         save(1)
-        if (!e.persisted) return
-        drop(hidden = true)
-        change('paused')
+        drop(hidden = true) // a page that ends does not mourn its links
+        if (e.persisted) change('paused')
       },
       pageshow: e => e.persisted && show(),
     })

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +39,7 @@ func TestUp(t *testing.T) {
 			sent = append(sent, event{"message", e.Data, e.Binary})
 		}
 	}
+	sent = append(sent, event{Event: "message", Data: strings.Repeat("\n", 64<<10)})
 	in, err := json.Marshal(sent)
 	if err != nil {
 		t.Fatal(err)
@@ -58,6 +60,9 @@ func TestUp(t *testing.T) {
 
 	var got []frame.Event
 	for _, body := range bodies {
+		if len(body) > 88<<10 {
+			t.Errorf("a body of %d bytes, which the server does not take", len(body))
+		}
 		p := frame.NewParser(64 << 10)
 		p.Feed([]byte(body))
 		for {
