@@ -7,30 +7,29 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
-	"github.com/mirage-go/mirage/internal/refuse"
 	"github.com/mirage-go/mirage/internal/stream"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/transport/poll"
 	"github.com/mirage-go/mirage/transport/sse"
+	"github.com/mirage-go/mirage/transport/websocket"
 )
 
 // Options configure the transports. The bounds of POST are those of SSE.
 type Options struct {
-	SSE  sse.Options
-	Poll poll.Options
+	SSE       sse.Options
+	Poll      poll.Options
+	WebSocket websocket.Options
 }
 
-// Handler returns the handler of one URL. A GET with _wait is a long-poll, any other one a stream of Server-Sent Events; POST and DELETE are the
-// way up of both. It must stand behind the middleware.
+// Handler returns the handler of one URL. A GET that asks for an upgrade to WebSocket is one, a GET with _wait is a long-poll, any other one a stream of
+// Server-Sent Events; POST and DELETE are the way up of all. It must stand behind the middleware.
 func Handler(m *session.Manager, o Options) http.Handler {
-	streams, polls := sse.Handler(m, o.SSE), poll.Handler(m, o.Poll)
+	streams, polls, sockets := sse.Handler(m, o.SSE), poll.Handler(m, o.Poll), websocket.Handler(m, o.WebSocket)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, waits := stream.Query(r, "_wait")
 		switch {
 		case r.Method == http.MethodGet && wantsWebSocket(r):
-			if _, ok := stream.Admit(w, r); ok {
-				refuse.Write(w, r, http.StatusNotImplemented, "WebSocket is not served here: use Server-Sent Events or long-poll", 0)
-			}
+			sockets.ServeHTTP(w, r)
 		case r.Method == http.MethodGet && waits:
 			polls.ServeHTTP(w, r)
 		default:

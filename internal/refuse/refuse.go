@@ -34,7 +34,7 @@ func Write(w http.ResponseWriter, r *http.Request, status int, reason string, re
 	}
 	guard(w.Header())
 	switch {
-	case isHandshake(r) && !isForeign(r) && closeWebSocket(w, r, status, reason):
+	case r.Header.Get("Origin") != "" && IsHandshake(r) && !isForeign(r) && closeWebSocket(w, r, status, reason):
 	case isEventSource(r) && comeBack(status):
 		endEventStream(w, retryAfter)
 	default:

@@ -15,11 +15,15 @@ const (
 	closeWait = time.Second
 )
 
-// isHandshake tells a WebSocket handshake that a browser made and that we can accept (RFC 6455, 4.2.1).
-func isHandshake(r *http.Request) bool {
-	key, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-WebSocket-Key"))
+// IsHandshake tells a WebSocket handshake that we can accept (RFC 6455, 4.2.1).
+func IsHandshake(r *http.Request) bool {
+	keys := r.Header["Sec-Websocket-Key"]
+	if len(keys) != 1 {
+		return false
+	}
+	key, err := base64.StdEncoding.DecodeString(keys[0])
 	return r.Method == http.MethodGet && r.ProtoMajor == 1 && r.ProtoAtLeast(1, 1) && err == nil && len(key) == 16 &&
-		r.Header.Get("Origin") != "" && r.Header.Get("Sec-WebSocket-Version") == "13" &&
+		r.Header.Get("Sec-WebSocket-Version") == "13" &&
 		hasToken(r.Header["Connection"], "upgrade") && hasToken(r.Header["Upgrade"], "websocket")
 }
 

@@ -45,17 +45,21 @@ var answers = []struct {
 
 // Refuse answers a request that err has ended, in the form that its client can read. It must be the only answer.
 func Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	status, reason, retry := Answer(err)
+	refuse.Write(w, r, status, reason, retry)
+}
+
+// Answer is what err is on the wire. A retry above 0 is when to come back.
+func Answer(err error) (status int, reason string, retry time.Duration) {
 	if e, ok := errors.AsType[*middleware.Error](err); ok {
-		refuse.Write(w, r, e.Status, e.Reason, e.RetryAfter)
-		return
+		return e.Status, e.Reason, e.RetryAfter
 	}
 	for _, a := range answers {
 		if errors.Is(err, a.err) {
-			refuse.Write(w, r, a.status, a.reason, a.retry)
-			return
+			return a.status, a.reason, a.retry
 		}
 	}
-	refuse.Write(w, r, http.StatusServiceUnavailable, "the session store failed: come back", retryAfter)
+	return http.StatusServiceUnavailable, "the session store failed: come back", retryAfter
 }
 
 // NoStream refuses a stream where the response cannot be flushed.

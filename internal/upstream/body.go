@@ -14,7 +14,6 @@ import (
 	"github.com/mirage-go/mirage/internal/cid"
 	"github.com/mirage-go/mirage/internal/frame"
 	"github.com/mirage-go/mirage/internal/refuse"
-	"github.com/mirage-go/mirage/internal/stream"
 	"github.com/mirage-go/mirage/session"
 )
 
@@ -32,9 +31,11 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return b, err
 }
 
+// refuseBody answers a body that did not come.
 func refuseBody(w http.ResponseWriter, r *http.Request, err error) {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		refuse.Write(w, r, http.StatusRequestEntityTooLarge, "the body is larger than this server takes: send fewer messages at once", 0)
+		status, reason, _ := refusal(ErrSize)
+		refuse.Write(w, r, status, reason, 0)
 		return
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -48,11 +49,14 @@ var (
 	errHead   = fmt.Errorf("%w: the first block must be %s", session.ErrInput, frame.EventUp)
 	errNumber = fmt.Errorf("%w: a message needs its number as id", session.ErrInput)
 	errCount  = errors.New("too many messages")
+
+	// ErrSize is a body or frame that is larger than it may be.
+	ErrSize = errors.New("too many bytes")
 )
 
-// batch reads the blocks of a body: the head, then the messages.
-func (h *handler) batch(up *session.Upstream, body []byte) error {
-	p := frame.NewParser(h.m.MaxMessage())
+// Parse reads the blocks of a body or frame into up: the head, then the messages, whose data is a copy.
+func Parse(up *session.Upstream, body []byte, maxMessage, maxBatch int) error {
+	p := frame.NewParser(maxMessage)
 	p.Feed(body)
 	e, ok, err := p.Next()
 	switch {
@@ -71,7 +75,7 @@ func (h *handler) batch(up *session.Upstream, body []byte) error {
 		if err != nil || !ok {
 			return err
 		}
-		if len(up.Messages) == h.MaxBatch {
+		if len(up.Messages) == maxBatch {
 			return errCount
 		}
 		n, err := strconv.ParseUint(e.ID, 10, 53)
@@ -82,12 +86,4 @@ func (h *handler) batch(up *session.Upstream, body []byte) error {
 			Event: e.Name, Data: bytes.Clone(e.Data), Binary: e.Binary,
 		}})
 	}
-}
-
-func refuseBatch(w http.ResponseWriter, r *http.Request, err error) {
-	if errors.Is(err, errCount) {
-		refuse.Write(w, r, http.StatusRequestEntityTooLarge, "more messages than this server takes at once: send fewer", 0)
-		return
-	}
-	stream.Refuse(w, r, err)
 }

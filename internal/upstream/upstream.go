@@ -1,8 +1,7 @@
-// Package upstream is the way up that SSE and long-poll share: POST brings messages and acknowledgements, DELETE says goodbye.
+// Package upstream is the way up: POST brings messages and acknowledgements, DELETE says goodbye, and a WebSocket frame carries what a POST does.
 package upstream
 
 import (
-	"encoding/json"
 	"errors"
 	"mime"
 	"net/http"
@@ -15,14 +14,15 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// Options bound what a request may bring. A zero is the default that the transports document.
+// Options bound what a request or frame may bring. A zero is the default that the transports document.
 type Options struct {
 	MaxBody  int           // bytes of a body
 	MaxBatch int           // messages in it
 	Timeout  time.Duration // for reading it
 }
 
-func (o Options) complete(maxMessage int) Options {
+// Complete returns o with the defaults, for messages of at most maxMessage bytes.
+func (o Options) Complete(maxMessage int) Options {
 	if o.MaxBody <= 0 {
 		o.MaxBody = max(64<<10, maxMessage/3*4+1024) // base64 makes four of three
 	}
@@ -37,7 +37,7 @@ func (o Options) complete(maxMessage int) Options {
 
 // Handler returns the handler for every method but GET.
 func Handler(m *session.Manager, o Options) http.Handler {
-	h := &handler{m, o.complete(m.MaxMessage())}
+	h := &handler{m, o.Complete(m.MaxMessage())}
 	return http.HandlerFunc(h.serve)
 }
 
@@ -104,20 +104,22 @@ func (h *handler) post(w http.ResponseWriter, r *http.Request, id middleware.Ide
 			refuse.Write(w, r, http.StatusUnauthorized, "numbered messages need the link token of a hello in the header Mirage-Link: open a new link", 0)
 			return
 		}
-		err = h.batch(&up, body)
+		err = Parse(&up, body, h.m.MaxMessage(), h.MaxBatch)
 	} else {
 		up.Messages = []session.Numbered{{Message: session.Message{Data: body}}}
 	}
-	if err != nil {
-		refuseBatch(w, r, err)
-		return
+	var got session.Receipt
+	if err == nil {
+		got, err = h.m.Receive(r.Context(), up)
 	}
-	got, err := h.m.Receive(r.Context(), up)
-	if err != nil {
-		refuseReceipt(w, r, got, err)
-		return
+	switch status, reason, retry := refusal(err); {
+	case err == nil:
+		answer(w, got)
+	case status == http.StatusConflict:
+		refuse.Conflict(w, reason, got.Accepted+1)
+	default:
+		refuse.Write(w, r, status, reason, max(retry, got.Retry))
 	}
-	answer(w, got)
 }
 
 func isBatch(r *http.Request) bool {
@@ -131,12 +133,7 @@ func isBatch(r *http.Request) bool {
 
 // answer tells what was accepted, and which messages the application's handler failed on.
 func answer(w http.ResponseWriter, got session.Receipt) {
-	body := strconv.AppendUint(append(make([]byte, 0, 64), `{"accepted":`...), got.Accepted, 10)
-	if len(got.Failed) > 0 {
-		failed, _ := json.Marshal(got.Failed) // numbers: no error
-		body = append(append(body, `,"failed":`...), failed...)
-	}
-	body = append(body, "}\n"...)
+	body := append(appendReceipt(append(make([]byte, 0, 64), '{'), got), "}\n"...)
 	h := w.Header()
 	h["Content-Type"] = jsonType
 	h["Cache-Control"] = noStore
@@ -151,15 +148,3 @@ var (
 	noStore  = []string{"no-store"}
 	nosniff  = []string{"nosniff"}
 )
-
-// refuseReceipt answers what Receive refused.
-func refuseReceipt(w http.ResponseWriter, r *http.Request, got session.Receipt, err error) {
-	switch {
-	case errors.Is(err, session.ErrOrder):
-		refuse.Conflict(w, "a message is missing before this one: send from the expected number on", got.Accepted+1)
-	case errors.Is(err, session.ErrRate):
-		refuse.Write(w, r, http.StatusTooManyRequests, "too many messages: slow down", max(got.Retry, time.Second))
-	default:
-		stream.Refuse(w, r, err)
-	}
-}

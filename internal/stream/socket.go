@@ -1,0 +1,339 @@
+package stream
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Socket is the way out of a WebSocket link whose connection was taken over: the server's half of RFC 6455. Each write is one text frame, and
+// what else is to be said (answers, pings, pongs) goes with it. Like Hijacked it has a goroutine only while there is something to write. Who reads
+// from the connection is somebody else, and closes it by Leave.
+type Socket struct {
+	conn    net.Conn
+	timeout time.Duration
+	beat    time.Duration
+	closing func() (code int, reason string)
+	closed  func()
+
+	heard atomic.Int64 // when bytes came from the client, Unix nanoseconds
+	deaf  atomic.Bool  // nobody listens now
+
+	// Owned by run.
+	armed  time.Time
+	wrote  time.Time // the last text frame
+	pinged time.Time // zero if none
+	bye    bool      // the close frame is written
+
+	mu      sync.Mutex
+	changed sync.Cond // what is said was written; run has ended
+	drain   func()
+	running bool
+	again   bool
+	over    bool
+	ending  bool   // there is or was a close frame to write
+	told    bool   // closed was called
+	said    []byte // blocks that go out with the next frame
+	pong    []byte // a pong frame
+	last    []byte // the close frame, until it is written
+}
+
+// NewSocket returns the way out over conn. Each write must succeed within timeout, or half as long again. A client that was silent for about two beats, though
+// it was pinged, is gone; 0 pings nobody. closing says how a link ends that Close ends; closed is called once, when no more will be written.
+func NewSocket(conn net.Conn, timeout, beat time.Duration, closing func() (code int, reason string), closed func()) *Socket {
+	s := &Socket{conn: conn, timeout: timeout, beat: beat, closing: closing, closed: closed}
+	s.changed.L = &s.mu
+	s.wrote = time.Now()
+	return s
+}
+
+const (
+	opText  = 0x81 // with FIN
+	opClose = 0x88
+	opPing  = 0x89
+	opPong  = 0x8a
+
+	maxControl = 125     // bytes of a control frame's payload
+	maxSaid    = 4 << 10 // bytes that may wait to be said
+	keepSaid   = 128     // bytes that an idle link keeps for the next answer
+	maxLinger  = 1 << 20 // bytes that are read from a client that is to leave
+	closeWait  = 5 * time.Second
+)
+
+var errVanished = errors.New("stream: no answer to a ping")
+
+// Heard notes that the client is there.
+func (s *Socket) Heard() { s.heard.Store(time.Now().UnixNano()) }
+
+// Deaf notes whether nobody reads from the client for now, so that its silence means nothing.
+func (s *Socket) Deaf(deaf bool) {
+	s.Heard()
+	s.deaf.Store(deaf)
+}
+
+// ReadUntil sets the deadline for reading, unless the link is over: then it has its own. The zero time is none.
+func (s *Socket) ReadUntil(t time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.over {
+		_ = s.conn.SetReadDeadline(t)
+	}
+}
+
+// Kick implements Out.
+func (s *Socket) Kick(drain func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drain = drain
+	s.wakeLocked()
+}
+
+func (s *Socket) wakeLocked() {
+	switch {
+	case s.over:
+	case s.running:
+		s.again = true
+	default:
+		s.running = true
+		go s.run()
+	}
+}
+
+// Say lets blocks go out soon, after those that the link has. It waits while the client does not read what was said before.
+func (s *Socket) Say(blocks []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.said) > maxSaid && !s.over {
+		s.changed.Wait()
+	}
+	if !s.over {
+		s.said = append(s.said, blocks...)
+		s.wakeLocked()
+	}
+}
+
+// Pong answers a ping; of several that wait only the last one is answered.
+func (s *Socket) Pong(payload []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(payload) <= maxControl {
+		s.pong = append(append(s.pong[:0], opPong, byte(len(payload))), payload...)
+		s.wakeLocked()
+	}
+}
+
+// Finish ends the link with a close frame of that code, after what is being written. Only the first end counts.
+func (s *Socket) Finish(code int, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return
+	}
+	s.last, s.ending = appendClose(nil, code, reason), true
+	s.wakeLocked()
+	s.over = true
+}
+
+// appendClose appends a close frame, of no code if that is 0. A reason that does not fit is left out.
+func appendClose(dst []byte, code int, reason string) []byte {
+	if code == 0 {
+		return append(dst, opClose, 0)
+	}
+	if len(reason) > maxControl-2 {
+		reason = ""
+	}
+	dst = append(dst, opClose, byte(2+len(reason)))
+	return append(binary.BigEndian.AppendUint16(dst, uint16(code)), reason...)
+}
+
+// Close implements Out.
+func (s *Socket) Close() {
+	if code, reason := s.closing(); code != 0 {
+		s.Finish(code, reason)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+}
+
+// Leave ends the link because reading has: the client is gone, or has said goodbye, or is not to be heard any more. A close frame that is on its way is
+// written first, and a client that has not said goodbye gets time to read it. Nobody may read any more.
+func (s *Socket) Leave(goodbye bool) {
+	s.mu.Lock()
+	s.over = true
+	for s.running && s.ending {
+		s.changed.Wait()
+	}
+	linger := s.ending && !goodbye
+	s.mu.Unlock()
+	if linger {
+		_, _ = io.CopyN(io.Discard, s.conn, maxLinger) // stop has set a deadline, or closed the connection
+	}
+	s.conn.Close()
+	s.finished()
+}
+
+// Over tells whether the link has ended.
+func (s *Socket) Over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.over
+}
+
+func (s *Socket) finished() {
+	s.mu.Lock()
+	again := s.told
+	s.told = true
+	s.mu.Unlock()
+	if !again {
+		s.closed()
+	}
+}
+
+// run runs drain, and writes what was said, until nobody asks for it again.
+func (s *Socket) run() {
+	defer func() {
+		if v := recover(); v != nil { // as net/http does for handlers
+			slog.Error("mirage: writing to a client panicked", "panic", fmt.Sprint(v))
+			s.stop(false)
+		}
+	}()
+	for {
+		if drain := s.next(); drain != nil {
+			drain()
+		}
+		if err := s.Write(nil); err != nil || s.bye {
+			s.stop(err == nil)
+			return
+		}
+		if s.idle() {
+			return
+		}
+	}
+}
+
+// next is what run runs now, if the link is not over.
+func (s *Socket) next() func() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.again = false
+	if s.over {
+		return nil
+	}
+	return s.drain
+}
+
+// idle ends run unless there is more to do.
+func (s *Socket) idle() bool {
+	s.mu.Lock()
+	if s.again || s.last != nil {
+		s.mu.Unlock()
+		return false
+	}
+	s.running = false
+	over := s.over
+	s.mu.Unlock()
+	if over {
+		s.stop(false)
+	}
+	return true
+}
+
+// stop is run's end with the link's. Politely, the client gets time to read the close frame and to answer it: a connection that is closed with
+// bytes unread is reset, and the reset may overtake the frame.
+func (s *Socket) stop(politely bool) {
+	s.mu.Lock()
+	s.over, s.running, s.said = true, false, nil
+	s.changed.Broadcast()
+	s.mu.Unlock()
+	c, ok := s.conn.(interface{ CloseWrite() error })
+	if politely && ok && c.CloseWrite() == nil {
+		_ = s.conn.SetReadDeadline(time.Now().Add(closeWait))
+	} else {
+		s.conn.Close()
+	}
+	s.finished()
+}
+
+// frames keeps buffers for what is being written; idle links hold none.
+var frames = sync.Pool{New: func() any { return new([]byte) }}
+
+// Write implements Out. What is to be said beside b goes into the same frame, and all of it is one write.
+func (s *Socket) Write(b []byte) (err error) {
+	if s.bye {
+		return net.ErrClosed
+	}
+	buf := frames.Get().(*[]byte)
+	defer func() {
+		if cap(*buf) <= keepBuffer {
+			frames.Put(buf)
+		}
+	}()
+	now := time.Now()
+	out := (*buf)[:0]
+	if len(b) > 0 {
+		if out, err = s.ping(out, now); err != nil {
+			return err
+		}
+	}
+	out, s.bye = s.take(out, b)
+	*buf = out
+	if len(out) == 0 {
+		return nil
+	}
+	if now.Sub(s.armed) > s.timeout/2 {
+		_ = s.conn.SetWriteDeadline(now.Add(s.timeout + s.timeout/2))
+		s.armed = now
+	}
+	_, err = s.conn.Write(out)
+	return err
+}
+
+// take appends a frame of b and what was said, the pong and the close frame.
+func (s *Socket) take(dst, b []byte) (_ []byte, last bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(b) + len(s.said); n > 0 {
+		dst = append(append(appendHeader(dst, n), b...), s.said...)
+		if s.said = s.said[:0]; cap(s.said) > keepSaid {
+			s.said = nil
+		}
+		s.changed.Broadcast()
+	}
+	dst = append(append(dst, s.pong...), s.last...)
+	last = s.last != nil
+	s.pong, s.last = nil, nil
+	return dst, last
+}
+
+// ping appends a ping where the link had nothing to say for a while, and finds out whether the last one was answered. A busy link needs none: its
+// client acknowledges, or the network's buffer gets full.
+func (s *Socket) ping(dst []byte, now time.Time) ([]byte, error) {
+	idle := now.Sub(s.wrote) > s.beat/4*3
+	s.wrote = now
+	if !idle || s.beat <= 0 {
+		return dst, nil
+	}
+	if !s.pinged.IsZero() && s.heard.Load() < s.pinged.UnixNano() && !s.deaf.Load() {
+		return dst, errVanished
+	}
+	s.pinged = now
+	return append(dst, opPing, 0), nil
+}
+
+func appendHeader(dst []byte, n int) []byte {
+	switch {
+	case n <= maxControl:
+		return append(dst, opText, byte(n))
+	case n <= 0xffff:
+		return binary.BigEndian.AppendUint16(append(dst, opText, 126), uint16(n))
+	}
+	return binary.BigEndian.AppendUint64(append(dst, opText, 127), uint64(n))
+}

@@ -1,0 +1,57 @@
+package upstream
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/mirage-go/mirage/internal/frame"
+	"github.com/mirage-go/mirage/internal/stream"
+	"github.com/mirage-go/mirage/session"
+)
+
+// refusal is what an error of Parse or Receive is on the wire.
+func refusal(err error) (status int, reason string, retry time.Duration) {
+	switch {
+	case err == nil:
+		return http.StatusOK, "", 0
+	case errors.Is(err, ErrSize):
+		return http.StatusRequestEntityTooLarge, "the body is larger than this server takes: send fewer messages at once", 0
+	case errors.Is(err, errCount):
+		return http.StatusRequestEntityTooLarge, "more messages than this server takes at once: send fewer", 0
+	case errors.Is(err, session.ErrOrder):
+		return http.StatusConflict, "a message is missing before this one: send from the expected number on", 0
+	}
+	return stream.Answer(err)
+}
+
+// AppendAnswer appends what the answer to a POST would have said, as a block.
+func AppendAnswer(dst []byte, got session.Receipt, err error) []byte {
+	status, reason, retry := refusal(err)
+	dst = append(dst, "event: "+frame.EventAck+"\ndata: {\"status\":"...)
+	dst = strconv.AppendInt(dst, int64(status), 10)
+	dst = appendReceipt(append(dst, ','), got)
+	if reason != "" {
+		quoted, _ := json.Marshal(reason) // a string has no error
+		dst = append(append(dst, `,"detail":`...), quoted...)
+	}
+	if status == http.StatusConflict {
+		dst = strconv.AppendUint(append(dst, `,"expected":`...), got.Accepted+1, 10)
+	}
+	if retry = max(retry, got.Retry); retry > 0 {
+		dst = strconv.AppendInt(append(dst, `,"retry":`...), retry.Milliseconds(), 10)
+	}
+	return append(dst, "}\n\n"...)
+}
+
+// appendReceipt appends members of an object.
+func appendReceipt(dst []byte, got session.Receipt) []byte {
+	dst = strconv.AppendUint(append(dst, `"accepted":`...), got.Accepted, 10)
+	if len(got.Failed) > 0 {
+		failed, _ := json.Marshal(got.Failed) // numbers: no error
+		dst = append(append(dst, `,"failed":`...), failed...)
+	}
+	return dst
+}

@@ -1,0 +1,125 @@
+package websocket
+
+import (
+	"bufio"
+	"encoding/binary"
+	"net"
+	"net/http"
+	"time"
+
+	ws "github.com/coder/websocket"
+
+	"github.com/mirage-go/mirage/internal/stream"
+)
+
+// conn is what the library reads from: the connection, but that it writes nothing itself. Its pongs and close frames go out by the Socket, which has
+// only whole frames in each write and knows the deadlines.
+type conn struct {
+	ws      *ws.Conn
+	net     net.Conn
+	out     *stream.Socket
+	rest    []byte // what the client sent behind its handshake
+	timeout time.Duration
+	lost    bool // the connection failed, or ended
+	inFrame bool // a frame has begun
+	armed   bool // and has a deadline
+}
+
+// The sizes of the library's buffers. Of small frames several come in one read; large ones are read past the buffer.
+const (
+	readBuffer  = 256
+	writeBuffer = 2 + 125 // a control frame, so that it is written whole
+)
+
+// accept takes the connection over, with the library's handshake.
+func accept(w http.ResponseWriter, r *http.Request) (*conn, error) {
+	c := new(conn)
+	var err error
+	c.ws, err = ws.Accept(&taker{w, c}, r, &ws.AcceptOptions{
+		InsecureSkipVerify: true, // the middleware has looked at the origin, and knows more
+		CompressionMode:    ws.CompressionDisabled,
+		OnPingReceived:     c.onPing,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.ws.SetReadLimit(-1) // frame has its own, which ends no link
+	return c, nil
+}
+
+// taker hands the library the conn in place of the connection that it takes over.
+type taker struct {
+	http.ResponseWriter
+	c *conn
+}
+
+// Unwrap lets http.ResponseController through.
+func (t *taker) Unwrap() http.ResponseWriter { return t.ResponseWriter }
+
+// Hijack implements http.Hijacker.
+func (t *taker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if gin, ok := t.ResponseWriter.(interface{ WriteHeaderNow() }); ok {
+		gin.WriteHeaderNow() // its WriteHeader only notes the status
+	}
+	nc, rw, err := http.NewResponseController(t.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	_ = nc.SetDeadline(time.Time{}) // of the server's ReadTimeout and WriteTimeout
+	if n := rw.Reader.Buffered(); n > 0 {
+		t.c.rest = make([]byte, n)
+		_, _ = rw.Read(t.c.rest) // they are there
+	}
+	t.c.net = nc
+	c := &pipe{nc, t.c}
+	return c, bufio.NewReadWriter(bufio.NewReaderSize(c, readBuffer), bufio.NewWriterSize(c, writeBuffer)), nil
+}
+
+// pipe is conn as the net.Conn that a Hijacker returns.
+type pipe struct {
+	net.Conn
+	c *conn
+}
+
+// Read implements net.Conn. Within a frame it has a deadline, which begins when the frame is not there at once.
+func (p *pipe) Read(b []byte) (int, error) {
+	c := p.c
+	if len(c.rest) > 0 {
+		n := copy(b, c.rest)
+		c.rest = c.rest[n:]
+		return n, nil
+	}
+	if c.inFrame && !c.armed {
+		c.out.ReadUntil(time.Now().Add(c.timeout))
+		c.armed = true
+	}
+	n, err := p.Conn.Read(b)
+	if n > 0 {
+		c.out.Heard()
+	}
+	c.lost = c.lost || err != nil
+	return n, err
+}
+
+// Write implements net.Conn: what the library writes is a close frame, because the client sent one or what no client may send.
+func (p *pipe) Write(b []byte) (int, error) {
+	if len(b) >= 4 && b[0]&0xf == 8 {
+		p.c.out.Finish(int(binary.BigEndian.Uint16(b[2:])), string(b[4:]))
+	} else if len(b) == 2 && b[0]&0xf == 8 { // to a close frame without a code
+		p.c.out.Finish(0, "")
+	}
+	return len(b), nil
+}
+
+// Close implements net.Conn: the Socket closes the connection.
+func (p *pipe) Close() error { return nil }
+
+// begin and end note that a frame is being read.
+func (c *conn) begin() { c.inFrame = true }
+
+func (c *conn) end() {
+	if c.inFrame = false; c.armed {
+		c.armed = false
+		c.out.ReadUntil(time.Time{})
+	}
+}

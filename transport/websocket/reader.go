@@ -1,0 +1,158 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+	"unicode/utf8"
+
+	ws "github.com/coder/websocket"
+
+	"github.com/mirage-go/mirage/internal/upstream"
+	"github.com/mirage-go/mirage/session"
+)
+
+// reader is the goroutine of a link: it takes in one frame after another, and none while the last one is being handled.
+type reader struct {
+	h     *handler
+	ctx   context.Context // of the handlers
+	id    string
+	ref   session.LinkRef
+	plain bool
+	conn  *conn
+}
+
+func (l *reader) run() {
+	out := l.conn.out
+	goodbye := false
+	defer func() {
+		if v := recover(); v != nil { // as net/http does for handlers
+			slog.Error("mirage: reading from a client panicked", "panic", fmt.Sprint(v))
+			out.Finish(int(ws.StatusInternalError), "")
+		}
+		out.Leave(goodbye)
+		_ = l.conn.ws.CloseNow()
+	}()
+	for {
+		err := l.next()
+		switch {
+		case err == nil:
+			continue
+		case errors.Is(err, os.ErrDeadlineExceeded): // a link that is over already stays what it is
+			out.Finish(4000+http.StatusRequestTimeout, "the frame took too long to come")
+		case errors.Is(err, errBytes):
+			out.Finish(int(ws.StatusUnsupportedData), "the frames here are text")
+		case errors.Is(err, errText):
+			out.Finish(int(ws.StatusInvalidFramePayloadData), "text frames are UTF-8")
+		case ws.CloseStatus(err) != -1:
+			goodbye = true
+		case !l.conn.lost: // the library has said so itself, unless it thinks that nobody listens
+			out.Finish(int(ws.StatusProtocolError), "this is no WebSocket frame of a client")
+		}
+		return
+	}
+}
+
+var (
+	errBytes = errors.New("websocket: a binary frame")
+	errText  = errors.New("websocket: a text frame that is not UTF-8")
+)
+
+// frames keeps buffers for what is being read; idle links hold none.
+var frames = sync.Pool{New: func() any { return new([]byte) }}
+
+const keepBuffer = 128 << 10
+
+// next reads one frame and handles it.
+func (l *reader) next() error {
+	kind, r, err := l.conn.ws.Reader(context.Background())
+	if err != nil {
+		return err
+	}
+	buf := frames.Get().(*[]byte)
+	defer func() {
+		if cap(*buf) <= keepBuffer {
+			frames.Put(buf)
+		}
+	}()
+	l.conn.begin()
+	body, err := read((*buf)[:0], r, l.h.up.MaxBody)
+	l.conn.end()
+	*buf = body
+	switch {
+	case l.conn.out.Over():
+		return nil // the client has not read yet that the link has ended
+	case errors.Is(err, upstream.ErrSize):
+		l.say(session.Receipt{}, err)
+		return nil
+	case err != nil:
+		return err
+	case kind == ws.MessageBinary && !l.plain:
+		return errBytes
+	case kind == ws.MessageText && !utf8.Valid(body):
+		return errText
+	}
+	l.conn.out.Deaf(true)
+	defer l.conn.out.Deaf(false)
+	l.receive(kind, body)
+	return nil
+}
+
+// read appends the frame to buf. One of more than limit bytes is dropped.
+func read(buf []byte, r io.Reader, limit int) ([]byte, error) {
+	for {
+		if len(buf) == cap(buf) {
+			buf = append(buf, make([]byte, max(512, min(len(buf), 64<<10)))...)[:len(buf)]
+		}
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		switch {
+		case err == io.EOF && len(buf) <= limit:
+			return buf, nil
+		case err == nil && len(buf) > limit:
+			_, err = io.Copy(io.Discard, r)
+			if err == nil {
+				err = upstream.ErrSize
+			}
+			return buf[:0], err
+		case err == io.EOF:
+			return buf[:0], upstream.ErrSize
+		case err != nil:
+			return buf[:0], err
+		}
+	}
+}
+
+// receive handles a frame: what a POST carries, or the message of a plain client.
+func (l *reader) receive(kind ws.MessageType, body []byte) {
+	up := session.Upstream{ID: l.id, Link: l.ref}
+	var err error
+	if l.plain {
+		up.Messages = []session.Numbered{{Message: session.Message{Data: append([]byte{}, body...), Binary: kind == ws.MessageBinary}}}
+	} else {
+		err = upstream.Parse(&up, body, l.h.m.MaxMessage(), l.h.up.MaxBatch)
+	}
+	var got session.Receipt
+	if err == nil {
+		got, err = l.h.m.Receive(l.ctx, up)
+	}
+	if err != nil || len(got.Failed) > 0 || len(up.Messages) > 0 && !l.plain {
+		l.say(got, err)
+	}
+}
+
+// say answers a frame.
+func (l *reader) say(got session.Receipt, err error) {
+	l.conn.out.Say(upstream.AppendAnswer(nil, got, err))
+}
+
+// onPing lets the Socket answer a ping.
+func (c *conn) onPing(_ context.Context, payload []byte) bool {
+	c.out.Pong(payload)
+	return false
+}

@@ -1,0 +1,143 @@
+// Package websocket carries sessions over WebSocket (RFC 6455): each text frame is a piece of the same text that a stream and a POST carry.
+package websocket
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/mirage-go/mirage/internal/refuse"
+	"github.com/mirage-go/mirage/internal/stream"
+	"github.com/mirage-go/mirage/internal/upstream"
+	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/session"
+)
+
+// Options configure a Handler. The zero value is a working one.
+type Options struct {
+	// LinkAge is how long a link lives, ±20 %; then the client comes back at once and loses nothing. It bounds how old a validation of the id can
+	// be. Zero means 10m.
+	LinkAge time.Duration
+	// WriteTimeout is how long a client may take to read what was written to it, or half as long again; then its link ends and the
+	// log stays. Zero means 10s.
+	WriteTimeout time.Duration
+	// OnClose is called once for each link when it is over. It must be quick. Loggers see the handler return as soon as the link has begun.
+	OnClose func(Closed)
+	// Context returns the values for OnMessage's context. It is called once for each link, while its request lasts; what only lives as long as the
+	// request (chi's route context does) must not be in it. Nil means no values.
+	Context func(*http.Request) context.Context
+
+	// MaxFrame bounds a frame that a client sends, in bytes. Zero means 64 KiB, or a third more than the Manager's MaxMessage if that is larger.
+	MaxFrame int
+	// MaxBatch bounds the messages in one frame. Zero means 100.
+	MaxBatch int
+	// FrameTimeout is how long a frame may take to arrive. Zero means 10s.
+	FrameTimeout time.Duration
+}
+
+// Closed is a link that is over.
+type Closed struct {
+	ID, Reader string        // whose it was
+	RemoteAddr string        // of the request
+	Bytes      int64         // of blocks written to the client
+	Duration   time.Duration // from hello to the end
+	End        session.End   // why it ended; "" if the client left
+}
+
+func (o Options) complete() Options {
+	if o.LinkAge <= 0 {
+		o.LinkAge = 10 * time.Minute
+	}
+	if o.WriteTimeout <= 0 {
+		o.WriteTimeout = 10 * time.Second
+	}
+	if o.Context == nil {
+		o.Context = func(*http.Request) context.Context { return context.Background() }
+	}
+	return o
+}
+
+// Handler returns the handler of one URL: a GET that asks for it becomes a WebSocket, POST brings messages and acknowledgements, DELETE ends the reader.
+// It must stand behind the middleware and where connections can be taken over; it says so where they cannot.
+func Handler(m *session.Manager, o Options) http.Handler {
+	up := upstream.Options{MaxBody: o.MaxFrame, MaxBatch: o.MaxBatch, Timeout: o.FrameTimeout}
+	h := &handler{m: m, o: o.complete(), up: up.Complete(m.MaxMessage()), post: upstream.Handler(m, up)}
+	return http.HandlerFunc(h.serve)
+}
+
+type handler struct {
+	m       *session.Manager
+	o       Options
+	up      upstream.Options
+	post    http.Handler
+	servers stream.Servers
+}
+
+func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		h.post.ServeHTTP(w, r)
+		return
+	}
+	id, ok := stream.Admit(w, r)
+	switch {
+	case !ok:
+	case !refuse.IsHandshake(r):
+		w.Header().Set("Upgrade", "websocket")
+		w.Header().Set("Sec-WebSocket-Version", "13")
+		refuse.Write(w, r, http.StatusUpgradeRequired, "this is no WebSocket handshake (RFC 6455, 4.2.1) over HTTP/1.1", 0)
+	case !stream.CanHijack(w, r):
+		refuse.Write(w, r, http.StatusNotImplemented, "this route cannot carry WebSocket: a middleware around it hides http.Hijacker "+
+			"(http.TimeoutHandler does); Server-Sent Events or long-poll work", 0)
+	default:
+		h.begin(w, r, id)
+	}
+}
+
+// begin makes the link and takes the connection over. The handler returns; the link lives on.
+func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
+	life := stream.Within(r.Context(), stream.Jitter(h.o.LinkAge))
+	pump := stream.NewPump()
+	link, err := h.m.Attach(r.Context(), session.Attach{
+		ID: id.ID, Reader: id.Client, Position: stream.Position(r), Transport: "websocket", Life: life, Wake: pump.Wake,
+	})
+	if err != nil {
+		stream.Refuse(w, r, err)
+		return
+	}
+	unfollow, start, addr := h.servers.Follow(r, link), time.Now(), r.RemoteAddr
+	closed := func() {
+		unfollow()
+		link.Close()
+		if h.o.OnClose != nil {
+			h.o.OnClose(Closed{id.ID, link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()})
+		}
+	}
+	hello := stream.Hello(id, link, life, h.m.Heartbeat(), 0)
+	conn, err := accept(w, r)
+	if err != nil {
+		closed()
+		return
+	}
+	conn.timeout = h.up.Timeout
+	conn.out = stream.NewSocket(conn.net, h.o.WriteTimeout, h.m.Heartbeat(), func() (int, string) { return closing(pump.End()) }, closed)
+	l := &reader{h: h, ctx: h.o.Context(r), id: id.ID, ref: link.Hello.Link, plain: link.Plain, conn: conn}
+	pump.Start(context.Background(), conn.out, link, hello)
+	go l.run()
+}
+
+// closing is the close frame after a link that ended so; none if the client cannot be reached.
+func closing(end session.End) (code int, reason string) {
+	switch end {
+	case "":
+		return 0, ""
+	case session.Superseded:
+		return 1000, "the client is on a newer link"
+	case session.Silent:
+		return 4000 + http.StatusRequestTimeout, "nothing was acknowledged in time"
+	case session.Over:
+		return 4000 + http.StatusGone, "the session was ended"
+	case session.Barred:
+		return 4000 + http.StatusGone, "the id was revoked"
+	}
+	return 1012, "come back"
+}
