@@ -32,7 +32,7 @@ export interface MirageOptions {
   head?: number
   /** Milliseconds between looks for a better transport than the present one; 0 never looks. Default 300000. */
   upgrade?: number
-  /** Messages that may wait to be accepted; above it send() throws and emit() rejects, with status 413. Default 256. */
+  /** Messages that may wait to be accepted; above it send() throws and emit() rejects, with status 429. Default 256. */
   messages?: number
   /** The same in characters of payload. Default 1048576. */
   bytes?: number
@@ -48,7 +48,7 @@ export interface MirageOptions {
 
 /** What promises are broken with, and what `error` events carry. */
 export interface MirageError extends Error {
-  /** 413: too large, or the queue is full. 500: the server's handler failed. 4xxx: the client has closed. undefined: the network, or the id has changed. */
+  /** 400, 413: the server does not take it. 429: the queue is full. 500: the server's handler failed. Of a client that has closed: its close code. undefined: the network, or the id has changed. */
   readonly status?: number
 }
 
@@ -61,6 +61,8 @@ export interface MirageMessageEvent extends MessageEvent<string | ArrayBuffer> {
 /** Who we are: at the first hello, when the id has changed, and when the server could not resume. */
 export interface MirageEvent extends Event {
   readonly id: string
+  /** Who we were before this hello, or `''`. */
+  readonly known: string
   /** What `.mirage` is now: store it, if you gave the option. */
   readonly mirage: string
   /** The id that this one replaces, or `''`. */
@@ -80,13 +82,19 @@ export interface MirageGapEvent extends Event { readonly from: number; readonly 
 /** The server ends the link; the client is back after `retry` milliseconds. Nothing is to be done. */
 export interface MirageDrainEvent extends Event { readonly retry: number }
 
-/** The id has changed: these were written for the old one, and are not sent. */
+/** These messages will not be delivered, and `error` says why: the handler failed, they are not acceptable, the id has changed, the client has closed. */
 export interface MirageReturnedEvent extends Event {
+  /** Who wrote them. */
   readonly id: string
-  readonly messages: readonly { readonly event: string; readonly data: string | ArrayBuffer }[]
+  readonly error: MirageError
+  readonly messages: readonly Queued[]
 }
 
-export interface MirageStateEvent extends Event { readonly state: State; readonly previous: State }
+/** A message that waits: text or JSON as it goes up, or bytes. */
+export interface Queued { readonly event: string; readonly data: string | ArrayBuffer }
+
+/** The state or the transport has changed; if it is the transport alone, `previous` is `state`. */
+export interface MirageStateEvent extends Event { readonly state: State; readonly previous: State; readonly transport: TransportName | '' }
 
 /** There is no link, and an attempt to get one failed; the next is after `delay` milliseconds. */
 export interface MirageErrorEvent extends Event { readonly error: MirageError; readonly attempt: number; readonly delay: number }
@@ -127,6 +135,8 @@ export class Mirage<In extends EventsMap = EventsMap, Out extends EventsMap = Ev
   readonly readyState: 0 | 1 | 2 | 3
   /** `''` before the first hello. */
   readonly transport: TransportName | ''
+  /** The ones that this client may use, in order of preference. */
+  readonly transports: readonly TransportName[]
   /** Up to where everything has been delivered. */
   readonly position: string
   /** Characters of payload that are not accepted yet. */
@@ -147,15 +157,20 @@ export class Mirage<In extends EventsMap = EventsMap, Out extends EventsMap = Ev
   on(type: 'message', listener: (data: string | ArrayBuffer, event: MirageMessageEvent) => void, options?: AddEventListenerOptions): () => void
   on<K extends Control>(type: K, listener: (event: MirageEventMap[K]) => void, options?: AddEventListenerOptions): () => void
   on<K extends Exclude<keyof In & string, keyof MirageEventMap>>(type: K, listener: (data: In[K], event: MirageMessageEvent) => void, options?: AddEventListenerOptions): () => void
-  /** Calls fn now and at every change of state: a Svelte store, and what React's useSyncExternalStore wants. */
+  /** Calls fn now and at every change of state or transport: a Svelte store, and what React's useSyncExternalStore wants. */
   subscribe(fn: (client: this) => void): () => void
-  /** Moves to another transport, without a break; the promise is kept when it is in use. */
-  use(transport: TransportName): Promise<void>
+  /**
+   * Moves to another transport, without a break; the promise is kept when it is in use, or will be at the next connect(). One that fails is forgotten.
+   * Without a name the choice is the client's again.
+   */
+  use(transport?: TransportName): Promise<void>
+  /** What is not accepted yet, of an earlier page, too. */
+  queued(): Queued[]
   /** Takes up the session again after disconnect(). */
   connect(): void
   /** Lets go of the link and keeps the session. */
   disconnect(): void
-  /** Sends what waits, ends the session at the server and forgets it. */
+  /** Sends what waits if there is a link, ends the session at the server and forgets it. */
   close(code?: number, reason?: string): Promise<void>
   /** The messages, named ones too, from the first call of next() on. Throws if the loop is 1000 behind. */
   [Symbol.asyncIterator](): AsyncGenerator<MirageMessageEvent, void, void>

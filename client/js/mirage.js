@@ -41,8 +41,8 @@ export function parser(take) {
       }
       const { id, event, data, encoding, type } = block
       block = {}
-      if (data !== undefined && encoding !== undefined && encoding !== 'base64') throw failure('encoding')
-      if ((id ?? data) !== undefined) {
+      if (data != null && encoding != null && encoding !== 'base64') throw failure('encoding')
+      if ((id ?? data) != null) {
         take({ id, event: event || 'message', data: decode(data, encoding && (type === 'binary' ? 2 : 1)) })
       }
     }
@@ -54,7 +54,7 @@ async function check(answer) {
   const { status, headers } = answer
   if (status === 200) return answer
   const { detail, expected } = await answer.json().catch(() => 0) || {}
-  throw failure(detail || 'the server answered ' + status, status, { expected, retry: 1000 * headers.get('Retry-After') })
+  throw failure(detail || 'status ' + status, status, { expected, retry: 1000 * headers.get('Retry-After') })
 }
 
 /** The client. All that is private lives in the constructor: so it stays private, and small. */
@@ -75,7 +75,7 @@ export class Mirage extends EventTarget {
     const self = this
     const { location, document } = globalThis
     const o = {
-      transports: ['websocket', 'sse', 'poll'], credentials: 'same-origin', timeout: 5000, head: 1500, upgrade: 300_000,
+      credentials: 'same-origin', timeout: 5000, head: 1500, upgrade: 300_000,
       messages: 256, bytes: 1 << 20, fetch: (...a) => fetch(...a), WebSocket: globalThis.WebSocket, ...options,
     }
     const base = new URL(url, location?.href)
@@ -95,6 +95,7 @@ export class Mirage extends EventTarget {
     let mute // the transport that says hello and then fails
     let strikes = 0 // links in a row that died young
     let best // what use() was called with
+    let turn = 0 // how often it was called
 
     let count = 0 // the number of our last message
     let max = 100 // messages in a POST
@@ -108,7 +109,7 @@ export class Mirage extends EventTarget {
 
     let storage, kept = {}
     try {
-      storage = o.storage === undefined ? document && sessionStorage : o.storage
+      storage = o.storage == null ? document && sessionStorage : o.storage
       kept = JSON.parse(storage.getItem(key)) || kept
     } catch { /* there is none, or we may not */ }
     // What is not accepted yet: {w: writer, n: number, e: event, d: data, x: encoded, t: tried, a: again}.
@@ -120,10 +121,10 @@ export class Mirage extends EventTarget {
 
     const tell = (type, more) => self.dispatchEvent(Object.assign(new Event(type), more))
 
-    const change = state => {
-      const previous = self.state
-      self.state = state
-      if (previous !== state) tell('mirage-state', { state, previous })
+    const change = (state, transport = self.transport) => {
+      const previous = self.state, moved = self.transport !== transport
+      Object.assign(self, { state, transport })
+      if (moved || previous !== state) tell('mirage-state', { state, previous, transport })
     }
 
     const save = clean => {
@@ -140,6 +141,8 @@ export class Mirage extends EventTarget {
 
     // ---- up
 
+    const outside = ({ e, d, x }) => ({ event: e || 'message', data: decode(d, x) })
+
     const put = (e, data) => {
       const { buffer = data, byteOffset, byteLength } = data
       let x = byteLength >= 0 ? 2 : 0
@@ -147,7 +150,7 @@ export class Mirage extends EventTarget {
       if (/[\r\0]/.test(d) || d.split('\n').length > 999) d = toBase64(new TextEncoder(x = 1).encode(d))
       if (/[\0-\x1f]/.test(e)) throw failure('not a name', 400) // the server refuses others that are not
       if (self.readyState > 1) throw failure('closed')
-      if (queue.length >= o.messages || self.bufferedAmount + d.length > o.bytes) throw failure('the queue is full', 413)
+      if (queue.length >= o.messages || self.bufferedAmount + d.length > o.bytes) throw failure('the queue is full', 429)
       const m = { w: cid, n: ++count, e, d, x }
       keep([...queue, m])
       if (hidden) save() // there may be no later
@@ -169,9 +172,12 @@ export class Mirage extends EventTarget {
       pump()
     }
 
-    const reject = (m, error) => {
-      keep(queue.filter(other => other !== m))
-      m.no?.(error)
+    // giveUp hands messages back to the application.
+    const giveUp = (messages, error) => {
+      if (!messages[0]) return
+      keep(queue.filter(m => !messages.includes(m)))
+      for (const m of messages) m.no?.(error)
+      tell('mirage-returned', { id: self.id, error, messages: messages.map(outside) })
     }
 
     const accept = (writer, n) => {
@@ -218,7 +224,7 @@ export class Mirage extends EventTarget {
         const timer = setTimeout(() => ctl.abort(), 15_000)
         try {
           const { accepted, failed = [] } = await say(live, body, ctl.signal, batch[0]) || 0
-          for (const m of batch) if (failed.includes(m.n)) reject(m, failure('the handler failed', 500))
+          giveUp(batch.filter(m => failed.includes(m.n)), failure('the handler failed', 500))
           if (!accept(w, accepted) && queue.includes(batch[0])) throw failure('not accepted')
           tries = 0
           if (max < 100) max++
@@ -227,11 +233,11 @@ export class Mirage extends EventTarget {
           if (!batch[0]) due = 1
           if (UNFIT.includes(status) && batch[0]) { // because of one of them: the others go without it
             max = batch.length + 1 >> 1
-            if (!batch[1]) reject(batch[0], error)
+            if (!batch[1]) giveUp(batch, error)
           } else if (STOP.includes(status) && status !== 400) {
             finish(4000 + status, error.message)
           } else if (live?.token === token && !accept(w, expected - 1)) {
-            if (status === 401 || live.socket && !status) over(live, error)
+            if (status === 401 || ctl.signal.aborted) over(live, error)
             else await sleep(rest(error, ++tries), done => { hurry = done })
           }
         }
@@ -250,7 +256,7 @@ export class Mirage extends EventTarget {
     const address = query => {
       const url = new URL(base)
       query = { ...query, _cid: cid, _mirage: signed }
-      for (const k in query) if (query[k] !== undefined) url.searchParams.set(k, query[k])
+      for (const k in query) if (query[k] != null) url.searchParams.set(k, query[k])
       return url.href
     }
 
@@ -258,7 +264,7 @@ export class Mirage extends EventTarget {
       const headers = { Accept: 'text/event-stream' }
       if (init.body) headers['Content-Type'] = headers.Accept
       if (token) headers['Mirage-Link'] = token
-      return o.fetch(address(query), { method, headers, credentials: o.credentials, ...init })
+      return o.fetch(address(query), { method, headers, credentials: o.credentials, cache: 'no-store', ...init })
     }
 
     // loop goes round after round until there is a link.
@@ -296,7 +302,7 @@ export class Mirage extends EventTarget {
         tried.push(link.hello)
         const done = link.hello.then(() => { won = name }, error => { why = error })
         await Promise.race([done, sleep(o.head)])
-        if (won || !wanted || hidden || why && !link.answered && why.status !== 501 && !link.late) break // the next would fare no better
+        if (won || !wanted || hidden || why?.status && why.status !== 501) break // the server would tell the next one the same
       }
       await Promise.any(tried).catch(() => 0)
       if (!won || !live) return why
@@ -306,10 +312,10 @@ export class Mirage extends EventTarget {
     }
 
     const start = name => {
-      const link = { name, ctl: new AbortController() }
+      const link = { name, turn, ctl: new AbortController() }
       link.hello = new Promise((ok, no) => Object.assign(link, { ok, no }))
       links.add(link)
-      carry(link).catch(error => error).then(error => over(link, link.ctl.signal.reason || error || failure('ended')))
+      carriers[name](link).catch(error => error).then(error => over(link, link.ctl.signal.reason || error || failure('ended')))
       return link
     }
 
@@ -325,30 +331,29 @@ export class Mirage extends EventTarget {
 
     const socket = link => new Promise((_, no) => {
       watch(link, o.timeout)
-      link.answered = 1 // that it fails at once says nothing of the next transport
       const socket = new o.WebSocket(address({ _pos: self.position }).replace('http', 'ws'))
       const feed = parser(block => take(link, block))
       link.socket = socket
       link.ctl.signal.onabort = () => no(socket.close())
       socket.onmessage = ({ data }) => { try { hear(link, feed, data) } catch (error) { no(error) } }
-      socket.onclose = ({ code, reason }) => no(failure(reason || 'closed ' + code, code - 4000))
+      socket.onclose = ({ code, reason }) => no(failure(reason || 'closed ' + code, Math.max(0, code - 4000)))
     })
 
-    // carry carries one link: a stream is one long answer, a long-poll one short answer after another.
-    const carry = async link => {
-      if (link.name === 'websocket') return socket(link)
+    // A stream is one long answer, a long-poll one short answer after another.
+    const answers = async link => {
       const poll = link.name === 'poll'
       do {
         watch(link, link.token ? 35_000 : o.timeout)
         save() // _pos acknowledges
-        const query = { _pos: self.position, _wait: poll ? 25 : undefined }
+        const query = { _pos: self.position, _wait: poll ? 25 : null }
         const { body } = await check(await request('GET', link.token, { signal: link.ctl.signal }, query))
-        link.answered = 1
         const reader = body.getReader()
         const feed = parser(block => take(link, block))
         for (let read; !(read = await reader.read()).done;) hear(link, feed, read.value)
-      } while (poll && link.token && link.drain === undefined)
+      } while (poll && link.token && link.drain == null)
     }
+
+    const carriers = { websocket: socket, sse: answers, poll: answers } // in order of preference
 
     const watch = (link, ms) => {
       clearTimeout(link.timer)
@@ -362,7 +367,7 @@ export class Mirage extends EventTarget {
       link.no(error)
       if (STOP.includes(error.status)) return finish(4000 + error.status, error.message)
       if (link !== live) return
-      strikes = Date.now() - link.born < 10_000 && link.drain === undefined && strikes + 1
+      strikes = Date.now() - link.born < 10_000 && link.drain == null && strikes + 1
       if (strikes > 1 || link.late && !link.speaks) mute = link.name
       forget()
       if (wanted && !hidden) loop(link.drain ?? rest(error, 0))
@@ -397,7 +402,7 @@ export class Mirage extends EventTarget {
       drop()
       clearTimeout(later)
       end.abort()
-      for (const m of queue) reject(m, failure(reason || 'closed', code))
+      giveUp(queue, failure(reason || 'closed', code))
       change('closed')
       try { storage.removeItem(key) } catch { /* there is none */ }
       storage = 0
@@ -417,13 +422,13 @@ export class Mirage extends EventTarget {
         return tell(event, about)
       }
       if (event === 'mirage-end') throw failure(about.reason, about.status)
-      if (id === undefined) return
+      if (id == null) return
       const [epoch, seq] = mark(self.position), [other, n] = mark(id)
       if (other !== epoch) throw failure('epoch')
       if (n - seq <= 0) return // the link before this one brought it
       if (event === 'mirage-gap') tell(event, { ...about, from: Math.max(about.from, +seq + 1) })
       else if (n - seq > 1) throw failure('hole')
-      else if (!about && data !== undefined) {
+      else if (!about && data != null) {
         const e = Object.assign(new MessageEvent(event, { data, lastEventId: id }), { again: n <= repeats })
         self.dispatchEvent(e)
         for (const tap of taps) tap(e)
@@ -438,28 +443,25 @@ export class Mirage extends EventTarget {
       const { id, resumed, reason, lost } = hello
       const known = self.id, was = self.mirage, first = !opened
       if (known && known !== id && known !== hello.previous) { // they were written as somebody else
-        const messages = queue.map(m => ({ event: m.e || 'message', data: decode(m.d, m.x) }))
-        for (const m of queue) reject(m, failure('the id has changed'))
-        if (messages[0]) tell('mirage-returned', { id: known, messages })
+        giveUp(queue, failure('the id has changed'))
       }
       if (!resumed) for (const m of queue) m.a = m.t // this server cannot know whether it has them
       const [epoch, seq] = mark(self.position), [now, n] = mark(position)
       repeats = resumed && (repeats < 0 ? hello.sent : epoch === now && repeats)
       if (!resumed && reason !== 'trimmed' || epoch !== now || n - seq > 0) self.position = position
       self.id = id
-      if (signed !== undefined) signed = hello.mirage || signed
+      if (signed != null) signed = hello.mirage || signed
       self.mirage = signed ?? id
       link.token = hello.link
       link.beat = hello.heartbeat
       link.born = Date.now()
       if (live !== link) {
         post.abort() // it may go where the other link went
-        for (const l of links) if (l !== link) l.ctl.abort()
+        for (const l of links) if (l !== link && l.turn <= link.turn) l.ctl.abort(failure('replaced'))
       }
       live = link
       failures = 0
       opened = 1
-      self.transport = link.name
       link.ok()
       clearInterval(probe)
       const [better] = order(1)
@@ -470,10 +472,10 @@ export class Mirage extends EventTarget {
       }
       accept(cid, hello.accepted)
       save()
-      if (wanted) change('open')
+      if (wanted) change('open', link.name)
       if (first) tell('open')
       if (first || !resumed || known !== id || was !== self.mirage) {
-        tell('mirage', { ...hello, link: undefined, mirage: self.mirage })
+        tell('mirage', { ...hello, link: undefined, mirage: self.mirage, known })
       }
       if (lost && reason !== 'trimmed') tell('mirage-gap', { ...lost, reason })
       hurry?.()
@@ -484,9 +486,13 @@ export class Mirage extends EventTarget {
 
     Object.assign(self, {
       url: base.href,
+      transports: o.transports = (o.transports || Object.keys(carriers)).filter(name => carriers[name]),
       id: kept.id || '', // who we are, once a hello has said so
       mirage: signed ?? (kept.id || ''), // the same, or the signed value for those who asked for it
       position: kept.position || '', // up to where we have everything: the server's word, handed back as it came
+
+      /** queued tells what is not accepted yet. */
+      queued: () => queue.map(outside),
 
       /** send keeps an unnamed message, text or bytes, and delivers it once. It throws if the queue is full. */
       send(data) { put('', data) },
@@ -502,7 +508,7 @@ export class Mirage extends EventTarget {
       on(type, listener, more) {
         const call = e => {
           const { data } = e
-          listener(data === undefined ? e.mirage ?? e : type === 'message' || data instanceof ArrayBuffer ? data : JSON.parse(data), e)
+          listener(data == null ? e.mirage ?? e : type === 'message' || data instanceof ArrayBuffer ? data : JSON.parse(data), e)
         }
         self.addEventListener(type, call, more)
         return () => self.removeEventListener(type, call, more)
@@ -533,16 +539,23 @@ export class Mirage extends EventTarget {
         }
       },
 
-      /** use moves to another transport, under load; the promise is kept when it is in use. */
+      /** use moves to another transport, under load; the promise is kept when it is in use. Without a name the choice is ours again. */
       async use(transport) {
+        if (transport && !carriers[transport]) throw failure('no such transport')
+        const before = best
         best = transport
-        if (!live) return wake?.()
-        const why = await round([transport])
-        if (why) throw why
+        turn++
+        if (!wanted) return
+        const why = await round(transport ? [transport] : order(1))
+        if (!why) return
+        if (best === transport) best = before
+        throw why
       },
 
       connect() {
-        wanted = self.readyState < 2
+        if (self.readyState > 1) return
+        wanted = true
+        if (!live) change(opened ? 'reconnecting' : 'connecting')
         loop()
       },
 
@@ -593,6 +606,7 @@ export class Mirage extends EventTarget {
       resume: () => refresh(),
       prerenderingchange: show,
     })
+    if (!o.transports[0]) throw failure('no such transport')
     if (signal?.aborted) self.close()
     else if (o.start ?? true) self.connect()
   }

@@ -24,11 +24,16 @@ function client(options = {}) {
   const c = new Mirage('http://mirage.test/live', { fetch: server.fetch, WebSocket: socketTo(server), storage: null, ...options })
   opened.push(c)
   c.got = []
+  c.moves = []
   c.seen = [] // what the application sees of the network
   c.on('message', data => c.got.push(data))
-  for (const type of ['mirage-state', 'error', 'close', 'mirage', 'mirage-gap']) {
-    c.addEventListener(type, e => c.seen.push(type === 'mirage-state' ? e.state : type === 'close' ? `close ${e.code} ${e.reason}` : type))
+  for (const type of ['error', 'close', 'mirage', 'mirage-gap']) {
+    c.addEventListener(type, e => c.seen.push(type === 'close' ? `close ${e.code} ${e.reason}` : type))
   }
+  c.addEventListener('mirage-state', e => {
+    if (e.state !== e.previous) c.seen.push(e.state)
+    else c.moves.push(e.transport)
+  })
   return c
 }
 const until = async (what, done, ms = 120_000) => assert.ok(await clock.run(ms, done), 'waited in vain: ' + what)
@@ -163,6 +168,7 @@ test('X1: round and round under traffic', async () => {
     c.use(name).then(() => { moved = true })
     await until(name, () => moved)
     assert.equal(c.transport, name)
+    assert.equal(c.moves.at(-1), name)
   }
   await until('all', () => c.got.length === N && server.got.length === N && !c.bufferedAmount)
   assert.deepEqual(c.got, Array.from({ length: N }, (_, i) => 'd' + (i + 1)))

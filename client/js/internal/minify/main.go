@@ -42,7 +42,7 @@ func minify(source []byte) ([]byte, error) {
 		MinifyWhitespace:  true,
 		MinifyIdentifiers: true,
 		MinifySyntax:      true,
-		MangleProps:       `^(answer|answered|beat|born|ctl|drain|heard|hello|late|socket|speaks|timer|token)$`, // of our own objects; no API has them
+		MangleProps:       `^(answer|beat|born|ctl|drain|heard|hello|late|socket|speaks|timer|token|turn)$`, // of our own objects; no API has them
 		Sourcefile:        "mirage.js",
 	})
 	if len(result.Errors) > 0 {

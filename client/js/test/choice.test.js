@@ -1,0 +1,158 @@
+// What an application asks of a client by hand: transports, state, and what becomes of messages.
+import assert from 'node:assert/strict'
+import { afterEach, beforeEach, test } from 'node:test'
+import { Mirage } from '../mirage.js'
+import { socketTo } from './socket.js'
+import { Clock, Server, Store, random } from './world.js'
+
+let clock, server, restore, opened
+
+beforeEach(() => {
+  clock = new Clock()
+  restore = clock.install()
+  Math.random = random(1)
+  server = new Server(clock)
+  opened = []
+})
+afterEach(async () => {
+  for (const c of opened) c.disconnect()
+  await clock.run(100)
+  restore()
+  assert.deepEqual(server.faults, [])
+})
+
+function client(options = {}) {
+  const c = new Mirage('http://mirage.test/live', { fetch: server.fetch, WebSocket: socketTo(server), transports: ['sse', 'poll'], storage: null, ...options })
+  opened.push(c)
+  c.told = []
+  c.addEventListener('mirage-state', e => c.told.push(`${e.previous}>${e.state}`))
+  c.returned = []
+  c.addEventListener('mirage-returned', e => c.returned.push([e.id, e.error.status, e.messages]))
+  return c
+}
+const until = async (what, done, ms = 120_000) => assert.ok(await clock.run(ms, done), 'waited in vain: ' + what)
+const open = c => until('open', () => c.state === 'open')
+
+test('transports: unknown ones are passed over, none is an error, all is the default', async () => {
+  assert.deepEqual(client({ transports: ['carrier-pigeon', 'poll'] }).transports, ['poll'])
+  assert.deepEqual(client({ transports: undefined }).transports, ['websocket', 'sse', 'poll'])
+  assert.throws(() => client({ transports: [] }), /no such transport/)
+  assert.throws(() => client({ transports: ['carrier-pigeon'] }), /no such transport/)
+  const c = client()
+  await open(c)
+  await assert.rejects(c.use('carrier-pigeon'), /no such transport/)
+  assert.equal(c.transport, 'sse')
+})
+
+test('use: a transport that fails is not kept in mind', async () => {
+  const c = client()
+  await open(c)
+  server.fault = r => '_wait' in r.query ? 'lost' : ''
+  let why
+  c.use('poll').catch(e => { why = e })
+  await until('failed', () => why)
+  assert.equal(c.transport, 'sse')
+  server.cut()
+  await clock.run(2000)
+  assert.equal(c.state, 'open')
+  assert.equal(c.transport, 'sse')
+  assert.deepEqual(c.told, ['connecting>open'])
+})
+
+test('use: the last one decides, also with the first one under way', async () => {
+  for (const pause of [0, 7, 12]) {
+    const c = client()
+    await open(c)
+    c.use('poll').catch(() => 0)
+    await clock.run(pause)
+    let done
+    c.use('sse').then(() => { done = true })
+    await until('sse', () => done)
+    await clock.run(1000)
+    assert.equal(c.transport, 'sse')
+  }
+})
+
+test('use: before the first hello, and while paused', async () => {
+  const c = client()
+  let used
+  c.use('poll').then(() => { used = c.transport })
+  await until('used', () => used)
+  assert.equal(used, 'poll')
+  await clock.run(2000)
+  assert.equal(c.transport, 'poll')
+  c.disconnect()
+  await c.use('sse')
+  c.connect()
+  await open(c)
+  assert.equal(c.transport, 'sse')
+})
+
+test('use: without a name the choice is the client\'s again', async () => {
+  const c = client()
+  await open(c)
+  c.use('poll')
+  await until('poll', () => c.transport === 'poll')
+  c.use()
+  await until('sse', () => c.transport === 'sse')
+})
+
+test('state: who comes back is not paused; a change of transport is told', async () => {
+  const c = client()
+  c.disconnect()
+  server.fault = () => 'lost'
+  c.connect()
+  await clock.run(5000)
+  assert.equal(c.state, 'connecting')
+  server.fault = () => ''
+  await open(c)
+  c.disconnect()
+  assert.equal(c.state, 'paused')
+  c.connect()
+  assert.equal(c.state, 'reconnecting')
+  await open(c)
+  let calls = 0
+  c.subscribe(() => calls++)
+  c.use('poll')
+  await until('told', () => c.told.at(-1) === 'open>open')
+  assert.equal(c.transport, 'poll')
+  assert.equal(calls, 2)
+})
+
+test('U2: what is not delivered is handed back, whoever sent it: send, a page before, close', async () => {
+  const storage = new Store()
+  server.handler = m => m.data.includes('bad')
+  const a = client({ storage })
+  await open(a)
+  a.send('bad text')
+  await until('returned', () => a.returned.length === 1)
+  assert.deepEqual(a.returned[0], ['visitor', 500, [{ event: 'message', data: 'bad text' }]])
+  server.fault = r => r.method === 'POST' ? 'lost' : ''
+  a.send(new Uint8Array([7]))
+  a.emit('note', 'bad note').catch(() => 0)
+  assert.deepEqual(a.queued().map(m => [m.event, m.data]), [['message', new Uint8Array([7]).buffer], ['note', '"bad note"']])
+  await clock.run(100)
+  a.disconnect()
+  const b = client({ storage })
+  assert.equal(b.queued().length, 2)
+  server.fault = () => ''
+  await until('returned', () => b.returned.length === 1)
+  assert.deepEqual(b.returned[0], ['visitor', 500, [{ event: 'note', data: '"bad note"' }]])
+  server.fault = r => r.method === 'POST' ? 'lost' : ''
+  b.send('too late')
+  server.script = () => server.answer(410, { detail: 'gone' })
+  server.cut()
+  await until('closed', () => b.state === 'closed')
+  assert.deepEqual(b.returned[1], ['visitor', 4410, [{ event: 'message', data: 'too late' }]])
+})
+
+test('a POST that nobody answers means that the link is dead, too', async () => {
+  const c = client({ transports: ['poll'] })
+  await open(c)
+  server.fault = () => 'hole'
+  c.send('x')
+  await clock.run(6000)
+  server.fault = () => ''
+  await until('sent', () => server.got.length === 1 && !c.bufferedAmount, 10_000)
+  assert.deepEqual(c.told, ['connecting>open'])
+})
