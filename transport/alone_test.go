@@ -8,13 +8,15 @@ import (
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/transport/poll"
 	"github.com/mirage-go/mirage/transport/sse"
+	sockets "github.com/mirage-go/mirage/transport/websocket"
 )
 
 // W2: each transport is a whole one by itself, the way up included.
 func TestW2Alone(t *testing.T) {
 	for way, handler := range map[string]func(*session.Manager) http.Handler{
-		"sse":  func(m *session.Manager) http.Handler { return sse.Handler(m, sse.Options{Plain: *plain}) },
-		"poll": func(m *session.Manager) http.Handler { return poll.Handler(m, poll.Options{}) },
+		"sse":       func(m *session.Manager) http.Handler { return sse.Handler(m, sse.Options{Plain: *plain}) },
+		"poll":      func(m *session.Manager) http.Handler { return poll.Handler(m, poll.Options{}) },
+		"websocket": func(m *session.Manager) http.Handler { return sockets.Handler(m, sockets.Options{}) },
 	} {
 		t.Run(way, func(t *testing.T) {
 			s := newSite(t, setup{session: session.Options{OnAttach: greet}})

@@ -14,11 +14,15 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// ways are how a client can receive over HTTP.
-var ways = map[string]func(*peer, context.Context){
-	"sse":  (*peer).keepStream,
-	"poll": (*peer).keepPolling,
-}
+// ways are how a client can receive, answers those that go over every version of HTTP.
+var (
+	ways = map[string]func(*peer, context.Context){
+		"sse":       (*peer).keepStream,
+		"poll":      (*peer).keepPolling,
+		"websocket": (*peer).keepSocket,
+	}
+	answers = map[string]func(*peer, context.Context){"sse": ways["sse"], "poll": ways["poll"]}
+)
 
 // batches are the sizes of what exchange sends at a time: 14 messages up, which come down again. With the greetings it is thirty messages.
 var (
@@ -64,7 +68,7 @@ func exchange(s *site, url string, c *http.Client, way func(*peer, context.Conte
 	return nil
 }
 
-// D1, D2, D3, D7, U1, U2: one connection of an exchange is cut at every byte, in both directions and in both ways, on both transports. At both
+// D1, D2, D3, D7, U1, U2: one connection of an exchange is cut at every byte, in both directions and in both ways, on all transports. At both
 // ends there is the exact sequence, each message once, and no link after the first is without resumption.
 //
 // All 28 000 offsets take two minutes; every fifth is cut, unless MIRAGE_CUTS=all.

@@ -31,6 +31,7 @@ type peer struct {
 	hello   frame.Hello
 	hellos  int
 	polls   string // the token of the link that polls go on with
+	socket  *wire  // the WebSocket of the newest link, if it is one
 	pos     session.Position
 	got     []string
 	twice   int    // how many it had already
@@ -51,11 +52,14 @@ func newPeer(url string, c *http.Client) *peer {
 	return &peer{url: url, cid: fmt.Sprintf("peer-%022d", peers.Add(1)), http: c, change: make(chan struct{})}
 }
 
-// keepStream and keepPolling are the ways down: each keeps one request under way until ctx ends.
+// keepStream, keepPolling and keepSocket are the ways down: each keeps one request under way until ctx ends. Over a WebSocket goes what is sent, too.
 func (p *peer) keepStream(ctx context.Context)  { p.keep(ctx, "") }
 func (p *peer) keepPolling(ctx context.Context) { p.keep(ctx, "5") }
+func (p *peer) keepSocket(ctx context.Context)  { p.keep(ctx, websocket) }
 
-// keepSwitching changes between the two ten times a second, and begins the one before the other has ended.
+const websocket = "websocket"
+
+// keepSwitching changes between them ten times a second, and begins the one before the other has ended.
 func (p *peer) keepSwitching(ctx context.Context) {
 	var overlap sync.WaitGroup
 	defer overlap.Wait()
@@ -63,7 +67,7 @@ func (p *peer) keepSwitching(ctx context.Context) {
 		one, cancel := context.WithTimeout(ctx, 120*time.Millisecond)
 		overlap.Go(func() {
 			defer cancel()
-			p.keep(one, []string{"", "5"}[i%2])
+			p.keep(one, []string{"5", websocket, "", websocket, "5", ""}[i%6])
 		})
 		select {
 		case <-time.After(100 * time.Millisecond):
@@ -97,7 +101,7 @@ func (p *peer) stop() {
 	p.http.CloseIdleConnections()
 }
 
-// get is one GET: a stream without wait, else a poll. A nil error is a whole answer.
+// get is one GET: a stream without wait, a WebSocket, or a poll. A nil error is a whole answer.
 func (p *peer) get(ctx context.Context, wait string) error {
 	p.mu.Lock()
 	query := url.Values{"_cid": {p.cid}}
@@ -106,6 +110,10 @@ func (p *peer) get(ctx context.Context, wait string) error {
 		query.Set("_pos", p.pos.String())
 	}
 	token := ""
+	if wait == websocket {
+		p.mu.Unlock()
+		return p.dial(ctx, query.Encode(), read)
+	}
 	if wait != "" {
 		query.Set("_wait", wait)
 		token, read.polls = p.polls, true
@@ -172,12 +180,16 @@ func (p *peer) send(texts ...string) {
 // post sends what is kept and the acknowledgement of what was received, once.
 func (p *peer) post() error {
 	p.mu.Lock()
-	token, last := p.hello.Link, p.last
+	token, last, socket := p.hello.Link, p.last, p.socket
 	body := frame.AppendUp(nil, frame.Up{Writer: p.cid, Base: last + 1 - uint64(len(p.kept)), Ack: p.pos.String()})
 	for i := range p.kept {
 		body = frame.AppendUpstream(body, p.kept[i].Number, &p.kept[i].Message)
 	}
+	some := len(p.kept) > 0
 	p.mu.Unlock()
+	if socket != nil && some {
+		return p.ask(socket, body, last)
+	}
 	resp, err := p.up(token, body)
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ type reading struct {
 	begun   bool             // hello is behind us
 	returns bool             // the client had a hello before: this link must resume
 	polls   bool             // a poll's
+	socket  *wire            // of a WebSocket
 }
 
 func (r *reading) all(body io.Reader) error {
@@ -39,6 +40,8 @@ func (r *reading) take(e frame.Event) {
 	switch {
 	case !r.begun:
 		r.first(e, at)
+	case e.Name == frame.EventAck && r.socket != nil && bytes.Contains(e.Data, []byte(`"status"`)):
+		r.socket.answers <- bytes.Clone(e.Data)
 	case e.Name == frame.EventAck, e.Name == frame.EventDrain: // nothing to check: POST's answer says it, too
 	case len(e.Name) >= len(frame.EventHello) && e.Name[:len(frame.EventHello)] == frame.EventHello:
 		r.p.fault("unexpected %s: %s", e.Name, e.Data)
@@ -68,7 +71,7 @@ func (r *reading) first(e frame.Event, at session.Position) {
 	}
 	p.mu.Lock()
 	strange := p.hellos > 0 && (h.ID != p.hello.ID || h.Reader != p.cid)
-	p.hello = h
+	p.hello, p.socket = h, r.socket
 	if r.polls {
 		p.polls = h.Link
 	}

@@ -168,7 +168,7 @@ func TestD3FiftyResumes(t *testing.T) {
 
 // D3: a position at the top resumes however old it is, though everything before it left the log long ago and the reader is forgotten.
 func TestD3ResumeAfterADay(t *testing.T) {
-	for _, wait := range []string{"", "25"} {
+	for _, wait := range []string{"", "25", websocket} {
 		inWorld(t, setup{}, func(w *world) {
 			b := w.browser()
 			left, stays := b.tab(), b.tab()
@@ -184,17 +184,19 @@ func TestD3ResumeAfterADay(t *testing.T) {
 				line.close()
 				line = stays.open()
 			}
-			if wait == "" {
+			switch left.hello.Link = ""; wait {
+			case "":
 				left.open()
-			} else {
-				left.hello.Link = ""
+			case websocket:
+				left.socket()
+			default:
 				left.poll(wait)
 			}
 			if h := left.hello; !h.Resumed || h.Lost != nil || left.pos.Seq != 2 {
 				t.Errorf("wait %q, at %v: %+v", wait, left.pos, h)
 			}
 			w.send(left.hello.ID, "c")
-			if wait != "" {
+			if wait == "25" {
 				left.poll(wait)
 			}
 			left.has("a", "b", "c")

@@ -3,6 +3,7 @@ package websocket
 import (
 	"bufio"
 	"encoding/binary"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -98,6 +99,9 @@ func (p *pipe) Read(b []byte) (int, error) {
 		c.out.Heard()
 	}
 	c.lost = c.lost || err != nil
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF // the library takes an EOF within a frame for the frame's end
+	}
 	return n, err
 }
 

@@ -95,7 +95,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 
 // begin makes the link and takes the connection over. The handler returns; the link lives on.
 func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
-	life := stream.Within(r.Context(), stream.Jitter(h.o.LinkAge))
+	life := stream.Jitter(h.o.LinkAge)
 	pump := stream.NewPump()
 	link, err := h.m.Attach(r.Context(), session.Attach{
 		ID: id.ID, Reader: id.Client, Position: stream.Position(r), Transport: "websocket", Life: life, Wake: pump.Wake,
