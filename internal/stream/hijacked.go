@@ -1,26 +1,19 @@
 package stream
 
 import (
-	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 )
 
 // Hijacked is the way out on HTTP/1.1 that costs least: the connection is taken over and the handler returns, so that net/http's goroutine, buffers and
-// request go away. What stays is a goroutine that waits for the client to hang up, and another one while there is something to write.
+// request go away. What stays is a goroutine that waits for the client to hang up; what there is to write is written by Writers.
 type Hijacked struct {
+	Kicks
 	conn    net.Conn
 	timeout time.Duration
 	armed   time.Time
 	closed  func()
-
-	mu      sync.Mutex
-	running bool // a drain function runs
-	again   bool // and is to run once more
-	over    bool
 }
 
 // CanHijack tells whether the connection of this request can be taken over. On HTTP/2 it cannot, and HTTP/1.0 is not worth it.
@@ -45,7 +38,7 @@ func Unchunk(h http.Header) { h["Transfer-Encoding"] = []string{"identity"} }
 
 // Hijack takes the connection over after WriteHeader, so that net/http and every middleware have written their own head. closed is called
 // once, when the connection is closed from either side. Each write must succeed within timeout, or half as long again.
-func Hijack(w http.ResponseWriter, timeout time.Duration, closed func()) (*Hijacked, error) {
+func (ws *Writers) Hijack(w http.ResponseWriter, timeout time.Duration, closed func()) (*Hijacked, error) {
 	// Bytes that the client sent after its request are of no request: this answer is the connection's last.
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -53,6 +46,7 @@ func Hijack(w http.ResponseWriter, timeout time.Duration, closed func()) (*Hijac
 	}
 	_ = conn.SetDeadline(time.Time{}) // of the server's ReadTimeout and WriteTimeout
 	h := &Hijacked{conn: conn, timeout: timeout, closed: closed}
+	h.writers, h.broken = ws, h.Close
 	go h.watch()
 	return h, nil
 }
@@ -78,50 +72,10 @@ func (h *Hijacked) Write(b []byte) error {
 	return err
 }
 
-// Kick implements Out.
-func (h *Hijacked) Kick(drain func()) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	switch {
-	case h.over:
-	case h.running:
-		h.again = true
-	default:
-		h.running = true
-		go h.run(drain)
-	}
-}
-
-// run runs drain until nobody asks for it again.
-func (h *Hijacked) run(drain func()) {
-	defer func() {
-		if v := recover(); v != nil { // as net/http does for handlers
-			slog.Error("mirage: writing to a client panicked", "panic", fmt.Sprint(v))
-			h.Close()
-		}
-	}()
-	for {
-		drain()
-		h.mu.Lock()
-		if !h.again || h.over {
-			h.running = false
-			h.mu.Unlock()
-			return
-		}
-		h.again = false
-		h.mu.Unlock()
-	}
-}
-
 // Close implements Out. It may be called from anywhere, and any number of times.
 func (h *Hijacked) Close() {
-	h.mu.Lock()
-	again := h.over
-	h.over = true
-	h.mu.Unlock()
-	if again {
-		return
+	if h.stop() {
+		h.conn.Close()
+		h.closed()
 	}
-	h.conn.Close()
-	h.closed()
 }

@@ -74,6 +74,7 @@ type handler struct {
 	o       Options
 	up      http.Handler
 	servers stream.Servers
+	writers stream.Writers
 }
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
@@ -119,7 +120,7 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.I
 	}
 	w.WriteHeader(http.StatusOK) // before the first flush, or Compress sends gzip without saying so
 	if hijack && w.Header().Get("Content-Encoding") == "" {
-		if out, err := stream.Hijack(w, h.o.WriteTimeout, closed); err == nil {
+		if out, err := h.writers.Hijack(w, h.o.WriteTimeout, closed); err == nil {
 			pump.Start(context.Background(), out, link, hello)
 			return
 		}

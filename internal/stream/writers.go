@@ -1,0 +1,125 @@
+package stream
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+)
+
+// Writers runs what is kicked on as few goroutines as it takes: whoever has run one drain function goes on with the next that waits, and while one runs,
+// which may take as long as a slow client does, another goroutine is ready for those behind it. So a slow one delays nobody, a thousand wakes in a row
+// do not make a thousand goroutines whose stacks have to grow, and without work there is none. The zero value is ready.
+type Writers struct {
+	mu          sync.Mutex
+	first, last *Kicks // those that wait
+	ready       bool   // a goroutine is on its way to take the first; true whenever somebody waits
+}
+
+// Kicks is the Kick of a way out. It must not be copied once it is used.
+type Kicks struct {
+	writers *Writers
+	broken  func() // called when drain has panicked
+	drain   func()
+	state   atomic.Uint32
+	next    *Kicks
+}
+
+// The states of Kicks.
+const (
+	calm    uint32 = iota
+	waiting        // for a goroutine
+	running
+	again // running, and kicked since
+	over
+)
+
+// Kick implements Out.
+func (k *Kicks) Kick(drain func()) {
+	for {
+		switch k.state.Load() {
+		case calm:
+			if k.state.CompareAndSwap(calm, waiting) {
+				k.drain = drain
+				k.writers.push(k)
+				return
+			}
+		case running:
+			if k.state.CompareAndSwap(running, again) {
+				return
+			}
+		default:
+			return
+		}
+	}
+}
+
+// stop lets nothing be run any more, but for what runs now. It tells whether this is the first call.
+func (k *Kicks) stop() bool { return k.state.Swap(over) != over }
+
+// push lets k wait behind the others.
+func (w *Writers) push(k *Kicks) {
+	w.mu.Lock()
+	if w.last == nil {
+		w.first = k
+	} else {
+		w.last.next = k
+	}
+	w.last = k
+	start := !w.ready
+	w.ready = true
+	w.mu.Unlock()
+	if start {
+		go w.work()
+	}
+}
+
+// pop returns the first that waits, or nil, and sees to the others.
+func (w *Writers) pop(ready bool) *Kicks {
+	w.mu.Lock()
+	if ready {
+		w.ready = false
+	}
+	k := w.first
+	start := false
+	if k != nil {
+		if w.first, k.next = k.next, nil; w.first == nil {
+			w.last = nil
+		} else {
+			start = !w.ready
+			w.ready = true
+		}
+	}
+	w.mu.Unlock()
+	if start {
+		go w.work()
+	}
+	return k
+}
+
+func (w *Writers) work() {
+	for k := w.pop(true); k != nil; k = w.pop(false) {
+		if k.state.CompareAndSwap(waiting, running) {
+			k.run()
+		}
+	}
+}
+
+// run runs drain. One that has been kicked meanwhile waits behind the others.
+func (k *Kicks) run() {
+	done := false
+	defer func() {
+		if done {
+			return
+		}
+		if v := recover(); v != nil { // as net/http does for handlers
+			slog.Error("mirage: writing to a client panicked", "panic", fmt.Sprint(v))
+		}
+		k.broken()
+	}()
+	k.drain()
+	done = true
+	if !k.state.CompareAndSwap(running, calm) && k.state.CompareAndSwap(again, waiting) {
+		k.writers.push(k)
+	}
+}
