@@ -5,47 +5,67 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
 )
 
-// chromium returns the path of a browser. Without one the test is skipped, and fails in CI.
-func chromium(t *testing.T) string {
+// absent skips a test for want of a program, and fails it in CI.
+func absent(t *testing.T, what string) {
 	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
+
+// findChromium returns the path of a browser, "" without one.
+func findChromium() string {
 	// Debian's wrapper in /usr/bin adds flags and prints errors where there is no desktop, so the program itself comes first.
 	for _, name := range []string{os.Getenv("CHROMIUM"), "/usr/lib/chromium/chromium", "chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); name != "" && err == nil {
 			return path
 		}
 	}
-	const missing = "no Chromium found: apt-get install chromium, or set CHROMIUM to its path"
-	if os.Getenv("CI") != "" {
-		t.Fatal(missing)
-	}
-	t.Skip(missing)
 	return ""
 }
 
-// startBrowser returns a context whose children are tabs. The browser ends with the test.
+// theBrowser is the one that all tests share: a start costs seconds. Each tab has cookies and storage of its own.
+var theBrowser = sync.OnceValues(func() (context.Context, error) {
+	dir, err := os.MkdirTemp("", "mirage-e2e-")
+	if err != nil {
+		return nil, err
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(findChromium()), chromedp.NoSandbox, chromedp.UserDataDir(dir),
+		chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+		// Tabs in the background have slow timers, as people's have.
+		chromedp.Flag("disable-background-timer-throttling", false), chromedp.Flag("disable-renderer-backgrounding", false),
+	)
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, _ = chromedp.NewContext(ctx)
+	endBrowser = func() {
+		_ = chromedp.Cancel(ctx)
+		cancel()
+		_ = os.RemoveAll(dir)
+	}
+	return ctx, chromedp.Do(ctx)
+})
+
+var endBrowser = func() {}
+
+// startBrowser returns a context whose children are tabs.
 func startBrowser(t *testing.T) context.Context {
 	t.Helper()
-	path := chromium(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute) // nothing here may hang
-	t.Cleanup(cancel)
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-	)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil {
+	if findChromium() == "" {
+		absent(t, "no Chromium found: apt-get install chromium, or set CHROMIUM to its path")
+	}
+	ctx, err := theBrowser()
+	if err != nil {
 		t.Fatal("starting Chromium:", err)
 	}
-	t.Cleanup(func() { _ = chromedp.Cancel(ctx) })
 	return ctx
 }
 
@@ -65,12 +85,21 @@ func openTab(t *testing.T, browser context.Context, name, url string, shared ...
 	if len(shared) == 0 {
 		options = append(options, chromedp.WithNewBrowserContext())
 	}
-	ctx, cancel := chromedp.NewContext(browser, options...)
+	b := attach(t, browser, name, options...)
+	b.must(chromedp.Do(b.ctx, chromedp.EmulateViewport(1280, 800), chromedp.Navigate(url)))
+	return b
+}
+
+// attach begins to work with a tab, and ends it with the test.
+func attach(t *testing.T, parent context.Context, name string, options ...chromedp.ContextOption) *tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(parent, options...)
 	t.Cleanup(cancel)
 	b := &tab{t, ctx, name}
-	b.must(chromedp.Do(ctx, chromedp.EmulateViewport(1280, 800)))
+	b.must(chromedp.Do(ctx))                                // the tab lives as long as this context
+	b.ctx, cancel = context.WithTimeout(ctx, 2*time.Minute) // nothing here may hang
+	t.Cleanup(cancel)
 	go b.watch(chromedp.Console(ctx))
-	b.must(chromedp.Do(ctx, chromedp.Navigate(url)))
 	return b
 }
 
@@ -102,9 +131,14 @@ func (b *tab) do(script string) {
 // get returns the value of an expression in the page.
 func get[T any](b *tab, expression string) T {
 	b.t.Helper()
-	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
+	v, err := run[T](b, expression)
 	b.must(err)
 	return v
+}
+
+// run is get where the page may not be there.
+func run[T any](b *tab, expression string) (T, error) {
+	return chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
 }
 
 // until waits for an expression to be true. It does not use chromedp.Poll, which needs animation frames.

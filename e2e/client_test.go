@@ -1,440 +1,233 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
-	"embed"
 	"encoding/json"
 	"fmt"
-	"io/fs"
-	"log/slog"
-	"net/http"
-	"net/http/httptest"
-	"os"
-	"os/exec"
-	"slices"
-	"strconv"
-	"sync"
+	"net/url"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
-	"github.com/mirage-go/mirage/cookie"
-	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/miragetest"
-	"github.com/mirage-go/mirage/session"
-	"github.com/mirage-go/mirage/transport"
 )
 
-//go:embed client
-var clientFiles embed.FS
+// transports are the columns of the tables below.
+var transports = []string{"sse", "poll"}
 
-// A site is a server in this process and the network before it. It sends numbers down and keeps what comes up.
-type site struct {
-	*testing.T
-	m     *session.Manager
-	proxy *miragetest.Proxy
+// options are those of a page's client.
+type options map[string]any
 
-	mu      sync.Mutex
-	ids     map[string]bool // all sessions that there were
-	numbers []int           // that came up, as OnMessage was called
-	again   int             // of them flagged
-	down    int             // the last number sent
-}
+// only is a client of one transport: no other one hides its faults.
+func only(transport string) options { return options{"transports": []string{transport}} }
 
-func startSite(t *testing.T, o session.Options) *site {
-	t.Helper()
-	s := &site{T: t, ids: map[string]bool{}}
-	o.Logger = slog.New(slog.DiscardHandler)
-	o.Rate = -1
-	o.OnOpen = func(_ context.Context, sess *session.Session) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.ids[sess.ID()] = true
-	}
-	o.OnMessage = func(_ context.Context, _ *session.Session, in session.Incoming) error {
-		n, err := strconv.Atoi(string(in.Data))
-		if err != nil {
-			return err
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.numbers = append(s.numbers, n)
-		if in.Again {
-			s.again++
-		}
-		return nil
-	}
-	s.m = session.New(o)
-	codec, err := cookie.New(cookie.Options{Insecure: true}, []byte("e2e-e2e-e2e-e2e-e2e-e2e-e2e-e2e-"))
+// address is that of a page.
+func (s *site) address(name string, o options) string {
+	text, err := json.Marshal(o)
 	if err != nil {
-		t.Fatal(err)
+		s.Fatal(err)
 	}
-	root, err := fs.Sub(clientFiles, "client")
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := http.FileServerFS(root)
-	mux := http.NewServeMux()
-	mux.Handle("/live", middleware.New(middleware.Options{Codec: codec, Sessions: s.m, Logger: o.Logger})(transport.Handler(s.m, transport.Options{})))
-	mux.Handle("/live/mirage.js", transport.Script())
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "+
-			"frame-ancestors 'none'; require-trusted-types-for 'script'")
-		files.ServeHTTP(w, r)
-	})
-	srv := httptest.NewServer(mux)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if err := s.m.Shutdown(ctx); err != nil {
-			t.Error(err)
-		}
-		srv.CloseClientConnections()
-		srv.Close()
-	})
-	s.proxy = miragetest.NewProxy(t, srv.URL)
-	return s
+	return s.proxy.URL() + "/?" + url.Values{"name": {name}, "options": {string(text)}}.Encode()
 }
 
-// id is the one session that there is.
-func (s *site) id() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id := range s.ids {
-		return id
-	}
-	return ""
-}
-
-// push sends numbers down, a hundred a second, until the returned function is called.
-func (s *site) push() (stop func()) {
-	ctx, cancel := context.WithCancel(s.Context())
-	done := make(chan struct{})
-	id := s.id()
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(10 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			s.mu.Lock()
-			s.down++
-			n := s.down
-			s.mu.Unlock()
-			if err := s.m.Send(context.Background(), id, session.Text(strconv.Itoa(n))); err != nil {
-				s.Errorf("Send %d: %v", n, err)
-				return
-			}
-		}
-	}()
-	return func() { cancel(); <-done }
-}
-
-func (s *site) received() []int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.numbers)
-}
-
-func upTo(n int) []int {
-	all := make([]int, n)
-	for i := range all {
-		all[i] = i + 1
-	}
-	return all
-}
-
-// settled waits until everything has arrived, both ways, and wants it once and in order.
-func (b *tab) settled(s *site) {
-	b.t.Helper()
-	b.do(`talk(0)`)
-	s.mu.Lock()
-	down := s.down
-	s.mu.Unlock()
-	b.wait("all messages down", fmt.Sprintf(`record.got.length >= %d`, down))
-	b.wait("all messages up", `client.bufferedAmount === 0`)
-	if got := get[[]int](b, `record.got`); !slices.Equal(got, upTo(down)) {
-		b.t.Errorf("down: %d of %d arrived: %v", len(got), down, odd(got))
-	}
-	if n := get[int](b, `record.again`); n > 0 {
-		b.t.Errorf("%d messages down were flagged", n)
-	}
-	sent := get[int](b, `record.sent`)
-	up := s.received()
-	if !slices.Equal(up, upTo(sent)) {
-		b.t.Errorf("up: %d of %d arrived: %v", len(up), sent, odd(up))
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.ids) != 1 {
-		b.t.Errorf("%d sessions for one client: %v", len(s.ids), s.ids)
-	}
-	b.t.Logf("%d down, %d up, %d of them flagged; %v", down, sent, s.again, s.proxy.Stats())
-}
-
-// odd is where the numbers do not go up by one.
-func odd(got []int) (at []string) {
-	for i, n := range got {
-		if i > 0 && n != got[i-1]+1 {
-			at = append(at, fmt.Sprintf("%d after %d", n, got[i-1]))
-		}
-	}
-	return at
-}
-
-// wait is until for pages that may be on their way to another one, and without a picture.
-func (b *tab) wait(what, expression string) {
-	b.t.Helper()
-	b.within(what, expression, 40*time.Second)
-}
-
-func (b *tab) within(what, expression string, most time.Duration) time.Duration {
-	b.t.Helper()
-	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
-		ok, _ := chromedp.Run(b.ctx, chromedp.Evaluate[bool]("typeof record === 'object' && !!("+expression+")"))
-		if ok {
-			return time.Since(began)
-		}
-		if time.Since(began) > most {
-			state, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string](`JSON.stringify([client.state, client.transport, client.position, client.bufferedAmount, record.got.length, record.events])`))
-			b.t.Fatalf("%s: waited in vain for %s: %s", b.name, what, state)
-		}
-	}
-}
-
-func (b *tab) opened() {
-	b.t.Helper()
-	b.wait("open", `client.state === 'open'`)
-}
-
-// events is what the client told, but messages.
-func (b *tab) events() []string { return get[[]string](b, `record.events`) }
-
-// Traffic at a hundred messages a second, both ways, while the network and the page do what they do: everything arrives once and in order.
-func TestClient(t *testing.T) {
-	browser := startBrowser(t)
-	for _, row := range []struct {
-		name string
-		run  func(*testing.T, *site, *tab)
-	}{
-		// X1: six live switches, of which the application sees nothing.
-		{"switch", func(t *testing.T, s *site, b *tab) {
-			for _, name := range []string{"poll", "sse", "poll", "sse", "poll", "sse"} {
-				b.do(fmt.Sprintf(`client.use(%q)`, name))
-				b.wait(name, fmt.Sprintf(`client.transport === %q`, name))
-				time.Sleep(300 * time.Millisecond) // of traffic
-			}
-			if got := b.events(); !slices.Equal(got, []string{"state open", "open", "mirage"}) {
-				t.Errorf("the application was told %q", got)
-			}
-		}},
-		{"RST and FIN on sse", func(t *testing.T, s *site, b *tab) { cuts(s, b) }},
-		{"RST and FIN on poll", func(t *testing.T, s *site, b *tab) {
-			b.do(`client.use('poll')`)
-			b.wait("poll", `client.transport === 'poll'`)
-			cuts(s, b)
-		}},
-		// X2
-		{"reload", func(t *testing.T, s *site, b *tab) {
-			for i := range 3 {
-				time.Sleep(400 * time.Millisecond) // of traffic
-				b.must(chromedp.Do(b.ctx, chromedp.Navigate(s.proxy.URL()+"/?"+strconv.Itoa(i))))
-				b.wait("the next page", fmt.Sprintf(`location.search === '?%d'`, i))
-				b.opened()
-				b.do(`talk(10)`)
-			}
-		}},
-		{"bfcache", func(t *testing.T, s *site, b *tab) {
-			b.must(chromedp.Do(b.ctx, chromedp.Navigate(s.proxy.URL()+"/away.html")))
-			time.Sleep(500 * time.Millisecond) // of traffic that nobody receives
-			ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
-			defer cancel()
-			history, err := chromedp.Call(ctx, page.GetNavigationHistory, cdp.Empty{})
-			b.must(err)
-			_, err = chromedp.Call(ctx, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{EntryID: history.Entries[history.CurrentIndex-1].ID})
-			b.must(err)
-			b.wait("the page is back", `record.restored`)
-			b.opened()
-		}},
-		// A network that swallows all without a sign.
-		{"black hole", func(t *testing.T, s *site, b *tab) {
-			s.proxy.Hole()
-			time.Sleep(2 * time.Second) // of traffic into it
-			s.proxy.Heal()              // for new connections; the old ones stay mute
-			time.Sleep(time.Second)
-			before := get[string](b, `client.position`)
-			took := b.within("the watchdog", fmt.Sprintf(`client.position !== %q`, before), 10*time.Second)
-			t.Logf("traffic %v after the hole was over", took+time.Second)
-		}},
-		// The browser says that it is online again: no need to wait for the watchdog.
-		{"black hole, online", func(t *testing.T, s *site, b *tab) {
-			s.proxy.Hole()
-			time.Sleep(time.Second)
-			s.proxy.Heal()
-			before := get[string](b, `client.position`)
-			b.do(`dispatchEvent(new Event('online'))`)
-			b.within("traffic", fmt.Sprintf(`client.position !== %q`, before), 2*time.Second)
-		}},
-		// The browser freezes the page, as it does with tabs that nobody looks at.
-		{"frozen", func(t *testing.T, s *site, b *tab) {
-			for _, state := range []page.SetWebLifecycleStateState{"frozen", "active"} {
-				_, err := chromedp.Call(b.ctx, page.SetWebLifecycleState, page.SetWebLifecycleStateParams{State: state})
-				b.must(err)
-				time.Sleep(time.Second) // of traffic
-			}
-			before := get[string](b, `client.position`)
-			b.within("traffic", fmt.Sprintf(`client.position !== %q`, before), 10*time.Second)
-		}},
-		// The browser is told that there is no network, and that there is one, again and again; the links are cut in between.
-		{"offline and online", func(t *testing.T, s *site, b *tab) {
-			for range 3 {
-				s.proxy.Refuse()
-				s.proxy.Cut(miragetest.RST)
-				b.do(`dispatchEvent(new Event('offline'))`)
-				time.Sleep(700 * time.Millisecond) // without a network
-				s.proxy.Heal()
-				b.do(`dispatchEvent(new Event('online'))`)
-				b.within("open", `client.state === 'open'`, 5*time.Second)
-			}
-		}},
-		// A duplicated tab has a copy of the storage: what waits in it arrives once.
-		{"duplicate", func(t *testing.T, s *site, b *tab) {
-			b.do(`talk(0)`)
-			b.do(`client.disconnect(); for (let i = 0; i < 5; i++) { client.send(String(record.sent + 1)); record.sent++ }`)
-			b.wait("stored", `JSON.parse(sessionStorage.getItem('mirage:' + client.url)).queue.length >= 5`)
-			b.do(`globalThis.twin = new client.constructor('/live', { storage: {
-				getItem: k => sessionStorage.getItem(k), setItem() {}, removeItem() {} } }); client.connect()`)
-			b.wait("both have sent", `twin.state === 'open' && client.bufferedAmount === 0 && twin.bufferedAmount === 0`)
-			b.do(`twin.close(); talk(10)`)
-		}},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			s := startSite(t, session.Options{Messages: 100_000, Bytes: 32 << 20, Heartbeat: 500 * time.Millisecond})
-			b := openTab(t, browser, row.name, s.proxy.URL())
-			b.opened()
-			stop := s.push()
-			b.do(`talk(10)`)
-			b.wait("traffic", `record.got.length > 20`)
-			row.run(t, s, b)
-			time.Sleep(300 * time.Millisecond) // of traffic
-			stop()
-			b.settled(s)
+// each runs a test once for every transport, beside each other and beside other tests.
+func each(t *testing.T, test func(t *testing.T, transport string)) {
+	t.Parallel()
+	for _, transport := range transports {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			test(t, transport)
 		})
 	}
 }
 
-// cuts breaks all connections every 400 ms.
-func cuts(s *site, b *tab) {
-	b.t.Helper()
-	for i := range 8 {
-		time.Sleep(400 * time.Millisecond)
-		s.proxy.Cut([]miragetest.Ending{miragetest.RST, miragetest.FIN}[i%2])
-	}
-	b.opened()
+// A scenario is what the network, the page or the server does under traffic.
+type scenario struct {
+	name  string
+	quiet bool // the application sees no reconnect
+	run   func(*testing.T, *site, *tab)
+	setup setup
 }
 
-// A proxy that holds answers back until they end: long-poll within five seconds, and from then on traffic both ways; the next page knows.
-func TestClientBuffered(t *testing.T) {
+// Traffic at a hundred messages a second, both ways, while the world does what it does: everything arrives once and in order, in one session.
+func TestClient(t *testing.T) {
+	t.Parallel()
 	browser := startBrowser(t)
-	s := startSite(t, session.Options{})
-	s.proxy.Hold()
-	b := openTab(t, browser, "held", s.proxy.URL())
-	took := b.within("poll", `client.state === 'open' && client.transport === 'poll'`, 5*time.Second)
-	stop := s.push()
-	b.do(`talk(10)`)
-	b.wait("traffic", `record.got.length > 100`)
-	b.must(chromedp.Do(b.ctx, chromedp.Navigate(s.proxy.URL()+"/?again")))
-	again := b.within("poll again", `location.search && client.state === 'open' && client.transport === 'poll'`, 5*time.Second)
-	b.do(`talk(10)`)
-	b.wait("traffic", `record.got.length > 200`)
-	stop()
-	b.settled(s)
-	t.Logf("open after %v, and after %v on the next page", took.Round(time.Millisecond), again.Round(time.Millisecond))
-}
-
-// An id that is revoked ends the client once, with the reason.
-func TestClientRevoked(t *testing.T) {
-	browser := startBrowser(t)
-	s := startSite(t, session.Options{})
-	b := openTab(t, browser, "revoked", s.proxy.URL())
-	b.opened()
-	if err := s.m.Revoke(t.Context(), s.id()); err != nil {
-		t.Fatal(err)
-	}
-	b.wait("closed", `client.state === 'closed'`)
-	got := b.events()
-	if want := []string{"state closed", "close 4410 the id was revoked"}; !slices.Equal(got[len(got)-2:], want) {
-		t.Errorf("told %q, want %q at the end", got, want)
+	for _, row := range scenarios {
+		t.Run(row.name, func(t *testing.T) {
+			each(t, func(t *testing.T, transport string) {
+				s := startSite(t, row.setup)
+				b := openTab(t, browser, row.name+" on "+transport, s.address("", only(transport)))
+				b.opened()
+				s.push(10 * time.Millisecond)
+				b.do(`talk(10)`)
+				b.traffic(20)
+				row.run(t, s, b)
+				b.do(`talk(10)`)
+				b.traffic(20)
+				b.opened()
+				if now := get[string](b, `client.transport`); now != transport {
+					t.Errorf("the transport is %s", now)
+				}
+				b.told(!row.quiet)
+				s.settled(b)
+			})
+		})
 	}
 }
 
-// The client in Node, which has no cookies: it keeps the signed id by itself. X1, X2.
-func TestClientNode(t *testing.T) {
-	node, err := exec.LookPath("node")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("no Node: apt-get install nodejs")
+var scenarios = []scenario{
+	{name: "RST and FIN", run: func(t *testing.T, s *site, b *tab) {
+		for i := range 8 {
+			time.Sleep(400 * time.Millisecond)
+			s.proxy.Cut([]miragetest.Ending{miragetest.RST, miragetest.FIN}[i%2])
 		}
-		t.Skip("no Node")
+	}},
+	// Each connection breaks somewhere within what it carries down.
+	{name: "torn", run: func(t *testing.T, s *site, b *tab) {
+		for _, n := range []int{1500, 2777, 4001} {
+			s.proxy.CutEach(miragetest.Down, n, miragetest.RST)
+			s.proxy.Cut(miragetest.FIN)
+			b.traffic(60)
+		}
+		s.proxy.Heal()
+	}},
+	// X2
+	{name: "reload", quiet: true, run: func(t *testing.T, s *site, b *tab) {
+		for i := range 3 {
+			b.traffic(30)
+			b.must(chromedp.Do(b.ctx, chromedp.Reload()))
+			b.wait("the next page", fmt.Sprintf(`record.events.filter(e => e === 'load').length === %d`, i+2))
+			b.opened()
+			b.do(`talk(10)`)
+		}
+	}},
+	{name: "back and forward", run: func(t *testing.T, s *site, b *tab) {
+		for i := range 2 {
+			if i > 0 {
+				b.do(`globalThis.restored = false; talk(10)`)
+				b.traffic(20)
+			}
+			b.must(chromedp.Do(b.ctx, chromedp.Navigate(s.proxy.URL()+"/away.html")))
+			down := s.sent()
+			s.until("messages that nobody receives", func() bool { return s.sent() > down+30 })
+			b.back()
+			b.wait("the same page is back", `globalThis.restored`)
+			b.opened()
+		}
+	}},
+	// A network that swallows all without a sign.
+	{name: "black hole", run: func(t *testing.T, s *site, b *tab) {
+		s.proxy.Hole()
+		time.Sleep(6 * time.Second)
+		s.proxy.Heal() // for new connections; the old ones stay mute
+		t.Logf("traffic %v after the hole was over", b.flows(10, 40*time.Second).Round(10*time.Millisecond))
+	}},
+	// The browser says that it is online again: no need to wait for the watchdog.
+	{name: "black hole, online", run: func(t *testing.T, s *site, b *tab) {
+		s.proxy.Hole()
+		time.Sleep(time.Second)
+		s.proxy.Heal()
+		b.do(`dispatchEvent(new Event('online'))`)
+		b.flows(10, 2*time.Second)
+	}},
+	// The browser freezes the page, as it does with tabs that nobody looks at.
+	{name: "frozen", run: func(t *testing.T, s *site, b *tab) {
+		b.lifecycle("frozen")
+		time.Sleep(2 * time.Second)
+		b.lifecycle("active")
+		t.Logf("traffic %v after", b.flows(10, 10*time.Second).Round(10*time.Millisecond))
+	}},
+	// The browser has no network, and has one, again and again; the connections break in between.
+	{name: "offline and online", run: func(t *testing.T, s *site, b *tab) {
+		for range 4 {
+			b.offline(true)
+			s.proxy.Cut(miragetest.RST)
+			time.Sleep(700 * time.Millisecond)
+			b.offline(false)
+			b.within("open", `client.state === 'open'`, 5*time.Second)
+			b.flows(5, 3*time.Second)
+		}
+	}},
+	// The application lets go of the link, writes meanwhile, and takes it up again.
+	{name: "disconnect", run: func(t *testing.T, s *site, b *tab) {
+		for range 3 {
+			b.do(`client.disconnect()`)
+			s.until("no link", func() bool { return len(s.links.names()) == 0 })
+			b.do(`client.connect()`)
+			b.traffic(10)
+		}
+	}},
+	// L1: a server that ends as it should and comes back with what it knew.
+	{name: "restart", run: func(t *testing.T, s *site, b *tab) {
+		for range 2 {
+			s.restart(s.links.Store, 300*time.Millisecond)
+			b.opened()
+			b.traffic(10)
+		}
+	}},
+	{name: "slow network", quiet: true, run: func(t *testing.T, s *site, b *tab) {
+		s.proxy.Delay(150 * time.Millisecond)
+		s.proxy.Bandwidth(20_000)
+		b.traffic(100)
+		s.proxy.Heal()
+	}},
+}
+
+// X1: live switches at two hundred messages a second, both ways, from each transport to each other one; the application sees nothing of it.
+func TestClientSwitch(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, setup{})
+	b := openTab(t, startBrowser(t), "switch", s.address("", options{"transports": transports}))
+	b.opened()
+	s.push(5 * time.Millisecond)
+	b.do(`talk(5)`)
+	b.traffic(20)
+	for i, at := 0, 0; i < 6; i++ {
+		at += 1 + i/len(transports)%(len(transports)-1)
+		name := transports[at%len(transports)]
+		b.do(fmt.Sprintf(`client.use(%q)`, name))
+		b.within(name, fmt.Sprintf(`client.transport === %q`, name), 3*time.Second)
+		b.traffic(60)
 	}
-	s := startSite(t, session.Options{Messages: 100_000, Bytes: 32 << 20})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, node, "client/node.mjs", "../client/js/mirage.min.js", s.proxy.URL()+"/live")
-	cmd.Stderr = t.Output()
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for s.id() == "" && ctx.Err() == nil {
-		time.Sleep(10 * time.Millisecond)
-	}
-	stop := s.push()
-	time.AfterFunc(700*time.Millisecond, func() { s.proxy.Cut(miragetest.RST) })
-	time.AfterFunc(1500*time.Millisecond, func() { s.proxy.Cut(miragetest.FIN) })
-	lines := bufio.NewScanner(out)
-	lines.Buffer(nil, 1<<20)
-	lines.Scan()
-	stop()
+	b.told(false)
+	s.settled(b)
+}
+
+func (s *site) sent() int {
 	s.mu.Lock()
-	down := s.down
-	s.mu.Unlock()
-	fmt.Fprintln(in, down)
-	lines.Scan()
-	var result struct {
-		Got  []int
-		Sent int
-		IDs  []string
-	}
-	if err := json.Unmarshal(lines.Bytes(), &result); err != nil {
-		t.Fatalf("%v: %q", err, lines.Text())
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Error(err)
-	}
-	if !slices.Equal(result.Got, upTo(down)) {
-		t.Errorf("down: %d of %d arrived: %v", len(result.Got), down, odd(result.Got))
-	}
-	if up := s.received(); !slices.Equal(up, upTo(result.Sent)) {
-		t.Errorf("up: %d of %d arrived: %v", len(up), result.Sent, odd(up))
-	}
-	if len(s.ids) != 1 || len(result.IDs) != 1 {
-		t.Errorf("%d sessions, ids %v", len(s.ids), result.IDs)
-	}
-	t.Logf("%d down, %d up; %v", down, result.Sent, s.proxy.Stats())
+	defer s.mu.Unlock()
+	return s.down
+}
+
+// back is the browser's button.
+func (b *tab) back() {
+	b.t.Helper()
+	history, err := chromedp.Call(b.ctx, page.GetNavigationHistory, cdp.Empty{})
+	b.must(err)
+	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+	defer cancel()
+	_, err = chromedp.Call(ctx, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{EntryID: history.Entries[history.CurrentIndex-1].ID})
+	b.must(err)
+}
+
+func (b *tab) lifecycle(state page.SetWebLifecycleStateState) {
+	b.t.Helper()
+	_, err := chromedp.Call(b.ctx, page.SetWebLifecycleState, page.SetWebLifecycleStateParams{State: state})
+	b.must(err)
+}
+
+// offline takes the network from the browser, which says so to its pages, or gives it back. Streams that are open stay.
+func (b *tab) offline(on bool) {
+	b.t.Helper()
+	_, err := chromedp.Call(b.ctx, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
+		MatchedNetworkConditions: []*network.Conditions{{Offline: on, DownloadThroughput: -1, UploadThroughput: -1}},
+	})
+	b.must(err)
+	_, err = chromedp.Call(b.ctx, network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: on, DownloadThroughput: -1, UploadThroughput: -1})
+	b.must(err)
 }

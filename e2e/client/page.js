@@ -1,29 +1,9 @@
-// The page of client_test.go: it numbers what it sends and keeps what it gets, across page loads.
+// A page with a client. The query says how it is called and what its client's options are; what it did outlives a reload.
 import Mirage from '/live/mirage.js'
+import { follow } from './record.js'
 
-const kept = JSON.parse(sessionStorage.getItem('record') ?? '{"got": [], "sent": 0, "again": 0}')
-const record = globalThis.record = { ...kept, events: [], restored: false }
-const save = () => sessionStorage.setItem('record', JSON.stringify({ got: record.got, sent: record.sent, again: record.again }))
-addEventListener('pageshow', e => { record.restored = e.persisted })
-
-const client = globalThis.client = new Mirage('/live')
-client.on('message', (data, e) => {
-  record.got.push(+data)
-  if (e.again) record.again++
-  save()
-})
-for (const type of ['open', 'mirage', 'mirage-gap', 'mirage-returned', 'error']) client.addEventListener(type, () => record.events.push(type))
-client.addEventListener('mirage-state', e => record.events.push('state ' + e.state))
-client.addEventListener('close', e => record.events.push(`close ${e.code} ${e.reason}`))
-
-let timer
-globalThis.talk = ms => {
-  clearInterval(timer)
-  if (ms) timer = setInterval(() => {
-    try {
-      client.send(String(record.sent + 1))
-      record.sent++
-      save()
-    } catch { /* the queue is full: later */ }
-  }, ms)
-}
+const query = new URLSearchParams(location.search)
+const record = globalThis.record = JSON.parse(sessionStorage.getItem('record') ?? '{}')
+const client = globalThis.client = new Mirage('/live', JSON.parse(query.get('options') ?? '{}'))
+globalThis.talk = follow(client, query.get('name') ?? '', record, () => sessionStorage.setItem('record', JSON.stringify(record)))
+addEventListener('pageshow', e => { globalThis.restored = e.persisted })

@@ -1,0 +1,62 @@
+package e2e
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+// links is a Store that counts the links of its sessions: those that began and did not end.
+type links struct {
+	session.Store
+	mu    sync.Mutex
+	turns map[session.LinkRef]uint64 // by the link without its turn
+}
+
+func (l *links) Open(ctx context.Context, id string, create bool, b session.Bounds) (session.Log, bool, error) {
+	log, created, err := l.Store.Open(ctx, id, create, b)
+	if err != nil {
+		return nil, false, err
+	}
+	return countedLog{log, l}, created, nil
+}
+
+// names lists the readers that have a link, once for each of their links.
+func (l *links) names() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var names []string
+	for ref := range maps.Keys(l.turns) {
+		names = append(names, ref.Reader)
+	}
+	slices.Sort(names)
+	return names
+}
+
+type countedLog struct {
+	session.Log
+	links *links
+}
+
+func (c countedLog) Attach(ctx context.Context, claim session.Claim) (session.Attached, error) {
+	c.links.mu.Lock() // so that no Detach of the link comes in between
+	defer c.links.mu.Unlock()
+	a, err := c.Log.Attach(ctx, claim)
+	if err == nil {
+		c.links.turns[session.LinkRef{Reader: a.Link.Reader, Number: a.Link.Number}] = a.Link.Turn
+	}
+	return a, err
+}
+
+func (c countedLog) Detach(ctx context.Context, ref session.LinkRef) (uint64, error) {
+	c.links.mu.Lock()
+	link := session.LinkRef{Reader: ref.Reader, Number: ref.Number}
+	if c.links.turns[link] == ref.Turn { // else another request carries it on
+		delete(c.links.turns, link)
+	}
+	c.links.mu.Unlock()
+	return c.Log.Detach(ctx, ref)
+}

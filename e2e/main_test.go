@@ -1,0 +1,20 @@
+package e2e
+
+import (
+	"flag"
+	"os"
+	"testing"
+)
+
+// Tests of pages wait more than they work, so more of them run at once than there are processors.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	set := false
+	flag.Visit(func(f *flag.Flag) { set = set || f.Name == "test.parallel" })
+	if !set {
+		_ = flag.Set("test.parallel", "8")
+	}
+	code := m.Run()
+	endBrowser()
+	os.Exit(code)
+}

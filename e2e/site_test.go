@@ -1,0 +1,200 @@
+package e2e
+
+import (
+	"context"
+	"embed"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/miragetest"
+	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/transport"
+	"github.com/mirage-go/mirage/transport/poll"
+)
+
+//go:embed client
+var clientFiles embed.FS
+
+// setup is what a test may choose about its site.
+type setup struct {
+	session   session.Options
+	identity  middleware.Options
+	transport transport.Options
+	front     func(http.Handler) http.Handler // stands before the transports, as a proxy does
+}
+
+// A site is a server in this process and the network before it. Its application sends numbers down and keeps those that come up.
+type site struct {
+	*testing.T
+	setup
+	codec *cookie.Codec
+	proxy *miragetest.Proxy
+
+	mu      sync.Mutex
+	m       *session.Manager
+	live    http.Handler // nil while the server is down
+	links   *links
+	opened  []string         // the ids of all sessions that there were
+	ended   []session.Ended  // what became of them
+	gaps    []session.Lost   // that the application was told
+	up      map[string]*runs // that came up, by the name of the page
+	again   int              // of them flagged
+	down    int              // the last number sent
+	stopped chan struct{}    // by push; nil without
+	quit    func()
+}
+
+func startSite(t *testing.T, o setup) *site {
+	t.Helper()
+	s := &site{T: t, setup: o, up: map[string]*runs{}}
+	var err error
+	if s.codec, err = cookie.New(cookie.Options{Insecure: true}, []byte("e2e-e2e-e2e-e2e-e2e-e2e-e2e-e2e-")); err != nil {
+		t.Fatal(err)
+	}
+	s.session.Logger = slog.New(slog.DiscardHandler)
+	s.session.Rate = -1
+	if s.session.Messages == 0 {
+		s.session.Messages, s.session.Bytes = 100_000, 32<<20
+	}
+	if s.session.Heartbeat == 0 {
+		s.session.Heartbeat = 500 * time.Millisecond
+	}
+	s.session.OnOpen = func(_ context.Context, sess *session.Session) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.opened = append(s.opened, sess.ID())
+	}
+	s.session.OnEnd = func(_ context.Context, e session.Ended) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.ended = append(s.ended, e)
+	}
+	s.session.OnGap = func(_ context.Context, _ *session.Session, _ session.ReaderInfo, lost session.Lost) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.gaps = append(s.gaps, lost)
+	}
+	s.session.OnMessage = s.onMessage
+	if s.transport.Poll.Pause == 0 {
+		s.transport.Poll = poll.Options{Pause: 2 * time.Second} // after which the last poll of a page that is gone counts as gone
+	}
+	s.identity.Codec, s.identity.Logger = s.codec, s.session.Logger
+	s.start(session.NewMemory(0))
+
+	root, err := fs.Sub(clientFiles, "client")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := http.FileServerFS(root)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/live", func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		live := s.live
+		s.mu.Unlock()
+		live.ServeHTTP(w, r)
+	})
+	mux.Handle("/live/mirage.js", transport.Script())
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		// The strictest policy under which a page can load the client and reach the server.
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "+
+			"frame-ancestors 'none'; require-trusted-types-for 'script'")
+		files.ServeHTTP(w, r)
+	})
+	srv := httptest.NewServer(mux)
+	t.Cleanup(func() {
+		s.drain()
+		srv.CloseClientConnections()
+		srv.Close()
+	})
+	s.proxy = miragetest.NewProxy(t, srv.URL)
+	return s
+}
+
+// start begins to serve the sessions of a store.
+func (s *site) start(store session.Store) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.links = &links{Store: store, turns: map[session.LinkRef]uint64{}}
+	s.session.Store = s.links
+	s.m = session.New(s.session)
+	s.identity.Sessions = s.m
+	s.live = middleware.New(s.identity)(transport.Handler(s.m, s.transport))
+	if s.front != nil {
+		s.live = s.front(s.live)
+	}
+}
+
+func (s *site) drain() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := s.manager().Shutdown(ctx); err != nil {
+		s.Error(err)
+	}
+}
+
+// restart lets the server end as it should, be away for a moment, and come back with what store remembers.
+func (s *site) restart(store session.Store, away time.Duration) {
+	s.Helper()
+	s.drain()
+	s.proxy.Refuse()
+	s.proxy.Cut(miragetest.RST)
+	time.Sleep(away)
+	s.start(store)
+	s.proxy.Heal()
+}
+
+func (s *site) manager() *session.Manager {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.m
+}
+
+func (s *site) onMessage(_ context.Context, _ *session.Session, in session.Incoming) error {
+	name, number, _ := strings.Cut(string(in.Data), ":")
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.up[name] == nil {
+		s.up[name] = &runs{}
+	}
+	s.up[name].add(n)
+	if in.Again {
+		s.again++
+	}
+	return nil
+}
+
+// id is that of the one session that there is.
+func (s *site) id() string {
+	s.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(slices.Compact(slices.Sorted(slices.Values(s.opened)))); n != 1 {
+		s.Errorf("%d ids for one client: %v", n, s.opened)
+		return ""
+	}
+	return s.opened[0]
+}
+
+// until waits for a condition on the server's side.
+func (s *site) until(what string, ok func() bool) {
+	s.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.Fatal("waited in vain: ", what)
+		}
+	}
+}

@@ -1,0 +1,215 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+// runs are the numbers that came, as they came, in stretches of consecutive ones: [[1,90]] is all of ninety, once and in order.
+type runs [][2]int
+
+func (r *runs) add(n int) {
+	if last := len(*r) - 1; last >= 0 && (*r)[last][1] == n-1 {
+		(*r)[last][1] = n
+		return
+	}
+	*r = append(*r, [2]int{n, n})
+}
+
+func upTo(n int) runs {
+	if n == 0 {
+		return nil
+	}
+	return runs{{1, n}}
+}
+
+func (r runs) last() int {
+	if len(r) == 0 {
+		return 0
+	}
+	return r[len(r)-1][1]
+}
+
+// send sends the next number down. A server that is down takes none.
+func (s *site) send() {
+	n := s.down + 1 // nobody else sends
+	switch err := s.manager().Send(context.Background(), s.id(), session.Text(strconv.Itoa(n))); {
+	case errors.Is(err, session.ErrClosed):
+		return
+	case err != nil:
+		s.Errorf("Send %d: %v", n, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.down = n
+}
+
+// push sends numbers down, every so often, until hush.
+func (s *site) push(every time.Duration) {
+	ctx, cancel := context.WithCancel(s.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for !s.Failed() {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				s.send()
+			}
+		}
+	}()
+	s.quit = func() { cancel(); <-done }
+	s.Cleanup(s.hush)
+}
+
+// hush ends what push began.
+func (s *site) hush() {
+	if s.quit != nil {
+		s.quit()
+	}
+}
+
+// settled waits until everything has arrived in all these pages and from them, and wants it once and in order; for all of them one session, and
+// for each one link.
+func (s *site) settled(pages ...*tab) {
+	s.Helper()
+	s.hush()
+	for _, b := range pages {
+		b.do(`talk(0)`)
+	}
+	for _, b := range pages {
+		b.wait("all messages down", fmt.Sprintf(`record.got.at(-1)?.[1] >= %d`, s.down))
+		b.wait("all messages up", `client.bufferedAmount === 0`)
+	}
+	s.send() // and nothing comes before it that came already
+	for _, b := range pages {
+		b.wait("the last message", fmt.Sprintf(`record.got.at(-1)?.[1] === %d`, s.down))
+		s.equal(b, upTo(s.down))
+	}
+	var here []string
+	s.until(fmt.Sprintf("one link for each of %d pages", len(pages)), func() bool {
+		here = s.links.names()
+		return len(here) <= len(pages)
+	})
+	if len(slices.Compact(slices.Clone(here))) != len(pages) {
+		s.Errorf("%d pages have the links of %q", len(pages), here)
+	}
+	if len(s.opened) != 1 {
+		s.Errorf("%d sessions for one client: %v", len(s.opened), s.opened)
+	}
+	if len(s.gaps) > 0 {
+		s.Errorf("the application was told of gaps: %v", s.gaps)
+	}
+	for _, b := range pages {
+		b.do(`client.close()`)
+	}
+	s.until("no link after the clients have closed", func() bool { return len(s.links.names()) == 0 })
+	s.Logf("%d down, %d of those that came up flagged; %v", s.down, s.again, s.proxy.Stats())
+}
+
+// equal wants a page to have got these numbers, none flagged, and the server those that the page sent.
+func (s *site) equal(b *tab, down runs) {
+	s.Helper()
+	if got := get[runs](b, `record.got`); !slices.Equal(got, down) {
+		s.Errorf("%s: %v came down, want %v", b.name, got, down)
+	}
+	if n := get[int](b, `record.again`); n > 0 {
+		s.Errorf("%s: %d messages down were flagged", b.name, n)
+	}
+	sent := get[map[string]int](b, `record.sent`)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, n := range sent {
+		var up runs
+		if s.up[name] != nil {
+			up = *s.up[name]
+		}
+		if !slices.Equal(up, upTo(n)) {
+			s.Errorf("%s: %v came up, %d were sent", b.name, up, n)
+		}
+	}
+}
+
+// events is what the client told its application, but messages.
+func (b *tab) events() []string { return get[[]string](b, `record.events`) }
+
+// told wants the application to have been told nothing but what every page is told at its beginning; with a reconnect allowed, of that, too.
+func (b *tab) told(reconnect bool) {
+	b.t.Helper()
+	events := b.events()
+	count := map[string]int{}
+	for _, e := range events {
+		kind, what, _ := strings.Cut(e, " ")
+		switch {
+		case kind == "load" || kind == "mirage" || e == "open" || e == "state open":
+			count[kind]++
+		case reconnect && (kind == "error" || e == "state reconnecting" || what == "paused"):
+		default:
+			b.t.Errorf("%s: the application was told %q, all in all %q", b.name, e, events)
+		}
+	}
+	if count["mirage"] != count["load"] || count["open"] != count["load"] {
+		b.t.Errorf("%s: at %d page loads the application was told %q", b.name, count["load"], events)
+	}
+}
+
+// wait is until for pages that may be on their way to another one, and without a picture.
+func (b *tab) wait(what, expression string) {
+	b.t.Helper()
+	b.within(what, expression, 40*time.Second)
+}
+
+// within fails unless the expression becomes true in time, and returns how long that took.
+func (b *tab) within(what, expression string, most time.Duration) time.Duration {
+	b.t.Helper()
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		if b.is(expression) {
+			return time.Since(began)
+		}
+		if time.Since(began) > most {
+			b.t.Fatalf("%s: waited %v in vain for %s: %s", b.name, most, what, b.condition())
+		}
+	}
+}
+
+// is tells whether the expression is true in a page that has a client.
+func (b *tab) is(expression string) bool {
+	ok, _ := run[bool](b, "typeof record === 'object' && !!("+expression+")")
+	return ok
+}
+
+func (b *tab) condition() string {
+	state, err := run[string](b, `JSON.stringify([document.visibilityState, client.state, client.transport, client.position, client.bufferedAmount, record])`)
+	if err != nil {
+		return err.Error()
+	}
+	return state
+}
+
+func (b *tab) opened() {
+	b.t.Helper()
+	b.wait("open", `client.state === 'open'`)
+}
+
+// traffic waits until a page has got n more messages.
+func (b *tab) traffic(n int) {
+	b.t.Helper()
+	b.flows(n, 40*time.Second)
+}
+
+// flows is traffic under a deadline.
+func (b *tab) flows(n int, most time.Duration) time.Duration {
+	b.t.Helper()
+	last := get[int](b, `record.got.at(-1)?.[1] ?? 0`)
+	return b.within("traffic", fmt.Sprintf(`record.got.at(-1)?.[1] >= %d`, last+n), most)
+}
