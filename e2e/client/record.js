@@ -5,6 +5,8 @@ export function follow(client, name, record, save = () => 0) {
   record.sent[name] ??= 0
   record.again ??= 0
   record.events ??= []
+  record.since ??= {} // by transport: milliseconds from the client's beginning to its first message
+  const began = performance.now()
   const told = text => { record.events.push(text); save() }
   told('load')
   client.on('message', (data, e) => {
@@ -12,6 +14,7 @@ export function follow(client, name, record, save = () => 0) {
     if (last && last[1] === n - 1) last[1] = n
     else record.got.push([n, n])
     if (e.again) record.again++
+    record.since[client.transport] ??= performance.now() - began
     save()
   })
   client.addEventListener('open', () => told('open'))

@@ -1,0 +1,156 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/session"
+)
+
+// What ends a client, or takes messages from it, is one clear event with its reason and, where something is lost, the range. D3, I5, I11.
+func TestClientTold(t *testing.T) {
+	t.Parallel()
+	browser := startBrowser(t)
+	for _, row := range []struct {
+		name  string
+		setup func() setup
+		run   func(*testing.T, *site, *tab) (lost runs) // the numbers that did not come down
+		want  string                                    // of told, after the first hello
+	}{
+		{"refused", func() setup {
+			return setup{identity: middleware.Options{Generate: func(*http.Request) (string, error) {
+				return "", &middleware.Error{Status: http.StatusForbidden, Reason: "members only"}
+			}}}
+		}, nil, "close 4403 members only"},
+		{"refused later", func() setup {
+			var known atomic.Bool // the first link comes without an id
+			return setup{identity: middleware.Options{Validate: func(*http.Request, string) (string, error) {
+				if known.Load() {
+					return "", &middleware.Error{Status: http.StatusForbidden, Reason: "not any more"}
+				}
+				return "", nil
+			}}, session: session.Options{OnAttach: func(context.Context, *session.Session, session.ReaderInfo) { known.Store(true) }}}
+		}, func(t *testing.T, s *site, b *tab) runs {
+			s.manager().Revalidate(s.id())
+			return nil
+		}, "mirage new; close 4403 not any more"},
+		{"hook too slow", func() setup {
+			var calls atomic.Int32
+			return setup{identity: middleware.Options{Timeout: 200 * time.Millisecond, Generate: func(r *http.Request) (string, error) {
+				if calls.Add(1) == 1 {
+					<-r.Context().Done()
+					return "", r.Context().Err()
+				}
+				return "visitor", nil
+			}}}
+		}, func(t *testing.T, s *site, b *tab) runs { return nil }, "error 503 failed to generate the id in a timely manner; mirage new"},
+		{"revoked", nil, func(t *testing.T, s *site, b *tab) runs {
+			if err := s.manager().Revoke(t.Context(), s.id()); err != nil {
+				t.Error(err)
+			}
+			return nil
+		}, "mirage new; close 4410 the id was revoked"},
+		{"ended", nil, func(t *testing.T, s *site, b *tab) runs {
+			if err := s.manager().End(t.Context(), s.id()); err != nil {
+				t.Error(err)
+			}
+			return nil
+		}, "mirage new; close 4410 the session was ended"},
+		{"expired", func() setup { return setup{session: session.Options{Retention: 500 * time.Millisecond}} }, func(t *testing.T, s *site, b *tab) runs {
+			b.do(`client.disconnect()`)
+			s.until("no link", func() bool { return len(s.links.names()) == 0 })
+			s.sendAll(5)
+			s.until("the session's end", s.over)
+			b.do(`client.connect()`)
+			return runs{{11, 15}}
+		}, "mirage new; mirage expired; gap 11-null expired"},
+		{"restarted", nil, func(t *testing.T, s *site, b *tab) runs {
+			b.do(`client.disconnect()`)
+			s.until("no link", func() bool { return len(s.links.names()) == 0 })
+			s.sendAll(5)
+			s.restart(session.NewMemory(0), 0)
+			b.do(`client.connect()`)
+			return runs{{11, 15}}
+		}, "mirage new; mirage restarted; gap 11-null restarted"},
+		{"restarted under the link", nil, func(t *testing.T, s *site, b *tab) runs {
+			s.restart(session.NewMemory(0), 100*time.Millisecond)
+			return nil
+		}, "mirage new; mirage restarted; gap 11-null restarted"},
+		{"too long away", func() setup {
+			return setup{session: session.Options{Messages: 20, Overflow: session.DropOldest}}
+		}, func(t *testing.T, s *site, b *tab) runs {
+			b.do(`client.disconnect()`)
+			s.until("no link", func() bool { return len(s.links.names()) == 0 })
+			s.sendAll(100)
+			b.do(`client.connect()`)
+			return runs{{11, 90}}
+		}, "mirage new; mirage trimmed; gap 11-90 trimmed"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			each(t, func(t *testing.T, transport string) {
+				var o setup
+				if row.setup != nil {
+					o = row.setup()
+				}
+				s := startSite(t, o)
+				b := openTab(t, browser, row.name+" on "+transport, s.address("", only(transport)))
+				var lost runs
+				if row.run != nil {
+					b.opened()
+					s.sendAll(10)
+					b.wait("the first messages", `record.got.at(-1)?.[1] === 10`)
+					lost = row.run(t, s, b)
+				}
+				if strings.Contains(row.want, "close") {
+					b.wait("closed", `client.state === 'closed'`)
+				} else {
+					b.wait("open", fmt.Sprintf(`client.state === 'open' && record.events.filter(e => e.startsWith('mirage ')).length === %d`, strings.Count(row.want, "mirage ")))
+					s.sendAll(10)
+					b.do(`for (let i = 0; i < 5; i++) { client.send(':' + ++record.sent['']) }`)
+					b.wait("all messages", fmt.Sprintf(`record.got.at(-1)?.[1] === %d && client.bufferedAmount === 0`, s.down))
+					want := upTo(s.down)
+					if lost != nil {
+						want = runs{{1, lost[0][0] - 1}, {lost[0][1] + 1, s.down}}
+					}
+					s.equal(b, want)
+				}
+				if got := strings.Join(b.clear(), "; "); got != row.want {
+					t.Errorf("the application was told %q, want %q", got, row.want)
+				}
+				if ended := strings.Contains(row.want, "close"); ended {
+					s.until("no link", func() bool { return len(s.links.names()) == 0 })
+				} else if ids := slices.Compact(slices.Clone(s.opened)); len(ids) != 1 {
+					t.Errorf("the sessions are of %q", ids)
+				}
+			})
+		})
+	}
+}
+
+// clear is what the application was told that is not about links alone.
+func (b *tab) clear() []string {
+	return slices.DeleteFunc(b.events(), func(e string) bool {
+		kind, _, _ := strings.Cut(e, " ")
+		return kind == "load" || kind == "open" || kind == "state" || strings.HasPrefix(e, "error  ") || strings.HasPrefix(e, "error 401 ")
+	})
+}
+
+func (s *site) sendAll(n int) {
+	for range n {
+		s.send()
+	}
+}
+
+// over tells whether a session has ended.
+func (s *site) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.ended) > 0
+}
