@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -109,7 +110,7 @@ func (b *tab) watch(messages func(func(chromedp.ConsoleMessage, error) bool)) {
 		if err != nil {
 			return
 		}
-		if m.Type == chromedp.ConsoleException || m.Type == chromedp.ConsoleError && !isNetwork(m.Text) {
+		if m.Type == chromedp.ConsoleException || m.Type == chromedp.ConsoleError && !isNetwork(m.Text) && !strings.HasPrefix(m.Text, "WebSocket connection to") {
 			b.t.Errorf("%s: console: %s", b.name, m.Text)
 		}
 	}

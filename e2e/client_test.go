@@ -17,7 +17,7 @@ import (
 )
 
 // transports are the columns of the tables below.
-var transports = []string{"sse", "poll"}
+var transports = []string{"websocket", "sse", "poll"}
 
 // options are those of a page's client.
 type options map[string]any
