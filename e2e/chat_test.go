@@ -123,7 +123,7 @@ func (b *tab) untilState(state string) {
 // untilShows waits until the list shows n messages and none waits.
 func (b *tab) untilShows(n int) {
 	b.t.Helper()
-	b.until(fmt.Sprint(n, " messages"), fmt.Sprintf(`document.querySelectorAll('.message').length >= %d && !document.querySelector('.waiting, .accepted')`, n))
+	b.until(fmt.Sprint(n, " messages"), fmt.Sprintf(`document.querySelectorAll('.message').length >= %d && !document.querySelector('.waiting')`, n))
 }
 
 func sequence(prefix string, n int) []string {
@@ -190,14 +190,14 @@ func TestChat(t *testing.T) {
 	both("cut", append(sequence("a-cut", 12), sequence("b-cut", 6)...)...)
 
 	bob.click("away")
-	bob.untilState("away")
+	bob.untilState("paused")
 	ann.say("a-away 1")
 	ann.say("a-away 2")
 	ann.say("a-away 3")
 	bob.say("b-away 1")
 	bob.say("b-away 2")
 	bob.until("two messages wait", `document.getElementById('waiting').textContent === '2'`)
-	ann.until("three messages sent", `document.querySelectorAll('.own:not(.waiting, .accepted)').length === 16`)
+	ann.until("three messages sent", `document.querySelectorAll('.own:not(.waiting)').length === 16`)
 	replayed := get[string](bob, `document.getElementById('replayed').textContent`)
 	bob.click("away") // back early
 	both("away", append(sequence("a-away", 3), sequence("b-away", 2)...)...)
@@ -216,7 +216,7 @@ func TestChat(t *testing.T) {
 
 	ann.talk("a-refresh", 10)
 	bob.click("away")
-	bob.untilState("away")
+	bob.untilState("paused")
 	bob.say("b-refresh 1")
 	bob.say("b-refresh 2")
 	bob.must(chromedp.Do(bob.ctx, chromedp.Reload()))
@@ -249,21 +249,21 @@ func TestChatGap(t *testing.T) {
 	bob.untilState("open")
 	bob.until("a name", `document.getElementById('name').value !== ''`)
 	bob.click("away")
-	bob.untilState("away")
+	bob.untilState("paused")
 	const talkers, each = 6, 190 // of a log that holds 1 000; each may burst 200
 	for range talkers {
 		plainTalk(t, chat.url, each)
 	}
 	bob.click("away") // back
 	bob.untilState("open")
-	bob.until("a mark of the gap", `[...document.querySelectorAll('.mark.loss')].some(e => /^\d+ messages were lost here: trimmed$/.test(e.textContent))`)
+	bob.until("a mark of the gap", `[...document.querySelectorAll('.mark.loss')].some(e => /^\d+ messages were lost here: more was said/.test(e.textContent))`)
 	last := fmt.Sprintf(`[...document.querySelectorAll('.message .text')].at(-1).textContent === 'plain %d'`, each)
 	bob.until("the last message", last)
 	if doubled := get[bool](bob, `new Set([...document.querySelectorAll('.message')].map(e => e.at)).size !== document.querySelectorAll('.message').length`); doubled {
 		t.Error("a message is shown twice")
 	}
 	bob.say("still here")
-	bob.until("bob's own message", `document.querySelector('.own:not(.waiting, .accepted) .text')?.textContent === 'still here'`)
+	bob.until("bob's own message", `document.querySelector('.own:not(.waiting) .text')?.textContent === 'still here'`)
 	bob.picture("gap")
 	chat.stop()
 }
@@ -370,7 +370,7 @@ func TestChatPictures(t *testing.T) {
 	bob.use("sse")
 	bob.until("sse", `document.body.dataset.transport === 'sse' && document.body.dataset.state === 'open'`)
 	bob.click("away")
-	bob.untilState("away")
+	bob.untilState("paused")
 	says(ann, "Long tunnel coming up?", "I will just keep talking, then. It all arrives when you are out again, in order and once, however many of these I write while nobody is listening.")
 	bob.say("Typing into the dark here.")
 	bob.say("These go out when the light is back.")

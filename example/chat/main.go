@@ -60,6 +60,7 @@ func run(ctx context.Context, addr, keyFile string) error {
 
 	r := chi.NewRouter()
 	transport.Mount(r, "/live", identify, transport.Handler(sessions, transport.Options{}))
+	r.Handle("/live/mirage.js", transport.Script())
 	r.Handle("/*", page())
 
 	listener, err := net.Listen("tcp", addr)

@@ -1,58 +1,44 @@
-// The chat itself: what to say and what to show. It knows nothing of links, positions and numbers; see client.js for those.
+// The chat: what to say and what to show. It may forget that there is a network; link.js shows how that fares to whoever wants to know.
 
-import { Mirage } from './client.js'
+import Mirage from '/live/mirage.js'
+import { Link, transports } from './link.js'
 import { Log } from './log.js'
-import { Strip } from './strip.js'
 
 const $ = id => document.getElementById(id)
-const mirage = new Mirage('/live')
-const strip = new Strip($('strip'))
 
-// What of our own outlives a refresh: the counters, the latest stamp shown, and how far our clock is ahead of the server's.
-const kept = { sent: 0, received: 0, replayed: 0, last: 0, skew: Number.MAX_VALUE, ...JSON.parse(sessionStorage.getItem('chat') ?? '{}') }
-const log = new Log($('log'), kept.last, say)
-let showing // the timer of showCounts
+// What of our own outlives a refresh: the choice of a transport, counters, what waits by its key, the latest stamp shown, and how far our
+// clock is ahead of the server's.
+const kept = { choice: '', sent: 0, received: 0, replayed: 0, waiting: {}, last: 0, skew: Number.MAX_VALUE, ...JSON.parse(sessionStorage.getItem('chat') ?? '{}') }
+
+const client = new Mirage('/live', { transports: transports(kept.choice) })
+const log = new Log($('log'), kept.last, text => { say(text); $('text').focus() })
+const link = new Link(client, log, kept, save)
 let peopleAt = 0 // the stamp of the list that is shown
-let back // how we came back: {at: when by our clock, how, mark, replayed}
-let gone = 0 // since when there is no link; 0 before the first
+let saving // the timer of save
 
 // ---- what comes
 
-mirage.addEventListener('message', ({ detail: { event, data } }) => {
-  switch (event) {
-    case 'say': return heard(data)
-    case 'past': return log.add(data, data.id === mirage.id)
-    case 'people': return showPeople(data)
-    case 'welcome': return welcome(data)
-  }
+client.on('say', m => {
+  clock(m.at)
+  const late = link.missed(m.at / 1000 + kept.skew)
+  if (show(m, late) !== 'new') return // an echo of our own, or shown already
+  kept.received++
+  if (late) kept.replayed++
+  link.strip.message(late ? 'late' : 'down')
+  save()
 })
 
-function heard(m) {
-  clock(m.at)
-  const late = m.at / 1000 + kept.skew < back.at // it was said while we had no link
-  const fate = log.add(m, m.id === mirage.id, late)
-  if (fate !== 'new') return // an echo of our own, or shown already
-  count('received')
-  if (late) {
-    count('replayed')
-    back.replayed++
-    log.reword(back.mark, backText())
-  }
-  strip.message(late ? 'late' : 'down')
-}
+client.on('past', m => show(m, false)) // on arrival, and to make up for a gap
 
-// clock learns from a stamp: the quickest way here is the nearest to the truth.
-function clock(stamp) { kept.skew = Math.min(kept.skew, Date.now() - stamp / 1000) }
-
-function welcome({ name, now }) {
+client.on('welcome', ({ name, now }) => {
   clock(now)
   const mine = localStorage.getItem('name')
-  if (mine && mine !== name) mirage.send('name', { name: mine })
+  if (mine && mine !== name) client.emit('name', { name: mine })
   $('name').value = mine ?? name
   $('log').setAttribute('aria-busy', 'false') // the history is here: from now on, read aloud
-}
+})
 
-function showPeople({ at, total, here }) {
+client.on('people', ({ at, total, here }) => {
   clock(at)
   if (at < peopleAt) return
   peopleAt = at
@@ -60,20 +46,55 @@ function showPeople({ at, total, here }) {
   $('people').replaceChildren(...here.map(({ id, name }) => {
     const li = document.createElement('li')
     li.style.setProperty('--hue', log.hue(id))
-    li.classList.toggle('me', id === mirage.id)
+    li.classList.toggle('me', id === client.id)
     li.append(el('b', name), el('code', id))
     return li
   }))
+})
+
+function show(m, late) {
+  const own = m.id === client.id
+  if (own) delete kept.waiting[m.key]
+  return log.add(m, own, late)
 }
+
+// clock learns from a stamp: the quickest way here is the nearest to the truth.
+function clock(stamp) { kept.skew = Math.min(kept.skew, Date.now() - stamp / 1000) }
 
 // ---- what goes
 
 function say(text) {
   const key = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`
-  log.wait({ key, text, name: '', id: mirage.id })
-  mirage.send('say', { text, key, name: localStorage.getItem('name') ?? '' })
-  showCounts()
+  kept.waiting[key] = text
+  log.wait({ key, text, id: client.id })
+  client.emit('say', { text, key, name: localStorage.getItem('name') ?? '' }).then(() => {
+    kept.sent++
+    link.strip.message('up')
+    save()
+  }, error => failed(key, words(error)))
+  save()
 }
+
+function failed(key, why) {
+  delete kept.waiting[key]
+  log.failed(key, why)
+  save()
+}
+
+// words says why a message was not taken.
+function words({ status, message }) {
+  if (client.state === 'closed') return 'not sent: the session has ended'
+  if (status === 413) return client.bufferedAmount ? 'not sent: too many messages wait already' : 'not sent: it is too long'
+  if (status === 500) return 'the server refused it'
+  return 'not sent: ' + message
+}
+
+// Somebody else must not say what we wrote. What an earlier page wrote has no promise, but is handed back like the rest.
+client.on('mirage-returned', ({ messages }) => {
+  for (const { event, data } of messages) if (event === 'say') failed(JSON.parse(data).key, 'not sent: it was written as somebody else')
+})
+
+client.on('close', () => { for (const key in kept.waiting) failed(key, 'not sent: the session has ended') })
 
 $('say').addEventListener('submit', e => {
   e.preventDefault()
@@ -88,95 +109,26 @@ for (const event of ['change', 'submit']) {
     const name = $('name').value.trim()
     if (name === localStorage.getItem('name')) return
     localStorage.setItem('name', name)
-    mirage.send('name', { name })
+    client.emit('name', { name })
   })
 }
 
-// each hands the keys of chat messages among those of the session to f.
-const each = (messages, f) => messages.filter(m => m.event === 'say').forEach(m => f(JSON.parse(m.data)))
-
-mirage.addEventListener('accepted', e => each(e.detail, ({ key }) => {
-  log.accepted(key)
-  strip.message('up')
-  count('sent')
-}))
-mirage.addEventListener('accepted', showCounts)
-mirage.addEventListener('failed', e => each(e.detail, ({ key }) => log.failed(key, 'the server refused it')))
-mirage.addEventListener('returned', e => each(e.detail, ({ key }) => log.failed(key, 'not sent: it was written as somebody else')))
-
-// ---- the link
-
-mirage.addEventListener('state', ({ detail }) => {
-  const { state, transport } = mirage
-  $('status').textContent = {
-    connecting: 'connecting', open: `open · ${transportName()}`, reconnecting: 'reconnecting', away: 'away', ended: `ended: ${detail}`,
-  }[state]
-  document.body.dataset.state = state
-  document.body.dataset.transport = transport
-  $('away').textContent = state === 'away' ? 'Come back now' : 'Go away for 10 s'
-  strip.link(state === 'open' ? transport : 'none')
-  if (state === 'open') opened(detail)
-  else if (gone) gone = Math.min(gone, Date.now())
-  showCounts()
-})
-
-function opened({ hello, stranger, why }) {
-  const seconds = (Date.now() - gone) / 1000
-  const how = !gone ? 'Refreshed' : why === 'switch' ? `Now over ${transportName()}` : `Back after ${seconds.toFixed(1)} s`
-  back = { at: Date.now(), how, replayed: 0 }
-  gone = Infinity
-  $('id').textContent = hello.id
-  if (stranger) log.mark('You are somebody else now: the server has new keys. It keeps them with -keys FILE', 'loss')
-  switch (hello.reason) {
-    case '': if (how === 'Refreshed' || why || seconds > 0.5) back.mark = log.mark(backText())
-    case 'new': case 'trimmed': return // nothing is missing, or mirage-gap says what is
-    case 'restarted': return log.mark('The server restarted: what it had not delivered is lost', 'loss')
-    case 'expired': return log.mark('You were away for too long: your session ended, and what was in it is lost', 'loss')
-    default: log.mark(`The server cannot go on where you were: ${hello.reason}`, 'loss')
-  }
-}
-
-function backText() {
-  return `${back.how} · nothing lost` + (back.replayed ? ` · ${back.replayed} replayed` : '')
-}
-
-mirage.addEventListener('gap', ({ detail: { from, to, reason } }) => {
-  const n = to - from + 1
-  log.mark(`${n} message${n === 1 ? ' was' : 's were'} lost here: ${reason}`, 'loss')
-})
-
-for (const radio of document.getElementsByName('transport')) {
-  radio.checked = radio.value === mirage.transport
-  radio.addEventListener('change', () => mirage.use(radio.value))
-}
-$('cut').addEventListener('click', () => mirage.cut())
-$('away').addEventListener('click', () => mirage.away(mirage.state === 'away' ? 0 : 10_000))
-$('toggle').addEventListener('click', () => {
-  const open = document.body.classList.toggle('panel')
-  $('toggle').setAttribute('aria-expanded', open)
-  $('toggle').textContent = open ? 'Chat' : 'Session'
-})
-
 // ---- small things
 
-const transportName = () => mirage.transport === 'sse' ? 'SSE' : 'long-poll'
-
-function count(what) {
-  kept[what]++
-  showCounts()
-}
-
-// showCounts shows and keeps the counters, once for all that comes together.
-function showCounts() {
-  showing ??= setTimeout(() => {
-    showing = undefined
-    sessionStorage.setItem('chat', JSON.stringify({ ...kept, last: log.last }))
-    const waiting = mirage.queue.filter(m => m.event === 'say').length
-    const { sent, received, replayed } = kept
+// save shows and keeps the counters, once for all that comes together.
+function save() {
+  saving ??= setTimeout(() => {
+    saving = undefined
+    keep()
+    const { sent, received, replayed } = kept, waiting = Object.keys(kept.waiting).length
     for (const [what, n] of Object.entries({ sent, waiting, received, replayed })) $(what).textContent = n
     $('waiting').parentElement.classList.toggle('some', waiting > 0)
   })
 }
+
+function keep() { sessionStorage.setItem('chat', JSON.stringify({ ...kept, last: log.last })) }
+
+addEventListener('pagehide', keep)
 
 function el(tag, text) {
   const e = document.createElement(tag)
@@ -184,7 +136,6 @@ function el(tag, text) {
   return e
 }
 
-// What was kept from before a refresh is shown again, as waiting.
-each(mirage.queue, m => log.wait({ ...m, id: mirage.id }))
-document.body.dataset.state = mirage.state
-showCounts()
+// What waited before a refresh is shown again; the client sends it by itself.
+for (const key in kept.waiting) log.wait({ key, text: kept.waiting[key], id: client.id })
+save()

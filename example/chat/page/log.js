@@ -37,12 +37,10 @@ export class Log {
     this.#insert(line, Infinity)
   }
 
-  accepted(key) { this.#waiting.get(key)?.classList.replace('waiting', 'accepted') }
-
   // failed shows why a message will not be sent, and offers to send it as a new one.
   failed(key, why) {
     const line = this.#waiting.get(key)
-    if (!line) return
+    if (!line?.classList.contains('waiting')) return
     line.className = 'message own failed'
     const button = el('button', 'Send it now')
     button.addEventListener('click', () => {

@@ -6,13 +6,15 @@ export class Strip {
   #links = [{ at: performance.now(), kind: 'none' }]
   #messages = []
 
-  constructor(canvas) {
+  // kind returns what carries messages now: a transport or 'none'.
+  constructor(canvas, kind) {
     this.canvas = canvas
-    this.draw = () => { this.#draw(); setTimeout(() => requestAnimationFrame(this.draw), 100) }
-    this.draw()
+    setInterval(() => {
+      if (this.#links.at(-1).kind !== kind()) this.#links.push({ at: performance.now(), kind: kind() })
+      if (!document.hidden) requestAnimationFrame(() => this.#draw())
+    }, 100)
   }
 
-  link(kind) { this.#links.push({ at: performance.now(), kind }) }
   message(kind) { this.#messages.push({ at: performance.now(), kind }) }
 
   #draw() {

@@ -1,0 +1,163 @@
+// How the link fares, in words and as a picture. None of this is needed to chat: a page may as well leave it out.
+
+import { Strip } from './strip.js'
+
+const $ = id => document.getElementById(id)
+
+// What the visitor may pick, the most preferred first.
+const names = { sse: 'SSE', poll: 'long-poll' }
+
+/** transports is the option for a client whose visitor has picked one; without a choice the client decides. */
+export const transports = choice => Object.keys(names).sort((a, b) => (b === choice) - (a === choice))
+
+const lost = {
+  restarted: 'The server restarted: what it had not delivered is lost',
+  expired: 'You were away for too long: your session ended, and what was in it is lost',
+}
+const why = { trimmed: 'more was said than the server keeps for somebody who is away', expired: 'you were away for too long' }
+
+export class Link {
+  #gone = 0 // since when there is no link; 0 before the first
+  #back = { at: 0, how: '', lost: false, replayed: 0, mark: undefined } // how we came back
+  #id // who we are
+  #timer // of the way back from away
+
+  constructor(client, log, kept, save) {
+    Object.assign(this, { client, log, kept, save })
+    this.#id = client.id
+    this.strip = new Strip($('strip'), () => client.state === 'open' ? client.transport : 'none')
+    this.#switcher()
+    client.subscribe(() => this.#show())
+    setInterval(() => this.#show(), 200) // a change of transport is nothing that a page is told
+    client.on('mirage-state', e => this.#changed(e))
+    client.on('mirage', (_, e) => this.#hello(e))
+    client.on('mirage-gap', e => this.#gap(e))
+    client.on('error', e => this.#failed(e))
+    client.on('close', e => this.#closed(e))
+    $('cut').addEventListener('click', () => { client.disconnect(); this.#return() })
+    $('away').addEventListener('click', () => client.state === 'paused' ? this.#return() : this.#leave())
+    $('anew').addEventListener('click', () => location.reload())
+    $('toggle').addEventListener('click', () => {
+      const open = document.body.classList.toggle('panel')
+      $('toggle').setAttribute('aria-expanded', open)
+      $('toggle').textContent = open ? 'Chat' : 'Session'
+    })
+  }
+
+  /** missed tells whether something that was said at a time by our clock was said while we had no link, and counts it. */
+  missed(at) {
+    const late = at < this.#back.at
+    if (late) {
+      this.#back.replayed++
+      this.#reword()
+    }
+    return late
+  }
+
+  #leave() {
+    this.client.disconnect()
+    this.#timer = setTimeout(() => this.client.connect(), 10_000)
+  }
+
+  #return() {
+    clearTimeout(this.#timer)
+    this.client.connect()
+  }
+
+  // ---- the switcher
+
+  #switcher() {
+    for (const [value, textContent] of Object.entries({ '': 'automatic', ...names })) {
+      const radio = el('input', { type: 'radio', name: 'transport', value, checked: value === this.kept.choice })
+      radio.addEventListener('change', () => this.#use(value))
+      const label = el('label')
+      label.append(radio, el('span', { textContent }))
+      $('transport').append(label)
+      if (value) $('carried').append(el('span', { textContent, className: value }))
+    }
+  }
+
+  async #use(choice) {
+    const { client, kept } = this
+    kept.choice = choice
+    this.save()
+    try {
+      await client.use(choice || transports()[0])
+      this.#say(client.state === 'open' ? `Now over ${names[client.transport]}. Nothing was lost.` : '')
+    } catch (error) {
+      if (kept.choice === choice && choice) this.#say(`${names[choice]} does not work here (${error.message}), so it stays with ${names[client.transport]}.`)
+    }
+    this.#show()
+  }
+
+  // ---- what the client tells
+
+  #changed({ state, previous }) {
+    const { client, log } = this
+    if (previous === 'open') this.#gone = Date.now()
+    if (state === 'paused') this.#say('You are away. What you write is kept, and goes out when you are back.')
+    if (state !== 'open') return
+    this.#say('')
+    const seconds = (Date.now() - this.#gone) / 1000
+    this.#back = { at: Date.now(), how: this.#gone ? `Back after ${seconds.toFixed(1)} s` : 'Refreshed', lost: false, replayed: 0 }
+    if (client.position && this.#id && seconds > 0.5) this.#back.mark = log.mark(this.#words())
+  }
+
+  #hello({ id, previous, resumed, reason }) {
+    const { log } = this
+    if (this.#id && this.#id !== id && this.#id !== previous) {
+      log.mark('You are somebody else now: the server has new keys. It keeps them with -keys FILE', 'loss')
+    }
+    this.#id = $('id').textContent = id
+    if (resumed || reason === 'new' || reason === 'trimmed') return // nothing is missing, or mirage-gap says what is
+    this.#lose(lost[reason] ?? `The server cannot go on where you were (${reason}): something may be lost`)
+  }
+
+  #gap({ from, to, reason }) {
+    if (to === null) return // the server cannot know how many: hello has said so
+    const n = to - from + 1
+    this.#lose(`${n} message${n === 1 ? ' was' : 's were'} lost here: ${why[reason] ?? reason}`)
+  }
+
+  #lose(text) {
+    this.#back.lost = true
+    this.#reword()
+    this.log.mark(text, 'loss')
+  }
+
+  #failed({ error, delay }) {
+    const what = error.status ? `The server says: ${error.message}.` : navigator.onLine ? 'The server cannot be reached.' : 'This device is offline.'
+    this.#say(`${what} Next try in ${Math.max(1, Math.round(delay / 1000))} s; what you write is kept.`)
+  }
+
+  #closed({ code, reason }) {
+    this.#say(`This session has ended: ${reason || 'code ' + code}.`)
+    for (const control of document.querySelectorAll('#text, #say button, #transport, #cut, #away')) control.disabled = true
+    $('anew').hidden = false
+    $('anew').focus()
+  }
+
+  // ---- what is shown
+
+  #show() {
+    const { state, transport } = this.client
+    const text = {
+      connecting: 'connecting', open: `open · ${names[transport] ?? transport}`, reconnecting: 'reconnecting', paused: 'away', closing: 'leaving', closed: 'ended',
+    }[state]
+    if ($('status').textContent !== text) $('status').textContent = text
+    document.body.dataset.state = state
+    document.body.dataset.transport = transport
+    $('away').textContent = state === 'paused' ? 'Come back now' : 'Go away for 10 s'
+  }
+
+  #say(text) { $('notice').textContent = text || 'Whatever the network does, what you write arrives once.' }
+
+  #words() {
+    const { how, lost, replayed } = this.#back
+    return how + (lost ? '' : ' · nothing lost') + (replayed ? ` · ${replayed} replayed` : '')
+  }
+
+  #reword() { this.log.reword(this.#back.mark, this.#words()) }
+}
+
+const el = (tag, more) => Object.assign(document.createElement(tag), more)
