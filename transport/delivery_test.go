@@ -357,6 +357,10 @@ func TestL1Heartbeat(t *testing.T) {
 		if len(tab.told) != 1 || tab.told[0] != "mirage-ack" {
 			t.Errorf("after a second: %v", tab.told) // by which the client knows that the stream is not held back
 		}
+	})
+	inWorld(t, setup{}, func(w *world) {
+		tab := w.browser().tab()
+		tab.open()
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if n := len(tab.told); n < 4 || n > 6 {
