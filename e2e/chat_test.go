@@ -81,7 +81,9 @@ func (p *program) stop() {
 }
 
 // isNetwork tells what Chromium logs about requests that fail, which is what this test is about.
-func isNetwork(text string) bool { return strings.Contains(text, "Failed to load resource") }
+func isNetwork(text string) bool {
+	return strings.Contains(text, "Failed to load resource") || strings.Contains(text, "WebSocket connection to")
+}
 
 // say lets a person write a message in the form.
 func (b *tab) say(text string) {
@@ -117,7 +119,7 @@ func (b *tab) texts() []string {
 
 func (b *tab) untilState(state string) {
 	b.t.Helper()
-	b.until("state "+state, fmt.Sprintf(`document.body.dataset.state === %q`, state))
+	b.until("state "+state, fmt.Sprintf(`document.body?.dataset.state === %q`, state))
 }
 
 // untilShows waits until the list shows n messages and none waits.
@@ -205,14 +207,23 @@ func TestChat(t *testing.T) {
 		t.Errorf("replayed stays at %s", now)
 	}
 
-	ann.talk("a-switch", 15)
-	bob.talk("b-switch", 15)
-	for _, transport := range []string{"poll", "sse", "poll"} {
-		time.Sleep(150 * time.Millisecond)
+	ann.talk("a-switch", 30)
+	bob.talk("b-switch", 30)
+	bob.do(`globalThis.states = new Set()
+		new MutationObserver(all => all.forEach(one => states.add(one.oldValue).add(document.body.dataset.state)))
+			.observe(document.body, { attributeFilter: ['data-state'], attributeOldValue: true })`)
+	marks := get[int](bob, `document.querySelectorAll('.mark').length`)
+	for _, transport := range []string{"poll", "sse", "websocket", "poll", "websocket", "sse", "poll"} {
 		bob.use(transport)
-		bob.until(transport+" is open", fmt.Sprintf(`document.body.dataset.transport === %q && document.body.dataset.state === 'open'`, transport))
+		bob.until(transport, fmt.Sprintf(`document.body.dataset.transport === %q && document.getElementById('notice').textContent.includes('Now over')`, transport))
 	}
-	both("switch", append(sequence("a-switch", 15), sequence("b-switch", 15)...)...)
+	both("switch", append(sequence("a-switch", 30), sequence("b-switch", 30)...)...)
+	if states := get[[]string](bob, `[...states]`); !slices.Equal(states, []string{"open"}) {
+		t.Errorf("switching showed the states %q", states)
+	}
+	if now := get[int](bob, `document.querySelectorAll('.mark').length`); now != marks {
+		t.Errorf("switching left %d marks in the conversation", now-marks)
+	}
 
 	ann.talk("a-refresh", 10)
 	bob.click("away")

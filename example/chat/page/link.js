@@ -5,7 +5,7 @@ import { Strip } from './strip.js'
 const $ = id => document.getElementById(id)
 
 // What the visitor may pick, the most preferred first.
-const names = { sse: 'SSE', poll: 'long-poll' }
+const names = { websocket: 'WebSocket', sse: 'SSE', poll: 'long-poll' }
 
 /** transports is the option for a client whose visitor has picked one; without a choice the client decides. */
 export const transports = choice => Object.keys(names).sort((a, b) => (b === choice) - (a === choice))
@@ -79,15 +79,21 @@ export class Link {
 
   async #use(choice) {
     const { client, kept } = this
-    kept.choice = choice
-    this.save()
+    this.#choose(choice)
     try {
       await client.use(choice || transports()[0])
       this.#say(client.state === 'open' ? `Now over ${names[client.transport]}. Nothing was lost.` : '')
-    } catch (error) {
-      if (kept.choice === choice && choice) this.#say(`${names[choice]} does not work here (${error.message}), so it stays with ${names[client.transport]}.`)
+    } catch {
+      if (kept.choice !== choice || client.state !== 'open') return
+      this.#choose('')
+      this.#say(`${names[choice] ?? 'Another transport'} does not work here: it stays with ${names[client.transport]}.`)
     }
-    this.#show()
+  }
+
+  #choose(choice) {
+    this.kept.choice = choice
+    $('transport').querySelector(`[value="${choice}"]`).checked = true
+    this.save()
   }
 
   // ---- what the client tells
@@ -132,7 +138,7 @@ export class Link {
 
   #closed({ code, reason }) {
     this.#say(`This session has ended: ${reason || 'code ' + code}.`)
-    for (const control of document.querySelectorAll('#text, #say button, #transport, #cut, #away')) control.disabled = true
+    for (const control of document.querySelectorAll('#text, #say button:not(#anew), #transport, #cut, #away')) control.disabled = true
     $('anew').hidden = false
     $('anew').focus()
   }

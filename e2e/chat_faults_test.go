@@ -1,0 +1,213 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+
+	"github.com/mirage-go/mirage/miragetest"
+)
+
+// notice waits until the line below the form has this in it.
+func (b *tab) notice(text string) {
+	b.t.Helper()
+	b.until("notice "+text, fmt.Sprintf(`document.getElementById('notice').textContent.includes(%q)`, text))
+}
+
+// refuse puts a server before the chat that answers some requests itself.
+func refuse(t *testing.T, chat *program, answer func(w http.ResponseWriter, r *http.Request) bool) string {
+	t.Helper()
+	target, err := url.Parse(chat.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host
+	}}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/live" || !answer(w, r) {
+			proxy.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
+	return srv.URL
+}
+
+func problem(w http.ResponseWriter, status int, detail string) bool {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `{"status":%d,"detail":%q}`, status, detail)
+	return true
+}
+
+// A page that is loaded anew amid the talk of both loses nothing and doubles nothing. X2.
+func TestChatReload(t *testing.T) {
+	browser := startBrowser(t)
+	chat := startChat(t)
+	ann, bob := openTab(t, browser, "ann", chat.url), openTab(t, browser, "bob", chat.url)
+	ann.untilState("open")
+	bob.untilState("open")
+	ann.talk("ann", 60)
+	for i := range 3 {
+		prefix := fmt.Sprint("bob", i)
+		bob.talk(prefix, 1000) // until the page ends
+		bob.until("some of it", fmt.Sprintf(`[...document.querySelectorAll('.own .text')].filter(e => e.textContent.startsWith(%q)).length > 5`, prefix))
+		bob.must(chromedp.Do(bob.ctx, chromedp.Reload()))
+		bob.untilState("open")
+	}
+	ann.until("all of her own", `document.querySelectorAll('.own:not(.waiting)').length === 60`)
+	bob.untilShows(60)
+	bob.say("the end")
+	for _, p := range []*tab{ann, bob} {
+		p.until("the end", `document.querySelector('li.message:last-child .text').textContent === 'the end' && !document.querySelector('.waiting')`)
+	}
+	a, b := ann.texts(), bob.texts()
+	if len(a) > 100 { // as many as the room retells to a new page
+		a = a[len(a)-len(b):]
+	}
+	if !slices.Equal(a, b) {
+		t.Errorf("they see different things\nann %q\nbob %q", a, b)
+	}
+	for _, prefix := range []string{"ann", "bob0", "bob1", "bob2"} {
+		if got := of(ann.texts(), prefix); !slices.Equal(got, sequence(prefix, len(got))) || len(got) < 6 {
+			t.Errorf("%q", got)
+		}
+	}
+	chat.stop()
+}
+
+// Without a network the page says so, keeps what is written, and goes on by itself when there is one.
+func TestChatOffline(t *testing.T) {
+	browser := startBrowser(t)
+	chat := startChat(t)
+	proxy := miragetest.NewProxy(t, chat.url)
+	ann, bob := openTab(t, browser, "ann", chat.url), openTab(t, browser, "bob", proxy.URL())
+	ann.untilState("open")
+	for i, transport := range []string{"websocket", "sse", "poll"} {
+		bob.untilState("open")
+		bob.use(transport)
+		bob.until(transport, fmt.Sprintf(`document.body.dataset.transport === %q`, transport))
+		offline(bob, true)
+		proxy.Refuse()
+		proxy.Cut(miragetest.RST)
+		bob.untilState("reconnecting")
+		bob.notice("This device is offline")
+		ann.say(fmt.Sprint("ann ", i+1))
+		bob.say(fmt.Sprint("bob ", i+1))
+		bob.until("one message waits", `document.getElementById('waiting').textContent === '1'`)
+		offline(bob, false)
+		bob.notice("The server cannot be reached")
+		proxy.Heal()
+		bob.until("back", `document.body.dataset.state === 'open'`)
+		for _, p := range []*tab{ann, bob} {
+			p.untilShows(2 * (i + 1))
+		}
+	}
+	a, b := ann.texts(), bob.texts()
+	if !slices.Equal(a, b) || !slices.Equal(of(a, "ann"), sequence("ann", 3)) || !slices.Equal(of(a, "bob"), sequence("bob", 3)) {
+		t.Errorf("ann %q\nbob %q", a, b)
+	}
+	if loss := get[int](bob, `document.querySelectorAll('.mark.loss').length`); loss != 0 {
+		t.Errorf("%d losses are shown", loss)
+	}
+	chat.stop()
+}
+
+// offline tells the browser whether there is a network.
+func offline(b *tab, off bool) {
+	b.t.Helper()
+	_, err := chromedp.Call(b.ctx, network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: off, DownloadThroughput: -1, UploadThroughput: -1})
+	b.must(err)
+}
+
+// A server that refuses is quoted, what waits is not lost from sight, and the keyboard is where one can go on. I5.
+func TestChatRefused(t *testing.T) {
+	browser := startBrowser(t)
+	chat := startChat(t)
+	var status atomic.Int32
+	at := refuse(t, chat, func(w http.ResponseWriter, _ *http.Request) bool {
+		switch status := int(status.Load()); status {
+		case 503:
+			w.Header().Set("Retry-After", "1")
+			return problem(w, status, "come back after lunch")
+		case 403:
+			return problem(w, status, "<b>members</b> only")
+		}
+		return false
+	})
+	bob := openTab(t, browser, "bob", at)
+	bob.untilState("open")
+	bob.click("away")
+	bob.untilState("paused")
+	bob.say("let me in")
+	status.Store(503)
+	bob.click("away")
+	bob.notice("The server says: come back after lunch. Next try in 1 s")
+	status.Store(403)
+	bob.untilState("closed")
+	bob.notice("This session has ended: <b>members</b> only.")
+	bob.until("the message is not lost", `document.querySelector('.failed .note')?.textContent.startsWith('not sent: the session has ended')`)
+	bob.until("nothing to write into", `document.getElementById('text').disabled && document.activeElement === document.getElementById('anew')`)
+	bob.look("refused")
+	status.Store(0)
+	bob.click("anew")
+	bob.untilState("open")
+	bob.say("thanks")
+	bob.untilShows(1)
+	chat.stop()
+}
+
+// A transport that does not get through is said to, and the conversation goes on over the other.
+func TestChatBlocked(t *testing.T) {
+	browser := startBrowser(t)
+	chat := startChat(t)
+	at := refuse(t, chat, func(w http.ResponseWriter, r *http.Request) bool {
+		return (r.URL.Query().Has("_wait") || r.Header.Get("Upgrade") != "") && problem(w, 502, "not that one")
+	})
+	bob := openTab(t, browser, "bob", at)
+	bob.until("sse", `document.body.dataset.transport === 'sse' && document.body.dataset.state === 'open'`)
+	for transport, name := range map[string]string{"poll": "long-poll", "websocket": "WebSocket"} {
+		bob.use(transport)
+		bob.notice(name + " does not work here")
+		bob.until("automatic", `document.querySelector('#transport :checked').value === ''`)
+	}
+	bob.say("still here")
+	bob.untilShows(1)
+	chat.stop()
+}
+
+// What is not taken stays in sight, with the reason and a way to try again: a full queue, and a handler that refuses.
+func TestChatNotTaken(t *testing.T) {
+	browser := startBrowser(t)
+	chat := startChat(t)
+	bob := openTab(t, browser, "bob", chat.url)
+	bob.untilState("open")
+	bob.say("\u202e") // nothing is left of it at the server
+	bob.until("a refusal", `document.querySelector('.failed .note')?.textContent.startsWith('the server refused it')`)
+	bob.click("away")
+	bob.untilState("paused")
+	bob.do(`document.querySelector('.failed').remove()
+		for (let i = 1; i <= 258; i++) { document.getElementById('text').value = 'm ' + i; document.getElementById('say').requestSubmit() }`)
+	bob.until("two are too many", `document.querySelectorAll('.failed').length === 2 && document.getElementById('waiting').textContent === '256'`)
+	if why := get[string](bob, `document.querySelector('.failed .note').textContent`); !strings.HasPrefix(why, "not sent: too many messages wait already") {
+		t.Error(why)
+	}
+	bob.click("away")
+	bob.until("256 messages", `document.querySelectorAll('.own:not(.waiting, .failed)').length === 256`)
+	bob.do(`for (const button of document.querySelectorAll('.failed button')) button.click()`)
+	bob.until("all", `document.querySelectorAll('.own:not(.waiting, .failed)').length === 258`)
+	if got := bob.texts(); !slices.Equal(got, sequence("m", 258)) {
+		t.Errorf("%q", got)
+	}
+	chat.stop()
+}
