@@ -1,0 +1,91 @@
+package plain_test
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/miragetest"
+	"github.com/mirage-go/mirage/session"
+)
+
+// D2, D4, L1, W1, W6: clients of other people get everything once and in order: after a first answer that says "later", while the connection is cut at
+// bytes within the messages, and through a restart of the server. When their id was revoked while they were away, they stop, or ask again.
+func TestPlainClients(t *testing.T) {
+	for _, c := range clients {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			store := session.NewMemory(0)
+			s := startSite(t, store, &middleware.Error{Status: http.StatusServiceUnavailable, RetryAfter: 50 * time.Millisecond})
+			c.start(s)
+			s.until("a reader", func() bool { return s.attached > 0 })
+			s.send(3)
+			s.wantAll()
+			if n := s.requests(); n < 2 {
+				t.Errorf("%d requests, the first of them refused", n)
+			}
+
+			r := rand.New(rand.NewPCG(1, 2))
+			for i := range 16 {
+				s.proxy.CutAfter(miragetest.Down, 1+r.IntN(150), []miragetest.Ending{miragetest.FIN, miragetest.RST}[i%2])
+				s.send(4)
+				s.wantAll()
+			}
+
+			s.drain()
+			s.serve(store)
+			s.send(5)
+			s.wantAll()
+
+			s.proxy.Refuse()
+			s.proxy.Cut(miragetest.RST)
+			s.revoke()
+			asked := s.requests()
+			s.proxy.Heal()
+			if c.gone != "" {
+				s.until(c.gone, func() bool { return s.heard[len(s.heard)-1] == c.gone })
+			} else {
+				s.until("another request", func() bool { return s.asked > asked+1 })
+			}
+		})
+	}
+}
+
+// I11, W6: who is told by mirage-end that the id was revoked stops; who cannot read that asks once more, and is told by the status.
+func TestPlainClientsRevoked(t *testing.T) {
+	for _, c := range clients {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := startSite(t, session.NewMemory(0))
+			c.start(s)
+			s.until("a reader", func() bool { return s.attached > 0 })
+			s.send(3)
+			s.wantAll()
+			s.revoke()
+			s.until(c.ended, func() bool { return s.heard[len(s.heard)-1] == c.ended })
+		})
+	}
+}
+
+// docs/plain.md names the versions that are tested.
+func TestVersions(t *testing.T) {
+	page, err := os.ReadFile("../../docs/plain.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := os.ReadFile("../npm/package.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"@microsoft/fetch-event-source", "eventsource", "htmx-ext-sse", "htmx.org", "htmx4"} {
+		version := regexp.MustCompile(`"` + name + `": "(?:npm:htmx.org@)?([^"]+)"`).FindSubmatch(manifest)
+		if version == nil || !strings.Contains(string(page), " "+string(version[1])+" ") && !strings.Contains(string(page), " "+string(version[1])+", ") {
+			t.Errorf("%s %s is not in docs/plain.md", name, version)
+		}
+	}
+}
