@@ -30,6 +30,21 @@ const loose = new Mirage('/live')
 loose.emit('anything', 1)
 loose.on('anything', (data: unknown) => data)
 
+const waits: number = client.bufferedAmount
+const open: 0 | 1 | 2 | 3 = client.readyState
+const kept: Promise<void> = client.emit('ping')
+client.onopen = e => e.type
+client.onmirage = ({ id, mirage, previous, resumed, reason, sent, lost }) => [id, mirage, previous, resumed, reason, sent, lost?.from]
+client.onerror = ({ error, attempt, delay }) => [error.message, error.status, attempt, delay]
+client.addEventListener('mirage-state', ({ state, previous }) => state === previous)
+client.addEventListener('mirage-drain', { handleEvent: e => e.retry })
+client.addEventListener('message', e => e.again, { once: true })
+client.close(1000, 'bye').then(() => client.state === 'closed')
+new Mirage(new URL('http://localhost'), { storage: new Map() as unknown as Storage, fetch: (url, init) => fetch(url, { ...init, headers: { a: url.href } }) })
+new Mirage('/live', { storage: { getItem: () => null, setItem() {}, removeItem() {} }, start: false, credentials: 'include' })
+const external = (store: { subscribe(run: (value: unknown) => void): () => void }) => store // Svelte's Readable
+external(client)
+
 // @ts-expect-error an event that there is not
 client.emit('sya', { text: 'x' })
 // @ts-expect-error another payload
@@ -50,5 +65,41 @@ client.on('siad', () => 0)
 client.on('count', (n: string) => n)
 // @ts-expect-error there is no such state
 const no: boolean = client.state === 'away'
+// @ts-expect-error there is no URL
+new Mirage()
+// @ts-expect-error a transport that there is not
+new Mirage('/live', { transports: ['websocket'] })
+// @ts-expect-error a number of milliseconds
+new Mirage('/live', { timeout: '5s' })
+// @ts-expect-error a storage has three methods
+new Mirage('/live', { storage: { getItem: () => null } })
+// @ts-expect-error text or bytes
+client.send(5)
+// @ts-expect-error `ping` has no payload
+client.emit('ping', { text: 'x' })
+// @ts-expect-error what comes down is not what goes up
+client.emit('said', { who: 'a', text: 'b' })
+// @ts-expect-error the payload has no such field
+client.on('said', ({ when }) => when)
+// @ts-expect-error a message may be bytes
+client.on('message', data => data.length)
+// @ts-expect-error hello is told by the mirage, which is text
+client.on('mirage', (n: number) => n)
+// @ts-expect-error `to` may be null
+client.on('mirage-gap', e => e.to.toFixed())
+// @ts-expect-error an ErrorEvent has another shape
+client.onerror = e => e.filename
+// @ts-expect-error codes are numbers
+client.close('bye')
+// @ts-expect-error the id is not for the page to set
+client.id = 'me'
+// @ts-expect-error nor where it is
+client.position = 'a-1'
+// @ts-expect-error a constant
+Mirage.OPEN = 2
+// @ts-expect-error bytes, not text
+feed('data: a')
+// @ts-expect-error a block has no name but its event's
+parser(({ name }) => name)
 
-export { same, stop, state, stream, feed, no }
+export { waits, open, kept, same, stop, state, stream, feed, no }

@@ -1,0 +1,142 @@
+// Three tell the same story: mirage.js by what it does, mirage.d.ts, and the tables of docs/client.md.
+
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { afterEach, beforeEach, test } from 'node:test'
+import * as module from '../mirage.js'
+import { Clock, Server } from './world.js'
+
+const { Mirage } = module
+const read = path => readFileSync(new URL(path, import.meta.url), 'utf8')
+const source = read('../mirage.js'), types = read('../mirage.d.ts'), manual = read('../../../docs/client.md')
+const sorted = names => [...new Set(names)].sort()
+const all = (text, pattern) => [...text.matchAll(pattern)].map(m => m[1])
+
+// members are the names in an interface or class of mirage.d.ts, each with the comment before it.
+function members(name) {
+  const [, body] = new RegExp(`(?:interface|class) ${name}\\b[^{]*\\{(.*?)\\}\\n`, 's').exec(types.replace(/\{ (readonly [^{}]*) \}\n/g, '{ $1; }\n').replace(/\{[^{}\n]*\}(?!\n)/g, '0'))
+  const out = new Map()
+  for (const m of body.matchAll(/(?:\/\*\*((?:(?!\*\/).)*)\*\/)?\s*(?:^|;)\s*(?:static )?(?:readonly )?(\[Symbol\.\w+\]|'?[\w-]+'?)\??[(:<]/gms)) {
+    const key = m[2].replaceAll("'", '')
+    out.set(key, (out.get(key) ?? '') + (m[1] ?? ''))
+  }
+  return out
+}
+
+// table is what the rows of a table in the manual begin with, and their other cells.
+function table(heading) {
+  const [, section] = new RegExp(`## ${heading}\\n(.*?)\\n## `, 's').exec(manual)
+  const rows = new Map()
+  for (const [, first, ...cells] of section.matchAll(/^\| (`.*?) \|(.*)\|$/gm)) {
+    for (const name of all(first, /`(?:for await.*of )?([\w-]+)/g)) rows.set(name === 'client' ? '[Symbol.asyncIterator]' : name, cells[0].split(' | ').map(c => c.trim()))
+  }
+  return rows
+}
+
+let clock, server, restore
+beforeEach(() => {
+  clock = new Clock()
+  restore = clock.install()
+  server = new Server(clock)
+})
+afterEach(() => restore())
+
+test('options, and their defaults', () => {
+  const [, literal] = /const o = (\{.*?\.\.\.options,?\s*\})/s.exec(source)
+  const defaults = new Function('options', 'return ' + literal)({})
+  const used = sorted([...Object.keys(defaults), ...all(source, /\bo\.(\w+)/g), ...all(source, /\{ (\w+) \} = o\b/g)])
+  const typed = members('MirageOptions'), told = table('Options')
+  assert.deepEqual(sorted(typed.keys()), used, 'mirage.d.ts')
+  assert.deepEqual(sorted(told.keys()), used, 'docs/client.md')
+  for (const [name, value] of Object.entries(defaults)) {
+    if (typeof value === 'function') continue
+    const text = Array.isArray(value) ? `['${value.join("', '")}']` : typeof value === 'string' ? `'${value}'` : String(value)
+    assert.equal(told.get(name)[0].replaceAll('`', ''), text, `the default of ${name} in docs/client.md`)
+    assert.ok(typed.get(name).replaceAll('`', '').includes(`Default ${text}.`), `the default of ${name} in mirage.d.ts: ${typed.get(name)}`)
+  }
+})
+
+test('methods and properties', () => {
+  const client = new Mirage('http://mirage.test/live', { start: false, storage: null })
+  const platform = [...Reflect.ownKeys(new EventTarget()), 'constructor']
+  const own = [...Reflect.ownKeys(client), ...Reflect.ownKeys(Mirage.prototype)].filter(k => !platform.includes(k))
+  const has = sorted(own.map(k => typeof k === 'symbol' ? `[${k.description}]` : k))
+  const handlers = /^on(open|message|mirage|error|close)$/
+  const events = ['addEventListener', 'removeEventListener'] // EventTarget's
+  const typed = [...members('Mirage').keys()].filter(k => !handlers.test(k) && !(k in Mirage))
+  assert.deepEqual(sorted(typed), sorted([...has, ...events]), 'mirage.d.ts')
+  assert.deepEqual(sorted(table('Methods and properties').keys()), sorted([...has, 'addEventListener']), 'docs/client.md')
+  const constants = Object.keys(Mirage)
+  assert.deepEqual(sorted(all(types, /static readonly (\w+)/g)), sorted(constants))
+  for (const name of constants) assert.ok(types.includes(`static readonly ${name}: ${Mirage[name]}\n`), name)
+  assert.deepEqual(sorted(Object.keys(module)), sorted([...all(types, /^export (?:class|function) (\w+)/gm), 'default']))
+})
+
+test('states and transports', () => {
+  const union = name => all(new RegExp(`type ${name} = (.*)`).exec(types)[1], /'(\w+)'/g)
+  const states = sorted([...all(source, /change\('(\w+)'\)/g), ...all(source, /^ {2}state = '(\w+)'/gm)])
+  assert.deepEqual(sorted(union('State')), states)
+  const { state } = Object.fromEntries(table('Methods and properties'))
+  assert.deepEqual(sorted(all(state[0], /`(\w+)`/g)), states, 'docs/client.md')
+  const [, names] = /transports: (\[.*?\])/.exec(source)
+  assert.deepEqual(sorted(union('TransportName')), sorted(all(names, /'(\w+)'/g)))
+})
+
+// What happens in a life, told by the client: everything that there is.
+async function life() {
+  const client = new Mirage('http://mirage.test/live', { fetch: server.fetch, storage: null })
+  const seen = new Map()
+  const dispatch = client.dispatchEvent
+  client.dispatchEvent = e => {
+    seen.set(e.type, e)
+    return dispatch.call(client, e)
+  }
+  const until = async done => assert.ok(await clock.run(120_000, done))
+  const open = () => until(() => client.state === 'open')
+  await open()
+  server.send('a')
+  await until(() => seen.has('message'))
+  server.restart()
+  await until(() => seen.has('mirage-gap') && client.state === 'open')
+  const link = [...server.links.values()].at(-1)
+  link.write('event: mirage-drain\ndata: {"retry":100}\n\n')
+  await until(() => seen.has('mirage-drain'))
+  server.fault = r => r.method === 'POST' ? 'lost' : ''
+  client.send('for visitor')
+  await clock.run(50)
+  server.id = 'somebody'
+  server.cut()
+  await until(() => seen.has('mirage-returned'))
+  server.fault = () => ''
+  await open()
+  client.close()
+  await until(() => client.state === 'closed')
+  return { client, seen }
+}
+
+test('events, and what they have', async () => {
+  const { client, seen } = await life()
+  const map = members('MirageEventMap')
+  assert.deepEqual(sorted(seen.keys()), sorted(map.keys()), 'mirage.d.ts')
+  assert.deepEqual(sorted(table('Events').keys()), sorted(map.keys()), 'docs/client.md')
+  const inherited = { message: ['data', 'lastEventId'] }
+  const undeclared = { mirage: ['accepted', 'heartbeat', 'link', 'reader'] } // the protocol's, of no use to an application
+  for (const [type, e] of seen) {
+    const own = sorted(Object.keys(e).filter(k => k !== 'isTrusted' && !undeclared[type]?.includes(k)))
+    const [, name] = new RegExp(`'?${type}'?: (\\w+)`).exec(types.slice(types.indexOf('interface MirageEventMap')))
+    assert.deepEqual(name === 'Event' ? [] : sorted(members(name).keys()), own, `${type} in mirage.d.ts`)
+    assert.deepEqual(sorted(all(table('Events').get(type)[0], /`([\w-]+)`/g)), sorted([...own, ...inherited[type] ?? []]), `${type} in docs/client.md`)
+  }
+  // on() and the handlers that can be set.
+  for (const [type, e] of seen) {
+    let heard, set = 0
+    client.on(type, payload => { heard = payload })
+    client['on' + type] = () => set++
+    client.dispatchEvent(e)
+    if (type === 'mirage') assert.equal(heard, e.mirage)
+    else if (type === 'message') assert.equal(heard, e.data)
+    else assert.equal(heard, e)
+    assert.equal(set, types.includes(`\n  on${type}?: Handler<`) ? 1 : 0, `on${type} in mirage.d.ts`)
+    assert.equal(set, manual.includes(`\`on${type}\``) ? 1 : 0, `on${type} in docs/client.md`)
+  }
+})
