@@ -40,9 +40,10 @@ type Link struct {
 	accepted uint64 // the last number told
 	awaited  uint64 // the entry whose acknowledgement is waited for; 0 none
 
-	wrote  atomic.Int64 // when Take last had something, Unix nanoseconds
+	wrote  atomic.Int64 // when Take last had something, on the Manager's clock
 	waits  atomic.Int64 // since when an acknowledgement is waited for; 0 none
 	parked atomic.Bool
+	ending atomic.Bool // there is an end
 
 	mu     sync.Mutex
 	end    End
@@ -96,7 +97,7 @@ func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello Attached
 	}
 	l.alarm.ring = l.ring
 	now := time.Now()
-	l.wrote.Store(now.UnixNano())
+	l.wrote.Store(m.now())
 	if a.Life > 0 {
 		l.until = now.Add(a.Life)
 	}

@@ -18,12 +18,13 @@ const (
 
 // due is when the link next needs a look after now.
 func (l *Link) due(now time.Time) time.Time {
-	next := time.Unix(0, l.wrote.Load()).Add(l.beat)
+	m := l.s.m
+	next := m.at(l.wrote.Load()).Add(l.beat)
 	if !next.After(now) {
 		next = now.Add(l.beat)
 	}
 	if waits := l.waits.Load(); waits != 0 {
-		if t := time.Unix(0, waits).Add(l.s.m.o.AckTimeout); t.After(now) && t.Before(next) {
+		if t := m.at(waits).Add(m.o.AckTimeout); t.After(now) && t.Before(next) {
 			next = t
 		}
 	}
@@ -60,6 +61,16 @@ func (l *Link) Drain(retry time.Duration) {
 	l.finish(Drained)
 }
 
+// ended returns the end, "" while there is none.
+func (l *Link) ended() (End, time.Duration) {
+	if !l.ending.Load() { // Take asks with each message
+		return "", 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.end, l.retry
+}
+
 // finish lets the link end; the first reason stays.
 func (l *Link) finish(end End) {
 	l.mu.Lock()
@@ -67,6 +78,7 @@ func (l *Link) finish(end End) {
 		l.end = end
 	}
 	l.mu.Unlock()
+	l.ending.Store(true)
 	if l.parked.Load() {
 		l.Close()
 		return

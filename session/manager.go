@@ -18,6 +18,7 @@ type Manager struct {
 	sweeper alarm
 	turns   turns
 
+	start  time.Time       // zero of the links' clock
 	ctx    context.Context // of the callbacks; ends with Shutdown
 	cancel context.CancelFunc
 
@@ -36,11 +37,17 @@ func New(o Options) *Manager {
 	if int64(o.MaxMessage)+overhead+MaxEvent > o.Bytes {
 		panic(fmt.Sprintf("session: Options: a message of MaxMessage (%d bytes) does not fit into a log of Bytes (%d); raise Bytes or lower MaxMessage", o.MaxMessage, o.Bytes))
 	}
-	m := &Manager{o: o, store: o.Store, local: make(map[string]*Session), turns: turns{held: make(map[turnKey]chan struct{})}}
+	m := &Manager{o: o, store: o.Store, start: time.Now().Add(-1), local: make(map[string]*Session), turns: turns{held: make(map[turnKey]chan struct{})}}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.sweeper.ring = func() { m.spawn(m.sweep) }
 	return m
 }
+
+// now is the links' clock: nanoseconds, above zero, and cheaper than time.Now.
+func (m *Manager) now() int64 { return int64(time.Since(m.start)) }
+
+// at is the moment that now told.
+func (m *Manager) at(now int64) time.Time { return m.start.Add(time.Duration(now)) }
 
 // MaxMessage is the bound on the Data of one message that the Manager was made with.
 func (m *Manager) MaxMessage() int { return m.o.MaxMessage }

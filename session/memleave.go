@@ -46,6 +46,9 @@ func (l *memLog) Leave(_ context.Context, reader string, left uint64) (gone bool
 
 // forget drops the readers that have been away for the retention, and of too many those that left first.
 func (l *memLog) forget() {
+	if !slices.ContainsFunc(l.readers, func(r *memReader) bool { return len(r.links) == 0 }) {
+		return
+	}
 	before := l.store.now() - int64(l.bounds.Retention)
 	away := 0
 	l.readers = slices.DeleteFunc(l.readers, func(r *memReader) bool {

@@ -65,18 +65,22 @@ func (l *memLog) append(m *Message, reader string) (Position, error) {
 	if l.gone != nil {
 		return Position{}, l.gone
 	}
-	if reader != "" && l.reader(reader) == nil {
+	if reader == "" {
+		return l.put(m, nil)
+	}
+	r := l.reader(reader)
+	if r == nil {
 		return Position{}, ErrNotFound
 	}
-	return l.put(m, reader)
+	return l.put(m, &r.name)
 }
 
-func (l *memLog) put(m *Message, reader string) (Position, error) {
+func (l *memLog) put(m *Message, reader *string) (Position, error) {
 	size := int64(m.Size())
 	if !l.room(size) {
 		return Position{}, ErrFull
 	}
-	l.entries.push(slot{m, reader, l.store.now()})
+	l.entries.push(slot{m, reader, l.store.now(), size})
 	l.bytes += size
 	return l.position(l.top()), nil
 }
@@ -85,11 +89,10 @@ func (l *memLog) put(m *Message, reader string) (Position, error) {
 // is D5's order, and no more leaves than must.
 func (l *memLog) room(size int64) bool {
 	last, freed, ok := l.must(size)
-	if !ok || last >= l.floor && !l.may(last) || !l.store.reserve(size-freed) {
+	if !ok || last >= l.floor && !l.may(last) || size != freed && !l.store.reserve(size-freed) {
 		return false
 	}
-	l.store.used.Add(freed) // trim gives it back
-	l.trim(last)
+	l.leave(last)
 	return true
 }
 
@@ -100,7 +103,7 @@ func (l *memLog) must(size int64) (last uint64, freed int64, ok bool) {
 			return l.floor + uint64(n) - 1, freed, true
 		}
 		if n < l.entries.n {
-			freed += int64(l.entries.at(n).message.Size())
+			freed += l.entries.at(n).size
 		}
 	}
 	return 0, 0, false
@@ -108,8 +111,11 @@ func (l *memLog) must(size int64) (last uint64, freed int64, ok bool) {
 
 // may tells whether the entries up to seq may leave for a new one.
 func (l *memLog) may(seq uint64) bool {
+	if l.bounds.Overflow == DropOldest {
+		return true
+	}
 	l.forget()
-	return l.bounds.Overflow == DropOldest || seq <= l.passed(pressed) || l.linked() && seq <= l.passed(yielding)
+	return seq <= l.passed(pressed) || l.linked() && seq <= l.passed(yielding)
 }
 
 // need says how much readers are asked to give up.
@@ -150,14 +156,21 @@ func (l *memLog) aged() uint64 {
 	return l.floor + uint64(n) - 1
 }
 
-// trim removes the entries up to seq.
+// trim removes the entries up to seq and gives their room back.
 func (l *memLog) trim(seq uint64) {
-	for l.entries.n > 0 && l.floor <= seq {
-		size := int64(l.entries.pop().message.Size())
-		l.floor++
-		l.bytes -= size
-		l.store.used.Add(-size)
+	if freed := l.leave(seq); freed > 0 {
+		l.store.used.Add(-freed)
 	}
+}
+
+// leave removes the entries up to seq and tells how much room that is.
+func (l *memLog) leave(seq uint64) (freed int64) {
+	for l.entries.n > 0 && l.floor <= seq {
+		freed += l.entries.pop().size
+		l.floor++
+	}
+	l.bytes -= freed
+	return freed
 }
 
 // above returns the entries above seq.
@@ -165,7 +178,11 @@ func (l *memLog) above(seq uint64) []Entry {
 	var left []Entry
 	for at := max(seq+1, l.floor); at <= l.top(); at++ {
 		s := l.entries.at(int(at - l.floor))
-		left = append(left, Entry{Seq: at, Message: s.message, Reader: s.reader})
+		e := Entry{Seq: at, Message: s.message}
+		if s.reader != nil {
+			e.Reader = *s.reader
+		}
+		left = append(left, e)
 	}
 	return left
 }
@@ -179,7 +196,11 @@ func (l *memLog) absorb(epoch uint64, left []Entry) {
 		l.absorbed = l.absorbed[1:]
 	}
 	for _, e := range left {
-		if _, err := l.put(e.Message, e.Reader); err != nil {
+		var reader *string
+		if e.Reader != "" {
+			reader = &e.Reader
+		}
+		if _, err := l.put(e.Message, reader); err != nil {
 			return // as far as there is room
 		}
 	}

@@ -34,11 +34,11 @@ func (l *memLog) Read(_ context.Context, ref LinkRef, after uint64, room int, ds
 	}
 	for seq, first := after+1, true; seq <= l.top(); seq, first = seq+1, false {
 		s := l.entries.at(int(seq - l.floor))
-		if room -= s.message.Size(); room < 0 && !first {
+		if room -= int(s.size); room < 0 && !first {
 			break
 		}
 		e := Entry{Seq: seq}
-		if s.reader == "" || s.reader == r.name {
+		if s.reader == nil || *s.reader == r.name {
 			e.Message = s.message
 		}
 		dst = append(dst, e)

@@ -17,6 +17,7 @@ type memReader struct {
 	left   uint64 // its last departure, 0 before the first
 	leftAt int64  // and when that was
 	links  []memLink
+	room   [1]memLink // for links: seldom has a reader more than one
 }
 
 // memLink is one link; it stays until its owner detaches it.
@@ -73,6 +74,7 @@ func (l *memLog) attach(c Claim) (Attached, error) {
 	start := l.place(&a, r, c)
 	if r == nil {
 		r = &memReader{name: c.Reader, plain: c.Plain, acked: start, sent: start}
+		r.links = r.room[:0]
 		l.readers = append(l.readers, r)
 	}
 	if a.Resumed || a.Reason == Trimmed || a.Reason == Ahead { // it says that it has what is before

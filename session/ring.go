@@ -9,8 +9,9 @@ type ring struct {
 
 type slot struct {
 	message *Message
-	reader  string // the only one it is for; "" for all
-	at      int64  // when it was appended, in nanoseconds since the store began
+	reader  *string // the only one it is for; nil for all
+	at      int64   // when it was appended, in nanoseconds since the store began
+	size    int64   // of the message, which may be far away in memory
 }
 
 const (

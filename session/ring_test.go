@@ -55,7 +55,7 @@ func TestRingIsAQueue(t *testing.T) {
 func TestRingForgets(t *testing.T) {
 	var r ring
 	for range 10 {
-		r.push(slot{message: &Message{}, reader: "r"})
+		r.push(slot{message: &Message{}, reader: new(string)})
 	}
 	for range 10 {
 		r.pop()

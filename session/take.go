@@ -38,9 +38,7 @@ func (l *Link) signal() {
 // there is only that End. An error is a failure of the store: nothing is lost, and Take may be called again after the next wake.
 func (l *Link) Take(ctx context.Context, b *Batch) error {
 	*b = Batch{Entries: b.Entries[:0]}
-	l.mu.Lock()
-	end, retry := l.end, l.retry
-	l.mu.Unlock()
+	end, retry := l.ended()
 	if end == Superseded || end == Silent || end == Over || end == Barred {
 		b.End = end
 		return nil
@@ -62,14 +60,14 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 	if !tail.More {
 		b.End, b.Retry = end, retry
 	}
-	now := time.Now()
+	now := l.s.m.now()
 	if l.late(now, tail.Acked) {
 		l.finish(Silent)
 		b.End = Silent
 	}
-	b.Beat = b.Empty() && !l.poll && l.s.m.o.Heartbeat > 0 && now.UnixNano()-l.wrote.Load() >= int64(l.beat)
+	b.Beat = b.Empty() && !l.poll && l.s.m.o.Heartbeat > 0 && now-l.wrote.Load() >= int64(l.beat)
 	if !b.Empty() {
-		l.wrote.Store(now.UnixNano())
+		l.wrote.Store(now)
 		if b.Beat || tail.Accepted != l.accepted {
 			b.Accepted, l.accepted = tail.Accepted, tail.Accepted
 		}
@@ -91,15 +89,13 @@ func (l *Link) failed(b *Batch, err error) error {
 	default:
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	b.End, b.Retry = l.end, l.retry
+	b.End, b.Retry = l.ended()
 	return nil
 }
 
 // late keeps account of what the client has not acknowledged, and tells whether it has left that too long. Each acknowledgement that moves is
 // a sign of life, and begins the time anew for what is still missing.
-func (l *Link) late(now time.Time, acked uint64) bool {
+func (l *Link) late(now int64, acked uint64) bool {
 	if l.poll || l.Plain || l.s.m.o.AckTimeout < 0 {
 		return false
 	}
@@ -109,10 +105,10 @@ func (l *Link) late(now time.Time, acked uint64) bool {
 		l.waits.Store(0)
 	case l.awaited == 0 || acked >= l.awaited:
 		l.awaited = l.cursor
-		l.waits.Store(now.UnixNano())
-		l.s.m.wheel.sooner(&l.alarm, now.Add(l.s.m.o.AckTimeout))
+		l.waits.Store(now)
+		l.s.m.wheel.sooner(&l.alarm, l.s.m.at(now).Add(l.s.m.o.AckTimeout))
 	default:
-		return now.UnixNano()-l.waits.Load() >= int64(l.s.m.o.AckTimeout)
+		return now-l.waits.Load() >= int64(l.s.m.o.AckTimeout)
 	}
 	return false
 }

@@ -64,7 +64,8 @@ func (h *Hijacked) watch() {
 
 // Write implements Out.
 func (h *Hijacked) Write(b []byte) error {
-	if now := time.Now(); now.Sub(h.armed) > h.timeout/2 {
+	if time.Since(h.armed) > h.timeout/2 {
+		now := time.Now()
 		_ = h.conn.SetWriteDeadline(now.Add(h.timeout + h.timeout/2))
 		h.armed = now
 	}

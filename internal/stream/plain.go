@@ -46,8 +46,8 @@ func (p *Plain) Kick(drain func()) {
 
 // Write implements Out. Setting a deadline costs as much as a tenth of a write, so one serves many writes.
 func (p *Plain) Write(b []byte) error {
-	if now := time.Now(); p.clear || now.Sub(p.armed) > p.timeout/2 {
-		p.arm(now)
+	if p.clear || time.Since(p.armed) > p.timeout/2 {
+		p.arm(time.Now())
 	}
 	if _, err := p.w.Write(b); err != nil {
 		return err

@@ -72,7 +72,6 @@ func (p *Pump) drain() {
 	for more := !p.over; more; {
 		more = p.write(s)
 	}
-	clear(s.batch.Entries[:cap(s.batch.Entries)])
 	if cap(s.buf) <= keepBuffer {
 		scratches.Put(s)
 	}
@@ -84,6 +83,7 @@ func (p *Pump) write(s *scratch) (more bool) {
 		s.batch = session.Batch{Entries: s.batch.Entries[:0]} // a failure of the store: the next wake tries again
 	}
 	s.buf = Append(append(s.buf[:0], p.first...), &s.batch, p.link.Plain)
+	clear(s.batch.Entries) // whoever takes next holds no messages of this one
 	p.first = nil
 	var err error
 	if len(s.buf) > 0 {
