@@ -3,7 +3,7 @@
 SHELL := bash
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help test lint unit talk fuzz bench chat clean needs
+.PHONY: help test lint unit soak talk fuzz bench chat clean needs
 .NOTPARALLEL:
 
 # Debian keeps servers such as nginx where only root's PATH looks.
@@ -16,6 +16,7 @@ NEEDS := curl gcc+libc6-dev chromium nginx node:nodejs npm redis-server
 RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
 FUZZTIME := 10s
+T := 60s
 BENCH := .
 ADDR := localhost:8080
 
@@ -33,6 +34,9 @@ unit: ## All Go tests, with the race detector where there is a C compiler.
 	go test $(RACE) -count=1 -timeout=5m ./transport -plain
 	$(if $(RACE),go test -count=1 -timeout=5m -run=Alloc ./session ./internal/... # what the race detector hides)
 	$(if $(wildcard e2e/go.mod),go -C e2e test $(RACE) -count=1 -timeout=5m ./...)
+
+soak: ## Clients of every kind behind bad networks for T (60s).
+	go test $(RACE) -count=1 -timeout=0 -run=TestSoak -v ./transport -soak=$(T)
 
 talk: ## Start the chat, speak to it with curl, stop it.
 	@RACE=$(RACE) scripts/chat.sh

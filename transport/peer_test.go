@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -38,7 +39,14 @@ type peer struct {
 	last    uint64 // the number of its last message
 	kept    []session.Numbered
 	retries int
-	faults  []string
+
+	rest time.Duration // before a retry
+
+	// Called under mu, if they are set, with what otherwise is kept in got, is a fault, or goes without saying.
+	take   func(text string)
+	gap    func(from, to uint64)
+	hears  func(id string) // the first hello
+	faults []string
 
 	quit context.CancelFunc
 	work sync.WaitGroup
@@ -71,6 +79,25 @@ func (p *peer) keepSwitching(ctx context.Context) {
 		})
 		select {
 		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// keepWandering changes between them at random, each 50 to 500 ms, and half of the time begins the one before the other has ended.
+func (p *peer) keepWandering(ctx context.Context, random *rand.Rand) {
+	var overlap sync.WaitGroup
+	defer overlap.Wait()
+	for ctx.Err() == nil && p.ok() {
+		stay := 50*time.Millisecond + time.Duration(random.IntN(450))*time.Millisecond
+		one, cancel := context.WithTimeout(ctx, stay+time.Duration(random.IntN(2)*50)*time.Millisecond)
+		way := []string{"", "5", websocket}[random.IntN(3)]
+		overlap.Go(func() {
+			defer cancel()
+			p.keep(one, way)
+		})
+		select {
+		case <-time.After(stay):
 		case <-ctx.Done():
 		}
 	}
@@ -231,12 +258,13 @@ func (p *peer) strange(resp *http.Response) error {
 	return errors.New(resp.Status)
 }
 
-// retry counts what had to be tried again. A client that never gets on has a fault.
+// retry counts what had to be tried again. A client that never gets on has a fault, unless it rests before it tries again.
 func (p *peer) retry() {
 	p.mu.Lock()
 	p.retries++
-	many := p.retries == 1000
+	many := p.retries == 1000 && p.rest == 0
 	p.mu.Unlock()
+	time.Sleep(p.rest)
 	if many {
 		p.fault("a thousand retries")
 	}

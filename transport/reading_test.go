@@ -43,6 +43,8 @@ func (r *reading) take(e frame.Event) {
 	case e.Name == frame.EventAck && r.socket != nil && bytes.Contains(e.Data, []byte(`"status"`)):
 		r.socket.answers <- bytes.Clone(e.Data)
 	case e.Name == frame.EventAck, e.Name == frame.EventDrain: // nothing to check: POST's answer says it, too
+	case e.Name == frame.EventGap && r.p.gap != nil:
+		r.gap(at)
 	case len(e.Name) >= len(frame.EventHello) && e.Name[:len(frame.EventHello)] == frame.EventHello:
 		r.p.fault("unexpected %s: %s", e.Name, e.Data)
 	default:
@@ -66,7 +68,8 @@ func (r *reading) first(e frame.Event, at session.Position) {
 	p.mu.Lock()
 	has := p.pos
 	p.mu.Unlock()
-	if r.returns && (!h.Resumed || h.Lost != nil || at.Epoch != has.Epoch || at.Seq > has.Seq) {
+	trimmed := p.gap != nil && h.Reason == string(session.Trimmed) // the gap follows
+	if r.returns && !trimmed && (!h.Resumed || h.Lost != nil || at.Epoch != has.Epoch || at.Seq > has.Seq) {
 		r.p.fault("came back with %v, has %v, hello %s at %v", r.at, has, e.Data, at)
 	}
 	p.mu.Lock()
@@ -77,6 +80,9 @@ func (r *reading) first(e frame.Event, at session.Position) {
 	}
 	if p.hellos++; p.hellos == 1 {
 		p.pos = at
+		if p.hears != nil {
+			p.hears(h.ID)
+		}
 	}
 	p.changed()
 	p.mu.Unlock()
@@ -103,8 +109,24 @@ func (r *reading) message(e frame.Event, at session.Position) {
 		return
 	}
 	p.pos = at
-	p.got = append(p.got, string(e.Data))
+	if p.take != nil {
+		p.take(string(e.Data))
+	} else {
+		p.got = append(p.got, string(e.Data))
+	}
 	p.changed()
+}
+
+// gap takes the statement that everything up to at is lost, of which the client may have some.
+func (r *reading) gap(at session.Position) {
+	p := r.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if at.Seq > p.pos.Seq {
+		p.gap(p.pos.Seq+1, at.Seq)
+		p.pos = at
+		p.changed()
+	}
 }
 
 func readerOf(b []byte) io.Reader { return bytes.NewReader(b) }

@@ -1,0 +1,295 @@
+package transport_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mirage-go/mirage/internal/npm"
+	"github.com/mirage-go/mirage/miragetest"
+	"github.com/mirage-go/mirage/session"
+)
+
+var soak = flag.Duration("soak", 30*time.Second, "how long TestSoak lets the network be bad")
+
+// X1, D3, D7, U1, L4: clients of two kinds, in Go and mirage.js in Node, each behind a network of its own that fails at random, change among the three
+// transports at random, with traffic both ways. Every message is a link of a chain, so that one that is lost, doubled, changed or out of order
+// shows at once; what a full log dropped was told, with its range. When they have left, nothing of them is left.
+func TestSoak(t *testing.T) {
+	if *plain || testing.Short() {
+		t.Skip("once is enough: the clients that are hijacked and those that poll meet both ways out elsewhere")
+	}
+	up := &chains{of: map[string]*chain{}}
+	s := started(t, setup{session: session.Options{
+		Rate: -1, Messages: 200, Overflow: session.DropOldest, Heartbeat: time.Second, OnMessage: up.onMessage,
+	}})
+	live := func(name string, length time.Duration, seed uint64) (sum tally) {
+		t.Run(name, func(t *testing.T) { sum = liveTogether(t, s, up, length, seed) }) // whose end closes the proxies
+		return sum
+	}
+	live("warm", time.Second, 1) // what is made once is made
+	before := settled(s)
+	sum := live("soak", *soak, rand.Uint64())
+	t.Logf("%d messages down and %d told as lost, %d up, %d links", sum.down, sum.lost, sum.up, sum.links)
+	if sum.down == 0 || sum.up == 0 || sum.lost == 0 && *soak >= 30*time.Second {
+		t.Error("a soak in which nothing happens proves nothing")
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		after := settled(s)
+		if after.goroutines <= before.goroutines+4 && after.files <= before.files+4 && after.heap <= before.heap+4<<20 {
+			t.Logf("left over: %+v after %+v", after, before)
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("left over: %+v after %+v", after, before)
+		}
+	}
+}
+
+// liveTogether lets all clients live, and adds up what became of their messages.
+func liveTogether(t *testing.T, s *site, up *chains, length time.Duration, seed uint64) (sum tally) {
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	for i := range uint64(8) {
+		life := wander
+		if i < 2 {
+			life = wanderNode
+		}
+		all.Go(func() {
+			r := life(t, s, up, length, rand.New(rand.NewPCG(seed, i)))
+			mu.Lock()
+			defer mu.Unlock()
+			sum.down, sum.lost, sum.up, sum.links = sum.down+r.down, sum.lost+r.lost, sum.up+r.up, sum.links+r.links
+		})
+	}
+	all.Wait()
+	return sum
+}
+
+// tally is what became of one client's messages.
+type tally struct{ down, lost, up, links int }
+
+// resources are what must not grow.
+type resources struct {
+	goroutines, files int
+	heap              uint64
+}
+
+func settled(s *site) (r resources) {
+	s.srv.CloseClientConnections()
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	files, _ := os.ReadDir("/proc/self/fd")
+	return resources{runtime.NumGoroutine(), len(files), m.HeapAlloc}
+}
+
+// chains are what came up, by session.
+type chains struct {
+	mu sync.Mutex
+	of map[string]*chain
+}
+
+func (c *chains) onMessage(_ context.Context, s *session.Session, in session.Incoming) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of[s.ID()] == nil {
+		c.of[s.ID()] = newChain("up", s.ID())
+	}
+	return c.of[s.ID()].take(string(in.Data))
+}
+
+// forget ends a session, if it has not ended yet, and returns how many messages came.
+func (c *chains) forget(m *session.Manager, id string) (n int) {
+	_ = m.End(context.Background(), id)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of[id] != nil {
+		n = c.of[id].n
+	}
+	delete(c.of, id)
+	return n
+}
+
+// weather lets a network fail in one way after the other, until ctx ends; then it is good again, with every connection new.
+func weather(ctx context.Context, p *miragetest.Proxy, random *rand.Rand) {
+	defer p.Cut(miragetest.RST) // what was in a hole stays there
+	defer p.Heal()
+	for ctx.Err() == nil {
+		switch random.IntN(9) {
+		case 0:
+			p.Cut(miragetest.FIN)
+		case 1:
+			p.Cut(miragetest.RST)
+		case 2:
+			p.CutAfter(miragetest.Down, random.IntN(4000), miragetest.RST)
+		case 3:
+			p.CutAfter(miragetest.Up, random.IntN(4000), miragetest.FIN)
+		case 4:
+			p.Hole()
+		case 5:
+			p.Delay(time.Duration(random.IntN(60)) * time.Millisecond)
+		case 6:
+			p.Bandwidth(20_000 + random.IntN(100_000))
+		case 7:
+			p.Refuse()
+		case 8:
+			p.Hold()
+		}
+		pause(ctx, random)
+		if random.IntN(8) == 0 { // long enough for a log to be full
+			select {
+			case <-time.After(1500 * time.Millisecond):
+			case <-ctx.Done():
+			}
+		}
+		p.Heal()
+		pause(ctx, random)
+	}
+}
+
+// pause waits for 50 to 500 ms.
+func pause(ctx context.Context, random *rand.Rand) {
+	select {
+	case <-time.After(50*time.Millisecond + time.Duration(random.IntN(450))*time.Millisecond):
+	case <-ctx.Done():
+	}
+}
+
+// pour sends a chain to a session, a message each 5 ms, and returns how many there were.
+func pour(ctx context.Context, t *testing.T, m *session.Manager, id string) int {
+	c := newChain("down", id)
+	for tick := time.NewTicker(5 * time.Millisecond); ; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			tick.Stop()
+			return c.n
+		}
+		if err := m.Send(context.Background(), id, session.Text(c.next())); err != nil {
+			t.Errorf("message %d: %v", c.n, err)
+			return c.n
+		}
+	}
+}
+
+// wander is the life of a client in Go.
+func wander(t *testing.T, s *site, came *chains, length time.Duration, random *rand.Rand) tally {
+	proxy := miragetest.NewProxy(t, s.srv.URL)
+	c := s.client(nil)
+	c.Timeout = time.Second // a client's own patience: nothing else tells it of a black hole
+	p := newPeer(proxy.URL()+"/live", c)
+	p.rest = 5 * time.Millisecond
+	down, lost := (*chain)(nil), 0
+	p.take = func(text string) {
+		if err := down.take(text); err != nil {
+			p.faults = append(p.faults, err.Error())
+		}
+	}
+	p.gap = func(from, to uint64) {
+		lost += int(to - from + 1)
+		if err := down.skip(int(from), int(to)); err != nil {
+			p.faults = append(p.faults, err.Error())
+		}
+	}
+	seed := random.Uint64()
+	p.hears = func(id string) { down = newChain("down", id) }
+	p.begin(func(p *peer, ctx context.Context) { p.keepWandering(ctx, rand.New(rand.NewPCG(seed, 1))) })
+	p.until(func() bool { return down != nil })
+	id := p.hello.ID
+
+	ctx, cancel := context.WithTimeout(t.Context(), length)
+	defer cancel()
+	var work sync.WaitGroup
+	work.Go(func() { weather(ctx, proxy, random) })
+	sent := 0
+	work.Go(func() { sent = pour(ctx, t, s.m, id) })
+	up := newChain("up", id)
+	for ctx.Err() == nil && p.ok() {
+		p.send(up.next())
+		time.Sleep(5 * time.Millisecond)
+	}
+	work.Wait()
+	p.until(func() bool { return down.n == sent })
+	p.stop()
+	p.report(t, id)
+	if got := came.forget(s.m, id); got != up.n {
+		t.Errorf("%s: %d of %d came up", id, got, up.n)
+	}
+	if down.n != sent {
+		t.Errorf("%s: %d of %d came down, of them %d told as lost", id, down.n, sent, lost)
+	}
+	return tally{down: down.n - lost, lost: lost, up: up.n, links: p.hellos}
+}
+
+// wanderNode is the life of mirage.js in Node. testdata/soak.mjs does there what wander does here.
+func wanderNode(t *testing.T, s *site, came *chains, length time.Duration, random *rand.Rand) (sum tally) {
+	proxy := miragetest.NewProxy(t, s.srv.URL)
+	script, err := filepath.Abs("../client/js/mirage.min.js")
+	if err != nil {
+		t.Error(err)
+		return sum
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), length+2*time.Minute)
+	defer cancel()
+	node := exec.CommandContext(ctx, npm.Node(t), "--experimental-websocket", "testdata/soak.mjs", script, proxy.URL()+"/live", strconv.Itoa(int(random.Int32())))
+	node.Stderr = t.Output()
+	in, _ := node.StdinPipe()
+	out, _ := node.StdoutPipe()
+	if err := node.Start(); err != nil {
+		t.Error(err)
+		return sum
+	}
+	defer node.Wait()
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() {
+		t.Errorf("no id: %v", lines.Err())
+		return sum
+	}
+	id := lines.Text()
+
+	bad, stop := context.WithTimeout(ctx, length)
+	defer stop()
+	var work sync.WaitGroup
+	work.Go(func() { weather(bad, proxy, random) })
+	sent := pour(bad, t, s.m, id)
+	work.Wait()
+	fmt.Fprintln(in, sent)
+	rest, _ := io.ReadAll(linesOf(lines))
+	var r struct {
+		Down, Lost, Up, Links int
+		Faults                []string
+	}
+	if err := json.Unmarshal(rest, &r); err != nil {
+		t.Errorf("%s: %v in %q", id, err, rest)
+	}
+	if len(r.Faults) > 0 {
+		t.Errorf("%s: %q", id, r.Faults)
+	}
+	if r.Down+r.Lost != sent {
+		t.Errorf("%s: %d of %d came down, %d told as lost", id, r.Down, sent, r.Lost)
+	}
+	if got := came.forget(s.m, id); got != r.Up {
+		t.Errorf("%s: %d of %d came up", id, got, r.Up)
+	}
+	return tally{down: r.Down, lost: r.Lost, up: r.Up, links: r.Links}
+}
+
+func linesOf(s *bufio.Scanner) io.Reader {
+	s.Scan()
+	return strings.NewReader(s.Text())
+}
