@@ -69,6 +69,18 @@ func (m *Manager) left(s *Session, info ReaderInfo) {
 	}
 }
 
+// missed reports a reader gone that was at a node that died.
+func (m *Manager) missed(l Left) {
+	s, err := m.lookup(m.ctx, l.ID)
+	if err != nil {
+		if !over(err) {
+			m.o.Logger.Error("session: a departure could not be told", "error", err)
+		}
+		return
+	}
+	s.order.do(func() { m.left(s, ReaderInfo{Reader: l.Reader, Plain: l.Plain}) })
+}
+
 // Quit ends a reader for good because its client said so, and the session with its last reader; OnDetach is called at once. ErrNotFound
 // without such a reader.
 func (m *Manager) Quit(ctx context.Context, id, reader string) error {

@@ -26,6 +26,8 @@ var (
 	ErrMoved = errors.New("session: moved to another id")
 	// ErrRevoked: the id was revoked.
 	ErrRevoked = errors.New("session: id revoked")
+	// ErrRenewed: the link is to come back through the hooks; nothing is lost.
+	ErrRenewed = errors.New("session: link to be renewed")
 	// ErrClosed: the Manager is shutting down.
 	ErrClosed = errors.New("session: manager is shut down")
 	// ErrUncertain: the store did not answer in time; whether the operation took place is not known.

@@ -136,8 +136,9 @@ func (m *Manager) end(ctx context.Context, id string, refuse time.Duration) erro
 	return err
 }
 
-// Revalidate ends the links of the session id on this node; their clients come back through the hooks of the middleware and lose nothing.
-func (m *Manager) Revalidate(id string) {
+// Revalidate ends the links of the session id, on every node; their clients come back through the hooks of the middleware and lose nothing.
+// Without a session there is nothing to do. Where the store fails, the links of this node have ended all the same.
+func (m *Manager) Revalidate(ctx context.Context, id string) error {
 	m.mu.RLock()
 	s := m.local[id]
 	m.mu.RUnlock()
@@ -146,6 +147,14 @@ func (m *Manager) Revalidate(id string) {
 			l.finish(Renewed)
 		}
 	}
+	s, err := m.lookup(ctx, id)
+	if err == nil {
+		err = s.log.Renew(ctx)
+	}
+	if over(err) {
+		return nil
+	}
+	return err
 }
 
 // Resolve tells under which id the holder of id goes on, and whether a value of id that was signed at that time is refused. See Store.
@@ -256,19 +265,23 @@ func (m *Manager) check(msg *Message) error {
 // sweep ends the sessions whose retention has passed.
 func (m *Manager) sweep() {
 	for {
-		ended, next, err := m.store.Expired(m.ctx, 100)
-		for _, e := range ended {
+		due, err := m.store.Expired(m.ctx, 100)
+		for _, l := range due.Left {
+			m.missed(l)
+		}
+		for _, e := range due.Ended {
 			m.ended(e)
 		}
+		found := len(due.Ended)+len(due.Left) > 0
 		switch {
 		case err != nil:
 			m.o.Logger.Error("session: looking for expired sessions failed; trying again", "error", err)
 			m.wheel.sooner(&m.sweeper, time.Now().Add(m.o.Retention/4))
 			return
-		case next == 0 && len(ended) == 0:
+		case due.Next == 0 && !found:
 			return
-		case len(ended) == 0:
-			m.wheel.sooner(&m.sweeper, time.Now().Add(next))
+		case !found:
+			m.wheel.sooner(&m.sweeper, time.Now().Add(due.Next))
 			return
 		}
 	}

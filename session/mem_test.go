@@ -214,11 +214,11 @@ func TestL4AbandonedSessionsLeaveNothing(t *testing.T) {
 	ended := 0
 	sweep := func() {
 		for {
-			over, _, err := s.Expired(bg, 100)
+			due, err := s.Expired(bg, 100)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if ended += len(over); len(over) == 0 {
+			if ended += len(due.Ended); len(due.Ended) == 0 {
 				return
 			}
 		}

@@ -199,24 +199,27 @@ func (s *Memory) End(_ context.Context, id string, refuse time.Duration) (Ended,
 }
 
 // Expired implements Store.
-func (s *Memory) Expired(_ context.Context, max int) (ended []Ended, next time.Duration, err error) {
-	for len(ended) < max {
-		l, due := s.oldestIdle()
+func (s *Memory) Expired(_ context.Context, max int) (Due, error) {
+	var due Due
+	for len(due.Ended) < max {
+		l, wait := s.oldestIdle()
 		if l == nil {
-			return ended, 0, nil
+			return due, nil
 		}
-		if due > 0 {
-			return ended, due, nil
+		if wait > 0 {
+			due.Next = wait
+			return due, nil
 		}
 		s.mu.Lock()
 		over, ok := l.expire()
 		if ok { // else a link came, or somebody was faster
 			delete(s.logs, over.ID)
-			ended = append(ended, over)
+			due.Ended = append(due.Ended, over)
 		}
 		s.mu.Unlock()
 	}
-	return ended, 1, nil // there may be more at once
+	due.Next = 1 // there may be more at once
+	return due, nil
 }
 
 // oldestIdle returns the log that has been without links for longest, and how long it still has.

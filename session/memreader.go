@@ -50,6 +50,18 @@ func (l *memLog) linked() bool {
 	return slices.ContainsFunc(l.readers, func(r *memReader) bool { return len(r.links) > 0 })
 }
 
+// Renew implements Log.
+func (l *memLog) Renew(context.Context) error {
+	l.mu.Lock()
+	for _, r := range l.readers {
+		l.unlink(r, ErrRenewed)
+	}
+	gone := l.gone
+	l.mu.Unlock()
+	l.wake()
+	return gone
+}
+
 // Attach implements Log.
 func (l *memLog) Attach(_ context.Context, c Claim) (Attached, error) {
 	l.mu.Lock()
@@ -150,7 +162,7 @@ func (l *memLog) goOn(r *memReader, c Claim) (Attached, error) {
 	}
 	k := r.link(c.Link)
 	switch {
-	case k == nil:
+	case k == nil, k.end == ErrRenewed: // the client begins a new one
 		return Attached{}, ErrNotFound
 	case k.end != nil:
 		return Attached{}, k.end

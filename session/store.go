@@ -30,9 +30,9 @@ type Store interface {
 	// signed until now are refused for that long, session or not, and its links end with ErrRevoked.
 	End(ctx context.Context, id string, refuse time.Duration) (Ended, error)
 
-	// Expired ends at most max sessions that have had no link for their retention, and hands each to one caller alone. next is how long until
-	// the next one expires, zero if none is waiting.
-	Expired(ctx context.Context, max int) (ended []Ended, next time.Duration, err error)
+	// Expired ends at most max sessions that have had no link for their retention, and hands each to one caller alone; likewise the readers whose
+	// departure was not told of by Leave, because the node that they were at died. What is due is good beside an error, too.
+	Expired(ctx context.Context, max int) (Due, error)
 
 	// IDs lists the sessions. One that comes or goes meanwhile may be missing or listed; none is listed twice.
 	IDs(ctx context.Context) iter.Seq2[string, error]
@@ -73,6 +73,9 @@ type Log interface {
 	// Quit forgets the reader (ErrNotFound without it) and ends its links. here says that Leave has not told of its departure. If no reader
 	// remains, the session ends and ended says what was in it.
 	Quit(ctx context.Context, reader string) (here bool, ended *Ended, err error)
+
+	// Renew ends every link there is (Read is ErrRenewed): their clients come back on new ones, and lose nothing.
+	Renew(ctx context.Context) error
 
 	// Begin asks whether message n of the writer is to be handled now. base is the lowest number that the client still keeps: a writer unknown to the
 	// log begins there, and what is below counts as accepted. last is the writer's last accepted number. After Deliver the caller handles
@@ -191,6 +194,20 @@ const (
 	Busy                // somebody is handling this writer's message: ask again
 	Early               // last+1 must come first
 )
+
+// Due is what Expired has found.
+type Due struct {
+	Ended []Ended
+	Left  []Left
+	Next  time.Duration // how long until it is worth asking again; zero if nothing is waiting
+}
+
+// Left is a reader that is gone.
+type Left struct {
+	ID     string // the session
+	Reader string
+	Plain  bool
+}
 
 // Ended is a session that is over.
 type Ended struct {

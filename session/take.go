@@ -80,6 +80,8 @@ func (l *Link) failed(b *Batch, err error) error {
 	switch {
 	case errors.Is(err, ErrSuperseded):
 		l.finish(Superseded)
+	case errors.Is(err, ErrRenewed):
+		l.finish(Renewed)
 	case errors.Is(err, ErrMoved):
 		l.finish(Moved)
 	case errors.Is(err, ErrRevoked):

@@ -73,7 +73,9 @@ func TestU1Restart(t *testing.T) {
 		})
 	}
 	// A client that reconnects to the second server goes on as ever.
-	s2.m.Revalidate("client0")
+	if err := s2.m.Revalidate(context.Background(), "client0"); err != nil {
+		t.Error(err)
+	}
 	eventually(t, "client0 is back", func() bool { clients[0].mu.Lock(); defer clients[0].mu.Unlock(); return clients[0].resumed > 0 })
 	stop()
 	work.Wait()

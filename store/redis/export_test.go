@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/mirage-go/mirage/session"
 )
@@ -13,14 +14,35 @@ var Warnings = warnings
 
 func (s *Store) Prefix() string { return s.o.Prefix }
 
+// Key is the key of that kind of the log with that epoch.
+func (s *Store) Key(kind string, epoch uint64) string {
+	return fmt.Sprintf("%s:%s:%016x", s.base[shardOfEpoch(epoch)], kind, epoch)
+}
+
 // AppendTwice asks for one append twice, the second question first.
 func AppendTwice(s *Store, to session.Log, m *session.Message) error {
 	l := to.(*log)
 	entry, tag := encode(m, "")
-	for _, again := range []bool{true, false} {
-		if _, err := s.repeat(context.Background(), "append", hexTag(tag), again, []string{l.hex, entry, ""}); err != nil {
+	for _, before := range []int{1, 0} {
+		if _, err := s.repeat(context.Background(), l.shard, "append", hexTag(tag), before, []string{l.hex, entry, ""}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Cut lets the node die before a step.
+func (s *Store) Cut(dies func() bool) { s.cut = dies }
+
+func ShardOf(id string) int { return shardOf(escape(id)) }
+
+// Hurry makes everything due that has to be looked at some time.
+func Hurry(s *Store) {
+	ctx := context.Background()
+	for _, base := range s.base {
+		all, _ := s.client.Do(ctx, s.client.B().Zrange().Key(base+":x").Min("0").Max("-1").Build()).AsStrSlice()
+		for _, m := range all {
+			s.client.Do(ctx, s.client.B().Zadd().Key(base+":x").ScoreMember().ScoreMember(1, m).Build())
+		}
+	}
 }

@@ -3,23 +3,20 @@ package redis
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync"
-	"time"
 
 	"github.com/redis/rueidis"
 )
 
-// hub wakes those who watch logs on this node. Its goroutine, started with the first of them, keeps one connection subscribed, and looks at
-// every watched log once in Options.SafetyRead.
+// hub wakes those who watch logs on this node. Its goroutine, started with the first of them, keeps the node subscribed, and looks at every watched
+// log once in Options.SafetyRead. In a Cluster there is a connection to each primary that has one of the logs, else one in all.
 type hub struct {
-	s       *Store
-	channel string          // what the names of channels begin with
-	deaf    func() bool     // tests only: drop what is published
-	ctx     context.Context // ends with close
-	cancel  context.CancelFunc
-	done    sync.WaitGroup
-	news    chan struct{} // that there is something in fresh or stale
+	s      *Store
+	deaf   func() bool     // tests only: drop what is published
+	ctx    context.Context // ends with close
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+	news   chan struct{} // that there is something in fresh, stale or lost
 
 	mu      sync.Mutex
 	closed  bool
@@ -27,6 +24,11 @@ type hub struct {
 	logs    map[string]*watched // by epoch
 	fresh   []string            // to be subscribed
 	stale   []string            // to be unsubscribed, unless watched again
+	lost    []*ear              // whose connection has ended
+
+	// Of the goroutine alone.
+	ears map[string]*ear // by the address of the primary, "" without a Cluster
+	home [shards]string  // the primary that has the shard, as far as is known
 }
 
 type watched struct {
@@ -34,9 +36,16 @@ type watched struct {
 	seen  string // the head of the state when it was last looked at
 }
 
+// ear is a connection that is subscribed.
+type ear struct {
+	addr    string
+	conn    rueidis.DedicatedClient
+	release func()
+	has     map[string]bool // epochs
+}
+
 func (h *hub) init(s *Store) {
-	h.s, h.channel = s, s.base+":w:"
-	h.logs, h.news = make(map[string]*watched), make(chan struct{}, 1)
+	h.s, h.logs, h.ears, h.news = s, make(map[string]*watched), make(map[string]*ear), make(chan struct{}, 1)
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 }
 
@@ -98,111 +107,6 @@ func (h *hub) wake(epoch string) {
 	}
 }
 
-// run keeps the node subscribed until close.
-func (h *hub) run() {
-	tick := time.NewTicker(h.s.o.SafetyRead)
-	defer tick.Stop()
-	for wait := 50 * time.Millisecond; h.ctx.Err() == nil; wait = min(2*wait, time.Second) {
-		began := time.Now()
-		h.listen(tick.C)
-		if time.Since(began) > time.Minute {
-			wait = 50 * time.Millisecond
-		}
-		select {
-		case <-time.After(wait):
-		case <-tick.C:
-			h.safety()
-		case <-h.ctx.Done():
-		}
-	}
-}
-
-// listen serves one connection until it is lost.
-func (h *hub) listen(tick <-chan time.Time) {
-	conn, release := h.s.client.Dedicate()
-	defer release()
-	lost := conn.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: h.message, OnSubscription: h.subscribed})
-	h.mu.Lock()
-	h.fresh, h.stale = h.fresh[:0], nil
-	for epoch := range h.logs {
-		h.fresh = append(h.fresh, epoch)
-	}
-	h.mu.Unlock()
-	for h.subscribe(conn) {
-		select {
-		case <-h.news:
-		case <-tick:
-			h.safety()
-		case <-lost:
-			return
-		case <-h.ctx.Done():
-			return
-		}
-	}
-}
-
-// message is a wake-up from another node; what this one published it has told itself.
-func (h *hub) message(m rueidis.PubSubMessage) {
-	if m.Message == h.s.node || h.deaf != nil && h.deaf() {
-		return
-	}
-	h.wake(strings.TrimPrefix(m.Channel, h.channel))
-}
-
-// subscribed wakes for what came before the subscription.
-func (h *hub) subscribed(m rueidis.PubSubSubscription) {
-	if strings.HasSuffix(m.Kind, "subscribe") && !strings.HasSuffix(m.Kind, "unsubscribe") && (h.deaf == nil || !h.deaf()) {
-		h.wake(strings.TrimPrefix(m.Channel, h.channel))
-	}
-}
-
-const batch = 256 // so many channels or logs go into one command or pipeline
-
-// subscribe does what is to be done; false if the connection is lost.
-func (h *hub) subscribe(conn rueidis.DedicatedClient) bool {
-	h.mu.Lock()
-	var add, remove []string
-	for _, epoch := range h.fresh {
-		if h.logs[epoch] != nil {
-			add = append(add, h.channel+epoch)
-		}
-	}
-	for _, epoch := range h.stale {
-		if h.logs[epoch] == nil {
-			remove = append(remove, h.channel+epoch)
-		}
-	}
-	h.fresh, h.stale = nil, nil
-	h.mu.Unlock()
-	sharded := h.s.pub == "SPUBLISH"
-	b := conn.B()
-	for some := range slices.Chunk(add, batch) {
-		cmd := b.Subscribe().Channel(some...).Build()
-		if sharded {
-			cmd = b.Ssubscribe().Channel(some...).Build()
-		}
-		if !h.do(conn, cmd) {
-			return false
-		}
-	}
-	for some := range slices.Chunk(remove, batch) {
-		cmd := b.Unsubscribe().Channel(some...).Build()
-		if sharded {
-			cmd = b.Sunsubscribe().Channel(some...).Build()
-		}
-		if !h.do(conn, cmd) {
-			return false
-		}
-	}
-	return true
-}
-
-func (h *hub) do(conn rueidis.DedicatedClient, cmd rueidis.Completed) bool {
-	ctx, cancel := context.WithTimeout(h.ctx, h.s.o.Timeout)
-	defer cancel()
-	return conn.Do(ctx, cmd).Error() == nil
-}
-
 // safety wakes where something has changed since it last looked: a wake-up may have been lost.
 func (h *hub) safety() {
 	h.mu.Lock()
@@ -216,7 +120,7 @@ func (h *hub) safety() {
 	for some := range slices.Chunk(all, batch) {
 		cmds := make(rueidis.Commands, len(some))
 		for i, epoch := range some {
-			cmds[i] = h.s.client.B().Getrange().Key(h.s.base + ":s:" + epoch).Start(0).End(9).Build()
+			cmds[i] = h.s.client.B().Getrange().Key(h.s.base[shardOfPlace(epoch)] + ":s:" + epoch).Start(0).End(9).Build()
 		}
 		for i, r := range h.s.client.DoMulti(ctx, cmds...) {
 			if v, err := r.ToString(); err == nil && h.changed(some[i], v) {

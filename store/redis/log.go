@@ -16,6 +16,7 @@ type log struct {
 	s     *Store
 	hex   string
 	epoch uint64
+	shard int
 
 	mu   sync.Mutex
 	read map[linkName]place // what Read gave last: it must still be there when the link reads on
@@ -37,11 +38,11 @@ func newLog(s *Store, hex string) (*log, error) {
 	if err != nil {
 		return nil, errAnswer
 	}
-	return &log{s: s, hex: hex, epoch: epoch}, nil
+	return &log{s: s, hex: hex, epoch: epoch, shard: shardOfEpoch(epoch)}, nil
 }
 
 func (l *log) run(ctx context.Context, name string, args ...string) (answer, error) {
-	return l.s.run(ctx, name, append([]string{l.hex}, args...)...)
+	return l.s.run(ctx, l.shard, name, append([]string{l.hex}, args...)...)
 }
 
 // wake tells those who watch on this node; the script has told the others.
@@ -63,11 +64,11 @@ func parseTag(s string) uint32 {
 func (l *log) Append(ctx context.Context, m *session.Message, reader string) (session.Position, error) {
 	entry, tag := encode(m, escape(reader))
 	what := attempt{l.hex, reader, m}
-	again := false
+	before := 0
 	if u, ok := l.s.recall(what); ok {
-		entry, tag, again = u.entry, u.tag, true
+		entry, tag, before = u.entry, u.tag, 1
 	}
-	a, err := l.s.repeat(ctx, "append", hexTag(tag), again, []string{l.hex, entry, escape(reader)})
+	a, err := l.s.repeat(ctx, l.shard, "append", hexTag(tag), before, []string{l.hex, entry, escape(reader)})
 	if errors.Is(err, session.ErrUncertain) {
 		l.s.remember(what, unknown{entry, tag, time.Now()})
 		l.wake() // it may have come
@@ -93,6 +94,9 @@ func (l *log) Attach(ctx context.Context, c session.Claim) (session.Attached, er
 		Position: session.Position{Epoch: l.epoch, Seq: a.seq(3), Tag: parseTag(a.text(4))},
 		Resumed:  a.num(5) == 1, Reason: session.Missing(a.text(6)), Lost: session.Lost{From: a.seq(7), To: a.seq(8)},
 		Sent: a.seq(9), Accepted: accepted, Previous: unescape(a.text(11)), Joined: a.num(12) == 1, Fresh: a.num(13) == 1,
+	}
+	if at.Reason == session.Restarted && l.s.elsewhere(ctx, l.shard, c.Position.Epoch) {
+		at.Reason = session.Expired
 	}
 	l.note(at.Link, at.Position.Seq, at.Position.Tag)
 	l.wake()
@@ -182,8 +186,15 @@ func (l *log) Quit(ctx context.Context, reader string) (bool, *session.Ended, er
 	if a.text(0) == "on" {
 		return a.num(1) == 1, nil, nil
 	}
-	ended, err := l.s.ended(a)
+	ended, err := l.s.ended(ctx, a)
 	return a.num(5) == 1, &ended, err
+}
+
+// Renew implements session.Log.
+func (l *log) Renew(ctx context.Context) error {
+	_, err := l.run(ctx, "renew")
+	l.wake()
+	return err
 }
 
 // Begin implements session.Log.

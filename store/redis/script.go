@@ -46,30 +46,37 @@ var scripts = func() map[string]*rueidis.Lua {
 // refusals are the answers of the scripts that are errors.
 var refusals = map[string]error{
 	"notfound": session.ErrNotFound, "moved": session.ErrMoved, "revoked": session.ErrRevoked,
-	"superseded": session.ErrSuperseded, "ahead": session.ErrAhead, "full": session.ErrFull,
+	"superseded": session.ErrSuperseded, "ahead": session.ErrAhead, "full": session.ErrFull, "renewed": session.ErrRenewed,
 }
 
-// run takes one step. It is asked again, under the same number, until its outcome is known or the time is over.
-func (s *Store) run(ctx context.Context, name string, args ...string) (answer, error) {
-	return s.repeat(ctx, name, fmt.Sprintf("%016x", rand.Uint64()), false, args)
+// run takes one step in a shard. It is asked again, under the same number, until its outcome is known or the time is over.
+func (s *Store) run(ctx context.Context, shard int, name string, args ...string) (answer, error) {
+	return s.repeat(ctx, shard, name, newOp(), 0, args)
 }
 
-func (s *Store) repeat(ctx context.Context, name, op string, again bool, args []string) (answer, error) {
+func newOp() string { return fmt.Sprintf("%016x", rand.Uint64()) }
+
+// repeat is run for a step that was asked so often before.
+func (s *Store) repeat(ctx context.Context, shard int, name, op string, before int, args []string) (answer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if s.cut != nil && s.cut() {
+		return nil, fmt.Errorf("%w: redis: %s: cut", session.ErrUncertain, name)
+	}
 	limit, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
-	argv := append([]string{op, flag(again), s.node, s.pub, millis(s.o.Lease)}, args...)
+	argv := append([]string{op, "", s.node, s.pub, millis(s.o.Lease)}, args...)
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
-		a, err := s.once(limit, name, argv)
+		argv[1] = strconv.Itoa(before)
+		a, err := s.once(limit, shard, name, argv)
 		if err == nil {
 			return a, a.refusal()
 		}
 		if e, ok := rueidis.IsRedisErr(err); ok && !passing(e) {
 			return nil, explain(name, e)
 		}
-		argv[1] = "1"
+		before++
 		select {
 		case <-time.After(wait):
 		case <-limit.Done():
@@ -79,17 +86,18 @@ func (s *Store) repeat(ctx context.Context, name, op string, again bool, args []
 }
 
 // once asks once, for half of the time that a call has: an answer that was lost on one connection may come on another.
-func (s *Store) once(ctx context.Context, name string, argv []string) (answer, error) {
+func (s *Store) once(ctx context.Context, shard int, name string, argv []string) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout/2)
 	defer cancel()
-	a, err := scripts[name].Exec(ctx, s.client, []string{s.base}, argv).ToArray()
+	base := s.base[shard]
+	a, err := scripts[name].Exec(ctx, s.client, []string{base, base + ":-"}, argv).ToArray()
 	if err == nil && len(a) == 0 {
 		err = errAnswer
 	}
 	return a, err
 }
 
-// passing tells whether Redis refused for a reason that is soon over: it starts, or another one becomes the primary.
+// passing tells whether Redis refused for a reason that is soon over: it starts, another one becomes the primary, or a slot migrates.
 func passing(e *rueidis.RedisError) bool {
 	s := e.Error()
 	for _, p := range []string{"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY"} {
@@ -97,7 +105,7 @@ func passing(e *rueidis.RedisError) bool {
 			return true
 		}
 	}
-	return false
+	return strings.Contains(s, "NOREPLICAS") // within what a script of Redis 6 says
 }
 
 // explain turns an error of Redis into one of package session. Scripts write their state first, so that none without memory has done a half.

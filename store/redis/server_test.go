@@ -80,7 +80,7 @@ func dial(tb testing.TB, addr string) rueidis.Client {
 	tb.Helper()
 	c, err := rueidis.NewClient(rueidis.ClientOption{
 		InitAddress: []string{addr}, DisableCache: true, ConnWriteTimeout: time.Second, ForceSingleClient: true,
-		Dialer: net.Dialer{Timeout: 500 * time.Millisecond}, ReadBufferEachConn: 1 << 14, WriteBufferEachConn: 1 << 14,
+		Dialer: net.Dialer{Timeout: 3 * time.Second}, ReadBufferEachConn: 1 << 14, WriteBufferEachConn: 1 << 14,
 	})
 	if err != nil {
 		tb.Fatal(err)

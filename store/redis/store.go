@@ -2,11 +2,13 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
 	"math/rand/v2"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -35,10 +37,12 @@ type Options struct {
 type Store struct {
 	client rueidis.Client
 	o      Options
-	base   string // of all keys, with the hash tag
-	node   string // names this Store in what it publishes
-	pub    string // the command
+	base   [shards]string // of all keys of a shard, with its hash tag
+	node   string         // names this Store in what it publishes
+	pub    string         // the command
 	hub    hub
+	claims claims
+	cut    func() bool // tests only: the node dies before this step
 
 	mu        sync.Mutex
 	uncertain map[attempt]unknown // appends whose outcome is unknown
@@ -66,8 +70,8 @@ func New(client rueidis.Client, o Options) *Store {
 	}
 	checkOptions(o)
 	s := &Store{
-		client: client, o: o, base: "{" + o.Prefix + "}", node: fmt.Sprintf("%016x", rand.Uint64()), pub: "PUBLISH",
-		uncertain: make(map[attempt]unknown),
+		client: client, o: o, base: bases(o.Prefix), node: fmt.Sprintf("%016x", rand.Uint64()), pub: "PUBLISH",
+		uncertain: make(map[attempt]unknown), claims: newClaims(),
 	}
 	if client.Mode() == rueidis.ClientModeCluster {
 		s.pub = "SPUBLISH"
@@ -77,7 +81,10 @@ func New(client rueidis.Client, o Options) *Store {
 	return s
 }
 
-// Close ends the Store's goroutine and its pub/sub connection, and waits for both. It leaves sessions and client alone.
+// sharded tells whether pub/sub is, as in a Cluster.
+func (s *Store) sharded() bool { return s.pub == "SPUBLISH" }
+
+// Close ends the Store's goroutine and its pub/sub connections, and waits for them. It leaves sessions and client alone.
 func (s *Store) Close() { s.hub.close() }
 
 // escape makes an id, a reader's or a writer's name text that JSON keeps as it is.
@@ -97,80 +104,81 @@ func (s *Store) Open(ctx context.Context, id string, create bool, b session.Boun
 	if b.Overflow == session.DropOldest {
 		overflow = "1"
 	}
-	a, err := s.run(ctx, "open", escape(id), flag(create), fmt.Sprintf("%08x", rand.Uint32()), fmt.Sprintf("%08x", rand.Uint32()|1),
-		strconv.Itoa(b.Messages), strconv.FormatInt(b.Bytes, 10), overflow, millis(b.Retention),
-		strconv.Itoa(b.Links), strconv.Itoa(b.Readers), strconv.Itoa(b.Writers))
-	if err != nil {
-		return nil, false, err
+	name := escape(id)
+	shard := shardOf(name)
+	for range patience {
+		low := rand.Uint32()/shards*shards + uint32(shard)
+		a, err := s.run(ctx, shard, "open", name, flag(create), fmt.Sprintf("%08x", low), fmt.Sprintf("%08x", rand.Uint32()|1),
+			strconv.Itoa(b.Messages), strconv.FormatInt(b.Bytes, 10), overflow, millis(b.Retention),
+			strconv.Itoa(b.Links), strconv.Itoa(b.Readers), strconv.Itoa(b.Writers), strconv.Itoa(shard))
+		if err != nil {
+			return nil, false, err
+		}
+		if a.text(0) == "ok" {
+			l, err := newLog(s, a.text(1))
+			return l, a.num(2) == 1, err
+		}
+		switch there, err := s.locate(ctx, name, a.text(1)); {
+		case err != nil:
+			return nil, false, err
+		case there:
+			l, err := newLog(s, epochOf(a.text(1)))
+			return l, false, err
+		}
 	}
-	l, err := newLog(s, a.text(1))
-	return l, a.num(2) == 1, err
-}
-
-// Resolve implements session.Store.
-func (s *Store) Resolve(ctx context.Context, id string, signed time.Time, client string) (string, bool, error) {
-	a, err := s.run(ctx, "resolve", escape(id), micros(signed), escape(client))
-	if err != nil {
-		return id, false, err
-	}
-	return unescape(a.text(1)), a.num(2) == 1, nil
-}
-
-// Move implements session.Store.
-func (s *Store) Move(ctx context.Context, from, to, client string, keep time.Duration) error {
-	if from == to {
-		return nil
-	}
-	a, err := s.run(ctx, "move", escape(from), escape(to), escape(client), millis(keep))
-	if err != nil {
-		return err
-	}
-	for i := 1; i < len(a); i++ {
-		s.hub.wake(a.text(i))
-	}
-	return nil
+	return nil, false, errRestless
 }
 
 // End implements session.Store.
 func (s *Store) End(ctx context.Context, id string, refuse time.Duration) (session.Ended, error) {
-	a, err := s.run(ctx, "end", escape(id), millis(refuse), micros(time.Now()))
-	if err != nil {
-		return session.Ended{}, err
+	name := escape(id)
+	shard := shardOf(name)
+	at, v := micros(time.Now()), "" // v is where the session is, as far as that is known
+	for range patience {
+		in := shard
+		if v != "" {
+			in = shardOfPlace(v)
+		}
+		a, err := s.run(ctx, in, "end", name, millis(refuse), at, strconv.Itoa(shard), v)
+		if refuse > 0 && v == "" && (err == nil || errors.Is(err, session.ErrNotFound)) {
+			if err := s.settle(ctx, name, 0); err != nil {
+				return session.Ended{}, err
+			}
+		}
+		switch {
+		case err != nil:
+			return session.Ended{}, err
+		case a.text(0) == "ok":
+			return s.ended(ctx, a)
+		case a.text(0) == "far":
+			v = a.text(1)
+			continue
+		}
+		if _, err := s.locate(ctx, name, a.text(1)); err != nil {
+			return session.Ended{}, err
+		}
+		v = ""
 	}
-	return s.ended(a)
-}
-
-// Expired implements session.Store.
-func (s *Store) Expired(ctx context.Context, max int) (ended []session.Ended, next time.Duration, err error) {
-	for len(ended) < max {
-		a, err := s.run(ctx, "expire")
-		if err != nil {
-			return ended, 0, err
-		}
-		if a.text(0) == "none" {
-			return ended, time.Duration(a.num(1)) * time.Millisecond, nil
-		}
-		over, err := s.ended(a)
-		if err != nil {
-			return ended, 0, err
-		}
-		ended = append(ended, over)
-	}
-	return ended, 1, nil // there may be more at once
+	return session.Ended{}, errRestless
 }
 
 // IDs implements session.Store.
 func (s *Store) IDs(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		seen := make(map[string]struct{})
-		for cursor := uint64(0); ; {
-			page, err := s.scan(ctx, cursor)
+		var cursors [shards]uint64
+		left := make([]int, shards)
+		for i := range left {
+			left[i] = i
+		}
+		for len(left) > 0 {
+			pages, err := s.scan(ctx, left, &cursors)
 			if err != nil {
 				yield("", err)
 				return
 			}
-			for i := 0; i+1 < len(page.Elements); i += 2 { // id, epoch
-				id := page.Elements[i]
+			left = slices.DeleteFunc(left, func(shard int) bool { return cursors[shard] == 0 })
+			for _, id := range pages {
 				if _, twice := seen[id]; twice {
 					continue
 				}
@@ -179,25 +187,33 @@ func (s *Store) IDs(ctx context.Context) iter.Seq2[string, error] {
 					return
 				}
 			}
-			if cursor = page.Cursor; cursor == 0 {
-				return
-			}
 		}
 	}
 }
 
-func (s *Store) scan(ctx context.Context, cursor uint64) (rueidis.ScanEntry, error) {
+// scan reads a page of the directory of each of some shards, in one go.
+func (s *Store) scan(ctx context.Context, some []int, cursors *[shards]uint64) (ids []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
-	page, err := s.client.Do(ctx, s.client.B().Hscan().Key(s.base+":i").Cursor(cursor).Count(512).Build()).AsScanEntry()
-	if err != nil {
-		return page, fmt.Errorf("redis: listing the sessions: %w", err)
+	cmds := make(rueidis.Commands, len(some))
+	for i, shard := range some {
+		cmds[i] = s.client.B().Hscan().Key(s.base[shard] + ":i").Cursor(cursors[shard]).Count(256).Build()
 	}
-	return page, nil
+	for i, r := range s.client.DoMulti(ctx, cmds...) {
+		page, err := r.AsScanEntry()
+		if err != nil {
+			return nil, fmt.Errorf("redis: listing the sessions: %w", err)
+		}
+		cursors[some[i]] = page.Cursor
+		for n := 0; n+1 < len(page.Elements); n += 2 { // id, place
+			ids = append(ids, page.Elements[n])
+		}
+	}
+	return ids, nil
 }
 
 // ended reads what a script says of a session that is over.
-func (s *Store) ended(a answer) (session.Ended, error) {
+func (s *Store) ended(ctx context.Context, a answer) (session.Ended, error) {
 	epoch, err := strconv.ParseUint(a.text(2), 16, 64)
 	if err != nil {
 		return session.Ended{}, errAnswer
@@ -213,5 +229,8 @@ func (s *Store) ended(a answer) (session.Ended, error) {
 		seq++
 	}
 	s.hub.wake(a.text(2))
+	if a.num(6) == 1 {
+		s.later(s.forward(ctx, a.text(2), 0)) // else whoever looks for the expired does it
+	}
 	return e, nil
 }

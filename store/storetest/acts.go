@@ -457,7 +457,8 @@ func (m *machine) doExpire(rt *rapid.T) {
 		}
 	}
 	n := rapid.IntRange(1, 4).Draw(rt, "max")
-	ended, next, err := m.store.Expired(ctx, n)
+	due, err := m.store.Expired(ctx, n)
+	ended, next := due.Ended, due.Next
 	m.must("Expired", err)
 	m.same("sessions ended", len(ended), min(n, len(want)))
 	for _, e := range ended {

@@ -20,7 +20,8 @@ var crowds = []clause{
 // crowd is many clients and senders of sessions that are moved and ended under them.
 type crowd struct {
 	e    *env
-	ops  int // per goroutine
+	ops  int       // per goroutine
+	till time.Time // where time is real: a slow store does less
 	now  [100]atomic.Pointer[string]
 	said sync.Map // place → text: what the store said is there
 	gaps atomic.Int64
@@ -28,9 +29,9 @@ type crowd struct {
 }
 
 func newCrowd(e *env) *crowd {
-	c := &crowd{e: e, ops: 20}
+	c := &crowd{e: e, ops: 20, till: time.Now().Add(10 * time.Second)}
 	if e.bubble {
-		c.ops = 100
+		c.ops, c.till = 100, time.Now().Add(time.Hour)
 	}
 	for i := range c.now {
 		id := fmt.Sprint("s", i, ".0")
@@ -66,9 +67,12 @@ func (c *crowd) session(i int) session.Log {
 	}))
 	if err != nil {
 		c.e.Errorf("Open: %v", err)
+		runtime.Goexit()
 	}
 	return l
 }
+
+func (c *crowd) late() bool { return time.Now().After(c.till) }
 
 // breathe lets others go on.
 func (c *crowd) breathe() {
@@ -94,6 +98,9 @@ func (c *crowd) over(what string, err error) bool {
 // send appends numbered messages.
 func (c *crowd) send(i, n int) {
 	for op := range c.ops {
+		if c.late() {
+			return
+		}
 		c.breathe()
 		s := fmt.Sprintf("%d.%d.%d", i, n, op)
 		p, err := c.session(i).Append(ctx, text(s), "")
@@ -113,6 +120,9 @@ func (c *crowd) listen(i, n int) {
 	var old []func()
 	left := 2 * c.ops // reads
 	for left > 0 {
+		if c.late() {
+			left = 0
+		}
 		c.breathe()
 		l := c.session(i)
 		claim := session.Claim{Reader: name, Plain: n == 0}
@@ -144,6 +154,9 @@ func (c *crowd) hear(l session.Log, a session.Attached, has *session.Position, l
 	last := map[int]int{} // sender → its last number
 	var dst []session.Entry
 	for n := 1 + rand.IntN(20); n > 0 && *left > 0; n-- {
+		if c.late() {
+			*left = 0
+		}
 		*left--
 		c.breathe()
 		entries, tail, err := l.Read(ctx, a.Link, has.Seq, 200+rand.IntN(2000), dst[:0])
@@ -195,6 +208,9 @@ func (c *crowd) compare(p session.Position, s string, last map[int]int) {
 // disturb moves and ends the session.
 func (c *crowd) disturb(i int) {
 	for n := range c.ops / 20 {
+		if c.late() {
+			return
+		}
 		for range 20 {
 			c.breathe()
 		}

@@ -159,10 +159,10 @@ var departing = []clause{
 		e.pass(e.brief()/2, nil)
 		_, _, err := l.Quit(ctx, "a")
 		e.is("Quit", err, nil)
-		_, next, err := e.store.Expired(ctx, 1)
+		due, err := e.store.Expired(ctx, 1)
 		e.is("Expired", err, nil)
-		if next > e.brief()*3/4 {
-			e.Errorf("next %v; half of %v had passed", next, e.brief())
+		if due.Next > e.brief()*3/4 {
+			e.Errorf("next %v; half of %v had passed", due.Next, e.brief())
 		}
 	}},
 }

@@ -1,5 +1,6 @@
 -- Append (D1, D5). An append that is asked again is found by its tag, in the log or among those that have just left it. One that is done when
 -- asked again leaves its tag, so that the first question, should it come later still, finds it done.
+grow()
 local st, no = load(ARGV[6])
 if not st then return { no } end
 local el, to = ARGV[7], ARGV[8]

@@ -14,7 +14,7 @@ if number > 0 then -- D9: the turn passes on, and the client speaks
   local k = r and link(r, number)
   if not k then return { 'notfound' } end
   if k.o == OP then return answer(k.n, k.t, r.a, true, '', 0, 0, '', false, false, tag(st, r.a)) end
-  if k.e ~= '' then return { k.e } end
+  if k.e ~= '' then return { k.e == 'renewed' and 'notfound' or k.e } end
   if given == 'p' and epoch == st.e then
     if seq > top(st) then return { 'ahead' } end
     if diverged(st, seq, tagged) then return { 'notfound' } end -- a new link, whose hello says so
@@ -65,7 +65,7 @@ if not r then
 end
 local mark = tag(st, start)
 if reason == 'trimmed' then mark = tagged end
-r.h, st.n = true, st.n + 1
+r.h, r.v, st.n = true, nil, st.n + 1
 r.c[#r.c + 1] = { n = st.n, t = 1, h = NOW, r = NOW, e = '', o = OP, f = fresh, j = joined }
 if owns then acknowledge(st, r, start) end
 -- L: too many links end the one heard of least recently.

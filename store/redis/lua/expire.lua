@@ -1,22 +1,44 @@
--- Expired (D6): one session that has had no link for its retention, for one caller alone; or how long until the next may be.
+-- Expired (D6, D7): one session that has had no link for its retention, or the readers of one whose departure nobody told of, for one caller
+-- alone; or how long until there may be more. What a node claims is kept until it says that it has heard, and asks for something else; a
+-- question that comes behind a later one claims nothing.
+local fence, heard = tonumber(ARGV[6]) * 1e4 + tonumber(ARGV[2]), ARGV[7]
+local Q, X = K .. ':q:' .. ME, K .. ':x'
+write()
+if fence <= tonumber(redis.call('GET', Q) or 0) then return { 'none', 0 } end
+redis.call('SET', Q, string.format('%.0f', fence), 'PX', KEEP)
+if heard ~= '' then redis.call('DEL', K .. ':z:' .. heard, K .. ':y:' .. heard) end
 local g = grave(OP)
 if g then return g end
-local X, skip = K .. ':x', 0
 for _ = 1, 100 do
-  local first = redis.call('ZRANGE', X, skip, skip, 'WITHSCORES')
-  if #first == 0 then return { 'none', skip > 0 and 1000 or 0 } end
-  local id, at = first[1], tonumber(first[2])
-  if at > NOW then return { 'none', skip > 0 and 1000 or at - NOW } end
-  local e = redis.call('HGET', K .. ':i', id)
-  local st = e and load(e)
-  if not st then -- Redis has dropped it by itself
-    redis.call('ZREM', X, id)
-    redis.call('HDEL', K .. ':i', id)
-  else
-    forget(st)
-    if not linked(st) and due(st) <= NOW then return finish(st, '', OP, false) end
-    st.u = 0
-    if not pcall(save, st, false) then skip = skip + 1 end -- no memory: it is looked at again
+  local first = redis.call('ZRANGE', X, 0, 0, 'WITHSCORES')
+  if #first == 0 then return { 'none', 0 } end
+  local at = tonumber(first[2])
+  if at > NOW then return { 'none', at - NOW } end
+  local e, id = string.sub(first[1], 1, 16), string.sub(first[1], 18)
+  local st, tomb = raw(e)
+  if not st and not (tomb and tomb.d) then -- Redis has dropped it by itself
+    redis.call('ZREM', X, first[1])
+    return { 'dropped', id, e }
+  end
+  if tomb or st.mv then
+    redis.call('ZADD', X, string.format('%.0f', NOW + SOON), first[1])
+    return { 'unsettled', e }
+  end
+  forget(st)
+  if not linked(st) and st.z + st.b[4] <= NOW then return finish(st, '', OP, false, KEEP) end
+  local left = {}
+  for _, r in ipairs(st.r) do
+    if r.h and #r.c == 0 and (r.v or r.g + LONG <= NOW) then
+      r.h = false
+      left[#left + 1] = r.n
+      left[#left + 1] = r.p and '1' or '0'
+    end
+  end
+  st.u = 0
+  save(st, false)
+  if #left > 0 then
+    redis.call('SET', K .. ':z:' .. OP, cjson.encode({ i = st.i, e = st.e, l = left }), 'PX', KEEP)
+    return grave(OP)
   end
 end
 return { 'none', 1 }

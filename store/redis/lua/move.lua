@@ -1,48 +1,82 @@
--- Move (I6): the session goes on under another id. If that has one, it stays and gets what is above the mark of the moved one. Asked again, it finds
--- nothing left to move.
-local from, to, client, keep = ARGV[6], ARGV[7], ARGV[8], tonumber(ARGV[9])
-if client ~= '' and keep > 0 then
-  unlead(from)
-  redis.call('SET', K .. ':a:' .. from, cjson.encode({ t = to, c = client }), 'PX', keep)
-  redis.call('SADD', K .. ':o:' .. to, from)
-  local ttl = redis.call('PTTL', K .. ':o:' .. to)
-  if ttl < keep then redis.call('PEXPIRE', K .. ':o:' .. to, keep) end
-end
-unlead(to) -- it is in use again, if it ever moved away
-local e = redis.call('HGET', K .. ':i', from)
-local st = e and load(e)
-if not st then return { 'ok' } end
-local te = redis.call('HGET', K .. ':i', to)
-local target = te and load(te)
-use(e)
-if not target then
-  redis.call('HDEL', K .. ':i', from)
-  redis.call('ZREM', K .. ':x', from)
-  redis.call('HSET', K .. ':i', to, e)
+-- Move (I6), in the shard of the log. The session's state says how far its Move has come, so that everybody who meets it can finish it:
+--   begin   it has its new id, and mv says from where; the directories do not know yet
+--   done    they do: the session is where its id says
+--   freeze  the new id has a session already: this one takes nothing more, and hands out what is above its mark
+--   absorb  that session takes it, once
+--   bury    and this one is over
+--   thaw    that session ended, without having taken it: this one goes on
+-- An act is for the mg-th move of a session, and does nothing when it comes behind the next.
+local act, e, mg = ARGV[6], ARGV[7], tonumber(ARGV[8])
+local st, tomb = raw(e)
+if act == 'look' then
+  if tomb then return { 'ok', 'dead', tomb.d or {} } end
+  if not st then return { 'ok', 'none' } end
+  if not st.mv then return { 'ok', 'there', st.i, where(st, st.mg) } end
+  return { 'ok', 'moving', st.i, where(st, st.mg), st.mv.f, where(st, st.mg - 1), string.format('%.0f', st.mg), st.fz or '' }
+elseif act == 'begin' then
+  local from, v, to, keep, far = ARGV[9], ARGV[10], ARGV[11], tonumber(ARGV[12]), tonumber(ARGV[13])
+  if not st then return { 'ok', 'none' } end
+  if st.mv or not held(st, from, v) then return { 'ok', st.mv and st.mv.o == OP and 'begun' or 'unsettled' } end
+  redis.call('ZREM', K .. ':x', member(st))
+  st.mg, st.mv, st.fr = st.mg + 1, { f = from, t = NOW, o = OP }, far
   st.p, st.q, st.i, st.u = from, NOW + keep, to, 0
   for _, r in ipairs(st.r) do
     for _, k in ipairs(r.c) do if k.e == '' then k.e = 'moved' end end
   end
   save(st, true)
-  return { 'ok', e }
-end
-local left = finish(st, 'M', OP, false)[5]
-use(te)
-target.ab[#target.ab + 1] = e
-if #target.ab > 8 then table.remove(target.ab, 1) end
-local took = {}
-for _, el in ipairs(left) do
-  -- What would leave again at once is not worth bringing over; entries that came in this step are not in the list yet.
-  if #took > 0 and not (target.c < target.b[1] and target.y + size(el) <= target.b[2]) then
-    save(target, false)
-    for _, t in ipairs(took) do redis.call('RPUSH', M, t) end
-    took = {}
+  return { 'ok', 'begun' }
+elseif act == 'buried' then -- the directories have forgotten the dead
+  if tomb and tomb.d then
+    redis.call('ZREM', K .. ':x', e .. ':' .. tomb.d[1])
+    tomb.d = nil
+    redis.call('SET', S, 'X' .. cjson.encode(tomb), 'PX', LEASE + KEEP)
   end
-  if not room(target, size(el)) then break end
-  target.c, target.y = target.c + 1, target.y + size(el)
-  took[#took + 1] = stamped(el)
+  return { 'ok' }
+elseif act == 'absorb' then
+  local from = ARGV[9]
+  for _, o in ipairs((st or tomb or { ab = {} }).ab) do if o == from then return { 'ok', 'took' } end end
+  if not st then return { 'ok', 'gone' } end
+  if st.fz then return { 'ok', 'frozen' } end
+  st.ab[#st.ab + 1] = from
+  if #st.ab > 8 then table.remove(st.ab, 1) end
+  local took = {}
+  for i = 10, #ARGV do
+    local el = ARGV[i]
+    -- What would leave again at once is not worth bringing over; entries that came in this step are not in the list yet.
+    if #took > 0 and not (st.c < st.b[1] and st.y + size(el) <= st.b[2]) then
+      save(st, false)
+      for _, t in ipairs(took) do redis.call('RPUSH', M, t) end
+      took = {}
+    end
+    if not room(st, size(el)) then break end
+    st.c, st.y = st.c + 1, st.y + size(el)
+    took[#took + 1] = stamped(el)
+  end
+  save(st, true)
+  for _, t in ipairs(took) do redis.call('RPUSH', M, t) end
+  redis.call('PEXPIRE', M, math.max(LEASE, st.b[4]) + KEEP)
+  return { 'ok', 'took' }
 end
-save(target, true)
-for _, t in ipairs(took) do redis.call('RPUSH', M, t) end
-redis.call('PEXPIRE', M, math.max(LEASE, target.b[4]) + KEEP)
-return { 'ok', e, te }
+if not st or not st.mv or st.mg ~= mg then return { 'ok', 'stale' } end
+if act == 'freeze' then
+  if not st.fz then
+    st.fz = ARGV[9]
+    save(st, true)
+  end
+  return { 'ok', st.fz, redis.call('LRANGE', M, index(st, math.max(st.m + 1, st.f)), -1) }
+elseif act == 'thaw' then
+  if st.fz == ARGV[9] then
+    st.fz = nil
+    save(st, false)
+  end
+elseif act == 'done' and not st.fz then
+  st.mv, st.u = nil, 0
+  save(st, false)
+elseif act == 'bury' and st.fz then
+  write()
+  redis.call('DEL', M)
+  redis.call('ZREM', K .. ':x', member(st))
+  redis.call('SET', S, 'X' .. cjson.encode({ w = 'moved', ab = st.ab }), 'PX', LEASE + KEEP)
+  wake(st)
+end
+return { 'ok', '' }

@@ -1,21 +1,30 @@
 -- What every script begins with. A script is one step: it reads the session's state, changes it here, and writes it back once.
 --
--- KEYS[1] is the base of all keys; it carries the hash tag, so that what is derived from it lies in one slot.
+-- KEYS[1] is the base of all keys of a shard; it carries the hash tag, so that what is derived from it lies in one slot.
+--   of the ids that hash to this shard:
+--   :i             hash, id -> where its session is: the epoch, and behind a dot how often it has moved
+--   :a: :o: :r:<id>  where the id moved; which ids lead to it; when it was revoked                                  (I6, I11)
+--   of the logs whose epochs end in this shard's number:
 --   :boot          the upper half of every epoch made here; lost together with the data                          (D1, D2 restarted)
---   :i             hash, id -> epoch
---   :x             sorted set, id -> when to look whether the session has expired                                 (D6)
---   :s:<epoch>     the state: ten digits that change with all that a link must see, then JSON; "M" or "R" after Move or revocation
+--   :x             sorted set, <epoch>:<id> -> when the session has to be looked at                               (D6)
+--   :s:<epoch>     the state: ten digits that change with all that a link must see, then JSON; or X and a tombstone
 --   :m:<epoch>     list, the entries, oldest first
 --   :w:<epoch>     channel, the wake-ups
---   :a: :o: :r:<id>  where the id moved; which ids lead to it; when it was revoked                                  (I6, I11)
 --   :z: :y:<op>    what an operation ended, should its caller have to ask again
+--   :q:<node>      the last question of that node for what has expired
+-- A session begins in the shard of its id, so that all of it is in one slot. Only after a Move its id may be elsewhere: see move.lua.
 --
--- ARGV: the operation's number, whether it is asked again, the node, PUBLISH or SPUBLISH, the lease in ms; then the script's own.
-local K, OP, AGAIN, ME, PUB, LEASE = KEYS[1], ARGV[1], ARGV[2] == '1', ARGV[3], ARGV[4], tonumber(ARGV[5])
+-- Neither KEYS[1] nor KEYS[2] ever exists. Two keys that are missing let Redis answer TRYAGAIN while the slot migrates; for a script of one key it
+-- would run where half of the data is.
+--
+-- ARGV: the operation's number, how often it was asked before, the node, PUBLISH or SPUBLISH, the lease in ms; then the script's own.
+local K, OP, AGAIN, ME, PUB, LEASE = KEYS[1], ARGV[1], ARGV[2] ~= '0', ARGV[3], ARGV[4], tonumber(ARGV[5])
 local clock = redis.call('TIME')
 local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local HEAD, OVERHEAD, REMEMBERED = 15, 96, 128
 local KEEP = 3600000 -- a tombstone's life, and how much longer than a session its keys live should nobody claim it
+local SOON = 5000 -- after so long, somebody else finishes what was begun in several steps
+local LONG = 30000 -- a departure that was not told of for so long never is by the node that saw it
 
 local function hex(s) return (string.gsub(s, '.', function(c) return string.format('%02x', string.byte(c)) end)) end
 
@@ -39,14 +48,35 @@ local drop = 0 -- how many entries have left in this step; they leave the list w
 
 local function use(epoch) S, M, drop = K .. ':s:' .. epoch, K .. ':m:' .. epoch, 0 end
 
-local function load(epoch)
+-- raw returns the state, or the tombstone.
+local function raw(epoch)
   use(epoch)
-  local raw = redis.call('GET', S)
-  if not raw then return nil, 'notfound' end
-  if raw == 'M' then return nil, 'moved' end
-  if raw == 'R' then return nil, 'revoked' end
-  return cjson.decode(string.sub(raw, 11))
+  local s = redis.call('GET', S)
+  if not s then return nil end
+  if string.sub(s, 1, 1) == 'X' then return nil, cjson.decode(string.sub(s, 2)) end
+  return cjson.decode(string.sub(s, 11))
 end
+local function load(epoch)
+  local st, tomb = raw(epoch)
+  if not st then return nil, tomb and tomb.w or 'notfound' end
+  if st.fz then return nil, 'moved' end -- on its way into another session
+  return st
+end
+
+-- grow lets this step fail on a full Redis. Every other one may take the little that it needs, because most of them free more: once a
+-- script has written anything, Redis lets it finish.
+local GROWS = false
+local function grow() GROWS = true end
+local function write()
+  if not GROWS then redis.call('DEL', KEYS[2]) end
+end
+
+-- where is the directory's value for the session after so many moves; held whether the session is there under that id.
+local function where(st, moves)
+  return moves == 0 and st.e or st.e .. '.' .. string.format('%.0f', moves)
+end
+local function held(st, id, v) return st.i == id and where(st, st.mg) == v end
+local function member(st) return st.e .. ':' .. st.i end
 
 local function top(st) return st.f + st.c - 1 end
 local function linked(st)
@@ -54,12 +84,18 @@ local function linked(st)
   return false
 end
 
--- due is when the session has to be looked at (D6): the retention after it was left, or when its nodes have been silent for the lease.
+-- due is when the session has to be looked at (D6): the retention after it was left, when a link has been silent for the lease, when a departure
+-- is to be told that nobody told of (D7), or when a Move should long be over.
 local function due(st)
-  if not linked(st) then return st.z + st.b[4] end
-  local last = 0
-  for _, r in ipairs(st.r) do for _, k in ipairs(r.c) do last = math.max(last, k.r) end end
-  return last + LEASE
+  local at
+  local function by(t) if not at or t < at then at = t end end
+  for _, r in ipairs(st.r) do
+    for _, k in ipairs(r.c) do by(k.r + LEASE) end
+    if #r.c == 0 and r.h then by(r.v and r.g or r.g + LONG) end
+  end
+  if not linked(st) then by(st.z + st.b[4]) end
+  if st.mv then by(st.mv.t + SOON) end
+  return at
 end
 
 local function wake(st) redis.call(PUB, K .. ':w:' .. st.e, ME) end
@@ -72,13 +108,14 @@ local function save(st, stir)
   local moved = at < st.u or at > st.u + (st.z == 0 and LEASE / 4 or 0)
   if moved then st.u = at end
   local life = math.max(LEASE, st.b[4]) + KEEP
+  write()
   redis.call('SET', S, string.format('%010d', st.v) .. cjson.encode(st), 'PX', life)
   if drop > 0 then
     redis.call('LTRIM', M, drop, -1)
     drop = 0
   end
   if moved then
-    redis.call('ZADD', K .. ':x', string.format('%.0f', at), st.i)
+    redis.call('ZADD', K .. ':x', string.format('%.0f', at), member(st))
     redis.call('PEXPIRE', M, life)
   end
   if stir then wake(st) end
@@ -126,7 +163,10 @@ local function forget(st)
     end
     if #live < #r.c then
       r.c, changed = live, true
-      if #live == 0 then depart(st, r, last + LEASE) end
+      if #live == 0 then
+        depart(st, r, last + LEASE)
+        r.v = true
+      end
     end
     if #r.c > 0 or r.g > NOW - st.b[4] then
       keep[#keep + 1] = r
@@ -234,62 +274,43 @@ local function speak(st, r, k)
   return older
 end
 
--- grave returns what an operation ended, as long as it is remembered.
+-- grave returns what an operation claimed, as long as it is remembered.
 local function grave(op)
-  local raw = redis.call('GET', K .. ':z:' .. op)
-  if not raw then return nil end
-  local g = cjson.decode(raw)
-  return { 'ok', g.i, g.e, g.f, redis.call('LRANGE', K .. ':y:' .. op, g.n, -1), g.h }
+  local s = redis.call('GET', K .. ':z:' .. op)
+  if not s then return nil end
+  local g = cjson.decode(s)
+  if g.l then return { 'left', g.i, g.e, g.l } end
+  return { 'ok', g.i, g.e, g.f, redis.call('LRANGE', K .. ':y:' .. op, g.n, -1), g.h, g.d }
 end
 
--- tried tells whether a command that may need memory went well. Ending a session must do without, or a full Redis would stay full.
-local function tried(...)
-  local r = redis.pcall(...)
-  return not (type(r) == 'table' and r.err)
-end
-
--- finish ends a session and hands over what is above the mark (D6). why stays for those who still hold the log.
-local function finish(st, why, op, here)
-  local from = math.max(st.m + 1, st.f)
-  local g = { i = st.i, e = st.e, f = from, n = index(st, from), h = here and 1 or 0 }
-  local answer
-  if tried('SET', K .. ':z:' .. op, cjson.encode(g), 'PX', 60000) then
-    if redis.call('EXISTS', M) == 1 then
-      redis.call('RENAME', M, K .. ':y:' .. op)
-      redis.call('PEXPIRE', K .. ':y:' .. op, 60000)
-    end
-    answer = grave(op)
+-- finish ends a session and hands over what is above the mark (D6). why stays for those who still hold the log; what it has absorbed stays for
+-- those who might bring it again; and while the directory names it in another shard, it stays in the index.
+local function finish(st, why, op, here, life)
+  write()
+  local from, d = math.max(st.m + 1, st.f), {}
+  if st.fr == 1 or st.mv then
+    d = { st.i, where(st, st.mg) }
+    if st.mv then d[3], d[4] = st.mv.f, where(st, st.mg - 1) end
+  elseif redis.call('HGET', K .. ':i', st.i) == where(st, st.mg) then
+    redis.call('HDEL', K .. ':i', st.i)
+  end
+  local g = { i = st.i, e = st.e, f = from, n = index(st, from), h = here and 1 or 0, d = #d > 0 and 1 or 0 }
+  redis.call('SET', K .. ':z:' .. op, cjson.encode(g), 'PX', life)
+  if redis.call('EXISTS', M) == 1 then
+    redis.call('RENAME', M, K .. ':y:' .. op)
+    redis.call('PEXPIRE', K .. ':y:' .. op, life)
+  end
+  if why == '' and #st.ab == 0 and #d == 0 then
+    redis.call('DEL', S)
   else
-    answer = { 'ok', g.i, g.e, g.f, redis.call('LRANGE', M, g.n, -1), g.h }
-    redis.call('DEL', M)
+    local tomb = { w = why == '' and 'notfound' or why, ab = st.ab, d = #d > 0 and d or nil }
+    redis.call('SET', S, 'X' .. cjson.encode(tomb), 'PX', LEASE + KEEP)
   end
-  if why == '' or not tried('SET', S, why, 'PX', LEASE + KEEP) then redis.call('DEL', S) end
-  redis.call('HDEL', K .. ':i', st.i)
-  redis.call('ZREM', K .. ':x', st.i)
+  if #d > 0 then
+    redis.call('ZADD', K .. ':x', string.format('%.0f', NOW + SOON), member(st))
+  else
+    redis.call('ZREM', K .. ':x', member(st))
+  end
   wake(st)
-  return answer
+  return grave(op)
 end
-
--- Ways that lead from an id to another one (I6).
-local function lead(from)
-  local raw = redis.call('GET', K .. ':a:' .. from)
-  return raw and cjson.decode(raw)
-end
-local function unlead(from)
-  local a = lead(from)
-  if not a then return end
-  redis.call('DEL', K .. ':a:' .. from)
-  redis.call('SREM', K .. ':o:' .. a.t, from)
-end
-local function settle(id)
-  for _, from in ipairs(redis.call('SMEMBERS', K .. ':o:' .. id)) do
-    local a = lead(from)
-    if a and a.t == id then
-      unlead(from)
-      settle(from)
-    else
-      redis.call('SREM', K .. ':o:' .. id, from)
-    end
-  end
-end
-

@@ -8,7 +8,7 @@ local r, i = reader(st, ARGV[7])
 if not r then return { 'notfound' } end
 table.remove(st.r, i)
 forget(st)
-if #st.r == 0 then return finish(st, '', OP, r.h) end
+if #st.r == 0 then return finish(st, '', OP, r.h, 60000) end
 tidy(st)
 st.qo, st.qh = OP, r.h and 1 or 0
 save(st, true)

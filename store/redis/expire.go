@@ -1,0 +1,125 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+// claims is what this node has asked each shard for that may have expired. An answer that was lost is asked for again, under the number of its
+// question: so nothing that was claimed is lost while the node lives.
+type claims struct {
+	turn  chan struct{} // holds one token: a shard is asked one question at a time
+	last  int64         // counts questions
+	op    [shards]string
+	heard [shards]string // the op before, whose answer came
+}
+
+func newClaims() claims {
+	c := claims{turn: make(chan struct{}, 1)}
+	c.turn <- struct{}{}
+	return c
+}
+
+// soonest is the least that next is: it bounds how often an idle node asks where many sessions expire one after another.
+const soonest = 100 * time.Millisecond
+
+// Expired implements session.Store.
+func (s *Store) Expired(ctx context.Context, max int) (due session.Due, err error) {
+	select {
+	case <-s.claims.turn:
+		defer func() { s.claims.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return due, ctx.Err()
+	}
+	waits, err := s.waits(ctx)
+	for shard, wait := range waits {
+		for wait == 0 && len(due.Ended)+len(due.Left) < max {
+			var e error
+			if wait, e = s.claim(ctx, shard, &due); e != nil {
+				err = errors.Join(err, e)
+				break
+			}
+		}
+		if wait >= 0 && (due.Next == 0 || wait < due.Next) {
+			due.Next = wait
+			if due.Next < soonest {
+				due.Next = soonest
+			}
+		}
+	}
+	return due, err
+}
+
+// waits asks all shards at once how long it is until one of their sessions has to be looked at; 0 now, negative never. It costs Redis a microsecond
+// for each.
+func (s *Store) waits(ctx context.Context) (all [shards]time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
+	defer cancel()
+	cmds := make(rueidis.Commands, 0, shards+1)
+	for _, base := range s.base {
+		cmds = append(cmds, s.client.B().Zrange().Key(base+":x").Min("0").Max("0").Withscores().Build())
+	}
+	results := s.client.DoMulti(ctx, append(cmds, s.client.B().Time().Build())...)
+	now, err := results[shards].AsIntSlice()
+	if err == nil && len(now) != 2 {
+		err = errAnswer
+	}
+	if err != nil {
+		for i := range all {
+			all[i] = -1
+		}
+		return all, fmt.Errorf("%w: redis: looking for expired sessions: %w", session.ErrUncertain, err)
+	}
+	for i, r := range results[:shards] {
+		all[i] = -1
+		first, e := r.AsZScores()
+		if e != nil {
+			err = errors.Join(err, fmt.Errorf("%w: redis: looking for expired sessions: %w", session.ErrUncertain, e))
+		} else if len(first) > 0 {
+			all[i] = max(0, time.Duration(int64(first[0].Score)-now[0]*1000-now[1]/1000)*time.Millisecond)
+		}
+	}
+	return all, err
+}
+
+// claim asks one shard for one thing that is due, and adds it to due. wait is like that of waits.
+func (s *Store) claim(ctx context.Context, shard int, due *session.Due) (wait time.Duration, err error) {
+	c := &s.claims
+	if c.op[shard] == "" {
+		c.op[shard] = newOp()
+	}
+	c.last++
+	a, err := s.repeat(ctx, shard, "expire", c.op[shard], 0, []string{strconv.FormatInt(c.last, 10), c.heard[shard]})
+	if err != nil {
+		return -1, err
+	}
+	c.op[shard], c.heard[shard] = "", c.op[shard]
+	switch a.text(0) {
+	case "ok":
+		over, err := s.ended(ctx, a)
+		due.Ended = append(due.Ended, over)
+		return 0, err
+	case "left":
+		names := a.list(3)
+		for i := 0; i+1 < len(names); i += 2 {
+			due.Left = append(due.Left, session.Left{ID: unescape(a.text(1)), Reader: unescape(names[i]), Plain: names[i+1] == "1"})
+		}
+		return 0, nil
+	case "unsettled":
+		return 0, s.forward(ctx, a.text(1), 0)
+	case "dropped":
+		_, err := s.name(ctx, "drop", a.text(1), a.text(2))
+		return 0, err
+	}
+	if n := a.num(1); n > 0 {
+		return time.Duration(n) * time.Millisecond, nil
+	}
+	return -1, nil
+}
