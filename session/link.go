@@ -26,24 +26,24 @@ type Link struct {
 	Hello Attached // what the link's first event tells
 	Plain bool     // it acknowledges nothing: no acknowledgement timeout, and heartbeats that it does not see
 
-	s         *Session
-	transport string
-	poll      bool
-	rouse     func()
-	woken     chan struct{} // for Next; nil with Wake
-	beat      time.Duration // jittered
-	until     time.Time     // the end of its life, if it has one
-	alarm     alarm
+	poll   bool
+	parked atomic.Bool
+	ending atomic.Bool // there is an end
+	rouse  func()
+	s      *Session
+	wrote  atomic.Int64  // when Take last had something, on the Manager's clock
+	waits  atomic.Int64  // since when an acknowledgement is waited for; 0 none
+	beat   time.Duration // jittered
 
 	// Owned by whoever calls Take.
 	cursor   uint64
 	accepted uint64 // the last number told
 	awaited  uint64 // the entry whose acknowledgement is waited for; 0 none
 
-	wrote  atomic.Int64 // when Take last had something, on the Manager's clock
-	waits  atomic.Int64 // since when an acknowledgement is waited for; 0 none
-	parked atomic.Bool
-	ending atomic.Bool // there is an end
+	transport string
+	woken     chan struct{} // for Next; nil with Wake
+	until     time.Time     // the end of its life, if it has one
+	alarm     alarm
 
 	mu     sync.Mutex
 	end    End

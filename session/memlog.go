@@ -13,31 +13,33 @@ import (
 
 // memLog is a session in memory. Its parts are: the entries (this file), the readers and their links (memreader.go) and the writers
 // (memwriter.go).
+//
+// What each message needs stands together in front: of many sessions, each one's memory is far away when its turn comes.
 type memLog struct {
-	store *Memory
-	epoch uint64
-	watch atomic.Pointer[[]*func()] // copied on write, so that waking needs no lock
+	mu      sync.Mutex // guards all that can change, but for watch
+	gone    error      // why the session is over; nil while it lives
+	entries ring
+	floor   uint64 // the oldest entry, top+1 without any
+	bytes   int64
+	roused  bool                      // the watchers were woken, and nobody has read since
+	watch   atomic.Pointer[[]*func()] // copied on write, so that waking needs no lock
+	store   *Memory
+	epoch   uint64
+	mark    uint64            // the highest seq that any reader acknowledged or presented
+	sent    uint64            // the highest seq that was ever read by a link
+	only    map[uint64]string // the entries that are for one reader alone, and its name
+	readers []*memReader      // in the order in which they came
+	writers []memWriter       // least recent first
+	bounds  Bounds
 
-	mu       sync.Mutex
 	id       string
-	bounds   Bounds
-	gone     error // why the session is over; nil while it lives
 	previous string
 	prevTil  int64    // until when previous is remembered
 	absorbed []uint64 // epochs of sessions that were joined to this one
 	resting  *list.Element
-
-	entries ring
-	floor   uint64 // the oldest entry, top+1 without any
-	bytes   int64
-	mark    uint64 // the highest seq that any reader acknowledged or presented
-	sent    uint64 // the highest seq that was ever read by a link
-
-	readers []*memReader // in the order in which they came
-	writers []memWriter  // least recent first
-	first   uint64       // links have higher numbers
-	number  uint64       // of the last link
-	departs uint64       // counts departures
+	first    uint64 // links have higher numbers
+	number   uint64 // of the last link
+	departs  uint64 // counts departures
 }
 
 // rest is a log's place among those without links.
@@ -54,8 +56,10 @@ func (l *memLog) position(seq uint64) Position { return Position{Epoch: l.epoch,
 func (l *memLog) Append(_ context.Context, m *Message, reader string) (Position, error) {
 	l.mu.Lock()
 	p, err := l.append(m, reader)
+	wake := err == nil && !l.roused // else every link is about to read
+	l.roused = l.roused || wake
 	l.mu.Unlock()
-	if err == nil {
+	if wake {
 		l.wake()
 	}
 	return p, err
@@ -65,24 +69,27 @@ func (l *memLog) append(m *Message, reader string) (Position, error) {
 	if l.gone != nil {
 		return Position{}, l.gone
 	}
-	if reader == "" {
-		return l.put(m, nil)
-	}
-	r := l.reader(reader)
-	if r == nil {
+	if reader != "" && l.reader(reader) == nil {
 		return Position{}, ErrNotFound
 	}
-	return l.put(m, &r.name)
+	return l.put(m, reader)
 }
 
-func (l *memLog) put(m *Message, reader *string) (Position, error) {
+func (l *memLog) put(m *Message, reader string) (Position, error) {
 	size := int64(m.Size())
-	if !l.room(size) {
+	if size > math.MaxUint32 || !l.room(size) {
 		return Position{}, ErrFull
 	}
-	l.entries.push(slot{m, reader, l.store.now(), size})
+	l.entries.push(slot{m, uint32(l.store.now() / tick), uint32(size)})
 	l.bytes += size
-	return l.position(l.top()), nil
+	top := l.top()
+	if reader != "" {
+		if l.only == nil {
+			l.only = make(map[uint64]string)
+		}
+		l.only[top] = reader
+	}
+	return l.position(top), nil
 }
 
 // room makes room for an entry of that size, takes it from the budget, and tells whether it could; if not, nothing has left. Who yields
@@ -103,7 +110,7 @@ func (l *memLog) must(size int64) (last uint64, freed int64, ok bool) {
 			return l.floor + uint64(n) - 1, freed, true
 		}
 		if n < l.entries.n {
-			freed += l.entries.at(n).size
+			freed += int64(l.entries.at(n).size)
 		}
 	}
 	return 0, 0, false
@@ -149,10 +156,10 @@ func (l *memLog) passed(n need) uint64 {
 	return low
 }
 
-// aged is the highest entry that is older than the retention.
+// aged is the highest entry that is older than the retention, and a tick.
 func (l *memLog) aged() uint64 {
-	before := l.store.now() - int64(l.bounds.Retention)
-	n := sort.Search(l.entries.n, func(i int) bool { return l.entries.at(i).at > before })
+	before := (l.store.now() - int64(l.bounds.Retention)) / tick
+	n := sort.Search(l.entries.n, func(i int) bool { return int64(l.entries.at(i).at) >= before })
 	return l.floor + uint64(n) - 1
 }
 
@@ -166,7 +173,10 @@ func (l *memLog) trim(seq uint64) {
 // leave removes the entries up to seq and tells how much room that is.
 func (l *memLog) leave(seq uint64) (freed int64) {
 	for l.entries.n > 0 && l.floor <= seq {
-		freed += l.entries.pop().size
+		freed += int64(l.entries.pop().size)
+		if len(l.only) > 0 {
+			delete(l.only, l.floor)
+		}
 		l.floor++
 	}
 	l.bytes -= freed
@@ -177,12 +187,7 @@ func (l *memLog) leave(seq uint64) (freed int64) {
 func (l *memLog) above(seq uint64) []Entry {
 	var left []Entry
 	for at := max(seq+1, l.floor); at <= l.top(); at++ {
-		s := l.entries.at(int(at - l.floor))
-		e := Entry{Seq: at, Message: s.message}
-		if s.reader != nil {
-			e.Reader = *s.reader
-		}
-		left = append(left, e)
+		left = append(left, Entry{Seq: at, Message: l.entries.at(int(at - l.floor)).message, Reader: l.only[at]})
 	}
 	return left
 }
@@ -196,11 +201,7 @@ func (l *memLog) absorb(epoch uint64, left []Entry) {
 		l.absorbed = l.absorbed[1:]
 	}
 	for _, e := range left {
-		var reader *string
-		if e.Reader != "" {
-			reader = &e.Reader
-		}
-		if _, err := l.put(e.Message, reader); err != nil {
+		if _, err := l.put(e.Message, e.Reader); err != nil {
 			return // as far as there is room
 		}
 	}

@@ -20,6 +20,7 @@ func (l *memLog) Read(_ context.Context, ref LinkRef, after uint64, room int, ds
 	case k.end != nil:
 		return dst, Tail{}, k.end
 	}
+	l.roused = false
 	if after >= l.top() { // nothing new, so there is time
 		l.forget()
 		l.trim(l.passed(easy))
@@ -38,7 +39,7 @@ func (l *memLog) Read(_ context.Context, ref LinkRef, after uint64, room int, ds
 			break
 		}
 		e := Entry{Seq: seq}
-		if s.reader == nil || *s.reader == r.name {
+		if name := l.only[seq]; name == "" || name == r.name {
 			e.Message = s.message
 		}
 		dst = append(dst, e)

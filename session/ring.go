@@ -1,5 +1,7 @@
 package session
 
+import "time"
+
 // ring holds a log's entries, oldest first, in a circle that grows on demand and gives its room back when it has been emptied.
 type ring struct {
 	slots []slot // its length is zero or a power of two
@@ -7,12 +9,15 @@ type ring struct {
 	n     int
 }
 
+// A slot is small: under load to many sessions, fetching it from memory is most of what an entry costs.
 type slot struct {
 	message *Message
-	reader  *string // the only one it is for; nil for all
-	at      int64   // when it was appended, in nanoseconds since the store began
-	size    int64   // of the message, which may be far away in memory
+	at      uint32 // when it was appended, in ticks since the store began
+	size    uint32 // of the message, which may be far away in memory
 }
+
+// tick is a sixteenth of a second: 32 bits of it are eight years.
+const tick = int64(time.Second / 16)
 
 const (
 	ringMin  = 4

@@ -11,8 +11,8 @@ import (
 func TestRingIsAQueue(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var r ring
-		var want []int64
-		next := int64(0)
+		var want []uint32
+		next := uint32(0)
 		t.Repeat(map[string]func(*rapid.T){
 			"push": func(t *rapid.T) {
 				for range rapid.IntRange(1, 100).Draw(t, "n") {
@@ -33,7 +33,7 @@ func TestRingIsAQueue(t *testing.T) {
 				}
 			},
 			"": func(t *rapid.T) {
-				var got []int64
+				var got []uint32
 				for i := range r.n {
 					got = append(got, r.at(i).at)
 				}
@@ -55,7 +55,7 @@ func TestRingIsAQueue(t *testing.T) {
 func TestRingForgets(t *testing.T) {
 	var r ring
 	for range 10 {
-		r.push(slot{message: &Message{}, reader: new(string)})
+		r.push(slot{message: &Message{}, size: 1})
 	}
 	for range 10 {
 		r.pop()
