@@ -24,7 +24,7 @@ func (b *tab) notice(text string) {
 }
 
 // refuse puts a server before the chat that answers some requests itself.
-func refuse(t *testing.T, chat *program, answer func(w http.ResponseWriter, r *http.Request) bool) string {
+func refuse(t *testing.T, chat *program, answer func(w http.ResponseWriter, r *http.Request) bool) *httptest.Server {
 	t.Helper()
 	target, err := url.Parse(chat.url)
 	if err != nil {
@@ -40,7 +40,7 @@ func refuse(t *testing.T, chat *program, answer func(w http.ResponseWriter, r *h
 		}
 	}))
 	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
-	return srv.URL
+	return srv
 }
 
 func problem(w http.ResponseWriter, status int, detail string) bool {
@@ -145,7 +145,7 @@ func TestChatRefused(t *testing.T) {
 		}
 		return false
 	})
-	bob := openTab(t, browser, "bob", at)
+	bob := openTab(t, browser, "bob", at.URL)
 	bob.untilState("open")
 	bob.click("away")
 	bob.untilState("paused")
@@ -174,13 +174,14 @@ func TestChatBlocked(t *testing.T) {
 	at := refuse(t, chat, func(w http.ResponseWriter, r *http.Request) bool {
 		return (r.URL.Query().Has("_wait") || r.Header.Get("Upgrade") != "") && problem(w, 502, "not that one")
 	})
-	bob := openTab(t, browser, "bob", at)
+	bob := openTab(t, browser, "bob", at.URL)
 	bob.until("sse", `document.body.dataset.transport === 'sse' && document.body.dataset.state === 'open'`)
 	for transport, name := range map[string]string{"poll": "long-poll", "websocket": "WebSocket"} {
 		bob.use(transport)
 		bob.notice(name + " does not work here")
-		bob.until("automatic", `document.querySelector('#transport :checked').value === ''`)
+		bob.until("the choice before", `document.querySelector("#transport :checked").value === ""`)
 	}
+	at.CloseClientConnections() // what was tried in vain is no obstacle to coming back
 	bob.say("still here")
 	bob.untilShows(1)
 	chat.stop()
@@ -193,7 +194,7 @@ func TestChatNotTaken(t *testing.T) {
 	bob := openTab(t, browser, "bob", chat.url)
 	bob.untilState("open")
 	bob.say("\u202e") // nothing is left of it at the server
-	bob.until("a refusal", `document.querySelector('.failed .note')?.textContent.startsWith('the server refused it')`)
+	bob.until("a refusal", `document.querySelector('.failed .note')?.textContent.startsWith('not sent: the server refused it')`)
 	bob.click("away")
 	bob.untilState("paused")
 	bob.do(`document.querySelector('.failed').remove()

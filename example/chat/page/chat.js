@@ -1,16 +1,15 @@
 // The chat: what to say and what to show. It may forget that there is a network; link.js shows how that fares to whoever wants to know.
 
 import Mirage from '/live/mirage.js'
-import { Link, transports } from './link.js'
+import { Link } from './link.js'
 import { Log } from './log.js'
 
 const $ = id => document.getElementById(id)
 
-// What of our own outlives a refresh: the choice of a transport, counters, what waits by its key, the latest stamp shown, and how far our
-// clock is ahead of the server's.
-const kept = { choice: '', sent: 0, received: 0, replayed: 0, waiting: {}, last: 0, skew: Number.MAX_VALUE, ...JSON.parse(sessionStorage.getItem('chat') ?? '{}') }
+// What of our own outlives a refresh: the transport picked, the counters, the latest stamp shown, and how far our clock is ahead of the server's.
+const kept = { choice: '', sent: 0, received: 0, replayed: 0, last: 0, skew: Number.MAX_VALUE, ...JSON.parse(sessionStorage.getItem('chat') ?? '{}') }
 
-const client = new Mirage('/live', { transports: transports(kept.choice) })
+const client = new Mirage('/live', { start: false })
 const log = new Log($('log'), kept.last, text => { say(text); $('text').focus() })
 const link = new Link(client, log, kept, save)
 let peopleAt = 0 // the stamp of the list that is shown
@@ -21,14 +20,14 @@ let saving // the timer of save
 client.on('say', m => {
   clock(m.at)
   const late = link.missed(m.at / 1000 + kept.skew)
-  if (show(m, late) !== 'new') return // an echo of our own, or shown already
+  if (log.add(m, m.id === client.id, late) !== 'new') return // an echo of our own, or shown already
   kept.received++
   if (late) kept.replayed++
   link.strip.message(late ? 'late' : 'down')
   save()
 })
 
-client.on('past', m => show(m, false)) // on arrival, and to make up for a gap
+client.on('past', m => log.add(m, m.id === client.id)) // on arrival, and to make up for a gap
 
 client.on('welcome', ({ name, now }) => {
   clock(now)
@@ -52,12 +51,6 @@ client.on('people', ({ at, total, here }) => {
   }))
 })
 
-function show(m, late) {
-  const own = m.id === client.id
-  if (own) delete kept.waiting[m.key]
-  return log.add(m, own, late)
-}
-
 // clock learns from a stamp: the quickest way here is the nearest to the truth.
 function clock(stamp) { kept.skew = Math.min(kept.skew, Date.now() - stamp / 1000) }
 
@@ -65,36 +58,33 @@ function clock(stamp) { kept.skew = Math.min(kept.skew, Date.now() - stamp / 100
 
 function say(text) {
   const key = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`
-  kept.waiting[key] = text
   log.wait({ key, text, id: client.id })
   client.emit('say', { text, key, name: localStorage.getItem('name') ?? '' }).then(() => {
     kept.sent++
     link.strip.message('up')
     save()
-  }, error => failed(key, words(error)))
+  }, error => log.failed(key, words(error)))
   save()
 }
 
-function failed(key, why) {
-  delete kept.waiting[key]
-  log.failed(key, why)
+// waiting is what was written and has not arrived, also before a refresh.
+const waiting = messages => messages.filter(m => m.event === 'say').map(m => JSON.parse(m.data))
+
+// What will not arrive is told here, too, for what was written before a refresh has no promise.
+client.on('mirage-returned', ({ messages, error }) => {
+  for (const { key } of waiting(messages)) log.failed(key, words(error))
   save()
-}
-
-// words says why a message was not taken.
-function words({ status, message }) {
-  if (client.state === 'closed') return 'not sent: the session has ended'
-  if (status === 413) return client.bufferedAmount ? 'not sent: too many messages wait already' : 'not sent: it is too long'
-  if (status === 500) return 'the server refused it'
-  return 'not sent: ' + message
-}
-
-// Somebody else must not say what we wrote. What an earlier page wrote has no promise, but is handed back like the rest.
-client.on('mirage-returned', ({ messages }) => {
-  for (const { event, data } of messages) if (event === 'say') failed(JSON.parse(data).key, 'not sent: it was written as somebody else')
 })
 
-client.on('close', () => { for (const key in kept.waiting) failed(key, 'not sent: the session has ended') })
+function words({ status }) {
+  if (client.state === 'closed' || status >= 1000) return 'not sent: the session has ended'
+  switch (status) {
+    case 413: return 'not sent: it is too long'
+    case 429: return 'not sent: too many messages wait already'
+    case 400: case 500: return 'not sent: the server refused it'
+    default: return 'not sent: it was written as somebody else'
+  }
+}
 
 $('say').addEventListener('submit', e => {
   e.preventDefault()
@@ -119,16 +109,12 @@ for (const event of ['change', 'submit']) {
 function save() {
   saving ??= setTimeout(() => {
     saving = undefined
-    keep()
-    const { sent, received, replayed } = kept, waiting = Object.keys(kept.waiting).length
-    for (const [what, n] of Object.entries({ sent, waiting, received, replayed })) $(what).textContent = n
-    $('waiting').parentElement.classList.toggle('some', waiting > 0)
+    sessionStorage.setItem('chat', JSON.stringify({ ...kept, last: log.last }))
+    const { sent, received, replayed } = kept, { length } = waiting(client.queued())
+    for (const [what, n] of Object.entries({ sent, waiting: length, received, replayed })) $(what).textContent = n
+    $('waiting').parentElement.classList.toggle('some', length > 0)
   })
 }
-
-function keep() { sessionStorage.setItem('chat', JSON.stringify({ ...kept, last: log.last })) }
-
-addEventListener('pagehide', keep)
 
 function el(tag, text) {
   const e = document.createElement(tag)
@@ -137,5 +123,7 @@ function el(tag, text) {
 }
 
 // What waited before a refresh is shown again; the client sends it by itself.
-for (const key in kept.waiting) log.wait({ key, text: kept.waiting[key], id: client.id })
+for (const m of waiting(client.queued())) log.wait({ ...m, id: client.id })
 save()
+client.use(kept.choice || undefined)
+client.connect()

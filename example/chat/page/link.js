@@ -4,11 +4,7 @@ import { Strip } from './strip.js'
 
 const $ = id => document.getElementById(id)
 
-// What the visitor may pick, the most preferred first.
 const names = { websocket: 'WebSocket', sse: 'SSE', poll: 'long-poll' }
-
-/** transports is the option for a client whose visitor has picked one; without a choice the client decides. */
-export const transports = choice => Object.keys(names).sort((a, b) => (b === choice) - (a === choice))
 
 const lost = {
   restarted: 'The server restarted: what it had not delivered is lost',
@@ -19,16 +15,15 @@ const why = { trimmed: 'more was said than the server keeps for somebody who is 
 export class Link {
   #gone = 0 // since when there is no link; 0 before the first
   #back = { at: 0, how: '', lost: false, replayed: 0, mark: undefined } // how we came back
-  #id // who we are
+  #refreshed // this page has a predecessor
   #timer // of the way back from away
 
   constructor(client, log, kept, save) {
     Object.assign(this, { client, log, kept, save })
-    this.#id = client.id
-    this.strip = new Strip($('strip'), () => client.state === 'open' ? client.transport : 'none')
+    this.#refreshed = client.id !== ''
+    this.strip = new Strip($('strip'))
     this.#switcher()
     client.subscribe(() => this.#show())
-    setInterval(() => this.#show(), 200) // a change of transport is nothing that a page is told
     client.on('mirage-state', e => this.#changed(e))
     client.on('mirage', (_, e) => this.#hello(e))
     client.on('mirage-gap', e => this.#gap(e))
@@ -67,7 +62,8 @@ export class Link {
   // ---- the switcher
 
   #switcher() {
-    for (const [value, textContent] of Object.entries({ '': 'automatic', ...names })) {
+    for (const value of ['', ...this.client.transports]) {
+      const textContent = value ? names[value] ?? value : 'automatic'
       const radio = el('input', { type: 'radio', name: 'transport', value, checked: value === this.kept.choice })
       radio.addEventListener('change', () => this.#use(value))
       const label = el('label')
@@ -78,14 +74,14 @@ export class Link {
   }
 
   async #use(choice) {
-    const { client, kept } = this
+    const { client, kept } = this, before = kept.choice
     this.#choose(choice)
     try {
-      await client.use(choice || transports()[0])
-      this.#say(client.state === 'open' ? `Now over ${names[client.transport]}. Nothing was lost.` : '')
+      await client.use(choice || undefined)
+      if (client.state === 'open') this.#say(`Now over ${names[client.transport]}. Nothing was lost.`)
     } catch {
-      if (kept.choice !== choice || client.state !== 'open') return
-      this.#choose('')
+      if (kept.choice !== choice || client.state !== 'open') return // another one was picked since, or none would do
+      this.#choose(before)
       this.#say(`${names[choice] ?? 'Another transport'} does not work here: it stays with ${names[client.transport]}.`)
     }
   }
@@ -99,22 +95,21 @@ export class Link {
   // ---- what the client tells
 
   #changed({ state, previous }) {
-    const { client, log } = this
+    if (state === previous) return // another transport is no news
     if (previous === 'open') this.#gone = Date.now()
     if (state === 'paused') this.#say('You are away. What you write is kept, and goes out when you are back.')
     if (state !== 'open') return
     this.#say('')
     const seconds = (Date.now() - this.#gone) / 1000
     this.#back = { at: Date.now(), how: this.#gone ? `Back after ${seconds.toFixed(1)} s` : 'Refreshed', lost: false, replayed: 0 }
-    if (client.position && this.#id && seconds > 0.5) this.#back.mark = log.mark(this.#words())
+    if (this.#gone ? seconds > 0.5 : this.#refreshed) this.#back.mark = this.log.mark(this.#words())
   }
 
-  #hello({ id, previous, resumed, reason }) {
-    const { log } = this
-    if (this.#id && this.#id !== id && this.#id !== previous) {
-      log.mark('You are somebody else now: the server has new keys. It keeps them with -keys FILE', 'loss')
+  #hello({ id, known, previous, resumed, reason }) {
+    $('id').textContent = id
+    if (known && known !== id && known !== previous) {
+      this.log.mark('You are somebody else now: the server has new keys. It keeps them with -keys FILE', 'loss')
     }
-    this.#id = $('id').textContent = id
     if (resumed || reason === 'new' || reason === 'trimmed') return // nothing is missing, or mirage-gap says what is
     this.#lose(lost[reason] ?? `The server cannot go on where you were (${reason}): something may be lost`)
   }
@@ -150,7 +145,8 @@ export class Link {
     const text = {
       connecting: 'connecting', open: `open · ${names[transport] ?? transport}`, reconnecting: 'reconnecting', paused: 'away', closing: 'leaving', closed: 'ended',
     }[state]
-    if ($('status').textContent !== text) $('status').textContent = text
+    $('status').textContent = text
+    this.strip.link(state === 'open' ? transport : 'none')
     document.body.dataset.state = state
     document.body.dataset.transport = transport
     $('away').textContent = state === 'paused' ? 'Come back now' : 'Go away for 10 s'

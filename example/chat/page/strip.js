@@ -6,15 +6,12 @@ export class Strip {
   #links = [{ at: performance.now(), kind: 'none' }]
   #messages = []
 
-  // kind returns what carries messages now: a transport or 'none'.
-  constructor(canvas, kind) {
+  constructor(canvas) {
     this.canvas = canvas
-    setInterval(() => {
-      if (this.#links.at(-1).kind !== kind()) this.#links.push({ at: performance.now(), kind: kind() })
-      if (!document.hidden) requestAnimationFrame(() => this.#draw())
-    }, 100)
+    setInterval(() => { if (!document.hidden) requestAnimationFrame(() => this.#draw()) }, 100)
   }
 
+  link(kind) { if (this.#links.at(-1).kind !== kind) this.#links.push({ at: performance.now(), kind }) }
   message(kind) { this.#messages.push({ at: performance.now(), kind }) }
 
   #draw() {
