@@ -146,10 +146,11 @@ func (s *site) began() bool {
 	return len(s.opened) > 0
 }
 
-// A proxy that holds all answers back until they end, and the defaults of a client: traffic by long-poll within five seconds; the next page knows.
+// A proxy that holds all answers back until they end and knows no WebSocket: traffic by long-poll within five seconds; the next page knows.
 func TestClientHeld(t *testing.T) {
 	t.Parallel()
-	s := startSite(t, setup{})
+	p := &block{how: refused, transport: "websocket"}
+	s := startSite(t, setup{front: p.before})
 	s.proxy.Hold()
 	b := openTab(t, startBrowser(t), "held", s.address("", nil))
 	s.until("a session", s.began)
