@@ -1,0 +1,145 @@
+package js_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/internal/npm"
+	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/miragetest"
+	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/transport"
+)
+
+// echo is a real server whose application sends back what it is sent, and the network before it. Node tells both what to do.
+type echo struct {
+	*testing.T
+	identify func(http.Handler) http.Handler
+	codec    *cookie.Codec
+	proxy    *miragetest.Proxy
+	log      *slog.Logger
+	live     atomic.Pointer[http.Handler]
+
+	mu   sync.Mutex
+	m    *session.Manager
+	ids  []string // of all sessions that there were
+	up   []string // what the application was called with
+	down int      // the last number that it sent by itself
+}
+
+// begin begins with an empty memory, as after a restart.
+func (e *echo) begin() {
+	m := session.New(session.Options{
+		Messages: 100_000, Bytes: 32 << 20, Rate: -1, Heartbeat: time.Second, Logger: e.log,
+		OnOpen: func(_ context.Context, s *session.Session) {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.ids = append(e.ids, s.ID())
+		},
+		OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
+			e.mu.Lock()
+			e.up = append(e.up, string(in.Data))
+			e.mu.Unlock()
+			if in.Event == "refuse" {
+				return fmt.Errorf("refused")
+			}
+			return s.Send(ctx, in.Message)
+		},
+	})
+	live := middleware.New(middleware.Options{Codec: e.codec, Sessions: m, Logger: e.log})(transport.Handler(m, transport.Options{}))
+	e.live.Store(&live)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.m = m
+}
+
+func (e *echo) manager() *session.Manager {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.m
+}
+
+func (e *echo) end() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := e.manager().Shutdown(ctx); err != nil {
+		e.Error(err)
+	}
+}
+
+// control is what Node asks for: POST /cut, /restart, /revoke?id=, /send?id=&n=, /forget, /look; it answers with what the server knows.
+func (e *echo) control(w http.ResponseWriter, r *http.Request) {
+	switch r.PathValue("what") {
+	case "cut":
+		e.proxy.Cut([]miragetest.Ending{miragetest.RST, miragetest.FIN}[time.Now().UnixMicro()%2])
+	case "restart":
+		e.end()
+		e.begin()
+	case "revoke":
+		if err := e.manager().Revoke(r.Context(), r.FormValue("id")); err != nil {
+			e.Error(err)
+		}
+	case "send":
+		n, _ := strconv.Atoi(r.FormValue("n"))
+		for range n {
+			e.mu.Lock()
+			e.down++
+			msg := session.Text(strconv.Itoa(e.down))
+			e.mu.Unlock()
+			if err := e.manager().Send(r.Context(), r.FormValue("id"), msg); err != nil {
+				e.Error(err)
+			}
+		}
+	case "forget":
+		e.mu.Lock()
+		e.ids, e.up, e.down = nil, nil, 0
+		e.mu.Unlock()
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_ = json.NewEncoder(w).Encode(map[string]any{"ids": e.ids, "up": e.up})
+}
+
+// D1, D3, I11, U1, U2, U3, X1, X2: mirage.js in Node against a real server behind a network that cuts. What test/live.mjs says.
+func TestLive(t *testing.T) {
+	e := &echo{T: t, log: slog.New(slog.DiscardHandler)}
+	var err error
+	if e.codec, err = cookie.New(cookie.Options{Insecure: true}, bytes.Repeat([]byte("live"), 8)); err != nil {
+		t.Fatal(err)
+	}
+	e.begin()
+	mux := http.NewServeMux()
+	mux.HandleFunc("/live", func(w http.ResponseWriter, r *http.Request) { (*e.live.Load()).ServeHTTP(w, r) })
+	mux.HandleFunc("POST /control/{what}", e.control)
+	srv := httptest.NewUnstartedServer(mux)
+	t.Cleanup(func() {
+		e.end()
+		srv.CloseClientConnections()
+		srv.Close()
+	})
+	e.proxy = miragetest.NewProxy(t, srv.Listener.Addr().String())
+	srv.Start()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, npm.Node(t), "--test", "test/live.mjs")
+	cmd.Env = append(os.Environ(), "LIVE="+e.proxy.URL()+"/live", "CONTROL="+srv.URL+"/control/")
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
