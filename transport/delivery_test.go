@@ -287,7 +287,7 @@ func TestD7Presence(t *testing.T) {
 		time.Sleep(9 * time.Second)
 		synctest.Wait()
 		l.close()
-		if got := events.String(); got != "attach sse" {
+		if got, want := events.String(), "attach "+streaming(); got != want {
 			t.Errorf("after a reconnect: %s", got)
 		}
 		time.Sleep(11 * time.Second)
@@ -295,7 +295,8 @@ func TestD7Presence(t *testing.T) {
 		tab.open()
 		a := tab.b.do("DELETE", tab.query(""), "", "Mirage-Link", tab.token())
 		synctest.Wait()
-		if got := events.String(); a.status != 204 || got != "attach sse,detach sse,attach sse,detach " {
+		want := fmt.Sprintf("attach %s,detach %[1]s,attach %[1]s,detach ", streaming())
+		if got := events.String(); a.status != 204 || got != want {
 			t.Errorf("DELETE %d; events %s", a.status, got)
 		}
 		if err := w.m.Send(w.Context(), tab.hello.ID, session.Text("x")); !errors.Is(err, session.ErrNotFound) {
@@ -415,6 +416,7 @@ func TestL1Shutdown(t *testing.T) {
 	inWorld(t, setup{session: o}, func(w *world) {
 		release = make(chan struct{})
 		tab, plain, polling := w.browser().tab(), w.browser().plain(), w.browser().tab()
+		tab.b.streams = true // for WebSocket see TestL1SocketShutdownAnswers
 		l, pl := tab.open(), plain.open()
 		polling.poll("25")
 		held := make(chan answer, 1)

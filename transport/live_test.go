@@ -54,6 +54,17 @@ var key = bytes.Repeat([]byte{7}, 32)
 // plain runs the tests over the way out that keeps the handler, instead of the hijacked one.
 var plain = flag.Bool("plain", false, "streams do not take the connection over")
 
+// overSocket lets the tabs use a WebSocket where they would use a stream, and speak over it.
+var overSocket = flag.Bool("websocket", false, "tabs use WebSocket instead of streams")
+
+// streaming is the transport of a tab's open.
+func streaming() string {
+	if *overSocket {
+		return "websocket"
+	}
+	return "sse"
+}
+
 // inWorld runs f with a server that is set up by s.
 func inWorld(t *testing.T, s setup, f func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
@@ -114,6 +125,8 @@ type browser struct {
 	w      *world
 	client *http.Client
 	header http.Header // added to every request
+
+	streams bool // the flag -websocket has no say
 }
 
 func (w *world) browser() *browser {
@@ -169,6 +182,7 @@ type tab struct {
 	twice  int      // how many came again
 	gaps   []frame.Gap
 	told   []string // names of control events, in order
+	socket *socket  // the newest one
 }
 
 var cids = 0
@@ -214,6 +228,14 @@ func (t *tab) dial() *line {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &line{cut: cancel, done: make(chan struct{})}
 	query := t.query("")
+	if *overSocket && !t.b.streams {
+		t.b.w.Cleanup(cancel)
+		go func() {
+			defer close(l.done)
+			l.err = t.dialSocket(ctx, query)
+		}()
+		return l
+	}
 	go func() {
 		defer close(l.done)
 		r, err := t.b.request(ctx, "GET", query, "")
@@ -283,6 +305,10 @@ func (t *tab) take(e frame.Event) {
 		_ = json.Unmarshal(e.Data, &g)
 		t.gaps = append(t.gaps, g)
 	case frame.EventAck, frame.EventDrain, frame.EventEnd:
+		if e.Name == frame.EventAck && t.socket != nil && bytes.Contains(e.Data, []byte(`"status"`)) {
+			t.socket.answers <- bytes.Clone(e.Data)
+			return
+		}
 		t.told = append(t.told, e.Name)
 	default:
 		if pos.Epoch == t.pos.Epoch && pos.Seq <= t.pos.Seq {
@@ -296,6 +322,14 @@ func (t *tab) take(e frame.Event) {
 
 // post sends messages of the given numbers, "n:text", and acknowledges what the tab has.
 func (t *tab) post(messages ...string) answer {
+	t.mu.Lock()
+	s := t.socket
+	t.mu.Unlock()
+	if s != nil && len(messages) > 0 {
+		if a, ok := s.post(messages...); ok {
+			return a
+		}
+	}
 	return t.b.do("POST", t.query(""), t.batch(messages...), "Mirage-Link", t.token(), "Content-Type", "text/event-stream")
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/mirage-go/mirage/transport"
 	"github.com/mirage-go/mirage/transport/poll"
 	"github.com/mirage-go/mirage/transport/sse"
+	sockets "github.com/mirage-go/mirage/transport/websocket"
 )
 
 // §6: every option of the transports does what it says.
@@ -29,6 +30,7 @@ func TestOptions(t *testing.T) {
 		test func(t *testing.T, w *world, tab *tab)
 	}{
 		{"SSE.LinkAge", transport.Options{SSE: sse.Options{LinkAge: time.Minute}}, func(t *testing.T, w *world, tab *tab) {
+			tab.b.streams = true
 			l, start := tab.open(), time.Now()
 			<-l.done
 			within(t, "the stream ended", time.Since(start), 48*time.Second, 72*time.Second)
@@ -68,6 +70,49 @@ func TestOptions(t *testing.T) {
 				t.Error(resp, err)
 			}
 			within(t, "the body was given up", time.Since(start), 3*time.Second, 4*time.Second)
+		}},
+		{"WebSocket.LinkAge", transport.Options{WebSocket: sockets.Options{LinkAge: time.Minute}}, func(t *testing.T, w *world, tab *tab) {
+			s, start := tab.openSocket(), time.Now()
+			<-s.done
+			within(t, "the link ended", time.Since(start), 48*time.Second, 72*time.Second)
+		}},
+		{"WebSocket.MaxFrame", transport.Options{WebSocket: sockets.Options{MaxFrame: 200}}, func(t *testing.T, w *world, tab *tab) {
+			tab.openSocket()
+			room := 200 - len(tab.batch("1:"))
+			for n, status := range map[int]int{room: 500, room + 1: 413} { // there is no OnMessage
+				if a := tab.post("1:" + strings.Repeat("x", n)); a.status != status && (status == 413 || !strings.Contains(a.body, "failed")) {
+					t.Errorf("%d bytes: %d %s", n, a.status, a.body)
+				}
+			}
+		}},
+		{"WebSocket.MaxBatch", transport.Options{WebSocket: sockets.Options{MaxBatch: 2}}, func(t *testing.T, w *world, tab *tab) {
+			tab.openSocket()
+			for _, batch := range [][]string{{"1:a", "2:b"}, {"3:c", "4:d", "5:e"}} {
+				if a := tab.post(batch...); a.status != 200 && len(batch) == 2 || a.status != 413 && len(batch) == 3 {
+					t.Errorf("%d messages: %d %s", len(batch), a.status, a.body)
+				}
+			}
+		}},
+		{"WebSocket.FrameTimeout", transport.Options{WebSocket: sockets.Options{FrameTimeout: 3 * time.Second}}, func(t *testing.T, w *world, tab *tab) {
+			r := tab.rawSocket()
+			time.Sleep(5 * time.Second) // before a frame there is no hurry
+			start := time.Now()
+			r.write(masked(0x81, "hello")[:8])
+			r.ends(4408)
+			within(t, "the frame was given up", time.Since(start), 3*time.Second, 3*time.Second)
+		}},
+		{"WebSocket.WriteTimeout", transport.Options{WebSocket: sockets.Options{WriteTimeout: 4 * time.Second}}, func(t *testing.T, w *world, tab *tab) {
+			r := tab.rawSocket()
+			for range 3 {
+				w.send(tab.hello.ID, strings.Repeat("x", 64<<10)) // more than the network takes
+			}
+			start := time.Now()
+			for time.Since(start) < time.Minute {
+				if time.Sleep(100 * time.Millisecond); r.broken() {
+					break
+				}
+			}
+			within(t, "the link ended", time.Since(start), 4*time.Second, 6100*time.Millisecond)
 		}},
 		{"Poll.LinkAge", transport.Options{Poll: poll.Options{LinkAge: 10 * time.Second}}, func(t *testing.T, w *world, tab *tab) {
 			start := time.Now()

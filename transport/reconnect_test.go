@@ -188,7 +188,7 @@ func TestD3ResumeAfterADay(t *testing.T) {
 			case "":
 				left.open()
 			case websocket:
-				left.socket()
+				left.openSocket()
 			default:
 				left.poll(wait)
 			}

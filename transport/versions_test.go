@@ -30,6 +30,7 @@ var versions = map[string]version{
 			t := b.client.Transport.(*http.Transport)
 			t.Protocols = new(http.Protocols)
 			unencrypted(t.Protocols)
+			b.streams = true // net/http has no WebSocket there
 		},
 	},
 }

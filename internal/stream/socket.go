@@ -23,13 +23,12 @@ type Socket struct {
 	closed  func()
 
 	heard atomic.Int64 // when bytes came from the client, Unix nanoseconds
-	deaf  atomic.Bool  // nobody listens now
 
 	// Owned by run.
 	armed  time.Time
 	wrote  time.Time // the last text frame
 	pinged time.Time // zero if none
-	bye    bool      // the close frame is written
+	bye    bool      // nothing more can be written
 
 	mu      sync.Mutex
 	changed sync.Cond // what is said was written; run has ended
@@ -38,6 +37,8 @@ type Socket struct {
 	again   bool
 	over    bool
 	ending  bool   // there is or was a close frame to write
+	busy    bool   // something that came is being handled
+	patient bool   // the close frame lets the answer to it go first
 	told    bool   // closed was called
 	said    []byte // blocks that go out with the next frame
 	pong    []byte // a pong frame
@@ -66,15 +67,23 @@ const (
 	closeWait  = 5 * time.Second
 )
 
+// ServiceRestart is the close code of links whose clients are to come back.
+const ServiceRestart = 1012
+
 var errVanished = errors.New("stream: no answer to a ping")
 
 // Heard notes that the client is there.
 func (s *Socket) Heard() { s.heard.Store(time.Now().UnixNano()) }
 
-// Deaf notes whether nobody reads from the client for now, so that its silence means nothing.
-func (s *Socket) Deaf(deaf bool) {
+// Busy notes whether something that the client sent is being handled: nobody may read from it meanwhile, so that its silence means nothing, and a link that
+// ends in peace gives the answer some time.
+func (s *Socket) Busy(busy bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.Heard()
-	s.deaf.Store(deaf)
+	if s.busy = busy; !busy {
+		s.hurryLocked()
+	}
 }
 
 // ReadUntil sets the deadline for reading, unless the link is over: then it has its own. The zero time is none.
@@ -95,14 +104,18 @@ func (s *Socket) Kick(drain func()) {
 }
 
 func (s *Socket) wakeLocked() {
-	switch {
-	case s.over:
-	case s.running:
-		s.again = true
-	default:
-		s.running = true
-		go s.run()
+	if !s.over {
+		s.startLocked()
 	}
+}
+
+func (s *Socket) startLocked() {
+	if s.running {
+		s.again = true
+		return
+	}
+	s.running = true
+	go s.run()
 }
 
 // Say lets blocks go out soon, after those that the link has. It waits while the client does not read what was said before.
@@ -112,7 +125,7 @@ func (s *Socket) Say(blocks []byte) {
 	for len(s.said) > maxSaid && !s.over {
 		s.changed.Wait()
 	}
-	if !s.over {
+	if !s.over || s.patient {
 		s.said = append(s.said, blocks...)
 		s.wakeLocked()
 	}
@@ -128,16 +141,33 @@ func (s *Socket) Pong(payload []byte) {
 	}
 }
 
-// Finish ends the link with a close frame of that code, after what is being written. Only the first end counts.
+// Finish ends the link with a close frame of that code, after what is being written, and after the answer to what is being handled if the client is to
+// come back. Only the first end counts.
 func (s *Socket) Finish(code int, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over {
 		return
 	}
-	s.last, s.ending = appendClose(nil, code, reason), true
-	s.wakeLocked()
-	s.over = true
+	s.over, s.ending, s.last = true, true, appendClose(nil, code, reason)
+	if s.busy && code == ServiceRestart {
+		s.patient = true
+		time.AfterFunc(closeWait, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.hurryLocked()
+		})
+		return
+	}
+	s.startLocked()
+}
+
+// hurryLocked lets the close frame wait no longer.
+func (s *Socket) hurryLocked() {
+	if s.patient {
+		s.patient = false
+		s.startLocked()
+	}
 }
 
 // appendClose appends a close frame, of no code if that is 0. A reason that does not fit is left out.
@@ -168,6 +198,7 @@ func (s *Socket) Close() {
 func (s *Socket) Leave(goodbye bool) {
 	s.mu.Lock()
 	s.over = true
+	s.hurryLocked()
 	for s.running && s.ending {
 		s.changed.Wait()
 	}
@@ -233,12 +264,12 @@ func (s *Socket) next() func() {
 // idle ends run unless there is more to do.
 func (s *Socket) idle() bool {
 	s.mu.Lock()
-	if s.again || s.last != nil {
+	if s.again || s.last != nil && !s.patient {
 		s.mu.Unlock()
 		return false
 	}
 	s.running = false
-	over := s.over
+	over := s.over && !s.patient
 	s.mu.Unlock()
 	if over {
 		s.stop(false)
@@ -250,7 +281,7 @@ func (s *Socket) idle() bool {
 // bytes unread is reset, and the reset may overtake the frame.
 func (s *Socket) stop(politely bool) {
 	s.mu.Lock()
-	s.over, s.running, s.said = true, false, nil
+	s.over, s.running, s.patient, s.said = true, false, false, nil
 	s.changed.Broadcast()
 	s.mu.Unlock()
 	c, ok := s.conn.(interface{ CloseWrite() error })
@@ -266,10 +297,16 @@ func (s *Socket) stop(politely bool) {
 var frames = sync.Pool{New: func() any { return new([]byte) }}
 
 // Write implements Out. What is to be said beside b goes into the same frame, and all of it is one write.
-func (s *Socket) Write(b []byte) (err error) {
+func (s *Socket) Write(b []byte) error {
 	if s.bye {
 		return net.ErrClosed
 	}
+	err := s.write(b)
+	s.bye = s.bye || err != nil
+	return err
+}
+
+func (s *Socket) write(b []byte) (err error) {
 	buf := frames.Get().(*[]byte)
 	defer func() {
 		if cap(*buf) <= keepBuffer {
@@ -307,9 +344,12 @@ func (s *Socket) take(dst, b []byte) (_ []byte, last bool) {
 		}
 		s.changed.Broadcast()
 	}
-	dst = append(append(dst, s.pong...), s.last...)
-	last = s.last != nil
-	s.pong, s.last = nil, nil
+	dst = append(dst, s.pong...)
+	s.pong = nil
+	if last = s.last != nil && !s.patient; last {
+		dst = append(dst, s.last...)
+		s.last = nil
+	}
 	return dst, last
 }
 
@@ -321,11 +361,17 @@ func (s *Socket) ping(dst []byte, now time.Time) ([]byte, error) {
 	if !idle || s.beat <= 0 {
 		return dst, nil
 	}
-	if !s.pinged.IsZero() && s.heard.Load() < s.pinged.UnixNano() && !s.deaf.Load() {
+	if !s.pinged.IsZero() && s.heard.Load() < s.pinged.UnixNano() && !s.isBusy() {
 		return dst, errVanished
 	}
 	s.pinged = now
 	return append(dst, opPing, 0), nil
+}
+
+func (s *Socket) isBusy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.busy
 }
 
 func appendHeader(dst []byte, n int) []byte {

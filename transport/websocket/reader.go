@@ -17,7 +17,7 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// reader is the goroutine of a link: it takes in one frame after another, and none while the last one is being handled.
+// reader is the goroutine of a link: it takes in one frame after another.
 type reader struct {
 	h     *handler
 	ctx   context.Context // of the handlers
@@ -25,6 +25,7 @@ type reader struct {
 	ref   session.LinkRef
 	plain bool
 	conn  *conn
+	turn  chan struct{} // taken while messages are being handled; nil before the first
 }
 
 func (l *reader) run() {
@@ -97,8 +98,6 @@ func (l *reader) next() error {
 	case kind == ws.MessageText && !utf8.Valid(body):
 		return errText
 	}
-	l.conn.out.Deaf(true)
-	defer l.conn.out.Deaf(false)
 	l.receive(kind, body)
 	return nil
 }
@@ -128,20 +127,39 @@ func read(buf []byte, r io.Reader, limit int) ([]byte, error) {
 	}
 }
 
-// receive handles a frame: what a POST carries, or the message of a plain client.
+// receive takes in a frame: what a POST carries, or the message of a plain client. An acknowledgement counts at once; a message waits until the one
+// before it is handled, and nothing more is read meanwhile.
 func (l *reader) receive(kind ws.MessageType, body []byte) {
 	up := session.Upstream{ID: l.id, Link: l.ref}
-	var err error
 	if l.plain {
 		up.Messages = []session.Numbered{{Message: session.Message{Data: append([]byte{}, body...), Binary: kind == ws.MessageBinary}}}
-	} else {
-		err = upstream.Parse(&up, body, l.h.m.MaxMessage(), l.h.up.MaxBatch)
+	} else if err := upstream.Parse(&up, body, l.h.m.MaxMessage(), l.h.up.MaxBatch); err != nil {
+		l.say(session.Receipt{}, err)
+		return
 	}
-	var got session.Receipt
-	if err == nil {
-		got, err = l.h.m.Receive(l.ctx, up)
+	if len(up.Messages) == 0 || len(l.turn) > 0 {
+		_, err := l.h.m.Receive(l.ctx, session.Upstream{ID: up.ID, Link: up.Link, Ack: up.Ack})
+		if len(up.Messages) == 0 {
+			if err != nil {
+				l.say(session.Receipt{}, err)
+			}
+			return
+		}
 	}
-	if err != nil || len(got.Failed) > 0 || len(up.Messages) > 0 && !l.plain {
+	if l.turn == nil {
+		l.turn = make(chan struct{}, 1)
+	}
+	l.turn <- struct{}{}
+	l.conn.out.Busy(true)
+	go l.handle(up)
+}
+
+// handle handles the messages of one frame, and answers it.
+func (l *reader) handle(up session.Upstream) {
+	defer func() { <-l.turn }()
+	defer l.conn.out.Busy(false)
+	got, err := l.h.m.Receive(l.ctx, up)
+	if err != nil || len(got.Failed) > 0 || !l.plain {
 		l.say(got, err)
 	}
 }

@@ -139,5 +139,5 @@ func closing(end session.End) (code int, reason string) {
 	case session.Barred:
 		return 4000 + http.StatusGone, "the id was revoked"
 	}
-	return 1012, "come back"
+	return stream.ServiceRestart, "come back"
 }
