@@ -38,7 +38,7 @@ func TestClientTold(t *testing.T) {
 				return "", nil
 			}}, session: session.Options{OnAttach: func(context.Context, *session.Session, session.ReaderInfo) { known.Store(true) }}}
 		}, func(t *testing.T, s *site, b *tab) runs {
-			s.manager().Revalidate(s.id())
+			s.manager().Revalidate(t.Context(), s.id())
 			return nil
 		}, "mirage new; close 4403 not any more"},
 		{"hook too slow", func() setup {
