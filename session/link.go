@@ -119,7 +119,7 @@ func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello Attached
 	if !l.poll {
 		l.beat = m.jittered()
 		if !l.Plain { // the first one comes soon: it proves to the client that nobody on the way holds the stream back
-			l.wrote.Store(now.Add(min(firstBeat, l.beat) - l.beat).UnixNano())
+			l.wrote.Add(int64(min(firstBeat, l.beat) - l.beat))
 		}
 		m.wheel.set(&l.alarm, l.due(now))
 	}
