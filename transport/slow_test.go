@@ -167,7 +167,7 @@ func TestL2SendNeverWaits(t *testing.T) {
 	slices.Sort(took)
 	median, p99, longest := took[len(took)/2], took[len(took)*99/100], took[len(took)-1]
 	t.Logf("Send to %d clients that read nothing: median %v, p99 %v, longest %v", clients, median, p99, longest)
-	if p99 > 5*time.Millisecond || longest > 250*time.Millisecond {
+	if p99 > 5*time.Millisecond || longest > time.Second {
 		t.Errorf("Send waits: p99 %v, longest %v", p99, longest)
 	}
 	for deadline := time.Now().Add(10 * time.Second); conns.open.Load() > 0; time.Sleep(5 * time.Millisecond) {

@@ -448,7 +448,8 @@ export class Mirage extends EventTarget {
       if (!resumed) for (const m of queue) m.a = m.t // this server cannot know whether it has them
       const [epoch, seq] = mark(self.position), [now, n] = mark(position)
       repeats = resumed && (repeats < 0 ? hello.sent : epoch === now && repeats)
-      if (!resumed && reason !== 'trimmed' || epoch !== now || n - seq > 0) self.position = position
+      const reset = lost && reason !== 'trimmed' // else what we have is what we had, whatever this link began with
+      if (reset || epoch !== now || n - seq > 0) self.position = position
       self.id = id
       if (signed != null) signed = hello.mirage || signed
       self.mirage = signed ?? id
@@ -477,7 +478,7 @@ export class Mirage extends EventTarget {
       if (first || !resumed || known !== id || was !== self.mirage) {
         tell('mirage', { ...hello, link: undefined, mirage: self.mirage, known })
       }
-      if (lost && reason !== 'trimmed') tell('mirage-gap', { ...lost, reason })
+      if (reset) tell('mirage-gap', { ...lost, reason })
       hurry?.()
       pump()
     }

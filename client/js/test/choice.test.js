@@ -88,6 +88,23 @@ test('use: before the first hello, and while paused', async () => {
   assert.equal(c.transport, 'sse')
 })
 
+test('use: two links that both began with nothing bring nothing twice', async () => {
+  const got = []
+  const slow = (url, init) => url.includes('_wait') ? new Promise(done => clock.add(() => done(server.fetch(url, init)), 300)) : server.fetch(url, init)
+  const c = client({ fetch: slow })
+  c.on('message', data => got.push(data))
+  let used
+  c.use('poll').then(() => { used = true })
+  await open(c)
+  assert.equal(c.transport, 'sse')
+  server.send('a')
+  server.send('b')
+  await until('used', () => used)
+  server.send('c')
+  await until('c', () => got.includes('c'))
+  assert.deepEqual(got, ['a', 'b', 'c'])
+})
+
 test('use: without a name the choice is the client\'s again', async () => {
   const c = client()
   await open(c)
