@@ -88,26 +88,41 @@ func (m *Manager) Broadcast(ctx context.Context, msg Message) (Sent, error) {
 	if err := m.check(&msg); err != nil {
 		return sent, err
 	}
-	shared := &msg
+	if memory, ok := m.store.(*Memory); ok && m.open() { // it has the logs themselves at hand
+		for _, l := range memory.all() {
+			_, err := l.Append(ctx, &msg, "")
+			if err := sent.count(l, err); err != nil {
+				return sent, err
+			}
+		}
+		return sent, nil
+	}
 	for id, err := range m.store.IDs(ctx) {
 		if err != nil {
 			return sent, err
 		}
 		s, err := m.lookup(ctx, id)
 		if err == nil {
-			_, err = s.log.Append(ctx, shared, "")
+			_, err = s.log.Append(ctx, &msg, "")
 		}
-		switch {
-		case err == nil:
-			sent.Sessions++
-		case errors.Is(err, ErrFull):
-			sent.Full = append(sent.Full, id)
-		case over(err): // it ended meanwhile
-		default:
+		if err := sent.count(s, err); err != nil {
 			return sent, err
 		}
 	}
 	return sent, nil
+}
+
+// count notes what became of the message in one session. It returns an error that ends the broadcast.
+func (sent *Sent) count(session interface{ ID() string }, err error) error {
+	switch {
+	case err == nil:
+		sent.Sessions++
+	case errors.Is(err, ErrFull):
+		sent.Full = append(sent.Full, session.ID())
+	case !over(err): // else it ended meanwhile
+		return err
+	}
+	return nil
 }
 
 // over tells whether err says that the session is not there any more.

@@ -48,6 +48,13 @@ type rest struct {
 	until int64
 }
 
+// ID is the session's.
+func (l *memLog) ID() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.id
+}
+
 func (l *memLog) top() uint64 { return l.floor + uint64(l.entries.n) - 1 }
 
 func (l *memLog) position(seq uint64) Position { return Position{Epoch: l.epoch, Seq: seq} }

@@ -234,6 +234,17 @@ func (s *Memory) oldestIdle() (*memLog, time.Duration) {
 	return rest.log, time.Duration(rest.until - s.now())
 }
 
+// all returns the logs.
+func (s *Memory) all() []*memLog {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	all := make([]*memLog, 0, len(s.logs))
+	for _, l := range s.logs {
+		all = append(all, l)
+	}
+	return all
+}
+
 // IDs implements Store.
 func (s *Memory) IDs(context.Context) iter.Seq2[string, error] {
 	s.mu.RLock()

@@ -3,8 +3,11 @@ package session
 import (
 	"math"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // W3: a position's text is 1 to 64 bytes of [A-Za-z0-9._-].
@@ -82,5 +85,18 @@ func TestPositionAllocatesNothing(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { _, _ = ParsePosition("3w5e11264sgsf-9007199254740991.1z141z3") }); n != 0 {
 		t.Errorf("ParsePosition allocates %v times", n)
+	}
+}
+
+// W3: the letters of an epoch are those of strconv.
+func TestW3Base36(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.Uint64().Draw(t, "n")
+		if got, want := string(appendBase36([]byte("x"), n)), "x"+strconv.FormatUint(n, 36); got != want {
+			t.Fatalf("%s, want %s", got, want)
+		}
+	})
+	if got := string(appendBase36(nil, math.MaxUint64)); got != strconv.FormatUint(math.MaxUint64, 36) {
+		t.Error(got)
 	}
 }

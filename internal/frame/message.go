@@ -19,6 +19,28 @@ func AppendMessage(dst []byte, pos session.Position, m *session.Message) []byte 
 	return appendMessage(appendID(dst, pos), m)
 }
 
+// AppendEntries appends the blocks of entries of one epoch: AppendMessage for each, or AppendID where it is for another reader, but what the
+// positions have in common is written once and copied.
+func AppendEntries(dst []byte, epoch uint64, entries []session.Entry) []byte {
+	var head []byte // "id: epoch-", a part of dst
+	for i := range entries {
+		e := &entries[i]
+		if head == nil || e.Tag != 0 {
+			start := len(dst)
+			dst = appendID(dst, session.Position{Epoch: epoch, Seq: e.Seq, Tag: e.Tag})
+			head = dst[start : start+bytes.IndexByte(dst[start:], '-')+1]
+		} else {
+			dst = append(strconv.AppendUint(append(dst, head...), e.Seq, 10), '\n')
+		}
+		if e.Message == nil { // the numbers of this reader have no hole either
+			dst = append(dst, '\n')
+		} else {
+			dst = appendMessage(dst, e.Message)
+		}
+	}
+	return dst
+}
+
 // AppendUpstream appends the block of one message on its way up; number is its writer's number of it. Text of so many lines that base64 is shorter
 // travels so, because the body that it goes into is bounded.
 func AppendUpstream(dst []byte, number uint64, m *session.Message) []byte {

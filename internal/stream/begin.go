@@ -47,6 +47,7 @@ var (
 	yes         = []string{"?1"}
 	nosniff     = []string{"nosniff"}
 	noReferrer  = []string{"no-referrer"}
+	identity    = []string{"identity"}
 )
 
 // Hello returns the first block of a link. life is how long it lives at most, and retry the delay of a browser's own reconnect (0 says nothing of it).

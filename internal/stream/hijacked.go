@@ -33,8 +33,9 @@ func CanHijack(w http.ResponseWriter, r *http.Request) bool {
 	}
 }
 
-// Unchunk asks net/http for a body without chunks, which ends with the connection: what follows the head is ours alone.
-func Unchunk(h http.Header) { h["Transfer-Encoding"] = []string{"identity"} }
+// Unchunk asks net/http for a body without chunks, which ends with the connection: what follows the head is ours alone if it is hijacked, and
+// costs less if it is not.
+func Unchunk(h http.Header) { h["Transfer-Encoding"] = identity }
 
 // Hijack takes the connection over after WriteHeader, so that net/http and every middleware have written their own head. closed is called
 // once, when the connection is closed from either side. Each write must succeed within timeout, or half as long again.

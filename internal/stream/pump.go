@@ -106,15 +106,7 @@ func Append(dst []byte, b *session.Batch, plain bool) []byte {
 	if b.Gap != (session.Lost{}) {
 		dst = frame.AppendGap(dst, b.Gap.From, session.Position{Epoch: b.Epoch, Seq: b.Gap.To, Tag: b.GapTag}, string(session.Trimmed))
 	}
-	for i := range b.Entries {
-		e := &b.Entries[i]
-		at := session.Position{Epoch: b.Epoch, Seq: e.Seq, Tag: e.Tag}
-		if e.Message == nil { // for another reader, but the numbers of this one have no hole either
-			dst = frame.AppendID(dst, at)
-			continue
-		}
-		dst = frame.AppendMessage(dst, at, e.Message)
-	}
+	dst = frame.AppendEntries(dst, b.Epoch, b.Entries)
 	switch {
 	case b.Beat && plain:
 		dst = frame.AppendBeat(dst)

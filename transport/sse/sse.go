@@ -115,7 +115,7 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.I
 	hello := stream.Hello(id, link, life, h.m.Heartbeat(), stream.Half(h.o.Retry))
 	hijack := !h.o.Plain && stream.CanHijack(w, r)
 	stream.SetHeaders(w.Header())
-	if hijack {
+	if r.ProtoMajor == 1 {
 		stream.Unchunk(w.Header())
 	}
 	w.WriteHeader(http.StatusOK) // before the first flush, or Compress sends gzip without saying so

@@ -1,0 +1,36 @@
+package frame_test
+
+import (
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/mirage-go/mirage/internal/frame"
+	"github.com/mirage-go/mirage/session"
+)
+
+// W3: the blocks of a batch are those of its entries one by one, whatever is before them, tagged or for another reader.
+func TestW3EntriesAreTheirMessages(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		epoch := rapid.Uint64Min(1).Draw(t, "epoch")
+		got := []byte(rapid.SampledFrom([]string{"", "before\n\n", "id: 1-1\n\n"}).Draw(t, "before"))
+		want := string(got)
+		var entries []session.Entry
+		for i := range rapid.IntRange(0, 5).Draw(t, "n") {
+			e := session.Entry{Seq: rapid.Uint64Range(1, session.MaxSeq).Draw(t, "seq"), Tag: rapid.SampledFrom([]uint32{0, 0, 0, 1, 1 << 31}).Draw(t, "tag")}
+			at := session.Position{Epoch: epoch, Seq: e.Seq, Tag: e.Tag}
+			if rapid.Bool().Draw(t, "ours") {
+				m := session.Text(fmt.Sprint("message ", i))
+				e.Message = &m
+				want += string(frame.AppendMessage(nil, at, &m))
+			} else {
+				want += string(frame.AppendID(nil, at))
+			}
+			entries = append(entries, e)
+		}
+		if got := string(frame.AppendEntries(got, epoch, entries)); got != want {
+			t.Fatalf("%q, want %q", got, want)
+		}
+	})
+}
