@@ -1,76 +1,235 @@
 package redis_test
 
 import (
-	"net"
-	"strings"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/redis/rueidis"
-
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store/redis"
+	"github.com/mirage-go/mirage/store/storetest"
 )
 
-// A Cluster of one node refuses what goes across slots like a large one, and has sharded pub/sub.
+// A Cluster of three primaries and a replica: the suite, and what only a Cluster does.
 func TestCluster(t *testing.T) {
 	t.Parallel()
-	server := startServer(t, "--cluster-enabled", "yes")
-	setup := dial(t, server.addr)
-	if err := setup.Do(ctx, setup.B().Arbitrary("CLUSTER", "ADDSLOTSRANGE", "0", "16383").Build()).Error(); err != nil {
-		t.Fatal(err)
-	}
-	for n := 0; ; n++ {
-		info, err := setup.Do(ctx, setup.B().ClusterInfo().Build()).ToString()
-		if err != nil || n > 500 {
-			t.Fatalf("the Cluster is not ready: %v", err)
-		}
-		if strings.Contains(info, "cluster_state:ok") {
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	client := func() rueidis.Client {
-		c, err := rueidis.NewClient(rueidis.ClientOption{
-			InitAddress: []string{server.addr}, DisableCache: true, ConnWriteTimeout: time.Second, Dialer: net.Dialer{Timeout: time.Second},
+	c := startCluster(t)
+	t.Run("sessions are spread", func(t *testing.T) { spread(t, c) })
+	t.Run("a wake-up reaches the other node from every primary", func(t *testing.T) { wakes(t, c) })
+	t.Run("slots migrate under traffic", func(t *testing.T) { migration(t, c) })
+	t.Run("suite", func(t *testing.T) {
+		client := c.client()
+		storetest.Run(t, func(tb testing.TB) session.Store {
+			return newStore(tb, client, redis.Options{Timeout: 20 * time.Second})
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(c.Close)
-		if c.Mode() != rueidis.ClientModeCluster {
-			t.Fatal("not a Cluster client")
-		}
-		return c
+	})
+	t.Run("a primary is lost", func(t *testing.T) { primaryLost(t, c) })
+}
+
+func spread(t *testing.T, c *cluster) {
+	s := newStore(t, c.client(), redis.Options{Prefix: "spread"})
+	for i := range 300 {
+		open(t, s, fmt.Sprint("s", i))
 	}
-	a, b := newStore(t, client(), redis.Options{Prefix: "c"}), newStore(t, client(), redis.Options{Prefix: "c", SafetyRead: time.Hour})
-	far := open(t, b, "x")
-	woken := make(chan struct{}, 1)
-	stop := far.Watch(func() {
+	n := 0
+	for range s.IDs(ctx) {
+		n++
+	}
+	if n != 300 {
+		t.Errorf("%d sessions are listed, want 300", n)
+	}
+	for _, server := range c.servers {
+		slots := c.slots(server, "spread")
+		t.Logf("%s has %d slots with sessions", server.addr, len(slots))
+		if len(slots) < 20 || len(slots) > 23 { // of 64
+			t.Errorf("%s has %d slots with sessions; want a third of 64", server.addr, len(slots))
+		}
+	}
+}
+
+func wakes(t *testing.T, c *cluster) {
+	a, b := newStore(t, c.client(), redis.Options{Prefix: "wakes"}), newStore(t, c.client(), redis.Options{Prefix: "wakes", SafetyRead: time.Hour})
+	for _, id := range idsOfShards(20) {
+		woken := make(chan struct{}, 1)
+		stop := open(t, b, id).Watch(func() {
+			select {
+			case woken <- struct{}{}:
+			default:
+			}
+		})
+		defer stop()
+		near := open(t, a, id)
+		for i := range 3 { // the first is the subscription
+			if i > 0 {
+				put(t, near, "m")
+			}
+			select {
+			case <-woken:
+			case <-time.After(10 * time.Second):
+				t.Fatalf("%s: the other node was not woken", id)
+			}
+		}
+	}
+}
+
+// traffic appends numbers to sessions from one node, through whatever happens, while another node reads and acknowledges them.
+type traffic struct {
+	t    *testing.T
+	far  *redis.Store
+	ids  []string
+	stop chan struct{}
+	wg   sync.WaitGroup
+
+	mu        sync.Mutex
+	sent      map[string][]string // what was acknowledged by the store
+	uncertain atomic.Int64
+}
+
+func startTraffic(t *testing.T, near, far *redis.Store, ids []string) *traffic {
+	tr := &traffic{t: t, far: far, ids: ids, stop: make(chan struct{}), sent: map[string][]string{}}
+	for _, id := range ids {
+		l := open(t, near, id)
+		tr.wg.Go(func() { tr.send(id, l) })
+	}
+	return tr
+}
+
+func (tr *traffic) send(id string, l session.Log) {
+	for i := 0; ; i++ {
 		select {
-		case woken <- struct{}{}:
+		case <-tr.stop:
+			return
 		default:
 		}
+		m := session.Text(fmt.Sprint(i))
+		for {
+			_, err := l.Append(ctx, &m, "")
+			if err == nil {
+				break
+			}
+			tr.uncertain.Add(1)
+			if !errors.Is(err, session.ErrUncertain) {
+				tr.t.Errorf("Append to %s: %v", id, err)
+				return
+			}
+		}
+		tr.mu.Lock()
+		tr.sent[id] = append(tr.sent[id], fmt.Sprint(i))
+		tr.mu.Unlock()
+		time.Sleep(time.Duration(rand.IntN(4)) * time.Millisecond)
+	}
+}
+
+// more waits until every session has taken so many more.
+func (tr *traffic) more(n int) {
+	count := func() map[string]int {
+		tr.mu.Lock()
+		defer tr.mu.Unlock()
+		now := map[string]int{}
+		for id, all := range tr.sent {
+			now[id] = len(all)
+		}
+		return now
+	}
+	before := count()
+	until(tr.t, "traffic goes on", func() bool {
+		now := count()
+		return !slices.ContainsFunc(tr.ids, func(id string) bool { return now[id] < before[id]+n })
 	})
-	defer stop()
-	near := open(t, a, "x")
-	<-woken // the subscription
-	for range 10 {
-		m := session.Text("m")
-		if _, err := near.Append(ctx, &m, ""); err != nil {
-			t.Fatal(err)
+}
+
+func (tr *traffic) end() {
+	close(tr.stop)
+	tr.wg.Wait()
+}
+
+func migration(t *testing.T, c *cluster) {
+	const prefix = "migrates"
+	near := newStore(t, c.client(), redis.Options{Prefix: prefix, Timeout: 10 * time.Second})
+	far := newStore(t, c.client(), redis.Options{Prefix: prefix, Timeout: 10 * time.Second, SafetyRead: time.Hour})
+	tr := startTraffic(t, near, far, idsOfShards(64)[:12])
+	var woken [12]atomic.Int64
+	for i, id := range tr.ids {
+		defer open(t, far, id).Watch(func() { woken[i].Add(1) })()
+	}
+	tr.more(5)
+	slots := c.slots(c.servers[0], prefix)
+	if len(slots) < 2 {
+		t.Fatalf("the first primary has %d slots with sessions", len(slots))
+	}
+	for _, slot := range slots {
+		c.migrate(slot, c.servers[0], c.servers[1], func() { time.Sleep(100 * time.Millisecond) }) // the traffic meets it half done
+	}
+	tr.more(5)
+	var before [12]int64
+	for i := range woken {
+		before[i] = woken[i].Load()
+	}
+	until(t, "the other node is woken from where the slots are now", func() bool {
+		for i := range woken {
+			if woken[i].Load() < before[i]+3 {
+				return false
+			}
 		}
-		select {
-		case <-woken:
-		case <-time.After(5 * time.Second):
-			t.Fatal("the other node was not woken")
+		return true
+	})
+	tr.end()
+	t.Logf("%d slots migrated; %d appends were uncertain in between", len(slots), tr.uncertain.Load())
+	for _, id := range tr.ids {
+		if got := texts(t, far, id); !slices.Equal(got, tr.sent[id]) {
+			t.Errorf("%s: %d messages, want %d in order, once each", id, len(got), len(tr.sent[id]))
 		}
 	}
-	open(t, a, "y")
-	if err := a.Move(ctx, "x", "y", "client", time.Hour); err != nil {
-		t.Fatal(err)
+}
+
+// primaryLost kills a primary. Its replica takes over; what it had not seen is told to who had it: diverged or ahead. Sessions elsewhere notice
+// nothing.
+func primaryLost(t *testing.T, c *cluster) {
+	const prefix = "lost"
+	near := newStore(t, c.client(), redis.Options{Prefix: prefix, Timeout: 2 * time.Second})
+	far := newStore(t, c.client(), redis.Options{Prefix: prefix, Timeout: 2 * time.Second, SafetyRead: time.Hour})
+	tr := startTraffic(t, near, far, idsOfShards(12))
+	var woken [12]atomic.Int64
+	for i, id := range tr.ids {
+		defer open(t, far, id).Watch(func() { woken[i].Add(1) })()
 	}
-	if got := texts(t, b, "y"); len(got) != 10 {
-		t.Errorf("moved %d messages, want 10", len(got))
+	tr.more(5)
+	c.servers[0].kill()
+	tr.more(20)
+	var before [12]int64
+	for i := range woken {
+		before[i] = woken[i].Load()
+	}
+	until(t, "the other node is woken by the replica that took over", func() bool {
+		for i := range woken {
+			if woken[i].Load() < before[i]+3 {
+				return false
+			}
+		}
+		return true
+	})
+	tr.end()
+	t.Logf("%d appends were uncertain", tr.uncertain.Load())
+	for _, id := range tr.ids {
+		got := texts(t, far, id)
+		if missing := len(tr.sent[id]) - len(got); missing != 0 {
+			t.Logf("%s: %d acknowledged messages were lost with the primary", id, missing)
+			if missing < 0 || missing > 50 {
+				t.Errorf("%s: %d messages of %d", id, len(got), len(tr.sent[id]))
+			}
+		}
+		if !slices.IsSortedFunc(got, func(a, b string) int {
+			var x, y int
+			fmt.Sscan(a, &x)
+			fmt.Sscan(b, &y)
+			return x - y
+		}) || len(slices.Compact(slices.Clone(got))) != len(got) {
+			t.Errorf("%s: out of order or doubled", id)
+		}
 	}
 }

@@ -62,28 +62,24 @@ func (s *Store) Expired(ctx context.Context, max int) (due session.Due, err erro
 func (s *Store) waits(ctx context.Context) (all [shards]time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
-	cmds := make(rueidis.Commands, 0, shards+1)
-	for _, base := range s.base {
-		cmds = append(cmds, s.client.B().Zrange().Key(base+":x").Min("0").Max("0").Withscores().Build())
+	cmds := make(rueidis.Commands, shards)
+	for i, base := range s.base {
+		all[i] = -1
+		cmds[i] = s.client.B().Zrange().Key(base + ":x").Min("0").Max("0").Withscores().Build()
 	}
-	results := s.client.DoMulti(ctx, append(cmds, s.client.B().Time().Build())...)
-	now, err := results[shards].AsIntSlice()
+	first := s.client.DoMulti(ctx, cmds...)
+	now, err := s.client.Do(ctx, s.client.B().Time().Build()).AsIntSlice()
 	if err == nil && len(now) != 2 {
 		err = errAnswer
 	}
 	if err != nil {
-		for i := range all {
-			all[i] = -1
-		}
 		return all, fmt.Errorf("%w: redis: looking for expired sessions: %w", session.ErrUncertain, err)
 	}
-	for i, r := range results[:shards] {
-		all[i] = -1
-		first, e := r.AsZScores()
-		if e != nil {
-			err = errors.Join(err, fmt.Errorf("%w: redis: looking for expired sessions: %w", session.ErrUncertain, e))
-		} else if len(first) > 0 {
-			all[i] = max(0, time.Duration(int64(first[0].Score)-now[0]*1000-now[1]/1000)*time.Millisecond)
+	for i, r := range first {
+		if x, e := r.AsZScores(); e != nil {
+			err = fmt.Errorf("%w: redis: looking for expired sessions: %w", session.ErrUncertain, e)
+		} else if len(x) > 0 {
+			all[i] = max(0, time.Duration(int64(x[0].Score)-now[0]*1000-now[1]/1000)*time.Millisecond)
 		}
 	}
 	return all, err

@@ -246,7 +246,9 @@ var ids = []clause{
 		signed := time.Now()
 		_, err := e.store.End(ctx, "a", e.brief())
 		e.is("End", err, session.ErrNotFound)
-		equal(e, "refused", e.refused("a", signed), true)
+		if !e.refused("a", signed) && time.Since(signed) < e.brief() { // a slow machine may be late
+			e.Error("not refused")
+		}
 		e.pass(e.brief()+e.brief()/10, nil)
 		equal(e, "refused in the end", e.refused("a", signed), false)
 	}},
