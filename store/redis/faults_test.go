@@ -3,7 +3,10 @@ package redis_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -110,6 +113,136 @@ func TestKilledWithoutPersistence(t *testing.T) {
 			t.Errorf("%s: resets %q, messages %q", c.id, c.why, c.got)
 		}
 	}
+}
+
+func TestKilledWithSnapshot(t *testing.T) {
+	t.Parallel()
+	// What was written after the last snapshot is gone. Each client is told once what became of it: one that has nothing of it resumes, one
+	// that has more than Redis still knows is ahead, or diverged where the numbers were given anew, one whose session is gone begins anew.
+	server := startServer(t, "--dbfilename", "dump.rdb")
+	n := newNode(t, server.addr, "rdb", redis.Options{Timeout: 2 * time.Second}, session.Options{})
+	attach := func(id string) *client {
+		c := &client{t: t, id: id}
+		l := c.attach(n.Manager)
+		say(t, n, id, id+"1", id+"2")
+		c.take(l)
+		if err := c.ackOnly(n.Manager, l); err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+		return c
+	}
+	var old []*client
+	for i := range 6 {
+		old = append(old, attach(fmt.Sprint("old", i)))
+	}
+	server.do("SAVE")
+	var young []*client
+	for i := range 6 {
+		young = append(young, attach(fmt.Sprint("young", i)))
+	}
+	for i, c := range old {
+		if i%3 > 0 { // these get what will be lost
+			l := c.attach(n.Manager)
+			say(t, n, c.id, "lost3", "lost4")
+			c.take(l)
+			l.Close()
+		}
+	}
+	server.kill()
+	server.start()
+	for i, c := range old {
+		want, got := []session.Missing(nil), []string{c.id + "1", c.id + "2", "new"}
+		switch i % 3 {
+		case 1:
+			want, got = []session.Missing{session.Ahead}, []string{c.id + "1", c.id + "2", "lost3", "lost4", "new"}
+		case 2: // others have been told its numbers since
+			say(t, n, c.id, "new3", "new4")
+			want, got = []session.Missing{session.Diverged}, []string{c.id + "1", c.id + "2", "lost3", "lost4", "new3", "new4", "new"}
+		}
+		reset(t, n, c, want, got)
+	}
+	for _, c := range young { // its shard was empty then, or held somebody else's
+		reset(t, n, c, []session.Missing{session.Expired}, []string{c.id + "1", c.id + "2", "new"})
+	}
+}
+
+func say(t testing.TB, n node, id string, all ...string) {
+	t.Helper()
+	for _, s := range all {
+		if err := n.Send(ctx, id, session.Text(s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// reset lets the client come back three times, and be told want in all.
+func reset(t *testing.T, n node, c *client, want []session.Missing, got []string) {
+	t.Helper()
+	c.why = nil
+	for i := range 3 {
+		l := c.attach(n.Manager)
+		if i == 0 {
+			say(t, n, c.id, "new")
+		}
+		c.take(l)
+		if err := c.ackOnly(n.Manager, l); err != nil {
+			t.Errorf("%s: %v", c.id, err)
+		}
+		l.Close()
+	}
+	for i, why := range c.why {
+		if why == session.Restarted {
+			c.why[i] = session.Expired
+		}
+	}
+	if !slices.Equal(c.why, want) {
+		t.Errorf("%s was told %q, want %q", c.id, c.why, want)
+	}
+	if !slices.Equal(c.got, got) {
+		t.Errorf("%s got %q, want %q", c.id, c.got, got)
+	}
+}
+
+// A replica that has not seen the last entries takes over: who had them is told.
+func TestReplicaTakesOver(t *testing.T) {
+	t.Parallel()
+	primary, replica := startServer(t, "--repl-diskless-sync-delay", "0"), startServer(t)
+	host, port, _ := net.SplitHostPort(primary.addr)
+	replica.do("REPLICAOF", host, port)
+	synced := func() { // the replica has everything
+		until(t, "the replica follows", func() bool {
+			return strings.Contains(replica.do("INFO", "replication"), "master_link_status:up") && primary.do("WAIT", "1", "1000") == "1"
+		})
+	}
+	synced()
+	proxy := miragetest.NewProxy(t, primary.addr)
+	before := newNode(t, proxy.Addr(), "failover", redis.Options{Timeout: 2 * time.Second}, session.Options{Logger: slog.New(slog.DiscardHandler)})
+	after := newNode(t, replica.addr, "failover", redis.Options{}, session.Options{})
+	had, ahead, behind := &client{t: t, id: "had"}, &client{t: t, id: "ahead"}, &client{t: t, id: "behind"}
+	for _, c := range []*client{had, ahead, behind} {
+		l := c.attach(before.Manager)
+		say(t, before, c.id, "1")
+		c.take(l)
+		if err := c.ackOnly(before.Manager, l); err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+	}
+	synced()
+	replica.do("CLIENT", "KILL", "TYPE", "master")
+	replica.do("REPLICAOF", "NO", "ONE") // from now on the primary writes alone
+	for _, c := range []*client{had, ahead} {
+		l := c.attach(before.Manager)
+		say(t, before, c.id, "old", "older")
+		c.take(l)
+		l.Close()
+	}
+	proxy.Hole()
+	say(t, after, "had", "new", "newer", "newest")
+	reset(t, after, had, []session.Missing{session.Diverged}, []string{"1", "old", "older", "new", "newer", "newest", "new"})
+	reset(t, after, ahead, []session.Missing{session.Ahead}, []string{"1", "old", "older", "new"})
+	reset(t, after, behind, nil, []string{"1", "new"})
 }
 
 func TestBlackHole(t *testing.T) {

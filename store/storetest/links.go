@@ -7,6 +7,40 @@ import (
 )
 
 var halfOpen = []clause{
+	{"I7 Renew ends every link, and nothing is lost", func(e *env) {
+		l := e.openLog("a")
+		a, b := l.attach("a"), l.attach("b")
+		p := l.add("1", "2")
+		b.take(1)
+		b.acks(e.at(p, 1))
+		woken := make(chan struct{}, 1)
+		defer e.again("a").Watch(func() {
+			select {
+			case woken <- struct{}{}:
+			default:
+			}
+		})()
+		e.is("Renew", l.Renew(ctx), nil)
+		if !e.signalled(woken) {
+			e.Error("nobody was woken")
+		}
+		a.over(session.ErrRenewed)
+		b.over(session.ErrRenewed)
+		_, err := l.Attach(ctx, goOn(a))
+		e.is("going on with a link that is to be renewed", err, session.ErrNotFound)
+		b.speaks() // what is on its way still counts
+		a.detach()
+		if b.detach() == 0 {
+			e.Error("the last link's end is no departure")
+		}
+		l.resume("a", e.at(p, 0)).says("resumed at 0").reads("1:1 2:2")
+		l.resume("b", e.at(p, 1)).says("resumed at 1").reads("2:2")
+	}},
+	{"I7 Renew of a session that is over", func(e *env) {
+		l := e.openLog("a")
+		e.end("a")
+		e.is("Renew", l.Renew(ctx), session.ErrNotFound)
+	}},
 	{"D7 a newer link runs beside the older until the client speaks on it", func(e *env) {
 		l := e.openLog("a")
 		older := l.attach("r")

@@ -1,0 +1,176 @@
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mirage-go/mirage/miragetest"
+	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store/redis"
+)
+
+// The readers of a node that died, or shut down before it could tell of their departure, are reported gone by another one, once each.
+func TestDepartureFromADeadNode(t *testing.T) {
+	t.Parallel()
+	addr := startServer(t).addr
+	lifeline := miragetest.NewProxy(t, addr)
+	const lease = time.Second
+	a := newStore(t, dial(t, lifeline.Addr()), redis.Options{Prefix: "dead", Lease: lease, Timeout: 300 * time.Millisecond})
+	var mu sync.Mutex
+	var left []string
+	note := func(_ context.Context, s *session.Session, r session.ReaderInfo) {
+		mu.Lock()
+		defer mu.Unlock()
+		left = append(left, fmt.Sprint(s.ID(), "/", r.Reader, "/", r.Plain))
+	}
+	// Two nodes look; one tells.
+	short := session.Options{Heartbeat: 200 * time.Millisecond, Retention: 2 * time.Second, OnDetach: note}
+	b := newNode(t, addr, "dead", redis.Options{Lease: lease}, short)
+	c := newNode(t, addr, "dead", redis.Options{Lease: lease}, short)
+	bounds := roomy
+	bounds.Retention = time.Hour
+	for i := range 4 {
+		l, _, err := a.Open(ctx, fmt.Sprint("s", i), true, bounds)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Attach(ctx, session.Claim{Reader: "r", Plain: i == 3}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lifeline.Hole()
+	for _, n := range []node{b, c} { // each has somebody who stays
+		l, err := n.Attach(ctx, session.Attach{ID: "s0", Reader: "stays", Wake: func() {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		stop := make(chan struct{})
+		defer close(stop)
+		go func() {
+			var batch session.Batch
+			for {
+				select {
+				case <-time.After(100 * time.Millisecond):
+					_ = l.Take(ctx, &batch)
+				case <-stop:
+					return
+				}
+			}
+		}()
+	}
+	want := []string{"s0/r/false", "s1/r/false", "s2/r/false", "s3/r/true"}
+	until(t, "the departures are told", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(left) >= len(want)
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	slices.Sort(left)
+	if !slices.Equal(left, want) {
+		t.Errorf("told of %q, want %q", left, want)
+	}
+}
+
+func TestRevalidateAcrossNodes(t *testing.T) {
+	t.Parallel()
+	addr := startServer(t).addr
+	a, b := newNode(t, addr, "renew", redis.Options{}, session.Options{}), newNode(t, addr, "renew", redis.Options{}, session.Options{})
+	l, err := b.Attach(ctx, session.Attach{ID: "x", Reader: "r"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	settled(t, a, l)
+	began := time.Now()
+	if err := a.Revalidate(ctx, "x"); err != nil {
+		t.Fatal(err)
+	}
+	var batch session.Batch
+	limit, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for batch.End == "" {
+		if err := l.Next(limit, &batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	took := time.Since(began)
+	t.Logf("the other node's link ended after %v", took)
+	if batch.End != session.Renewed || took > time.Second {
+		t.Errorf("the link ended as %q after %v", batch.End, took)
+	}
+	if err := a.Revalidate(ctx, "nobody"); err != nil {
+		t.Errorf("without a session: %v", err)
+	}
+}
+
+// Whatever becomes of questions and answers, what expired is handed over, once.
+func TestExpiredIsHandedOver(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	proxy := miragetest.NewProxy(t, server.addr)
+	c := dial(t, proxy.Addr())
+	s := newStore(t, c, redis.Options{Timeout: 300 * time.Millisecond})
+	brief := roomy
+	brief.Retention = 200 * time.Millisecond
+	const all = 30
+	for i := range all {
+		l, _, err := s.Open(ctx, fmt.Sprint("s", i), true, brief)
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, l, "x")
+	}
+	told := map[string]int{}
+	failures := 0
+	until(t, "all are told", func() bool {
+		if failures < 6 { // the question gets there, the answer does not come back
+			late := time.AfterFunc(time.Millisecond, func() { proxy.Hole() })
+			defer proxy.Heal()
+			defer late.Stop()
+		}
+		due, err := s.Expired(ctx, 100)
+		if err != nil {
+			failures++
+			if !errors.Is(err, session.ErrUncertain) {
+				t.Errorf("Expired: %v", err)
+			}
+		}
+		for _, e := range due.Ended {
+			told[e.ID] += len(e.Messages)
+		}
+		return len(told) == all
+	})
+	t.Logf("%d calls failed", failures)
+	for id, n := range told {
+		if n != 1 {
+			t.Errorf("%s was told %d times", id, n)
+		}
+	}
+}
+
+// A question that comes behind a later one claims nothing: nobody would hear the answer.
+func TestLateQuestionClaimsNothing(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dial(t, startServer(t).addr), redis.Options{})
+	brief := roomy
+	brief.Retention = 300 * time.Millisecond
+	l, _, err := s.Open(ctx, "a", true, brief)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, l, "x")
+	if err := redis.AskLate(s, "a"); err != nil {
+		t.Fatal(err)
+	}
+	due, err := s.Expired(ctx, 10)
+	if err != nil || len(due.Ended) != 1 {
+		t.Errorf("Expired = %+v, %v; want the session", due, err)
+	}
+}
