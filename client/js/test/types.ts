@@ -40,7 +40,7 @@ client.addEventListener('mirage-state', ({ state, previous }) => state === previ
 client.addEventListener('mirage-drain', { handleEvent: e => e.retry })
 client.addEventListener('message', e => e.again, { once: true })
 client.close(1000, 'bye').then(() => client.state === 'closed')
-new Mirage(new URL('http://localhost'), { storage: new Map() as unknown as Storage, fetch: (url, init) => fetch(url, { ...init, headers: { a: url.href } }) })
+new Mirage(new URL('http://localhost'), { storage: new Map() as unknown as Storage, fetch: (url, init) => fetch(url, { ...init, headers: { a: url } }) })
 new Mirage('/live', { storage: { getItem: () => null, setItem() {}, removeItem() {} }, start: false, credentials: 'include' })
 const external = (store: { subscribe(run: (value: unknown) => void): () => void }) => store // Svelte's Readable
 external(client)
@@ -68,7 +68,7 @@ const no: boolean = client.state === 'away'
 // @ts-expect-error there is no URL
 new Mirage()
 // @ts-expect-error a transport that there is not
-new Mirage('/live', { transports: ['websocket'] })
+new Mirage('/live', { transports: ['pigeon'] })
 // @ts-expect-error a number of milliseconds
 new Mirage('/live', { timeout: '5s' })
 // @ts-expect-error a storage has three methods
