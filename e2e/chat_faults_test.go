@@ -50,36 +50,54 @@ func problem(w http.ResponseWriter, status int, detail string) bool {
 	return true
 }
 
-// A page that is loaded anew amid the talk of both loses nothing and doubles nothing. X2.
+// A page that is loaded anew amid a talk loses nothing and doubles nothing: what was on its way; what the server never got; what it got, and the page
+// never heard of. X2, U1.
 func TestChatReload(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)
-	ann, bob := openTab(t, browser, "ann", chat.url), openTab(t, browser, "bob", chat.url)
+	var posts atomic.Value
+	posts.Store("pass")
+	at := refuse(t, chat, func(w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case r.Header.Get("Upgrade") != "":
+			return problem(w, 502, "POSTs are what this test can stop")
+		case r.Method != http.MethodPost || posts.Load() == "pass":
+			return false
+		case posts.Load() == "unanswered":
+			repeat, err := http.NewRequest(r.Method, chat.url+r.URL.RequestURI(), r.Body)
+			if err != nil {
+				t.Error(err)
+				return false
+			}
+			repeat.Header, repeat.Host = r.Header, r.Host
+			if answer, err := http.DefaultClient.Do(repeat); err == nil {
+				answer.Body.Close()
+			}
+		}
+		return problem(w, 503, "not now")
+	})
+	ann, bob := openTab(t, browser, "ann", chat.url), openTab(t, browser, "bob", at.URL)
 	ann.untilState("open")
-	bob.untilState("open")
-	ann.talk("ann", 60)
-	for i := range 3 {
-		prefix := fmt.Sprint("bob", i)
-		bob.talk(prefix, 1000) // until the page ends
-		bob.until("some of it", fmt.Sprintf(`[...document.querySelectorAll('.own .text')].filter(e => e.textContent.startsWith(%q)).length > 5`, prefix))
-		bob.must(chromedp.Do(bob.ctx, chromedp.Reload()))
+	ann.talk("ann", 40)
+	const each = 12
+	for i, how := range []string{"pass", "refused", "unanswered"} {
 		bob.untilState("open")
+		posts.Store(how)
+		prefix := fmt.Sprint("bob", i)
+		bob.talk(prefix, each)
+		bob.until("all written", fmt.Sprintf(`[...document.querySelectorAll('.own .text')].some(e => e.textContent === '%s %d')`, prefix, each))
+		bob.must(chromedp.Do(bob.ctx, chromedp.Reload()))
+		posts.Store("pass")
 	}
-	ann.until("all of her own", `document.querySelectorAll('.own:not(.waiting)').length === 60`)
-	bob.untilShows(60)
-	bob.say("the end")
-	for _, p := range []*tab{ann, bob} {
-		p.until("the end", `document.querySelector('li.message:last-child .text').textContent === 'the end' && !document.querySelector('.waiting')`)
-	}
+	const all = 40 + 3*each
+	ann.untilShows(all)
+	bob.untilShows(all)
 	a, b := ann.texts(), bob.texts()
-	if len(a) > 100 { // as many as the room retells to a new page
-		a = a[len(a)-len(b):]
-	}
-	if !slices.Equal(a, b) {
+	if !slices.Equal(a, b) || len(a) != all {
 		t.Errorf("they see different things\nann %q\nbob %q", a, b)
 	}
-	for _, prefix := range []string{"ann", "bob0", "bob1", "bob2"} {
-		if got := of(ann.texts(), prefix); !slices.Equal(got, sequence(prefix, len(got))) || len(got) < 6 {
+	for prefix, n := range map[string]int{"ann": 40, "bob0": each, "bob1": each, "bob2": each} {
+		if got := of(a, prefix); !slices.Equal(got, sequence(prefix, n)) {
 			t.Errorf("%q", got)
 		}
 	}
