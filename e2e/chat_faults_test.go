@@ -194,7 +194,7 @@ func TestChatBlocked(t *testing.T) {
 	})
 	bob := openTab(t, browser, "bob", at.URL)
 	bob.until("sse", `document.body.dataset.transport === 'sse' && document.body.dataset.state === 'open'`)
-	for transport, name := range map[string]string{"poll": "long-poll", "websocket": "WebSocket"} {
+	for transport, name := range map[string]string{"poll": "Long-poll", "websocket": "WebSocket"} {
 		bob.use(transport)
 		bob.notice(name + " does not work here")
 		bob.until("the choice before", `document.querySelector("#transport :checked").value === ""`)

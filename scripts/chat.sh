@@ -88,6 +88,9 @@ url=$(grep -m 1 -o "http://[a-z0-9.]*:$port" "$tmp/chat.log")
 head=$(as ann -H 'Accept: text/html' -o "$tmp/page" -w '%{http_code} %{content_type}' "$url/")
 [[ $head == '200 text/html'* ]] || fail "GET / answered $head" "$tmp/page"
 
+head=$(as ann -o "$tmp/script" -w '%{http_code} %{content_type}' "$url/live/mirage.js")
+[[ $head == '200 text/javascript'* ]] || fail "GET /live/mirage.js answered $head" "$tmp/script"
+
 # Both get an id by a long-poll, which curl ends and so keeps the cookie; a stream with that cookie has the same id.
 read_live ann '?_wait=1' -o "$tmp/ann.poll"
 read_live bob '?_wait=1' -o "$tmp/bob.poll"

@@ -4,7 +4,7 @@ import { Strip } from './strip.js'
 
 const $ = id => document.getElementById(id)
 
-const names = { websocket: 'WebSocket', sse: 'SSE', poll: 'long-poll' }
+const names = { websocket: 'WebSocket', sse: 'SSE', poll: 'Long-poll' }
 
 const lost = {
   restarted: 'The server restarted: what it had not delivered is lost',
@@ -63,13 +63,12 @@ export class Link {
 
   #switcher() {
     for (const value of ['', ...this.client.transports]) {
-      const textContent = value ? names[value] ?? value : 'automatic'
+      const textContent = value ? names[value] ?? value : 'Automatic'
       const radio = el('input', { type: 'radio', name: 'transport', value, checked: value === this.kept.choice })
       radio.addEventListener('change', () => this.#use(value))
       const label = el('label')
-      label.append(radio, el('span', { textContent }))
+      label.append(radio, el('span', { textContent, className: value }))
       $('transport').append(label)
-      if (value) $('carried').append(el('span', { textContent, className: value }))
     }
   }
 
@@ -133,7 +132,7 @@ export class Link {
 
   #closed({ code, reason }) {
     this.#say(`This session has ended: ${reason || 'code ' + code}.`)
-    for (const control of document.querySelectorAll('#text, #say button:not(#anew), #transport, #cut, #away')) control.disabled = true
+    for (const control of document.querySelectorAll('#text, #say button:first-of-type, #transport, #cut, #away')) control.disabled = true
     $('anew').hidden = false
     $('anew').focus()
   }
