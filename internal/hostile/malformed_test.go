@@ -180,7 +180,11 @@ func originRows(mallory *client) []malformed {
 	handshake := []string{"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="}
 	return append(rows,
 		malformed{name: "a foreign WebSocket", send: request("GET", "/live", "", append(handshake, "Origin: https://evil.example", withCookie(mallory.sig))...), status: 403},
-		malformed{name: "a WebSocket of a program", send: request("GET", "/live", "", append(handshake, withCookie(mallory.sig))...), status: 501, says: "Server-Sent Events"},
+		malformed{name: "a WebSocket of no key", send: request("GET", "/live", "", append(handshake[:3:3], withCookie(mallory.sig))...), status: 403, says: "WebSocket"},
+		malformed{name: "a WebSocket of two keys", send: request("GET", "/live", "", append(handshake, handshake[3], withCookie(mallory.sig))...), status: 426, says: "RFC 6455"},
+		malformed{name: "a WebSocket of a long key", send: request("GET", "/live", "", append(handshake[:3:3], "Sec-WebSocket-Key: "+strings.Repeat("A", 8<<10), withCookie(mallory.sig))...), status: 426, says: "RFC 6455"},
+		malformed{name: "a WebSocket of another version", send: request("GET", "/live", "", append(handshake[:2:2], "Sec-WebSocket-Version: 8", handshake[3], withCookie(mallory.sig))...), status: 426, says: "RFC 6455"},
+		malformed{name: "a WebSocket by POST", send: request("POST", "/live", "", append(handshake, withCookie(mallory.sig), withLink(mallory.token()), isText)...), status: 400, says: "docs/protocol.md"},
 		malformed{name: "a foreign GET", send: request("GET", "/live", "", accept, "Origin: https://evil.example", withCookie(mallory.sig)), status: 403, says: "origin"},
 		malformed{name: "a foreign poll", send: request("GET", "/live?_wait=25", "", accept, "Origin: null", withCookie(mallory.sig), withLink(mallory.token())), status: 403, says: "origin"},
 		malformed{name: "a foreign DELETE", send: request("DELETE", "/live", "", "Origin: null", withCookie(mallory.sig), withLink(mallory.token())), status: 403, says: "origin"},

@@ -107,11 +107,14 @@ func (p *pipe) Read(b []byte) (int, error) {
 
 // Write implements net.Conn: what the library writes is a close frame, because the client sent one or what no client may send.
 func (p *pipe) Write(b []byte) (int, error) {
-	if len(b) >= 4 && b[0]&0xf == 8 {
-		p.c.out.Finish(int(binary.BigEndian.Uint16(b[2:])), string(b[4:]))
-	} else if len(b) == 2 && b[0]&0xf == 8 { // to a close frame without a code
-		p.c.out.Finish(0, "")
+	code, reason := 0, ""
+	if len(b) >= 4 {
+		code = int(binary.BigEndian.Uint16(b[2:]))
 	}
+	if code == int(ws.StatusProtocolError) {
+		reason = malformed // the library's own text is not for clients
+	}
+	p.c.out.Finish(code, reason)
 	return len(b), nil
 }
 

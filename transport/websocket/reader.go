@@ -53,7 +53,7 @@ func (l *reader) run() {
 		case ws.CloseStatus(err) != -1:
 			goodbye = true
 		case !l.conn.lost: // the library has said so itself, unless it thinks that nobody listens
-			out.Finish(int(ws.StatusProtocolError), "this is no WebSocket frame of a client")
+			out.Finish(int(ws.StatusProtocolError), malformed)
 		}
 		return
 	}
@@ -63,6 +63,8 @@ var (
 	errBytes = errors.New("websocket: a binary frame")
 	errText  = errors.New("websocket: a text frame that is not UTF-8")
 )
+
+const malformed = "this is no frame of a WebSocket client"
 
 // frames keeps buffers for what is being read; idle links hold none.
 var frames = sync.Pool{New: func() any { return new([]byte) }}
