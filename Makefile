@@ -10,10 +10,13 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
 # Programs the tests use: to add one, add its name (scripts/needs.sh explains the plus).
-NEEDS := curl gcc+libc6-dev chromium nginx node:nodejs npm redis-server
+NEEDS := curl gcc+libc6-dev chromium haproxy nginx node:nodejs npm redis-server
 
 # The race detector needs a C compiler. Expanded when used, after `needs` had a chance to install one.
 RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
+
+# Tests of clients that choose their transport themselves: the flag -websocket changes nothing in them.
+ELSEWHERE := CutAnywhere|CutHTTP2|X1Chaos|UnderLoad|ImmediateReconnect|FiftyResumes|SlowNetwork|W1Versions|L3Others|L3Mounts|W2Alone|Soak|Alloc
 
 FUZZTIME := 10s
 T := 60s
@@ -32,6 +35,7 @@ unit: ## All Go tests, with the race detector where there is a C compiler.
 	$(if $(RACE),,@echo 'unit: no C compiler, so the tests run WITHOUT the race detector')
 	go test $(RACE) -count=1 -timeout=5m ./...
 	go test $(RACE) -count=1 -timeout=5m ./transport -plain
+	go test $(RACE) -count=1 -timeout=5m -skip='$(ELSEWHERE)' ./transport -websocket
 	$(if $(RACE),go test -count=1 -timeout=5m -run=Alloc ./session ./internal/... # what the race detector hides)
 	$(if $(wildcard e2e/go.mod),go -C e2e test $(RACE) -count=1 -timeout=5m ./...)
 

@@ -15,45 +15,17 @@ import (
 
 // L3: behind nginx with the configurations of docs/operations.md everything comes at once, goes on after a cut and ends when the client does.
 func TestL3Nginx(t *testing.T) {
-	binary(t)
+	binary(t, "nginx")
 	for i, name := range []string{"smallest", "better", "compressing"} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, 0)
 			n := startNginx(t, configurations(t)[i], s.addr)
-			c := s.client(n.url, "ann")
-
-			start := time.Now()
-			cut, over := c.open()
-			hello := time.Since(start)
-			if hello > time.Second {
-				t.Errorf("hello came after %v", hello)
-			}
+			c := s.behind(t, n.url, "sse", "ann")
 			if packed := c.header.Get("Content-Encoding") == "gzip"; packed != (name == "compressing") {
 				t.Errorf("compressed: %v", packed)
 			}
-			p99 := c.latency(200)
-			t.Logf("hello after %v, events after %v (99 %%)", hello, p99)
-			if p99 > 100*time.Millisecond {
-				t.Errorf("99 %% of the events within %v", p99)
-			}
-
-			// The server sees that the client has left, and the client goes on where it was.
-			open := s.open.Load()
-			cut()
-			<-over
-			s.eventually("the server sees that the client has left", func() bool { return s.open.Load() < open })
-			s.must(s.m.Send(t.Context(), "ann", session.Text("while away")))
-			c.open()
-			c.has(201)
-			if !c.hello.Resumed || c.got[200] != "while away" {
-				t.Errorf("%+v, got %q", c.hello, c.got[200:])
-			}
-
-			// Upwards, and back.
-			c.say("one")
-			c.has(202)
-			if !slices.Equal(s.said, []string{"one"}) || c.got[201] != "one" {
-				t.Errorf("said %q, got %q", s.said, c.got[201:])
+			if name == "better" {
+				s.behind(t, n.url, "websocket", "eve")
 			}
 			s.polls(n.url)
 			if log, err := os.ReadFile(filepath.Join(n.dir, "access.log")); name == "better" && (err != nil || !strings.Contains(string(log), "/live") || strings.Contains(string(log), "_cid")) {
@@ -63,9 +35,47 @@ func TestL3Nginx(t *testing.T) {
 	}
 }
 
+// behind lets a client speak through the proxy at url.
+func (s *site) behind(t *testing.T, url, way, id string) *client {
+	c := s.client(url, id)
+	start := time.Now()
+	cut, over := c.connect(way)
+	hello := time.Since(start)
+	if hello > time.Second {
+		t.Errorf("hello came after %v", hello)
+	}
+	p99 := c.latency(200)
+	t.Logf("%s: hello after %v, events after %v (99 %%)", way, hello, p99)
+	if p99 > 100*time.Millisecond {
+		t.Errorf("99 %% of the events within %v", p99)
+	}
+
+	// The server sees that the client has left, and the client goes on where it was.
+	open := s.open.Load()
+	cut()
+	<-over
+	s.eventually("the server sees that the client has left", func() bool { return s.open.Load() < open })
+	s.must(s.m.Send(t.Context(), id, session.Text("while away")))
+	c.connect(way)
+	c.has(201)
+	if !c.hello.Resumed || c.got[200] != "while away" {
+		t.Errorf("%+v, got %q", c.hello, c.got[200:])
+	}
+
+	// Upwards, and back.
+	c.say("one of " + id)
+	c.has(202)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.Contains(s.said, "one of "+id) || c.got[201] != "one of "+id {
+		t.Errorf("said %q, got %q", s.said, c.got[201:])
+	}
+	return c
+}
+
 // I9: where nginx changes Host, the page is foreign to the server, which says what to do; OwnOrigins does it.
 func TestI9NginxHost(t *testing.T) {
-	binary(t)
+	binary(t, "nginx")
 	s := newSite(t, 0)
 	n := startNginx(t, strings.Replace(configurations(t)[0], "proxy_set_header Host $http_host;", "", 1), s.addr)
 	c := s.client(n.url, "ann")
@@ -87,7 +97,7 @@ func (c *client) latency(n int) time.Duration {
 	var sent []time.Time
 	for i := range n {
 		sent = append(sent, time.Now())
-		c.must(c.m.Send(c.Context(), "ann", session.Text(fmt.Sprint("m", i))))
+		c.must(c.m.Send(c.Context(), c.id, session.Text(fmt.Sprint("m", i))))
 		time.Sleep(3 * time.Millisecond) // one by one: this is about waiting
 	}
 	c.has(n)
@@ -133,22 +143,31 @@ func (s *site) polls(proxy string) {
 	c.say("from a poll")
 }
 
-// L3: heartbeats keep a stream open where nginx ends a silent one; without them it does end.
+// L3: heartbeats keep a link open where nginx ends a silent one; without them it does end.
 func TestL3NginxIdle(t *testing.T) {
-	binary(t)
+	binary(t, "nginx")
+	idle(t, func(s *site) string {
+		return startNginx(s.T, configurations(s.T)[1], s.addr, "proxy_read_timeout 2s;").url
+	})
+}
+
+// idle leaves links alone behind a proxy that ends what is silent for two seconds.
+func idle(t *testing.T, start func(*site) (url string)) {
 	for name, tt := range map[string]struct {
+		way       string
 		heartbeat time.Duration
 		survives  bool
 	}{
-		"with heartbeats":    {500 * time.Millisecond, true},
-		"without heartbeats": {-1, false},
+		"with heartbeats":               {"sse", 500 * time.Millisecond, true},
+		"without heartbeats":            {"sse", -1, false},
+		"WebSocket, with heartbeats":    {"websocket", 500 * time.Millisecond, true},
+		"WebSocket, without heartbeats": {"websocket", -1, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, tt.heartbeat)
-			n := startNginx(t, configurations(t)[0], s.addr, "proxy_read_timeout 2s;")
-			c := s.client(n.url, "ann")
-			_, over := c.open()
+			c := s.client(start(s), "ann")
+			_, over := c.connect(tt.way)
 			survived := true
 			select {
 			case <-over:

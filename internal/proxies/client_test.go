@@ -1,6 +1,7 @@
 package proxies_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/internal/frame"
 	"github.com/mirage-go/mirage/session"
@@ -18,6 +21,7 @@ import (
 // client is one client object, as docs/protocol.md describes it, before a proxy.
 type client struct {
 	*site
+	id     string
 	url    string // of the proxy
 	origin string
 	cid    string
@@ -33,6 +37,9 @@ type client struct {
 	got    []string
 	at     []time.Time // when each of got came
 	header http.Header // of the last stream
+
+	line    *websocket.Conn // if the link is one; owned by whoever calls connect and say
+	answers chan string     // to its frames
 }
 
 func (s *site) client(proxy, id string) *client {
@@ -41,8 +48,8 @@ func (s *site) client(proxy, id string) *client {
 	t := &http.Transport{} // it asks for gzip and unpacks it, as browsers do
 	s.Cleanup(t.CloseIdleConnections)
 	return &client{
-		site: s, url: proxy + "/live", origin: proxy, cid: (id + "-0123456789-0123456789")[:22], cookie: "mirage=" + signed,
-		http: &http.Client{Transport: t},
+		site: s, id: id, url: proxy + "/live", origin: proxy, cid: (id + "-0123456789-0123456789")[:22], cookie: "mirage=" + signed,
+		http: &http.Client{Transport: t}, answers: make(chan string, 100),
 	}
 }
 
@@ -74,7 +81,10 @@ func (c *client) do(ctx context.Context, method, more, body string, header ...st
 }
 
 // open opens a stream and returns after its hello. cut ends it from this side; over is closed when it has ended.
-func (c *client) open() (cut func(), over <-chan struct{}) {
+func (c *client) open() (cut func(), over <-chan struct{}) { return c.connect("sse") }
+
+// connect is open for a stream or a WebSocket.
+func (c *client) connect(way string) (cut func(), over <-chan struct{}) {
 	c.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	c.mu.Lock()
@@ -83,6 +93,10 @@ func (c *client) open() (cut func(), over <-chan struct{}) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		if way == "websocket" {
+			c.socket(ctx)
+			return
+		}
 		r, err := c.do(ctx, "GET", "", "")
 		if err != nil {
 			return
@@ -127,6 +141,10 @@ func (c *client) take(e frame.Event) {
 		_ = json.Unmarshal(e.Data, &c.hello)
 		c.hellos++
 	case frame.EventAck:
+		if bytes.Contains(e.Data, []byte(`"status"`)) {
+			c.answers <- string(e.Data)
+			return
+		}
 		c.beats++
 	case "":
 		if pos.Epoch == c.pos.Epoch && pos.Seq != c.pos.Seq+1 {
@@ -158,6 +176,10 @@ func (c *client) say(text string) {
 	}
 	c.mu.Unlock()
 	body := frame.AppendUpstream(frame.AppendUp(nil, up), c.next, &session.Message{Data: []byte(text)})
+	if c.line != nil {
+		c.ask(body)
+		return
+	}
 	r, err := c.do(c.Context(), "POST", "", string(body), "Content-Type", "text/event-stream")
 	c.must(err)
 	defer r.Body.Close()

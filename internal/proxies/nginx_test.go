@@ -1,18 +1,12 @@
-// Package proxies tests Mirage behind real proxies, set up as docs/operations.md says.
 package proxies_test
 
 import (
-	"bytes"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 )
 
 // nginx is a running one.
@@ -21,32 +15,10 @@ type nginx struct {
 	dir string
 }
 
-// binary finds nginx. In CI it has to be there.
-func binary(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"nginx", "/usr/sbin/nginx"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatal("nginx is not installed, and CI is set: apt-get install nginx-light")
-	}
-	t.Skip("NOT TESTED: nginx is not installed (apt-get install nginx-light)")
-	return ""
-}
-
 // configurations are the nginx blocks of docs/operations.md, in their order.
 func configurations(t *testing.T) []string {
 	t.Helper()
-	doc, err := os.ReadFile("../../docs/operations.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var blocks []string
-	for _, m := range regexp.MustCompile("(?s)```nginx\n(.*?)```").FindAllSubmatch(doc, -1) {
-		blocks = append(blocks, string(m[1]))
-	}
+	blocks := documented(t, "nginx")
 	if len(blocks) != 3 {
 		t.Fatalf("%d blocks of nginx, want the smallest, the better and the compressing one", len(blocks))
 	}
@@ -57,7 +29,7 @@ func configurations(t *testing.T) []string {
 // the test adds to the location.
 func startNginx(t *testing.T, configuration, upstream string, more ...string) *nginx {
 	t.Helper()
-	bin := binary(t)
+	bin := binary(t, "nginx")
 	n := &nginx{dir: t.TempDir()}
 	addr := freeAddr(t)
 	n.url = "http://" + addr
@@ -79,53 +51,6 @@ func startNginx(t *testing.T, configuration, upstream string, more ...string) *n
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var said bytes.Buffer
-	cmd := exec.Command(bin, "-p", n.dir, "-c", file)
-	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-ended:
-		case <-time.After(patience):
-			_ = cmd.Process.Kill()
-			<-ended
-		}
-		if t.Failed() {
-			t.Logf("nginx said: %s\nof this configuration:\n%s", said.String(), text)
-		}
-	})
-	for end := time.Now().Add(patience); ; pause() {
-		if conn, err := net.Dial("tcp", addr); err == nil {
-			conn.Close()
-			return n
-		}
-		select {
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("nginx ended: %v", err)
-		default:
-		}
-		if time.Now().After(end) {
-			t.Fatal("nginx does not listen")
-		}
-	}
+	run(t, addr, text, exec.Command(bin, "-p", n.dir, "-c", file))
+	return n
 }
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-const patience = 10 * time.Second
-
-func pause() { time.Sleep(2 * time.Millisecond) }

@@ -1,0 +1,47 @@
+package proxies_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// startHAProxy runs HAProxy with the defaults of the document, of which timeouts may be replaced, and returns its URL.
+func startHAProxy(t *testing.T, upstream string, replace ...string) string {
+	t.Helper()
+	bin := binary(t, "haproxy")
+	blocks := documented(t, "haproxy")
+	if len(blocks) != 1 {
+		t.Fatalf("%d blocks of haproxy", len(blocks))
+	}
+	addr := freeAddr(t)
+	text := fmt.Sprintf("global\n    maxconn 512\n%s\nlisten site\n    bind %s\n    server app %s\n",
+		strings.NewReplacer(replace...).Replace(blocks[0]), addr, upstream)
+	file := filepath.Join(t.TempDir(), "haproxy.cfg")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, addr, text, exec.Command(bin, "-db", "-f", file))
+	return "http://" + addr
+}
+
+// L3: behind HAProxy with the defaults of docs/operations.md everything comes at once and goes on after a cut, by every transport.
+func TestL3HAProxy(t *testing.T) {
+	binary(t, "haproxy")
+	s := newSite(t, 500*time.Millisecond) // by which the server learns that a client has left
+	url := startHAProxy(t, s.addr)
+	for _, way := range []string{"sse", "websocket"} {
+		t.Run(way, func(t *testing.T) { s.behind(t, url, way, way+"-ann") })
+	}
+	s.polls(url)
+}
+
+// L3: heartbeats keep a link open where HAProxy ends a silent one; without them it does end.
+func TestL3HAProxyIdle(t *testing.T) {
+	binary(t, "haproxy")
+	idle(t, func(s *site) string { return startHAProxy(s.T, s.addr, "60s", "2s") })
+}
