@@ -405,6 +405,10 @@ func TestChatPictures(t *testing.T) {
 		ann.look("phone-session-" + scheme)
 		ann.click("toggle")
 	}
+	ann.must(chromedp.Do(ann.ctx, chromedp.EmulateViewport(320, 568, chromedp.EmulateScale(2), chromedp.EmulateMobile)))
+	ann.look("small")
+	ann.click("toggle")
+	ann.look("small-session")
 	bob.scheme("light")
 	chat.stop()
 	bob.untilState("reconnecting")
@@ -431,7 +435,7 @@ func (b *tab) look(name string) {
 	b.t.Helper()
 	time.Sleep(150 * time.Millisecond) // the strip is painted ten times a second
 	b.picture(name)
-	if get[bool](b, `document.documentElement.scrollWidth > innerWidth`) {
+	if get[bool](b, `document.documentElement.scrollWidth > innerWidth || visualViewport.scale < 1`) {
 		b.t.Errorf("%s: the page is wider than its window", name)
 	}
 }
