@@ -75,6 +75,7 @@ go build ${RACE:-} -o "$tmp/chat" ./example/chat
 
 port=$((20000 + RANDOM % 12000))
 while (: <"/dev/tcp/localhost/$port") 2>/dev/null; do port=$((20000 + RANDOM % 12000)); done
+: >"$tmp/chat.log"
 set -m # so that the chat does not inherit an ignored SIGINT
 "$tmp/chat" -addr "localhost:$port" >"$tmp/chat.log" 2>&1 &
 chat=$!
