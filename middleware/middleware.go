@@ -11,6 +11,17 @@ import (
 // vary names the headers on which it depends whether a response belongs to an identity, and to which.
 const vary = "Cookie, Origin, Sec-Fetch-Site, Sec-Fetch-Mode"
 
+// varyOnly is shared: whoever adds to it gets memory of its own.
+var varyOnly = []string{vary}
+
+func addVary(h http.Header) {
+	if _, ok := h["Vary"]; ok {
+		h.Add("Vary", vary)
+		return
+	}
+	h["Vary"] = varyOnly
+}
+
 // New returns the middleware. It panics if the options are impossible, and the message says what to change. What it returns may be
 // mounted any number of times; mounted twice over one handler, the inner one does nothing. Two calls of New share nothing: each has its
 // own bounds.
@@ -42,7 +53,7 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		next.ServeHTTP(w, r)
 		return
 	}
-	w.Header().Add("Vary", vary)
+	addVary(w.Header())
 	v := &visit{m: m}
 	switch m.origin(r) {
 	case foreign:
@@ -73,7 +84,7 @@ func (m *middleware) identify(h http.Header, r *http.Request, v *visit) *Error {
 	if navigation {
 		q = query{} // a link on a foreign page must not plant an id (I1)
 	}
-	v.asks, v.client = q.asks, q.cid
+	v.asks = q.asks
 	if tokens := r.Header["Mirage-Link"]; len(tokens) > 0 && honoured(r.Method, q) {
 		if m.linked(r, q, tokens, v) {
 			return nil
@@ -84,6 +95,8 @@ func (m *middleware) identify(h http.Header, r *http.Request, v *visit) *Error {
 			return nil
 		}
 	}
+	q.own()
+	v.client = q.cid
 	if m.Admit != nil {
 		if err := m.judge(validating, m.Admit(r)); err != nil {
 			return err

@@ -44,6 +44,8 @@ func parseQuery(raw string) (q query) {
 	if !cid.Valid(q.cid) {
 		q.cid = ""
 	}
-	q.cid, q.id = strings.Clone(q.cid), strings.Clone(q.id) // what is kept of them must not keep the whole request line
 	return q
 }
+
+// own gives the texts memory of their own: what is kept of them must not keep the whole request line.
+func (q *query) own() { q.cid, q.id = strings.Clone(q.cid), strings.Clone(q.id) }

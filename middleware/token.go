@@ -86,7 +86,10 @@ func (m *middleware) linked(r *http.Request, q query, tokens []string, v *visit)
 		beside.from = p.from
 	}
 	v.from, v.linked = beside.from, true
-	v.id = Identity{ID: t.id, Client: q.cid, Reader: t.reader, Link: t.link, codec: m.Codec}
+	if v.client = t.reader; q.cid != t.reader {
+		v.client = strings.Clone(q.cid)
+	}
+	v.id = Identity{ID: t.id, Client: v.client, Reader: t.reader, Link: t.link, codec: m.Codec}
 	return true
 }
 

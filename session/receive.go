@@ -58,8 +58,7 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 	if len(up.Messages) == 0 && up.Writer == "" {
 		return Receipt{}, nil
 	}
-	hctx, cancel := m.handlerContext(ctx)
-	defer cancel()
+	hctx := handlerContext{m.ctx, ctx}
 	if up.Writer == "" {
 		return m.unnumbered(hctx, s, up.Messages[0].Message)
 	}
@@ -204,11 +203,17 @@ func (m *Manager) handle(ctx context.Context, s *Session, in Incoming) (err erro
 	return m.o.OnMessage(ctx, s, in)
 }
 
-// handlerContext has the values of ctx and the end of the Manager's.
-func (m *Manager) handlerContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	hctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(m.ctx, cancel)
-	return hctx, func() { stop(); cancel() }
+// handlerContext has the end of the Manager's context, and the values of the request's. To derive it costs nothing at the Manager's, which all share.
+type handlerContext struct {
+	context.Context
+	request context.Context
+}
+
+func (c handlerContext) Value(key any) any {
+	if v := c.Context.Value(key); v != nil { // itself, for package context
+		return v
+	}
+	return c.request.Value(key)
 }
 
 // enter counts a call that Shutdown waits for, until work.Done.
@@ -225,7 +230,7 @@ func (m *Manager) enter() bool {
 // turns lets the requests of one writer in one at a time.
 type turns struct {
 	mu   sync.Mutex
-	held map[turnKey]chan struct{} // closed when it is free again
+	held map[turnKey]chan struct{} // closed when it is free again; nil while nobody waits for that
 }
 
 type turnKey struct{ id, writer string }
@@ -235,9 +240,13 @@ func (t *turns) take(ctx context.Context, k turnKey) error {
 		t.mu.Lock()
 		free, held := t.held[k]
 		if !held {
-			t.held[k] = make(chan struct{})
+			t.held[k] = nil
 			t.mu.Unlock()
 			return nil
+		}
+		if free == nil {
+			free = make(chan struct{})
+			t.held[k] = free
 		}
 		t.mu.Unlock()
 		select {
@@ -251,6 +260,8 @@ func (t *turns) take(ctx context.Context, k turnKey) error {
 func (t *turns) give(k turnKey) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	close(t.held[k])
+	if free := t.held[k]; free != nil {
+		close(free)
+	}
 	delete(t.held, k)
 }

@@ -77,26 +77,36 @@ func (s *Session) wake() {
 // add makes l one of the links. A parked one that waited for a request to carry it on has found it in l; of too many, the one that
 // has been parked for longest goes: the log has ended it.
 func (s *Session) add(l *Link) {
+	var carried *Link
 	s.mu.Lock()
-	all := append(slices.Clone(s.all()), l)
+	all := make([]*Link, 0, len(s.all())+1)
+	for _, o := range s.all() {
+		if o.parked.Load() && o.Hello.Link.Number == l.Hello.Link.Number {
+			carried = o
+			continue
+		}
+		all = append(all, o)
+	}
+	all = append(all, l)
 	s.links.Store(&all)
 	s.mu.Unlock()
-	crowded := len(all) > s.m.o.MaxLinks
-	for _, o := range all {
-		switch {
-		case !o.parked.Load():
-		case o.Hello.Link.Number == l.Hello.Link.Number:
-			o.close(false)
-		case crowded:
-			o.Close()
-			crowded = false
-		}
+	if carried != nil {
+		carried.close(false)
+	}
+	if len(all) <= s.m.o.MaxLinks {
+		return
+	}
+	if i := slices.IndexFunc(all, func(o *Link) bool { return o.parked.Load() }); i >= 0 {
+		all[i].Close()
 	}
 }
 
 func (s *Session) remove(l *Link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !slices.Contains(s.all(), l) { // another one carries it on
+		return
+	}
 	all := slices.DeleteFunc(slices.Clone(s.all()), func(o *Link) bool { return o == l })
 	s.links.Store(&all)
 }

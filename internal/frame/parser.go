@@ -81,6 +81,14 @@ func NewParser(largest int) *Parser {
 	return &Parser{largest: largest, kept: base64.StdEncoding.EncodedLen(max(largest, controlBytes)) + slack}
 }
 
+// Reset makes the parser ready for another stream. What Next returned is no longer valid.
+func (p *Parser) Reset() {
+	*p = Parser{
+		largest: p.largest, kept: p.kept, name: p.name,
+		line: p.line[:0], data: p.data[:0], decoded: p.decoded[:0], id: p.id[:0],
+	}
+}
+
 // Feed gives the parser the next chunk of the stream, which it reads but does not change, until Next reports that there is no further
 // event. To feed it before that is a mistake of the program, and Feed panics.
 func (p *Parser) Feed(chunk []byte) {

@@ -17,17 +17,19 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// read returns the whole body, within its bounds of size and time.
-func (h *handler) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// read returns the whole body, within its bounds of size and time, in the memory of b if there is room.
+func (h *handler) read(w http.ResponseWriter, r *http.Request, b []byte) ([]byte, error) {
 	if r.ContentLength > int64(h.MaxBody) {
-		return nil, &http.MaxBytesError{Limit: int64(h.MaxBody)}
+		return b, &http.MaxBytesError{Limit: int64(h.MaxBody)}
 	}
-	body := http.MaxBytesReader(w, r.Body, int64(h.MaxBody))
 	if r.ContentLength < 0 {
-		return io.ReadAll(body)
+		return io.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.MaxBody)))
 	}
-	b := make([]byte, r.ContentLength)
-	_, err := io.ReadFull(body, b)
+	if b = b[:0]; int64(cap(b)) < r.ContentLength {
+		b = make([]byte, 0, r.ContentLength)
+	}
+	b = b[:r.ContentLength]
+	_, err := io.ReadFull(r.Body, b)
 	return b, err
 }
 
@@ -54,10 +56,42 @@ var (
 	ErrSize = errors.New("too many bytes")
 )
 
+// A decoder is the memory that it takes to read a batch.
+type decoder struct {
+	body     []byte
+	parser   *frame.Parser
+	messages []session.Numbered
+}
+
+// keepBody is the largest body whose memory is used again.
+const keepBody = 8 << 10
+
+func (h *handler) decoder() *decoder {
+	if d, ok := h.decoders.Get().(*decoder); ok {
+		return d
+	}
+	return &decoder{parser: frame.NewParser(h.m.MaxMessage())}
+}
+
+// free lets d be used again.
+func (h *handler) free(d *decoder) {
+	if cap(d.body) > keepBody || cap(d.messages) > 32 {
+		return
+	}
+	d.parser.Reset()
+	clear(d.messages)
+	h.decoders.Put(d)
+}
+
 // Parse reads the blocks of a body or frame into up: the head, then the messages, whose data is a copy.
 func Parse(up *session.Upstream, body []byte, maxMessage, maxBatch int) error {
-	p := frame.NewParser(maxMessage)
-	p.Feed(body)
+	d := &decoder{body: body, parser: frame.NewParser(maxMessage)}
+	return d.parse(up, maxBatch)
+}
+
+func (d *decoder) parse(up *session.Upstream, maxBatch int) error {
+	p := d.parser
+	p.Feed(d.body)
 	e, ok, err := p.Next()
 	switch {
 	case err != nil:
@@ -65,24 +99,26 @@ func Parse(up *session.Upstream, body []byte, maxMessage, maxBatch int) error {
 	case !ok || e.Name != frame.EventUp:
 		return errHead
 	}
-	var head frame.Up
-	if json.Unmarshal(e.Data, &head) != nil || !cid.Valid(head.Writer) {
+	head, err := frame.ParseUp(e.Data)
+	if err != nil || !cid.Valid(head.Writer) {
 		return errHead
 	}
+	d.messages = d.messages[:0]
 	up.Writer, up.Base, up.Ack, up.Again = head.Writer, head.Base, head.Ack, head.Again
 	for {
 		e, ok, err := p.Next()
 		if err != nil || !ok {
+			up.Messages = d.messages
 			return err
 		}
-		if len(up.Messages) == maxBatch {
+		if len(d.messages) == maxBatch {
 			return errCount
 		}
 		n, err := strconv.ParseUint(e.ID, 10, 53)
 		if err != nil || !e.HasID {
 			return errNumber
 		}
-		up.Messages = append(up.Messages, session.Numbered{Number: n, Message: session.Message{
+		d.messages = append(d.messages, session.Numbered{Number: n, Message: session.Message{
 			Event: e.Name, Data: bytes.Clone(e.Data), Binary: e.Binary,
 		}})
 	}

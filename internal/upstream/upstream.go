@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/mirage-go/mirage/internal/refuse"
@@ -37,13 +38,14 @@ func (o Options) Complete(maxMessage int) Options {
 
 // Handler returns the handler for every method but GET.
 func Handler(m *session.Manager, o Options) http.Handler {
-	h := &handler{m, o.Complete(m.MaxMessage())}
+	h := &handler{m: m, Options: o.Complete(m.MaxMessage())}
 	return http.HandlerFunc(h.serve)
 }
 
 type handler struct {
 	m *session.Manager
 	Options
+	decoders sync.Pool
 }
 
 const methods = "GET, POST, DELETE, HEAD, OPTIONS"
@@ -93,20 +95,29 @@ func (h *handler) post(w http.ResponseWriter, r *http.Request, id middleware.Ide
 		refuse.Write(w, r, http.StatusUnsupportedMediaType, "send the body without Content-Encoding", 0)
 		return
 	}
-	body, err := h.read(w, r)
+	var d *decoder
+	var memory []byte
+	batch := isBatch(r)
+	if batch {
+		d = h.decoder()
+		defer h.free(d)
+		memory = d.body
+	}
+	body, err := h.read(w, r, memory)
 	if err != nil {
 		refuseBody(w, r, err)
 		return
 	}
 	up := session.Upstream{ID: id.ID, Link: session.LinkRef{Reader: id.Reader, Number: id.Link}}
-	if isBatch(r) {
-		if id.Link == 0 {
-			refuse.Write(w, r, http.StatusUnauthorized, "numbered messages need the link token of a hello in the header Mirage-Link: open a new link", 0)
-			return
-		}
-		err = Parse(&up, body, h.m.MaxMessage(), h.MaxBatch)
-	} else {
+	switch {
+	case !batch:
 		up.Messages = []session.Numbered{{Message: session.Message{Data: body}}}
+	case id.Link == 0:
+		refuse.Write(w, r, http.StatusUnauthorized, "numbered messages need the link token of a hello in the header Mirage-Link: open a new link", 0)
+		return
+	default:
+		d.body = body
+		err = d.parse(&up, h.MaxBatch)
 	}
 	var got session.Receipt
 	if err == nil {

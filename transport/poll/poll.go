@@ -119,14 +119,15 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 		hello = stream.Hello(id, link, stream.Jitter(h.o.LinkAge), h.m.Heartbeat(), 0)
 		wait = 0
 	}
-	// HTTP/2 ends a response whose deadline passes while it waits. net/http lifts the last one after the response.
 	rc := http.NewResponseController(w)
-	_ = rc.SetWriteDeadline(time.Now().Add(wait + h.o.WriteTimeout))
+	if r.ProtoMajor >= 2 { // it ends a response whose deadline passes while it waits
+		_ = rc.SetWriteDeadline(time.Now().Add(wait + h.o.WriteTimeout))
+	}
 	if !p.wait(r.Context(), link, wait) {
 		link.Park(h.o.Pause) // the client left, and may come back to the link
 		return
 	}
-	_ = rc.SetWriteDeadline(time.Now().Add(h.o.WriteTimeout))
+	_ = rc.SetWriteDeadline(time.Now().Add(h.o.WriteTimeout)) // net/http lifts it after the response
 	answer(w, stream.Append(hello, &p.batch, link.Plain))
 	over := p.batch.End != ""
 	p.batch = session.Batch{} // a parked link holds no messages
@@ -140,7 +141,9 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 // answer writes what a poll has found. What does not arrive is asked for again.
 func answer(w http.ResponseWriter, body []byte) {
 	stream.SetHeaders(w.Header())
-	w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
+	if len(body) > 2<<10 { // of a shorter one net/http states the length by itself, for less
+		w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(body)
 }
