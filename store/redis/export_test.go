@@ -62,3 +62,19 @@ func AskLate(s *Store, id string) error {
 	}
 	return err
 }
+
+// Claim asks the shard of id for what has expired.
+func Claim(s *Store, id string) error {
+	_, err := s.claim(context.Background(), ShardOf(id), &session.Due{})
+	return err
+}
+
+// ClaimAll asks every shard, due or not.
+func ClaimAll(s *Store) (due session.Due, err error) {
+	for shard := range shards {
+		if _, err := s.claim(context.Background(), shard, &due); err != nil {
+			return due, err
+		}
+	}
+	return due, nil
+}
