@@ -141,7 +141,7 @@ func TestExpiredAnswerIsLost(t *testing.T) {
 			return errors.Is(err, session.ErrNotFound)
 		})
 		until(t, "it answers", func() bool {
-			due, err := redis.ClaimAll(s)
+			due, err := s.Expired(ctx, 100)
 			for _, e := range due.Ended {
 				told[e.ID] += len(e.Messages)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -38,11 +39,22 @@ func (s *Store) Expired(ctx context.Context, max int) (due session.Due, err erro
 	case <-ctx.Done():
 		return due, ctx.Err()
 	}
+	err = s.bounded(ctx, func(ctx context.Context) error { return s.expired(ctx, max, &due) })
+	return due, err
+}
+
+// expired begins with another shard each time, so that one that cannot be reached does not stand before the others.
+func (s *Store) expired(ctx context.Context, max int, due *session.Due) error {
 	waits, err := s.waits(ctx)
-	for shard, wait := range waits {
+	for i, first := 0, rand.IntN(shards); i < shards; i++ {
+		shard := (first + i) % shards
+		wait := waits[shard]
+		if s.claims.op[shard] != "" { // an answer is missing
+			wait = 0
+		}
 		for wait == 0 && len(due.Ended)+len(due.Left) < max {
 			var e error
-			if wait, e = s.claim(ctx, shard, &due); e != nil {
+			if wait, e = s.claim(ctx, shard, due); e != nil {
 				err = errors.Join(err, e)
 				break
 			}
@@ -54,7 +66,7 @@ func (s *Store) Expired(ctx context.Context, max int) (due session.Due, err erro
 			}
 		}
 	}
-	return due, err
+	return err
 }
 
 // waits asks all shards at once how long it is until one of their sessions has to be looked at; 0 now, negative never. It costs Redis a microsecond

@@ -34,6 +34,10 @@ func (s *Store) Move(ctx context.Context, from, to, client string, keep time.Dur
 	if from == to {
 		return nil
 	}
+	return s.bounded(ctx, func(ctx context.Context) error { return s.move(ctx, from, to, client, keep) })
+}
+
+func (s *Store) move(ctx context.Context, from, to, client string, keep time.Duration) error {
 	ttl := millis(keep)
 	if client == "" || keep < 0 {
 		ttl = "0"

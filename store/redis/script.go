@@ -85,6 +85,17 @@ func (s *Store) repeat(ctx context.Context, shard int, name, op string, before i
 	}
 }
 
+// bounded gives a call of several steps no more time than one of a single step.
+func (s *Store) bounded(ctx context.Context, call func(context.Context) error) error {
+	limit, cancel := context.WithTimeout(ctx, s.o.Timeout)
+	defer cancel()
+	err := call(limit)
+	if err != nil && limit.Err() != nil && ctx.Err() == nil && !errors.Is(err, session.ErrUncertain) {
+		err = fmt.Errorf("%w: redis: %w", session.ErrUncertain, err)
+	}
+	return err
+}
+
 // once asks once, for half of the time that a call has: an answer that was lost on one connection may come on another.
 func (s *Store) once(ctx context.Context, shard int, name string, argv []string) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout/2)
