@@ -44,10 +44,10 @@ func (s *site) behind(t *testing.T, url, way, id string) *client {
 	if hello > time.Second {
 		t.Errorf("hello came after %v", hello)
 	}
-	p99 := c.latency(200)
-	t.Logf("%s: hello after %v, events after %v (99 %%)", way, hello, p99)
-	if p99 > 100*time.Millisecond {
-		t.Errorf("99 %% of the events within %v", p99)
+	half, most := c.latency(200)
+	t.Logf("%s: hello after %v, half of the events within %v, 99 %% within %v", way, hello, half, most)
+	if half > 50*time.Millisecond { // a proxy that holds back does so with each
+		t.Errorf("half of the events within %v", half)
 	}
 
 	// The server sees that the client has left, and the client goes on where it was.
@@ -91,8 +91,8 @@ func TestI9NginxHost(t *testing.T) {
 	c.say("one")
 }
 
-// latency sends n messages and tells how long 99 % of them took at most.
-func (c *client) latency(n int) time.Duration {
+// latency sends n messages and tells how long half of them, and 99 % of them, took at most.
+func (c *client) latency(n int) (half, most time.Duration) {
 	c.Helper()
 	var sent []time.Time
 	for i := range n {
@@ -108,7 +108,7 @@ func (c *client) latency(n int) time.Duration {
 		took = append(took, c.at[i].Sub(sent[i]))
 	}
 	slices.Sort(took)
-	return took[n*99/100]
+	return took[n/2], took[n*99/100]
 }
 
 // polls checks that a poll waits, and is answered at once when there is something.

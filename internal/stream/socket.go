@@ -3,9 +3,7 @@ package stream
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -13,9 +11,11 @@ import (
 )
 
 // Socket is the way out of a WebSocket link whose connection was taken over: the server's half of RFC 6455. Each write is one text frame, and
-// what else is to be said (answers, pings, pongs) goes with it. Like Hijacked it has a goroutine only while there is something to write. Who reads
-// from the connection is somebody else, and closes it by Leave.
+// what else is to be said (answers, pings, pongs) goes with it. Like Hijacked it is written by Writers. Who reads from the connection is somebody else,
+// and closes it by Leave.
 type Socket struct {
+	kicks   Kicks
+	work    func() // run, made once
 	conn    net.Conn
 	timeout time.Duration
 	beat    time.Duration
@@ -24,18 +24,17 @@ type Socket struct {
 
 	heard atomic.Int64 // when bytes came from the client, Unix nanoseconds
 
-	// Owned by run.
+	// Owned by run, one of which runs at a time.
 	armed  time.Time
 	wrote  time.Time // the last text frame
 	pinged time.Time // zero if none
 	bye    bool      // nothing more can be written
 
 	mu      sync.Mutex
-	changed sync.Cond // what is said was written; run has ended
+	changed sync.Cond // what is said was written; the link has stopped
 	drain   func()
-	running bool
-	again   bool
-	over    bool
+	over    bool   // nothing more is taken from the link
+	stopped bool   // nothing more is written
 	ending  bool   // there is or was a close frame to write
 	busy    bool   // something that came is being handled
 	patient bool   // the close frame lets the answer to it go first
@@ -45,12 +44,13 @@ type Socket struct {
 	last    []byte // the close frame, until it is written
 }
 
-// NewSocket returns the way out over conn. Each write must succeed within timeout, or half as long again. A client that was silent for about two beats, though
+// Socket returns the way out over conn. Each write must succeed within timeout, or half as long again. A client that was silent for about two beats, though
 // it was pinged, is gone; 0 pings nobody. closing says how a link ends that Close ends; closed is called once, when no more will be written.
-func NewSocket(conn net.Conn, timeout, beat time.Duration, closing func() (code int, reason string), closed func()) *Socket {
-	s := &Socket{conn: conn, timeout: timeout, beat: beat, closing: closing, closed: closed}
+func (ws *Writers) Socket(conn net.Conn, timeout, beat time.Duration, closing func() (code int, reason string), closed func()) *Socket {
+	s := &Socket{conn: conn, timeout: timeout, beat: beat, closing: closing, closed: closed, wrote: time.Now()}
 	s.changed.L = &s.mu
-	s.wrote = time.Now()
+	s.work = s.run
+	s.kicks.writers, s.kicks.broken = ws, func() { s.stop(false) }
 	return s
 }
 
@@ -98,24 +98,9 @@ func (s *Socket) ReadUntil(t time.Time) {
 // Kick implements Out.
 func (s *Socket) Kick(drain func()) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.drain = drain
-	s.wakeLocked()
-}
-
-func (s *Socket) wakeLocked() {
-	if !s.over {
-		s.startLocked()
-	}
-}
-
-func (s *Socket) startLocked() {
-	if s.running {
-		s.again = true
-		return
-	}
-	s.running = true
-	go s.run()
+	s.mu.Unlock()
+	s.kicks.Kick(s.work)
 }
 
 // Say lets blocks go out soon, after those that the link has. It waits while the client does not read what was said before.
@@ -127,7 +112,7 @@ func (s *Socket) Say(blocks []byte) {
 	}
 	if !s.over || s.patient {
 		s.said = append(s.said, blocks...)
-		s.wakeLocked()
+		s.kicks.Kick(s.work)
 	}
 }
 
@@ -137,7 +122,7 @@ func (s *Socket) Pong(payload []byte) {
 	defer s.mu.Unlock()
 	if len(payload) <= maxControl {
 		s.pong = append(append(s.pong[:0], opPong, byte(len(payload))), payload...)
-		s.wakeLocked()
+		s.kicks.Kick(s.work)
 	}
 }
 
@@ -159,14 +144,14 @@ func (s *Socket) Finish(code int, reason string) {
 		})
 		return
 	}
-	s.startLocked()
+	s.kicks.Kick(s.work)
 }
 
 // hurryLocked lets the close frame wait no longer.
 func (s *Socket) hurryLocked() {
 	if s.patient {
 		s.patient = false
-		s.startLocked()
+		s.kicks.Kick(s.work)
 	}
 }
 
@@ -199,7 +184,7 @@ func (s *Socket) Leave(goodbye bool) {
 	s.mu.Lock()
 	s.over = true
 	s.hurryLocked()
-	for s.running && s.ending {
+	for s.ending && !s.stopped {
 		s.changed.Wait()
 	}
 	linger := s.ending && !goodbye
@@ -228,60 +213,44 @@ func (s *Socket) finished() {
 	}
 }
 
-// run runs drain, and writes what was said, until nobody asks for it again.
+// run runs drain, and writes what was said.
 func (s *Socket) run() {
-	defer func() {
-		if v := recover(); v != nil { // as net/http does for handlers
-			slog.Error("mirage: writing to a client panicked", "panic", fmt.Sprint(v))
-			s.stop(false)
-		}
-	}()
-	for {
-		if drain := s.next(); drain != nil {
-			drain()
-		}
-		if err := s.Write(nil); err != nil || s.bye {
-			s.stop(err == nil)
-			return
-		}
-		if s.idle() {
-			return
-		}
+	drain, stopped := s.next()
+	if stopped {
+		return
 	}
-}
-
-// next is what run runs now, if the link is not over.
-func (s *Socket) next() func() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.again = false
-	if s.over {
-		return nil
+	if drain != nil {
+		drain()
 	}
-	return s.drain
-}
-
-// idle ends run unless there is more to do.
-func (s *Socket) idle() bool {
-	s.mu.Lock()
-	if s.again || s.last != nil && !s.patient {
-		s.mu.Unlock()
-		return false
-	}
-	s.running = false
-	over := s.over && !s.patient
-	s.mu.Unlock()
-	if over {
+	if err := s.Write(nil); err != nil || s.bye {
+		s.stop(err == nil)
+	} else if s.left() {
 		s.stop(false)
 	}
-	return true
+}
+
+// next is what run runs, if the link is not over.
+func (s *Socket) next() (drain func(), stopped bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return nil, s.stopped
+	}
+	return s.drain, false
+}
+
+// left tells whether the link is over without a close frame.
+func (s *Socket) left() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.over && !s.ending
 }
 
 // stop is run's end with the link's. Politely, the client gets time to read the close frame and to answer it: a connection that is closed with
 // bytes unread is reset, and the reset may overtake the frame.
 func (s *Socket) stop(politely bool) {
 	s.mu.Lock()
-	s.over, s.running, s.patient, s.said = true, false, false, nil
+	s.over, s.stopped, s.patient, s.said = true, true, false, nil
 	s.changed.Broadcast()
 	s.mu.Unlock()
 	c, ok := s.conn.(interface{ CloseWrite() error })

@@ -71,6 +71,7 @@ type handler struct {
 	up      upstream.Options
 	post    http.Handler
 	servers stream.Servers
+	writers stream.Writers
 }
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
@@ -119,7 +120,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Id
 		return
 	}
 	conn.timeout = h.up.Timeout
-	conn.out = stream.NewSocket(conn.net, h.o.WriteTimeout, h.m.Heartbeat(), func() (int, string) { return closing(pump.End()) }, closed)
+	conn.out = h.writers.Socket(conn.net, h.o.WriteTimeout, h.m.Heartbeat(), func() (int, string) { return closing(pump.End()) }, closed)
 	l := &reader{h: h, ctx: h.o.Context(r), id: id.ID, ref: link.Hello.Link, plain: link.Plain, conn: conn}
 	pump.Start(context.Background(), conn.out, link, hello)
 	go l.run()
