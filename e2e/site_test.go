@@ -40,18 +40,17 @@ type site struct {
 	codec *cookie.Codec
 	proxy *miragetest.Proxy
 
-	mu      sync.Mutex
-	m       *session.Manager
-	live    http.Handler // nil while the server is down
-	links   *links
-	opened  []string         // the ids of all sessions that there were
-	ended   []session.Ended  // what became of them
-	gaps    []session.Lost   // that the application was told
-	up      map[string]*runs // that came up, by the name of the page
-	again   int              // of them flagged
-	down    int              // the last number sent
-	stopped chan struct{}    // by push; nil without
-	quit    func()
+	mu     sync.Mutex
+	m      *session.Manager
+	live   http.Handler // nil while the server is down
+	links  *links
+	opened []string         // the ids of all sessions that there were
+	ended  []session.Ended  // what became of them
+	gaps   []session.Lost   // that the application was told
+	up     map[string]*runs // that came up, by the name of the page
+	again  int              // of them flagged
+	down   int              // the last number sent
+	quit   func()
 }
 
 func startSite(t *testing.T, o setup) *site {

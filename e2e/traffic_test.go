@@ -30,13 +30,6 @@ func upTo(n int) runs {
 	return runs{{1, n}}
 }
 
-func (r runs) last() int {
-	if len(r) == 0 {
-		return 0
-	}
-	return r[len(r)-1][1]
-}
-
 // send sends the next number down. A server that is down takes none.
 func (s *site) send() {
 	n := s.down + 1 // nobody else sends

@@ -27,11 +27,10 @@ import (
 // echo is a real server whose application sends back what it is sent, and the network before it. Node tells both what to do.
 type echo struct {
 	*testing.T
-	identify func(http.Handler) http.Handler
-	codec    *cookie.Codec
-	proxy    *miragetest.Proxy
-	log      *slog.Logger
-	live     atomic.Pointer[http.Handler]
+	codec *cookie.Codec
+	proxy *miragetest.Proxy
+	log   *slog.Logger
+	live  atomic.Pointer[http.Handler]
 
 	mu   sync.Mutex
 	m    *session.Manager

@@ -48,7 +48,7 @@ export interface MirageOptions {
 
 /** What promises are broken with, and what `error` events carry. */
 export interface MirageError extends Error {
-  /** 400, 413: the server does not take it. 429: the queue is full. 500: the server's handler failed. Of a client that has closed: its close code. undefined: the network, or the id has changed. */
+  /** 400, 413: the server does not take it. 429: the queue is full. 500: the server's handler failed. 409: the id has changed. 410: the client was closed before; its close code: it has closed since. undefined: the network. */
   readonly status?: number
 }
 
@@ -93,8 +93,10 @@ export interface MirageReturnedEvent extends Event {
 /** A message that waits: text or JSON as it goes up, or bytes. */
 export interface Queued { readonly event: string; readonly data: string | ArrayBuffer }
 
-/** The state or the transport has changed; if it is the transport alone, `previous` is `state`. */
-export interface MirageStateEvent extends Event { readonly state: State; readonly previous: State; readonly transport: TransportName | '' }
+export interface MirageStateEvent extends Event { readonly state: State; readonly previous: State }
+
+/** Another transport is in use. Nothing is to be done. */
+export interface MirageTransportEvent extends Event { readonly transport: TransportName; readonly previous: TransportName | '' }
 
 /** There is no link, and an attempt to get one failed; the next is after `delay` milliseconds. */
 export interface MirageErrorEvent extends Event { readonly error: MirageError; readonly attempt: number; readonly delay: number }
@@ -109,6 +111,7 @@ export interface MirageEventMap {
   error: MirageErrorEvent
   close: MirageCloseEvent
   'mirage-state': MirageStateEvent
+  'mirage-transport': MirageTransportEvent
   'mirage-gap': MirageGapEvent
   'mirage-drain': MirageDrainEvent
   'mirage-returned': MirageReturnedEvent

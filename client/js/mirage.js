@@ -109,7 +109,7 @@ export class Mirage extends EventTarget {
 
     let storage, kept = {}
     try {
-      storage = o.storage == null ? document && sessionStorage : o.storage
+      storage = o.storage === undefined ? document && sessionStorage : o.storage
       kept = JSON.parse(storage.getItem(key)) || kept
     } catch { /* there is none, or we may not */ }
     // What is not accepted yet: {w: writer, n: number, e: event, d: data, x: encoded, t: tried, a: again}.
@@ -121,10 +121,11 @@ export class Mirage extends EventTarget {
 
     const tell = (type, more) => self.dispatchEvent(Object.assign(new Event(type), more))
 
-    const change = (state, transport = self.transport) => {
-      const previous = self.state, moved = self.transport !== transport
-      Object.assign(self, { state, transport })
-      if (moved || previous !== state) tell('mirage-state', { state, previous, transport })
+    // change sets the state or the transport, and tells.
+    const change = (value, what = 'state') => {
+      const previous = self[what]
+      self[what] = value
+      if (previous !== value) tell('mirage-' + what, { [what]: value, previous })
     }
 
     const save = clean => {
@@ -149,7 +150,7 @@ export class Mirage extends EventTarget {
       let d = x ? toBase64(new Uint8Array(buffer, byteOffset, byteLength)) : '' + data
       if (/[\r\0]/.test(d) || d.split('\n').length > 999) d = toBase64(new TextEncoder(x = 1).encode(d))
       if (/[\0-\x1f]/.test(e)) throw failure('not a name', 400) // the server refuses others that are not
-      if (self.readyState > 1) throw failure('closed')
+      if (self.readyState > 1) throw failure('closed', 410)
       if (queue.length >= o.messages || self.bufferedAmount + d.length > o.bytes) throw failure('the queue is full', 429)
       const m = { w: cid, n: ++count, e, d, x }
       keep([...queue, m])
@@ -443,7 +444,7 @@ export class Mirage extends EventTarget {
       const { id, resumed, reason, lost } = hello
       const known = self.id, was = self.mirage, first = !opened
       if (known && known !== id && known !== hello.previous) { // they were written as somebody else
-        giveUp(queue, failure('the id has changed'))
+        giveUp(queue, failure('the id has changed', 409))
       }
       if (!resumed) for (const m of queue) m.a = m.t // this server cannot know whether it has them
       const [epoch, seq] = mark(self.position), [now, n] = mark(position)
@@ -473,7 +474,8 @@ export class Mirage extends EventTarget {
       }
       accept(cid, hello.accepted)
       save()
-      if (wanted) change('open', link.name)
+      change(link.name, 'transport')
+      if (wanted) change('open')
       if (first) tell('open')
       if (first || !resumed || known !== id || was !== self.mirage) {
         tell('mirage', { ...hello, link: undefined, mirage: self.mirage, known })
@@ -518,7 +520,8 @@ export class Mirage extends EventTarget {
       /** subscribe calls fn now and at every change of state: the contract of stores. */
       subscribe(fn) {
         fn(self)
-        return self.on('mirage-state', () => fn(self))
+        const stops = ['state', 'transport'].map(what => self.on('mirage-' + what, () => fn(self)))
+        return () => stops.map(stop => stop())
       },
 
       async *[Symbol.asyncIterator]() {
@@ -580,6 +583,7 @@ export class Mirage extends EventTarget {
         finish(code, reason, true)
       },
     })
+    if (!o.transports[0]) throw failure('no such transport')
     keep(kept.queue || [])
 
     for (const type of ['open', 'message', 'mirage', 'error', 'close']) self.addEventListener(type, e => self['on' + type]?.(e))
@@ -607,7 +611,6 @@ export class Mirage extends EventTarget {
       resume: () => refresh(),
       prerenderingchange: show,
     })
-    if (!o.transports[0]) throw failure('no such transport')
     if (signal?.aborted) self.close()
     else if (o.start ?? true) self.connect()
   }

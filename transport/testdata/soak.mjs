@@ -38,7 +38,7 @@ client.on('message', (text, { again }) => again ? fault('again ' + text) : down.
 client.on('mirage-gap', ({ from, to }) => { lost += to - from + 1; down.skip(from, to) })
 client.on('mirage-returned', ({ error }) => fault('returned: ' + error.message))
 client.on('close', ({ code, reason }) => fault(`closed: ${code} ${reason}`))
-client.on('mirage-state', ({ state, previous }) => { if (state === previous) links++ })
+client.on('mirage-transport', () => links++)
 
 const talk = setInterval(() => {
   if (!up || client.queued().length > 200) return

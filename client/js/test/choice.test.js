@@ -44,6 +44,24 @@ test('transports: unknown ones are passed over, none is an error, all is the def
   assert.equal(c.transport, 'sse')
 })
 
+test('storage: null is off, in a window, too', async () => {
+  globalThis.document = new EventTarget()
+  globalThis.sessionStorage = new Store()
+  try {
+    const c = client({ storage: null })
+    await open(c)
+    c.disconnect()
+    assert.equal(sessionStorage.size, 0)
+    const d = client({ storage: undefined })
+    await open(d)
+    d.disconnect()
+    assert.equal(sessionStorage.size, 1)
+  } finally {
+    delete globalThis.document
+    delete globalThis.sessionStorage
+  }
+})
+
 test('use: a transport that fails is not kept in mind', async () => {
   const c = client()
   await open(c)
@@ -131,7 +149,10 @@ test('state: who comes back is not paused; a change of transport is told', async
   let calls = 0
   c.subscribe(() => calls++)
   c.use('poll')
-  await until('told', () => c.told.at(-1) === 'open>open')
+  const moves = []
+  c.on('mirage-transport', e => moves.push([e.previous, e.transport]))
+  await until('told', () => moves.length === 1)
+  assert.deepEqual(moves, [['sse', 'poll']])
   assert.equal(c.transport, 'poll')
   assert.equal(calls, 2)
 })

@@ -446,7 +446,7 @@ test('signal, subscribe, iterator, mirage option', async () => {
   const loop = (async () => { for await (const e of c) seen.push(e.type + e.data) })()
   await is(c, 'open')
   assert.equal(gets()[0].query._mirage, 'signed-visitor')
-  assert.equal(calls, 2)
+  assert.equal(calls, 3) // transport and state
   stop()
   server.send('a')
   server.send('1', 'named')
@@ -455,7 +455,7 @@ test('signal, subscribe, iterator, mirage option', async () => {
   await is(c, 'closed')
   await loop
   assert.deepEqual(seen, ['messagea', 'named1'])
-  assert.equal(calls, 2)
+  assert.equal(calls, 3)
 })
 
 // X1, D7, U1: a network that loses, cuts and forgets, and a client that moves between transports all the time: both ways everything arrives

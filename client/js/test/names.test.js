@@ -75,7 +75,7 @@ test('methods and properties', () => {
 
 test('states and transports', () => {
   const union = name => all(new RegExp(`type ${name} = (.*)`).exec(types)[1], /'(\w+)'/g)
-  const states = sorted([...all(source, /change\((.*?)\)/g).flatMap(call => all(call, /'(\w+)'/g)), ...all(source, /^ {2}state = '(\w+)'/gm)])
+  const states = sorted([...all(source, /change\(([^,]*?)\)/g).flatMap(call => all(call, /'(\w+)'/g)), ...all(source, /^ {2}state = '(\w+)'/gm)])
   assert.deepEqual(sorted(union('State')), states)
   const { state } = Object.fromEntries(table('Methods and properties'))
   assert.deepEqual(sorted(all(state[0], /`(\w+)`/g)), states, 'docs/client.md')

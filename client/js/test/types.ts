@@ -37,6 +37,7 @@ client.onopen = e => e.type
 client.onmirage = ({ id, mirage, previous, resumed, reason, sent, lost }) => [id, mirage, previous, resumed, reason, sent, lost?.from]
 client.onerror = ({ error, attempt, delay }) => [error.message, error.status, attempt, delay]
 client.addEventListener('mirage-state', ({ state, previous }) => state === previous)
+client.on('mirage-transport', ({ transport, previous }) => [transport, previous === ''])
 client.addEventListener('mirage-drain', { handleEvent: e => e.retry })
 client.addEventListener('message', e => e.again, { once: true })
 client.close(1000, 'bye').then(() => client.state === 'closed')

@@ -30,10 +30,8 @@ function client(options = {}) {
   for (const type of ['error', 'close', 'mirage', 'mirage-gap']) {
     c.addEventListener(type, e => c.seen.push(type === 'close' ? `close ${e.code} ${e.reason}` : type))
   }
-  c.addEventListener('mirage-state', e => {
-    if (e.state !== e.previous) c.seen.push(e.state)
-    else c.moves.push(e.transport)
-  })
+  c.addEventListener('mirage-state', e => c.seen.push(e.state))
+  c.addEventListener('mirage-transport', e => c.moves.push(e.transport))
   return c
 }
 const until = async (what, done, ms = 120_000) => assert.ok(await clock.run(ms, done), 'waited in vain: ' + what)

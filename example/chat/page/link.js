@@ -94,7 +94,6 @@ export class Link {
   // ---- what the client tells
 
   #changed({ state, previous }) {
-    if (state === previous) return // another transport is no news
     if (previous === 'open') this.#gone = Date.now()
     if (state === 'paused') this.#say('You are away. What you write is kept, and goes out when you are back.')
     if (state !== 'open') return
