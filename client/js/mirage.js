@@ -93,7 +93,7 @@ export class Mirage extends EventTarget {
     let wake // ends the rest before the next round
     let probe // the interval of looks for a better transport
     let mute // the transport that says hello and then fails
-    let strikes = 0 // links in a row that died young
+    let strikes = 0 // links in a row that died young, as far as they count
     let best // what use() was called with
     let turn = 0 // how often it was called
 
@@ -161,8 +161,8 @@ export class Mirage extends EventTarget {
     }
 
     const soon = () => {
-      later ??= setTimeout(() => {
-        later = undefined
+      later ||= setTimeout(() => {
+        later = 0
         save()
         if (unacked) flush()
       }, 500)
@@ -274,7 +274,7 @@ export class Mirage extends EventTarget {
       looping = true
       for (;;) {
         if (wait) await sleep(wait, done => { wake = done })
-        wake = undefined
+        wake = wait = null
         if (!wanted || hidden || live) break
         const error = await round(order())
         if (!error || !wanted || hidden || live) continue
@@ -368,10 +368,10 @@ export class Mirage extends EventTarget {
       link.no(error)
       if (STOP.includes(error.status)) return finish(4000 + error.status, error.message)
       if (link !== live) return
-      strikes = Date.now() - link.born < 10_000 && link.drain == null && strikes + 1
+      strikes = Date.now() - link.born < 10_000 && link.drain == null && Math.min(3, strikes + 1)
       if (strikes > 1 || link.late && !link.speaks) mute = link.name
       forget()
-      if (wanted && !hidden) loop(link.drain ?? rest(error, 0))
+      if (wanted && !hidden) loop(link.drain ?? rest(error, strikes))
     }
 
     const forget = () => {
@@ -549,7 +549,7 @@ export class Mirage extends EventTarget {
         const before = best
         best = transport
         turn++
-        if (!wanted) return
+        if (!wanted || hidden) return
         const why = await round(transport ? [transport] : order(1))
         if (!why) return
         if (best === transport) best = before

@@ -110,7 +110,7 @@ func (c *cluster) client() rueidis.Client {
 
 // slots are those in which the keys of the prefix lie at a server.
 func (c *cluster) slots(s *server, prefix string) (all []string) {
-	for _, k := range strings.Fields(s.do("KEYS", "{"+prefix+".*")) {
+	for k := range strings.FieldsSeq(s.do("KEYS", "{"+prefix+".*")) {
 		if slot := s.do("CLUSTER", "KEYSLOT", k); !slices.Contains(all, slot) {
 			all = append(all, slot)
 		}

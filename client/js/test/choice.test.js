@@ -62,6 +62,15 @@ test('storage: null is off, in a window, too', async () => {
   }
 })
 
+test('a server that ends each link after its hello is not hammered', async () => {
+  server.fault = r => r.method === 'GET' ? 'cut' : ''
+  const c = client({ transports: ['sse'] })
+  await open(c)
+  await clock.run(60_000)
+  const n = server.requests.filter(r => r.method === 'GET').length
+  assert.ok(n > 10 && n < 50, n + ' links in a minute')
+})
+
 test('use: a transport that fails is not kept in mind', async () => {
   const c = client()
   await open(c)
