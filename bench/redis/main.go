@@ -1,0 +1,231 @@
+// Command redis compares Mirage's Store in Redis with the Redis engine of centrifuge: two nodes of each in this process, one redis-server for
+// both, emptied in between, in alternating rounds.
+//
+//	go run ./redis -rounds 5
+//
+// Both keep what they publish: centrifuge in a stream of 100 entries for each channel, Mirage in a log of 100 messages for each session, which drops
+// the oldest. Mirage's clients acknowledge every 16 messages, as ours do; centrifuge has no acknowledgements.
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// engine is two nodes: what the near one publishes to channel i arrives at the far one.
+type engine interface {
+	publish(i int, data []byte) error
+	subscribe(i int, arrived func()) error // at the far node; arrived is called for each message
+	keep(i int) error                      // makes channel i, with somebody who may come back to it
+	close()
+}
+
+var engines = []struct {
+	name string
+	make func(addr string) engine
+}{{"mirage", newMirage}, {"centrifuge", newCentrifuge}}
+
+const channels = 64
+
+var (
+	payload = bytes.Repeat([]byte("x"), 100)
+	span    = flag.Duration("time", 3*time.Second, "how long each measurement takes")
+	rounds  = flag.Int("rounds", 3, "how often everything is measured")
+)
+
+func main() {
+	flag.Parse()
+	addr, stop := startRedis()
+	defer stop()
+	results := map[string]map[string][]float64{}
+	for round := range *rounds {
+		for n := range engines {
+			e := engines[(n+round)%len(engines)]
+			for what, values := range measure(addr, e.make) {
+				if results[what] == nil {
+					results[what] = map[string][]float64{}
+				}
+				results[what][e.name] = append(results[what][e.name], values)
+			}
+		}
+	}
+	fmt.Printf("median of %d rounds\n", *rounds)
+	var names []string
+	for what := range results {
+		names = append(names, what)
+	}
+	slices.Sort(names)
+	for _, what := range names {
+		for _, e := range engines {
+			all := results[what][e.name]
+			slices.Sort(all)
+			fmt.Printf("%-34s %-11s %10.1f   (%.1f to %.1f)\n", what, e.name, all[len(all)/2], all[0], all[len(all)-1])
+		}
+	}
+}
+
+// measure measures one engine on an empty Redis.
+func measure(addr string, start func(string) engine) map[string]float64 {
+	flush := func() { ask(addr, "FLUSHALL", "SYNC") }
+	flush()
+	out := map[string]float64{}
+
+	e := start(addr)
+	for i := range channels {
+		check(e.keep(i))
+	}
+	out["1 appends/s"] = flood(e, nil)
+	e.close()
+	flush()
+
+	e = start(addr)
+	var arrived [channels]atomic.Int64
+	for i := range channels {
+		check(e.subscribe(i, func() { arrived[i].Add(1) }))
+	}
+	for i := range channels { // until every subscription is there
+		settle(e, i, &arrived[i])
+	}
+	out["2 delivered/s across nodes"] = flood(e, &arrived)
+	e.close()
+	flush()
+
+	e = start(addr)
+	var one atomic.Int64
+	check(e.subscribe(0, func() { one.Add(1) }))
+	settle(e, 0, &one)
+	var took []time.Duration
+	for until := time.Now().Add(*span); time.Now().Before(until); {
+		before, began := one.Load(), time.Now()
+		check(e.publish(0, payload))
+		for one.Load() == before {
+			time.Sleep(5 * time.Microsecond)
+		}
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	out["3 across nodes, p50 µs"] = float64(took[len(took)/2].Microseconds())
+	out["4 across nodes, p99 µs"] = float64(took[len(took)*99/100].Microseconds())
+	e.close()
+
+	for _, messages := range []int{1, 10, 100} {
+		flush()
+		e = start(addr)
+		check(e.keep(0)) // scripts are loaded
+		check(e.publish(0, payload))
+		const many = 2000
+		before := memory(addr)
+		for i := 1; i <= many; i++ {
+			check(e.keep(i))
+			for range messages {
+				check(e.publish(i, payload))
+			}
+		}
+		out[fmt.Sprintf("5 bytes in Redis, %3d messages", messages)] = float64(memory(addr)-before) / many
+		e.close()
+	}
+	return out
+}
+
+// settle publishes until something arrives, and then waits for all of it.
+func settle(e engine, i int, arrived *atomic.Int64) {
+	for before := arrived.Load(); arrived.Load() == before; {
+		check(e.publish(i, payload))
+		time.Sleep(20 * time.Millisecond)
+	}
+	for last := int64(-1); last != arrived.Load(); time.Sleep(50 * time.Millisecond) {
+		last = arrived.Load()
+	}
+}
+
+// flood publishes to every channel from a goroutine each, with at most 16 messages under way where they arrive somewhere, and returns how many
+// there were in a second.
+func flood(e engine, arrived *[channels]atomic.Int64) float64 {
+	var total atomic.Int64
+	var wg sync.WaitGroup
+	began := time.Now()
+	until := began.Add(*span)
+	for i := range channels {
+		wg.Go(func() {
+			var base int64
+			if arrived != nil {
+				base = arrived[i].Load()
+			}
+			for n := int64(0); time.Now().Before(until); n++ {
+				check(e.publish(i, payload))
+				for arrived != nil && n-(arrived[i].Load()-base) >= 16 && time.Now().Before(until) {
+					time.Sleep(50 * time.Microsecond)
+				}
+				if arrived == nil {
+					total.Add(1)
+				}
+			}
+			if arrived != nil {
+				total.Add(arrived[i].Load() - base)
+			}
+		})
+	}
+	wg.Wait()
+	return float64(total.Load()) / time.Since(began).Seconds()
+}
+
+func startRedis() (addr string, stop func()) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(err)
+	addr = l.Addr().String()
+	_ = l.Close()
+	_, port, _ := net.SplitHostPort(addr)
+	cmd := exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--loglevel", "warning")
+	cmd.Stderr = os.Stderr
+	check(cmd.Start())
+	for range 200 {
+		if c, err := net.Dial("tcp", addr); err == nil {
+			_ = c.Close()
+			return addr, func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	log.Fatal("redis-server does not start")
+	return "", nil
+}
+
+func client(addr string) rueidis.Client {
+	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{addr}, DisableCache: true, ForceSingleClient: true})
+	check(err)
+	return c
+}
+
+func ask(addr string, words ...string) string {
+	c := client(addr)
+	defer c.Close()
+	ctx, cancel := limit()
+	defer cancel()
+	s, err := c.Do(ctx, c.B().Arbitrary(words...).Build()).ToString()
+	check(err)
+	return s
+}
+
+func memory(addr string) (n int64) {
+	_, rest, _ := strings.Cut(ask(addr, "INFO", "memory"), "used_memory:")
+	_, err := fmt.Sscan(rest, &n)
+	check(err)
+	return n
+}
+
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
