@@ -30,18 +30,20 @@ func upTo(n int) runs {
 	return runs{{1, n}}
 }
 
-// send sends the next number down. A server that is down takes none.
-func (s *site) send() {
+// send sends the next number down, and tells whether one may go on. A server that is down takes none.
+func (s *site) send() bool {
 	n := s.down + 1 // nobody else sends
 	switch err := s.manager().Send(context.Background(), s.id(), session.Text(strconv.Itoa(n))); {
 	case errors.Is(err, session.ErrClosed):
-		return
+		return true
 	case err != nil:
 		s.Errorf("Send %d: %v", n, err)
+		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.down = n
+	return true
 }
 
 // push sends numbers down, every so often, until hush.
@@ -52,12 +54,14 @@ func (s *site) push(every time.Duration) {
 		defer close(done)
 		tick := time.NewTicker(every)
 		defer tick.Stop()
-		for !s.Failed() {
+		for {
 			select {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				s.send()
+				if !s.send() {
+					return
+				}
 			}
 		}
 	}()
