@@ -205,11 +205,12 @@ export class Mirage extends EventTarget {
     }
 
     // say takes a body up and returns what the server answers. It does not answer a frame that is an acknowledgement alone.
-    const say = async ({ socket, token }, body, signal, wait) => {
+    const say = async (link, body, signal, wait) => {
+      const { socket, token } = link
       if (!socket) return (await check(await request('POST', token, { body, signal }))).json()
-      socket.send(body)
+      socket.readyState > 1 || socket.send(body) // else its close event is on the way
       return wait && new Promise((ok, no) => {
-        socket.answer = answer => answer.status === 200 ? ok(answer) : no(failure(answer.detail, answer.status, answer))
+        link.answer = answer => answer.status === 200 ? ok(answer) : no(failure(answer.detail, answer.status, answer))
         signal.onabort = no
       })
     }
@@ -417,7 +418,7 @@ export class Mirage extends EventTarget {
       const about = event.startsWith('mirage') && JSON.parse(data)
       if (event === 'mirage') return greet(link, about, id)
       if (link !== live) return // it was replaced, or has not said hello
-      if (event === 'mirage-ack') return about.status ? link.socket.answer?.(about) : posting || accept(cid, about.accepted) // a POST's answer says more
+      if (event === 'mirage-ack') return about.status ? link.answer?.(about) : posting || accept(cid, about.accepted) // a POST's answer says more
       if (event === 'mirage-drain') {
         link.drain = about.retry
         return tell(event, about)
