@@ -131,6 +131,7 @@ func over(err error) bool {
 }
 
 // End ends the session id now, with its links, terminally. OnEnd gets what no reader had. The id stays good for a new session.
+// A client that is between two polls does not hear of it, and begins such a session: to keep a client out, Revoke.
 func (m *Manager) End(ctx context.Context, id string) error { return m.end(ctx, id, 0) }
 
 // Revoke ends the session id like End, if there is one, and lets values of the id that were signed until now be refused (see Resolve),
