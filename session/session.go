@@ -77,21 +77,22 @@ func (s *Session) wake() {
 // add makes l one of the links. A parked one that waited for a request to carry it on has found it in l; of too many, the one that
 // has been parked for longest goes: the log has ended it.
 func (s *Session) add(l *Link) {
-	var carried *Link
+	carried := func(o *Link) bool { return o.parked.Load() && o.Hello.Link.Number == l.Hello.Link.Number }
 	s.mu.Lock()
-	all := make([]*Link, 0, len(s.all())+1)
-	for _, o := range s.all() {
-		if o.parked.Load() && o.Hello.Link.Number == l.Hello.Link.Number {
-			carried = o
-			continue
+	before := s.all()
+	all := make([]*Link, 0, len(before)+1)
+	for _, o := range before {
+		if !carried(o) { // else to remove it would take another copy
+			all = append(all, o)
 		}
-		all = append(all, o)
 	}
 	all = append(all, l)
 	s.links.Store(&all)
 	s.mu.Unlock()
-	if carried != nil {
-		carried.close(false)
+	for _, o := range before {
+		if carried(o) {
+			o.close(false)
+		}
 	}
 	if len(all) <= s.m.o.MaxLinks {
 		return
