@@ -1,4 +1,4 @@
-// Command server is Mirage under the load generator: streams, polls and POSTs at /live for the unsigned ids s0, s1, …, with every bound
+// Command server is Mirage under the load generator: streams, WebSockets, polls and POSTs at /live for the unsigned ids s0, s1, …, with every bound
 // raised so that nothing is refused, and endpoints by which the generator drives it from outside.
 //
 //	PORT=9000 go run ./server            # streams are hijacked
@@ -21,6 +21,7 @@ import (
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/transport"
 	"github.com/mirage-go/mirage/transport/sse"
+	"github.com/mirage-go/mirage/transport/websocket"
 )
 
 func main() {
@@ -37,7 +38,10 @@ func main() {
 		Codec: codec, Sessions: m, Hooks: 1 << 16,
 		AcceptUnsigned: true, Validate: func(*http.Request, string) (string, error) { return "", nil },
 	})
-	live := transport.Handler(m, transport.Options{SSE: sse.Options{LinkAge: time.Hour, Plain: os.Getenv("MIRAGE") == "plain"}})
+	live := transport.Handler(m, transport.Options{
+		SSE:       sse.Options{LinkAge: time.Hour, Plain: os.Getenv("MIRAGE") == "plain"},
+		WebSocket: websocket.Options{LinkAge: time.Hour},
+	})
 	mux := http.NewServeMux()
 	mux.Handle("/live", identify(live))
 	ctx := context.Background()
