@@ -62,8 +62,10 @@ func (link) Protocol() centrifuge.ProtocolType           { return centrifuge.Pro
 func (link) ProtocolVersion() centrifuge.ProtocolVersion { return centrifuge.ProtocolVersion2 }
 func (link) Unidirectional() bool                        { return true }
 func (link) Emulation() bool                             { return false }
-func (link) PingPongConfig() centrifuge.PingPongConfig   { return centrifuge.PingPongConfig{PingInterval: -1} }
-func (link) Close(centrifuge.Disconnect) error           { return nil }
+func (link) PingPongConfig() centrifuge.PingPongConfig {
+	return centrifuge.PingPongConfig{PingInterval: -1}
+}
+func (link) Close(centrifuge.Disconnect) error { return nil }
 
 func (link) DisabledPushFlags() uint64 {
 	return centrifuge.PushFlagConnect | centrifuge.PushFlagDisconnect | centrifuge.PushFlagSubscribe | centrifuge.PushFlagUnsubscribe |
