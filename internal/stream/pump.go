@@ -13,12 +13,14 @@ import (
 type Pump struct {
 	run     func() // drain, made once
 	started atomic.Bool
+	missed  atomic.Bool // a wake before it started
 
-	// Set by Start, then owned by drain.
+	// Set by Greet and Start, then owned by drain.
 	ctx   context.Context
 	out   Out
 	link  *session.Link
 	first []byte // the hello; nil once it is written
+	more  bool   // the link has more than was written
 	over  bool
 
 	bytes atomic.Int64
@@ -34,16 +36,33 @@ func NewPump() *Pump {
 
 // Wake is for session.Attach.
 func (p *Pump) Wake() {
-	if p.started.Load() {
-		p.out.Kick(p.run)
+	if !p.started.Load() {
+		p.missed.Store(true)
+		if !p.started.Load() { // else Start, which began just now, may not have seen it
+			return
+		}
 	}
+	p.out.Kick(p.run)
+}
+
+// Greet writes hello and what the link has already, in one write and on the caller's goroutine. It comes before Start, which may then go on with another way
+// out and no first; live is false if there is nothing to go on with.
+func (p *Pump) Greet(ctx context.Context, out Out, link *session.Link, hello []byte) (live bool) {
+	p.ctx, p.out, p.link, p.first = ctx, out, link, hello
+	s := scratches.Get().(*scratch)
+	p.more = p.write(s)
+	s.free()
+	return !p.over
 }
 
 // Start lets the pump run: first, then what the link has. ctx is for the store.
 func (p *Pump) Start(ctx context.Context, out Out, link *session.Link, first []byte) {
+	greeted := p.link != nil
 	p.ctx, p.out, p.link, p.first = ctx, out, link, first
 	p.started.Store(true)
-	p.Wake()
+	if !greeted || p.more || p.missed.Load() {
+		p.Wake()
+	}
 }
 
 // Bytes is how much was written.
@@ -72,6 +91,11 @@ func (p *Pump) drain() {
 	for more := !p.over; more; {
 		more = p.write(s)
 	}
+	s.free()
+}
+
+// free lets s be used again.
+func (s *scratch) free() {
 	if cap(s.buf) <= keepBuffer {
 		scratches.Put(s)
 	}

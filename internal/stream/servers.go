@@ -2,8 +2,10 @@ package stream
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,34 +15,67 @@ import (
 // Servers lets links end when the http.Server that carries them shuts down, which does not tell its handlers. The zero value is ready.
 type Servers struct {
 	mu    sync.Mutex
-	known map[*http.Server]context.Context // each ends with its server
+	known map[*http.Server]*Server
 }
 
-// Follow lets the link drain when the server of this request shuts down, until stop is called. A server that began to shut down before its
+// A Server is one of those that carry links.
+type Server struct {
+	ctx context.Context // ends when the server begins to shut down
+
+	mu    sync.Mutex
+	links map[*session.Link]struct{}
+}
+
+// Follow lets the link drain when the server shuts down, until Forget. A server that began to shut down before its
 // very first link cannot be followed: net/http does not say so. Its Shutdown waits for the link's age then, or for its own context.
-func (s *Servers) Follow(r *http.Request, link *session.Link) (stop func() bool) {
-	return context.AfterFunc(s.Of(r), func() { Drain(link) })
+func (s *Server) Follow(link *session.Link) {
+	s.mu.Lock()
+	s.links[link] = struct{}{}
+	s.mu.Unlock()
+	if s.ctx.Err() != nil { // down may not have seen it
+		Drain(link)
+	}
+}
+
+// Forget ends Follow.
+func (s *Server) Forget(link *session.Link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.links, link)
+}
+
+// Done is closed when the server begins to shut down.
+func (s *Server) Done() <-chan struct{} { return s.ctx.Done() }
+
+func (s *Server) down() {
+	s.mu.Lock()
+	links := slices.Collect(maps.Keys(s.links))
+	s.mu.Unlock()
+	for _, link := range links {
+		Drain(link)
+	}
 }
 
 // Drain ends a link because its server shuts down; clients come back to the next one within a second.
 func Drain(link *session.Link) { link.Drain(rand.N(time.Second)) }
 
-// Of returns a context that ends when the server of this request begins to shut down.
-func (s *Servers) Of(r *http.Request) context.Context {
-	server, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
-	if !ok {
-		return context.Background()
-	}
+// Of returns the server of this request.
+func (s *Servers) Of(r *http.Request) *Server {
+	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server) // nil in a test of a handler
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if ctx, ok := s.known[server]; ok {
-		return ctx
+	if known := s.known[server]; known != nil {
+		return known
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	server.RegisterOnShutdown(cancel)
+	known := &Server{ctx: context.Background(), links: make(map[*session.Link]struct{})}
+	if server != nil {
+		ctx, cancel := context.WithCancel(known.ctx)
+		known.ctx = ctx
+		server.RegisterOnShutdown(func() { cancel(); known.down() })
+	}
 	if s.known == nil {
-		s.known = make(map[*http.Server]context.Context)
+		s.known = make(map[*http.Server]*Server)
 	}
-	s.known[server] = ctx
-	return ctx
+	s.known[server] = known
+	return known
 }

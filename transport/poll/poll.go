@@ -152,7 +152,7 @@ func answer(w http.ResponseWriter, body []byte) {
 type poll struct {
 	batch  session.Batch
 	woken  chan struct{}
-	server context.Context // ends when the server begins to shut down
+	server *stream.Server
 }
 
 func (p *poll) wake() {

@@ -104,29 +104,46 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.I
 		stream.Refuse(w, r, err)
 		return
 	}
-	unfollow, start, addr := h.servers.Follow(r, link), time.Now(), r.RemoteAddr
+	server := h.servers.Of(r)
+	server.Follow(link)
 	closed := func() {
-		unfollow()
+		server.Forget(link)
 		link.Close()
-		if h.o.OnClose != nil {
-			h.o.OnClose(Closed{id.ID, link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()})
-		}
 	}
-	hello := stream.Hello(id, link, life, h.m.Heartbeat(), stream.Half(h.o.Retry))
-	hijack := !h.o.Plain && stream.CanHijack(w, r)
+	if h.o.OnClose != nil {
+		closed = h.telling(closed, link, pump, r.RemoteAddr)
+	}
+	hijacked := false
+	defer func() {
+		if !hijacked {
+			closed()
+		}
+	}()
 	stream.SetHeaders(w.Header())
 	if r.ProtoMajor == 1 {
 		stream.Unchunk(w.Header())
 	}
 	w.WriteHeader(http.StatusOK) // before the first flush, or Compress sends gzip without saying so
-	if hijack && w.Header().Get("Content-Encoding") == "" {
+	plain := stream.NewPlain(w, r, h.o.WriteTimeout)
+	if !pump.Greet(ctx, plain, link, stream.Hello(id, link, life, h.m.Heartbeat(), stream.Half(h.o.Retry))) {
+		return
+	}
+	if !h.o.Plain && w.Header().Get("Content-Encoding") == "" && stream.CanHijack(w, r) {
 		if out, err := h.writers.Hijack(w, h.o.WriteTimeout, closed); err == nil {
-			pump.Start(context.Background(), out, link, hello)
+			hijacked = true
+			pump.Start(context.Background(), out, link, nil)
 			return
 		}
 	}
-	defer closed()
-	out := stream.NewPlain(w, r, h.o.WriteTimeout)
-	pump.Start(ctx, out, link, hello)
-	out.Run(ctx)
+	pump.Start(ctx, plain, link, nil)
+	plain.Run(ctx)
+}
+
+// telling is closed with the application's OnClose after it.
+func (h *handler) telling(closed func(), link *session.Link, pump *stream.Pump, addr string) func() {
+	start := time.Now()
+	return func() {
+		closed()
+		h.o.OnClose(Closed{link.ID(), link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()})
+	}
 }
