@@ -3,9 +3,17 @@
 package stream_test
 
 import (
+	"bufio"
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/mirage-go/mirage/internal/stream"
 	"github.com/mirage-go/mirage/session"
 )
 
@@ -26,5 +34,94 @@ func TestP1NoAlloc(t *testing.T) {
 	allocs := testing.AllocsPerRun(1000, func() { log.Append(ctx, &msg, "") })
 	if allocs != 0 || out.writes == before {
 		t.Errorf("%v allocations a message, %d writes", allocs, out.writes-before)
+	}
+}
+
+// §7: nor does it from end to end, over a real connection: append, wake, take, encode, write, by a writer of a hijacked stream or by the
+// handler's goroutine through net/http.
+func TestP1NoAllocEndToEnd(t *testing.T) {
+	for name, hijack := range map[string]bool{"hijacked": true, "plain": false} {
+		t.Run(name, func(t *testing.T) {
+			store := session.NewMemory(0)
+			m := session.New(session.Options{Store: store, Overflow: session.DropOldest})
+			var writers stream.Writers
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				pump := stream.NewPump()
+				link, err := m.Attach(r.Context(), session.Attach{ID: "id", Transport: "test", Wake: pump.Wake})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				stream.Unchunk(w.Header())
+				w.WriteHeader(http.StatusOK)
+				if hijack {
+					out, err := writers.Hijack(w, time.Minute, link.Close)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					pump.Start(context.Background(), out, link, []byte("hello\n\n"))
+					return
+				}
+				defer link.Close()
+				out := stream.NewPlain(w, r, time.Minute)
+				pump.Start(r.Context(), out, link, []byte("hello\n\n"))
+				out.Run(r.Context())
+			}))
+			defer srv.Close()
+			conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				conn.Close()
+				if err := m.Shutdown(context.Background()); err != nil {
+					t.Error(err)
+				}
+			}()
+			if _, err := conn.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
+				t.Fatal(err)
+			}
+			r := bufio.NewReader(conn)
+			until(t, r, "hello\n")
+			log, _, err := store.Open(t.Context(), "id", false, session.Bounds{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			msg, ctx := session.Text(strings.Repeat("x", 200)), t.Context()
+			line := "data: " + string(msg.Data) + "\n"
+			one := func() {
+				log.Append(ctx, &msg, "")
+				until(t, r, line)
+			}
+			for range 2000 { // grow the ring and the buffers
+				one()
+			}
+			var before, after runtime.MemStats
+			const n = 1000
+			runtime.GC() // so that none takes the pooled memory away meanwhile
+			runtime.ReadMemStats(&before)
+			for range n {
+				one()
+			}
+			runtime.ReadMemStats(&after)
+			// A hundredth of one is for the runtime: goroutines are made anew now and then.
+			if allocs := float64(after.Mallocs-before.Mallocs) / n; allocs > 0.05 {
+				t.Errorf("%.3f allocations a message", allocs)
+			}
+		})
+	}
+}
+
+// until reads up to and with line.
+func until(t *testing.T, r *bufio.Reader, line string) {
+	for {
+		got, err := r.ReadSlice('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) == line {
+			return
+		}
 	}
 }

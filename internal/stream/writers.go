@@ -14,6 +14,7 @@ type Writers struct {
 	mu          sync.Mutex
 	first, last *Kicks // those that wait
 	ready       bool   // a goroutine is on its way to take the first; true whenever somebody waits
+	run         func() // work, made once: a go statement with a receiver allocates
 }
 
 // Kicks is the Kick of a way out. It must not be copied once it is used.
@@ -66,12 +67,23 @@ func (w *Writers) push(k *Kicks) {
 		w.last.next = k
 	}
 	w.last = k
-	start := !w.ready
-	w.ready = true
+	start := w.runner()
 	w.mu.Unlock()
-	if start {
-		go w.work()
+	if start != nil {
+		go start()
 	}
+}
+
+// runner returns what makes a goroutine ready, nil if one is.
+func (w *Writers) runner() func() {
+	if w.ready {
+		return nil
+	}
+	w.ready = true
+	if w.run == nil {
+		w.run = w.work
+	}
+	return w.run
 }
 
 // pop returns the first that waits, or nil, and sees to the others.
@@ -81,18 +93,17 @@ func (w *Writers) pop(ready bool) *Kicks {
 		w.ready = false
 	}
 	k := w.first
-	start := false
+	var start func()
 	if k != nil {
 		if w.first, k.next = k.next, nil; w.first == nil {
 			w.last = nil
 		} else {
-			start = !w.ready
-			w.ready = true
+			start = w.runner()
 		}
 	}
 	w.mu.Unlock()
-	if start {
-		go w.work()
+	if start != nil {
+		go start()
 	}
 	return k
 }
