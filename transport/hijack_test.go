@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"log/slog"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -292,4 +294,127 @@ func TestL2HijackedSlowReader(t *testing.T) {
 			t.Errorf("%d of 400 messages are there", len(tab.got))
 		}
 	})
+}
+
+// L1: http.Server.Close knows nothing of connections that were taken over: hijacked streams go on until Manager.Shutdown.
+func TestL1ServerCloseLeavesHijacked(t *testing.T) {
+	srv, m := serve(t, session.Options{}, sse.Options{}, false)
+	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, get)
+	_, r := greeted(t, conn)
+	if err := srv.Config.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Broadcast(t.Context(), session.Text("still here")); err != nil {
+		t.Fatal(err)
+	}
+	for line := ""; line != "data: still here\n"; {
+		if line, err = r.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := m.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := io.ReadAll(r); err != nil || !strings.Contains(string(rest), "retry: ") {
+		t.Errorf("the end: %q %v", rest, err)
+	}
+}
+
+// lent is a request context whose values are good until the handler has returned, as those of a middleware that takes them back.
+type lent struct {
+	context.Context
+	back *atomic.Bool
+	late *atomic.Int32
+}
+
+func (l lent) Value(key any) any {
+	if l.back.Load() {
+		l.late.Add(1)
+	}
+	return l.Context.Value(key)
+}
+
+// asking is a store that looks at the context that it is read with, as a remote one would.
+type asking struct {
+	session.Store
+	over *atomic.Int32
+}
+
+func (s asking) Open(ctx context.Context, id string, create bool, b session.Bounds) (session.Log, bool, error) {
+	log, created, err := s.Store.Open(ctx, id, create, b)
+	return askingLog{log, s.over}, created, err
+}
+
+type askingLog struct {
+	session.Log
+	over *atomic.Int32
+}
+
+func (l askingLog) Read(ctx context.Context, ref session.LinkRef, after uint64, room int, dst []session.Entry) ([]session.Entry, session.Tail, error) {
+	if _ = ctx.Value("a key"); ctx.Err() != nil {
+		l.over.Add(1)
+	}
+	return l.Log.Read(ctx, ref, after, room, dst)
+}
+
+// §7: after the handler has returned, a hijacked stream has no use for the request's context and its values: it beats, sends, tells of gaps and ends without
+// them, and the contexts of callbacks are good.
+func TestL3HijackedContext(t *testing.T) {
+	var back atomic.Bool
+	var late, over atomic.Int32
+	ends := make(chan error, 3)
+	sees := func(ctx context.Context) {
+		_ = ctx.Value("a key")
+		ends <- ctx.Err()
+	}
+	o := session.Options{
+		Store: asking{session.NewMemory(0), &over}, Messages: 2, Overflow: session.DropOldest,
+		OnAttach: func(ctx context.Context, _ *session.Session, _ session.ReaderInfo) { _ = ctx.Value("a key") },
+		OnGap:    func(ctx context.Context, _ *session.Session, _ session.ReaderInfo, _ session.Lost) { sees(ctx) },
+		OnDetach: func(ctx context.Context, _ *session.Session, _ session.ReaderInfo) { sees(ctx) },
+	}
+	around := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(w, r.WithContext(lent{r.Context(), &back, &late}))
+			back.Store(true)
+		})
+	}
+	inWorld(t, setup{session: o, around: []func(http.Handler) http.Handler{around}, exactly: true}, func(w *world) {
+		conn, err := w.net.Dial(w.Context())
+		w.must(err)
+		defer conn.Close()
+		fmt.Fprint(conn, get)
+		_, r := greeted(t, conn)
+		hello, _ := r.ReadString('\n')
+		id, _, _ := strings.Cut(strings.SplitAfter(hello, `"id":"`)[1], `"`)
+		synctest.Wait()
+		if !back.Load() {
+			t.Fatal("the handler has not returned")
+		}
+		time.Sleep(time.Minute) // heartbeats
+		w.send(id, strings.Repeat("x", 60_000))
+		w.send(id, strings.Repeat("x", 60_000)) // more than the network takes: the writer hangs
+		w.send(id, "a", "b", "c", "d")          // so that some must leave before it comes back
+		for line := ""; line != "data: d\n"; {
+			line, err = r.ReadString('\n')
+			w.must(err)
+		}
+		conn.Close()
+		time.Sleep(time.Minute)
+		for range 2 { // OnGap and OnDetach
+			if err := <-ends; err != nil {
+				t.Error("a callback's context is over:", err)
+			}
+		}
+	})
+	if late.Load() > 0 || over.Load() > 0 {
+		t.Errorf("after the handler returned, the request's values were used %d times, and the log read with a context that is over %d times", late.Load(), over.Load())
+	}
 }
