@@ -7,6 +7,7 @@ replace github.com/mirage-go/mirage => ../
 require (
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
+	github.com/go-chi/httplog/v3 v3.3.0
 )
 
 require (

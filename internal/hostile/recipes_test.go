@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -26,6 +27,7 @@ import (
 
 	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/transport/sse"
 )
 
 // newServer is what a server on the open internet needs. No WriteTimeout and no ReadTimeout: streams set their own deadlines.
@@ -82,6 +84,29 @@ func (f withoutQuery) NewLogEntry(r *http.Request) chimw.LogEntry {
 // logged is chi's Logger without queries.
 func logged(to *log.Logger) func(http.Handler) http.Handler {
 	return chimw.RequestLogger(withoutQuery{&chimw.DefaultLogFormatter{Logger: to, NoColor: true}})
+}
+
+// hideQuery puts any logger of whole URLs, httplog say, where it sees none of a query: hideQuery(httplog.RequestLogger(logger, nil)).
+func hideQuery(logger func(http.Handler) http.Handler) func(http.Handler) http.Handler {
+	type key struct{}
+	return func(next http.Handler) http.Handler {
+		logged := logger(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			whole := r.Context().Value(key{}).(*http.Request)
+			back := *r
+			back.URL, back.RequestURI = whole.URL, whole.RequestURI
+			next.ServeHTTP(w, &back)
+		}))
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			shown := r.Clone(context.WithValue(r.Context(), key{}, r))
+			shown.URL.RawQuery, shown.RequestURI = "", r.URL.Path
+			logged.ServeHTTP(w, shown)
+		})
+	}
+}
+
+// logStream is for sse.Options.OnClose: what a stream came to, of which an access log saw the beginning alone.
+func logStream(c sse.Closed) {
+	slog.Info("stream closed", "id", c.ID, "reader", c.Reader, "remote", c.RemoteAddr, "bytes", c.Bytes, "duration", c.Duration, "end", c.End)
 }
 
 // shutDown ends everything in good order: clients are told when to come back, spread over up to ten seconds, and callbacks finish.
@@ -223,6 +248,39 @@ func TestRecipeLog(t *testing.T) {
 	h.ServeHTTP(w, httptest.NewRequest("GET", "/live?_mirage=secret", nil))
 	if w.Body.String() != "secret" || !strings.Contains(out.String(), "/live") || strings.Contains(out.String(), "secret") {
 		t.Errorf("served %q, logged %q", w.Body, out.String())
+	}
+}
+
+// A logger of whole URLs sees no query, and the handler sees all of it.
+func TestRecipeHideQuery(t *testing.T) {
+	var out bytes.Buffer
+	logger := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer fmt.Fprintln(&out, r.URL, r.RequestURI, r.Form)
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), http.ServerContextKey, nil)))
+		})
+	}
+	h := hideQuery(logger)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.FormValue("_mirage"), r.RequestURI, r.Context().Value(http.ServerContextKey))
+	}))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("GET", "/live?_mirage=secret", nil))
+	if w.Body.String() != "secret/live?_mirage=secret<nil>" || out.String() != "/live /live map[]\n" {
+		t.Errorf("served %q, logged %q", w.Body, out.String())
+	}
+}
+
+// What a stream came to is logged at its end, and nothing that admits anybody.
+func TestRecipeLogStream(t *testing.T) {
+	before := slog.Default()
+	defer slog.SetDefault(before)
+	var out bytes.Buffer
+	slog.SetDefault(slog.New(slog.NewTextHandler(&out, nil)))
+	logStream(sse.Closed{ID: "vera", Reader: "r", RemoteAddr: "192.0.2.1:5", Bytes: 700, Duration: time.Minute, End: session.Aged})
+	for _, want := range []string{"id=vera", "bytes=700", "duration=1m0s", "end=aged"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s is not in %s", want, out.String())
+		}
 	}
 }
 

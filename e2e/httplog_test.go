@@ -1,0 +1,131 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-chi/httplog/v3"
+
+	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/transport"
+	"github.com/mirage-go/mirage/transport/sse"
+)
+
+// hideQuery puts any logger of whole URLs, httplog say, where it sees none of a query: hideQuery(httplog.RequestLogger(logger, nil)).
+func hideQuery(logger func(http.Handler) http.Handler) func(http.Handler) http.Handler {
+	type key struct{}
+	return func(next http.Handler) http.Handler {
+		logged := logger(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			whole := r.Context().Value(key{}).(*http.Request)
+			back := *r
+			back.URL, back.RequestURI = whole.URL, whole.RequestURI
+			next.ServeHTTP(w, &back)
+		}))
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			shown := r.Clone(context.WithValue(r.Context(), key{}, r))
+			shown.URL.RawQuery, shown.RequestURI = "", r.URL.Path
+			logged.ServeHTTP(w, shown)
+		})
+	}
+}
+
+// L3: behind httplog streams work on both ways out, are logged with their status and without their query. It is here because the module itself is to
+// depend on no logger.
+func TestL3Httplog(t *testing.T) {
+	doc, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("httplog_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, recipe, _ := strings.Cut(string(doc), "// hideQuery")
+	recipe, _, _ = strings.Cut(recipe, "```")
+	if recipe == "" || !bytes.Contains(source, []byte("// hideQuery"+recipe)) {
+		t.Error("the recipe of docs/operations.md is another one than here")
+	}
+	for name, plain := range map[string]bool{"hijacked": false, "plain": true} {
+		t.Run(name, func(t *testing.T) {
+			var out locked
+			logger := slog.New(slog.NewTextHandler(&out, nil))
+			codec, err := cookie.New(cookie.Options{Insecure: true}, bytes.Repeat([]byte{7}, 32))
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := session.New(session.Options{})
+			live := transport.Handler(m, transport.Options{SSE: sse.Options{Plain: plain}})
+			srv := httptest.NewServer(hideQuery(httplog.RequestLogger(logger, &httplog.Options{Schema: httplog.SchemaOTEL}))(
+				middleware.New(middleware.Options{Codec: codec, Sessions: m})(live)))
+			defer srv.Close()
+			req, err := http.NewRequestWithContext(t.Context(), "GET", srv.URL+"/live?_mirage=", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Accept", "text/event-stream")
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			r := bufio.NewReader(resp.Body)
+			said := func(prefix string) string {
+				for {
+					line, err := r.ReadString('\n')
+					if err != nil {
+						t.Fatal(err)
+					}
+					if text, ok := strings.CutPrefix(line, prefix); ok {
+						return text
+					}
+				}
+			}
+			if hello := said("data: "); !strings.Contains(hello, `"mirage":"~`) {
+				t.Errorf("the query did not reach Mirage: %s", hello)
+			}
+			if _, err := m.Broadcast(t.Context(), session.Text("through httplog")); err != nil {
+				t.Fatal(err)
+			}
+			said("data: through httplog")
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			if err := m.Shutdown(ctx); err != nil {
+				t.Fatal(err)
+			}
+			srv.Close() // waits for the handlers, and so for their lines
+			if line := out.String(); !strings.Contains(line, "http.response.status_code=200") || !strings.Contains(line, "url.path=/live") ||
+				strings.Contains(line, "_mirage") {
+				t.Errorf("logged: %s", line)
+			}
+		})
+	}
+}
+
+// locked may be read while it is written.
+type locked struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *locked) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
