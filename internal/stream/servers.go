@@ -26,22 +26,21 @@ type Server struct {
 	links map[*session.Link]struct{}
 }
 
-// Follow lets the link drain when the server shuts down, until Forget. A server that began to shut down before its
+// Follow lets the link drain when the server of this request shuts down, until stop is called. A server that began to shut down before its
 // very first link cannot be followed: net/http does not say so. Its Shutdown waits for the link's age then, or for its own context.
-func (s *Server) Follow(link *session.Link) {
-	s.mu.Lock()
-	s.links[link] = struct{}{}
-	s.mu.Unlock()
-	if s.ctx.Err() != nil { // down may not have seen it
+func (s *Servers) Follow(r *http.Request, link *session.Link) (stop func()) {
+	server := s.Of(r)
+	server.mu.Lock()
+	server.links[link] = struct{}{}
+	server.mu.Unlock()
+	if server.ctx.Err() != nil { // down may not have seen it
 		Drain(link)
 	}
-}
-
-// Forget ends Follow.
-func (s *Server) Forget(link *session.Link) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.links, link)
+	return func() {
+		server.mu.Lock()
+		defer server.mu.Unlock()
+		delete(server.links, link)
+	}
 }
 
 // Done is closed when the server begins to shut down.

@@ -104,10 +104,9 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.I
 		stream.Refuse(w, r, err)
 		return
 	}
-	server := h.servers.Of(r)
-	server.Follow(link)
+	unfollow := h.servers.Follow(r, link)
 	closed := func() {
-		server.Forget(link)
+		unfollow()
 		link.Close()
 	}
 	if h.o.OnClose != nil {
