@@ -96,8 +96,13 @@ type traffic struct {
 
 func startTraffic(t *testing.T, near, far *redis.Store, ids []string) *traffic {
 	tr := &traffic{t: t, far: far, ids: ids, stop: make(chan struct{}), sent: map[string][]string{}}
+	bounds := roomy
+	bounds.Messages, bounds.Bytes = 1<<20, 1<<30 // nobody acknowledges
 	for _, id := range ids {
-		l := open(t, near, id)
+		l, _, err := near.Open(ctx, id, true, bounds)
+		if err != nil {
+			t.Fatal(err)
+		}
 		tr.wg.Go(func() { tr.send(id, l) })
 	}
 	return tr
@@ -125,7 +130,7 @@ func (tr *traffic) send(id string, l session.Log) {
 		tr.mu.Lock()
 		tr.sent[id] = append(tr.sent[id], fmt.Sprint(i))
 		tr.mu.Unlock()
-		time.Sleep(time.Duration(rand.IntN(4)) * time.Millisecond)
+		time.Sleep(time.Duration(rand.IntN(10)) * time.Millisecond)
 	}
 }
 

@@ -135,7 +135,9 @@ func (h *hub) at(shard int, some []string) bool {
 			return false
 		}
 		if h.s.client.Nodes()[addr] == nil { // let the client find out
-			h.s.client.Do(h.ctx, h.s.client.B().Exists().Key(h.s.base[shard]).Build())
+			ctx, cancel := context.WithTimeout(h.ctx, h.s.o.Timeout)
+			h.s.client.Do(ctx, h.s.client.B().Exists().Key(h.s.base[shard]).Build())
+			cancel()
 		}
 		h.home[shard] = addr
 	}

@@ -37,7 +37,7 @@ for _ = 1, 100 do
   st.u = 0
   save(st, false)
   if #left > 0 then
-    redis.call('SET', K .. ':z:' .. OP, cjson.encode({ i = st.i, e = st.e, l = left }), 'PX', KEEP)
+    redis.call('SET', K .. ':z:' .. OP, pack({ i = st.i, e = st.e, l = left }), 'PX', KEEP)
     return grave(OP)
   end
 end

@@ -29,7 +29,7 @@ elseif act == 'buried' then -- the directories have forgotten the dead
   if tomb and tomb.d then
     redis.call('ZREM', K .. ':x', e .. ':' .. tomb.d[1])
     tomb.d = nil
-    redis.call('SET', S, 'X' .. cjson.encode(tomb), 'PX', LEASE + KEEP)
+    redis.call('SET', S, 'X' .. pack(tomb), 'PX', LEASE + KEEP)
   end
   return { 'ok' }
 elseif act == 'absorb' then
@@ -76,7 +76,7 @@ elseif act == 'bury' and st.fz then
   write()
   redis.call('DEL', M)
   redis.call('ZREM', K .. ':x', member(st))
-  redis.call('SET', S, 'X' .. cjson.encode({ w = 'moved', ab = st.ab }), 'PX', LEASE + KEEP)
+  redis.call('SET', S, 'X' .. pack({ w = 'moved', ab = st.ab }), 'PX', LEASE + KEEP)
   wake(st)
 end
 return { 'ok', '' }

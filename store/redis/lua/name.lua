@@ -13,7 +13,7 @@ if act == 'point' then -- id is in use (again), and from may come to lead here; 
 elseif act == 'leave' then -- where the session is that is to move, and the way for who comes with the old id: at once, so that no crash parts the two
   local to, client, keep = ARGV[9], ARGV[10], tonumber(ARGV[11])
   local is = redis.call('HGET', I, id) or ''
-  if keep > 0 then redis.call('SET', K .. ':a:' .. id, cjson.encode({ t = to, c = client, v = is }), 'PX', keep) end
+  if keep > 0 then redis.call('SET', K .. ':a:' .. id, pack({ t = to, c = client, v = is }), 'PX', keep) end
   return { 'ok', is }
 elseif act == 'claim' then -- id is v's, unless it is somebody's
   local is = redis.call('HGET', I, id)
@@ -28,7 +28,7 @@ elseif act == 'drop' then -- id is not v's any more; v may be an epoch, whatever
   return { 'ok' }
 elseif act == 'unlead' then -- id does not lead to v any more
   local s = redis.call('GET', K .. ':a:' .. id)
-  if s and cjson.decode(s).t == v then
+  if s and unpack(s).t == v then
     redis.call('DEL', K .. ':a:' .. id)
     return { 'ok', 1, redis.call('SMEMBERS', K .. ':o:' .. id) }
   end

@@ -7,7 +7,7 @@
 --   of the logs whose epochs end in this shard's number:
 --   :boot          the upper half of every epoch made here; lost together with the data                          (D1, D2 restarted)
 --   :x             sorted set, <epoch>:<id> -> when the session has to be looked at                               (D6)
---   :s:<epoch>     the state: ten digits that change with all that a link must see, then JSON; or X and a tombstone
+--   :s:<epoch>     the state: ten digits that change with all that a link must see, and the rest packed; or X and a tombstone
 --   :m:<epoch>     list, the entries, oldest first
 --   :w:<epoch>     channel, the wake-ups
 --   :z: :y:<op>    what an operation ended, should its caller have to ask again
@@ -25,6 +25,10 @@ local HEAD, OVERHEAD, REMEMBERED = 15, 96, 128
 local KEEP = 3600000 -- a tombstone's life, and how much longer than a session its keys live should nobody claim it
 local SOON = 5000 -- after so long, somebody else finishes what was begun in several steps
 local LONG = 30000 -- a departure that was not told of for so long never is by the node that saw it
+
+-- The state and what is like it, in binary: half as much CPU and memory as JSON, which is left to servers that lack it (miniredis).
+local codec = rawget(_G, 'cmsgpack')
+local pack, unpack = codec and codec.pack or cjson.encode, codec and codec.unpack or cjson.decode
 
 local function hex(s) return (string.gsub(s, '.', function(c) return string.format('%02x', string.byte(c)) end)) end
 
@@ -53,8 +57,8 @@ local function raw(epoch)
   use(epoch)
   local s = redis.call('GET', S)
   if not s then return nil end
-  if string.sub(s, 1, 1) == 'X' then return nil, cjson.decode(string.sub(s, 2)) end
-  return cjson.decode(string.sub(s, 11))
+  if string.sub(s, 1, 1) == 'X' then return nil, unpack(string.sub(s, 2)) end
+  return unpack(string.sub(s, 11))
 end
 local function load(epoch)
   local st, tomb = raw(epoch)
@@ -109,7 +113,7 @@ local function save(st, stir)
   if moved then st.u = at end
   local life = math.max(LEASE, st.b[4]) + KEEP
   write()
-  redis.call('SET', S, string.format('%010d', st.v) .. cjson.encode(st), 'PX', life)
+  redis.call('SET', S, string.format('%010d', st.v) .. pack(st), 'PX', life)
   if drop > 0 then
     redis.call('LTRIM', M, drop, -1)
     drop = 0
@@ -278,7 +282,7 @@ end
 local function grave(op)
   local s = redis.call('GET', K .. ':z:' .. op)
   if not s then return nil end
-  local g = cjson.decode(s)
+  local g = unpack(s)
   if g.l then return { 'left', g.i, g.e, g.l } end
   return { 'ok', g.i, g.e, g.f, redis.call('LRANGE', K .. ':y:' .. op, g.n, -1), g.h, g.d }
 end
@@ -295,7 +299,7 @@ local function finish(st, why, op, here, life)
     redis.call('HDEL', K .. ':i', st.i)
   end
   local g = { i = st.i, e = st.e, f = from, n = index(st, from), h = here and 1 or 0, d = #d > 0 and 1 or 0 }
-  redis.call('SET', K .. ':z:' .. op, cjson.encode(g), 'PX', life)
+  redis.call('SET', K .. ':z:' .. op, pack(g), 'PX', life)
   if redis.call('EXISTS', M) == 1 then
     redis.call('RENAME', M, K .. ':y:' .. op)
     redis.call('PEXPIRE', K .. ':y:' .. op, life)
@@ -304,7 +308,7 @@ local function finish(st, why, op, here, life)
     redis.call('DEL', S)
   else
     local tomb = { w = why == '' and 'notfound' or why, ab = st.ab, d = #d > 0 and d or nil }
-    redis.call('SET', S, 'X' .. cjson.encode(tomb), 'PX', LEASE + KEEP)
+    redis.call('SET', S, 'X' .. pack(tomb), 'PX', LEASE + KEEP)
   end
   if #d > 0 then
     redis.call('ZADD', K .. ':x', string.format('%.0f', NOW + SOON), member(st))
