@@ -10,12 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
+
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store/redis"
 )
 
-// The readers of a node that died, or shut down before it could tell of their departure, are reported gone by another one, once each.
+// The readers of a node that died are reported gone by another one, once each.
 func TestDepartureFromADeadNode(t *testing.T) {
 	t.Parallel()
 	addr := startServer(t).addr
@@ -172,5 +174,47 @@ func TestLateQuestionClaimsNothing(t *testing.T) {
 	due, err := s.Expired(ctx, 10)
 	if err != nil || len(due.Ended) != 1 {
 		t.Errorf("Expired = %+v, %v; want the session", due, err)
+	}
+}
+
+// A node that saw a departure and shut down before it could tell of it leaves that to another one.
+func TestDepartureOfAShutDownNode(t *testing.T) {
+	t.Parallel()
+	m := miniredis.RunT(t)
+	s := newStore(t, dial(t, m.Addr()), redis.Options{Timeout: 20 * time.Second})
+	l := open(t, s, "a")
+	var refs []session.LinkRef
+	for _, name := range []string{"stays", "gone", "told"} {
+		a, err := l.Attach(ctx, session.Claim{Reader: name, Plain: name == "gone"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		refs = append(refs, a.Link)
+	}
+	for _, ref := range refs[1:] {
+		left, err := l.Detach(ctx, ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ref.Reader == "told" {
+			if gone, err := l.Leave(ctx, ref.Reader, left); err != nil || !gone {
+				t.Fatalf("Leave = %v, %v", gone, err)
+			}
+		}
+	}
+	var told []session.Left
+	for after := range 5 {
+		m.SetTime(time.Now().Add(time.Duration(after) * 10 * time.Second))
+		due, err := s.Expired(ctx, 10)
+		if err != nil || len(due.Ended) > 0 {
+			t.Fatalf("Expired = %+v, %v", due, err)
+		}
+		if len(due.Left) > 0 && after < 3 {
+			t.Errorf("told after %d s, before its own node would", after*10)
+		}
+		told = append(told, due.Left...)
+	}
+	if want := []session.Left{{ID: "a", Reader: "gone", Plain: true}}; !slices.Equal(told, want) {
+		t.Errorf("told of %+v, want %+v", told, want)
 	}
 }

@@ -21,5 +21,6 @@
 //
 // Redis 6 or later; Redis 7 in a Cluster, for sharded pub/sub. maxmemory-policy must be noeviction: what is evicted is a gap, or a session that never
 // was. appendonly must be yes for sessions to outlive Redis; without it each client is told session.Restarted once. New warns about both.
-// All keys of one Prefix have one hash tag, so that in a Cluster they live on one shard; Stores of different prefixes share nothing.
+// The sessions of a Prefix are spread over 64 hash slots, evenly over a Cluster; Stores of different prefixes share nothing. Only Move, between ids
+// of different slots, is not one atomic step: see its comment.
 package redis

@@ -494,3 +494,27 @@ func TestFirstQuestionComesLast(t *testing.T) {
 		t.Errorf("the log holds %q; want each of 5 once", got)
 	}
 }
+
+// A primary that has lost its replicas takes nothing that would be lost with it (min-replicas-to-write).
+func TestNoReplicas(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	s := newStore(t, dial(t, server.addr), redis.Options{Timeout: 300 * time.Millisecond})
+	l := open(t, s, "a")
+	a, err := l.Attach(ctx, session.Claim{Reader: "r"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, l, "1")
+	server.do("CONFIG", "SET", "min-replicas-to-write", "1")
+	m := session.Text("2")
+	if _, err := l.Append(ctx, &m, ""); !errors.Is(err, session.ErrUncertain) {
+		t.Errorf("Append: %v, want ErrUncertain", err)
+	}
+	server.do("CONFIG", "SET", "min-replicas-to-write", "0")
+	put(t, l, "3")
+	got, _, err := l.Read(ctx, a.Link, 0, 1<<20, nil)
+	if err != nil || len(got) != 2 || string(got[1].Message.Data) != "3" {
+		t.Errorf("Read = %v, %v; want what was taken", got, err)
+	}
+}

@@ -1,0 +1,72 @@
+// Command nodes is example/hello on several machines: start it as often as you like, with one Redis, and send any request to any of them.
+//
+//	redis-server --appendonly yes --maxmemory-policy noeviction
+//	go run ./example/nodes -addr localhost:8081
+//	go run ./example/nodes -addr localhost:8082
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"log"
+	"net/http"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/redis/rueidis"
+
+	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store/redis"
+	"github.com/mirage-go/mirage/transport"
+)
+
+func main() {
+	addr := flag.String("addr", "localhost:8081", "where to listen")
+	server := flag.String("redis", "localhost:6379", "where Redis is; of a Cluster, any of its servers")
+	flag.Parse()
+	if err := run(*addr, *server); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(addr, server string) error {
+	client, err := rueidis.NewClient(rueidis.ClientOption{
+		InitAddress:      []string{server},
+		DisableCache:     true,            // the Store reads nothing twice
+		ConnWriteTimeout: 2 * time.Second, // how soon a connection that has gone dead is given up
+	})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	store := redis.New(client, redis.Options{Prefix: "nodes"})
+	defer store.Close()
+	m := session.New(session.Options{Store: store, OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
+		return s.Send(ctx, in.Message)
+	}})
+	codec, err := cookie.New(cookie.Options{Insecure: true}, []byte("replace me: 32 secret bytes here")) // the same on every node
+	if err != nil {
+		return err
+	}
+	r := chi.NewRouter()
+	transport.Mount(r, "/live", middleware.New(middleware.Options{Codec: codec, Sessions: m}), transport.Handler(m, transport.Options{}))
+	s := &http.Server{Addr: addr, Handler: r}
+
+	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer cancel()
+	over := make(chan error, 1)
+	go func() { over <- s.ListenAndServe() }()
+	select {
+	case err := <-over:
+		return err
+	case <-stop.Done():
+	}
+	late, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return errors.Join(m.Shutdown(late), s.Shutdown(late)) // clients go on at another node
+}
