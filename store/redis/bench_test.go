@@ -162,3 +162,29 @@ func BenchmarkMemory(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkExpired asks what has expired where nothing has, of a thousand sessions.
+func BenchmarkExpired(b *testing.B) {
+	server := startServer(b)
+	s := newStore(b, dial(b, server.addr), redis.Options{})
+	for i := range 1000 {
+		open(b, s, fmt.Sprint("s", i))
+	}
+	server.do("CONFIG", "RESETSTAT")
+	b.ResetTimer()
+	for range b.N {
+		if _, err := s.Expired(ctx, 100); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.StopTimer()
+	usec := 0.0
+	for line := range strings.Lines(server.do("INFO", "commandstats")) {
+		var n float64
+		if _, rest, ok := strings.Cut(line, "usec="); ok {
+			fmt.Sscanf(rest, "%f", &n)
+			usec += n
+		}
+	}
+	b.ReportMetric(usec/float64(b.N), "redis-µs/op")
+}

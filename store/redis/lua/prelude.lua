@@ -30,21 +30,26 @@ local LONG = 30000 -- a departure that was not told of for so long never is by t
 local codec = rawget(_G, 'cmsgpack')
 local pack, unpack = codec and codec.pack or cjson.encode, codec and codec.unpack or cjson.decode
 
-local function hex(s) return (string.gsub(s, '.', function(c) return string.format('%02x', string.byte(c)) end)) end
+-- hex is a tag, four bytes, in text.
+local function hex(s)
+  if #s < 4 then return '' end
+  return string.format('%02x%02x%02x%02x', string.byte(s, 1, 4))
+end
 
 -- An entry is: tag 4, time 6, binary 1, length of event 2, of reader 2; reader, event, data.
-local function be(n, width)
-  local s = ''
-  for _ = 1, width do s = string.char(n % 256) .. s; n = math.floor(n / 256) end
-  return s
+local function stamped(el)
+  local high, low = math.floor(NOW / 16777216), NOW % 16777216
+  return string.sub(el, 1, 4) .. string.char(math.floor(high / 65536) % 256, math.floor(high / 256) % 256, high % 256,
+    math.floor(low / 65536), math.floor(low / 256) % 256, low % 256) .. string.sub(el, 11)
 end
-local function num(s, from, to)
-  local n = 0
-  for i = from, to do n = n * 256 + string.byte(s, i) end
-  return n
+local function stamp(el)
+  local a, b, c, d, e, f = string.byte(el, 5, 10)
+  return ((((a * 256 + b) * 256 + c) * 256 + d) * 256 + e) * 256 + f
 end
-local function stamped(el) return string.sub(el, 1, 4) .. be(NOW, 6) .. string.sub(el, 11) end
-local function readerlen(el) return num(el, 14, 15) end
+local function readerlen(el)
+  local a, b = string.byte(el, 14, 15)
+  return a * 256 + b
+end
 local function size(el) return #el - HEAD - readerlen(el) + OVERHEAD end
 
 local S, M -- the keys of the session that is being worked on
@@ -221,7 +226,7 @@ local function shed(st, seq, sure)
     local els = redis.call('LRANGE', M, drop, drop + n - 1)
     if #els == 0 then lost(st) return true end
     for _, el in ipairs(els) do
-      if st.f > sure and num(el, 5, 10) > before then return changed end
+      if st.f > sure and stamp(el) > before then return changed end
       changed = true
       drop = drop + 1
       st.f, st.c, st.y = st.f + 1, st.c - 1, st.y - size(el)
