@@ -115,7 +115,7 @@ export class Mirage extends EventTarget {
     // What is not accepted yet: {w: writer, n: number, e: event, d: data, x: encoded, t: tried, a: again}.
     let queue = []
     const bad = kept.bad || {} // until when a transport is not to be tried first
-    let repeats = kept.clean || !kept.position ? 0 : -1 // up to this number an earlier page may have had it; hello will tell
+    let repeats = kept.again || 0 // up to this number an earlier page, which crashed, may have had it; -1 until hello tells
     // The value of _mirage; undefined leaves it to the cookie.
     let signed = o.mirage || kept.signed || (o.mirage ?? (base.origin === location?.origin ? undefined : ''))
 
@@ -131,7 +131,7 @@ export class Mirage extends EventTarget {
     const save = clean => {
       try {
         const { id, position } = self
-        storage.setItem(key, JSON.stringify({ id, position, signed, queue, bad, clean: clean || !live }))
+        storage.setItem(key, JSON.stringify({ id, position, signed, queue, bad, again: live && !clean ? -1 : repeats }))
       } catch { /* there is none, it is full or forbidden */ }
     }
 
@@ -333,7 +333,7 @@ export class Mirage extends EventTarget {
 
     const socket = link => new Promise((_, no) => {
       watch(link, o.timeout)
-      const socket = new o.WebSocket(address({ _pos: self.position }).replace('http', 'ws'))
+      const socket = new o.WebSocket(address({ _pos: link.from = self.position }).replace('http', 'ws'))
       const feed = parser(block => take(link, block))
       link.socket = socket
       link.ctl.signal.onabort = () => no(socket.close())
@@ -347,7 +347,7 @@ export class Mirage extends EventTarget {
       do {
         watch(link, link.token ? 35_000 : o.timeout)
         save() // _pos acknowledges
-        const query = { _pos: self.position, _wait: poll ? 25 : null }
+        const query = { _pos: link.from = self.position, _wait: poll ? 25 : null }
         const { body } = await check(await request('GET', link.token, { signal: link.ctl.signal }, query))
         const reader = body.getReader()
         const feed = parser(block => take(link, block))
@@ -442,16 +442,17 @@ export class Mirage extends EventTarget {
     }
 
     const greet = (link, hello, position) => {
-      const { id, resumed, reason, lost } = hello
+      const { id, reason } = hello
+      const [epoch, seq] = mark(self.position), [now, n] = mark(position)
+      const old = epoch === now && link.from.indexOf(epoch) // news of a position in another epoch, which we gave up at another link's hello
+      const resumed = old || hello.resumed, lost = !old && reason !== 'trimmed' && hello.lost // what was trimmed is an event of its own
       const known = self.id, was = self.mirage, first = !opened
       if (known && known !== id && known !== hello.previous) { // they were written as somebody else
         giveUp(queue, failure('the id has changed', 409))
       }
       if (!resumed) for (const m of queue) m.a = m.t // this server cannot know whether it has them
-      const [epoch, seq] = mark(self.position), [now, n] = mark(position)
-      repeats = resumed && (repeats < 0 ? hello.sent : epoch === now && repeats)
-      const reset = lost && reason !== 'trimmed' // else what we have is what we had, whatever this link began with
-      if (reset || epoch !== now || n - seq > 0) self.position = position
+      repeats = epoch === now && (repeats < 0 ? hello.sent : repeats)
+      if (lost || epoch !== now || n - seq > 0) self.position = position
       self.id = id
       if (signed != null) signed = hello.mirage || signed
       self.mirage = signed ?? id
@@ -481,7 +482,7 @@ export class Mirage extends EventTarget {
       if (first || !resumed || known !== id || was !== self.mirage) {
         tell('mirage', { ...hello, link: undefined, mirage: self.mirage, known })
       }
-      if (reset) tell('mirage-gap', { ...lost, reason })
+      if (lost) tell('mirage-gap', { ...lost, reason })
       hurry?.()
       pump()
     }
