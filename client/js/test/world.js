@@ -2,7 +2,9 @@
 
 import { setMaxListeners } from 'node:events'
 
-const real = { setTimeout, setImmediate, now: Date.now }
+const { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate } = globalThis
+const real = { setTimeout, clearTimeout, setInterval, clearInterval }
+const { now } = Date
 
 /** clock replaces the global timers by its own, in which nothing takes time. */
 export class Clock {
@@ -18,8 +20,8 @@ export class Clock {
     })
     Date.now = () => this.now
     return () => {
-      Object.assign(globalThis, { setTimeout: real.setTimeout, clearTimeout: real.clearTimeout ?? globalThis.clearTimeout })
-      Date.now = real.now
+      Object.assign(globalThis, real)
+      Date.now = now
       Math.random = random
     }
   }
@@ -31,7 +33,7 @@ export class Clock {
   async run(ms, done = () => false) {
     const until = this.now + ms
     for (;;) {
-      for (let i = 0; i < 12; i++) await new Promise(f => real.setImmediate(f)) // whatever can happen without time does
+      for (let i = 0; i < 12; i++) await new Promise(f => setImmediate(f)) // whatever can happen without time does
       if (done()) return true
       this.timers.sort((a, b) => a.at - b.at || a.n - b.n)
       const [t] = this.timers
@@ -88,6 +90,7 @@ export class Server {
   requests = []
   links = new Map() // token → {cid, cursor, push}
   count = 0
+  failed = new Set() // writer and number of messages whose handler failed
   fault = () => 0 // → '', 'lost' (before it arrives), 'unanswered', 'cut'
   hooks = {} // path → answer
   faults = []
@@ -222,11 +225,11 @@ export class Server {
     const failed = []
     for (const m of messages) {
       const n = +m.id
-      if (n <= last) { if (this.failed?.has(n)) failed.push(n); continue }
+      if (n <= last) { if (this.failed.has(up.writer + n)) failed.push(n); continue }
       if (n > last + 1) return this.answer(409, { detail: 'ahead', expected: last + 1 })
       last = n
       this.got.push({ writer: up.writer, n, event: m.event ?? 'message', data: m.data, type: m.type, again: up.again })
-      if (this.handler?.(m)) { (this.failed ??= new Set()).add(n); failed.push(n) }
+      if (this.handler?.(m)) { this.failed.add(up.writer + n); failed.push(n) }
     }
     if (messages.length) this.writers.set(up.writer, last)
     return this.answer(200, { accepted: last, ...(failed.length && { failed }) })
