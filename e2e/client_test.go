@@ -142,6 +142,18 @@ var scenarios = []scenario{
 		b.lifecycle("active")
 		t.Logf("traffic %v after", b.flows(10, 10*time.Second).Round(10*time.Millisecond))
 	}},
+	// Somebody looks at another tab: timers are slow, and a link that breaks meanwhile is replaced all the same.
+	{name: "hidden", run: func(t *testing.T, s *site, b *tab) {
+		other := attach(t, b.ctx, "another tab", chromedp.WithNewWindow(false))
+		other.must(chromedp.Do(other.ctx, chromedp.Navigate(s.proxy.URL()+"/away.html")))
+		b.wait("hidden", `document.hidden`)
+		b.traffic(100)
+		s.proxy.Cut(miragetest.RST)
+		b.traffic(100)
+		_, err := chromedp.Call(b.ctx, page.BringToFront, cdp.Empty{})
+		b.must(err)
+		b.wait("visible", `!document.hidden`)
+	}},
 	// The browser has no network, and has one, again and again.
 	{name: "offline and online", run: func(t *testing.T, s *site, b *tab) {
 		for range 4 {

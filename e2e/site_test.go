@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"embed"
+	"encoding/json"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,6 +42,10 @@ type site struct {
 	codec *cookie.Codec
 	proxy *miragetest.Proxy
 
+	prepared atomic.Int32  // pages that were loaded before they are shown, see before.html
+	show     chan struct{} // closed when they are to be shown
+	reports  chan report   // of pages that nobody drives
+
 	mu     sync.Mutex
 	m      *session.Manager
 	live   http.Handler // nil while the server is down
@@ -55,7 +61,7 @@ type site struct {
 
 func startSite(t *testing.T, o setup) *site {
 	t.Helper()
-	s := &site{T: t, setup: o, up: map[string]*runs{}}
+	s := &site{T: t, setup: o, up: map[string]*runs{}, show: make(chan struct{}), reports: make(chan report, 1)}
 	var err error
 	if s.codec, err = cookie.New(cookie.Options{Insecure: true}, []byte("e2e-e2e-e2e-e2e-e2e-e2e-e2e-e2e-")); err != nil {
 		t.Fatal(err)
@@ -107,6 +113,27 @@ func startSite(t *testing.T, o setup) *site {
 		// The strictest policy under which a page can load the client and reach the server.
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "+
 			"frame-ancestors 'none'; require-trusted-types-for 'script'")
+		switch r.URL.Path {
+		case "/before.html":
+			w.Header().Set("Speculation-Rules", `"/rules.json"`)
+		case "/rules.json":
+			w.Header().Set("Content-Type", "application/speculationrules+json")
+		case "/show":
+			<-s.show
+			w.WriteHeader(http.StatusNoContent)
+			return
+		case "/prepared":
+			s.prepared.Add(1)
+			w.WriteHeader(http.StatusNoContent)
+			return
+		case "/report":
+			var it report
+			if err := json.NewDecoder(r.Body).Decode(&it); err != nil {
+				s.Error(err)
+			}
+			s.reports <- it
+			return
+		}
 		files.ServeHTTP(w, r)
 	})
 	srv := httptest.NewServer(mux)
@@ -188,10 +215,23 @@ func (s *site) id() string {
 	return s.opened[0]
 }
 
+// report is what a page says of itself.
+type report struct {
+	Got       runs
+	Sent      map[string]int
+	Events    []string
+	Transport string
+}
+
 // until waits for a condition on the server's side.
 func (s *site) until(what string, ok func() bool) {
 	s.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+	s.within(20*time.Second, what, ok)
+}
+
+func (s *site) within(most time.Duration, what string, ok func() bool) {
+	s.Helper()
+	for deadline := time.Now().Add(most); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.Fatal("waited in vain: ", what)
 		}

@@ -7,3 +7,4 @@ const record = globalThis.record = JSON.parse(sessionStorage.getItem('record') ?
 const client = globalThis.client = new Mirage('/live', JSON.parse(query.get('options') ?? '{}'))
 globalThis.talk = follow(client, query.get('name') ?? '', record, () => sessionStorage.setItem('record', JSON.stringify(record)))
 addEventListener('pageshow', e => { globalThis.restored = e.persisted })
+if (document.prerendering) setTimeout(() => fetch('/prepared'), 300) // its client had the time to do something, and must not

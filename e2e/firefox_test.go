@@ -1,0 +1,92 @@
+package e2e
+
+import (
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// quiet are a profile's preferences: nothing is asked, fetched or told at the start.
+const quiet = `
+user_pref("app.normandy.enabled", false);
+user_pref("app.update.disabledForTesting", true);
+user_pref("browser.aboutwelcome.enabled", false);
+user_pref("browser.shell.checkDefaultBrowser", false);
+user_pref("datareporting.policy.dataSubmissionEnabled", false);
+user_pref("extensions.getAddons.cache.enabled", false);
+user_pref("network.captive-portal-service.enabled", false);
+user_pref("network.connectivity-service.enabled", false);
+user_pref("services.settings.server", "data:,");
+user_pref("toolkit.telemetry.enabled", false);
+`
+
+// Firefox, which nobody drives: on each transport a hundred messages both ways and a reload amid them.
+func TestFirefox(t *testing.T) {
+	t.Parallel()
+	path, err := exec.LookPath("firefox-esr")
+	if name := os.Getenv("FIREFOX"); name != "" {
+		path, err = name, nil
+	}
+	if err != nil {
+		t.Skip("no Firefox: apt-get install firefox-esr, or set FIREFOX to its path")
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "user.js"), []byte(quiet), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var sites []*site
+	next := ""
+	for _, transport := range slices.Backward(transports) {
+		s := startSite(t, setup{})
+		page := strings.Replace(s.address("", only(transport)), "/?", "/smoke.html?", 1)
+		next = page + "&" + url.Values{"next": {next}}.Encode()
+		sites = append([]*site{s}, sites...)
+	}
+	began := time.Now()
+	firefox := exec.CommandContext(t.Context(), path, "--headless", "--no-remote", "--profile", dir, next)
+	firefox.Env = append(os.Environ(), "HOME="+dir, "MOZ_CRASHREPORTER_DISABLE=1")
+	firefox.WaitDelay = 5 * time.Second
+	if err := firefox.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- firefox.Wait() }()
+	t.Cleanup(func() {
+		_ = firefox.Process.Kill()
+		<-ended
+	})
+	for i, transport := range transports {
+		s := sites[i]
+		s.within(60*time.Second, "a session of Firefox on "+transport, s.began)
+		s.push(10 * time.Millisecond)
+		var r report
+		select {
+		case r = <-s.reports:
+		case <-time.After(30 * time.Second):
+			t.Fatalf("no report from Firefox on %s", transport)
+		}
+		s.hush()
+		if r.Transport != transport || len(r.Got) != 1 || r.Got[0][0] != 1 {
+			t.Errorf("%s: %v came down by %q", transport, r.Got, r.Transport)
+		}
+		if up := *s.up[""]; !slices.Equal(up, upTo(r.Sent[""])) {
+			t.Errorf("%s: %v came up, %v were sent", transport, up, r.Sent)
+		}
+		told := slices.DeleteFunc(slices.Clone(r.Events), func(e string) bool { // Firefox closes sockets before it tells the page that it is left
+			return e == "state reconnecting" || strings.HasPrefix(e, "error ")
+		})
+		if want := strings.Split("load,state open,open,mirage new,load,state open,open,mirage resumed,state closing,state closed,close 1000 ", ","); !slices.Equal(told, want) {
+			t.Errorf("%s: the application was told %q", transport, r.Events)
+		}
+		if len(s.opened) != 1 {
+			t.Errorf("%s: the sessions %q", transport, s.opened)
+		}
+		s.until("no link", func() bool { return len(s.links.names()) == 0 })
+		t.Logf("%s: %v down, %v up, %v after the start", transport, r.Got, r.Sent, time.Since(began).Round(100*time.Millisecond))
+	}
+}

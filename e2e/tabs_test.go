@@ -1,0 +1,124 @@
+package e2e
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/target"
+	"github.com/chromedp/chromedp"
+)
+
+// HTTP/1.1 browsers open six connections to a host, but for WebSockets. Seven tabs of one person get and send everything all the same; and without
+// WebSocket four of them. D8.
+func TestClientTabs(t *testing.T) {
+	t.Parallel()
+	browser := startBrowser(t)
+	for _, row := range []struct {
+		name string
+		tabs int
+		o    options
+	}{
+		{"default", 7, nil},
+		{"sse", 4, only("sse")},
+		{"poll", 4, only("poll")},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			s := startSite(t, setup{})
+			var pages []*tab
+			for i := range row.tabs {
+				name := fmt.Sprint("tab ", i+1)
+				if i == 0 {
+					pages = append(pages, openTab(t, browser, name, s.address(name, row.o)))
+				} else {
+					pages = append(pages, openTab(t, pages[0].ctx, name, s.address(name, row.o), sameBrowser))
+				}
+				pages[i].within("open", `client.state === 'open'`, 5*time.Second)
+			}
+			s.push(50 * time.Millisecond)
+			for _, b := range pages {
+				b.do(`talk(50)`)
+			}
+			for _, b := range pages {
+				b.traffic(20)
+			}
+			for _, b := range pages {
+				b.told(false)
+			}
+			s.settled(pages...)
+		})
+	}
+}
+
+// A duplicated tab has a copy of the storage: what waits in it arrives once, from whichever of the two, and each of them gets everything. X2.
+func TestClientDuplicate(t *testing.T) {
+	each(t, func(t *testing.T, transport string) {
+		s := startSite(t, setup{})
+		b := openTab(t, startBrowser(t), "original", s.address("", only(transport)))
+		b.opened()
+		s.push(10 * time.Millisecond)
+		b.do(`talk(10)`)
+		b.traffic(20)
+		b.do(`talk(0)`)
+		b.do(`client.disconnect(); for (let i = 0; i < 5; i++) { client.send(':' + ++record.sent['']) }`)
+		b.wait("stored", `JSON.parse(sessionStorage.getItem('mirage:' + client.url)).queue.length >= 5`)
+		self := chromedp.FromContext(b.ctx).Target.TargetID
+		opened := chromedp.WaitNewTarget(b.ctx, func(info *target.Info) bool { return info.OpenerID == self })
+		b.do(fmt.Sprintf(`void open(%q)`, s.address("twin", only(transport))))
+		twin := attach(t, b.ctx, "twin", chromedp.WithTargetID(<-opened))
+		twin.opened()
+		b.do(`client.connect(); talk(10)`)
+		twin.do(`talk(10)`)
+		for _, page := range []*tab{b, twin} {
+			page.traffic(30)
+		}
+		if n := get[int](twin, `record.events.filter(e => e === 'load').length`); n != 2 {
+			t.Errorf("the twin has not got a copy of the storage: %v", twin.events())
+		}
+		b.told(true)
+		twin.told(true)
+		s.settled(b, twin)
+	})
+}
+
+// A page that the browser prepares before anybody looks at it is no client yet; it is one when it is shown.
+func TestClientPrerendered(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, setup{})
+	opener := openTab(t, startBrowser(t), "opener", s.proxy.URL()+"/away.html")
+	opener.do(`void open('/before.html', '', 'noopener')`) // Chromium prepares nothing for a page that it is debugged from
+	s.until("a page that is not shown", func() bool { return s.prepared.Load() > 0 })
+	if s.began() {
+		t.Error("a page that nobody sees has a session")
+	}
+	close(s.show)
+	s.until("a session", s.began)
+	b := attach(t, opener.ctx, "prerendered", chromedp.WithTargetID(opener.find(`?prerendered`)))
+	b.opened()
+	if at := get[float64](b, `performance.getEntriesByType('navigation')[0].activationStart`); at == 0 {
+		t.Fatal("the page was loaded anew")
+	}
+	s.push(10 * time.Millisecond)
+	b.do(`talk(10)`)
+	b.traffic(20)
+	b.told(false)
+	s.settled(b)
+}
+
+// find returns the tab of the same person whose address ends so.
+func (b *tab) find(address string) target.ID {
+	b.t.Helper()
+	infos, err := chromedp.Targets(b.ctx)
+	b.must(err)
+	self := slices.IndexFunc(infos, func(info *target.Info) bool { return info.TargetID == chromedp.FromContext(b.ctx).Target.TargetID })
+	for _, info := range infos {
+		if info.BrowserContextID == infos[self].BrowserContextID && strings.HasSuffix(info.URL, address) {
+			return info.TargetID
+		}
+	}
+	b.t.Fatalf("no tab at %s", address)
+	return ""
+}
