@@ -9,8 +9,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # Debian keeps servers such as nginx where only root's PATH looks.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-# Programs the tests use: to add one, add its name (scripts/needs.sh explains the plus).
-NEEDS := curl gcc+libc6-dev chromium haproxy nginx node:nodejs npm redis-server
+# Programs the tests use: to add one, add its name (scripts/needs.sh explains the marks).
+NEEDS := curl gcc+libc6-dev chromium 'firefox-esr?' haproxy nginx node:nodejs npm redis-server
 
 # The race detector needs a C compiler. Expanded when used, after `needs` had a chance to install one.
 RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)

@@ -57,7 +57,11 @@ func TestClientTold(t *testing.T) {
 			}
 			return nil
 		}, "mirage new; close 4410 the id was revoked"},
+		// A long-poll that is not under way then is not told: its client comes back to a new session.
 		{"ended", nil, func(t *testing.T, s *site, b *tab) runs {
+			if get[string](b, `client.transport`) == "poll" {
+				s.until("a poll for what follows", func() bool { return s.polled("-10") })
+			}
 			if err := s.manager().End(t.Context(), s.id()); err != nil {
 				t.Error(err)
 			}

@@ -42,6 +42,7 @@ type site struct {
 	codec *cookie.Codec
 	proxy *miragetest.Proxy
 
+	polls    sync.Map      // those under way, and their positions
 	prepared atomic.Int32  // pages that were loaded before they are shown, see before.html
 	show     chan struct{} // closed when they are to be shown
 	reports  chan report   // of pages that nobody drives
@@ -106,6 +107,10 @@ func startSite(t *testing.T, o setup) *site {
 		s.mu.Lock()
 		live := s.live
 		s.mu.Unlock()
+		if pos := r.URL.Query().Get("_pos"); transportOf(r) == "poll" {
+			s.polls.Store(r, pos)
+			defer s.polls.Delete(r)
+		}
 		live.ServeHTTP(w, r)
 	})
 	mux.Handle("/live/mirage.js", transport.Script())
@@ -213,6 +218,16 @@ func (s *site) id() string {
 		return ""
 	}
 	return s.opened[0]
+}
+
+// polled tells whether a poll is under way at a position that ends so.
+func (s *site) polled(position string) bool {
+	for _, pos := range s.polls.Range {
+		if strings.HasSuffix(pos.(string), position) {
+			return true
+		}
+	}
+	return false
 }
 
 // report is what a page says of itself.
