@@ -231,6 +231,23 @@ func TestD7SocketCutFrame(t *testing.T) {
 	})
 }
 
+// L1, U1: what comes behind the end of a link is nobody's: it is not answered, so its client sends it again.
+func TestU1SocketBehindTheEnd(t *testing.T) {
+	var app inbox
+	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage}}, func(w *world) {
+		tab := w.browser().tab()
+		r := tab.rawSocket()
+		r.next()
+		_ = w.m.Revalidate(w.Context(), tab.hello.ID)
+		synctest.Wait()
+		r.write(masked(0x81, tab.batch("1:late")))
+		synctest.Wait()
+		app.has(w)
+		r.write(masked(0x88, "\x03\xf4"))
+		r.ends(1012)
+	})
+}
+
 // L1: whatever way the client ends a link, it is over at once, and a close frame is answered by one.
 func TestL1SocketClientCloses(t *testing.T) {
 	for name, end := range map[string]func(*raw){

@@ -45,7 +45,10 @@ func head(first byte, length uint64) []byte {
 }
 
 // frames is a WebSocket without a library.
-type frames struct{ *wire }
+type frames struct {
+	*wire
+	end error // after closed
+}
 
 // upgrade opens one for the client, and sends more in the same write as the handshake.
 func (c *client) upgrade(more string) *frames {
@@ -59,7 +62,7 @@ func (c *client) upgrade(more string) *frames {
 	if err != nil || resp.StatusCode != 101 {
 		c.Fatal(resp, err)
 	}
-	f := &frames{w}
+	f := &frames{wire: w}
 	if more == "" { // else the link may be over before it has begun
 		if first, hello, err := f.read(); err != nil || first != text || !strings.Contains(hello, "event: mirage\n") {
 			c.Fatalf("no hello: %x %q %v", first, hello, err)
@@ -96,6 +99,7 @@ func (f *frames) closed() (code int, said string) {
 		first, p, err := f.read()
 		switch {
 		case err != nil:
+			f.end = err
 			return code, said
 		case code >= 0:
 			return -2, said
@@ -161,6 +165,7 @@ func TestW6Frames(t *testing.T) {
 		{"a negative length", string(head(text, 1<<63)), 1002},
 		{"a length of 4 EB, and nothing of it", string(head(text, 1<<62)), 4408},
 		{"a length of 4 EB, and a megabyte of it", string(head(text, 1<<62)) + strings.Repeat("x", 1<<20), 4408},
+		{"an unknown opcode, and a megabyte", framed(0x83, payload) + strings.Repeat("x", 1<<20), 1002},
 		{"half a frame", framed(text, batch)[:20], 4408},
 		{"fragments without end", framed(begins, batch) + strings.Repeat(framed(goesOn, "data: x\n\n"), 1000), 4408},
 		{"empty fragments without end", framed(begins, "") + strings.Repeat(framed(goesOn, ""), 10_000), 4408},
@@ -178,6 +183,12 @@ func TestW6Frames(t *testing.T) {
 				code, said := f.closed()
 				if code != tt.code || time.Since(start) > frameTimeout+patience {
 					t.Errorf("closed with %d, want %d, after %v: %q", code, tt.code, time.Since(start), said)
+				}
+				if f.end != io.EOF { // a reset may take the close frame with it
+					t.Error("after the close frame: ", f.end)
+				}
+				if code == 1002 && !strings.HasSuffix(said, "this is no frame of a WebSocket client") {
+					t.Errorf("the reason is not ours: %q", said)
 				}
 			})
 		}
@@ -206,13 +217,13 @@ func TestU1Fragments(t *testing.T) {
 		}
 		send.WriteString(framed(first, batch[i:i+1]))
 		if i%50 == 0 {
-			send.WriteString(framed(ping, fmt.Sprint("p", i)))
+			send.WriteString(framed(ping, "still here?"))
 		}
 	}
 	_, err := io.WriteString(f, send.String())
 	s.must(err)
 	said := ""
-	for !strings.Contains(said, `"status":200,"accepted":2`) {
+	for !strings.Contains(said, `"status":200,"accepted":2`) || !strings.Contains(said, "still here?") {
 		_, more, err := f.read()
 		s.must(err)
 		said += more
