@@ -42,8 +42,8 @@ type Options struct {
 	// ten seconds never left.
 	OnAttach func(context.Context, *Session, ReaderInfo)
 	// OnMessage handles one upstream message. The calls of one writer come one at a time and in order; an error or panic is an answer as well and
-	// is not tried again. The context carries the values of the request, and ends with Shutdown, not with the request. The triple of
-	// session id, writer and number names a message for good, should a node die between the call and the acknowledgement.
+	// is not tried again. The context carries the values of the request (over WebSocket those of websocket.Options.Context), and ends with Shutdown, not
+	// with the request. The triple of session id, writer and number names a message for good, should a node die between the call and the acknowledgement.
 	OnMessage func(context.Context, *Session, Incoming) error
 	// OnDetach is called when a reader has been away for ten seconds, or at once if its client said goodbye.
 	OnDetach func(context.Context, *Session, ReaderInfo)
