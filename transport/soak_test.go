@@ -34,7 +34,7 @@ func TestSoak(t *testing.T) {
 	}
 	up := &chains{of: map[string]*chain{}}
 	s := started(t, setup{session: session.Options{
-		Rate: -1, Messages: 200, Overflow: session.DropOldest, Heartbeat: time.Second, OnMessage: up.onMessage,
+		Rate: -1, Messages: 100, Overflow: session.DropOldest, Heartbeat: time.Second, OnMessage: up.onMessage,
 	}})
 	live := func(name string, length time.Duration, seed uint64) (sum tally) {
 		t.Run(name, func(t *testing.T) { sum = liveTogether(t, s, up, length, seed) }) // whose end closes the proxies
@@ -152,6 +152,7 @@ func weather(ctx context.Context, p *miragetest.Proxy, random *rand.Rand) {
 		}
 		pause(ctx, random)
 		if random.IntN(8) == 0 { // long enough for a log to be full
+			p.Hole()
 			select {
 			case <-time.After(1500 * time.Millisecond):
 			case <-ctx.Done():

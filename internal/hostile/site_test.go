@@ -238,7 +238,7 @@ func measure() usage {
 func settles(t testing.TB, before usage) {
 	t.Helper()
 	var now usage
-	for end := time.Now().Add(15 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		now = measure()
 		if now.goroutines <= before.goroutines+2 && now.bytes <= before.bytes+2<<20 {
 			return
