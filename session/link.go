@@ -23,9 +23,8 @@ type Attach struct {
 // A Link is one live transport attachment: a cursor in the session's log and the means to wake whoever writes. One goroutine at a time may
 // call Take or Next; everything else is safe for concurrent use. Close it when the transport is done.
 type Link struct {
-	Hello Attached // what the link's first event tells
-	Plain bool     // it acknowledges nothing: no acknowledgement timeout, and heartbeats that it does not see
-
+	// What each message needs stands together in front, with Hello.Link.
+	Plain  bool // it acknowledges nothing: no acknowledgement timeout, and heartbeats that it does not see
 	poll   bool
 	parked atomic.Bool
 	ending atomic.Bool // there is an end
@@ -39,6 +38,8 @@ type Link struct {
 	cursor   uint64
 	accepted uint64 // the last number told
 	awaited  uint64 // the entry whose acknowledgement is waited for; 0 none
+
+	Hello Attached // what the link's first event tells
 
 	transport string
 	woken     chan struct{} // for Next; nil with Wake

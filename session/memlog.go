@@ -4,7 +4,6 @@ import (
 	"container/list"
 	"context"
 	"math"
-	"slices"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -21,8 +20,8 @@ type memLog struct {
 	entries ring
 	floor   uint64 // the oldest entry, top+1 without any
 	bytes   int64
-	roused  bool                      // the watchers were woken, and nobody has read since
-	watch   atomic.Pointer[[]*func()] // copied on write, so that waking needs no lock
+	roused  bool                    // the watchers were woken, and nobody has read since
+	watch   atomic.Pointer[watcher] // the first
 	store   *Memory
 	epoch   uint64
 	mark    uint64            // the highest seq that any reader acknowledged or presented
@@ -30,7 +29,7 @@ type memLog struct {
 	only    map[uint64]string // the entries that are for one reader alone, and its name
 	readers []*memReader      // in the order in which they came
 	writers []memWriter       // least recent first
-	bounds  Bounds
+	bounds  *Bounds           // shared with other logs, never changed
 
 	id       string
 	previous string
@@ -40,6 +39,7 @@ type memLog struct {
 	first    uint64 // links have higher numbers
 	number   uint64 // of the last link
 	departs  uint64 // counts departures
+	watches  uint64 // counts watchers
 }
 
 // rest is a log's place among those without links.
@@ -274,31 +274,41 @@ func (l *memLog) stir() {
 	l.resting = nil
 }
 
+// A watcher is one of those to wake. The list of them is copied on write, so that waking needs no lock.
+type watcher struct {
+	wake   func()
+	number uint64
+	next   *watcher
+}
+
+// without returns the list without the watcher of that number.
+func (w *watcher) without(number uint64) *watcher {
+	switch {
+	case w == nil:
+		return nil
+	case w.number == number:
+		return w.next
+	}
+	return &watcher{w.wake, w.number, w.next.without(number)}
+}
+
 // Watch implements Log.
 func (l *memLog) Watch(wake func()) (stop func()) {
-	w := &wake
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.setWatch(append(slices.Clone(l.watchers()), w))
+	l.watches++
+	number := l.watches
+	l.watch.Store(&watcher{wake, number, l.watch.Load()})
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.setWatch(slices.DeleteFunc(slices.Clone(l.watchers()), func(o *func()) bool { return o == w }))
+		l.watch.Store(l.watch.Load().without(number))
 	}
 }
-
-func (l *memLog) watchers() []*func() {
-	if ws := l.watch.Load(); ws != nil {
-		return *ws
-	}
-	return nil
-}
-
-func (l *memLog) setWatch(ws []*func()) { l.watch.Store(&ws) }
 
 // wake tells the watchers; called without the lock.
 func (l *memLog) wake() {
-	for _, w := range l.watchers() {
-		(*w)()
+	for w := l.watch.Load(); w != nil; w = w.next {
+		w.wake()
 	}
 }

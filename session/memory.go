@@ -23,7 +23,8 @@ type Memory struct {
 	logs    map[string]*memLog
 	aliases aliases
 	revoked map[string]revocation
-	untidy  int // how many aliases and revocations there must be before tidy looks
+	bounds  *Bounds // of the last session made: mostly they are the same for all
+	untidy  int     // how many aliases and revocations there must be before tidy looks
 
 	// The logs without links, the one that has been so for longest in front. Its lock is a leaf: it is taken under a log's.
 	idleMu sync.Mutex
@@ -93,8 +94,11 @@ func (s *Memory) Open(_ context.Context, id string, create bool, b Bounds) (Log,
 	if !s.has(s.budget/4) || !s.reserve(sessionCost) {
 		return nil, false, ErrBudget
 	}
+	if s.bounds == nil || *s.bounds != b {
+		s.bounds = &b
+	}
 	first := random() >> 12
-	l = &memLog{store: s, id: id, epoch: uint64(s.boot)<<32 | random()>>32, bounds: b, floor: 1, first: first, number: first}
+	l = &memLog{store: s, id: id, epoch: uint64(s.boot)<<32 | random()>>32, bounds: s.bounds, floor: 1, first: first, number: first}
 	s.logs[id] = l
 	l.rest()
 	return l, true, nil

@@ -8,16 +8,16 @@ import (
 // memReader is one client object's place in a log.
 type memReader struct {
 	name   string
-	plain  bool
-	here   bool   // reported as here: Leave has not said yet that it is gone
 	acked  uint64 // it has everything up to here
 	sent   uint64 // a link of it has read up to here
-	told   uint64 // the application has heard of gaps up to here
-	spoken uint64 // the newest link on which the client has spoken
-	left   uint64 // its last departure, 0 before the first
-	leftAt int64  // and when that was
 	links  []memLink
 	room   [1]memLink // for links: seldom has a reader more than one
+	told   uint64     // the application has heard of gaps up to here
+	spoken uint64     // the newest link on which the client has spoken
+	left   uint64     // its last departure, 0 before the first
+	leftAt int64      // and when that was
+	plain  bool
+	here   bool // reported as here: Leave has not said yet that it is gone
 }
 
 // memLink is one link; it stays until its owner detaches it.

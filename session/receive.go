@@ -84,13 +84,15 @@ func (m *Manager) letGo(s *Session) {
 		m.release(s)
 		return
 	}
-	s.linger.ring = func() {
-		m.mu.Lock()
-		s.lingers = false
-		m.mu.Unlock()
-		m.release(s)
+	if s.linger == nil {
+		s.linger = &alarm{ring: func() {
+			m.mu.Lock()
+			s.lingers = false
+			m.mu.Unlock()
+			m.release(s)
+		}}
 	}
-	m.wheel.set(&s.linger, time.Now().Add(time.Duration(m.o.Burst)*time.Second/time.Duration(m.o.Rate)))
+	m.wheel.set(s.linger, time.Now().Add(time.Duration(m.o.Burst)*time.Second/time.Duration(m.o.Rate)))
 }
 
 // check looks at what needs no log, before anything is done.

@@ -20,13 +20,26 @@ type Session struct {
 	// Guarded by the Manager's lock.
 	refs    int
 	lingers bool // one of the refs is there to keep the bucket
-	linger  alarm
+	linger  *alarm
 
 	watch sync.Once // of the log, before the first link
 	stop  func()
 
 	mu    sync.Mutex
-	links atomic.Pointer[[]*Link] // copied on write under mu, so that waking needs no lock
+	links atomic.Pointer[links] // copied on write under mu, so that waking needs no lock
+}
+
+// links are those of a session.
+type links struct {
+	all  []*Link
+	room [1]*Link // mostly there is one
+}
+
+// newLinks returns an empty list.
+func newLinks() *links {
+	ls := new(links)
+	ls.all = ls.room[:0]
+	return ls
 }
 
 // ID is the mirage id.
@@ -52,8 +65,8 @@ func (s *Session) Broadcast(ctx context.Context, msg Message) (Sent, error) {
 
 // all returns the links that live here; not to be changed.
 func (s *Session) all() []*Link {
-	if all := s.links.Load(); all != nil {
-		return *all
+	if ls := s.links.Load(); ls != nil {
+		return ls.all
 	}
 	return nil
 }
@@ -80,25 +93,25 @@ func (s *Session) add(l *Link) {
 	carried := func(o *Link) bool { return o.parked.Load() && o.Hello.Link.Number == l.Hello.Link.Number }
 	s.mu.Lock()
 	before := s.all()
-	all := make([]*Link, 0, len(before)+1)
+	now := newLinks()
 	for _, o := range before {
 		if !carried(o) { // else to remove it would take another copy
-			all = append(all, o)
+			now.all = append(now.all, o)
 		}
 	}
-	all = append(all, l)
-	s.links.Store(&all)
+	now.all = append(now.all, l)
+	s.links.Store(now)
 	s.mu.Unlock()
 	for _, o := range before {
 		if carried(o) {
 			o.close(false)
 		}
 	}
-	if len(all) <= s.m.o.MaxLinks {
+	if len(now.all) <= s.m.o.MaxLinks {
 		return
 	}
-	if i := slices.IndexFunc(all, func(o *Link) bool { return o.parked.Load() }); i >= 0 {
-		all[i].Close()
+	if i := slices.IndexFunc(now.all, func(o *Link) bool { return o.parked.Load() }); i >= 0 {
+		now.all[i].Close()
 	}
 }
 
@@ -108,6 +121,11 @@ func (s *Session) remove(l *Link) {
 	if !slices.Contains(s.all(), l) { // another one carries it on
 		return
 	}
-	all := slices.DeleteFunc(slices.Clone(s.all()), func(o *Link) bool { return o == l })
-	s.links.Store(&all)
+	now := newLinks()
+	for _, o := range s.all() {
+		if o != l {
+			now.all = append(now.all, o)
+		}
+	}
+	s.links.Store(now)
 }
