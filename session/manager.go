@@ -89,8 +89,12 @@ func (m *Manager) Broadcast(ctx context.Context, msg Message) (Sent, error) {
 		return sent, err
 	}
 	if memory, ok := m.store.(*Memory); ok && m.open() { // it has the logs themselves at hand
-		for _, l := range memory.all() {
-			_, err := l.Append(ctx, &msg, "")
+		at := memory.tick()
+		for i, l := range memory.all() {
+			if i%256 == 255 { // not more often: the clock costs as much as a tenth of the rest
+				at = memory.tick()
+			}
+			_, err := l.appendAt(&msg, "", at)
 			if err := sent.count(l, err); err != nil {
 				return sent, err
 			}

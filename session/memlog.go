@@ -61,8 +61,13 @@ func (l *memLog) position(seq uint64) Position { return Position{Epoch: l.epoch,
 
 // Append implements Log.
 func (l *memLog) Append(_ context.Context, m *Message, reader string) (Position, error) {
+	return l.appendAt(m, reader, l.store.tick())
+}
+
+// appendAt is Append at that tick.
+func (l *memLog) appendAt(m *Message, reader string, at uint32) (Position, error) {
 	l.mu.Lock()
-	p, err := l.append(m, reader)
+	p, err := l.append(m, reader, at)
 	wake := err == nil && !l.roused // else every link is about to read
 	l.roused = l.roused || wake
 	l.mu.Unlock()
@@ -72,22 +77,25 @@ func (l *memLog) Append(_ context.Context, m *Message, reader string) (Position,
 	return p, err
 }
 
-func (l *memLog) append(m *Message, reader string) (Position, error) {
+func (l *memLog) append(m *Message, reader string, at uint32) (Position, error) {
 	if l.gone != nil {
 		return Position{}, l.gone
 	}
 	if reader != "" && l.reader(reader) == nil {
 		return Position{}, ErrNotFound
 	}
-	return l.put(m, reader)
+	return l.put(m, reader, at)
 }
 
-func (l *memLog) put(m *Message, reader string) (Position, error) {
+func (l *memLog) put(m *Message, reader string, at uint32) (Position, error) {
 	size := int64(m.Size())
 	if size > math.MaxUint32 || !l.room(size) {
 		return Position{}, ErrFull
 	}
-	l.entries.push(slot{m, uint32(l.store.now() / tick), uint32(size)})
+	if l.entries.n > 0 { // somebody may have looked at the clock later and been faster
+		at = max(at, l.entries.at(l.entries.n-1).at)
+	}
+	l.entries.push(slot{m, at, uint32(size)})
 	l.bytes += size
 	top := l.top()
 	if reader != "" {
@@ -208,7 +216,7 @@ func (l *memLog) absorb(epoch uint64, left []Entry) {
 		l.absorbed = l.absorbed[1:]
 	}
 	for _, e := range left {
-		if _, err := l.put(e.Message, e.Reader); err != nil {
+		if _, err := l.put(e.Message, e.Reader, l.store.tick()); err != nil {
 			return // as far as there is room
 		}
 	}

@@ -62,6 +62,9 @@ func random() uint64 {
 
 func (s *Memory) now() int64 { return int64(time.Since(s.start)) }
 
+// tick is now in ticks.
+func (s *Memory) tick() uint32 { return uint32(s.now() / tick) }
+
 // reserve takes n bytes from the budget if they are there.
 func (s *Memory) reserve(n int64) bool {
 	if used := s.used.Add(n); s.budget >= 0 && used > s.budget {
