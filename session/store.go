@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A Store keeps the sessions: a Log for each, and what is known of ids that moved or were revoked. Every method is one atomic step, and
-// safe for concurrent use by any number of Managers. A Store is never asked to wait for a message.
+// A Store keeps the sessions: a Log for each, and what is known of ids that moved or were revoked. Every method is one atomic step (of a Move, a
+// remote store may show for a moment that neither id has the session), and safe for concurrent use by any number of Managers. A Store is never asked to wait for a message.
 //
 // Errors are those of this package. A remote store that cannot know whether a step took place answers ErrUncertain; every step
 // may be repeated after it.
@@ -55,7 +55,7 @@ type Log interface {
 
 	// Read appends to dst what follows after, or what follows the reader's acknowledgement if that is further: entries until their Size
 	// together reaches max, but at least one, and counts them as sent. It is ErrSuperseded once the client has spoken on a newer link of
-	// this reader. It is also the sign of life by which a session with links lives on, and so is called at least once per heartbeat.
+	// this reader, and ErrRenewed if the client is to come back, after Renew or because the store has lost what the link was at. It is also the sign of life by which a session with links lives on, and so is called at least once per heartbeat.
 	Read(ctx context.Context, l LinkRef, after uint64, max int, dst []Entry) ([]Entry, Tail, error)
 
 	// Ack says that the client speaks on this link, so that older ones of its reader end, and that it has everything up to p. The zero
@@ -74,7 +74,7 @@ type Log interface {
 	// remains, the session ends and ended says what was in it.
 	Quit(ctx context.Context, reader string) (here bool, ended *Ended, err error)
 
-	// Renew ends every link there is (Read is ErrRenewed): their clients come back on new ones, and lose nothing.
+	// Renew ends every link there is: their clients come back on new ones, and lose nothing.
 	Renew(ctx context.Context) error
 
 	// Begin asks whether message n of the writer is to be handled now. base is the lowest number that the client still keeps: a writer unknown to the

@@ -78,3 +78,6 @@ func ClaimAll(s *Store) (due session.Due, err error) {
 	}
 	return due, nil
 }
+
+// Directory is the key that says where the session id is.
+func (s *Store) Directory(id string) string { return s.base[ShardOf(id)] + ":i" }

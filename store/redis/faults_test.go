@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -417,7 +418,7 @@ func TestFailoverIsDiverged(t *testing.T) {
 	if err != nil || at.Reason != session.Diverged || at.Resumed {
 		t.Errorf("afterwards: %q, %v; want diverged", at.Reason, err)
 	}
-	if _, _, err := l.Read(ctx, a.Link, 3, 1<<20, nil); !errors.Is(err, session.ErrSuperseded) {
+	if _, _, err := l.Read(ctx, a.Link, 3, 1<<20, nil); !errors.Is(err, session.ErrRenewed) {
 		t.Errorf("a live link reads on: %v; want it sent away, to come back and be told", err)
 	}
 	if err := l.Ack(ctx, a.Link, old); err != nil {
@@ -516,5 +517,69 @@ func TestNoReplicas(t *testing.T) {
 	got, _, err := l.Read(ctx, a.Link, 0, 1<<20, nil)
 	if err != nil || len(got) != 2 || string(got[1].Message.Data) != "3" {
 		t.Errorf("Read = %v, %v; want what was taken", got, err)
+	}
+}
+
+// What Redis loses under clients that are there: each is sent to come back, not away, and is told once.
+func TestLossUnderLiveLinks(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	n := newNode(t, server.addr, "live", redis.Options{Timeout: 2 * time.Second, SafetyRead: 200 * time.Millisecond}, session.Options{})
+	del := func(kind string) func(session.Position) {
+		return func(p session.Position) { server.do("DEL", n.store.Key(kind, p.Epoch)) }
+	}
+	for _, tt := range []struct {
+		name string
+		lose func(session.Position)
+		want []session.Missing
+		end  session.End
+	}{
+		{"the entries", del("m"), nil, ""},
+		{"the state", del("s"), []session.Missing{session.Expired}, session.Renewed},
+		{"the state and the directory", func(p session.Position) {
+			del("s")(p)
+			server.do("DEL", n.store.Directory("the state and the directory"))
+		},
+			[]session.Missing{session.Expired}, session.Renewed},
+		{"the directory", func(session.Position) { server.do("DEL", n.store.Directory("the directory")) }, nil, ""},
+		{"everything", func(session.Position) { server.do("FLUSHALL") }, []session.Missing{session.Restarted}, session.Renewed},
+		{"Redis", func(session.Position) { server.kill(); server.start() }, []session.Missing{session.Restarted}, session.Renewed},
+	} {
+		c := &client{t: t, id: tt.name}
+		l := c.attach(n.Manager)
+		say(t, n, c.id, "1", "2")
+		c.take(l)
+		if err := c.ackOnly(n.Manager, l); err != nil {
+			t.Fatal(err)
+		}
+		p, err := session.ParsePosition(c.pos)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.why = nil
+		tt.lose(p)
+		limit, cancel := context.WithTimeout(ctx, 20*time.Second)
+		var b session.Batch
+		for tt.end != "" && b.End == "" {
+			if err := l.Next(limit, &b); err != nil && !errors.Is(err, session.ErrUncertain) {
+				t.Fatalf("%s: %v", tt.name, err)
+			}
+		}
+		cancel()
+		if b.End != tt.end {
+			t.Errorf("%s: the link ended as %q, want %q", tt.name, b.End, tt.end)
+		}
+		l.Close()
+		for i := range 3 {
+			l := c.attach(n.Manager)
+			if i == 0 {
+				say(t, n, c.id, "3")
+			}
+			c.take(l)
+			l.Close()
+		}
+		if !slices.Equal(c.why, tt.want) || !slices.Equal(c.got, []string{"1", "2", "3"}) {
+			t.Errorf("%s: told %q, got %q; want %q and 1 2 3", tt.name, c.why, c.got, tt.want)
+		}
 	}
 }

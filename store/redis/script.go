@@ -45,7 +45,7 @@ var scripts = func() map[string]*rueidis.Lua {
 
 // refusals are the answers of the scripts that are errors.
 var refusals = map[string]error{
-	"notfound": session.ErrNotFound, "moved": session.ErrMoved, "revoked": session.ErrRevoked,
+	"notfound": session.ErrNotFound, "lost": session.ErrNotFound, "moved": session.ErrMoved, "revoked": session.ErrRevoked,
 	"superseded": session.ErrSuperseded, "ahead": session.ErrAhead, "full": session.ErrFull, "renewed": session.ErrRenewed,
 }
 

@@ -15,17 +15,23 @@ func checkOptions(o Options) {
 	}
 }
 
-// warn says what about Redis's configuration costs sessions.
+// warn says what about the configuration of Redis, or of any server of a Cluster, costs sessions.
 func (s *Store) warn() {
 	ctx, cancel := context.WithTimeout(context.Background(), min(time.Second, s.o.Timeout))
 	defer cancel()
-	info, err := s.client.Do(ctx, s.client.B().Info().Build()).ToString()
-	if err != nil {
-		s.o.Logger.Warn("redis: cannot ask for the configuration", "error", err)
-		return
-	}
-	for _, w := range warnings(info) {
-		s.o.Logger.Warn(w)
+	said := make(map[string]bool)
+	for addr, server := range s.client.Nodes() {
+		info, err := server.Do(ctx, server.B().Info().Build()).ToString()
+		if err != nil {
+			s.o.Logger.Warn("redis: cannot ask for the configuration", "server", addr, "error", err)
+			continue
+		}
+		for _, w := range warnings(info) {
+			if !said[w] {
+				said[w] = true
+				s.o.Logger.Warn(w, "server", addr)
+			}
+		}
 	}
 }
 

@@ -67,7 +67,7 @@ local function raw(epoch)
 end
 local function load(epoch)
   local st, tomb = raw(epoch)
-  if not st then return nil, tomb and tomb.w or 'notfound' end
+  if not st then return nil, tomb and tomb.w or 'lost' end -- by Redis: what ends has a tombstone, for as long as anybody is on it
   if st.fz then return nil, 'moved' end -- on its way into another session
   return st
 end
@@ -309,12 +309,8 @@ local function finish(st, why, op, here, life)
     redis.call('RENAME', M, K .. ':y:' .. op)
     redis.call('PEXPIRE', K .. ':y:' .. op, life)
   end
-  if why == '' and #st.ab == 0 and #d == 0 then
-    redis.call('DEL', S)
-  else
-    local tomb = { w = why == '' and 'notfound' or why, ab = st.ab, d = #d > 0 and d or nil }
-    redis.call('SET', S, 'X' .. pack(tomb), 'PX', LEASE + KEEP)
-  end
+  local tomb = { w = why == '' and 'notfound' or why, ab = st.ab, d = #d > 0 and d or nil }
+  redis.call('SET', S, 'X' .. pack(tomb), 'PX', why == '' and #st.ab == 0 and #d == 0 and LEASE or LEASE + KEEP)
   if #d > 0 then
     redis.call('ZADD', K .. ':x', string.format('%.0f', NOW + SOON), member(st))
   else

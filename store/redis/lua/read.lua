@@ -1,7 +1,7 @@
 -- Read (D1, D3, D7): what follows for a link, and what had to leave before it. What a node tells its link twice has the same tag twice: otherwise
--- Redis has lost what the link got, and the client must come back and be told.
+-- Redis has lost what the link got, or all of the session, and the client must come back and be told.
 local st, no = load(ARGV[6])
-if not st then return { no } end
+if not st then return { no == 'lost' and 'renewed' or no } end
 local name, number, turn = ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
 local after, was, bytes = tonumber(ARGV[10]), ARGV[11], tonumber(ARGV[12])
 local r = reader(st, name)
@@ -9,7 +9,7 @@ if not r then return { 'notfound' } end
 local k = link(r, number)
 if not k or k.t ~= turn then return { 'superseded' } end
 if k.e ~= '' then return { k.e } end
-if was ~= '' and (after > top(st) or diverged(st, after, was)) then return { 'superseded' } end
+if was ~= '' and (after > top(st) or diverged(st, after, was)) then return { 'renewed' } end
 local dirty = false
 if NOW - k.r > LEASE / 8 then k.r, dirty = NOW, true end
 if after >= top(st) then -- nothing new, so there is time
