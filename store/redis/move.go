@@ -93,8 +93,8 @@ func (s *Store) locate(ctx context.Context, id, v string) (there bool, err error
 		}
 	}
 	at, err := s.look(ctx, epochOf(v))
-	if err != nil || at.kind == "there" && at.id == id && at.place == v {
-		return err == nil, err
+	if err != nil || at.id == id && at.place == v { // if it has only just come there, it is looked for again
+		return err == nil && at.kind == "there", err
 	}
 	_, err = s.name(ctx, "drop", id, v)
 	return false, err

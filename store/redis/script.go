@@ -111,12 +111,12 @@ func (s *Store) once(ctx context.Context, shard int, name string, argv []string)
 // passing tells whether Redis refused for a reason that is soon over: it starts, another one becomes the primary, or a slot migrates.
 func passing(e *rueidis.RedisError) bool {
 	s := e.Error()
-	for _, p := range []string{"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY"} {
+	for _, p := range []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY"} {
 		if strings.HasPrefix(s, p) {
 			return true
 		}
 	}
-	return strings.Contains(s, "NOREPLICAS") // within what a script of Redis 6 says
+	return strings.Contains(s, "READONLY") || strings.Contains(s, "NOREPLICAS") // Redis 6 says it within what a script said
 }
 
 // explain turns an error of Redis into one of package session. Scripts write their state first, so that none without memory has done a half.
