@@ -87,14 +87,12 @@ var scenarios = []scenario{
 			s.proxy.Cut([]miragetest.Ending{miragetest.RST, miragetest.FIN}[i%2])
 		}
 	}},
-	// Each connection breaks somewhere within what it carries down.
+	// A connection breaks amid what it carries down, again and again elsewhere.
 	{name: "torn", run: func(t *testing.T, s *site, b *tab) {
-		for _, n := range []int{3000, 5001, 8009} {
-			s.proxy.CutEach(miragetest.Down, n, miragetest.RST)
-			s.proxy.Cut(miragetest.FIN)
-			b.traffic(60)
+		for i := range 10 {
+			s.proxy.CutAfter(miragetest.Down, 500+331*i, miragetest.RST)
+			b.traffic(25)
 		}
-		s.proxy.Heal()
 	}},
 	// X2
 	{name: "reload", quiet: true, run: func(t *testing.T, s *site, b *tab) {

@@ -12,7 +12,7 @@ import (
 )
 
 // HTTP/1.1 browsers open six connections to a host, but for WebSockets. Seven tabs of one person get and send everything all the same; and without
-// WebSocket four of them. D8.
+// WebSocket five of them: the sixth connection is for what goes up. D8.
 func TestClientTabs(t *testing.T) {
 	t.Parallel()
 	browser := startBrowser(t)
@@ -22,8 +22,8 @@ func TestClientTabs(t *testing.T) {
 		o    options
 	}{
 		{"default", 7, nil},
-		{"sse", 4, only("sse")},
-		{"poll", 4, only("poll")},
+		{"sse", 5, only("sse")},
+		{"poll", 5, only("poll")},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
