@@ -250,7 +250,8 @@ func TestU2SocketHandlerTakesTime(t *testing.T) {
 			w.send(tab.hello.ID, "x")
 			synctest.Wait()
 			if i < 2 {
-				s.send(fmt.Sprintf("%d:m", i+2)) // acknowledges, too
+				s.send(fmt.Sprintf("%d:m", i+2)) // acknowledges, too; what could be refused at once waits as well
+				w.must(s.Write(w.Context(), ws.MessageText, []byte("data: not a batch\n\n")))
 			} else { // the reader waits behind what is being handled
 				go tab.b.do("POST", tab.query(""), tab.batch(), "Mirage-Link", tab.token(), "Content-Type", "text/event-stream")
 			}
@@ -259,7 +260,11 @@ func TestU2SocketHandlerTakesTime(t *testing.T) {
 		app.has(w)
 		time.Sleep(20 * time.Second)
 		app.has(w, "slow", "m", "m")
-		if text := s.text(); strings.Count(text, `"status":200`) != 3 || s.t.hellos != 1 {
+		text := s.text()
+		if i := strings.Index(text, `"status":400`); i < strings.Index(text, `"status":200`) {
+			t.Errorf("answered out of order: %q", text)
+		}
+		if strings.Count(text, `"status":200`) != 3 || s.t.hellos != 1 {
 			t.Errorf("%q", text)
 		}
 	})

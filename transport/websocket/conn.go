@@ -118,8 +118,11 @@ func (p *pipe) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Close implements net.Conn: the Socket closes the connection.
-func (p *pipe) Close() error { return nil }
+// Close implements net.Conn. The Socket closes the connection; where it has not, the library has given up a ping that did not come whole.
+func (p *pipe) Close() error {
+	p.c.out.Finish(4000+http.StatusRequestTimeout, tooSlow)
+	return nil
+}
 
 // begin and end note that a frame is being read.
 func (c *conn) begin() { c.inFrame = true }

@@ -25,27 +25,24 @@ type reader struct {
 	ref   session.LinkRef
 	plain bool
 	conn  *conn
-	turn  chan struct{} // taken while messages are being handled; nil before the first
+	turn  chan struct{} // full while a frame with messages is being handled, for the answers are in order; nil before the first
 }
 
 func (l *reader) run() {
 	out := l.conn.out
 	goodbye := false
 	defer func() {
-		if v := recover(); v != nil { // as net/http does for handlers
-			slog.Error("mirage: reading from a client panicked", "panic", fmt.Sprint(v))
-			out.Finish(int(ws.StatusInternalError), "")
-		}
 		out.Leave(goodbye)
 		_ = l.conn.ws.CloseNow()
 	}()
+	defer l.recover()
 	for {
 		err := l.next()
 		switch {
 		case err == nil:
 			continue
 		case errors.Is(err, os.ErrDeadlineExceeded): // a link that is over already stays what it is
-			out.Finish(4000+http.StatusRequestTimeout, "the frame took too long to come")
+			out.Finish(4000+http.StatusRequestTimeout, tooSlow)
 		case errors.Is(err, errBytes):
 			out.Finish(int(ws.StatusUnsupportedData), "the frames here are text")
 		case errors.Is(err, errText):
@@ -64,7 +61,19 @@ var (
 	errText  = errors.New("websocket: a text frame that is not UTF-8")
 )
 
-const malformed = "this is no frame of a WebSocket client"
+// recover ends the link of a panic, as net/http does.
+func (l *reader) recover() {
+	if v := recover(); v != nil {
+		slog.Error("mirage: reading from a client panicked", "panic", fmt.Sprint(v))
+		l.conn.out.Finish(int(ws.StatusInternalError), "")
+	}
+}
+
+// What close frames say.
+const (
+	malformed = "this is no frame of a WebSocket client"
+	tooSlow   = "the frame took too long to come"
+)
 
 // frames keeps buffers for what is being read; idle links hold none.
 var frames = sync.Pool{New: func() any { return new([]byte) }}
@@ -88,13 +97,13 @@ func (l *reader) next() error {
 	l.conn.end()
 	*buf = body
 	switch {
-	case l.conn.out.Over():
-		return nil // the client has not read yet that the link has ended
 	case errors.Is(err, upstream.ErrSize):
-		l.say(session.Receipt{}, err)
+		l.refuse(err)
 		return nil
 	case err != nil:
 		return err
+	case l.conn.out.Over():
+		return nil // the client has not read yet that the link has ended
 	case kind == ws.MessageBinary && !l.plain:
 		return errBytes
 	case kind == ws.MessageText && !utf8.Valid(body):
@@ -136,30 +145,46 @@ func (l *reader) receive(kind ws.MessageType, body []byte) {
 	if l.plain {
 		up.Messages = []session.Numbered{{Message: session.Message{Data: append([]byte{}, body...), Binary: kind == ws.MessageBinary}}}
 	} else if err := upstream.Parse(&up, body, l.h.m.MaxMessage(), l.h.up.MaxBatch); err != nil {
-		l.say(session.Receipt{}, err)
+		l.refuse(err)
 		return
 	}
 	if len(up.Messages) == 0 || len(l.turn) > 0 {
 		_, err := l.h.m.Receive(l.ctx, session.Upstream{ID: up.ID, Link: up.Link, Ack: up.Ack})
 		if len(up.Messages) == 0 {
 			if err != nil {
-				l.say(session.Receipt{}, err)
+				l.refuse(err)
 			}
 			return
 		}
 	}
+	if l.wait(); l.conn.out.Over() {
+		<-l.turn
+		return
+	}
+	l.conn.out.Busy(true)
+	go l.handle(up)
+}
+
+// wait waits for the turn.
+func (l *reader) wait() {
 	if l.turn == nil {
 		l.turn = make(chan struct{}, 1)
 	}
 	l.turn <- struct{}{}
-	l.conn.out.Busy(true)
-	go l.handle(up)
+}
+
+// refuse answers a frame of which nothing was taken, after those before it.
+func (l *reader) refuse(err error) {
+	l.wait()
+	l.say(session.Receipt{}, err)
+	<-l.turn
 }
 
 // handle handles the messages of one frame, and answers it.
 func (l *reader) handle(up session.Upstream) {
 	defer func() { <-l.turn }()
 	defer l.conn.out.Busy(false)
+	defer l.recover()
 	got, err := l.h.m.Receive(l.ctx, up)
 	if err != nil || len(got.Failed) > 0 || !l.plain {
 		l.say(got, err)
