@@ -71,10 +71,10 @@ func exchange(s *site, url string, c *http.Client, way func(*peer, context.Conte
 // D1, D2, D3, D7, U1, U2: one connection of an exchange is cut at every byte, in both directions and in both ways, on all transports. At both
 // ends there is the exact sequence, each message once, and no link after the first is without resumption.
 //
-// All 40 000 offsets take three minutes; every seventh is cut, unless MIRAGE_CUTS=all.
+// All 40 000 offsets take some minutes; every eleventh is cut, unless MIRAGE_CUTS=all.
 func TestD7CutAnywhere(t *testing.T) {
 	s := started(t, setup{session: session.Options{OnAttach: greet}})
-	step := 7
+	step := 11
 	if os.Getenv("MIRAGE_CUTS") == "all" {
 		step = 1
 	}
