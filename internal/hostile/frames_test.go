@@ -275,6 +275,9 @@ func TestL2FrameFloods(t *testing.T) {
 			}
 			vera.fine("during the flood of " + name)
 			during := measure()
+			for range 5 { // what is allocated between collecting and counting is not held
+				during.bytes = min(during.bytes, measure().bytes)
+			}
 			if more := during.bytes - before.bytes; more > crowd*(1<<20)+2<<20 {
 				t.Errorf("%d bytes for each of %d clients", more/crowd, crowd)
 			}
