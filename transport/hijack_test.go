@@ -313,17 +313,22 @@ func TestL1ServerCloseLeavesHijacked(t *testing.T) {
 	defer conn.Close()
 	fmt.Fprint(conn, get)
 	_, r := greeted(t, conn)
+	comes := func(text string) {
+		t.Helper()
+		if _, err := m.Broadcast(t.Context(), session.Text(text)); err != nil {
+			t.Fatal(err)
+		}
+		for line := ""; line != "data: "+text+"\n"; {
+			if line, err = r.ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	comes("taken over") // hello leaves before that
 	if err := srv.Config.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.Broadcast(t.Context(), session.Text("still here")); err != nil {
-		t.Fatal(err)
-	}
-	for line := ""; line != "data: still here\n"; {
-		if line, err = r.ReadString('\n'); err != nil {
-			t.Fatal(err)
-		}
-	}
+	comes("still here")
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := m.Shutdown(ctx); err != nil {
