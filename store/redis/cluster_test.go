@@ -1,9 +1,11 @@
 package redis_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -19,10 +21,30 @@ import (
 // A Cluster of three primaries and a replica: the suite, and what only a Cluster does.
 func TestCluster(t *testing.T) {
 	t.Parallel()
+	t.Cleanup(func() { // for some seconds rueidis keeps a look that it put off, and a connection that it replaced
+		until(t, "rueidis has let go", func() bool {
+			stacks := make([]byte, 4<<20)
+			stacks = stacks[:runtime.Stack(stacks, true)]
+			return !bytes.Contains(stacks, []byte("redirectOrNew")) && !bytes.Contains(stacks, []byte("DelayDo"))
+		})
+	})
 	c := startCluster(t)
 	t.Run("sessions are spread", func(t *testing.T) { spread(t, c) })
 	t.Run("a wake-up reaches the other node from every primary", func(t *testing.T) { wakes(t, c) })
 	t.Run("slots migrate under traffic", func(t *testing.T) { migration(t, c) })
+	t.Run("two nodes, and the session's slot goes from primary to primary", func(t *testing.T) {
+		twoNodes(t, c.client, func(i int) {
+			if i%150 != 75 {
+				return
+			}
+			for n, s := range c.servers {
+				for _, slot := range c.slots(s, "two") {
+					c.migrate(slot, s, c.servers[(n+1)%len(c.servers)], func() {})
+					return
+				}
+			}
+		})
+	})
 	t.Run("suite", func(t *testing.T) {
 		client := c.client()
 		storetest.Run(t, func(tb testing.TB) session.Store {

@@ -19,5 +19,5 @@ func TestMain(m *testing.M) {
 	if !set {
 		flag.Set("rapid.checks", "15")
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1")) // a client that was closed while it waits to look again
+	goleak.VerifyTestMain(m)
 }

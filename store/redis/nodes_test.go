@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/rueidis"
+
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store/redis"
@@ -23,8 +25,13 @@ type node struct {
 
 func newNode(t testing.TB, addr, prefix string, so redis.Options, mo session.Options) node {
 	t.Helper()
+	return newNodeOn(t, dial(t, addr), prefix, so, mo)
+}
+
+func newNodeOn(t testing.TB, c rueidis.Client, prefix string, so redis.Options, mo session.Options) node {
+	t.Helper()
 	so.Prefix = prefix
-	s := newStore(t, dial(t, addr), so)
+	s := newStore(t, c, so)
 	mo.Store = s
 	m := session.New(mo)
 	t.Cleanup(func() {
@@ -103,8 +110,19 @@ func (c *client) up(m *session.Manager, l *session.Link, n uint64) error {
 
 func TestTwoNodes(t *testing.T) {
 	t.Parallel()
-	// Requirement: any request may land on any node; 1 000 messages each way, 0 lost, 0 doubled.
 	addr := startServer(t).addr
+	twoNodes(t, func() rueidis.Client { return dial(t, addr) }, func(i int) {
+		if i%100 == 50 {
+			c := dial(t, addr)
+			if err := c.Do(ctx, c.B().ScriptFlush().Build()).Error(); err != nil {
+				t.Errorf("SCRIPT FLUSH: %v", err)
+			}
+		}
+	})
+}
+
+// twoNodes: any request may land on any node; 1 000 messages each way, 0 lost, 0 doubled, whatever happens after the i-th.
+func twoNodes(t *testing.T, connect func() rueidis.Client, after func(i int)) {
 	var mu sync.Mutex
 	var handled []string
 	mo := session.Options{Rate: -1, OnMessage: func(_ context.Context, _ *session.Session, in session.Incoming) error {
@@ -113,12 +131,11 @@ func TestTwoNodes(t *testing.T) {
 		handled = append(handled, string(in.Data))
 		return nil
 	}}
-	nodes := []node{newNode(t, addr, "two", redis.Options{}, mo), newNode(t, addr, "two", redis.Options{}, mo)}
+	nodes := []node{newNodeOn(t, connect(), "two", redis.Options{}, mo), newNodeOn(t, connect(), "two", redis.Options{}, mo)}
 	any := func() *session.Manager { return nodes[rand.IntN(2)].Manager }
 	const all = 1000
 	c := &client{t: t, id: "a"}
 	l := c.attach(any())
-	flush := dial(t, addr)
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
@@ -131,11 +148,7 @@ func TestTwoNodes(t *testing.T) {
 				t.Errorf("Send: %v", err)
 				return
 			}
-			if i%100 == 50 { // SCRIPT FLUSH under traffic
-				if err := flush.Do(ctx, flush.B().ScriptFlush().Build()).Error(); err != nil {
-					t.Errorf("SCRIPT FLUSH: %v", err)
-				}
-			}
+			after(i)
 		}
 	}()
 	for n := uint64(1); n <= all || len(c.got) < all; n++ {
