@@ -46,7 +46,9 @@ const reporter = `
     if (body) last = last.then(() => fetch('%s/heard', { method: 'POST', mode: 'no-cors', body }))
   }
   for (const id of ['log', 'state']) {
-    new MutationObserver(all => all.forEach(one => one.addedNodes.forEach(report))).observe(document.getElementById(id), { childList: true })
+    const shown = document.getElementById(id)
+    shown.childNodes.forEach(report) // before this script ran
+    new MutationObserver(all => all.forEach(one => one.addedNodes.forEach(report))).observe(shown, { childList: true })
   }
 </script>
 `
