@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -120,9 +121,11 @@ func startSite(t *testing.T, o setup) *site {
 			"frame-ancestors 'none'; require-trusted-types-for 'script'")
 		switch r.URL.Path {
 		case "/before.html":
-			w.Header().Set("Speculation-Rules", `"/rules.json"`)
+			w.Header().Set("Speculation-Rules", `"/rules.json?`+r.URL.RawQuery+`"`)
 		case "/rules.json":
 			w.Header().Set("Content-Type", "application/speculationrules+json")
+			fmt.Fprintf(w, `{"prerender": [{"urls": [%q], "eagerness": "immediate"}]}`, "/?"+r.URL.RawQuery)
+			return
 		case "/show":
 			<-s.show
 			w.WriteHeader(http.StatusNoContent)

@@ -86,26 +86,28 @@ func TestClientDuplicate(t *testing.T) {
 
 // A page that the browser prepares before anybody looks at it is no client yet; it is one when it is shown.
 func TestClientPrerendered(t *testing.T) {
-	t.Parallel()
-	s := startSite(t, setup{})
-	opener := openTab(t, startBrowser(t), "opener", s.proxy.URL()+"/away.html")
-	opener.do(`void open('/before.html', '', 'noopener')`) // Chromium prepares nothing for a page that it is debugged from
-	s.until("a page that is not shown", func() bool { return s.prepared.Load() > 0 })
-	if s.began() {
-		t.Error("a page that nobody sees has a session")
-	}
-	close(s.show)
-	s.until("a session", s.began)
-	b := attach(t, opener.ctx, "prerendered", chromedp.WithTargetID(opener.find(`?prerendered`)))
-	b.opened()
-	if at := get[float64](b, `performance.getEntriesByType('navigation')[0].activationStart`); at == 0 {
-		t.Fatal("the page was loaded anew")
-	}
-	s.push(10 * time.Millisecond)
-	b.do(`talk(10)`)
-	b.traffic(20)
-	b.told(false)
-	s.settled(b)
+	each(t, func(t *testing.T, transport string) {
+		s := startSite(t, setup{})
+		_, query, _ := strings.Cut(s.address("", only(transport)), "?")
+		opener := openTab(t, startBrowser(t), "opener", s.proxy.URL()+"/away.html")
+		opener.do(fmt.Sprintf(`void open('/before.html?%s', '', 'noopener')`, query)) // Chromium prepares nothing for a page that it is debugged from
+		s.until("a page that is not shown", func() bool { return s.prepared.Load() > 0 })
+		if s.began() {
+			t.Error("a page that nobody sees has a session")
+		}
+		close(s.show)
+		s.until("a session", s.began)
+		b := attach(t, opener.ctx, "prerendered", chromedp.WithTargetID(opener.find("/?"+query)))
+		b.opened()
+		if at := get[float64](b, `performance.getEntriesByType('navigation')[0].activationStart`); at == 0 {
+			t.Fatal("the page was loaded anew")
+		}
+		s.push(10 * time.Millisecond)
+		b.do(`talk(10)`)
+		b.traffic(20)
+		b.told(false)
+		s.settled(b)
+	})
 }
 
 // find returns the tab of the same person whose address ends so.
