@@ -7,7 +7,14 @@ export function follow(client, name, record, save = () => 0) {
   record.again ??= 0
   record.events ??= []
   record.since ??= {} // by transport: milliseconds from the client's beginning to its first message
+  record.owed ??= 0 // milliseconds that a busy machine kept this page waiting
   const began = performance.now()
+  let last = began
+  setInterval(() => {
+    const now = performance.now()
+    record.owed += Math.max(0, now - last - 50)
+    last = now
+  }, 50)
   const told = text => { record.events.push(text); save() }
   told('load')
   client.on('message', (data, e) => {
