@@ -49,7 +49,7 @@ func main() {
 		func(payload []byte) { m.Broadcast(ctx, session.Message{Data: payload}) },
 		func(n int, payload []byte) { m.Send(ctx, "s"+strconv.Itoa(n), session.Message{Data: payload}) })
 
-	listener, err := net.Listen("tcp", "0.0.0.0:"+os.Getenv("PORT")) // as the peers do: IPv6 sockets cost a little more
+	listener, err := net.Listen("tcp", "0.0.0.0:"+os.Getenv("PORT")) // as the peers do
 	if err != nil {
 		log.Fatal(err)
 	}
