@@ -231,6 +231,32 @@ func TestD7SocketCutFrame(t *testing.T) {
 	})
 }
 
+// D2, W1: hello has a frame of its own, and a backlog has frames of a size that a slow network carries in time: whole blocks, 16 KiB at most unless one is larger.
+func TestD2SocketFrames(t *testing.T) {
+	inWorld(t, setup{}, func(w *world) {
+		tab := w.browser().tab()
+		tab.poll("25")
+		var want []string
+		for i := range 40 {
+			want = append(want, strings.Repeat(fmt.Sprint(i%10), 1000))
+		}
+		want = append(want, strings.Repeat("y", 20_000), "z")
+		w.send(tab.hello.ID, want...)
+		r := tab.rawSocket()
+		if text := r.next(); !strings.Contains(text, "event: mirage\n") || strings.Count(text, "\n\n") != 1 {
+			t.Errorf("the first frame: %.80q", text)
+		}
+		for last := ""; !strings.Contains(last, "data: z\n"); {
+			text := r.next()
+			last = text
+			if !strings.HasSuffix(text, "\n\n") || len(text) > 16<<10 && strings.Count(text, "\n\n") > 1 {
+				t.Errorf("a frame of %d bytes and %d blocks", len(text), strings.Count(text, "\n\n"))
+			}
+		}
+		tab.has(want...)
+	})
+}
+
 // L1, U1: what comes behind the end of a link is nobody's: it is not answered, so its client sends it again.
 func TestU1SocketBehindTheEnd(t *testing.T) {
 	var app inbox

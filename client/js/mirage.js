@@ -471,7 +471,7 @@ export class Mirage extends EventTarget {
       const [better] = order(1)
       if (better !== link.name && o.upgrade) probe = setInterval(() => round([better]), o.upgrade)
       if (link.name !== 'poll') {
-        watch(link, link.beat && 4000) // the second sign, which comes after one, proves that nobody holds the stream back
+        watch(link, link.beat && 3000) // the second sign, which comes after one, proves that nobody holds the stream back
         due = 1 // to speak on this link ends an older one that died unnoticed
       }
       accept(cid, hello.accepted)

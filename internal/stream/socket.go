@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -10,7 +11,7 @@ import (
 	"time"
 )
 
-// Socket is the way out of a WebSocket link whose connection was taken over: the server's half of RFC 6455. Each write is one text frame, and
+// Socket is the way out of a WebSocket link whose connection was taken over: the server's half of RFC 6455. Each write is a text frame, or some, and
 // what else is to be said (answers, pings, pongs) goes with it. Like Hijacked it is written by Writers. Who reads from the connection is somebody else,
 // and closes it by Leave.
 type Socket struct {
@@ -25,10 +26,11 @@ type Socket struct {
 	heard atomic.Int64 // when bytes came from the client, Unix nanoseconds
 
 	// Owned by run, one of which runs at a time.
-	armed  time.Time
-	wrote  time.Time // the last text frame
-	pinged time.Time // zero if none
-	bye    bool      // nothing more can be written
+	armed   time.Time
+	wrote   time.Time // the last text frame
+	pinged  time.Time // zero if none
+	bye     bool      // nothing more can be written
+	greeted bool      // hello is written
 
 	mu      sync.Mutex
 	changed sync.Cond // what is said was written; the link has stopped
@@ -60,10 +62,11 @@ const (
 	opPing  = 0x89
 	opPong  = 0x8a
 
-	maxControl = 125     // bytes of a control frame's payload
-	maxSaid    = 4 << 10 // bytes that may wait to be said
-	keepSaid   = 128     // bytes that an idle link keeps for the next answer
-	maxLinger  = 1 << 20 // bytes that are read from a client that is to leave
+	maxControl = 125      // bytes of a control frame's payload
+	maxFrame   = 16 << 10 // bytes of a text frame, unless one block is larger: it counts for a client only when it has come whole
+	maxSaid    = 4 << 10  // bytes that may wait to be said
+	keepSaid   = 128      // bytes that an idle link keeps for the next answer
+	maxLinger  = 1 << 20  // bytes that are read from a client that is to leave
 	closeWait  = 5 * time.Second
 )
 
@@ -265,7 +268,7 @@ func (s *Socket) stop(politely bool) {
 // frames keeps buffers for what is being written; idle links hold none.
 var frames = sync.Pool{New: func() any { return new([]byte) }}
 
-// Write implements Out. What is to be said beside b goes into the same frame, and all of it is one write.
+// Write implements Out. b is whole blocks. What is to be said beside it goes along, and all of it is one write.
 func (s *Socket) Write(b []byte) error {
 	if s.bye {
 		return net.ErrClosed
@@ -302,10 +305,36 @@ func (s *Socket) write(b []byte) (err error) {
 	return err
 }
 
-// take appends a frame of b and what was said, the pong and the close frame.
+// cut returns how much of b goes into one frame.
+func (s *Socket) cut(b []byte) int {
+	limit := maxFrame
+	if !s.greeted && len(b) > 0 { // a client on a slow network has hello before all that waits
+		s.greeted, limit = true, 0
+	}
+	if len(b) <= limit {
+		return len(b)
+	}
+	if i := bytes.LastIndex(b[:limit], blank); i >= 0 {
+		return i + len(blank)
+	}
+	from := max(0, limit-1)
+	if i := bytes.Index(b[from:], blank); i >= 0 {
+		return from + i + len(blank)
+	}
+	return len(b)
+}
+
+// blank is the end of a block; no block has one inside.
+var blank = []byte("\n\n")
+
+// take appends frames of b and what was said, the pong and the close frame.
 func (s *Socket) take(dst, b []byte) (_ []byte, last bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for n := s.cut(b); n < len(b); n = s.cut(b) {
+		dst = append(appendHeader(dst, n), b[:n]...)
+		b = b[n:]
+	}
 	if n := len(b) + len(s.said); n > 0 {
 		dst = append(append(appendHeader(dst, n), b...), s.said...)
 		if s.said = s.said[:0]; cap(s.said) > keepSaid {
