@@ -69,15 +69,19 @@ func payload(seq, size int) []byte {
 	return append(b, bytes.Repeat([]byte("x"), max(0, size-len(b)))...)
 }
 
-// pace calls f(0) to f(n-1), rate times a second, or as fast as it can without a rate.
+// pace calls f(0) to f(n-1), rate times a second, or as fast as it can without a rate. It wakes every millisecond at most, for all that is due.
 func pace(n, rate int, f func(int)) {
 	start := time.Now()
-	for i := range n {
+	for i := 0; i < n; {
+		due := n
 		if rate > 0 {
-			if wait := time.Until(start.Add(time.Duration(i) * time.Second / time.Duration(rate))); wait > time.Millisecond {
-				time.Sleep(wait)
-			}
+			due = min(n, int(time.Since(start).Seconds()*float64(rate))+1)
 		}
-		f(i)
+		for ; i < due; i++ {
+			f(i)
+		}
+		if i < n {
+			time.Sleep(max(time.Millisecond, time.Until(start.Add(time.Duration(i)*time.Second/time.Duration(rate)))))
+		}
 	}
 }
