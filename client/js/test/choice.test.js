@@ -1,44 +1,25 @@
 // What an application asks of a client by hand: transports, state, and what becomes of messages.
 import assert from 'node:assert/strict'
-import { afterEach, beforeEach, test } from 'node:test'
-import { Mirage } from '../mirage.js'
-import { socketTo } from './socket.js'
-import { Clock, Server, Store, random } from './world.js'
+import { test } from 'node:test'
+import { client, clock, server, until } from './stage.js'
+import { Store } from './world.js'
 
-let clock, server, restore, opened
-
-beforeEach(() => {
-  clock = new Clock()
-  restore = clock.install()
-  Math.random = random(1)
-  server = new Server(clock)
-  opened = []
-})
-afterEach(async () => {
-  for (const c of opened) c.disconnect()
-  await clock.run(100)
-  restore()
-  assert.deepEqual(server.faults, [])
-})
-
-function client(options = {}) {
-  const c = new Mirage('http://mirage.test/live', { fetch: server.fetch, WebSocket: socketTo(server), transports: ['sse', 'poll'], storage: null, ...options })
-  opened.push(c)
+function visitor(options) {
+  const c = client({ transports: ['sse', 'poll'], ...options })
   c.told = []
   c.addEventListener('mirage-state', e => c.told.push(`${e.previous}>${e.state}`))
   c.returned = []
   c.addEventListener('mirage-returned', e => c.returned.push([e.id, e.error.status, e.messages]))
   return c
 }
-const until = async (what, done, ms = 120_000) => assert.ok(await clock.run(ms, done), 'waited in vain: ' + what)
 const open = c => until('open', () => c.state === 'open')
 
 test('transports: unknown ones are passed over, none is an error, all is the default', async () => {
-  assert.deepEqual(client({ transports: ['carrier-pigeon', 'poll'] }).transports, ['poll'])
-  assert.deepEqual(client({ transports: undefined }).transports, ['websocket', 'sse', 'poll'])
-  assert.throws(() => client({ transports: [] }), /no such transport/)
-  assert.throws(() => client({ transports: ['carrier-pigeon'] }), /no such transport/)
-  const c = client()
+  assert.deepEqual(visitor({ transports: ['carrier-pigeon', 'poll'] }).transports, ['poll'])
+  assert.deepEqual(visitor({ transports: undefined }).transports, ['websocket', 'sse', 'poll'])
+  assert.throws(() => visitor({ transports: [] }), /no such transport/)
+  assert.throws(() => visitor({ transports: ['carrier-pigeon'] }), /no such transport/)
+  const c = visitor()
   await open(c)
   await assert.rejects(c.use('carrier-pigeon'), /no such transport/)
   assert.equal(c.transport, 'sse')
@@ -48,11 +29,11 @@ test('storage: null is off, in a window, too', async () => {
   globalThis.document = new EventTarget()
   globalThis.sessionStorage = new Store()
   try {
-    const c = client({ storage: null })
+    const c = visitor({ storage: null })
     await open(c)
     c.disconnect()
     assert.equal(sessionStorage.size, 0)
-    const d = client({ storage: undefined })
+    const d = visitor({ storage: undefined })
     await open(d)
     d.disconnect()
     assert.equal(sessionStorage.size, 1)
@@ -64,7 +45,7 @@ test('storage: null is off, in a window, too', async () => {
 
 test('a server that ends each link after its hello is not hammered', async () => {
   server.fault = r => r.method === 'GET' ? 'cut' : ''
-  const c = client({ transports: ['sse'] })
+  const c = visitor({ transports: ['sse'] })
   await open(c)
   await clock.run(60_000)
   const n = server.requests.filter(r => r.method === 'GET').length
@@ -72,7 +53,7 @@ test('a server that ends each link after its hello is not hammered', async () =>
 })
 
 test('use: a transport that fails is not kept in mind', async () => {
-  const c = client()
+  const c = visitor()
   await open(c)
   server.fault = r => '_wait' in r.query ? 'lost' : ''
   let why
@@ -88,7 +69,7 @@ test('use: a transport that fails is not kept in mind', async () => {
 
 test('use: the last one decides, also with the first one under way', async () => {
   for (const pause of [0, 7, 12]) {
-    const c = client()
+    const c = visitor()
     await open(c)
     c.use('poll').catch(() => 0)
     await clock.run(pause)
@@ -101,7 +82,7 @@ test('use: the last one decides, also with the first one under way', async () =>
 })
 
 test('use: before the first hello, and while paused', async () => {
-  const c = client()
+  const c = visitor()
   let used
   c.use('poll').then(() => { used = c.transport })
   await until('used', () => used)
@@ -118,7 +99,7 @@ test('use: before the first hello, and while paused', async () => {
 test('use: two links that both began with nothing bring nothing twice', async () => {
   const got = []
   const slow = (url, init) => url.includes('_wait') ? new Promise(done => clock.add(() => done(server.fetch(url, init)), 300)) : server.fetch(url, init)
-  const c = client({ fetch: slow })
+  const c = visitor({ fetch: slow })
   c.on('message', data => got.push(data))
   let used
   c.use('poll').then(() => { used = true })
@@ -133,7 +114,7 @@ test('use: two links that both began with nothing bring nothing twice', async ()
 })
 
 test('use: without a name the choice is the client\'s again', async () => {
-  const c = client()
+  const c = visitor()
   await open(c)
   c.use('poll')
   await until('poll', () => c.transport === 'poll')
@@ -142,7 +123,7 @@ test('use: without a name the choice is the client\'s again', async () => {
 })
 
 test('state: who comes back is not paused; a change of transport is told', async () => {
-  const c = client()
+  const c = visitor()
   c.disconnect()
   server.fault = () => 'lost'
   c.connect()
@@ -169,7 +150,7 @@ test('state: who comes back is not paused; a change of transport is told', async
 test('U2: what is not delivered is handed back, whoever sent it: send, a page before, close', async () => {
   const storage = new Store()
   server.handler = m => m.data.includes('bad')
-  const a = client({ storage })
+  const a = visitor({ storage })
   await open(a)
   a.send('bad text')
   await until('returned', () => a.returned.length === 1)
@@ -180,7 +161,7 @@ test('U2: what is not delivered is handed back, whoever sent it: send, a page be
   assert.deepEqual(a.queued().map(m => [m.event, m.data]), [['message', new Uint8Array([7]).buffer], ['note', '"bad note"']])
   await clock.run(100)
   a.disconnect()
-  const b = client({ storage })
+  const b = visitor({ storage })
   assert.equal(b.queued().length, 2)
   server.fault = () => ''
   await until('returned', () => b.returned.length === 1)
@@ -194,7 +175,7 @@ test('U2: what is not delivered is handed back, whoever sent it: send, a page be
 })
 
 test('a POST that nobody answers means that the link is dead, too', async () => {
-  const c = client({ transports: ['poll'] })
+  const c = visitor({ transports: ['poll'] })
   await open(c)
   server.fault = () => 'hole'
   c.send('x')

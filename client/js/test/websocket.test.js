@@ -1,28 +1,10 @@
 import assert from 'node:assert/strict'
-import { afterEach, beforeEach, test } from 'node:test'
-import { Mirage } from '../mirage.js'
-import { socketTo } from './socket.js'
-import { Clock, Server, Store, random } from './world.js'
+import { test } from 'node:test'
+import { client, clock, renew, server, until } from './stage.js'
+import { Store } from './world.js'
 
-let clock, server, restore, opened
-
-beforeEach(() => {
-  clock = new Clock()
-  restore = clock.install()
-  Math.random = random(1)
-  server = new Server(clock)
-  opened = []
-})
-afterEach(async () => {
-  for (const c of opened) c.disconnect()
-  await clock.run(100)
-  restore()
-  assert.deepEqual(server.faults, [])
-})
-
-function client(options = {}) {
-  const c = new Mirage('http://mirage.test/live', { fetch: server.fetch, WebSocket: socketTo(server), storage: null, ...options })
-  opened.push(c)
+function visitor(options) {
+  const c = client(options)
   c.got = []
   c.moves = []
   c.seen = [] // what the application sees of the network
@@ -34,12 +16,11 @@ function client(options = {}) {
   c.addEventListener('mirage-transport', e => c.moves.push(e.transport))
   return c
 }
-const until = async (what, done, ms = 120_000) => assert.ok(await clock.run(ms, done), 'waited in vain: ' + what)
 const sockets = () => server.requests.filter(r => r.method === 'WS')
 const frames = () => server.requests.filter(r => r.socket)
 
 test('WebSocket is the first choice; messages and acknowledgements go in its frames', async () => {
-  const c = client()
+  const c = visitor()
   c.send('early')
   await until('open', () => c.state === 'open')
   assert.equal(c.transport, 'websocket')
@@ -61,7 +42,7 @@ for (const [what, broken, ms] of [
   test('WebSocket ' + what, async () => {
     const storage = new Store(), fetch = (...a) => { server.silent = false; return server.fetch(...a) }
     Object.assign(server, broken)
-    const c = client({ storage, fetch })
+    const c = visitor({ storage, fetch })
     c.send('up')
     server.send('down')
     await until('a transport that works', () => c.transport === 'sse' && server.got.length === 1 && c.got.length + (c.got[0] === 'down'), ms)
@@ -70,7 +51,7 @@ for (const [what, broken, ms] of [
     assert.deepEqual(c.seen, ['open', 'mirage'])
     c.disconnect()
     Object.assign(server, { refused: false, mute: false, silent: false, killed: false })
-    const d = client({ storage })
+    const d = visitor({ storage })
     await until('open', () => d.state === 'open')
     assert.equal(d.transport, 'sse', 'the memory of what worked')
     await until('WebSocket again', () => d.transport === 'websocket', 301_000)
@@ -79,7 +60,7 @@ for (const [what, broken, ms] of [
 }
 
 test('cut after some time, twice: each time it is back at once; young links that die in a row are given up', async () => {
-  const c = client()
+  const c = visitor()
   await until('open', () => c.state === 'open')
   for (let i = 1; i < 4; i++) {
     await clock.run(11_000)
@@ -99,22 +80,22 @@ test('cut after some time, twice: each time it is back at once; young links that
 
 test('I5, W6: close codes are statuses: some stop, with the reason, others come back', async () => {
   for (const status of [400, 403, 410]) {
-    server = new Server(clock)
+    renew()
     server.script = () => server.answer(status, { detail: 'because' })
-    const c = client()
+    const c = visitor()
     await until('closed', () => c.state === 'closed')
     assert.deepEqual(c.seen, ['closed', `close ${4000 + status} because`])
     assert.equal(server.requests.length, 1)
   }
   for (const status of [401, 429, 503]) {
-    server = new Server(clock)
+    renew()
     server.script = () => server.requests.length < 3 ? server.answer(status, {}) : undefined
-    const c = client()
+    const c = visitor()
     await until('open', () => c.state === 'open')
     c.disconnect()
   }
-  server = new Server(clock)
-  const c = client()
+  renew()
+  const c = visitor()
   await until('open', () => c.state === 'open')
   ;[...server.links.values()][0].write('event: mirage-end\ndata: {"status":410,"reason":"the id was revoked"}\n\n')
   await until('closed', () => c.state === 'closed')
@@ -122,7 +103,7 @@ test('I5, W6: close codes are statuses: some stop, with the reason, others come 
 })
 
 test('U1: answers in frames mean what a POST\'s do', async () => {
-  const c = client()
+  const c = visitor()
   await until('open', () => c.state === 'open')
   const outcomes = []
   server.handler = m => m.data === '"bad"'
@@ -142,7 +123,7 @@ test('U1: answers in frames mean what a POST\'s do', async () => {
 })
 
 test('U1: a frame without an answer: another link, and nothing twice', async () => {
-  const c = client()
+  const c = visitor()
   await until('open', () => c.state === 'open')
   await clock.run(20_000)
   server.fault = r => r.socket && r.body.includes('lost') ? 'hole' : ''
@@ -155,7 +136,7 @@ test('U1: a frame without an answer: another link, and nothing twice', async () 
 })
 
 test('X1: round and round under traffic', async () => {
-  const c = client()
+  const c = visitor()
   const N = 400
   let sent = 0
   const tick = () => { if (sent++ < N) { server.send('d' + sent); c.send('u' + sent); clock.add(tick, 5) } }
