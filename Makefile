@@ -34,7 +34,7 @@ lint: ## Format, vet, fix, staticcheck, known vulnerabilities, go.mod, and every
 unit: ## All Go tests, with the race detector where there is a C compiler.
 	$(if $(RACE),,@echo 'unit: no C compiler, so the tests run WITHOUT the race detector')
 	go test $(RACE) -count=1 -timeout=10m ./...
-	go test $(RACE) -count=1 -timeout=10m ./transport -plain
+	go test $(RACE) -count=1 -timeout=10m -skip=Soak ./transport -plain
 	go test $(RACE) -count=1 -timeout=10m -skip='$(ELSEWHERE)' ./transport -websocket
 	$(if $(RACE),go test -count=1 -timeout=5m -run=Alloc ./session ./internal/... # what the race detector hides)
 	$(if $(wildcard e2e/go.mod),go -C e2e test $(RACE) -count=1 -timeout=5m ./...)

@@ -29,15 +29,13 @@ var soak = flag.Duration("soak", 30*time.Second, "how long TestSoak lets the net
 // transports at random, with traffic both ways. Every message is a link of a chain, so that one that is lost, doubled, changed or out of order
 // shows at once; what a full log dropped was told, with its range. When they have left, nothing of them is left.
 func TestSoak(t *testing.T) {
-	if *plain || testing.Short() {
-		t.Skip("once is enough: the clients that are hijacked and those that poll meet both ways out elsewhere")
-	}
+	node := npm.Node(t)
 	up := &chains{of: map[string]*chain{}}
 	s := started(t, setup{session: session.Options{
 		Rate: -1, Messages: 100, Overflow: session.DropOldest, Heartbeat: time.Second, OnMessage: up.onMessage,
 	}})
 	live := func(name string, length time.Duration, seed uint64) (sum tally) {
-		t.Run(name, func(t *testing.T) { sum = liveTogether(t, s, up, length, seed) }) // whose end closes the proxies
+		t.Run(name, func(t *testing.T) { sum = liveTogether(t, s, up, node, length, seed) }) // whose end closes the proxies
 		return sum
 	}
 	live("warm", time.Second, 1) // what is made once is made
@@ -61,16 +59,17 @@ func TestSoak(t *testing.T) {
 }
 
 // liveTogether lets all clients live, and adds up what became of their messages.
-func liveTogether(t *testing.T, s *site, up *chains, length time.Duration, seed uint64) (sum tally) {
+func liveTogether(t *testing.T, s *site, up *chains, node string, length time.Duration, seed uint64) (sum tally) {
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	for i := range uint64(8) {
-		life := wander
-		if i < 2 {
-			life = wanderNode
-		}
 		all.Go(func() {
-			r := life(t, s, up, length, rand.New(rand.NewPCG(seed, i)))
+			var r tally
+			if random := rand.New(rand.NewPCG(seed, i)); i < 2 {
+				r = wanderNode(t, s, up, node, length, random)
+			} else {
+				r = wander(t, s, up, length, random)
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			sum.down, sum.lost, sum.up, sum.links = sum.down+r.down, sum.lost+r.lost, sum.up+r.up, sum.links+r.links
@@ -239,7 +238,7 @@ func wander(t *testing.T, s *site, came *chains, length time.Duration, random *r
 }
 
 // wanderNode is the life of mirage.js in Node. testdata/soak.mjs does there what wander does here.
-func wanderNode(t *testing.T, s *site, came *chains, length time.Duration, random *rand.Rand) (sum tally) {
+func wanderNode(t *testing.T, s *site, came *chains, path string, length time.Duration, random *rand.Rand) (sum tally) {
 	proxy := miragetest.NewProxy(t, s.srv.URL)
 	script, err := filepath.Abs("../client/js/mirage.min.js")
 	if err != nil {
@@ -248,7 +247,7 @@ func wanderNode(t *testing.T, s *site, came *chains, length time.Duration, rando
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), length+2*time.Minute)
 	defer cancel()
-	node := exec.CommandContext(ctx, npm.Node(t), "--experimental-websocket", "testdata/soak.mjs", script, proxy.URL()+"/live", strconv.Itoa(int(random.Int32())))
+	node := exec.CommandContext(ctx, path, "--experimental-websocket", "testdata/soak.mjs", script, proxy.URL()+"/live", strconv.Itoa(int(random.Int32())))
 	node.Stderr = t.Output()
 	in, _ := node.StdinPipe()
 	out, _ := node.StdoutPipe()

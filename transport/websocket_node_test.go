@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mirage-go/mirage/internal/npm"
 	"github.com/mirage-go/mirage/session"
 )
 
@@ -37,14 +38,8 @@ setTimeout(() => process.exit(1), 20000)
 
 // W2: another engine's WebSocket (undici's, which is Node's) is a plain client: text, bytes, a close frame, and back with the position.
 func TestW2PlainNode(t *testing.T) {
-	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Fatal("node is not installed: make needs")
-	}
+	node := npm.Node(t)
 	flags := []string{"--no-warnings", "--experimental-websocket"} // the latter is the default from 22 on
-	if exec.Command(node, append(flags, "-e", "WebSocket")...).Run() != nil {
-		t.Skip("NOT TESTED: Node before 20.10 has no WebSocket")
-	}
 	s := started(t, setup{session: session.Options{}})
 	args := append(flags, "-e", plainNode, strings.Replace(s.url(), "http", "ws", 1), s.cookie("ann"))
 	out, err := exec.CommandContext(t.Context(), node, args...).CombinedOutput()

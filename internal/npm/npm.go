@@ -45,10 +45,16 @@ func Modules(t testing.TB) string {
 	return dir
 }
 
-// Node returns the path of Node. Without one the test is skipped, and fails with CI set.
+// Node returns the path of Node 20.10 or later, the first with a WebSocket (--experimental-websocket). Without one the test is skipped, and fails with CI
+// set.
 func Node(t testing.TB) string {
 	t.Helper()
 	path, err := exec.LookPath("node")
+	if err == nil {
+		if out, old := exec.CommandContext(t.Context(), path, "--experimental-websocket", "-e", "WebSocket").CombinedOutput(); old != nil {
+			err = fmt.Errorf("npm: a Node before 20.10? %w: %s", old, out)
+		}
+	}
 	if err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal(err)

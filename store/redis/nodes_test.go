@@ -299,22 +299,29 @@ func TestRevokeAcrossNodes(t *testing.T) {
 		}
 	})
 	defer timer.Stop()
-	var batch session.Batch
-	limit, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	for batch.End == "" {
-		if err := l.Next(limit, &batch); err != nil {
-			t.Fatal(err)
-		}
-	}
+	end := endOf(t, l)
 	took := time.Since(began)
 	t.Logf("the other node's link ended after %v", took)
-	if batch.End != session.Barred || took > time.Second {
-		t.Errorf("the link ended as %q after %v", batch.End, took)
+	if end != session.Barred || took > time.Second {
+		t.Errorf("the link ended as %q after %v", end, took)
 	}
 	if _, revoked, err := b.Resolve(ctx, "x", signed.Add(-time.Second), ""); err != nil || !revoked {
 		t.Errorf("Resolve on the other node: revoked %v, %v", revoked, err)
 	}
+}
+
+// endOf reads a link to its end.
+func endOf(t testing.TB, l *session.Link) session.End {
+	t.Helper()
+	var b session.Batch
+	limit, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for b.End == "" {
+		if err := l.Next(limit, &b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b.End
 }
 
 // settled waits until a message of m wakes l: the subscription is there.
