@@ -31,7 +31,7 @@ func main() {
 	}
 	var up atomic.Int64
 	m := session.New(session.Options{
-		Budget: -1, Rate: -1, Messages: 4096, Overflow: session.DropOldest,
+		Budget: -1, Rate: -1, Messages: 1024, Overflow: session.DropOldest,
 		OnMessage: func(context.Context, *session.Session, session.Incoming) error { up.Add(1); return nil },
 	})
 	identify := middleware.New(middleware.Options{
@@ -45,9 +45,13 @@ func main() {
 	mux := http.NewServeMux()
 	mux.Handle("/live", identify(live))
 	ctx := context.Background()
+	var ids [1 << 16]string // an application has the id at hand
+	for n := range ids {
+		ids[n] = "s" + strconv.Itoa(n)
+	}
 	control(mux, &up,
 		func(payload []byte) { m.Broadcast(ctx, session.Message{Data: payload}) },
-		func(n int, payload []byte) { m.Send(ctx, "s"+strconv.Itoa(n), session.Message{Data: payload}) })
+		func(n int, payload []byte) { m.Send(ctx, ids[n], session.Message{Data: payload}) })
 
 	listener, err := net.Listen("tcp", "0.0.0.0:"+os.Getenv("PORT")) // as the peers do
 	if err != nil {

@@ -3,6 +3,7 @@ package stream
 import (
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -109,6 +110,9 @@ func (w *Writers) pop(ready bool) *Kicks {
 }
 
 func (w *Writers) work() {
+	// A goroutine that is new runs in what is left of the time slice of the one that made it, and so on: with one processor and a message now and then
+	// the runtime sees one slice that never ends, and takes the processor away in the midst of writes. Who yields begins a slice of its own.
+	runtime.Gosched()
 	for k := w.pop(true); k != nil; k = w.pop(false) {
 		if k.state.CompareAndSwap(waiting, running) {
 			k.run()
