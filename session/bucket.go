@@ -9,18 +9,17 @@ import (
 type bucket struct {
 	mu   sync.Mutex
 	used float64 // how much is missing to a full bucket
-	at   time.Time
+	at   int64   // when that was so
 }
 
-// take takes one token if there is one, and else says how long until there is.
-func (b *bucket) take(rate, burst int) time.Duration {
+// take takes one token if there is one at now, in nanoseconds, and else says how long until there is.
+func (b *bucket) take(now int64, rate, burst int) time.Duration {
 	if rate < 0 {
 		return 0
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
-	b.used = max(0, b.used-now.Sub(b.at).Seconds()*float64(rate))
+	b.used = max(0, b.used-time.Duration(now-b.at).Seconds()*float64(rate))
 	b.at = now
 	if over := b.used + 1 - float64(burst); over > 0 {
 		return time.Duration(over / float64(rate) * float64(time.Second))

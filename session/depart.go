@@ -23,12 +23,11 @@ func (m *Manager) detach(l *Link) {
 	if left == 0 {
 		return
 	}
-	now := time.Now()
-	m.wheel.sooner(&m.sweeper, now.Add(m.o.Retention))
+	m.wheel.sooner(&m.sweeper, m.o.Retention)
 	d := &departure{s: l.s, info: l.reader(), left: left}
 	d.alarm.ring = func() { m.spawn(d.leave) }
 	m.hold(l.s)
-	m.wheel.set(&d.alarm, now.Add(away))
+	m.wheel.set(&d.alarm, away)
 }
 
 // hold keeps the session registered here until one more release.

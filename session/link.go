@@ -30,9 +30,10 @@ type Link struct {
 	ending atomic.Bool // there is an end
 	rouse  func()
 	s      *Session
-	wrote  atomic.Int64  // when Take last had something, on the Manager's clock
-	waits  atomic.Int64  // since when an acknowledgement is waited for; 0 none
-	beat   time.Duration // jittered
+	next   atomic.Pointer[Link] // of the session, the older one
+	wrote  atomic.Int64         // when Take last had something, on the Manager's clock
+	waits  atomic.Int64         // since when an acknowledgement is waited for; 0 none
+	beat   time.Duration        // jittered
 
 	// Owned by whoever calls Take.
 	cursor   uint64
@@ -43,7 +44,7 @@ type Link struct {
 
 	transport string
 	woken     chan struct{} // for Next; nil with Wake
-	until     time.Time     // the end of its life, if it has one
+	until     int64         // the end of its life on the Manager's clock; 0 if it has none
 	alarm     alarm
 
 	mu     sync.Mutex
@@ -97,10 +98,10 @@ func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello Attached
 		l.rouse = l.signal
 	}
 	l.alarm.ring = l.ring
-	now := time.Now()
-	l.wrote.Store(m.now())
+	now := m.now()
+	l.wrote.Store(now)
 	if a.Life > 0 {
-		l.until = now.Add(a.Life)
+		l.until = now + int64(a.Life)
 	}
 	m.mu.Lock()
 	closed := m.closed

@@ -16,22 +16,21 @@ const (
 	Barred     End = "revoked"    // the id was revoked: the client stops
 )
 
-// due is when the link next needs a look after now.
-func (l *Link) due(now time.Time) time.Time {
-	m := l.s.m
-	next := m.at(l.wrote.Load()).Add(l.beat)
-	if !next.After(now) {
-		next = now.Add(l.beat)
+// due is how long after now the link next needs a look.
+func (l *Link) due(now int64) time.Duration {
+	next := l.wrote.Load() + int64(l.beat)
+	if next <= now {
+		next = now + int64(l.beat)
 	}
 	if waits := l.waits.Load(); waits != 0 {
-		if t := m.at(waits).Add(m.o.AckTimeout); t.After(now) && t.Before(next) {
-			next = t
+		if late := waits + int64(l.s.m.o.AckTimeout); late > now {
+			next = min(next, late)
 		}
 	}
-	if !l.until.IsZero() && l.until.Before(next) {
-		next = l.until
+	if l.until != 0 {
+		next = min(next, l.until)
 	}
-	return next
+	return time.Duration(next - now)
 }
 
 // ring is the alarm's: it wakes the link where something is due.
@@ -40,8 +39,8 @@ func (l *Link) ring() {
 		l.s.m.spawn(l.Close)
 		return
 	}
-	now := time.Now()
-	if !l.until.IsZero() && !now.Before(l.until) {
+	now := l.s.m.now()
+	if l.until != 0 && now >= l.until {
 		l.finish(Aged)
 		return
 	}
@@ -97,7 +96,7 @@ func (l *Link) Park(d time.Duration) {
 		l.Close()
 		return
 	}
-	l.s.m.wheel.set(&l.alarm, time.Now().Add(d))
+	l.s.m.wheel.set(&l.alarm, d)
 }
 
 // Close ends the link: at the client, who is to be told by the last Batch, and in the log, where ten seconds later its reader is

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -45,9 +46,6 @@ func New(o Options) *Manager {
 
 // now is the links' clock: nanoseconds, above zero, and cheaper than time.Now.
 func (m *Manager) now() int64 { return int64(time.Since(m.start)) }
-
-// at is the moment that now told.
-func (m *Manager) at(now int64) time.Time { return m.start.Add(time.Duration(now)) }
 
 // MaxMessage is the bound on the Data of one message that the Manager was made with.
 func (m *Manager) MaxMessage() int { return m.o.MaxMessage }
@@ -163,7 +161,7 @@ func (m *Manager) Revalidate(ctx context.Context, id string) error {
 	s := m.local[id]
 	m.mu.RUnlock()
 	if s != nil {
-		for _, l := range s.all() {
+		for l := range s.all() {
 			l.finish(Renewed)
 		}
 	}
@@ -228,7 +226,7 @@ func (m *Manager) acquire(ctx context.Context, id string, create bool) (*Session
 		return nil, err
 	}
 	s := m.register(&Session{m: m, id: id, log: log})
-	m.wheel.sooner(&m.sweeper, time.Now().Add(m.o.Retention)) // it may rest already, left by a node that died
+	m.wheel.sooner(&m.sweeper, m.o.Retention) // it may rest already, left by a node that died
 	if created && m.o.OnOpen != nil {
 		s.order.do(func() { m.call("OnOpen", func() { m.o.OnOpen(m.ctx, s) }) })
 	}
@@ -296,12 +294,12 @@ func (m *Manager) sweep() {
 		switch {
 		case err != nil:
 			m.o.Logger.Error("session: looking for expired sessions failed; trying again", "error", err)
-			m.wheel.sooner(&m.sweeper, time.Now().Add(m.o.Retention/4))
+			m.wheel.sooner(&m.sweeper, m.o.Retention/4)
 			return
 		case due.Next == 0 && !found:
 			return
 		case !found:
-			m.wheel.sooner(&m.sweeper, time.Now().Add(due.Next))
+			m.wheel.sooner(&m.sweeper, due.Next)
 			return
 		}
 	}
@@ -346,7 +344,7 @@ func (m *Manager) links() []*Link {
 	defer m.mu.RUnlock()
 	var all []*Link
 	for _, s := range m.local {
-		all = append(all, s.all()...)
+		all = slices.AppendSeq(all, s.all())
 	}
 	return all
 }

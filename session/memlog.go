@@ -31,15 +31,28 @@ type memLog struct {
 	writers []memWriter       // least recent first
 	bounds  *Bounds           // shared with other logs, never changed
 
-	id       string
-	previous string
-	prevTil  int64    // until when previous is remembered
-	absorbed []uint64 // epochs of sessions that were joined to this one
-	resting  *list.Element
-	first    uint64 // links have higher numbers
-	number   uint64 // of the last link
-	departs  uint64 // counts departures
-	watches  uint64 // counts watchers
+	id      string
+	past    *past // nil mostly
+	resting *list.Element
+	first   uint64 // links have higher numbers
+	number  uint64 // of the last link
+	departs uint64 // counts departures
+	watches uint64 // counts watchers
+}
+
+// past is what a log was before.
+type past struct {
+	id     string   // before it was moved
+	until  int64    // when id is forgotten
+	epochs []uint64 // of sessions that were joined to it
+}
+
+// history returns the past, for writing.
+func (l *memLog) history() *past {
+	if l.past == nil {
+		l.past = new(past)
+	}
+	return l.past
 }
 
 // rest is a log's place among those without links.
@@ -211,9 +224,10 @@ func (l *memLog) above(seq uint64) []Entry {
 func (l *memLog) absorb(epoch uint64, left []Entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.absorbed = append(l.absorbed, epoch)
-	if len(l.absorbed) > 8 {
-		l.absorbed = l.absorbed[1:]
+	h := l.history()
+	h.epochs = append(h.epochs, epoch)
+	if len(h.epochs) > 8 {
+		h.epochs = h.epochs[1:]
 	}
 	for _, e := range left {
 		if _, err := l.put(e.Message, e.Reader, l.store.tick()); err != nil {
@@ -226,7 +240,8 @@ func (l *memLog) absorb(epoch uint64, left []Entry) {
 func (l *memLog) rename(to string, keep time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.previous, l.prevTil = l.id, l.store.now()+int64(keep)
+	h := l.history()
+	h.id, h.until = l.id, l.store.now()+int64(keep)
 	l.id = to
 	for _, r := range l.readers {
 		l.unlink(r, ErrMoved)

@@ -93,8 +93,8 @@ func (l *memLog) attach(c Claim) (Attached, error) {
 		l.acknowledge(r, start)
 	}
 	a.Joined, r.here = !r.here, true
-	if l.previous != "" && l.store.now() < l.prevTil {
-		a.Previous = l.previous
+	if l.past != nil && l.store.now() < l.past.until {
+		a.Previous = l.past.id
 	}
 	l.number++
 	r.links = append(r.links, memLink{number: l.number, turn: 1, heard: l.store.now()})
@@ -146,7 +146,7 @@ func (l *memLog) place(a *Attached, r *memReader, c Claim) uint64 {
 // foreign says why the log has another epoch than the client.
 func (l *memLog) foreign(epoch uint64) Missing {
 	switch {
-	case slices.Contains(l.absorbed, epoch):
+	case l.past != nil && slices.Contains(l.past.epochs, epoch):
 		return Relocated
 	case uint32(epoch>>32) != l.store.boot:
 		return Restarted

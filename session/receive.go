@@ -72,7 +72,7 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 
 // letGo releases a session that sent something, but where no link keeps its bucket not before that is full again.
 func (m *Manager) letGo(s *Session) {
-	if m.o.Rate < 0 || len(s.all()) > 0 {
+	if m.o.Rate < 0 || s.links.Load() != nil {
 		m.release(s)
 		return
 	}
@@ -92,7 +92,7 @@ func (m *Manager) letGo(s *Session) {
 			m.release(s)
 		}}
 	}
-	m.wheel.set(s.linger, time.Now().Add(time.Duration(m.o.Burst)*time.Second/time.Duration(m.o.Rate)))
+	m.wheel.set(s.linger, time.Duration(m.o.Burst)*time.Second/time.Duration(m.o.Rate))
 }
 
 // check looks at what needs no log, before anything is done.
@@ -129,7 +129,7 @@ func (up *Upstream) check(maxMessage int) (ack Position, err error) {
 }
 
 func (m *Manager) unnumbered(ctx context.Context, s *Session, msg Message) (Receipt, error) {
-	if wait := s.rate.take(m.o.Rate, m.o.Burst); wait > 0 {
+	if wait := s.rate.take(m.now(), m.o.Rate, m.o.Burst); wait > 0 {
 		return Receipt{Retry: wait}, ErrRate
 	}
 	if err := m.handle(ctx, s, Incoming{Message: msg}); err != nil {
@@ -157,7 +157,7 @@ func (m *Manager) numbered(ctx, hctx context.Context, s *Session, up Upstream) (
 		case t == Early:
 			return got, ErrOrder
 		}
-		if wait := s.rate.take(m.o.Rate, m.o.Burst); wait > 0 {
+		if wait := s.rate.take(m.now(), m.o.Rate, m.o.Burst); wait > 0 {
 			got.Retry = wait
 			return got, errors.Join(ErrRate, s.log.Commit(hctx, up.Writer, n.Number, false))
 		}

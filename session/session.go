@@ -2,7 +2,7 @@ package session
 
 import (
 	"context"
-	"slices"
+	"iter"
 	"sync"
 	"sync/atomic"
 )
@@ -26,20 +26,7 @@ type Session struct {
 	stop  func()
 
 	mu    sync.Mutex
-	links atomic.Pointer[links] // copied on write under mu, so that waking needs no lock
-}
-
-// links are those of a session.
-type links struct {
-	all  []*Link
-	room [1]*Link // mostly there is one
-}
-
-// newLinks returns an empty list.
-func newLinks() *links {
-	ls := new(links)
-	ls.all = ls.room[:0]
-	return ls
+	links atomic.Pointer[Link] // the newest, which knows the next. Changed under mu; waking walks it without
 }
 
 // ID is the mirage id.
@@ -63,18 +50,18 @@ func (s *Session) Broadcast(ctx context.Context, msg Message) (Sent, error) {
 	return s.m.Broadcast(ctx, msg)
 }
 
-// all returns the links that live here; not to be changed.
-func (s *Session) all() []*Link {
-	if ls := s.links.Load(); ls != nil {
-		return ls.all
+// all yields the links that live here, the newest first. One that is removed meanwhile may come all the same.
+func (s *Session) all() iter.Seq[*Link] {
+	return func(yield func(*Link) bool) {
+		for l := s.links.Load(); l != nil && yield(l); l = l.next.Load() {
+		}
 	}
-	return nil
 }
 
 // die notes that the log is over. Who takes from a link finds out why; nobody does so from a parked one.
 func (s *Session) die() {
 	s.dead.Store(true)
-	for _, l := range s.all() {
+	for l := range s.all() {
 		if l.parked.Load() {
 			l.Close()
 		}
@@ -82,7 +69,7 @@ func (s *Session) die() {
 }
 
 func (s *Session) wake() {
-	for _, l := range s.all() {
+	for l := range s.all() {
 		l.wake()
 	}
 }
@@ -90,42 +77,45 @@ func (s *Session) wake() {
 // add makes l one of the links. A parked one that waited for a request to carry it on has found it in l; of too many, the one that
 // has been parked for longest goes: the log has ended it.
 func (s *Session) add(l *Link) {
-	carried := func(o *Link) bool { return o.parked.Load() && o.Hello.Link.Number == l.Hello.Link.Number }
+	var carried, oldest *Link
+	n := 1
 	s.mu.Lock()
-	before := s.all()
-	now := newLinks()
-	for _, o := range before {
-		if !carried(o) { // else to remove it would take another copy
-			now.all = append(now.all, o)
+	for o := range s.all() {
+		switch {
+		case o.parked.Load() && o.Hello.Link.Number == l.Hello.Link.Number:
+			carried = o
+			continue
+		case o.parked.Load():
+			oldest = o
 		}
+		n++
 	}
-	now.all = append(now.all, l)
-	s.links.Store(now)
+	l.next.Store(s.links.Load())
+	s.links.Store(l)
+	s.unlink(carried)
 	s.mu.Unlock()
-	for _, o := range before {
-		if carried(o) {
-			o.close(false)
-		}
+	if carried != nil {
+		carried.close(false)
 	}
-	if len(now.all) <= s.m.o.MaxLinks {
-		return
-	}
-	if i := slices.IndexFunc(now.all, func(o *Link) bool { return o.parked.Load() }); i >= 0 {
-		now.all[i].Close()
+	if n > s.m.o.MaxLinks && oldest != nil {
+		oldest.Close()
 	}
 }
 
 func (s *Session) remove(l *Link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !slices.Contains(s.all(), l) { // another one carries it on
-		return
-	}
-	now := newLinks()
-	for _, o := range s.all() {
-		if o != l {
-			now.all = append(now.all, o)
+	s.unlink(l)
+}
+
+// unlink takes l out of the list if it is there; called under mu. What l knows as the next stays, for whoever is just there.
+func (s *Session) unlink(l *Link) {
+	at := &s.links
+	for o := range s.all() {
+		if o == l {
+			at.Store(l.next.Load())
+			return
 		}
+		at = &o.next
 	}
-	s.links.Store(now)
 }

@@ -108,7 +108,9 @@ func (l *Link) late(now int64, acked uint64) bool {
 	case l.awaited == 0 || acked >= l.awaited:
 		l.awaited = l.cursor
 		l.waits.Store(now)
-		l.s.m.wheel.sooner(&l.alarm, l.s.m.at(now).Add(l.s.m.o.AckTimeout))
+		if l.s.m.o.AckTimeout < l.beat { // else the alarm rings before that for the heartbeat
+			l.s.m.wheel.sooner(&l.alarm, l.s.m.o.AckTimeout)
+		}
 	default:
 		return now-l.waits.Load() >= int64(l.s.m.o.AckTimeout)
 	}

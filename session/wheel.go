@@ -9,6 +9,7 @@ import (
 // wheel runs every alarm of a Manager from one timer, which exists only while there is an alarm.
 type wheel struct {
 	mu      sync.Mutex
+	start   time.Time // zero of the alarms' clock: when the first one was set
 	alarms  alarms
 	timer   *time.Timer
 	stopped bool
@@ -17,18 +18,21 @@ type wheel struct {
 // An alarm calls ring when it is due, on the timer's goroutine: ring must not wait. It may set the alarm again.
 type alarm struct {
 	ring  func()
-	due   time.Time
-	index int // in the heap, plus one; 0 while it is not set
+	due   time.Duration // on the wheel's clock
+	index int           // in the heap, plus one; 0 while it is not set
 }
 
-// set lets the alarm ring at due, instead of when it was to ring before.
-func (w *wheel) set(a *alarm, due time.Time) {
+// set lets the alarm ring after that time, instead of when it was to ring before.
+func (w *wheel) set(a *alarm, in time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.stopped {
 		return
 	}
-	a.due = due
+	if w.start.IsZero() {
+		w.start = time.Now()
+	}
+	a.due = time.Since(w.start) + in
 	if a.index == 0 {
 		heap.Push(&w.alarms, a)
 	} else {
@@ -39,13 +43,13 @@ func (w *wheel) set(a *alarm, due time.Time) {
 	}
 }
 
-// sooner sets the alarm unless it is to ring before due anyway.
-func (w *wheel) sooner(a *alarm, due time.Time) {
+// sooner sets the alarm unless it is to ring before that anyway.
+func (w *wheel) sooner(a *alarm, in time.Duration) {
 	w.mu.Lock()
-	rings := a.index != 0 && !a.due.After(due)
+	rings := a.index != 0 && a.due <= time.Since(w.start)+in
 	w.mu.Unlock()
 	if !rings {
-		w.set(a, due)
+		w.set(a, in)
 	}
 }
 
@@ -78,7 +82,7 @@ func (w *wheel) stop() {
 
 // arm sets the timer for the first alarm.
 func (w *wheel) arm() {
-	d := max(0, time.Until(w.alarms[0].due))
+	d := max(0, w.alarms[0].due-time.Since(w.start))
 	if w.timer == nil {
 		w.timer = time.AfterFunc(d, w.turn)
 		return
@@ -95,7 +99,7 @@ func (w *wheel) turn() {
 			return
 		}
 		a := w.alarms[0]
-		if a.due.After(time.Now()) {
+		if a.due > time.Since(w.start) {
 			w.arm()
 			w.mu.Unlock()
 			return
@@ -110,7 +114,7 @@ func (w *wheel) turn() {
 type alarms []*alarm
 
 func (h alarms) Len() int           { return len(h) }
-func (h alarms) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+func (h alarms) Less(i, j int) bool { return h[i].due < h[j].due }
 func (h alarms) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].index, h[j].index = i+1, j+1

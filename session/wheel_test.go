@@ -27,7 +27,7 @@ func TestWheel(t *testing.T) {
 				rang[i] = time.Since(start)
 			}
 			due[i] = time.Duration(rand.IntN(1000)) * time.Second
-			w.set(&alarms[i], start.Add(due[i]))
+			w.set(&alarms[i], due[i])
 		}
 		for i := 0; i < len(alarms); i += 3 {
 			w.cancel(&alarms[i])
@@ -35,10 +35,10 @@ func TestWheel(t *testing.T) {
 		}
 		for i := 1; i < len(alarms); i += 3 {
 			due[i] = time.Duration(rand.IntN(1000)) * time.Second
-			w.set(&alarms[i], start.Add(due[i]))
+			w.set(&alarms[i], due[i])
 		}
-		w.sooner(&alarms[2], start.Add(due[2]+time.Second))
-		w.sooner(&alarms[5], start.Add(due[5]/2))
+		w.sooner(&alarms[2], due[2]+time.Second)
+		w.sooner(&alarms[5], due[5]/2)
 		due[5] /= 2
 		time.Sleep(1001 * time.Second)
 		synctest.Wait()
@@ -57,12 +57,12 @@ func TestWheelStop(t *testing.T) {
 		var w wheel
 		n := 0
 		var a alarm
-		a.ring = func() { n++; w.set(&a, time.Now().Add(time.Second)) }
-		w.set(&a, time.Now().Add(time.Second))
+		a.ring = func() { n++; w.set(&a, time.Second) }
+		w.set(&a, time.Second)
 		time.Sleep(10*time.Second + time.Millisecond)
 		synctest.Wait()
 		w.stop()
-		w.set(&a, time.Now().Add(time.Second))
+		w.set(&a, time.Second)
 		w.cancel(&a)
 		time.Sleep(time.Minute)
 		if n != 10 {
@@ -101,28 +101,30 @@ func TestSerial(t *testing.T) {
 func TestBucket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b bucket
+		start := time.Now()
+		take := func(rate, burst int) time.Duration { return b.take(int64(time.Since(start)), rate, burst) }
 		taken := 0
-		for ; b.take(50, 200) == 0; taken++ {
+		for ; take(50, 200) == 0; taken++ {
 		}
 		if taken != 200 {
 			t.Errorf("burst of %d", taken)
 		}
-		if wait := b.take(50, 200); wait < 19*time.Millisecond || wait > 21*time.Millisecond {
+		if wait := take(50, 200); wait < 19*time.Millisecond || wait > 21*time.Millisecond {
 			t.Errorf("wait %v", wait)
 		}
 		time.Sleep(time.Second)
-		for taken = 0; b.take(50, 200) == 0; taken++ {
+		for taken = 0; take(50, 200) == 0; taken++ {
 		}
 		if taken < 49 || taken > 51 {
 			t.Errorf("%d after a second", taken)
 		}
 		time.Sleep(time.Hour)
-		for taken = 0; b.take(50, 200) == 0; taken++ {
+		for taken = 0; take(50, 200) == 0; taken++ {
 		}
 		if taken != 200 {
 			t.Errorf("burst of %d after an hour", taken)
 		}
-		if b.take(-1, 200) != 0 {
+		if take(-1, 200) != 0 {
 			t.Error("a negative rate is no bound")
 		}
 	})

@@ -12,9 +12,11 @@ type Hijacked struct {
 	Kicks
 	conn    net.Conn
 	timeout time.Duration
-	armed   time.Time
+	armed   time.Duration // when, since begun; 0 never
 	closed  func()
 }
+
+var begun = time.Now()
 
 // CanHijack tells whether the connection of this request can be taken over. On HTTP/2 it cannot, and HTTP/1.0 is not worth it.
 func CanHijack(w http.ResponseWriter, r *http.Request) bool {
@@ -65,9 +67,8 @@ func (h *Hijacked) watch() {
 
 // Write implements Out.
 func (h *Hijacked) Write(b []byte) error {
-	if time.Since(h.armed) > h.timeout/2 {
-		now := time.Now()
-		_ = h.conn.SetWriteDeadline(now.Add(h.timeout + h.timeout/2))
+	if now := time.Since(begun); h.armed == 0 || now-h.armed > h.timeout/2 {
+		_ = h.conn.SetWriteDeadline(time.Now().Add(h.timeout + h.timeout/2))
 		h.armed = now
 	}
 	_, err := h.conn.Write(b)

@@ -11,21 +11,27 @@ import (
 
 // A Pump takes what waits in a link and writes it to a way out, all of it in one write, whenever the link wakes it.
 type Pump struct {
-	run     func() // drain, made once
-	started atomic.Bool
-	missed  atomic.Bool // a wake before it started
+	run   func() // drain, made once
+	state atomic.Uint32
 
 	// Set by Greet and Start, then owned by drain.
+	more  bool // the link has more than was written
+	over  bool
 	ctx   context.Context
 	out   Out
 	link  *session.Link
 	first []byte // the hello; nil once it is written
-	more  bool   // the link has more than was written
-	over  bool
 
 	bytes atomic.Int64
 	end   atomic.Pointer[session.End]
 }
+
+// The states of a Pump.
+const (
+	fresh  uint32 = iota
+	missed        // a wake came before it started
+	started
+)
 
 // NewPump returns a pump that does not run yet.
 func NewPump() *Pump {
@@ -36,11 +42,8 @@ func NewPump() *Pump {
 
 // Wake is for session.Attach.
 func (p *Pump) Wake() {
-	if !p.started.Load() {
-		p.missed.Store(true)
-		if !p.started.Load() { // else Start, which began just now, may not have seen it
-			return
-		}
+	if p.state.Load() == fresh && p.state.CompareAndSwap(fresh, missed) || p.state.Load() == missed {
+		return
 	}
 	p.out.Kick(p.run)
 }
@@ -59,8 +62,7 @@ func (p *Pump) Greet(ctx context.Context, out Out, link *session.Link, hello []b
 func (p *Pump) Start(ctx context.Context, out Out, link *session.Link, first []byte) {
 	greeted := p.link != nil
 	p.ctx, p.out, p.link, p.first = ctx, out, link, first
-	p.started.Store(true)
-	if !greeted || p.more || p.missed.Load() {
+	if p.state.Swap(started) == missed || !greeted || p.more {
 		p.Wake()
 	}
 }
