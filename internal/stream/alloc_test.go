@@ -37,8 +37,8 @@ func TestP1NoAlloc(t *testing.T) {
 	}
 }
 
-// §7: nor does it from end to end, over a real connection: append, wake, take, encode, write, by a writer of a hijacked stream or by the
-// handler's goroutine through net/http.
+// §7: nor does it from end to end, over a real connection: append, wake, take, encode, write, by a writer, of a hijacked stream or
+// through net/http.
 func TestP1NoAllocEndToEnd(t *testing.T) {
 	for name, hijack := range map[string]bool{"hijacked": true, "plain": false} {
 		t.Run(name, func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestP1NoAllocEndToEnd(t *testing.T) {
 					return
 				}
 				defer link.Close()
-				out := stream.NewPlain(w, r, time.Minute)
+				out := writers.Plain(w, r, time.Minute)
 				pump.Start(r.Context(), out, link, []byte("hello\n\n"))
 				out.Run(r.Context())
 			}))

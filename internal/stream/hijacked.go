@@ -49,7 +49,7 @@ func (ws *Writers) Hijack(w http.ResponseWriter, timeout time.Duration, closed f
 	}
 	_ = conn.SetDeadline(time.Time{}) // of the server's ReadTimeout and WriteTimeout
 	h := &Hijacked{conn: conn, timeout: timeout, closed: closed}
-	h.writers, h.broken = ws, h.Close
+	h.writers, h.stopped = ws, h.Close
 	go h.watch()
 	return h, nil
 }
@@ -77,7 +77,7 @@ func (h *Hijacked) Write(b []byte) error {
 
 // Close implements Out. It may be called from anywhere, and any number of times.
 func (h *Hijacked) Close() {
-	if h.stop() {
+	if h.stop() != over {
 		h.conn.Close()
 		h.closed()
 	}

@@ -6,41 +6,36 @@ import (
 	"time"
 )
 
-// Plain is the way out that works with every http.ResponseWriter that can flush: the handler's goroutine stays and does the writing.
+// Plain is the way out that works with every http.ResponseWriter that can flush: the handler's goroutine stays, because the response ends with it, and
+// Writers do the writing, because to wake that goroutine for each message costs more.
 type Plain struct {
+	Kicks
 	w       http.ResponseWriter
 	rc      *http.ResponseController
 	timeout time.Duration
 	clear   bool // HTTP/2 ends a stream whose deadline has passed, be it idle
 	armed   time.Time
-	kicks   chan func()
-	over    bool // set by drain functions, which run in Run
+	ended   chan bool // Close says false; true that nothing writes any more
 }
 
-// NewPlain returns a way out over w. Each write must succeed within timeout, or half as long again.
-func NewPlain(w http.ResponseWriter, r *http.Request, timeout time.Duration) *Plain {
-	p := &Plain{w: w, rc: http.NewResponseController(w), timeout: timeout, clear: r.ProtoMajor >= 2, kicks: make(chan func(), 1)}
+// Plain returns a way out over w. Each write must succeed within timeout, or half as long again.
+func (ws *Writers) Plain(w http.ResponseWriter, r *http.Request, timeout time.Duration) *Plain {
+	p := &Plain{w: w, rc: http.NewResponseController(w), timeout: timeout, clear: r.ProtoMajor >= 2, ended: make(chan bool, 2)}
+	p.writers, p.stopped = ws, func() { p.ended <- true }
 	p.arm(time.Now())
 	return p
 }
 
-// Run runs what is kicked until Close, or until ctx ends because the client left.
+// Run returns when Close was called, or ctx has ended because the client left, and nothing is being written: then the handler may return.
 func (p *Plain) Run(ctx context.Context) {
-	for !p.over {
-		select {
-		case drain := <-p.kicks:
-			drain()
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// Kick implements Out.
-func (p *Plain) Kick(drain func()) {
+	quiet := false
 	select {
-	case p.kicks <- drain:
-	default: // one is waiting
+	case quiet = <-p.ended:
+	case <-ctx.Done():
+	}
+	before := p.stop()
+	for busy := before == running || before == again; busy && !quiet; {
+		quiet = <-p.ended
 	}
 }
 
@@ -65,7 +60,7 @@ func (p *Plain) arm(now time.Time) {
 }
 
 // Close implements Out.
-func (p *Plain) Close() { p.over = true }
+func (p *Plain) Close() { p.ended <- false }
 
 // CanFlush tells whether a response through w can be a stream. It looks for the method and does not call it, because a flush sends the head.
 func CanFlush(w http.ResponseWriter) bool {

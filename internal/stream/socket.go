@@ -52,7 +52,7 @@ func (ws *Writers) Socket(conn net.Conn, timeout, beat time.Duration, closing fu
 	s := &Socket{conn: conn, timeout: timeout, beat: beat, closing: closing, closed: closed, wrote: time.Now()}
 	s.changed.L = &s.mu
 	s.work = s.run
-	s.kicks.writers, s.kicks.broken = ws, func() { s.stop(false) }
+	s.kicks.writers, s.kicks.stopped = ws, func() { s.stop(false) }
 	return s
 }
 

@@ -21,7 +21,7 @@ type Writers struct {
 // Kicks is the Kick of a way out. It must not be copied once it is used.
 type Kicks struct {
 	writers *Writers
-	broken  func() // called when drain has panicked
+	stopped func() // called when drain has panicked, or returned after stop
 	drain   func()
 	state   atomic.Uint32
 	next    *Kicks
@@ -56,8 +56,8 @@ func (k *Kicks) Kick(drain func()) {
 	}
 }
 
-// stop lets nothing be run any more, but for what runs now. It tells whether this is the first call.
-func (k *Kicks) stop() bool { return k.state.Swap(over) != over }
+// stop lets nothing be run any more, but for what runs now. It returns the state before.
+func (k *Kicks) stop() uint32 { return k.state.Swap(over) }
 
 // push lets k wait behind the others.
 func (w *Writers) push(k *Kicks) {
@@ -130,11 +130,15 @@ func (k *Kicks) run() {
 		if v := recover(); v != nil { // as net/http does for handlers
 			slog.Error("mirage: writing to a client panicked", "panic", fmt.Sprint(v))
 		}
-		k.broken()
+		k.stopped()
 	}()
 	k.drain()
 	done = true
-	if !k.state.CompareAndSwap(running, calm) && k.state.CompareAndSwap(again, waiting) {
+	switch {
+	case k.state.CompareAndSwap(running, calm):
+	case k.state.CompareAndSwap(again, waiting):
 		k.writers.push(k)
+	default:
+		k.stopped()
 	}
 }

@@ -123,7 +123,7 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.I
 		stream.Unchunk(w.Header())
 	}
 	w.WriteHeader(http.StatusOK) // before the first flush, or Compress sends gzip without saying so
-	plain := stream.NewPlain(w, r, h.o.WriteTimeout)
+	plain := h.writers.Plain(w, r, h.o.WriteTimeout)
 	if !pump.Greet(ctx, plain, link, stream.Hello(id, link, life, h.m.Heartbeat(), stream.Half(h.o.Retry))) {
 		return
 	}
