@@ -29,6 +29,16 @@ func Admit(w http.ResponseWriter, r *http.Request) (id middleware.Identity, ok b
 	return id, true
 }
 
+// AdmitNew is Admit for a transport whose every GET begins a link. A link token, which the middleware honours beside _wait, lets a poll go on and begins
+// nothing: else it would renew itself for ever, past all hooks and past Revoke.
+func AdmitNew(w http.ResponseWriter, r *http.Request) (id middleware.Identity, ok bool) {
+	if id, ok = Admit(w, r); ok && id.Link != 0 {
+		refuse.Write(w, r, http.StatusUnauthorized, "a link token begins no link: open a new link without it", 0)
+		return id, false
+	}
+	return id, ok
+}
+
 // SetHeaders sets the headers of a text of event blocks that nobody is to keep, change or hold back. Incremental is RFC 10036.
 func SetHeaders(h http.Header) {
 	h["Content-Type"] = eventStream

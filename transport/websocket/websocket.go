@@ -79,7 +79,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		h.post.ServeHTTP(w, r)
 		return
 	}
-	id, ok := stream.Admit(w, r)
+	id, ok := stream.AdmitNew(w, r)
 	switch {
 	case !ok:
 	case !refuse.IsHandshake(r):
