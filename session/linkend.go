@@ -89,14 +89,15 @@ func (l *Link) finish(end End) {
 // with it gets another Link.
 func (l *Link) Park(d time.Duration) {
 	l.mu.Lock()
-	ended := l.end != ""
 	l.parked.Store(true)
-	l.mu.Unlock()
-	if ended || l.s.dead.Load() {
-		l.Close()
-		return
+	over := l.end != "" || l.s.dead.Load()
+	if !over && !l.closed {
+		l.s.m.wheel.set(&l.alarm, d)
 	}
-	l.s.m.wheel.set(&l.alarm, d)
+	l.mu.Unlock()
+	if over {
+		l.Close()
+	}
 }
 
 // Close ends the link: at the client, who is to be told by the last Batch, and in the log, where ten seconds later its reader is

@@ -74,42 +74,37 @@ func (s *Session) wake() {
 	}
 }
 
-// add makes l one of the links. A parked one that waited for a request to carry it on has found it in l; of too many, the one that
-// has been parked for longest goes: the log has ended it.
+// add makes l one of the links. Where two carry one link, as of a poll and the one that goes on with it, the later turn stays, whichever was here first. Of
+// too many that are parked, the one that has been for longest goes: the log has ended one of them.
 func (s *Session) add(l *Link) {
-	var carried, oldest *Link
-	n := 1
 	s.mu.Lock()
-	for o := range s.all() {
-		switch {
-		case o.parked.Load() && o.Hello.Link.Number == l.Hello.Link.Number:
-			carried = o
-			continue
-		case o.parked.Load():
-			oldest = o
-		}
-		n++
-	}
 	l.next.Store(s.links.Load())
 	s.links.Store(l)
-	s.unlink(carried)
 	s.mu.Unlock()
-	if carried != nil {
-		carried.close(false)
+	var oldest *Link
+	parked, mine := 0, &l.Hello.Link
+	for o := range s.all() {
+		switch its := &o.Hello.Link; {
+		case o == l:
+		case its.Number == mine.Number && its.Turn > mine.Turn:
+			l.finish(Superseded)
+		case its.Number == mine.Number && o.parked.Load(): // it waited for l: the log need not hear of it
+			o.close(false)
+		case its.Number == mine.Number:
+			o.finish(Superseded)
+		case o.parked.Load():
+			parked, oldest = parked+1, o
+		}
 	}
-	if n > s.m.o.MaxLinks && oldest != nil {
+	if parked >= s.m.o.MaxLinks {
 		oldest.Close()
 	}
 }
 
+// remove takes l out of the list if it is there. What l knows as the next stays, for whoever is just there.
 func (s *Session) remove(l *Link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.unlink(l)
-}
-
-// unlink takes l out of the list if it is there; called under mu. What l knows as the next stays, for whoever is just there.
-func (s *Session) unlink(l *Link) {
 	at := &s.links
 	for o := range s.all() {
 		if o == l {

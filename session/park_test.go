@@ -1,0 +1,133 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// pollOn returns a link of a poll: a new one, or one that goes on with the link of that number.
+func pollOn(t *testing.T, m *Manager, reader string, number uint64) *Link {
+	t.Helper()
+	l, err := m.Attach(t.Context(), Attach{ID: "id", Reader: reader, Number: number, Poll: true, Wake: func() {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// delaying is a store whose answer to the next Attach is held up for as long as hold blocks: the step itself was done.
+type delaying struct {
+	Store
+	hold func()
+}
+
+type delayingLog struct {
+	Log
+	store *delaying
+}
+
+func (s *delaying) Open(ctx context.Context, id string, create bool, b Bounds) (Log, bool, error) {
+	log, created, err := s.Store.Open(ctx, id, create, b)
+	return delayingLog{log, s}, created, err
+}
+
+func (l delayingLog) Attach(ctx context.Context, c Claim) (Attached, error) {
+	a, err := l.Log.Attach(ctx, c)
+	if hold := l.store.hold; hold != nil {
+		l.store.hold = nil
+		hold()
+	}
+	return a, err
+}
+
+// D9: of two polls at once the one that came later carries the link, in whatever order they go on. Neither leaves a link behind that keeps the session.
+func TestD9PollsOvertake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ended atomic.Int32
+		store := &delaying{Store: NewMemory(0)}
+		m := New(Options{Store: store, OnEnd: func(context.Context, Ended) { ended.Add(1) }})
+		t.Cleanup(func() { m.Shutdown(context.Background()) })
+		first := pollOn(t, m, "r", 0)
+		first.Park(30 * time.Second)
+
+		held, release := make(chan struct{}), make(chan struct{})
+		store.hold = func() { close(held); <-release }
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			slow := pollOn(t, m, "r", first.Hello.Link.Number)
+			var b Batch
+			if err := slow.Take(t.Context(), &b); err != nil || b.End != Superseded {
+				t.Errorf("the overtaken poll: %+v, %v", b, err)
+			}
+			slow.Close()
+		}()
+		<-held
+		pollOn(t, m, "r", first.Hello.Link.Number).Park(30 * time.Second)
+		close(release)
+		<-done
+		if n := len(m.links()); n != 1 {
+			t.Errorf("%d links here, want 1", n)
+		}
+		if time.Sleep(5 * time.Minute); ended.Load() != 1 {
+			t.Errorf("the session ended %d times", ended.Load())
+		}
+	})
+}
+
+// D9: a poll whose client left just when the next one came leaves nothing behind.
+func TestD9PollLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := New(Options{})
+		t.Cleanup(func() { m.Shutdown(context.Background()) })
+		l := pollOn(t, m, "r", 0)
+		for range 10 {
+			next := pollOn(t, m, "r", l.Hello.Link.Number)
+			l.Park(30 * time.Second)
+			l = next
+		}
+		if n := len(m.links()); n != 1 {
+			t.Errorf("%d links here, want 1", n)
+		}
+		l.Close()
+	})
+}
+
+// §6: links beyond the bound end the one heard of least recently, and no poll beside it.
+func TestD9PollsBesideStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := New(Options{MaxLinks: 2})
+		t.Cleanup(func() { m.Shutdown(context.Background()) })
+		stream := func(name string) {
+			l, err := m.Attach(t.Context(), Attach{ID: "id", Reader: name, Wake: func() {}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(l.Close)
+		}
+		stream("the oldest")
+		time.Sleep(time.Second)
+		l := pollOn(t, m, "r", 0)
+		l.Park(30 * time.Second)
+		time.Sleep(time.Second)
+		stream("one too many")
+		pollOn(t, m, "r", l.Hello.Link.Number).Close()
+
+		for i := range 10 { // but of parked links there are no more than that
+			pollOn(t, m, fmt.Sprint(i), 0).Park(30 * time.Second)
+		}
+		parked := 0
+		for _, l := range m.links() {
+			if l.parked.Load() {
+				parked++
+			}
+		}
+		if parked != 2 {
+			t.Errorf("%d parked links, want 2", parked)
+		}
+	})
+}
