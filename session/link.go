@@ -38,7 +38,7 @@ type Link struct {
 	// Owned by whoever calls Take.
 	cursor   uint64
 	accepted uint64 // the last number told
-	awaited  uint64 // the entry whose acknowledgement is waited for; 0 none
+	acked    uint64 // what the client had when waits began
 
 	Hello Attached // what the link's first event tells
 

@@ -96,17 +96,16 @@ func (l *Link) failed(b *Batch, err error) error {
 }
 
 // late keeps account of what the client has not acknowledged, and tells whether it has left that too long. Each acknowledgement that moves is
-// a sign of life, and begins the time anew for what is still missing.
+// a sign of life, and begins the time anew for all that is still missing: a slow network may need longer for what was written at once.
 func (l *Link) late(now int64, acked uint64) bool {
 	if l.poll || l.Plain || l.s.m.o.AckTimeout < 0 {
 		return false
 	}
 	switch {
 	case acked >= l.cursor:
-		l.awaited = 0
 		l.waits.Store(0)
-	case l.awaited == 0 || acked >= l.awaited:
-		l.awaited = l.cursor
+	case l.waits.Load() == 0 || acked > l.acked:
+		l.acked = acked
 		l.waits.Store(now)
 		if l.s.m.o.AckTimeout < l.beat { // else the alarm rings before that for the heartbeat
 			l.s.m.wheel.sooner(&l.alarm, l.s.m.o.AckTimeout)
