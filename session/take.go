@@ -47,7 +47,7 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 	if err != nil {
 		return l.failed(b, err)
 	}
-	b.Entries, b.Gap, b.GapTag, b.Epoch, b.More = entries, tail.Gap, tail.Tag, tail.Epoch, tail.More
+	b.Entries, b.Gap, b.GapTag, b.Epoch = entries, tail.Gap, tail.Tag, tail.Epoch
 	if b.Gap != (Lost{}) {
 		l.cursor = b.Gap.To
 		if !tail.Told {
@@ -57,14 +57,13 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 	if n := len(entries); n > 0 {
 		l.cursor = entries[n-1].Seq
 	}
-	if !tail.More {
-		b.End, b.Retry = end, retry
-	}
+	b.End, b.Retry = end, retry // what there is beyond this batch waits for the next link: else a client that is behind would stay for as long as it is
 	now := l.s.m.now()
 	if l.late(now, tail.Acked) {
 		l.finish(Silent)
 		b.End = Silent
 	}
+	b.More = tail.More && b.End == ""
 	b.Beat = b.Empty() && !l.poll && l.s.m.o.Heartbeat > 0 && now-l.wrote.Load() >= int64(l.beat)
 	if !b.Empty() {
 		l.wrote.Store(now)
@@ -75,7 +74,7 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 	return nil
 }
 
-// failed turns the log's refusal into the link's end.
+// failed turns the log's refusal into the link's end; another failure is none, but for a link that has one.
 func (l *Link) failed(b *Batch, err error) error {
 	switch {
 	case errors.Is(err, ErrSuperseded):
@@ -88,11 +87,11 @@ func (l *Link) failed(b *Batch, err error) error {
 		l.finish(Barred)
 	case errors.Is(err, ErrNotFound):
 		l.finish(Over)
-	default:
+	}
+	if b.End, b.Retry = l.ended(); b.End == "" {
 		return err
 	}
-	b.End, b.Retry = l.ended()
-	return nil
+	return nil // to end takes no store
 }
 
 // late keeps account of what the client has not acknowledged, and tells whether it has left that too long. Each acknowledgement that moves is

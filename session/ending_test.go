@@ -1,0 +1,81 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+// L1, I7: a link ends at its age, though there is always more to read: how old a validation is must not depend on who sends how much.
+func TestL1AgedUnderLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := session.New(session.Options{Overflow: session.DropOldest})
+		t.Cleanup(func() { m.Shutdown(context.Background()) })
+		l := link(t, m, session.Attach{ID: "id", Reader: "r", Life: time.Minute, Wake: func() {}})
+		defer l.Close()
+		msg := session.Message{Data: make([]byte, 60<<10)}
+		var b session.Batch
+		for range 100 {
+			for range 2 {
+				if err := m.Send(t.Context(), "id", msg); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := l.Take(t.Context(), &b); err != nil || len(b.Entries) == 0 {
+				t.Fatal(err, len(b.Entries))
+			}
+			if b.End != "" {
+				break
+			}
+			if err := l.Ack(t.Context(), session.Position{Epoch: b.Epoch, Seq: b.Entries[0].Seq}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+		if b.End != session.Aged || b.More {
+			t.Errorf("after 100 s a link of one minute has the end %q, more %v", b.End, b.More)
+		}
+	})
+}
+
+// unreadable is a store that fails when a log is read.
+type unreadable struct{ session.Store }
+
+type unreadableLog struct{ session.Log }
+
+func (s unreadable) Open(ctx context.Context, id string, create bool, b session.Bounds) (session.Log, bool, error) {
+	log, created, err := s.Store.Open(ctx, id, create, b)
+	return unreadableLog{log}, created, err
+}
+
+func (unreadableLog) Read(context.Context, session.LinkRef, uint64, int, []session.Entry) ([]session.Entry, session.Tail, error) {
+	return nil, session.Tail{}, errors.New("the store is away")
+}
+
+// L1: Shutdown drains the links while the store is away: to end one needs no store.
+func TestL1ShutdownWithoutStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := session.New(session.Options{Store: unreadable{session.NewMemory(0)}})
+		woken := make(chan struct{}, 1)
+		l := link(t, m, session.Attach{ID: "id", Reader: "r", Wake: func() { woken <- struct{}{} }})
+		var b session.Batch
+		if err := l.Take(t.Context(), &b); err == nil {
+			t.Error("the store did not fail")
+		}
+		down := make(chan error)
+		go func() { down <- m.Shutdown(context.Background()) }()
+		<-woken
+		if err := l.Take(t.Context(), &b); err != nil || b.End != session.Drained || b.Retry == 0 {
+			t.Errorf("%+v, %v", b, err)
+		}
+		l.Close()
+		if err := <-down; err != nil {
+			t.Error(err)
+		}
+	})
+}
