@@ -101,7 +101,7 @@ func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello Attached
 	now := m.now()
 	l.wrote.Store(now)
 	if a.Life > 0 {
-		l.until = now + int64(a.Life)
+		l.until = now + int64(min(a.Life, forever))
 	}
 	m.mu.Lock()
 	closed := m.closed

@@ -78,7 +78,8 @@ const (
 	away     = 10 * time.Second // how long a reader may be gone before OnDetach
 	readers  = 128
 	writers  = 32
-	turnHeld = 30 * time.Second // after this another node may handle a message whose handler's node died
+	turnHeld = 30 * time.Second           // after this another node may handle a message whose handler's node died
+	forever  = 100 * 365 * 24 * time.Hour // what is longer is as long: a sum with the longest Duration overflows
 )
 
 func (o Options) withDefaults() Options {
@@ -113,6 +114,7 @@ func orTime(v *time.Duration, d time.Duration) {
 	if *v == 0 {
 		*v = d
 	}
+	*v = min(*v, forever)
 }
 
 func (o *Options) bounds() Bounds {

@@ -26,13 +26,26 @@ type alarm struct {
 func (w *wheel) set(a *alarm, in time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.setLocked(a, in)
+}
+
+// sooner sets the alarm unless it is to ring before that anyway.
+func (w *wheel) sooner(a *alarm, in time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if a.index == 0 || a.due > time.Since(w.start)+min(in, forever) {
+		w.setLocked(a, in)
+	}
+}
+
+func (w *wheel) setLocked(a *alarm, in time.Duration) {
 	if w.stopped {
 		return
 	}
 	if w.start.IsZero() {
 		w.start = time.Now()
 	}
-	a.due = time.Since(w.start) + in
+	a.due = time.Since(w.start) + min(in, forever)
 	if a.index == 0 {
 		heap.Push(&w.alarms, a)
 	} else {
@@ -40,16 +53,6 @@ func (w *wheel) set(a *alarm, in time.Duration) {
 	}
 	if a.index == 1 {
 		w.arm()
-	}
-}
-
-// sooner sets the alarm unless it is to ring before that anyway.
-func (w *wheel) sooner(a *alarm, in time.Duration) {
-	w.mu.Lock()
-	rings := a.index != 0 && a.due <= time.Since(w.start)+in
-	w.mu.Unlock()
-	if !rings {
-		w.set(a, in)
 	}
 }
 

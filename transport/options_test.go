@@ -3,6 +3,7 @@ package transport_test
 import (
 	"bufio"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -167,6 +168,34 @@ func TestW2ExpectContinue(t *testing.T) {
 				t.Errorf("%d bytes: %q, %v", tt.length, line, err)
 			}
 			conn.Close()
+		}
+	})
+}
+
+// §6: the longest Duration there is means for ever, in every option of the transports.
+func TestOptionsForever(t *testing.T) {
+	const forever = math.MaxInt64
+	inWorld(t, setup{transport: transport.Options{
+		SSE:       sse.Options{LinkAge: forever, WriteTimeout: forever, Retry: forever, BodyTimeout: forever},
+		WebSocket: sockets.Options{LinkAge: forever, WriteTimeout: forever, FrameTimeout: forever},
+		Poll:      poll.Options{LinkAge: forever, Hold: forever, Pause: forever, WriteTimeout: forever, BodyTimeout: forever},
+	}}, func(w *world) {
+		for _, begin := range []func(*tab){
+			func(t *tab) { t.b.streams = true; t.open() },
+			func(t *tab) { t.openSocket() },
+			func(t *tab) { t.poll("0"); t.poll("1") },
+		} {
+			tab := w.browser().tab()
+			begin(tab)
+			time.Sleep(time.Hour)
+			w.send(tab.hello.ID, "a")
+			if a := tab.post(); a.status != 200 {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+			if tab.token() == "" || tab.poll("1").status != 200 {
+				t.Error("the token is not good")
+			}
+			tab.has("a")
 		}
 	})
 }

@@ -78,6 +78,14 @@ func Hello(id middleware.Identity, link *session.Link, life, heartbeat, retry ti
 	return frame.AppendHello(make([]byte, 0, 640), a.Position, retry, &h)
 }
 
+// Or is the option d, or its default if it is not above zero. What is longer than a hundred years is as long: no sum with it overflows.
+func Or(d, zero time.Duration) time.Duration {
+	if d <= 0 {
+		return zero
+	}
+	return min(d, 100*365*24*time.Hour)
+}
+
 // Jitter spreads d by ±20 %, so that links that began together do not end together.
 func Jitter(d time.Duration) time.Duration { return d - d/5 + rand.N(2*d/5+1) }
 

@@ -30,9 +30,7 @@ func (o Options) Complete(maxMessage int) Options {
 	if o.MaxBatch <= 0 {
 		o.MaxBatch = 100
 	}
-	if o.Timeout <= 0 {
-		o.Timeout = 10 * time.Second
-	}
+	o.Timeout = stream.Or(o.Timeout, 10*time.Second)
 	return o
 }
 

@@ -35,19 +35,10 @@ type Options struct {
 }
 
 func (o Options) complete() Options {
-	for _, d := range []struct {
-		v    *time.Duration
-		zero time.Duration
-	}{
-		{&o.LinkAge, 10 * time.Minute},
-		{&o.Hold, 25 * time.Second},
-		{&o.Pause, 30 * time.Second},
-		{&o.WriteTimeout, 10 * time.Second},
-	} {
-		if *d.v <= 0 {
-			*d.v = d.zero
-		}
-	}
+	o.LinkAge = stream.Or(o.LinkAge, 10*time.Minute)
+	o.Hold = stream.Or(o.Hold, 25*time.Second)
+	o.Pause = stream.Or(o.Pause, 30*time.Second)
+	o.WriteTimeout = stream.Or(o.WriteTimeout, 10*time.Second)
 	return o
 }
 

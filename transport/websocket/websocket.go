@@ -45,12 +45,8 @@ type Closed struct {
 }
 
 func (o Options) complete() Options {
-	if o.LinkAge <= 0 {
-		o.LinkAge = 10 * time.Minute
-	}
-	if o.WriteTimeout <= 0 {
-		o.WriteTimeout = 10 * time.Second
-	}
+	o.LinkAge = stream.Or(o.LinkAge, 10*time.Minute)
+	o.WriteTimeout = stream.Or(o.WriteTimeout, 10*time.Second)
 	if o.Context == nil {
 		o.Context = func(*http.Request) context.Context { return context.Background() }
 	}
