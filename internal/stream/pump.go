@@ -2,6 +2,8 @@ package stream
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -76,6 +78,16 @@ func (p *Pump) End() session.End {
 		return *end
 	}
 	return ""
+}
+
+// Tell tells the application, by its OnClose, of a link that is over. A panic there would have no request to fail, and end the program: it is logged instead.
+func Tell[Closed any](onClose func(Closed), c Closed) {
+	defer func() {
+		if v := recover(); v != nil {
+			slog.Error("mirage: OnClose panicked", "panic", fmt.Sprint(v))
+		}
+	}()
+	onClose(c)
 }
 
 // scratch is what a drain needs; idle links hold none.

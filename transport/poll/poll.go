@@ -105,6 +105,14 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 		stream.Refuse(w, r, err)
 		return
 	}
+	over := true // what panics ends the link
+	defer func() {
+		if over {
+			link.Close()
+			return
+		}
+		link.Park(h.o.Pause)
+	}()
 	var hello []byte
 	if begins {
 		hello = stream.Hello(id, link, stream.Jitter(h.o.LinkAge), h.m.Heartbeat(), 0)
@@ -115,18 +123,13 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 		_ = rc.SetWriteDeadline(time.Now().Add(wait + h.o.WriteTimeout))
 	}
 	if !p.wait(r.Context(), link, wait) {
-		link.Park(h.o.Pause) // the client left, and may come back to the link
+		over = false // the client left, and may come back to the link
 		return
 	}
 	_ = rc.SetWriteDeadline(time.Now().Add(h.o.WriteTimeout)) // net/http lifts it after the response
 	answer(w, stream.Append(hello, &p.batch, link.Plain))
-	over := p.batch.End != ""
+	over = p.batch.End != ""
 	p.batch = session.Batch{} // a parked link holds no messages
-	if over {
-		link.Close()
-		return
-	}
-	link.Park(h.o.Pause)
 }
 
 // answer writes what a poll has found. What does not arrive is asked for again.

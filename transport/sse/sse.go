@@ -27,7 +27,7 @@ type Options struct {
 	// request is taken over (hijacked) where that is possible, and the handler returns at once: an idle stream then costs a fifth of the memory.
 	// Loggers see the handler return at once; OnClose is what tells how long a stream lived.
 	Plain bool
-	// OnClose is called once for each stream when it is over. It must be quick.
+	// OnClose is called once for each stream when it is over. It must be quick; a panic is logged.
 	OnClose func(Closed)
 
 	// MaxBody bounds the body of a POST, in bytes. Zero means 64 KiB, or a third more than the Manager's MaxMessage if that is larger.
@@ -137,6 +137,6 @@ func (h *handler) telling(closed func(), link *session.Link, pump *stream.Pump, 
 	start := time.Now()
 	return func() {
 		closed()
-		h.o.OnClose(Closed{link.ID(), link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()})
+		stream.Tell(h.o.OnClose, Closed{link.ID(), link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()})
 	}
 }

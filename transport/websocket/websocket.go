@@ -21,7 +21,7 @@ type Options struct {
 	// WriteTimeout is how long a client may take to read what was written to it, or half as long again; then its link ends and the
 	// log stays. Zero means 10s.
 	WriteTimeout time.Duration
-	// OnClose is called once for each link when it is over. It must be quick. Loggers see the handler return as soon as the link has begun.
+	// OnClose is called once for each link when it is over. It must be quick; a panic is logged. Loggers see the handler return as soon as the link has begun.
 	OnClose func(Closed)
 	// Context returns the values for OnMessage's context. It is called once for each link, while its request lasts; what only lives as long as the
 	// request (chi's route context does) must not be in it. Nil means no values.
@@ -92,6 +92,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 
 // begin makes the link and takes the connection over. The handler returns; the link lives on.
 func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
+	ctx := h.o.Context(r) // first: it is the application's, and may panic
 	life := stream.Jitter(h.o.LinkAge)
 	pump := stream.NewPump()
 	link, err := h.m.Attach(r.Context(), session.Attach{
@@ -106,7 +107,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Id
 		unfollow()
 		link.Close()
 		if h.o.OnClose != nil {
-			h.o.OnClose(Closed{id.ID, link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()})
+			stream.Tell(h.o.OnClose, Closed{id.ID, link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()})
 		}
 	}
 	hello := stream.Hello(id, link, life, h.m.Heartbeat(), 0)
@@ -117,7 +118,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Id
 	}
 	conn.timeout = h.up.Timeout
 	conn.out = h.writers.Socket(conn.net, h.o.WriteTimeout, h.m.Heartbeat(), func() (int, string) { return closing(pump.End()) }, closed)
-	l := &reader{h: h, ctx: h.o.Context(r), id: id.ID, ref: link.Hello.Link, plain: link.Plain, conn: conn}
+	l := &reader{h: h, ctx: ctx, id: id.ID, ref: link.Hello.Link, plain: link.Plain, conn: conn}
 	pump.Start(context.Background(), conn.out, link, hello)
 	go l.run()
 }
