@@ -81,8 +81,12 @@ func (m *Manager) missed(l Left) {
 }
 
 // Quit ends a reader for good because its client said so, and the session with its last reader; OnDetach is called at once. ErrNotFound
-// without such a reader.
+// without such a reader. It waits for the session's OnOpen, OnAttach and OnDetach that run already, so that none of these may call it for its own session.
 func (m *Manager) Quit(ctx context.Context, id, reader string) error {
+	if !m.enter() {
+		return ErrClosed
+	}
+	defer m.work.Done()
 	s, err := m.lookup(ctx, id)
 	if err != nil {
 		return err

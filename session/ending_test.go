@@ -79,3 +79,55 @@ func TestL1ShutdownWithoutStore(t *testing.T) {
 		}
 	})
 }
+
+// L1: Shutdown waits for every callback that has begun, whoever made the call that it belongs to.
+func TestL1ShutdownWaitsForCallbacks(t *testing.T) {
+	for name, act := range map[string]func(ctx context.Context, m *session.Manager) error{
+		"OnOpen":   func(ctx context.Context, m *session.Manager) error { _, err := m.Open(ctx, "new"); return err },
+		"OnDetach": func(ctx context.Context, m *session.Manager) error { return m.Quit(ctx, "id", "r") },
+		"OnEnd":    func(ctx context.Context, m *session.Manager) error { return m.End(ctx, "id") },
+		"OnAttach": func(ctx context.Context, m *session.Manager) error {
+			l, err := m.Attach(ctx, session.Attach{ID: "id", Reader: "other"})
+			if err == nil {
+				l.Close()
+			}
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				slow := ""
+				begun, release := make(chan struct{}), make(chan struct{})
+				wait := func(what string) {
+					if what == slow {
+						close(begun)
+						<-release
+					}
+				}
+				m := session.New(session.Options{
+					OnOpen:   func(context.Context, *session.Session) { wait("OnOpen") },
+					OnAttach: func(context.Context, *session.Session, session.ReaderInfo) { wait("OnAttach") },
+					OnDetach: func(context.Context, *session.Session, session.ReaderInfo) { wait("OnDetach") },
+					OnEnd:    func(context.Context, session.Ended) { wait("OnEnd") },
+				})
+				link(t, m, session.Attach{ID: "id", Reader: "r"}).Close()
+				slow = name
+				acted := make(chan error, 1)
+				go func() { acted <- act(context.Background(), m) }()
+				<-begun
+				down := make(chan error, 1)
+				go func() { down <- m.Shutdown(context.Background()) }()
+				synctest.Wait()
+				select {
+				case <-down:
+					t.Error("Shutdown has returned while the callback runs")
+				default:
+				}
+				close(release)
+				if err := <-acted; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}

@@ -55,6 +55,10 @@ type Link struct {
 
 // Attach begins a link, and the session with it if there is none; with Number it goes on with one, and never makes a session. See Log.Attach.
 func (m *Manager) Attach(ctx context.Context, a Attach) (*Link, error) {
+	if !m.enter() {
+		return nil, ErrClosed
+	}
+	defer m.work.Done()
 	c := Claim{Reader: a.Reader, Plain: a.Reader == "", Link: a.Number}
 	if c.Plain {
 		c.Reader = plainName()
@@ -103,13 +107,7 @@ func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello Attached
 	if a.Life > 0 {
 		l.until = now + int64(min(a.Life, forever))
 	}
-	m.mu.Lock()
-	closed := m.closed
-	if !closed {
-		m.work.Add(1)
-	}
-	m.mu.Unlock()
-	if closed {
+	if !m.enter() {
 		_, _ = s.log.Detach(context.WithoutCancel(ctx), hello.Link)
 		m.release(s)
 		return nil, ErrClosed

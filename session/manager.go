@@ -55,6 +55,10 @@ func (m *Manager) Heartbeat() time.Duration { return max(0, m.o.Heartbeat) }
 
 // Open returns the session id, and makes it if there is none. It then lives for the retention, and longer only by links.
 func (m *Manager) Open(ctx context.Context, id string) (*Session, error) {
+	if !m.enter() {
+		return nil, ErrClosed
+	}
+	defer m.work.Done()
 	s, err := m.acquire(ctx, id, true)
 	if err != nil {
 		return nil, err
@@ -146,6 +150,9 @@ func (m *Manager) Revoke(ctx context.Context, id string) error {
 }
 
 func (m *Manager) end(ctx context.Context, id string, refuse time.Duration) error {
+	if m.enter() { // after Shutdown, too, sessions can be ended
+		defer m.work.Done()
+	}
 	ended, err := m.store.End(ctx, id, refuse)
 	m.bury(id)
 	if err == nil {
@@ -329,6 +336,17 @@ func (m *Manager) spawn(f func()) {
 	if !m.closed {
 		m.work.Go(f)
 	}
+}
+
+// enter counts a call that Shutdown waits for, until work.Done.
+func (m *Manager) enter() bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return false
+	}
+	m.work.Add(1)
+	return true
 }
 
 // open tells whether Shutdown has not begun.

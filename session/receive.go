@@ -218,17 +218,6 @@ func (c handlerContext) Value(key any) any {
 	return c.request.Value(key)
 }
 
-// enter counts a call that Shutdown waits for, until work.Done.
-func (m *Manager) enter() bool {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if m.closed {
-		return false
-	}
-	m.work.Add(1)
-	return true
-}
-
 // turns lets the requests of one writer in one at a time.
 type turns struct {
 	mu   sync.Mutex
