@@ -89,14 +89,14 @@ func Or(d, zero time.Duration) time.Duration {
 // Jitter spreads d by ±20 %, so that links that began together do not end together.
 func Jitter(d time.Duration) time.Duration { return d - d/5 + rand.N(2*d/5+1) }
 
-// Within is d, or less where a middleware of the kind of chi's Timeout ends the context earlier: the response is over before that.
+// Within is d, or less where a middleware of the kind of chi's Timeout ends the context earlier: the response is over before that. It is 0 for 0 alone.
 func Within(ctx context.Context, d time.Duration) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return d
 	}
 	left := time.Until(deadline)
-	return max(0, min(d, left-min(left/10, time.Second)))
+	return min(d, max(1, left-min(left/10, time.Second)))
 }
 
 // Half spreads d by ±50 %.
