@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -53,7 +54,8 @@ type Link struct {
 	closed bool
 }
 
-// Attach begins a link, and the session with it if there is none; with Number it goes on with one, and never makes a session. See Log.Attach.
+// Attach begins a link, and the session with it if there is none; with Number it goes on with one, and never makes a session. See Log.Attach. It is
+// ErrNotFound where the id was revoked or moved meanwhile: the client is to ask again, and its id to be looked at anew.
 func (m *Manager) Attach(ctx context.Context, a Attach) (*Link, error) {
 	if !m.enter() {
 		return nil, ErrClosed
@@ -80,13 +82,16 @@ func (m *Manager) Attach(ctx context.Context, a Attach) (*Link, error) {
 		if err == nil {
 			return m.link(ctx, s, a, hello)
 		}
-		again := over(err) && a.Number == 0 && ctx.Err() == nil
-		if again {
-			s.die() // it ended since we looked: the next one is new
+		begins := a.Number == 0 && over(err) && ctx.Err() == nil
+		if begins {
+			s.die() // it ended since we looked
 		}
 		m.release(s)
-		if !again {
+		switch {
+		case !begins:
 			return nil, err
+		case !errors.Is(err, ErrNotFound): // revoked or moved: whether there is a link under this id is for the hooks to say, again
+			return nil, ErrNotFound
 		}
 	}
 }

@@ -1,0 +1,74 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+// meanwhile is a store on which something happens between its answer to Open and what is asked of the log.
+type meanwhile struct {
+	session.Store
+	happens func()
+}
+
+func (s *meanwhile) Open(ctx context.Context, id string, create bool, b session.Bounds) (session.Log, bool, error) {
+	log, created, err := s.Store.Open(ctx, id, create, b)
+	if happens := s.happens; happens != nil {
+		s.happens = nil
+		happens()
+	}
+	return log, created, err
+}
+
+// I11, I6: a link that is asked for while its id is revoked or moved does not begin under that id: its client has to ask anew who it is. Only where the
+// session has just ended, a new one begins.
+func TestI11AttachMeanwhile(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		happens func(ctx context.Context, m *session.Manager) error
+		want    error
+	}{
+		{"revoked", func(ctx context.Context, m *session.Manager) error { return m.Revoke(ctx, "id") }, session.ErrNotFound},
+		{"joined to another", func(ctx context.Context, m *session.Manager) error {
+			if _, err := m.Open(ctx, "to"); err != nil {
+				return err
+			}
+			return m.Move(ctx, "id", "to", "")
+		}, session.ErrNotFound},
+		{"ended", func(ctx context.Context, m *session.Manager) error { return m.End(ctx, "id") }, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &meanwhile{Store: session.NewMemory(0)}
+				m := session.New(session.Options{Store: store})
+				t.Cleanup(func() { m.Shutdown(context.Background()) })
+				store.happens = func() {
+					if err := tt.happens(t.Context(), m); err != nil {
+						t.Error(err)
+					}
+				}
+				l, err := m.Attach(t.Context(), session.Attach{ID: "id", Reader: "r"})
+				if !errors.Is(err, tt.want) {
+					t.Errorf("%v, want %v", err, tt.want)
+				}
+				if err == nil {
+					l.Close()
+				}
+				if err := m.Send(t.Context(), "id", session.Text("x")); (err == nil) != (tt.want == nil) {
+					t.Errorf("a session under the id: %v", err)
+				}
+				time.Sleep(time.Second)
+				if l, err := m.Attach(t.Context(), session.Attach{ID: "id", Reader: "r"}); err != nil {
+					t.Errorf("afterwards: %v", err)
+				} else {
+					l.Close()
+				}
+			})
+		})
+	}
+}
