@@ -23,12 +23,12 @@ type Socket struct {
 	closing func() (code int, reason string)
 	closed  func()
 
-	heard atomic.Int64 // when bytes came from the client, Unix nanoseconds
+	heard atomic.Int64 // when bytes came from the client, since begun: no change of the clock makes it older than a ping
 
 	// Owned by run, one of which runs at a time.
 	armed   time.Time
 	wrote   time.Time // the last text frame
-	pinged  time.Time // zero if none
+	pinged  int64     // since begun; 0 if none
 	bye     bool      // nothing more can be written
 	greeted bool      // hello is written
 
@@ -51,6 +51,7 @@ type Socket struct {
 func (ws *Writers) Socket(conn net.Conn, timeout, beat time.Duration, closing func() (code int, reason string), closed func()) *Socket {
 	s := &Socket{conn: conn, timeout: timeout, beat: beat, closing: closing, closed: closed, wrote: time.Now()}
 	s.changed.L = &s.mu
+	s.Heard()
 	s.work = s.run
 	s.kicks.writers, s.kicks.stopped = ws, func() { s.stop(false) }
 	return s
@@ -76,7 +77,7 @@ const ServiceRestart = 1012
 var errVanished = errors.New("stream: no answer to a ping")
 
 // Heard notes that the client is there.
-func (s *Socket) Heard() { s.heard.Store(time.Now().UnixNano()) }
+func (s *Socket) Heard() { s.heard.Store(int64(time.Since(begun))) }
 
 // Busy notes whether something that the client sent is being handled: nobody may read from it meanwhile, so that its silence means nothing, and a link that
 // ends in peace gives the answer some time.
@@ -359,10 +360,10 @@ func (s *Socket) ping(dst []byte, now time.Time) ([]byte, error) {
 	if !idle || s.beat <= 0 {
 		return dst, nil
 	}
-	if !s.pinged.IsZero() && s.heard.Load() < s.pinged.UnixNano() && !s.isBusy() {
+	if s.pinged != 0 && s.heard.Load() < s.pinged && !s.isBusy() {
 		return dst, errVanished
 	}
-	s.pinged = now
+	s.pinged = int64(now.Sub(begun))
 	return append(dst, opPing, 0), nil
 }
 
