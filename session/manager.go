@@ -70,11 +70,7 @@ func (m *Manager) Open(ctx context.Context, id string) (*Session, error) {
 // Send appends a message to the session id: ErrNotFound without one, ErrFull without room. A nil error says that it is in the log, and
 // will reach every reader, or is told to it as a gap. It does not wait for any reader.
 func (m *Manager) Send(ctx context.Context, id string, msg Message) error {
-	s, err := m.lookup(ctx, id)
-	if err != nil {
-		return err
-	}
-	return s.Send(ctx, msg)
+	return m.on(ctx, id, func(s *Session) error { return s.Send(ctx, msg) })
 }
 
 // Sent says what became of a broadcast.
@@ -97,8 +93,10 @@ func (m *Manager) Broadcast(ctx context.Context, msg Message) (Sent, error) {
 				at = memory.tick()
 			}
 			_, err := l.appendAt(&msg, "", at)
-			if err := sent.count(l, err); err != nil {
+			if full, err := sent.count(err); err != nil {
 				return sent, err
+			} else if full {
+				sent.Full = append(sent.Full, l.ID())
 			}
 		}
 		return sent, nil
@@ -107,28 +105,27 @@ func (m *Manager) Broadcast(ctx context.Context, msg Message) (Sent, error) {
 		if err != nil {
 			return sent, err
 		}
-		s, err := m.lookup(ctx, id)
-		if err == nil {
-			_, err = s.log.Append(ctx, &msg, "")
-		}
-		if err := sent.count(s, err); err != nil {
+		err := m.on(ctx, id, func(s *Session) error { return s.SendTo(ctx, "", msg) })
+		if full, err := sent.count(err); err != nil {
 			return sent, err
+		} else if full {
+			sent.Full = append(sent.Full, id)
 		}
 	}
 	return sent, nil
 }
 
 // count notes what became of the message in one session. It returns an error that ends the broadcast.
-func (sent *Sent) count(session interface{ ID() string }, err error) error {
+func (sent *Sent) count(err error) (full bool, _ error) {
 	switch {
 	case err == nil:
 		sent.Sessions++
 	case errors.Is(err, ErrFull):
-		sent.Full = append(sent.Full, session.ID())
+		return true, nil
 	case !over(err): // else it ended meanwhile
-		return err
+		return false, err
 	}
-	return nil
+	return false, nil
 }
 
 // over tells whether err says that the session is not there any more.
@@ -172,10 +169,7 @@ func (m *Manager) Revalidate(ctx context.Context, id string) error {
 			l.finish(Renewed)
 		}
 	}
-	s, err := m.lookup(ctx, id)
-	if err == nil {
-		err = s.log.Renew(ctx)
-	}
+	err := m.on(ctx, id, func(s *Session) error { return s.log.Renew(ctx) })
 	if over(err) {
 		return nil
 	}
@@ -221,6 +215,22 @@ func (m *Manager) lookup(ctx context.Context, id string) (*Session, error) {
 		return nil, err
 	}
 	return &Session{m: m, id: id, log: log}, nil
+}
+
+// on runs f with the session id. Where f says that it is over, this node may not have heard of that yet, and another session may have the id.
+func (m *Manager) on(ctx context.Context, id string, f func(*Session) error) error {
+	s, err := m.lookup(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err = f(s); !over(err) {
+		return err
+	}
+	s.die() // does nothing to one that only lookup knows
+	if s, err = m.lookup(ctx, id); err != nil {
+		return err
+	}
+	return f(s)
 }
 
 // acquire returns the session id, registered here until as many calls of release.

@@ -41,8 +41,10 @@ func (s *Session) SendTo(ctx context.Context, reader string, msg Message) error 
 	if err := s.m.check(&msg); err != nil {
 		return err
 	}
-	_, err := s.log.Append(ctx, &msg, reader)
-	return err
+	if _, err := s.log.Append(ctx, &msg, reader); !over(err) {
+		return err
+	}
+	return ErrNotFound // whatever became of it
 }
 
 // Broadcast is the Manager's, for callbacks that have only the Session at hand.

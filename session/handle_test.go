@@ -1,0 +1,45 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+// A handle of a session that is over says so in one way, however it was ended: an application that keeps one need not know who did.
+func TestD8HandleOfWhatIsOver(t *testing.T) {
+	for name, over := range map[string]func(ctx context.Context, m *session.Manager) error{
+		"ended":   func(ctx context.Context, m *session.Manager) error { return m.End(ctx, "id") },
+		"revoked": func(ctx context.Context, m *session.Manager) error { return m.Revoke(ctx, "id") },
+		"joined to another": func(ctx context.Context, m *session.Manager) error {
+			_, err := m.Open(ctx, "to")
+			return errors.Join(err, m.Move(ctx, "id", "to", ""))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := session.New(session.Options{})
+				t.Cleanup(func() { m.Shutdown(context.Background()) })
+				s, err := m.Open(t.Context(), "id")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := over(t.Context(), m); err != nil {
+					t.Fatal(err)
+				}
+				for what, err := range map[string]error{
+					"Session.Send":   s.Send(t.Context(), session.Text("x")),
+					"Session.SendTo": s.SendTo(t.Context(), "r", session.Text("x")),
+					"Manager.Send":   m.Send(t.Context(), "id", session.Text("x")),
+				} {
+					if !errors.Is(err, session.ErrNotFound) {
+						t.Errorf("%s: %v", what, err)
+					}
+				}
+			})
+		})
+	}
+}
