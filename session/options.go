@@ -7,6 +7,9 @@ import (
 )
 
 // Options configure a Manager. The zero value is a working one: bounded sessions in memory.
+//
+// Of the callbacks, OnOpen, OnAttach and OnDetach of one session never overlap on one node; the others run at any time, and at once. All may use the Session
+// and the Manager, but none may wait for Shutdown. A panic is logged, and that of OnMessage is its answer, too.
 type Options struct {
 	// Store keeps the sessions. Nil means NewMemory(Budget).
 	Store Store
@@ -55,9 +58,6 @@ type Options struct {
 	// Logger gets what no caller can be told: panics of callbacks and failures of the store behind a link's back. Nil means slog.Default().
 	Logger *slog.Logger
 }
-
-// The callbacks of one session's readers (OnOpen, OnAttach, OnDetach) never overlap on one node. All callbacks may use the Session, but not
-// wait for Shutdown.
 
 // ReaderInfo says which reader a callback is about.
 type ReaderInfo struct {
