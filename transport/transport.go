@@ -3,10 +3,10 @@ package transport
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/mirage-go/mirage/internal/refuse"
 	"github.com/mirage-go/mirage/internal/stream"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/transport/poll"
@@ -28,7 +28,7 @@ func Handler(m *session.Manager, o Options) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, waits := stream.Query(r, "_wait")
 		switch {
-		case r.Method == http.MethodGet && wantsWebSocket(r):
+		case r.Method == http.MethodGet && refuse.WantsWebSocket(r):
 			sockets.ServeHTTP(w, r)
 		case r.Method == http.MethodGet && waits:
 			polls.ServeHTTP(w, r)
@@ -36,10 +36,6 @@ func Handler(m *session.Manager, o Options) http.Handler {
 			streams.ServeHTTP(w, r)
 		}
 	})
-}
-
-func wantsWebSocket(r *http.Request) bool {
-	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 }
 
 // Mount serves h on pattern of a chi router for every method, behind mw (middleware.New) and behind what the router uses already. Keep

@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -337,6 +338,21 @@ func TestW6NoSocket(t *testing.T) {
 		}
 		if sent, err := w.m.Broadcast(w.Context(), session.Text("x")); err != nil || sent.Sessions > 0 {
 			t.Errorf("refused handshakes made sessions: %+v, %v", sent, err)
+		}
+	})
+}
+
+// W2: Upgrade is a list, and a client may offer other protocols beside WebSocket.
+func TestW2UpgradeList(t *testing.T) {
+	inWorld(t, setup{}, func(w *world) {
+		conn, err := w.net.Dial(w.Context())
+		w.must(err)
+		defer conn.Close()
+		fmt.Fprint(conn, "GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: example/1, WebSocket\r\n"+
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || resp.StatusCode != 101 {
+			t.Errorf("%v %v", resp, err)
 		}
 	})
 }

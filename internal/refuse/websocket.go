@@ -24,8 +24,11 @@ func IsHandshake(r *http.Request) bool {
 	key, err := base64.StdEncoding.DecodeString(keys[0])
 	return r.Method == http.MethodGet && r.ProtoMajor == 1 && r.ProtoAtLeast(1, 1) && err == nil && len(key) == 16 &&
 		r.Header.Get("Sec-WebSocket-Version") == "13" &&
-		hasToken(r.Header["Connection"], "upgrade") && hasToken(r.Header["Upgrade"], "websocket")
+		hasToken(r.Header["Connection"], "upgrade") && WantsWebSocket(r)
 }
+
+// WantsWebSocket tells a request for a WebSocket, be it a good handshake or not. Upgrade is a list (RFC 9110, 7.8).
+func WantsWebSocket(r *http.Request) bool { return hasToken(r.Header["Upgrade"], "websocket") }
 
 func hasToken(lines []string, token string) bool {
 	for _, line := range lines {
