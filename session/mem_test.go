@@ -122,6 +122,29 @@ func TestD5BudgetDropsNothingInVain(t *testing.T) {
 	}
 }
 
+// D5: another session's message that turns out not to fit is in the budget for a moment. Who takes no more than it gives back does not see that.
+func TestD5BudgetForAMoment(t *testing.T) {
+	s, b := NewMemory(4*sessionCost), roomy
+	b.Overflow, b.Messages = DropOldest, 2
+	l := openMem(t, s, "a", b)
+	for range 2 {
+		if _, err := l.Append(bg, sized(200), ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.used.Add(4 * sessionCost)
+	for _, size := range []int{200, 100} {
+		if _, err := l.Append(bg, sized(size), ""); err != nil {
+			t.Errorf("Append of %d bytes in place of 200: %v", size, err)
+		}
+	}
+	s.used.Add(-4 * sessionCost)
+	ended, err := s.End(bg, "a", 0)
+	if err != nil || len(ended.Messages) != 2 || s.used.Load() != 0 {
+		t.Errorf("the log kept %d, %v; %d bytes are used", len(ended.Messages), err, s.used.Load())
+	}
+}
+
 // §7: no allocations per message in append + take, and in a writer's turn.
 func TestHotPathAllocatesNothing(t *testing.T) {
 	if raceEnabled {

@@ -65,9 +65,9 @@ func (s *Memory) now() int64 { return int64(time.Since(s.start)) }
 // tick is now in ticks.
 func (s *Memory) tick() uint32 { return uint32(s.now() / tick) }
 
-// reserve takes n bytes from the budget if they are there.
+// reserve takes n bytes from the budget if they are there. To give some back never fails.
 func (s *Memory) reserve(n int64) bool {
-	if used := s.used.Add(n); s.budget >= 0 && used > s.budget {
+	if used := s.used.Add(n); n > 0 && s.budget >= 0 && used > s.budget {
 		s.used.Add(-n)
 		return false
 	}
@@ -75,7 +75,7 @@ func (s *Memory) reserve(n int64) bool {
 }
 
 // has tells whether n bytes of the budget are left at this moment.
-func (s *Memory) has(n int64) bool { return s.budget < 0 || s.used.Load()+n <= s.budget }
+func (s *Memory) has(n int64) bool { return n <= 0 || s.budget < 0 || s.used.Load()+n <= s.budget }
 
 // Open implements Store.
 func (s *Memory) Open(_ context.Context, id string, create bool, b Bounds) (Log, bool, error) {
