@@ -39,7 +39,8 @@ type Options struct {
 	// plain readers. Zero means 20s. Negative disables.
 	AckTimeout time.Duration
 
-	// OnOpen is called once for each session that this Manager made.
+	// OnOpen is called once for each session that this Manager made, before the hello of the link that it was made for. A reader that comes at the
+	// same moment may be told of before it.
 	OnOpen func(context.Context, *Session)
 	// OnAttach is called when a reader comes, before its hello: what is sent to the session here reaches it. A reader that is back within
 	// ten seconds never left.
