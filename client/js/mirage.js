@@ -74,13 +74,13 @@ export class Mirage extends EventTarget {
     super()
     const self = this
     const { location, document } = globalThis
-    const o = {
-      credentials: 'same-origin', timeout: 5000, head: 1500, upgrade: 300_000,
-      messages: 256, bytes: 1 << 20, fetch: (...a) => fetch(...a), WebSocket: globalThis.WebSocket, ...options,
-    }
+    const {
+      mirage, name, signal, credentials = 'same-origin', timeout = 5000, head = 1500, upgrade = 300_000, messages: most = 256, bytes: room = 1 << 20,
+      start: begin = true, fetch: ask = (...a) => fetch(...a), WebSocket: Socket = globalThis.WebSocket,
+    } = options
     const base = new URL(url, location?.href)
     const cid = crypto.getRandomValues(new Uint32Array(4)).join('_') // 128 bits in base64url, of a kind
-    const key = 'mirage:' + (o.name || base)
+    const key = 'mirage:' + (name || base)
     const end = new AbortController()
 
     const links = new Set() // all that are under way
@@ -109,7 +109,7 @@ export class Mirage extends EventTarget {
 
     let storage, kept = {}
     try {
-      storage = o.storage === undefined ? document && sessionStorage : o.storage
+      ({ storage = document && sessionStorage } = options)
       kept = JSON.parse(storage.getItem(key)) || kept
     } catch { /* there is none, or we may not */ }
     // What is not accepted yet: {w: writer, n: number, e: event, d: data, x: encoded, t: tried, a: again}.
@@ -117,7 +117,7 @@ export class Mirage extends EventTarget {
     const bad = kept.bad || {} // until when a transport is not to be tried first
     let repeats = kept.again || 0 // up to this number an earlier page, which crashed, may have had it; -1 until hello tells
     // The value of _mirage; undefined leaves it to the cookie.
-    let signed = o.mirage || kept.signed || (o.mirage ?? (base.origin === location?.origin ? undefined : ''))
+    let signed = mirage || kept.signed || (mirage ?? (base.origin === location?.origin ? undefined : ''))
 
     const tell = (type, more) => self.dispatchEvent(Object.assign(new Event(type), more))
 
@@ -151,7 +151,7 @@ export class Mirage extends EventTarget {
       if (/[\r\0]/.test(d) || d.split('\n').length > 999) d = toBase64(new TextEncoder(x = 1).encode(d))
       if (/[\0-\x1f]/.test(e)) throw failure('not a name', 400) // the server refuses others that are not
       if (self.readyState > 1) throw failure('closed', 410)
-      if (queue.length >= o.messages || self.bufferedAmount + d.length > o.bytes) throw failure('the queue is full', 429)
+      if (queue.length >= most || self.bufferedAmount + d.length > room) throw failure('the queue is full', 429)
       const m = { w: cid, n: ++count, e, d, x }
       keep([...queue, m])
       if (hidden) save() // there may be no later
@@ -189,8 +189,7 @@ export class Mirage extends EventTarget {
 
     // next is what the next POST brings. What is left of an earlier page comes first, under its writer.
     const next = () => {
-      const [head] = queue
-      const { w = cid, n = count + 1, a } = head || {}
+      const { w = cid, n = count + 1, a } = queue[0] || {}
       let size = 0, full
       const batch = queue.filter((m, i) => !(full ||= i >= max || m.w !== w || m.a !== a || (size += m.d.length) > 16_384 && i))
       let body = `event: mirage-up\ndata: ${JSON.stringify({ writer: w, base: n, ack: self.position, again: !!a })}\n\n`
@@ -266,7 +265,7 @@ export class Mirage extends EventTarget {
       const headers = { Accept: 'text/event-stream' }
       if (init.body) headers['Content-Type'] = headers.Accept
       if (token) headers['Mirage-Link'] = token
-      return o.fetch(address(query), { method, headers, credentials: o.credentials, cache: 'no-store', ...init })
+      return ask(address(query), { method, headers, credentials, cache: 'no-store', ...init })
     }
 
     // loop goes round after round until there is a link.
@@ -291,7 +290,7 @@ export class Mirage extends EventTarget {
 
     const order = all => {
       const rank = name => name === best ? -1 : !all && (bad[name] > Date.now() || name === mute)
-      return [...o.transports].sort((a, b) => rank(a) - rank(b))
+      return [...transports].sort((a, b) => rank(a) - rank(b))
     }
 
     // round tries one transport after the other: each has some time before the next one starts beside it. The first hello wins; what failed
@@ -303,7 +302,7 @@ export class Mirage extends EventTarget {
         const link = start(name)
         tried.push(link.hello)
         const done = link.hello.then(() => { won = name }, error => { why = error })
-        await Promise.race([done, sleep(o.head)])
+        await Promise.race([done, sleep(head)])
         if (won || !wanted || hidden || why?.status && why.status !== 501) break // the server would tell the next one the same
       }
       await Promise.any(tried).catch(() => 0)
@@ -332,8 +331,8 @@ export class Mirage extends EventTarget {
     }
 
     const socket = link => new Promise((_, no) => {
-      watch(link, o.timeout)
-      const socket = new o.WebSocket(address({ _pos: link.from = self.position }).replace('http', 'ws'))
+      watch(link, timeout)
+      const socket = new Socket(address({ _pos: link.from = self.position }).replace('http', 'ws'))
       const feed = parser(block => take(link, block))
       link.socket = socket
       link.ctl.signal.onabort = () => no(socket.close())
@@ -345,7 +344,7 @@ export class Mirage extends EventTarget {
     const answers = async link => {
       const poll = link.name === 'poll'
       do {
-        watch(link, link.token ? 35_000 : o.timeout)
+        watch(link, link.token ? 35_000 : timeout)
         save() // _pos acknowledges
         const query = { _pos: link.from = self.position, _wait: poll ? 25 : null }
         const { body } = await check(await request('GET', link.token, { signal: link.ctl.signal }, query))
@@ -356,6 +355,7 @@ export class Mirage extends EventTarget {
     }
 
     const carriers = { websocket: socket, sse: answers, poll: answers } // in order of preference
+    const transports = (options.transports || Object.keys(carriers)).filter(name => carriers[name])
 
     const watch = (link, ms) => {
       clearTimeout(link.timer)
@@ -469,7 +469,7 @@ export class Mirage extends EventTarget {
       link.ok()
       clearInterval(probe)
       const [better] = order(1)
-      if (better !== link.name && o.upgrade) probe = setInterval(() => round([better]), o.upgrade)
+      if (better !== link.name && upgrade) probe = setInterval(() => round([better]), upgrade)
       if (link.name !== 'poll') {
         watch(link, link.beat && 3000) // the second sign, which comes after one, proves that nobody holds the stream back
         due = 1 // to speak on this link ends an older one that died unnoticed
@@ -491,7 +491,7 @@ export class Mirage extends EventTarget {
 
     Object.assign(self, {
       url: base.href,
-      transports: o.transports = (o.transports || Object.keys(carriers)).filter(name => carriers[name]),
+      transports,
       id: kept.id || '', // who we are, once a hello has said so
       mirage: signed ?? (kept.id || ''), // the same, or the signed value for those who asked for it
       position: kept.position || '', // up to where we have everything: the server's word, handed back as it came
@@ -580,16 +580,15 @@ export class Mirage extends EventTarget {
         if (self.readyState > 1) return
         wanted = false
         change('closing')
-        for (const until = Date.now() + o.timeout; live && queue.length && Date.now() < until;) await sleep(20)
+        for (const until = Date.now() + timeout; live && queue.length && Date.now() < until;) await sleep(20)
         if (live) request('DELETE', live.token, { keepalive: true }).catch(() => 0)
         finish(code, reason, true)
       },
     })
-    if (!o.transports[0]) throw failure('no such transport')
+    if (!transports[0]) throw failure('no such transport')
     keep(kept.queue || [])
 
     for (const type of ['open', 'message', 'mirage', 'error', 'close']) self.addEventListener(type, e => self['on' + type]?.(e))
-    const { signal } = o
     const listen = (target, events) => {
       for (const type in events) target?.addEventListener?.(type, events[type], { signal: end.signal })
     }
@@ -614,7 +613,7 @@ export class Mirage extends EventTarget {
       prerenderingchange: show,
     })
     if (signal?.aborted) self.close()
-    else if (o.start ?? true) self.connect()
+    else if (begin) self.connect()
   }
 }
 

@@ -25,6 +25,21 @@ test('transports: unknown ones are passed over, none is an error, all is the def
   assert.equal(c.transport, 'sse')
 })
 
+// As callers write who pass on options of their own.
+test('options: one that is undefined is as none', async () => {
+  const names = ['mirage', 'transports', 'name', 'credentials', 'timeout', 'head', 'upgrade', 'messages', 'bytes', 'signal', 'start']
+  const c = client(Object.fromEntries(names.map(name => [name, undefined])))
+  server.mute = true
+  await clock.run(1400)
+  assert.equal(server.requests.length, 1, 'one transport has 1500 ms before the next')
+  server.mute = false
+  await until('open', () => c.state === 'open')
+  server.refused = true
+  server.cut()
+  for (let i = 0; i < 256; i++) c.send('x')
+  assert.throws(() => c.send('x'), { status: 429 })
+})
+
 test('storage: null is off, in a window, too', async () => {
   globalThis.document = new EventTarget()
   globalThis.sessionStorage = new Store()

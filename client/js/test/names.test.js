@@ -42,10 +42,11 @@ beforeEach(() => {
 afterEach(() => restore())
 
 test('options, and their defaults', () => {
-  const [, literal] = /const o = (\{.*?\.\.\.options,?\s*\})/s.exec(source)
+  const [statement, literal] = /const \{([^}]*)\} = options\n/.exec(source)
+  const locals = [...literal.matchAll(/(?:^|,)\s*(\w+)(?:: (\w+))?/g)].map(([, name, local = name]) => `${name}: ${local}`)
   const { transports } = new Mirage('http://mirage.test/live', { start: false, storage: null })
-  const defaults = { ...new Function('options', 'return ' + literal)({}), transports }
-  const used = sorted([...Object.keys(defaults), ...all(source, /\bo\.(\w+)/g), ...all(source, /\{ (\w+) \} = o\b/g)])
+  const defaults = { ...new Function('options', `${statement}return { ${locals} }`)({}), transports }
+  const used = sorted([...Object.keys(defaults), ...all(source, /\boptions\.(\w+)/g), ...all(source, /\(\{ (\w+) .* \} = options\)/g)])
   const typed = members('MirageOptions'), told = table('Options')
   assert.deepEqual(sorted(typed.keys()), used, 'mirage.d.ts')
   assert.deepEqual(sorted(told.keys()), used, 'docs/client.md')
