@@ -404,8 +404,8 @@ export class Mirage extends EventTarget {
       drop()
       clearTimeout(later)
       end.abort()
+      change('closed') // who sends again what comes back is told so
       giveUp(queue, failure(reason || 'closed', code))
-      change('closed')
       try { storage.removeItem(key) } catch { /* there is none */ }
       storage = 0
       for (const tap of taps) tap()

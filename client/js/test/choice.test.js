@@ -199,3 +199,19 @@ test('a POST that nobody answers means that the link is dead, too', async () => 
   await until('sent', () => server.got.length === 1 && !c.bufferedAmount, 10_000)
   assert.deepEqual(c.told, ['connecting>open'])
 })
+
+test('U2: who sends again what a closing client hands back is told, too', async () => {
+  const c = visitor()
+  await open(c)
+  let broken
+  c.addEventListener('mirage-returned', e => {
+    assert.throws(() => c.send(e.messages[0].data), { status: 410 })
+    broken = assert.rejects(c.emit('again'), { status: 410 })
+  })
+  server.script = r => r.method === 'POST' ? new Response('{"detail":"not any more"}', { status: 403 }) : undefined
+  c.send('x')
+  await until('closed', () => c.state === 'closed')
+  await broken
+  assert.deepEqual(c.returned.map(([, status, messages]) => [status, messages.length]), [[4403, 1]])
+  assert.equal(c.bufferedAmount, 0)
+})
