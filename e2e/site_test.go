@@ -116,9 +116,7 @@ func startSite(t *testing.T, o setup) *site {
 	})
 	mux.Handle("/live/mirage.js", transport.Script())
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		// The strictest policy under which a page can load the client and reach the server.
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "+
-			"frame-ancestors 'none'; require-trusted-types-for 'script'")
+		w.Header().Set("Content-Security-Policy", policyOf(r.URL.Path))
 		switch r.URL.Path {
 		case "/before.html":
 			w.Header().Set("Speculation-Rules", `"/rules.json?`+r.URL.RawQuery+`"`)
@@ -152,6 +150,19 @@ func startSite(t *testing.T, o setup) *site {
 	})
 	s.proxy = miragetest.NewProxy(t, srv.URL)
 	return s
+}
+
+// policyOf is the strictest policy under which a page can load the client and reach the server.
+func policyOf(page string) string {
+	scripts, base := "'self'", "'none'"
+	switch page {
+	case "/nonce.html":
+		scripts = "'nonce-once'"
+	case "/deep/base.html":
+		base = "'self'"
+	}
+	return "default-src 'none'; script-src " + scripts + "; connect-src 'self'; base-uri " + base + "; form-action 'none'; frame-ancestors 'none'; " +
+		"require-trusted-types-for 'script'"
 }
 
 // start begins to serve the sessions of a store.

@@ -73,12 +73,12 @@ export class Mirage extends EventTarget {
   constructor(url, options = {}) {
     super()
     const self = this
-    const { location, document } = globalThis
+    const { document, location, origin } = globalThis
     const {
       mirage, name, signal, credentials = 'same-origin', timeout = 5000, head = 1500, upgrade = 300_000, messages: most = 256, bytes: room = 1 << 20,
       start: begin = true, fetch: ask = (...a) => fetch(...a), WebSocket: Socket = globalThis.WebSocket,
     } = options
-    const base = new URL(url, location?.href)
+    const base = new URL(url, document?.baseURI ?? location?.href) // as fetch() takes it
     const cid = crypto.getRandomValues(new Uint32Array(4)).join('_') // 128 bits in base64url, of a kind
     const key = 'mirage:' + (name || base)
     const end = new AbortController()
@@ -117,7 +117,7 @@ export class Mirage extends EventTarget {
     const bad = kept.bad || {} // until when a transport is not to be tried first
     let repeats = kept.again || 0 // up to this number an earlier page, which crashed, may have had it; -1 until hello tells
     // The value of _mirage; undefined leaves it to the cookie.
-    let signed = mirage || kept.signed || (mirage ?? (base.origin === location?.origin ? undefined : ''))
+    let signed = mirage || kept.signed || (mirage ?? (base.origin === origin ? undefined : ''))
 
     const tell = (type, more) => self.dispatchEvent(Object.assign(new Event(type), more))
 
