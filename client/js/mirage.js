@@ -504,7 +504,7 @@ export class Mirage extends EventTarget {
 
       /** emit does so with a named event in JSON. The promise is kept when the server has accepted it. */
       emit(event, data = null) {
-        const promise = new Promise((ok, no) => Object.assign(put(event, JSON.stringify(data)), { ok, no }))
+        const promise = new Promise((ok, no) => Object.assign(put('' + event, JSON.stringify(data)), { ok, no }))
         promise.catch(() => 0) // whoever does not care is not to hear of it
         return promise
       },

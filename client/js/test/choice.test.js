@@ -215,3 +215,18 @@ test('U2: who sends again what a closing client hands back is told, too', async 
   assert.deepEqual(c.returned.map(([, status, messages]) => [status, messages.length]), [[4403, 1]])
   assert.equal(c.bufferedAmount, 0)
 })
+
+test('U2: a name that is no string is what a string of it says, and holds up nothing', async () => {
+  const c = visitor()
+  await open(c)
+  const kept = [undefined, null, 5].map(name => c.emit(name, 1))
+  await until('accepted', () => c.bufferedAmount === 0, 5000)
+  await Promise.all(kept)
+  assert.deepEqual(server.got.map(m => m.event), ['undefined', 'null', '5'])
+  await assert.rejects(c.emit(Symbol('name'), 1), TypeError)
+  const ring = {}
+  ring.ring = ring
+  for (const data of [1n, () => 1, Symbol('data'), ring]) await assert.rejects(c.emit('x', data), TypeError)
+  for (const data of [undefined, null]) assert.throws(() => c.send(data), TypeError)
+  assert.deepEqual(c.queued(), [])
+})
