@@ -153,7 +153,8 @@ export class Mirage extends EventTarget {
       if (self.readyState > 1) throw failure('closed', 410)
       if (queue.length >= most || self.bufferedAmount + d.length > room) throw failure('the queue is full', 429)
       const m = { w: cid, n: ++count, e, d, x }
-      keep([...queue, m])
+      queue.push(m)
+      self.bufferedAmount += d.length
       if (hidden) save() // there may be no later
       soon()
       pump()

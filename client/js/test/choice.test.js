@@ -230,3 +230,13 @@ test('U2: a name that is no string is what a string of it says, and holds up not
   for (const data of [undefined, null]) assert.throws(() => c.send(data), TypeError)
   assert.deepEqual(c.queued(), [])
 })
+
+test('twenty thousand messages at once take linear time', async () => {
+  const c = client({ transports: ['sse'], messages: 20_000, start: false })
+  const began = performance.now()
+  for (let i = 0; i < 20_000; i++) c.send('x')
+  const took = performance.now() - began
+  assert.ok(took < 1500, `${took} ms`)
+  assert.equal(c.bufferedAmount, 20_000)
+  assert.throws(() => c.send('x'), { status: 429 })
+})
