@@ -121,6 +121,7 @@ export class Server {
     const request = { ...init, query: Object.fromEntries(u.searchParams), at: this.clock.now }
     this.requests.push(request)
     if (init.signal) setMaxListeners(0, init.signal)
+    init.signal?.throwIfAborted()
     const abort = new Promise((_, no) => init.signal?.addEventListener('abort', () => no(init.signal.reason)))
     abort.catch(() => 0)
     const pass = ms => Promise.race([abort, new Promise(f => this.clock.add(f, ms))])
