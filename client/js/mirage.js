@@ -581,7 +581,7 @@ export class Mirage extends EventTarget {
         if (self.readyState > 1) return
         wanted = false
         change('closing')
-        for (const until = Date.now() + timeout; live && queue.length && Date.now() < until;) await sleep(20)
+        for (const until = performance.now() + timeout; live && queue[0] && performance.now() < until;) await sleep(20)
         if (live) request('DELETE', live.token, { keepalive: true }).catch(() => 0)
         finish(code, reason, true)
       },

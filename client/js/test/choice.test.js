@@ -189,6 +189,22 @@ test('U2: what is not delivered is handed back, whoever sent it: send, a page be
   assert.deepEqual(b.returned[1], ['visitor', 4410, [{ event: 'message', data: 'too late' }]])
 })
 
+test('U2: close gives what waits its time, whatever becomes of the date', async () => {
+  for (const hours of [9, -9]) {
+    const c = visitor({ timeout: 3000 })
+    await open(c)
+    server.fault = r => r.method === 'POST' ? 'hole' : ''
+    c.send('x')
+    const began = clock.now
+    c.close()
+    await clock.run(1000)
+    clock.jump += hours * 3_600_000
+    await until('closed', () => c.state === 'closed', 10_000)
+    assert.ok(clock.now - began >= 3000 && clock.now - began < 3100, `${hours} hours: ${clock.now - began} ms`)
+    server.fault = () => ''
+  }
+})
+
 test('a POST that nobody answers means that the link is dead, too', async () => {
   const c = visitor({ transports: ['poll'] })
   await open(c)
@@ -233,9 +249,9 @@ test('U2: a name that is no string is what a string of it says, and holds up not
 
 test('twenty thousand messages at once take linear time', async () => {
   const c = client({ transports: ['sse'], messages: 20_000, start: false })
-  const began = performance.now()
+  const began = process.hrtime.bigint()
   for (let i = 0; i < 20_000; i++) c.send('x')
-  const took = performance.now() - began
+  const took = Number(process.hrtime.bigint() - began) / 1e6
   assert.ok(took < 1500, `${took} ms`)
   assert.equal(c.bufferedAmount, 20_000)
   assert.throws(() => c.send('x'), { status: 429 })

@@ -9,6 +9,7 @@ const { now } = Date
 /** clock replaces the global timers by its own, in which nothing takes time. */
 export class Clock {
   now = 1_000_000
+  jump = 0 // by which somebody set the date
   timers = []
   last = 0
 
@@ -18,10 +19,12 @@ export class Clock {
       setTimeout: (f, ms = 0) => this.add(f, ms), clearTimeout: id => this.remove(id),
       setInterval: (f, ms) => { const id = this.add(() => { f(); if (id.on) this.again(id, ms) }, ms); return id }, clearInterval: id => this.remove(id),
     })
-    Date.now = () => this.now
+    Date.now = () => this.now + this.jump
+    performance.now = () => this.now
     return () => {
       Object.assign(globalThis, real)
       Date.now = now
+      delete performance.now // the prototype's is back
       Math.random = random
     }
   }
