@@ -75,7 +75,7 @@ export class Mirage extends EventTarget {
     const self = this
     const { document, location, origin } = globalThis
     const {
-      mirage, name, signal, credentials = 'same-origin', timeout = 5000, head = 1500, upgrade = 300_000, messages: most = 256, bytes: room = 1 << 20,
+      mirage, name, signal, credentials, timeout = 5000, head = 1500, upgrade = 300_000, messages: most = 256, bytes: room = 1 << 20,
       start: begin = true, fetch: ask = (...a) => fetch(...a), WebSocket: Socket = globalThis.WebSocket,
     } = options
     const base = new URL(url, document?.baseURI ?? location?.href) // as fetch() takes it
