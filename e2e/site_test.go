@@ -28,6 +28,15 @@ import (
 //go:embed client
 var clientFiles embed.FS
 
+// clientPages are the pages of mirage.js under test.
+var clientPages = func() http.Handler {
+	root, err := fs.Sub(clientFiles, "client")
+	if err != nil {
+		panic(err)
+	}
+	return http.FileServerFS(root)
+}()
+
 // setup is what a test may choose about its site.
 type setup struct {
 	session   session.Options
@@ -98,11 +107,6 @@ func startSite(t *testing.T, o setup) *site {
 	s.identity.Codec, s.identity.Logger = s.codec, s.session.Logger
 	s.start(session.NewMemory(0))
 
-	root, err := fs.Sub(clientFiles, "client")
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := http.FileServerFS(root)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/live", func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
@@ -140,7 +144,7 @@ func startSite(t *testing.T, o setup) *site {
 			s.reports <- it
 			return
 		}
-		files.ServeHTTP(w, r)
+		clientPages.ServeHTTP(w, r)
 	})
 	srv := httptest.NewServer(mux)
 	t.Cleanup(func() {

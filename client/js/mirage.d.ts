@@ -98,7 +98,7 @@ export interface MirageStateEvent extends Event { readonly state: State; readonl
 /** Another transport is in use. Nothing is to be done. */
 export interface MirageTransportEvent extends Event { readonly transport: TransportName; readonly previous: TransportName | '' }
 
-/** There is no link, and an attempt to get one failed; the next is after `delay` milliseconds. */
+/** There is no link, and an attempt to get one failed, or one link after the other dies; the next is after `delay` milliseconds. */
 export interface MirageErrorEvent extends Event { readonly error: MirageError; readonly attempt: number; readonly delay: number }
 
 /** Once, when the client will not try again. `code` is what close() was given, or 4000 + the HTTP status. */

@@ -70,13 +70,14 @@ export class Mirage extends EventTarget {
 
   get readyState() { return READY[this.state] || 0 }
 
-  constructor(url, options = {}) {
+  constructor(url, options) {
     super()
+    options ||= {}
     const self = this
     const { document, location, origin } = globalThis
     const {
       mirage, name, signal, credentials, timeout = 5000, head = 1500, upgrade = 300_000, messages: most = 256, bytes: room = 1 << 20,
-      start: begin = true, fetch: ask = (...a) => fetch(...a), WebSocket: Socket = globalThis.WebSocket,
+      start: begin = true, fetch: ask, WebSocket: Socket,
     } = options
     const base = new URL(url, document?.baseURI ?? location?.href) // as fetch() takes it
     const cid = crypto.getRandomValues(new Uint32Array(4)).join('_') // 128 bits in base64url, of a kind
@@ -219,7 +220,7 @@ export class Mirage extends EventTarget {
     const pump = async () => {
       if (posting) return
       posting = true
-      for (let tries = 0; live && (queue.length || due);) {
+      for (let tries = 0; live && (queue[0] || due);) {
         const { token } = live
         const { batch, w, body } = next()
         const ctl = post = new AbortController()
@@ -248,11 +249,6 @@ export class Mirage extends EventTarget {
       posting = false
     }
 
-    // lastWords go out when the page may end: the same messages are stored, too, and the server knows them when they come again.
-    const lastWords = () => {
-      if (live && (queue.length || unacked)) request('POST', live.token, { body: next().body, keepalive: true }).catch(() => 0)
-    }
-
     // ---- links
 
     const address = query => {
@@ -266,7 +262,7 @@ export class Mirage extends EventTarget {
       const headers = { Accept: 'text/event-stream' }
       if (init.body) headers['Content-Type'] = headers.Accept
       if (token) headers['Mirage-Link'] = token
-      return ask(address(query), { method, headers, credentials, cache: 'no-store', ...init })
+      return (ask || fetch)(address(query), { method, headers, credentials, cache: 'no-store', ...init })
     }
 
     // loop goes round after round until there is a link.
@@ -279,15 +275,20 @@ export class Mirage extends EventTarget {
         if (!wanted || hidden || live) break
         const error = await round(order())
         if (!error || !wanted || hidden || live) continue
-        wait = rest(error, ++failures)
-        if (opened) change('reconnecting')
-        tell('error', { error, attempt: failures, delay: wait })
+        wait = complain(error, ++failures)
       }
       looping = false
     }
 
     // rest is how long to wait before the next try: with full jitter, so that not all come back at once.
     const rest = (error, tries) => error.retry || Math.random() * Math.min(20_000, 500 * 2 ** tries)
+
+    const complain = (error, attempt) => {
+      const delay = rest(error, attempt)
+      if (opened) change('reconnecting')
+      tell('error', { error, attempt, delay })
+      return delay
+    }
 
     const order = all => {
       const rank = name => name === best ? -1 : !all && (bad[name] > Date.now() || name === mute)
@@ -333,7 +334,7 @@ export class Mirage extends EventTarget {
 
     const socket = link => new Promise((_, no) => {
       watch(link, timeout)
-      const socket = new Socket(address({ _pos: link.from = self.position }).replace('http', 'ws'))
+      const socket = new (Socket || WebSocket)(address({ _pos: link.from = self.position }).replace('http', 'ws'))
       const feed = parser(block => take(link, block))
       link.socket = socket
       link.ctl.signal.onabort = () => no(socket.close())
@@ -373,7 +374,7 @@ export class Mirage extends EventTarget {
       strikes = Date.now() - link.born < 10_000 && link.drain == null && Math.min(3, strikes + 1)
       if (strikes > 1 || link.late && !link.speaks) mute = link.name
       forget()
-      if (wanted && !hidden) loop(link.drain ?? rest(error, strikes))
+      if (wanted && !hidden) loop(link.drain ?? (strikes > 2 ? complain : rest)(error, strikes)) // a lost link is no news, a third one in a row that died young is
     }
 
     const forget = () => {
@@ -386,6 +387,13 @@ export class Mirage extends EventTarget {
       for (const link of links) link.ctl.abort()
       forget()
       wake?.()
+    }
+
+    // leave lets go of the link. The page may end: last words go out, and the same messages are stored, too; the server knows them when they come again.
+    const leave = () => {
+      if (live && (queue[0] || unacked)) request('POST', live.token, { body: next().body, keepalive: true }).catch(() => 0)
+      save(1)
+      drop()
     }
 
     const show = () => {
@@ -570,9 +578,7 @@ export class Mirage extends EventTarget {
       disconnect() {
         if (self.readyState > 1) return
         wanted = false
-        lastWords()
-        save(1)
-        drop()
+        leave()
         change('paused')
       },
 
@@ -597,9 +603,8 @@ export class Mirage extends EventTarget {
     listen(globalThis, {
       online: () => refresh(),
       pagehide: e => {
-        lastWords()
-        save(1)
-        drop(hidden = true) // a page that ends does not mourn its links
+        hidden = true // a page that ends does not mourn its links
+        leave()
         if (e.persisted) change('paused')
       },
       pageshow: e => e.persisted && show(),

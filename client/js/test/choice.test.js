@@ -1,6 +1,7 @@
 // What an application asks of a client by hand: transports, state, and what becomes of messages.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Mirage } from '../mirage.js'
 import { client, clock, server, until } from './stage.js'
 import { Store } from './world.js'
 
@@ -28,6 +29,7 @@ test('transports: unknown ones are passed over, none is an error, all is the def
 // As callers write who pass on options of their own.
 test('options: one that is undefined is as none', async () => {
   const names = ['mirage', 'transports', 'name', 'credentials', 'timeout', 'head', 'upgrade', 'messages', 'bytes', 'signal', 'start']
+  for (const none of [undefined, null]) new Mirage('http://mirage.test/live', none).close()
   const c = client(Object.fromEntries(names.map(name => [name, undefined])))
   server.mute = true
   await clock.run(1400)
@@ -65,6 +67,27 @@ test('a server that ends each link after its hello is not hammered', async () =>
   await clock.run(60_000)
   const n = server.requests.filter(r => r.method === 'GET').length
   assert.ok(n > 10 && n < 50, n + ' links in a minute')
+})
+
+// As where the browser keeps no cookie: each link is a stranger's.
+test('links that die young again and again are told of, and do not look open', async () => {
+  const c = visitor()
+  const errors = []
+  c.addEventListener('error', e => errors.push(e))
+  await open(c)
+  server.script = r => r.method === 'POST' ? new Response('{"detail":"open a new link"}', { status: 401 }) : undefined
+  c.send('x')
+  await until('an error', () => errors.length >= 3, 20_000)
+  for (const { error, attempt, delay } of errors) {
+    assert.equal(error.status, 401)
+    assert.equal(error.message, 'open a new link')
+    assert.equal(attempt, 3)
+    assert.ok(delay <= 4000)
+  }
+  assert.equal(c.state, 'reconnecting')
+  server.script = undefined
+  await until('accepted', () => c.bufferedAmount === 0)
+  assert.equal(c.state, 'open')
 })
 
 test('use: a transport that fails is not kept in mind', async () => {
