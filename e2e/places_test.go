@@ -16,14 +16,15 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// Where a page's address is not what fetch takes relative ones from, and where scripts are trusted by their nonce alone, a client does what it does
-// elsewhere: cut and reloaded it goes on with one identity.
+// Where a page's address is not what fetch takes relative ones from, and where scripts are trusted by their nonce alone, and
+// where a service worker takes part, a client does what it does elsewhere: cut and reloaded it goes on with one identity.
 func TestClientPlaces(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ name, page string }{
 		{"base", "/deep/base.html?url=live&"},
 		{"srcdoc", "/srcdoc.html?url=live&"},
 		{"nonce", "/nonce.html?"},
+		{"service worker", "/served.html?"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			each(t, func(t *testing.T, transport string) {
