@@ -73,10 +73,62 @@ func TestTypes(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
 	tsc := exec.CommandContext(ctx, compiler,
-		"--strict", "--noEmit", "--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom,dom.iterable", "test/types.ts")
+		"--strict", "--exactOptionalPropertyTypes", "--noEmit", "--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom,dom.iterable", "test/types.ts")
 	if out, err := tsc.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
+}
+
+// As a package it is the module and its types, for bundlers, for Node and for TypeScript.
+func TestPackage(t *testing.T) {
+	node, compiler := npm.Node(t), filepath.Join(npm.Modules(t), ".bin", "tsc")
+	source, err := filepath.Abs(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	run := func(name string, args ...string) string {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, name, args...)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, out)
+		}
+		return string(out)
+	}
+	write := func(file, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("npm", "pack", "--silent", "--offline", source)
+	write("package.json", `{"private": true}`)
+	run("npm", "install", "--silent", "--offline", "--no-audit", "--no-fund", "./mirage-client-0.0.0.tgz")
+	packed, err := filepath.Glob(filepath.Join(dir, "node_modules/mirage-client/*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, path := range packed {
+		packed[i] = filepath.Base(path)
+	}
+	if got := strings.Join(packed, " "); got != "mirage.d.ts mirage.js package.json" {
+		t.Errorf("the package has %s", got)
+	}
+	const use = "import Mirage, { parser } from 'mirage-client'\nconsole.log(Mirage.name, typeof parser)\n"
+	write("use.mjs", use)
+	write("use.cjs", "import('mirage-client').then(({ Mirage, parser }) => console.log(Mirage.name, typeof parser))")
+	for _, file := range []string{"use.mjs", "use.cjs"} {
+		if out := run(node, file); out != "Mirage function\n" {
+			t.Errorf("%s: %q", file, out)
+		}
+	}
+	write("use.mts", use)
+	run(compiler, "--strict", "--noEmit", "--lib", "es2022,dom", "--module", "nodenext", "use.mts")
+	run(compiler, "--strict", "--noEmit", "--lib", "es2022,dom", "--module", "esnext", "--moduleResolution", "bundler", "use.mts")
 }
 
 // What test/*.test.js says, of what is written and of what is served. By hand: node --test client/js/test/

@@ -17,33 +17,33 @@ export interface MirageOptions {
    * The signed id of a client that keeps it by itself; `''` asks for one. Default: the cookie's, which no script can read; but `''` where no
    * cookie comes: cross-origin and outside of browsers.
    */
-  mirage?: string
+  mirage?: string | undefined
   /** In order of preference. Default `['websocket', 'sse', 'poll']`. */
-  transports?: readonly TransportName[]
+  transports?: readonly TransportName[] | undefined
   /** Where id, position and unaccepted messages outlive a page load. Default `sessionStorage` in a window, otherwise nothing; `null` is nothing. */
-  storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | null
+  storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | null | undefined
   /** The name of the record in `storage`; each client in a page needs its own. Default: the URL. */
-  name?: string
+  name?: string | undefined
   /** Of fetch(). Default `'same-origin'`. */
-  credentials?: RequestCredentials
+  credentials?: RequestCredentials | undefined
   /** Milliseconds for a transport to bring the server's hello. Default 5000. */
-  timeout?: number
+  timeout?: number | undefined
   /** Milliseconds after which the next transport starts beside a slow one. Default 1500. */
-  head?: number
+  head?: number | undefined
   /** Milliseconds between looks for a better transport than the present one; 0 never looks. Default 300000. */
-  upgrade?: number
+  upgrade?: number | undefined
   /** Messages that may wait to be accepted; above it send() throws and emit() rejects, with status 429. Default 256. */
-  messages?: number
+  messages?: number | undefined
   /** The same in characters of payload. Default 1048576. */
-  bytes?: number
+  bytes?: number | undefined
   /** Aborting it is close(). */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /** false waits for connect(). Default true. */
-  start?: boolean
+  start?: boolean | undefined
   /** Takes the place of fetch(): for tests, or to add a header. */
-  fetch?: (url: string, init: RequestInit) => Promise<Response>
+  fetch?: ((url: string, init: RequestInit) => Promise<Response>) | undefined
   /** Takes the place of WebSocket: for tests, or for a runtime that has none. */
-  WebSocket?: new (url: string) => WebSocket
+  WebSocket?: (new (url: string) => WebSocket) | undefined
 }
 
 /** What promises are broken with, and what `error` events carry. */

@@ -26,7 +26,7 @@ const stop: () => void = client.subscribe(c => c.state)
 const state: State = client.state
 const stream = async () => { for await (const e of client) e.again }
 const feed: (bytes: Uint8Array) => void = parser(({ id, data }) => [id, data])
-const loose = new Mirage('/live')
+const loose = new Mirage('/live', { timeout: undefined, storage: undefined, fetch: undefined, WebSocket: undefined })
 loose.emit('anything', 1)
 loose.on('anything', (data: unknown) => data)
 
