@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,26 +37,79 @@ func TestClientPlaces(t *testing.T) {
 	}
 }
 
-// The same from a page of another origin and of another site, which the server lists. Its cookies do not come.
+// The same from a page of another origin, which the server lists. The cookie counts where the client asks for credentials and the browser gives them to
+// pages of that site; a WebSocket brings it in any case. Otherwise the client keeps its id by itself, for its tab.
 func TestClientAbroad(t *testing.T) {
 	t.Parallel()
-	for _, credentials := range []string{"same-origin", "include"} {
-		t.Run(credentials, func(t *testing.T) {
+	for _, row := range []struct{ host, credentials string }{
+		{"localhost", "same-origin"},
+		{"localhost", "include"},
+		{"127.0.0.1", "same-origin"}, // one site with the server, by its name; the port makes another origin
+		{"127.0.0.1", "include"},
+	} {
+		t.Run(row.host+" "+row.credentials, func(t *testing.T) {
 			each(t, func(t *testing.T, name string) {
 				mux := http.NewServeMux()
 				mux.Handle("/live/mirage.js", transport.Script())
 				mux.Handle("/", clientPages)
 				pages := httptest.NewServer(mux)
 				t.Cleanup(pages.Close)
-				origin := strings.Replace(pages.URL, "127.0.0.1", "localhost", 1)
-				s := startSite(t, setup{identity: middleware.Options{Origins: []string{origin}}})
-				o := only(name)
-				o["credentials"] = credentials
-				page := origin + "/?" + url.Values{"url": {s.proxy.URL() + "/live"}}.Encode() + "&"
-				s.keeps("abroad on "+name, strings.Replace(s.address("", o), s.proxy.URL()+"/?", page, 1))
+				origin := strings.Replace(pages.URL, "127.0.0.1", row.host, 1)
+				foreign := func() (*site, string) {
+					s := startSite(t, setup{identity: middleware.Options{Origins: []string{origin}}})
+					o := only(name)
+					o["credentials"] = row.credentials
+					page := origin + "/?" + url.Values{"url": {s.proxy.URL() + "/live"}}.Encode() + "&"
+					return s, strings.Replace(s.address("", o), s.proxy.URL()+"/?", page, 1)
+				}
+				s, address := foreign()
+				s.keeps("abroad on "+name, address)
+
+				_, address = foreign()
+				b := openTab(t, startBrowser(t), "abroad on "+name, address)
+				b.opened()
+				other := openTab(t, b.ctx, "another tab of it", address, sameBrowser)
+				other.opened()
+				one := get[string](b, `client.id`) == get[string](other, `client.id`)
+				if want := row.host == "127.0.0.1" && (row.credentials == "include" || name == "websocket"); one != want {
+					t.Errorf("two tabs have one id: %v, want %v", one, want)
+				}
 			})
 		})
 	}
+}
+
+// A frame of another site gets no cookie. Its client does what others do if it keeps its id by itself.
+func TestClientFramed(t *testing.T) {
+	each(t, func(t *testing.T, name string) {
+		s := startSite(t, setup{})
+		o := only(name)
+		o["mirage"] = ""
+		frame := strings.Replace(s.address("", o), "/?", "/smoke.html?", 1)
+		outer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			fmt.Fprintf(w, `<!doctype html><iframe src="%s"></iframe>`, html.EscapeString(frame))
+		}))
+		t.Cleanup(outer.Close)
+		openTab(t, startBrowser(t), "framed on "+name, strings.Replace(outer.URL, "127.0.0.1", "localhost", 1))
+		s.until("a session", s.began)
+		s.push(10 * time.Millisecond)
+		select {
+		case r := <-s.reports:
+			s.hush()
+			if r.Transport != name || len(r.Got) != 1 || r.Got[0][0] != 1 {
+				t.Errorf("%v came down by %q", r.Got, r.Transport)
+			}
+			if up := s.up[""]; up == nil || !slices.Equal(*up, upTo(r.Sent[""])) {
+				t.Errorf("%v came up, %v were sent", up, r.Sent)
+			}
+			if len(s.opened) != 1 {
+				t.Errorf("the sessions %q", s.opened)
+			}
+		case <-time.After(30 * time.Second):
+			t.Error("the frame does not report")
+		}
+	})
 }
 
 // keeps wants the client at an address to lose nothing when its link is cut and when its page is loaded anew.

@@ -158,14 +158,16 @@ func startSite(t *testing.T, o setup) *site {
 
 // policyOf is the strictest policy under which a page can load the client and reach the server.
 func policyOf(page string) string {
-	scripts, base := "'self'", "'none'"
+	scripts, base, frames := "'self'", "'none'", "'none'"
 	switch page {
+	case "/smoke.html":
+		frames = "*"
 	case "/nonce.html":
 		scripts = "'nonce-once'"
 	case "/deep/base.html":
 		base = "'self'"
 	}
-	return "default-src 'none'; script-src " + scripts + "; connect-src 'self'; base-uri " + base + "; form-action 'none'; frame-ancestors 'none'; " +
+	return "default-src 'none'; script-src " + scripts + "; connect-src 'self'; base-uri " + base + "; form-action 'none'; frame-ancestors " + frames + "; " +
 		"require-trusted-types-for 'script'"
 }
 
