@@ -122,10 +122,21 @@ func (h *hub) safety() {
 		for i, epoch := range some {
 			cmds[i] = h.s.client.B().Getrange().Key(h.s.base[shardOfPlace(epoch)] + ":s:" + epoch).Start(0).End(9).Build()
 		}
+		var failed error
 		for i, r := range h.s.client.DoMulti(ctx, cmds...) {
-			if v, err := r.ToString(); err == nil && h.changed(some[i], v) {
+			v, err := r.ToString()
+			switch {
+			case err != nil:
+				failed = err
+			case h.changed(some[i], v):
 				h.wake(some[i])
 			}
+		}
+		switch {
+		case failed == nil:
+			h.s.works()
+		case h.ctx.Err() == nil: // also where nobody sends anything, somebody is to know
+			h.s.fails("look", failed)
 		}
 	}
 }

@@ -67,20 +67,27 @@ func (s *Store) repeat(ctx context.Context, shard int, name, op string, before i
 	limit, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
 	argv := append([]string{op, "", s.node, s.pub, millis(s.o.Lease)}, args...)
+	var why error
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
 		argv[1] = strconv.Itoa(before)
 		a, err := s.once(limit, shard, name, argv)
 		if err == nil {
+			s.works()
 			return a, a.refusal()
 		}
 		if e, ok := rueidis.IsRedisErr(err); ok && !passing(e) {
+			s.fails(name, e)
 			return nil, explain(name, e)
 		}
 		before++
+		why = cause(why, err)
 		select {
 		case <-time.After(wait):
 		case <-limit.Done():
-			return nil, fmt.Errorf("%w: redis: %s: %w", session.ErrUncertain, name, err)
+			if ctx.Err() == nil { // else the caller had no time
+				s.fails(name, why)
+			}
+			return nil, fmt.Errorf("%w: redis: %s: %w", session.ErrUncertain, name, why)
 		}
 	}
 }

@@ -29,7 +29,8 @@ type Options struct {
 	// Lease is how long a link whose node says nothing still counts, so at least three of the Manager's heartbeats, and more than a poll
 	// waits and is parked. A session whose nodes died ends its retention later than that. Zero means 90s.
 	Lease time.Duration
-	// Logger gets the warnings about Redis's configuration and the failures that no caller can be told. Nil means slog.Default().
+	// Logger gets the warnings about Redis's configuration, and whenever Redis begins to fail and is well again, what to do about it. Nil means
+	// slog.Default().
 	Logger *slog.Logger
 }
 
@@ -42,6 +43,7 @@ type Store struct {
 	pub    string         // the command
 	hub    hub
 	claims claims
+	outage outage
 	cut    func() bool // tests only: the node dies before this step
 
 	mu        sync.Mutex
