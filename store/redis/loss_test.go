@@ -218,6 +218,17 @@ func TestFailoverIsDiverged(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := l.Ack(ctx, a.Link, old); !errors.Is(err, session.ErrNotFound) {
+		t.Errorf("Ack of what is lost: %v; want ErrNotFound, so that the client opens a new link: at ErrAhead it would stop", err)
+	}
+	poll := session.Claim{Reader: "live", Link: a.Link.Number, Given: session.Presented, Position: old}
+	if _, err := l.Attach(ctx, poll); !errors.Is(err, session.ErrNotFound) {
+		t.Errorf("a poll goes on after what is lost: %v; want ErrNotFound, as above", err)
+	}
+	lie := session.Position{Epoch: old.Epoch, Seq: old.Seq}
+	if err := l.Ack(ctx, a.Link, lie); !errors.Is(err, session.ErrAhead) {
+		t.Errorf("Ack of what never was: %v; want ErrAhead", err)
+	}
 	claim := session.Claim{Reader: "r1", Given: session.Presented, Position: old}
 	at, err := l.Attach(ctx, claim)
 	if err != nil || at.Reason != session.Ahead {

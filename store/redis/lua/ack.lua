@@ -4,7 +4,7 @@ if not st then return { no } end
 local r = reader(st, ARGV[7])
 if not r or #r.c == 0 and r.g <= NOW - st.b[4] then return { 'notfound' } end
 local epoch, seq = ARGV[9], tonumber(ARGV[10])
-if epoch == st.e and seq > top(st) then return { 'ahead' } end
+if epoch == st.e and seq > top(st) then return { beyond(ARGV[11]) } end
 local k = link(r, tonumber(ARGV[8]))
 local older = k and speak(st, r, k)
 if epoch == st.e and not diverged(st, seq, ARGV[11]) then acknowledge(st, r, seq) end

@@ -16,7 +16,7 @@ if number > 0 then -- D9: the turn passes on, and the client speaks
   if k.o == OP then return answer(k.n, k.t, r.a, true, '', 0, 0, '', false, false, tag(st, r.a)) end
   if k.e ~= '' then return { k.e == 'renewed' and 'notfound' or k.e } end
   if given == 'p' and epoch == st.e then
-    if seq > top(st) then return { 'ahead' } end
+    if seq > top(st) then return { beyond(tagged) } end
     if diverged(st, seq, tagged) then return { 'notfound' } end -- a new link, whose hello says so
     acknowledge(st, r, seq)
   end

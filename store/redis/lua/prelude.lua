@@ -144,6 +144,10 @@ local function diverged(st, seq, given)
   return is ~= '' and is ~= given
 end
 
+-- beyond is what a position above the top gets: one with a tag was probably given out, and Redis has lost it. Its client opens a new link, whose
+-- hello says so; at 'ahead' it would stop.
+local function beyond(tag) return tag ~= '' and 'notfound' or 'ahead' end
+
 local function reader(st, name)
   for i, r in ipairs(st.r) do if r.n == name then return r, i end end
 end
