@@ -14,19 +14,31 @@ import (
 func startHAProxy(t *testing.T, upstream string, replace ...string) string {
 	t.Helper()
 	bin := binary(t, "haproxy")
-	blocks := documented(t, "haproxy")
-	if len(blocks) != 1 {
-		t.Fatalf("%d blocks of haproxy", len(blocks))
-	}
+	defaults, _ := haproxyBlocks(t)
 	addr := freeAddr(t)
 	text := fmt.Sprintf("global\n    maxconn 512\n%s\nlisten site\n    bind %s\n    server app %s\n",
-		strings.NewReplacer(replace...).Replace(blocks[0]), addr, upstream)
+		strings.NewReplacer(replace...).Replace(defaults), addr, upstream)
+	runHAProxy(t, bin, addr, text)
+	return "http://" + addr
+}
+
+// haproxyBlocks are what the document has of HAProxy: the defaults, and the nodes.
+func haproxyBlocks(t *testing.T) (defaults, nodes string) {
+	t.Helper()
+	blocks := documented(t, "haproxy")
+	if len(blocks) != 2 {
+		t.Fatalf("%d blocks of haproxy, want the defaults and the nodes", len(blocks))
+	}
+	return blocks[0], blocks[1]
+}
+
+func runHAProxy(t *testing.T, bin, addr, text string) {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "haproxy.cfg")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	run(t, addr, text, exec.Command(bin, "-db", "-f", file))
-	return "http://" + addr
 }
 
 // L3: behind HAProxy with the defaults of docs/operations.md everything comes at once and goes on after a cut, by every transport.

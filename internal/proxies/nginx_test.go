@@ -19,8 +19,8 @@ type nginx struct {
 func configurations(t *testing.T) []string {
 	t.Helper()
 	blocks := documented(t, "nginx")
-	if len(blocks) != 3 {
-		t.Fatalf("%d blocks of nginx, want the smallest, the better and the compressing one", len(blocks))
+	if len(blocks) != 4 {
+		t.Fatalf("%d blocks of nginx, want the smallest, the better, the compressing one and the nodes", len(blocks))
 	}
 	return blocks
 }

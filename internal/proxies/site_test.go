@@ -25,6 +25,7 @@ type site struct {
 	m     *session.Manager
 	codec *cookie.Codec
 	addr  string
+	pages http.Handler
 	open  atomic.Int64 // connections
 	own   atomic.Value // the site's further origin; nil for none
 	mu    sync.Mutex
@@ -48,6 +49,8 @@ func newSite(t *testing.T, heartbeat time.Duration) *site {
 	r := chi.NewRouter()
 	live := transport.Handler(s.m, transport.Options{})
 	transport.Mount(r, "/live", s.identify, live)
+	r.Get("/ready", func(http.ResponseWriter, *http.Request) {})
+	s.pages = r
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	s.must(err)
 	s.addr = l.Addr().String()
