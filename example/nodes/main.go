@@ -55,6 +55,7 @@ func run(addr, server string) error {
 	}
 	r := chi.NewRouter()
 	transport.Mount(r, "/live", middleware.New(middleware.Options{Codec: codec, Sessions: m}), transport.Handler(m, transport.Options{}))
+	r.Get("/ready", func(http.ResponseWriter, *http.Request) {}) // for the balancer: that this process answers, whatever Redis does
 	s := &http.Server{Addr: addr, Handler: r}
 
 	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
