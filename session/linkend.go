@@ -8,13 +8,17 @@ type End string
 const (
 	Aged       End = "aged"       // its life is over: the client comes back at once
 	Renewed    End = "renewed"    // Revalidate: the client comes back at once, through the hooks
-	Moved      End = "moved"      // the session has a new id: the client comes back at once
+	Moved      End = "moved"      // the session has a new id: the client comes back after Batch.Retry
 	Drained    End = "drained"    // Shutdown: the client comes back after Batch.Retry
 	Superseded End = "superseded" // the client is on another link: nothing more to say
 	Silent     End = "silent"     // the client acknowledged nothing in time: it is thought dead
 	Over       End = "over"       // the session was ended: the client stops
 	Barred     End = "revoked"    // the id was revoked: the client stops
 )
+
+// settle is how long a client stays away when its session got another id. The one response that hands that out, of a login, must have reached the
+// browser by then: a tab that came sooner would still show the old id, which Rotate has revoked, and be told to stop.
+const settle = 2 * time.Second
 
 // due is how long after now the link next needs a look.
 func (l *Link) due(now int64) time.Duration {
@@ -53,11 +57,16 @@ func (l *Link) ring() {
 }
 
 // Drain lets the link end because its server does, and its client come back after retry.
-func (l *Link) Drain(retry time.Duration) {
+func (l *Link) Drain(retry time.Duration) { l.sendOff(Drained, retry) }
+
+// sendOff ends the link, and lets its client come back after retry.
+func (l *Link) sendOff(end End, retry time.Duration) {
 	l.mu.Lock()
-	l.retry = retry
+	if l.end == "" {
+		l.retry = retry
+	}
 	l.mu.Unlock()
-	l.finish(Drained)
+	l.finish(end)
 }
 
 // ended returns the end, "" while there is none.

@@ -82,7 +82,7 @@ func (l *Link) failed(b *Batch, err error) error {
 	case errors.Is(err, ErrRenewed):
 		l.finish(Renewed)
 	case errors.Is(err, ErrMoved):
-		l.finish(Moved)
+		l.sendOff(Moved, settle)
 	case errors.Is(err, ErrRevoked):
 		l.finish(Barred)
 	case errors.Is(err, ErrNotFound):

@@ -242,3 +242,42 @@ func TestI11Revoke(t *testing.T) {
 		}
 	})
 }
+
+// I11: the response that hands out a new id may reach the browser later than the end of its links: a client that came back at once would still
+// show the old id, be told 410, and stop for good. So everyone is told to wait, whatever the transport.
+func TestI11MovedClientsWait(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		token bool // of the link goes along
+		query string
+		last  string
+	}{
+		{"stream", false, "?_cid=documentation-0123456789", "event: mirage-drain\ndata: {\"retry\":2000}\n"},
+		{"plain", false, "", "retry: 2000\n"},
+		{"poll", true, "?_cid=documentation-0123456789&_wait=25", "event: mirage-drain\ndata: {\"retry\":2000}\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, setup{}, func(w *world) {
+				b := w.browser()
+				first := b.tab()
+				first.poll("1")
+				id := first.hello.ID
+				var header []string
+				if tt.token { // else it is answered at once
+					var poller tab
+					w.must(poller.read(strings.NewReader(b.do("GET", tt.query, "").body)))
+					header = []string{"Mirage-Link", poller.token()}
+				}
+				under := make(chan answer, 1)
+				go func() { under <- b.do("GET", tt.query, "", header...) }()
+				synctest.Wait()
+				// What Rotate does.
+				w.must(w.m.Move(w.Context(), id, "another", ""))
+				w.must(w.m.Revoke(w.Context(), id))
+				if a := <-under; a.status != 200 || !strings.HasSuffix(strings.TrimRight(a.body, "\n")+"\n", tt.last) {
+					t.Errorf("the link ended with %d %q", a.status, a.body)
+				}
+			})
+		})
+	}
+}

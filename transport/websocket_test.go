@@ -126,7 +126,7 @@ func TestL1SocketCloses(t *testing.T) {
 	}{
 		{"revoked", func(w *world, tab *tab) { w.must(w.m.Revoke(w.Context(), tab.hello.ID)) }, 4410, "event: mirage-end\ndata: {\"status\":410,", 0},
 		{"ended", func(w *world, tab *tab) { w.must(w.m.End(w.Context(), tab.hello.ID)) }, 4410, "event: mirage-end\ndata: {\"status\":410,", 0},
-		{"moved", func(w *world, tab *tab) { w.must(w.m.Move(w.Context(), tab.hello.ID, "other", "")) }, 1012, "event: mirage-drain\ndata: {\"retry\":0}", 0},
+		{"moved", func(w *world, tab *tab) { w.must(w.m.Move(w.Context(), tab.hello.ID, "other", "")) }, 1012, "event: mirage-drain\ndata: {\"retry\":2000}", 0},
 		{"renewed", func(w *world, tab *tab) { w.m.Revalidate(w.Context(), tab.hello.ID) }, 1012, "event: mirage-drain\ndata: {\"retry\":0}", 0},
 		{"shut down", func(w *world, _ *tab) { w.must(w.m.Shutdown(context.Background())) }, 1012, "event: mirage-drain", 0},
 		{"its server shut down", func(w *world, _ *tab) { w.must(w.server.Shutdown(context.Background())) }, 1012, "event: mirage-drain", 0},
