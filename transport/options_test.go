@@ -189,6 +189,7 @@ func TestOptionsForever(t *testing.T) {
 			begin(tab)
 			time.Sleep(time.Hour)
 			w.send(tab.hello.ID, "a")
+			synctest.Wait() // else the poll may bring it, too
 			if a := tab.post(); a.status != 200 {
 				t.Errorf("%d %s", a.status, a.body)
 			}
