@@ -4,7 +4,7 @@ export type TransportName = 'websocket' | 'sse' | 'poll'
 
 /**
  * connecting: there was no hello yet. open: messages flow, or will in a moment. reconnecting: the link is lost, and the first try for
- * another one failed.
+ * another one failed, or three in a row died young.
  * paused: after disconnect(), or in the back/forward cache. closing, closed: for good.
  */
 export type State = 'connecting' | 'open' | 'reconnecting' | 'paused' | 'closing' | 'closed'
