@@ -77,8 +77,15 @@ func (m *Manager) Attach(ctx context.Context, a Attach) (*Link, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.watch.Do(func() { s.stop = s.log.Watch(s.wake) })
+		s.hear()
 		hello, err := s.log.Attach(ctx, c)
+		if over(err) && a.Number != 0 {
+			if next, now, no := successor(ctx, s, func(log Log) (Attached, error) { return log.Attach(ctx, c) }); no == nil {
+				m.release(s)
+				s, hello, err = next, now, nil
+				s.hear()
+			}
+		}
 		if err == nil {
 			return m.link(ctx, s, a, hello)
 		}

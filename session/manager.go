@@ -233,6 +233,22 @@ func (m *Manager) on(ctx context.Context, id string, f func(*Session) error) err
 	return f(s)
 }
 
+// successor is for a step that the log of s has refused because it is over, or does not know the link: another node may have ended the session and
+// made the next one, without a word to this one. If the log that the store has under the id now grants the step, s is over, and next is
+// registered here until a call of release.
+func successor[T any](ctx context.Context, s *Session, step func(Log) (T, error)) (next *Session, granted T, err error) {
+	m := s.m
+	log, _, err := m.store.Open(ctx, s.id, false, m.o.bounds())
+	if err == nil {
+		granted, err = step(log)
+	}
+	if err != nil {
+		return nil, granted, err
+	}
+	s.die()
+	return m.register(&Session{m: m, id: s.id, log: log}), granted, nil
+}
+
 // acquire returns the session id, registered here until as many calls of release.
 func (m *Manager) acquire(ctx context.Context, id string, create bool) (*Session, error) {
 	if s, err := m.reuse(id); s != nil || err != nil {

@@ -49,9 +49,16 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, err
 	}
-	defer m.letGo(s)
+	defer func() { m.letGo(s) }()
 	if up.Link.Reader != "" {
-		if err := s.log.Ack(ctx, up.Link, ack); err != nil {
+		err := s.log.Ack(ctx, up.Link, ack)
+		if over(err) {
+			if next, _, no := successor(ctx, s, func(log Log) (any, error) { return nil, log.Ack(ctx, up.Link, ack) }); no == nil {
+				m.release(s)
+				s, err = next, nil
+			}
+		}
+		if err != nil {
 			return Receipt{}, err
 		}
 	}

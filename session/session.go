@@ -70,6 +70,9 @@ func (s *Session) die() {
 	}
 }
 
+// hear lets the session be woken by its log.
+func (s *Session) hear() { s.watch.Do(func() { s.stop = s.log.Watch(s.wake) }) }
+
 func (s *Session) wake() {
 	for l := range s.all() {
 		l.wake()

@@ -1,0 +1,51 @@
+package redis_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store/redis"
+)
+
+// A node that still has a link of a session that is over finds the one that another node has made since: for what the application sends, for what
+// the client sends, and for its polls.
+func TestSuccessor(t *testing.T) {
+	t.Parallel()
+	addr := startServer(t).addr
+	for _, how := range []string{"Send", "Receive", "poll"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			mo := session.Options{OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
+				return s.Send(ctx, in.Message)
+			}}
+			one, two := newNode(t, addr, "succeeded by "+how, redis.Options{}, mo), newNode(t, addr, "succeeded by "+how, redis.Options{}, mo)
+			left := (&client{t: t, id: "a"}).attach(one.Manager)
+			defer left.Close()
+			if err := two.End(ctx, "a"); err != nil {
+				t.Fatal(err)
+			}
+			l, err := two.Attach(ctx, session.Attach{ID: "a", Reader: "r", Poll: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			switch how {
+			case "Send":
+				err = one.Send(ctx, "a", session.Text("1"))
+			case "Receive":
+				_, err = one.Receive(ctx, session.Upstream{
+					ID: "a", Link: l.Hello.Link, Writer: "w", Base: 1, Messages: []session.Numbered{{Number: 1, Message: session.Text("1")}},
+				})
+			case "poll":
+				var on *session.Link
+				if on, err = one.Attach(ctx, session.Attach{ID: "a", Reader: "r", Number: l.Hello.Link.Number, Poll: true}); err == nil {
+					on.Close()
+				}
+			}
+			if err != nil {
+				t.Errorf("at the other node: %v", err)
+			}
+		})
+	}
+}
