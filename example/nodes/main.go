@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"log"
 	"net/http"
 	"os/signal"
@@ -41,7 +42,7 @@ func run(addr, server string) error {
 		ConnWriteTimeout: 2 * time.Second, // how soon a connection that has gone dead is given up
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("no Redis at %s: start it, or say where it is with -redis: %w", server, err)
 	}
 	defer client.Close()
 	store := redis.New(client, redis.Options{Prefix: "nodes"})
