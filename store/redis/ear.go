@@ -132,6 +132,7 @@ func (h *hub) at(shard int, some []string) bool {
 		}
 		addr, ok := moved.IsMoved()
 		if !ok {
+			h.s.fails("subscribe", err)
 			return false
 		}
 		if h.s.client.Nodes()[addr] == nil { // let the client find out

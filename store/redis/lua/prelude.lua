@@ -107,7 +107,8 @@ local function due(st)
   return at
 end
 
-local function wake(st) redis.call(PUB, K .. ':w:' .. st.e, ME) end
+-- wake is a hint: where channels are forbidden the step goes on, and the next look at the log finds what it did.
+local function wake(st) redis.pcall(PUB, K .. ':w:' .. st.e, ME) end
 
 -- save writes the state first: where Redis has no memory left, that is refused before anything has changed.
 local function save(st, stir)
