@@ -1,15 +1,20 @@
 package middleware_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
+	"sync"
 
 	"github.com/go-chi/chi/v5"
 
 	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/transport"
 )
 
 // A visitor keeps the id from one request to the next, and a forged cookie makes somebody new.
@@ -28,12 +33,12 @@ func Example() {
 		fmt.Fprintln(w, "hello", id.ID)
 	})
 
-	first := get(r, nil)
+	first := get(r, "/", nil)
 	fmt.Print(first.Body)
 	jar := first.Result().Cookies()
 	fmt.Println(jar[0].Name, jar[0].HttpOnly, jar[0].Secure)
 
-	again := get(r, jar)
+	again := get(r, "/", jar)
 	fmt.Print(again.Body)
 	fmt.Println(len(again.Result().Cookies()), "new cookies")
 	// Output:
@@ -68,7 +73,7 @@ func Example_validate() {
 
 	for _, id := range []string{"ann", "old-name", "locked", "other"} {
 		signed, _ := codec.Sign(cookie.ID, id)
-		res := get(h, []*http.Cookie{{Name: "__Host-mirage", Value: signed}})
+		res := get(h, "/", []*http.Cookie{{Name: "__Host-mirage", Value: signed}})
 		fmt.Println(res.Code, res.Body)
 	}
 	// Output:
@@ -92,7 +97,7 @@ func ExampleRotate() {
 		fmt.Fprintln(w, before.ID, "is now", id, err)
 	}))
 
-	res := get(login, nil)
+	res := get(login, "/", nil)
 	fmt.Print(res.Body)
 	fmt.Println(len(res.Result().Cookies()), "cookie")
 	// Output:
@@ -113,11 +118,72 @@ func ExampleNewContext() {
 	// Output: ann <nil>
 }
 
-func get(h http.Handler, cookies []*http.Cookie) *httptest.ResponseRecorder {
-	r, w := httptest.NewRequest("GET", "/", nil), httptest.NewRecorder()
+func get(h http.Handler, path string, cookies []*http.Cookie) *httptest.ResponseRecorder {
+	r, w := httptest.NewRequest("GET", path, nil), httptest.NewRecorder()
 	for _, c := range cookies {
 		r.AddCookie(c)
 	}
+	if strings.HasPrefix(path, "/live") {
+		r.Header.Set("Accept", "text/event-stream") // without it no cookie counts there
+	}
 	h.ServeHTTP(w, r)
 	return w
+}
+
+// One id for each login. The accounts' own session is a cookie "user" here, where others have scs or gorilla/sessions.
+func Example_login() {
+	codec, _ := cookie.New(cookie.Options{}, []byte("32 bytes of crypto/rand, not this"))
+	m := session.New(session.Options{})
+	defer m.Shutdown(context.Background())
+	var owners sync.Map // mirage id → user
+	user := func(r *http.Request) string {
+		c, err := r.Cookie("user")
+		if err != nil {
+			return ""
+		}
+		return c.Value
+	}
+	pages := middleware.New(middleware.Options{Codec: codec, Sessions: m})
+	links := middleware.New(middleware.Options{Codec: codec, Sessions: m, Validate: func(r *http.Request, id string) (string, error) {
+		if owner, ok := owners.Load(id); ok && owner != user(r) {
+			return "", &middleware.Error{Status: http.StatusForbidden, Reason: "log in again"} // close, code 4403
+		}
+		return "", nil
+	}})
+	r := chi.NewRouter()
+	transport.Mount(r, "/live", links, transport.Handler(m, transport.Options{}))
+	r.Group(func(r chi.Router) {
+		r.Use(pages)
+		r.Get("/login", func(w http.ResponseWriter, r *http.Request) { // a POST outside of examples
+			id, err := middleware.Rotate(w, r)
+			if id == "" {
+				http.Error(w, err.Error(), http.StatusServiceUnavailable)
+				return
+			}
+			owners.Store(id, "ann")
+			http.SetCookie(w, &http.Cookie{Name: "user", Value: "ann"})
+		})
+		r.Get("/logout", func(w http.ResponseWriter, r *http.Request) {
+			id, _ := middleware.FromContext(r.Context())
+			if err := m.Revoke(r.Context(), id.ID); err != nil {
+				http.Error(w, "try again", http.StatusServiceUnavailable)
+				return
+			}
+			owners.Delete(id.ID)
+			http.SetCookie(w, &http.Cookie{Name: "user", MaxAge: -1})
+		})
+	})
+	link := func(jar []*http.Cookie) {
+		fmt.Println("/live", get(r, "/live?_wait=0", jar).Code)
+	}
+
+	jar := get(r, "/login", nil).Result().Cookies()
+	link(jar)
+	link(jar[:1]) // the accounts' cookie has run out
+	get(r, "/logout", jar)
+	link(jar) // from another tab
+	// Output:
+	// /live 200
+	// /live 403
+	// /live 410
 }

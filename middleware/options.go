@@ -34,8 +34,11 @@ type Options struct {
 	Generate func(*http.Request) (id string, err error)
 	// Validate decides about an id that came, with the request at hand. It runs for every request but those of a link that is open
 	// already, so it ought to be quick. It returns "" to let it in, or another id to replace it: the
-	// session moves there with its messages. To let somebody whose account is gone go on as a stranger, return a new id. Nil
-	// accepts every id that we signed.
+	// session moves there with its messages (unless Manager.End has ended it). To let somebody whose account is gone go on as a stranger, return
+	// a new id. Nil accepts every id that we signed.
+	//
+	// It runs for pages as well where the middleware stands before them. A page that is refused stays so until the cookie is gone, which for a
+	// visitor means for good: mount one without Validate there.
 	//
 	// An error of Validate refuses: 403, the client stops. An *Error decides by its own status: 429 and 5xx mean "come back". Errors that
 	// wrap context.DeadlineExceeded or context.Canceled are failures, not refusals: 503.

@@ -11,7 +11,8 @@ import (
 // somebody gains or loses a privilege, so that an id planted or seen before is worth nothing after. It must be called before the response is
 // written. The new id goes into this response alone: as the cookie, or, if the id came in the query, as FromContext's Signed. Links of the old
 // id end with mirage-drain and come back two seconds later with the new cookie. If the response has not reached the browser by then, its
-// other tabs are told 410 and stop: do what takes long (a password's hash) before, and answer at once after.
+// other tabs are told 410 and stop: do what takes long (a password's hash) before, and answer at once after. At a log-out the messages that
+// wait are not for whoever comes next: there Manager.Revoke is right, which ends the session.
 //
 // An error with id "" means that nothing changed. With an id it means that the move is done and the new id handed out, but that the old one
 // could not be revoked; to revoke it again is up to the caller. Without Sessions nothing moves and the old id stays good.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 
 	"github.com/mirage-go/mirage/session"
 )
@@ -29,7 +31,9 @@ func read(l *session.Link) session.Position {
 		fmt.Printf("  gap %d to %d\n", b.Gap.From, b.Gap.To)
 	}
 	for _, e := range b.Entries {
-		fmt.Printf("  %d %s\n", e.Seq, e.Message.Data)
+		if e.Message != nil { // else it is for another reader
+			fmt.Printf("  %d %s\n", e.Seq, e.Message.Data)
+		}
 		at = session.Position{Epoch: b.Epoch, Seq: e.Seq, Tag: e.Tag}
 	}
 	return at
@@ -157,4 +161,47 @@ func ExampleManager_Receive() {
 	// handled 2 two
 	// accepted 2 <nil>
 	// accepted 2 <nil>
+}
+
+// A page that shows a list survives its reload, a long absence and a restart of the server: whoever comes is sent the whole of it, and replaces
+// what it shows by that. The mutex keeps list and log in one order, so that each line is either in the list sent or follows it.
+func Example_reload() {
+	ctx := context.Background()
+	var mu sync.Mutex
+	var lines []string
+	m := session.New(session.Options{
+		OnAttach: func(ctx context.Context, s *session.Session, r session.ReaderInfo) {
+			mu.Lock()
+			defer mu.Unlock()
+			// A list may outgrow MaxMessage: then the rest follows as lines.
+			s.SendTo(ctx, r.Reader, session.Message{Event: "list", Data: []byte(strings.Join(lines, " "))})
+		},
+	})
+	defer m.Shutdown(ctx)
+	add := func(line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		lines = append(lines, line)
+		m.Send(ctx, "ann", session.Message{Event: "line", Data: []byte(line)}) // ErrNotFound: nobody is there, and nothing is lost
+	}
+
+	add("one")
+	first := attach(m, "ann", "page", "")
+	add("two")
+	read(first)
+	first.Close()
+	add("three") // while the page is reloading: comes before the list, which has it
+	second := attach(m, "ann", "page-reloaded", "")
+	add("four")
+	read(second)
+	second.Close()
+	// Output:
+	// page: resumed false "new"
+	//   1 one
+	//   2 two
+	// page-reloaded: resumed false "new"
+	//   2 two
+	//   3 three
+	//   4 one two three
+	//   5 four
 }

@@ -80,7 +80,8 @@ type Sent struct {
 }
 
 // Broadcast appends a message, which they share, to every session. It waits for no reader, and goes on where a log is full or has
-// just ended; another failure of the store ends it and is returned beside what was done until then.
+// just ended: with Refuse, whoever is in Sent.Full does not get it, and nobody tells him. Another failure of the store ends it and is
+// returned beside what was done until then.
 func (m *Manager) Broadcast(ctx context.Context, msg Message) (Sent, error) {
 	var sent Sent
 	if err := m.check(&msg); err != nil {

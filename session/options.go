@@ -26,7 +26,7 @@ type Options struct {
 	// MaxLinks bounds the links of one session; one more ends the link heard of least recently. Zero means 32.
 	MaxLinks int
 	// Rate and Burst bound the upstream messages of one session on this node: Rate a second, and Burst at once. Zero
-	// means 50 and 200. A negative Rate disables the bound.
+	// means 50 and 200. A negative Rate disables the bound. All tabs of a visitor share it; what is beyond waits in their clients, and comes later.
 	Rate, Burst int
 
 	// Retention is how long a session lives without links, and a reader is remembered without one. Zero means 2m.
@@ -40,20 +40,24 @@ type Options struct {
 	AckTimeout time.Duration
 
 	// OnOpen is called once for each session that this Manager made, before the hello of the link that it was made for. A reader that comes at the
-	// same moment may be told of before it.
+	// same moment may be told of before it. Move makes none: the session has another ID from then on, and of its readers OnDetach tells under that
+	// one. Who keeps something by id takes it along when calling Rotate.
 	OnOpen func(context.Context, *Session)
 	// OnAttach is called when a reader comes, before its hello: what is sent to the session here reaches it. A reader that is back within
-	// ten seconds never left.
+	// ten seconds never left; a plain one is new each time it comes, and after a restart all are. See the example Reload.
 	OnAttach func(context.Context, *Session, ReaderInfo)
 	// OnMessage handles one upstream message. The calls of one writer come one at a time and in order; an error or panic is an answer as well and
-	// is not tried again. The context carries the values of the request (over WebSocket those of websocket.Options.Context), and ends with Shutdown, not
-	// with the request. The triple of session id, writer and number names a message for good, should a node die between the call and the acknowledgement.
+	// is not tried again. The text of an error goes nowhere: the client hears that the handler failed (status 500), so log it. The context carries
+	// the values of the request (over WebSocket those of websocket.Options.Context), and ends with Shutdown, not with the request. The
+	// triple of session id, writer and number names a message for good, should a node die between the call and the acknowledgement.
 	OnMessage func(context.Context, *Session, Incoming) error
-	// OnDetach is called when a reader has been away for ten seconds, or at once if its client said goodbye.
+	// OnDetach is called when a reader has been away for ten seconds, or at once if its client said goodbye. A session that
+	// is ended (Revoke, End) takes its readers along: OnEnd alone tells that they are gone.
 	OnDetach func(context.Context, *Session, ReaderInfo)
 	// OnGap is called when a reader is told that messages are lost to it, once for each gap.
 	OnGap func(context.Context, *Session, ReaderInfo, Lost)
-	// OnEnd is called once for each session that is over, by the Manager that ended it, with what no reader ever had.
+	// OnEnd is called once for each session that is over, by the Manager that ended it, with what no reader ever had. What is sent later is not in
+	// it: Send is ErrNotFound then. A session that Move joined to another one is in that one and gets no OnEnd.
 	OnEnd func(context.Context, Ended)
 
 	// Logger gets what no caller can be told: panics of callbacks and failures of the store behind a link's back. Nil means slog.Default().
@@ -70,7 +74,7 @@ type ReaderInfo struct {
 // Incoming is an upstream message.
 type Incoming struct {
 	Message
-	Writer string // who numbers it; "" for an unnumbered message, which nothing protects from coming twice
+	Writer string // who numbers it: the name of the reader that sent it, for SendTo, or of the page before it after a reload; "" for an unnumbered message, which nothing protects from coming twice
 	Number uint64 // 1, 2, 3 … within the writer
 	Again  bool   // the client sent it before, to a server that does not remember: it may have been handled
 }
