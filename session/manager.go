@@ -38,7 +38,7 @@ func New(o Options) *Manager {
 	if int64(o.MaxMessage)+overhead+MaxEvent > o.Bytes {
 		panic(fmt.Sprintf("session: Options: a message of MaxMessage (%d bytes) does not fit into a log of Bytes (%d); raise Bytes or lower MaxMessage", o.MaxMessage, o.Bytes))
 	}
-	m := &Manager{o: o, store: o.Store, start: time.Now().Add(-1), local: make(map[string]*Session), turns: turns{held: make(map[turnKey]chan struct{})}}
+	m := &Manager{o: o, store: o.Store, start: time.Now().Add(-1), local: make(map[string]*Session), turns: turns{held: make(map[turnKey]*turn)}}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.sweeper.ring = func() { m.spawn(m.sweep) }
 	return m

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -28,7 +29,7 @@ type Numbered struct {
 // Receipt says what became of an Upstream.
 type Receipt struct {
 	Accepted uint64        // the writer's last number that will not be handled again
-	Failed   []uint64      // those of this call whose handler failed: an answer, too
+	Failed   []uint64      // those whose handler failed, in this call or in one that it waited for: an answer, too
 	Retry    time.Duration // with ErrRate: when to come back
 }
 
@@ -70,11 +71,14 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 		return m.unnumbered(hctx, s, up.Messages[0].Message)
 	}
 	key := turnKey{up.ID, up.Writer}
-	if err := m.turns.take(ctx, key); err != nil {
+	failed, err := m.turns.take(ctx, key)
+	if err != nil {
 		return Receipt{}, err
 	}
-	defer m.turns.give(key)
-	return m.numbered(ctx, hctx, s, up)
+	var got Receipt
+	defer func() { m.turns.give(key, got.Failed) }()
+	got, err = m.numbered(ctx, hctx, s, up, failed)
+	return got, err
 }
 
 // letGo releases a session that sent something, but where no link keeps its bucket not before that is full again.
@@ -145,7 +149,8 @@ func (m *Manager) unnumbered(ctx context.Context, s *Session, msg Message) (Rece
 	return Receipt{}, nil
 }
 
-func (m *Manager) numbered(ctx, hctx context.Context, s *Session, up Upstream) (Receipt, error) {
+// numbered handles what is new. failed are the numbers of the writer that failed while this request waited for its turn.
+func (m *Manager) numbered(ctx, hctx context.Context, s *Session, up Upstream, failed []uint64) (Receipt, error) {
 	var got Receipt
 	if len(up.Messages) == 0 {
 		_, last, err := s.log.Begin(ctx, up.Writer, up.Base, 0, turnHeld)
@@ -160,6 +165,9 @@ func (m *Manager) numbered(ctx, hctx context.Context, s *Session, up Upstream) (
 		case err != nil:
 			return got, err
 		case t == Done:
+			if slices.Contains(failed, n.Number) {
+				got.Failed = append(got.Failed, n.Number)
+			}
 			continue
 		case t == Early:
 			return got, ErrOrder
@@ -228,38 +236,47 @@ func (c handlerContext) Value(key any) any {
 // turns lets the requests of one writer in one at a time.
 type turns struct {
 	mu   sync.Mutex
-	held map[turnKey]chan struct{} // closed when it is free again; nil while nobody waits for that
+	held map[turnKey]*turn // nil while nobody waits for the end of it
 }
 
 type turnKey struct{ id, writer string }
 
-func (t *turns) take(ctx context.Context, k turnKey) error {
+// A turn is what others wait for.
+type turn struct {
+	over   chan struct{}
+	failed []uint64 // numbers, once it is over
+}
+
+// take waits for the turn, and tells what failed in those that it has waited for.
+func (t *turns) take(ctx context.Context, k turnKey) (failed []uint64, err error) {
 	for {
 		t.mu.Lock()
-		free, held := t.held[k]
+		other, held := t.held[k]
 		if !held {
 			t.held[k] = nil
 			t.mu.Unlock()
-			return nil
+			return failed, nil
 		}
-		if free == nil {
-			free = make(chan struct{})
-			t.held[k] = free
+		if other == nil {
+			other = &turn{over: make(chan struct{})}
+			t.held[k] = other
 		}
 		t.mu.Unlock()
 		select {
-		case <-free:
+		case <-other.over:
+			failed = append(failed, other.failed...)
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
 }
 
-func (t *turns) give(k turnKey) {
+func (t *turns) give(k turnKey, failed []uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if free := t.held[k]; free != nil {
-		close(free)
+	if waited := t.held[k]; waited != nil {
+		waited.failed = failed
+		close(waited.over)
 	}
 	delete(t.held, k)
 }

@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -102,6 +103,39 @@ func TestU2RepeatDuringTheCall(t *testing.T) {
 		close(release)
 		if a := <-again; a.status != 200 || !strings.Contains(a.body, `"accepted":1`) || calls != 1 {
 			t.Errorf("%d %s, %d calls", a.status, a.body, calls)
+		}
+	})
+}
+
+// U2: the answer that a repeat waits for is the same, where the handler fails, too.
+func TestU2RepeatsOfAFailure(t *testing.T) {
+	var release chan struct{}
+	calls := 0
+	o := session.Options{OnMessage: func(context.Context, *session.Session, session.Incoming) error {
+		calls++
+		<-release
+		return errors.New("no")
+	}}
+	inWorld(t, setup{session: o}, func(w *world) {
+		release = make(chan struct{})
+		tab := w.browser().tab()
+		tab.open()
+		answers := make(chan answer, 3)
+		for range cap(answers) {
+			go func() { answers <- tab.post("1:a") }()
+			synctest.Wait()
+		}
+		close(release)
+		for range cap(answers) {
+			if a := <-answers; a.status != 200 || !strings.Contains(a.body, `"accepted":1`) || !strings.Contains(a.body, `"failed":[1]`) {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		}
+		if a := tab.post("1:a", "2:b"); !strings.Contains(a.body, `"failed":[2]`) {
+			t.Errorf("later: %d %s", a.status, a.body)
+		}
+		if calls != 2 {
+			t.Errorf("%d calls", calls)
 		}
 	})
 }
