@@ -15,7 +15,7 @@ type Writers struct {
 	mu          sync.Mutex
 	first, last *Kicks // those that wait
 	ready       bool   // a goroutine is on its way to take the first; true whenever somebody waits
-	run         func() // work, made once: a go statement with a receiver allocates
+	run, help   func() // work and workLater, made once: a go statement with a receiver allocates
 }
 
 // Kicks is the Kick of a way out. It must not be copied once it is used.
@@ -68,7 +68,7 @@ func (w *Writers) push(k *Kicks) {
 		w.last.next = k
 	}
 	w.last = k
-	start := w.runner()
+	start := w.runner(false)
 	w.mu.Unlock()
 	if start != nil {
 		go start()
@@ -76,13 +76,16 @@ func (w *Writers) push(k *Kicks) {
 }
 
 // runner returns what makes a goroutine ready, nil if one is.
-func (w *Writers) runner() func() {
+func (w *Writers) runner(late bool) func() {
 	if w.ready {
 		return nil
 	}
 	w.ready = true
 	if w.run == nil {
-		w.run = w.work
+		w.run, w.help = w.work, w.workLater
+	}
+	if late {
+		return w.help
 	}
 	return w.run
 }
@@ -99,7 +102,7 @@ func (w *Writers) pop(ready bool) *Kicks {
 		if w.first, k.next = k.next, nil; w.first == nil {
 			w.last = nil
 		} else {
-			start = w.runner()
+			start = w.runner(true)
 		}
 	}
 	w.mu.Unlock()
@@ -109,15 +112,29 @@ func (w *Writers) pop(ready bool) *Kicks {
 	return k
 }
 
+// turn is how many drain functions a goroutine runs before it lets others go first. Where processors are few, who sends would else wait for a whole
+// fan-out; and what it sends meanwhile goes out with what waits, in one write.
+const turn = 64
+
 func (w *Writers) work() {
-	// A goroutine that is new runs in what is left of the time slice of the one that made it, and so on: with one processor and a message now and then
-	// the runtime sees one slice that never ends, and takes the processor away in the midst of writes. Who yields begins a slice of its own.
-	runtime.Gosched()
+	n := 0
 	for k := w.pop(true); k != nil; k = w.pop(false) {
 		if k.state.CompareAndSwap(waiting, running) {
 			k.run()
 		}
+		if n++; n%turn == 0 {
+			runtime.Gosched()
+		}
 	}
+	// A goroutine that is new runs in what is left of the time slice of the one that made it, and so on: with one processor and a message now and then
+	// the runtime would see one slice that never ends, and take the processor away in the midst of writes. To yield ends it.
+	runtime.Gosched()
+}
+
+// workLater is work for a goroutine that is there in case that the one at work is held up: the runtime would let it go before all others.
+func (w *Writers) workLater() {
+	runtime.Gosched()
+	w.work()
 }
 
 // run runs drain. One that has been kicked meanwhile waits behind the others.

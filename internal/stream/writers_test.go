@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -120,4 +121,30 @@ func TestP1BrokenDrain(t *testing.T) {
 		}
 		good.Close()
 	})
+}
+
+// §7: on one processor, whoever is ready to run waits for a few writes, not for all that are due.
+func TestP1WritersYield(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	var w stream.Writers
+	var ran, seen atomic.Int32
+	outs := make([]*stream.Hijacked, 2000)
+	for i := range outs {
+		outs[i], _ = taken(t, &w)
+		defer outs[i].Close()
+	}
+	done, turned := make(chan struct{}), make(chan struct{})
+	go func() { seen.Store(ran.Load()); close(turned) }()
+	for _, out := range outs {
+		out.Kick(func() {
+			if int(ran.Add(1)) == len(outs) {
+				close(done)
+			}
+		})
+	}
+	<-done
+	<-turned
+	if int(seen.Load()) == len(outs) {
+		t.Error("the other goroutine had no turn before all was written")
+	}
 }
