@@ -122,7 +122,9 @@ func TestU2RepeatsOfAFailure(t *testing.T) {
 		tab.open()
 		answers := make(chan answer, 3)
 		for range cap(answers) {
-			go func() { answers <- tab.post("1:a") }()
+			go func() { // by POST: frames of one WebSocket come one after the other
+				answers <- tab.b.do("POST", tab.query(""), tab.batch("1:a"), "Mirage-Link", tab.token(), "Content-Type", "text/event-stream")
+			}()
 			synctest.Wait()
 		}
 		close(release)
