@@ -33,7 +33,7 @@ func TestFirefox(t *testing.T) {
 		path, err = name, nil
 	}
 	if err != nil {
-		t.Skip("no Firefox: apt-get install firefox-esr, or set FIREFOX to its path")
+		absent(t, "no Firefox: apt-get install firefox-esr, or set FIREFOX to its path")
 	}
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "user.js"), []byte(quiet), 0o600); err != nil {
