@@ -3,8 +3,7 @@
 #
 # A word is the name of a command and of the Debian package that brings it; packages that it needs besides follow after
 # a plus (gcc+libc6-dev); a package of another name follows after a colon (node:nodejs). Root with apt-get installs what is missing, everybody else is told. With CI=true a program
-# that is still missing is a failure; otherwise the tests that use it look for it on PATH and skip. A question mark behind a word (firefox-esr?): not
-# every Debian has it, so that it fails nothing if it cannot be had.
+# that is still missing is a failure; otherwise the tests that use it look for it on PATH and skip.
 set -euo pipefail
 
 absent() { # the words among "$@" whose command is not there
@@ -35,19 +34,9 @@ install() { # the packages of the words "$@", where that is possible
 	hash -r
 }
 
-must=() may=()
-for word; do
-	if [[ $word == *'?' ]]; then may+=("${word%'?'}"); else must+=("$word"); fi
-done
-
-read -ra words <<<"$(absent "${may[@]}")"
+read -ra words <<<"$(absent "$@")"
 install "${words[@]}"
-read -ra words <<<"$(absent "${may[@]}")"
-[[ ${#words[@]} -eq 0 ]] || echo "needs: cannot be had, what uses it is left out: ${words[*]%%[+:]*}"
-
-read -ra words <<<"$(absent "${must[@]}")"
-install "${words[@]}"
-read -ra words <<<"$(absent "${must[@]}")"
+read -ra words <<<"$(absent "$@")"
 [[ ${#words[@]} -gt 0 ]] || exit 0
 commands=("${words[@]%%[+:]*}")
 if [[ ${CI:-} == true ]]; then
