@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // links is a Store that counts the links of its sessions: those that began and did not end.
@@ -16,8 +17,8 @@ type links struct {
 	turns map[session.LinkRef]uint64 // by the link without its turn
 }
 
-func (l *links) Open(ctx context.Context, id string, create bool, b session.Bounds) (session.Log, bool, error) {
-	log, created, err := l.Store.Open(ctx, id, create, b)
+func (l *links) Open(ctx context.Context, id string, a store.Asked, create bool, b session.Bounds) (session.Log, bool, error) {
+	log, created, err := l.Store.Open(ctx, id, a, create, b)
 	if err != nil {
 		return nil, false, err
 	}

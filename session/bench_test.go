@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/mirage-go/mirage/store"
 )
 
 // Benchmarks of the log in memory; those of the Manager stand beside its tests.
@@ -94,7 +96,7 @@ func BenchmarkLogBeginCommit(b *testing.B) {
 			for b.Loop() {
 				i = (i + 1) % writers
 				last[i]++
-				if t, _, err := l.Begin(bg, names[i], 1, last[i], time.Second); err != nil || t != Deliver {
+				if t, _, err := l.Begin(bg, LinkRef{}, names[i], 1, last[i], time.Second); err != nil || t != Deliver {
 					b.Fatal(t, err)
 				}
 				if err := l.Commit(bg, names[i], last[i], true); err != nil {
@@ -163,7 +165,7 @@ func BenchmarkStoreOpen(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, _, err := s.Open(bg, "s5000", false, roomy); err != nil {
+		if _, _, err := s.Open(bg, "s5000", store.Asked{}, false, roomy); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -82,7 +82,7 @@ func (m *Manager) missed(l Left) {
 
 // Quit ends a reader for good because its client said so, and the session with its last reader; OnDetach is called at once. ErrNotFound
 // without such a reader. It waits for the session's OnOpen, OnAttach and OnDetach that run already, so that none of these may call it for its own session.
-func (m *Manager) Quit(ctx context.Context, id, reader string) error {
+func (m *Manager) Quit(ctx context.Context, id string, link LinkRef) error {
 	if !m.enter() {
 		return ErrClosed
 	}
@@ -91,12 +91,12 @@ func (m *Manager) Quit(ctx context.Context, id, reader string) error {
 	if err != nil {
 		return err
 	}
-	here, ended, err := s.log.Quit(ctx, reader)
+	here, ended, err := s.log.Quit(ctx, link)
 	if err != nil {
 		return err
 	}
 	if here {
-		s.order.do(func() { m.left(s, ReaderInfo{Reader: reader}) })
+		s.order.do(func() { m.left(s, ReaderInfo{Reader: link.Reader}) })
 	}
 	if ended != nil {
 		m.bury(id)

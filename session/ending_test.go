@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // L1, I7: a link ends at its age, though there is always more to read: how old a validation is must not depend on who sends how much.
@@ -48,8 +49,8 @@ type unreadable struct{ session.Store }
 
 type unreadableLog struct{ session.Log }
 
-func (s unreadable) Open(ctx context.Context, id string, create bool, b session.Bounds) (session.Log, bool, error) {
-	log, created, err := s.Store.Open(ctx, id, create, b)
+func (s unreadable) Open(ctx context.Context, id string, a store.Asked, create bool, b session.Bounds) (session.Log, bool, error) {
+	log, created, err := s.Store.Open(ctx, id, a, create, b)
 	return unreadableLog{log}, created, err
 }
 
@@ -83,9 +84,11 @@ func TestL1ShutdownWithoutStore(t *testing.T) {
 // L1: Shutdown waits for every callback that has begun, whoever made the call that it belongs to.
 func TestL1ShutdownWaitsForCallbacks(t *testing.T) {
 	for name, act := range map[string]func(ctx context.Context, m *session.Manager) error{
-		"OnOpen":   func(ctx context.Context, m *session.Manager) error { _, err := m.Open(ctx, "new"); return err },
-		"OnDetach": func(ctx context.Context, m *session.Manager) error { return m.Quit(ctx, "id", "r") },
-		"OnEnd":    func(ctx context.Context, m *session.Manager) error { return m.End(ctx, "id") },
+		"OnOpen": func(ctx context.Context, m *session.Manager) error { _, err := m.Open(ctx, "new"); return err },
+		"OnDetach": func(ctx context.Context, m *session.Manager) error {
+			return m.Quit(ctx, "id", session.LinkRef{Reader: "r"})
+		},
+		"OnEnd": func(ctx context.Context, m *session.Manager) error { return m.End(ctx, "id") },
 		"OnAttach": func(ctx context.Context, m *session.Manager) error {
 			l, err := m.Attach(ctx, session.Attach{ID: "id", Reader: "other"})
 			if err == nil {

@@ -1,6 +1,10 @@
 package session
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/mirage-go/mirage/store"
+)
 
 // The errors of this package. Test for them with errors.Is: what is returned may say more. Each is one answer on the wire.
 var (
@@ -22,10 +26,13 @@ var (
 	ErrRate = errors.New("session: too many messages")
 	// ErrSuperseded: the client has spoken on a newer link of the same reader, or another request carries the link now.
 	ErrSuperseded = errors.New("session: link superseded")
-	// ErrMoved: the session goes on under another id.
-	ErrMoved = errors.New("session: moved to another id")
+	// ErrMoved: the session goes on under another id, or its id moved a moment ago.
+	ErrMoved = store.ErrMoved
 	// ErrRevoked: the id was revoked.
-	ErrRevoked = errors.New("session: id revoked")
+	ErrRevoked = store.ErrRevoked
+	// ErrSettling: the id of a new link was moved or revoked since its request came. The
+	// client is to come back in a second or two, and its id to be looked at anew.
+	ErrSettling = errors.New("session: the id has just changed")
 	// ErrRenewed: the link is to come back through the hooks; nothing is lost.
 	ErrRenewed = errors.New("session: link to be renewed")
 	// ErrClosed: the Manager is shutting down.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // meanwhile is a store on which something happens between its answer to Open and what is asked of the log.
@@ -16,8 +17,8 @@ type meanwhile struct {
 	happens func()
 }
 
-func (s *meanwhile) Open(ctx context.Context, id string, create bool, b session.Bounds) (session.Log, bool, error) {
-	log, created, err := s.Store.Open(ctx, id, create, b)
+func (s *meanwhile) Open(ctx context.Context, id string, a store.Asked, create bool, b session.Bounds) (session.Log, bool, error) {
+	log, created, err := s.Store.Open(ctx, id, a, create, b)
 	if happens := s.happens; happens != nil {
 		s.happens = nil
 		happens()
@@ -33,26 +34,28 @@ func TestI11AttachMeanwhile(t *testing.T) {
 		happens func(ctx context.Context, m *session.Manager) error
 		want    error
 	}{
-		{"revoked", func(ctx context.Context, m *session.Manager) error { return m.Revoke(ctx, "id") }, session.ErrNotFound},
+		{"revoked", func(ctx context.Context, m *session.Manager) error { return m.Revoke(ctx, "id") }, session.ErrSettling},
 		{"joined to another", func(ctx context.Context, m *session.Manager) error {
 			if _, err := m.Open(ctx, "to"); err != nil {
 				return err
 			}
 			return m.Move(ctx, "id", "to", "")
-		}, session.ErrNotFound},
+		}, session.ErrSettling},
+		{"moved", func(ctx context.Context, m *session.Manager) error { return m.Move(ctx, "id", "to", "") }, session.ErrSettling},
 		{"ended", func(ctx context.Context, m *session.Manager) error { return m.End(ctx, "id") }, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store := &meanwhile{Store: session.NewMemory(0)}
-				m := session.New(session.Options{Store: store})
+				s := &meanwhile{Store: session.NewMemory(0)}
+				m := session.New(session.Options{Store: s})
 				t.Cleanup(func() { m.Shutdown(context.Background()) })
-				store.happens = func() {
+				s.happens = func() {
 					if err := tt.happens(t.Context(), m); err != nil {
 						t.Error(err)
 					}
 				}
-				l, err := m.Attach(t.Context(), session.Attach{ID: "id", Reader: "r"})
+				asked := store.Asked{Signed: m.Now(), Came: m.Now()}
+				l, err := m.Attach(t.Context(), session.Attach{ID: "id", Asked: asked, Reader: "r"})
 				if !errors.Is(err, tt.want) {
 					t.Errorf("%v, want %v", err, tt.want)
 				}
@@ -62,8 +65,9 @@ func TestI11AttachMeanwhile(t *testing.T) {
 				if err := m.Send(t.Context(), "id", session.Text("x")); (err == nil) != (tt.want == nil) {
 					t.Errorf("a session under the id: %v", err)
 				}
-				time.Sleep(time.Second)
-				if l, err := m.Attach(t.Context(), session.Attach{ID: "id", Reader: "r"}); err != nil {
+				time.Sleep(store.Settle)
+				asked = store.Asked{Signed: m.Now(), Came: m.Now()}
+				if l, err := m.Attach(t.Context(), session.Attach{ID: "id", Asked: asked, Reader: "r"}); err != nil {
 					t.Errorf("afterwards: %v", err)
 				} else {
 					l.Close()

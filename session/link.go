@@ -3,15 +3,19 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mirage-go/mirage/store"
 )
 
 // Attach is a client's request for a link.
 type Attach struct {
 	ID        string        // the session
+	Asked     store.Asked   // on whose word; the zero Asked is the application's own
 	Reader    string        // the client object's name, its _cid; "" for a plain client, which gets a name of ours
 	Number    uint64        // the link that this request goes on with, of a poll; 0 begins a new one
 	Position  string        // what the client has, as it came; "" for nothing
@@ -54,14 +58,15 @@ type Link struct {
 	closed bool
 }
 
-// Attach begins a link, and the session with it if there is none; with Number it goes on with one, and never makes a session. See Log.Attach. It is
-// ErrNotFound where the id was revoked or moved meanwhile: the client is to ask again, and its id to be looked at anew.
+// Attach begins a link, and the session with it if there is none; with Number it goes on with one, and never makes a session. See Log.Attach.
+// It is ErrSettling where the id was revoked or moved since the request came: the client is to come
+// back, and its id to be looked at anew.
 func (m *Manager) Attach(ctx context.Context, a Attach) (*Link, error) {
 	if !m.enter() {
 		return nil, ErrClosed
 	}
 	defer m.work.Done()
-	c := Claim{Reader: a.Reader, Plain: a.Reader == "", Link: a.Number}
+	c := Claim{Reader: a.Reader, Plain: a.Reader == "", Link: a.Number, Asked: a.Asked}
 	if c.Plain {
 		c.Reader = plainName()
 	}
@@ -72,35 +77,65 @@ func (m *Manager) Attach(ctx context.Context, a Attach) (*Link, error) {
 			c.Given = Malformed
 		}
 	}
-	for {
-		s, err := m.acquire(ctx, a.ID, a.Number == 0)
+	if a.Number != 0 {
+		return m.goOn(ctx, a, c)
+	}
+	return m.begin(ctx, a, c)
+}
+
+// begin makes a link that is new, and the session with it if there is none. What this node
+// knows of the session may be out of date; only a log that was looked up just now decides.
+func (m *Manager) begin(ctx context.Context, a Attach, c Claim) (*Link, error) {
+	acquire := m.acquire
+	for fresh := false; ; fresh = true {
+		s, err := acquire(ctx, a.ID, a.Asked, true)
 		if err != nil {
-			return nil, err
+			return nil, unsettled(err)
 		}
 		s.hear()
 		hello, err := s.log.Attach(ctx, c)
-		if over(err) && a.Number != 0 {
-			if next, now, no := successor(ctx, s, func(log Log) (Attached, error) { return log.Attach(ctx, c) }); no == nil {
-				m.release(s)
-				s, hello, err = next, now, nil
-				s.hear()
-			}
-		}
 		if err == nil {
 			return m.link(ctx, s, a, hello)
 		}
-		begins := a.Number == 0 && over(err) && ctx.Err() == nil
-		if begins {
-			s.die() // it ended since we looked
-		}
 		m.release(s)
-		switch {
-		case !begins:
-			return nil, err
-		case !errors.Is(err, ErrNotFound): // revoked or moved: whether there is a link under this id is for the hooks to say, again
-			return nil, ErrNotFound
+
+		ended := errors.Is(err, ErrNotFound) // since it was looked up
+		if !over(err) || fresh && !ended || ctx.Err() != nil {
+			return nil, unsettled(err)
+		}
+		acquire = m.acquireFresh
+	}
+}
+
+// unsettled is ErrSettling where err refuses a new link because of what became of its id: how
+// that stands is for Resolve and the hooks to say, again.
+func unsettled(err error) error {
+	if errors.Is(err, ErrMoved) || errors.Is(err, ErrRevoked) {
+		return fmt.Errorf("%w: %w", ErrSettling, err)
+	}
+	return err
+}
+
+// goOn carries on a link that is there.
+func (m *Manager) goOn(ctx context.Context, a Attach, c Claim) (*Link, error) {
+	s, err := m.acquire(ctx, a.ID, a.Asked, false)
+	if err != nil {
+		return nil, err
+	}
+	s.hear()
+	hello, err := s.log.Attach(ctx, c)
+	if over(err) {
+		if next, now, no := successor(ctx, s, func(log Log) (Attached, error) { return log.Attach(ctx, c) }); no == nil {
+			m.release(s)
+			s, hello, err = next, now, nil
+			s.hear()
 		}
 	}
+	if err != nil {
+		m.release(s)
+		return nil, err
+	}
+	return m.link(ctx, s, a, hello)
 }
 
 // link makes the Link of an attachment that the log has granted.

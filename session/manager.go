@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/mirage-go/mirage/store"
 )
 
 // A Manager is this process's part in the sessions of a Store: the links that live here and the application's callbacks. It is safe for
@@ -59,7 +61,7 @@ func (m *Manager) Open(ctx context.Context, id string) (*Session, error) {
 		return nil, ErrClosed
 	}
 	defer m.work.Done()
-	s, err := m.acquire(ctx, id, true)
+	s, err := m.acquire(ctx, id, store.Asked{}, true)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +81,8 @@ type Sent struct {
 	Full     []string // the ids of those that had no room
 }
 
-// Broadcast appends a message, which they share, to every session. It waits for no reader, and goes on where a log is full or has
+// Broadcast appends a message, which they share, to every session: once, also to one that gets
+// another id meanwhile, or is joined to another session. It waits for no reader, and goes on where a log is full or has
 // just ended: with Refuse, whoever is in Sent.Full does not get it, and nobody tells him. Another failure of the store ends it and is
 // returned beside what was done until then.
 func (m *Manager) Broadcast(ctx context.Context, msg Message) (Sent, error) {
@@ -87,30 +90,35 @@ func (m *Manager) Broadcast(ctx context.Context, msg Message) (Sent, error) {
 	if err := m.check(&msg); err != nil {
 		return sent, err
 	}
-	if memory, ok := m.store.(*Memory); ok && m.open() { // it has the logs themselves at hand
+	if !m.open() {
+		return sent, ErrClosed
+	}
+	if memory, ok := m.store.(*Memory); ok { // it has the logs themselves at hand
+		memory.broadcasts.Add(1)
+		defer memory.broadcasts.Add(-1)
 		at := memory.tick()
 		for i, l := range memory.all() {
 			if i%256 == 255 { // not more often: the clock costs as much as a tenth of the rest
 				at = memory.tick()
 			}
-			_, err := l.appendAt(&msg, "", at)
+			id, err := l.broadcast(&msg, at)
 			if full, err := sent.count(err); err != nil {
 				return sent, err
 			} else if full {
-				sent.Full = append(sent.Full, l.ID())
+				sent.Full = append(sent.Full, id)
 			}
 		}
 		return sent, nil
 	}
-	for id, err := range m.store.IDs(ctx) {
+	for log, err := range m.store.Logs(ctx) {
 		if err != nil {
 			return sent, err
 		}
-		err := m.on(ctx, id, func(s *Session) error { return s.SendTo(ctx, "", msg) })
+		_, err := log.Append(ctx, &msg, "")
 		if full, err := sent.count(err); err != nil {
 			return sent, err
 		} else if full {
-			sent.Full = append(sent.Full, id)
+			sent.Full = append(sent.Full, log.ID())
 		}
 	}
 	return sent, nil
@@ -177,15 +185,36 @@ func (m *Manager) Revalidate(ctx context.Context, id string) error {
 	return err
 }
 
-// Resolve tells under which id the holder of id goes on, and whether a value of id that was signed at that time is refused. See Store.
-func (m *Manager) Resolve(ctx context.Context, id string, signed time.Time, client string) (now string, revoked bool, err error) {
-	return m.store.Resolve(ctx, id, signed, client)
+// Now is the Store's time, without I/O: what values are signed with. See Store.
+func (m *Manager) Now() time.Time { return m.store.Now() }
+
+// Resolve says how an id stands that a request presents. See Store.
+func (m *Manager) Resolve(ctx context.Context, id string, a store.Asked, client string) (store.Standing, error) {
+	return m.store.Resolve(ctx, id, a, client)
 }
 
-// Move lets the session from go on under the id to; its links end, and their clients come back. For the retention the client named so may
-// still present from. See Store.
+// Move lets the session from go on under the id to, on the application's own word; its links
+// end, and their clients come back. For the retention the client named so may still present
+// from. Session handles of from are ErrNotFound afterwards.
 func (m *Manager) Move(ctx context.Context, from, to, client string) error {
-	err := m.store.Move(ctx, from, to, client, m.o.Retention)
+	return m.Replace(ctx, from, to, store.Asked{}, client)
+}
+
+// Replace is Move on the word of a request whose Validate replaced its id: ErrRevoked or
+// ErrMoved if that does not count any more, and nothing has changed then.
+func (m *Manager) Replace(ctx context.Context, from, to string, a store.Asked, client string) error {
+	return m.move(ctx, from, to, store.Moving{Asked: a, Client: client})
+}
+
+// Rotate is Replace that revokes from in the same step, for Options.Remember, and leaves no way
+// from it to the new id.
+func (m *Manager) Rotate(ctx context.Context, from, to string, a store.Asked) error {
+	return m.move(ctx, from, to, store.Moving{Asked: a, Refuse: m.o.Remember})
+}
+
+func (m *Manager) move(ctx context.Context, from, to string, how store.Moving) error {
+	how.Keep, how.Settle = m.o.Retention, store.Settle
+	err := m.store.Move(ctx, from, to, how)
 	m.bury(from)
 	return err
 }
@@ -211,7 +240,7 @@ func (m *Manager) lookup(ctx context.Context, id string) (*Session, error) {
 	if s != nil && !s.dead.Load() {
 		return s, nil
 	}
-	log, _, err := m.store.Open(ctx, id, false, m.o.bounds())
+	log, _, err := m.store.Open(ctx, id, store.Asked{}, false, m.o.bounds())
 	if err != nil {
 		return nil, err
 	}
@@ -239,7 +268,7 @@ func (m *Manager) on(ctx context.Context, id string, f func(*Session) error) err
 // registered here until a call of release.
 func successor[T any](ctx context.Context, s *Session, step func(Log) (T, error)) (next *Session, granted T, err error) {
 	m := s.m
-	log, _, err := m.store.Open(ctx, s.id, false, m.o.bounds())
+	log, _, err := m.store.Open(ctx, s.id, store.Asked{}, false, m.o.bounds())
 	if err == nil {
 		granted, err = step(log)
 	}
@@ -250,12 +279,19 @@ func successor[T any](ctx context.Context, s *Session, step func(Log) (T, error)
 	return m.register(&Session{m: m, id: s.id, log: log}), granted, nil
 }
 
-// acquire returns the session id, registered here until as many calls of release.
-func (m *Manager) acquire(ctx context.Context, id string, create bool) (*Session, error) {
+// acquire returns the session id, registered here until as many calls of release. One that this
+// node has already is not asked for again: it may be over, and what is asked may not count in it,
+// which its log says at the next step.
+func (m *Manager) acquire(ctx context.Context, id string, a store.Asked, create bool) (*Session, error) {
 	if s, err := m.reuse(id); s != nil || err != nil {
 		return s, err
 	}
-	log, created, err := m.store.Open(ctx, id, create, m.o.bounds())
+	return m.acquireFresh(ctx, id, a, create)
+}
+
+// acquireFresh is acquire that asks the store in any case.
+func (m *Manager) acquireFresh(ctx context.Context, id string, a store.Asked, create bool) (*Session, error) {
+	log, created, err := m.store.Open(ctx, id, a, create, m.o.bounds())
 	if err != nil {
 		return nil, err
 	}
@@ -280,16 +316,22 @@ func (m *Manager) reuse(id string) (*Session, error) {
 	return nil, nil
 }
 
-// register makes s the local session of its id, unless another one was faster.
+// register makes s the local session of its id, unless there is one with the same log. One with
+// another log is over, or s is: its log will say so.
 func (m *Manager) register(s *Session) *Session {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if have := m.local[s.id]; have != nil && !have.dead.Load() {
+	have := m.local[s.id]
+	if have != nil && !have.dead.Load() && have.log.Handle() == s.log.Handle() {
+		defer m.mu.Unlock()
 		have.refs++
 		return have
 	}
 	s.refs = 1
 	m.local[s.id] = s
+	m.mu.Unlock()
+	if have != nil {
+		have.die()
+	}
 	return s
 }
 

@@ -80,7 +80,7 @@ func TestD7PresenceAlternates(t *testing.T) {
 						l.Close()
 					}
 					if rand.IntN(5) == 0 {
-						_ = m.Quit(t.Context(), "id", reader)
+						_ = m.Quit(t.Context(), "id", session.LinkRef{Reader: reader})
 					}
 					time.Sleep(time.Duration(rand.IntN(20)) * time.Second)
 				}
@@ -113,8 +113,8 @@ func TestL4Abandoned(t *testing.T) {
 		if ended.Load() != n {
 			t.Errorf("%d of %d sessions ended", ended.Load(), n)
 		}
-		for id := range store.IDs(t.Context()) {
-			t.Fatalf("%s is left", id)
+		for log := range store.Logs(t.Context()) {
+			t.Fatalf("%s is left", log.ID())
 		}
 		m.Shutdown(context.Background()) // a goroutine or timer that is left fails the bubble
 	})

@@ -8,7 +8,10 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/mirage-go/mirage/store"
 )
 
 var bg = context.Background()
@@ -16,13 +19,13 @@ var bg = context.Background()
 var roomy = Bounds{Messages: 1000, Bytes: 1 << 20, Retention: time.Minute, Links: 32, Readers: 128, Writers: 32}
 
 // openMem makes the session id in s.
-func openMem(t testing.TB, s *Memory, id string, b Bounds) *memLog {
+func openMem(t testing.TB, s *Memory, id string, b Bounds) *memHandle {
 	t.Helper()
-	l, created, err := s.Open(bg, id, true, b)
+	l, created, err := s.Open(bg, id, store.Asked{}, true, b)
 	if err != nil || !created {
 		t.Fatalf("Open(%q) = created %v, %v", id, created, err)
 	}
-	return l.(*memLog)
+	return l.(*memHandle)
 }
 
 func attachMem(t testing.TB, l Log, reader string) Attached {
@@ -41,7 +44,7 @@ func sized(n int) *Message { return &Message{Data: bytes.Repeat([]byte("x"), n-o
 func TestD5Budget(t *testing.T) {
 	s := NewMemory(3*sessionCost + 500)
 	a, b, c := openMem(t, s, "a", roomy), openMem(t, s, "b", roomy), openMem(t, s, "c", roomy)
-	if _, _, err := s.Open(bg, "d", true, roomy); !errors.Is(err, ErrBudget) {
+	if _, _, err := s.Open(bg, "d", store.Asked{}, true, roomy); !errors.Is(err, ErrBudget) {
 		t.Errorf("a session beyond the budget: %v, want ErrBudget", err)
 	}
 	for _, l := range []Log{a, b} {
@@ -58,7 +61,7 @@ func TestD5Budget(t *testing.T) {
 	if _, err := c.Append(bg, sized(250), ""); err != nil {
 		t.Errorf("a message with room again: %v", err)
 	}
-	if err := s.Move(bg, "b", "c", "", 0); err != nil { // joined: b's message moves, its cost as a session goes
+	if err := s.Move(bg, "b", "c", store.Moving{}); err != nil { // joined: b's message moves, its cost as a session goes
 		t.Fatal(err)
 	}
 	if got := s.used.Load(); got != sessionCost+500 {
@@ -171,7 +174,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		},
 		"begin, commit": func() error {
 			n++
-			if turn, _, err := l.Begin(bg, "w", 1, n, time.Second); err != nil || turn != Deliver {
+			if turn, _, err := l.Begin(bg, LinkRef{}, "w", 1, n, time.Second); err != nil || turn != Deliver {
 				return fmt.Errorf("turn %v, %v", turn, err)
 			}
 			return l.Commit(bg, "w", n, true)
@@ -209,7 +212,7 @@ func TestIdleSessionIsCheap(t *testing.T) {
 		id, reader := fmt.Sprintf("%032x", i), fmt.Sprintf("reader-%016x", i)
 		l := openMem(t, s, id, roomy)
 		attachMem(t, l, reader)
-		if _, _, err := l.Begin(bg, reader, 1, 1, time.Second); err != nil {
+		if _, _, err := l.Begin(bg, LinkRef{}, reader, 1, 1, time.Second); err != nil {
 			t.Fatal(err)
 		}
 		if err := l.Commit(bg, reader, 1, true); err != nil {
@@ -263,7 +266,7 @@ func TestL4AbandonedSessionsLeaveNothing(t *testing.T) {
 			}
 		case 2:
 			attachMem(t, l, "r")
-			if _, over, err := l.Quit(bg, "r"); err != nil || over == nil {
+			if _, over, err := l.Quit(bg, LinkRef{Reader: "r"}); err != nil || over == nil {
 				t.Fatal(over, err)
 			}
 			ended++
@@ -275,7 +278,7 @@ func TestL4AbandonedSessionsLeaveNothing(t *testing.T) {
 			ended++
 		case 4:
 			a = attachMem(t, l, "r")
-			if err := s.Move(bg, id, id+"+", "client", time.Nanosecond); err != nil {
+			if err := s.Move(bg, id, id+"+", store.Moving{Client: "client", Keep: time.Nanosecond}); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := l.Detach(bg, a.Link); err != nil {
@@ -293,7 +296,7 @@ func TestL4AbandonedSessionsLeaveNothing(t *testing.T) {
 	if left := s.Leftovers(); left != "" {
 		t.Error(left)
 	}
-	if got := len(s.aliases.moved) + len(s.aliases.origin) + len(s.revoked); got > 1000 {
+	if got := len(s.ids.states); got > 1000 {
 		t.Errorf("%d ids are remembered, whose time is over", got)
 	}
 	if got := runtime.NumGoroutine(); got > goroutines {
@@ -307,30 +310,32 @@ func TestL4AbandonedSessionsLeaveNothing(t *testing.T) {
 
 // L4: an id that is moved over and over (a client that never takes the new one) leaves nothing behind.
 func TestL4RepeatedMovesLeaveNothing(t *testing.T) {
+	long := store.Moving{Client: "c", Keep: time.Hour, Settle: time.Hour}
 	moves := map[string]func(s *Memory, i int) error{
-		"from one id to many": func(s *Memory, i int) error { return s.Move(bg, "a", fmt.Sprint("b", i), "c", time.Hour) },
-		"from one id to one":  func(s *Memory, _ int) error { return s.Move(bg, "a", "b", "c", time.Hour) },
+		"from one id to many": func(s *Memory, i int) error { return s.Move(bg, "a", fmt.Sprint("b", i), long) },
+		"from one id to one":  func(s *Memory, _ int) error { return s.Move(bg, "a", "b", long) },
 		"to and fro": func(s *Memory, i int) error {
 			id := []string{"a", "b"}
-			return s.Move(bg, id[i%2], id[(i+1)%2], "c", time.Hour)
+			return s.Move(bg, id[i%2], id[(i+1)%2], long)
 		},
-		"from many ids whose time is over": func(s *Memory, i int) error { return s.Move(bg, fmt.Sprint("a", i), "b", "c", 1) },
+		"from many ids whose time is over": func(s *Memory, i int) error {
+			time.Sleep(fenceKept / 50)
+			return s.Move(bg, fmt.Sprint("a", i), "b", store.Moving{Client: "c", Keep: 1, Settle: 1})
+		},
 	}
 	for name, move := range moves {
 		t.Run(name, func(t *testing.T) {
-			s := NewMemory(0)
-			for i := range 2000 {
-				if err := move(s, i); err != nil {
-					t.Fatal(err)
+			synctest.Test(t, func(t *testing.T) {
+				s := NewMemory(0)
+				for i := range 2000 {
+					if err := move(s, i); err != nil {
+						t.Fatal(err)
+					}
 				}
-			}
-			n := len(s.aliases.moved)
-			for _, from := range s.aliases.origin {
-				n += 1 + len(from)
-			}
-			if n > 200 {
-				t.Errorf("%d places are remembered", n)
-			}
+				if n := len(s.ids.states); n > 200 {
+					t.Errorf("%d places are remembered", n)
+				}
+			})
 		})
 	}
 }

@@ -6,7 +6,8 @@ import (
 )
 
 // Detach implements Log.
-func (l *memLog) Detach(_ context.Context, ref LinkRef) (left uint64, err error) {
+func (h *memHandle) Detach(_ context.Context, ref LinkRef) (left uint64, err error) {
+	l := h.memLog
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.gone != nil {
@@ -30,7 +31,8 @@ func (l *memLog) Detach(_ context.Context, ref LinkRef) (left uint64, err error)
 }
 
 // Leave implements Log.
-func (l *memLog) Leave(_ context.Context, reader string, left uint64) (gone bool, err error) {
+func (h *memHandle) Leave(_ context.Context, reader string, left uint64) (gone bool, err error) {
+	l := h.memLog
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.reader(reader)
@@ -73,24 +75,25 @@ func (l *memLog) forget() {
 }
 
 // Quit implements Log.
-func (l *memLog) Quit(_ context.Context, reader string) (here bool, ended *Ended, err error) {
-	l.store.mu.Lock()
-	here, ended, err = l.quit(reader)
+func (h *memHandle) Quit(_ context.Context, ref LinkRef) (here bool, ended *Ended, err error) {
+	h.store.mu.Lock()
+	here, ended, err = h.quit(ref)
 	if ended != nil {
-		delete(l.store.logs, ended.ID)
+		delete(h.store.logs, ended.ID)
 	}
-	l.store.mu.Unlock()
-	l.wake()
+	h.store.mu.Unlock()
+	h.wake()
 	return here, ended, err
 }
 
-func (l *memLog) quit(name string) (here bool, ended *Ended, err error) {
-	l.mu.Lock()
+func (h *memHandle) quit(ref LinkRef) (here bool, ended *Ended, err error) {
+	l := h.memLog
+	err = h.enterLink(ref)
 	defer l.mu.Unlock()
-	if l.gone != nil {
-		return false, nil, l.gone
+	if err != nil {
+		return false, nil, err
 	}
-	r := l.reader(name)
+	r := l.reader(ref.Reader)
 	if r == nil {
 		return false, nil, ErrNotFound
 	}

@@ -2,8 +2,8 @@ package session
 
 import (
 	"container/list"
-	"context"
 	"math"
+	"slices"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -17,6 +17,8 @@ import (
 type memLog struct {
 	mu      sync.Mutex // guards all that can change, but for watch
 	gone    error      // why the session is over; nil while it lives
+	handle  *memHandle // what Open returns; another one after each Move
+	own     memHandle  // the first of them, and mostly the only one
 	entries ring
 	floor   uint64 // the oldest entry, top+1 without any
 	bytes   int64
@@ -31,11 +33,13 @@ type memLog struct {
 	writers []memWriter       // least recent first
 	bounds  *Bounds           // shared with other logs, never changed
 
-	id      string
+	bar     int64 // values signed until then do not count in this log (I13)
+	since   int64 // requests that came before that belong to the time when its id was moved (I14); 0 none
 	past    *past // nil mostly
 	resting *list.Element
 	first   uint64 // links have higher numbers
 	number  uint64 // of the last link
+	renewed uint64 // and at the last Renew
 	departs uint64 // counts departures
 	watches uint64 // counts watchers
 }
@@ -45,6 +49,9 @@ type past struct {
 	id     string   // before it was moved
 	until  int64    // when id is forgotten
 	epochs []uint64 // of sessions that were joined to it
+
+	// What came with them while a broadcast was under way, which may reach both.
+	joined []*Message
 }
 
 // history returns the past, for writing.
@@ -61,39 +68,39 @@ type rest struct {
 	until int64
 }
 
-// ID is the session's.
-func (l *memLog) ID() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.id
-}
-
 func (l *memLog) top() uint64 { return l.floor + uint64(l.entries.n) - 1 }
 
 func (l *memLog) position(seq uint64) Position { return Position{Epoch: l.epoch, Seq: seq} }
 
-// Append implements Log.
-func (l *memLog) Append(_ context.Context, m *Message, reader string) (Position, error) {
-	return l.appendAt(m, reader, l.store.tick())
+// rouse reports whether the watchers are to be woken for an entry; else every link is about
+// to read.
+func (l *memLog) rouse() bool {
+	wake := !l.roused
+	l.roused = true
+	return wake
 }
 
-// appendAt is Append at that tick.
-func (l *memLog) appendAt(m *Message, reader string, at uint32) (Position, error) {
+// broadcast appends m at that tick, whatever id the log has, and reports that id if there is no
+// room. What has come by a join already does not come twice.
+func (l *memLog) broadcast(m *Message, at uint32) (id string, err error) {
 	l.mu.Lock()
-	p, err := l.append(m, reader, at)
-	wake := err == nil && !l.roused // else every link is about to read
-	l.roused = l.roused || wake
+	err = l.gone
+	if err == nil && !l.came(m) {
+		_, err = l.append(m, "", at)
+	}
+	wake := err == nil && l.rouse()
+	id = l.handle.id
 	l.mu.Unlock()
 	if wake {
 		l.wake()
 	}
-	return p, err
+	return id, err
 }
 
+// came reports whether m has come from a session that was joined to this one.
+func (l *memLog) came(m *Message) bool { return l.past != nil && slices.Contains(l.past.joined, m) }
+
 func (l *memLog) append(m *Message, reader string, at uint32) (Position, error) {
-	if l.gone != nil {
-		return Position{}, l.gone
-	}
 	if reader != "" && l.reader(reader) == nil {
 		return Position{}, ErrNotFound
 	}
@@ -104,6 +111,9 @@ func (l *memLog) put(m *Message, reader string, at uint32) (Position, error) {
 	size := int64(m.Size())
 	if size > math.MaxUint32 || !l.room(size) {
 		return Position{}, ErrFull
+	}
+	if l.past != nil && l.past.joined != nil && l.store.broadcasts.Load() == 0 {
+		l.past.joined = nil
 	}
 	if l.entries.n > 0 { // somebody may have looked at the clock later and been faster
 		at = max(at, l.entries.at(l.entries.n-1).at)
@@ -230,19 +240,37 @@ func (l *memLog) absorb(epoch uint64, left []Entry) {
 		h.epochs = h.epochs[1:]
 	}
 	for _, e := range left {
+		if l.holds(e.Message) {
+			continue
+		}
 		if _, err := l.put(e.Message, e.Reader, l.store.tick()); err != nil {
 			return // as far as there is room
+		}
+		if l.store.broadcasts.Load() > 0 {
+			h.joined = append(h.joined, e.Message)
 		}
 	}
 }
 
-// rename lets the log go on under another id, without its links.
-func (l *memLog) rename(to string, keep time.Duration) {
+// holds reports whether m is in the log: a broadcast reaches both sessions of a join.
+func (l *memLog) holds(m *Message) bool {
+	for i := range l.entries.n {
+		if l.entries.at(i).message == m {
+			return true
+		}
+	}
+	return false
+}
+
+// rename lets the log go on under another id, without its links and its old handle. Values of
+// that id that were signed until bar do not count in it.
+func (l *memLog) rename(to string, bar int64, keep time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	h := l.history()
-	h.id, h.until = l.id, l.store.now()+int64(keep)
-	l.id = to
+	h.id, h.until = l.handle.id, l.store.now()+int64(keep)
+	l.handle = &memHandle{memLog: l, id: to, moves: l.handle.moves + 1}
+	l.bar, l.since = bar, 0
 	for _, r := range l.readers {
 		l.unlink(r, ErrMoved)
 	}
@@ -257,7 +285,7 @@ func (l *memLog) end(why error) Ended {
 }
 
 func (l *memLog) endLocked(why error) Ended {
-	ended := Ended{ID: l.id, Epoch: l.epoch, Messages: l.above(l.mark)}
+	ended := Ended{ID: l.handle.id, Epoch: l.epoch, Messages: l.above(l.mark)}
 	l.gone = why
 	l.trim(l.top())
 	l.store.used.Add(-sessionCost)
@@ -315,8 +343,8 @@ func (w *watcher) without(number uint64) *watcher {
 	return &watcher{w.wake, w.number, w.next.without(number)}
 }
 
-// Watch implements Log.
-func (l *memLog) Watch(wake func()) (stop func()) {
+// watched adds a watcher.
+func (l *memLog) watched(wake func()) (stop func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.watches++

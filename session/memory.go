@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mirage-go/mirage/store"
 )
 
 // Memory is the Store that keeps everything in this process: the fastest, and gone with it. A restart is told to every client
@@ -16,22 +18,21 @@ import (
 type Memory struct {
 	boot   uint32    // the upper half of every epoch
 	start  time.Time // what the logs count their time from
+	clock  memClock  // of what is signed and revoked
 	budget int64
 	used   atomic.Int64
 
-	mu      sync.RWMutex
-	logs    map[string]*memLog
-	aliases aliases
-	revoked map[string]revocation
-	bounds  *Bounds // of the last session made: mostly they are the same for all
-	untidy  int     // how many aliases and revocations there must be before tidy looks
+	broadcasts atomic.Int64 // how many are under way
+
+	mu     sync.RWMutex
+	logs   map[string]*memLog
+	ids    memIDs
+	bounds *Bounds // of the last session made: mostly they are the same for all
 
 	// The logs without links, the one that has been so for longest in front. Its lock is a leaf: it is taken under a log's.
 	idleMu sync.Mutex
 	idle   list.List
 }
-
-type revocation struct{ at, until time.Time }
 
 // sessionCost is what a session without messages counts against the budget: more than one measures with a reader, a link and a writer.
 const sessionCost = 1024
@@ -43,13 +44,14 @@ func NewMemory(budget int64) *Memory {
 	if budget == 0 {
 		budget = 256 << 20
 	}
+	now := time.Now()
 	return &Memory{
-		boot:    uint32(random()) | 1, // an epoch is never zero
-		start:   time.Now(),
-		budget:  budget,
-		logs:    make(map[string]*memLog),
-		aliases: newAliases(),
-		revoked: make(map[string]revocation),
+		boot:   uint32(random()) | 1, // an epoch is never zero
+		start:  now,
+		clock:  memClock{start: now},
+		budget: budget,
+		logs:   make(map[string]*memLog),
+		ids:    memIDs{states: make(map[string]*memID)},
 	}
 }
 
@@ -77,105 +79,149 @@ func (s *Memory) reserve(n int64) bool {
 // has tells whether n bytes of the budget are left at this moment.
 func (s *Memory) has(n int64) bool { return n <= 0 || s.budget < 0 || s.used.Load()+n <= s.budget }
 
+// Now implements Store.
+func (s *Memory) Now() time.Time { return time.Unix(0, s.clock.read()) }
+
 // Open implements Store.
-func (s *Memory) Open(_ context.Context, id string, create bool, b Bounds) (Log, bool, error) {
+func (s *Memory) Open(_ context.Context, id string, a store.Asked, create bool, b Bounds) (Log, bool, error) {
 	s.mu.RLock()
 	l := s.logs[id]
-	s.mu.RUnlock()
 	if l != nil {
-		return l, false, nil
+		defer s.mu.RUnlock()
+		return l.opened(a)
 	}
-	if !create {
-		return nil, false, ErrNotFound
-	}
+	s.mu.RUnlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l := s.logs[id]; l != nil {
-		return l, false, nil
+	if l = s.logs[id]; l != nil {
+		return l.opened(a)
 	}
+	return s.openNew(id, a, create, b)
+}
+
+// opened returns the log to whoever counts in it. Called with the store's lock, without which
+// no log gets another id.
+func (l *memLog) opened(a store.Asked) (Log, bool, error) {
+	if err := l.refuse(a); err != nil {
+		return nil, false, err
+	}
+	return l.handle, false, nil
+}
+
+// openNew makes the session id, which there is none of.
+func (s *Memory) openNew(id string, a store.Asked, create bool, b Bounds) (Log, bool, error) {
+	now := s.clock.read()
+	st := s.ids.states[id]
+	switch err := st.refuse(a, now); {
+	case err != nil:
+		return nil, false, err
+	case st.settling(a.Came):
+		return nil, false, ErrMoved
+	case !create:
+		return nil, false, ErrNotFound
 	// The last quarter is for the messages of sessions that exist: strangers alone cannot take it.
-	if !s.has(s.budget/4) || !s.reserve(sessionCost) {
+	case !s.has(s.budget/4) || !s.reserve(sessionCost):
 		return nil, false, ErrBudget
 	}
 	if s.bounds == nil || *s.bounds != b {
 		s.bounds = &b
 	}
 	first := random() >> 12
-	l = &memLog{store: s, id: id, epoch: uint64(s.boot)<<32 | random()>>32, bounds: s.bounds, floor: 1, first: first, number: first}
+	l := &memLog{store: s, epoch: uint64(s.boot)<<32 | random()>>32, bounds: s.bounds, floor: 1, first: first, number: first}
+	l.own = memHandle{memLog: l, id: id}
+	l.handle = &l.own
+	if st != nil {
+		l.bar, l.since = st.revoked(now), st.settledAt
+	}
 	s.logs[id] = l
 	l.rest()
-	return l, true, nil
+	return l.handle, true, nil
 }
 
 // Resolve implements Store.
-func (s *Memory) Resolve(_ context.Context, id string, signed time.Time, client string) (string, bool, error) {
-	now := time.Now()
+func (s *Memory) Resolve(_ context.Context, id string, a store.Asked, client string) (store.Standing, error) {
+	now := s.clock.read()
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if r, ok := s.revoked[id]; ok && now.Before(r.until) && !signed.After(r.at) {
-		return id, true, nil
+	st := s.ids.states[id]
+	if st == nil {
+		s.mu.RUnlock()
+		return store.Standing{ID: id}, nil
 	}
-	if len(s.aliases.origin[id]) > 0 { // its holder has the new id: the old ones are over
+	if st.led > 0 && st.refuse(a, now) == nil { // its holder has the new id: the old ones are over
 		s.mu.RUnlock()
 		s.mu.Lock()
-		s.aliases.settle(id)
+		st.settle()
 		s.mu.Unlock()
 		s.mu.RLock()
 	}
-	return s.aliases.find(id, client, now), false, nil
+	defer s.mu.RUnlock()
+	is := store.Standing{ID: id, Quiet: st.quiet(a.Came, now)}
+	switch err := st.refuse(a, now); err {
+	case nil:
+		is.ID = s.ids.find(id, client, now)
+	case ErrMoved:
+		is.State = store.Settling
+	default:
+		is.State = store.Revoked
+	}
+	return is, nil
 }
 
 // Move implements Store.
-func (s *Memory) Move(_ context.Context, from, to, client string, keep time.Duration) error {
+func (s *Memory) Move(_ context.Context, from, to string, m store.Moving) error {
 	if from == to {
 		return nil
 	}
-	old, target := s.move(from, to, client, keep)
+	old, target, err := s.move(from, to, &m)
 	if old != nil {
 		old.wake()
 	}
 	if target != nil {
 		target.wake()
 	}
-	return nil
+	return err
 }
 
-func (s *Memory) move(from, to, client string, keep time.Duration) (old, target *memLog) {
+func (s *Memory) move(from, to string, m *store.Moving) (old, target *memLog, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if client != "" && keep > 0 {
-		s.tidy()
-		s.aliases.add(from, to, client, time.Now().Add(keep))
+
+	// Whoever asks must still be somebody, and the new id not have been revoked since.
+	now := s.clock.read()
+	if err := s.ids.states[from].refuse(m.Asked, now); err != nil {
+		return nil, nil, err
 	}
-	s.aliases.drop(to) // it is in use again, if it ever moved away
+	bar := s.ids.states[to].revoked(now)
+	if !m.Came.IsZero() && m.Came.UnixNano() <= bar {
+		return nil, nil, ErrRevoked
+	}
+
+	// The old id is left, and the new one in use again if it ever was.
+	at := s.clock.stamp()
 	old, target = s.logs[from], s.logs[to]
+	s.ids.tidy(at)
+	st := s.ids.change(from)
+	st.leave(at, m, old != nil)
+	if is := s.ids.states[to]; is != nil {
+		s.ids.forgetWay(is)
+	}
+	if m.Client != "" && m.Keep > 0 {
+		s.ids.lead(st, to, m.Client, at, at+int64(m.Keep))
+	}
+
+	// The session goes along.
 	if old == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	delete(s.logs, from)
 	if target == nil {
 		s.logs[to] = old
-		old.rename(to, keep)
-		return old, nil
+		old.rename(to, bar, m.Keep)
+		return old, nil, nil
 	}
 	over := old.end(ErrMoved)
 	target.absorb(over.Epoch, over.Messages)
-	return old, target
-}
-
-// tidy forgets what has run out. It is called under mu when something is added, and looks only when there is twice what it left.
-func (s *Memory) tidy() {
-	if len(s.aliases.moved)+len(s.revoked) < s.untidy {
-		return
-	}
-	now := time.Now()
-	s.aliases.expire(now)
-	for id, r := range s.revoked {
-		if !now.Before(r.until) {
-			delete(s.revoked, id)
-		}
-	}
-	s.untidy = 2*(len(s.aliases.moved)+len(s.revoked)) + 64
+	return old, target, nil
 }
 
 // End implements Store.
@@ -183,14 +229,13 @@ func (s *Memory) End(_ context.Context, id string, refuse time.Duration) (Ended,
 	s.mu.Lock()
 	why := ErrNotFound
 	if refuse > 0 {
-		s.tidy()
-		s.aliases.settle(id)
-		now := time.Now()
-		until := now.Add(refuse)
-		if r := s.revoked[id]; r.until.After(until) {
-			until = r.until
-		}
-		s.revoked[id] = revocation{now, until}
+		at := s.clock.stamp()
+		s.ids.tidy(at)
+		st := s.ids.change(id)
+		st.revoke(at, refuse)
+		st.settle()
+		s.ids.forgetWay(st)
+		st.settledAt = 0
 		why = ErrRevoked
 	}
 	l := s.logs[id]
@@ -252,17 +297,13 @@ func (s *Memory) all() []*memLog {
 	return all
 }
 
-// IDs implements Store.
-func (s *Memory) IDs(context.Context) iter.Seq2[string, error] {
-	s.mu.RLock()
-	ids := make([]string, 0, len(s.logs))
-	for id := range s.logs {
-		ids = append(ids, id)
-	}
-	s.mu.RUnlock()
-	return func(yield func(string, error) bool) {
-		for _, id := range ids {
-			if !yield(id, nil) {
+// Logs implements Store.
+func (s *Memory) Logs(context.Context) iter.Seq2[Log, error] {
+	return func(yield func(Log, error) bool) {
+		s.broadcasts.Add(1)
+		defer s.broadcasts.Add(-1)
+		for _, l := range s.all() {
+			if !yield(&memHandle{memLog: l, any: true}, nil) {
 				return
 			}
 		}

@@ -3,14 +3,16 @@ package session
 import "context"
 
 // Read implements Log.
-func (l *memLog) Read(_ context.Context, ref LinkRef, after uint64, room int, dst []Entry) ([]Entry, Tail, error) {
-	l.mu.Lock()
+func (h *memHandle) Read(_ context.Context, ref LinkRef, after uint64, room int, dst []Entry) ([]Entry, Tail, error) {
+	l, err := h.memLog, h.enter()
 	defer l.mu.Unlock()
-	if l.gone != nil {
-		return dst, Tail{}, l.gone
-	}
 	r := l.reader(ref.Reader)
-	if r == nil {
+	switch {
+	case err == ErrMoved && r.ended(ref.Number) == ErrSuperseded: // before the move
+		return dst, Tail{}, ErrSuperseded
+	case err != nil:
+		return dst, Tail{}, err
+	case r == nil:
 		return dst, Tail{}, ErrNotFound
 	}
 	k := r.link(ref.Number)
@@ -56,22 +58,21 @@ func (l *memLog) Read(_ context.Context, ref LinkRef, after uint64, room int, ds
 }
 
 // Ack implements Log.
-func (l *memLog) Ack(_ context.Context, ref LinkRef, p Position) error {
-	l.mu.Lock()
-	older, err := l.ack(ref, p)
-	l.mu.Unlock()
+func (h *memHandle) Ack(_ context.Context, ref LinkRef, p Position) error {
+	older, err := false, h.enterLink(ref)
+	if err == nil {
+		older, err = h.ack(ref, p)
+	}
+	h.mu.Unlock()
 	if older {
-		l.wake()
+		h.wake()
 	}
 	return err
 }
 
 func (l *memLog) ack(ref LinkRef, p Position) (older bool, err error) {
-	if l.gone != nil {
-		return false, l.gone
-	}
 	r := l.reader(ref.Reader)
-	if r == nil || ref.Number <= l.first || ref.Number > l.number { // of an earlier log of this id
+	if r == nil {
 		return false, ErrNotFound
 	}
 	if p.Epoch == l.epoch && p.Seq > l.top() {

@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"slices"
+
+	"github.com/mirage-go/mirage/store"
 )
 
 // memReader is one client object's place in a log.
@@ -45,37 +47,65 @@ func (r *memReader) link(number uint64) *memLink {
 	return nil
 }
 
+// ended is why Read sends the link's owner away; nil while the link is good, or not known.
+func (r *memReader) ended(number uint64) error {
+	if r == nil {
+		return nil
+	}
+	if k := r.link(number); k != nil {
+		return k.end
+	}
+	return nil
+}
+
 // linked tells whether any reader has a link.
 func (l *memLog) linked() bool {
 	return slices.ContainsFunc(l.readers, func(r *memReader) bool { return len(r.links) > 0 })
 }
 
 // Renew implements Log.
-func (l *memLog) Renew(context.Context) error {
-	l.mu.Lock()
-	for _, r := range l.readers {
-		l.unlink(r, ErrRenewed)
+func (h *memHandle) Renew(context.Context) error {
+	err := h.enter()
+	if err == nil {
+		h.renewed = h.number
+		for _, r := range h.readers {
+			h.unlink(r, ErrRenewed)
+		}
 	}
-	gone := l.gone
-	l.mu.Unlock()
-	l.wake()
-	return gone
+	h.mu.Unlock()
+	h.wake()
+	return err
 }
 
 // Attach implements Log.
-func (l *memLog) Attach(_ context.Context, c Claim) (Attached, error) {
-	l.mu.Lock()
-	a, err := l.attach(c)
-	l.mu.Unlock()
+func (h *memHandle) Attach(_ context.Context, c Claim) (Attached, error) {
+	var a Attached
+	err := h.enter()
 	if err == nil {
-		l.wake() // a link may have been superseded
+		a, err = h.attach(c)
+	}
+	h.mu.Unlock()
+	if err == nil {
+		h.wake() // a link may have been superseded
 	}
 	return a, err
 }
 
+// refuse says why what was asked does not count in this log: its value was signed before the
+// id was last revoked, or it came while the id was moving, before this log was made.
+func (l *memLog) refuse(a store.Asked) error {
+	switch {
+	case !a.Signed.IsZero() && a.Signed.UnixNano() <= l.bar:
+		return ErrRevoked
+	case !a.Came.IsZero() && a.Came.UnixNano() < l.since:
+		return ErrMoved
+	}
+	return nil
+}
+
 func (l *memLog) attach(c Claim) (Attached, error) {
-	if l.gone != nil {
-		return Attached{}, l.gone
+	if err := l.refuse(c.Asked); err != nil {
+		return Attached{}, err
 	}
 	l.forget()
 	r := l.reader(c.Reader)

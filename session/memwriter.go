@@ -25,11 +25,11 @@ func (l *memLog) accepted(name string) uint64 {
 }
 
 // Begin implements Log. The lease has no use here: who handles a message dies with the log.
-func (l *memLog) Begin(_ context.Context, writer string, base, n uint64, _ time.Duration) (Turn, uint64, error) {
-	l.mu.Lock()
+func (h *memHandle) Begin(_ context.Context, ref LinkRef, writer string, base, n uint64, _ time.Duration) (Turn, uint64, error) {
+	l, err := h.memLog, h.enterLink(ref)
 	defer l.mu.Unlock()
-	if l.gone != nil {
-		return Done, 0, l.gone
+	if err != nil {
+		return Done, 0, err
 	}
 	if n == 0 {
 		return Done, l.accepted(writer), nil
@@ -69,7 +69,8 @@ func (l *memLog) recall(name string, base uint64) *memWriter {
 }
 
 // Commit implements Log.
-func (l *memLog) Commit(_ context.Context, writer string, n uint64, handled bool) error {
+func (h *memHandle) Commit(_ context.Context, writer string, n uint64, handled bool) error {
+	l := h.memLog
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.gone != nil {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mirage-go/mirage/store"
 )
 
 // pollOn returns a link of a poll: a new one, or one that goes on with the link of that number.
@@ -30,8 +32,8 @@ type delayingLog struct {
 	store *delaying
 }
 
-func (s *delaying) Open(ctx context.Context, id string, create bool, b Bounds) (Log, bool, error) {
-	log, created, err := s.Store.Open(ctx, id, create, b)
+func (s *delaying) Open(ctx context.Context, id string, a store.Asked, create bool, b Bounds) (Log, bool, error) {
+	log, created, err := s.Store.Open(ctx, id, a, create, b)
 	return delayingLog{log, s}, created, err
 }
 

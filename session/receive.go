@@ -7,17 +7,20 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/mirage-go/mirage/store"
 )
 
 // Upstream is what one request or frame of a client brings.
 type Upstream struct {
-	ID       string     // the session
-	Link     LinkRef    // on which the client speaks, by reader and number; the zero LinkRef for one message without a link
-	Ack      string     // the position that the client has; "" for none
-	Writer   string     // who numbers the messages; "" for an unnumbered one
-	Base     uint64     // the lowest number that the client still keeps
-	Again    bool       // the messages were sent before to a server that does not remember
-	Messages []Numbered // in the order of their numbers
+	ID       string      // the session
+	Asked    store.Asked // on whose word, where there is no link; the zero Asked is the application's own
+	Link     LinkRef     // on which the client speaks, by reader and number; the zero LinkRef for one message without a link
+	Ack      string      // the position that the client has; "" for none
+	Writer   string      // who numbers the messages; "" for an unnumbered one
+	Base     uint64      // the lowest number that the client still keeps
+	Again    bool        // the messages were sent before to a server that does not remember
+	Messages []Numbered  // in the order of their numbers
 }
 
 // Numbered is a message with its writer's number.
@@ -35,7 +38,8 @@ type Receipt struct {
 
 // Receive acknowledges and handles what a client sent. It returns when OnMessage has returned for every message, or earlier with the reason: ErrNotFound
 // without the session or its reader (the client opens a new link), ErrAhead, ErrOrder (Accepted+1 is expected), ErrTooLarge, ErrEvent, ErrRate,
-// ErrClosed, ErrInput. Whatever the error, Accepted is true, and the client repeats what follows it. A message is handled once however often it
+// ErrClosed, ErrInput; ErrRenewed where the link ended by Revalidate, and ErrSettling where the id of a message without a link was moved or revoked since
+// its request came. Whatever the error, Accepted is true, and the client repeats what follows it. A message is handled once however often it
 // comes; a repeat during the call waits for the same answer.
 func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 	if !m.enter() {
@@ -46,9 +50,13 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, err
 	}
-	s, err := m.acquire(ctx, up.ID, false)
+	acquire := m.acquire
+	if up.Link.Reader == "" { // no step of a log follows that would look at the id again
+		acquire = m.acquireFresh
+	}
+	s, err := acquire(ctx, up.ID, up.Asked, false)
 	if err != nil {
-		return Receipt{}, err
+		return Receipt{}, unsettled(err)
 	}
 	defer func() { m.letGo(s) }()
 	if up.Link.Reader != "" {
@@ -153,13 +161,13 @@ func (m *Manager) unnumbered(ctx context.Context, s *Session, msg Message) (Rece
 func (m *Manager) numbered(ctx, hctx context.Context, s *Session, up Upstream, failed []uint64) (Receipt, error) {
 	var got Receipt
 	if len(up.Messages) == 0 {
-		_, last, err := s.log.Begin(ctx, up.Writer, up.Base, 0, turnHeld)
+		_, last, err := s.log.Begin(ctx, up.Link, up.Writer, up.Base, 0, turnHeld)
 		got.Accepted = last
 		return got, err
 	}
 	for i := range up.Messages {
 		n := &up.Messages[i]
-		t, last, err := m.begin(ctx, s.log, up.Writer, up.Base, n.Number)
+		t, last, err := m.turn(ctx, s.log, &up, n.Number)
 		got.Accepted = last
 		switch {
 		case err != nil:
@@ -191,10 +199,10 @@ func (m *Manager) numbered(ctx, hctx context.Context, s *Session, up Upstream, f
 	return got, nil
 }
 
-// begin asks for the turn, and asks again while another node has it.
-func (m *Manager) begin(ctx context.Context, log Log, writer string, base, n uint64) (Turn, uint64, error) {
+// turn asks for the turn of message n, and asks again while another node has it.
+func (m *Manager) turn(ctx context.Context, log Log, up *Upstream, n uint64) (Turn, uint64, error) {
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		t, last, err := log.Begin(ctx, writer, base, n, turnHeld)
+		t, last, err := log.Begin(ctx, up.Link, up.Writer, up.Base, n, turnHeld)
 		if err != nil || t != Busy {
 			return t, last, err
 		}

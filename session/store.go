@@ -4,44 +4,80 @@ import (
 	"context"
 	"iter"
 	"time"
+
+	"github.com/mirage-go/mirage/store"
 )
 
-// A Store keeps the sessions: a Log for each, and what is known of ids that moved or were revoked. Every method is one atomic step (of a Move, a
-// remote store may show for a moment that neither id has the session), and safe for concurrent use by any number of Managers. A Store is never asked to wait for a message.
+// A Store keeps the sessions: a Log for each, and what is known of ids that moved or were
+// revoked. Every method is one atomic step (of a Move, a remote store may show for a moment
+// that neither id has the session), and safe for concurrent use by any number of Managers.
+// A Store is never asked to wait for a message.
 //
-// Errors are those of this package. A remote store that cannot know whether a step took place answers ErrUncertain; every step
-// may be repeated after it.
+// Steps that a request asks for are told on whose word (store.Asked), and decide in the step
+// itself whether that still counts (I13): no session is made, joined or moved under an id
+// that was revoked since its value was signed.
+//
+// Errors are those of this package. A remote store that cannot know whether a step took place
+// answers ErrUncertain; every step may be repeated after it.
 type Store interface {
-	// Open returns the log of the session id. Without a session it makes one with these bounds if create is set (ErrBudget where
-	// there is no memory for it; created tells one caller), and is ErrNotFound otherwise. It may return one Log for one id many
-	// times. A new session has no links, so that its retention runs from now.
-	Open(ctx context.Context, id string, create bool, b Bounds) (l Log, created bool, err error)
+	// Now is the Store's time, without I/O. It is never ahead of the clock that stamps End and
+	// Move: what is signed with it before a revocation is refused by it. After End or Move has
+	// returned, the Now of the same Store is later than their stamp.
+	Now() time.Time
 
-	// Resolve tells under which id the holder of id goes on, and whether values of id that were signed at that time are refused. now is
-	// id itself unless Move, with this client, moved it at most keep ago and nobody has presented the new id to Resolve since.
-	Resolve(ctx context.Context, id string, signed time.Time, client string) (now string, revoked bool, err error)
+	// Resolve says how an id stands that a request presents. Its client goes on under ID: that
+	// is id itself unless Move with this client moved it at most Keep ago and nobody has
+	// presented the new id to Resolve since. An empty client has only the id itself.
+	Resolve(ctx context.Context, id string, a store.Asked, client string) (store.Standing, error)
 
-	// Move lets the session from go on under the id to. Its links end with ErrMoved. If to has a session already, that one stays and
-	// gets what is above the mark of the moved one, as far as there is room. Without a session there is nothing to move but the
-	// id. For keep, Resolve with this client answers to; an empty client asks for none of that.
-	Move(ctx context.Context, from, to, client string, keep time.Duration) error
+	// Open returns the log of the session id. Without a session it makes one with these bounds
+	// if create is set (ErrBudget where there is no memory for it; created tells one caller),
+	// and is ErrNotFound otherwise. A new session has no links, so that its retention runs
+	// from now. What was asked is ErrRevoked if the id was revoked since Signed, and ErrMoved if
+	// it came less than Settle after the id was moved. A Store knows of a move for a minute
+	// longer than Settle: no request takes as long.
+	Open(ctx context.Context, id string, a store.Asked, create bool, b Bounds) (l Log, created bool, err error)
 
-	// End ends the session at once and returns what was in it; ErrNotFound if there is none. With refuse above zero the id is revoked: values
-	// signed until now are refused for that long, session or not, and its links end with ErrRevoked.
+	// Move lets the session from go on under the id to. Its links end with ErrMoved, and every
+	// Log that Open returned for it before is refused from then on. If to has a session already,
+	// that one stays and gets what is above the mark of the moved one, as far as there is room.
+	// Without a session there is nothing to move but the id. For Settle after it the old id
+	// makes and joins no session; with Refuse above zero it is revoked for that long. Move is
+	// ErrRevoked or ErrMoved, and nothing has changed, if from was revoked since Signed or to
+	// since Came; where a remote store finds the latter only under way, the session ends.
+	Move(ctx context.Context, from, to string, m store.Moving) error
+
+	// End ends the session at once and returns what was in it; ErrNotFound if there is none. With
+	// refuse above zero the id is revoked: values signed until now are refused for that long,
+	// session or not, its links end with ErrRevoked, and no old id leads to it any more.
 	End(ctx context.Context, id string, refuse time.Duration) (Ended, error)
 
-	// Expired ends at most max sessions that have had no link for their retention, and hands each to one caller alone; likewise the readers whose
-	// departure was not told of by Leave, because the node that they were at died. What is due is good beside an error, too.
+	// Expired ends at most max sessions that have had no link for their retention, and hands each
+	// to one caller alone; likewise the readers whose departure was not told of by Leave, because
+	// the node that they were at died. What is due is good beside an error, too.
 	Expired(ctx context.Context, max int) (Due, error)
 
-	// IDs lists the sessions. One that comes or goes meanwhile may be missing or listed; none is listed twice.
-	IDs(ctx context.Context) iter.Seq2[string, error]
+	// Logs lists the sessions for a broadcast: each Log takes Append, whatever the session's id
+	// is by then, and no other step. A session that comes or goes meanwhile may be missing or
+	// listed; none is missing or listed twice because it moves.
+	Logs(ctx context.Context) iter.Seq2[Log, error]
 }
 
 // A Log is one session: numbered messages on their way down, the readers' places among them, and the numbers of the writers on their
 // way up. Every method is one atomic step, safe for concurrent use. After the session has ended, each is ErrNotFound, ErrMoved or ErrRevoked.
+//
+// A Log acts under the id and the move under which it was opened. Once the session has moved,
+// every step is ErrMoved (I12), but for Commit, Detach and Leave, which end what was begun.
+//
 // In memory, Append, Read, Ack, Begin and Commit neither wait nor allocate, but for the ring's growth.
 type Log interface {
+	// ID is the id under which the Log was opened; for one of Logs the id that the session was
+	// last known by.
+	ID() string
+
+	// Handle names the log and the move under which it was opened.
+	Handle() Handle
+
 	// Append numbers m and keeps it. With a reader it is for that reader alone (ErrNotFound if the log knows none of that name) and every
 	// other one passes over it. Where room is needed, as much leaves as must and no more: first what everybody has passed, then what only
 	// readers without a link still need, provided another has one; beyond that Bounds.Overflow decides. With ErrFull nothing has left.
@@ -51,6 +87,7 @@ type Log interface {
 	// Attach begins a link, or with Claim.Link goes on with one, and finds the place from which it reads: where the client says it is; for a
 	// reader that presents less than it has acknowledged in this epoch, or another epoch, after what it acknowledged; for one that is new to the
 	// log with another epoch's position, at the beginning; and without a position at the mark, or for a plain one after what was sent to anyone.
+	// Claim.Asked is refused as by Open.
 	Attach(ctx context.Context, c Claim) (Attached, error)
 
 	// Read appends to dst what follows after, or what follows the reader's acknowledgement if that is further: entries until their Size
@@ -61,6 +98,7 @@ type Log interface {
 	// Ack says that the client speaks on this link, so that older ones of its reader end, and that it has everything up to p. The zero
 	// Position acknowledges nothing, one of another epoch neither. Beyond the top it is ErrAhead. Lower ones than before change
 	// nothing. It counts from every link that its reader ever had in this log, as long as the reader is remembered; else it is ErrNotFound.
+	// A link that Renew ended is ErrRenewed.
 	Ack(ctx context.Context, l LinkRef, p Position) error
 
 	// Detach ends the link. left is zero while its reader has another one, and else names this departure for Leave. A second call, or
@@ -70,17 +108,19 @@ type Log interface {
 	// Leave tells one caller alone that the reader has not come back since the departure left.
 	Leave(ctx context.Context, reader string, left uint64) (gone bool, err error)
 
-	// Quit forgets the reader (ErrNotFound without it) and ends its links. here says that Leave has not told of its departure. If no reader
+	// Quit forgets the link's reader (ErrNotFound without it, ErrRenewed after Renew) and ends its links. here says that Leave has not told of its departure. If no reader
 	// remains, the session ends and ended says what was in it.
-	Quit(ctx context.Context, reader string) (here bool, ended *Ended, err error)
+	Quit(ctx context.Context, l LinkRef) (here bool, ended *Ended, err error)
 
 	// Renew ends every link there is: their clients come back on new ones, and lose nothing.
+	// From then on no step of such a link is granted.
 	Renew(ctx context.Context) error
 
-	// Begin asks whether message n of the writer is to be handled now. base is the lowest number that the client still keeps: a writer unknown to the
+	// Begin asks whether message n of the writer, which came by the link l, is to be handled now. It is refused as Ack is; the zero LinkRef is
+	// never. base is the lowest number that the client still keeps: a writer unknown to the
 	// log begins there, and what is below counts as accepted. last is the writer's last accepted number. After Deliver the caller handles
 	// the message and calls Commit; a node that dies in between gives its turn back after lease. n == 0 only asks for last and is answered Done.
-	Begin(ctx context.Context, writer string, base, n uint64, lease time.Duration) (t Turn, last uint64, err error)
+	Begin(ctx context.Context, l LinkRef, writer string, base, n uint64, lease time.Duration) (t Turn, last uint64, err error)
 
 	// Commit ends the turn for n. handled says that n is accepted from now on; otherwise it may be begun again.
 	Commit(ctx context.Context, writer string, n uint64, handled bool) error
@@ -109,8 +149,13 @@ const (
 	DropOldest                 // the oldest entries leave, and every reader that has not passed them is told of the gap
 )
 
+// A Handle names a log, and how often it had moved when it was opened: two Logs with equal
+// Handles act alike.
+type Handle struct{ Epoch, Moves uint64 }
+
 // A Claim is a client's wish for a link.
 type Claim struct {
+	Asked    store.Asked
 	Reader   string   // names the client object; never empty
 	Plain    bool     // the client acknowledges nothing but by a position that it presents
 	Link     uint64   // the number of a link to go on with, ErrNotFound or ErrSuperseded if it is none; 0 begins a new one

@@ -28,6 +28,7 @@ import (
 	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport"
 	"github.com/mirage-go/mirage/transport/sse"
 )
@@ -359,8 +360,8 @@ type asking struct {
 	over *atomic.Int32
 }
 
-func (s asking) Open(ctx context.Context, id string, create bool, b session.Bounds) (session.Log, bool, error) {
-	log, created, err := s.Store.Open(ctx, id, create, b)
+func (s asking) Open(ctx context.Context, id string, a store.Asked, create bool, b session.Bounds) (session.Log, bool, error) {
+	log, created, err := s.Store.Open(ctx, id, a, create, b)
 	return askingLog{log, s.over}, created, err
 }
 

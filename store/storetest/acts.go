@@ -10,13 +10,15 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 func (m *machine) doOpen(rt *rapid.T) {
-	id := draw(rt, "id", []string{"a", "b", "c"})
+	id := draw(rt, "id", ids3)
 	if m.logs[id] != nil {
 		rt.SkipNow()
 	}
+	asked := m.asked(rt)
 	b := bounds(keptFor(kept), messages(rapid.IntRange(1, 6).Draw(rt, "messages")))
 	b.Links, b.Writers = 100, 2
 	if m.bubble {
@@ -28,12 +30,20 @@ func (m *machine) doOpen(rt *rapid.T) {
 	if rapid.Bool().Draw(rt, "drop") {
 		b.Overflow = session.DropOldest
 	}
-	_, created, err := m.store.Open(ctx, id, true, b)
+	_, created, err := m.store.Open(ctx, id, asked, true, b)
+	if want := m.ids[id].refuses(asked); want != nil || m.ids[id].settling(asked) {
+		if want == nil {
+			want = store.ErrMoved
+		}
+		m.wants("Open", err, want)
+		return
+	}
 	m.must("Open", err)
 	if !created {
 		m.fail("session %q is there already", id)
 	}
 	m.logs[id] = newModel(id, b, m.fail)
+	m.logs[id].bar, m.logs[id].since = m.ids[id].bar(), m.ids[id].settled
 }
 
 func (m *machine) append(rt *rapid.T, l *model, log session.Log, to string) {
@@ -88,9 +98,14 @@ func (m *machine) doAttach(rt *rapid.T) {
 	if c.Given == session.Presented {
 		c.Position, foreign = m.position(rt, l)
 	}
+	c.Asked = m.asked(rt)
 	a, err := log.Attach(ctx, c)
+	if want := l.refuses(c.Asked); want != nil {
+		m.wants("Attach", err, want)
+		return
+	}
 	m.must("Attach", err)
-	k := &linked{m: l, modelLink: l.attached(c, a, log, foreign), was: a.Link}
+	k := &linked{m: l, modelLink: l.attached(c, a, log, foreign), was: a.Link, moves: l.moves}
 	k.r = l.reader(c.Reader)
 	m.links, m.refs = append(m.links, k), append(m.refs, k)
 	m.see(a.Position)
@@ -199,6 +214,12 @@ func (m *machine) ack(k *linked, p session.Position) {
 	err := k.log.Ack(ctx, k.was, p)
 	r := l.reader(k.was.Reader)
 	switch {
+	case k.moves != l.moves:
+		m.wants("Ack by an old handle", err, session.ErrMoved)
+		return
+	case k.renewed:
+		m.wants("Ack on a renewed link", err, session.ErrRenewed)
+		return
 	case r == nil:
 		m.wants("Ack by nobody", err, session.ErrNotFound)
 		return
@@ -257,7 +278,7 @@ func (m *machine) doQuit(rt *rapid.T) {
 		rt.SkipNow()
 	}
 	r := l.reader(name)
-	here, ended, err := log.Quit(ctx, name)
+	here, ended, err := log.Quit(ctx, session.LinkRef{Reader: name})
 	if r == nil {
 		m.wants("Quit of nobody", err, session.ErrNotFound)
 		return
@@ -288,7 +309,7 @@ func (m *machine) doBegin(rt *rapid.T) {
 		n = 0
 	}
 	base := rapid.Uint64Range(1, max(1, n)).Draw(rt, "base")
-	t, last, err := log.Begin(ctx, name, base, n, time.Hour)
+	t, last, err := log.Begin(ctx, session.LinkRef{}, name, base, n, time.Hour)
 	m.must("Begin", err)
 	l.begun(name, base, n, t, last)
 }
@@ -300,76 +321,6 @@ func (m *machine) doCommit(rt *rapid.T) {
 	handled := rapid.IntRange(0, 3).Draw(rt, "handled") > 0
 	m.must("Commit", log.Commit(ctx, name, n, handled))
 	l.committed(name, n, handled)
-}
-
-func (m *machine) doEnd(rt *rapid.T) {
-	id := draw(rt, "id", []string{"a", "b", "c"})
-	var refuse time.Duration
-	why := session.ErrNotFound
-	switch rapid.IntRange(0, 5).Draw(rt, "how") {
-	case 0:
-		refuse, why = 5*kept, session.ErrRevoked
-		m.revoked[id] = modelRevoked{time.Now(), time.Now().Add(refuse)}
-		m.presented(id)
-	case 1:
-	default:
-		rt.SkipNow() // sessions should live for a while
-	}
-	ended, err := m.store.End(ctx, id, refuse)
-	l := m.logs[id]
-	if l == nil {
-		m.wants("End of nothing", err, session.ErrNotFound)
-		return
-	}
-	m.must("End", err)
-	l.ended(ended)
-	m.over(l, why)
-}
-
-func (m *machine) doMove(rt *rapid.T) {
-	from, to := draw(rt, "from", []string{"a", "b", "c"}), draw(rt, "to", []string{"a", "b", "c"})
-	client := draw(rt, "client", []string{"", "c1", "c2"})
-	keep := draw(rt, "keep", []time.Duration{0, kept / 2, 2 * kept})
-	if rapid.Bool().Draw(rt, "stay") {
-		rt.SkipNow()
-	}
-	l, target := m.logs[from], m.logs[to]
-	var left []said
-	if l != nil && target != nil && from != to {
-		var ok bool
-		if left, ok = l.leftovers(); !ok || !m.takes(target, left) {
-			rt.SkipNow() // it depends on what the store has let leave
-		}
-	}
-	m.must("Move", m.store.Move(ctx, from, to, client, keep))
-	if from == to {
-		return
-	}
-	delete(m.aliases, to) // it is in use again
-	if client != "" && keep > 0 {
-		m.aliases[from] = modelAlias{to, client, time.Now().Add(keep)}
-	}
-	switch {
-	case l == nil:
-	case target == nil:
-		l.moved(to, keep)
-		delete(m.logs, from)
-		m.logs[to] = l
-	default:
-		m.over(l, session.ErrMoved)
-		target.absorbed = append(target.absorbed, l.epoch)
-		for _, s := range left {
-			target.settle()
-			if must, _ := target.fits(s.size); !must {
-				break
-			}
-			s.at = time.Now()
-			target.settle()
-			need := target.needed(s.size)
-			target.lo, target.hi = max(target.lo, need), max(target.hi, need)
-			target.all = append(target.all, s)
-		}
-	}
 }
 
 // takes tells whether it is certain which of some messages find room, and that they are for all.
@@ -389,39 +340,6 @@ func (m *machine) takes(l *model, left []said) bool {
 		c.all = append(slices.Clip(c.all), s)
 	}
 	return true
-}
-
-func (m *machine) doResolve(rt *rapid.T) {
-	id := draw(rt, "id", []string{"a", "b", "c"})
-	client := draw(rt, "client", []string{"", "c1", "c2"})
-	signed := time.Now().Add(draw(rt, "signed", []time.Duration{-kept, 0, 2 * time.Second}))
-	now, revoked, err := m.store.Resolve(ctx, id, signed, client)
-	m.must("Resolve", err)
-	if r, ok := m.revoked[id]; ok && time.Now().Before(r.until) && !signed.After(r.at) {
-		m.same("revoked", revoked, true)
-		return
-	}
-	m.same("revoked", revoked, false)
-	m.presented(id)
-	want := id
-	for {
-		a, ok := m.aliases[want]
-		if !ok || a.client != client || !time.Now().Before(a.until) {
-			break
-		}
-		want = a.to
-	}
-	m.same("resolved", now, want)
-}
-
-// presented ends every way that leads to id.
-func (m *machine) presented(id string) {
-	for from, a := range m.aliases {
-		if a.to == id {
-			delete(m.aliases, from)
-			m.presented(from)
-		}
-	}
 }
 
 func (m *machine) same(what string, got, want any) {

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 var appending = []clause{
@@ -167,9 +168,9 @@ var appending = []clause{
 		e.is("Detach", err, session.ErrNotFound)
 		_, err = l.Leave(ctx, "r", 1)
 		e.is("Leave", err, session.ErrNotFound)
-		_, _, err = l.Quit(ctx, "r")
+		_, _, err = l.Quit(ctx, session.LinkRef{Reader: "r"})
 		e.is("Quit", err, session.ErrNotFound)
-		_, _, err = l.Begin(ctx, "w", 1, 1, 0)
+		_, _, err = l.Begin(ctx, session.LinkRef{}, "w", 1, 1, 0)
 		e.is("Begin", err, session.ErrNotFound)
 		e.is("Commit", l.Commit(ctx, "w", 1, true), session.ErrNotFound)
 		e.missing("a")
@@ -177,7 +178,7 @@ var appending = []clause{
 	{"D8 Open makes a session for one caller, and only if asked to", func(e *env) {
 		e.missing("a")
 		e.openLog("a").add("x")
-		_, created, err := e.store.Open(ctx, "a", true, bounds())
+		_, created, err := e.store.Open(ctx, "a", store.Asked{}, true, bounds())
 		e.is("Open", err, nil)
 		equal(e, "created", created, false)
 		k := e.again("a").attach("r")
@@ -188,7 +189,7 @@ var appending = []clause{
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
-				l, created, err := e.store.Open(ctx, "a", true, bounds())
+				l, created, err := e.store.Open(ctx, "a", store.Asked{}, true, bounds())
 				if err != nil {
 					e.Errorf("Open: %v", err)
 					return
@@ -214,9 +215,9 @@ var appending = []clause{
 		e.openLog("gone")
 		e.end("gone")
 		got := map[string]int{}
-		for id, err := range e.store.IDs(ctx) {
-			e.is("IDs", err, nil)
-			got[id]++
+		for log, err := range e.store.Logs(ctx) {
+			e.is("Logs", err, nil)
+			got[log.ID()]++
 		}
 		equal(e, "sessions", len(got), len(want))
 		for id := range want {

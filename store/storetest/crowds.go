@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 var crowds = []clause{
@@ -60,7 +61,7 @@ func (c *crowd) run() {
 
 // session returns the i-th session as it is called now; it is made where it is missing.
 func (c *crowd) session(i int) session.Log {
-	l, _, err := c.e.store.Open(ctx, *c.now[i].Load(), true, bounds(messages(8), func(b *session.Bounds) {
+	l, _, err := c.e.store.Open(ctx, *c.now[i].Load(), store.Asked{}, true, bounds(messages(8), func(b *session.Bounds) {
 		if i%2 == 0 {
 			b.Overflow = session.DropOldest
 		}
@@ -220,11 +221,11 @@ func (c *crowd) disturb(i int) {
 			_, err := c.e.store.End(ctx, id, 0)
 			c.over("End", err)
 		case 1:
-			_, _, err := c.session(i).Quit(ctx, "r1")
+			_, _, err := c.session(i).Quit(ctx, session.LinkRef{Reader: "r1"})
 			c.over("Quit", err)
 		default:
 			to := fmt.Sprintf("s%d.%d", i, n+1)
-			if err := c.e.store.Move(ctx, id, to, "", 0); err != nil {
+			if err := c.e.store.Move(ctx, id, to, store.Moving{}); err != nil {
 				c.e.Errorf("Move: %v", err)
 			}
 			c.now[i].Store(&to)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 var ctx = context.Background()
@@ -88,7 +89,7 @@ func keptFor(d time.Duration) func(*session.Bounds) {
 // open makes the session id.
 func (e *env) openLog(id string, narrow ...func(*session.Bounds)) *log {
 	e.Helper()
-	l, created, err := e.store.Open(ctx, id, true, bounds(narrow...))
+	l, created, err := e.store.Open(ctx, id, store.Asked{}, true, bounds(narrow...))
 	if err != nil || !created {
 		e.Fatalf("Open(%q, create) = created %v, %v; want a new session", id, created, err)
 	}
@@ -98,7 +99,7 @@ func (e *env) openLog(id string, narrow ...func(*session.Bounds)) *log {
 // again opens the session id that is there.
 func (e *env) again(id string) *log {
 	e.Helper()
-	l, _, err := e.store.Open(ctx, id, false, bounds())
+	l, _, err := e.store.Open(ctx, id, store.Asked{}, false, bounds())
 	if err != nil {
 		e.Fatalf("Open(%q): %v", id, err)
 	}
@@ -108,7 +109,7 @@ func (e *env) again(id string) *log {
 // missing fails the test if there is a session id.
 func (e *env) missing(id string) {
 	e.Helper()
-	_, _, err := e.store.Open(ctx, id, false, bounds())
+	_, _, err := e.store.Open(ctx, id, store.Asked{}, false, bounds())
 	e.is("Open without create", err, session.ErrNotFound)
 }
 
@@ -123,16 +124,16 @@ func (e *env) end(id string) session.Ended {
 
 func (e *env) move(from, to, client string, keep time.Duration) {
 	e.Helper()
-	if err := e.store.Move(ctx, from, to, client, keep); err != nil {
+	if err := e.store.Move(ctx, from, to, store.Moving{Client: client, Keep: keep, Settle: store.Settle}); err != nil {
 		e.Fatalf("Move(%q, %q): %v", from, to, err)
 	}
 }
 
 // endAll ends every session of a store.
 func (e *env) endAll(s session.Store) {
-	for id, err := range s.IDs(ctx) {
+	for log, err := range s.Logs(ctx) {
 		if err == nil {
-			_, err = s.End(ctx, id, 0)
+			_, err = s.End(ctx, log.ID(), 0)
 		}
 		if err != nil && !errors.Is(err, session.ErrNotFound) {
 			e.Errorf("ending what is left: %v", err)

@@ -4,25 +4,34 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
+
+// asked is what a request says whose value was signed just now.
+func (e *env) asked() store.Asked { now := e.store.Now(); return store.Asked{Signed: now, Came: now} }
+
+// stands is what the store says of id.
+func (e *env) stands(id, client string, a store.Asked) store.Standing {
+	e.Helper()
+	is, err := e.store.Resolve(ctx, id, a, client)
+	if err != nil {
+		e.Fatalf("Resolve(%q): %v", id, err)
+	}
+	return is
+}
 
 // resolves fails the test unless the holder of id goes on under now.
 func (e *env) resolves(id, client, now string) {
 	e.Helper()
-	got, revoked, err := e.store.Resolve(ctx, id, time.Now(), client)
-	if err != nil || revoked || got != now {
-		e.Fatalf("Resolve(%q) for %q = %q, revoked %v, %v; want %q", id, client, got, revoked, err, now)
+	if is := e.stands(id, client, e.asked()); is.State != store.Good || is.ID != now {
+		e.Fatalf("Resolve(%q) for %q = %+v; want %q", id, client, is, now)
 	}
 }
 
-// refused tells whether values of id that were signed at that time are.
+// refused reports whether values of id that were signed at that time are refused.
 func (e *env) refused(id string, signed time.Time) bool {
 	e.Helper()
-	_, revoked, err := e.store.Resolve(ctx, id, signed, "")
-	if err != nil {
-		e.Fatalf("Resolve(%q): %v", id, err)
-	}
-	return revoked
+	return e.stands(id, "", store.Asked{Signed: signed, Came: e.store.Now()}).State != store.Good
 }
 
 var ids = []clause{
@@ -214,7 +223,7 @@ var ids = []clause{
 		l := e.openLog("a")
 		k := l.attach("r")
 		l.add("x")
-		signed := time.Now()
+		signed := e.store.Now()
 		equal(e, "refused at first", e.refused("a", signed), false)
 		ended, err := e.store.End(ctx, "a", time.Hour)
 		e.is("End", err, nil)
@@ -225,13 +234,13 @@ var ids = []clause{
 		equal(e, "refused, signed before", e.refused("a", signed.Add(-time.Hour)), true)
 		equal(e, "refused, signed just now", e.refused("a", signed), true)
 		e.pass(10*time.Millisecond, nil)
-		equal(e, "refused, signed ten milliseconds later", e.refused("a", time.Now()), false)
+		equal(e, "refused, signed ten milliseconds later", e.refused("a", e.store.Now()), false)
 		equal(e, "another id refused", e.refused("b", signed), false)
 		e.missing("a")
 		e.openLog("a").attach("r") // whoever may, begins anew
 	}},
 	{"I11 an id without a session can be revoked", func(e *env) {
-		signed := time.Now()
+		signed := e.store.Now()
 		_, err := e.store.End(ctx, "a", time.Hour)
 		e.is("End", err, session.ErrNotFound)
 		equal(e, "refused", e.refused("a", signed), true)
@@ -240,20 +249,20 @@ var ids = []clause{
 		k := e.openLog("a").attach("r")
 		e.end("a")
 		k.over(session.ErrNotFound)
-		equal(e, "refused", e.refused("a", time.Now()), false)
+		equal(e, "refused", e.refused("a", e.store.Now()), false)
 	}},
 	{"I11 a revocation ends after its time", func(e *env) {
-		signed := time.Now()
+		signed := e.store.Now()
 		_, err := e.store.End(ctx, "a", e.brief())
 		e.is("End", err, session.ErrNotFound)
-		if !e.refused("a", signed) && time.Since(signed) < e.brief() { // a slow machine may be late
+		if !e.refused("a", signed) && e.store.Now().Sub(signed) < e.brief() { // a slow machine may be late
 			e.Error("not refused")
 		}
 		e.pass(e.brief()+e.brief()/10, nil)
 		equal(e, "refused in the end", e.refused("a", signed), false)
 	}},
 	{"I11 a second revocation does not shorten the first", func(e *env) {
-		signed := time.Now()
+		signed := e.store.Now()
 		_, err := e.store.End(ctx, "a", time.Hour)
 		e.is("End", err, session.ErrNotFound)
 		_, err = e.store.End(ctx, "a", e.brief())
@@ -271,7 +280,7 @@ var ids = []clause{
 	{"I11 Rotate: moved, then revoked, the old id is refused and the session lives", func(e *env) {
 		l := e.openLog("a")
 		p := l.add("x")
-		signed := time.Now()
+		signed := e.store.Now()
 		e.move("a", "b", "", time.Hour)
 		_, err := e.store.End(ctx, "a", time.Hour)
 		e.is("End", err, session.ErrNotFound)

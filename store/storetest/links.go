@@ -28,13 +28,71 @@ var halfOpen = []clause{
 		b.over(session.ErrRenewed)
 		_, err := l.Attach(ctx, goOn(a))
 		e.is("going on with a link that is to be renewed", err, session.ErrNotFound)
-		b.speaks() // what is on its way still counts
+		e.is("Ack", l.Ack(ctx, b.Link, e.at(p, 2)), session.ErrRenewed)
+		_, _, err = l.Begin(ctx, b.Link, "w", 1, 1, lease)
+		e.is("Begin", err, session.ErrRenewed)
+		_, _, err = l.Quit(ctx, b.Link)
+		e.is("Quit", err, session.ErrRenewed)
 		a.detach()
 		if b.detach() == 0 {
 			e.Error("the last link's end is no departure")
 		}
 		l.resume("a", e.at(p, 0)).says("resumed at 0").reads("1:1 2:2")
 		l.resume("b", e.at(p, 1)).says("resumed at 1").reads("2:2")
+	}},
+	{"I7 Renew between Ack and Begin", func(e *env) {
+		l := e.openLog("a")
+		k := l.attach("r")
+		k.speaks()
+		e.is("Renew", l.Renew(ctx), nil)
+		_, _, err := l.Begin(ctx, k.Link, "w", 1, 1, lease)
+		e.is("Begin", err, session.ErrRenewed)
+		k.detach()
+		_, _, err = l.Begin(ctx, k.Link, "w", 1, 1, lease)
+		e.is("Begin after Detach", err, session.ErrRenewed)
+		k = l.attach("r")
+		if turn, _, err := l.Begin(ctx, k.Link, "w", 1, 1, lease); err != nil || turn != session.Deliver {
+			e.Errorf("Begin on the link after it: %v, %v", turn, err)
+		}
+	}},
+	{"I7 a message whose turn was given before Renew is committed", func(e *env) {
+		l := e.openLog("a")
+		k := l.attach("r")
+		_, _, err := l.Begin(ctx, k.Link, "w", 1, 1, lease)
+		e.is("Begin", err, nil)
+		e.is("Renew", l.Renew(ctx), nil)
+		l.commits("w", 1, true)
+		l.begins("w", 1, 0, session.Done, 1)
+	}},
+	{"I7 no two sessions have a link number in common", func(e *env) {
+		seen := map[uint64]string{}
+		for i := range 20 {
+			id := fmt.Sprint("a", i%2)
+			l := e.openLog(id)
+			for _, reader := range []string{"r", "s"} {
+				k := l.attach(reader)
+				if was, ok := seen[k.Link.Number]; ok {
+					e.Fatalf("link %d of %s is one of %s, too", k.Link.Number, id, was)
+				}
+				seen[k.Link.Number] = id
+			}
+			e.end(id)
+		}
+	}},
+	{"I12 a link of an earlier session of the id does nothing in the next one", func(e *env) {
+		old := e.openLog("a").attach("r")
+		e.end("a")
+		l := e.openLog("a")
+		p := l.add("1")
+		l.attach("r").detach()
+		e.is("Ack", l.Ack(ctx, old.Link, p), session.ErrNotFound)
+		_, _, err := l.Begin(ctx, old.Link, "w", 1, 1, lease)
+		e.is("Begin", err, session.ErrNotFound)
+		_, _, err = l.Quit(ctx, old.Link)
+		e.is("Quit", err, session.ErrNotFound)
+		_, err = l.Attach(ctx, goOn(old))
+		e.is("going on with it", err, session.ErrNotFound)
+		equal(e, "not acknowledged", undelivered(e.end("a")), "1:1")
 	}},
 	{"I7 Renew of a session that is over", func(e *env) {
 		l := e.openLog("a")

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // model drives the store and the model with the same commands.
@@ -51,16 +52,16 @@ type machine struct {
 	rt    *rapid.T
 	store session.Store
 
-	logs    map[string]*model // by id
-	links   []*linked         // those not detached yet
-	refs    []*linked         // every link that ever was, for late acknowledgements
-	seen    []history         // positions that a client may present
-	dead    map[uint64]bool   // epochs of this store that are over
-	aliases map[string]modelAlias
-	revoked map[string]modelRevoked
-	tags    map[place]uint32 // of the positions that the store gave
-	texts   int
-	lives   int // of stores
+	logs  map[string]*model // by id
+	links []*linked         // those not detached yet
+	refs  []*linked         // every link that ever was, for late acknowledgements
+	seen  []history         // positions that a client may present
+	dead  map[uint64]bool   // epochs of this store that are over
+	ids   map[string]*modelID
+	stale []session.Log    // of sessions that have moved since
+	tags  map[place]uint32 // of the positions that the store gave
+	texts int
+	lives int // of stores
 }
 
 type linked struct {
@@ -68,6 +69,9 @@ type linked struct {
 	r *modelReader
 	*modelLink
 	was session.LinkRef // when it was attached
+
+	moves   int  // of its session, then
+	renewed bool // it ended by Renew
 }
 
 type history struct {
@@ -75,12 +79,14 @@ type history struct {
 	life int
 }
 
-type modelAlias struct {
-	to, client string
-	until      time.Time
-}
+// modelID is what is known of an id beside its session.
+type modelID struct {
+	revoked, until time.Time // values signed until revoked are refused until then
+	settled        time.Time // requests that came before that belong to its last move
 
-type modelRevoked struct{ at, until time.Time }
+	to, client string // where it leads
+	leadsUntil time.Time
+}
 
 func (m *machine) fail(format string, args ...any) {
 	m.rt.Helper()
@@ -94,8 +100,11 @@ func (m *machine) restart() {
 	m.logs = map[string]*model{}
 	m.links, m.refs = nil, nil
 	m.dead = map[uint64]bool{}
-	m.aliases = map[string]modelAlias{}
-	m.revoked = map[string]modelRevoked{}
+	m.stale = nil
+	m.ids = map[string]*modelID{}
+	for _, id := range ids3 {
+		m.ids[id] = new(modelID)
+	}
 }
 
 // finish ends what is there, and sees to it that nothing is left.
@@ -106,8 +115,8 @@ func (m *machine) finish() {
 		m.must("End", err)
 		m.logs[id].ended(ended)
 	}
-	for id := range m.store.IDs(ctx) {
-		m.fail("session %q is left", id)
+	for log := range m.store.Logs(ctx) {
+		m.fail("session %q is left", log.ID())
 	}
 }
 
@@ -136,7 +145,7 @@ func draw[T any](rt *rapid.T, name string, some []T) T {
 // log chooses a session that is there.
 func (m *machine) log(rt *rapid.T) (*model, session.Log) {
 	id := draw(rt, "id", slices.Sorted(maps.Keys(m.logs)))
-	l, created, err := m.store.Open(ctx, id, rapid.Bool().Draw(rt, "create"), bounds())
+	l, created, err := m.store.Open(ctx, id, store.Asked{}, rapid.Bool().Draw(rt, "create"), bounds())
 	m.must("Open", err)
 	if created {
 		m.fail("session %q was made again", id)
@@ -152,7 +161,7 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 		"append": m.doAppend, "appendTo": m.doAppendTo, "attach": m.doAttach, "attach again": m.doAttach, "go on": m.doGoOn,
 		"read": m.doRead, "read more": m.doRead, "read all": m.doReadAll, "ack": m.doAck, "ack what came": m.doAckCursor,
 		"detach": m.doDetach, "leave": m.doLeave, "quit": m.doQuit, "open": m.doOpen, "begin": m.doBegin, "commit": m.doCommit,
-		"end": m.doEnd, "move": m.doMove, "resolve": m.doResolve, "restart": m.doRestart, "pressure": m.doPressure,
+		"end": m.doEnd, "move": m.doMove, "move again": m.doMove, "resolve": m.doResolve, "old handle": m.doStale, "renew": m.doRenew, "ask": m.doAsk, "restart": m.doRestart, "pressure": m.doPressure,
 	}
 	if m.bubble { // where no time passes that the model does not know of
 		acts["wait"], acts["expire"] = m.doWait, m.doExpire

@@ -25,6 +25,9 @@ type model struct {
 	readers  []*modelReader
 	writers  []modelWriter // least recent first
 	absorbed []uint64
+	moves    int
+	bar      time.Time // values signed until then do not count in it
+	since    time.Time // what came before that belongs to a move of its id
 	previous string
 	prevTil  time.Time
 	resting  time.Time // since when there is no link; zero with one

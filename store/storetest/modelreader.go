@@ -295,6 +295,7 @@ func (m *model) committed(name string, n uint64, handled bool) {
 func (m *model) moved(to string, keep time.Duration) {
 	m.previous, m.prevTil = m.id, time.Now().Add(keep)
 	m.id = to
+	m.moves++
 	for _, r := range m.readers {
 		for _, k := range r.links {
 			if k.over == nil {

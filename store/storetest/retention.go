@@ -209,7 +209,7 @@ var retention = []clause{
 						over = err == nil
 					case 1:
 						var ended *session.Ended
-						_, ended, err = l.Quit(ctx, "r")
+						_, ended, err = l.Quit(ctx, session.LinkRef{Reader: "r"})
 						over = ended != nil
 					case 2:
 						var due session.Due

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // lossy is a store whose wake-ups are lost, doubled or late.
@@ -15,8 +16,8 @@ type lossy struct{ session.Store }
 
 type lossyLog struct{ session.Log }
 
-func (s lossy) Open(ctx context.Context, id string, create bool, b session.Bounds) (session.Log, bool, error) {
-	l, created, err := s.Store.Open(ctx, id, create, b)
+func (s lossy) Open(ctx context.Context, id string, a store.Asked, create bool, b session.Bounds) (session.Log, bool, error) {
+	l, created, err := s.Store.Open(ctx, id, a, create, b)
 	if err != nil {
 		return nil, false, err
 	}
@@ -58,7 +59,7 @@ var waking = []clause{
 		hints("a message", func() { other.add("x") })
 		hints("a superseded link", func() { other.attach("r"); other.attach("r").speaks() })
 		hints("a poll", func() { k := other.attach("p"); other.claim(goOn(k)) })
-		hints("Quit", func() { other.attach("q"); other.Quit(ctx, "q") })
+		hints("Quit", func() { other.attach("q"); other.Quit(ctx, session.LinkRef{Reader: "q"}) })
 		stop()
 		stop()
 		before := woken.Load()

@@ -14,7 +14,7 @@ const lease = time.Hour
 // begins fails the test unless Begin answers so.
 func (l *log) begins(writer string, base, n uint64, want session.Turn, last uint64) {
 	l.e.Helper()
-	t, got, err := l.Begin(ctx, writer, base, n, lease)
+	t, got, err := l.Begin(ctx, session.LinkRef{}, writer, base, n, lease)
 	if err != nil || t != want || got != last {
 		l.e.Fatalf("Begin(%q, base %d, %d) = %s, last %d, %v; want %s, last %d", writer, base, n, turn(t), got, err, turn(want), last)
 	}
@@ -109,7 +109,7 @@ var upstream = []clause{
 	{"U2 a turn lasts for its lease at least", func(e *env) {
 		l := e.openLog("a")
 		stays := l.attach("r")
-		if t, _, err := l.Begin(ctx, "w", 1, 1, 4*e.brief()); err != nil || t != session.Deliver {
+		if t, _, err := l.Begin(ctx, session.LinkRef{}, "w", 1, 1, 4*e.brief()); err != nil || t != session.Deliver {
 			e.Fatalf("Begin = %s, %v", turn(t), err)
 		}
 		e.pass(e.brief(), func() { stays.read() })
@@ -179,7 +179,7 @@ var upstream = []clause{
 			var wg sync.WaitGroup
 			for range 8 {
 				wg.Go(func() {
-					t, _, err := l.Begin(ctx, "w", 1, n, lease)
+					t, _, err := l.Begin(ctx, session.LinkRef{}, "w", 1, n, lease)
 					switch {
 					case err != nil:
 						e.Errorf("Begin: %v", err)

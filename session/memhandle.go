@@ -1,0 +1,69 @@
+package session
+
+import "context"
+
+// memHandle is a log as Open returned it: under an id, which the log may no longer have. A log
+// has one handle at a time. After a Move it is another one, and the old one is refused.
+type memHandle struct {
+	*memLog
+	any   bool // for Logs: it counts under whatever id
+	moves uint64
+	id    string
+}
+
+// ID implements Log.
+func (h *memHandle) ID() string {
+	if !h.any {
+		return h.id
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.handle.id
+}
+
+// Handle implements Log.
+func (h *memHandle) Handle() Handle { return Handle{h.epoch, h.moves} }
+
+// enter locks the log for a step, which is refused with an error if it is not for this handle
+// any more. The caller unlocks it in either case.
+func (h *memHandle) enter() error {
+	h.mu.Lock()
+	if h.handle != h && !h.any {
+		return ErrMoved
+	}
+	return h.gone
+}
+
+// enterLink is enter for what a client does on a link that it has.
+func (h *memHandle) enterLink(ref LinkRef) error {
+	if err := h.enter(); err != nil {
+		return err
+	}
+	switch {
+	case ref.Number == 0: // the application's own word
+		return nil
+	case ref.Number <= h.first || ref.Number > h.number: // of another log
+		return ErrNotFound
+	case ref.Number <= h.renewed:
+		return ErrRenewed
+	}
+	return nil
+}
+
+// Watch implements Log.
+func (h *memHandle) Watch(wake func()) (stop func()) { return h.watched(wake) }
+
+// Append implements Log.
+func (h *memHandle) Append(_ context.Context, m *Message, reader string) (Position, error) {
+	var p Position
+	err := h.enter()
+	if err == nil && !(h.any && h.came(m)) {
+		p, err = h.append(m, reader, h.store.tick())
+	}
+	wake := err == nil && h.rouse()
+	h.mu.Unlock()
+	if wake {
+		h.wake()
+	}
+	return p, err
+}

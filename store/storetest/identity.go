@@ -1,0 +1,363 @@
+package storetest
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
+)
+
+// rotate moves a session as Rotate does, and returns what an older request would say.
+func (e *env) rotate(from, to string) (before store.Asked) {
+	e.Helper()
+	before = e.asked()
+	err := e.store.Move(ctx, from, to, store.Moving{Asked: e.later(), Keep: time.Hour, Settle: store.Settle, Refuse: time.Hour})
+	e.is("Move", err, nil)
+	return before
+}
+
+// later is asked, surely after what was asked before.
+func (e *env) later() store.Asked {
+	e.pass(5*time.Millisecond, nil)
+	return e.asked()
+}
+
+// revoke revokes an id.
+func (e *env) revoke(id string) {
+	e.Helper()
+	if _, err := e.store.End(ctx, id, time.Hour); err != nil {
+		e.is("End", err, session.ErrNotFound)
+	}
+}
+
+// opens is Open with what was asked.
+func (e *env) opens(id string, a store.Asked, create bool) error {
+	_, _, err := e.store.Open(ctx, id, a, create, bounds())
+	return err
+}
+
+// mover makes one move of the session "a" that begins under another id than it ends.
+type mover struct {
+	name string
+	to   string // the id under which the session goes on
+	move func(e *env)
+}
+
+var movers = []mover{
+	{"replaced", "b", func(e *env) { e.move("a", "b", "", time.Hour) }},
+	{"rotated", "b", func(e *env) { e.rotate("a", "b") }},
+	{"to b and back", "a", func(e *env) { e.move("a", "b", "", time.Hour); e.move("b", "a", "", time.Hour) }},
+	{"twice", "c", func(e *env) { e.rotate("a", "b"); e.rotate("b", "c") }},
+	{"joined to another", "b", func(e *env) { e.openLog("b").attach("s"); e.move("a", "b", "", time.Hour) }},
+}
+
+var identity = []clause{
+	{"I12 no step by a handle from before a Move", func(e *env) {
+		for _, m := range movers {
+			l := e.openLog("a")
+			k := l.attach("r")
+			p := l.add("1")
+			parked := l.attach("poll")
+			m.move(e)
+			old := l.Log
+			steps := map[string]func() error{
+				"Append":    func() error { _, err := old.Append(ctx, text("x"), ""); return err },
+				"Append to": func() error { _, err := old.Append(ctx, text("x"), "r"); return err },
+				"Attach":    func() error { _, err := old.Attach(ctx, session.Claim{Reader: "q", Asked: e.asked()}); return err },
+				"Attach on": func() error { _, err := old.Attach(ctx, goOn(parked)); return err },
+				"Read":      func() error { _, _, err := old.Read(ctx, k.Link, 0, 1<<20, nil); return err },
+				"Ack":       func() error { return old.Ack(ctx, k.Link, p) },
+				"Begin":     func() error { _, _, err := old.Begin(ctx, k.Link, "w", 1, 1, lease); return err },
+				"Quit":      func() error { _, _, err := old.Quit(ctx, k.Link); return err },
+				"Renew":     func() error { return old.Renew(ctx) },
+			}
+			for name, step := range steps {
+				e.is(m.name+": "+name, step(), session.ErrMoved)
+			}
+			l = e.again(m.to)
+			if old.Handle() == l.Handle() {
+				e.Errorf("%s: the handle before and after it is %v", m.name, l.Handle())
+			}
+			if l.tries(goOn(parked)) == nil {
+				e.Errorf("%s: a link from before it goes on under the new id", m.name)
+			}
+			got := undelivered(e.end(m.to))
+			equal(e, m.name+": what is in it", got, "1:1")
+		}
+	}},
+	{"I12 what was begun by a handle from before a Move ends", func(e *env) {
+		l := e.openLog("a")
+		k := l.attach("r")
+		_, _, err := l.Begin(ctx, k.Link, "w", 1, 1, lease)
+		e.is("Begin", err, nil)
+		e.rotate("a", "b")
+		l.commits("w", 1, true)
+		left := k.detach()
+		equal(e, "told", l.leaves("r", left), true)
+		e.again("b").begins("w", 1, 1, session.Done, 1)
+	}},
+	{"I13 Open, Attach and Move on a value from before, at and after the revocation", func(e *env) {
+		before := e.asked()
+		handle := e.openLog("a")
+		e.revoke("a")
+		after := e.later()
+		for _, create := range []bool{false, true} {
+			e.is("Open before", e.opens("a", before, create), session.ErrRevoked)
+		}
+		e.is("Open after", e.opens("a", after, false), session.ErrNotFound)
+		e.is("Attach by an old handle", handle.tries(session.Claim{Reader: "r", Asked: before}), session.ErrRevoked)
+		e.is("Move before", e.store.Move(ctx, "a", "b", store.Moving{Asked: before, Settle: store.Settle}), session.ErrRevoked)
+
+		// Its holder begins anew. Who presents an old value does not join.
+		e.is("Open after", e.opens("a", after, true), nil)
+		l := e.again("a")
+		for _, create := range []bool{false, true} {
+			e.is("Open before", e.opens("a", before, create), session.ErrRevoked)
+		}
+		e.is("Attach before", l.tries(session.Claim{Reader: "r", Asked: before}), session.ErrRevoked)
+		e.is("Move before", e.store.Move(ctx, "a", "b", store.Moving{Asked: before, Settle: store.Settle}), session.ErrRevoked)
+		e.again("a")
+		e.is("Attach after", l.tries(session.Claim{Reader: "r", Asked: after}), nil)
+	}},
+	{"I13 what is signed with Now before End is refused, and after it not", func(e *env) {
+		for range 100 {
+			before := e.asked()
+			e.revoke("a")
+			after := e.asked()
+			equal(e, "signed before is refused", e.refused("a", before.Signed), true)
+			equal(e, "signed after is refused", e.refused("a", after.Signed), false)
+		}
+	}},
+	{"I13 a Move to an id that was revoked since the request came changes nothing", func(e *env) {
+		l := e.openLog("a")
+		l.add("x")
+		came := e.asked()
+		e.revoke("b")
+		e.is("Move", e.store.Move(ctx, "a", "b", store.Moving{Asked: came, Settle: store.Settle}), session.ErrRevoked)
+		e.missing("b")
+		l.add("y")
+		e.is("Move later", e.store.Move(ctx, "a", "b", store.Moving{Asked: e.later(), Settle: store.Settle}), nil)
+		equal(e, "in it", undelivered(e.end("b")), "1:x 2:y")
+	}},
+	{"I13 values of the new id from before its revocation do not count after a Move", func(e *env) {
+		stolen := e.asked()
+		e.revoke("b")
+		e.openLog("a")
+		asked := e.later()
+		e.is("Move", e.store.Move(ctx, "a", "b", store.Moving{Asked: asked, Settle: store.Settle}), nil)
+		l := e.again("b")
+		e.is("Attach", l.tries(session.Claim{Reader: "r", Asked: stolen}), session.ErrRevoked)
+		e.is("Open", e.opens("b", stolen, true), session.ErrRevoked)
+		e.is("Attach", l.tries(session.Claim{Reader: "r", Asked: asked}), nil)
+	}},
+	{"I11 Rotate refuses the old id in the same step", func(e *env) {
+		l := e.openLog("a")
+		p := l.add("x")
+		before := e.rotate("a", "b")
+		is := e.stands("a", "c", before)
+		equal(e, "state of the old id for a moment", is.State, store.Settling)
+		equal(e, "where it leads", is.ID, "a")
+		equal(e, "quiet", is.Quiet, true)
+		is = e.stands("a", "c", e.later())
+		equal(e, "state of a value that was signed later", is.State, store.Good)
+		e.is("Open", e.opens("a", before, true), session.ErrMoved)
+		e.is("Open without create", e.opens("a", before, false), session.ErrMoved)
+		e.missing("a")
+		e.again("b").resume("r", e.at(p, 0)).says("resumed at 0").reads("1:x")
+	}},
+	{"I11 Rotate after a revocation or another Rotate is refused", func(e *env) {
+		e.openLog("a")
+		before := e.rotate("a", "b")
+		e.is("Rotate again", e.store.Move(ctx, "a", "c", store.Moving{Asked: before, Settle: store.Settle, Refuse: time.Hour}), session.ErrMoved)
+		e.missing("c")
+		e.again("b")
+		asked := e.later()
+		e.revoke("b")
+		e.is("Rotate", e.store.Move(ctx, "b", "c", store.Moving{Asked: asked, Settle: store.Settle, Refuse: time.Hour}), session.ErrRevoked)
+		e.missing("c")
+	}},
+	{"I14 for a while after a Move nobody who came before makes a session of the old id", func(e *env) {
+		for _, refuse := range []time.Duration{0, time.Hour} {
+			before := e.asked()
+			settle := e.brief()
+			id := fmt.Sprint("a", refuse)
+			e.openLog(id)
+			err := e.store.Move(ctx, id, id+"b", store.Moving{Asked: e.later(), Settle: settle, Refuse: refuse})
+			e.is("Move", err, nil)
+			during := before
+			if refuse == 0 {
+				during.Came = e.store.Now()
+			}
+			e.is("Open during", e.opens(id, during, true), session.ErrMoved)
+			e.pass(settle+settle/4, nil)
+			after := e.asked()
+			late := store.Asked{Signed: before.Signed, Came: after.Came}
+			if refuse > 0 {
+				e.is("Open after", e.opens(id, late, true), session.ErrRevoked)
+				equal(e, "state after", e.stands(id, "", late).State, store.Revoked)
+				continue
+			}
+			// A session of its own; who came before is still told to come back.
+			e.is("Open of who came before", e.opens(id, before, true), session.ErrMoved)
+			e.is("Open after", e.opens(id, late, true), nil)
+			l := e.again(id)
+			e.is("Open of who came before", e.opens(id, before, true), session.ErrMoved)
+			e.is("Attach of who came before", l.tries(session.Claim{Reader: "q", Asked: during}), session.ErrMoved)
+			e.is("Attach after", l.tries(session.Claim{Reader: "r", Asked: late}), nil)
+			k := l.attach("s")
+			e.again(id + "b").add("secret")
+			k.reads("")
+		}
+	}},
+	{"I14 who asks again and again with the old id makes nobody wait longer", func(e *env) {
+		settle := e.brief()
+		e.openLog("a")
+		how := store.Moving{Settle: settle}
+		e.is("Move", e.store.Move(ctx, "a", "b", how), nil)
+		e.pass(settle/2, nil)
+		e.is("Move", e.store.Move(ctx, "a", "c", how), nil)
+		e.pass(settle*3/4, nil)
+		e.is("Open", e.opens("a", e.asked(), true), nil)
+	}},
+	{"I14 an id to which a session moves back is in use at once", func(e *env) {
+		e.openLog("a")
+		e.move("a", "b", "", time.Hour)
+		e.move("b", "a", "", time.Hour)
+		asked := e.asked()
+		e.is("Open", e.opens("a", asked, true), nil)
+		e.is("Attach", e.again("a").tries(session.Claim{Reader: "r", Asked: asked}), nil)
+	}},
+	{"I15 an id is quiet for a while after a Move and a revocation", func(e *env) {
+		asked := e.asked()
+		equal(e, "at first", e.stands("a", "", asked).Quiet, false)
+		e.move("a", "b", "", time.Hour)
+		equal(e, "after a Move", e.stands("a", "", asked), store.Standing{ID: "a", Quiet: true})
+		equal(e, "the new one", e.stands("b", "", asked).Quiet, false)
+		e.revoke("c")
+		equal(e, "after a revocation", e.stands("c", "", asked), store.Standing{ID: "c", State: store.Revoked, Quiet: true})
+		later := asked
+		later.Came = later.Came.Add(time.Minute)
+		equal(e, "of a Move, later", e.stands("a", "", later).Quiet, false)
+		equal(e, "of a revocation, later", e.stands("c", "", later).Quiet, false)
+	}},
+	{"I11 a revocation ends what a Move left behind", func(e *env) {
+		before := e.rotate("a", "b")
+		e.revoke("a")
+		is := e.stands("a", "", before)
+		equal(e, "state", is.State, store.Revoked)
+	}},
+	{"I16 of two log-ins at once one gets the session", func(e *env) {
+		for i := range 20 {
+			a := fmt.Sprint("a", i)
+			e.openLog(a).add("x")
+			asked := e.asked()
+			var wg sync.WaitGroup
+			for _, to := range []string{a + "b", a + "c"} {
+				wg.Go(func() {
+					if err := e.store.Move(ctx, a, to, store.Moving{Asked: asked, Settle: store.Settle}); err != nil {
+						e.Errorf("Move: %v", err)
+					}
+				})
+			}
+			wg.Wait()
+			found := 0
+			for _, to := range []string{a + "b", a + "c"} {
+				if e.opens(to, store.Asked{}, false) == nil {
+					found++
+				}
+			}
+			equal(e, "sessions", found, 1)
+			e.missing(a)
+		}
+	}},
+	{"I16 a broadcast during moves reaches each session once", func(e *env) {
+		const sessions = 40
+		for i := range sessions {
+			e.openLog(fmt.Sprint("s", i)).attach("r")
+		}
+		var wg sync.WaitGroup
+		stop := make(chan struct{})
+		ids := make([]string, sessions)
+		for i := range ids {
+			ids[i] = fmt.Sprint("s", i)
+		}
+		moves := 0
+		wg.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				i := n % sessions
+				to := fmt.Sprintf("s%d.%d", i, n)
+				if err := e.store.Move(ctx, ids[i], to, store.Moving{Settle: store.Settle}); err != nil {
+					e.Errorf("Move: %v", err)
+					return
+				}
+				ids[i] = to
+				moves++
+			}
+		})
+		const rounds = 20
+		for n := range rounds {
+			m := text(fmt.Sprint("all ", n))
+			for log, err := range e.store.Logs(ctx) {
+				e.is("Logs", err, nil)
+				_, err = log.Append(ctx, m, "")
+				e.is("Append", err, nil)
+			}
+		}
+		close(stop)
+		wg.Wait()
+		e.Logf("%d moves", moves)
+		for _, id := range ids {
+			got := e.again(id).attach("q").read()
+			want := ""
+			for n := range rounds {
+				want += fmt.Sprintf(" %d:all %d", n+1, n)
+			}
+			equal(e, id+" has", " "+got, want)
+		}
+	}},
+	{"I16 a broadcast reaches two sessions that are joined meanwhile once", func(e *env) {
+		for i, when := range []string{"before either", "after one", "after both"} {
+			a, b := fmt.Sprint("a", i), fmt.Sprint("b", i)
+			e.openLog(a).add("a")
+			e.openLog(b).add("b")
+			m := text("all")
+			n := 0
+			for log, err := range e.store.Logs(ctx) {
+				e.is("Logs", err, nil)
+				if log.ID() != a && log.ID() != b {
+					continue
+				}
+				if n == i {
+					e.move(a, b, "", 0)
+				}
+				if _, err := log.Append(ctx, m, ""); err != nil {
+					e.is(when, err, session.ErrMoved) // it is in the other by now
+				}
+				n++
+			}
+			if n == i {
+				e.move(a, b, "", 0)
+			}
+			all := 0
+			for _, entry := range e.end(b).Messages {
+				if string(entry.Message.Data) == "all" {
+					all++
+				}
+			}
+			equal(e, "joined "+when+": how often it came", all, 1)
+		}
+	}},
+}
+
+// tries is Attach for its error alone.
+func (l *log) tries(c session.Claim) error {
+	_, err := l.Attach(ctx, c)
+	return err
+}
