@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gorilla/securecookie"
@@ -17,10 +19,21 @@ const (
 	minKey     = 32
 	minAge     = 30 * time.Minute // a default link lives for up to 12, and a cookie must be good for twice that (I8)
 	defaultAge = 30 * 24 * time.Hour
+
+	defaultName = "mirage"
+	maxName     = 64
+	hostPrefix  = "__Host-"
 )
 
 // Options say how the cookie is kept. The zero value is right for a site on https (and for http://localhost in most browsers).
 type Options struct {
+	// Name is the cookie's name without prefix: the cookie is __Host-<Name>, or <Name> with
+	// Insecure. Cookies ignore ports (RFC 6265 §8.5), so two programs on one host, each on
+	// its own port, would overwrite each other's cookie, and with it each other's sessions:
+	// give each program a name of its own, and all nodes of one program the same name. A
+	// changed name makes a new visitor of everybody. A name has at most 64 of the characters
+	// [A-Za-z0-9] and !#$%&'*+-.^_`|~. Zero means "mirage".
+	Name string
 	// MaxAge is how long a signed value, and so the cookie, is good. It must be at least 30 minutes, and twice as long as a link may
 	// live, because a cookie that expires under an open stream is missing at the next refresh. Zero means 30 days.
 	MaxAge time.Duration
@@ -39,11 +52,19 @@ type Codec struct {
 	name    string
 }
 
-// New returns a Codec for these keys: the first one signs, all verify. A key has 32 bytes or more and is copied. New fails if a key is
-// missing, too short or there twice, if the options contradict each other, or if any of the keys cannot verify what it signed.
+// New returns a Codec for these keys: the first one signs, all verify. A key has 32 bytes or
+// more and is copied. New fails if a key is missing, too short or there twice, if an option
+// is out of its range or contradicts another one, or if any of the keys cannot verify what it
+// signed.
 func New(o Options, keys ...[]byte) (*Codec, error) {
 	if o.MaxAge == 0 {
 		o.MaxAge = defaultAge
+	}
+	if o.Name == "" {
+		o.Name = defaultName
+	}
+	if err := checkName(o.Name); err != nil {
+		return nil, err
 	}
 	switch {
 	case o.MaxAge < minAge:
@@ -53,9 +74,9 @@ func New(o Options, keys ...[]byte) (*Codec, error) {
 	case len(keys) == 0:
 		return nil, errors.New("cookie: no key; give one of 32 random bytes")
 	}
-	c := &Codec{options: o, name: "__Host-mirage"}
+	c := &Codec{options: o, name: hostPrefix + o.Name}
 	if o.Insecure {
-		c.name = "mirage"
+		c.name = o.Name
 		slog.Warn("cookie: Insecure is set: the mirage id travels readable for everybody on the way; use it for development only")
 	}
 	for i, key := range keys {
@@ -77,6 +98,24 @@ func (c *Codec) MaxAge() time.Duration { return c.options.MaxAge }
 
 // Insecure tells whether the cookie goes over plain http.
 func (c *Codec) Insecure() bool { return c.options.Insecure }
+
+// checkName refuses what browsers or net/http would silently drop: a name that is no token,
+// and one with a prefix that browsers tie to attributes (they compare prefixes without regard
+// to case).
+func checkName(name string) error {
+	if len(name) > maxName {
+		return fmt.Errorf("cookie: Name has %d bytes; give at most %d", len(name), maxName)
+	}
+	if err := (&http.Cookie{Name: name}).Valid(); err != nil {
+		return fmt.Errorf("cookie: Name is %q; write it with letters, digits, '-', '_' and '.' alone, such as mirage-8080", name)
+	}
+	for _, prefix := range []string{hostPrefix, "__Secure-", "__Http-"} {
+		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
+			return fmt.Errorf("cookie: Name is %q; leave out %s, New adds the prefix that fits", name, name[:len(prefix)])
+		}
+	}
+	return nil
+}
 
 func checkKey(before [][]byte, key []byte) error {
 	if len(key) < minKey {

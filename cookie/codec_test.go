@@ -81,20 +81,90 @@ func TestI2KeysAreCopied(t *testing.T) {
 	}
 }
 
-// I8: the insecure option is loud, and the literal names of the cookie are right: a typo in the prefix would switch it off.
+// I8: a name that browsers or net/http would drop is refused, and the error says what to write.
+func TestI8Name(t *testing.T) {
+	const longest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	tests := map[string]string{ // name: what the error says, "" means none
+		"":                "",
+		"mirage":          "",
+		"mirage-8080":     "",
+		"a":               "",
+		longest:           "",
+		"__Host":          "",
+		"Host-chat":       "",
+		longest + "0":     "has 65 bytes; give at most 64",
+		"__Host-mirage":   "leave out __Host-",
+		"__Secure-mirage": "leave out __Secure-",
+		"__Http-mirage":   "leave out __Http-", // browsers of today want Secure for it
+		"__hOST-mirage":   "leave out __hOST-", // browsers compare prefixes without regard to case
+		"__Host-":         "leave out __Host-",
+		"my chat":         "such as mirage-8080",
+		"chat=":           "such as mirage-8080",
+		"chat;":           "such as mirage-8080",
+		"chat\r\nX: y":    "such as mirage-8080",
+		"plauderei-für":   "such as mirage-8080",
+		"localhost:8080":  "such as mirage-8080",
+	}
+	for name, want := range tests {
+		_, err := cookie.New(cookie.Options{Name: name}, key('k'))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: error %v, want %q", name, err, want)
+		}
+	}
+
+	// Of single bytes exactly the characters of a token (RFC 6265 §4.1.1) are taken, and the
+	// cookie comes back.
+	const symbols = "!#$%&'*+-.^_`|~"
+	for b := range 256 {
+		name := string([]byte{byte(b)})
+		token := b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || strings.Contains(symbols, name)
+		c, err := cookie.New(cookie.Options{Name: name}, key('k'))
+		if (err == nil) != token {
+			t.Errorf("%q: error %v, token %v", name, err, token)
+		}
+		if err != nil {
+			continue
+		}
+		h := http.Header{}
+		if _, err := c.Set(h, "ann"); err != nil {
+			t.Fatal(err)
+		}
+		line, _, _ := strings.Cut(h.Get("Set-Cookie"), ";")
+		if p, ok := c.Read(&http.Request{Header: http.Header{"Cookie": {line}}}); !ok || p.ID != "ann" {
+			t.Errorf("%q does not come back", line)
+		}
+	}
+}
+
+// I8, I11: the insecure option is loud, Expire has the attributes of Set, and the literal
+// names of the cookie are right: a typo in the prefix would switch it off.
 func TestI8Attributes(t *testing.T) {
 	var log bytes.Buffer
 	old := slog.Default()
 	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
 	defer slog.SetDefault(old)
+	type o = cookie.Options
+	const month, hour = "Max-Age=2592000", "Max-Age=3600"
+	const lax, plain = "HttpOnly; Secure; SameSite=Lax", "HttpOnly; SameSite=Lax"
+	const embedded = "HttpOnly; Secure; SameSite=None; Partitioned"
 	tests := map[string]struct {
-		options cookie.Options
-		want    string
+		options o
+		name    string
+		age     string
+		rest    string
 	}{
-		"default":  {cookie.Options{}, "__Host-mirage=*; Path=/; Max-Age=2592000; HttpOnly; Secure; SameSite=Lax"},
-		"age":      {cookie.Options{MaxAge: time.Hour}, "__Host-mirage=*; Path=/; Max-Age=3600; HttpOnly; Secure; SameSite=Lax"},
-		"embedded": {cookie.Options{Embedded: true}, "__Host-mirage=*; Path=/; Max-Age=2592000; HttpOnly; Secure; SameSite=None; Partitioned"},
-		"insecure": {cookie.Options{Insecure: true}, "mirage=*; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax"},
+		"default":              {o{}, "__Host-mirage", month, lax},
+		"age":                  {o{MaxAge: time.Hour}, "__Host-mirage", hour, lax},
+		"embedded":             {o{Embedded: true}, "__Host-mirage", month, embedded},
+		"age, embedded":        {o{MaxAge: time.Hour, Embedded: true}, "__Host-mirage", hour, embedded},
+		"insecure":             {o{Insecure: true}, "mirage", month, plain},
+		"age, insecure":        {o{MaxAge: time.Hour, Insecure: true}, "mirage", hour, plain},
+		"named":                {o{Name: "chat"}, "__Host-chat", month, lax},
+		"named, age":           {o{Name: "chat", MaxAge: time.Hour}, "__Host-chat", hour, lax},
+		"named, embedded":      {o{Name: "chat", Embedded: true}, "__Host-chat", month, embedded},
+		"named, age, embedded": {o{Name: "chat", MaxAge: time.Hour, Embedded: true}, "__Host-chat", hour, embedded},
+		"named, insecure":      {o{Name: "chat", Insecure: true}, "chat", month, plain},
+		"named, age, insecure": {o{Name: "chat", MaxAge: time.Hour, Insecure: true}, "chat", hour, plain},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -104,8 +174,12 @@ func TestI8Attributes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := strings.Replace(h.Get("Set-Cookie"), signed, "*", 1); got != test.want {
-				t.Errorf("got  %s\nwant %s", got, test.want)
+			if got, want := h.Get("Set-Cookie"), test.name+"="+signed+"; Path=/; "+test.age+"; "+test.rest; got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+			c.Expire(h)
+			if got, want := h["Set-Cookie"], test.name+"=; Path=/; Max-Age=0; "+test.rest; len(got) != 1 || got[0] != want {
+				t.Errorf("Expire: got  %q\nwant %s", got, want)
 			}
 			if warned := strings.Contains(log.String(), "level=WARN"); warned != c.Insecure() {
 				t.Errorf("warned %v, insecure %v", warned, c.Insecure())

@@ -11,24 +11,33 @@ import (
 // us compute.
 const maxCookies = 16
 
-// Read returns the id in the request's cookie and when it was signed. Values that do not verify count for nothing, so a forged cookie
-// beside the right one does no harm; cookies with two different ids are tossing (somebody planted one), and then ok is false. renew
-// tells that Set is due: a quarter of MaxAge is used, or another key than the first signed. Only the first 16 cookies of our name count.
-func (c *Codec) Read(r *http.Request) (id string, signed time.Time, renew, ok bool) {
+// Presented is an id that came in a cookie whose signature verified.
+type Presented struct {
+	ID     string
+	Signed time.Time // the signing time
+	Value  string    // the signed value as it came; not canonical, so never a key
+	Renew  bool      // due for renewal: MaxAge is used by a quarter, or a key other than the first signed
+}
+
+// Read returns the id that the request's cookie presents. Values that do not verify count for
+// nothing, so a forged cookie beside the right one does no harm. Of several values for one id
+// the one with the latest signing time is returned. Cookies with two different ids are
+// tossing (somebody planted one), and then Read reports false. Only the first 16 cookies of
+// our name count.
+func (c *Codec) Read(r *http.Request) (p Presented, ok bool) {
 	for _, value := range c.Values(r) {
-		payload, issued, key, err := c.verify(ID, value)
+		id, signed, key, err := c.verify(ID, value)
 		switch {
 		case err != nil:
 			continue
-		case ok && payload != id:
-			return "", time.Time{}, false, false
-		case ok && !issued.After(signed):
+		case ok && id != p.ID:
+			return Presented{}, false
+		case ok && !signed.After(p.Signed):
 			continue
 		}
-		id, signed, ok = payload, issued, true
-		renew = key > 0 || c.Stale(issued)
+		p, ok = Presented{ID: id, Signed: signed, Value: value, Renew: key > 0 || c.Stale(signed)}, true
 	}
-	return id, signed, renew, ok
+	return p, ok
 }
 
 // Stale tells whether a value signed then is due for renewal.
@@ -44,25 +53,54 @@ func (c *Codec) Values(r *http.Request) []string {
 	return values
 }
 
-// Set signs id and puts it into h, the header of a response that is not yet written, as a Set-Cookie that replaces an earlier one of
-// ours. It also keeps shared caches from storing the response, unless a Cache-Control is there already. Set fails if Sign does, and then h is
-// as it was.
+// Set is Sign and Put: it signs id as of now and puts the signed value into h. Set fails if
+// Sign does, and then h is as it was.
 func (c *Codec) Set(h http.Header, id string) (signed string, err error) {
 	signed, err = c.Sign(ID, id)
 	if err != nil {
 		return "", err
 	}
+	c.Put(h, signed)
+	return signed, nil
+}
+
+// Put puts a value that was signed for the purpose ID into h, the header of a response that is
+// not yet written, as a Set-Cookie that replaces an earlier one of ours. It also keeps shared
+// caches from storing the response, unless h has a Cache-Control already.
+func (c *Codec) Put(h http.Header, signed string) {
+	c.put(h, signed, int(c.options.MaxAge/time.Second))
+}
+
+// Withdraw removes our Set-Cookie from h, the header of a response that is not yet written.
+// Other cookies stay, and so does Cache-Control.
+func (c *Codec) Withdraw(h http.Header) {
+	lines := slices.DeleteFunc(h["Set-Cookie"], func(line string) bool { return strings.HasPrefix(line, c.name+"=") })
+	if len(lines) == 0 {
+		delete(h, "Set-Cookie")
+		return
+	}
+	h["Set-Cookie"] = lines
+}
+
+// Expire puts into h, the header of a response that is not yet written, a Set-Cookie that
+// deletes our cookie in the browser. It replaces an earlier one of ours and treats
+// Cache-Control as Put does. A copy of the signed value remains good: Expire revokes nothing.
+func (c *Codec) Expire(h http.Header) {
+	c.put(h, "", -1)
+}
+
+// put replaces our Set-Cookie in h. A negative maxAge is written as Max-Age=0.
+func (c *Codec) put(h http.Header, value string, maxAge int) {
 	cookie := http.Cookie{
-		Name: c.name, Value: signed, Path: "/", MaxAge: int(c.options.MaxAge / time.Second),
+		Name: c.name, Value: value, Path: "/", MaxAge: maxAge,
 		Secure: !c.options.Insecure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}
 	if c.options.Embedded {
 		cookie.SameSite, cookie.Partitioned = http.SameSiteNoneMode, true
 	}
-	ours := func(line string) bool { return strings.HasPrefix(line, c.name+"=") }
-	h["Set-Cookie"] = append(slices.DeleteFunc(h["Set-Cookie"], ours), cookie.String())
+	c.Withdraw(h)
+	h.Add("Set-Cookie", cookie.String())
 	if h.Get("Cache-Control") == "" {
 		h.Set("Cache-Control", "private")
 	}
-	return signed, nil
 }

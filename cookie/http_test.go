@@ -3,7 +3,10 @@ package cookie_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -49,9 +52,9 @@ func TestI8Read(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			id, signed, renew, ok := c.Read(withCookies(test.values...))
-			if id != test.want || ok != (test.want != "") || renew || ok == signed.IsZero() {
-				t.Errorf("%q, %v, renew %v, ok %v; want %q", id, signed, renew, ok, test.want)
+			p, ok := c.Read(withCookies(test.values...))
+			if p.ID != test.want || ok != (test.want != "") || p.Renew || ok == p.Signed.IsZero() || ok == (p.Value == "") {
+				t.Errorf("%+v, ok %v; want %q", p, ok, test.want)
 			}
 			if n := len(c.Values(withCookies(test.values...))); n > 16 {
 				t.Errorf("%d values", n)
@@ -71,19 +74,19 @@ func TestI8Renew(t *testing.T) {
 			renew bool
 		}{{0, false}, {time.Hour, false}, {time.Nanosecond, true}} {
 			time.Sleep(step.wait)
-			if _, signed, renew, ok := c.Read(withCookies(old)); !ok || renew != step.renew || !signed.Equal(first) {
-				t.Errorf("after %v: renew %v, ok %v, want renew %v", time.Since(first), renew, ok, step.renew)
+			if p, ok := c.Read(withCookies(old)); !ok || p.Renew != step.renew || !p.Signed.Equal(first) {
+				t.Errorf("after %v: %+v, ok %v, want renew %v", time.Since(first), p, ok, step.renew)
 			}
 		}
 		young, _ := c.Sign(cookie.ID, "ann")
 		for _, values := range [][]string{{old, young}, {young, old}} {
-			if _, signed, renew, ok := c.Read(withCookies(values...)); !ok || renew || !signed.Equal(time.Now()) {
-				t.Errorf("of an old and a young value: signed %v, renew %v, ok %v", signed, renew, ok)
+			if p, ok := c.Read(withCookies(values...)); !ok || p.Renew || !p.Signed.Equal(time.Now()) || p.Value != young {
+				t.Errorf("of an old and a young value: %+v, ok %v", p, ok)
 			}
 		}
 		rotated := newCodec(t, cookie.Options{}, key('n'), key('k'))
-		if _, _, renew, ok := rotated.Read(withCookies(young)); !ok || !renew {
-			t.Errorf("signed by the second key: renew %v, ok %v", renew, ok)
+		if p, ok := rotated.Read(withCookies(young)); !ok || !p.Renew {
+			t.Errorf("signed by the second key: %+v, ok %v", p, ok)
 		}
 	})
 }
@@ -114,6 +117,123 @@ func TestI8Set(t *testing.T) {
 	}
 }
 
+// I8, I11: after any two of Put, Expire and Withdraw, h has what the second one left of our
+// cookie. Other cookies stay in their order, and a Cache-Control stays as it was.
+func TestI8PutExpireWithdraw(t *testing.T) {
+	c := newCodec(t, cookie.Options{})
+	steps := []struct {
+		name string
+		do   func(http.Header)
+		want string // the value of our cookie; "none" means no cookie
+	}{
+		{"put", func(h http.Header) { c.Put(h, "signed") }, "signed"},
+		{"expire", c.Expire, ""},
+		{"withdraw", c.Withdraw, "none"},
+	}
+	others := []string{"session=1", "mirage=2", "__Host-mirage-8080=3", "x__Host-mirage=4"}
+	for _, first := range steps {
+		for _, then := range steps {
+			for _, control := range []string{"", "no-store"} {
+				h := http.Header{"Set-Cookie": slices.Clone(others[:2])}
+				if control != "" {
+					h.Set("Cache-Control", control)
+				}
+				first.do(h)
+				h["Set-Cookie"] = append(h["Set-Cookie"], others[2:]...)
+				then.do(h)
+
+				ours, rest := "none", []string(nil)
+				for _, line := range h["Set-Cookie"] {
+					set, err := http.ParseSetCookie(line)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if set.Name == "__Host-mirage" {
+						ours = set.Value
+					} else {
+						rest = append(rest, line)
+					}
+				}
+				if ours != then.want || !slices.Equal(rest, others) {
+					t.Errorf("%s, %s: %q", first.name, then.name, h["Set-Cookie"])
+				}
+				if control == "" && first.name+then.name != "withdrawwithdraw" {
+					control = "private" // a shared cache would hand the id, or the end of it, to others
+				}
+				if got := h.Get("Cache-Control"); got != control {
+					t.Errorf("%s, %s: Cache-Control %q, want %q", first.name, then.name, got, control)
+				}
+			}
+		}
+	}
+
+	h := http.Header{}
+	c.Put(h, "signed")
+	if c.Withdraw(h); len(h["Set-Cookie"]) != 0 {
+		t.Errorf("withdrawn: %v", h)
+	}
+	if _, ok := h["Set-Cookie"]; ok {
+		t.Error("Withdraw leaves an empty header field")
+	}
+}
+
+// I11: a browser takes the cookie of Expire for the one of Set, and deletes it. The jar
+// follows RFC 6265 in what identifies a cookie.
+func TestI11ExpireInAJar(t *testing.T) {
+	for name, o := range map[string]cookie.Options{
+		"default": {}, "named": {Name: "chat"}, "insecure": {Insecure: true}, "embedded": {Embedded: true},
+	} {
+		c := newCodec(t, o)
+		jar, err := cookiejar.New(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := &url.URL{Scheme: "https", Host: "example.com", Path: "/a/b"}
+		receive := func(h http.Header) { jar.SetCookies(at, (&http.Response{Header: h}).Cookies()) }
+		set, gone := http.Header{}, http.Header{}
+		if _, err := c.Set(set, "ann"); err != nil {
+			t.Fatal(err)
+		}
+		c.Expire(gone)
+		receive(set)
+		if len(jar.Cookies(at)) != 1 {
+			t.Fatalf("%s: the jar has %v", name, jar.Cookies(at))
+		}
+		if receive(gone); len(jar.Cookies(at)) != 0 {
+			t.Errorf("%s: after Expire the jar has %v", name, jar.Cookies(at))
+		}
+	}
+}
+
+// I8: two programs on one host, told apart by Name alone, keep their cookies beside each
+// other: a browser sends both to both.
+func TestI8TwoNames(t *testing.T) {
+	for _, insecure := range []bool{false, true} {
+		one := newCodec(t, cookie.Options{Name: "mirage-8080", Insecure: insecure}, key('1'))
+		two := newCodec(t, cookie.Options{Name: "mirage-8081", Insecure: insecure}, key('2'))
+		jar, err := cookiejar.New(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id, c := range map[string]*cookie.Codec{"ann": one, "bob": two} {
+			h := http.Header{}
+			if _, err := c.Set(h, id); err != nil {
+				t.Fatal(err)
+			}
+			jar.SetCookies(&url.URL{Scheme: "https", Host: "localhost"}, (&http.Response{Header: h}).Cookies())
+		}
+		r := httptest.NewRequest("GET", "https://localhost/", nil)
+		for _, cookie := range jar.Cookies(r.URL) {
+			r.AddCookie(cookie)
+		}
+		for id, c := range map[string]*cookie.Codec{"ann": one, "bob": two} {
+			if p, ok := c.Read(r); !ok || p.ID != id || len(c.Values(r)) != 1 {
+				t.Errorf("insecure %v: %+v, ok %v, %d values; want %q", insecure, p, ok, len(c.Values(r)), id)
+			}
+		}
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	c := newCodec(f, cookie.Options{})
 	signed, _ := c.Sign(cookie.ID, "ann")
@@ -121,8 +241,12 @@ func FuzzRead(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		if id, _, _, ok := c.Read(&http.Request{Header: http.Header{"Cookie": {line}}}); ok && id != "ann" {
-			t.Errorf("%q reads as %q", line, id)
+		p, ok := c.Read(&http.Request{Header: http.Header{"Cookie": {line}}})
+		if ok != (p.ID == "ann") || !ok && p != (cookie.Presented{}) {
+			t.Errorf("%q reads as %+v, ok %v", line, p, ok)
+		}
+		if id, signed, err := c.Verify(cookie.ID, p.Value); ok && (err != nil || id != p.ID || !signed.Equal(p.Signed)) {
+			t.Errorf("%q reads as %+v, whose value is of %q, %v, %v", line, p, id, signed, err)
 		}
 	})
 }
@@ -153,7 +277,7 @@ func ExampleNew_rotation() {
 	signed, _ := before.Sign(cookie.ID, "ann")
 	r := httptest.NewRequest("GET", "/", nil)
 	r.AddCookie(&http.Cookie{Name: "__Host-mirage", Value: signed})
-	id, _, renew, ok := after.Read(r)
-	fmt.Println(id, renew, ok)
+	p, ok := after.Read(r)
+	fmt.Println(p.ID, p.Renew, ok)
 	// Output: ann true true
 }

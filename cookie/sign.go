@@ -25,14 +25,31 @@ var ErrInvalid = errors.New("cookie: the value does not verify")
 // securecookie alone would take it, and it would live longer than MaxAge.
 const maxAhead = 5 * time.Minute
 
-// Sign signs payload with the first key. The payload stays readable to everybody. Sign fails if the signed value would be longer than
-// MaxValue (a payload of up to 220 bytes fits) or purpose is none.
+// Sign signs payload with the first key, as of now. The payload stays readable to everybody.
+// Sign fails if the signed value would be longer than MaxValue (a payload of up to 220 bytes
+// fits) or if purpose is empty or contains '|'.
 func (c *Codec) Sign(purpose Purpose, payload string) (string, error) {
-	if purpose == "" || strings.Contains(string(purpose), "|") {
+	return c.SignAt(purpose, payload, time.Now())
+}
+
+// SignAt is Sign with a given signing time, which Verify and Read return. The session layer
+// compares the signing time with revocations. So at must be the Store's time at which the
+// request was first looked at, before anything was decided about it (clause I13): a value
+// that was signed with a later time would outlive a revocation that happened in between.
+// MaxAge is counted from the time of the call, whatever at is. SignAt also fails if at is
+// zero, or more than five minutes ahead of this machine's clock: such a value would not
+// verify.
+func (c *Codec) SignAt(purpose Purpose, payload string, at time.Time) (string, error) {
+	switch {
+	case purpose == "" || strings.Contains(string(purpose), "|"):
 		return "", fmt.Errorf("cookie: %q is no purpose", purpose)
+	case at.IsZero():
+		return "", errors.New("cookie: the signing time is zero; give the time of the request")
+	case isAhead(at):
+		return "", fmt.Errorf("cookie: the signing time is over %v ahead of this machine's clock; set the clocks", maxAhead)
 	}
 	b := make([]byte, 0, 16+len(payload))
-	b = strconv.AppendInt(b, time.Now().UnixNano(), 36)
+	b = strconv.AppendInt(b, at.UnixNano(), 36)
 	b = append(b, ' ')
 	b = append(b, payload...)
 	signed, err := c.codecs[0].Encode(name(purpose), b)
@@ -66,13 +83,16 @@ func (c *Codec) verify(purpose Purpose, signed string) (payload string, issued t
 			break
 		}
 		issued := time.Unix(0, nano)
-		if time.Until(issued) > maxAhead {
+		if isAhead(issued) {
 			break
 		}
 		return payload, issued, i, nil
 	}
 	return "", time.Time{}, 0, ErrInvalid
 }
+
+// isAhead reports whether t is too far in the future. It compares wall clocks, as Verify has to.
+func isAhead(t time.Time) bool { return time.Until(t.Round(0)) > maxAhead }
 
 // name is what securecookie binds the value to.
 func name(p Purpose) string { return "mirage:v1:" + string(p) }

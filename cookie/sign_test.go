@@ -108,6 +108,66 @@ func TestI2Ahead(t *testing.T) {
 	})
 }
 
+// I13: SignAt's time is the signing time, to the nanosecond, and does not change how long the value is good.
+func TestI13SignAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCodec(t, cookie.Options{MaxAge: time.Hour})
+		for name, d := range map[string]time.Duration{
+			"now":                    0,
+			"a nanosecond ago":       -1,
+			"a request that waited":  -5 * time.Second,
+			"before the value's age": -2 * time.Hour,
+			"another node's clock":   5 * time.Minute,
+		} {
+			at := time.Now().Add(d)
+			signed, err := c.SignAt(cookie.ID, "ann", at)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if payload, got, err := c.Verify(cookie.ID, signed); err != nil || payload != "ann" || !got.Equal(at) {
+				t.Errorf("%s: %q, %v, %v; want %v", name, payload, got, err, at)
+			}
+			if p, ok := c.Read(withCookies(signed)); !ok || !p.Signed.Equal(at) {
+				t.Errorf("%s: Read has %v, ok %v; want %v", name, p.Signed, ok, at)
+			}
+		}
+
+		// MaxAge is counted from the call.
+		signed, err := c.SignAt(cookie.ID, "ann", time.Now().Add(-30*time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		if _, _, err := c.Verify(cookie.ID, signed); err != nil {
+			t.Error("MaxAge was counted from the signing time")
+		}
+		time.Sleep(time.Second)
+		invalid(t, "older than MaxAge", c, cookie.ID, signed)
+	})
+}
+
+// I13: SignAt fails rather than make a value that would not verify, or one that no revocation
+// could be compared with.
+func TestI13SignAtBounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCodec(t, cookie.Options{})
+		for name, test := range map[string]struct {
+			at   time.Time
+			want string
+		}{
+			"zero":       {time.Time{}, "the signing time is zero; give"},
+			"ahead":      {time.Now().Add(5*time.Minute + 1), "over 5m0s ahead of this machine's clock; set the clocks"},
+			"year 2300":  {time.Date(2300, 1, 1, 0, 0, 0, 0, time.UTC), "ahead"}, // as nanoseconds it is long past
+			"far beyond": {time.Unix(1<<60, 0), "ahead"},
+		} {
+			signed, err := c.SignAt(cookie.ID, "ann", test.at)
+			if err == nil || signed != "" || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%s: %q, error %v, want %q", name, signed, err, test.want)
+			}
+		}
+	})
+}
+
 // I2, pitfall 8: keys are changed in three steps, and at each of them every node verifies what every other signs.
 func TestI2Rotation(t *testing.T) {
 	old, young := key('o'), key('y')

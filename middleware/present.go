@@ -34,8 +34,8 @@ func (m *middleware) present(r *http.Request, q query) presented {
 	if p, ok := m.presentQuery(q); ok {
 		return p
 	}
-	if id, issued, renew, ok := m.Codec.Read(r); ok && isID(id) {
-		return presented{id: id, from: fromCookie, issued: issued, renew: renew}
+	if p, ok := m.Codec.Read(r); ok && isID(p.ID) {
+		return presented{id: p.ID, from: fromCookie, issued: p.Signed, renew: p.Renew}
 	}
 	if len(m.Codec.Values(r)) > 0 {
 		m.Count("invalid-cookie")

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/middleware"
 )
 
@@ -40,9 +41,7 @@ func (c *counter) generate(r *http.Request) (string, error) {
 }
 
 // serve sends requests at once and returns the ids they got, "" for a refusal.
-func serve(s *site, codec interface {
-	Read(*http.Request) (string, time.Time, bool, bool)
-}, requests ...*http.Request) []string {
+func serve(s *site, codec *cookie.Codec, requests ...*http.Request) []string {
 	ids := make([]string, len(requests))
 	var wg sync.WaitGroup
 	for i, r := range requests {
@@ -50,7 +49,8 @@ func serve(s *site, codec interface {
 			w := httptest.NewRecorder()
 			s.handler.ServeHTTP(w, r)
 			if c := cookieOf(w.Result()); c != "" {
-				ids[i], _, _, _ = codec.Read(request("GET", "/", withCookie(c)))
+				p, _ := codec.Read(request("GET", "/", withCookie(c)))
+				ids[i] = p.ID
 			}
 		})
 	}

@@ -42,7 +42,12 @@ func run(ctx context.Context, addr, keyFile string) error {
 	if err != nil {
 		return err
 	}
-	codec, err := cookie.New(cookie.Options{Insecure: true}, keys...) // plain http: leave Insecure out where there is TLS
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer listener.Close() // the server closes it, too, once it serves
+	codec, err := newCodec(listener, keys)
 	if err != nil {
 		return err
 	}
@@ -63,10 +68,6 @@ func run(ctx context.Context, addr, keyFile string) error {
 	r.Handle("/live/mirage.js", transport.Script())
 	r.Handle("/*", page())
 
-	listener, err := net.Listen("tcp", addr)
-	if err != nil {
-		return err
-	}
 	slog.Info("the chat is open: visit it with two browsers", "url", address(addr, listener), "keys", kept)
 	server := &http.Server{Handler: r, ReadHeaderTimeout: 5 * time.Second}
 	failed := make(chan error, 1)
@@ -82,12 +83,27 @@ func run(ctx context.Context, addr, keyFile string) error {
 	return errors.Join(sessions.Shutdown(ctx), server.Shutdown(ctx)) // in this order: links first, then the server
 }
 
+// newCodec names the cookie after the port, because browsers send cookies to every port of a
+// host: two chats on one machine would otherwise overwrite each other's cookie. Behind a load
+// balancer all processes need one name instead.
+func newCodec(l net.Listener, keys [][]byte) (*cookie.Codec, error) {
+	return cookie.New(cookie.Options{
+		Name:     "mirage-" + port(l),
+		Insecure: true, // plain http: leave this out where there is TLS
+	}, keys...)
+}
+
 // address is what a person types to get here.
 func address(addr string, l net.Listener) string {
 	host, _, _ := net.SplitHostPort(addr)
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "localhost"
 	}
+	return "http://" + net.JoinHostPort(host, port(l))
+}
+
+// port is the port that l listens on, which is chosen by the system for an address like localhost:0.
+func port(l net.Listener) string {
 	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return "http://" + net.JoinHostPort(host, port)
+	return port
 }

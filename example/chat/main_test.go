@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"regexp"
+	"sync"
+	"testing"
+	"time"
+)
+
+// I8: one browser visits two chats on one machine, in turn, and is one person in each: the
+// cookies lie beside each other.
+func TestI8TwoChats(t *testing.T) {
+	ctx, stop := context.WithCancel(context.Background())
+	var chats sync.WaitGroup
+	defer chats.Wait()
+	defer stop()
+	urls := make([]string, 2)
+	for i := range urls {
+		log := make(urlLog, 1)
+		old := slog.Default()
+		slog.SetDefault(slog.New(slog.NewTextHandler(log, nil)))
+		defer slog.SetDefault(old)
+		chats.Go(func() {
+			if err := run(ctx, "localhost:0", ""); err != nil {
+				t.Error(err)
+			}
+		})
+		select {
+		case urls[i] = <-log:
+		case <-time.After(10 * time.Second):
+			t.Fatal("the chat did not start")
+		}
+	}
+
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := &http.Client{Jar: jar, Timeout: 10 * time.Second}
+	first := map[string]string{}
+	for round := range 3 {
+		for _, url := range urls {
+			id := visit(t, browser, url)
+			if round == 0 {
+				first[url] = id
+			} else if id != first[url] {
+				t.Errorf("round %d: %s at %s, was %s", round+1, id, url, first[url])
+			}
+		}
+	}
+}
+
+// visit opens a stream and returns the id that its first event names.
+func visit(t *testing.T, browser *http.Client, url string) string {
+	t.Helper()
+	r, err := http.NewRequest("GET", url+"/live", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Accept", "text/event-stream")
+	res, err := browser.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	lines := bufio.NewScanner(res.Body)
+	for lines.Scan() {
+		if m := regexp.MustCompile(`^data: .*"id":"([^"]+)"`).FindStringSubmatch(lines.Text()); m != nil {
+			return m[1]
+		}
+	}
+	t.Fatalf("%s: no id in the stream of status %d: %v", url, res.StatusCode, lines.Err())
+	return ""
+}
+
+// urlLog is what a chat logs to; the URL that it logs is sent on the channel.
+type urlLog chan string
+
+func (l urlLog) Write(line []byte) (int, error) {
+	if m := regexp.MustCompile(`url=(\S+)`).FindSubmatch(line); m != nil {
+		l <- string(bytes.Clone(m[1]))
+	}
+	return len(line), nil
+}
