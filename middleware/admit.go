@@ -6,15 +6,19 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"time"
+
+	"github.com/mirage-go/mirage/store"
 )
 
-// admit decides about an id that came and returns what it is called from now on.
-func (m *middleware) admit(ctx context.Context, r *http.Request, q query, p presented) (string, *Error) {
+// admit decides about an id that came and returns what it is called from now on. What becomes of
+// it while the hook runs counts: it may be revoked then, or moved by a parallel request.
+func (m *middleware) admit(ctx context.Context, r *http.Request, q query, p presented, v *visit) (string, *Error) {
 	client := ""
 	if m.Sessions != nil {
-		client = clientName(r, q)
+		client = aliasName(r, q)
 	}
-	now, err := m.resolve(ctx, p, client)
+	now, err := m.resolve(ctx, p, client, v)
 	if err != nil || m.Validate == nil {
 		return now, err
 	}
@@ -22,35 +26,78 @@ func (m *middleware) admit(ctx context.Context, r *http.Request, q query, p pres
 	if err != nil {
 		return "", err
 	}
-	// Meanwhile the id may have been revoked, or moved by a parallel request of the same client.
-	if now, err = m.resolve(ctx, p, client); err != nil || answer == "" || answer == now {
+	if now, err = m.resolve(ctx, p, client, v); err != nil || answer == "" || answer == now {
 		return now, err
 	}
 	if !isID(answer) {
 		return "", m.failed(validating, errBadID)
 	}
-	if m.Sessions != nil {
-		if err := m.Sessions.Move(ctx, now, answer, client); err != nil {
-			return "", m.failed("move", err)
-		}
+	if err := m.replace(ctx, p, now, answer, client, v); err != nil {
+		return "", err
 	}
 	m.Count("replaced")
 	return answer, nil
 }
 
-func (m *middleware) resolve(ctx context.Context, p presented, client string) (string, *Error) {
+// replace moves the session of the id to what Validate answered.
+func (m *middleware) replace(ctx context.Context, p presented, from, to, client string, v *visit) *Error {
+	if m.Sessions == nil {
+		return nil
+	}
+	asked := store.Asked{Signed: p.issued, Came: v.came}
+	if from != p.id { // decided in this request
+		asked.Signed = v.came
+	}
+	switch err := m.Sessions.Replace(ctx, from, to, asked, client); {
+	case err == nil:
+		return nil
+	case isOvertaken(err):
+		return settling()
+	default:
+		return m.failed("move", err)
+	}
+}
+
+// isOvertaken reports whether the session layer refuses what was asked because of what became of
+// the id since the request came.
+func isOvertaken(err error) bool {
+	return errors.Is(err, store.ErrMoved) || errors.Is(err, store.ErrRevoked)
+}
+
+// resolve asks how the id stands that came.
+func (m *middleware) resolve(ctx context.Context, p presented, client string, v *visit) (string, *Error) {
 	if m.Sessions == nil {
 		return p.id, nil
 	}
-	now, revoked, err := m.Sessions.Resolve(ctx, p.id, p.issued, client)
-	switch {
-	case err != nil:
+	is, err := m.Sessions.Resolve(ctx, p.id, store.Asked{Signed: p.issued, Came: v.came}, client)
+	if err != nil {
 		return "", m.failed("resolve", err)
-	case revoked:
-		m.Count("revoked")
-		return "", errRevoked
 	}
-	return now, nil
+	v.quiet, v.barred = is.Quiet, m.standing(is.State)
+	return is.ID, v.barred
+}
+
+// standing is the refusal of a value in that state; nil for one that counts.
+func (m *middleware) standing(s store.State) *Error {
+	switch s {
+	case store.Settling:
+		m.Count("settling")
+		return settling()
+	case store.Revoked:
+		m.Count("revoked")
+		return errRevoked
+	}
+	return nil
+}
+
+// ended refuses a link without a value whose client was told the id was before, and that id is
+// revoked: its cookie is gone because of a log-out, and its page is not to go on as a stranger.
+func (m *middleware) ended(ctx context.Context, was string, v *visit) *Error {
+	is, err := m.Sessions.Resolve(ctx, was, store.Asked{Signed: time.Unix(1, 0), Came: v.came}, "")
+	if err != nil {
+		return m.failed("resolve", err)
+	}
+	return m.standing(is.State)
 }
 
 // generate makes a new id.

@@ -26,6 +26,15 @@ var (
 	errMount   = &Error{Status: http.StatusInternalServerError, Reason: "Mirage's middleware is not mounted on this route"}
 )
 
+// settling is the answer to a request whose id was moved since it came, or just before: its
+// client comes back in a second or two, when the response that holds the new id has arrived.
+func settling() *Error {
+	return &Error{
+		Status: http.StatusServiceUnavailable, Reason: "the id has just changed: come back soon",
+		RetryAfter: time.Second + rand.N(time.Second),
+	}
+}
+
 // come is a refusal after which the client comes back.
 func come(status int, reason string) *Error {
 	return (&Error{Status: status, Reason: reason}).complete()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/store"
 )
 
 func TestMain(m *testing.M) {
@@ -72,7 +74,15 @@ func newSite(t testing.TB, o middleware.Options) *site {
 	}
 	s.handler = middleware.New(o)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, ok := middleware.FromContext(r.Context())
+		cookies := slices.Clone(w.Header()["Set-Cookie"])
 		required, err := middleware.Require(r)
+		if got := w.Header()["Set-Cookie"]; len(got) > 0 {
+			t.Errorf("before a link is granted it gets %q", got)
+		}
+		if required.Grant(w); err == nil && !slices.Equal(w.Header()["Set-Cookie"], cookies) {
+			t.Errorf("a link that was granted gets %q, a page %q", w.Header()["Set-Cookie"], cookies)
+		}
+		w.Header()["Set-Cookie"] = cookies // the answer is that of a route of the application
 		if err == nil {
 			if ok && id != required || ok != (id.Link == 0 && required.Link == 0) {
 				t.Errorf("FromContext %+v, %v; Require %+v", id, ok, required)
@@ -181,35 +191,47 @@ type fake struct {
 	moves   []string
 	err     error
 	wait    bool // Resolve waits for its context
+
+	revokeErr error
 }
 
 func newFake() *fake {
 	return &fake{names: map[string]string{}, clients: map[string]string{}, revoked: map[string]time.Time{}}
 }
 
-func (f *fake) Resolve(ctx context.Context, id string, signed time.Time, client string) (string, bool, error) {
+func (f *fake) Now() time.Time { return time.Now() }
+
+func (f *fake) Resolve(ctx context.Context, id string, a store.Asked, client string) (store.Standing, error) {
 	if f.wait {
 		<-ctx.Done()
-		return "", false, ctx.Err()
+		return store.Standing{}, ctx.Err()
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if at, ok := f.revoked[id]; ok && !signed.After(at) {
-		return "", true, nil
+	if at, ok := f.revoked[id]; ok && !a.Signed.After(at) {
+		return store.Standing{ID: id, State: store.Revoked}, nil
 	}
-	if to, ok := f.names[id]; ok && f.clients[id] == client {
-		return to, false, nil
+	if to, ok := f.names[id]; ok && client != "" && f.clients[id] == client {
+		return store.Standing{ID: to}, nil
 	}
-	return id, false, f.err
+	return store.Standing{ID: id}, f.err
 }
 
-func (f *fake) Move(_ context.Context, from, to, client string) error {
+func (f *fake) Replace(_ context.Context, from, to string, _ store.Asked, client string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.moves = append(f.moves, from+">"+to+" "+client)
+	f.moves = append(f.moves, from+">"+to)
 	if client != "" {
 		f.names[from], f.clients[from] = to, client
 	}
+	return f.err
+}
+
+func (f *fake) Rotate(_ context.Context, from, to string, _ store.Asked) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.moves = append(f.moves, from+">>"+to)
+	f.revoked[from] = time.Now()
 	return f.err
 }
 
@@ -217,7 +239,7 @@ func (f *fake) Revoke(_ context.Context, id string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.revoked[id] = time.Now()
-	return f.err
+	return errors.Join(f.err, f.revokeErr)
 }
 
 type httpRequest = http.Request

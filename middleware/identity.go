@@ -2,9 +2,12 @@ package middleware
 
 import (
 	"context"
+	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/store"
 )
 
 // An Identity is who made a request.
@@ -14,11 +17,15 @@ type Identity struct {
 	// Signed is what the client presents as _mirage from now on. It is set only for a request that carries the key _mirage, be it
 	// empty, and that begins a link: nobody else gets to see the signed value.
 	Signed string
-	Client string // the name that the client object gave itself, its _cid; "" for a plain client
+	Client string // names the client object (a page load), by a hash of its _cid; "" for a plain client
 	Reader string // of the link token, if a valid one came
 	Link   uint64 // its link; 0 if none came
 
+	// Asked is on whose word the id is used: what a transport tells the session layer.
+	Asked store.Asked
+
 	codec *cookie.Codec
+	visit *visit // for Grant; nil where there is nothing to hand out
 }
 
 // FromContext returns the identity of the request with this context, for the application. ok is false outside the middleware, for HEAD
@@ -27,10 +34,19 @@ type Identity struct {
 // link that is still open. After Rotate it is the new identity.
 func FromContext(ctx context.Context) (id Identity, ok bool) {
 	v := visitOf(ctx)
-	if v == nil || v.refusal != nil || v.linked {
+	if v == nil || v.linked || v.refusal != nil && v.rotated.Load() == nil {
 		return Identity{}, false
 	}
 	return v.identity(), true
+}
+
+// Grant hands out the cookie that is due, before the response is written: a transport calls it
+// once the link is granted. Require has taken it back, because no link is refused and gets one
+// (I15). Without a cookie that is due it does nothing.
+func (id Identity) Grant(w http.ResponseWriter) {
+	if v := id.visit; v != nil && v.cookie != "" {
+		v.m.Codec.Put(w.Header(), v.cookie)
+	}
 }
 
 // NewContext returns a context with this identity, as the middleware makes it: for tests of handlers. With a Link it is that of a request
@@ -44,12 +60,22 @@ type visit struct {
 	m       *middleware // nil after NewContext
 	id      Identity
 	refusal *Error // why there is no identity
+	barred  *Error // why the id that came counts for nothing: the identity is a new one, for the application alone
+	quiet   bool   // no answer to the value that came may set a cookie
 	from    source // of the id
-	client  string // the _cid
+	client  string // the name of the _cid
 	asks    bool   // the client wants to know its signed value
 	linked  bool   // a link token vouches for the id
 	rotated atomic.Pointer[Identity]
+
+	came   time.Time   // the Store's time when the request was first looked at
+	header http.Header // of the response
+	cookie string      // what was put into it
 }
+
+// passing reports whether the identity is for this request alone: its client keeps nothing of
+// it, because the response that holds its next id may be on its way (I14).
+func (v *visit) passing() bool { return v.barred != nil && v.quiet }
 
 func (v *visit) identity() Identity {
 	if id := v.rotated.Load(); id != nil {

@@ -3,9 +3,12 @@ package middleware
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/internal/cid"
 	"github.com/mirage-go/mirage/internal/refuse"
+	"github.com/mirage-go/mirage/store"
 )
 
 // vary names the headers on which it depends whether a response belongs to an identity, and to which.
@@ -54,7 +57,7 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		return
 	}
 	addVary(w.Header())
-	v := &visit{m: m}
+	v := &visit{m: m, header: w.Header()}
 	switch m.origin(r) {
 	case foreign:
 		m.Count("foreign")
@@ -96,7 +99,8 @@ func (m *middleware) identify(h http.Header, r *http.Request, v *visit) *Error {
 		}
 	}
 	q.own()
-	v.client = q.cid
+	v.came = m.now()
+	v.client = cid.Name(q.cid)
 	if m.Admit != nil {
 		if err := m.judge(validating, m.Admit(r)); err != nil {
 			return err
@@ -105,34 +109,57 @@ func (m *middleware) identify(h http.Header, r *http.Request, v *visit) *Error {
 	ctx, cancel := context.WithTimeout(r.Context(), m.Timeout)
 	defer cancel()
 
-	var id string
-	var err *Error
-	p := m.present(r, q)
-	if p.from != nothing {
-		id, err = m.admit(ctx, r, q, p)
-		if err == errRevoked && navigation && r.Method == http.MethodGet {
-			p, err = presented{}, nil // a page begins anew (I11)
-		}
-	}
-	if err == nil && p.from == nothing {
-		id, err = m.create(ctx, r, q)
-	}
+	p := m.present(r, q, v.came)
+	v.from = p.from
+	id, err := m.decide(ctx, r, q, p, v)
 	if err != nil {
 		return err
 	}
 	return m.welcome(h, v, p, id)
 }
 
+// now is the Store's time, with which everything is signed that this request hands out (I13).
+func (m *middleware) now() time.Time {
+	if m.Sessions == nil {
+		return time.Now()
+	}
+	return m.Sessions.Now()
+}
+
+// decide returns the id of the request: the one that came, what it was replaced by, or a new one.
+func (m *middleware) decide(ctx context.Context, r *http.Request, q query, p presented, v *visit) (string, *Error) {
+	switch {
+	case p.from != nothing:
+		// A link of an id that counts for nothing ends here. An application's own route goes on
+		// with a new id: else log-in, too, would be out of reach for whoever holds a dead cookie.
+		id, err := m.admit(ctx, r, q, p, v)
+		if v.barred == nil || q.cid != "" {
+			return id, err
+		}
+	case q.was != "" && m.Sessions != nil:
+		if err := m.ended(ctx, q.was, v); err != nil {
+			return "", err
+		}
+	}
+	return m.create(ctx, r, q)
+}
+
 // welcome makes the identity and hands out what is due.
 func (m *middleware) welcome(h http.Header, v *visit, p presented, id string) *Error {
-	v.from, v.id = p.from, Identity{ID: id, Client: v.client, codec: m.Codec}
-	if p.from != nothing && p.id != id {
+	same := p.id == id && v.barred == nil
+	v.id = Identity{ID: id, Client: v.client, Asked: store.Asked{Signed: v.came, Came: v.came}, codec: m.Codec, visit: v}
+	if same {
+		v.id.Asked.Signed = p.issued
+	} else if p.from != nothing && v.barred == nil {
 		v.id.Previous = p.id
 	}
-	switch fresh := p.id == id && !p.renew; {
-	case fresh && p.from == fromQuery:
-		v.id.Signed = p.signed
-	case fresh && !v.asks: // what the cookie holds is good
+
+	switch {
+	case same && p.signed != "" && (!p.renew || v.quiet): // what the client has is good
+		if v.asks {
+			v.id.Signed = p.signed
+		}
+	case v.passing():
 	default:
 		if err := m.handOut(h, v, &v.id); err != nil {
 			return m.failed("sign", err)
@@ -141,18 +168,19 @@ func (m *middleware) welcome(h http.Header, v *visit, p presented, id string) *E
 	return nil
 }
 
-// handOut signs the id: into the cookie, unless the client keeps its value itself and presented it in the query, and into Signed for a
-// client that asks.
+// handOut signs the id: into the cookie, unless the client keeps its value itself and presented
+// one in the query, and into Signed for a client that asks.
 func (m *middleware) handOut(h http.Header, v *visit, id *Identity) error {
-	var signed string
-	var err error
-	if v.from == fromQuery {
-		signed, err = m.Codec.Sign(cookie.ID, id.ID)
-	} else {
-		signed, err = m.Codec.Set(h, id.ID)
+	signed, err := m.Codec.SignAt(cookie.ID, id.ID, v.came)
+	if err != nil {
+		return err
 	}
-	if err == nil && v.asks {
+	if v.from != fromQuery {
+		v.cookie = signed
+		m.Codec.Put(h, signed)
+	}
+	if v.asks {
 		id.Signed = "~" + signed
 	}
-	return err
+	return nil
 }

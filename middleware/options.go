@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/store"
 )
 
 const (
@@ -67,7 +68,7 @@ type Options struct {
 
 	// Logger gets failures and panics of hooks, with their errors. Of itself it never gets a signed value or a query. Nil means slog.Default().
 	Logger *slog.Logger
-	// Count, if set, is called with the name of what happened, for a metric: "generated", "replaced", "refused", "revoked", "failed",
+	// Count, if set, is called with the name of what happened, for a metric: "generated", "replaced", "refused", "revoked", "settling", "failed",
 	// "timeout", "left" (the client, before it was let in), "busy" (outcomes of a request), "foreign" (a foreign page: no identity), "invalid-query", "invalid-cookie",
 	// "invalid-token" (values that did not verify and count as absent). It is called by many goroutines and must not wait.
 	Count func(what string)
@@ -76,13 +77,19 @@ type Options struct {
 // Sessions is what the middleware needs of the session layer. *session.Manager has it. All methods may wait for a store, obey ctx, and
 // are called by many goroutines at once.
 type Sessions interface {
-	// Resolve tells what an id that came is called now: itself, unless it was moved and client is the one who may still use the
-	// old name. revoked tells that values signed then are no longer good. signed is the time of the signature; for an unsigned id it is
-	// now. Resolve may be called more than once for a request and then answers alike.
-	Resolve(ctx context.Context, id string, signed time.Time, client string) (now string, revoked bool, err error)
-	// Move gives the session of from, if there is one, the name to. Until to is presented, from still leads there for client; for
-	// nobody if client is "". Moving what has moved there already is no error.
-	Move(ctx context.Context, from, to, client string) error
+	// Now is the Store's time, without I/O. Everything that the middleware signs for a request is
+	// signed with the Now at which it first looked at it, so that a revocation since counts (I13).
+	Now() time.Time
+	// Resolve says how an id stands that came: whether values that were signed then still count,
+	// and what it is called now: itself, unless it was moved and client is the one who may still use
+	// the old name. It may be called more than once for a request.
+	Resolve(ctx context.Context, id string, a store.Asked, client string) (store.Standing, error)
+	// Replace gives the session of from, if there is one, the name to. Until to is presented, from
+	// still leads there for client; for nobody if client is "". It is store.ErrRevoked or
+	// store.ErrMoved, and nothing has changed, if what was asked does not count any more.
+	Replace(ctx context.Context, from, to string, a store.Asked, client string) error
+	// Rotate is Replace for nobody that revokes from in the same step.
+	Rotate(ctx context.Context, from, to string, a store.Asked) error
 	// Revoke makes all values of id that were signed until now worthless.
 	Revoke(ctx context.Context, id string) error
 }

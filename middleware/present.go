@@ -22,7 +22,7 @@ type presented struct {
 	from   source
 	issued time.Time // when it was signed
 	renew  bool      // a new signature is due
-	signed string    // of the query: the value as it came
+	signed string    // the value as it would come in the query; "" for an unsigned id
 }
 
 // maxID is how many characters an id may have.
@@ -30,12 +30,12 @@ const maxID = 128
 
 // present finds the id that came: of the query, else of the cookie, else none. A value that does not verify counts as absent and is
 // counted: a forged or expired one must not lock its owner out (I2).
-func (m *middleware) present(r *http.Request, q query) presented {
-	if p, ok := m.presentQuery(q); ok {
+func (m *middleware) present(r *http.Request, q query, came time.Time) presented {
+	if p, ok := m.presentQuery(q, came); ok {
 		return p
 	}
 	if p, ok := m.Codec.Read(r); ok && isID(p.ID) {
-		return presented{id: p.ID, from: fromCookie, issued: p.Signed, renew: p.Renew}
+		return presented{id: p.ID, from: fromCookie, issued: p.Signed, renew: p.Renew, signed: "~" + p.Value}
 	}
 	if len(m.Codec.Values(r)) > 0 {
 		m.Count("invalid-cookie")
@@ -43,7 +43,7 @@ func (m *middleware) present(r *http.Request, q query) presented {
 	return presented{}
 }
 
-func (m *middleware) presentQuery(q query) (presented, bool) {
+func (m *middleware) presentQuery(q query, came time.Time) (presented, bool) {
 	if q.id == "" && !q.conflict {
 		return presented{}, false
 	}
@@ -53,7 +53,7 @@ func (m *middleware) presentQuery(q query) (presented, bool) {
 			return presented{id: id, from: fromQuery, issued: issued, renew: m.Codec.Stale(issued), signed: q.id}, true
 		}
 	} else if m.AcceptUnsigned && isID(q.id) {
-		return presented{id: q.id, from: fromQuery, issued: time.Now(), renew: true}, true // Validate vouches for it, now
+		return presented{id: q.id, from: fromQuery, issued: came, renew: true}, true // Validate vouches for it, now
 	}
 	m.Count("invalid-query")
 	return presented{}, false

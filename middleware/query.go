@@ -13,10 +13,11 @@ type query struct {
 	asks     bool   // the key _mirage is there, be it empty: the client wants to know its signed value
 	conflict bool   // _mirage is unreadable or given twice with different values
 	cid      string // of _cid, if it is one
+	was      string // of _was, if it may be an id: the one that the client was told last (I11)
 	wait     bool   // the key _wait is there
 }
 
-// parseQuery reads three keys in one pass. Unlike url.ParseQuery it builds no map, because it runs for every poll and POST.
+// parseQuery reads four keys in one pass. Unlike url.ParseQuery it builds no map, because it runs for every poll and POST.
 func parseQuery(raw string) (q query) {
 	cids := 0
 	for len(raw) > 0 {
@@ -34,6 +35,8 @@ func parseQuery(raw string) (q query) {
 			} else {
 				q.cid = ""
 			}
+		case "_was":
+			q.was = value
 		case "_wait":
 			q.wait = true
 		}
@@ -44,8 +47,13 @@ func parseQuery(raw string) (q query) {
 	if !cid.Valid(q.cid) {
 		q.cid = ""
 	}
+	if !isID(q.was) {
+		q.was = ""
+	}
 	return q
 }
 
 // own gives the texts memory of their own: what is kept of them must not keep the whole request line.
-func (q *query) own() { q.cid, q.id = strings.Clone(q.cid), strings.Clone(q.id) }
+func (q *query) own() {
+	q.cid, q.id, q.was = strings.Clone(q.cid), strings.Clone(q.id), strings.Clone(q.was)
+}

@@ -53,8 +53,8 @@ func TestI6Replaced(t *testing.T) {
 	}
 }
 
-// I6: the answer was lost, and the client comes with the old value again: it is led to the new id, Validate is asked about that one, and
-// nobody else is led anywhere.
+// I6: the answer was lost, and the client comes with the old value again: it is led to the new id,
+// Validate is asked about that one, and nobody else is led anywhere, a plain client neither.
 func TestI6AnswerLost(t *testing.T) {
 	f := newFake()
 	var asked []string
@@ -67,8 +67,8 @@ func TestI6AnswerLost(t *testing.T) {
 	}})
 	old := s.sign("old")
 	for name, first := range map[string][]string{
-		"client with _cid": {"/?_cid=" + cid, "X-Nothing: 1"},
-		"plain client":     {"/", "Authorization: basic"},
+		"client with _cid":                 {"/?_cid=" + cid, "X-Nothing: 1"},
+		"client with _cid and credentials": {"/?_cid=" + cid, "Authorization: basic"},
 	} {
 		*f = *newFake()
 		s.admit(request("GET", first[0], withCookie(old), first[1]))
@@ -78,10 +78,13 @@ func TestI6AnswerLost(t *testing.T) {
 			t.Errorf("%s: %+v, asked %q, moves %q, cookie %q", name, id, asked, f.moves, cookieOf(res))
 		}
 		for other, r := range map[string]*http.Request{
-			"another _cid":        request("GET", "/?_cid=x"+cid, withCookie(old), first[1]),
-			"other credentials":   request("GET", "/", withCookie(old), "Authorization: other"),
-			"other cookies":       request("GET", "/", withCookie(old), "Cookie: a=1", "Authorization: basic"),
-			"without credentials": request("GET", "/", withCookie(old)),
+			"another _cid":                         request("GET", "/?_cid=x"+cid, withCookie(old), first[1]),
+			"the same _cid with other credentials": request("GET", "/?_cid="+cid, withCookie(old), "Authorization: other"),
+			"the same _cid with other cookies":     request("GET", "/?_cid="+cid, withCookie(old), "Cookie: a=1", first[1]),
+			"a plain client":                       request("GET", "/", withCookie(old), first[1]),
+			"other credentials":                    request("GET", "/", withCookie(old), "Authorization: other"),
+			"other cookies":                        request("GET", "/", withCookie(old), "Cookie: a=1", "Authorization: basic"),
+			"without credentials":                  request("GET", "/", withCookie(old)),
 		} {
 			asked = nil
 			if s.admit(r); !cmp.Equal(asked, []string{"old"}) {
@@ -94,10 +97,13 @@ func TestI6AnswerLost(t *testing.T) {
 // I6: an id that was moved and is now replaced again: the session moves on from where it is, and the client hears of the name that it knows.
 func TestI6Twice(t *testing.T) {
 	f := newFake()
-	f.names["old"], f.clients["old"] = "mid", cid
 	s := newSite(t, middleware.Options{Sessions: f, Validate: func(*http.Request, string) (string, error) { return "new", nil }})
-	_, id := s.admit(request("GET", "/?_cid="+cid, withCookie(s.sign("old"))))
-	if id.ID != "new" || id.Previous != "old" || !cmp.Equal(f.moves, []string{"mid>new " + cid}) {
+	signed := s.sign("old")
+	r := func() *http.Request { return request("GET", "/?_cid="+cid, withCookie(signed)) }
+	s.admit(r())
+	f.names["old"], f.moves = "mid", nil
+	_, id := s.admit(r())
+	if id.ID != "new" || id.Previous != "old" || !cmp.Equal(f.moves, []string{"mid>new"}) {
 		t.Errorf("%+v, moves %q", id, f.moves)
 	}
 }
@@ -110,7 +116,8 @@ func TestI6Parallel(t *testing.T) {
 			time.Sleep(time.Second)
 			return "new", nil
 		}})
-		r := func() *http.Request { return request("GET", "/?_cid="+cid, withCookie(s.sign("old"))) }
+		signed := s.sign("old")
+		r := func() *http.Request { return request("GET", "/?_cid="+cid, withCookie(signed)) }
 		go s.handler.ServeHTTP(newRecorder(), r())
 		time.Sleep(time.Millisecond)
 		if _, id := s.admit(r()); id.ID != "new" || id.Previous != "old" || len(f.moves) != 1 {
@@ -134,8 +141,8 @@ func TestI5SessionsFail(t *testing.T) {
 	})
 }
 
-// I11: what was signed before Revoke is refused in every way of coming, without a cookie; a person's navigation gets a new id; what is signed
-// afterwards is good.
+// I11: what was signed before Revoke counts for nothing, in every way of coming. Links get 410 and
+// no cookie; routes of the application take the value for absent; what is signed afterwards is good.
 func TestI11Revoked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -148,22 +155,38 @@ func TestI11Revoked(t *testing.T) {
 
 		ws := []string{"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: x"}
 		for name, r := range map[string]*http.Request{
-			"fetch":       request("GET", "/", withCookie(old)),
-			"query":       request("GET", "/?_mirage=~"+old),
-			"EventSource": request("GET", "/", withCookie(old), "Accept: text/event-stream"),
-			"poll":        request("GET", "/?_wait=25&_cid="+cid, withCookie(old)),
-			"POST":        request("POST", "/", withCookie(old)),
-			"form":        request("POST", "/", withCookie(old), "Sec-Fetch-Mode: navigate", "Sec-Fetch-Site: same-origin"),
-			"WebSocket":   request("GET", "/", append(ws, withCookie(old))...),
-			"asking":      request("GET", "/?_mirage=", withCookie(old)),
+			"stream":    request("GET", "/?_cid="+cid, withCookie(old), "Accept: text/event-stream"),
+			"poll":      request("GET", "/?_wait=25&_cid="+cid, withCookie(old)),
+			"WebSocket": request("GET", "/?_cid="+cid, append(ws, withCookie(old))...),
+			"asking":    request("GET", "/?_mirage=&_cid="+cid, withCookie(old)),
+			"query":     request("GET", "/?_cid="+cid+"&_mirage=~"+old),
 		} {
 			if _, reason := s.refuse(r, 410); reason != "the id was revoked" {
 				t.Errorf("%s: reason %q", name, reason)
 			}
 		}
-		res, id := s.admit(request("GET", "/", withCookie(old), "Accept: text/html"))
-		if id.ID == "ann" || id.Previous != "" || cookieOf(res) == "" {
-			t.Errorf("a navigation: %+v, cookie %q", id, cookieOf(res))
+		for name, test := range map[string]struct {
+			r      *http.Request
+			cookie bool
+		}{
+			"fetch":       {request("GET", "/", withCookie(old)), true},
+			"EventSource": {request("GET", "/", withCookie(old), "Accept: text/event-stream"), true},
+			"POST":        {request("POST", "/", withCookie(old)), true},
+			"form":        {request("POST", "/", withCookie(old), "Sec-Fetch-Mode: navigate", "Sec-Fetch-Site: same-origin"), true},
+			"WebSocket":   {request("GET", "/", append(ws, withCookie(old))...), true},
+			"navigation":  {request("GET", "/", withCookie(old), "Accept: text/html"), true},
+			"query":       {request("GET", "/?_mirage=~"+old), false},
+		} {
+			res, v, _ := s.do(test.r)
+			if !v.ok || v.ID == "ann" || v.Previous != "" {
+				t.Errorf("%s: the application sees %+v", name, v)
+			}
+			if statusOf(v.refusal) != 410 {
+				t.Errorf("%s: a transport answers %v", name, v.refusal)
+			}
+			if got, _, err := s.codec.Verify(cookie.ID, cookieOf(res)); test.cookie && (err != nil || got == "ann") || !test.cookie && got != "" {
+				t.Errorf("%s: the cookie is for %q, %v", name, got, err)
+			}
 		}
 		if _, id := s.admit(request("GET", "/", withCookie(young))); id.ID != "ann" {
 			t.Errorf("signed afterwards: %+v", id)
@@ -177,7 +200,7 @@ func TestI11RevokedMeanwhile(t *testing.T) {
 	s := newSite(t, middleware.Options{Sessions: f, Validate: func(r *http.Request, id string) (string, error) {
 		return "", f.Revoke(r.Context(), id)
 	}})
-	s.refuse(request("GET", "/", withCookie(s.sign("ann"))), 410)
+	s.refuse(request("GET", "/?_cid="+cid, withCookie(s.sign("ann"))), 410)
 }
 
 // I2: with AcceptUnsigned Validate decides about any id in the query that could be one; a signed one stays signed.

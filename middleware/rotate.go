@@ -5,25 +5,41 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+
+	"github.com/mirage-go/mirage/store"
 )
 
-// Rotate gives the visitor a new id, made by Generate, with the session and its messages, and revokes the old one: to be called whenever
-// somebody gains or loses a privilege, so that an id planted or seen before is worth nothing after. It must be called before the response is
-// written. The new id goes into this response alone: as the cookie, or, if the id came in the query, as FromContext's Signed. Links of the old
-// id end with mirage-drain and come back two seconds later with the new cookie. If the response has not reached the browser by then, its
-// other tabs are told 410 and stop: do what takes long (a password's hash) before, and answer at once after. At a log-out the messages that
-// wait are not for whoever comes next: there Manager.Revoke is right, which ends the session.
+// Rotate gives the visitor a new id, made by Generate, with the session and its messages, and
+// revokes the old one in the same step: to be called whenever somebody gains or loses a privilege,
+// so that an id planted or seen before is worth nothing after. It must be called before the
+// response is written. The new id goes into this response alone: as the cookie, or, if the id
+// came in the query, as FromContext's Signed. What the session held goes along; whoever else holds
+// the old id may have read it, and gets nothing from then on.
 //
-// An error with id "" means that nothing changed. With an id it means that the move is done and the new id handed out, but that the old one
-// could not be revoked; to revoke it again is up to the caller. Without Sessions nothing moves and the old id stays good.
+// Links of the old id end with mirage-drain and come back two seconds later with the new cookie.
+// For ten seconds, requests with the old id are told to come back soon, because the response may
+// still be on its way: links by 503 and Retry-After; routes of the application get an identity for
+// this request alone, without a cookie. After that the old id is revoked for good (410).
+//
+// If the old id was revoked or moved since the request came, the new one goes out without a
+// session. So it does, with the old id left as it is, where an identity provider answers with a
+// form that a foreign page posts: such a request has no identity (its browser sends no cookie),
+// but a navigation to a page may begin a new one. To take the session along, answer that POST
+// with a redirect (303) to a page of your own, and call Rotate there.
+//
+// At a log-out the messages that wait are not for whoever comes next: call Logout.
+//
+// An error with id "" means that nothing changed. With an id the error is store.ErrUncertain: the
+// new id was handed out because the move may have taken place. Without Sessions nothing moves and
+// the old id stays good.
 func Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 	v := visitOf(r.Context())
 	if v == nil || v.m == nil {
 		return "", fmt.Errorf("middleware: rotate: %w", errMount)
 	}
-	old, ok := FromContext(r.Context())
-	if !ok {
-		return "", errors.New("middleware: rotate: the request has no identity: it is HEAD or OPTIONS, of a foreign page, or of a link")
+	old, known := FromContext(r.Context())
+	if !known && !isCallback(v, r) {
+		return "", fmt.Errorf("middleware: rotate: %w", errNobody)
 	}
 	m := v.m
 	ctx, cancel := context.WithTimeout(r.Context(), m.Timeout)
@@ -35,20 +51,68 @@ func Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 	case id == old.ID:
 		return "", errors.New("middleware: rotate: Generate returned the old id; it must make a new one")
 	}
-	if m.Sessions != nil {
-		if err := m.Sessions.Move(ctx, old.ID, id, ""); err != nil {
-			return "", fmt.Errorf("middleware: rotate: move: %w", err)
+
+	var uncertain error
+	if m.Sessions != nil && known && !v.passing() {
+		err := m.Sessions.Rotate(ctx, old.ID, id, old.Asked)
+		switch {
+		case err == nil, isOvertaken(err):
+		case errors.Is(err, store.ErrUncertain):
+			uncertain = fmt.Errorf("middleware: rotate: %w", err)
+		default:
+			return "", fmt.Errorf("middleware: rotate: %w", err)
 		}
 	}
-	next := Identity{ID: id, Previous: old.ID, Client: v.client, codec: m.Codec}
+	if !known {
+		v.came = m.now()
+	}
+	next := Identity{ID: id, Client: v.client, Asked: store.Asked{Signed: v.came, Came: v.came}, codec: m.Codec, visit: v}
+	if v.barred == nil {
+		next.Previous = old.ID
+	}
 	if err := m.handOut(w.Header(), v, &next); err != nil {
 		return "", fmt.Errorf("middleware: rotate: %w", err)
 	}
 	v.rotated.Store(&next)
-	if m.Sessions != nil {
-		if err := m.Sessions.Revoke(ctx, old.ID); err != nil {
-			return id, fmt.Errorf("middleware: rotate: revoke: %w", err)
+	return id, uncertain
+}
+
+var errNobody = errors.New("the request has no identity: it is HEAD or OPTIONS, of a foreign page, or of a link")
+
+// isCallback reports whether a foreign page has sent a person to a page of ours by a form, as
+// identity providers do. It cannot be a frame, a fetch or an image.
+func isCallback(v *visit, r *http.Request) bool {
+	return v.refusal == errForeign && r.Method == http.MethodPost &&
+		r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
+}
+
+// Logout ends the visitor's session and revokes the id, as Manager.Revoke does, and lets the
+// browser forget the cookie. It must be called before the response is written. Other tabs end at
+// once, terminally; those that are not on at the moment do when they come back. Values of the id
+// that were signed until now never count again (with sessions in memory, until the process
+// restarts: there Validate is the lasting gate).
+//
+// An error means that nothing changed: the visitor is still logged in. After Logout a response may
+// call Rotate, to give the visitor a new id at once.
+func Logout(w http.ResponseWriter, r *http.Request) error {
+	v := visitOf(r.Context())
+	if v == nil || v.m == nil {
+		return fmt.Errorf("middleware: logout: %w", errMount)
+	}
+	id, known := FromContext(r.Context())
+	if !known {
+		return fmt.Errorf("middleware: logout: %w", errNobody)
+	}
+	m := v.m
+	if m.Sessions != nil && v.barred == nil {
+		ctx, cancel := context.WithTimeout(r.Context(), m.Timeout)
+		defer cancel()
+		if err := m.Sessions.Revoke(ctx, id.ID); err != nil {
+			return fmt.Errorf("middleware: logout: %w", err)
 		}
 	}
-	return id, nil
+	if v.cookie = ""; v.from != fromQuery {
+		m.Codec.Expire(w.Header())
+	}
+	return nil
 }

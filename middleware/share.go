@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mirage-go/mirage/internal/cid"
 )
 
 const (
@@ -128,12 +130,12 @@ func credentials(r *http.Request) (sum [sha256.Size]byte) {
 	return sum
 }
 
-// clientName names who may still use an id that was moved (I6): the client object, or for a plain client whoever has the same cookies and
-// credentials. "." is in no _cid, so neither can pass for the other.
-func clientName(r *http.Request, q query) string {
-	if q.cid != "" {
-		return strings.Clone(q.cid)
+// aliasName names who may still use an id that was replaced (I6): a client object with the same
+// cookies and credentials. A plain client has no name of its own, and gets none.
+func aliasName(r *http.Request, q query) string {
+	if q.cid == "" {
+		return ""
 	}
 	sum := credentials(r)
-	return "plain." + base64.RawURLEncoding.EncodeToString(sum[:])
+	return cid.Name(q.cid + base64.RawURLEncoding.EncodeToString(sum[:]))
 }

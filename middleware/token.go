@@ -73,7 +73,7 @@ func (m *middleware) linked(r *http.Request, q query, tokens []string, v *visit)
 		if t, ok = m.readToken(tokens[0]); !ok {
 			return false
 		}
-		p := m.present(r, q)
+		p := m.present(r, q, time.Now())
 		if p.from == nothing || p.id != t.id {
 			return false
 		}
@@ -86,9 +86,7 @@ func (m *middleware) linked(r *http.Request, q query, tokens []string, v *visit)
 		beside.from = p.from
 	}
 	v.from, v.linked = beside.from, true
-	if v.client = t.reader; q.cid != t.reader {
-		v.client = strings.Clone(q.cid)
-	}
+	v.client = t.reader
 	v.id = Identity{ID: t.id, Client: v.client, Reader: t.reader, Link: t.link, codec: m.Codec}
 	return true
 }

@@ -38,7 +38,7 @@ var (
 	// ErrClosed: the Manager is shutting down.
 	ErrClosed = errors.New("session: manager is shut down")
 	// ErrUncertain: the store did not answer in time; whether the operation took place is not known.
-	ErrUncertain = errors.New("session: outcome unknown")
+	ErrUncertain = store.ErrUncertain
 	// ErrInput: an argument that no well-behaved client sends; the text says which.
 	ErrInput = errors.New("session: bad input")
 )

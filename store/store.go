@@ -11,14 +11,16 @@ import (
 // with it before that had left before the browser could know better.
 const Settle = 10 * time.Second
 
-// ErrMoved and ErrRevoked are how a Store refuses a step that is taken on the word of a
-// value or of a handle that no longer counts.
+// The errors by which a Store refuses a step that is taken on the word of a value or of a
+// handle that no longer counts, and by which it says that it does not know.
 var (
 	// ErrMoved: the session goes on under another id, or the id moved a moment ago and the
 	// request is to be looked at anew.
 	ErrMoved = errors.New("session: moved to another id")
 	// ErrRevoked: the id was revoked.
 	ErrRevoked = errors.New("session: id revoked")
+	// ErrUncertain: the store did not answer in time; whether the step took place is unknown.
+	ErrUncertain = errors.New("session: outcome unknown")
 )
 
 // Asked says on whose word a step is taken: when the value that a request presents was

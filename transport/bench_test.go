@@ -12,6 +12,7 @@ import (
 	"github.com/mirage-go/mirage/internal/frame"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport"
 )
 
@@ -71,9 +72,9 @@ func BenchmarkPost(b *testing.B) {
 
 // BenchmarkPoll is one poll of a link that finds a message, likewise.
 func BenchmarkPoll(b *testing.B) {
-	store := session.NewMemory(0)
-	h, header, _ := bench(b, session.Options{Store: store})
-	log, _, err := store.Open(b.Context(), "visitor", false, session.Bounds{})
+	memory := session.NewMemory(0)
+	h, header, _ := bench(b, session.Options{Store: memory})
+	log, _, err := memory.Open(b.Context(), "visitor", store.Asked{}, false, session.Bounds{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -15,13 +15,14 @@ import (
 
 	"github.com/mirage-go/mirage/internal/stream"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // §7: taking, encoding and writing a message allocates nothing.
 func TestP1NoAlloc(t *testing.T) {
-	store := session.NewMemory(0)
-	_, _, out := pumped(t, session.Options{Store: store, Overflow: session.DropOldest})
-	log, _, err := store.Open(t.Context(), "id", false, session.Bounds{})
+	memory := session.NewMemory(0)
+	_, _, out := pumped(t, session.Options{Store: memory, Overflow: session.DropOldest})
+	log, _, err := memory.Open(t.Context(), "id", store.Asked{}, false, session.Bounds{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,8 +43,8 @@ func TestP1NoAlloc(t *testing.T) {
 func TestP1NoAllocEndToEnd(t *testing.T) {
 	for name, hijack := range map[string]bool{"hijacked": true, "plain": false} {
 		t.Run(name, func(t *testing.T) {
-			store := session.NewMemory(0)
-			m := session.New(session.Options{Store: store, Overflow: session.DropOldest})
+			memory := session.NewMemory(0)
+			m := session.New(session.Options{Store: memory, Overflow: session.DropOldest})
 			var writers stream.Writers
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				pump := stream.NewPump()
@@ -84,7 +85,7 @@ func TestP1NoAllocEndToEnd(t *testing.T) {
 			}
 			r := bufio.NewReader(conn)
 			until(t, r, "hello\n")
-			log, _, err := store.Open(t.Context(), "id", false, session.Bounds{})
+			log, _, err := memory.Open(t.Context(), "id", store.Asked{}, false, session.Bounds{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mirage-go/mirage/internal/stream"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // sink is a way out that runs what is kicked at once, and counts.
@@ -48,15 +49,15 @@ func BenchmarkSend(b *testing.B) {
 func BenchmarkTakeEncode(b *testing.B) {
 	for _, size := range []int{1, 8, 32} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			store := session.NewMemory(0)
-			m := session.New(session.Options{Store: store, Overflow: session.DropOldest})
+			memory := session.NewMemory(0)
+			m := session.New(session.Options{Store: memory, Overflow: session.DropOldest})
 			defer m.Shutdown(context.Background())
 			link, err := m.Attach(b.Context(), session.Attach{ID: "id", Transport: "test"})
 			if err != nil {
 				b.Fatal(err)
 			}
 			defer link.Close()
-			log, _, _ := store.Open(b.Context(), "id", false, session.Bounds{})
+			log, _, _ := memory.Open(b.Context(), "id", store.Asked{}, false, session.Bounds{})
 			msg, ctx := session.Text(strings.Repeat("x", 200)), b.Context()
 			var batch session.Batch
 			buf := make([]byte, 0, 64<<10)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mirage-go/mirage/internal/stream"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // drainpipe is a connection that takes everything, and counts.
@@ -36,8 +37,8 @@ func (d *drainpipe) Close() error                     { return nil }
 
 // §7: taking, encoding and writing allocates nothing over a WebSocket either, and what waits is one frame in one write, be it large.
 func TestP1SocketNoAlloc(t *testing.T) {
-	store := session.NewMemory(0)
-	m := session.New(session.Options{Store: store, Overflow: session.DropOldest})
+	memory := session.NewMemory(0)
+	m := session.New(session.Options{Store: memory, Overflow: session.DropOldest})
 	var writers stream.Writers
 	conn, pump := new(drainpipe), stream.NewPump()
 	link, err := m.Attach(t.Context(), session.Attach{ID: "id", Transport: "test", Wake: pump.Wake})
@@ -51,7 +52,7 @@ func TestP1SocketNoAlloc(t *testing.T) {
 		_ = m.Shutdown(context.Background())
 	}()
 	pump.Start(t.Context(), out, link, []byte("hello\n\n"))
-	log, _, err := store.Open(t.Context(), "id", false, session.Bounds{})
+	log, _, err := memory.Open(t.Context(), "id", store.Asked{}, false, session.Bounds{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -103,7 +103,7 @@ func (d *decoder) parse(up *session.Upstream, maxBatch int) error {
 		return errHead
 	}
 	d.messages = d.messages[:0]
-	up.Writer, up.Base, up.Ack, up.Again = head.Writer, head.Base, head.Ack, head.Again
+	up.Writer, up.Base, up.Ack, up.Again = cid.Name(head.Writer), head.Base, head.Ack, head.Again
 	for {
 		e, ok, err := p.Next()
 		if err != nil || !ok {

@@ -81,7 +81,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 
 // quit ends the reader of the link token. One that is gone already was ended by an earlier try.
 func (h *handler) quit(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
-	if err := h.m.Quit(r.Context(), id.ID, id.Reader); err != nil && !errors.Is(err, session.ErrNotFound) {
+	if err := h.m.Quit(r.Context(), id.ID, session.LinkRef{Reader: id.Reader, Number: id.Link}); err != nil && !errors.Is(err, session.ErrNotFound) {
 		stream.Refuse(w, r, err)
 		return
 	}
@@ -106,7 +106,7 @@ func (h *handler) post(w http.ResponseWriter, r *http.Request, id middleware.Ide
 		refuseBody(w, r, err)
 		return
 	}
-	up := session.Upstream{ID: id.ID, Link: session.LinkRef{Reader: id.Reader, Number: id.Link}}
+	up := session.Upstream{ID: id.ID, Asked: id.Asked, Link: session.LinkRef{Reader: id.Reader, Number: id.Link}}
 	switch {
 	case !batch:
 		up.Messages = []session.Numbered{{Message: session.Message{Data: body}}}
@@ -123,6 +123,7 @@ func (h *handler) post(w http.ResponseWriter, r *http.Request, id middleware.Ide
 	}
 	switch status, reason, retry := refusal(err); {
 	case err == nil:
+		id.Grant(w)
 		answer(w, got)
 	case status == http.StatusConflict:
 		refuse.Conflict(w, reason, got.Accepted+1)

@@ -99,7 +99,7 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 	}
 	p := poll{woken: make(chan struct{}, 1), server: h.servers.Of(r)}
 	link, err := h.m.Attach(r.Context(), session.Attach{
-		ID: id.ID, Reader: reader, Number: id.Link, Position: stream.Position(r), Transport: "poll", Poll: true, Wake: p.wake,
+		ID: id.ID, Asked: id.Asked, Reader: reader, Number: id.Link, Position: stream.Position(r), Transport: "poll", Poll: true, Wake: p.wake,
 	})
 	if err != nil {
 		stream.Refuse(w, r, err)
@@ -115,6 +115,7 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 	}()
 	var hello []byte
 	if begins {
+		id.Grant(w)
 		hello = stream.Hello(id, link, stream.Jitter(h.o.LinkAge), h.m.Heartbeat(), 0)
 		wait = 0
 	}

@@ -92,7 +92,7 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.I
 	life := stream.Within(ctx, stream.Jitter(h.o.LinkAge))
 	pump := stream.NewPump()
 	link, err := h.m.Attach(ctx, session.Attach{
-		ID: id.ID, Reader: id.Client, Position: stream.Position(r), Transport: "sse", Life: life, Wake: pump.Wake,
+		ID: id.ID, Asked: id.Asked, Reader: id.Client, Position: stream.Position(r), Transport: "sse", Life: life, Wake: pump.Wake,
 	})
 	if err != nil {
 		stream.Refuse(w, r, err)
@@ -112,6 +112,7 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.I
 			closed()
 		}
 	}()
+	id.Grant(w)
 	stream.SetHeaders(w.Header())
 	if r.ProtoMajor == 1 {
 		stream.Unchunk(w.Header())

@@ -96,7 +96,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Id
 	life := stream.Jitter(h.o.LinkAge)
 	pump := stream.NewPump()
 	link, err := h.m.Attach(r.Context(), session.Attach{
-		ID: id.ID, Reader: id.Client, Position: stream.Position(r), Transport: "websocket", Life: life, Wake: pump.Wake,
+		ID: id.ID, Asked: id.Asked, Reader: id.Client, Position: stream.Position(r), Transport: "websocket", Life: life, Wake: pump.Wake,
 	})
 	if err != nil {
 		stream.Refuse(w, r, err)
@@ -111,6 +111,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Id
 		}
 	}
 	hello := stream.Hello(id, link, life, h.m.Heartbeat(), 0)
+	id.Grant(w)
 	conn, err := accept(w, r)
 	if err != nil {
 		closed()
