@@ -37,6 +37,26 @@ type echo struct {
 	ids  []string // of all sessions that there were
 	up   []string // what the application was called with
 	down int      // the last number that it sent by itself
+	gets []get    // that came
+}
+
+// A get is what the server sees of a GET.
+type get struct {
+	Tab     string   `json:"tab"`     // the name that the test gave the client
+	Was     []string `json:"was"`     // its _was; nil without the key
+	Follows bool     `json:"follows"` // it came with a link token
+	Cookie  bool     `json:"cookie"`  // it came with a cookie
+}
+
+// serve notes what a GET says before it is answered.
+func (e *echo) serve(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		q := r.URL.Query()
+		e.mu.Lock()
+		e.gets = append(e.gets, get{q.Get("tab"), q["_was"], r.Header.Get("Mirage-Link") != "", len(r.Cookies()) > 0})
+		e.mu.Unlock()
+	}
+	(*e.live.Load()).ServeHTTP(w, r)
 }
 
 // begin begins with an empty memory, as after a restart.
@@ -58,7 +78,10 @@ func (e *echo) begin() {
 			return s.Send(ctx, in.Message)
 		},
 	})
-	live := middleware.New(middleware.Options{Codec: e.codec, Sessions: m, Logger: e.log})(transport.Handler(m, transport.Options{}))
+	mux := http.NewServeMux()
+	mux.Handle("/live", transport.Handler(m, transport.Options{}))
+	mux.HandleFunc("/page", func(http.ResponseWriter, *http.Request) {}) // its response sets the cookie
+	live := middleware.New(middleware.Options{Codec: e.codec, Sessions: m, Logger: e.log})(mux)
 	e.live.Store(&live)
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -104,15 +127,16 @@ func (e *echo) control(w http.ResponseWriter, r *http.Request) {
 		}
 	case "forget":
 		e.mu.Lock()
-		e.ids, e.up, e.down = nil, nil, 0
+		e.ids, e.up, e.gets, e.down = nil, nil, nil, 0
 		e.mu.Unlock()
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	_ = json.NewEncoder(w).Encode(map[string]any{"ids": e.ids, "up": e.up})
+	_ = json.NewEncoder(w).Encode(map[string]any{"ids": e.ids, "up": e.up, "gets": e.gets})
 }
 
-// D1, D3, I11, U1, U2, U3, X1, X2: mirage.js in Node against a real server behind a network that cuts. What test/live.mjs says.
+// D1, D3, I11, U1, U2, U3, X1, X2: mirage.js in Node against a real server behind a network
+// that cuts. What test/live.mjs says.
 func TestLive(t *testing.T) {
 	e := &echo{T: t, log: slog.New(slog.DiscardHandler)}
 	var err error
@@ -121,7 +145,7 @@ func TestLive(t *testing.T) {
 	}
 	e.begin()
 	mux := http.NewServeMux()
-	mux.HandleFunc("/live", func(w http.ResponseWriter, r *http.Request) { (*e.live.Load()).ServeHTTP(w, r) })
+	mux.HandleFunc("/", e.serve)
 	mux.HandleFunc("POST /control/{what}", e.control)
 	srv := httptest.NewUnstartedServer(mux)
 	t.Cleanup(func() {
@@ -133,7 +157,7 @@ func TestLive(t *testing.T) {
 	srv.Start()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, npm.Node(t), "--test", "test/live.mjs")
+	cmd := exec.CommandContext(ctx, npm.Node(t), "--experimental-websocket", "--test", "test/live.mjs")
 	cmd.Env = append(os.Environ(), "LIVE="+e.proxy.URL()+"/live", "CONTROL="+srv.URL+"/control/")
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()

@@ -258,6 +258,11 @@ export class Mirage extends EventTarget {
       return url.href
     }
 
+    // lastID is what a GET says in _was: the id that the last hello named. If a log-out has revoked it
+    // and expired the cookie, the server answers 410 instead of going on under a new id. The id from
+    // storage does not count, because a page load is a new visit.
+    const lastID = () => opened && !signed ? self.id : null
+
     const request = async (method, token, init, query) => {
       const headers = { Accept: 'text/event-stream' }
       if (init.body) headers['Content-Type'] = headers.Accept
@@ -334,7 +339,8 @@ export class Mirage extends EventTarget {
 
     const socket = link => new Promise((_, no) => {
       watch(link, timeout)
-      const socket = new (Socket || WebSocket)(address({ _pos: link.from = self.position }).replace('http', 'ws'))
+      const query = { _pos: link.from = self.position, _was: lastID() }
+      const socket = new (Socket || WebSocket)(address(query).replace('http', 'ws'))
       const feed = parser(block => take(link, block))
       link.socket = socket
       link.ctl.signal.onabort = () => no(socket.close())
@@ -348,7 +354,7 @@ export class Mirage extends EventTarget {
       do {
         watch(link, link.token ? 35_000 : timeout)
         save() // _pos acknowledges
-        const query = { _pos: link.from = self.position, _wait: poll ? 25 : null }
+        const query = { _pos: link.from = self.position, _was: lastID(), _wait: poll ? 25 : null }
         const { body } = await check(await request('GET', link.token, { signal: link.ctl.signal }, query))
         const reader = body.getReader()
         const feed = parser(block => take(link, block))

@@ -28,8 +28,8 @@ async function until(what, done, ms = 15_000) {
 beforeEach(() => control('forget'))
 
 // open opens a client that keeps what it is told; the next one, with the same storage, is the page after a reload.
-function open(t, options) {
-  const c = new Mirage(LIVE, options)
+function open(t, options, url = LIVE) {
+  const c = new Mirage(url, options)
   c.told = []
   for (const type of ['error', 'mirage', 'mirage-gap', 'mirage-returned', 'close']) c.addEventListener(type, e => c.told.push(e))
   t.after(() => c.disconnect())
@@ -69,12 +69,16 @@ for (const transports of [['sse'], ['poll'], ['sse', 'poll']]) {
   })
 }
 
-test('U2: an answer for each message', async t => {
-  const c = open(t, { storage: null })
-  const outcomes = await Promise.allSettled([c.emit('say', 1), c.emit('refuse', 2), c.emit('say', 'x'.repeat(70_000)), c.emit('say', 4)])
-  assert.deepEqual(outcomes.map(o => o.reason?.status ?? o.status), ['fulfilled', 500, 413, 'fulfilled'])
-  assert.deepEqual((await control('look')).up, ['1', '2', '4'])
-})
+for (const name of ['websocket', 'sse', 'poll']) {
+  test(`U2: an answer for each message over ${name}`, async t => {
+    const c = open(t, { transports: [name], storage: null })
+    const outcomes = await Promise.allSettled([
+      c.emit('say', 1), c.emit('refuse', 2), c.emit('say', 'x'.repeat(70_000)), c.emit('say', 4),
+    ])
+    assert.deepEqual(outcomes.map(o => o.reason?.status ?? o.status), ['fulfilled', 500, 413, 'fulfilled'])
+    assert.deepEqual((await control('look')).up, ['1', '2', '4'])
+  })
+}
 
 test('U3: the messages of an iterator, from before there was a link', async t => {
   const c = open(t, { storage: null })
@@ -103,15 +107,74 @@ test('D3, U1: a server that forgot all says so, once, and goes on', async t => {
   assert.deepEqual((await control('look')).up, ['before', 'null'])
 })
 
-test('I11: a revoked id closes, with the reason', async t => {
-  const c = open(t, { storage: new Store() })
-  await until(() => 'open', () => c.state === 'open')
-  await control('revoke', '?id=' + c.id)
-  await until(() => 'closed, is ' + c.state, () => c.state === 'closed')
-  const { code, reason } = c.told.at(-1)
-  assert.deepEqual([code, reason], [4410, 'the id was revoked'])
-  assert.throws(() => c.send('x'))
-})
+for (const name of ['websocket', 'sse', 'poll']) {
+  test(`I11: a revoked id closes ${name}, with the reason`, async t => {
+    const c = open(t, { transports: [name], storage: new Store() })
+    await until(() => 'open', () => c.state === 'open')
+    await control('revoke', '?id=' + c.id)
+    await until(() => 'closed, is ' + c.state, () => c.state === 'closed')
+    const { code, reason } = c.told.at(-1)
+    assert.deepEqual([code, reason], [4410, 'the id was revoked'])
+    assert.throws(() => c.send('x'))
+  })
+}
+
+// load loads a page of the server's own origin. It returns the page's cookies, and a fetch and a
+// WebSocket that send what a browser sends. Node does not show the Set-Cookie of a handshake.
+async function load(t) {
+  const { origin } = new URL(LIVE), page = origin + '/page'
+  globalThis.origin = origin
+  t.after(() => { delete globalThis.origin })
+  const jar = new Map()
+  const cookies = () => ({ Cookie: [...jar].map(pair => pair.join('=')).join('; ') })
+  const browser = {
+    async fetch(url, init) {
+      const headers = { ...init?.headers, ...cookies() }
+      if (init?.referrerPolicy === 'same-origin') headers.Referer = page
+      const answer = await fetch(url, { ...init, headers })
+      for (const cookie of answer.headers.getSetCookie()) jar.set(...cookie.split(';')[0].split('='))
+      return answer
+    },
+    WebSocket: function (url) { return new WebSocket(url, { headers: { ...cookies(), Origin: origin } }) },
+  }
+  await browser.fetch(page)
+  assert.equal(jar.size, 1)
+  return { jar, browser }
+}
+
+for (const name of ['websocket', 'sse', 'poll']) {
+  test(`I11: a client on ${name} names its last id in _was`, async t => {
+    const { jar, browser } = await load(t)
+    const c = open(t, { transports: [name], storage: null, ...browser }, LIVE + '?tab=' + name)
+    const gets = async () => (await control('look')).gets?.filter(g => g.tab === name) ?? []
+    await until(() => 'open', () => c.state === 'open')
+    const first = c.id
+    await control('cut')
+    const begun = async () => (await gets()).filter(g => !g.follows)
+    await until(() => 'the second link', async () => (await begun()).length > 1)
+    assert.deepEqual((await begun()).map(g => g.was), [null, [first]])
+    await until(() => 'open again', async () => name !== 'poll' || (await gets()).at(-1).follows)
+    assert.equal(c.id, first)
+
+    // Without the cookie the server goes on with somebody new, even if a poll brings its link token.
+    jar.clear()
+    if (name === 'poll') {
+      await control('send', '?n=1&id=' + first) // ends the poll that is under way
+    } else {
+      c.disconnect()
+      c.connect()
+    }
+    await until(() => 'another id', () => c.id !== first)
+    const stranger = (await gets()).find(g => !g.cookie)
+    assert.deepEqual([stranger.was, stranger.follows], [[first], name === 'poll'])
+
+    const { id } = c, { length } = await begun()
+    c.disconnect()
+    c.connect()
+    await until(() => 'the last link', async () => (await begun()).length > length)
+    assert.deepEqual((await begun()).at(-1).was, [id])
+  })
+}
 
 // The programs of docs/client.md.
 
