@@ -87,6 +87,7 @@ func TestFirefox(t *testing.T) {
 			t.Errorf("%s: the sessions %q", transport, s.opened)
 		}
 		s.until("no link", func() bool { return len(s.links.names()) == 0 })
+		s.referred()
 		t.Logf("%s: %v down, %v up, %v after the start", transport, r.Got, r.Sent, time.Since(began).Round(100*time.Millisecond))
 	}
 }

@@ -32,6 +32,7 @@ func TestClientPlaces(t *testing.T) {
 			each(t, func(t *testing.T, transport string) {
 				s := startSite(t, setup{})
 				s.keeps(row.name+" on "+transport, strings.Replace(s.address("", only(transport)), "/?", row.page, 1))
+				s.referred()
 			})
 		})
 	}
@@ -133,4 +134,30 @@ func (s *site) keeps(name, address string) {
 	}
 	b.told(true)
 	s.settled(b)
+}
+
+// I9: over plain http the Referer may be all that shows whose page asks. Each fetch of the client
+// brings it, although the pages' own policy is to send none.
+func TestI9Referer(t *testing.T) {
+	each(t, func(t *testing.T, transport string) {
+		s := startSite(t, setup{})
+		b := openTab(t, startBrowser(t), "Referer on "+transport, s.address("", only(transport)))
+		b.opened()
+		b.do(`client.send(':1')`)
+		b.wait("accepted", `client.bufferedAmount === 0`)
+		b.do(`client.close()`) // a DELETE is a fetch on each transport
+		s.until("the session's end", s.over)
+		s.referred()
+	})
+}
+
+// referred fails the test if a fetch came without the address of a page of this site.
+func (s *site) referred() {
+	s.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.bare) > 0 {
+		methods := slices.Compact(slices.Sorted(slices.Values(s.bare)))
+		s.Errorf("%d fetches without the page's address: %q", len(s.bare), methods)
+	}
 }

@@ -60,6 +60,7 @@ type site struct {
 	mu     sync.Mutex
 	m      *session.Manager
 	live   http.Handler // nil while the server is down
+	bare   []string     // the methods of fetches without a page of this site as Referer
 	links  *links
 	opened []string         // the ids of all sessions that there were
 	ended  []session.Ended  // what became of them
@@ -111,6 +112,9 @@ func startSite(t *testing.T, o setup) *site {
 	mux.HandleFunc("/live", func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		live := s.live
+		if transportOf(r) != "websocket" && !strings.HasPrefix(r.Referer(), s.proxy.URL()+"/") {
+			s.bare = append(s.bare, r.Method)
+		}
 		s.mu.Unlock()
 		if pos := r.URL.Query().Get("_pos"); transportOf(r) == "poll" {
 			s.polls.Store(r, pos)
@@ -121,6 +125,7 @@ func startSite(t *testing.T, o setup) *site {
 	mux.Handle("/live/mirage.js", transport.Script())
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", policyOf(r.URL.Path))
+		w.Header().Set("Referrer-Policy", "no-referrer")
 		switch r.URL.Path {
 		case "/before.html":
 			w.Header().Set("Speculation-Rules", `"/rules.json?`+r.URL.RawQuery+`"`)

@@ -32,6 +32,7 @@ func TestClientWorker(t *testing.T) {
 				b.traffic(30)
 				b.told(true)
 				s.settled(b)
+				s.referred()
 			})
 		})
 	}

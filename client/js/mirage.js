@@ -267,7 +267,11 @@ export class Mirage extends EventTarget {
       const headers = { Accept: 'text/event-stream' }
       if (init.body) headers['Content-Type'] = headers.Accept
       if (token) headers['Mirage-Link'] = token
-      return (ask || fetch)(address(query), { method, headers, credentials, cache: 'no-store', ...init })
+      return (ask || fetch)(address(query), {
+        method, headers, credentials, cache: 'no-store',
+        referrerPolicy: 'same-origin', // over plain http the Referer alone shows whose page asks
+        ...init,
+      })
     }
 
     // loop goes round after round until there is a link.

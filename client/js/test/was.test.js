@@ -1,4 +1,4 @@
-// _was, the id of the last hello: who asks where no cookie says it.
+// _was, the id of the last hello, and the Referer: who asks where no cookie or header says it.
 
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
@@ -105,4 +105,18 @@ test('I11: a client that disconnects and connects sends _was', async () => {
   c.connect()
   await open(c)
   assert.equal(gets().at(-1).query._was, 'visitor')
+})
+
+test('I9: each fetch sends the Referer to its own origin', async () => {
+  for (const name of names) {
+    const c = client({ transports: [name] })
+    await open(c)
+    c.send('up')
+    await until('accepted', () => !c.bufferedAmount)
+    c.close()
+    await until('closed', () => c.state === 'closed')
+  }
+  await clock.run(100)
+  assert.deepEqual([...new Set(fetched().map(r => r.method))].sort(), ['DELETE', 'GET', 'POST'])
+  for (const r of fetched()) assert.equal(r.referrerPolicy, 'same-origin', r.method)
 })
