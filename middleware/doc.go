@@ -21,6 +21,18 @@
 //  5. The cookie is set, if it is due, and the request goes on with the Identity in its context. What is refused goes no
 //     further, and gets an answer that this client can read.
 //
+// # What becomes of an id that was revoked or rotated
+//
+// A value that was signed before Manager.Revoke, Logout or Rotate counts for nothing any more. For links (Require) it is 410, which is
+// final; for ten seconds after a Rotate it is 503, come back soon, because the response with the new cookie may be on its way. For routes
+// of the application (FromContext) it is as if none had come: the visitor gets a new id and cookie, so that a dead cookie
+// never stands before the log-in form. For ten seconds that new identity is for the one request alone and sets no cookie,
+// because a log-in may be under way. A route's answer decides about the cookie; a link's answer only once the link is granted
+// (Identity.Grant).
+//
+// What is signed for a request bears the time at which the middleware first looked at it, by the Store's clock (Sessions.Now): whatever is
+// revoked between that and the answer stays revoked.
+//
 // HEAD and OPTIONS have no identity and change nothing.
 //
 // # What must be true around it

@@ -165,7 +165,7 @@ func Example_login() {
 		})
 		r.Get("/logout", func(w http.ResponseWriter, r *http.Request) {
 			id, _ := middleware.FromContext(r.Context())
-			if err := m.Revoke(r.Context(), id.ID); err != nil {
+			if err := middleware.Logout(w, r); err != nil {
 				http.Error(w, "try again", http.StatusServiceUnavailable)
 				return
 			}

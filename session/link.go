@@ -16,7 +16,7 @@ import (
 type Attach struct {
 	ID        string        // the session
 	Asked     store.Asked   // on whose word; the zero Asked is the application's own
-	Reader    string        // the client object's name, its _cid; "" for a plain client, which gets a name of ours
+	Reader    string        // the client object's name; "" for a plain client, which gets a name of ours
 	Number    uint64        // the link that this request goes on with, of a poll; 0 begins a new one
 	Position  string        // what the client has, as it came; "" for nothing
 	Transport string        // for ReaderInfo

@@ -147,7 +147,8 @@ func over(err error) bool {
 func (m *Manager) End(ctx context.Context, id string) error { return m.end(ctx, id, 0) }
 
 // Revoke ends the session id like End, if there is one, and lets values of the id that were signed until now be refused (see Resolve),
-// for Options.Remember.
+// for Options.Remember. A Store in memory forgets that when the process restarts: there the middleware's Validate is the
+// lasting gate.
 func (m *Manager) Revoke(ctx context.Context, id string) error {
 	if err := m.end(ctx, id, m.o.Remember); !errors.Is(err, ErrNotFound) {
 		return err

@@ -31,7 +31,8 @@ type Options struct {
 
 	// Retention is how long a session lives without links, and a reader is remembered without one. Zero means 2m.
 	Retention time.Duration
-	// Remember is how long a revoked id stays revoked; give it the Max-Age of the cookie that carries ids. Zero means 720h (30 days).
+	// Remember is how long a revoked id stays revoked, in memory at most until the process restarts; give it the Max-Age of the cookie that
+	// carries ids. Zero means 720h (30 days).
 	Remember time.Duration
 	// Heartbeat is how long a stream stays silent at most, ±10 %. Zero means 15s. Negative disables.
 	Heartbeat time.Duration
@@ -66,7 +67,7 @@ type Options struct {
 
 // ReaderInfo says which reader a callback is about.
 type ReaderInfo struct {
-	Reader    string // its name in this session, for SendTo
+	Reader    string // its name in this session, for SendTo: a hash of the client's _cid, which is a secret
 	Plain     bool   // a client without code of ours
 	Transport string // of the link by which it came: "sse", "poll", "websocket"
 }

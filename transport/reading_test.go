@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 
+	"github.com/mirage-go/mirage/internal/cid"
 	"github.com/mirage-go/mirage/internal/frame"
 	"github.com/mirage-go/mirage/session"
 )
@@ -73,7 +74,7 @@ func (r *reading) first(e frame.Event, at session.Position) {
 		r.p.fault("came back with %v, has %v, hello %s at %v", r.at, has, e.Data, at)
 	}
 	p.mu.Lock()
-	strange := p.hellos > 0 && (h.ID != p.hello.ID || h.Reader != p.cid)
+	strange := p.hellos > 0 && (h.ID != p.hello.ID || h.Reader != cid.Name(p.cid))
 	p.hello, p.socket = h, r.socket
 	if r.polls {
 		p.polls = h.Link

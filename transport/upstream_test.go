@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/mirage-go/mirage/internal/cid"
 	"github.com/mirage-go/mirage/session"
 )
 
@@ -63,7 +64,7 @@ func TestU1Repeats(t *testing.T) {
 			}
 		}
 		app.has(w, "a", "b", "c", "fail", "e")
-		if last := app.seen[4]; last.Writer != tab.cid || last.Number != 5 || last.Again {
+		if last := app.seen[4]; last.Writer != cid.Name(tab.cid) || last.Number != 5 || last.Again {
 			t.Errorf("%+v", last)
 		}
 		tab.open().close()

@@ -15,6 +15,7 @@ import (
 
 	ws "github.com/coder/websocket"
 
+	"github.com/mirage-go/mirage/internal/cid"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/transport"
@@ -151,7 +152,7 @@ func TestL1SocketCloses(t *testing.T) {
 					t.Errorf("last frame %q", last)
 				}
 				synctest.Wait()
-				if len(closed) != 1 || closed[0].End == "" || closed[0].Reader != tab.cid || closed[0].ID == "" || closed[0].Bytes < 100 {
+				if len(closed) != 1 || closed[0].End == "" || closed[0].Reader != cid.Name(tab.cid) || closed[0].ID == "" || closed[0].Bytes < 100 {
 					t.Errorf("OnClose: %+v", closed)
 				}
 			})
