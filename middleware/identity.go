@@ -68,9 +68,10 @@ type visit struct {
 	linked  bool   // a link token vouches for the id
 	rotated atomic.Pointer[Identity]
 
-	came   time.Time   // the Store's time when the request was first looked at
-	header http.Header // of the response
-	cookie string      // what was put into it
+	came    time.Time   // the Store's time when the request was first looked at
+	decided time.Time   // and when the id was decided that is handed out: what is signed bears it
+	header  http.Header // of the response
+	cookie  string      // what was put into it
 }
 
 // passing reports whether the identity is for this request alone: its client keeps nothing of

@@ -100,6 +100,7 @@ func (m *middleware) identify(h http.Header, r *http.Request, v *visit) *Error {
 	}
 	q.own()
 	v.came = m.now()
+	v.decided = v.came
 	v.client = cid.Name(q.cid)
 	if m.Admit != nil {
 		if err := m.judge(validating, m.Admit(r)); err != nil {
@@ -141,13 +142,13 @@ func (m *middleware) decide(ctx context.Context, r *http.Request, q query, p pre
 			return "", err
 		}
 	}
-	return m.create(ctx, r, q)
+	return m.create(ctx, r, q, v)
 }
 
 // welcome makes the identity and hands out what is due.
 func (m *middleware) welcome(h http.Header, v *visit, p presented, id string) *Error {
 	same := p.id == id && v.barred == nil
-	v.id = Identity{ID: id, Client: v.client, Asked: store.Asked{Signed: v.came, Came: v.came}, codec: m.Codec, visit: v}
+	v.id = Identity{ID: id, Client: v.client, Asked: store.Asked{Signed: v.decided, Came: v.came}, codec: m.Codec, visit: v}
 	if same {
 		v.id.Asked.Signed = p.issued
 	} else if p.from != nothing && v.barred == nil {
@@ -171,7 +172,7 @@ func (m *middleware) welcome(h http.Header, v *visit, p presented, id string) *E
 // handOut signs the id: into the cookie, unless the client keeps its value itself and presented
 // one in the query, and into Signed for a client that asks.
 func (m *middleware) handOut(h http.Header, v *visit, id *Identity) error {
-	signed, err := m.Codec.SignAt(cookie.ID, id.ID, v.came)
+	signed, err := m.Codec.SignAt(cookie.ID, id.ID, v.decided)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package middleware_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -252,6 +253,33 @@ func TestI13SignedWhenItCame(t *testing.T) {
 		d.ask("GET", "/live", value, "Accept: text/event-stream")
 		if statusOf(d.link) != 410 {
 			t.Errorf("the value outlived the revocation: %v", d.link)
+		}
+	})
+}
+
+// I13, I10: an id that two requests of a client share was decided when the first of them came, and
+// is not shared any more once it was revoked.
+func TestI13SharedIDs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		d := newDoor(t, middleware.Options{Generate: func(*http.Request) (string, error) {
+			n++
+			return fmt.Sprint("ann", n), nil
+		}})
+		came := time.Now()
+		values := []string{cookieOf(d.ask("GET", "/?_cid="+cid, ""))}
+		time.Sleep(time.Second)
+		values = append(values, cookieOf(d.ask("GET", "/?_cid="+cid, "")))
+		for _, value := range values {
+			if id, at, err := d.codec.Verify(cookie.ID, value); id != "ann1" || !at.Equal(came) {
+				t.Errorf("%q, signed at %v, %v; want ann1 at %v", id, at, err, came)
+			}
+		}
+		if err := d.m.Revoke(t.Context(), "ann1"); err != nil {
+			t.Fatal(err)
+		}
+		if d.ask("GET", "/?_cid="+cid, ""); d.seen.ID != "ann2" {
+			t.Errorf("after the revocation the application sees %q", d.seen.ID)
 		}
 	})
 }

@@ -66,6 +66,7 @@ func Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 	if !known {
 		v.came = m.now()
 	}
+	v.decided = v.came
 	next := Identity{ID: id, Client: v.client, Asked: store.Asked{Signed: v.came, Came: v.came}, codec: m.Codec, visit: v}
 	if v.barred == nil {
 		next.Previous = old.ID

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/internal/cid"
+	"github.com/mirage-go/mirage/store"
 )
 
 const (
@@ -31,6 +32,7 @@ type sharedKey struct {
 
 // A sharedCall is one call of generate for all requests of its key. The request that comes first makes it.
 type sharedCall struct {
+	came   time.Time     // of the request that makes it
 	done   chan struct{} // closed when id and err are there
 	id     string
 	err    *Error
@@ -39,8 +41,9 @@ type sharedCall struct {
 	waiting int // requests that have not left; guarded by sharing.mu
 }
 
-// create makes an id for a request that came without one, or takes that of the parallel request that did.
-func (m *middleware) create(ctx context.Context, r *http.Request, q query) (string, *Error) {
+// create makes an id for a request that came without one, or takes that of the parallel request
+// that did. Then it was decided when that one came, and whatever revokes it since counts.
+func (m *middleware) create(ctx context.Context, r *http.Request, q query, v *visit) (string, *Error) {
 	if q.cid == "" {
 		return m.generate(ctx, r)
 	}
@@ -55,17 +58,12 @@ func (m *middleware) create(ctx context.Context, r *http.Request, q query) (stri
 		call.waiting++
 		m.shared.mu.Unlock()
 		defer m.leave(key, call)
-		select {
-		case <-call.done:
-			return call.id, call.err
-		case <-ctx.Done():
-			return "", m.late(generating, ctx.Err())
-		}
+		return m.join(ctx, r, call, v)
 	}
 	// The call outlives this request's client, but not the last of those who wait for it.
 	shared, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), m.Timeout)
 	defer cancel()
-	call = &sharedCall{done: make(chan struct{}), cancel: cancel, waiting: 1}
+	call = &sharedCall{came: v.came, done: make(chan struct{}), cancel: cancel, waiting: 1}
 	m.shared.calls[key] = call
 	m.shared.mu.Unlock()
 
@@ -84,6 +82,27 @@ func (m *middleware) create(ctx context.Context, r *http.Request, q query) (stri
 		m.leave(key, call)
 	}
 	return call.id, call.err
+}
+
+// join waits for the id of a parallel request. One that was revoked since that came is not shared.
+func (m *middleware) join(ctx context.Context, r *http.Request, call *sharedCall, v *visit) (string, *Error) {
+	select {
+	case <-call.done:
+	case <-ctx.Done():
+		return "", m.late(generating, ctx.Err())
+	}
+	if call.err != nil || m.Sessions == nil {
+		return call.id, call.err
+	}
+	is, err := m.Sessions.Resolve(ctx, call.id, store.Asked{Signed: call.came, Came: v.came}, "")
+	switch {
+	case err != nil:
+		return "", m.failed("resolve", err)
+	case is.State != store.Good:
+		return m.generate(ctx, r)
+	}
+	v.decided = call.came
+	return call.id, nil
 }
 
 // leave ends a request's interest in the call; the last one ends a call that still runs.

@@ -61,7 +61,7 @@ func (m *Manager) Open(ctx context.Context, id string) (*Session, error) {
 		return nil, ErrClosed
 	}
 	defer m.work.Done()
-	s, err := m.acquire(ctx, id, store.Asked{}, true)
+	s, err := m.acquireFresh(ctx, id, store.Asked{}, true)
 	if err != nil {
 		return nil, err
 	}
