@@ -3,7 +3,7 @@
 SHELL := bash
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help test lint unit soak talk fuzz bench chat clean needs
+.PHONY: help test lint unit soak model talk fuzz bench chat clean needs
 .NOTPARALLEL:
 
 # Debian keeps servers such as nginx where only root's PATH looks.
@@ -41,6 +41,9 @@ unit: ## All Go tests, with the race detector where there is a C compiler.
 
 soak: ## Clients of every kind behind bad networks for T (60s).
 	go test $(RACE) -count=1 -timeout=0 -run=TestSoak -v ./transport -soak=$(T)
+
+model: ## Every interleaving in all worlds of the identity model: minutes, and 4 GB.
+	go test -count=1 -timeout=0 -run=TestAllWorlds -v ./internal/test/identitymodel -all
 
 talk: ## Start the chat, speak to it with curl, stop it.
 	@RACE=$(RACE) scripts/chat.sh
