@@ -66,8 +66,11 @@
 //     in.
 //   - Two honest log-ins with one id at once, and a log-in that leads back to an id that
 //     had moved away.
-//   - Two log-ins beside a Revoke or a log-out and an attacker: some of these worlds have
-//     more than three million states.
+//   - Cookies renewed by links. TestI8LateRenewal shows why: one that was sent before a
+//     Rotate and arrives after its response puts the old id back, and no step of the
+//     Store can prevent that.
+//   - Two log-ins beside a Revoke or a log-out and an attacker: some of these worlds
+//     have more than three million states.
 //   - A log-in that begins after T with a value that a Revoke ended, beside a request to
 //     a route with the same value: both get a new cookie, and the last one stays.
 //   - Bounds; deaths inside Revoke; a failover of Redis; the numbering of upstream

@@ -73,6 +73,19 @@ func TestI15Cookies(t *testing.T) {
 	holds(t, "redis: rotate, revoke x, 1 tab, route")
 }
 
+// I8, a limit of the design: a link that was granted before a Rotate renews the cookie,
+// and its response arrives after Rotate's. The jar is left with the old id, and the
+// page is told to stop after T. If this test fails because nothing is found, the
+// worlds of the design should have renewals.
+func TestI8LateRenewal(t *testing.T) {
+	for _, redis := range []bool{false, true} {
+		w := world{rules: design(), redis: redis, logins: rotates, renewals: true, tabs: 2}
+		if v := w.search(maxStates); v.fault != faultTold410 {
+			t.Errorf("redis %v: found %v, want %v", redis, v.fault, faultTold410)
+		}
+	}
+}
+
 // I16: of two log-ins with one id at once, one gets the session, and nobody is stuck.
 func TestI16TwoLogins(t *testing.T) {
 	holds(t, "memory: rotate, the attacker logs in too, 1 tab")

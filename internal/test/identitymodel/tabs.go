@@ -75,6 +75,9 @@ func (w *world) tabStep(s state, i int, emit emitFunc) {
 		if k, ok := w.attach(&t, &q.request); ok {
 			q.link = k
 			q.request = request{step: tabOpen}
+			if w.renewals && p.came > p.signed {
+				q.cookie = value{p.id, p.came}
+			}
 			emit(t, "tab %d: attached to log %d", i, k.log)
 		} else {
 			q.request = request{}

@@ -18,6 +18,7 @@ type world struct {
 
 	nodeDies   bool // the log-in's node may die at any step of it
 	answerLost bool // the log-in's answer may be lost once; its tab then asks again
+	renewals   bool // the tabs' cookies are due for renewal, in the responses of their links
 	published  bool // nodes deliver from what is published, without asking the store
 	clockAhead bool // the clock of node 1 is ahead of the Store's
 }
