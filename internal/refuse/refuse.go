@@ -27,12 +27,14 @@ type problem struct {
 //   - A plain EventSource that is to come back (401, 408, 429, 5xx) gets 200, "retry:" and the end.
 //   - Everybody else gets the status, Retry-After and a problem as JSON.
 //
-// No answer may be stored by a cache.
+// No answer may be stored by a cache, and an answer other than 101 to a request for a WebSocket
+// ends the connection (see NotUpgraded).
 func Write(w http.ResponseWriter, r *http.Request, status int, reason string, retryAfter time.Duration) {
 	if r.ContentLength != 0 { // net/http reads on after a refusal, and lifts the deadline at the body's end
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	}
 	guard(w.Header())
+	NotUpgraded(w.Header(), r)
 	switch {
 	case r.Header.Get("Origin") != "" && IsHandshake(r) && !isForeign(r) && closeWebSocket(w, r, status, reason):
 	case isEventSource(r) && comeBack(status):

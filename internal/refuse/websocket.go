@@ -30,6 +30,17 @@ func IsHandshake(r *http.Request) bool {
 // WantsWebSocket tells a request for a WebSocket, be it a good handshake or not. Upgrade is a list (RFC 9110, 7.8).
 func WantsWebSocket(r *http.Request) bool { return hasToken(r.Header["Upgrade"], "websocket") }
 
+// NotUpgraded prepares the header of an answer other than 101. If r asks for a WebSocket, be it
+// in a good handshake or not, the connection ends with the answer: frames of the client may
+// follow, which net/http would otherwise read as the head of the next request, and keep for as
+// long as no line ends, up to a megabyte for each connection. HTTP/2 has no such upgrade, and
+// would take "Connection: close" for the end of all of its streams.
+func NotUpgraded(h http.Header, r *http.Request) {
+	if r.ProtoMajor == 1 && WantsWebSocket(r) {
+		h.Set("Connection", "close")
+	}
+}
+
 func hasToken(lines []string, token string) bool {
 	for _, line := range lines {
 		for t := range strings.SplitSeq(line, ",") {

@@ -3,11 +3,15 @@ package refuse_test
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -130,6 +134,71 @@ func TestI5WebSocketNoHijack(t *testing.T) {
 	r.Header = handshake()
 	if res := write(r, 403, "no", 0); res.StatusCode != 403 {
 		t.Errorf("status %d", res.StatusCode)
+	}
+}
+
+// I5, W6: every form of Write ends the connection of a request for a WebSocket over HTTP/1, and of no other request.
+func TestI5WebSocketEnds(t *testing.T) {
+	type change = func(*http.Request)
+	set := func(name, value string) change { return func(r *http.Request) { r.Header.Set(name, value) } }
+	del := func(name string) change { return func(r *http.Request) { r.Header.Del(name) } }
+	proto := func(major, minor int) change {
+		return func(r *http.Request) { r.ProtoMajor, r.ProtoMinor = major, minor }
+	}
+	tests := map[string]struct {
+		change change
+		ends   bool
+	}{
+		"no Hijacker":      {func(*http.Request) {}, true},
+		"no Origin":        {del("Origin"), true},
+		"foreign":          {func(r *http.Request) { *r = *r.WithContext(refuse.Foreign(r.Context())) }, true},
+		"an event stream":  {set("Accept", "text/event-stream"), true},
+		"POST":             {func(r *http.Request) { r.Method = "POST" }, true},
+		"HTTP/1.0":         {proto(1, 0), true},
+		"no key":           {del("Sec-WebSocket-Key"), true},
+		"wrong version":    {set("Sec-WebSocket-Version", "8"), true},
+		"no Connection":    {del("Connection"), true},
+		"among others":     {set("Upgrade", "h2c, WebSocket"), true},
+		"another upgrade":  {set("Upgrade", "h2c"), false},
+		"no upgrade":       {del("Upgrade"), false},
+		"HTTP/2":           {proto(2, 0), false}, // there it would end all streams of the connection
+		"HTTP/3, who asks": {proto(3, 0), false},
+	}
+	for name, test := range tests {
+		for _, status := range []int{401, 403, 410, 426, 501, 503} {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.Header = handshake()
+			test.change(r)
+			if got := write(r, status, "no", 0).Header["Connection"]; test.ends != slices.Equal(got, []string{"close"}) || !test.ends && got != nil {
+				t.Errorf("%s, %d: Connection %q, ends %v", name, status, got, test.ends)
+			}
+		}
+	}
+}
+
+// I5: the client's frames behind a refused handshake are no request, and the connection ends with the answer.
+func TestI5WebSocketFramesBehind(t *testing.T) {
+	for name, change := range map[string]func(http.Header){
+		"plain":           func(h http.Header) { h.Del("Origin") },
+		"an event stream": func(h http.Header) { h.Del("Origin"); h.Set("Accept", "text/event-stream") },
+		"no key":          func(h http.Header) { h.Del("Sec-WebSocket-Key") },
+	} {
+		var requests atomic.Int32
+		header := handshake()
+		change(header)
+		conn, in, res := dial(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			requests.Add(1)
+			refuse.Write(w, r, 503, "later", 0)
+		}), header)
+		conn.SetDeadline(time.Now().Add(5 * time.Second))
+		conn.Write([]byte("GET / HTTP/1.1\r\nHost: behind\r\n\r\n"))
+		io.Copy(io.Discard, res.Body)
+		if rest, err := io.ReadAll(in); len(rest) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: behind the answer came %q, %v", name, rest, err)
+		}
+		if n := requests.Load(); n != 1 || !res.Close {
+			t.Errorf("%s: %d requests, close %v", name, n, res.Close)
+		}
 	}
 }
 

@@ -1,0 +1,232 @@
+package hostile_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/transport"
+)
+
+// upgrade is the head of a handshake that a server could accept.
+var upgrade = []string{
+	"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+// upgradeSite is a site with net/http's own timeouts, which are none. The ids "refused",
+// "unknown", "busy" and "broken" get what their names say. /timeout is the same behind a
+// middleware that hides http.Hijacker.
+func upgradeSite(t *testing.T) *site {
+	var s *site
+	s = newSite(t, setup{
+		identity: middleware.Options{Origins: []string{"https://friend.example"}, Validate: func(_ *http.Request, id string) (string, error) {
+			switch id {
+			case "refused":
+				return "", &middleware.Error{Status: http.StatusForbidden, Reason: "not you"}
+			case "unknown":
+				return "", &middleware.Error{Status: http.StatusUnauthorized, Reason: "log in"}
+			case "busy":
+				return "", &middleware.Error{Status: http.StatusTooManyRequests, Reason: "later", RetryAfter: time.Second}
+			case "broken":
+				return "no id at all", nil // a failure of the hook
+			}
+			return "", nil
+		}},
+		routes: func(r chi.Router, identify func(http.Handler) http.Handler) {
+			late := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				transport.Handler(s.m, transport.Options{}).ServeHTTP(w, r)
+			})
+			r.Handle("/timeout", http.TimeoutHandler(identify(late), time.Minute, ""))
+		},
+		server: func(server *http.Server) { server.ReadHeaderTimeout = 0 },
+	})
+	return s
+}
+
+// A refusedUpgrade is a request for a WebSocket that does not get one.
+type refusedUpgrade struct {
+	status int
+	text   string
+}
+
+// refusedUpgrades are all ways to be refused, by whoever refuses.
+func refusedUpgrades(s *site) map[string]refusedUpgrade {
+	get := func(target string, header ...string) string {
+		return request("GET", target, "", append(header, upgrade...)...)
+	}
+	without := func(name, text string) string {
+		before, rest, _ := strings.Cut(text, name+": ")
+		_, after, _ := strings.Cut(rest, "\r\n")
+		return before + after
+	}
+	as := func(id string) string { return withCookie(s.sign(id)) }
+	revoked := as("revoked")
+	s.must(s.m.Revoke(context.Background(), "revoked"))
+	vera := s.client("vera")
+	s.must(vera.poll(context.Background(), "1"))
+	token, ours := withLink(vera.token()), "Origin: https://"+host
+	const (
+		foreign = "Origin: https://evil.example"
+		cid     = "?_cid=vera-0123456789-0123456"
+		up      = "event: mirage-up\ndata: {\"writer\":\"vera-0123456789-01234567\",\"base\":1}\n\n"
+	)
+	tests := map[string]refusedUpgrade{
+		"foreign page":            {403, get("/live", as("vera"), foreign)},
+		"foreign page, ours":      {403, get("/live"+cid, as("vera"), foreign)},
+		"an image":                {403, get("/live", as("vera"), "Sec-Fetch-Dest: image")},
+		"refused":                 {403, get("/live", as("refused"))},
+		"unknown":                 {401, get("/live", as("unknown"))},
+		"unknown, event stream":   {200, get("/live", as("unknown"), accept)}, // "retry:" and the end
+		"a link token":            {401, get("/live"+cid+"&_wait=1", as("vera"), token)},
+		"revoked":                 {410, get("/live", revoked)},
+		"busy":                    {429, get("/live", as("busy"))},
+		"broken":                  {503, get("/live", as("broken"))},
+		"broken, event stream":    {200, get("/live", as("broken"), accept)},
+		"no Hijacker":             {501, get("/timeout", as("vera"))},
+		"no Hijacker, refused":    {403, get("/timeout", as("refused"), ours)}, // cannot be accepted and closed
+		"no Hijacker, broken":     {503, get("/timeout"+cid, as("broken"), ours)},
+		"with a body":             {400, request("GET", "/live", "body", append(upgrade, as("vera"))...)},
+		"wrong version":           {426, strings.Replace(get("/live", as("vera")), "Version: 13", "Version: 8", 1)},
+		"no version":              {426, without("Sec-WebSocket-Version", get("/live", as("vera")))},
+		"no key":                  {426, without("Sec-WebSocket-Key", get("/live", as("vera"), accept))},
+		"no Connection":           {426, without("Connection", get("/live", as("vera")))},
+		"keep-alive":              {426, strings.Replace(get("/live", as("vera")), ": Upgrade", ": keep-alive", 1)},
+		"among others":            {403, strings.Replace(get("/live", as("refused")), ": websocket", ": h2c, WebSocket", 1)},
+		"no key, foreign":         {403, without("Sec-WebSocket-Key", get("/live", foreign))},
+		"wrong version, refused":  {403, strings.Replace(get("/live", as("refused"), ours), "Version: 13", "Version: 8", 1)},
+		"POST, foreign":           {403, request("POST", "/live", payload, append(upgrade, as("vera"), foreign)...)},
+		"POST, refused":           {403, request("POST", "/live", payload, append(upgrade, as("refused"))...)},
+		"POST, encoded":           {415, request("POST", "/live", payload, append(upgrade, as("vera"), "Content-Encoding: gzip")...)},
+		"POST, numbered, no link": {401, request("POST", "/live"+cid, up, append(upgrade, as("vera"), isText)...)},
+		"DELETE, no link":         {401, request("DELETE", "/live"+cid, "", append(upgrade, as("vera"))...)},
+		"DELETE, old link":        {401, request("DELETE", "/live"+cid, "", append(upgrade, as("vera"), withLink("old"))...)},
+		"PUT":                     {405, request("PUT", "/live", payload, append(upgrade, as("vera"))...)},
+	}
+	for _, name := range []string{"foreign page", "refused", "broken", "broken, event stream", "revoked", "no Hijacker", "POST, refused"} {
+		test := tests[name]
+		test.text = strings.Replace(test.text, "HTTP/1.1", "HTTP/1.0", 1)
+		test.text = strings.Replace(test.text, "Connection: Upgrade", "Connection: keep-alive, Upgrade", 1)
+		if name == "no Hijacker" {
+			test.status = 426 // there is no WebSocket over HTTP/1.0
+		}
+		tests[name+", HTTP/1.0"] = test
+	}
+	return tests
+}
+
+// I5, W6: an answer other than 101 to a request for a WebSocket is the connection's last. The
+// client's frames may be on their way, and a server that kept the connection would read them
+// as the head of the next request.
+func TestI5RefusedUpgradeEndsConnection(t *testing.T) {
+	s := upgradeSite(t)
+	for name, test := range refusedUpgrades(s) {
+		t.Run(name, func(t *testing.T) {
+			w := s.dial()
+			defer w.Close()
+			if _, err := io.WriteString(w, test.text); err != nil {
+				t.Fatal(err)
+			}
+			method, _, _ := strings.Cut(test.text, " ")
+			res, err := http.ReadResponse(w.in, &http.Request{Method: method})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res.StatusCode != test.status || !res.Close { // Close is "Connection: close"
+				t.Errorf("%d, close %v; want %d, close", res.StatusCode, res.Close, test.status)
+			}
+			if body, err := io.ReadAll(res.Body); err != nil {
+				t.Errorf("%q, %v", body, err)
+			}
+			if !w.freed(5 * time.Second) {
+				t.Error("the server keeps the connection")
+			}
+		})
+	}
+
+	// Who asks for no WebSocket keeps the connection.
+	for name, text := range map[string]string{
+		"POST":            request("POST", "/live", payload, withCookie(s.sign("refused"))),
+		"another upgrade": request("GET", "/live", "", withCookie(s.sign("refused")), "Connection: Upgrade", "Upgrade: h2c"),
+	} {
+		w := s.dial()
+		defer w.Close()
+		for range 2 {
+			if _, err := io.WriteString(w, text); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if a, err := w.reply("GET"); err != nil || a.status != 403 {
+				t.Fatalf("%s: %+v, %v", name, a, err)
+			}
+		}
+	}
+}
+
+// I5, W6: two hundred clients that send a megabyte behind a handshake that is refused, and keep
+// their ends of the connections, hold no memory of the server.
+func TestI5RefusedUpgradeFlood(t *testing.T) {
+	const crowd, ceiling = 200, 64 << 10
+	megabyte := bytes.Repeat([]byte{0x82}, 1<<20)
+	for _, name := range []string{"foreign page", "unknown", "revoked", "broken", "no Hijacker", "a browser"} {
+		t.Run(name, func(t *testing.T) {
+			s := upgradeSite(t)
+			test := refusedUpgrades(s)[name]
+			if name == "a browser" { // is accepted, and at once closed
+				test = refusedUpgrade{101, request("GET", "/live", "", append(upgrade, withCookie(s.sign("refused")), "Origin: https://"+host)...)}
+			}
+			vera := s.client("vera")
+			vera.open()
+			vera.fine("before")
+			before := measure()
+
+			// The clients close nothing: the server has to. An answer may be lost when the
+			// connection is reset.
+			var clients sync.WaitGroup
+			var wires []*wire
+			var refused, ended atomic.Int64
+			for range crowd {
+				w := s.dial()
+				wires = append(wires, w)
+				w.SetDeadline(time.Now().Add(time.Minute))
+				clients.Go(func() {
+					io.WriteString(w, test.text)
+					w.Write(megabyte)
+				})
+				clients.Go(func() {
+					defer ended.Add(1)
+					if a, err := w.reply("GET"); err == nil && a.status == test.status {
+						refused.Add(1)
+					}
+					io.Copy(io.Discard, w.in)
+				})
+			}
+			defer clients.Wait()
+			defer func() {
+				for _, w := range wires {
+					w.Close()
+				}
+			}()
+			var most int64
+			for end := time.Now().Add(5 * time.Second); ended.Load() < crowd && time.Now().Before(end); pause() {
+				most = max(most, measure().bytes-before.bytes)
+			}
+			most = max(most, measure().bytes-before.bytes)
+			t.Logf("%d of %d connections ended, %d answers read, at most %d bytes each", ended.Load(), crowd, refused.Load(), most/crowd)
+			if ended.Load() < crowd {
+				t.Errorf("the server keeps %d of %d connections", crowd-ended.Load(), crowd)
+			}
+			if most/crowd > ceiling {
+				t.Errorf("%d bytes for each refused handshake, at most %d are right", most/crowd, ceiling)
+			}
+			vera.fine("at the end")
+		})
+	}
+}
