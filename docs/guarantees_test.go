@@ -18,7 +18,7 @@ func TestGuarantees(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^\| (\w+) \|.*\|$`).FindAllStringSubmatch(string(text), -1) {
 		rows[m[1]] = true
 	}
-	for clause := range strings.FieldsSeq("I1 I2 I3 I4 I5 I6 I7 I8 I9 I10 I11 D1 D2 D3 D4 D5 D6 D7 D8 D9 U1 U2 U3 X1 X2 W1 W2 W3 W4 W5 W6 L1 L2 L3 L4 P") {
+	for clause := range strings.FieldsSeq("I1 I2 I3 I4 I5 I6 I7 I8 I9 I10 I11 I12 I13 I14 I15 I16 I17 D1 D2 D3 D4 D5 D6 D7 D8 D9 U1 U2 U3 X1 X2 W1 W2 W3 W4 W5 W6 L1 L2 L3 L4 P") {
 		if !rows[clause] {
 			t.Errorf("no row for %s", clause)
 		}

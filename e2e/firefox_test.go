@@ -25,9 +25,10 @@ user_pref("services.settings.server", "data:,");
 user_pref("toolkit.telemetry.enabled", false);
 `
 
-// Firefox, which nobody drives: on each transport a hundred messages both ways and a reload amid them.
-func TestFirefox(t *testing.T) {
-	t.Parallel()
+// startFirefox shows a page in a Firefox that nobody drives, until the test ends.
+// preferences are added to quiet.
+func startFirefox(t *testing.T, preferences, page string) {
+	t.Helper()
 	path, err := exec.LookPath("firefox-esr")
 	if name := os.Getenv("FIREFOX"); name != "" {
 		path, err = name, nil
@@ -36,19 +37,10 @@ func TestFirefox(t *testing.T) {
 		absent(t, "no Firefox: apt-get install firefox-esr, or set FIREFOX to its path")
 	}
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "user.js"), []byte(quiet), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "user.js"), []byte(quiet+preferences), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var sites []*site
-	next := ""
-	for _, transport := range slices.Backward(transports) {
-		s := startSite(t, setup{})
-		page := strings.Replace(s.address("", only(transport)), "/?", "/smoke.html?", 1)
-		next = page + "&" + url.Values{"next": {next}}.Encode()
-		sites = append([]*site{s}, sites...)
-	}
-	began := time.Now()
-	firefox := exec.CommandContext(t.Context(), path, "--headless", "--no-remote", "--profile", dir, next)
+	firefox := exec.CommandContext(t.Context(), path, "--headless", "--no-remote", "--profile", dir, page)
 	firefox.Env = append(os.Environ(), "HOME="+dir, "MOZ_CRASHREPORTER_DISABLE=1")
 	firefox.WaitDelay = 5 * time.Second
 	if err := firefox.Start(); err != nil {
@@ -60,6 +52,22 @@ func TestFirefox(t *testing.T) {
 		_ = firefox.Process.Kill()
 		<-ended
 	})
+}
+
+// Firefox, which nobody drives: on each transport a hundred messages both ways and a
+// reload amid them.
+func TestFirefox(t *testing.T) {
+	t.Parallel()
+	var sites []*site
+	next := ""
+	for _, transport := range slices.Backward(transports) {
+		s := startSite(t, setup{})
+		page := strings.Replace(s.address("", only(transport)), "/?", "/smoke.html?", 1)
+		next = page + "&" + url.Values{"next": {next}}.Encode()
+		sites = append([]*site{s}, sites...)
+	}
+	began := time.Now()
+	startFirefox(t, "", next)
 	for i, transport := range transports {
 		s := sites[i]
 		s.within(60*time.Second, "a session of Firefox on "+transport, s.began)

@@ -19,7 +19,10 @@ func (e *Error) Error() string { return fmt.Sprintf("middleware: %d %s", e.Statu
 // The refusals that are always the same. They are shared: nobody may change them.
 var (
 	errForeign = &Error{Status: http.StatusForbidden, Reason: "a page of another origin has no identity here; add it to Origins if it should"}
-	errLoad    = &Error{Status: http.StatusForbidden, Reason: "only fetch, EventSource and WebSocket may begin a link; without Sec-Fetch-Site, ask with Accept: text/event-stream"}
+	errLoad    = &Error{Status: http.StatusForbidden, Reason: "only fetch, EventSource and WebSocket may begin a link"}
+	errBareGET = &Error{Status: http.StatusForbidden, Reason: "nothing says that a fetch, EventSource or WebSocket of our own page sent this: " +
+		"serve over TLS, or send Accept: text/event-stream and, from a browser, a Referer of this site " +
+		"(Referrer-Policy: same-origin instead of no-referrer) or the header Mirage-Link"}
 	errMethod  = &Error{Status: http.StatusMethodNotAllowed, Reason: "HEAD and OPTIONS never begin anything"}
 	errToken   = &Error{Status: http.StatusUnauthorized, Reason: "the link token is missing or no longer good; open a new link"}
 	errRevoked = &Error{Status: http.StatusGone, Reason: "the id was revoked"}

@@ -16,9 +16,10 @@ const (
 	foreign                    // anybody else's
 )
 
-// origin tells whose page made the request (I9). Sec-Fetch-Site is the browser's own word and decides where it is there. Browsers leave
-// it out on plain http, and Chromium on WebSocket handshakes: then Origin decides, and where that is missing too, it is no browser, or a
-// GET on plain http, of which isBareGET knows more.
+// origin reports whose page made the request (I9). Sec-Fetch-Site is the browser's own
+// word and decides where it is there. Browsers leave it out over plain http, and Chromium
+// leaves it out of WebSocket handshakes: then Origin decides. Where that is missing, too,
+// it is no browser, or a GET over plain http, for which isBareGET decides.
 func (m *middleware) origin(r *http.Request) originClass {
 	origins, sites := r.Header["Origin"], r.Header["Sec-Fetch-Site"]
 	if len(origins) > 1 || len(sites) > 1 {
