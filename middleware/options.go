@@ -58,10 +58,24 @@ type Options struct {
 	// IDBytes is how many random bytes a default id has, 8 to 64. Zero means 8; 16 is better where a guessed id would tell something.
 	IDBytes int
 
-	// Origins are pages of other origins that may use the session as if they were ours, with credentials: "https://app.example.com",
-	// compared exactly by scheme, host and port. Empty means none.
+	// Origins are pages of other origins that may use the session as if they were ours,
+	// with credentials. They are compared exactly, so write what the browser sends as
+	// Origin:
+	//
+	//	https://app.example.com  the port only if it is not the default
+	//	https://localhost        Capacitor on Android (http://localhost before version 6)
+	//	capacitor://localhost    Capacitor on iOS; older Ionic apps have ionic://localhost
+	//	tauri://localhost        Tauri; on Windows and Android http://tauri.localhost
+	//	app://bundle             Electron, with a scheme registered as standard
+	//	chrome-extension://<id>  an extension; in Firefox (moz-extension://<uuid>) and
+	//	                         Safari the id differs in each installation
+	//
+	// "null" and file:// are refused: anybody's file has that origin. The cookie is
+	// SameSite=Lax and does not travel from another site: mirage.js then keeps the signed
+	// id by itself. Empty means none.
 	Origins []string
-	// OwnOrigins are further names of this very site, for servers behind a proxy that changes Host. Empty means that Host decides.
+	// OwnOrigins are further names of this very site, on http or https, for servers
+	// behind a proxy that changes Host. Empty means that Host decides.
 	OwnOrigins []string
 	// AcceptUnsigned lets Validate, which is then required, decide about ids in the query that we did not sign.
 	AcceptUnsigned bool

@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -81,18 +83,52 @@ func isNavigation(r *http.Request) bool {
 	return r.Method == http.MethodGet && strings.Contains(accept, "text/html") && !strings.Contains(accept, "text/event-stream")
 }
 
-// originSet checks the origins of an option: they must be written as browsers write them, because they are compared as text.
+// originSet checks the origins of an option. They must be written as browsers write them,
+// because they are compared as text. OwnOrigins are on http or https; Origins may also be
+// those of apps and extensions.
 func originSet(option string, origins []string) map[string]bool {
+	apps, example := option == "Origins", "https://app.example.com or http://localhost:3000"
+	if apps {
+		example = "https://app.example.com, http://localhost:3000 or, for an app's own scheme, capacitor://localhost"
+	}
 	set := make(map[string]bool, len(origins))
 	for _, o := range origins {
-		u, err := url.Parse(o)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.Contains(u.Host, "*") ||
-			strings.ToLower(u.Scheme+"://"+u.Host) != o || strings.HasSuffix(o, ":") ||
-			u.Scheme == "http" && u.Port() == "80" || u.Scheme == "https" && u.Port() == "443" {
-			panic("middleware: Options." + option + " has " + o + "; write it like https://app.example.com or http://localhost:3000: " +
+		switch scheme, _, _ := strings.Cut(strings.ToLower(o), ":"); {
+		case isWebOrigin(o), apps && isAppOrigin(o):
+			set[o] = true
+		case scheme == "null", scheme == "file":
+			panic("middleware: Options." + option + " has " + o + "; pages of files, sandboxed frames and data: URLs, " +
+				"anybody's, send Origin: null, so it tells nothing: serve the page over https, " +
+				"or from a scheme of your app's own")
+		default:
+			panic("middleware: Options." + option + " has " + o + "; write it like " + example + ": " +
 				"lower case, no path, no default port, no wildcard")
 		}
-		set[o] = true
 	}
 	return set
+}
+
+// isWebOrigin reports whether o is an origin on http or https as browsers write it.
+func isWebOrigin(o string) bool {
+	u, err := url.Parse(o)
+	if err != nil || u.Hostname() == "" || strings.Contains(u.Host, "*") || strings.HasSuffix(o, ":") {
+		return false
+	}
+	return strings.ToLower(u.Scheme+"://"+u.Host) == o &&
+		(u.Scheme == "http" && u.Port() != "80" || u.Scheme == "https" && u.Port() != "443")
+}
+
+// appOrigin is an origin of an app's own scheme. Its host may have capitals: Safari
+// writes the ids of its extensions so.
+var appOrigin = regexp.MustCompile(`^([a-z][a-z0-9+.-]*)://[A-Za-z0-9._-]+(:[1-9][0-9]{0,4})?$`)
+
+// notApps are the schemes that browsers know by themselves. Pages have http or https, or
+// their Origin is null.
+var notApps = strings.Fields("http https ws wss ftp file filesystem blob data about javascript")
+
+// isAppOrigin reports whether o is the origin of an app's pages (capacitor://localhost)
+// or of an extension's (chrome-extension://…), as browsers write it.
+func isAppOrigin(o string) bool {
+	m := appOrigin.FindStringSubmatch(o)
+	return m != nil && !slices.Contains(notApps, m[1])
 }

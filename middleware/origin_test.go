@@ -73,6 +73,17 @@ func TestI9Origin(t *testing.T) {
 		"allowed, another port":               {[]string{"Origin: http://localhost:3001"}, "", false, false, false},
 		"allowed, another scheme":             {[]string{"Origin: http://app.example.com"}, "", false, false, false},
 		"allowed, in capitals":                {[]string{"Origin: https://APP.example.com"}, "", false, false, false},
+		"app":                                 {[]string{"Origin: capacitor://localhost"}, "", false, false, true},
+		"app, cross-site":                     {[]string{"Origin: capacitor://localhost", "Sec-Fetch-Site: cross-site"}, "", false, false, true},
+		"app, another port":                   {[]string{"Origin: capacitor://localhost:80"}, "", false, false, false},
+		"app, another host":                   {[]string{"Origin: capacitor://localhost.evil.com"}, "", false, false, false},
+		"app, in capitals":                    {[]string{"Origin: Capacitor://localhost"}, "", false, false, false},
+		"app, with a path":                    {[]string{"Origin: capacitor://localhost/"}, "", false, false, false},
+		"app of our name, not listed":         {[]string{"Origin: ionic://example.com"}, "", false, false, false},
+		"app of our name, plain http":         {[]string{"Origin: ionic://localhost"}, "localhost", false, true, false},
+		"extension":                           {[]string{"Origin: chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb"}, "", false, false, true},
+		"another extension":                   {[]string{"Origin: chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllclec"}, "", false, false, false},
+		"file":                                {[]string{"Origin: file://"}, "", false, false, false},
 		"own origin behind a proxy":           {[]string{"Origin: https://www.example.com"}, "10.0.0.7:8080", false, false, true},
 		"own origin, but the browser says no": {[]string{"Origin: https://www.example.com", "Sec-Fetch-Site: cross-site"}, "10.0.0.7:8080", false, false, false},
 	}
@@ -83,7 +94,10 @@ func TestI9Origin(t *testing.T) {
 				codec = insecure
 			}
 			s := newSite(t, middleware.Options{
-				Codec: codec, Origins: []string{"https://app.example.com", "http://localhost:3000"}, OwnOrigins: []string{"https://www.example.com"},
+				Codec: codec, OwnOrigins: []string{"https://www.example.com"}, Origins: []string{
+					"https://app.example.com", "http://localhost:3000",
+					"capacitor://localhost", "chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb",
+				},
 			})
 			for _, method := range []string{"GET", "POST"} {
 				if method == "POST" && slices.Contains(test.headers, "Sec-Fetch-Mode: navigate") {
@@ -141,6 +155,33 @@ func TestI9CORS(t *testing.T) {
 	}
 }
 
+// I9: origins of apps and extensions are taken as the platforms send them, and CORS
+// answers name exactly that origin.
+func TestI9AppOrigins(t *testing.T) {
+	for _, origin := range []string{
+		"capacitor://localhost", "ionic://localhost", "tauri://localhost", "http://tauri.localhost", "https://localhost",
+		"app://bundle", "app://.", "app://-", "app://obsidian.md", "capacitor-electron://-", "com.example.app://localhost:8080",
+		"chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb", "moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc",
+		"safari-web-extension://140BB581-A2C0-422A-9DD3-6982A5ABEE5E", "vscode-webview://1nocp8ov",
+	} {
+		s := newSite(t, middleware.Options{Origins: []string{origin}})
+		from := []string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: cors", "Origin: " + origin}
+		res, v, _ := s.do(request("POST", "/?_mirage=~"+s.sign("ann"), from...))
+		if v.ID != "ann" || v.refusal != nil || res.Header.Get("Access-Control-Allow-Origin") != origin ||
+			res.Header.Get("Access-Control-Allow-Credentials") != "true" {
+			t.Errorf("%s: id %q, %v, %v", origin, v.ID, v.refusal, res.Header)
+		}
+		res, _, reached := s.do(request("OPTIONS", "/", append(from, "Access-Control-Request-Method: GET")...))
+		if reached || res.StatusCode != 204 || res.Header.Get("Access-Control-Allow-Origin") != origin {
+			t.Errorf("%s: preflight reached %v, %d, %v", origin, reached, res.StatusCode, res.Header)
+		}
+		_, v, _ = s.do(request("POST", "/", "Origin: "+origin+"x", withCookie(s.sign("ann"))))
+		if v.ok || statusOf(v.refusal) != 403 {
+			t.Errorf("%sx: identity %v, %v", origin, v.ok, v.refusal)
+		}
+	}
+}
+
 // I9: a name that an attacker made point to us is another origin with cookies of its own: all that its page can get is a new id.
 func TestI9Rebinding(t *testing.T) {
 	s := newSite(t, middleware.Options{})
@@ -192,7 +233,23 @@ func TestNewPanics(t *testing.T) {
 		"own origin":     {with(func(o *middleware.Options) { o.OwnOrigins = []string{"example.com"} }), "OwnOrigins has example.com"},
 		"star":           {origins("*"), "no wildcard"},
 		"wildcard":       {origins("https://*.example.com"), "no wildcard"},
-		"null":           {origins("null"), "Origins has null"},
+		"null":           {origins("null"), "anybody's, send Origin: null"},
+		"files":          {origins("file://"), "a scheme of your app's own"},
+		"a file":         {origins("file:///app/index.html"), "Origins has file:///app/index.html"},
+		"own app":        {with(func(o *middleware.Options) { o.OwnOrigins = []string{"capacitor://localhost"} }), "OwnOrigins has capacitor"},
+		"app's path":     {origins("capacitor://localhost/"), "no path"},
+		"app's capitals": {origins("Capacitor://localhost"), "lower case"},
+		"app's wildcard": {origins("chrome-extension://*"), "no wildcard"},
+		"app's user":     {origins("app://me@bundle"), "Origins has"},
+		"app's port":     {origins("app://bundle:"), "no default port"},
+		"app's zeros":    {origins("app://bundle:080"), "Origins has"},
+		"app's nothing":  {origins("capacitor://"), "or, for an app's own scheme, capacitor://localhost"},
+		"app's space":    {origins("app://bun dle"), "Origins has"},
+		"app's line":     {origins("app://bundle\n"), "Origins has"},
+		"scheme alone":   {origins("capacitor:"), "Origins has"},
+		"two in one":     {origins("capacitor://localhost ionic://localhost"), "Origins has"},
+		"a WebSocket's":  {origins("wss://example.com"), "write it like https://app.example.com"},
+		"a blob":         {origins("blob://example.com"), "Origins has"},
 		"path":           {origins("https://example.com/"), "no path"},
 		"default port":   {origins("https://example.com:443"), "no default port"},
 		"empty port":     {origins("https://example.com:"), "no default port"},
@@ -215,31 +272,59 @@ func TestNewPanics(t *testing.T) {
 	}
 }
 
+// tryNew is New with its panic as a text.
+func tryNew(o middleware.Options) (with func(http.Handler) http.Handler, err string) {
+	defer func() { err, _ = recover().(string) }()
+	return middleware.New(o), ""
+}
+
+// I9: whatever Origin comes, and whatever Origins can be written, only what is listed
+// gets CORS headers, those for exactly itself, and only what is listed or ours gets an
+// identity.
 func FuzzOrigin(f *testing.F) {
-	for _, o := range []string{"https://example.com", "http://example.com", "null", "https://example.com:443", "https://app.example.com", "://", "https://"} {
-		f.Add(o, "example.com", "")
-		f.Add(o, "example.com", "cross-site")
+	for _, o := range []string{
+		"https://example.com", "http://example.com", "null", "https://example.com:443", "https://app.example.com",
+		"://", "https://", "http://localhost:3000", "capacitor://localhost", "Capacitor://localhost",
+		"chrome-extension://*", "app://-", "file://", "app://bundle:80",
+	} {
+		f.Add(o, "example.com", "", "https://app.example.com")
+		f.Add(o, "example.com", "cross-site", o)
 	}
 	codec := newCodec(f, cookie.Options{})
-	var ok bool
-	h := middleware.New(middleware.Options{Codec: codec, Origins: []string{"https://app.example.com"}})(
-		http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, ok = middleware.FromContext(r.Context()) }))
-	f.Fuzz(func(t *testing.T, origin, host, site string) {
-		r := httptest.NewRequest("POST", "/", nil)
-		r.Host, ok = host, false
+	f.Fuzz(func(t *testing.T, origin, host, site, listed string) {
+		with, err := tryNew(middleware.Options{Codec: codec, Origins: []string{listed}})
+		if err != "" {
+			if !strings.Contains(err, "Origins has "+listed) {
+				t.Errorf("Origins %q: panic %q", listed, err)
+			}
+			return
+		}
+		scheme, name, found := strings.Cut(listed, "://")
+		if !found || name == "" || strings.ContainsAny(listed, "*?#@ \t\r\n\\") || strings.Contains(name, "/") ||
+			scheme == "file" || scheme != strings.ToLower(scheme) {
+			t.Errorf("Origins %q was taken", listed)
+		}
+		ok := false
+		h := with(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, ok = middleware.FromContext(r.Context()) }))
+		r, w := httptest.NewRequest("POST", "/", nil), httptest.NewRecorder()
+		r.Host = host
 		r.Header.Set("Origin", origin)
 		if site != "" {
 			r.Header.Set("Sec-Fetch-Site", site)
 		}
-		h.ServeHTTP(httptest.NewRecorder(), r)
+		h.ServeHTTP(w, r)
+		if allowed := w.Header().Get("Access-Control-Allow-Origin"); allowed != "" && (allowed != listed || origin != listed) {
+			t.Errorf("Origin %q, Origins %q: allowed %q", origin, listed, allowed)
+		}
 		if !ok {
 			return
 		}
 		// Let in: by the browser's word, by the list, or because the origin is the host's, in which it can then be found.
-		_, name, _ := strings.Cut(origin, "://")
-		same := name != "" && strings.HasPrefix(strings.ToLower(host), strings.ToLower(name))
-		if site != "same-origin" && site != "none" && origin != "https://app.example.com" && !(site == "" && same) {
-			t.Errorf("Origin %q at %q with Sec-Fetch-Site %q was let in", origin, host, site)
+		scheme, name, _ = strings.Cut(origin, "://")
+		same := name != "" && (scheme == "http" || scheme == "https") &&
+			strings.HasPrefix(strings.ToLower(host), strings.ToLower(name))
+		if site != "same-origin" && site != "none" && origin != listed && !(site == "" && same) {
+			t.Errorf("Origin %q at %q with Sec-Fetch-Site %q, Origins %q was let in", origin, host, site, listed)
 		}
 	})
 }
