@@ -107,7 +107,7 @@ func checkName(name string) error {
 		return fmt.Errorf("cookie: Name has %d bytes; give at most %d", len(name), maxName)
 	}
 	if err := (&http.Cookie{Name: name}).Valid(); err != nil {
-		return fmt.Errorf("cookie: Name is %q; write it with letters, digits, '-', '_' and '.' alone, such as mirage-8080", name)
+		return fmt.Errorf("cookie: Name is %q; write it with letters, digits, '-', '_' and '.', such as mirage-8080", name)
 	}
 	for _, prefix := range []string{hostPrefix, "__Secure-", "__Http-"} {
 		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {

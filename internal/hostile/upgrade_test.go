@@ -19,28 +19,30 @@ import (
 
 // upgrade is the head of a handshake that a server could accept.
 var upgrade = []string{
-	"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+	"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
 }
 
 // upgradeSite is a site with net/http's own timeouts, which are none. The ids "refused",
 // "unknown", "busy" and "broken" get what their names say. /timeout is the same behind a
 // middleware that hides http.Hijacker.
 func upgradeSite(t *testing.T) *site {
+	validate := func(_ *http.Request, id string) (string, error) {
+		switch id {
+		case "refused":
+			return "", &middleware.Error{Status: http.StatusForbidden, Reason: "not you"}
+		case "unknown":
+			return "", &middleware.Error{Status: http.StatusUnauthorized, Reason: "log in"}
+		case "busy":
+			return "", &middleware.Error{Status: http.StatusTooManyRequests, Reason: "later", RetryAfter: time.Second}
+		case "broken":
+			return "no id at all", nil // a failure of the hook
+		}
+		return "", nil
+	}
 	var s *site
 	s = newSite(t, setup{
-		identity: middleware.Options{Origins: []string{"https://friend.example"}, Validate: func(_ *http.Request, id string) (string, error) {
-			switch id {
-			case "refused":
-				return "", &middleware.Error{Status: http.StatusForbidden, Reason: "not you"}
-			case "unknown":
-				return "", &middleware.Error{Status: http.StatusUnauthorized, Reason: "log in"}
-			case "busy":
-				return "", &middleware.Error{Status: http.StatusTooManyRequests, Reason: "later", RetryAfter: time.Second}
-			case "broken":
-				return "no id at all", nil // a failure of the hook
-			}
-			return "", nil
-		}},
+		identity: middleware.Options{Origins: []string{"https://friend.example"}, Validate: validate},
 		routes: func(r chi.Router, identify func(http.Handler) http.Handler) {
 			late := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				transport.Handler(s.m, transport.Options{}).ServeHTTP(w, r)
@@ -60,9 +62,10 @@ type refusedUpgrade struct {
 
 // refusedUpgrades are all ways to be refused, by whoever refuses.
 func refusedUpgrades(s *site) map[string]refusedUpgrade {
-	get := func(target string, header ...string) string {
-		return request("GET", target, "", append(header, upgrade...)...)
+	send := func(method, target, body string, header ...string) string {
+		return request(method, target, body, append(header, upgrade...)...)
 	}
+	get := func(target string, header ...string) string { return send("GET", target, "", header...) }
 	without := func(name, text string) string {
 		before, rest, _ := strings.Cut(text, name+": ")
 		_, after, _ := strings.Cut(rest, "\r\n")
@@ -94,7 +97,7 @@ func refusedUpgrades(s *site) map[string]refusedUpgrade {
 		"no Hijacker":             {501, get("/timeout", as("vera"))},
 		"no Hijacker, refused":    {403, get("/timeout", as("refused"), ours)}, // cannot be accepted and closed
 		"no Hijacker, broken":     {503, get("/timeout"+cid, as("broken"), ours)},
-		"with a body":             {400, request("GET", "/live", "body", append(upgrade, as("vera"))...)},
+		"with a body":             {400, send("GET", "/live", "body", as("vera"))},
 		"wrong version":           {426, strings.Replace(get("/live", as("vera")), "Version: 13", "Version: 8", 1)},
 		"no version":              {426, without("Sec-WebSocket-Version", get("/live", as("vera")))},
 		"no key":                  {426, without("Sec-WebSocket-Key", get("/live", as("vera"), accept))},
@@ -103,15 +106,17 @@ func refusedUpgrades(s *site) map[string]refusedUpgrade {
 		"among others":            {403, strings.Replace(get("/live", as("refused")), ": websocket", ": h2c, WebSocket", 1)},
 		"no key, foreign":         {403, without("Sec-WebSocket-Key", get("/live", foreign))},
 		"wrong version, refused":  {403, strings.Replace(get("/live", as("refused"), ours), "Version: 13", "Version: 8", 1)},
-		"POST, foreign":           {403, request("POST", "/live", payload, append(upgrade, as("vera"), foreign)...)},
-		"POST, refused":           {403, request("POST", "/live", payload, append(upgrade, as("refused"))...)},
-		"POST, encoded":           {415, request("POST", "/live", payload, append(upgrade, as("vera"), "Content-Encoding: gzip")...)},
-		"POST, numbered, no link": {401, request("POST", "/live"+cid, up, append(upgrade, as("vera"), isText)...)},
-		"DELETE, no link":         {401, request("DELETE", "/live"+cid, "", append(upgrade, as("vera"))...)},
-		"DELETE, old link":        {401, request("DELETE", "/live"+cid, "", append(upgrade, as("vera"), withLink("old"))...)},
-		"PUT":                     {405, request("PUT", "/live", payload, append(upgrade, as("vera"))...)},
+		"POST, foreign":           {403, send("POST", "/live", payload, as("vera"), foreign)},
+		"POST, refused":           {403, send("POST", "/live", payload, as("refused"))},
+		"POST, encoded":           {415, send("POST", "/live", payload, as("vera"), "Content-Encoding: gzip")},
+		"POST, numbered, no link": {401, send("POST", "/live"+cid, up, as("vera"), isText)},
+		"DELETE, no link":         {401, send("DELETE", "/live"+cid, "", as("vera"))},
+		"DELETE, old link":        {401, send("DELETE", "/live"+cid, "", as("vera"), withLink("old"))},
+		"PUT":                     {405, send("PUT", "/live", payload, as("vera"))},
 	}
-	for _, name := range []string{"foreign page", "refused", "broken", "broken, event stream", "revoked", "no Hijacker", "POST, refused"} {
+	for _, name := range []string{
+		"foreign page", "refused", "broken", "broken, event stream", "revoked", "no Hijacker", "POST, refused",
+	} {
 		test := tests[name]
 		test.text = strings.Replace(test.text, "HTTP/1.1", "HTTP/1.0", 1)
 		test.text = strings.Replace(test.text, "Connection: Upgrade", "Connection: keep-alive, Upgrade", 1)
@@ -180,7 +185,8 @@ func TestI5RefusedUpgradeFlood(t *testing.T) {
 			s := upgradeSite(t)
 			test := refusedUpgrades(s)[name]
 			if name == "a browser" { // is accepted, and at once closed
-				test = refusedUpgrade{101, request("GET", "/live", "", append(upgrade, withCookie(s.sign("refused")), "Origin: https://"+host)...)}
+				header := append(upgrade, withCookie(s.sign("refused")), "Origin: https://"+host)
+				test = refusedUpgrade{101, request("GET", "/live", "", header...)}
 			}
 			vera := s.client("vera")
 			vera.open()
@@ -219,7 +225,8 @@ func TestI5RefusedUpgradeFlood(t *testing.T) {
 				most = max(most, measure().bytes-before.bytes)
 			}
 			most = max(most, measure().bytes-before.bytes)
-			t.Logf("%d of %d connections ended, %d answers read, at most %d bytes each", ended.Load(), crowd, refused.Load(), most/crowd)
+			t.Logf("%d of %d connections ended, %d answers read, at most %d bytes each",
+				ended.Load(), crowd, refused.Load(), most/crowd)
 			if ended.Load() < crowd {
 				t.Errorf("the server keeps %d of %d connections", crowd-ended.Load(), crowd)
 			}
