@@ -67,6 +67,7 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 	case listed:
 		allow(w.Header(), r)
 		if isPreflight(r) {
+			refuse.NotUpgraded(w.Header(), r)
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/mirage-go/mirage/client/js"
+	"github.com/mirage-go/mirage/internal/refuse"
 )
 
 // script is mirage.js as it goes out.
@@ -39,6 +40,7 @@ var theScript = sync.OnceValue(func() *script {
 func Script() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
+		refuse.NotUpgraded(h, r)
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			h.Set("Allow", "GET, HEAD")
 			http.Error(w, "the methods here are GET, HEAD", http.StatusMethodNotAllowed)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/transport"
+	"github.com/mirage-go/mirage/transport/poll"
 )
 
 // upgrade is the head of a handshake that a server could accept.
@@ -47,6 +48,10 @@ func upgradeSite(t *testing.T) *site {
 			late := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				transport.Handler(s.m, transport.Options{}).ServeHTTP(w, r)
 			})
+			r.With(identify).HandleFunc("/poll", func(w http.ResponseWriter, r *http.Request) {
+				poll.Handler(s.m, poll.Options{}).ServeHTTP(w, r)
+			})
+			r.Handle("/live/mirage.js", transport.Script())
 			r.Handle("/timeout", http.TimeoutHandler(identify(late), time.Minute, ""))
 		},
 		server: func(server *http.Server) { server.ReadHeaderTimeout = 0 },
@@ -76,9 +81,12 @@ func refusedUpgrades(s *site) map[string]refusedUpgrade {
 	s.must(s.m.Revoke(context.Background(), "revoked"))
 	vera := s.client("vera")
 	s.must(vera.poll(context.Background(), "1"))
+	lea := s.client("lea")
+	s.must(lea.poll(context.Background(), "1"))
 	token, ours := withLink(vera.token()), "Origin: https://"+host
 	const (
 		foreign = "Origin: https://evil.example"
+		friend  = "Origin: https://friend.example"
 		cid     = "?_cid=vera-0123456789-0123456"
 		up      = "event: mirage-up\ndata: {\"writer\":\"vera-0123456789-01234567\",\"base\":1}\n\n"
 	)
@@ -113,6 +121,17 @@ func refusedUpgrades(s *site) map[string]refusedUpgrade {
 		"DELETE, no link":         {401, send("DELETE", "/live"+cid, "", as("vera"))},
 		"DELETE, old link":        {401, send("DELETE", "/live"+cid, "", as("vera"), withLink("old"))},
 		"PUT":                     {405, send("PUT", "/live", payload, as("vera"))},
+
+		// These get what they ask for beside the upgrade.
+		"POST":           {200, send("POST", "/live", payload, as("vera"))},
+		"POST, numbered": {409, send("POST", "/live", up+"id: 7\nevent: say\ndata: x\n\n", as("vera"), token, isText)},
+		"DELETE":         {204, send("DELETE", "/live", "", as("lea"), withLink(lea.token()))},
+		"OPTIONS":        {204, send("OPTIONS", "/live", "", as("vera"))},
+		"HEAD":           {200, send("HEAD", "/live", "", as("vera"))},
+		"preflight":      {204, send("OPTIONS", "/live", "", friend, "Access-Control-Request-Method: POST")},
+		"a poll":         {200, get("/poll"+cid+"&_wait=0", as("vera"))},
+		"the script":     {200, get("/live/mirage.js")},
+		"PUT, script":    {405, send("PUT", "/live/mirage.js", payload)},
 	}
 	for _, name := range []string{
 		"foreign page", "refused", "broken", "broken, event stream", "revoked", "no Hijacker", "POST, refused",

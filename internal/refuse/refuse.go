@@ -58,6 +58,7 @@ func guard(h http.Header) {
 const bodyTimeout = time.Second
 
 // Conflict answers 409 as a problem with the member "expected": the number of the message that the server waits for.
+// A request for a WebSocket is the caller's to note (see NotUpgraded).
 func Conflict(w http.ResponseWriter, reason string, expected uint64) {
 	guard(w.Header())
 	writeProblem(w, problem{Status: http.StatusConflict, Detail: reason, Expected: expected})

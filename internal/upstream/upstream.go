@@ -49,6 +49,7 @@ type handler struct {
 const methods = "GET, POST, DELETE, HEAD, OPTIONS"
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
+	refuse.NotUpgraded(w.Header(), r) // whatever the answer is
 	if r.ContentLength != 0 {
 		// For net/http, too, which reads on after a refusal. It lifts the deadline when the body is at its end.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.Timeout))

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/mirage-go/mirage/internal/refuse"
 	"github.com/mirage-go/mirage/internal/stream"
 	"github.com/mirage-go/mirage/internal/upstream"
 	"github.com/mirage-go/mirage/middleware"
@@ -128,6 +129,7 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 		return
 	}
 	_ = rc.SetWriteDeadline(time.Now().Add(h.o.WriteTimeout)) // net/http lifts it after the response
+	refuse.NotUpgraded(w.Header(), r)
 	answer(w, stream.Append(hello, &p.batch, link.Plain))
 	over = p.batch.End != ""
 	p.batch = session.Batch{} // a parked link holds no messages
