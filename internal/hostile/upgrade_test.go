@@ -1,9 +1,12 @@
 package hostile_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -51,12 +54,40 @@ func upgradeSite(t *testing.T) *site {
 			r.With(identify).HandleFunc("/poll", func(w http.ResponseWriter, r *http.Request) {
 				poll.Handler(s.m, poll.Options{}).ServeHTTP(w, r)
 			})
+			r.Handle("/liar", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				identify(late).ServeHTTP(liar{w, new(sync.Once)}, r)
+			}))
 			r.Handle("/live/mirage.js", transport.Script())
 			r.Handle("/timeout", http.TimeoutHandler(identify(late), time.Minute, ""))
 		},
 		server: func(server *http.Server) { server.ReadHeaderTimeout = 0 },
 	})
 	return s
+}
+
+// liar is a middleware's writer that has Hijack whatever it wraps, and fails.
+type liar struct {
+	http.ResponseWriter
+	once *sync.Once
+}
+
+// WriteHeader hides that the WebSocket library answers again, of which net/http's log complains.
+func (l liar) WriteHeader(status int) { l.once.Do(func() { l.ResponseWriter.WriteHeader(status) }) }
+
+func (liar) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, errors.ErrUnsupported }
+
+// I5: a connection that could not be taken over is not kept, either: its client may believe that
+// it has a WebSocket.
+func TestI5UpgradeThatFailsEndsConnection(t *testing.T) {
+	s := upgradeSite(t)
+	w := s.dial()
+	defer w.Close()
+	if _, err := io.WriteString(w, request("GET", "/liar", "", append(upgrade, withCookie(s.sign("vera")))...)); err != nil {
+		t.Fatal(err)
+	}
+	if !w.freed(5 * time.Second) {
+		t.Error("the server keeps the connection")
+	}
 }
 
 // A refusedUpgrade is a request for a WebSocket that does not get one.

@@ -115,7 +115,9 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Id
 	conn, err := accept(w, r)
 	if err != nil {
 		closed()
-		return
+		// The answer is 101 already. net/http would send it, keep the connection, and read the
+		// client's frames as requests.
+		panic(http.ErrAbortHandler)
 	}
 	conn.timeout = h.up.Timeout
 	conn.out = h.writers.Socket(conn.net, h.o.WriteTimeout, h.m.Heartbeat(), func() (int, string) { return closing(pump.End()) }, closed)
