@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+
+	"github.com/mirage-go/mirage/internal/cid"
 )
 
 // What a hook does, for logs and reasons.
@@ -34,7 +36,8 @@ func (m *middleware) run(ctx context.Context, r *http.Request, what string, hook
 		a := answer{err: errNoAnswer} // stays if the hook calls runtime.Goexit
 		defer func() {
 			if p := recover(); p != nil {
-				m.Logger.Error("mirage: hook panicked", "hook", what, "panic", p, "stack", string(debug.Stack()))
+				m.Logger.Error("mirage: hook panicked", "hook", what, "panic", p, "path", short(r.URL.Path), "remote", r.RemoteAddr,
+					"client", cid.Name(parseQuery(r.URL.RawQuery).cid), "stack", string(debug.Stack()))
 				a.err = fmt.Errorf("%w: panic", errNoAnswer)
 			}
 			<-m.slots
@@ -51,6 +54,9 @@ func (m *middleware) run(ctx context.Context, r *http.Request, what string, hook
 	}
 	return "", m.late(what, ctx.Err()) // also for an answer that came just then: late answers have no effect
 }
+
+// short bounds what a stranger has chosen and a log shows.
+func short(s string) string { return s[:min(len(s), 128)] }
 
 // judge makes of a hook's error what the client gets (I5).
 func (m *middleware) judge(what string, err error) *Error {

@@ -64,7 +64,7 @@ func (d *departure) leave() {
 
 func (m *Manager) left(s *Session, info ReaderInfo) {
 	if m.o.OnDetach != nil {
-		m.call("OnDetach", func() { m.o.OnDetach(m.ctx, s, info) })
+		m.call("OnDetach", func() { m.o.OnDetach(m.ctx, s, info) }, s.about(info)...)
 	}
 }
 

@@ -172,7 +172,7 @@ func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello Attached
 	}
 	info := l.reader()
 	if hello.Joined && m.o.OnAttach != nil {
-		s.order.do(func() { m.call("OnAttach", func() { m.o.OnAttach(m.ctx, s, info) }) })
+		s.order.do(func() { m.call("OnAttach", func() { m.o.OnAttach(m.ctx, s, info) }, s.about(info)...) })
 	}
 	if hello.Fresh && hello.Lost != (Lost{}) && hello.Reason != Trimmed {
 		m.gap(s, info, hello.Lost)
@@ -194,7 +194,7 @@ func (m *Manager) jittered() time.Duration {
 
 func (m *Manager) gap(s *Session, info ReaderInfo, lost Lost) {
 	if m.o.OnGap != nil {
-		m.call("OnGap", func() { m.o.OnGap(m.ctx, s, info, lost) })
+		m.call("OnGap", func() { m.o.OnGap(m.ctx, s, info, lost) }, s.about(info)...)
 	}
 }
 

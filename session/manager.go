@@ -20,6 +20,7 @@ type Manager struct {
 	wheel   wheel
 	sweeper alarm
 	turns   turns
+	ending  chan struct{} // one for each OnEnd of an expired session that runs
 
 	start  time.Time       // zero of the links' clock
 	ctx    context.Context // of the callbacks; ends with Shutdown
@@ -31,6 +32,9 @@ type Manager struct {
 	work   sync.WaitGroup // links, callbacks: all that Shutdown waits for
 }
 
+// maxEnding is how many calls of OnEnd for expired sessions run at once.
+const maxEnding = 64
+
 // New returns a Manager. Impossible options panic, with the remedy in the text.
 func New(o Options) *Manager {
 	if o.Messages < 0 || o.Bytes < 0 || o.MaxMessage < 0 || o.MaxLinks < 0 || o.Burst < 0 || o.Retention < 0 || o.Remember < 0 {
@@ -40,7 +44,7 @@ func New(o Options) *Manager {
 	if int64(o.MaxMessage)+overhead+MaxEvent > o.Bytes {
 		panic(fmt.Sprintf("session: Options: a message of MaxMessage (%d bytes) does not fit into a log of Bytes (%d); raise Bytes or lower MaxMessage", o.MaxMessage, o.Bytes))
 	}
-	m := &Manager{o: o, store: o.Store, start: time.Now().Add(-1), local: make(map[string]*Session), turns: turns{held: make(map[turnKey]*turn)}}
+	m := &Manager{o: o, store: o.Store, start: time.Now().Add(-1), local: make(map[string]*Session), turns: turns{held: make(map[turnKey]*turn)}, ending: make(chan struct{}, maxEnding)}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.sweeper.ring = func() { m.spawn(m.sweep) }
 	return m
@@ -299,7 +303,7 @@ func (m *Manager) acquireFresh(ctx context.Context, id string, a store.Asked, cr
 	s := m.register(&Session{m: m, id: id, log: log})
 	m.wheel.sooner(&m.sweeper, m.o.Retention) // it may rest already, left by a node that died
 	if created && m.o.OnOpen != nil {
-		s.order.do(func() { m.call("OnOpen", func() { m.o.OnOpen(m.ctx, s) }) })
+		s.order.do(func() { m.call("OnOpen", func() { m.o.OnOpen(m.ctx, s) }, "session", s.id) })
 	}
 	return s, nil
 }
@@ -365,7 +369,7 @@ func (m *Manager) sweep() {
 			m.missed(l)
 		}
 		for _, e := range due.Ended {
-			m.ended(e)
+			m.expired(e)
 		}
 		found := len(due.Ended)+len(due.Left) > 0
 		switch {
@@ -385,18 +389,36 @@ func (m *Manager) sweep() {
 // ended tells the application of a session that is over.
 func (m *Manager) ended(e Ended) {
 	if m.o.OnEnd != nil {
-		m.call("OnEnd", func() { m.o.OnEnd(m.ctx, e) })
+		m.call("OnEnd", func() { m.o.OnEnd(m.ctx, e) }, "session", e.ID)
 	}
 }
 
-// call runs a callback that nobody waits for an answer of.
-func (m *Manager) call(name string, f func()) {
+// expired is ended for a session that nobody has asked to end. Up to maxEnding calls run at once,
+// so that slow ones do not delay the end of the other sessions.
+func (m *Manager) expired(e Ended) {
+	if m.o.OnEnd == nil {
+		return
+	}
+	m.ending <- struct{}{}
+	m.work.Go(func() { // sweep is counted in work, so Shutdown waits for this, too
+		defer func() { <-m.ending }()
+		m.ended(e)
+	})
+}
+
+// call runs a callback that nobody waits for an answer of. about says for the log whom it is about.
+func (m *Manager) call(name string, f func(), about ...any) {
 	defer func() {
 		if v := recover(); v != nil {
-			m.o.Logger.Error("session: callback panicked", "callback", name, "panic", fmt.Sprint(v))
+			m.panicked(name, v, about...)
 		}
 	}()
 	f()
+}
+
+// panicked logs the panic of a callback.
+func (m *Manager) panicked(callback string, v any, about ...any) {
+	m.o.Logger.Error("session: callback panicked", append([]any{"callback", callback, "panic", fmt.Sprint(v)}, about...)...)
 }
 
 // spawn runs f on a goroutine that Shutdown waits for.

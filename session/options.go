@@ -48,7 +48,8 @@ type Options struct {
 	// ten seconds never left; a plain one is new each time it comes, and after a restart all are. See the example Reload.
 	OnAttach func(context.Context, *Session, ReaderInfo)
 	// OnMessage handles one upstream message. The calls of one writer come one at a time and in order; an error or panic is an answer as well and
-	// is not tried again. The text of an error goes nowhere: the client hears that the handler failed (status 500), so log it. The context carries
+	// is not tried again. The text of an error is logged
+	// (Warn) and goes no further: the client hears that the handler failed (status 500). The context carries
 	// the values of the request (over WebSocket those of websocket.Options.Context), and ends with Shutdown, not with the request. The
 	// triple of session id, writer and number names a message for good, should a node die between the call and the acknowledgement.
 	OnMessage func(context.Context, *Session, Incoming) error
@@ -57,7 +58,7 @@ type Options struct {
 	OnDetach func(context.Context, *Session, ReaderInfo)
 	// OnGap is called when a reader is told that messages are lost to it, once for each gap.
 	OnGap func(context.Context, *Session, ReaderInfo, Lost)
-	// OnEnd is called once for each session that is over, by the Manager that ended it, with what no reader ever had. What is sent later is not in
+	// OnEnd is called once for each session that is over, for up to 64 expired ones at a time, by the Manager that ended it, with what no reader ever had. What is sent later is not in
 	// it: Send is ErrNotFound then. A session that Move joined to another one is in that one and gets no OnEnd.
 	OnEnd func(context.Context, Ended)
 

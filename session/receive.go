@@ -168,6 +168,9 @@ func (m *Manager) numbered(ctx, hctx context.Context, s *Session, up Upstream, f
 	for i := range up.Messages {
 		n := &up.Messages[i]
 		t, last, err := m.turn(ctx, s.log, &up, n.Number)
+		if over(err) && i > 0 { // the messages before it are handled: that must reach the client
+			return got, nil
+		}
 		got.Accepted = last
 		switch {
 		case err != nil:
@@ -191,10 +194,14 @@ func (m *Manager) numbered(ctx, hctx context.Context, s *Session, up Upstream, f
 		if failure != nil {
 			got.Failed = append(got.Failed, n.Number)
 		}
-		if err := s.log.Commit(context.WithoutCancel(hctx), up.Writer, n.Number, true); err != nil {
+		err = s.log.Commit(context.WithoutCancel(hctx), up.Writer, n.Number, true)
+		if err != nil && !over(err) {
 			return got, err
 		}
 		got.Accepted = n.Number
+		if err != nil { // by the handler itself, perhaps: what it has handled must not come again
+			return got, nil
+		}
 	}
 	return got, nil
 }
@@ -214,7 +221,8 @@ func (m *Manager) turn(ctx context.Context, log Log, up *Upstream, n uint64) (Tu
 	}
 }
 
-// handle runs OnMessage; a panic is an error.
+// handle runs OnMessage; a panic is an error. The client hears only that it failed, so the reason
+// is logged here.
 func (m *Manager) handle(ctx context.Context, s *Session, in Incoming) (err error) {
 	if m.o.OnMessage == nil {
 		return errors.New("session: Options.OnMessage is not set")
@@ -222,10 +230,13 @@ func (m *Manager) handle(ctx context.Context, s *Session, in Incoming) (err erro
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("session: OnMessage panicked: %v", v)
-			m.o.Logger.Error("session: callback panicked", "callback", "OnMessage", "panic", fmt.Sprint(v))
+			m.panicked("OnMessage", v, "session", s.id, "writer", in.Writer, "number", in.Number)
 		}
 	}()
-	return m.o.OnMessage(ctx, s, in)
+	if err = m.o.OnMessage(ctx, s, in); err != nil {
+		m.o.Logger.Warn("session: OnMessage failed", "session", s.id, "writer", in.Writer, "number", in.Number, "error", err)
+	}
+	return err
 }
 
 // handlerContext has the end of the Manager's context, and the values of the request's. To derive it costs nothing at the Manager's, which all share.

@@ -47,6 +47,11 @@ func (s *Session) SendTo(ctx context.Context, reader string, msg Message) error 
 	return ErrNotFound // whatever became of it
 }
 
+// about names a reader of the session in the log.
+func (s *Session) about(r ReaderInfo) []any {
+	return []any{"session", s.id, "reader", r.Reader, "transport", r.Transport}
+}
+
 // Broadcast is the Manager's, for callbacks that have only the Session at hand.
 func (s *Session) Broadcast(ctx context.Context, msg Message) (Sent, error) {
 	return s.m.Broadcast(ctx, msg)
