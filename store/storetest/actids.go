@@ -112,6 +112,7 @@ func (m *machine) doMove(rt *rapid.T) {
 		old, _, err = m.store.Open(ctx, from, store.Asked{}, false, bounds())
 		m.must("Open", err)
 	}
+	at := time.Now() // the store's stamp is not before it; what is asked next is later than both
 	err := m.store.Move(ctx, from, to, how)
 	was, is := m.ids[from], m.ids[to]
 	switch want := was.refuses(how.Asked); {
@@ -128,13 +129,13 @@ func (m *machine) doMove(rt *rapid.T) {
 	m.must("Move", err)
 	is.to = "" // it is in use again
 	if l != nil || !time.Now().Before(was.settled) {
-		was.settled = time.Now().Add(how.Settle)
+		was.settled = at.Add(how.Settle)
 	}
 	if how.Client != "" && how.Keep > 0 {
 		was.to, was.client, was.leadsUntil = to, how.Client, time.Now().Add(how.Keep)
 	}
 	if how.Refuse > 0 {
-		was.revoked, was.until = time.Now(), maxTime(was.until, time.Now().Add(how.Refuse))
+		was.revoked, was.until = at, maxTime(was.until, time.Now().Add(how.Refuse))
 	}
 	if l == nil {
 		return
