@@ -14,6 +14,7 @@ import (
 
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 )
 
@@ -38,7 +39,7 @@ func TestDepartureFromADeadNode(t *testing.T) {
 	bounds := roomy
 	bounds.Retention = time.Hour
 	for i := range 4 {
-		l, _, err := a.Open(ctx, fmt.Sprint("s", i), true, bounds)
+		l, _, err := a.Open(ctx, fmt.Sprint("s", i), store.Asked{}, true, bounds)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -119,7 +120,7 @@ func TestExpiredAnswerIsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range all {
-		l, _, err := s.Open(ctx, fmt.Sprint("s", i), true, brief)
+		l, _, err := s.Open(ctx, fmt.Sprint("s", i), store.Asked{}, true, brief)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +133,7 @@ func TestExpiredAnswerIsLost(t *testing.T) {
 			t.Fatalf("Redis stands still: %v", err)
 		}
 		until(t, "Redis has heard the question", func() bool {
-			_, _, err := s.Open(ctx, fmt.Sprint("s", i), false, brief)
+			_, _, err := s.Open(ctx, fmt.Sprint("s", i), store.Asked{}, false, brief)
 			return errors.Is(err, session.ErrNotFound)
 		})
 		until(t, "it answers", func() bool {
@@ -156,7 +157,7 @@ func TestLateQuestionClaimsNothing(t *testing.T) {
 	s := newStore(t, dial(t, startServer(t).addr), redis.Options{})
 	brief := roomy
 	brief.Retention = 300 * time.Millisecond
-	l, _, err := s.Open(ctx, "a", true, brief)
+	l, _, err := s.Open(ctx, "a", store.Asked{}, true, brief)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 )
 
@@ -20,7 +21,7 @@ func BenchmarkAppend(b *testing.B) {
 	bounds.Overflow, bounds.Messages = session.DropOldest, 100
 	logs := make([]session.Log, 64)
 	for i := range logs {
-		l, _, err := s.Open(ctx, fmt.Sprint("s", i), true, bounds)
+		l, _, err := s.Open(ctx, fmt.Sprint("s", i), store.Asked{}, true, bounds)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -50,7 +51,7 @@ func BenchmarkCycle(b *testing.B) {
 	b.SetParallelism(32)
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
-		l, _, err := s.Open(ctx, fmt.Sprint("s", next.Add(1)), true, roomy)
+		l, _, err := s.Open(ctx, fmt.Sprint("s", next.Add(1)), store.Asked{}, true, roomy)
 		if err != nil {
 			b.Error(err)
 			return

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 	"github.com/mirage-go/mirage/store/storetest"
 )
@@ -63,7 +64,7 @@ func spread(t *testing.T, c *cluster) {
 		open(t, s, fmt.Sprint("s", i))
 	}
 	n := 0
-	for range s.IDs(ctx) {
+	for range s.Logs(ctx) {
 		n++
 	}
 	if n != 300 {
@@ -121,7 +122,7 @@ func startTraffic(t *testing.T, near, far *redis.Store, ids []string) *traffic {
 	bounds := roomy
 	bounds.Messages, bounds.Bytes = 1<<20, 1<<30 // nobody acknowledges
 	for _, id := range ids {
-		l, _, err := near.Open(ctx, id, true, bounds)
+		l, _, err := near.Open(ctx, id, store.Asked{}, true, bounds)
 		if err != nil {
 			t.Fatal(err)
 		}

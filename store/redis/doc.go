@@ -10,8 +10,15 @@
 //	m := session.New(session.Options{Store: store})
 //
 // Every step is one Lua script, which Redis runs as a whole. A step whose answer is late is asked again under its number, and takes place once;
-// where that does not help, the error is session.ErrUncertain. Pub/sub only wakes: what it loses is found within Options.SafetyRead. Time is that of
-// Redis, and decides about nothing but retention; values that were revoked are told from later ones by the time of the node that revoked them.
+// where that does not help, the error is session.ErrUncertain. Pub/sub only wakes: what it loses is found within Options.SafetyRead.
+//
+// Time is that of Redis: for retention, and for what tells a value that was revoked from a later
+// one. Now is a lower bound of it, which every answer to a step of an id makes better, and needs
+// no clock of the node. In a Cluster it is the time of the primary that is furthest behind; a
+// call that revokes waits until Now is later than its stamp, so that primaries should agree to
+// the millisecond. Redis's clock should be slewed, not set back: until it has caught up, what was
+// signed before may outlive a revocation, and what is signed then under an id that was revoked
+// before does not count.
 //
 // Every entry has a random tag, which is part of the position after it. When a replica takes over that had not seen the last entries, their
 // numbers are given anew; the tags differ, and a client that has the lost ones is told session.Diverged, or session.Ahead, instead of

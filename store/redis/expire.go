@@ -45,6 +45,9 @@ func (s *Store) Expired(ctx context.Context, max int) (due session.Due, err erro
 
 // expired begins with another shard each time, so that one that cannot be reached does not stand before the others.
 func (s *Store) expired(ctx context.Context, max int, due *session.Due) error {
+	if s.clock.old() { // here, because every node comes by again and again
+		s.sample(ctx)
+	}
 	waits, err := s.waits(ctx)
 	for i, first := 0, rand.IntN(shards); i < shards; i++ {
 		shard := (first + i) % shards
@@ -121,7 +124,8 @@ func (s *Store) claim(ctx context.Context, shard int, due *session.Due) (wait ti
 		}
 		return 0, nil
 	case "unsettled":
-		return 0, s.forward(ctx, a.text(1), 0)
+		_, err := s.forward(ctx, a.text(1), 0)
+		return 0, err
 	case "dropped":
 		_, err := s.name(ctx, "drop", a.text(1), a.text(2))
 		return 0, err

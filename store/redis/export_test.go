@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -25,7 +26,7 @@ func AppendTwice(s *Store, to session.Log, m *session.Message) error {
 	l := to.(*log)
 	entry, tag := encode(m, "")
 	for _, before := range []int{1, 0} {
-		if _, err := s.repeat(context.Background(), l.shard, "append", hexTag(tag), before, []string{l.hex, entry, ""}); err != nil {
+		if _, err := s.repeat(context.Background(), l.shard, "append", hexTag(tag), before, []string{l.place, entry, ""}); err != nil {
 			return err
 		}
 	}
@@ -81,3 +82,57 @@ func ClaimAll(s *Store) (due session.Due, err error) {
 
 // Directory is the key that says where the session id is.
 func (s *Store) Directory(id string) string { return s.base[ShardOf(id)] + ":i" }
+
+// CutAt calls f before the step of that number of what comes next, counted from 0, and never
+// again.
+func (s *Store) CutAt(step int, f func()) {
+	n := 0
+	s.cut = func() bool {
+		n++
+		if n == step+1 {
+			f()
+		}
+		return false
+	}
+}
+
+// Shift lets so much of the node's monotonic time have passed more.
+func (s *Store) Shift(d time.Duration) {
+	local := s.clock.local
+	s.clock.local = func() time.Duration { return local() + d }
+}
+
+// Clock is that of a node alone: its machine's clock shows wall, and its monotonic time is set
+// by the test.
+type Clock struct {
+	c     *clock
+	Local time.Duration
+}
+
+func NewClock(wall time.Time) *Clock {
+	c := &Clock{c: newClock()}
+	c.c.local = func() time.Duration { return c.Local }
+	c.c.wall = func() time.Time { return wall }
+	return c
+}
+
+// Learn is an answer that comes now to a question of so long ago.
+func (c *Clock) Learn(shard int, said time.Time, ago time.Duration) {
+	c.c.learn(shard, said.UnixMicro(), c.Local-ago)
+}
+
+func (c *Clock) Now() time.Time { return c.c.read() }
+
+// AppendTagged appends a message with that tag.
+func AppendTagged(to session.Log, m *session.Message, tag uint32) error {
+	l := to.(*log)
+	entry, _ := encode(m, "")
+	b := binary.BigEndian.AppendUint32(nil, tag)
+	_, _, err := l.append(context.Background(), m, "", string(b)+entry[4:], tag)
+	return err
+}
+
+// IDKey is the key of that kind of an id.
+func (s *Store) IDKey(kind, id string) string {
+	return s.base[ShardOf(id)] + ":" + kind + ":" + escape(id)
+}

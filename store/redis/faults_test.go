@@ -10,6 +10,7 @@ import (
 
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 )
 
@@ -17,7 +18,7 @@ var roomy = session.Bounds{Messages: 1000, Bytes: 1 << 20, Retention: time.Hour,
 
 func open(t testing.TB, s session.Store, id string) session.Log {
 	t.Helper()
-	l, _, err := s.Open(ctx, id, true, roomy)
+	l, _, err := s.Open(ctx, id, store.Asked{}, true, roomy)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,12 +105,12 @@ func TestBlackHole(t *testing.T) {
 		"Ack":     func() error { return l.Ack(ctx, a.Link, a.Position) },
 		"Detach":  func() error { _, err := l.Detach(ctx, session.LinkRef{Reader: "nobody"}); return err },
 		"Leave":   func() error { _, err := l.Leave(ctx, "r", 9); return err },
-		"Quit":    func() error { _, _, err := l.Quit(ctx, "nobody"); return err },
-		"Begin":   func() error { _, _, err := l.Begin(ctx, "w", 1, 1, time.Minute); return err },
+		"Quit":    func() error { _, _, err := l.Quit(ctx, session.LinkRef{Reader: "nobody"}); return err },
+		"Begin":   func() error { _, _, err := l.Begin(ctx, session.LinkRef{}, "w", 1, 1, time.Minute); return err },
 		"Commit":  func() error { return l.Commit(ctx, "w", 1, true) },
-		"Open":    func() error { _, _, err := s.Open(ctx, "b", true, roomy); return err },
-		"Resolve": func() error { _, _, err := s.Resolve(ctx, "b", time.Now(), ""); return err },
-		"Move":    func() error { return s.Move(ctx, "x", "y", "", 0) },
+		"Open":    func() error { _, _, err := s.Open(ctx, "b", store.Asked{}, true, roomy); return err },
+		"Resolve": func() error { _, err := s.Resolve(ctx, "b", store.Asked{}, ""); return err },
+		"Move":    func() error { return s.Move(ctx, "x", "y", store.Moving{Settle: store.Settle}) },
 		"End":     func() error { _, err := s.End(ctx, "x", 0); return err },
 		"Expired": func() error { _, err := s.Expired(ctx, 1); return err },
 	}
@@ -222,7 +223,7 @@ func TestNoMemory(t *testing.T) {
 	}
 	brief := roomy
 	brief.Retention = time.Millisecond
-	goes, _, err := s.Open(ctx, "goes", true, brief)
+	goes, _, err := s.Open(ctx, "goes", store.Asked{}, true, brief)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +235,7 @@ func TestNoMemory(t *testing.T) {
 	if _, err := l.Append(ctx, &m, ""); !errors.Is(err, session.ErrFull) {
 		t.Errorf("Append: %v, want ErrFull", err)
 	}
-	if _, _, err := s.Open(ctx, "new", true, roomy); !errors.Is(err, session.ErrBudget) {
+	if _, _, err := s.Open(ctx, "new", store.Asked{}, true, roomy); !errors.Is(err, session.ErrBudget) {
 		t.Errorf("Open: %v, want ErrBudget", err)
 	}
 	if err := l.Ack(ctx, a.Link, p); err != nil {

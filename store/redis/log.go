@@ -5,17 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/mirage-go/mirage/session"
 )
 
-// log is one session. It is found by its epoch, which stays when its id changes.
+// log is one session as it was found under an id. Its epoch stays when that changes, but the
+// place does not: how often it had moved is a part of it.
 type log struct {
 	s     *Store
-	hex   string
+	id    string
+	place string // epoch and moves; the epoch alone counts whatever the moves are
+	hex   string // the epoch
 	epoch uint64
+	moves uint64
 	shard int
 
 	mu   sync.Mutex
@@ -33,17 +38,34 @@ type place struct {
 	tag uint32
 }
 
-func newLog(s *Store, hex string) (*log, error) {
+func newLog(s *Store, id, v string) (*log, error) {
+	hex, after, _ := strings.Cut(v, ".")
 	epoch, err := strconv.ParseUint(hex, 16, 64)
+	var moves uint64
+	if err == nil && after != "" {
+		moves, err = strconv.ParseUint(after, 10, 64)
+	}
 	if err != nil {
 		return nil, errAnswer
 	}
-	return &log{s: s, hex: hex, epoch: epoch, shard: shardOfEpoch(epoch)}, nil
+	return &log{s: s, id: id, place: v, hex: hex, epoch: epoch, moves: moves, shard: shardOfEpoch(epoch)}, nil
 }
 
+// run takes a step that is refused once the session has moved.
 func (l *log) run(ctx context.Context, name string, args ...string) (answer, error) {
+	return l.s.run(ctx, l.shard, name, append([]string{l.place}, args...)...)
+}
+
+// runAnyway takes one that ends what was begun, whatever the session's id is by then.
+func (l *log) runAnyway(ctx context.Context, name string, args ...string) (answer, error) {
 	return l.s.run(ctx, l.shard, name, append([]string{l.hex}, args...)...)
 }
+
+// ID implements session.Log.
+func (l *log) ID() string { return l.id }
+
+// Handle implements session.Log.
+func (l *log) Handle() session.Handle { return session.Handle{Epoch: l.epoch, Moves: l.moves} }
 
 // wake tells those who watch on this node; the script has told the others.
 func (l *log) wake() { l.s.hub.wake(l.hex) }
@@ -63,28 +85,37 @@ func parseTag(s string) uint32 {
 // Append implements session.Log.
 func (l *log) Append(ctx context.Context, m *session.Message, reader string) (session.Position, error) {
 	entry, tag := encode(m, escape(reader))
+	p, _, err := l.append(ctx, m, reader, entry, tag)
+	return p, err
+}
+
+// append is Append of what is encoded already; the answer says more where it is refused.
+func (l *log) append(
+	ctx context.Context, m *session.Message, reader, entry string, tag uint32,
+) (session.Position, answer, error) {
 	what := attempt{l.hex, reader, m}
 	before := 0
 	if u, ok := l.s.recall(what); ok {
 		entry, tag, before = u.entry, u.tag, 1
 	}
-	a, err := l.s.repeat(ctx, l.shard, "append", hexTag(tag), before, []string{l.hex, entry, escape(reader)})
+	a, err := l.s.repeat(ctx, l.shard, "append", hexTag(tag), before, []string{l.place, entry, escape(reader)})
 	if errors.Is(err, session.ErrUncertain) {
 		l.s.remember(what, unknown{entry, tag, time.Now()})
 		l.wake() // it may have come
 	}
 	if err != nil {
-		return session.Position{}, err
+		return session.Position{}, a, err
 	}
 	l.wake()
-	return session.Position{Epoch: l.epoch, Seq: a.seq(1), Tag: tag}, nil
+	return session.Position{Epoch: l.epoch, Seq: a.seq(1), Tag: tag}, a, nil
 }
 
 // Attach implements session.Log.
 func (l *log) Attach(ctx context.Context, c session.Claim) (session.Attached, error) {
-	given := [...]string{session.Nothing: "n", session.Presented: "p", session.Malformed: "m"}[c.Given]
-	a, err := l.run(ctx, "attach", escape(c.Reader), flag(c.Plain), decimal(c.Link), given,
-		fmt.Sprintf("%016x", c.Position.Epoch), decimal(c.Position.Seq), hexTag(c.Position.Tag))
+	how := [...]string{session.Nothing: "n", session.Presented: "p", session.Malformed: "m"}[c.Given]
+	a, err := l.run(ctx, "attach", escape(c.Reader), flag(c.Plain), decimal(c.Link), how,
+		fmt.Sprintf("%016x", c.Position.Epoch), decimal(c.Position.Seq), hexTag(c.Position.Tag),
+		given(c.Asked.Signed), given(c.Asked.Came))
 	if err != nil {
 		return session.Attached{}, err
 	}
@@ -161,7 +192,7 @@ func (l *log) Ack(ctx context.Context, ref session.LinkRef, p session.Position) 
 
 // Detach implements session.Log.
 func (l *log) Detach(ctx context.Context, ref session.LinkRef) (uint64, error) {
-	a, err := l.run(ctx, "detach", escape(ref.Reader), decimal(ref.Number), decimal(ref.Turn))
+	a, err := l.runAnyway(ctx, "detach", escape(ref.Reader), decimal(ref.Number), decimal(ref.Turn))
 	if a.num(2) == 1 || err != nil { // else it goes on elsewhere
 		l.mu.Lock()
 		delete(l.read, linkName{ref.Reader, ref.Number})
@@ -172,13 +203,13 @@ func (l *log) Detach(ctx context.Context, ref session.LinkRef) (uint64, error) {
 
 // Leave implements session.Log.
 func (l *log) Leave(ctx context.Context, reader string, left uint64) (bool, error) {
-	a, err := l.run(ctx, "leave", escape(reader), decimal(left))
+	a, err := l.runAnyway(ctx, "leave", escape(reader), decimal(left))
 	return err == nil && a.num(1) == 1, err
 }
 
 // Quit implements session.Log.
-func (l *log) Quit(ctx context.Context, reader string) (bool, *session.Ended, error) {
-	a, err := l.run(ctx, "quit", escape(reader))
+func (l *log) Quit(ctx context.Context, ref session.LinkRef) (bool, *session.Ended, error) {
+	a, err := l.run(ctx, "quit", escape(ref.Reader), decimal(ref.Number))
 	if err != nil {
 		return false, nil, err
 	}
@@ -198,8 +229,10 @@ func (l *log) Renew(ctx context.Context) error {
 }
 
 // Begin implements session.Log.
-func (l *log) Begin(ctx context.Context, writer string, base, n uint64, lease time.Duration) (session.Turn, uint64, error) {
-	a, err := l.run(ctx, "begin", escape(writer), decimal(base), decimal(n), millis(lease))
+func (l *log) Begin(
+	ctx context.Context, ref session.LinkRef, writer string, base, n uint64, lease time.Duration,
+) (session.Turn, uint64, error) {
+	a, err := l.run(ctx, "begin", escape(writer), decimal(base), decimal(n), millis(lease), decimal(ref.Number))
 	if err != nil {
 		return session.Done, 0, err
 	}
@@ -215,7 +248,7 @@ var turns = map[string]session.Turn{"deliver": session.Deliver, "done": session.
 
 // Commit implements session.Log.
 func (l *log) Commit(ctx context.Context, writer string, n uint64, handled bool) error {
-	_, err := l.run(ctx, "commit", escape(writer), decimal(n), flag(handled))
+	_, err := l.runAnyway(ctx, "commit", escape(writer), decimal(n), flag(handled))
 	return err
 }
 

@@ -11,10 +11,12 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 )
 
-// keys lists what is in Redis under the prefix, but for what goes by itself and the boot tags.
+// keys lists what is in Redis under the prefix, but for what goes by itself and the boot
+// tags.
 func keys(t testing.TB, c rueidis.Client, prefix string) (all []string) {
 	t.Helper()
 	found, err := c.Do(ctx, c.B().Keys().Pattern("{"+prefix+".*").Build()).AsStrSlice()
@@ -54,16 +56,112 @@ func idBeside(id string) string {
 	}
 }
 
-// A Move whose node dies before any one of its steps is finished, or has not begun, whoever comes first: the client with the old id, one with the
-// new id, the next Move, or whoever looks for what has expired. No message is lost, none doubled, and nothing is left.
-func TestMoveInterrupted(t *testing.T) {
+// world is two nodes, of which the first dies in the middle of a Move.
+type world struct {
+	*testing.T
+	s, other *redis.Store
+	before   store.Asked // a request with the old value, from before the Move
+	got      []string    // what came to light when sessions ended
+}
+
+// end ends a session, which may not be there, and keeps what was in it.
+func (w *world) end(id string, refuse time.Duration) {
+	w.Helper()
+	e, err := w.other.End(ctx, id, refuse)
+	if err != nil && !errors.Is(err, session.ErrNotFound) {
+		w.Errorf("End(%q): %v", id, err)
+	}
+	w.keep(e)
+}
+
+func (w *world) keep(e session.Ended) {
+	for _, m := range e.Messages {
+		w.got = append(w.got, string(m.Message.Data))
+	}
+}
+
+// there is how Open answers on the node that lives.
+func (w *world) there(id string, a store.Asked, create bool) error {
+	_, _, err := w.other.Open(ctx, id, a, create, roomy)
+	return err
+}
+
+// somebody is who comes after the node has died, and what he must see. moved is whether
+// the session had its new id by then, as its old handle says.
+type somebody struct {
+	name string
+	come func(w *world, from, to string, how store.Moving, moved bool)
+}
+
+var finishers = []somebody{
+	{"the old id", func(w *world, from, to string, how store.Moving, moved bool) {
+		// It is told to come back where it came too early to know where it is now.
+		var is store.Standing
+		err := session.ErrMoved
+		for n := 0; n < 2 && errors.Is(err, session.ErrMoved); n++ {
+			var no error
+			if is, no = w.other.Resolve(ctx, from, w.before, "client"); no != nil {
+				w.Fatal(no)
+			}
+			if is.State != store.Good {
+				break
+			}
+			err = w.there(is.ID, w.before, true)
+		}
+		switch {
+		case !moved && (err != nil || is.ID != from):
+			w.Errorf("the old id, not moved: %+v, %v", is, err)
+		case moved && how.Refuse == 0 && (err != nil || is.ID != to):
+			w.Errorf("the old id, replaced: %+v, %v", is, err)
+		case moved && how.Refuse > 0 && is.State != store.Settling:
+			w.Errorf("the old id, rotated: %+v, %v", is, err)
+		}
+	}},
+	{"the new id", func(w *world, from, to string, how store.Moving, moved bool) {
+		if err := w.there(to, store.Asked{}, true); err != nil {
+			w.Error(err)
+		}
+	}},
+	{"the next Move", func(w *world, from, to string, how store.Moving, moved bool) {
+		err := w.other.Move(ctx, from, to, how)
+		if err != nil && !(moved && how.Refuse > 0 && errors.Is(err, session.ErrMoved)) {
+			w.Errorf("Move again: %v", err)
+		}
+		if err := w.there(from, store.Asked{}, false); !errors.Is(err, session.ErrNotFound) {
+			w.Errorf("after the Move was repeated, the old id: %v", err)
+		}
+	}},
+	{"Revoke of the old id", func(w *world, from, to string, how store.Moving, moved bool) {
+		w.end(from, time.Hour)
+		is, err := w.other.Resolve(ctx, from, w.before, "client")
+		if err != nil || is.State != store.Revoked || is.ID != from {
+			w.Errorf("the revoked id: %+v, %v", is, err)
+		}
+	}},
+	{"Revoke of the new id", func(w *world, from, to string, how store.Moving, moved bool) {
+		w.end(to, time.Hour)
+		if err := w.there(to, store.Asked{}, false); !errors.Is(err, session.ErrNotFound) {
+			w.Errorf("the revoked id: %v", err)
+		}
+	}},
+	{"End of the new id", func(w *world, from, to string, how store.Moving, moved bool) {
+		w.end(to, 0)
+		if moved && len(w.got) == 0 {
+			w.Error("a session that was on its way was not ended")
+		}
+	}},
+	{"whoever looks", func(*world, string, string, store.Moving, bool) {}},
+}
+
+// A Move whose node dies before any one of its steps is finished, or has not begun,
+// whoever comes first. No message is lost, none doubled, and nothing is left. Once it has
+// begun, handles of the old id are refused on both nodes; once it is over, the old id
+// makes and joins nothing.
+func TestI12MoveInterrupted(t *testing.T) {
 	t.Parallel()
 	c := dial(t, startServer(t).addr)
 	far := idsOfShards(4)
-	type world struct {
-		*testing.T
-		s, other *redis.Store
-	}
+	settle := store.Moving{Settle: store.Settle}
 	cases := []struct {
 		name     string
 		from, to string
@@ -73,110 +171,133 @@ func TestMoveInterrupted(t *testing.T) {
 		{name: "within a shard", from: far[0], to: idBeside(far[0])},
 		{name: "to another shard", from: far[0], to: far[1]},
 		{name: "back to its own shard", from: far[1], to: far[0], prepare: func(w world) {
-			if err := w.s.Move(ctx, far[0], far[1], "", 0); err != nil {
+			if err := w.s.Move(ctx, far[0], far[1], settle); err != nil {
 				w.Fatal(err)
 			}
 		}},
 		{name: "on to a third shard", from: far[1], to: far[2], prepare: func(w world) {
-			if err := w.s.Move(ctx, far[0], far[1], "", 0); err != nil {
+			if err := w.s.Move(ctx, far[0], far[1], settle); err != nil {
 				w.Fatal(err)
 			}
 		}},
 		{name: "into a session of another shard", from: far[0], to: far[1], joined: true},
 		{name: "into a session of its shard", from: far[0], to: idBeside(far[0]), joined: true},
 		{name: "into a session that came from elsewhere", from: far[0], to: far[1], joined: true, prepare: func(w world) {
-			if err := w.s.Move(ctx, far[1], far[3], "", 0); err != nil {
+			if err := w.s.Move(ctx, far[1], far[3], settle); err != nil {
 				w.Fatal(err)
 			}
-			if err := w.s.Move(ctx, far[3], far[1], "", 0); err != nil {
+			if err := w.s.Move(ctx, far[3], far[1], settle); err != nil {
 				w.Fatal(err)
 			}
 		}},
 	}
-	finish := map[string]func(w world, from, to string){
-		"the old id": func(w world, from, to string) {
-			now, _, err := w.other.Resolve(ctx, from, time.Now(), "client")
-			if err != nil {
-				w.Fatal(err)
-			}
-			if _, _, err := w.other.Open(ctx, now, false, roomy); err != nil {
-				w.Errorf("the client with the old id is sent to %q: %v", now, err)
-			}
-		},
-		"the new id": func(w world, from, to string) {
-			open(w, w.other, to)
-		},
-		"the next Move": func(w world, from, to string) {
-			if err := w.other.Move(ctx, from, to, "client", time.Hour); err != nil {
-				w.Error(err)
-			}
-			if _, _, err := w.other.Open(ctx, from, false, roomy); !errors.Is(err, session.ErrNotFound) {
-				w.Errorf("after the Move was repeated, the old id: %v", err)
-			}
-		},
-		"whoever looks": func(w world, from, to string) {},
-	}
 	for _, tt := range cases {
-		for who, come := range finish {
-			t.Run(tt.name+"/"+who, func(t *testing.T) {
-				t.Parallel()
-				for step := 0; ; step++ {
-					prefix := fmt.Sprintf("%s-%d", strings.Map(func(r rune) rune {
-						if r == ' ' || r == '/' {
-							return '-'
+		for _, who := range finishers {
+			for _, refuse := range []time.Duration{0, time.Hour} {
+				how := map[bool]string{true: "rotated", false: "replaced"}[refuse > 0]
+				t.Run(tt.name+"/"+how+"/"+who.name, func(t *testing.T) {
+					t.Parallel()
+					for step := 0; ; step++ {
+						prefix := fmt.Sprintf("%s-%d", strings.NewReplacer(" ", "-", "/", "-").Replace(t.Name()), step)
+						o := redis.Options{Prefix: prefix}
+						w := world{T: t, s: newStore(t, c, o), other: newStore(t, c, o)}
+						first := tt.from
+						if tt.prepare != nil && !tt.joined {
+							first = far[0]
 						}
-						return r
-					}, t.Name()), step)
-					w := world{t, newStore(t, c, redis.Options{Prefix: prefix}), newStore(t, c, redis.Options{Prefix: prefix})}
-					first := tt.from
-					if tt.prepare != nil && !tt.joined {
-						first = far[0]
-					}
-					put(w, open(w, w.s, first), "1", "2")
-					if tt.joined {
-						put(w, open(w, w.s, tt.to), "x")
-					}
-					if tt.prepare != nil {
-						tt.prepare(w)
-					}
-					n := 0
-					w.s.Cut(func() bool { n++; return n > step })
-					err := w.s.Move(ctx, tt.from, tt.to, "client", time.Hour)
-					come(w, tt.from, tt.to)
-					redis.Hurry(w.other)
-					for range 3 {
-						if _, e := w.other.Expired(ctx, 100); e != nil {
-							t.Fatal(e)
+						put(w, open(w, w.s, first), "1", "2")
+						if tt.joined {
+							put(w, open(w, w.s, tt.to), "x")
+						}
+						if tt.prepare != nil {
+							tt.prepare(w)
+						}
+						if !interrupt(&w, c, step, tt.from, tt.to, refuse, who, tt.joined) {
+							if step < 6 {
+								t.Errorf("a Move of %d steps", step)
+							}
+							return
 						}
 					}
-					var got []string
-					for _, id := range []string{tt.from, tt.to} {
-						if _, _, err := w.other.Open(ctx, id, false, roomy); err == nil {
-							got = append(got, texts(t, w.other, id)...)
-						}
-					}
-					want := []string{"1", "2"}
-					if tt.joined {
-						want = []string{"x", "1", "2"}
-						slices.Sort(got)
-						slices.Sort(want)
-					}
-					if !slices.Equal(got, want) {
-						t.Errorf("cut before step %d (%v): %q, want %q", step, err, got, want)
-					}
-					if left := keys(t, c, prefix); len(left) > 0 {
-						t.Errorf("cut before step %d: left %q", step, left)
-					}
-					if err == nil {
-						if step < 4 {
-							t.Errorf("a Move of %d steps", step)
-						}
-						return
-					}
-				}
-			})
+				})
+			}
 		}
 	}
+}
+
+// interrupt makes the Move whose node dies before that step, and reports whether it did.
+func interrupt(
+	w *world, c rueidis.Client, step int, from, to string, refuse time.Duration, who somebody, joined bool,
+) bool {
+	now := w.s.Now()
+	w.before = store.Asked{Signed: now.Add(-time.Hour), Came: now}
+	handles := []session.Log{open(w, w.s, from), open(w, w.other, from)}
+	for w.s.Now().Sub(now) < 2*time.Microsecond { // what is asked next is asked later
+	}
+	n := 0
+	w.s.Cut(func() bool { n++; return n > step })
+	asked := store.Asked{Signed: w.s.Now(), Came: w.s.Now()}
+	how := store.Moving{Asked: asked, Client: "client", Keep: time.Hour, Settle: store.Settle, Refuse: refuse}
+	err := w.s.Move(ctx, from, to, how)
+	where := fmt.Sprintf("cut before step %d (%v)", step, err)
+
+	// The old handles are good, or not, on both nodes.
+	want := []string{"1", "2"}
+	if joined {
+		want = append(want, "x")
+	}
+	m := session.Text("late")
+	w.s.Cut(nil)
+	_, err1 := handles[0].Append(ctx, &m, "")
+	moved := err1 != nil
+	if err1 == nil {
+		want = append(want, "late")
+	}
+	if moved != (step > 2 || err == nil) || moved && !errors.Is(err1, session.ErrMoved) {
+		w.Errorf("%s: Append by the old handle: %v", where, err1)
+	}
+
+	who.come(w, from, to, how, moved)
+	if moved {
+		for _, h := range handles {
+			if _, err := h.Append(ctx, &m, ""); !errors.Is(err, session.ErrMoved) {
+				w.Errorf("%s: Append by an old handle in the end: %v", where, err)
+			}
+		}
+	}
+	redis.Hurry(w.other)
+	for range 3 {
+		due, err := w.other.Expired(ctx, 100)
+		if err != nil {
+			w.Fatal(err)
+		}
+		for _, e := range due.Ended {
+			w.keep(e)
+		}
+	}
+
+	// Once it is over, the old id is unsettled, perhaps revoked, and has no session.
+	if moved && !strings.HasPrefix(who.name, "Revoke") {
+		if err := w.there(from, w.before, true); !errors.Is(err, session.ErrMoved) {
+			w.Errorf("%s: a request from before opens the old id: %v", where, err)
+		}
+		late := store.Asked{Signed: w.before.Signed, Came: w.other.Now().Add(time.Minute)}
+		is, err := w.other.Resolve(ctx, from, late, "")
+		if state := map[bool]store.State{true: store.Revoked}[refuse > 0]; err != nil || is.State != state {
+			w.Errorf("%s: the old value, later: %+v, %v", where, is, err)
+		}
+	}
+	w.end(from, 0)
+	w.end(to, 0)
+	slices.Sort(w.got)
+	slices.Sort(want)
+	if !slices.Equal(w.got, want) {
+		w.Errorf("%s: %q, want %q", where, w.got, want)
+	}
+	if left := keys(w, c, w.s.Prefix()); len(left) > 0 {
+		w.Errorf("%s: left %q", where, left)
+	}
+	return err != nil
 }
 
 func put(t testing.TB, l session.Log, all ...string) {
@@ -189,8 +310,9 @@ func put(t testing.TB, l session.Log, all ...string) {
 	}
 }
 
-// The end of a session whose id lies in another shard, cut off before any step, leaves nothing either.
-func TestEndInterrupted(t *testing.T) {
+// The end of a session whose id lies in another shard, cut off before any step, leaves
+// nothing either.
+func TestI11EndInterrupted(t *testing.T) {
 	t.Parallel()
 	c := dial(t, startServer(t).addr)
 	far := idsOfShards(2)
@@ -198,7 +320,7 @@ func TestEndInterrupted(t *testing.T) {
 		prefix := fmt.Sprint("end-", step)
 		s, other := newStore(t, c, redis.Options{Prefix: prefix}), newStore(t, c, redis.Options{Prefix: prefix})
 		put(t, open(t, s, far[0]), "1")
-		if err := s.Move(ctx, far[0], far[1], "", 0); err != nil {
+		if err := s.Move(ctx, far[0], far[1], store.Moving{Settle: store.Settle}); err != nil {
 			t.Fatal(err)
 		}
 		n := 0
@@ -226,8 +348,9 @@ func TestEndInterrupted(t *testing.T) {
 	}
 }
 
-// Two sessions that change their ids for each other's, and many that move at once, end somewhere, each once.
-func TestMovesAtOnce(t *testing.T) {
+// Two sessions that change their ids for each other's, and many that move at once, end
+// somewhere, each once.
+func TestI16MovesAtOnce(t *testing.T) {
 	t.Parallel()
 	c := dial(t, startServer(t).addr)
 	far := idsOfShards(5)
@@ -246,9 +369,9 @@ func TestMovesAtOnce(t *testing.T) {
 		done := make(chan error)
 		for i := range far {
 			go func() {
-				err := stores[i].Move(ctx, far[i], far[(i+1)%len(far)], "", 0)
+				err := stores[i].Move(ctx, far[i], far[(i+1)%len(far)], store.Moving{Settle: store.Settle})
 				if err == nil {
-					err = stores[i].Move(ctx, far[(i+2)%len(far)], far[i], "", 0)
+					err = stores[i].Move(ctx, far[(i+2)%len(far)], far[i], store.Moving{Settle: store.Settle})
 				}
 				done <- err
 			}()
@@ -260,7 +383,7 @@ func TestMovesAtOnce(t *testing.T) {
 		}
 		var got []string
 		for _, id := range far {
-			if _, _, err := stores[0].Open(ctx, id, false, roomy); err == nil {
+			if _, _, err := stores[0].Open(ctx, id, store.Asked{}, false, roomy); err == nil {
 				got = append(got, texts(t, stores[0], id)...)
 			}
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 )
 
@@ -290,7 +291,7 @@ func TestRevokeAcrossNodes(t *testing.T) {
 	}
 	defer l.Close()
 	settled(t, a, l)
-	signed := time.Now()
+	stolen := store.Asked{Signed: b.Now(), Came: b.Now()}
 	var began time.Time
 	timer := time.AfterFunc(20*time.Millisecond, func() { // when Next has looked and waits
 		began = time.Now()
@@ -305,8 +306,8 @@ func TestRevokeAcrossNodes(t *testing.T) {
 	if end != session.Barred || took > time.Second {
 		t.Errorf("the link ended as %q after %v", end, took)
 	}
-	if _, revoked, err := b.Resolve(ctx, "x", signed.Add(-time.Second), ""); err != nil || !revoked {
-		t.Errorf("Resolve on the other node: revoked %v, %v", revoked, err)
+	if is, err := b.Resolve(ctx, "x", stolen, ""); err != nil || is.State != store.Revoked {
+		t.Errorf("Resolve on the other node: %+v, %v", is, err)
 	}
 }
 

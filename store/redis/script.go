@@ -18,11 +18,18 @@ import (
 //go:embed lua/*.lua
 var sources embed.FS
 
+// ofIDs are the scripts that are steps of an id, and not of a log. Their second answer is
+// Redis's time.
+var ofIDs = map[string]bool{"open": true, "end": true, "resolve": true, "name": true}
+
 // scripts are the steps by name, each with the prelude in front. Exec uses EVALSHA, and EVAL where Redis does not know the script (any more).
 var scripts = func() map[string]*rueidis.Lua {
-	prelude, err := sources.ReadFile("lua/prelude.lua")
-	if err != nil {
-		panic(err)
+	source := func(name string) string {
+		text, err := sources.ReadFile("lua/" + name)
+		if err != nil {
+			panic(err)
+		}
+		return string(text)
 	}
 	all := make(map[string]*rueidis.Lua)
 	files, err := sources.ReadDir("lua")
@@ -31,14 +38,14 @@ var scripts = func() map[string]*rueidis.Lua {
 	}
 	for _, f := range files {
 		name := strings.TrimSuffix(f.Name(), ".lua")
-		if name == "prelude" {
+		prelude := source("prelude.lua")
+		switch {
+		case name == "prelude" || name == "ids":
 			continue
+		case ofIDs[name]:
+			prelude += source("ids.lua")
 		}
-		body, err := sources.ReadFile("lua/" + f.Name())
-		if err != nil {
-			panic(err)
-		}
-		all[name] = rueidis.NewLuaScript(string(prelude) + string(body))
+		all[name] = rueidis.NewLuaScript(prelude + source(f.Name()))
 	}
 	return all
 }()
@@ -180,3 +187,20 @@ func flag(b bool) string {
 func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 func micros(t time.Time) string     { return strconv.FormatInt(t.UnixMicro(), 10) }
 func decimal(n uint64) string       { return strconv.FormatUint(n, 10) }
+
+// lasting is millis of what may be none, but not a moment.
+func lasting(d time.Duration) string {
+	if d <= 0 {
+		return "0"
+	}
+	return millis(max(d, time.Millisecond))
+}
+
+// given is when a value was signed, or a request came: to the microsecond before, as Redis
+// counts, so that nothing becomes younger than it is. "" stands for the application's own word.
+func given(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return micros(t)
+}

@@ -27,7 +27,10 @@ func shardOf(id string) int { return int(crc16(id) % shards) }
 // shardOfEpoch is the shard of a log, for ever.
 func shardOfEpoch(epoch uint64) int { return int(epoch % shards) }
 
-// shardOfPlace is that of a log by what the directory says of it: its epoch in hex, and behind a dot how often it has moved.
+// epochLen is how long an epoch is in hex.
+const epochLen = 16
+
+// shardOfPlace is that of a log by its place: its epoch in hex, and behind a dot how often it has moved.
 func shardOfPlace(v string) int {
 	hex, _, _ := strings.Cut(v, ".")
 	epoch, _ := strconv.ParseUint(hex, 16, 64)

@@ -2,13 +2,10 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 	"math/rand/v2"
 	"net/url"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -16,6 +13,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // Options configure a Store. The zero value is a working one.
@@ -43,6 +41,7 @@ type Store struct {
 	pub    string         // the command
 	hub    hub
 	claims claims
+	clock  *clock
 	outage outage
 	cut    func() bool // tests only: the node dies before this step
 
@@ -52,7 +51,7 @@ type Store struct {
 
 var _ session.Store = (*Store)(nil)
 
-// New returns a Store on the caller's client, which the caller closes after the Store. It asks Redis about its configuration, for a second at most,
+// New returns a Store on the caller's client, which the caller closes after the Store. It asks Redis for its time and its configuration, for a second at most,
 // and logs what is wrong with it; that Redis cannot be reached is no error here.
 func New(client rueidis.Client, o Options) *Store {
 	if o.Prefix == "" {
@@ -73,13 +72,16 @@ func New(client rueidis.Client, o Options) *Store {
 	checkOptions(o)
 	s := &Store{
 		client: client, o: o, base: bases(o.Prefix), node: fmt.Sprintf("%016x", rand.Uint64()), pub: "PUBLISH",
-		uncertain: make(map[attempt]unknown), claims: newClaims(),
+		uncertain: make(map[attempt]unknown), claims: newClaims(), clock: newClock(),
 	}
 	if client.Mode() == rueidis.ClientModeCluster {
 		s.pub = "SPUBLISH"
 	}
 	s.hub.init(s)
-	s.warn()
+	ctx, cancel := context.WithTimeout(context.Background(), min(time.Second, o.Timeout))
+	defer cancel()
+	s.sample(ctx)
+	s.warn(ctx)
 	return s
 }
 
@@ -101,7 +103,9 @@ func unescape(s string) string {
 }
 
 // Open implements session.Store.
-func (s *Store) Open(ctx context.Context, id string, create bool, b session.Bounds) (session.Log, bool, error) {
+func (s *Store) Open(
+	ctx context.Context, id string, a store.Asked, create bool, b session.Bounds,
+) (session.Log, bool, error) {
 	overflow := "0"
 	if b.Overflow == session.DropOldest {
 		overflow = "1"
@@ -110,108 +114,84 @@ func (s *Store) Open(ctx context.Context, id string, create bool, b session.Boun
 	shard := shardOf(name)
 	for range patience {
 		low := rand.Uint32()/shards*shards + uint32(shard)
-		a, err := s.run(ctx, shard, "open", name, flag(create), fmt.Sprintf("%08x", low), fmt.Sprintf("%08x", rand.Uint32()|1),
+		got, err := s.timed(ctx, shard, "open", name, flag(create),
+			fmt.Sprintf("%08x", low), fmt.Sprintf("%08x", rand.Uint32()|1), strconv.Itoa(shard),
+			decimal(rand.Uint64N(maxFirst)), given(a.Signed), given(a.Came),
 			strconv.Itoa(b.Messages), strconv.FormatInt(b.Bytes, 10), overflow, millis(b.Retention),
-			strconv.Itoa(b.Links), strconv.Itoa(b.Readers), strconv.Itoa(b.Writers), strconv.Itoa(shard))
+			strconv.Itoa(b.Links), strconv.Itoa(b.Readers), strconv.Itoa(b.Writers))
 		if err != nil {
 			return nil, false, err
 		}
-		if a.text(0) == "ok" {
-			l, err := newLog(s, a.text(1))
-			return l, a.num(2) == 1, err
+		place := got.text(2)
+		switch got.text(0) {
+		case "ok":
+			l, err := newLog(s, id, place)
+			return l, got.num(3) == 1, err
+		case "coming":
+			if err := s.awaited(ctx, name, place); err != nil {
+				return nil, false, err
+			}
+			continue
 		}
-		switch there, err := s.locate(ctx, name, a.text(1)); {
+		switch at, err := s.locate(ctx, name, place, a); {
 		case err != nil:
 			return nil, false, err
-		case there:
-			l, err := newLog(s, epochOf(a.text(1)))
+		case at.verdict != "":
+			return nil, false, refusals[at.verdict]
+		case at.is(name, place):
+			l, err := newLog(s, id, place)
 			return l, false, err
 		}
 	}
 	return nil, false, errRestless
 }
 
+// maxFirst bounds the random number from which a log counts its links, so that no two logs have
+// a link in common. Lua's numbers are exact far beyond it.
+const maxFirst = 1 << 46
+
 // End implements session.Store.
-func (s *Store) End(ctx context.Context, id string, refuse time.Duration) (session.Ended, error) {
+func (s *Store) End(ctx context.Context, id string, refuse time.Duration) (ended session.Ended, err error) {
 	name := escape(id)
+	err = s.bounded(ctx, func(ctx context.Context) error {
+		ended, err = s.end(ctx, name, lasting(refuse))
+		if refuse > 0 {
+			s.catchUp(ctx, shardOf(name))
+		}
+		return err
+	})
+	return ended, err
+}
+
+func (s *Store) end(ctx context.Context, name, refuse string) (session.Ended, error) {
 	shard := shardOf(name)
-	at, v := micros(time.Now()), "" // v is where the session is, as far as that is known
+	now, place := micros(s.Now()), "" // place is that of the session, as far as it is known
 	for range patience {
 		in := shard
-		if v != "" {
-			in = shardOfPlace(v)
+		if place != "" {
+			in = shardOfPlace(place)
 		}
-		a, err := s.run(ctx, in, "end", name, millis(refuse), at, strconv.Itoa(shard), v)
-		if refuse > 0 && v == "" && (err == nil || errors.Is(err, session.ErrNotFound)) {
-			if err := s.settle(ctx, name, 0); err != nil {
-				return session.Ended{}, err
-			}
-		}
+		a, err := s.timed(ctx, in, "end", name, refuse, now, strconv.Itoa(shard), place)
 		switch {
 		case err != nil:
 			return session.Ended{}, err
 		case a.text(0) == "ok":
-			return s.ended(ctx, a)
+			return s.ended(ctx, append(answer{a[0]}, a[2:]...))
 		case a.text(0) == "far":
-			v = a.text(1)
+			place = a.text(2)
+			continue
+		case a.text(0) == "coming":
+			if err := s.awaited(ctx, name, a.text(2)); err != nil {
+				return session.Ended{}, err
+			}
 			continue
 		}
-		if _, err := s.locate(ctx, name, a.text(1)); err != nil {
+		if _, err := s.locate(ctx, name, a.text(2), store.Asked{}); err != nil {
 			return session.Ended{}, err
 		}
-		v = ""
+		place = ""
 	}
 	return session.Ended{}, errRestless
-}
-
-// IDs implements session.Store.
-func (s *Store) IDs(ctx context.Context) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		seen := make(map[string]struct{})
-		var cursors [shards]uint64
-		left := make([]int, shards)
-		for i := range left {
-			left[i] = i
-		}
-		for len(left) > 0 {
-			pages, err := s.scan(ctx, left, &cursors)
-			if err != nil {
-				yield("", err)
-				return
-			}
-			left = slices.DeleteFunc(left, func(shard int) bool { return cursors[shard] == 0 })
-			for _, id := range pages {
-				if _, twice := seen[id]; twice {
-					continue
-				}
-				seen[id] = struct{}{}
-				if !yield(unescape(id), nil) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// scan reads a page of the directory of each of some shards, in one go.
-func (s *Store) scan(ctx context.Context, some []int, cursors *[shards]uint64) (ids []string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
-	defer cancel()
-	cmds := make(rueidis.Commands, len(some))
-	for i, shard := range some {
-		cmds[i] = s.client.B().Hscan().Key(s.base[shard] + ":i").Cursor(cursors[shard]).Count(256).Build()
-	}
-	for i, r := range s.client.DoMulti(ctx, cmds...) {
-		page, err := r.AsScanEntry()
-		if err != nil {
-			return nil, fmt.Errorf("redis: listing the sessions: %w", err)
-		}
-		cursors[some[i]] = page.Cursor
-		for n := 0; n+1 < len(page.Elements); n += 2 { // id, place
-			ids = append(ids, page.Elements[n])
-		}
-	}
-	return ids, nil
 }
 
 // ended reads what a script says of a session that is over.
@@ -232,7 +212,8 @@ func (s *Store) ended(ctx context.Context, a answer) (session.Ended, error) {
 	}
 	s.hub.wake(a.text(2))
 	if a.num(6) == 1 {
-		s.later(s.forward(ctx, a.text(2), 0)) // else whoever looks for the expired does it
+		_, err := s.forward(ctx, a.text(2), 0)
+		s.later(err) // else whoever looks for the expired does it
 	}
 	return e, nil
 }

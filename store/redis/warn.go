@@ -16,9 +16,7 @@ func checkOptions(o Options) {
 }
 
 // warn says what about the configuration of Redis, or of any server of a Cluster, costs sessions.
-func (s *Store) warn() {
-	ctx, cancel := context.WithTimeout(context.Background(), min(time.Second, s.o.Timeout))
-	defer cancel()
+func (s *Store) warn(ctx context.Context) {
 	said := make(map[string]bool)
 	for addr, server := range s.client.Nodes() {
 		info, err := server.Do(ctx, server.B().Info().Build()).ToString()

@@ -1,6 +1,7 @@
 -- Ack (D4, D7): cumulative, from any link that the reader ever had, never beyond the top.
-local st, no = load(ARGV[6])
-if not st then return { no } end
+local st, no = load()
+no = no or outdated(st, tonumber(ARGV[8]))
+if no then return { no } end
 local r = reader(st, ARGV[7])
 if not r or #r.c == 0 and r.g <= NOW - st.b[4] then return { 'notfound' } end
 local epoch, seq = ARGV[9], tonumber(ARGV[10])

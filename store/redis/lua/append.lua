@@ -1,8 +1,12 @@
 -- Append (D1, D5). An append that is asked again is found by its tag, in the log or among those that have just left it. One that is done when
 -- asked again leaves its tag, so that the first question, should it come later still, finds it done.
 grow()
-local st, no = load(ARGV[6])
-if not st then return { no } end
+local st, no, is = load()
+local broadcast = #ARGV[6] == 16
+if not st then
+  if broadcast and is and is.fz then return { 'frozen' } end
+  return { no }
+end
 local el, to = ARGV[7], ARGV[8]
 local t = string.sub(el, 1, 4)
 local function position(tags)
@@ -19,8 +23,19 @@ if AGAIN then
   local back = position(st.o)
   if back then return { 'ok', math.max(0, st.f - back) } end
 end
+if broadcast and st.jt then -- it may have come with a session that was joined to this one (I16)
+  local seq = math.max(st.jf, st.f)
+  while seq <= math.min(st.jt, top(st)) do
+    local some = redis.call('LRANGE', M, index(st, seq), index(st, math.min(seq + 63, st.jt)))
+    if #some == 0 then break end
+    for i, o in ipairs(some) do
+      if string.sub(o, 1, 4) == t and string.sub(o, 11) == string.sub(el, 11) then return { 'ok', seq + i - 1 } end
+    end
+    seq = seq + #some
+  end
+end
 if to ~= '' and not reader(st, to) then return { 'notfound' } end
-if not room(st, size(el)) then return { 'full' } end
+if not room(st, size(el)) then return { 'full', st.i } end
 st.c, st.y = st.c + 1, st.y + size(el)
 if AGAIN then
   st.rt, st.ra = string.sub(st.rt .. hex(t), -8 * REMEMBERED), NOW

@@ -1,6 +1,7 @@
 -- Begin (U1, U2): is message n of the writer to be handled now? Whose node died gives its turn back after the lease.
-local st, no = load(ARGV[6])
-if not st then return { no } end
+local st, no = load()
+no = no or outdated(st, tonumber(ARGV[11]))
+if no then return { no } end
 local name, base, n, till = ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 if n == 0 then return { 'ok', 'done', accepted(st, name) } end
 local w

@@ -1,5 +1,5 @@
 -- Commit (U2): the turn for n is over.
-local st, no = load(ARGV[6])
+local st, no = load()
 if not st then return { no } end
 for _, w in ipairs(st.w) do
   if w.n == ARGV[7] and w.b == ARGV[8] then

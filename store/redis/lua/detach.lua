@@ -1,5 +1,5 @@
 -- Detach (D7): the link ends; with the reader's last one begins a departure, and with the session's last one its retention (D6).
-local st, no = load(ARGV[6])
+local st, no = load()
 if not st then return { no } end
 local r = reader(st, ARGV[7])
 if not r then return { 'ok', 0, 1 } end

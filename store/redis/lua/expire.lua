@@ -24,6 +24,7 @@ for _ = 1, 100 do
     redis.call('ZADD', X, string.format('%.0f', NOW + SOON), first[1])
     return { 'unsettled', e }
   end
+  if st.rv then return finish(st, 'revoked', OP, false, KEEP) end
   forget(st)
   if not linked(st) and st.z + st.b[4] <= NOW then return finish(st, '', OP, false, KEEP) end
   local left = {}

@@ -1,5 +1,5 @@
 -- Leave (D7): one caller alone is told that the reader has not come back.
-local st, no = load(ARGV[6])
+local st, no = load()
 if not st then return { no } end
 local r = reader(st, ARGV[7])
 if not r then return { 'ok', 0 } end

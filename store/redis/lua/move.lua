@@ -1,56 +1,77 @@
--- Move (I6), in the shard of the log. The session's state says how far its Move has come, so that everybody who meets it can finish it:
---   begin   it has its new id, and mv says from where; the directories do not know yet
+-- Move (I6, I12), in the shard of the log. The session's state says how far its Move has come, so that everybody who meets it can finish it:
+--   begin   it has its new id, and mv says what is to be done; the directories do not know yet. Old handles are refused from now on
 --   done    they do: the session is where its id says
 --   freeze  the new id has a session already: this one takes nothing more, and hands out what is above its mark
 --   absorb  that session takes it, once
 --   bury    and this one is over
 --   thaw    that session ended, without having taken it: this one goes on
+--   bar     the new id was revoked meanwhile: this one is over, as soon as somebody takes what is in it
 -- An act is for the mg-th move of a session, and does nothing when it comes behind the next.
 local act, e, mg = ARGV[6], ARGV[7], tonumber(ARGV[8])
 local st, tomb = raw(e)
 if act == 'look' then
   if tomb then return { 'ok', 'dead', tomb.d or {} } end
   if not st then return { 'ok', 'none' } end
-  if not st.mv then return { 'ok', 'there', st.i, where(st, st.mg) } end
-  return { 'ok', 'moving', st.i, where(st, st.mg), st.mv.f, where(st, st.mg - 1), string.format('%.0f', st.mg), st.fz or '' }
+  if st.rv then return { 'ok', 'barred' } end
+  if st.mv then return { 'ok', 'moving', st.i, where(st), string.format('%.0f', st.mg), st.fz or '', st.mv.a } end
+  return { 'ok', 'there', st.i, where(st), held(st, ARGV[9], ARGV[10]) and refused(st, ARGV[11], ARGV[12]) or '' }
 elseif act == 'begin' then
   local from, v, to, keep, far = ARGV[9], ARGV[10], ARGV[11], tonumber(ARGV[12]), tonumber(ARGV[13])
   if not st then return { 'ok', 'none' } end
-  if st.mv or not held(st, from, v) then return { 'ok', st.mv and st.mv.o == OP and 'begun' or 'unsettled' } end
-  redis.call('ZREM', K .. ':x', member(st))
-  st.mg, st.mv, st.fr = st.mg + 1, { f = from, t = NOW, o = OP }, far
+  local function begun() return { 'ok', 'begun', where(st), string.format('%.0f', st.mg) } end
+  if st.mv and st.mv.o == OP then return begun() end
+  if not held(st, from, v) then return { 'ok', 'unsettled' } end
+  local intent = {}
+  for i = 14, #ARGV do intent[#intent + 1] = ARGV[i] end
+  st.k = st.k or st.i
+  st.mg, st.mv, st.fr = st.mg + 1, { t = NOW, o = OP, a = intent }, far
   st.p, st.q, st.i, st.u = from, NOW + keep, to, 0
   for _, r in ipairs(st.r) do
     for _, k in ipairs(r.c) do if k.e == '' then k.e = 'moved' end end
   end
   save(st, true)
-  return { 'ok', 'begun' }
-elseif act == 'buried' then -- the directories have forgotten the dead
+  return begun()
+elseif act == 'buried' then -- the directory has forgotten the dead
   if tomb and tomb.d then
-    redis.call('ZREM', K .. ':x', e .. ':' .. tomb.d[1])
-    tomb.d = nil
+    redis.call('ZREM', K .. ':x', tomb.k)
+    tomb.d, tomb.k = nil, nil
     redis.call('SET', S, 'X' .. pack(tomb), 'PX', LEASE + KEEP)
   end
   return { 'ok' }
 elseif act == 'absorb' then
   local from = ARGV[9]
   for _, o in ipairs((st or tomb or { ab = {} }).ab) do if o == from then return { 'ok', 'took' } end end
-  if not st then return { 'ok', 'gone' } end
+  if not st or st.rv then return { 'ok', 'gone' } end
   if st.fz then return { 'ok', 'frozen' } end
   st.ab[#st.ab + 1] = from
   if #st.ab > 8 then table.remove(st.ab, 1) end
-  local took = {}
+  -- A broadcast that reached both sessions is here already (I16).
+  local theirs, both = {}, {}
+  for i = 10, #ARGV do theirs[string.sub(ARGV[i], 1, 4)] = true end
+  for i = 0, st.c - 1, 64 do
+    for _, el in ipairs(redis.call('LRANGE', M, i, i + 63)) do
+      local t = string.sub(el, 1, 4)
+      if theirs[t] then both[t .. string.sub(el, 11)] = true end
+    end
+  end
+  local took, first = {}, top(st) + 1
   for i = 10, #ARGV do
     local el = ARGV[i]
-    -- What would leave again at once is not worth bringing over; entries that came in this step are not in the list yet.
-    if #took > 0 and not (st.c < st.b[1] and st.y + size(el) <= st.b[2]) then
-      save(st, false)
-      for _, t in ipairs(took) do redis.call('RPUSH', M, t) end
-      took = {}
+    if not both[string.sub(el, 1, 4) .. string.sub(el, 11)] then
+      -- What would leave again at once is not worth bringing over; entries that came in this step are not in the list yet.
+      if #took > 0 and not (st.c < st.b[1] and st.y + size(el) <= st.b[2]) then
+        save(st, false)
+        for _, t in ipairs(took) do redis.call('RPUSH', M, t) end
+        took = {}
+      end
+      if not room(st, size(el)) then break end
+      st.c, st.y = st.c + 1, st.y + size(el)
+      took[#took + 1] = stamped(el)
     end
-    if not room(st, size(el)) then break end
-    st.c, st.y = st.c + 1, st.y + size(el)
-    took[#took + 1] = stamped(el)
+  end
+  if top(st) >= first then -- what came by joins, for broadcasts that are under way
+    if not st.jt or st.jt < st.f then st.jf = first end
+    st.jt = top(st)
   end
   save(st, true)
   for _, t in ipairs(took) do redis.call('RPUSH', M, t) end
@@ -70,13 +91,17 @@ elseif act == 'thaw' then
     save(st, false)
   end
 elseif act == 'done' and not st.fz then
-  st.mv, st.u = nil, 0
+  local at = tonumber(ARGV[9])
+  st.mv, st.u, st.si, st.ba = nil, 0, nil, at > 0 and at or nil
   save(st, false)
+elseif act == 'bar' and not st.fz then
+  st.rv, st.mv, st.fr, st.u = true, nil, 0, 0
+  save(st, true)
 elseif act == 'bury' and st.fz then
   write()
   redis.call('DEL', M)
   redis.call('ZREM', K .. ':x', member(st))
-  redis.call('SET', S, 'X' .. pack({ w = 'moved', ab = st.ab }), 'PX', LEASE + KEEP)
+  redis.call('SET', S, 'X' .. pack({ w = 'moved', ab = st.ab, mg = st.mg }), 'PX', LEASE + KEEP)
   wake(st)
 end
 return { 'ok', '' }

@@ -1,41 +1,81 @@
--- What Move, and everybody who finds one half done, does in the shard of an id. Each act may be repeated, and may come late.
-local act, id, v = ARGV[6], ARGV[7], ARGV[8]
-local I = K .. ':i'
+-- What Move, and everybody who finds one half done, does in the shard of an id. Each act
+-- may be repeated, and may come late.
+local act, id = ARGV[6], ARGV[7]
+local I, A, O = K .. ':i', K .. ':a:' .. id, K .. ':o:' .. id
+if act == 'look' then -- may it move on that word; where is its session, and where does the id lead
+  local no = refuses(id, ARGV[8], ARGV[9])
+  if no then return { no, TIME } end
+  local w = way(id)
+  return { 'ok', TIME, redis.call('HGET', I, id) or '', w and w.t or '', w and w.g or '' }
+elseif act == 'leads' then -- does a way count that leads here by that token
+  return { 'ok', TIME, redis.call('GET', O) == ARGV[8] and 1 or 0 }
+end
 write()
-if act == 'point' then -- id is in use (again), and from may come to lead here; for so long
-  local from, keep = ARGV[9], tonumber(ARGV[10])
-  redis.call('DEL', K .. ':a:' .. id)
-  if keep > 0 then
-    redis.call('SADD', K .. ':o:' .. id, from)
-    if redis.call('PTTL', K .. ':o:' .. id) < keep then redis.call('PEXPIRE', K .. ':o:' .. id, keep) end
+if act == 'point' then 
+  -- A session, if any, is about to come here: the id is in use (again), so it leads
+  -- nowhere, and for so long others may lead here. A way that it has is told of first,
+  -- unless its token is known.
+  local came, keep, known = ARGV[8], tonumber(ARGV[9]), ARGV[10]
+  if came ~= '' and tonumber(came) <= bar(id) then return { 'revoked', TIME } end
+  local w = way(id)
+  if w and w.g ~= known then return { 'ok', TIME, '', w.t, w.g } end
+  redis.call('DEL', A)
+  if ARGV[11] ~= '' then redis.call('SET', K .. ':p:' .. id, ARGV[11], 'PX', 60000) end
+  if keep == 0 then return { 'ok', TIME, '' } end
+  local token = redis.call('GET', O)
+  if not token then
+    token = OP
+    redis.call('SET', O, token, 'PX', keep)
+  elseif redis.call('PTTL', O) < keep then
+    redis.call('PEXPIRE', O, keep)
   end
-  return { 'ok' }
-elseif act == 'leave' then -- where the session is that is to move, and the way for who comes with the old id: at once, so that no crash parts the two
-  local to, client, keep = ARGV[9], ARGV[10], tonumber(ARGV[11])
+  return { 'ok', TIME, token }
+elseif act == 'prune' then -- the way by that token has ended, and with it those that lead to where it begins
+  local w = way(id)
+  if w and w.g == ARGV[8] then redis.call('DEL', A, O) end
+  return { 'ok', TIME }
+elseif act == 'leave' then
+  -- The id is not that of the session at this place any more. From now on the id is
+  -- unsettled, perhaps revoked, and perhaps leads one client to where it went; all at
+  -- once, so that no crash parts them. Without a session ('') only the id moves, if it
+  -- still may.
+  local place, signed, came = ARGV[8], ARGV[9], ARGV[10]
+  local to, client, keep, settle, refuse, token, now = ARGV[11], ARGV[12], tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15]), ARGV[16], tonumber(ARGV[17])
   local is = redis.call('HGET', I, id) or ''
-  if keep > 0 then redis.call('SET', K .. ':a:' .. id, pack({ t = to, c = client, v = is }), 'PX', keep) end
-  return { 'ok', is }
-elseif act == 'claim' then -- id is v's, unless it is somebody's
-  local is = redis.call('HGET', I, id)
-  if not is then
-    redis.call('HSET', I, id, v)
-    is = v
+  if is ~= place then return { 'ok', TIME, is } end
+  if place == '' then
+    local done = K .. ':z:' .. OP
+    if redis.call('EXISTS', done) == 1 then return { 'ok', TIME, '' } end
+    local no = refuses(id, signed, came)
+    if no then return { no, TIME } end
+    redis.call('SET', done, '', 'PX', 60000)
   end
-  return { 'ok', is }
+  local at = math.max(US, now)
+  if settle > 0 and (place ~= '' or fence(id) <= at) then
+    redis.call('SET', K .. ':f:' .. id, string.format('%.0f', at + settle), 'PX', math.ceil(settle / 1000) + 60000)
+  end
+  if refuse > 0 then revoke(id, at, refuse) end
+  if token ~= '' then redis.call('SET', A, pack({ t = to, c = client, g = token }), 'PX', keep) end
+  redis.call('HDEL', I, id)
+  return { 'ok', TIME, '' }
+elseif act == 'claim' then -- id is v's, unless it is somebody's, or was revoked since the request came that moves it: then it is nobody's
+  local v, came = ARGV[8], ARGV[9]
+  local is, at = redis.call('HGET', I, id), bar(id)
+  if coming(id) == string.sub(v, 1, 16) then redis.call('DEL', K .. ':p:' .. id) end
+  if is ~= v then
+    if came ~= '' and tonumber(came) <= at then return { 'ok', TIME, '' } end
+    if not is then
+      redis.call('HSET', I, id, v)
+      is = v
+    end
+  end
+  return { 'ok', TIME, is, string.format('%.0f', at) }
+elseif act == 'arrived' then -- and does not come, if it has not
+  if coming(id) == ARGV[8] then redis.call('DEL', K .. ':p:' .. id) end
+  return { 'ok', TIME }
 elseif act == 'drop' then -- id is not v's any more; v may be an epoch, whatever its moves
+  local v = ARGV[8]
   local is = redis.call('HGET', I, id)
   if is and (is == v or string.sub(is, 1, 16) == v) then redis.call('HDEL', I, id) end
-  return { 'ok' }
-elseif act == 'unlead' then -- id does not lead to v any more
-  local s = redis.call('GET', K .. ':a:' .. id)
-  if s and unpack(s).t == v then
-    redis.call('DEL', K .. ':a:' .. id)
-    return { 'ok', 1, redis.call('SMEMBERS', K .. ':o:' .. id) }
-  end
-  return { 'ok', 0 }
-elseif act == 'ways' then -- which ids lead here
-  return { 'ok', redis.call('SMEMBERS', K .. ':o:' .. id) }
-elseif act == 'forget' then -- v does not lead here any more
-  redis.call('SREM', K .. ':o:' .. id, v)
-  return { 'ok' }
+  return { 'ok', TIME }
 end

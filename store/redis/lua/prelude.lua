@@ -1,16 +1,22 @@
 -- What every script begins with. A script is one step: it reads the session's state, changes it here, and writes it back once.
 --
 -- KEYS[1] is the base of all keys of a shard; it carries the hash tag, so that what is derived from it lies in one slot.
---   of the ids that hash to this shard:
---   :i             hash, id -> where its session is: the epoch, and behind a dot how often it has moved
---   :a: :o: :r:<id>  where the id moved; which ids lead to it; when it was revoked                                  (I6, I11)
+--   of the ids that hash to this shard (times are microseconds):
+--   :i             hash, id -> the place of its session: the epoch, a dot, and how often it has moved
+--   :r:<id>        when the id was revoked, for as long as older values are refused        (I11, I13)
+--   :f:<id>        its fence: until when the id that was moved is unsettled; kept for a minute longer      (I14)
+--   :a:<id>        its way: where one client may still find the session, by which token                     (I6)
+--   :o:<id>        the token of the ways that lead to the id. A way counts while its token is the one
+--                  that stands here; without it, all of them have ended, however many they were
+--   :p:<id>        the epoch of a session that is on its way to the id, for whoever asks for that
 --   of the logs whose epochs end in this shard's number:
 --   :boot          the upper half of every epoch made here; lost together with the data                          (D1, D2 restarted)
---   :x             sorted set, <epoch>:<id> -> when the session has to be looked at                               (D6)
+--   :x             sorted set, <epoch>:<id> -> when the session has to be looked at; the id is the one it was
+--                  made under, so that one member stands for it all its life                        (D6, I16)
 --   :s:<epoch>     the state: ten digits that change with all that a link must see, and the rest packed; or X and a tombstone
 --   :m:<epoch>     list, the entries, oldest first
 --   :w:<epoch>     channel, the wake-ups
---   :z: :y:<op>    what an operation ended, should its caller have to ask again
+--   :z: :y:<op>    what an operation ended or left, should its caller have to ask again
 --   :q:<node>      the last question of that node for what has expired
 -- A session begins in the shard of its id, so that all of it is in one slot. Only after a Move its id may be elsewhere: see move.lua.
 --
@@ -20,7 +26,8 @@
 -- ARGV: the operation's number, how often it was asked before, the node, PUBLISH or SPUBLISH, the lease in ms; then the script's own.
 local K, OP, AGAIN, ME, PUB, LEASE = KEYS[1], ARGV[1], ARGV[2] ~= '0', ARGV[3], ARGV[4], tonumber(ARGV[5])
 local clock = redis.call('TIME')
-local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+local US = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
+local NOW = math.floor(US / 1000)
 local HEAD, OVERHEAD, REMEMBERED = 15, 96, 128
 local KEEP = 3600000 -- a tombstone's life, and how much longer than a session its keys live should nobody claim it
 local SOON = 5000 -- after so long, somebody else finishes what was begun in several steps
@@ -65,11 +72,31 @@ local function raw(epoch)
   if string.sub(s, 1, 1) == 'X' then return nil, unpack(string.sub(s, 2)) end
   return unpack(string.sub(s, 11))
 end
-local function load(epoch)
-  local st, tomb = raw(epoch)
+-- load returns the state for a step of a handle: ARGV[6] is its place, or the epoch alone for what
+-- counts under whatever id. A handle from before a Move is refused before anything else (I12).
+-- The state comes third where the session lives, and yet refuses.
+local function load()
+  local place = ARGV[6]
+  local st, tomb = raw(string.sub(place, 1, 16))
+  if #place > 17 and (st or tomb) and tonumber(string.sub(place, 18)) ~= (st or tomb).mg then return nil, 'moved', st end
   if not st then return nil, tomb and tomb.w or 'lost' end -- by Redis: what ends has a tombstone, for as long as anybody is on it
-  if st.fz then return nil, 'moved' end -- on its way into another session
+  if st.rv then return nil, 'revoked' end -- it is about to be ended
+  if st.fz then return nil, 'moved', st end -- on its way into another session
   return st
+end
+
+-- refused is why what a request asks does not count in the log (I13, I14); '' is not given.
+local function refused(st, signed, came)
+  if signed ~= '' and tonumber(signed) <= (st.ba or 0) then return 'revoked' end
+  if came ~= '' and tonumber(came) < (st.si or 0) then return 'moved' end
+end
+
+-- outdated is why what comes by a link of that number does not count (I7, I12). 0 is the
+-- application's own word.
+local function outdated(st, number)
+  if number == 0 then return end
+  if number <= st.fn or number > st.n then return 'notfound' end
+  if number <= (st.rn or 0) then return 'renewed' end
 end
 
 -- grow lets this step fail on a full Redis. Every other one may take the little that it needs, because most of them free more: once a
@@ -80,12 +107,10 @@ local function write()
   if not GROWS then redis.call('DEL', KEYS[2]) end
 end
 
--- where is the directory's value for the session after so many moves; held whether the session is there under that id.
-local function where(st, moves)
-  return moves == 0 and st.e or st.e .. '.' .. string.format('%.0f', moves)
-end
-local function held(st, id, v) return st.i == id and where(st, st.mg) == v end
-local function member(st) return st.e .. ':' .. st.i end
+-- where is the session's place. held is whether it is there under that id, and no Move is under way.
+local function where(st) return st.e .. '.' .. string.format('%.0f', st.mg) end
+local function held(st, id, v) return st.i == id and where(st) == v and not st.mv and not st.rv end
+local function member(st) return st.e .. ':' .. (st.k or st.i) end
 
 local function top(st) return st.f + st.c - 1 end
 local function linked(st)
@@ -94,8 +119,9 @@ local function linked(st)
 end
 
 -- due is when the session has to be looked at (D6): the retention after it was left, when a link has been silent for the lease, when a departure
--- is to be told that nobody told of (D7), or when a Move should long be over.
+-- is to be told that nobody told of (D7), when a Move should long be over, or at once if one ended the session.
 local function due(st)
+  if st.rv then return NOW end
   local at
   local function by(t) if not at or t < at then at = t end end
   for _, r in ipairs(st.r) do
@@ -119,7 +145,12 @@ local function save(st, stir)
   if moved then st.u = at end
   local life = math.max(LEASE, st.b[4]) + KEEP
   write()
-  redis.call('SET', S, string.format('%010d', st.v) .. pack(st), 'PX', life)
+  local packed = string.format('%010d', st.v) .. pack(st)
+  if st.mg > 0 then -- the directory that names it may be in another shard: it must not go by itself
+    redis.call('SET', S, packed)
+  else
+    redis.call('SET', S, packed, 'PX', life)
+  end
   if drop > 0 then
     redis.call('LTRIM', M, drop, -1)
     drop = 0
@@ -301,22 +332,21 @@ end
 -- those who might bring it again; and while the directory names it in another shard, it stays in the index.
 local function finish(st, why, op, here, life)
   write()
-  local from, d = math.max(st.m + 1, st.f), {}
-  if st.fr == 1 or st.mv then
-    d = { st.i, where(st, st.mg) }
-    if st.mv then d[3], d[4] = st.mv.f, where(st, st.mg - 1) end
-  elseif redis.call('HGET', K .. ':i', st.i) == where(st, st.mg) then
+  local from, d = math.max(st.m + 1, st.f)
+  if st.fr == 1 then
+    d = { st.i, where(st) }
+  elseif redis.call('HGET', K .. ':i', st.i) == where(st) then
     redis.call('HDEL', K .. ':i', st.i)
   end
-  local g = { i = st.i, e = st.e, f = from, n = index(st, from), h = here and 1 or 0, d = #d > 0 and 1 or 0 }
+  local g = { i = st.i, e = st.e, f = from, n = index(st, from), h = here and 1 or 0, d = d and 1 or 0 }
   redis.call('SET', K .. ':z:' .. op, pack(g), 'PX', life)
   if redis.call('EXISTS', M) == 1 then
     redis.call('RENAME', M, K .. ':y:' .. op)
     redis.call('PEXPIRE', K .. ':y:' .. op, life)
   end
-  local tomb = { w = why == '' and 'notfound' or why, ab = st.ab, d = #d > 0 and d or nil }
-  redis.call('SET', S, 'X' .. pack(tomb), 'PX', why == '' and #st.ab == 0 and #d == 0 and LEASE or LEASE + KEEP)
-  if #d > 0 then
+  local tomb = { w = why == '' and 'notfound' or why, ab = st.ab, mg = st.mg, d = d, k = d and member(st) }
+  redis.call('SET', S, 'X' .. pack(tomb), 'PX', why == '' and #st.ab == 0 and not d and LEASE or LEASE + KEEP)
+  if d then
     redis.call('ZADD', K .. ':x', string.format('%.0f', NOW + SOON), member(st))
   else
     redis.call('ZREM', K .. ':x', member(st))

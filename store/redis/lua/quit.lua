@@ -1,9 +1,11 @@
 -- Quit (D7, W2): the reader is forgotten, and with the last one the session ends.
 local g = grave(OP)
 if g then return g end
-local st, no = load(ARGV[6])
+local st, no = load()
 if not st then return { no } end
 if st.qo == OP then return { 'on', st.qh } end
+no = outdated(st, tonumber(ARGV[8]))
+if no then return { no } end
 local r, i = reader(st, ARGV[7])
 if not r then return { 'notfound' } end
 table.remove(st.r, i)

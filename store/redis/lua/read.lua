@@ -1,7 +1,12 @@
 -- Read (D1, D3, D7): what follows for a link, and what had to leave before it. What a node tells its link twice has the same tag twice: otherwise
 -- Redis has lost what the link got, or all of the session, and the client must come back and be told.
-local st, no = load(ARGV[6])
-if not st then return { no == 'lost' and 'renewed' or no } end
+local st, no, is = load()
+if not st then
+  local r = no == 'moved' and is and not is.fz and reader(is, ARGV[7])
+  local k = r and link(r, tonumber(ARGV[8]))
+  if k and k.e == 'superseded' then no = k.e end -- before the Move
+  return { no == 'lost' and 'renewed' or no }
+end
 local name, number, turn = ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
 local after, was, bytes = tonumber(ARGV[10]), ARGV[11], tonumber(ARGV[12])
 local r = reader(st, name)

@@ -1,9 +1,20 @@
--- Resolve (I6, I11): whether values signed then are refused; else which ids lead here, where this client goes on, and whether the Move there is over.
-local id, signed, client = ARGV[6], tonumber(ARGV[7]), ARGV[8]
-local at = redis.call('GET', K .. ':r:' .. id)
-if at and signed <= tonumber(at) then return { 'ok', 1 } end
-local s = redis.call('GET', K .. ':a:' .. id)
-local a = s and unpack(s)
-local to = a and a.c == client and a.t or ''
-local pending = to ~= '' and a.v ~= '' and redis.call('HGET', K .. ':i', id) == a.v and a.v or ''
-return { 'ok', 0, redis.call('SMEMBERS', K .. ':o:' .. id), to, pending, redis.call('PTTL', K .. ':a:' .. id) }
+-- Resolve (I6, I11, I14): how the id stands that a request presents, and where its client
+-- goes on from there. With a token it is an id to which a way led by it: whether that
+-- counts, and where it goes on.
+local id, token, client, signed, came, settle = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], tonumber(ARGV[11])
+local quiet = 0
+if token ~= '' then
+  if redis.call('GET', K .. ':o:' .. id) ~= token then return { 'ok', TIME, 'ended' } end
+else
+  if came ~= '' then
+    local at = bar(id)
+    if tonumber(came) < math.max(fence(id), at > 0 and at + settle or 0) then quiet = 1 end
+  end
+  local no = refuses(id, signed, came)
+  if no then return { 'ok', TIME, no, quiet } end
+  -- Its holder has presented it, so the ways that lead to it are over.
+  if redis.call('EXISTS', K .. ':o:' .. id) == 1 then redis.call('DEL', K .. ':o:' .. id) end
+end
+local w = way(id)
+if client ~= '' and w and w.c == client then return { 'ok', TIME, 'good', quiet, w.t, w.g } end
+return { 'ok', TIME, 'good', quiet }

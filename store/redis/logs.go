@@ -1,0 +1,148 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/redis/rueidis"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+// Logs implements session.Store. It reads the index in which a session has one place all
+// its life, whatever its id is by then.
+func (s *Store) Logs(ctx context.Context) iter.Seq2[session.Log, error] {
+	return func(yield func(session.Log, error) bool) {
+		seen := make(map[string]struct{})
+		b := new(broadcast)
+		var cursors [shards]uint64
+		left := make([]int, shards)
+		for i := range left {
+			left[i] = i
+		}
+		for len(left) > 0 {
+			page, err := s.scan(ctx, left, &cursors)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			left = slices.DeleteFunc(left, func(shard int) bool { return cursors[shard] == 0 })
+			for _, member := range page {
+				epoch := member[:min(epochLen, len(member))]
+				if _, twice := seen[epoch]; twice {
+					continue
+				}
+				seen[epoch] = struct{}{}
+				l, err := newAnyLog(s, member, b)
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				if !yield(l, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// scan reads a page of the index of each of some shards, in one go.
+func (s *Store) scan(ctx context.Context, some []int, cursors *[shards]uint64) (members []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
+	defer cancel()
+	cmds := make(rueidis.Commands, len(some))
+	for i, shard := range some {
+		cmds[i] = s.client.B().Zscan().Key(s.base[shard] + ":x").Cursor(cursors[shard]).Count(256).Build()
+	}
+	for i, r := range s.client.DoMulti(ctx, cmds...) {
+		page, err := r.AsScanEntry()
+		if err != nil {
+			return nil, fmt.Errorf("redis: listing the sessions: %w", err)
+		}
+		cursors[some[i]] = page.Cursor
+		for n := 0; n+1 < len(page.Elements); n += 2 { // member, score
+			members = append(members, page.Elements[n])
+		}
+	}
+	return members, nil
+}
+
+// broadcast gives a message the same tag in all logs, so that it is known for the same
+// where one session is joined to another.
+type broadcast struct {
+	mu      sync.Mutex
+	encoded map[*session.Message]encoded
+}
+
+type encoded struct {
+	entry string
+	tag   uint32
+}
+
+// encodedMax is how many messages of one broadcast are remembered.
+const encodedMax = 16
+
+func (b *broadcast) encode(m *session.Message) (entry string, tag uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e, ok := b.encoded[m]
+	if !ok {
+		if b.encoded == nil || len(b.encoded) >= encodedMax {
+			b.encoded = make(map[*session.Message]encoded)
+		}
+		e.entry, e.tag = encode(m, "")
+		b.encoded[m] = e
+	}
+	return e.entry, e.tag
+}
+
+// anyLog is a log of Logs: it counts under whatever id, and takes Append alone.
+type anyLog struct {
+	*log
+	b  *broadcast
+	id atomic.Pointer[string]
+}
+
+func newAnyLog(s *Store, member string, b *broadcast) (*anyLog, error) {
+	if len(member) <= epochLen {
+		return nil, errAnswer
+	}
+	l, err := newLog(s, "", member[:epochLen])
+	if err != nil {
+		return nil, err
+	}
+	id := unescape(member[epochLen+1:])
+	a := &anyLog{log: l, b: b}
+	a.id.Store(&id)
+	return a, nil
+}
+
+// ID implements session.Log.
+func (l *anyLog) ID() string { return *l.id.Load() }
+
+// Append implements session.Log.
+func (l *anyLog) Append(ctx context.Context, m *session.Message, reader string) (session.Position, error) {
+	entry, tag := l.b.encode(m)
+	if reader != "" {
+		entry, tag = encode(m, escape(reader))
+	}
+	for range patience {
+		p, a, err := l.append(ctx, m, reader, entry, tag)
+		switch a.text(0) {
+		case "full":
+			id := unescape(a.text(1))
+			l.id.Store(&id)
+		case "frozen": // it is being joined to another session, which may be over: then it goes on
+			if _, err := l.s.forward(ctx, l.hex, 0); err != nil {
+				return session.Position{}, err
+			}
+			continue
+		}
+		return p, err
+	}
+	return session.Position{}, errRestless
+}
