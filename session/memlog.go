@@ -34,7 +34,7 @@ type memLog struct {
 	bounds  *Bounds           // shared with other logs, never changed
 
 	bar     int64 // values signed until then do not count in this log (I13)
-	since   int64 // requests that came before that belong to the time when its id was moved (I14); 0 none
+	since   int64 // requests that came before that belong to the time when its id was moved (I14), or before the last Renew (I7); 0 none
 	past    *past // nil mostly
 	resting *list.Element
 	first   uint64 // links have higher numbers

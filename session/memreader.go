@@ -68,6 +68,7 @@ func (h *memHandle) Renew(context.Context) error {
 	err := h.enter()
 	if err == nil {
 		h.renewed = h.number
+		h.since = max(h.since, h.store.clock.stamp()+1)
 		for _, r := range h.readers {
 			h.unlink(r, ErrRenewed)
 		}
@@ -92,7 +93,8 @@ func (h *memHandle) Attach(_ context.Context, c Claim) (Attached, error) {
 }
 
 // refuse says why what was asked does not count in this log: its value was signed before the
-// id was last revoked, or it came while the id was moving, before this log was made.
+// id was last revoked; or it came while the id was moving, before this log was made, or before
+// the last Renew.
 func (l *memLog) refuse(a store.Asked) error {
 	switch {
 	case !a.Signed.IsZero() && a.Signed.UnixNano() <= l.bar:

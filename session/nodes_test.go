@@ -2,11 +2,13 @@ package session_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // D8: a session that another node ended and began anew is found, though this node still has to do with the old one.
@@ -38,6 +40,61 @@ func TestD8BegunAnewElsewhere(t *testing.T) {
 			t.Errorf("after Revalidate: %+v, %v", b, err)
 		}
 		l.Close()
+		time.Sleep(5 * time.Minute)
+	})
+}
+
+// I7: after Revalidate nothing begins on the word of a hook that answered before, neither a link
+// nor a message without one.
+func TestI7RevalidateWhileALinkBegins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := session.NewMemory(0)
+		handled := 0
+		o := session.Options{Store: memory, OnMessage: func(context.Context, *session.Session, session.Incoming) error {
+			handled++
+			return nil
+		}}
+		here, there := session.New(o), session.New(o)
+		for _, m := range []*session.Manager{here, there} {
+			t.Cleanup(func() { m.Shutdown(context.Background()) })
+		}
+		link(t, there, session.Attach{ID: "id", Reader: "r"}).Close()
+
+		// Its hook has answered, and it has not attached yet.
+		came := store.Asked{Signed: here.Now().Add(-time.Hour), Came: here.Now()}
+		if err := there.Revalidate(t.Context(), "id"); err != nil {
+			t.Fatal(err)
+		}
+		begin := func(m *session.Manager, asked store.Asked) error {
+			l, err := m.Attach(t.Context(), session.Attach{ID: "id", Asked: asked, Reader: "r"})
+			if err == nil {
+				l.Close()
+			}
+			return err
+		}
+		say := func(m *session.Manager, asked store.Asked) error {
+			_, err := m.Receive(t.Context(), session.Upstream{
+				ID: "id", Asked: asked, Messages: []session.Numbered{{Message: session.Text("x")}},
+			})
+			return err
+		}
+		for name, m := range map[string]*session.Manager{"here": here, "there": there} {
+			if err := begin(m, came); !errors.Is(err, session.ErrSettling) {
+				t.Errorf("%s: a link begins: %v", name, err)
+			}
+			if err := say(m, came); !errors.Is(err, session.ErrSettling) || handled > 0 {
+				t.Errorf("%s: a message is taken: %v", name, err)
+			}
+		}
+
+		// It comes back, through the hook.
+		came.Came = here.Now()
+		if err := begin(here, came); err != nil {
+			t.Errorf("a link that came after it: %v", err)
+		}
+		if err := say(here, came); err != nil || handled != 1 {
+			t.Errorf("a message that came after it: %v", err)
+		}
 		time.Sleep(5 * time.Minute)
 	})
 }

@@ -34,7 +34,7 @@ type Store interface {
 	// if create is set (ErrBudget where there is no memory for it; created tells one caller),
 	// and is ErrNotFound otherwise. A new session has no links, so that its retention runs
 	// from now. What was asked is ErrRevoked if the id was revoked since Signed, and ErrMoved if
-	// it came less than Settle after the id was moved. A Store knows of a move for a minute
+	// it came less than Settle after the id was moved, or before the last Renew. A Store knows of a move for a minute
 	// longer than Settle: no request takes as long.
 	Open(ctx context.Context, id string, a store.Asked, create bool, b Bounds) (l Log, created bool, err error)
 
@@ -113,7 +113,8 @@ type Log interface {
 	Quit(ctx context.Context, l LinkRef) (here bool, ended *Ended, err error)
 
 	// Renew ends every link there is: their clients come back on new ones, and lose nothing.
-	// From then on no step of such a link is granted.
+	// From then on no step of such a link is granted, and no link is begun by a request that came
+	// before: a hook that answered before counts no more than a link that it let in.
 	Renew(ctx context.Context) error
 
 	// Begin asks whether message n of the writer, which came by the link l, is to be handled now. It is refused as Ack is; the zero LinkRef is

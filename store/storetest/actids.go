@@ -198,6 +198,7 @@ func (m *machine) doRenew(rt *rapid.T) {
 		rt.SkipNow()
 	}
 	m.must("Renew", log.Renew(ctx))
+	l.since = maxTime(l.since, time.Now())
 	for _, k := range m.refs {
 		if k.m == l {
 			k.renewed = true

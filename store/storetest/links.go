@@ -55,6 +55,17 @@ var halfOpen = []clause{
 			e.Errorf("Begin on the link after it: %v, %v", turn, err)
 		}
 	}},
+	{"I7 Renew refuses whoever came before", func(e *env) {
+		l := e.openLog("a")
+		before := e.asked()
+		e.is("Attach", l.tries(session.Claim{Reader: "q", Asked: before}), nil)
+		e.is("Renew", l.Renew(ctx), nil)
+		e.is("Attach of who came before", l.tries(session.Claim{Reader: "r", Asked: before}), session.ErrMoved)
+		e.is("Open of who came before", e.opens("a", before, false), session.ErrMoved)
+		after := e.asked()
+		e.is("Open after", e.opens("a", after, false), nil)
+		e.is("Attach after", l.tries(session.Claim{Reader: "r", Asked: after}), nil)
+	}},
 	{"I7 a message whose turn was given before Renew is committed", func(e *env) {
 		l := e.openLog("a")
 		k := l.attach("r")

@@ -27,7 +27,7 @@ type model struct {
 	absorbed []uint64
 	moves    int
 	bar      time.Time // values signed until then do not count in it
-	since    time.Time // what came before that belongs to a move of its id
+	since    time.Time // what came before that belongs to a move of its id, or to links that were renewed
 	previous string
 	prevTil  time.Time
 	resting  time.Time // since when there is no link; zero with one
