@@ -223,8 +223,11 @@ func (l *log) Quit(ctx context.Context, ref session.LinkRef) (bool, *session.End
 
 // Renew implements session.Log.
 func (l *log) Renew(ctx context.Context) error {
-	_, err := l.run(ctx, "renew")
+	_, err := l.s.timed(ctx, l.shard, "renew", l.place)
 	l.wake()
+	if err == nil {
+		l.s.catchUp(ctx, l.shard)
+	}
 	return err
 }
 

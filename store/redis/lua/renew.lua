@@ -5,5 +5,6 @@ for _, r in ipairs(st.r) do
   for _, k in ipairs(r.c) do if k.e == '' then k.e = 'renewed' end end
 end
 st.rn = st.n
+st.si = math.max(st.si or 0, US + 1) -- nor what came by now on the word of a hook
 save(st, true)
-return { 'ok' }
+return { 'ok', string.format('%.0f', US) }
