@@ -163,11 +163,13 @@ func (ids *memIDs) find(id, client string, now int64) string {
 	at := id
 	for range 8 { // and in a circle, if it comes to the worst
 		st := ids.states[at]
-		if client == "" || st == nil || st.to == "" || st.client != client || st.leadsUntil <= now {
+		switch {
+		case st == nil || st.to == "":
 			return at
-		}
-		if !ids.leads(st) {
+		case !ids.leads(st):
 			return id
+		case client == "" || st.client != client || st.leadsUntil <= now:
+			return at
 		}
 		at = st.to
 	}
