@@ -54,8 +54,9 @@ func ExampleMount() {
 	hello := ask("GET", "?_wait=0", "")
 	fmt.Println("hello first:", strings.Contains(hello, "event: mirage\n"))
 	fmt.Print(ask("POST", "", "good morning"))
-	_, data, _ := strings.Cut(ask("GET", "?_wait=0", ""), "}\n\n")
-	fmt.Println(data[strings.Index(data, "data: "):])
+	_, message, _ := strings.Cut(ask("GET", "?_wait=0", ""), "\n\n") // the first block is hello
+	data, _, _ := strings.Cut(message, "\n")
+	fmt.Println(data)
 	client.CloseIdleConnections()
 	// Output:
 	// hello first: true

@@ -188,7 +188,8 @@ func FuzzGet(f *testing.F) {
 // epoch is the epoch of the link's session in its text.
 func (t *target) epoch(test *testing.T, header http.Header) string {
 	w := t.do("GET", "_wait=0&_cid="+t.cid(), nil, header)
-	id, _, ok := strings.Cut(strings.TrimPrefix(w.Body.String(), "id: "), "-")
+	_, id, _ := strings.Cut(w.Body.String(), "\nid: ")
+	id, _, ok := strings.Cut(id, "-")
 	if !ok {
 		test.Fatalf("%d %q", w.Code, w.Body)
 	}

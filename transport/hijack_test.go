@@ -43,7 +43,7 @@ func greeted(t testing.TB, conn net.Conn) (head *http.Response, rest *bufio.Read
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := ""; line != "event: mirage\n"; {
+	for line := ""; !strings.HasSuffix(line, "event: mirage\n"); { // a WebSocket frame's header is before it
 		if line, err = r.ReadString('\n'); err != nil {
 			t.Fatal(err)
 		}

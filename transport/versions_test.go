@@ -124,10 +124,10 @@ func TestW1HTTP10(t *testing.T) {
 	if err := s.m.Send(t.Context(), "old", session.Text("two")); err != nil {
 		t.Fatal(err)
 	}
-	pos, _, _ := strings.Cut(strings.TrimPrefix(one, "id: "), "\n")
+	pos := strings.TrimSpace(one[strings.LastIndex(one, "id: ")+len("id: "):])
 	for _, wait := range []string{"", "&_wait=25"} {
 		b, _ = ask("&_pos=" + pos + wait)
-		if hello, two := next(b), next(b); !strings.Contains(hello, `"resumed":true`) || !strings.HasSuffix(two, "\ndata: two\n\n") {
+		if hello, two := next(b), next(b); !strings.Contains(hello, `"resumed":true`) || !strings.HasPrefix(two, "data: two\nid: ") {
 			t.Errorf("%s: %q %q", wait, hello, two)
 		}
 	}

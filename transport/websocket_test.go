@@ -37,7 +37,7 @@ func TestW1WebSocket(t *testing.T) {
 		app.has(w, "one", "fail")
 		text, last := s.text(), -1
 		for _, want := range []string{
-			"event: mirage\n", "data: a\n\n", "data: b\n\n",
+			"event: mirage\n", "data: a\nid: ", "data: b\nid: ",
 			`{"status":200,"accepted":2,"failed":[2]}`,
 			`{"status":409,"accepted":2,"detail":"a message is missing before this one: send from the expected number on","expected":3}`,
 			"event: mirage-ack\ndata: {\"accepted\":2}\n\n",
@@ -48,7 +48,7 @@ func TestW1WebSocket(t *testing.T) {
 			}
 			last = at
 		}
-		if !strings.HasPrefix(text, "id: ") || strings.Count(text, `"status"`) != 2 {
+		if !strings.HasPrefix(text, "event: mirage\n") || strings.Count(text, `"status"`) != 2 {
 			t.Errorf("frames %q", text)
 		}
 	})
@@ -293,7 +293,7 @@ func TestW2PlainSocket(t *testing.T) {
 			t.Errorf("%+v", last)
 		}
 		text := s.text()
-		for _, want := range []string{"data: a\n\n", ":\n", `{"status":200,"accepted":0,"failed":[0]}`, `{"status":429,`} {
+		for _, want := range []string{"data: a\nid: ", ":\n", `{"status":200,"accepted":0,"failed":[0]}`, `{"status":429,`} {
 			if strings.Count(text, want) < 1 {
 				t.Errorf("%q is not in %q", want, text)
 			}

@@ -198,7 +198,7 @@ export class Mirage extends EventTarget {
       for (const m of batch) {
         m.t = 1
         const { n, e, d, x } = m
-        body += `id: ${n}\n${e && `event: ${e}\n`}${x ? 'encoding: base64\n' : ''}${x > 1 ? 'type: binary\n' : ''}data: ${d.replaceAll('\n', '\ndata: ')}\n\n`
+        body += `${e && `event: ${e}\n`}${x ? 'encoding: base64\n' : ''}${x > 1 ? 'type: binary\n' : ''}data: ${d.replaceAll('\n', '\ndata: ')}\nid: ${n}\n\n`
       }
       due = unacked = 0
       save()

@@ -40,11 +40,11 @@ type Up struct {
 
 // AppendGap appends the statement that the messages from the number from up to the position to are missing. The client goes on after to.
 func AppendGap(dst []byte, from uint64, to session.Position, reason string) []byte {
-	dst = appendControl(appendID(dst, to), EventGap)
+	dst = appendControl(dst, EventGap)
 	dst = strconv.AppendUint(append(dst, `{"from":`...), from, 10)
 	dst = strconv.AppendUint(append(dst, `,"to":`...), to.Seq, 10)
 	dst = appendString(append(dst, `,"reason":`...), reason)
-	return append(dst, "}\n\n"...)
+	return AppendID(append(dst, "}\n"...), to)
 }
 
 // AppendAck appends the acknowledgement of what came up. It is the heartbeat for Mirage's own clients too.

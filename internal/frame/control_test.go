@@ -24,16 +24,16 @@ func TestControl(t *testing.T) {
 		want  string
 		value any // a pointer, with what the data reads as
 	}{
-		{"hello", frame.AppendHello(nil, at, 0, &hello), "id: 10-9\nevent: mirage\n" +
+		{"hello", frame.AppendHello(nil, at, 0, &hello), "event: mirage\n" +
 			`data: {"id":"abc","previous":"old","mirage":"~v","reader":"r","link":"l","resumed":true,"reason":"","lost":null,` +
-			`"sent":9,"accepted":3,"heartbeat":15000}` + "\n\n", &hello},
-		{"hello with a loss", frame.AppendHello(nil, at, 1500*time.Millisecond, &lost), "retry: 1500\nid: 10-9\nevent: mirage\n" +
+			`"sent":9,"accepted":3,"heartbeat":15000}` + "\nid: 10-9\n\n", &hello},
+		{"hello with a loss", frame.AppendHello(nil, at, 1500*time.Millisecond, &lost), "retry: 1500\nevent: mirage\n" +
 			`data: {"id":"abc","previous":"","mirage":"","reader":"","link":"","resumed":false,"reason":"trimmed","lost":{"from":2,"to":5},` +
-			`"sent":0,"accepted":0,"heartbeat":0}` + "\n\n", &lost},
-		{"hello with an open loss", frame.AppendHello(nil, at, 0, &open), "id: 10-9\nevent: mirage\n" +
+			`"sent":0,"accepted":0,"heartbeat":0}` + "\nid: 10-9\n\n", &lost},
+		{"hello with an open loss", frame.AppendHello(nil, at, 0, &open), "event: mirage\n" +
 			`data: {"id":"abc","previous":"","mirage":"","reader":"","link":"","resumed":false,"reason":"restarted","lost":{"from":2,"to":null},` +
-			`"sent":0,"accepted":0,"heartbeat":0}` + "\n\n", &open},
-		{"gap", frame.AppendGap(nil, 4, at, "full"), "id: 10-9\nevent: mirage-gap\n" + `data: {"from":4,"to":9,"reason":"full"}` + "\n\n",
+			`"sent":0,"accepted":0,"heartbeat":0}` + "\nid: 10-9\n\n", &open},
+		{"gap", frame.AppendGap(nil, 4, at, "full"), "event: mirage-gap\n" + `data: {"from":4,"to":9,"reason":"full"}` + "\nid: 10-9\n\n",
 			&frame.Gap{From: 4, To: 9, Reason: "full"}},
 		{"ack", frame.AppendAck(nil, session.MaxSeq), "event: mirage-ack\n" + `data: {"accepted":9007199254740991}` + "\n\n",
 			&frame.Ack{Accepted: session.MaxSeq}},

@@ -151,3 +151,20 @@ func benchmarkParse(b *testing.B, stream []byte, piece int) {
 		}
 	}
 }
+
+func BenchmarkAppendEntries(b *testing.B) {
+	for _, size := range []int{16, 200} {
+		m := session.Message{Event: "chat", Data: bytes.Repeat([]byte("x"), size)}
+		entries := make([]session.Entry, 64)
+		for i := range entries {
+			entries[i] = session.Entry{Seq: uint64(1000 + i), Message: &m}
+		}
+		b.Run(fmt.Sprintf("64x%dB", size), func(b *testing.B) {
+			var dst []byte
+			b.ReportAllocs()
+			for b.Loop() {
+				dst = frame.AppendEntries(dst[:0], pos.Epoch, entries)
+			}
+		})
+	}
+}

@@ -118,17 +118,17 @@ func TestAppendMessage(t *testing.T) {
 		m    session.Message
 		want string
 	}{
-		{"unnamed", session.Text("hi"), "id: 10-7\ndata: hi\n\n"},
-		{"message", session.Message{Event: "message", Data: []byte("hi")}, "id: 10-7\ndata: hi\n\n"},
-		{"named", session.Message{Event: "chat", Data: []byte("hi")}, "id: 10-7\nevent: chat\ndata: hi\n\n"},
-		{"empty", session.Message{}, "id: 10-7\ndata: \n\n"},
-		{"lines", session.Text("a\n\n b"), "id: 10-7\ndata: a\ndata: \ndata:  b\n\n"},
-		{"CR", session.Text("a\rb"), "id: 10-7\nencoding: base64\ndata: YQ1i\n\n"},
-		{"binary", session.Message{Event: "b", Data: []byte{1}, Binary: true}, "id: 10-7\nevent: b\nencoding: base64\ntype: binary\ndata: AQ==\n\n"},
-		{"name with a line break", session.Message{Event: "a\ndata: x", Data: []byte("hi")}, "id: 10-7\nevent: \uFFFD\ndata: hi\n\n"},
-		{"name with a CR", session.Message{Event: "a\rdata: x", Data: []byte("hi")}, "id: 10-7\nevent: \uFFFD\ndata: hi\n\n"},
-		{"name that is too long", session.Message{Event: strings.Repeat("e", session.MaxEvent+1)}, "id: 10-7\nevent: \uFFFD\ndata: \n\n"},
-		{"name of a control event", session.Message{Event: "mirage-end", Data: []byte("{}")}, "id: 10-7\nevent: \uFFFD\ndata: {}\n\n"},
+		{"unnamed", session.Text("hi"), "data: hi\nid: 10-7\n\n"},
+		{"message", session.Message{Event: "message", Data: []byte("hi")}, "data: hi\nid: 10-7\n\n"},
+		{"named", session.Message{Event: "chat", Data: []byte("hi")}, "event: chat\ndata: hi\nid: 10-7\n\n"},
+		{"empty", session.Message{}, "data: \nid: 10-7\n\n"},
+		{"lines", session.Text("a\n\n b"), "data: a\ndata: \ndata:  b\nid: 10-7\n\n"},
+		{"CR", session.Text("a\rb"), "encoding: base64\ndata: YQ1i\nid: 10-7\n\n"},
+		{"binary", session.Message{Event: "b", Data: []byte{1}, Binary: true}, "event: b\nencoding: base64\ntype: binary\ndata: AQ==\nid: 10-7\n\n"},
+		{"name with a line break", session.Message{Event: "a\ndata: x", Data: []byte("hi")}, "event: \uFFFD\ndata: hi\nid: 10-7\n\n"},
+		{"name with a CR", session.Message{Event: "a\rdata: x", Data: []byte("hi")}, "event: \uFFFD\ndata: hi\nid: 10-7\n\n"},
+		{"name that is too long", session.Message{Event: strings.Repeat("e", session.MaxEvent+1)}, "event: \uFFFD\ndata: \nid: 10-7\n\n"},
+		{"name of a control event", session.Message{Event: "mirage-end", Data: []byte("{}")}, "event: \uFFFD\ndata: {}\nid: 10-7\n\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := string(frame.AppendMessage([]byte("before "), p, &tt.m)); got != "before "+tt.want {
@@ -145,8 +145,8 @@ func TestAppendUpstream(t *testing.T) {
 	body = frame.AppendUpstream(body, 9, &chat)
 	body = frame.AppendUpstream(body, 10, &raw)
 	const want = "event: mirage-up\n" + `data: {"writer":"w","base":9,"ack":"","again":false}` + "\n\n" +
-		"id: 9\nevent: chat\ndata: hi\n\n" +
-		"id: 10\nencoding: base64\ntype: binary\ndata: /w==\n\n"
+		"event: chat\ndata: hi\nid: 9\n\n" +
+		"encoding: base64\ntype: binary\ndata: /w==\nid: 10\n\n"
 	if string(body) != want {
 		t.Errorf("got  %q\nwant %q", body, want)
 	}

@@ -34,7 +34,7 @@ func AppendHello(dst []byte, pos session.Position, retry time.Duration, h *Hello
 	if retry > 0 {
 		dst = appendRetry(dst, retry)
 	}
-	dst = appendControl(appendID(dst, pos), EventHello)
+	dst = appendControl(dst, EventHello)
 	dst = appendString(append(dst, `{"id":`...), h.ID)
 	dst = appendString(append(dst, `,"previous":`...), h.Previous)
 	dst = appendString(append(dst, `,"mirage":`...), h.Mirage)
@@ -46,7 +46,7 @@ func AppendHello(dst []byte, pos session.Position, retry time.Duration, h *Hello
 	dst = strconv.AppendUint(append(dst, `,"sent":`...), h.Sent, 10)
 	dst = strconv.AppendUint(append(dst, `,"accepted":`...), h.Accepted, 10)
 	dst = strconv.AppendInt(append(dst, `,"heartbeat":`...), h.Heartbeat, 10)
-	return append(dst, "}\n\n"...)
+	return AppendID(append(dst, "}\n"...), pos)
 }
 
 func appendRange(dst []byte, r *Range) []byte {

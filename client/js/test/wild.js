@@ -43,7 +43,7 @@ export class Wild extends Server {
   since(link) {
     let gap = ''
     if (link.cursor < this.floor) {
-      gap = `id: ${this.epoch}-${this.floor}\nevent: mirage-gap\ndata: {"from":${link.cursor + 1},"to":${this.floor},"reason":"trimmed"}\n\n`
+      gap = `event: mirage-gap\ndata: {"from":${link.cursor + 1},"to":${this.floor},"reason":"trimmed"}\nid: ${this.epoch}-${this.floor}\n\n`
       link.cursor = this.floor
     }
     return gap + super.since(link)

@@ -158,14 +158,14 @@ export class Server {
       id: this.id, previous: this.previous, mirage: request.query._mirage === undefined ? '' : 'signed-' + this.id, reader: cid, link: link.token, resumed,
       reason: resumed ? '' : pos ? 'restarted' : 'new', lost, sent: this.log.length, accepted: this.writers.get(cid) ?? 0, heartbeat: 15000,
     }
-    return [link, `id: ${this.epoch}-${cursor}\nevent: mirage\ndata: ${JSON.stringify(data)}\n\n`]
+    return [link, `event: mirage\ndata: ${JSON.stringify(data)}\nid: ${this.epoch}-${cursor}\n\n`]
   }
 
   since(link) {
     let text = ''
     while (link.cursor < this.log.length) {
       const block = this.log[link.cursor++]
-      text += `id: ${this.epoch}-${link.cursor}\n${block}`
+      text += `${block.slice(0, -1)}id: ${this.epoch}-${link.cursor}\n\n`
     }
     return text
   }

@@ -1,0 +1,46 @@
+package frame_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/mirage-go/mirage/internal/frame"
+	"github.com/mirage-go/mirage/session"
+)
+
+// blocks are what the way out writes with an id.
+func blocks() map[string][]byte {
+	text := session.Message{Event: "chat", Data: []byte("two\nlines")}
+	encoded := session.Message{Data: []byte{0, 1}, Binary: true}
+	newlines := session.Text(strings.Repeat("\n", 9))
+	all := map[string][]byte{
+		"hello":                 frame.AppendHello(nil, pos, 1e9, &frame.Hello{ID: "x"}),
+		"gap":                   frame.AppendGap(nil, 1, pos, "trimmed"),
+		"id":                    frame.AppendID(nil, pos),
+		"message":               frame.AppendMessage(nil, pos, &text),
+		"message in base64":     frame.AppendMessage(nil, pos, &encoded),
+		"up":                    frame.AppendUpstream(nil, 7, &text),
+		"up in base64":          frame.AppendUpstream(nil, 7, &encoded),
+		"up, lines in base64":   frame.AppendUpstream(nil, 7, &newlines),
+		"entry":                 frame.AppendEntries(nil, pos.Epoch, []session.Entry{{Seq: 1, Message: &text}}),
+		"entry of another":      frame.AppendEntries(nil, pos.Epoch, []session.Entry{{Seq: 1}}),
+		"entry with its tag":    frame.AppendEntries(nil, pos.Epoch, []session.Entry{{Seq: 1, Tag: 5, Message: &encoded}}),
+		"entry after the first": nil,
+	}
+	two := frame.AppendEntries(nil, pos.Epoch, []session.Entry{{Seq: 1, Message: &text}, {Seq: 2, Message: &text}})
+	all["entry after the first"] = two[len(all["entry"]):]
+	return all
+}
+
+// W1, W3: the id is the last line of every block. Many clients (eventsource 2, fetch-event-source and its forks, r3labs) take an id as soon as its
+// line comes: what a cut leaves of a block has none, so they ask for the message again.
+func TestW3IDIsTheLastLine(t *testing.T) {
+	for name, block := range blocks() {
+		lines := strings.Split(strings.TrimSuffix(string(block), "\n\n"), "\n")
+		for i, line := range lines {
+			if last := i == len(lines)-1; strings.HasPrefix(line, "id:") != last {
+				t.Errorf("%s: line %d of %q", name, i+1, block)
+			}
+		}
+	}
+}
