@@ -30,6 +30,7 @@ var eager = []string{
 	"@ardatan/fetch-event-source",
 	"@fortaine/fetch-event-source",
 	"@waylaidwanderer/fetch-event-source",
+	"event-source-polyfill", // not eager: it has a parameter of its own for the position
 }
 
 // D2, W1: clients that take an id as soon as its line comes get everything once and in order, though their connection is cut at each byte of a block

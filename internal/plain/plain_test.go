@@ -82,7 +82,7 @@ func TestVersions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"@microsoft/fetch-event-source", "eventsource", "htmx-ext-sse", "htmx.org", "htmx4"} {
+	for _, name := range []string{"@microsoft/fetch-event-source", "event-source-polyfill", "eventsource", "htmx-ext-sse", "htmx.org", "htmx4"} {
 		version := regexp.MustCompile(`"` + name + `": "(?:npm:htmx.org@)?([^"]+)"`).FindSubmatch(manifest)
 		if version == nil || !strings.Contains(string(page), " "+string(version[1])+" ") && !strings.Contains(string(page), " "+string(version[1])+", ") {
 			t.Errorf("%s %s is not in docs/plain.md", name, version)

@@ -102,10 +102,14 @@ func Within(ctx context.Context, d time.Duration) time.Duration {
 // Half spreads d by ±50 %.
 func Half(d time.Duration) time.Duration { return d/2 + rand.N(d+1) }
 
-// Position is what the client says it has: Last-Event-ID, which a browser sends by itself, before the query's _pos.
+// Position is what the client says it has: Last-Event-ID, which a browser sends by itself, before the query's lastEventId, which
+// polyfills that may set no header send for it, before the query's _pos.
 func Position(r *http.Request) string {
 	if ids := r.Header["Last-Event-Id"]; len(ids) > 0 && ids[0] != "" {
 		return ids[0]
+	}
+	if id, _ := Query(r, "lastEventId"); id != "" {
+		return id
 	}
 	pos, _ := Query(r, "_pos")
 	return pos

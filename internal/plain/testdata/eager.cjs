@@ -6,7 +6,7 @@ const wait = setTimeout
 globalThis.setTimeout = (f, ms, ...args) => wait(f, ms > 20 && ms < 20_000 ? 20 : ms, ...args)
 // What a page has and Node has not.
 globalThis.window = globalThis
-globalThis.document = { hidden: false, addEventListener() {}, removeEventListener() {} }
+globalThis.document = { hidden: false, readyState: 'complete', addEventListener() {}, removeEventListener() {} }
 
 const them = require(name)
 if (them.fetchEventSource) {
