@@ -7,7 +7,7 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// Gap is the data of EventGap: the messages From to To are missing, both included.
+// Gap is the data of EventGap: the messages From to To are missing, both included. To is 0 where the server cannot know it: null on the wire.
 type Gap struct {
 	From   uint64 `json:"from"`
 	To     uint64 `json:"to"`
@@ -38,13 +38,11 @@ type Up struct {
 	Again  bool   `json:"again"` // sent before, to a link that was not resumed
 }
 
-// AppendGap appends the statement that the messages from the number from up to the position to are missing. The client goes on after to.
-func AppendGap(dst []byte, from uint64, to session.Position, reason string) []byte {
-	dst = appendControl(dst, EventGap)
-	dst = strconv.AppendUint(append(dst, `{"from":`...), from, 10)
-	dst = strconv.AppendUint(append(dst, `,"to":`...), to.Seq, 10)
+// AppendGap appends the statement that messages are missing. The client goes on after pos.
+func AppendGap(dst []byte, lost Range, pos session.Position, reason string) []byte {
+	dst = appendRange(appendControl(dst, EventGap), lost)
 	dst = appendString(append(dst, `,"reason":`...), reason)
-	return AppendID(append(dst, "}\n"...), to)
+	return AppendID(append(dst, "}\n"...), pos)
 }
 
 // AppendAck appends the acknowledgement of what came up. It is the heartbeat for Mirage's own clients too.

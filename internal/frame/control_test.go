@@ -33,8 +33,10 @@ func TestControl(t *testing.T) {
 		{"hello with an open loss", frame.AppendHello(nil, at, 0, &open), "event: mirage\n" +
 			`data: {"id":"abc","previous":"","mirage":"","reader":"","link":"","resumed":false,"reason":"restarted","lost":{"from":2,"to":null},` +
 			`"sent":0,"accepted":0,"heartbeat":0}` + "\nid: 10-9\n\n", &open},
-		{"gap", frame.AppendGap(nil, 4, at, "full"), "event: mirage-gap\n" + `data: {"from":4,"to":9,"reason":"full"}` + "\nid: 10-9\n\n",
-			&frame.Gap{From: 4, To: 9, Reason: "full"}},
+		{"gap", frame.AppendGap(nil, frame.Range{From: 4, To: 9}, at, "full"), "event: mirage-gap\n" +
+			`data: {"from":4,"to":9,"reason":"full"}` + "\nid: 10-9\n\n", &frame.Gap{From: 4, To: 9, Reason: "full"}},
+		{"gap without a known end", frame.AppendGap(nil, frame.Range{From: 4}, at, "expired"), "event: mirage-gap\n" +
+			`data: {"from":4,"to":null,"reason":"expired"}` + "\nid: 10-9\n\n", &frame.Gap{From: 4, Reason: "expired"}},
 		{"ack", frame.AppendAck(nil, session.MaxSeq), "event: mirage-ack\n" + `data: {"accepted":9007199254740991}` + "\n\n",
 			&frame.Ack{Accepted: session.MaxSeq}},
 		{"drain", frame.AppendDrain(nil, 2*time.Second), "event: mirage-drain\n" + `data: {"retry":2000}` + "\n\n", &frame.Drain{Retry: 2000}},
@@ -91,7 +93,7 @@ func TestControlStrings(t *testing.T) {
 	for _, s := range []string{"\n\ndata: x\n\n", "\r\rid: 1\r", "\"},{", "\\", "\u2028", "a\x00b", "\x7f\u0085", strings.Repeat("\n", 99)} {
 		for name, block := range map[string][]byte{
 			"hello": frame.AppendHello(nil, pos, 0, &frame.Hello{ID: s, Previous: s, Mirage: s, Reader: s, Link: s, Reason: s}),
-			"gap":   frame.AppendGap(nil, 1, pos, s),
+			"gap":   frame.AppendGap(nil, frame.Range{From: 1}, pos, s),
 			"end":   frame.AppendEnd(nil, 410, s),
 			"up":    frame.AppendUp(nil, frame.Up{Writer: s, Ack: s}),
 		} {
@@ -105,5 +107,17 @@ func TestControlStrings(t *testing.T) {
 				t.Errorf("%s with %q: read back %+v, error %v", name, s, v, err)
 			}
 		}
+	}
+}
+
+// D3: for a client that does not read hello a gap says what is lost. The position moves with the gap, not before: a cut between the two loses neither.
+func TestD3HelloAndGap(t *testing.T) {
+	at := session.Position{Epoch: 36, Seq: 9}
+	hello := frame.Hello{ID: "abc", Reason: "restarted", Lost: &frame.Range{From: 2}}
+	got := string(frame.AppendHelloAndGap(nil, at, time.Second, &hello))
+	want := strings.Replace(string(frame.AppendHello(nil, at, time.Second, &hello)), "\nid: 10-9\n", "\n", 1) +
+		string(frame.AppendGap(nil, *hello.Lost, at, "restarted"))
+	if got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }

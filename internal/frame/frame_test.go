@@ -179,7 +179,8 @@ func TestNoAllocations(t *testing.T) {
 		"AppendID":             func() { frame.AppendID(dst, pos) },
 		"AppendAck":            func() { frame.AppendAck(dst, 7) },
 		"AppendHello":          func() { frame.AppendHello(dst, pos, 1e9, hello) },
-		"AppendGap":            func() { frame.AppendGap(dst, 3, pos, "trimmed") },
+		"AppendHelloAndGap":    func() { frame.AppendHelloAndGap(dst, pos, 1e9, hello) },
+		"AppendGap":            func() { frame.AppendGap(dst, frame.Range{From: 3}, pos, "trimmed") },
 		"AppendUp":             func() { frame.AppendUp(dst, frame.Up{Writer: "w"}) },
 	} {
 		if n := testing.AllocsPerRun(100, f); n != 0 {

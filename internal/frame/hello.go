@@ -31,6 +31,18 @@ type Range struct {
 // AppendHello appends the first block of a link; pos is the position after which the link goes on. A positive retry is the
 // delay before the browser's own reconnect.
 func AppendHello(dst []byte, pos session.Position, retry time.Duration, h *Hello) []byte {
+	return AppendID(appendHello(dst, retry, h), pos)
+}
+
+// AppendHelloAndGap is AppendHello for a client that does not read hello and has lost h.Lost: a gap after it says so. The gap alone has the position, so
+// that a client whose link is cut between the two is told again.
+func AppendHelloAndGap(dst []byte, pos session.Position, retry time.Duration, h *Hello) []byte {
+	dst = append(appendHello(dst, retry, h), '\n')
+	return AppendGap(dst, *h.Lost, pos, h.Reason)
+}
+
+// appendHello appends the block but for its id and its end.
+func appendHello(dst []byte, retry time.Duration, h *Hello) []byte {
 	if retry > 0 {
 		dst = appendRetry(dst, retry)
 	}
@@ -42,21 +54,24 @@ func AppendHello(dst []byte, pos session.Position, retry time.Duration, h *Hello
 	dst = appendString(append(dst, `,"link":`...), h.Link)
 	dst = strconv.AppendBool(append(dst, `,"resumed":`...), h.Resumed)
 	dst = appendString(append(dst, `,"reason":`...), h.Reason)
-	dst = appendRange(append(dst, `,"lost":`...), h.Lost)
+	dst = append(dst, `,"lost":`...)
+	if h.Lost == nil {
+		dst = append(dst, "null"...)
+	} else {
+		dst = append(appendRange(dst, *h.Lost), '}')
+	}
 	dst = strconv.AppendUint(append(dst, `,"sent":`...), h.Sent, 10)
 	dst = strconv.AppendUint(append(dst, `,"accepted":`...), h.Accepted, 10)
 	dst = strconv.AppendInt(append(dst, `,"heartbeat":`...), h.Heartbeat, 10)
-	return AppendID(append(dst, "}\n"...), pos)
+	return append(dst, "}\n"...)
 }
 
-func appendRange(dst []byte, r *Range) []byte {
-	if r == nil {
-		return append(dst, "null"...)
-	}
+// appendRange appends an object that is still open.
+func appendRange(dst []byte, r Range) []byte {
 	dst = strconv.AppendUint(append(dst, `{"from":`...), r.From, 10)
 	dst = append(dst, `,"to":`...)
 	if r.To == 0 {
-		return append(dst, "null}"...)
+		return append(dst, "null"...)
 	}
-	return append(strconv.AppendUint(dst, r.To, 10), '}')
+	return strconv.AppendUint(dst, r.To, 10)
 }

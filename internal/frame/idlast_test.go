@@ -15,7 +15,7 @@ func blocks() map[string][]byte {
 	newlines := session.Text(strings.Repeat("\n", 9))
 	all := map[string][]byte{
 		"hello":                 frame.AppendHello(nil, pos, 1e9, &frame.Hello{ID: "x"}),
-		"gap":                   frame.AppendGap(nil, 1, pos, "trimmed"),
+		"gap":                   frame.AppendGap(nil, frame.Range{From: 1}, pos, "trimmed"),
 		"id":                    frame.AppendID(nil, pos),
 		"message":               frame.AppendMessage(nil, pos, &text),
 		"message in base64":     frame.AppendMessage(nil, pos, &encoded),

@@ -70,7 +70,7 @@ func TestOtherReadersOfALink(t *testing.T) {
 	stream := frame.AppendHello(nil, at(0), 1e9, &frame.Hello{ID: "x"})
 	stream = frame.AppendMessage(stream, at(1), &one)
 	stream = frame.AppendBeat(stream)
-	stream = frame.AppendGap(stream, 2, at(5), "full")
+	stream = frame.AppendGap(stream, frame.Range{From: 2}, at(5), "full")
 	stream = frame.AppendBeat(frame.AppendBeat(stream))
 	stream = frame.AppendMessage(stream, at(6), &two)
 	stream = frame.AppendAck(stream, 3)

@@ -89,3 +89,22 @@ func TestVersions(t *testing.T) {
 		}
 	}
 }
+
+// D3: an EventSource that comes back to a server that has forgotten everything is told what it lost, before the next message.
+func TestD3EventSourceIsTold(t *testing.T) {
+	s := startSite(t, session.NewMemory(0))
+	node(s)
+	s.until("a reader", func() bool { return s.attached > 0 })
+	s.send(3)
+	s.wantAll()
+	s.drain()
+	s.serve(session.NewMemory(0))
+	s.until("another reader", func() bool { return s.attached > 1 })
+	s.send(1)
+	s.until("the next message", func() bool { return s.heard[len(s.heard)-1] == "4" })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if lost := `lost {"from":4,"to":null,"reason":"restarted"}`; len(s.heard) != 5 || s.heard[3] != lost {
+		t.Errorf("heard %q", s.heard)
+	}
+}

@@ -60,7 +60,8 @@ var (
 	identity    = []string{"identity"}
 )
 
-// Hello returns the first block of a link. life is how long it lives at most, and retry the delay of a browser's own reconnect (0 says nothing of it).
+// Hello returns the first block of a link, and for a plain client, which does not read it, a second one with what is lost. life is how long the
+// link lives at most, and retry the delay of a browser's own reconnect (0 says nothing of it).
 func Hello(id middleware.Identity, link *session.Link, life, heartbeat, retry time.Duration) []byte {
 	a := &link.Hello
 	h := frame.Hello{
@@ -72,10 +73,15 @@ func Hello(id middleware.Identity, link *session.Link, life, heartbeat, retry ti
 	if h.Previous == "" {
 		h.Previous = a.Previous
 	}
-	if a.Lost != (session.Lost{}) {
-		h.Lost = &frame.Range{From: a.Lost.From, To: a.Lost.To}
+	dst := make([]byte, 0, 640)
+	if a.Lost == (session.Lost{}) {
+		return frame.AppendHello(dst, a.Position, retry, &h)
 	}
-	return frame.AppendHello(make([]byte, 0, 640), a.Position, retry, &h)
+	h.Lost = (*frame.Range)(&a.Lost)
+	if !link.Plain || a.Reason == session.Trimmed { // of what was trimmed the log tells each reader when it comes there
+		return frame.AppendHello(dst, a.Position, retry, &h)
+	}
+	return frame.AppendHelloAndGap(dst, a.Position, retry, &h)
 }
 
 // Or is the option d, or its default if it is not above zero. What is longer than a hundred years is as long: no sum with it overflows.

@@ -142,7 +142,8 @@ func (p *Pump) write(s *scratch) (more bool) {
 // Append appends the text of a batch.
 func Append(dst []byte, b *session.Batch, plain bool) []byte {
 	if b.Gap != (session.Lost{}) {
-		dst = frame.AppendGap(dst, b.Gap.From, session.Position{Epoch: b.Epoch, Seq: b.Gap.To, Tag: b.GapTag}, string(session.Trimmed))
+		after := session.Position{Epoch: b.Epoch, Seq: b.Gap.To, Tag: b.GapTag}
+		dst = frame.AppendGap(dst, frame.Range(b.Gap), after, string(session.Trimmed))
 	}
 	dst = frame.AppendEntries(dst, b.Epoch, b.Entries)
 	switch {

@@ -1,0 +1,101 @@
+package transport_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/mirage-go/mirage/internal/frame"
+	"github.com/mirage-go/mirage/session"
+)
+
+// D2, D3: a plain client, whose page does not read hello, is told of a loss by mirage-gap, on every transport: right after hello, before the next message,
+// and once. Its position moves with the gap. A client with a _cid reads hello, and is told what the log has trimmed alone, as ever.
+func TestD3PlainClientsAreTold(t *testing.T) {
+	o := session.Options{Messages: 3, Overflow: session.DropOldest}
+	for _, tt := range []struct {
+		name string
+		away func(w *world, tab *tab) // while the client, which has two messages, is away
+		gap  frame.Gap
+	}{
+		{"expired", func(w *world, tab *tab) { w.must(w.m.End(w.Context(), tab.hello.ID)) }, frame.Gap{From: 3, Reason: "expired"}},
+		{"restarted", func(_ *world, tab *tab) { tab.pos.Epoch ^= 1 << 40 }, frame.Gap{From: 3, Reason: "restarted"}},
+		{"diverged", func(_ *world, tab *tab) { tab.pos.Tag = 7 }, frame.Gap{From: 3, Reason: "diverged"}},
+		{"ahead", func(_ *world, tab *tab) { tab.pos.Seq = 9 }, frame.Gap{From: 3, To: 9, Reason: "ahead"}},
+		{"trimmed", func(w *world, tab *tab) { w.send(tab.hello.ID, "c", "d", "e", "f", "g") }, frame.Gap{From: 3, To: 4, Reason: "trimmed"}},
+	} {
+		for _, way := range []string{"sse", "poll", "websocket"} {
+			t.Run(tt.name+"/"+way, func(t *testing.T) {
+				inWorld(t, setup{session: o}, func(w *world) {
+					plain, ours := w.browser().plain(), w.browser().tab()
+					for _, tab := range []*tab{plain, ours} {
+						tab.look(way)
+						w.send(tab.hello.ID, "a", "b")
+						tab.look(way)
+						tab.has("a", "b")
+						tt.away(w, tab)
+					}
+
+					text := plain.look(way)
+					blocks := strings.SplitAfter(text, "\n\n")
+					if !strings.Contains(blocks[0], `"lost":{"from":3,`) || !strings.Contains(blocks[1], "event: mirage-gap\n") {
+						t.Errorf("came back to %q", text)
+					}
+					if tt.name != "trimmed" && strings.Contains(blocks[0], "\nid: ") {
+						t.Errorf("the position moves before the gap is told: %q", text)
+					}
+					w.send(plain.hello.ID, "next")
+					plain.look(way)
+					if !slices.Equal(plain.gaps, []frame.Gap{tt.gap}) || !plain.hello.Resumed || plain.got[len(plain.got)-1] != "next" {
+						t.Errorf("gaps %+v, then %q and %+v", plain.gaps, plain.got, plain.hello)
+					}
+
+					ours.look(way)
+					if lost := ours.hello.Lost; lost == nil || lost.From != 3 || tt.name != "trimmed" && len(ours.gaps) != 0 {
+						t.Errorf("a client with a _cid: hello %+v, gaps %+v", ours.hello, ours.gaps)
+					}
+				})
+			})
+		}
+	}
+}
+
+// look begins a link, takes in what there is, and leaves.
+func (t *tab) look(way string) (text string) {
+	t.b.w.Helper()
+	switch way {
+	case "poll":
+		text = t.b.do("GET", t.query("&_wait=0"), "").body
+		t.b.w.must(t.read(strings.NewReader(text)))
+	case "websocket":
+		s := t.openSocket()
+		text = s.text()
+		s.CloseNow()
+		<-s.done
+	default:
+		ctx, cancel := context.WithCancel(t.b.w.Context())
+		r, err := t.b.request(ctx, "GET", t.query(""), "")
+		t.b.w.must(err)
+		var all bytes.Buffer
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = t.read(io.TeeReader(r.Body, &all))
+		}()
+		synctest.Wait()
+		cancel()
+		<-done
+		r.Body.Close()
+		text = all.String()
+	}
+	synctest.Wait()
+	if !strings.HasPrefix(text, "event: mirage\n") && !strings.HasPrefix(text, "retry: ") {
+		t.b.w.Fatal(fmt.Sprintf("%s: %q", way, text))
+	}
+	return text
+}
