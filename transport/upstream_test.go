@@ -143,6 +143,27 @@ func TestU2RepeatsOfAFailure(t *testing.T) {
 	})
 }
 
+// W6: the refusal of a block without data says so. An empty data line is data, and blank lines and comments are no blocks.
+func TestW6BlockWithoutData(t *testing.T) {
+	var app inbox
+	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage}}, func(w *world) {
+		tab := w.browser().tab()
+		tab.open()
+		head := tab.batch()
+		post := func(blocks string) answer {
+			return tab.b.do("POST", tab.query(""), head+blocks, "Mirage-Link", tab.token(), "Content-Type", "text/event-stream")
+		}
+		if a := post("data: x\nid: 1\n\nid: 2\n\n"); a.status != 400 || !strings.Contains(a.body, "a block has no data line") {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+		app.has(w)
+		if a := post("\n\n: comment\n\ndata:\nid: 1\n\n\n: comment\n"); a.status != 200 || a.body != "{\"accepted\":1}\n" {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+		app.has(w, "")
+	})
+}
+
 // W6 and the limits of §6: what a stranger sends wrong is refused with the status that says what to do, and nothing of it is handled.
 func TestW6BadBodies(t *testing.T) {
 	var app inbox
@@ -171,6 +192,14 @@ func TestW6BadBodies(t *testing.T) {
 			{"head is no JSON", up("{"), numbered, 400},
 			{"writer that can be guessed", up(`{"writer":"me","base":1}`), numbered, 400},
 			{"no base", up(fmt.Sprintf(`{"writer":%q}`, tab.cid)), numbered, 400},
+			{"no data", up(good, "id: 1\n\n"), numbered, 400},
+			{"no data, but a name", up(good, "event: note\nid: 1\n\n"), numbered, 400},
+			{"no data, but an encoding", up(good, "encoding: base64\ntype: binary\nid: 1\n\n"), numbered, 400},
+			{"no data in one of three", up(good, "data: x\nid: 1\n\n", "id: 2\n\n", "data: z\nid: 3\n\n"), numbered, 400},
+			{"no data in the last", up(good, "data: x\nid: 1\n\n", "event: note\n\n"), numbered, 400},
+			{"no data before the head", "id: 1\n\n" + up(good, "data: x\nid: 1\n\n"), numbered, 400},
+			{"no data in the head", "event: mirage-up\n\n", numbered, 400},
+			{"data alone in a field of another name", up(good, "Data: x\nid: 1\n\n"), numbered, 400},
 			{"no number", up(good, "data: x\n\n"), numbered, 400},
 			{"number 0", up(good, "id: 0\ndata: x\n\n"), numbered, 400},
 			{"number -1", up(good, "id: -1\ndata: x\n\n"), numbered, 400},

@@ -211,6 +211,8 @@ func TestW6SocketAnswers(t *testing.T) {
 			{"fine", tab.post("1:a"), 200, `"accepted":1`},
 			{"not the head", raw("data: x\n\n"), 400, "malformed"},
 			{"no text", raw(""), 400, "malformed"},
+			{"no data", raw(head + "event: note\nid: 2\n\n"), 400, "a block has no data line"},
+			{"no data in the last", raw(head + "data: x\nid: 2\n\nid: 3\n\n"), 400, "a block has no data line"},
 			{"a reserved name", raw(head + "id: 2\nevent: mirage-x\ndata: x\n\n"), 400, "name"},
 			{"not base64", raw(head + "id: 2\nencoding: base64\ndata: ä\n\n"), 400, "encoding"},
 			{"an acknowledgement of what was never sent", raw(strings.Replace(head, `-0"`, `-9"`, 1)), 400, "beyond"},

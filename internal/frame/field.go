@@ -14,6 +14,7 @@ func (p *Parser) field(line []byte) {
 	if len(value) > 0 && value[0] == ' ' {
 		value = value[1:]
 	}
+	p.filled = p.filled || len(name) > 0
 	switch string(name) {
 	case "":
 		p.comments++
@@ -47,6 +48,8 @@ func (p *Parser) dispatch() (event Event, ok bool) {
 		if event.Data, p.err = p.payload(); p.err != nil {
 			return Event{}, false
 		}
+	} else if p.filled {
+		p.skipped++
 	}
 	if p.hasID && p.lastID != string(p.id) {
 		p.lastID = string(p.id)
@@ -56,7 +59,7 @@ func (p *Parser) dispatch() (event Event, ok bool) {
 		event.Name = p.name
 	}
 	p.data = p.data[:0]
-	p.named, p.hasID, p.base64, p.binary, p.strange = false, false, false, false, false
+	p.filled, p.named, p.hasID, p.base64, p.binary, p.strange = false, false, false, false, false, false
 	return event, ok
 }
 

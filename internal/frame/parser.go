@@ -52,6 +52,7 @@ type Parser struct {
 	err     error
 
 	// The block being read.
+	filled  bool   // it has a line that is no comment
 	data    []byte // each line with an LF
 	decoded []byte
 	name    string // kept beyond the block, as the next one often bears the same
@@ -66,6 +67,7 @@ type Parser struct {
 	retry    time.Duration
 	retries  bool
 	comments int
+	skipped  int
 }
 
 // slack is the room that the bound leaves beside the payload: for a line with a name or an id, and for the name of the field.
@@ -123,3 +125,6 @@ func (p *Parser) Retry() (time.Duration, bool) { return p.retry, p.retries }
 
 // Comments returns how many comment lines were read: a plain client's heartbeats.
 func (p *Parser) Comments() int { return p.comments }
+
+// Skipped returns how many blocks were complete and made no event, as they had no data. Blank lines and comments are no blocks.
+func (p *Parser) Skipped() int { return p.skipped }

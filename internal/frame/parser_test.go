@@ -175,3 +175,23 @@ func TestAll(t *testing.T) {
 		})
 	}
 }
+
+// W6: blocks of which no event comes are counted, wherever a chunk ends; blank lines and comments are none.
+func TestW6Skipped(t *testing.T) {
+	for stream, want := range map[string]int{
+		"":                                    0,
+		"data: a\n\n\n\n":                     0,
+		"data\nid: 1\n\n":                     0,
+		": comment\n\n:\n\n":                  0,
+		"id: 1\n\n":                           1,
+		"event: x\n\ndata: a\n\nretry: 1\n\n": 2,
+		"unknown\n: comment\n\n":              1,
+		"id: 1\n":                             0, // incomplete
+	} {
+		for size := 1; size <= len(stream)+1; size++ {
+			if _, p, err := parse(t, 100, inPieces([]byte(stream), size)...); err != nil || p.Skipped() != want {
+				t.Errorf("%q in pieces of %d: %d, error %v, want %d", stream, size, p.Skipped(), err, want)
+			}
+		}
+	}
+}

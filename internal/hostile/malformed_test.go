@@ -269,6 +269,7 @@ func bodyRows(mallory *client) []malformed {
 		bad("an event of 60 KB", up(mallory.head(""), "id: 1\nevent: "+strings.Repeat("e", 60<<10)+"\ndata: x\n\n")),
 		{name: "an encoding that is none", send: mallory.batch(up(mallory.head(""), "id: 1\nencoding: rot13\ndata: x\n\n")), status: 400, says: "encoding"},
 		{name: "base64 that is none", send: mallory.batch(up(mallory.head(""), "id: 1\nencoding: base64\ndata: "+payload+"!\n\n")), status: 400, says: "encoding"},
+		{name: "no data", send: mallory.batch(up(mallory.head(""), "id: 1\n\n", one)), status: 400, says: "no data line"},
 		{name: "numbers that jump", send: mallory.batch(up(mallory.head(""), "id: 5\ndata: "+payload+"\n\n")), status: 409, says: "expected number"},
 		{name: "101 messages", send: mallory.batch(up(mallory.head(""), many.String())), status: 413, says: "send fewer"},
 		{name: "a batch of 100 KB", send: mallory.batch(up(mallory.head(""), "id: 1\ndata: "+strings.Repeat("x", 100<<10)+"\n\n")), status: 413, says: "send fewer"},

@@ -49,6 +49,7 @@ func refuseBody(w http.ResponseWriter, r *http.Request, err error) {
 var (
 	errHead   = fmt.Errorf("%w: the first block must be %s", session.ErrInput, frame.EventUp)
 	errNumber = fmt.Errorf("%w: a message needs its number as id", session.ErrInput)
+	errData   = errors.New("a block without data")
 	errCount  = errors.New("too many messages")
 
 	// ErrSize is a body or frame that is larger than it may be.
@@ -106,6 +107,9 @@ func (d *decoder) parse(up *session.Upstream, maxBatch int) error {
 	up.Writer, up.Base, up.Ack, up.Again = cid.Name(head.Writer), head.Base, head.Ack, head.Again
 	for {
 		e, ok, err := p.Next()
+		if err == nil && p.Skipped() > 0 { // what the standard passes over is a client's mistake here: its message would be lost
+			return errData
+		}
 		if err != nil || !ok {
 			up.Messages = d.messages
 			return err
