@@ -209,8 +209,19 @@ const (
 )
 
 // Lost is a range of messages, both ends included, that the client will never get. To is zero where the log cannot know the end; the zero
-// Lost is none.
+// Lost is none. Do not subtract: Count does.
 type Lost struct{ From, To uint64 }
+
+// Count returns how many messages are lost. known is false where the log cannot know: the session expired, say, and how far its log went is forgotten.
+func (l Lost) Count() (n uint64, known bool) {
+	switch {
+	case l == Lost{}:
+		return 0, true
+	case l.To < l.From:
+		return 0, false
+	}
+	return l.To - l.From + 1, true
+}
 
 // An Entry is one place in the log.
 type Entry struct {
