@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -392,4 +393,27 @@ func TestMemoryTakesAnyID(t *testing.T) {
 	for _, id := range []string{"", " ", "\x00", strings.Repeat("x", 1<<10)} {
 		openMem(t, s, id, roomy)
 	}
+}
+
+// I7: Renew changes what Open looks at. It fails with the race detector alone.
+func TestI7RenewWhileOthersOpen(t *testing.T) {
+	s := NewMemory(0)
+	l := openMem(t, s, "a", roomy)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for range 100 {
+			if err := l.Renew(bg); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	wg.Go(func() {
+		for range 100 {
+			now := s.Now()
+			if _, _, err := s.Open(bg, "a", store.Asked{Signed: now, Came: now}, false, roomy); err != nil && !errors.Is(err, ErrMoved) {
+				t.Error(err)
+			}
+		}
+	})
+	wg.Wait()
 }

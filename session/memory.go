@@ -99,9 +99,11 @@ func (s *Memory) Open(_ context.Context, id string, a store.Asked, create bool, 
 	return s.openNew(id, a, create, b)
 }
 
-// opened returns the log to whoever counts in it. Called with the store's lock, without which
-// no log gets another id.
+// opened returns the log to whoever counts in it. It is called with the store's lock, without
+// which no log gets another id.
 func (l *memLog) opened(a store.Asked) (Log, bool, error) {
+	l.mu.Lock() // for Renew
+	defer l.mu.Unlock()
 	if err := l.refuse(a); err != nil {
 		return nil, false, err
 	}
