@@ -39,7 +39,7 @@ type memLog struct {
 	resting *list.Element
 	first   uint64 // links have higher numbers
 	number  uint64 // of the last link
-	renewed uint64 // and at the last Renew
+	renewed uint64 // and at the last Renew or Move
 	departs uint64 // counts departures
 	watches uint64 // counts watchers
 }
@@ -271,6 +271,7 @@ func (l *memLog) rename(to string, bar int64, keep time.Duration) {
 	h.id, h.until = l.handle.id, l.store.now()+int64(keep)
 	l.handle = &memHandle{memLog: l, id: to, moves: l.handle.moves + 1}
 	l.bar, l.since = bar, 0
+	l.renewed = l.number // should the id come back, links of its first time do not
 	for _, r := range l.readers {
 		l.unlink(r, ErrMoved)
 	}

@@ -98,7 +98,7 @@ type Log interface {
 	// Ack says that the client speaks on this link, so that older ones of its reader end, and that it has everything up to p. The zero
 	// Position acknowledges nothing, one of another epoch neither. Beyond the top it is ErrAhead. Lower ones than before change
 	// nothing. It counts from every link that its reader ever had in this log, as long as the reader is remembered; else it is ErrNotFound.
-	// A link that Renew ended is ErrRenewed.
+	// A link that Renew ended, or that is from before a Move after which the id came back, is ErrRenewed.
 	Ack(ctx context.Context, l LinkRef, p Position) error
 
 	// Detach ends the link. left is zero while its reader has another one, and else names this departure for Leave. A second call, or

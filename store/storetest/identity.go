@@ -87,6 +87,26 @@ var identity = []clause{
 			equal(e, m.name+": what is in it", got, "1:1")
 		}
 	}},
+	{"I12 no step by a link from before a Move, though the id comes back", func(e *env) {
+		l := e.openLog("a")
+		gone, here := l.attach("r"), l.attach("s")
+		p := l.add("1")
+		gone.detach()
+		e.rotate("a", "b")
+		e.move("b", "a", "", time.Hour)
+		l = e.again("a")
+		for name, k := range map[string]*link{"a link that has ended": gone, "a link that has not": here} {
+			_, _, begun := l.Begin(ctx, k.Link, "w", 1, 1, lease)
+			e.is(name+": Begin", begun, session.ErrRenewed)
+			e.is(name+": Ack", l.Ack(ctx, k.Link, p), session.ErrRenewed)
+			_, _, quit := l.Quit(ctx, k.Link)
+			e.is(name+": Quit", quit, session.ErrRenewed)
+			if l.tries(goOn(k)) == nil {
+				e.Errorf("%s goes on", name)
+			}
+		}
+		l.begins("w", 1, 1, session.Deliver, 0)
+	}},
 	{"I12 what was begun by a handle from before a Move ends", func(e *env) {
 		l := e.openLog("a")
 		k := l.attach("r")

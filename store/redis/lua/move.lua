@@ -26,6 +26,7 @@ elseif act == 'begin' then
   st.k = st.k or st.i
   st.mg, st.mv, st.fr = st.mg + 1, { t = NOW, o = OP, a = intent }, far
   st.p, st.q, st.i, st.u = from, NOW + keep, to, 0
+  st.rn = st.n -- should the id come back, links of its first time do not
   for _, r in ipairs(st.r) do
     for _, k in ipairs(r.c) do if k.e == '' then k.e = 'moved' end end
   end
