@@ -81,6 +81,38 @@ func TestClientAbroad(t *testing.T) {
 	}
 }
 
+// unlisted begins the names of the tabs that CORS is to stop.
+const unlisted = "unlisted"
+
+// I9: a page of an origin that the server does not list cannot read why it is refused: the refusal has no CORS headers. Its client is told of attempts that
+// fail without a status, as of a server that is not there, and does not close.
+func TestI9ClientUnlisted(t *testing.T) {
+	browser := startBrowser(t)
+	for _, host := range []string{"localhost", "127.0.0.1"} { // another site, and another port of the same one
+		t.Run(host, func(t *testing.T) {
+			each(t, func(t *testing.T, name string) {
+				pages := http.NewServeMux()
+				pages.Handle("/live/mirage.js", transport.Script())
+				pages.Handle("/", clientPages)
+				other := httptest.NewServer(pages)
+				t.Cleanup(other.Close)
+				s := startSite(t, setup{})
+				page := strings.Replace(other.URL, "127.0.0.1", host, 1) + "/?" + url.Values{"url": {s.proxy.URL() + "/live"}}.Encode() + "&"
+				b := openTab(t, browser, unlisted+" on "+name, strings.Replace(s.address("", only(name)), s.proxy.URL()+"/?", page, 1))
+				b.until("three errors", `record.events.filter(e => e.startsWith('error')).length > 2`)
+				for _, event := range b.events() {
+					if event != "load" && !strings.HasPrefix(event, "error  ") { // no status
+						t.Errorf("the application was told %q", event)
+					}
+				}
+				if state := get[string](b, `client.state`); state != "connecting" || s.began() {
+					t.Errorf("state %q, a session %v", state, s.began())
+				}
+			})
+		})
+	}
+}
+
 // A frame of another site gets no cookie. Its client does what others do if it keeps its id by itself.
 func TestClientFramed(t *testing.T) {
 	each(t, func(t *testing.T, name string) {
