@@ -37,6 +37,7 @@ unit: ## All Go tests, with the race detector where there is a C compiler.
 	go test $(RACE) -count=1 -timeout=10m -skip=Soak ./transport -plain
 	go test $(RACE) -count=1 -timeout=10m -skip='$(ELSEWHERE)' ./transport -websocket
 	$(if $(RACE),go test -count=1 -timeout=5m -run=Alloc ./session ./internal/... # what the race detector hides)
+	go -C internal/test/others test $(RACE) -count=1 -timeout=5m ./...
 	$(if $(wildcard e2e/go.mod),go -C e2e test $(RACE) -count=1 -timeout=8m ./...)
 
 soak: ## Clients of every kind behind bad networks for T (60s).

@@ -38,7 +38,7 @@ vulnerabilities() {
 
 echo 'lint: fetching modules and tools'
 modules=(.)
-for dir in e2e bench client/js/internal/minify; do
+for dir in e2e bench client/js/internal/minify internal/test/others; do
 	if [[ -f $dir/go.mod ]]; then modules+=("$dir"); fi
 done
 for dir in "${modules[@]}" tools; do go -C "$dir" mod download; done

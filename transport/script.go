@@ -78,6 +78,7 @@ func (s *script) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("Content-Type", "text/javascript; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(http.StatusOK) // else gin's NoRoute has its own
 	if r.Method == http.MethodGet {
 		_, _ = io.Copy(w, bytes.NewReader(body))
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/mirage-go/mirage/internal/response"
 )
 
 const (
@@ -55,6 +57,9 @@ func hasToken(lines []string, token string) bool {
 // closeWebSocket accepts the handshake and closes with 4000+status and reason. It is false, and nothing was written, if w has no
 // connection to take over.
 func closeWebSocket(w http.ResponseWriter, r *http.Request, status int, reason string) bool {
+	if !response.CanHijack(w, r) {
+		return false
+	}
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return false

@@ -18,23 +18,6 @@ type Hijacked struct {
 
 var begun = time.Now()
 
-// CanHijack tells whether the connection of this request can be taken over. On HTTP/2 it cannot, and HTTP/1.0 is not worth it.
-func CanHijack(w http.ResponseWriter, r *http.Request) bool {
-	if r.ProtoMajor != 1 || r.ProtoMinor != 1 {
-		return false
-	}
-	for {
-		switch t := w.(type) {
-		case http.Hijacker:
-			return true
-		case interface{ Unwrap() http.ResponseWriter }:
-			w = t.Unwrap()
-		default:
-			return false
-		}
-	}
-}
-
 // Unchunk asks net/http for a body without chunks, which ends with the connection: what follows the head is ours alone if it is hijacked, and
 // costs less if it is not.
 func Unchunk(h http.Header) { h["Transfer-Encoding"] = identity }

@@ -61,17 +61,3 @@ func (p *Plain) arm(now time.Time) {
 
 // Close implements Out.
 func (p *Plain) Close() { p.ended <- false }
-
-// CanFlush tells whether a response through w can be a stream. It looks for the method and does not call it, because a flush sends the head.
-func CanFlush(w http.ResponseWriter) bool {
-	for {
-		switch t := w.(type) {
-		case interface{ FlushError() error }, http.Flusher:
-			return true
-		case interface{ Unwrap() http.ResponseWriter }:
-			w = t.Unwrap()
-		default:
-			return false
-		}
-	}
-}

@@ -62,6 +62,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	case http.MethodHead:
 		stream.SetHeaders(w.Header())
+		w.WriteHeader(http.StatusOK) // else gin's NoRoute has its own
 		return
 	default:
 		w.Header().Set("Allow", methods)
@@ -150,6 +151,7 @@ func answer(w http.ResponseWriter, got session.Receipt) {
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = nosniff
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	w.WriteHeader(http.StatusOK)
 	w.Write(body)
 }
 

@@ -3,9 +3,13 @@ package sse
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
+	"github.com/mirage-go/mirage/internal/response"
 	"github.com/mirage-go/mirage/internal/stream"
 	"github.com/mirage-go/mirage/internal/upstream"
 	"github.com/mirage-go/mirage/middleware"
@@ -69,6 +73,8 @@ type handler struct {
 	up      http.Handler
 	servers stream.Servers
 	writers stream.Writers
+
+	heldBack sync.Once // warnHeldBack
 }
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
@@ -80,7 +86,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if !stream.CanFlush(w) {
+	if !response.CanFlush(w) {
 		stream.NoStream(w, r)
 		return
 	}
@@ -117,12 +123,18 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.I
 	if r.ProtoMajor == 1 {
 		stream.Unchunk(w.Header())
 	}
+	response.Identity(w)
 	w.WriteHeader(http.StatusOK) // before the first flush, or Compress sends gzip without saying so
 	plain := h.writers.Plain(w, r, h.o.WriteTimeout)
 	if !pump.Greet(ctx, plain, link, stream.Hello(id, link, life, h.m.Heartbeat(), stream.Half(h.o.Retry))) {
 		return
 	}
-	if !h.o.Plain && w.Header().Get("Content-Encoding") == "" && stream.CanHijack(w, r) {
+	sent, known := response.Sent(w)
+	if known && !sent {
+		h.heldBack.Do(func() { warnHeldBack(w) })
+		return // nobody would see what comes later; the client comes back, and has it from the next hello
+	}
+	if !h.o.Plain && sent && !response.Compressed(w.Header()) && response.CanHijack(w, r) {
 		if out, err := h.writers.Hijack(w, h.o.WriteTimeout, closed); err == nil {
 			hijacked = true
 			pump.Start(context.Background(), out, link, nil)
@@ -131,6 +143,12 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.I
 	}
 	pump.Start(ctx, plain, link, nil)
 	plain.Run(ctx)
+}
+
+// warnHeldBack says why streams on this route end at once.
+func warnHeldBack(w http.ResponseWriter) {
+	slog.Warn("mirage: a middleware around this route holds responses back, flushed or not, so that streams end after their first "+
+		"event: mount the route outside of it, or let clients poll", "writer", fmt.Sprintf("%T", w))
 }
 
 // telling is closed with the application's OnClose after it.

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 
 	ws "github.com/coder/websocket"
 
+	"github.com/mirage-go/mirage/internal/response"
 	"github.com/mirage-go/mirage/internal/stream"
 )
 
@@ -35,6 +37,7 @@ const (
 // accept takes the connection over, with the library's handshake.
 func accept(w http.ResponseWriter, r *http.Request) (*conn, error) {
 	c := new(conn)
+	response.Identity(w)
 	var err error
 	c.ws, err = ws.Accept(&taker{w, c}, r, &ws.AcceptOptions{
 		InsecureSkipVerify: true, // the middleware has looked at the origin, and knows more
@@ -59,9 +62,10 @@ func (t *taker) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
 // Hijack implements http.Hijacker.
 func (t *taker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if gin, ok := t.ResponseWriter.(interface{ WriteHeaderNow() }); ok {
-		gin.WriteHeaderNow() // its WriteHeader only notes the status
+	if sent, _ := response.Sent(t); !sent {
+		_, _ = t.Write(nil) // gin's WriteHeader only notes the status
 	}
+	sent, known := response.Sent(t)
 	nc, rw, err := http.NewResponseController(t.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, err
@@ -71,10 +75,30 @@ func (t *taker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		t.c.rest = make([]byte, n)
 		_, _ = rw.Read(t.c.rest) // they are there
 	}
+	if known && !sent { // the library has called WriteHeader, and a middleware has kept it
+		if err := writeHead(nc, t.Header()); err != nil {
+			nc.Close()
+			return nil, nil, err
+		}
+	}
 	t.c.net = nc
 	c := &pipe{nc, t.c}
 	return c, bufio.NewReadWriter(bufio.NewReaderSize(c, readBuffer), bufio.NewWriterSize(c, writeBuffer)), nil
 }
+
+// writeHead writes the head that accepts a handshake.
+func writeHead(nc net.Conn, h http.Header) error {
+	var head bytes.Buffer
+	head.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	_ = h.Write(&head) // to memory: no error
+	head.WriteString("\r\n")
+	_ = nc.SetWriteDeadline(time.Now().Add(headTimeout))
+	_, err := nc.Write(head.Bytes())
+	_ = nc.SetWriteDeadline(time.Time{})
+	return err
+}
+
+const headTimeout = 10 * time.Second
 
 // pipe is conn as the net.Conn that a Hijacker returns.
 type pipe struct {

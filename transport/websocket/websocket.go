@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/internal/refuse"
+	"github.com/mirage-go/mirage/internal/response"
 	"github.com/mirage-go/mirage/internal/stream"
 	"github.com/mirage-go/mirage/internal/upstream"
 	"github.com/mirage-go/mirage/middleware"
@@ -82,9 +83,9 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Upgrade", "websocket")
 		w.Header().Set("Sec-WebSocket-Version", "13")
 		refuse.Write(w, r, http.StatusUpgradeRequired, "this is no WebSocket handshake (RFC 6455, 4.2.1) over HTTP/1.1", 0)
-	case !stream.CanHijack(w, r):
-		refuse.Write(w, r, http.StatusNotImplemented, "this route cannot carry WebSocket: a middleware around it hides http.Hijacker "+
-			"(http.TimeoutHandler does); Server-Sent Events or long-poll work", 0)
+	case !response.CanHijack(w, r):
+		refuse.Write(w, r, http.StatusNotImplemented, "this route cannot carry WebSocket: its server is not net/http's, or a middleware "+
+			"around it hides http.Hijacker (http.TimeoutHandler does); Server-Sent Events or long-poll work", 0)
 	default:
 		h.begin(w, r, id)
 	}
