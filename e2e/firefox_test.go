@@ -99,3 +99,37 @@ func TestFirefox(t *testing.T) {
 		t.Logf("%s: %v down, %v up, %v after the start", transport, r.Got, r.Sent, time.Since(began).Round(100*time.Millisecond))
 	}
 }
+
+// L1, I5: Firefox calls the end of a WebSocket clean, whether its client is to come back or not.
+func TestFirefoxFarewell(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, setup{})
+	startFirefox(t, "", s.proxy.URL()+"/farewell.html")
+	came := func(name string) func() bool {
+		return func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.up[name] != nil
+		}
+	}
+	s.within(60*time.Second, "the first WebSocket", came("1"))
+	id := s.id()
+	if err := s.manager().Revalidate(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	s.within(30*time.Second, "the second WebSocket", came("2"))
+	if err := s.manager().Revoke(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case r := <-s.reports:
+		if want := []string{
+			"1012 come back true", "4410 the id was revoked true",
+			"4410 the id was revoked", // by the middleware, which waits for a second, as internal/refuse tests: on a busy machine that may be too little
+		}; len(r.Events) != 3 || !slices.Equal(r.Events[:2], want[:2]) || !strings.HasPrefix(r.Events[2], want[2]) {
+			t.Errorf("closed with %q, want %q", r.Events, want)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("no report")
+	}
+}

@@ -10,11 +10,13 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/transport"
 	sockets "github.com/mirage-go/mirage/transport/websocket"
 )
 
@@ -296,6 +298,88 @@ func TestL1SocketClientCloses(t *testing.T) {
 					t.Errorf("%d links ended", left)
 				}
 			})
+		})
+	}
+}
+
+// closed reads up to and with the server's close frame, and returns its code.
+func (r *raw) closed() int {
+	r.t.b.w.Helper()
+	for {
+		first, payload, err := r.frame()
+		r.t.b.w.must(err)
+		if first == 0x88 && len(payload) >= 2 {
+			return int(binary.BigEndian.Uint16([]byte(payload)))
+		}
+	}
+}
+
+// L1: after its close frame the server waits for the client's, two seconds at most, and only then ends the connection: browsers say wasClean: false
+// otherwise. The link is over meanwhile.
+func TestL1SocketFarewell(t *testing.T) {
+	for _, tt := range []struct {
+		code int
+		end  func(w *world, tab *tab) error
+	}{
+		{4410, func(w *world, tab *tab) error { return w.m.End(w.Context(), tab.hello.ID) }},
+		{1012, func(w *world, _ *tab) error { return w.m.Shutdown(w.Context()) }},
+	} {
+		t.Run(fmt.Sprint(tt.code), func(t *testing.T) {
+			var links atomic.Int32
+			o := sockets.Options{OnClose: func(sockets.Closed) { links.Add(-1) }}
+			inWorld(t, setup{transport: transport.Options{WebSocket: o}}, func(w *world) {
+				begin := func() *raw {
+					r := w.browser().tab().rawSocket()
+					r.next()
+					links.Add(1)
+					return r
+				}
+				polite, silent := begin(), begin()
+				w.must(tt.end(w, polite.t))
+				if tt.code == 4410 {
+					w.must(tt.end(w, silent.t))
+				}
+				start := time.Now()
+				if got := polite.closed(); got != tt.code {
+					t.Errorf("closed with %d", got)
+				}
+				silent.closed()
+				w.must(polite.SetReadDeadline(start.Add(1900 * time.Millisecond)))
+				if _, err := polite.in.ReadByte(); !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("before the client has answered: %v", err)
+				}
+				if n := links.Load(); n != 0 {
+					t.Errorf("%d links are left", n)
+				}
+				w.must(polite.SetReadDeadline(time.Time{}))
+				polite.write(masked(0x8a, "")) // what comes before its close frame is no answer
+				polite.write(masked(0x88, "\x03\xe8"))
+				if _, err := polite.in.ReadByte(); err != io.EOF || time.Since(start) >= 2*time.Second {
+					t.Errorf("after the client has answered: %v, %v", err, time.Since(start))
+				}
+				if _, err := silent.in.ReadByte(); err != io.EOF || time.Since(start) != 2*time.Second {
+					t.Errorf("who does not answer: %v after %v", err, time.Since(start))
+				}
+				if synctest.Wait(); silent.broken() {
+					t.Error("who does not answer is reset, and may not have read the close frame")
+				}
+				time.Sleep(5 * time.Second)
+				if synctest.Wait(); !silent.broken() || !polite.broken() {
+					t.Error("the connection is not closed")
+				}
+			})
+		})
+	}
+}
+
+// W4: RFC 6455, 8.1: the reason of a close frame that is no UTF-8 is answered with 1007.
+func TestW4SocketReason(t *testing.T) {
+	for reason, want := range map[string]int{"": 1000, "see you": 1000, "à bientôt": 1000, "\xff\xfe": 1007, "cut \xc3": 1007} {
+		inWorld(t, setup{}, func(w *world) {
+			r := w.browser().tab().rawSocket()
+			r.next()
+			r.write(masked(0x88, "\x03\xe8"+reason))
+			r.ends(want)
 		})
 	}
 }

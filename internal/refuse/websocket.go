@@ -1,6 +1,7 @@
 package refuse
 
 import (
+	"bufio"
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/binary"
@@ -15,6 +16,7 @@ import (
 const (
 	maxReason = 123 // bytes: a control frame has 125, and two are the code (RFC 6455, 5.5)
 	closeWait = time.Second
+	maxUnread = 256 << 10 // bytes that are read before the client's close frame
 )
 
 // IsHandshake tells a WebSocket handshake that we can accept (RFC 6455, 4.2.1).
@@ -69,9 +71,32 @@ func closeWebSocket(w http.ResponseWriter, r *http.Request, status int, reason s
 	if _, err := conn.Write(appendClose(appendAccept(nil, r), uint16(4000+status), reason)); err != nil {
 		return true
 	}
-	// To close with the client's own close frame unread would reset the connection, and the reset may overtake our reason.
-	buffered.Read(make([]byte, 2+4+125))
+	awaitClose(buffered.Reader)
 	return true
+}
+
+// awaitClose reads up to and with the client's close frame, which may stand behind what its page has sent at once. To close with something unread would
+// reset the connection, and the reset may overtake our reason; a browser whose connection ends before it has answered says that the end was not clean.
+func awaitClose(r *bufio.Reader) {
+	for left := maxUnread; left > 0; {
+		head, err := r.Peek(2)
+		if err != nil {
+			return
+		}
+		n, last := 2+4+int(head[1]&0x7f), head[0]&0x0f == 8 // RFC 6455, 5.2: with a mask
+		switch head[1] & 0x7f {
+		case 126:
+			if head, err = r.Peek(4); err == nil {
+				n = 4 + 4 + int(binary.BigEndian.Uint16(head[2:]))
+			}
+		case 127:
+			n = left
+		}
+		if _, err := r.Discard(min(n, left)); err != nil || last {
+			return
+		}
+		left -= n
+	}
 }
 
 // appendAccept appends the head that accepts the handshake (RFC 6455, 4.2.2). It takes the first subprotocol that the page offers: Chromium

@@ -71,7 +71,21 @@ func TestI5WebSocketClose(t *testing.T) {
 			if res.StatusCode != 101 || res.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" { // RFC 6455, 1.3
 				t.Fatalf("%d %v", res.StatusCode, res.Header)
 			}
-			conn.Write([]byte{0x88, 0x82, 0, 0, 0, 0, 0x11, 0x33}) // the client's close frame, masked with zeros
+			for _, n := range []int{0, 125, 126, 65535} { // what the page has sent at once, masked with zeros
+				head := []byte{0x81, 0x80 | byte(n)}
+				if n > 125 {
+					head = binary.BigEndian.AppendUint16([]byte{0x81, 0x80 | 126}, uint16(n))
+				}
+				conn.Write(append(head, make([]byte, 4+n)...))
+			}
+			conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+			for err := error(nil); err == nil; { // our close frame
+				if _, err = in.Peek(in.Buffered() + 1); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Fatalf("the connection ends before the client's close frame: %v", err)
+				}
+			}
+			conn.SetReadDeadline(time.Time{})
+			conn.Write([]byte{0x88, 0x82, 0, 0, 0, 0, 0x11, 0x33}) // the client's close frame
 			frame, err := io.ReadAll(in)
 			if err != nil {
 				t.Fatalf("no clean end: %v", err)

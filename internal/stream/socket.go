@@ -37,6 +37,7 @@ type Socket struct {
 	drain   func()
 	over    bool   // nothing more is taken from the link
 	stopped bool   // nothing more is written
+	polite  bool   // and the last that was is a close frame
 	ending  bool   // there is or was a close frame to write
 	busy    bool   // something that came is being handled
 	patient bool   // the close frame lets the answer to it go first
@@ -68,7 +69,9 @@ const (
 	maxSaid    = 4 << 10  // bytes that may wait to be said
 	keepSaid   = 128      // bytes that an idle link keeps for the next answer
 	maxLinger  = 1 << 20  // bytes that are read from a client that is to leave
-	closeWait  = 5 * time.Second
+
+	closeWait = 5 * time.Second // that a client has for leaving, in all
+	byeWait   = 2 * time.Second // of which it has this for its close frame
 )
 
 // ServiceRestart is the close code of links whose clients are to come back.
@@ -191,13 +194,24 @@ func (s *Socket) Leave(goodbye bool) {
 	for s.ending && !s.stopped {
 		s.changed.Wait()
 	}
-	linger := s.ending && !goodbye
+	linger := s.polite && !goodbye
 	s.mu.Unlock()
 	if linger {
-		_, _ = io.CopyN(io.Discard, s.conn, maxLinger) // stop has set a deadline, or closed the connection
+		s.linger()
 	}
 	s.conn.Close()
 	s.finished()
+}
+
+// linger gives a client that has not said goodbye time to read the close frame: a connection that is closed with bytes unread is reset, and the reset
+// may overtake the frame.
+func (s *Socket) linger() {
+	c, ok := s.conn.(interface{ CloseWrite() error })
+	if !ok || c.CloseWrite() != nil {
+		return
+	}
+	_ = s.conn.SetReadDeadline(time.Now().Add(closeWait - byeWait))
+	_, _ = io.CopyN(io.Discard, s.conn, maxLinger)
 }
 
 // Over tells whether the link has ended.
@@ -250,17 +264,17 @@ func (s *Socket) left() bool {
 	return s.over && !s.ending
 }
 
-// stop is run's end with the link's. Politely, the client gets time to read the close frame and to answer it: a connection that is closed with
-// bytes unread is reset, and the reset may overtake the frame.
+// stop is run's end with the link's. Politely, the client has two seconds to answer the close frame, and who reads from it closes the connection then: a
+// client whose connection ends before it has answered (RFC 6455, 7.1.4) tells its page that the end was not clean.
 func (s *Socket) stop(politely bool) {
 	s.mu.Lock()
-	s.over, s.stopped, s.patient, s.said = true, true, false, nil
+	s.over, s.stopped, s.polite, s.patient, s.said = true, true, politely, false, nil
+	if politely {
+		_ = s.conn.SetReadDeadline(time.Now().Add(byeWait))
+	}
 	s.changed.Broadcast()
 	s.mu.Unlock()
-	c, ok := s.conn.(interface{ CloseWrite() error })
-	if politely && ok && c.CloseWrite() == nil {
-		_ = s.conn.SetReadDeadline(time.Now().Add(closeWait))
-	} else {
+	if !politely {
 		s.conn.Close()
 	}
 	s.finished()

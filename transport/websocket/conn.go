@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"time"
+	"unicode/utf8"
 
 	ws "github.com/coder/websocket"
 
@@ -135,8 +136,11 @@ func (p *pipe) Write(b []byte) (int, error) {
 	if len(b) >= 4 {
 		code = int(binary.BigEndian.Uint16(b[2:]))
 	}
-	if code == int(ws.StatusProtocolError) {
+	switch {
+	case code == int(ws.StatusProtocolError):
 		reason = malformed // the library's own text is not for clients
+	case len(b) > 4 && !utf8.Valid(b[4:]): // it says back what the client has said
+		code, reason = int(ws.StatusInvalidFramePayloadData), "the reason of a close frame is UTF-8"
 	}
 	p.c.out.Finish(code, reason)
 	return len(b), nil
