@@ -200,3 +200,80 @@ func TestOptionsForever(t *testing.T) {
 		}
 	})
 }
+
+// §6: one place bounds what comes up, by POST and by frame; what a transport has set for itself is not ignored.
+func TestOptionsBounds(t *testing.T) {
+	type bounds struct{ post, frame int } // bytes that are taken
+	of := func(maxBody, sseBody, pollBody, frame int) transport.Options {
+		return transport.Options{
+			MaxBody: maxBody, SSE: sse.Options{MaxBody: sseBody}, Poll: poll.Options{MaxBody: pollBody}, WebSocket: sockets.Options{MaxFrame: frame},
+		}
+	}
+	for name, tt := range map[string]struct {
+		o    transport.Options
+		want bounds
+	}{
+		"none":            {of(0, 0, 0, 0), bounds{64 << 10, 64 << 10}},
+		"all":             {of(300, 0, 0, 0), bounds{300, 300}},
+		"only poll's":     {of(0, 0, 300, 0), bounds{300, 64 << 10}},
+		"only streams'":   {of(0, 300, 0, 0), bounds{300, 64 << 10}},
+		"both":            {of(0, 400, 300, 0), bounds{300, 64 << 10}},
+		"only frames'":    {of(0, 0, 0, 300), bounds{64 << 10, 300}},
+		"all, and frames": {of(400, 0, 0, 300), bounds{400, 300}},
+		"all goes before": {of(400, 300, 300, 0), bounds{400, 400}},
+		"below zero":      {of(-1, -1, -1, -1), bounds{64 << 10, 64 << 10}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, setup{transport: tt.o}, func(w *world) {
+				b := w.browser()
+				b.tab().poll("1")
+				for n, status := range map[int]int{tt.want.post: 200, tt.want.post + 1: 413} {
+					if a := b.do("POST", "", strings.Repeat("x", n)); a.status != status {
+						t.Errorf("a POST of %d bytes: %d %.100s", n, a.status, a.body)
+					}
+				}
+				tab := w.browser().tab()
+				tab.openSocket()
+				room := tt.want.frame - len(tab.batch("1:"))
+				if tt.want.frame > 1000 { // there the bound of a message is smaller
+					room = tt.want.frame
+				}
+				for n, status := range map[int]int{room: 500, room + 1: 413} { // there is no OnMessage
+					if a := tab.post("1:" + strings.Repeat("x", n)); a.status != status && (status == 413 || !strings.Contains(a.body, "failed")) {
+						t.Errorf("a frame with %d bytes: %d %.100s", n, a.status, a.body)
+					}
+				}
+			})
+		})
+	}
+}
+
+// §6: the same for the other two bounds.
+func TestOptionsBoundsOfBatches(t *testing.T) {
+	for name, o := range map[string]transport.Options{
+		"all":         {MaxBatch: 2, BodyTimeout: 3 * time.Second},
+		"only poll's": {Poll: poll.Options{MaxBatch: 2, BodyTimeout: 3 * time.Second}},
+		"the smaller": {SSE: sse.Options{MaxBatch: 3, BodyTimeout: time.Minute}, Poll: poll.Options{MaxBatch: 2, BodyTimeout: 3 * time.Second}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, setup{transport: o}, func(w *world) {
+				tab := w.browser().tab()
+				tab.poll("1")
+				for _, batch := range [][]string{{"1:a", "2:b"}, {"3:c", "4:d", "5:e"}} {
+					if a := tab.post(batch...); a.status != 200 && len(batch) == 2 || a.status != 413 && len(batch) == 3 {
+						t.Errorf("%d messages: %d %s", len(batch), a.status, a.body)
+					}
+				}
+				conn, err := w.net.Dial(w.Context())
+				w.must(err)
+				defer conn.Close()
+				start := time.Now()
+				fmt.Fprint(conn, "POST /live HTTP/1.1\r\nHost: 127.0.0.1:80\r\nContent-Length: 10\r\n\r\n")
+				resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				if took := time.Since(start); err != nil || resp.StatusCode != 408 || took > 4*time.Second {
+					t.Error(resp, err, took)
+				}
+			})
+		})
+	}
+}

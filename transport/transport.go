@@ -3,6 +3,7 @@ package transport
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -14,16 +15,53 @@ import (
 	"github.com/mirage-go/mirage/transport/websocket"
 )
 
-// Options configure the transports. The bounds of POST are those of SSE.
+// Options configure the transports. The zero value is a working one.
 type Options struct {
 	SSE       sse.Options
 	Poll      poll.Options
 	WebSocket websocket.Options
+
+	// MaxBody bounds what one POST or WebSocket frame brings, in bytes, whatever the transport of the link is. Zero means the smallest that SSE and Poll
+	// have set for POST, or else 64 KiB, or a third more than the Manager's MaxMessage if that is larger. WebSocket.MaxFrame, if set, goes before it.
+	MaxBody int
+	// MaxBatch bounds the messages in one of them. Zero means the smallest that SSE and Poll have set for POST, or else 100. WebSocket.MaxBatch, if set,
+	// goes before it.
+	MaxBatch int
+	// BodyTimeout is how long one may take to arrive. Zero means the shortest that SSE and Poll have set for POST, or else 10s. WebSocket.FrameTimeout, if
+	// set, goes before it.
+	BodyTimeout time.Duration
+}
+
+// complete gives all transports the same bounds: a POST may belong to a link of any.
+func (o Options) complete() Options {
+	o.WebSocket.MaxFrame = either(o.WebSocket.MaxFrame, o.MaxBody)
+	o.WebSocket.MaxBatch = either(o.WebSocket.MaxBatch, o.MaxBatch)
+	o.WebSocket.FrameTimeout = either(o.WebSocket.FrameTimeout, o.BodyTimeout)
+	o.SSE.MaxBody = either(o.MaxBody, smallest(o.SSE.MaxBody, o.Poll.MaxBody))
+	o.SSE.MaxBatch = either(o.MaxBatch, smallest(o.SSE.MaxBatch, o.Poll.MaxBatch))
+	o.SSE.BodyTimeout = either(o.BodyTimeout, smallest(o.SSE.BodyTimeout, o.Poll.BodyTimeout))
+	return o
+}
+
+// either returns the first option that is set, smallest the smaller one of those that are; 0 if none is.
+func either[T int | time.Duration](a, b T) T {
+	if a > 0 {
+		return a
+	}
+	return max(b, 0)
+}
+
+func smallest[T int | time.Duration](a, b T) T {
+	if a > 0 && b > 0 {
+		return min(a, b)
+	}
+	return either(a, b)
 }
 
 // Handler returns the handler of one URL. A GET that asks for an upgrade to WebSocket is one, a GET with _wait is a long-poll, any other one a stream of
-// Server-Sent Events; POST and DELETE are the way up of all. It must stand behind the middleware.
+// Server-Sent Events; POST and DELETE are the way up of all, and the handler of SSE serves them. It must stand behind the middleware.
 func Handler(m *session.Manager, o Options) http.Handler {
+	o = o.complete()
 	streams, polls, sockets := sse.Handler(m, o.SSE), poll.Handler(m, o.Poll), websocket.Handler(m, o.WebSocket)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, waits := stream.Query(r, "_wait")
