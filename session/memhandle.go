@@ -6,29 +6,34 @@ import "context"
 // has one handle at a time. After a Move it is another one, and the old one is refused.
 type memHandle struct {
 	*memLog
-	any   bool // for Logs: it counts under whatever id
-	moves uint64
+	as *openedAs // apart, because no message needs it
+}
+
+// openedAs says how a log was opened.
+type openedAs struct {
 	id    string
+	moves uint64
+	any   bool // for Logs: it counts under whatever id
 }
 
 // ID implements Log.
 func (h *memHandle) ID() string {
-	if !h.any {
-		return h.id
+	if !h.as.any {
+		return h.as.id
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.handle.id
+	return h.handle.as.id
 }
 
 // Handle implements Log.
-func (h *memHandle) Handle() Handle { return Handle{h.epoch, h.moves} }
+func (h *memHandle) Handle() Handle { return Handle{h.epoch, h.as.moves} }
 
 // enter locks the log for a step, which is refused with an error if it is not for this handle
 // any more. The caller unlocks it in either case.
 func (h *memHandle) enter() error {
 	h.mu.Lock()
-	if h.handle != h && !h.any {
+	if h.handle != h && !h.as.any {
 		return ErrMoved
 	}
 	return h.gone
@@ -57,7 +62,7 @@ func (h *memHandle) Watch(wake func()) (stop func()) { return h.watched(wake) }
 func (h *memHandle) Append(_ context.Context, m *Message, reader string) (Position, error) {
 	var p Position
 	err := h.enter()
-	if err == nil && !(h.any && h.came(m)) {
+	if err == nil && !(h.as.any && h.came(m)) {
 		p, err = h.append(m, reader, h.store.tick())
 	}
 	wake := err == nil && h.rouse()

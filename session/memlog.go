@@ -15,27 +15,27 @@ import (
 //
 // What each message needs stands together in front: of many sessions, each one's memory is far away when its turn comes.
 type memLog struct {
+	own     memHandle  // the first handle, and mostly the only one
 	mu      sync.Mutex // guards all that can change, but for watch
 	gone    error      // why the session is over; nil while it lives
 	handle  *memHandle // what Open returns; another one after each Move
-	own     memHandle  // the first of them, and mostly the only one
-	entries ring
-	floor   uint64 // the oldest entry, top+1 without any
+	floor   uint64     // the oldest entry, top+1 without any
 	bytes   int64
+	entries ring
 	roused  bool                    // the watchers were woken, and nobody has read since
 	watch   atomic.Pointer[watcher] // the first
 	store   *Memory
 	epoch   uint64
+	bounds  *Bounds           // shared with other logs, never changed
+	past    *past             // nil mostly
 	mark    uint64            // the highest seq that any reader acknowledged or presented
 	sent    uint64            // the highest seq that was ever read by a link
 	only    map[uint64]string // the entries that are for one reader alone, and its name
 	readers []*memReader      // in the order in which they came
 	writers []memWriter       // least recent first
-	bounds  *Bounds           // shared with other logs, never changed
 
 	bar     int64 // values signed until then do not count in this log (I13)
 	since   int64 // requests that came before that belong to the time when its id was moved (I14), or before the last Renew (I7); 0 none
-	past    *past // nil mostly
 	resting *list.Element
 	first   uint64 // links have higher numbers
 	number  uint64 // of the last link
@@ -89,7 +89,9 @@ func (l *memLog) broadcast(m *Message, at uint32) (id string, err error) {
 		_, err = l.append(m, "", at)
 	}
 	wake := err == nil && l.rouse()
-	id = l.handle.id
+	if err != nil {
+		id = l.handle.as.id
+	}
 	l.mu.Unlock()
 	if wake {
 		l.wake()
@@ -268,8 +270,8 @@ func (l *memLog) rename(to string, bar int64, keep time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	h := l.history()
-	h.id, h.until = l.handle.id, l.store.now()+int64(keep)
-	l.handle = &memHandle{memLog: l, id: to, moves: l.handle.moves + 1}
+	h.id, h.until = l.handle.as.id, l.store.now()+int64(keep)
+	l.handle = &memHandle{l, &openedAs{id: to, moves: l.handle.as.moves + 1}}
 	l.bar, l.since = bar, 0
 	l.renewed = l.number // should the id come back, links of its first time do not
 	for _, r := range l.readers {
@@ -286,7 +288,7 @@ func (l *memLog) end(why error) Ended {
 }
 
 func (l *memLog) endLocked(why error) Ended {
-	ended := Ended{ID: l.handle.id, Epoch: l.epoch, Messages: l.above(l.mark)}
+	ended := Ended{ID: l.handle.as.id, Epoch: l.epoch, Messages: l.above(l.mark)}
 	l.gone = why
 	l.trim(l.top())
 	l.store.used.Add(-sessionCost)

@@ -130,7 +130,7 @@ func (s *Memory) openNew(id string, a store.Asked, create bool, b Bounds) (Log, 
 	}
 	first := random() >> 12
 	l := &memLog{store: s, epoch: uint64(s.boot)<<32 | random()>>32, bounds: s.bounds, floor: 1, first: first, number: first}
-	l.own = memHandle{memLog: l, id: id}
+	l.own = memHandle{l, &openedAs{id: id}}
 	l.handle = &l.own
 	if st != nil {
 		l.bar, l.since = st.revoked(now), st.settledAt
@@ -305,7 +305,7 @@ func (s *Memory) Logs(context.Context) iter.Seq2[Log, error] {
 		s.broadcasts.Add(1)
 		defer s.broadcasts.Add(-1)
 		for _, l := range s.all() {
-			if !yield(&memHandle{memLog: l, any: true}, nil) {
+			if !yield(&memHandle{l, &openedAs{any: true}}, nil) {
 				return
 			}
 		}
