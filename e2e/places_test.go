@@ -84,8 +84,9 @@ func TestClientAbroad(t *testing.T) {
 // unlisted begins the names of the tabs that CORS is to stop.
 const unlisted = "unlisted"
 
-// I9: a page of an origin that the server does not list cannot read why it is refused: the refusal has no CORS headers. Its client is told of attempts that
-// fail without a status, as of a server that is not there, and does not close.
+// I9: a page of an origin that the server does not list cannot read why it is refused:
+// the refusal has no CORS headers. Its client is told of attempts that fail without a
+// status, as of a server that is not there, and does not close.
 func TestI9ClientUnlisted(t *testing.T) {
 	browser := startBrowser(t)
 	for _, host := range []string{"localhost", "127.0.0.1"} { // another site, and another port of the same one
@@ -97,8 +98,10 @@ func TestI9ClientUnlisted(t *testing.T) {
 				other := httptest.NewServer(pages)
 				t.Cleanup(other.Close)
 				s := startSite(t, setup{})
-				page := strings.Replace(other.URL, "127.0.0.1", host, 1) + "/?" + url.Values{"url": {s.proxy.URL() + "/live"}}.Encode() + "&"
-				b := openTab(t, browser, unlisted+" on "+name, strings.Replace(s.address("", only(name)), s.proxy.URL()+"/?", page, 1))
+				live := url.Values{"url": {s.proxy.URL() + "/live"}}.Encode()
+				page := strings.Replace(other.URL, "127.0.0.1", host, 1) + "/?" + live + "&"
+				address := strings.Replace(s.address("", only(name)), s.proxy.URL()+"/?", page, 1)
+				b := openTab(t, browser, unlisted+" on "+name, address)
 				b.until("three errors", `record.events.filter(e => e.startsWith('error')).length > 2`)
 				for _, event := range b.events() {
 					if event != "load" && !strings.HasPrefix(event, "error  ") { // no status

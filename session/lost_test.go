@@ -7,7 +7,8 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// D3: how many messages a loss is, where the log knows; a loss without a known end is not counted as anything.
+// D3: how many messages a loss is, where the log knows; a loss without a known end is not
+// counted as anything.
 func TestD3LostCount(t *testing.T) {
 	for _, tt := range []struct {
 		lost  session.Lost

@@ -56,7 +56,8 @@ type Options struct {
 	// OnDetach is called when a reader has been away for ten seconds, or at once if its client said goodbye. A session that
 	// is ended (Revoke, End) takes its readers along: OnEnd alone tells that they are gone.
 	OnDetach func(context.Context, *Session, ReaderInfo)
-	// OnGap is called when a reader is told that messages are lost to it, once for each gap. Lost.Count says how many, where that is known.
+	// OnGap is called when a reader is told that messages are lost to it, once for each
+	// gap. Lost.Count says how many, where that is known.
 	OnGap func(context.Context, *Session, ReaderInfo, Lost)
 	// OnEnd is called once for each session that is over, for up to 64 expired ones at a time, by the Manager that ended it, with what no reader ever had. What is sent later is not in
 	// it: Send is ErrNotFound then. A session that Move joined to another one is in that one and gets no OnEnd.

@@ -212,7 +212,8 @@ const (
 // Lost is none. Do not subtract: Count does.
 type Lost struct{ From, To uint64 }
 
-// Count returns how many messages are lost. known is false where the log cannot know: the session expired, say, and how far its log went is forgotten.
+// Count returns how many messages are lost. known is false where the log cannot know: the
+// session expired, say, and how far its log went is forgotten.
 func (l Lost) Count() (n uint64, known bool) {
 	switch {
 	case l == Lost{}:

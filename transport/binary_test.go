@@ -16,7 +16,8 @@ func TestW4Binary(t *testing.T) {
 		tab.poll("25")
 		msg := session.Message{Event: "e", Data: []byte("text"), Binary: true}
 		w.must(w.m.Send(w.Context(), tab.hello.ID, msg))
-		if a := tab.poll("25"); !strings.HasPrefix(a.body, "event: e\nencoding: base64\ntype: binary\ndata: dGV4dA==\nid: ") {
+		const block = "event: e\nencoding: base64\ntype: binary\ndata: dGV4dA==\nid: "
+		if a := tab.poll("25"); !strings.HasPrefix(a.body, block) {
 			t.Errorf("down: %q", a.body)
 		}
 		tab.has("text")

@@ -3,7 +3,6 @@ package transport_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -14,8 +13,10 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// D2, D3: a plain client, whose page does not read hello, is told of a loss by mirage-gap, on every transport: right after hello, before the next message,
-// and once. Its position moves with the gap. A client with a _cid reads hello, and is told what the log has trimmed alone, as ever.
+// D2, D3: a plain client, whose page does not read hello, is told of a loss by
+// mirage-gap, on every transport: right after hello, before the next message, and once.
+// Its position moves with the gap. A client with a _cid reads hello, and is told what the
+// log has trimmed alone, as ever.
 func TestD3PlainClientsAreTold(t *testing.T) {
 	o := session.Options{Messages: 3, Overflow: session.DropOldest}
 	for _, tt := range []struct {
@@ -23,11 +24,15 @@ func TestD3PlainClientsAreTold(t *testing.T) {
 		away func(w *world, tab *tab) // while the client, which has two messages, is away
 		gap  frame.Gap
 	}{
-		{"expired", func(w *world, tab *tab) { w.must(w.m.End(w.Context(), tab.hello.ID)) }, frame.Gap{From: 3, Reason: "expired"}},
+		{"expired", func(w *world, tab *tab) {
+			w.must(w.m.End(w.Context(), tab.hello.ID))
+		}, frame.Gap{From: 3, Reason: "expired"}},
 		{"restarted", func(_ *world, tab *tab) { tab.pos.Epoch ^= 1 << 40 }, frame.Gap{From: 3, Reason: "restarted"}},
 		{"diverged", func(_ *world, tab *tab) { tab.pos.Tag = 7 }, frame.Gap{From: 3, Reason: "diverged"}},
 		{"ahead", func(_ *world, tab *tab) { tab.pos.Seq = 9 }, frame.Gap{From: 3, To: 9, Reason: "ahead"}},
-		{"trimmed", func(w *world, tab *tab) { w.send(tab.hello.ID, "c", "d", "e", "f", "g") }, frame.Gap{From: 3, To: 4, Reason: "trimmed"}},
+		{"trimmed", func(w *world, tab *tab) {
+			w.send(tab.hello.ID, "c", "d", "e", "f", "g")
+		}, frame.Gap{From: 3, To: 4, Reason: "trimmed"}},
 	} {
 		for _, way := range []string{"sse", "poll", "websocket"} {
 			t.Run(tt.name+"/"+way, func(t *testing.T) {
@@ -42,21 +47,23 @@ func TestD3PlainClientsAreTold(t *testing.T) {
 					}
 
 					text := plain.look(way)
-					blocks := strings.SplitAfter(text, "\n\n")
-					if !strings.Contains(blocks[0], `"lost":{"from":3,`) || !strings.Contains(blocks[1], "event: mirage-gap\n") {
+					hello, rest, _ := strings.Cut(text, "\n\n")
+					if !strings.Contains(hello, `"lost":{"from":3,`) || !strings.HasPrefix(rest, "event: mirage-gap\n") {
 						t.Errorf("came back to %q", text)
 					}
-					if tt.name != "trimmed" && strings.Contains(blocks[0], "\nid: ") {
+					if tt.name != "trimmed" && strings.Contains(hello, "\nid: ") {
 						t.Errorf("the position moves before the gap is told: %q", text)
 					}
 					w.send(plain.hello.ID, "next")
 					plain.look(way)
-					if !slices.Equal(plain.gaps, []frame.Gap{tt.gap}) || !plain.hello.Resumed || plain.got[len(plain.got)-1] != "next" {
+					last := plain.got[len(plain.got)-1]
+					if !slices.Equal(plain.gaps, []frame.Gap{tt.gap}) || !plain.hello.Resumed || last != "next" {
 						t.Errorf("gaps %+v, then %q and %+v", plain.gaps, plain.got, plain.hello)
 					}
 
 					ours.look(way)
-					if lost := ours.hello.Lost; lost == nil || lost.From != 3 || tt.name != "trimmed" && len(ours.gaps) != 0 {
+					lost := ours.hello.Lost
+					if lost == nil || lost.From != 3 || tt.name != "trimmed" && len(ours.gaps) != 0 {
 						t.Errorf("a client with a _cid: hello %+v, gaps %+v", ours.hello, ours.gaps)
 					}
 				})
@@ -95,7 +102,7 @@ func (t *tab) look(way string) (text string) {
 	}
 	synctest.Wait()
 	if !strings.HasPrefix(text, "event: mirage\n") && !strings.HasPrefix(text, "retry: ") {
-		t.b.w.Fatal(fmt.Sprintf("%s: %q", way, text))
+		t.b.w.Fatalf("%s: %q", way, text)
 	}
 	return text
 }

@@ -7,7 +7,8 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// Gap is the data of EventGap: the messages From to To are missing, both included. To is 0 where the server cannot know it: null on the wire.
+// Gap is the data of EventGap: the messages From to To are missing, both included. To is
+// 0 where the server cannot know it: null on the wire.
 type Gap struct {
 	From   uint64 `json:"from"`
 	To     uint64 `json:"to"`
@@ -38,7 +39,8 @@ type Up struct {
 	Again  bool   `json:"again"` // sent before, to a link that was not resumed
 }
 
-// AppendGap appends the statement that messages are missing. The client goes on after pos.
+// AppendGap appends the statement that messages are missing. The client goes on after
+// pos.
 func AppendGap(dst []byte, lost Range, pos session.Position, reason string) []byte {
 	dst = appendRange(appendControl(dst, EventGap), lost)
 	dst = appendString(append(dst, `,"reason":`...), reason)

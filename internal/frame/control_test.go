@@ -110,7 +110,8 @@ func TestControlStrings(t *testing.T) {
 	}
 }
 
-// D3: for a client that does not read hello a gap says what is lost. The position moves with the gap, not before: a cut between the two loses neither.
+// D3: for a client that does not read hello a gap says what is lost. The position moves
+// with the gap, not before: a cut between the two loses neither.
 func TestD3HelloAndGap(t *testing.T) {
 	at := session.Position{Epoch: 36, Seq: 9}
 	hello := frame.Hello{ID: "abc", Reason: "restarted", Lost: &frame.Range{From: 2}}

@@ -50,7 +50,7 @@ func FuzzRoundTrip(f *testing.F) {
 			t.Fatalf("%q: binary = %v", stream, events[0].Binary)
 		}
 		plain := string(data)
-		if bytes.HasPrefix(block, []byte("encoding: base64\n")) || bytes.Contains(block, []byte("\nencoding: base64\n")) {
+		if bytes.Contains(append([]byte("\n"), block...), []byte("\nencoding: base64\n")) {
 			plain = base64.StdEncoding.EncodeToString(data)
 		}
 		for reader, read := range readers {

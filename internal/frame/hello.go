@@ -34,8 +34,9 @@ func AppendHello(dst []byte, pos session.Position, retry time.Duration, h *Hello
 	return AppendID(appendHello(dst, retry, h), pos)
 }
 
-// AppendHelloAndGap is AppendHello for a client that does not read hello and has lost h.Lost: a gap after it says so. The gap alone has the position, so
-// that a client whose link is cut between the two is told again.
+// AppendHelloAndGap is AppendHello for a client that does not read hello and has lost
+// h.Lost: a gap after it says so. The gap alone has the position, so that a client whose
+// link is cut between the two is told again.
 func AppendHelloAndGap(dst []byte, pos session.Position, retry time.Duration, h *Hello) []byte {
 	dst = append(appendHello(dst, retry, h), '\n')
 	return AppendGap(dst, *h.Lost, pos, h.Reason)

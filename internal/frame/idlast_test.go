@@ -32,8 +32,9 @@ func blocks() map[string][]byte {
 	return all
 }
 
-// W1, W3: the id is the last line of every block. Many clients (eventsource 2, fetch-event-source and its forks, r3labs) take an id as soon as its
-// line comes: what a cut leaves of a block has none, so they ask for the message again.
+// W1, W3: the id is the last line of every block. Many clients (eventsource 2,
+// fetch-event-source and its forks, r3labs) take an id as soon as its line comes: what a
+// cut leaves of a block has none, so they ask for the message again.
 func TestW3IDIsTheLastLine(t *testing.T) {
 	for name, block := range blocks() {
 		lines := strings.Split(strings.TrimSuffix(string(block), "\n\n"), "\n")

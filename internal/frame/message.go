@@ -12,8 +12,9 @@ import (
 
 // AppendMessage appends the block of one message on its way down; pos is the position after it.
 //
-// Its id is its last line, as in every block here. Many clients take an id as soon as its line comes: a cut between it and the
-// data would leave them with the id of a message that they have not delivered.
+// Its id is its last line, as in every block here. Many clients take an id as soon as its
+// line comes: a cut between it and the data would leave them with the id of a message
+// that they have not delivered.
 //
 // Text travels as it is, one data line for each of its lines. What such lines cannot carry unchanged, that is CR, NUL and invalid
 // UTF-8, and everything that is marked as binary, travels as base64. So a block has at most len(Data) plus seven bytes for each LF
@@ -54,7 +55,8 @@ func AppendUpstream(dst []byte, number uint64, m *session.Message) []byte {
 	return append(dst, "\n\n"...)
 }
 
-// AppendID ends a block with its id. Alone it is a block that moves the client's position and that no application sees.
+// AppendID ends a block with its id. Alone it is a block that moves the client's position
+// and that no application sees.
 func AppendID(dst []byte, pos session.Position) []byte {
 	dst, _ = pos.AppendText(append(dst, "id: "...)) // the error is always nil
 	return append(dst, "\n\n"...)

@@ -126,5 +126,6 @@ func (p *Parser) Retry() (time.Duration, bool) { return p.retry, p.retries }
 // Comments returns how many comment lines were read: a plain client's heartbeats.
 func (p *Parser) Comments() int { return p.comments }
 
-// Skipped returns how many blocks were complete and made no event, as they had no data. Blank lines and comments are no blocks.
+// Skipped returns how many blocks were complete and made no event, as they had no data.
+// Blank lines and comments are no blocks.
 func (p *Parser) Skipped() int { return p.skipped }

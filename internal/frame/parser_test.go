@@ -42,8 +42,10 @@ var streams = []struct {
 		want: []got{{ID: "1", HasID: true, Data: "a"}, {ID: "1", Data: "b"}}},
 	{name: "id last", stream: "event: x\ndata: a\nid: 1\n\ndata: b\nid: 2\n\n", lastID: "2",
 		want: []got{{ID: "1", HasID: true, Name: "x", Data: "a"}, {ID: "2", HasID: true, Data: "b"}}},
-	{name: "id between", stream: "data: a\nid: 1\nevent: x\ndata: b\n\n", lastID: "1", want: []got{{ID: "1", HasID: true, Name: "x", Data: "a\nb"}}},
-	{name: "incomplete block with its id", stream: "data: a\nid: 1\n\ndata: b\nid: 2\n", lastID: "1", want: []got{{ID: "1", HasID: true, Data: "a"}}},
+	{name: "id between", stream: "data: a\nid: 1\nevent: x\ndata: b\n\n", lastID: "1",
+		want: []got{{ID: "1", HasID: true, Name: "x", Data: "a\nb"}}},
+	{name: "incomplete block with its id", stream: "data: a\nid: 1\n\ndata: b\nid: 2\n", lastID: "1",
+		want: []got{{ID: "1", HasID: true, Data: "a"}}},
 	{name: "id alone", stream: "id: 1\n\ndata: a\n\nid: 2\n\n", lastID: "2", want: []got{{ID: "1", Data: "a"}}},
 	{name: "empty id", stream: "id: 1\ndata: a\n\nid\ndata: b\n\n", want: []got{{ID: "1", HasID: true, Data: "a"}, {HasID: true, Data: "b"}}},
 	{name: "id with NUL", stream: "id: 1\n\nid: 2\x003\ndata: a\n\n", lastID: "1", want: []got{{ID: "1", Data: "a"}}},
@@ -176,7 +178,8 @@ func TestAll(t *testing.T) {
 	}
 }
 
-// W6: blocks of which no event comes are counted, wherever a chunk ends; blank lines and comments are none.
+// W6: blocks of which no event comes are counted, wherever a chunk ends; blank lines and
+// comments are none.
 func TestW6Skipped(t *testing.T) {
 	for stream, want := range map[string]int{
 		"":                                    0,

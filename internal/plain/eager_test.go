@@ -33,8 +33,10 @@ var eager = []string{
 	"event-source-polyfill", // not eager: it has a parameter of its own for the position
 }
 
-// D2, W1: clients that take an id as soon as its line comes get everything once and in order, though their connection is cut at each byte of a block
-// in turn: its id is the last line. Between the two line ends that close the block no order of lines would help them, so that one place is left out.
+// D2, W1: clients that take an id as soon as its line comes get everything once and in
+// order, though their connection is cut at each byte of a block in turn: its id is the
+// last line. Between the two line ends that close the block no order of lines would help
+// them, so that one place is left out.
 func TestD2EagerClientsCutAtEachByte(t *testing.T) {
 	for _, name := range eager {
 		t.Run(name, func(t *testing.T) {
@@ -99,8 +101,9 @@ func (s *site) epoch() string {
 	return string(epoch[1])
 }
 
-// D3, W1: r3labs' client takes what a cut leaves of a block for a message, and its id with it. Cut at each byte of the data in turn, where there is no id
-// yet, it gets every message whole all the same, after the piece.
+// D3, W1: r3labs' client takes what a cut leaves of a block for a message, and its id
+// with it. Cut at each byte of the data in turn, where there is no id yet, it gets every
+// message whole all the same, after the piece.
 func TestD3R3labsGetsCutMessagesAgain(t *testing.T) {
 	s := startSite(t, session.NewMemory(0))
 	inProcess(s, func(ctx context.Context, url string, c *http.Client) {

@@ -13,17 +13,21 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// roomy is the buffer that docs/plain.md has for clients of Go: the largest message of 64 KiB is one whose lines are all empty, seven bytes each.
+// roomy is the buffer that docs/plain.md has for clients of Go: the largest message of 64
+// KiB is one whose lines are all empty, seven bytes each.
 const roomy = 512 << 10
 
-// W4: the clients of Go get the largest message that a server sends with every option at its default, if they have the buffer that docs/plain.md names. With
-// their own, of 64 KiB, they ask for it again and again and never get it: its block has more than its data.
+// W4: the clients of Go get the largest message that a server sends with every option at
+// its default, if they have the buffer that docs/plain.md names. With their own, of 64
+// KiB, they ask for it again and again and never get it: its block has more than its
+// data.
 func TestW4LargestForClientsOfGo(t *testing.T) {
 	const largest = 64 << 10
 	clients := map[string]func(ctx context.Context, url string, c *http.Client, buffer int, on func(string)){
 		"go-sse": func(ctx context.Context, url string, c *http.Client, buffer int, on func(string)) {
 			r, _ := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-			client := gosse.Client{HTTPClient: c, Backoff: gosse.Backoff{InitialInterval: 20 * time.Millisecond, Multiplier: 1}}
+			soon := gosse.Backoff{InitialInterval: 20 * time.Millisecond, Multiplier: 1}
+			client := gosse.Client{HTTPClient: c, Backoff: soon}
 			conn := client.NewConnection(r)
 			if buffer > 0 {
 				conn.Buffer(nil, buffer)

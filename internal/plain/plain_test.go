@@ -82,7 +82,9 @@ func TestVersions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"@microsoft/fetch-event-source", "event-source-polyfill", "eventsource", "htmx-ext-sse", "htmx.org", "htmx4"} {
+	for _, name := range []string{
+		"@microsoft/fetch-event-source", "event-source-polyfill", "eventsource", "htmx-ext-sse", "htmx.org", "htmx4",
+	} {
 		version := regexp.MustCompile(`"` + name + `": "(?:npm:htmx.org@)?([^"]+)"`).FindSubmatch(manifest)
 		if version == nil || !strings.Contains(string(page), " "+string(version[1])+" ") && !strings.Contains(string(page), " "+string(version[1])+", ") {
 			t.Errorf("%s %s is not in docs/plain.md", name, version)
@@ -90,7 +92,8 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// D3: an EventSource that comes back to a server that has forgotten everything is told what it lost, before the next message.
+// D3: an EventSource that comes back to a server that has forgotten everything is told
+// what it lost, before the next message.
 func TestD3EventSourceIsTold(t *testing.T) {
 	s := startSite(t, session.NewMemory(0))
 	node(s)

@@ -60,8 +60,9 @@ var (
 	identity    = []string{"identity"}
 )
 
-// Hello returns the first block of a link, and for a plain client, which does not read it, a second one with what is lost. life is how long the
-// link lives at most, and retry the delay of a browser's own reconnect (0 says nothing of it).
+// Hello returns the first block of a link, and for a plain client, which does not read
+// it, a second one with what is lost. life is how long the link lives at most, and retry
+// the delay of a browser's own reconnect (0 says nothing of it).
 func Hello(id middleware.Identity, link *session.Link, life, heartbeat, retry time.Duration) []byte {
 	a := &link.Hello
 	h := frame.Hello{
@@ -108,8 +109,9 @@ func Within(ctx context.Context, d time.Duration) time.Duration {
 // Half spreads d by ±50 %.
 func Half(d time.Duration) time.Duration { return d/2 + rand.N(d+1) }
 
-// Position is what the client says it has: Last-Event-ID, which a browser sends by itself, before the query's lastEventId, which
-// polyfills that may set no header send for it, before the query's _pos.
+// Position is what the client says it has: Last-Event-ID, which a browser sends by
+// itself, before the query's lastEventId, which polyfills that may set no header send for
+// it, before the query's _pos.
 func Position(r *http.Request) string {
 	if ids := r.Header["Last-Event-Id"]; len(ids) > 0 && ids[0] != "" {
 		return ids[0]

@@ -31,7 +31,8 @@ func TestL3Within(t *testing.T) {
 	})
 }
 
-// W2: the header Last-Event-ID goes before the parameter that polyfills send for it, and that before _pos. What is empty says nothing.
+// W2: the header Last-Event-ID goes before the parameter that polyfills send for it, and
+// that before _pos. What is empty says nothing.
 func TestW2Position(t *testing.T) {
 	for _, tt := range []struct{ name, header, query, want string }{
 		{"nothing", "", "", ""},

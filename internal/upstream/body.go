@@ -107,8 +107,8 @@ func (d *decoder) parse(up *session.Upstream, maxBatch int) error {
 	up.Writer, up.Base, up.Ack, up.Again = cid.Name(head.Writer), head.Base, head.Ack, head.Again
 	for {
 		e, ok, err := p.Next()
-		if err == nil && p.Skipped() > 0 { // what the standard passes over is a client's mistake here: its message would be lost
-			return errData
+		if err == nil && p.Skipped() > 0 {
+			return errData // the standard passes over it; here a message would be lost in silence
 		}
 		if err != nil || !ok {
 			up.Messages = d.messages
