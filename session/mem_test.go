@@ -417,3 +417,40 @@ func TestI7RenewWhileOthersOpen(t *testing.T) {
 	})
 	wg.Wait()
 }
+
+// I6: a way that ended because its id was presented does not begin again when the store has
+// forgotten all else of that id.
+func TestI6EndedWayStaysEnded(t *testing.T) {
+	s := NewMemory(0)
+	leads := func(from, client string) string {
+		t.Helper()
+		is, err := s.Resolve(bg, from, store.Asked{}, client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return is.ID
+	}
+	move := func(from, to, client string) {
+		t.Helper()
+		if err := s.Move(bg, from, to, store.Moving{Client: client, Keep: time.Hour, Settle: store.Settle}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	move("x", "y", "c")
+	if got := leads("x", "c"); got != "y" {
+		t.Fatalf("x leads to %s", got)
+	}
+	leads("y", "") // its holder presents it
+	for i := range 500 {
+		if _, err := s.End(bg, fmt.Sprint("other", i), time.Hour); !errors.Is(err, ErrNotFound) {
+			t.Fatal(err)
+		}
+	}
+	move("z", "y", "d")
+	if got := leads("x", "c"); got != "x" {
+		t.Errorf("x leads to %s again", got)
+	}
+	if got := leads("z", "d"); got != "y" {
+		t.Errorf("z leads to %s", got)
+	}
+}

@@ -10,7 +10,8 @@ import (
 // nor revoked, and to which nothing leads, has no entry. Times are stamps of memClock.
 type memIDs struct {
 	states map[string]*memID
-	untidy int // how many states there must be before tidy looks
+	untidy int    // how many states there must be before tidy looks
+	ways   uint64 // the last number of ways that was given out
 }
 
 // memID is the state of one id.
@@ -23,7 +24,8 @@ type memID struct {
 	leadsUntil int64
 	ledBy      uint64 // the ways of to when this one was added
 
-	// Old ids lead here if they know this number; a higher one ends all of them at once.
+	// Old ids lead here if they know this number; another one ends all of them at once. No two
+	// states ever have the same, so that a way does not begin again when its state was forgotten.
 	ways uint64
 	led  int // how many they are
 }
@@ -37,6 +39,7 @@ func (ids *memIDs) change(id string) *memID {
 	st := ids.states[id]
 	if st == nil {
 		st = new(memID)
+		ids.settle(st)
 		ids.states[id] = st
 	}
 	return st
@@ -133,9 +136,9 @@ func (ids *memIDs) lead(from *memID, to, client string, now, until int64) {
 
 // settle ends all the ways that lead to the id: its holder has presented it, or nobody holds it
 // any more.
-func (st *memID) settle() {
-	st.ways++
-	st.led = 0
+func (ids *memIDs) settle(st *memID) {
+	ids.ways++
+	st.ways, st.led = ids.ways, 0
 }
 
 // forgetWay ends the way that leads away from the id. If it had ended before, those that lead
@@ -146,7 +149,7 @@ func (ids *memIDs) forgetWay(st *memID) {
 	case ids.leads(st):
 		ids.states[st.to].led--
 	default:
-		st.settle()
+		ids.settle(st)
 	}
 	st.to, st.client, st.leadsUntil = "", "", 0
 }

@@ -152,7 +152,7 @@ func (s *Memory) Resolve(_ context.Context, id string, a store.Asked, client str
 	if st.led > 0 && st.refuse(a, now) == nil { // its holder has the new id: the old ones are over
 		s.mu.RUnlock()
 		s.mu.Lock()
-		st.settle()
+		s.ids.settle(st)
 		s.mu.Unlock()
 		s.mu.RLock()
 	}
@@ -235,7 +235,7 @@ func (s *Memory) End(_ context.Context, id string, refuse time.Duration) (Ended,
 		s.ids.tidy(at)
 		st := s.ids.change(id)
 		st.revoke(at, refuse)
-		st.settle()
+		s.ids.settle(st)
 		s.ids.forgetWay(st)
 		st.settledAt = 0
 		why = ErrRevoked
