@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // Deafen lets a Store hear nothing of what is published.
@@ -135,4 +136,20 @@ func AppendTagged(to session.Log, m *session.Message, tag uint32) error {
 // IDKey is the key of that kind of an id.
 func (s *Store) IDKey(kind, id string) string {
 	return s.base[ShardOf(id)] + ":" + kind + ":" + escape(id)
+}
+
+// PointLate lets from lead client to to, by a point that was asked twice. Its first question comes
+// when late is called.
+func PointLate(s *Store, from, to, client string) (late func() error, err error) {
+	ctx := context.Background()
+	i := newIntent(from, to, &store.Moving{Client: client, Keep: time.Hour, Settle: store.Settle}, s.Now())
+	point := func(before int) (answer, error) {
+		return s.repeat(ctx, shardOf(i.to), "name", "point", before, []string{"point", i.to, i.came, i.keep, "", ""})
+	}
+	a, err := point(1)
+	if err == nil {
+		i.token = a.text(2)
+		_, err = s.leave(ctx, i)
+	}
+	return func() error { _, err := point(0); return err }, err
 }

@@ -338,6 +338,29 @@ func TestI6EndedWayStaysEnded(t *testing.T) {
 	leads(a, b)
 }
 
+// Nor when the first question of a step of its Move comes late.
+func TestI6EndedWayMeetsALateStep(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dial(t, startServer(t).addr), redis.Options{})
+	late, err := redis.PointLate(s, "x", "y", "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	leads := func(id, to string) {
+		t.Helper()
+		if is, err := s.Resolve(ctx, id, store.Asked{}, "c"); err != nil || is.ID != to {
+			t.Errorf("%s leads to %+v, %v; want %s", id, is, err, to)
+		}
+	}
+	leads("x", "y")
+	leads("y", "y") // presented
+	leads("x", "x")
+	if err := late(); err != nil {
+		t.Fatal(err)
+	}
+	leads("x", "x")
+}
+
 // A moved session's state never goes by itself: the directory of another shard names it.
 func TestI12MovedStateStays(t *testing.T) {
 	t.Parallel()

@@ -11,24 +11,23 @@ elseif act == 'leads' then -- does a way count that leads here by that token
   return { 'ok', TIME, redis.call('GET', O) == ARGV[8] and 1 or 0 }
 end
 write()
-if act == 'point' then 
+if act == 'point' then
   -- A session, if any, is about to come here: the id is in use (again), so it leads
   -- nowhere, and for so long others may lead here. A way that it has is told of first,
-  -- unless its token is known.
+  -- unless its token is known. The first question may come when the second one has been
+  -- answered and the token is gone since: it must not bring that back.
   local came, keep, known = ARGV[8], tonumber(ARGV[9]), ARGV[10]
+  local done = K .. ':z:' .. OP
+  local was = redis.call('GET', done)
+  if was then return { 'ok', TIME, was } end
   if came ~= '' and tonumber(came) <= bar(id) then return { 'revoked', TIME } end
   local w = way(id)
   if w and w.g ~= known then return { 'ok', TIME, '', w.t, w.g } end
   redis.call('DEL', A)
   if ARGV[11] ~= '' then redis.call('SET', K .. ':p:' .. id, ARGV[11], 'PX', 60000) end
-  if keep == 0 then return { 'ok', TIME, '' } end
-  local token = redis.call('GET', O)
-  if not token then
-    token = OP
-    redis.call('SET', O, token, 'PX', keep)
-  elseif redis.call('PTTL', O) < keep then
-    redis.call('PEXPIRE', O, keep)
-  end
+  local token = keep > 0 and (redis.call('GET', O) or OP) or ''
+  if token ~= '' and redis.call('PTTL', O) < keep then redis.call('SET', O, token, 'PX', keep) end
+  if AGAIN then redis.call('SET', done, token, 'PX', 60000) end
   return { 'ok', TIME, token }
 elseif act == 'prune' then -- the way by that token has ended, and with it those that lead to where it begins
   local w = way(id)
