@@ -223,12 +223,14 @@ func (l *log) Quit(ctx context.Context, ref session.LinkRef) (bool, *session.End
 
 // Renew implements session.Log.
 func (l *log) Renew(ctx context.Context) error {
-	_, err := l.s.timed(ctx, l.shard, "renew", l.place)
-	l.wake()
-	if err == nil {
-		l.s.catchUp(ctx, l.shard)
-	}
-	return err
+	return l.s.bounded(ctx, func(ctx context.Context) error {
+		_, err := l.s.timed(ctx, l.shard, "renew", l.place)
+		l.wake()
+		if err == nil {
+			l.s.catchUp(ctx, l.shard)
+		}
+		return err
+	})
 }
 
 // Begin implements session.Log.
