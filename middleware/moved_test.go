@@ -257,6 +257,31 @@ func TestI13SignedWhenItCame(t *testing.T) {
 	})
 }
 
+// I11: a value of a revoked id counts no more as long as it verifies, which may be longer than the
+// cookie's Max-Age after the revocation: it was handed out later.
+func TestI11RevocationOutlivesTheValue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(t, middleware.Options{Generate: func(r *http.Request) (string, error) {
+			time.Sleep(3 * time.Second)
+			return "ann", nil
+		}})
+		done := make(chan string)
+		go func() { done <- d.value() }()
+		time.Sleep(time.Second)
+		if err := d.m.Revoke(t.Context(), "ann"); err != nil {
+			t.Fatal(err)
+		}
+		value := <-done
+		time.Sleep(30*24*time.Hour - time.Second) // for another second it verifies
+		if _, _, err := d.codec.Verify(cookie.ID, value); err != nil {
+			t.Fatal(err)
+		}
+		if d.ask("GET", "/live", value, "Accept: text/event-stream"); statusOf(d.link) != 410 {
+			t.Errorf("at the end of its Max-Age the value counts: %v", d.link)
+		}
+	})
+}
+
 // I13, I10: an id that two requests of a client share was decided when the first of them came, and
 // is not shared any more once it was revoked.
 func TestI13SharedIDs(t *testing.T) {

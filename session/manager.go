@@ -154,7 +154,7 @@ func (m *Manager) End(ctx context.Context, id string) error { return m.end(ctx, 
 // for Options.Remember. A Store in memory forgets that when the process restarts: there the middleware's Validate is the
 // lasting gate.
 func (m *Manager) Revoke(ctx context.Context, id string) error {
-	if err := m.end(ctx, id, m.o.Remember); !errors.Is(err, ErrNotFound) {
+	if err := m.end(ctx, id, m.o.Remember+rememberMore); !errors.Is(err, ErrNotFound) {
 		return err
 	}
 	return nil
@@ -215,7 +215,7 @@ func (m *Manager) Replace(ctx context.Context, from, to string, a store.Asked, c
 // Rotate is Replace that revokes from in the same step, for Options.Remember, and leaves no way
 // from it to the new id.
 func (m *Manager) Rotate(ctx context.Context, from, to string, a store.Asked) error {
-	return m.move(ctx, from, to, store.Moving{Asked: a, Refuse: m.o.Remember})
+	return m.move(ctx, from, to, store.Moving{Asked: a, Refuse: m.o.Remember + rememberMore})
 }
 
 func (m *Manager) move(ctx context.Context, from, to string, how store.Moving) error {

@@ -31,8 +31,8 @@ type Options struct {
 
 	// Retention is how long a session lives without links, and a reader is remembered without one. Zero means 2m.
 	Retention time.Duration
-	// Remember is how long a revoked id stays revoked, in memory at most until the process restarts; give it the Max-Age of the cookie that
-	// carries ids. Zero means 720h (30 days).
+	// Remember is how long a revoked id stays revoked, and an hour more, in memory at most until the process restarts; give it the Max-Age of
+	// the cookie that carries ids. Zero means 720h (30 days).
 	Remember time.Duration
 	// Heartbeat is how long a stream stays silent at most, ±10 %. Zero means 15s. Negative disables.
 	Heartbeat time.Duration
@@ -81,6 +81,11 @@ type Incoming struct {
 	Number uint64 // 1, 2, 3 … within the writer
 	Again  bool   // the client sent it before, to a server that does not remember: it may have been handled
 }
+
+// rememberMore is how much longer than Options.Remember a revocation counts. The Max-Age of a value
+// begins when it is handed out: for a request that came before the revocation that may be after it.
+// And the clock of the node by which it is counted may be another one than the Store's.
+const rememberMore = time.Hour
 
 const (
 	away     = 10 * time.Second // how long a reader may be gone before OnDetach
