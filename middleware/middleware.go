@@ -170,13 +170,18 @@ func (m *middleware) welcome(h http.Header, v *visit, p presented, id string) *E
 	return nil
 }
 
-// handOut signs the id: into the cookie, unless the client keeps its value itself and presented
-// one in the query, and into Signed for a client that asks.
+// handOut signs the id and puts it where its client finds it.
 func (m *middleware) handOut(h http.Header, v *visit, id *Identity) error {
 	signed, err := m.Codec.SignAt(cookie.ID, id.ID, v.decided)
-	if err != nil {
-		return err
+	if err == nil {
+		m.put(h, v, id, signed)
 	}
+	return err
+}
+
+// put puts the signed id into the cookie, unless the client keeps its value itself and presented
+// one in the query, and into Signed for a client that asks.
+func (m *middleware) put(h http.Header, v *visit, id *Identity, signed string) {
 	if v.from != fromQuery {
 		v.cookie = signed
 		m.Codec.Put(h, signed)
@@ -184,5 +189,4 @@ func (m *middleware) handOut(h http.Header, v *visit, id *Identity) error {
 	if v.asks {
 		id.Signed = "~" + signed
 	}
-	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/store"
 )
 
@@ -51,6 +52,14 @@ func Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 	case id == old.ID:
 		return "", errors.New("middleware: rotate: Generate returned the old id; it must make a new one")
 	}
+	came := v.came
+	if !known {
+		came = m.now()
+	}
+	signed, err := m.Codec.SignAt(cookie.ID, id, came) // before anything is moved: it may fail
+	if err != nil {
+		return "", fmt.Errorf("middleware: rotate: %w", err)
+	}
 
 	var uncertain error
 	if m.Sessions != nil && known && !v.passing() {
@@ -63,17 +72,12 @@ func Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 			return "", fmt.Errorf("middleware: rotate: %w", err)
 		}
 	}
-	if !known {
-		v.came = m.now()
-	}
-	v.decided = v.came
-	next := Identity{ID: id, Client: v.client, Asked: store.Asked{Signed: v.came, Came: v.came}, codec: m.Codec, visit: v}
+	v.came, v.decided = came, came
+	next := Identity{ID: id, Client: v.client, Asked: store.Asked{Signed: came, Came: came}, codec: m.Codec, visit: v}
 	if v.barred == nil {
 		next.Previous = old.ID
 	}
-	if err := m.handOut(w.Header(), v, &next); err != nil {
-		return "", fmt.Errorf("middleware: rotate: %w", err)
-	}
+	m.put(w.Header(), v, &next, signed)
 	v.rotated.Store(&next)
 	return id, uncertain
 }

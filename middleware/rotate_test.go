@@ -117,3 +117,22 @@ type failing struct {
 }
 
 func (f *failing) Rotate(context.Context, string, string, store.Asked) error { return f.move }
+
+// I11: where the new id cannot be signed, the old one stays good: its session has not moved.
+func TestI11RotateCannotSign(t *testing.T) {
+	codec := newCodec(t, cookie.Options{})
+	old, _ := codec.Sign(cookie.ID, "ann")
+	sessions := &ahead{newFake()}
+	res, id, _, err := login(middleware.Options{Codec: codec, Sessions: sessions}, request("POST", "/", withCookie(old)))
+	if err == nil || id != "" || cookieOf(res) != "" {
+		t.Errorf("id %q, cookie %q, error %v", id, cookieOf(res), err)
+	}
+	if len(sessions.moves) > 0 {
+		t.Errorf("nothing was handed out, and these have moved: %q", sessions.moves)
+	}
+}
+
+// ahead is a session layer whose clock is too far ahead of this machine's.
+type ahead struct{ *fake }
+
+func (*ahead) Now() time.Time { return time.Now().Add(time.Hour) }
