@@ -17,16 +17,16 @@ import (
 // Admit returns who asks for a link by GET, or answers why there is none. A GET with a body is refused: net/http would wait for it before the first
 // byte of the answer, and not notice that the client leaves.
 func Admit(w http.ResponseWriter, r *http.Request) (id middleware.Identity, ok bool) {
-	if r.ContentLength != 0 {
-		refuse.Write(w, r, http.StatusBadRequest, "a GET has no body here", 0)
-		return id, false
-	}
 	id, err := middleware.Require(r)
-	if err != nil {
+	switch {
+	case err != nil:
 		Refuse(w, r, err)
-		return id, false
+	case r.ContentLength != 0:
+		refuse.Write(w, r, http.StatusBadRequest, "a GET has no body here", 0)
+	default:
+		return id, true
 	}
-	return id, true
+	return id, false
 }
 
 // AdmitNew is Admit for a transport whose every GET begins a link. A link token, which the middleware honours beside _wait, lets a poll go on and begins

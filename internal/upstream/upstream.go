@@ -65,6 +65,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK) // else gin's NoRoute has its own
 		return
 	default:
+		_, _ = middleware.Require(r) // takes back the cookie that was due
 		w.Header().Set("Allow", methods)
 		refuse.Write(w, r, http.StatusMethodNotAllowed, "the methods here are "+methods, 0)
 		return
