@@ -24,10 +24,13 @@ type Options struct {
 	// Sessions is the session layer, a *session.Manager. Nil means ids alone: nothing to resolve, to move or to revoke.
 	Sessions Sessions
 
-	// Generate makes an id for a request that came without one. Requests of one client object that arrive together share a call. Nil
-	// means IDBytes random bytes in lower-case hex.
+	// Generate makes an id for a request that came without one, or with one that was revoked,
+	// and for Rotate. Requests of one client object that arrive together share a call. Nil means
+	// IDBytes random bytes in lower-case hex.
 	//
-	// Rules for both hooks: exactly one of them runs for a request, and none for one with a valid link token. An id has 1 to 128
+	// Rules for both hooks: one of them runs for a request, and none for one with a valid link
+	// token. Both do where the id is revoked while Validate decides about it, and where the
+	// application calls Rotate. An id has 1 to 128
 	// characters of [A-Za-z0-9._-]. The request's context ends at Timeout and when the client leaves; an answer after that has no effect, and
 	// the request must not be looked at any more. A panic fails that request only. A hook must not read the body.
 	//

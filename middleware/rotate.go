@@ -97,8 +97,9 @@ func isCallback(v *visit, r *http.Request) bool {
 // that were signed until now never count again (with sessions in memory, until the process
 // restarts: there Validate is the lasting gate).
 //
-// An error means that nothing changed: the visitor is still logged in. After Logout a response may
-// call Rotate, to give the visitor a new id at once.
+// An error means that the cookie stays and the visitor is still logged in. After store.ErrUncertain
+// the id may have been revoked all the same. In either case the next request may call Logout again.
+// After Logout a response may call Rotate, to give the visitor a new id at once.
 func Logout(w http.ResponseWriter, r *http.Request) error {
 	v := visitOf(r.Context())
 	if v == nil || v.m == nil {

@@ -174,7 +174,10 @@ func (m *Manager) end(ctx context.Context, id string, refuse time.Duration) erro
 
 // Revalidate ends the links of the session id, on every node; their clients come back through the hooks of the middleware and lose nothing.
 // Requests that are under way are told to come back, too, because their hook may have answered already.
-// Without a session there is nothing to do. Where the store fails, the links of this node have ended all the same.
+// Without a session there is nothing to do, and nothing is remembered: if the hook of a request
+// that is under way has answered already, its link begins, and lives for the transport's LinkAge.
+// To keep a client out, Revoke. Where the store fails, the links of this node have ended all the
+// same.
 func (m *Manager) Revalidate(ctx context.Context, id string) error {
 	m.mu.RLock()
 	s := m.local[id]

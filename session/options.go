@@ -31,8 +31,9 @@ type Options struct {
 
 	// Retention is how long a session lives without links, and a reader is remembered without one. Zero means 2m.
 	Retention time.Duration
-	// Remember is how long a revoked id stays revoked, and an hour more, in memory at most until the process restarts; give it the Max-Age of
-	// the cookie that carries ids. Zero means 720h (30 days).
+	// Remember is how long a revoked id stays revoked, and an hour more, in memory at most until
+	// the process restarts; give it the Max-Age of the cookie that carries ids. Zero means 720h
+	// (30 days).
 	Remember time.Duration
 	// Heartbeat is how long a stream stays silent at most, ±10 %. Zero means 15s. Negative disables.
 	Heartbeat time.Duration
@@ -41,8 +42,8 @@ type Options struct {
 	AckTimeout time.Duration
 
 	// OnOpen is called once for each session that this Manager made, before the hello of the link that it was made for. A reader that comes at the
-	// same moment may be told of before it. Move makes none: the session has another ID from then on, and of its readers OnDetach tells under that
-	// one. Who keeps something by id takes it along when calling Rotate.
+	// same moment may be told of before it. Move makes none: the session has another ID from then on. OnDetach tells of a reader under the
+	// ID of its last link: that is the earlier one if it does not come back after the Move. Who keeps something by id takes it along when calling Rotate.
 	OnOpen func(context.Context, *Session)
 	// OnAttach is called when a reader comes, before its hello: what is sent to the session here reaches it. A reader that is back within
 	// ten seconds never left; a plain one is new each time it comes, and after a restart all are. See the example Reload.
