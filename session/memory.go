@@ -204,6 +204,9 @@ func (s *Memory) move(from, to string, m *store.Moving) (old, target *memLog, er
 	s.ids.tidy(at)
 	st := s.ids.change(from)
 	st.leave(at, m, old != nil)
+	if m.Refuse > 0 {
+		s.ids.settle(st)
+	}
 	if is := s.ids.states[to]; is != nil {
 		s.ids.forgetWay(is)
 	}

@@ -135,6 +135,7 @@ func (m *machine) doMove(rt *rapid.T) {
 		was.to, was.client, was.leadsUntil = to, how.Client, time.Now().Add(how.Keep)
 	}
 	if how.Refuse > 0 {
+		m.presented(from)
 		was.revoked, was.until = at, maxTime(was.until, time.Now().Add(how.Refuse))
 	}
 	if l == nil {

@@ -198,6 +198,13 @@ var identity = []clause{
 		e.is("Rotate", e.store.Move(ctx, "b", "c", store.Moving{Asked: asked, Settle: store.Settle, Refuse: time.Hour}), session.ErrRevoked)
 		e.missing("c")
 	}},
+	{"I11 Rotate ends the ways that lead to the id that it revokes", func(e *env) {
+		e.openLog("a")
+		e.move("a", "b", "c", time.Hour)
+		e.rotate("b", "d") // in the request that replaced a by b: nobody has presented b
+		is := e.stands("a", "c", e.asked())
+		equal(e, "where the old id leads", is.ID, "a")
+	}},
 	{"I14 for a while after a Move nobody who came before makes a session of the old id", func(e *env) {
 		for _, refuse := range []time.Duration{0, time.Hour} {
 			before := e.asked()

@@ -53,7 +53,10 @@ elseif act == 'leave' then
   if settle > 0 and (place ~= '' or fence(id) <= at) then
     redis.call('SET', K .. ':f:' .. id, string.format('%.0f', at + settle), 'PX', math.ceil(settle / 1000) + 60000)
   end
-  if refuse > 0 then revoke(id, at, refuse) end
+  if refuse > 0 then -- and what leads to it leads nowhere
+    revoke(id, at, refuse)
+    redis.call('DEL', O)
+  end
   if token ~= '' then redis.call('SET', A, pack({ t = to, c = client, g = token }), 'PX', keep) end
   redis.call('HDEL', I, id)
   return { 'ok', TIME, '' }
