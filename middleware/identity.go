@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/internal/wiring"
 	"github.com/mirage-go/mirage/store"
 )
 
@@ -85,13 +86,11 @@ func (v *visit) identity() Identity {
 	return v.id
 }
 
-type visitKey struct{}
-
 func (v *visit) context(ctx context.Context) context.Context {
-	return context.WithValue(ctx, visitKey{}, v)
+	return context.WithValue(ctx, wiring.Key{}, v)
 }
 
 func visitOf(ctx context.Context) *visit {
-	v, _ := ctx.Value(visitKey{}).(*visit)
+	v, _ := ctx.Value(wiring.Key{}).(*visit)
 	return v
 }

@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/mirage-go/mirage/cookie"
@@ -49,6 +50,8 @@ type middleware struct {
 	slots   chan struct{} // one for each running hook
 	shared  sharing
 	tokens  remembered
+
+	miswired sync.Once // the log line of Wired
 }
 
 func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {

@@ -21,7 +21,8 @@ const (
 type Options struct {
 	// Codec signs and verifies ids. Required.
 	Codec *cookie.Codec
-	// Sessions is the session layer, a *session.Manager. Nil means ids alone: nothing to resolve, to move or to revoke.
+	// Sessions is the session layer, the *session.Manager of the transports behind the middleware: with none, or another one, they refuse all requests. Nil
+	// means ids alone: nothing to resolve, to move or to revoke.
 	Sessions Sessions
 
 	// Generate makes an id for a request that came without one, or with one that was revoked,

@@ -30,6 +30,15 @@ type problem struct {
 // No answer may be stored by a cache, and an answer other than 101 to a request for a WebSocket
 // ends the connection (see NotUpgraded).
 func Write(w http.ResponseWriter, r *http.Request, status int, reason string, retryAfter time.Duration) {
+	write(w, r, status, reason, retryAfter, comeBack(status))
+}
+
+// Mistake is Write with 500 for a mistake in the program. Nobody is to come back, not even a plain EventSource: who has made it is to see it.
+func Mistake(w http.ResponseWriter, r *http.Request, reason string) {
+	write(w, r, http.StatusInternalServerError, reason, 0, false)
+}
+
+func write(w http.ResponseWriter, r *http.Request, status int, reason string, retryAfter time.Duration, comeBack bool) {
 	if r.ContentLength != 0 { // net/http reads on after a refusal, and lifts the deadline at the body's end
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	}
@@ -37,7 +46,7 @@ func Write(w http.ResponseWriter, r *http.Request, status int, reason string, re
 	NotUpgraded(w.Header(), r)
 	switch {
 	case r.Header.Get("Origin") != "" && IsHandshake(r) && !isForeign(r) && closeWebSocket(w, r, status, reason):
-	case isEventSource(r) && comeBack(status):
+	case comeBack && isEventSource(r):
 		endEventStream(w, retryAfter)
 	default:
 		if retryAfter > 0 {

@@ -70,9 +70,8 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		refuse.Write(w, r, http.StatusMethodNotAllowed, "the methods here are "+methods, 0)
 		return
 	}
-	id, err := middleware.Require(r)
-	if err != nil {
-		stream.Refuse(w, r, err)
+	id, ok := stream.Require(w, r, h.m)
+	if !ok {
 		return
 	}
 	if r.Method == http.MethodDelete {

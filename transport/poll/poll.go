@@ -65,7 +65,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		h.up.ServeHTTP(w, r)
 		return
 	}
-	id, ok := stream.Admit(w, r)
+	id, ok := stream.Admit(w, r, h.m)
 	if !ok {
 		return
 	}

@@ -82,7 +82,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		h.up.ServeHTTP(w, r)
 		return
 	}
-	id, ok := stream.AdmitNew(w, r)
+	id, ok := stream.AdmitNew(w, r, h.m)
 	if !ok {
 		return
 	}

@@ -76,7 +76,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		h.post.ServeHTTP(w, r)
 		return
 	}
-	id, ok := stream.AdmitNew(w, r)
+	id, ok := stream.AdmitNew(w, r, h.m)
 	switch {
 	case !ok:
 	case !refuse.IsHandshake(r):
