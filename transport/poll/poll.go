@@ -167,7 +167,8 @@ func (p *poll) wait(ctx context.Context, link *session.Link, atMost time.Duratio
 	}
 	over := time.NewTimer(atMost)
 	defer over.Stop()
-	down := p.server.Done()
+	down := p.server.Await()
+	defer p.server.Leave()
 	for p.batch.Empty() {
 		select {
 		case <-p.woken:
