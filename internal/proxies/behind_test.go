@@ -3,8 +3,10 @@ package proxies_test
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -180,5 +182,53 @@ func idle(t *testing.T, start func(*site) (url string)) {
 				t.Errorf("survived: %v, %d heartbeats", survived, c.beats)
 			}
 		})
+	}
+}
+
+// L3, W6: while the server is away nginx tells a plain EventSource when to come back, in the only way that does not end it for good, and everybody else 503.
+// What the server itself answers stays as it is.
+func TestL3NginxAway(t *testing.T) {
+	binary(t, "nginx")
+	s := newSite(t, 0)
+	node := freeAddr(t)
+	n := startNginx(t, configurations(t)[1], node)
+	get := func(query, accept string) (*http.Response, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), "GET", n.url+query, nil)
+		s.must(err)
+		r.Header.Set("Accept", accept)
+		resp, err := http.DefaultClient.Do(r)
+		s.must(err)
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		s.must(err)
+		return resp, string(text)
+	}
+	for range 5 {
+		resp, text := get("/live", "text/event-stream")
+		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" || resp.Header.Get("Cache-Control") != "no-store" ||
+			!regexp.MustCompile("^retry: [2-5]000\n\n$").MatchString(text) {
+			t.Errorf("a plain EventSource: %s %v %q", resp.Status, resp.Header, text)
+		}
+	}
+	for name, request := range map[string][2]string{
+		"our client": {"/live?_cid=0123456789012345678901", "text/event-stream"}, "a page": {"/", "text/html,*/*"}, "curl": {"/live", "*/*"},
+	} {
+		if resp, text := get(request[0], request[1]); resp.StatusCode != 503 {
+			t.Errorf("%s: %s %q", name, resp.Status, text)
+		}
+	}
+	s.node(node)
+	if resp, text := get("/live?_wait=1", "text/event-stream"); resp.StatusCode != 200 || !strings.Contains(text, "event: mirage\n") {
+		t.Errorf("with the server back: %s %q", resp.Status, text)
+	}
+	if resp, text := get("/live?_wait=1&_cid=0123456789012345678901&_mirage=~x", "*/*"); resp.StatusCode != 200 {
+		t.Errorf("our client: %s %q", resp.Status, text)
+	}
+	if err := s.m.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if resp, text := get("/live?_cid=0123456789012345678901", "text/event-stream"); resp.StatusCode != 503 || !strings.Contains(text, "going away") {
+		t.Errorf("the server's own answer: %s %q", resp.Status, text)
 	}
 }
