@@ -9,10 +9,12 @@ require (
 	github.com/alexedwards/scs/v2 v2.9.0
 	github.com/coder/websocket v1.8.15
 	github.com/gin-gonic/gin v1.12.0
+	github.com/go-chi/cors v1.2.2
 	github.com/gofiber/fiber/v3 v3.1.0
 	github.com/klauspost/compress v1.20.4
 	github.com/labstack/echo/v4 v4.16.0
 	github.com/mirage-go/mirage v0.0.0-00010101000000-000000000000
+	github.com/rs/cors v1.11.1
 	go.uber.org/goleak v1.3.0
 )
 
