@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -79,6 +80,20 @@ func ClaimAll(s *Store) (due session.Due, err error) {
 		}
 	}
 	return due, nil
+}
+
+// EndLate revokes an id by an end that was asked twice. Its first question comes when late is called.
+func EndLate(s *Store, id string) (late func() error, err error) {
+	end := func(before int) error {
+		shard := ShardOf(id)
+		_, err := s.repeat(context.Background(), shard, "end", "end", before,
+			[]string{escape(id), "3600000", micros(s.Now()), fmt.Sprint(shard), ""})
+		if errors.Is(err, session.ErrNotFound) {
+			return nil
+		}
+		return err
+	}
+	return func() error { return end(0) }, end(1)
 }
 
 // Directory is the key that says where the session id is.

@@ -361,6 +361,29 @@ func TestI6EndedWayMeetsALateStep(t *testing.T) {
 	leads("x", "x")
 }
 
+// An id is revoked, and in use again when the first question of that comes late.
+func TestI11LateEnd(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dial(t, startServer(t).addr), redis.Options{})
+	for _, before := range []string{"a session", "none"} {
+		if before == "a session" {
+			open(t, s, before)
+		}
+		late, err := redis.EndLate(s, before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := asked(s)
+		open(t, s, before)
+		if err := late(); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := s.Open(ctx, before, a, false, session.Bounds{}); err != nil {
+			t.Errorf("revoked with %s: what was signed later, and its session: %v", before, err)
+		}
+	}
+}
+
 // A moved session's state never goes by itself: the directory of another shard names it.
 func TestI12MovedStateStays(t *testing.T) {
 	t.Parallel()

@@ -10,8 +10,12 @@ end
 local g = grave(OP)
 if g then return over(g) end
 if v == '' then
+  -- A question that comes behind a later one does nothing: the id may be in use again.
+  local asked, done = tonumber(ARGV[2]), K .. ':e:' .. OP
+  if asked < tonumber(redis.call('GET', done) or 0) then return { 'notfound', TIME } end
+  write()
+  if AGAIN then redis.call('SET', done, ARGV[2], 'PX', 60000) end
   if refuse > 0 then
-    write()
     revoke(id, math.max(US, now), refuse)
     redis.call('DEL', K .. ':f:' .. id, K .. ':a:' .. id, K .. ':o:' .. id)
   end

@@ -9,6 +9,7 @@
 --   :o:<id>        the token of the ways that lead to the id. A way counts while its token is the one
 --                  that stands here; without it, all of them have ended, however many they were
 --   :p:<id>        the epoch of a session that is on its way to the id, for whoever asks for that
+--   :e:<op>        how often an end was asked for, for a minute, if more than once
 --   of the logs whose epochs end in this shard's number:
 --   :boot          the upper half of every epoch made here; lost together with the data                          (D1, D2 restarted)
 --   :x             sorted set, <epoch>:<id> -> when the session has to be looked at; the id is the one it was
