@@ -1,6 +1,7 @@
 package cookie
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
@@ -21,8 +22,9 @@ const (
 // says which, and never holds the value.
 var ErrInvalid = errors.New("cookie: the value does not verify")
 
-// maxAhead is by how much the clock of another node may be ahead of ours. A value from further in the future does not verify:
-// securecookie alone would take it, and it would live longer than MaxAge.
+// maxAhead is by how much the clock of the node that signed may be ahead of ours. A value from
+// further in the future does not verify: securecookie alone would take it, and it would live
+// longer than MaxAge.
 const maxAhead = 5 * time.Minute
 
 // Sign signs payload with the first key, as of now. The payload stays readable to everybody.
@@ -36,17 +38,14 @@ func (c *Codec) Sign(purpose Purpose, payload string) (string, error) {
 // compares the signing time with revocations. So at must be the Store's time at which the
 // request was first looked at, before anything was decided about it (clause I13): a value
 // that was signed with a later time would outlive a revocation that happened in between.
-// MaxAge is counted from the time of the call, whatever at is. SignAt also fails if at is
-// zero, or more than five minutes ahead of this machine's clock: such a value would not
-// verify.
+// MaxAge is counted from the time of the call by this machine's clock, whatever at is: the
+// Store's clock may be another one. SignAt also fails if at is not between 1970 and 2262.
 func (c *Codec) SignAt(purpose Purpose, payload string, at time.Time) (string, error) {
 	switch {
 	case purpose == "" || strings.Contains(string(purpose), "|"):
 		return "", fmt.Errorf("cookie: %q is no purpose", purpose)
-	case at.IsZero():
-		return "", errors.New("cookie: the signing time is zero; give the time of the request")
-	case isAhead(at):
-		return "", fmt.Errorf("cookie: the signing time is over %v ahead of this machine's clock; set the clocks", maxAhead)
+	case at.Year() < 1970 || at.Year() > 2261:
+		return "", errors.New("cookie: the signing time is not between 1970 and 2262; give the time of the request")
 	}
 	b := make([]byte, 0, 16+len(payload))
 	b = strconv.AppendInt(b, at.UnixNano(), 36)
@@ -82,17 +81,23 @@ func (c *Codec) verify(purpose Purpose, signed string) (payload string, issued t
 		if !ok || err != nil {
 			break
 		}
-		issued := time.Unix(0, nano)
-		if isAhead(issued) {
+		if isAhead(padded) {
 			break
 		}
-		return payload, issued, i, nil
+		return payload, time.Unix(0, nano), i, nil
 	}
 	return "", time.Time{}, 0, ErrInvalid
 }
 
-// isAhead reports whether t is too far in the future. It compares wall clocks, as Verify has to.
-func isAhead(t time.Time) bool { return time.Until(t.Round(0)) > maxAhead }
+// isAhead reports whether a value that verified was signed too far in the future, by the clock of
+// the machine that signed it. securecookie writes that in front, in seconds, and counts MaxAge from
+// it, but does not hand it out.
+func isAhead(signed string) bool {
+	text, err := base64.URLEncoding.DecodeString(signed)
+	seconds, _, _ := strings.Cut(string(text), "|")
+	at, no := strconv.ParseInt(seconds, 10, 64)
+	return err != nil || no != nil || time.Until(time.Unix(at, 0)) > maxAhead
+}
 
 // name is what securecookie binds the value to.
 func name(p Purpose) string { return "mirage:v1:" + string(p) }

@@ -93,7 +93,7 @@ func (m *middleware) standing(s store.State) *Error {
 // ended refuses a link without a value whose client was told the id was before, and that id is
 // revoked: its cookie is gone because of a log-out, and its page is not to go on as a stranger.
 func (m *middleware) ended(ctx context.Context, was string, v *visit) *Error {
-	is, err := m.Sessions.Resolve(ctx, was, store.Asked{Signed: time.Unix(1, 0), Came: v.came}, "")
+	is, err := m.Sessions.Resolve(ctx, was, store.Asked{Signed: time.Unix(1, 0), Named: true, Came: v.came}, "")
 	if err != nil {
 		return m.failed("resolve", err)
 	}

@@ -34,7 +34,7 @@ var (
 func settling() *Error {
 	return &Error{
 		Status: http.StatusServiceUnavailable, Reason: "the id has just changed: come back soon",
-		RetryAfter: time.Second + rand.N(time.Second),
+		RetryAfter: time.Duration(1+rand.IntN(2)) * time.Second,
 	}
 }
 

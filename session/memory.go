@@ -149,7 +149,7 @@ func (s *Memory) Resolve(_ context.Context, id string, a store.Asked, client str
 		s.mu.RUnlock()
 		return store.Standing{ID: id}, nil
 	}
-	if st.led > 0 && st.refuse(a, now) == nil { // its holder has the new id: the old ones are over
+	if st.led > 0 && !a.Named && st.refuse(a, now) == nil { // its holder has the new id: the old ones are over
 		s.mu.RUnlock()
 		s.mu.Lock()
 		s.ids.settle(st)

@@ -30,6 +30,9 @@ type Asked struct {
 	// Signed is the signing time of the value that the request presents; for an id that is
 	// decided in this request it is Came.
 	Signed time.Time
+	// Named says that the request only names the id, without a value of it: nobody has presented
+	// it.
+	Named bool
 	// Came is the Store's Now when the request was first looked at, before Resolve and hooks.
 	Came time.Time
 }

@@ -17,7 +17,7 @@ func (s *Store) Resolve(ctx context.Context, id string, asked store.Asked, clien
 	settle := strconv.FormatInt(store.Settle.Microseconds(), 10)
 	for at, token, hop := escape(id), "", 0; ; hop++ {
 		a, err := s.timed(ctx, shardOf(at), "resolve",
-			at, token, escape(client), given(asked.Signed), given(asked.Came), settle)
+			at, token, escape(client), given(asked.Signed), given(asked.Came), settle, flag(asked.Named))
 		if err != nil {
 			return store.Standing{}, err
 		}

@@ -101,10 +101,13 @@ func (s *Store) repeat(ctx context.Context, shard int, name, op string, before i
 
 // bounded gives a call of several steps no more time than one of a single step.
 func (s *Store) bounded(ctx context.Context, call func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err // nothing has happened
+	}
 	limit, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
 	err := call(limit)
-	if err != nil && limit.Err() != nil && ctx.Err() == nil && !errors.Is(err, session.ErrUncertain) {
+	if err != nil && limit.Err() != nil && !errors.Is(err, session.ErrUncertain) {
 		err = fmt.Errorf("%w: redis: %w", session.ErrUncertain, err)
 	}
 	return err

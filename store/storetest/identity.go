@@ -172,6 +172,12 @@ var identity = []clause{
 		e.is("Open", e.opens("b", stolen, true), session.ErrRevoked)
 		e.is("Attach", l.tries(session.Claim{Reader: "r", Asked: asked}), nil)
 	}},
+	{"I6 who only names an id does not present it", func(e *env) {
+		e.move("a", "b", "c", time.Hour)
+		named := store.Asked{Signed: time.Unix(1, 0), Named: true, Came: e.store.Now()}
+		equal(e, "standing", e.stands("b", "", named), store.Standing{ID: "b"})
+		e.resolves("a", "c", "b")
+	}},
 	{"I11 Rotate refuses the old id in the same step", func(e *env) {
 		l := e.openLog("a")
 		p := l.add("x")

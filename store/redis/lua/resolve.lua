@@ -1,7 +1,7 @@
 -- Resolve (I6, I11, I14): how the id stands that a request presents, and where its client
 -- goes on from there. With a token it is an id to which a way led by it: whether that
 -- counts, and where it goes on.
-local id, token, client, signed, came, settle = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], tonumber(ARGV[11])
+local id, token, client, signed, came, settle, named = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], tonumber(ARGV[11]), ARGV[12] == '1'
 local quiet = 0
 if token ~= '' then
   if redis.call('GET', K .. ':o:' .. id) ~= token then return { 'ok', TIME, 'ended' } end
@@ -13,7 +13,7 @@ else
   local no = refuses(id, signed, came)
   if no then return { 'ok', TIME, no, quiet } end
   -- Its holder has presented it, so the ways that lead to it are over.
-  if redis.call('EXISTS', K .. ':o:' .. id) == 1 then redis.call('DEL', K .. ':o:' .. id) end
+  if not named and redis.call('EXISTS', K .. ':o:' .. id) == 1 then redis.call('DEL', K .. ':o:' .. id) end
 end
 local w = way(id)
 if client ~= '' and w and w.c == client then return { 'ok', TIME, 'good', quiet, w.t, w.g } end
