@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/mirage-go/mirage/session"
@@ -167,4 +168,11 @@ func PointLate(s *Store, from, to, client string) (late func() error, err error)
 		_, err = s.leave(ctx, i)
 	}
 	return func() error { _, err := point(0); return err }, err
+}
+
+// PassTime waits until Now has come so far.
+func (s *Store) PassTime(d time.Duration) {
+	for start := s.Now(); s.Now().Sub(start) < d; {
+		runtime.Gosched()
+	}
 }

@@ -373,6 +373,7 @@ func TestI11LateEnd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		s.PassTime(time.Millisecond) // EndLate does not wait, as End does, until Now is later than the stamp
 		a := asked(s)
 		open(t, s, before)
 		if err := late(); err != nil {
