@@ -118,7 +118,9 @@ func (d *direction) until(s *side, t time.Time) error {
 		return net.ErrClosed
 	}
 	s.stop()
-	if s.deadline = t; !t.IsZero() {
+	// A deadline in the past needs no timer. Under the race detector a timer that fires at once
+	// can crash a bubble: https://go.dev/issue/78156
+	if s.deadline = t; time.Until(t) > 0 {
 		s.timer = time.AfterFunc(time.Until(t), d.wake)
 	}
 	d.changed.Broadcast()
