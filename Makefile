@@ -16,7 +16,7 @@ NEEDS := curl gcc+libc6-dev chromium firefox-esr haproxy nginx node:nodejs npm r
 RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
 # Tests of clients that choose their transport themselves: the flag -websocket changes nothing in them.
-ELSEWHERE := CutAnywhere|CutHTTP2|X1Chaos|UnderLoad|ImmediateReconnect|FiftyResumes|SlowNetwork|W1Versions|L3Others|L3Mounts|W2Alone|Soak|Alloc
+ELSEWHERE := CutAnywhere|CutHTTP2|X1Chaos|UnderLoad|ImmediateReconnect|FiftyResumes|SlowNetwork|W1Versions|L3Others|L3Mounts|W2Alone|Soak|Alloc|PagesAt|I1[57]|I14OldValues
 
 FUZZTIME := 10s
 T := 60s

@@ -43,6 +43,7 @@ type setup struct {
 	identity  middleware.Options
 	transport transport.Options
 	front     func(http.Handler) http.Handler // stands before the transports, as a proxy does
+	routes    map[string]http.HandlerFunc     // the application's own, behind the middleware
 }
 
 // A site is a server in this process and the network before it. Its application sends numbers down and keeps those that come up.
@@ -122,6 +123,14 @@ func startSite(t *testing.T, o setup) *site {
 		}
 		live.ServeHTTP(w, r)
 	})
+	for path := range s.routes {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			s.mu.Lock()
+			live := s.live
+			s.mu.Unlock()
+			live.ServeHTTP(w, r)
+		})
+	}
 	mux.Handle("/live/mirage.js", transport.Script())
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", policyOf(r.URL.Path))
@@ -184,7 +193,12 @@ func (s *site) start(store session.Store) {
 	s.session.Store = s.links
 	s.m = session.New(s.session)
 	s.identity.Sessions = s.m
-	s.live = middleware.New(s.identity)(transport.Handler(s.m, s.transport))
+	inside := http.NewServeMux()
+	inside.Handle("/live", transport.Handler(s.m, s.transport))
+	for path, route := range s.routes {
+		inside.HandleFunc(path, route)
+	}
+	s.live = middleware.New(s.identity)(inside)
 	if s.front != nil {
 		s.live = s.front(s.live)
 	}

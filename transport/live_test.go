@@ -37,6 +37,11 @@ type setup struct {
 	around    []func(http.Handler) http.Handler
 	server    func(*http.Server)
 	exactly   bool // the flag -plain has no say
+
+	// inside stands between the middleware and the transports.
+	inside func(http.Handler) http.Handler
+	// routes adds the application's own routes, which stand behind the middleware, too.
+	routes func(w *world, r chi.Router)
 }
 
 // world is a server in memory and the network before it, in a bubble where time costs nothing.
@@ -87,7 +92,15 @@ func newWorld(t *testing.T, s setup) *world {
 	s.identity.Codec, s.identity.Sessions, s.identity.Logger = w.codec, w.m, slog.New(slog.DiscardHandler)
 	r := chi.NewRouter()
 	r.Use(s.around...)
-	transport.Mount(r, "/live", middleware.New(s.identity), transport.Handler(w.m, s.transport))
+	identify := middleware.New(s.identity)
+	live := transport.Handler(w.m, s.transport)
+	if s.inside != nil {
+		live = s.inside(live)
+	}
+	transport.Mount(r, "/live", identify, live)
+	if s.routes != nil {
+		s.routes(w, r.With(identify))
+	}
 	w.server = &http.Server{Handler: r}
 	if s.server != nil {
 		s.server(w.server)
@@ -173,6 +186,7 @@ type tab struct {
 	b    *browser
 	cid  string
 	next uint64 // the number of its next message
+	base uint64 // the lowest number that it keeps; 0 is 1
 
 	mu     sync.Mutex
 	hello  frame.Hello
@@ -183,6 +197,8 @@ type tab struct {
 	gaps   []frame.Gap
 	told   []string // names of control events, in order
 	socket *socket  // the newest one
+
+	note func(frame.Event) // called under mu with each event, after it was taken in; may be nil
 }
 
 var cids = 0
@@ -291,6 +307,9 @@ func (t *tab) read(r io.Reader) error {
 func (t *tab) take(e frame.Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.note != nil {
+		defer t.note(e)
+	}
 	pos := t.pos
 	if e.HasID {
 		pos, _ = session.ParsePosition(e.ID)
@@ -336,7 +355,7 @@ func (t *tab) post(messages ...string) answer {
 func (t *tab) batch(messages ...string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	up := frame.Up{Writer: t.cid, Base: 1}
+	up := frame.Up{Writer: t.cid, Base: max(1, t.base)}
 	if t.pos.Epoch != 0 {
 		up.Ack = t.pos.String()
 	}
