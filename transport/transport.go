@@ -60,6 +60,9 @@ func smallest[T int | time.Duration](a, b T) T {
 
 // Handler returns the handler of one URL. A GET that asks for an upgrade to WebSocket is one, a GET with _wait is a long-poll, any other one a stream of
 // Server-Sent Events; POST and DELETE are the way up of all, and the handler of SSE serves them. It must stand behind the middleware.
+//
+// In a test, call Manager.Shutdown before httptest.Server.Close, which waits for open links and
+// tells nobody.
 func Handler(m *session.Manager, o Options) http.Handler {
 	o = o.complete()
 	streams, polls, sockets := sse.Handler(m, o.SSE), poll.Handler(m, o.Poll), websocket.Handler(m, o.WebSocket)

@@ -20,14 +20,10 @@ type Servers struct {
 
 // A Server is one of those that carry links.
 type Server struct {
-	ctx     context.Context // ends when the server begins to shut down
-	cancel  func()
-	closing func() bool // may be nil
+	ctx context.Context // ends when the server begins to shut down
 
-	mu       sync.Mutex
-	links    map[*session.Link]struct{}
-	watchers int         // links and polls that the timer is for
-	timer    *time.Timer // nil before the first
+	mu    sync.Mutex
+	links map[*session.Link]struct{}
 }
 
 // Follow lets the link drain when the server of this request shuts down, until stop is called. A server that began to shut down before its
@@ -40,27 +36,17 @@ func (s *Servers) Follow(r *http.Request, link *session.Link) (stop func()) {
 	if server.ctx.Err() != nil { // down may not have seen it
 		Drain(link)
 	}
-	server.watch()
 	return func() {
-		server.unwatch()
 		server.mu.Lock()
 		defer server.mu.Unlock()
 		delete(server.links, link)
 	}
 }
 
-// Await returns a channel that is closed when the server begins to shut down. Leave must be called
-// when it is not needed any more.
-func (s *Server) Await() <-chan struct{} {
-	s.watch()
-	return s.ctx.Done()
-}
-
-// Leave ends Await.
-func (s *Server) Leave() { s.unwatch() }
+// Done is closed when the server begins to shut down.
+func (s *Server) Done() <-chan struct{} { return s.ctx.Done() }
 
 func (s *Server) down() {
-	s.cancel()
 	s.mu.Lock()
 	links := slices.Collect(maps.Keys(s.links))
 	s.mu.Unlock()
@@ -80,11 +66,11 @@ func (s *Servers) Of(r *http.Request) *Server {
 	if known := s.known[server]; known != nil {
 		return known
 	}
-	known := &Server{links: make(map[*session.Link]struct{})}
-	known.ctx, known.cancel = context.WithCancel(context.Background())
+	known := &Server{ctx: context.Background(), links: make(map[*session.Link]struct{})}
 	if server != nil {
-		known.closing = closing(server)
-		server.RegisterOnShutdown(known.down)
+		ctx, cancel := context.WithCancel(known.ctx)
+		known.ctx = ctx
+		server.RegisterOnShutdown(func() { cancel(); known.down() })
 	}
 	if s.known == nil {
 		s.known = make(map[*http.Server]*Server)

@@ -167,8 +167,7 @@ func (p *poll) wait(ctx context.Context, link *session.Link, atMost time.Duratio
 	}
 	over := time.NewTimer(atMost)
 	defer over.Stop()
-	down := p.server.Await()
-	defer p.server.Leave()
+	down := p.server.Done()
 	for p.batch.Empty() {
 		select {
 		case <-p.woken:
