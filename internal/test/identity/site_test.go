@@ -1,0 +1,242 @@
+package identity_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/internal/memnet"
+	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/transport"
+)
+
+// setup is what a test chooses about its site.
+type setup struct {
+	stores   [2]session.Store // of the two nodes, with the same sessions
+	listen   func(testing.TB) (net.Listener, dialer)
+	session  session.Options
+	identity middleware.Options
+	sessions func(*session.Manager) middleware.Sessions // nil: the Manager itself
+	routes   func(*http.ServeMux, *session.Manager)
+}
+
+// A dialer connects to one node.
+type dialer func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// listenMemory is a node's place on a network in memory, for bubbles.
+func listenMemory(testing.TB) (net.Listener, dialer) {
+	l := memnet.Listen()
+	return l, func(ctx context.Context, _, _ string) (net.Conn, error) { return l.Dial(ctx) }
+}
+
+// listenLoopback is a node's place on a port of its own.
+func listenLoopback(t testing.TB) (net.Listener, dialer) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, new(net.Dialer).DialContext
+}
+
+// A site is an application on two nodes.
+type site struct {
+	testing.TB
+	nodes [2]*node
+	codec *cookie.Codec
+}
+
+// A node is one process of a site, as far as that can be had within one.
+type node struct {
+	m      *session.Manager
+	url    string
+	client *http.Transport
+	server *http.Server
+}
+
+// origin is what a browser says of a page of this node.
+func (n *node) origin() string { return strings.TrimSuffix(n.url, ":80") }
+
+var key = bytes.Repeat([]byte{7}, 32)
+
+func newSite(t testing.TB, s setup) *site {
+	t.Helper()
+	codec, err := cookie.New(cookie.Options{}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	site := &site{TB: t, codec: codec}
+	for i := range site.nodes {
+		site.nodes[i] = site.start(s, s.stores[i])
+	}
+	return site
+}
+
+func (s *site) start(o setup, st session.Store) *node {
+	quiet := slog.New(slog.DiscardHandler)
+	o.session.Store, o.session.Logger = st, quiet
+	m := session.New(o.session)
+	o.identity.Codec, o.identity.Logger = s.codec, quiet
+	o.identity.Sessions = m
+	if o.sessions != nil {
+		o.identity.Sessions = o.sessions(m)
+	}
+
+	mux := http.NewServeMux()
+	mux.Handle("/live", transport.Handler(m, transport.Options{}))
+	if o.routes != nil {
+		o.routes(mux, m)
+	}
+	l, dial := o.listen(s)
+	n := &node{
+		m:      m,
+		url:    "http://" + l.Addr().String(),
+		client: &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 64, DisableCompression: true},
+		server: &http.Server{
+			Handler:  middleware.New(o.identity)(mux),
+			ErrorLog: slog.NewLogLogger(quiet.Handler(), slog.LevelError),
+		},
+	}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = n.server.Serve(l)
+	}()
+	s.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := m.Shutdown(ctx); err != nil {
+			s.Errorf("Manager.Shutdown: %v", err)
+		}
+		n.client.CloseIdleConnections()
+		n.server.Close()
+		<-served
+	})
+	return n
+}
+
+// sign is a value of id, signed now.
+func (s *site) sign(id string) string {
+	signed, err := s.codec.SignAt(cookie.ID, id, s.nodes[0].m.Now())
+	if err != nil {
+		s.Fatal(err)
+	}
+	return signed
+}
+
+// idOf is the id that a value was signed for; "" for none.
+func (s *site) idOf(value string) string {
+	id, _, _ := s.codec.Verify(cookie.ID, value)
+	return id
+}
+
+const cookieName = "__Host-mirage"
+
+// A call is one request to a node.
+type call struct {
+	node   *node
+	method string
+	target string // path and query
+	value  string // of our cookie; "" for none
+	token  string // of a link; "" for none
+	more   []string
+	body   io.Reader
+}
+
+// do sends the request. The caller reads the body to its end or closes it.
+func (c call) do(ctx context.Context) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, c.method, c.node.url+c.target, c.body)
+	if err != nil {
+		return nil, err
+	}
+	c.addHeaders(r.Header)
+	return c.node.client.RoundTrip(r)
+}
+
+func (c call) addHeaders(h http.Header) {
+	h.Set("Accept", "text/event-stream")
+	if c.value != "" {
+		h.Set("Cookie", cookieName+"="+c.value)
+	}
+	if c.token != "" {
+		h.Set("Mirage-Link", c.token)
+	}
+	for i := 0; i+1 < len(c.more); i += 2 {
+		if c.more[i] == "Cookie" && h.Get("Cookie") != "" {
+			h.Set("Cookie", h.Get("Cookie")+"; "+c.more[i+1])
+			continue
+		}
+		h.Set(c.more[i], c.more[i+1])
+	}
+}
+
+// status sends the request and returns the status of the answer, with our cookie from it. It does
+// not wait for the body's end.
+func (c call) status(t testing.TB) (status int, value string) {
+	t.Helper()
+	res, err := c.do(context.Background())
+	if err != nil {
+		t.Error(err)
+		return 0, ""
+	}
+	res.Body.Close()
+	return res.StatusCode, setCookie(res.Header, cookieName)
+}
+
+// setCookie is the value that a response sets for the cookie of that name; "" for none.
+func setCookie(h http.Header, name string) string {
+	for _, line := range h["Set-Cookie"] {
+		if c, err := http.ParseSetCookie(line); err == nil && c.Name == name {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+// sleep waits for d or the end of ctx, and reports whether it was d.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// drip is a body whose last bytes come late.
+type drip struct {
+	ctx  context.Context
+	now  *strings.Reader
+	late *strings.Reader
+	wait time.Duration
+}
+
+func newDrip(ctx context.Context, body string, wait time.Duration) *drip {
+	half := len(body) / 2
+	return &drip{ctx: ctx, now: strings.NewReader(body[:half]), late: strings.NewReader(body[half:]), wait: wait}
+}
+
+// Read implements io.Reader.
+func (d *drip) Read(b []byte) (int, error) {
+	if d.now.Len() > 0 {
+		return d.now.Read(b)
+	}
+	wait := d.wait
+	d.wait = 0
+	if !sleep(d.ctx, wait) {
+		return 0, d.ctx.Err()
+	}
+	return d.late.Read(b)
+}

@@ -1,0 +1,151 @@
+package identity_test
+
+import (
+	"fmt"
+	"slices"
+)
+
+// astray says of each tab that is not where it is to be why.
+func (g *game) astray() (all []string) {
+	for _, t := range g.v.all() {
+		if why := g.strays(t); why != "" {
+			all = append(all, why)
+		}
+	}
+	return all
+}
+
+// strays says why a tab is not where it is to be; "" if it is.
+func (g *game) strays(t *tab) string {
+	id := g.v.id()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	why := g.whyLocked(t, id)
+	if why == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s (stopped %d as %q, last hello %q, cookie %q) %s", t.name, t.stopped, t.as, t.hello.ID, id, why)
+}
+
+func (g *game) whyLocked(t *tab, id string) string {
+	switch {
+	case t.stopped != 0 && (g.isStopped(t.as) || g.isStopped(t.hello.ID)):
+		return ""
+	case t.stopped != 0 && g.forger && (t.hello.ID == "" || t.hello.ID == g.before.id): // he said goodbye for it
+		return ""
+	case t.stopped != 0:
+		return "is dead"
+	case !t.linked:
+		return "has no link"
+	case t.hello.ID != id && t.as == "":
+		return "" // after a log-out it came back as somebody new, beside another request that did
+	case t.hello.ID != id:
+		return "is not on the id of the cookie"
+	case !g.over && g.goal.id != "" && id != g.goal.id && !g.isStopped(g.goal.id):
+		return "is not on " + g.goal.id
+	case len(t.kept) > 0:
+		return "has sent what was not accepted"
+	}
+	return g.missing(t)
+}
+
+// missing says what a linked tab still has to get; "" if it has all. The caller has its lock.
+func (g *game) missing(t *tab) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.whole() && t.first.n != 0 && len(g.alls) > 0 && t.first.n < g.alls[len(g.alls)-1].begun.n && !t.hasAll(len(g.alls)) {
+		return "has not got the last broadcast"
+	}
+	most := g.counts[g.goal]
+	if g.over || t.hello.ID != g.goal.id || t.had[g.goal] >= most {
+		return ""
+	}
+	if i := slices.IndexFunc(t.got, func(m message) bool { return m.grant == g.goal && m.n == most }); i < 0 {
+		return "has not got the last message"
+	}
+	return ""
+}
+
+// hasAll reports whether the tab has that broadcast. The caller has its lock.
+func (t *tab) hasAll(n int) bool {
+	return slices.ContainsFunc(t.got, func(m message) bool { return m.all == n })
+}
+
+// verdict says what must hold for the honest (L: liveness):
+//
+//   - Each tab is linked, as the identity of the browser's cookie, and that is the one after the
+//     log-in; or it was told to stop because its id was revoked by a log-out or an operator. (An
+//     attacker who may log out as the old id, or log in with it first, can do that, too: it is his
+//     as much as the visitor's.)
+//   - It has all messages that were sent to that identity since its first hello there; once and in
+//     order. If its session moved there with it, it has all that were ever sent. It was told of no loss.
+//   - What it sent was accepted, and handled once.
+//   - It has no broadcast twice, and those that were sent while it was there once.
+func (g *game) verdict(astray []string) {
+	for _, why := range astray {
+		g.fault("%s", why)
+	}
+	for _, t := range g.v.all() {
+		g.judgeMessages(t)
+		g.judgeBroadcasts(t)
+		if len(t.told) > 0 && g.whole() {
+			g.fault("%s was told %q", t.name, t.told)
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for text, n := range g.handled {
+		if n > 1 {
+			g.fault("%q was handled %d times", text, n)
+		}
+	}
+}
+
+// whole reports whether the session that the visitor has is the one of the beginning.
+func (g *game) whole() bool { return g.login == byRotate && !g.forger && !g.purge && g.end == "" }
+
+// joins reports whether the visitor's session may have been joined to another one. What was sent
+// to both, and what was received but not acknowledged before, comes twice then.
+func (g *game) joins() bool { return g.login != byRotate && (g.account || g.again || g.purge) }
+
+// judgeMessages looks at the order of what a tab got.
+func (g *game) judgeMessages(t *tab) {
+	last := map[grant]int{}
+	for _, m := range t.got {
+		if m.all != 0 {
+			continue
+		}
+		before, some := last[m.grant]
+		had, there := t.had[m.grant] // else hello came late, and the grant had ended meanwhile
+		last[m.grant] = m.n
+		switch {
+		case some && m.n <= before && (m.grant == g.goal || !g.joins()):
+			g.fault("%s gets message %d for %v after message %d", t.name, m.n, m.grant, before)
+		case some && m.n > before+1 && m.grant == g.goal:
+			g.fault("%s gets message %d for %v right after message %d", t.name, m.n, m.grant, before)
+		case !some && there && m.grant == g.goal && m.n > had+1:
+			g.fault("%s gets message %d for %v first, but was there at message %d", t.name, m.n, m.grant, had)
+		case !some && m.grant == g.goal && m.n > 1 && g.whole() && slices.Contains(t.ids, g.before.id):
+			g.fault("%s gets message %d for %v first, but its session has moved there", t.name, m.n, m.grant)
+		}
+	}
+}
+
+// judgeBroadcasts looks at how often a tab got each.
+func (g *game) judgeBroadcasts(t *tab) {
+	g.mu.Lock()
+	alls := slices.Clone(g.alls)
+	g.mu.Unlock()
+	for i, b := range alls {
+		n := 0
+		for _, m := range t.got {
+			if m.all == i+1 {
+				n++
+			}
+		}
+		there := t.first.n != 0 && t.first.n < b.begun.n && b.acked.n != 0
+		if n > 1 && !g.joins() || n == 0 && there && g.whole() {
+			g.fault("%s gets broadcast %d %d times", t.name, i+1, n)
+		}
+	}
+}
