@@ -25,4 +25,4 @@ func Check(ctx context.Context, sessions any) error {
 	return v.Wired(sessions)
 }
 
-var errMount = errors.New("Mirage's middleware is not mounted on this route: put middleware.New(...) around the transport")
+var errMount = errors.New("the middleware is not mounted on this route: put middleware.New(...) around the transport")

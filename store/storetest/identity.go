@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -348,11 +349,11 @@ var identity = []clause{
 		e.Logf("%d moves", moves)
 		for _, id := range ids {
 			got := e.again(id).attach("q").read()
-			want := ""
+			var want strings.Builder
 			for n := range rounds {
-				want += fmt.Sprintf(" %d:all %d", n+1, n)
+				fmt.Fprintf(&want, " %d:all %d", n+1, n)
 			}
-			equal(e, id+" has", " "+got, want)
+			equal(e, id+" has", " "+got, want.String())
 		}
 	}},
 	{"I16 a broadcast reaches two sessions that are joined meanwhile once", func(e *env) {
