@@ -66,7 +66,7 @@ hello_first() { # hello_first FILE: the first block is an event "mirage", and co
 id_in() { sed -n '/^data: {/{s/.*"id":"\([^"]*\)".*/\1/p;q;}' "$1"; } # the mirage id that hello names
 position_in() { sed -n 's/^id: //p' "$1" | tail -n 1; }                # where the reader of FILE is
 said() { # said TEXT FILE: how often TEXT came as news; what the room retells on arrival is "event: past"
-	awk -v RS= -v text="$1" '/\nevent: say\n/ && index($0, text) { n++ } END { print n + 0 }' "$2"
+	awk -v RS= -v text="$1" '/(^|\n)event: say\n/ && index($0, text) { n++ } END { print n + 0 }' "$2"
 }
 arrived() { [[ $(said "$1" "$2") -gt 0 ]]; }
 gone() { ! kill -0 "$1" 2>/dev/null; }
