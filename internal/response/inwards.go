@@ -16,6 +16,13 @@ type layer struct {
 	unwraps bool          // it has the method Unwrap
 }
 
+// isBare reports whether w is a writer of net/http, with nothing around it: mostly so, and cheap to
+// tell.
+func isBare(w http.ResponseWriter) bool {
+	t := reflect.TypeOf(w)
+	return t.Kind() == reflect.Pointer && t.Elem().PkgPath() == "net/http"
+}
+
 // inwards goes from w to the writer that wraps no other.
 func inwards(w http.ResponseWriter) iter.Seq[layer] {
 	return func(yield func(layer) bool) {

@@ -43,6 +43,9 @@ func CanHijack(w http.ResponseWriter, r *http.Request) bool {
 // look at w alone is not enough: the writers of gin, echo and gzhttp have every method, and panic
 // or do nothing if the one that they wrap, as that of http.TimeoutHandler, has not.
 func all(w http.ResponseWriter, can func(reflect.Type) bool) bool {
+	if isBare(w) {
+		return can(reflect.TypeOf(w))
+	}
 	var l layer
 	for l = range inwards(w) {
 		if !can(l.writer.Type()) && (!l.unwraps || !l.inner.IsValid()) {
@@ -56,9 +59,11 @@ func all(w http.ResponseWriter, can func(reflect.Type) bool) bool {
 // hold it back, and even not let it go with a flush. known is false if net/http's writer is not
 // found.
 func Sent(w http.ResponseWriter) (sent, known bool) {
-	var last reflect.Value
-	for l := range inwards(w) {
-		last = l.writer
+	last := reflect.ValueOf(w)
+	if !isBare(w) {
+		for l := range inwards(w) {
+			last = l.writer
+		}
 	}
 	if last.Kind() != reflect.Pointer || last.Type().String() != "*http.response" || last.Type().Elem().PkgPath() != "net/http" {
 		return false, false
@@ -74,7 +79,7 @@ func Sent(w http.ResponseWriter) (sent, known bool) {
 // middleware between. Cache-Control: no-transform says so, too, but NYTimes/gziphandler, and what
 // was made from it, only looks at Content-Encoding, and holds back the first 1400 bytes otherwise.
 func Identity(w http.ResponseWriter) {
-	if w.Header().Get("Content-Encoding") != "" {
+	if isBare(w) || w.Header().Get("Content-Encoding") != "" {
 		return
 	}
 	for l := range inwards(w) {
