@@ -3,7 +3,6 @@ package identity_test
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -14,8 +13,8 @@ type stamp struct {
 	at time.Time
 }
 
-// A grant is what a value stands for: an id, until that is revoked. After that the same id may be
-// used again, in its next life.
+// A grant is what a value stands for: an id, until that is revoked. After that the same
+// id may be used again, in its next life.
 type grant struct {
 	id   string
 	life int
@@ -29,15 +28,17 @@ type event struct{ begun, acked stamp }
 
 // A ledger has noted what happened in one play. These must hold (S: safety):
 //
-//   - A message for a grant that was sent after the acknowledgement that gave rise to it reaches
-//     nobody but its holder (I12, I13, I16). After the grant was revoked, or its other holders were
-//     barred and it was revalidated, no message from then on does (I7, I11).
-//   - No message of an attacker is accepted in the name of an id of which he holds no grant, nor of
-//     one whose grant has ended, nor on the token of a link that was revalidated (I7, I11, I12).
-//   - No hello names, and no cookie is for, an id of which its reader holds no grant (I16). No value
-//     is signed with a time after its grant was revoked (I13).
-//   - No answer to an id that was moved or revoked a moment ago (store.Settle) sets a cookie, unless it
-//     is a log-in's or log-out's (I15).
+//   - A message for a grant that was sent after the acknowledgement that gave rise to it
+//     reaches nobody but its holder (I12, I13, I16). After the grant was revoked, or its
+//     other holders were barred and it was revalidated, no message from then on does (I7,
+//     I11).
+//   - No message of an attacker is accepted in the name of an id of which he holds no
+//     grant, nor of one whose grant has ended, nor on the token of a link that was
+//     revalidated (I7, I11, I12).
+//   - No hello names, and no cookie is for, an id of which its reader holds no grant
+//     (I16). No value is signed with a time after its grant was revoked (I13).
+//   - No answer to an id that was moved or revoked a moment ago (store.Settle) sets a
+//     cookie, unless it is a log-in's or log-out's (I15).
 //   - The application never meets a _cid (I17).
 type ledger struct {
 	mu      sync.Mutex
@@ -89,7 +90,8 @@ func (l *ledger) note(format string, args ...any) {
 }
 
 func (l *ledger) noteLocked(format string, args ...any) {
-	l.trace = append(l.trace, fmt.Sprintf("%6d %9.6fs %s", l.n, time.Since(l.start).Seconds(), fmt.Sprintf(format, args...)))
+	line := fmt.Sprintf(format, args...)
+	l.trace = append(l.trace, fmt.Sprintf("%6d %9.6fs %s", l.n, time.Since(l.start).Seconds(), line))
 }
 
 // fault notes that something does not hold.
@@ -104,7 +106,8 @@ func (l *ledger) faultLocked(format string, args ...any) {
 	l.noteLocked("FAULT "+format, args...)
 }
 
-// guard returns the grant that an id stands for now. From then on nobody else may have it.
+// guard returns the grant that an id stands for now. From then on nobody else may have
+// it.
 func (l *ledger) guard(id string) grant {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -113,6 +116,17 @@ func (l *ledger) guard(id string) grant {
 		l.noteLocked("%s is an honest visitor's id", id)
 	}
 	return grant{id, l.guarded[id]}
+}
+
+// grantAt is what the id stood for then.
+func (l *ledger) grantAt(id string, then stamp) grant {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	g := grant{id: id}
+	for e, ok := l.ended[g]; ok && e.acked.n < then.n; e, ok = l.ended[g] {
+		g.life++
+	}
+	return g
 }
 
 // leave notes that the id was moved: it begins its quiet time.
@@ -147,8 +161,8 @@ func (l *ledger) revoke(id string, begun stamp, terminal bool) {
 	}
 }
 
-// renew notes that the id was revalidated; barred says that nobody but its owner gets through
-// Validate since.
+// renew notes that the id was revalidated; barred says that nobody but its owner gets
+// through Validate since.
 func (l *ledger) renew(g grant, begun stamp, barred bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -160,7 +174,8 @@ func (l *ledger) renew(g grant, begun stamp, barred bool) {
 	l.noteLocked("%s is revalidated (barred: %t)", g.id, barred)
 }
 
-// isDead reports whether link tokens of the id that were given out then are worth nothing.
+// isDead reports whether link tokens of the id that were given out then are worth
+// nothing.
 func (l *ledger) isDead(id string, then stamp) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -193,156 +208,4 @@ func (l *ledger) cid(cid string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.cids[cid] = true
-}
-
-// A sighting is something that an attacker got, or got through.
-type sighting struct {
-	what string // how
-	who  *attacker
-	sent stamp // his request
-	got  stamp
-
-	kind  kind
-	id    string    // hello's, the cookie's, or of the session that took his message
-	value string    // the signed value that he presented
-	as    string    // its id
-	route bool      // of the application, where a cookie may be due
-	time  time.Time // when the cookie was signed
-	of    grant     // of the message that he read
-	since stamp     // when that was sent, or his link token was given out; zero without one
-	link  stamp     // when he got the hello of the link on which he read it
-}
-
-// A kind is what a sighting is of.
-type kind int
-
-const (
-	hello    kind = iota // he has a link
-	secret               // he reads a message for somebody
-	taken                // his message was handled
-	anyValue             // an answer set a cookie
-)
-
-func (l *ledger) saw(s sighting) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s.got = l.nowLocked()
-	l.seen = append(l.seen, s)
-}
-
-// judge looks at everything that attackers got. It is called when all is over.
-func (l *ledger) judge() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i := range l.seen {
-		s := &l.seen[i]
-		if why := l.wrongLocked(s); why != "" {
-			l.faultLocked("%s, who knows %v, sent %s at stamp %d (%.3fs) and at stamp %d (%.3fs) %s", s.who.name, s.who.grants(), s.what,
-				s.sent.n, s.sent.at.Sub(l.start).Seconds(), s.got.n, s.got.at.Sub(l.start).Seconds(), why)
-		}
-	}
-	for name, where := range l.names {
-		if l.cids[name] {
-			l.faultLocked("%s names the client object by its _cid, %s", where, name)
-		}
-	}
-	return l.faults
-}
-
-// wrongLocked says what is wrong with a sighting; "" if nothing is.
-func (l *ledger) wrongLocked(s *sighting) string {
-	switch s.kind {
-	case secret:
-		if !s.who.knows(s.of) {
-			if l.followsLocked(s.who, s.of.id) {
-				return "" // what was sent before a move went along
-			}
-			return "reads a message for " + s.of.String()
-		}
-		if e, ok := l.ended[s.of]; ok && s.since.n > e.acked.n {
-			return fmt.Sprintf("reads a message for %v that was sent at stamp %d, after it was revoked at stamp %d", s.of, s.since.n, e.acked.n)
-		}
-		if e, ok := l.barred[s.of]; ok && s.since.n > e.acked.n {
-			return fmt.Sprintf("reads a message for %v that was sent at stamp %d, after he was barred at stamp %d", s.of, s.since.n, e.acked.n)
-		}
-		for _, e := range l.renewed[s.of.id] {
-			if s.link.n != 0 && s.link.n < e.begun.n && s.since.n > e.acked.n {
-				return fmt.Sprintf("reads a message for %v on a link of stamp %d, which was revalidated at stamp %d", s.of, s.link.n, e.acked.n)
-			}
-		}
-	case taken:
-		if _, ok := l.guarded[s.id]; !ok {
-			return ""
-		}
-		if !slices.ContainsFunc(s.who.grants(), func(g grant) bool { return g.id == s.id }) {
-			return "is heard as " + s.id
-		}
-		for _, g := range s.who.grants() {
-			if g.id != s.id {
-				continue
-			}
-			for _, e := range []event{l.ended[g], l.barred[g]} {
-				if l.effectLocked(s, e) {
-					return fmt.Sprintf("is heard as %v, which ended for him at stamp %d (%.3fs)", g, e.acked.n, e.acked.at.Sub(l.start).Seconds())
-				}
-			}
-		}
-		for _, e := range l.renewed[s.id] {
-			if s.since.n != 0 && s.since.n < e.begun.n && l.effectLocked(s, e) {
-				return fmt.Sprintf("is heard as %s on a link token of stamp %d, which was revalidated at stamp %d", s.id, s.since.n, e.acked.n)
-			}
-		}
-	case hello:
-		if _, ok := l.guarded[s.id]; ok && !slices.ContainsFunc(s.who.grants(), func(g grant) bool { return g.id == s.id }) {
-			return "gets a link of " + s.id
-		}
-		for _, g := range s.who.grants() {
-			if g.id == s.id && l.effectLocked(s, l.ended[g]) {
-				return fmt.Sprintf("gets a link of %v, which was revoked at stamp %d", g, l.ended[g].acked.n)
-			}
-		}
-	case anyValue:
-		if _, ok := l.guarded[s.id]; ok && !slices.ContainsFunc(s.who.grants(), func(g grant) bool { return g.id == s.id }) {
-			return "gets a cookie for " + s.id
-		}
-		for _, g := range s.who.grants() {
-			if e, ok := l.ended[g]; ok && g.id == s.id && s.time.After(e.acked.at.Add(time.Millisecond)) {
-				return fmt.Sprintf("gets a cookie for %v, signed %v after it was revoked", g, s.time.Sub(e.acked.at))
-			}
-		}
-		for _, e := range l.left[s.as] {
-			if !s.route && l.effectLocked(s, e) && s.sent.at.Before(e.begun.at.Add(l.settle-l.grace)) {
-				return fmt.Sprintf("gets a cookie for %s, %v after %s was moved or revoked", s.id, s.sent.at.Sub(e.acked.at), s.as)
-			}
-		}
-	}
-	return ""
-}
-
-// followsLocked reports whether a session of the id has moved to an id of his.
-func (l *ledger) followsLocked(who *attacker, id string) bool {
-	return slices.ContainsFunc(l.moves[id], func(to string) bool {
-		return slices.ContainsFunc(who.grants(), func(g grant) bool { return g.id == to }) || l.followsLocked(who, to)
-	})
-}
-
-// effectLocked reports whether the sighting is later than what was done allows: he asked after
-// the acknowledgement, or it is so long ago that no step granted before can be the reason.
-func (l *ledger) effectLocked(s *sighting, e event) bool {
-	grace := l.grace
-	if s.kind == taken {
-		grace = l.turn
-	}
-	return e.acked.n != 0 && s.got.n > e.acked.n && (s.sent.n > e.acked.n || s.got.at.After(e.acked.at.Add(grace)))
-}
-
-// report is what a failed play says.
-func (l *ledger) report() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	lines := l.trace
-	if len(lines) > 400 {
-		lines = append(slices.Clone(lines[:50]), lines[len(lines)-350:]...)
-	}
-	return strings.Join(l.faults[:min(8, len(l.faults))], "\n") + "\n\n" + strings.Join(lines, "\n")
 }

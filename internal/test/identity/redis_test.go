@@ -18,8 +18,9 @@ import (
 	"github.com/mirage-go/mirage/store/redis"
 )
 
-// onRedis is real time and a redis-server of the test's own. Without a redis-server the test
-// fails in CI and is skipped elsewhere. Moves settle sooner than they do: after settle.
+// onRedis is real time and a redis-server of the test's own. Without a redis-server the
+// test fails in CI and is skipped elsewhere. Moves settle sooner than they do: after
+// settle.
 func onRedis(t *testing.T, settle time.Duration) ground {
 	t.Helper()
 	addr := startRedis(t)
@@ -56,7 +57,8 @@ func startRedis(t *testing.T) (addr string) {
 	addr = ln.Addr().String()
 	ln.Close()
 	host, port, _ := net.SplitHostPort(addr)
-	cmd := exec.Command("redis-server", "--port", port, "--bind", host, "--dir", t.TempDir(), "--save", "", "--loglevel", "warning")
+	cmd := exec.Command("redis-server", "--port", port, "--bind", host, "--dir", t.TempDir(),
+		"--save", "", "--loglevel", "warning")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

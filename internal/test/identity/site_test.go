@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	ws "github.com/coder/websocket"
+
 	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/internal/memnet"
 	"github.com/mirage-go/mirage/middleware"
@@ -116,7 +118,9 @@ func (s *site) start(o setup, st session.Store) *node {
 			s.Errorf("Manager.Shutdown: %v", err)
 		}
 		n.client.CloseIdleConnections()
-		n.server.Close()
+		if err := n.server.Shutdown(ctx); err != nil { // so that no handler outlives the store
+			s.Errorf("Server.Shutdown: %v", err)
+		}
 		<-served
 	})
 	return n
@@ -177,8 +181,13 @@ func (c call) addHeaders(h http.Header) {
 	}
 }
 
-// status sends the request and returns the status of the answer, with our cookie from it. It does
-// not wait for the body's end.
+// dial begins a WebSocket.
+func (n *node) dial(ctx context.Context, target string, h http.Header) (*ws.Conn, *http.Response, error) {
+	return ws.Dial(ctx, n.url+target, &ws.DialOptions{HTTPClient: &http.Client{Transport: n.client}, HTTPHeader: h})
+}
+
+// status sends the request and returns the status of the answer, which must have an end, with our
+// cookie from it.
 func (c call) status(t testing.TB) (status int, value string) {
 	t.Helper()
 	res, err := c.do(context.Background())
@@ -186,7 +195,8 @@ func (c call) status(t testing.TB) (status int, value string) {
 		t.Error(err)
 		return 0, ""
 	}
-	res.Body.Close()
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, res.Body) // so that the connection is used again
 	return res.StatusCode, setCookie(res.Header, cookieName)
 }
 

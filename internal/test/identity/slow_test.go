@@ -42,8 +42,9 @@ func pick[T any](d *dice, all ...T) T { return all[d.below(len(all))] }
 // step is the longest that a slow store takes for a step, before it and again after it.
 const step = 150 * time.Millisecond
 
-// slow is a node's view of a store that is far away: before and after each step passes some
-// time, so that between any two steps of one request there is room for those of others.
+// slow is a node's view of a store that is far away: before and after each step passes
+// some time, so that between any two steps of one request there is room for those of
+// others.
 type slow struct {
 	session.Store
 	*dice
@@ -61,7 +62,9 @@ func (s *slow) Resolve(ctx context.Context, id string, a store.Asked, client str
 	return s.Store.Resolve(ctx, id, a, client)
 }
 
-func (s *slow) Open(ctx context.Context, id string, a store.Asked, create bool, b session.Bounds) (session.Log, bool, error) {
+func (s *slow) Open(
+	ctx context.Context, id string, a store.Asked, create bool, b session.Bounds,
+) (session.Log, bool, error) {
 	s.pause()
 	defer s.pause()
 	l, created, err := s.Store.Open(ctx, id, a, create, b)
@@ -116,7 +119,9 @@ func (l *slowLog) Attach(ctx context.Context, c session.Claim) (session.Attached
 	return l.Log.Attach(ctx, c)
 }
 
-func (l *slowLog) Read(ctx context.Context, r session.LinkRef, after uint64, most int, dst []session.Entry) ([]session.Entry, session.Tail, error) {
+func (l *slowLog) Read(
+	ctx context.Context, r session.LinkRef, after uint64, most int, dst []session.Entry,
+) ([]session.Entry, session.Tail, error) {
 	l.s.pause()
 	defer l.s.pause()
 	return l.Log.Read(ctx, r, after, most, dst)
@@ -146,7 +151,9 @@ func (l *slowLog) Renew(ctx context.Context) error {
 	return l.Log.Renew(ctx)
 }
 
-func (l *slowLog) Begin(ctx context.Context, r session.LinkRef, writer string, base, n uint64, lease time.Duration) (session.Turn, uint64, error) {
+func (l *slowLog) Begin(
+	ctx context.Context, r session.LinkRef, writer string, base, n uint64, lease time.Duration,
+) (session.Turn, uint64, error) {
 	l.s.pause()
 	defer l.s.pause()
 	return l.Log.Begin(ctx, r, writer, base, n, lease)

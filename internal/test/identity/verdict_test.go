@@ -7,6 +7,9 @@ import (
 
 // astray says of each tab that is not where it is to be why.
 func (g *game) astray() (all []string) {
+	if g.isBlurred() {
+		return nil
+	}
 	for _, t := range g.v.all() {
 		if why := g.strays(t); why != "" {
 			all = append(all, why)
@@ -24,7 +27,8 @@ func (g *game) strays(t *tab) string {
 	if why == "" {
 		return ""
 	}
-	return fmt.Sprintf("%s (stopped %d as %q, last hello %q, cookie %q) %s", t.name, t.stopped, t.as, t.hello.ID, id, why)
+	return fmt.Sprintf("%s (stopped %d as %q, last hello %q, cookie %q) %s",
+		t.name, t.stopped, t.as, t.hello.ID, id, why)
 }
 
 func (g *game) whyLocked(t *tab, id string) string {
@@ -49,11 +53,12 @@ func (g *game) whyLocked(t *tab, id string) string {
 	return g.missing(t)
 }
 
-// missing says what a linked tab still has to get; "" if it has all. The caller has its lock.
+// missing says what a linked tab still has to get; "" if it has all. The caller has its
+// lock.
 func (g *game) missing(t *tab) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.whole() && t.first.n != 0 && len(g.alls) > 0 && t.first.n < g.alls[len(g.alls)-1].begun.n && !t.hasAll(len(g.alls)) {
+	if n := len(g.alls); n > 0 && g.whole() && t.first.n != 0 && t.first.n < g.alls[n-1].begun.n && !t.hasAll(n) {
 		return "has not got the last broadcast"
 	}
 	most := g.counts[g.goal]
@@ -73,15 +78,19 @@ func (t *tab) hasAll(n int) bool {
 
 // verdict says what must hold for the honest (L: liveness):
 //
-//   - Each tab is linked, as the identity of the browser's cookie, and that is the one after the
-//     log-in; or it was told to stop because its id was revoked by a log-out or an operator. (An
-//     attacker who may log out as the old id, or log in with it first, can do that, too: it is his
-//     as much as the visitor's.)
-//   - It has all messages that were sent to that identity since its first hello there; once and in
-//     order. If its session moved there with it, it has all that were ever sent. It was told of no loss.
+//   - Each tab is linked, as the identity of the browser's cookie, and that is the one
+//     after the log-in; or it was told to stop because its id was revoked by a log-out or
+//     an operator. (An attacker who may log out as the old id, or log in with it first,
+//     can do that, too: it is his as much as the visitor's.)
+//   - It has all messages that were sent to that identity since its first hello there;
+//     once and in order. If its session moved there with it, it has all that were ever
+//     sent. It was told of no loss.
 //   - What it sent was accepted, and handled once.
 //   - It has no broadcast twice, and those that were sent while it was there once.
 func (g *game) verdict(astray []string) {
+	if g.isBlurred() {
+		return
+	}
 	for _, why := range astray {
 		g.fault("%s", why)
 	}
@@ -104,8 +113,8 @@ func (g *game) verdict(astray []string) {
 // whole reports whether the session that the visitor has is the one of the beginning.
 func (g *game) whole() bool { return g.login == byRotate && !g.forger && !g.purge && g.end == "" }
 
-// joins reports whether the visitor's session may have been joined to another one. What was sent
-// to both, and what was received but not acknowledged before, comes twice then.
+// joins reports whether the visitor's session may have been joined to another one. What
+// was sent to both, and what was received but not acknowledged before, comes twice then.
 func (g *game) joins() bool { return g.login != byRotate && (g.account || g.again || g.purge) }
 
 // judgeMessages looks at the order of what a tab got.
@@ -121,14 +130,26 @@ func (g *game) judgeMessages(t *tab) {
 		switch {
 		case some && m.n <= before && (m.grant == g.goal || !g.joins()):
 			g.fault("%s gets message %d for %v after message %d", t.name, m.n, m.grant, before)
-		case some && m.n > before+1 && m.grant == g.goal:
+		case some && g.hole(m.grant, before, m.n) && m.grant == g.goal:
 			g.fault("%s gets message %d for %v right after message %d", t.name, m.n, m.grant, before)
-		case !some && there && m.grant == g.goal && m.n > had+1:
+		case !some && there && m.grant == g.goal && g.hole(m.grant, had, m.n):
 			g.fault("%s gets message %d for %v first, but was there at message %d", t.name, m.n, m.grant, had)
-		case !some && m.grant == g.goal && m.n > 1 && g.whole() && slices.Contains(t.ids, g.before.id):
+		case !some && m.grant == g.goal && g.hole(m.grant, 0, m.n) && g.whole() && slices.Contains(t.ids, g.before.id):
 			g.fault("%s gets message %d for %v first, but its session has moved there", t.name, m.n, m.grant)
 		}
 	}
+}
+
+// hole reports whether a message between these two is surely missing.
+func (g *game) hole(of grant, after, before int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for n := after + 1; n < before; n++ {
+		if !g.lost[message{grant: of, n: n}] {
+			return true
+		}
+	}
+	return false
 }
 
 // judgeBroadcasts looks at how often a tab got each.

@@ -81,7 +81,8 @@ func (v *visitor) open(ctx context.Context, w way) *tab {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	n := len(v.tabs)
-	t := &tab{v: v, name: fmt.Sprintf("%s's tab %d", v.name, n), way: w, dice: newDice(uint64(v.dice.below(1<<30)), uint64(n))}
+	t := &tab{v: v, name: fmt.Sprintf("%s's tab %d", v.name, n), way: w}
+	t.dice = newDice(uint64(v.dice.below(1<<30)), uint64(n))
 	if w != plain {
 		t.cid = fmt.Sprintf("honest-%s-%s-%012d", v.name, strings.Repeat("0", 10), n)
 		v.cid(t.cid)

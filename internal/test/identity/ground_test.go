@@ -1,0 +1,76 @@
+package identity_test
+
+import (
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
+)
+
+// A ground is where the same test is fought out: in memory or on Redis.
+type ground struct {
+	name   string
+	stores func(testing.TB) [2]session.Store // of two nodes
+	listen func(testing.TB) (net.Listener, dialer)
+	in     func(*testing.T, func(*testing.T))
+	settle time.Duration // of the stores' moves
+	pace   time.Duration // between two requests of one attacker; in a bubble it lets others run
+}
+
+// inMemory is a bubble, where time costs nothing.
+var inMemory = ground{
+	name: "memory",
+	stores: func(testing.TB) [2]session.Store {
+		m := session.NewMemory(0)
+		return [2]session.Store{m, m}
+	},
+	listen: listenMemory,
+	in: func(t *testing.T, f func(*testing.T)) {
+		synctest.Test(t, func(t *testing.T) {
+			t.Cleanup(func() { time.Sleep(time.Minute) }) // net/http lingers after an early answer
+			f(t)
+		})
+	},
+	settle: store.Settle,
+	pace:   time.Microsecond,
+}
+
+// on runs f on a ground with the nodes of every shape: two, and one that is both.
+func (g ground) on(t *testing.T, f func(t *testing.T, g ground, one bool)) {
+	for _, one := range []bool{false, true} {
+		t.Run(map[bool]string{false: "two nodes", true: "one node"}[one], func(t *testing.T) {
+			g.in(t, func(t *testing.T) { f(t, g, one) })
+		})
+	}
+}
+
+// within is the ground with moves that settle after that time.
+func (g ground) within(settle time.Duration) ground {
+	as := g.stores
+	g.settle = settle
+	g.stores = func(t testing.TB) [2]session.Store {
+		both := as(t)
+		for i := range both {
+			both[i] = sooner{both[i], settle}
+		}
+		return both
+	}
+	return g
+}
+
+// far is the ground with a store that is far away.
+func (g ground) far() ground {
+	near := g.stores
+	g.pace = time.Millisecond
+	g.stores = func(t testing.TB) [2]session.Store {
+		both := near(t)
+		for i := range both {
+			both[i] = &slow{both[i], newDice(uint64(i), 1)}
+		}
+		return both
+	}
+	return g
+}
