@@ -162,7 +162,7 @@ func (l *memLog) may(seq uint64) bool {
 		return true
 	}
 	l.forget()
-	return seq <= l.passed(pressed) || l.linked() && seq <= l.passed(yielding)
+	return seq <= l.passed(pressed) || l.linked() && seq <= l.passed(yielding) || seq <= l.passed(stalling)
 }
 
 // need says how much readers are asked to give up.
@@ -172,6 +172,7 @@ const (
 	easy     need = iota // nothing: what a plain reader was sent stays for the retention
 	pressed              // what a plain reader was sent may leave
 	yielding             // and what only readers without a link have not passed
+	stalling             // and what only these and stalled ones have not passed
 )
 
 // passed is the highest entry that may leave.
@@ -181,19 +182,37 @@ func (l *memLog) passed(n need) uint64 {
 		aged = l.aged()
 	}
 	for _, r := range l.readers {
-		if n == yielding && len(r.links) == 0 {
-			continue
-		}
 		at := r.acked
 		if r.plain {
 			at = max(at, min(r.sent, aged))
 		}
+		if n >= yielding && len(r.links) == 0 || n == stalling && l.stalled(r, at) {
+			continue
+		}
 		low = min(low, at)
 	}
-	if low == math.MaxUint64 { // nobody is there: a reader to come starts at the mark
-		return l.mark
+	switch {
+	case low < math.MaxUint64:
+		return low
+	case n == stalling: // nobody is live
+		return 0
 	}
-	return low
+	return l.mark // nobody is there: a reader to come starts at the mark
+}
+
+// stalled reports whether a reader that has passed seq has had the next entry before it, and
+// taken nothing, for as long as Bounds.Stall.
+func (l *memLog) stalled(r *memReader, seq uint64) bool {
+	if l.bounds.Stall == 0 || seq >= l.top() {
+		return false
+	}
+	since := max(r.took, int64(l.entries.at(int(max(seq+1, l.floor)-l.floor)).at)*tick)
+	for i := range r.links {
+		if r.links[i].end == nil {
+			since = max(since, r.links[i].heard)
+		}
+	}
+	return since <= l.store.now()-int64(l.bounds.Stall)
 }
 
 // aged is the highest entry that is older than the retention, and a tick.

@@ -18,6 +18,7 @@ type memReader struct {
 	spoken uint64     // the newest link on which the client has spoken
 	left   uint64     // its last departure, 0 before the first
 	leftAt int64      // and when that was
+	took   int64      // of a plain one: when a link of it last read something
 	plain  bool
 	here   bool // reported as here: Leave has not said yet that it is gone
 }

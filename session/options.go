@@ -19,7 +19,9 @@ type Options struct {
 	// Messages and Bytes bound one session's log. Zero means 1 000 messages and 1 MiB.
 	Messages int
 	Bytes    int64
-	// Overflow says what happens to a message for which a log has no room. Zero means Refuse.
+	// Overflow says what happens to a message for which a log has no room. Zero means Refuse. While
+	// a reader is live, those without a link, and those that have taken nothing for three seconds, do
+	// not hold a full log: the oldest messages leave, and these readers are told of the gap.
 	Overflow Overflow
 	// MaxMessage bounds the Data of one message in either direction. Zero means 64 KiB.
 	MaxMessage int
@@ -92,6 +94,7 @@ const (
 	away     = 10 * time.Second // how long a reader may be gone before OnDetach
 	readers  = 128
 	writers  = 32
+	stall    = 3 * time.Second            // clients acknowledge within a second, so that such a one hangs or has a bad network
 	turnHeld = 30 * time.Second           // after this another node may handle a message whose handler's node died
 	forever  = 100 * 365 * 24 * time.Hour // what is longer is as long: a sum with the longest Duration overflows
 )
@@ -134,6 +137,6 @@ func orTime(v *time.Duration, d time.Duration) {
 func (o *Options) bounds() Bounds {
 	return Bounds{
 		Messages: o.Messages, Bytes: o.Bytes, Overflow: o.Overflow, Retention: o.Retention,
-		Links: o.MaxLinks, Readers: readers, Writers: writers,
+		Links: o.MaxLinks, Readers: readers, Writers: writers, Stall: stall,
 	}
 }

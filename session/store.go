@@ -80,7 +80,8 @@ type Log interface {
 
 	// Append numbers m and keeps it. With a reader it is for that reader alone (ErrNotFound if the log knows none of that name) and every
 	// other one passes over it. Where room is needed, as much leaves as must and no more: first what everybody has passed, then what only
-	// readers without a link still need, provided another has one; beyond that Bounds.Overflow decides. With ErrFull nothing has left.
+	// readers without a link still need, provided another has one, then what only these and stalled
+	// readers need, provided another is live; beyond that Bounds.Overflow decides. With ErrFull nothing has left.
 	// m is shared from now on and must not change.
 	Append(ctx context.Context, m *Message, reader string) (Position, error)
 
@@ -140,6 +141,7 @@ type Bounds struct {
 	Links     int           // at most so many links; one more ends the one heard of least recently
 	Readers   int           // at most so many readers without a link are remembered; the one that left first is forgotten early
 	Writers   int           // at most so many writers are remembered, the least recent leaves; one whose message is being handled stays
+	Stall     time.Duration // a reader that has taken nothing for so long, though there was something, has stalled; 0: never
 }
 
 // Overflow chooses what happens to a message for which a log has no room.

@@ -82,6 +82,9 @@ func bounds(narrow ...func(*session.Bounds)) session.Bounds {
 
 func messages(n int) func(*session.Bounds) { return func(b *session.Bounds) { b.Messages = n } }
 func dropOldest(b *session.Bounds)         { b.Overflow = session.DropOldest }
+func stallAfter(d time.Duration) func(*session.Bounds) {
+	return func(b *session.Bounds) { b.Stall = d }
+}
 func keptFor(d time.Duration) func(*session.Bounds) {
 	return func(b *session.Bounds) { b.Retention = d }
 }

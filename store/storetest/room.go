@@ -93,6 +93,47 @@ var room = []clause{
 		}
 		here.reads("4:4")
 	}},
+	{"D5 a stalled reader yields while another is live", func(e *env) {
+		for _, plain := range []bool{false, true} {
+			l := e.openLog(fmt.Sprint("a", plain), messages(3), stallAfter(e.brief()))
+			hangs := l.claim(session.Claim{Reader: "hangs", Plain: plain})
+			live := l.attach("live")
+			l.add("1", "2", "3")
+			live.read()
+			live.ack()
+			l.refuses("4") // it may be on its way
+			e.pass(2*e.brief(), func() { live.read() })
+			l.add("4", "5")
+			live.reads("4:4 5:5")
+			hangs.reads("gap 1-2 3:3 4:4 5:5")
+		}
+	}},
+	{"D5 nobody yields where all readers have stalled", func(e *env) {
+		l := e.openLog("a", messages(2), stallAfter(e.brief()))
+		a, b := l.attach("a"), l.attach("b")
+		l.add("1", "2")
+		e.pass(2*e.brief(), nil)
+		l.refuses("3")
+		a.reads("1:1 2:2")
+		b.reads("1:1 2:2")
+	}},
+	{"D5 who takes something has not stalled, however much is left", func(e *env) {
+		l := e.openLog("a", messages(4), stallAfter(4*e.brief()))
+		slow, plain, live := l.attach("slow"), l.plain("plain"), l.attach("live")
+		l.add("1", "2", "3", "4")
+		live.read()
+		live.ack()
+		slow.read()
+		looks := uint64(0)
+		e.pass(6*e.brief(), func() {
+			if looks++; looks%7 == 0 {
+				slow.acks(e.at(slow.last, looks/7))
+				plain.take(1)
+			}
+		})
+		l.add("5", "6", "7") // 1 to 3 leave: slow and plain have passed them
+		l.refuses("8")
+	}},
 	{"D5 no more leaves than the room that is needed", func(e *env) {
 		l := e.openLog("a", messages(3))
 		away, here := l.attach("away"), l.attach("here")

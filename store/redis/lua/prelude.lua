@@ -237,17 +237,31 @@ local function forget(st)
   return changed
 end
 
--- passed is the highest entry that may leave. level: 0 asks nothing of plain readers, 1 what they were sent, 2 and all that only readers without
--- a link have not passed (D5's order).
+-- stalled is whether a reader that has passed seq has had the next entry before it, and taken
+-- nothing, for as long as b[8].
+local function stalled(st, r, seq)
+  local patience = st.b[8] or 0
+  if patience == 0 or seq >= top(st) then return false end
+  local el = entry(st, math.max(seq + 1, st.f))
+  local since = math.max(r.tk or 0, el and stamp(el) or NOW)
+  for _, k in ipairs(r.c) do
+    if k.e == '' then since = math.max(since, k.h) end
+  end
+  return since <= NOW - patience
+end
+
+-- passed is the highest entry that may leave (D5's order). level: 0 asks nothing of plain
+-- readers, 1 what they were sent, 2 and all that only readers without a link have not passed,
+-- 3 and all that only these and stalled ones have not passed.
 local function passed(st, level)
   local low
   for _, r in ipairs(st.r) do
-    if not (level == 2 and #r.c == 0) then
-      local at = r.a
-      if r.p and level > 0 then at = math.max(at, r.s) end
-      low = low and math.min(low, at) or at
-    end
+    local at = r.a
+    if r.p and level > 0 then at = math.max(at, r.s) end
+    local yields = level >= 2 and #r.c == 0 or level == 3 and stalled(st, r, at)
+    if not yields then low = low and math.min(low, at) or at end
   end
+  if level == 3 and not low then return 0 end -- nobody is live
   return math.min(low or st.m, top(st))
 end
 
@@ -295,7 +309,7 @@ local function room(st, need)
   end
   local last = st.f + n - 1
   forget(st)
-  if b[3] == 1 or last <= passed(st, 1) or linked(st) and last <= passed(st, 2) then
+  if b[3] == 1 or last <= passed(st, 1) or linked(st) and last <= passed(st, 2) or last <= passed(st, 3) then
     shed(st, last, last)
     return true
   end

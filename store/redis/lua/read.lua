@@ -49,7 +49,7 @@ while after < last and not full do
     after = after + 1
   end
 end
-if r.p and after > r.s then r.s, dirty = after, true end
+if r.p and after > r.s then r.s, r.tk, dirty = after, NOW, true end
 if after > st.x then st.x, dirty = after, true end
 local mark = st.g
 if dirty then save(st, false) end

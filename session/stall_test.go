@@ -1,0 +1,58 @@
+package session
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// D5, L2: a tab that hangs, and a page that was left while it polled, let Send fail for none of the
+// visitor's other tabs: 80 messages a second fill the log in a second, and the live one gets all.
+func TestD5StalledTab(t *testing.T) {
+	for _, poll := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			var told Lost
+			m := New(Options{Messages: 300, OnGap: func(_ context.Context, _ *Session, _ ReaderInfo, l Lost) { told = l }})
+			t.Cleanup(func() { m.Shutdown(context.Background()) })
+			hangs, err := m.Attach(t.Context(), Attach{ID: "a", Reader: "hangs", Poll: poll})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer hangs.Close()
+			if poll {
+				hangs.Park(30 * time.Second)
+			}
+			live, err := m.Attach(t.Context(), Attach{ID: "a", Reader: "live"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer live.Close()
+
+			var b Batch
+			got := 0
+			for i := range 15 * 80 {
+				if err := m.Send(t.Context(), "a", Text("x")); err != nil {
+					t.Fatalf("poll %v: message %d: %v", poll, i, err)
+				}
+				if err := live.Take(t.Context(), &b); err != nil || b.Gap != (Lost{}) {
+					t.Fatalf("the live tab: %+v, %v", b, err)
+				}
+				got += len(b.Entries)
+				if err := live.Ack(t.Context(), Position{Epoch: b.Epoch, Seq: live.cursor}); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second / 80)
+			}
+			if got != 15*80 {
+				t.Errorf("the live tab got %d", got)
+			}
+			if poll {
+				return
+			}
+			if err := hangs.Take(t.Context(), &b); err != nil || b.Gap == (Lost{}) || told != b.Gap {
+				t.Errorf("the one that hung: %v, gap %v, told %v", err, b.Gap, told)
+			}
+		})
+	}
+}
