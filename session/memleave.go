@@ -58,6 +58,7 @@ func (l *memLog) forget() {
 			return false
 		}
 		if r.leftAt <= before {
+			l.giveUp(r)
 			return true
 		}
 		away++
@@ -70,6 +71,7 @@ func (l *memLog) forget() {
 				first = i
 			}
 		}
+		l.giveUp(l.readers[first])
 		l.readers = slices.Delete(l.readers, first, first+1)
 	}
 }
@@ -97,6 +99,7 @@ func (h *memHandle) quit(ref LinkRef) (here bool, ended *Ended, err error) {
 	if r == nil {
 		return false, nil, ErrNotFound
 	}
+	l.giveUp(r)
 	l.readers = slices.DeleteFunc(l.readers, func(o *memReader) bool { return o == r })
 	l.forget()
 	if len(l.readers) == 0 {

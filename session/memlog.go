@@ -34,6 +34,8 @@ type memLog struct {
 	readers []*memReader      // in the order in which they came
 	writers []memWriter       // least recent first
 
+	undelivered []undelivered // in the order in which the readers were forgotten
+
 	bar     int64 // values signed until then do not count in this log (I13)
 	since   int64 // requests that came before that belong to the time when its id was moved (I14), or before the last Renew (I7); 0 none
 	resting *list.Element
@@ -191,6 +193,11 @@ func (l *memLog) passed(n need) uint64 {
 		}
 		low = min(low, at)
 	}
+	if n == easy {
+		for i := range l.undelivered {
+			low = min(low, l.undelivered[i].Lost.From-1)
+		}
+	}
 	switch {
 	case low < math.MaxUint64:
 		return low
@@ -233,22 +240,14 @@ func (l *memLog) trim(seq uint64) {
 func (l *memLog) leave(seq uint64) (freed int64) {
 	for l.entries.n > 0 && l.floor <= seq {
 		freed += int64(l.entries.pop().size)
-		if len(l.only) > 0 {
+		if name := l.only[l.floor]; name != "" {
+			l.miss(l.floor, name)
 			delete(l.only, l.floor)
 		}
 		l.floor++
 	}
 	l.bytes -= freed
 	return freed
-}
-
-// above returns the entries above seq.
-func (l *memLog) above(seq uint64) []Entry {
-	var left []Entry
-	for at := max(seq+1, l.floor); at <= l.top(); at++ {
-		left = append(left, Entry{Seq: at, Message: l.entries.at(int(at - l.floor)).message, Reader: l.only[at]})
-	}
-	return left
 }
 
 // absorb takes over what another session left behind.
@@ -264,8 +263,12 @@ func (l *memLog) absorb(epoch uint64, left []Entry) {
 		if l.holds(e.Message) {
 			continue
 		}
-		if _, err := l.put(e.Message, e.Reader, l.store.tick()); err != nil {
+		p, err := l.put(e.Message, e.Reader, l.store.tick())
+		if err != nil {
 			return // as far as there is room
+		}
+		if e.Reader != "" && l.reader(e.Reader) == nil {
+			l.expect(e.Reader, p.Seq)
 		}
 		if l.store.broadcasts.Load() > 0 {
 			h.joined = append(h.joined, e.Message)
@@ -307,7 +310,7 @@ func (l *memLog) end(why error) Ended {
 }
 
 func (l *memLog) endLocked(why error) Ended {
-	ended := Ended{ID: l.handle.as.id, Epoch: l.epoch, Messages: l.above(l.mark)}
+	ended := Ended{ID: l.handle.as.id, Epoch: l.epoch, Messages: l.unread()}
 	l.gone = why
 	l.trim(l.top())
 	l.store.used.Add(-sessionCost)

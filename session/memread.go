@@ -23,16 +23,20 @@ func (h *memHandle) Read(_ context.Context, ref LinkRef, after uint64, room int,
 		return dst, Tail{}, k.end
 	}
 	l.roused = false
+	var told []Undelivered
 	if after >= l.top() { // nothing new, so there is time
 		l.forget()
+		if l.undelivered != nil {
+			told = l.tell()
+		}
 		l.trim(l.passed(easy))
 	}
-	t := Tail{Epoch: l.epoch, Acked: r.acked, Accepted: l.accepted(r.name)}
+	t := Tail{Undelivered: told, Epoch: l.epoch, Acked: r.acked, Accepted: l.accepted(r.name)}
 	after = max(after, r.acked) // as it may have said on another link
 	if after+1 < l.floor {
 		t.Gap = Lost{after + 1, l.floor - 1}
 		t.Told = r.told >= t.Gap.To
-		r.told = t.Gap.To
+		r.told, r.missed = t.Gap.To, Lost{}
 		after = t.Gap.To
 	}
 	for seq, first := after+1, true; seq <= l.top(); seq, first = seq+1, false {

@@ -15,6 +15,7 @@ type memReader struct {
 	links  []memLink
 	room   [1]memLink // for links: seldom has a reader more than one
 	told   uint64     // the application has heard of gaps up to here
+	missed Lost       // from the first to the last of what was for it alone and left before it came to it
 	spoken uint64     // the newest link on which the client has spoken
 	left   uint64     // its last departure, 0 before the first
 	leftAt int64      // and when that was
@@ -121,6 +122,7 @@ func (l *memLog) attach(c Claim) (Attached, error) {
 		r = &memReader{name: c.Reader, plain: c.Plain, acked: start, sent: start}
 		r.links = r.room[:0]
 		l.readers = append(l.readers, r)
+		l.cameBack(r.name, start)
 	}
 	if a.Resumed || a.Reason == Trimmed || a.Reason == Ahead { // it says that it has what is before
 		l.acknowledge(r, start)

@@ -60,9 +60,12 @@ type Options struct {
 	// is ended (Revoke, End) takes its readers along: OnEnd alone tells that they are gone.
 	OnDetach func(context.Context, *Session, ReaderInfo)
 	// OnGap is called when a reader is told that messages are lost to it, once for each
-	// gap. Lost.Count says how many, where that is known.
+	// gap. Lost.Count says how many, where that is known. It is also called for a reader that was
+	// forgotten before it got what was sent to it alone: Lost goes from the first of these messages
+	// to the last, and the Transport is empty.
 	OnGap func(context.Context, *Session, ReaderInfo, Lost)
-	// OnEnd is called once for each session that is over, for up to 64 expired ones at a time, by the Manager that ended it, with what no reader ever had. What is sent later is not in
+	// OnEnd is called once for each session that is over, for up to 64 expired ones at a time, by the Manager that ended it, with what no reader ever had, and what
+	// was sent to one reader alone (SendTo) and is not acknowledged by it. What is sent later is not in
 	// it: Send is ErrNotFound then. A session that Move joined to another one is in that one and gets no OnEnd.
 	OnEnd func(context.Context, Ended)
 
@@ -80,7 +83,8 @@ type ReaderInfo struct {
 // Incoming is an upstream message.
 type Incoming struct {
 	Message
-	Writer string // who numbers it: the name of the reader that sent it, for SendTo, or of the page before it after a reload; "" for an unnumbered message, which nothing protects from coming twice
+	Reader string // by whose link it came: who asks now, for SendTo; "" for an unnumbered message
+	Writer string // who numbers it: mostly the same, or the page before it after a reload; "" for an unnumbered message, which nothing protects from coming twice
 	Number uint64 // 1, 2, 3 … within the writer
 	Again  bool   // the client sent it before, to a server that does not remember: it may have been handled
 }

@@ -187,7 +187,7 @@ func (m *Manager) numbered(ctx, hctx context.Context, s *Session, up Upstream, f
 			got.Retry = wait
 			return got, errors.Join(ErrRate, s.log.Commit(hctx, up.Writer, n.Number, false))
 		}
-		failure := m.handle(hctx, s, Incoming{Message: n.Message, Writer: up.Writer, Number: n.Number, Again: up.Again})
+		failure := m.handle(hctx, s, Incoming{Message: n.Message, Reader: up.Link.Reader, Writer: up.Writer, Number: n.Number, Again: up.Again})
 		if failure != nil && m.ctx.Err() != nil { // it was not allowed to finish: the next node may
 			return got, errors.Join(ErrClosed, s.log.Commit(context.WithoutCancel(hctx), up.Writer, n.Number, false))
 		}

@@ -35,8 +35,10 @@ func (s *Session) ID() string { return s.id }
 // Send appends a message for every reader of the session. See Manager.Send.
 func (s *Session) Send(ctx context.Context, msg Message) error { return s.SendTo(ctx, "", msg) }
 
-// SendTo appends a message for one reader; ErrNotFound if the session knows none of that name. The others pass over it. An empty name
-// is every reader.
+// SendTo appends a message for one reader; ErrNotFound if the session knows none of that name. The
+// others pass over it. An empty name is every reader. A reader without a link gets it if it comes
+// back within the retention. If not, or if it says goodbye before that, OnGap tells, or OnEnd has
+// the message.
 func (s *Session) SendTo(ctx context.Context, reader string, msg Message) error {
 	if err := s.m.check(&msg); err != nil {
 		return err

@@ -243,6 +243,17 @@ type Tail struct {
 	Acked    uint64 // what the reader has acknowledged
 	Accepted uint64 // the last number accepted from the writer that has the reader's name
 	More     bool   // there are entries beyond those given
+
+	// Undelivered is what readers that are not remembered any more did not get. One caller alone is
+	// told.
+	Undelivered []Undelivered
+}
+
+// Undelivered is what was sent to one reader alone, which was forgotten before it had it.
+type Undelivered struct {
+	Reader string
+	Plain  bool
+	Lost   Lost // from the first of these messages to the last; between them may be others
 }
 
 // A Turn is the answer to a writer that wants a message handled.
@@ -273,5 +284,5 @@ type Left struct {
 type Ended struct {
 	ID       string
 	Epoch    uint64
-	Messages []Entry // those above the mark: no reader ever acknowledged them or presented a position beyond them
+	Messages []Entry // those above the mark, and those for one reader alone that it did not acknowledge
 }

@@ -48,6 +48,9 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 		return l.failed(b, err)
 	}
 	b.Entries, b.Gap, b.GapTag, b.Epoch = entries, tail.Gap, tail.Tag, tail.Epoch
+	for _, u := range tail.Undelivered {
+		l.s.m.gap(l.s, ReaderInfo{Reader: u.Reader, Plain: u.Plain}, u.Lost)
+	}
 	if b.Gap != (Lost{}) {
 		l.cursor = b.Gap.To
 		if !tail.Told {

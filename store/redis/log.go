@@ -160,7 +160,20 @@ func (l *log) Read(ctx context.Context, ref session.LinkRef, after uint64, max i
 		l.note(ref, e.Seq, e.Tag)
 		seq++
 	}
+	t.Undelivered = undelivered(a.list(10))
 	return dst, t, nil
+}
+
+// undelivered reads what Read tells of readers that are not remembered any more.
+func undelivered(list []string) (told []session.Undelivered) {
+	for i := 0; i+3 < len(list); i += 4 {
+		from, _ := strconv.ParseUint(list[i+2], 10, 64)
+		to, _ := strconv.ParseUint(list[i+3], 10, 64)
+		told = append(told, session.Undelivered{
+			Reader: unescape(list[i]), Plain: list[i+1] == "1", Lost: session.Lost{From: from, To: to},
+		})
+	}
+	return told
 }
 
 func (l *log) note(ref session.LinkRef, seq uint64, tag uint32) {

@@ -202,14 +202,24 @@ func (s *Store) ended(ctx context.Context, a answer) (session.Ended, error) {
 		return session.Ended{}, errAnswer
 	}
 	e := session.Ended{ID: unescape(a.text(1)), Epoch: epoch}
-	seq := uint64(a.num(3))
-	for _, raw := range a.list(4) {
+	add := func(seq uint64, raw string) error {
 		entry, err := decode(seq, raw)
-		if err != nil {
+		if err == nil {
+			e.Messages = append(e.Messages, entry)
+		}
+		return err
+	}
+	below := a.list(7)
+	for i := 0; i+1 < len(below); i += 2 {
+		seq, _ := strconv.ParseUint(below[i], 10, 64)
+		if err := add(seq, below[i+1]); err != nil {
 			return e, err
 		}
-		e.Messages = append(e.Messages, entry)
-		seq++
+	}
+	for i, raw := range a.list(4) {
+		if err := add(a.seq(3)+uint64(i), raw); err != nil {
+			return e, err
+		}
 	}
 	s.hub.wake(a.text(2))
 	if a.num(6) == 1 {

@@ -178,6 +178,11 @@ func (m *model) read(r *modelReader, k *modelLink, max64 int, entries []session.
 			m.fail("%d entries are more than %d bytes", len(entries), max64)
 		}
 	}
+	for _, u := range t.Undelivered {
+		if m.reader(u.Reader) != nil || u.Lost.To < u.Lost.From || m.all[u.Lost.From-1].to != u.Reader {
+			m.fail("%+v is told to be undelivered", u)
+		}
+	}
 	m.same("more", t.More, k.cursor < m.top())
 	m.same("epoch", t.Epoch, m.epoch)
 	m.same("acked", t.Acked, r.acked)
@@ -231,6 +236,20 @@ func (m *model) ended(e session.Ended) {
 	if m.epoch != 0 {
 		m.same("ended epoch", e.Epoch, m.epoch)
 	}
+	below := 0
+	for seq := m.lo; seq <= m.mark; seq++ {
+		here := below < len(e.Messages) && e.Messages[below].Seq == seq
+		switch may, must := m.lacks(seq); {
+		case here && !may:
+			m.fail("%d was acknowledged by everybody it was for, and is among what nobody has", seq)
+		case !here && must && seq >= m.hi:
+			m.fail("%d was for %s alone, which did not acknowledge it, and is not among what nobody has", seq, m.all[seq-1].to)
+		case here:
+			below++
+		}
+	}
+	m.said(e.Messages[:below], 0)
+	e.Messages = e.Messages[below:]
 	first := m.top() + 1 - uint64(len(e.Messages))
 	if want := m.mark + 1; first != max(want, m.lo) {
 		m.knownFloor(first)
@@ -238,11 +257,31 @@ func (m *model) ended(e session.Ended) {
 			m.fail("%d was acknowledged, and is among what nobody has", first)
 		}
 	}
-	for i, got := range e.Messages {
-		m.same("ended seq", got.Seq, first+uint64(i))
+	m.said(e.Messages, first)
+}
+
+// said is what an ended session says of its entries; from first on one after another, if that is not zero.
+func (m *model) said(entries []session.Entry, first uint64) {
+	for i, got := range entries {
+		if first > 0 {
+			m.same("ended seq", got.Seq, first+uint64(i))
+		}
 		m.same("ended text", string(got.Message.Data), m.all[got.Seq-1].text)
 		m.same("ended reader", got.Reader, m.all[got.Seq-1].to)
 	}
+}
+
+// lacks tells whether an entry may, and whether it must, be one for a reader alone that did not acknowledge it. Of a reader that is not
+// remembered any more the model does not know.
+func (m *model) lacks(seq uint64) (may, must bool) {
+	to := m.all[seq-1].to
+	if to == "" {
+		return false, false
+	}
+	if r := m.reader(to); r != nil {
+		return r.acked < seq, r.acked < seq
+	}
+	return true, false
 }
 
 // begun is what the store answered to a writer.
@@ -310,5 +349,14 @@ func (m *model) moved(to string, keep time.Duration) {
 func (m *model) leftovers() (left []said, ok bool) {
 	m.settle()
 	from := max(m.mark+1, m.lo)
-	return m.all[from-1:], from >= m.hi
+	ok = from >= m.hi
+	for seq := m.lo; seq <= m.mark; seq++ {
+		may, must := m.lacks(seq)
+		if must && seq >= m.hi {
+			left = append(left, m.all[seq-1])
+		} else if may {
+			ok = false
+		}
+	}
+	return append(left, m.all[from-1:]...), ok
 }

@@ -40,7 +40,7 @@ type clause struct {
 }
 
 func (s suite) run(t *testing.T) {
-	for _, c := range slices.Concat(appending, hello, gaps, delivery, room, retention, halfOpen, departing, tabs, polls, upstream, ids, identity, waking, crowds) {
+	for _, c := range slices.Concat(appending, hello, gaps, delivery, room, alone, retention, halfOpen, departing, tabs, polls, upstream, ids, identity, waking, crowds) {
 		t.Run(c.name, func(t *testing.T) {
 			if !s.bubble {
 				t.Parallel()

@@ -42,6 +42,7 @@ if AGAIN then
 elseif st.rt ~= '' and NOW - st.ra > 60000 then
   st.rt = ''
 end
+if to ~= '' then st.to = top(st) end
 save(st, true)
 redis.call('RPUSH', M, stamped(el))
 redis.call('PEXPIRE', M, math.max(LEASE, st.b[4]) + KEEP)

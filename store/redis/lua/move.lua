@@ -68,6 +68,7 @@ elseif act == 'absorb' then
       if not room(st, size(el)) then break end
       st.c, st.y = st.c + 1, st.y + size(el)
       took[#took + 1] = stamped(el)
+      expect(st, addressee(el), top(st))
     end
   end
   if top(st) >= first then -- what came by joins, for broadcasts that are under way
@@ -85,7 +86,10 @@ if act == 'freeze' then
     st.fz = ARGV[9]
     save(st, true)
   end
-  return { 'ok', st.fz, redis.call('LRANGE', M, index(st, math.max(st.m + 1, st.f)), -1) }
+  local els = {}
+  unread(st, function(_, el) els[#els + 1] = el end)
+  for _, el in ipairs(redis.call('LRANGE', M, index(st, math.max(st.m + 1, st.f)), -1)) do els[#els + 1] = el end
+  return { 'ok', st.fz, els }
 elseif act == 'thaw' then
   if st.fz == ARGV[9] then
     st.fz = nil

@@ -192,6 +192,60 @@ local function accepted(st, name)
   return '0'
 end
 
+-- What is for one reader alone is never lost in silence: if its reader is forgotten before it has it, some link's Read tells so, and until then the
+-- entries stay for the end, unless the log needs their room. st.to is the last such entry, st.un what is to be told: n and p are the reader, f and t
+-- the first of these entries and the last, u when it may be told.
+local function addressee(el)
+  local n = readerlen(el)
+  return n > 0 and string.sub(el, HEAD + 1, HEAD + n)
+end
+local function has(r) return r.p and math.max(r.a, r.s) or r.a end
+local function extend(lost, seq) lost.f, lost.t = math.min(lost.f or seq, seq), math.max(lost.t or seq, seq) end
+
+-- alone calls f with the seq, the reader and the whole of each entry from seq on that is for one reader alone.
+local function alone(st, seq, f)
+  if not st.to then return end
+  local last = math.min(st.to, top(st))
+  for at = math.max(seq, st.f), last, 64 do
+    local i = index(st, at)
+    for n, el in ipairs(redis.call('LRANGE', M, i, i + math.min(64, last - at + 1) - 1)) do
+      local name = addressee(el)
+      if name then f(at + n - 1, name, el) end
+    end
+  end
+end
+
+-- giveup notes what the reader, which is being forgotten, did not get.
+local function giveup(st, r)
+  local lost = { n = r.n, p = r.p, f = r.mf, t = r.mt, u = 0 }
+  alone(st, has(r) + 1, function(seq, name) if name == r.n then extend(lost, seq) end end)
+  if not lost.f then return end
+  st.un = st.un or {}
+  st.un[#st.un + 1] = lost
+end
+
+-- expect notes that an entry came for a reader that this log may not have met yet.
+local function expect(st, name, seq)
+  if not name then return end
+  st.to = seq
+  if reader(st, name) then return end
+  st.un = st.un or {}
+  for _, u in ipairs(st.un) do
+    if u.n == name and u.u > 0 then return extend(u, seq) end
+  end
+  st.un[#st.un + 1] = { n = name, f = seq, t = seq, u = NOW + st.b[4] }
+end
+
+-- unread calls f with the seq and the whole of what is for one reader alone, which did not acknowledge it, though others acknowledged what is above it.
+local function unread(st, f)
+  alone(st, 1, function(seq, name, el)
+    local r = reader(st, name)
+    local lacks = r and r.a < seq
+    for _, u in ipairs(st.un or {}) do lacks = lacks or u.n == name and u.f <= seq and seq <= u.t end
+    if seq <= st.m and lacks then f(seq, el) end
+  end)
+end
+
 -- depart notes that the reader has lost its last link.
 local function depart(st, r, at)
   st.d = st.d + 1
@@ -219,12 +273,16 @@ local function forget(st)
       if #r.c == 0 then away[#away + 1] = r end
     else
       changed = true
+      giveup(st, r)
     end
   end
   if #away > st.b[6] then
     table.sort(away, function(a, b) return a.l < b.l end)
     local gone = {}
-    for i = 1, #away - st.b[6] do gone[away[i].n] = true end
+    for i = 1, #away - st.b[6] do
+      gone[away[i].n] = true
+      giveup(st, away[i])
+    end
     local rest = {}
     for _, r in ipairs(keep) do if not gone[r.n] then rest[#rest + 1] = r end end
     keep, changed = rest, true
@@ -279,6 +337,9 @@ local function shed(st, seq, sure)
     for _, el in ipairs(els) do
       if st.f > sure and stamp(el) > before then return changed end
       changed = true
+      local name = addressee(el)
+      local r = name and reader(st, name)
+      if r and has(r) < st.f then r.mf, r.mt = r.mf or st.f, st.f end
       drop = drop + 1
       st.f, st.c, st.y = st.f + 1, st.c - 1, st.y - size(el)
       st.g = hex(string.sub(el, 1, 4))
@@ -290,7 +351,9 @@ local function shed(st, seq, sure)
   return changed
 end
 local function tidy(st)
-  local changed = shed(st, passed(st, 1), passed(st, 0))
+  local told = top(st) -- what is to be told stays
+  for _, u in ipairs(st.un or {}) do told = math.min(told, u.f - 1) end
+  local changed = shed(st, math.min(told, passed(st, 1)), math.min(told, passed(st, 0)))
   if st.o ~= '' and NOW - st.oa > 10000 then st.o, changed = '', true end
   return changed
 end
@@ -340,7 +403,9 @@ local function grave(op)
   if not s then return nil end
   local g = unpack(s)
   if g.l then return { 'left', g.i, g.e, g.l } end
-  return { 'ok', g.i, g.e, g.f, redis.call('LRANGE', K .. ':y:' .. op, g.n, -1), g.h, g.d }
+  local Y, below = K .. ':y:' .. op, {}
+  for i, n in ipairs(g.b or {}) do below[i] = i % 2 == 1 and string.format('%.0f', n) or redis.call('LINDEX', Y, n) end
+  return { 'ok', g.i, g.e, g.f, redis.call('LRANGE', Y, g.n, -1), g.h, g.d, below }
 end
 
 -- finish ends a session and hands over what is above the mark (D6). why stays for those who still hold the log; what it has absorbed stays for
@@ -353,7 +418,9 @@ local function finish(st, why, op, here, life)
   elseif redis.call('HGET', K .. ':i', st.i) == where(st) then
     redis.call('HDEL', K .. ':i', st.i)
   end
-  local g = { i = st.i, e = st.e, f = from, n = index(st, from), h = here and 1 or 0, d = d and 1 or 0 }
+  local below = {} -- of what is below the mark, and yet to be handed over, the seq and where it is
+  unread(st, function(seq) below[#below + 1], below[#below + 2] = seq, index(st, seq) end)
+  local g = { i = st.i, e = st.e, f = from, n = index(st, from), h = here and 1 or 0, d = d and 1 or 0, b = below }
   redis.call('SET', K .. ':z:' .. op, pack(g), 'PX', life)
   if redis.call('EXISTS', M) == 1 then
     redis.call('RENAME', M, K .. ':y:' .. op)

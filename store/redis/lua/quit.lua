@@ -8,6 +8,7 @@ no = outdated(st, tonumber(ARGV[8]))
 if no then return { no } end
 local r, i = reader(st, ARGV[7])
 if not r then return { 'notfound' } end
+giveup(st, r)
 table.remove(st.r, i)
 forget(st)
 if #st.r == 0 then return finish(st, '', OP, r.h, 60000) end

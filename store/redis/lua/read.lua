@@ -19,6 +19,19 @@ local dirty = false
 if NOW - k.r > LEASE / 8 then k.r, dirty = NOW, true end
 if after >= top(st) then -- nothing new, so there is time
   dirty = forget(st) or dirty
+  if st.un then -- is told once, and to who asks again
+    local un, told = {}, {}
+    for _, u in ipairs(st.un) do
+      if u.u > NOW then
+        un[#un + 1] = u
+      else
+        for _, v in ipairs({ u.n, u.p and '1' or '0', string.format('%.0f', u.f), string.format('%.0f', u.t) }) do told[#told + 1] = v end
+      end
+    end
+    if #told > 0 then
+      st.un, st.ul, st.uo, dirty = #un > 0 and un or nil, told, OP, true
+    end
+  end
   dirty = tidy(st) or dirty
 end
 after = math.max(after, r.a)
@@ -27,7 +40,7 @@ local from = after + 1
 if from < st.f then
   gap = st.f - 1
   if r.t >= gap and not (AGAIN and r.lo == OP) then told = 1 end
-  r.t, r.lo, dirty = gap, OP, true
+  r.t, r.lo, r.mf, r.mt, dirty = gap, OP, nil, nil, true
   after = gap
 end
 local els, last, full = {}, top(st), false
@@ -53,4 +66,4 @@ if r.p and after > r.s then r.s, r.tk, dirty = after, NOW, true end
 if after > st.x then st.x, dirty = after, true end
 local mark = st.g
 if dirty then save(st, false) end
-return { 'ok', gap > 0 and from or 0, gap, mark, told, r.a, accepted(st, name), after < last and 1 or 0, after - #els + 1, els }
+return { 'ok', gap > 0 and from or 0, gap, mark, told, r.a, accepted(st, name), after < last and 1 or 0, after - #els + 1, els, st.uo == OP and st.ul or {} }

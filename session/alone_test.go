@@ -1,0 +1,113 @@
+package session_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+// D3, D6: the page that asked is reloaded before the answer. If the session goes on, OnGap tells of
+// the answer that nobody got; if it ends, OnEnd has it.
+func TestD3AnswerToAReloadedPage(t *testing.T) {
+	for _, stays := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			var told []session.ReaderInfo
+			var left []session.Entry
+			m := session.New(session.Options{
+				OnGap: func(_ context.Context, _ *session.Session, r session.ReaderInfo, l session.Lost) {
+					if l != (session.Lost{From: 2, To: 2}) {
+						t.Errorf("OnGap: %+v", l)
+					}
+					told = append(told, r)
+				},
+				OnEnd: func(_ context.Context, e session.Ended) { left = e.Messages },
+			})
+			t.Cleanup(func() { m.Shutdown(context.Background()) })
+			var b session.Batch
+			take := func(l *session.Link) {
+				if err := l.Take(t.Context(), &b); err != nil {
+					t.Fatal(err)
+				}
+				if n := len(b.Entries); n > 0 {
+					if err := l.Ack(t.Context(), session.Position{Epoch: b.Epoch, Seq: b.Entries[n-1].Seq}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			page := annAt(t, m, "before")
+			sendAnn(t, m, "hello")
+			take(page)
+			page.Close()
+			s, err := m.Open(t.Context(), "ann")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.SendTo(t.Context(), "before", session.Text("the answer")); err != nil {
+				t.Fatal(err)
+			}
+			page = annAt(t, m, "after")
+			take(page)
+			if stays {
+				for range 20 {
+					time.Sleep(10 * time.Second)
+					take(page)
+				}
+				page.Close()
+				if len(told) != 1 || told[0].Reader != "before" {
+					t.Errorf("OnGap: %+v", told)
+				}
+				return
+			}
+			page.Close()
+			time.Sleep(3 * time.Minute)
+			synctest.Wait()
+			if len(left) != 1 || string(left[0].Message.Data) != "the answer" || left[0].Reader != "before" {
+				t.Errorf("OnEnd: %+v", left)
+			}
+		})
+	}
+}
+
+// U2: Reader says who asks now, where the page after a reload sends what the one before it numbered.
+func TestU2Reader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got session.Incoming
+		m := session.New(session.Options{OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
+			got = in
+			return s.SendTo(ctx, in.Reader, session.Text("the answer"))
+		}})
+		t.Cleanup(func() { m.Shutdown(context.Background()) })
+		annAt(t, m, "before").Close()
+		page := annAt(t, m, "after")
+		defer page.Close()
+		_, err := m.Receive(t.Context(), session.Upstream{
+			ID: "ann", Link: page.Hello.Link, Writer: "before", Base: 1, Messages: []session.Numbered{{Number: 1, Message: session.Text("?")}},
+		})
+		if err != nil || got.Reader != "after" || got.Writer != "before" {
+			t.Errorf("%v: Reader %q, Writer %q", err, got.Reader, got.Writer)
+		}
+		var b session.Batch
+		if err := page.Take(t.Context(), &b); err != nil || len(b.Entries) != 1 || b.Entries[0].Message == nil {
+			t.Errorf("the page that asked got %+v, %v", b.Entries, err)
+		}
+	})
+}
+
+func annAt(t *testing.T, m *session.Manager, reader string) *session.Link {
+	t.Helper()
+	l, err := m.Attach(t.Context(), session.Attach{ID: "ann", Reader: reader})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func sendAnn(t *testing.T, m *session.Manager, text string) {
+	t.Helper()
+	if err := m.Send(t.Context(), "ann", session.Text(text)); err != nil {
+		t.Fatal(err)
+	}
+}

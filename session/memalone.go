@@ -1,0 +1,106 @@
+package session
+
+import "slices"
+
+// What is for one reader alone is never lost in silence. If its reader is forgotten before it has
+// it, some link's Read tells so (Tail.Undelivered), and until then the entries stay for OnEnd,
+// unless the log needs their room.
+
+// undelivered is what is to be told of a reader that is not remembered.
+type undelivered struct {
+	Undelivered
+	from int64 // not before that: the reader may come, with the session that was joined to this one
+}
+
+// has is the seq up to which the reader got everything, as far as can be known.
+func (r *memReader) has() uint64 {
+	if r.plain {
+		return max(r.acked, r.sent)
+	}
+	return r.acked
+}
+
+// miss notes that an entry for one reader alone leaves the log.
+func (l *memLog) miss(seq uint64, name string) {
+	if r := l.reader(name); r != nil && r.has() < seq {
+		r.missed.extend(seq)
+	}
+}
+
+func (l *Lost) extend(seq uint64) {
+	if *l == (Lost{}) {
+		l.From = seq
+	}
+	l.From, l.To = min(l.From, seq), max(l.To, seq)
+}
+
+// giveUp notes what the reader, which is being forgotten, did not get.
+func (l *memLog) giveUp(r *memReader) {
+	lost, has := r.missed, r.has()
+	for seq, name := range l.only {
+		if name == r.name && seq > has {
+			lost.extend(seq)
+		}
+	}
+	if lost != (Lost{}) {
+		l.undelivered = append(l.undelivered, undelivered{Undelivered: Undelivered{r.name, r.plain, lost}})
+	}
+}
+
+// expect notes that an entry came for a reader that this log has not met yet.
+func (l *memLog) expect(name string, seq uint64) {
+	i := slices.IndexFunc(l.undelivered, func(u undelivered) bool { return u.Reader == name && u.from > 0 })
+	if i < 0 {
+		i = len(l.undelivered)
+		until := l.store.now() + int64(l.bounds.Retention)
+		l.undelivered = append(l.undelivered, undelivered{Undelivered{Reader: name}, until})
+	}
+	l.undelivered[i].Lost.extend(seq)
+}
+
+// cameBack forgets what was to be told of a reader that is here now and reads on after start.
+func (l *memLog) cameBack(name string, start uint64) {
+	l.undelivered = slices.DeleteFunc(l.undelivered, func(u undelivered) bool { return u.Reader == name && u.Lost.From > start })
+}
+
+// tell returns what is to be told now, for one caller alone.
+func (l *memLog) tell() (told []Undelivered) {
+	now := l.store.now()
+	l.undelivered = slices.DeleteFunc(l.undelivered, func(u undelivered) bool {
+		if u.from > now {
+			return false
+		}
+		told = append(told, u.Undelivered)
+		return true
+	})
+	return told
+}
+
+// lacks reports whether the entry is for one reader alone that did not acknowledge it.
+func (l *memLog) lacks(seq uint64) bool {
+	name := l.only[seq]
+	if name == "" {
+		return false
+	}
+	if r := l.reader(name); r != nil && r.acked < seq {
+		return true
+	}
+	return slices.ContainsFunc(l.undelivered, func(u undelivered) bool {
+		return u.Reader == name && u.Lost.From <= seq && seq <= u.Lost.To
+	})
+}
+
+// unread returns what no reader acknowledged, of what is for one alone that one.
+func (l *memLog) unread() []Entry {
+	var left []Entry
+	from := max(l.mark+1, l.floor)
+	if len(l.only) > 0 {
+		from = l.floor
+	}
+	for seq := from; seq <= l.top(); seq++ {
+		if seq > l.mark || l.lacks(seq) {
+			left = append(left, Entry{Seq: seq, Message: l.entries.at(int(seq - l.floor)).message, Reader: l.only[seq]})
+		}
+	}
+	return left
+}
