@@ -68,6 +68,24 @@ func (m *Manager) left(s *Session, info ReaderInfo) {
 	}
 }
 
+// leave reports readers gone whose session has another id now. s is the local session of the old
+// one, if there was any.
+func (m *Manager) leave(s *Session, id string, left []Left) {
+	if s == nil {
+		s = &Session{m: m, id: id, log: movedLog{}}
+	}
+	for _, l := range left {
+		s.order.do(func() { m.left(s, ReaderInfo{Reader: l.Reader, Plain: l.Plain}) })
+	}
+}
+
+// movedLog is all that is left of a session under an id that it had: nothing can be sent there.
+type movedLog struct{ Log }
+
+func (movedLog) Append(context.Context, *Message, string) (Position, error) {
+	return Position{}, ErrMoved
+}
+
 // missed reports a reader gone that was at a node that died.
 func (m *Manager) missed(l Left) {
 	s, err := m.lookup(m.ctx, l.ID)

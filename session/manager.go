@@ -203,7 +203,8 @@ func (m *Manager) Resolve(ctx context.Context, id string, a store.Asked, client 
 }
 
 // Move lets the session from go on under the id to, on the application's own word; its links
-// end, and their clients come back. For the retention the client named so may still present
+// end, and their clients come back. OnDetach is called for its readers under from, and OnAttach
+// when they come back under to. For the retention the client named so may still present
 // from. Session handles of from are ErrNotFound afterwards.
 func (m *Manager) Move(ctx context.Context, from, to, client string) error {
 	return m.Replace(ctx, from, to, store.Asked{}, client)
@@ -223,8 +224,12 @@ func (m *Manager) Rotate(ctx context.Context, from, to string, a store.Asked) er
 
 func (m *Manager) move(ctx context.Context, from, to string, how store.Moving) error {
 	how.Keep, how.Settle = m.o.Retention, store.Settle
-	err := m.store.Move(ctx, from, to, how)
+	m.mu.RLock()
+	s := m.local[from]
+	m.mu.RUnlock()
+	left, err := m.store.Move(ctx, from, to, how)
 	m.bury(from)
+	m.leave(s, from, left)
 	return err
 }
 

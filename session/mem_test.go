@@ -62,7 +62,7 @@ func TestD5Budget(t *testing.T) {
 	if _, err := c.Append(bg, sized(250), ""); err != nil {
 		t.Errorf("a message with room again: %v", err)
 	}
-	if err := s.Move(bg, "b", "c", store.Moving{}); err != nil { // joined: b's message moves, its cost as a session goes
+	if _, err := s.Move(bg, "b", "c", store.Moving{}); err != nil { // joined: b's message moves, its cost as a session goes
 		t.Fatal(err)
 	}
 	if got := s.used.Load(); got != sessionCost+500 {
@@ -279,7 +279,7 @@ func TestL4AbandonedSessionsLeaveNothing(t *testing.T) {
 			ended++
 		case 4:
 			a = attachMem(t, l, "r")
-			if err := s.Move(bg, id, id+"+", store.Moving{Client: "client", Keep: time.Nanosecond}); err != nil {
+			if _, err := s.Move(bg, id, id+"+", store.Moving{Client: "client", Keep: time.Nanosecond}); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := l.Detach(bg, a.Link); err != nil {
@@ -309,19 +309,22 @@ func TestL4AbandonedSessionsLeaveNothing(t *testing.T) {
 	runtime.KeepAlive(s)
 }
 
+// moved is the error of a Move.
+func moved(_ []Left, err error) error { return err }
+
 // L4: an id that is moved over and over (a client that never takes the new one) leaves nothing behind.
 func TestL4RepeatedMovesLeaveNothing(t *testing.T) {
 	long := store.Moving{Client: "c", Keep: time.Hour, Settle: time.Hour}
 	moves := map[string]func(s *Memory, i int) error{
-		"from one id to many": func(s *Memory, i int) error { return s.Move(bg, "a", fmt.Sprint("b", i), long) },
-		"from one id to one":  func(s *Memory, _ int) error { return s.Move(bg, "a", "b", long) },
+		"from one id to many": func(s *Memory, i int) error { return moved(s.Move(bg, "a", fmt.Sprint("b", i), long)) },
+		"from one id to one":  func(s *Memory, _ int) error { return moved(s.Move(bg, "a", "b", long)) },
 		"to and fro": func(s *Memory, i int) error {
 			id := []string{"a", "b"}
-			return s.Move(bg, id[i%2], id[(i+1)%2], long)
+			return moved(s.Move(bg, id[i%2], id[(i+1)%2], long))
 		},
 		"from many ids whose time is over": func(s *Memory, i int) error {
 			time.Sleep(fenceKept / 50)
-			return s.Move(bg, fmt.Sprint("a", i), "b", store.Moving{Client: "c", Keep: 1, Settle: 1})
+			return moved(s.Move(bg, fmt.Sprint("a", i), "b", store.Moving{Client: "c", Keep: 1, Settle: 1}))
 		},
 	}
 	for name, move := range moves {
@@ -432,7 +435,7 @@ func TestI6EndedWayStaysEnded(t *testing.T) {
 	}
 	move := func(from, to, client string) {
 		t.Helper()
-		if err := s.Move(bg, from, to, store.Moving{Client: client, Keep: time.Hour, Settle: store.Settle}); err != nil {
+		if _, err := s.Move(bg, from, to, store.Moving{Client: client, Keep: time.Hour, Settle: store.Settle}); err != nil {
 			t.Fatal(err)
 		}
 	}

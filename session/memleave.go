@@ -46,6 +46,19 @@ func (h *memHandle) Leave(_ context.Context, reader string, left uint64) (gone b
 	return true, nil
 }
 
+// depart lets all readers be gone, and returns those that were here.
+func (l *memLog) depart(id string) (left []Left) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.readers {
+		if r.here {
+			left = append(left, Left{ID: id, Reader: r.name, Plain: r.plain})
+		}
+		r.here = false
+	}
+	return left
+}
+
 // forget drops the readers that have been away for the retention, and of too many those that left first.
 func (l *memLog) forget() {
 	if !slices.ContainsFunc(l.readers, func(r *memReader) bool { return len(r.links) == 0 }) {

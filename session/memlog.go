@@ -250,16 +250,18 @@ func (l *memLog) leave(seq uint64) (freed int64) {
 	return freed
 }
 
-// absorb takes over what another session left behind.
-func (l *memLog) absorb(epoch uint64, left []Entry) {
+// absorb takes over what another session left behind. For keep it is the one that this log was
+// before.
+func (l *memLog) absorb(other Ended, keep time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	h := l.history()
-	h.epochs = append(h.epochs, epoch)
+	h.id, h.until = other.ID, l.store.now()+int64(keep)
+	h.epochs = append(h.epochs, other.Epoch)
 	if len(h.epochs) > 8 {
 		h.epochs = h.epochs[1:]
 	}
-	for _, e := range left {
+	for _, e := range other.Messages {
 		if l.holds(e.Message) {
 			continue
 		}

@@ -27,6 +27,7 @@ type Memory struct {
 	mu     sync.RWMutex
 	logs   map[string]*memLog
 	ids    memIDs
+	over   memRevoked
 	bounds *Bounds // of the last session made: mostly they are the same for all
 
 	// The logs without links, the one that has been so for longest in front. Its lock is a leaf: it is taken under a log's.
@@ -170,32 +171,32 @@ func (s *Memory) Resolve(_ context.Context, id string, a store.Asked, client str
 }
 
 // Move implements Store.
-func (s *Memory) Move(_ context.Context, from, to string, m store.Moving) error {
+func (s *Memory) Move(_ context.Context, from, to string, m store.Moving) ([]Left, error) {
 	if from == to {
-		return nil
+		return nil, nil
 	}
-	old, target, err := s.move(from, to, &m)
+	left, old, target, err := s.move(from, to, &m)
 	if old != nil {
 		old.wake()
 	}
 	if target != nil {
 		target.wake()
 	}
-	return err
+	return left, err
 }
 
-func (s *Memory) move(from, to string, m *store.Moving) (old, target *memLog, err error) {
+func (s *Memory) move(from, to string, m *store.Moving) (left []Left, old, target *memLog, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
 	// Whoever asks must still be somebody, and the new id not have been revoked since.
 	now := s.clock.read()
 	if err := s.ids.states[from].refuse(m.Asked, now); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	bar := s.ids.states[to].revoked(now)
 	if !m.Came.IsZero() && m.Came.UnixNano() <= bar {
-		return nil, nil, ErrRevoked
+		return nil, nil, nil, ErrRevoked
 	}
 
 	// The old id is left, and the new one in use again if it ever was.
@@ -216,17 +217,18 @@ func (s *Memory) move(from, to string, m *store.Moving) (old, target *memLog, er
 
 	// The session goes along.
 	if old == nil {
-		return nil, nil, nil
+		return nil, nil, nil, nil
 	}
 	delete(s.logs, from)
+	left = old.depart(from)
 	if target == nil {
 		s.logs[to] = old
 		old.rename(to, bar, m.Keep)
-		return old, nil, nil
+		return left, old, nil, nil
 	}
 	over := old.end(ErrMoved)
-	target.absorb(over.Epoch, over.Messages)
-	return old, target, nil
+	target.absorb(over, m.Keep)
+	return left, old, target, nil
 }
 
 // End implements Store.
@@ -250,6 +252,9 @@ func (s *Memory) End(_ context.Context, id string, refuse time.Duration) (Ended,
 	}
 	delete(s.logs, id)
 	ended := l.end(why)
+	if refuse > 0 {
+		s.over.add(ended.Epoch, id, s.now())
+	}
 	s.mu.Unlock()
 	l.wake()
 	return ended, nil

@@ -156,7 +156,9 @@ func (l *memLog) place(a *Attached, r *memReader, c Claim) uint64 {
 	case c.Given == Malformed:
 		a.Reason = Unreadable
 	case p.Epoch != l.epoch:
-		a.Reason, a.Lost = l.foreign(p.Epoch), Lost{From: p.Seq + 1}
+		if a.Reason = l.foreign(p.Epoch); a.Reason != NoPosition {
+			a.Lost = Lost{From: p.Seq + 1}
+		}
 		if r == nil {
 			start = 0 // it has nothing of this epoch
 		}
@@ -185,6 +187,8 @@ func (l *memLog) foreign(epoch uint64) Missing {
 		return Relocated
 	case uint32(epoch>>32) != l.store.boot:
 		return Restarted
+	case l.store.over.another(epoch, l.handle.as.id):
+		return NoPosition
 	default:
 		return Expired
 	}

@@ -44,11 +44,12 @@ type Options struct {
 	AckTimeout time.Duration
 
 	// OnOpen is called once for each session that this Manager made, before the hello of the link that it was made for. A reader that comes at the
-	// same moment may be told of before it. Move makes none: the session has another ID from then on. OnDetach tells of a reader under the
-	// ID of its last link: that is the earlier one if it does not come back after the Move. Who keeps something by id takes it along when calling Rotate.
+	// same moment may be told of before it. Move makes none: the session has another ID from then on. Who keeps something by id takes it along when calling Rotate.
 	OnOpen func(context.Context, *Session)
 	// OnAttach is called when a reader comes, before its hello: what is sent to the session here reaches it. A reader that is back within
-	// ten seconds never left; a plain one is new each time it comes, and after a restart all are. See the example Reload.
+	// ten seconds never left; a plain one is new each time it comes, and after a restart all are. So is
+	// every reader of a session that has got another id (Rotate, Move, a replacing Validate), when it comes
+	// back under that. See the example Reload.
 	OnAttach func(context.Context, *Session, ReaderInfo)
 	// OnMessage handles one upstream message. The calls of one writer come one at a time and in order; an error or panic is an answer as well and
 	// is not tried again. The text of an error is logged
@@ -56,7 +57,9 @@ type Options struct {
 	// the values of the request (over WebSocket those of websocket.Options.Context), and ends with Shutdown, not with the request. The
 	// triple of session id, writer and number names a message for good, should a node die between the call and the acknowledgement.
 	OnMessage func(context.Context, *Session, Incoming) error
-	// OnDetach is called when a reader has been away for ten seconds, or at once if its client said goodbye. A session that
+	// OnDetach is called when a reader has been away for ten seconds, or at once if its client said goodbye, or
+	// if its session gets another id: then under the one that it had, with a Session to which
+	// nothing can be sent any more. A session that
 	// is ended (Revoke, End) takes its readers along: OnEnd alone tells that they are gone.
 	OnDetach func(context.Context, *Session, ReaderInfo)
 	// OnGap is called when a reader is told that messages are lost to it, once for each

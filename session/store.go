@@ -45,7 +45,9 @@ type Store interface {
 	// makes and joins no session; with Refuse above zero it is revoked for that long. Move is
 	// ErrRevoked or ErrMoved, and nothing has changed, if from was revoked since Signed or to
 	// since Came; where a remote store finds the latter only under way, the session ends.
-	Move(ctx context.Context, from, to string, m store.Moving) error
+	// left is who was here under from: each of them is Joined again when it attaches under to. It is
+	// good beside an error, too.
+	Move(ctx context.Context, from, to string, m store.Moving) (left []Left, err error)
 
 	// End ends the session at once and returns what was in it; ErrNotFound if there is none. With
 	// refuse above zero the id is revoked: values signed until now are refused for that long,
@@ -200,7 +202,7 @@ type Attached struct {
 type Missing string
 
 const (
-	NoPosition Missing = "new"       // the client presented no position
+	NoPosition Missing = "new"       // the client presented no position, or one in a session of another id that was revoked
 	Expired    Missing = "expired"   // the session ended and this is a later one
 	Restarted  Missing = "restarted" // the store began anew
 	Trimmed    Missing = "trimmed"   // the log is here, but some messages had to leave; the gap is told before the next one
@@ -275,7 +277,7 @@ type Due struct {
 
 // Left is a reader that is gone.
 type Left struct {
-	ID     string // the session
+	ID     string // the session, for Move the one that it had until then
 	Reader string
 	Plain  bool
 }

@@ -110,7 +110,7 @@ func TestBlackHole(t *testing.T) {
 		"Commit":  func() error { return l.Commit(ctx, "w", 1, true) },
 		"Open":    func() error { _, _, err := s.Open(ctx, "b", store.Asked{}, true, roomy); return err },
 		"Resolve": func() error { _, err := s.Resolve(ctx, "b", store.Asked{}, ""); return err },
-		"Move":    func() error { return s.Move(ctx, "x", "y", store.Moving{Settle: store.Settle}) },
+		"Move":    func() error { _, err := s.Move(ctx, "x", "y", store.Moving{Settle: store.Settle}); return err },
 		"End":     func() error { _, err := s.End(ctx, "x", 0); return err },
 		"Expired": func() error { _, err := s.Expired(ctx, 1); return err },
 	}

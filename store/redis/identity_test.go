@@ -200,7 +200,7 @@ func TestI13RevokedUnderWay(t *testing.T) {
 						}
 						return dies && n > step
 					})
-					err := s.Move(ctx, x, y, store.Moving{Asked: a, Settle: store.Settle, Refuse: time.Hour})
+					_, err := s.Move(ctx, x, y, store.Moving{Asked: a, Settle: store.Settle, Refuse: time.Hour})
 					s.Cut(nil)
 					switch {
 					case dies && !errors.Is(err, session.ErrUncertain):
@@ -259,7 +259,7 @@ func TestI6ManyWays(t *testing.T) {
 			wg.Go(func() {
 				for i := worker; i < ids; i += 16 {
 					how := store.Moving{Client: "client", Keep: time.Hour}
-					if err := s.Move(ctx, fmt.Sprint("id", i), "account", how); err != nil {
+					if _, err := s.Move(ctx, fmt.Sprint("id", i), "account", how); err != nil {
 						t.Errorf("Move: %v", err)
 						return
 					}
@@ -306,7 +306,7 @@ func TestI6EndedWayStaysEnded(t *testing.T) {
 	s := newStore(t, dial(t, startServer(t).addr), redis.Options{})
 	move := func(from, to, client string) {
 		t.Helper()
-		if err := s.Move(ctx, from, to, store.Moving{Client: client, Keep: time.Hour}); err != nil {
+		if _, err := s.Move(ctx, from, to, store.Moving{Client: client, Keep: time.Hour}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -403,7 +403,7 @@ func TestI12MovedStateStays(t *testing.T) {
 		if ttl() < 0 {
 			t.Errorf("%s: one that has not moved stays for ever", where)
 		}
-		if err := s.Move(ctx, ids[0], ids[1], store.Moving{}); err != nil {
+		if _, err := s.Move(ctx, ids[0], ids[1], store.Moving{}); err != nil {
 			t.Fatal(err)
 		}
 		put(t, open(t, s, ids[1]), "1")
@@ -438,7 +438,7 @@ func TestI16LogsInPages(t *testing.T) {
 	moves := 0
 	move := func(i int) {
 		to := fmt.Sprint("to", moves)
-		if err := s.Move(ctx, ids[i], to, store.Moving{Client: "c", Keep: time.Hour, Settle: store.Settle}); err != nil {
+		if _, err := s.Move(ctx, ids[i], to, store.Moving{Client: "c", Keep: time.Hour, Settle: store.Settle}); err != nil {
 			t.Fatal(err)
 		}
 		ids[i] = to
@@ -483,7 +483,7 @@ func TestI16FullSessionIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, l, "1")
-	if err := s.Move(ctx, ids[0], ids[1], store.Moving{}); err != nil {
+	if _, err := s.Move(ctx, ids[0], ids[1], store.Moving{}); err != nil {
 		t.Fatal(err)
 	}
 	for l, err := range s.Logs(ctx) {
@@ -510,7 +510,7 @@ func TestI16BroadcastMeetsAJoin(t *testing.T) {
 			put(t, open(t, s, ids[1]), "b")
 			n := 0
 			s.Cut(func() bool { n++; return n > step })
-			err := s.Move(ctx, ids[0], ids[1], store.Moving{})
+			_, err := s.Move(ctx, ids[0], ids[1], store.Moving{})
 			m, took := session.Text("all"), 0
 			for l, err := range other.Logs(ctx) {
 				if err != nil {
@@ -563,7 +563,7 @@ func TestI16EqualTags(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Move(ctx, ids[0], ids[1], store.Moving{}); err != nil {
+	if _, err := s.Move(ctx, ids[0], ids[1], store.Moving{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := texts(t, s, ids[1]); !slices.Equal(got, []string{"another", "one"}) {
@@ -583,7 +583,7 @@ func TestI16BroadcastMeetsAFrozenSession(t *testing.T) {
 		put(t, open(t, s, ids[1]), "b")
 		n := 0
 		s.Cut(func() bool { n++; return n > 7 }) // it is frozen, and not absorbed
-		if err := s.Move(ctx, ids[0], ids[1], store.Moving{}); !errors.Is(err, session.ErrUncertain) {
+		if _, err := s.Move(ctx, ids[0], ids[1], store.Moving{}); !errors.Is(err, session.ErrUncertain) {
 			t.Fatal(err)
 		}
 		if got := texts(t, other, ids[1]); !slices.Equal(got, []string{"b"}) {
@@ -621,7 +621,7 @@ func TestI13OldValueOfTheNewID(t *testing.T) {
 			n := 0
 			how := store.Moving{Asked: asked(s), Settle: store.Settle}
 			s.Cut(func() bool { n++; return n > step })
-			err := s.Move(ctx, ids[0], ids[1], how)
+			_, err := s.Move(ctx, ids[0], ids[1], how)
 			if _, _, no := other.Open(ctx, ids[1], stolen, true, roomy); !errors.Is(no, session.ErrRevoked) {
 				t.Errorf("%s, cut before step %d (%v): Open with an old value: %v", where, step, err, no)
 			}

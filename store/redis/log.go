@@ -129,6 +129,9 @@ func (l *log) Attach(ctx context.Context, c session.Claim) (session.Attached, er
 	if at.Reason == session.Restarted && l.s.elsewhere(ctx, l.shard, c.Position.Epoch) {
 		at.Reason = session.Expired
 	}
+	if at.Reason == session.Expired && l.s.revokedElsewhere(ctx, c.Position.Epoch, l.id) {
+		at.Reason, at.Lost = session.NoPosition, session.Lost{}
+	}
 	l.note(at.Link, at.Position.Seq, at.Position.Tag)
 	l.wake()
 	return at, nil

@@ -84,42 +84,54 @@ func intentOf(kept []string) (i intent) {
 // Move implements session.Store. It is several steps, and not seen as one: for a moment
 // neither id may have a session. When it is over, all is done; an error leaves a Move
 // that has not begun, or one that will be finished.
-func (s *Store) Move(ctx context.Context, from, to string, m store.Moving) error {
+func (s *Store) Move(ctx context.Context, from, to string, m store.Moving) (left []session.Left, err error) {
 	if from == to {
-		return nil
+		return nil, nil
 	}
-	return s.bounded(ctx, func(ctx context.Context) error {
-		err := s.move(ctx, newIntent(from, to, &m, s.Now()))
+	err = s.bounded(ctx, func(ctx context.Context) error {
+		readers, err := s.move(ctx, newIntent(from, to, &m, s.Now()))
+		left = leftFrom(from, readers)
 		if err == nil {
 			s.catchUp(ctx, shardOf(escape(from)))
 		}
 		return err
 	})
+	return left, err
 }
 
-func (s *Store) move(ctx context.Context, i intent) error {
+// leftFrom reads who was here before a session moved.
+func leftFrom(id string, readers []string) (left []session.Left) {
+	for i := 0; i+1 < len(readers); i += 2 {
+		left = append(left, session.Left{ID: id, Reader: unescape(readers[i]), Plain: readers[i+1] == "1"})
+	}
+	return left
+}
+
+// move returns who was here, beside an error, too.
+func (s *Store) move(ctx context.Context, i intent) (readers []string, err error) {
 	for range patience {
 		if err := s.prepare(ctx, &i); err != nil {
-			return err
+			return readers, err
 		}
 		if i.place == "" { // without a session there is nothing to move but the id
 			is, err := s.leave(ctx, i)
 			if err != nil || is == "" {
-				return err
+				return readers, err
 			}
 			i.place = is
 		}
-		done, barred, err := s.carry(ctx, i)
+		here, done, barred, err := s.carry(ctx, i)
+		readers = append(readers, here...)
 		switch {
 		case err != nil:
-			return err
+			return readers, err
 		case barred:
-			return session.ErrRevoked
+			return readers, session.ErrRevoked
 		case done:
-			return nil
+			return readers, nil
 		}
 	}
-	return errRestless
+	return readers, errRestless
 }
 
 // wayKept is how much longer than a way its token is kept: as long as it takes to finish
@@ -179,15 +191,15 @@ func (s *Store) leave(ctx context.Context, i intent) (is string, err error) {
 	return a.text(2), err
 }
 
-// carry moves the session. done is whether it has its new id, and barred whether that was
-// revoked under way; else the session was not there any more.
-func (s *Store) carry(ctx context.Context, i intent) (done, barred bool, err error) {
+// carry moves the session. readers are those that were here; done is whether it has its new id,
+// and barred whether that was revoked under way; else the session was not there any more.
+func (s *Store) carry(ctx context.Context, i intent) (readers []string, done, barred bool, err error) {
 	epoch := epochOf(i.place)
 	far := flag(shardOfPlace(i.place) != shardOf(i.to))
 	a, err := s.step(ctx, "begin", epoch, append([]string{"", i.from, i.place, i.to, i.keep, far, i.from}, i.list()...)...)
 	switch {
 	case err != nil:
-		return false, false, err
+		return nil, false, false, err
 	case a.text(1) == "begun":
 		s.hub.wake(epoch)
 		at := spot{kind: "moving", id: i.to, place: a.text(2), moves: a.text(3), intent: i}
@@ -195,14 +207,14 @@ func (s *Store) carry(ctx context.Context, i intent) (done, barred bool, err err
 		if err == nil && !over {
 			barred, err = s.forward(ctx, epoch, 0)
 		}
-		return true, barred, err
+		return a.list(4), true, barred, err
 	}
 	at, err := s.locate(ctx, i.from, i.place, store.Asked{})
 	if err == nil && at.id == i.to && i.refuse != "0" { // an earlier attempt, which has revoked the id by now
 		s.sample(ctx)
-		return true, false, nil
+		return nil, true, false, nil
 	}
-	return false, false, err
+	return nil, false, false, err
 }
 
 // spot is where a session says it is.
@@ -215,6 +227,7 @@ type spot struct {
 	frozen  string   // the session that takes this one, if it is moving
 	intent  intent   // likewise
 	entries []string // id and place that are to be forgotten, if it is dead
+	revoked string   // likewise, the id under which it was revoked; "" if it was not, or that is forgotten
 }
 
 // is reports whether the session is there under that id.
@@ -232,7 +245,7 @@ func (s *Store) look(ctx context.Context, epoch, id, place string, asked store.A
 	at := spot{kind: a.text(1)}
 	switch at.kind {
 	case "dead":
-		at.entries = a.list(2)
+		at.entries, at.revoked = a.list(2), a.text(3)
 	case "there":
 		at.id, at.place, at.verdict = a.text(2), a.text(3), a.text(4)
 	case "moving":
@@ -365,7 +378,7 @@ func (s *Store) join(ctx context.Context, epoch string, at spot, depth int) (ove
 	}
 	into := a.text(1)
 	s.hub.wake(epoch)
-	took, err := s.step(ctx, "absorb", into, append([]string{"", epoch}, a.list(2)...)...)
+	took, err := s.step(ctx, "absorb", into, append([]string{"", epoch, at.intent.from, at.intent.keep}, a.list(2)...)...)
 	if err != nil {
 		return false, err
 	}
@@ -397,6 +410,12 @@ func (s *Store) elsewhere(ctx context.Context, shard int, epoch uint64) bool {
 	defer cancel()
 	boot, err := s.client.Do(ctx, s.client.B().Get().Key(s.base[other]+":boot").Build()).ToString()
 	return err == nil && strings.EqualFold(boot, fmt.Sprintf("%08x", epoch>>32))
+}
+
+// revokedElsewhere reports whether the session of that epoch was revoked under another id.
+func (s *Store) revokedElsewhere(ctx context.Context, epoch uint64, id string) bool {
+	at, err := s.look(ctx, fmt.Sprintf("%016x", epoch), "", "", store.Asked{})
+	return err == nil && at.revoked != "" && at.revoked != escape(id)
 }
 
 // later notes the failure of a step that somebody else will take.

@@ -123,7 +123,7 @@ var finishers = []somebody{
 		}
 	}},
 	{"the next Move", func(w *world, from, to string, how store.Moving, moved bool) {
-		err := w.other.Move(ctx, from, to, how)
+		_, err := w.other.Move(ctx, from, to, how)
 		if err != nil && !(moved && how.Refuse > 0 && errors.Is(err, session.ErrMoved)) {
 			w.Errorf("Move again: %v", err)
 		}
@@ -171,22 +171,22 @@ func TestI12MoveInterrupted(t *testing.T) {
 		{name: "within a shard", from: far[0], to: idBeside(far[0])},
 		{name: "to another shard", from: far[0], to: far[1]},
 		{name: "back to its own shard", from: far[1], to: far[0], prepare: func(w world) {
-			if err := w.s.Move(ctx, far[0], far[1], settle); err != nil {
+			if _, err := w.s.Move(ctx, far[0], far[1], settle); err != nil {
 				w.Fatal(err)
 			}
 		}},
 		{name: "on to a third shard", from: far[1], to: far[2], prepare: func(w world) {
-			if err := w.s.Move(ctx, far[0], far[1], settle); err != nil {
+			if _, err := w.s.Move(ctx, far[0], far[1], settle); err != nil {
 				w.Fatal(err)
 			}
 		}},
 		{name: "into a session of another shard", from: far[0], to: far[1], joined: true},
 		{name: "into a session of its shard", from: far[0], to: idBeside(far[0]), joined: true},
 		{name: "into a session that came from elsewhere", from: far[0], to: far[1], joined: true, prepare: func(w world) {
-			if err := w.s.Move(ctx, far[1], far[3], settle); err != nil {
+			if _, err := w.s.Move(ctx, far[1], far[3], settle); err != nil {
 				w.Fatal(err)
 			}
-			if err := w.s.Move(ctx, far[3], far[1], settle); err != nil {
+			if _, err := w.s.Move(ctx, far[3], far[1], settle); err != nil {
 				w.Fatal(err)
 			}
 		}},
@@ -238,7 +238,7 @@ func interrupt(
 	w.s.Cut(func() bool { n++; return n > step })
 	asked := store.Asked{Signed: w.s.Now(), Came: w.s.Now()}
 	how := store.Moving{Asked: asked, Client: "client", Keep: time.Hour, Settle: store.Settle, Refuse: refuse}
-	err := w.s.Move(ctx, from, to, how)
+	_, err := w.s.Move(ctx, from, to, how)
 	where := fmt.Sprintf("cut before step %d (%v)", step, err)
 
 	// The old handles are good, or not, on both nodes.
@@ -320,7 +320,7 @@ func TestI11EndInterrupted(t *testing.T) {
 		prefix := fmt.Sprint("end-", step)
 		s, other := newStore(t, c, redis.Options{Prefix: prefix}), newStore(t, c, redis.Options{Prefix: prefix})
 		put(t, open(t, s, far[0]), "1")
-		if err := s.Move(ctx, far[0], far[1], store.Moving{Settle: store.Settle}); err != nil {
+		if _, err := s.Move(ctx, far[0], far[1], store.Moving{Settle: store.Settle}); err != nil {
 			t.Fatal(err)
 		}
 		n := 0
@@ -369,9 +369,9 @@ func TestI16MovesAtOnce(t *testing.T) {
 		done := make(chan error)
 		for i := range far {
 			go func() {
-				err := stores[i].Move(ctx, far[i], far[(i+1)%len(far)], store.Moving{Settle: store.Settle})
+				_, err := stores[i].Move(ctx, far[i], far[(i+1)%len(far)], store.Moving{Settle: store.Settle})
 				if err == nil {
-					err = stores[i].Move(ctx, far[(i+2)%len(far)], far[i], store.Moving{Settle: store.Settle})
+					_, err = stores[i].Move(ctx, far[(i+2)%len(far)], far[i], store.Moving{Settle: store.Settle})
 				}
 				done <- err
 			}()

@@ -113,7 +113,7 @@ func (m *machine) doMove(rt *rapid.T) {
 		m.must("Open", err)
 	}
 	at := time.Now() // the store's stamp is not before it; what is asked next is later than both
-	err := m.store.Move(ctx, from, to, how)
+	gone, err := m.store.Move(ctx, from, to, how)
 	was, is := m.ids[from], m.ids[to]
 	switch want := was.refuses(how.Asked); {
 	case from == to:
@@ -127,6 +127,10 @@ func (m *machine) doMove(rt *rapid.T) {
 		return
 	}
 	m.must("Move", err)
+	if how.Refuse > 0 {
+		m.presented(from)
+		was.revoked, was.until = at, maxTime(was.until, time.Now().Add(how.Refuse))
+	}
 	is.to = "" // it is in use again
 	if l != nil || !time.Now().Before(was.settled) {
 		was.settled = at.Add(how.Settle)
@@ -134,13 +138,10 @@ func (m *machine) doMove(rt *rapid.T) {
 	if how.Client != "" && how.Keep > 0 {
 		was.to, was.client, was.leadsUntil = to, how.Client, time.Now().Add(how.Keep)
 	}
-	if how.Refuse > 0 {
-		m.presented(from)
-		was.revoked, was.until = at, maxTime(was.until, time.Now().Add(how.Refuse))
-	}
 	if l == nil {
 		return
 	}
+	l.departed(gone)
 	m.stale = append(m.stale, old)
 	if target == nil {
 		l.moved(to, how.Keep)
@@ -151,6 +152,7 @@ func (m *machine) doMove(rt *rapid.T) {
 	}
 	m.over(l, session.ErrMoved)
 	target.absorbed = append(target.absorbed, l.epoch)
+	target.previous, target.prevTil = from, time.Now().Add(how.Keep)
 	for _, s := range left {
 		target.settle()
 		if must, _ := target.fits(s.size); !must {

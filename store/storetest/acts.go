@@ -139,7 +139,7 @@ func (m *machine) foreign(h history, l *model) []session.Missing {
 	case slices.Contains(l.absorbed, h.Epoch):
 		return []session.Missing{session.Relocated}
 	default:
-		return []session.Missing{session.Expired, session.Relocated}
+		return []session.Missing{session.Expired, session.Relocated, session.NoPosition}
 	}
 }
 

@@ -225,7 +225,7 @@ func (c *crowd) disturb(i int) {
 			c.over("Quit", err)
 		default:
 			to := fmt.Sprintf("s%d.%d", i, n+1)
-			if err := c.e.store.Move(ctx, id, to, store.Moving{}); err != nil {
+			if _, err := c.e.store.Move(ctx, id, to, store.Moving{}); err != nil {
 				c.e.Errorf("Move: %v", err)
 			}
 			c.now[i].Store(&to)

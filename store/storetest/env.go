@@ -125,9 +125,15 @@ func (e *env) end(id string) session.Ended {
 	return ended
 }
 
+// moves is Move without what it says of the readers.
+func (e *env) moves(ctx context.Context, from, to string, how store.Moving) error {
+	_, err := e.store.Move(ctx, from, to, how)
+	return err
+}
+
 func (e *env) move(from, to, client string, keep time.Duration) {
 	e.Helper()
-	if err := e.store.Move(ctx, from, to, store.Moving{Client: client, Keep: keep, Settle: store.Settle}); err != nil {
+	if err := e.moves(ctx, from, to, store.Moving{Client: client, Keep: keep, Settle: store.Settle}); err != nil {
 		e.Fatalf("Move(%q, %q): %v", from, to, err)
 	}
 }

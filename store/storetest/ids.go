@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"strings"
 	"time"
 
 	"github.com/mirage-go/mirage/session"
@@ -65,16 +66,41 @@ var ids = []clause{
 		e.pass(2*e.brief(), nil)
 		equal(e, "previous in the end", l.attach("t").Previous, "")
 	}},
-	{"I6 links that ended by a move detach as ever", func(e *env) {
+	{"I6 a move lets its readers leave the old id, and join the new one", func(e *env) {
 		l := e.openLog("a")
 		k := l.attach("r")
-		e.move("a", "b", "", 0)
+		gone := l.attach("gone")
+		if _, _, err := l.Quit(ctx, gone.Link); err != nil {
+			e.Fatal(err)
+		}
+		away := l.attach("away")
+		was := away.detach()
+		l.plain("p")
+		equal(e, "left", e.leaving("a", "b"), "r away p(plain)")
 		k.over(session.ErrMoved)
 		left := k.detach()
-		if left == 0 {
-			e.Fatal("no departure")
+		l = e.again("b")
+		equal(e, "told again", l.leaves("r", left), false)
+		equal(e, "told again", l.leaves("away", was), false)
+		for _, name := range []string{"r", "away"} {
+			k = l.attach(name)
+			equal(e, "joined", k.Joined, true)
+			equal(e, "fresh", k.Fresh, false)
 		}
-		equal(e, "told", e.again("b").leaves("r", left), true)
+		equal(e, "joined again", l.attach("r").Joined, false)
+		equal(e, "told at last", l.leaves("away", k.detach()), true)
+		equal(e, "left", e.leaving("b", "c"), "r")
+	}},
+	{"I6 a session that is joined to another lets its readers leave, too", func(e *env) {
+		e.openLog("b").attach("theirs")
+		e.openLog("a").attach("r")
+		equal(e, "left", e.leaving("a", "b"), "r")
+		l := e.again("b")
+		k := l.attach("r")
+		equal(e, "joined", k.Joined, true)
+		equal(e, "previous", k.Previous, "a")
+		equal(e, "theirs joined", l.attach("theirs").Joined, false)
+		equal(e, "left", e.leaving("b", "c"), "theirs r")
 	}},
 	{"D7 a link that was superseded before a move ends as quietly as ever", func(e *env) {
 		l := e.openLog("a")
@@ -288,4 +314,20 @@ var ids = []clause{
 		equal(e, "new id refused", e.refused("b", signed), false)
 		e.again("b").resume("r", e.at(p, 0)).says("resumed at 0").reads("1:x")
 	}},
+}
+
+// leaving moves a session, and tells who left it.
+func (e *env) leaving(from, to string) string {
+	e.Helper()
+	left, err := e.store.Move(ctx, from, to, store.Moving{Keep: time.Hour, Settle: store.Settle})
+	e.is("Move", err, nil)
+	var out []string
+	for _, l := range left {
+		equal(e, "id", l.ID, from)
+		if l.Plain {
+			l.Reader += "(plain)"
+		}
+		out = append(out, l.Reader)
+	}
+	return strings.Join(out, " ")
 }

@@ -37,7 +37,10 @@ func (m *model) attached(c session.Claim, a session.Attached, log session.Log, f
 	case c.Given == session.Malformed:
 		reasons = []session.Missing{session.Unreadable}
 	case foreign != nil:
-		reasons, miss = foreign, session.Lost{From: p.Seq + 1}
+		reasons = foreign
+		if a.Reason != session.NoPosition { // of another id, which was revoked
+			miss.From = p.Seq + 1
+		}
 		if r == nil {
 			start = 0
 		}
@@ -179,7 +182,7 @@ func (m *model) read(r *modelReader, k *modelLink, max64 int, entries []session.
 		}
 	}
 	for _, u := range t.Undelivered {
-		if m.reader(u.Reader) != nil || u.Lost.To < u.Lost.From || m.all[u.Lost.From-1].to != u.Reader {
+		if u.Lost.To < u.Lost.From || m.all[u.Lost.From-1].to != u.Reader {
 			m.fail("%+v is told to be undelivered", u)
 		}
 	}
@@ -341,6 +344,22 @@ func (m *model) moved(to string, keep time.Duration) {
 				k.over = session.ErrMoved
 			}
 		}
+	}
+}
+
+// departed is who was here when the session moved, as the store says.
+func (m *model) departed(left []session.Left) {
+	told := make(map[string]bool)
+	for _, l := range left {
+		m.same("id before", l.ID, m.id)
+		m.same("told twice", told[l.Reader], false)
+		told[l.Reader] = true
+	}
+	for _, r := range m.readers {
+		if !m.forgotten(r) {
+			m.same("gone: "+r.name, told[r.name], r.here)
+		}
+		r.here = false
 	}
 }
 

@@ -191,8 +191,11 @@ func (a *attacker) post(ctx context.Context, t *attempt, k stolen) {
 	t.what = fmt.Sprintf("a POST with the link token of stamp %d", k.got.n)
 	c := claim{what: t.what + " at " + t.node.url, who: a, sent: t.sent, token: k.got}
 	body := string(a.batch("", a.app.claim(c)))
+	a.mu.Lock()
+	cid := a.cids[0]
+	a.mu.Unlock()
 	t.send(ctx, call{
-		node: t.node, method: "POST", target: "/live?_cid=" + a.cids[0], value: t.value, token: k.token,
+		node: t.node, method: "POST", target: "/live?_cid=" + cid, value: t.value, token: k.token,
 		more: []string{"Content-Type", "text/event-stream"}, body: a.body(ctx, body),
 	})
 }

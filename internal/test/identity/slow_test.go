@@ -74,7 +74,7 @@ func (s *slow) Open(
 	return &slowLog{l, s}, created, nil
 }
 
-func (s *slow) Move(ctx context.Context, from, to string, m store.Moving) error {
+func (s *slow) Move(ctx context.Context, from, to string, m store.Moving) ([]session.Left, error) {
 	s.pause()
 	defer s.pause()
 	return s.Store.Move(ctx, from, to, m)
@@ -182,7 +182,7 @@ type sooner struct {
 	settle time.Duration
 }
 
-func (s sooner) Move(ctx context.Context, from, to string, m store.Moving) error {
+func (s sooner) Move(ctx context.Context, from, to string, m store.Moving) ([]session.Left, error) {
 	m.Settle = s.settle
 	return s.Store.Move(ctx, from, to, m)
 }

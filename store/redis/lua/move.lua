@@ -10,7 +10,7 @@
 local act, e, mg = ARGV[6], ARGV[7], tonumber(ARGV[8])
 local st, tomb = raw(e)
 if act == 'look' then
-  if tomb then return { 'ok', 'dead', tomb.d or {} } end
+  if tomb then return { 'ok', 'dead', tomb.d or {}, tomb.i or '' } end
   if not st then return { 'ok', 'none' } end
   if st.rv then return { 'ok', 'barred' } end
   if st.mv then return { 'ok', 'moving', st.i, where(st), string.format('%.0f', st.mg), st.fz or '', st.mv.a } end
@@ -18,7 +18,13 @@ if act == 'look' then
 elseif act == 'begin' then
   local from, v, to, keep, far = ARGV[9], ARGV[10], ARGV[11], tonumber(ARGV[12]), tonumber(ARGV[13])
   if not st then return { 'ok', 'none' } end
-  local function begun() return { 'ok', 'begun', where(st), string.format('%.0f', st.mg) } end
+  local function begun() -- and who was here until then
+    local left = {}
+    for _, r in ipairs(st.r) do
+      if r.mo == st.mg then left[#left + 1], left[#left + 2] = r.n, r.p and '1' or '0' end
+    end
+    return { 'ok', 'begun', where(st), string.format('%.0f', st.mg), left }
+  end
   if st.mv and st.mv.o == OP then return begun() end
   if not held(st, from, v) then return { 'ok', 'unsettled' } end
   local intent = {}
@@ -29,6 +35,7 @@ elseif act == 'begin' then
   st.rn = st.n -- should the id come back, links of its first time do not
   for _, r in ipairs(st.r) do
     for _, k in ipairs(r.c) do if k.e == '' then k.e = 'moved' end end
+    if r.h then r.h, r.mo = false, st.mg end
   end
   save(st, true)
   return begun()
@@ -40,23 +47,24 @@ elseif act == 'buried' then -- the directory has forgotten the dead
   end
   return { 'ok' }
 elseif act == 'absorb' then
-  local from = ARGV[9]
+  local from, id, keep, first = ARGV[9], ARGV[10], tonumber(ARGV[11]), 12
   for _, o in ipairs((st or tomb or { ab = {} }).ab) do if o == from then return { 'ok', 'took' } end end
   if not st or st.rv then return { 'ok', 'gone' } end
   if st.fz then return { 'ok', 'frozen' } end
   st.ab[#st.ab + 1] = from
   if #st.ab > 8 then table.remove(st.ab, 1) end
+  st.p, st.q = id, NOW + keep
   -- A broadcast that reached both sessions is here already (I16).
   local theirs, both = {}, {}
-  for i = 10, #ARGV do theirs[string.sub(ARGV[i], 1, 4)] = true end
+  for i = first, #ARGV do theirs[string.sub(ARGV[i], 1, 4)] = true end
   for i = 0, st.c - 1, 64 do
     for _, el in ipairs(redis.call('LRANGE', M, i, i + 63)) do
       local t = string.sub(el, 1, 4)
       if theirs[t] then both[t .. string.sub(el, 11)] = true end
     end
   end
-  local took, first = {}, top(st) + 1
-  for i = 10, #ARGV do
+  local took, first_taken = {}, top(st) + 1
+  for i = first, #ARGV do
     local el = ARGV[i]
     if not both[string.sub(el, 1, 4) .. string.sub(el, 11)] then
       -- What would leave again at once is not worth bringing over; entries that came in this step are not in the list yet.
@@ -71,8 +79,8 @@ elseif act == 'absorb' then
       expect(st, addressee(el), top(st))
     end
   end
-  if top(st) >= first then -- what came by joins, for broadcasts that are under way
-    if not st.jt or st.jt < st.f then st.jf = first end
+  if top(st) >= first_taken then -- what came by joins, for broadcasts that are under way
+    if not st.jt or st.jt < st.f then st.jf = first_taken end
     st.jt = top(st)
   end
   save(st, true)

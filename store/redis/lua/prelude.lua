@@ -426,7 +426,7 @@ local function finish(st, why, op, here, life)
     redis.call('RENAME', M, K .. ':y:' .. op)
     redis.call('PEXPIRE', K .. ':y:' .. op, life)
   end
-  local tomb = { w = why == '' and 'notfound' or why, ab = st.ab, mg = st.mg, d = d, k = d and member(st) }
+  local tomb = { w = why == '' and 'notfound' or why, i = why ~= '' and st.i or nil, ab = st.ab, mg = st.mg, d = d, k = d and member(st) }
   redis.call('SET', S, 'X' .. pack(tomb), 'PX', why == '' and #st.ab == 0 and not d and LEASE or LEASE + KEEP)
   if d then
     redis.call('ZADD', K .. ':x', string.format('%.0f', NOW + SOON), member(st))
