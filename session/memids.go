@@ -10,12 +10,17 @@ import (
 // nor revoked, and to which nothing leads, has no entry. Times are stamps of memClock.
 type memIDs struct {
 	states map[string]*memID
-	untidy int    // how many states there must be before tidy looks
 	ways   uint64 // the last number of ways that was given out
+
+	// The states in the order in which tidy looks at them.
+	first, last *memID
 }
 
 // memID is the state of one id.
 type memID struct {
+	id   string
+	next *memID // in the line of tidy
+
 	revokedAt, revokedUntil int64 // values signed at revokedAt or before are refused until then; 0 never
 	settledAt               int64 // requests that came before that are told to come back; 0 if it never moved
 
@@ -38,36 +43,57 @@ const fenceKept = time.Minute
 func (ids *memIDs) change(id string) *memID {
 	st := ids.states[id]
 	if st == nil {
-		st = new(memID)
+		st = &memID{id: id}
 		ids.settle(st)
 		ids.states[id] = st
+		ids.line(st)
 	}
 	return st
 }
 
-// tidy forgets what has run out. It looks only when there is twice what it left. To be called
-// before states are changed.
-func (ids *memIDs) tidy(now int64) {
-	if len(ids.states) < ids.untidy {
-		return
+// line puts the state at the end of the line of tidy.
+func (ids *memIDs) line(st *memID) {
+	if st.next = nil; ids.last == nil {
+		ids.first = st
+	} else {
+		ids.last.next = st
 	}
-	for id, st := range ids.states {
+	ids.last = st
+}
+
+// tidy looks at the states that it has not looked at for longest, and forgets what has run out.
+// They are twice as many as a change adds, so that at most as many wait as there were, and no
+// caller has to wait for more. To be called before states are changed.
+func (ids *memIDs) tidy(now int64) {
+	for range 4 {
+		st := ids.first
+		if st == nil {
+			return
+		}
+		if ids.first = st.next; ids.first == nil {
+			ids.last = nil
+		}
+		if ids.states[st.id] != st { // it was dropped before its turn
+			continue
+		}
 		if st.leadsUntil <= now {
 			ids.forgetWay(st)
 		}
-		ids.drop(id, st, now)
+		ids.drop(st, now)
+		if ids.states[st.id] == st {
+			ids.line(st)
+		}
 	}
-	ids.untidy = 2*len(ids.states) + 64
 }
 
-// drop forgets the state of id if nothing in it counts any more.
-func (ids *memIDs) drop(id string, st *memID, now int64) {
+// drop forgets the state if nothing in it counts any more.
+func (ids *memIDs) drop(st *memID, now int64) {
 	fence := st.settledAt
 	if fence != 0 {
 		fence += int64(fenceKept)
 	}
 	if st.led == 0 && max(st.revokedUntil, fence, st.leadsUntil) <= now {
-		delete(ids.states, id)
+		delete(ids.states, st.id)
 	}
 }
 
@@ -127,7 +153,7 @@ func (ids *memIDs) lead(from *memID, to, client string, now, until int64) {
 	before := from.to
 	ids.forgetWay(from)
 	if st := ids.states[before]; st != nil {
-		ids.drop(before, st, now)
+		ids.drop(st, now)
 	}
 	target := ids.change(to)
 	target.led++

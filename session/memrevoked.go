@@ -1,6 +1,7 @@
 package session
 
 import (
+	"container/list"
 	"sync"
 	"time"
 )
@@ -11,13 +12,13 @@ const revokedLogKept = time.Hour
 // memRevoked remembers the sessions that were revoked: a position in one is worth nothing under
 // another id, and its holder has lost nothing there (it logged out, and in again).
 type memRevoked struct {
-	mu     sync.Mutex // a leaf: taken under a log's
-	logs   map[uint64]revokedLog
-	untidy int // how many there must be before those whose time is over are looked for
+	mu    sync.Mutex // a leaf: taken under a log's
+	ids   map[uint64]string
+	order list.List // of revokedLog, the oldest in front
 }
 
 type revokedLog struct {
-	id    string
+	epoch uint64
 	until int64
 }
 
@@ -25,24 +26,24 @@ type revokedLog struct {
 func (r *memRevoked) add(epoch uint64, id string, now int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.logs) >= r.untidy {
-		for e, l := range r.logs {
-			if l.until <= now {
-				delete(r.logs, e)
-			}
+	if r.ids == nil {
+		r.ids = make(map[uint64]string)
+	}
+	for range 2 { // more than one comes
+		front := r.order.Front()
+		if front == nil || front.Value.(revokedLog).until > now {
+			break
 		}
-		r.untidy = 2*len(r.logs) + 64
+		delete(r.ids, r.order.Remove(front).(revokedLog).epoch)
 	}
-	if r.logs == nil {
-		r.logs = make(map[uint64]revokedLog)
-	}
-	r.logs[epoch] = revokedLog{id, now + int64(revokedLogKept)}
+	r.ids[epoch] = id
+	r.order.PushBack(revokedLog{epoch, now + int64(revokedLogKept)})
 }
 
 // another reports whether the session of that epoch was revoked under another id.
 func (r *memRevoked) another(epoch uint64, id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l, ok := r.logs[epoch]
-	return ok && l.id != id
+	was, ok := r.ids[epoch]
+	return ok && was != id
 }
