@@ -146,12 +146,13 @@ func over(err error) bool {
 	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrMoved) || errors.Is(err, ErrRevoked)
 }
 
-// End ends the session id now, with its links, terminally. OnEnd gets what no reader had. The id stays good for a new session.
+// End ends the session id now, with its links, terminally. OnEnd gets what no reader had: what was sent just before
+// may not have left yet, see Finish. The id stays good for a new session.
 // A client that is between two polls does not hear of it, and begins such a session: to keep a client out, Revoke.
 func (m *Manager) End(ctx context.Context, id string) error { return m.end(ctx, id, 0) }
 
 // Revoke ends the session id like End, if there is one, and lets values of the id that were signed until now be refused (see Resolve),
-// for Options.Remember. A Store in memory forgets that when the process restarts: there the middleware's Validate is the
+// for Options.Remember. What was sent just before may not have left yet, see RevokeWith. A Store in memory forgets that when the process restarts: there the middleware's Validate is the
 // lasting gate.
 func (m *Manager) Revoke(ctx context.Context, id string) error {
 	if err := m.end(ctx, id, m.o.Remember+rememberMore); !errors.Is(err, ErrNotFound) {

@@ -64,6 +64,25 @@ func (h *memHandle) Read(_ context.Context, ref LinkRef, after uint64, room int,
 	return dst, t, nil
 }
 
+// Behind implements Log.
+func (h *memHandle) Behind(_ context.Context, seq uint64) (readers int, top uint64, err error) {
+	l, err := h.memLog, h.enter()
+	defer l.mu.Unlock()
+	if err != nil {
+		return 0, 0, err
+	}
+	top = l.top()
+	if seq == 0 {
+		seq = top
+	}
+	for _, r := range l.readers {
+		if (len(r.links) > 0 || r.here && !r.plain) && r.has() < seq {
+			readers++
+		}
+	}
+	return readers, top, nil
+}
+
 // Ack implements Log.
 func (h *memHandle) Ack(_ context.Context, ref LinkRef, p Position) error {
 	older, err := false, h.enterLink(ref)

@@ -87,6 +87,11 @@ type Log interface {
 	// m is shared from now on and must not change.
 	Append(ctx context.Context, m *Message, reader string) (Position, error)
 
+	// Behind counts the readers that do not have everything up to seq (0 is the top) and may still
+	// get it: those that have a link, and those that are not plain and whose departure Leave has not
+	// told of. A plain one has what it was sent. It returns the top, too.
+	Behind(ctx context.Context, seq uint64) (readers int, top uint64, err error)
+
 	// Attach begins a link, or with Claim.Link goes on with one, and finds the place from which it reads: where the client says it is; for a
 	// reader that presents less than it has acknowledged in this epoch, or another epoch, after what it acknowledged; for one that is new to the
 	// log with another epoch's position, at the beginning; and without a position at the mark, or for a plain one after what was sent to anyone.

@@ -110,6 +110,12 @@ func (l *log) append(
 	return session.Position{Epoch: l.epoch, Seq: a.seq(1), Tag: tag}, a, nil
 }
 
+// Behind implements session.Log.
+func (l *log) Behind(ctx context.Context, seq uint64) (readers int, top uint64, err error) {
+	a, err := l.run(ctx, "behind", decimal(seq))
+	return int(a.num(1)), a.seq(2), err
+}
+
 // Attach implements session.Log.
 func (l *log) Attach(ctx context.Context, c session.Claim) (session.Attached, error) {
 	how := [...]string{session.Nothing: "n", session.Presented: "p", session.Malformed: "m"}[c.Given]

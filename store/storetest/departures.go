@@ -18,6 +18,29 @@ func (l *log) leaves(reader string, left uint64) bool {
 }
 
 var departing = []clause{
+	{"D6 how many readers are behind", func(e *env) {
+		l := e.openLog("a")
+		l.isBehind(0, 0, 0)
+		acks, plain, away, left := l.attach("acks"), l.plain("plain"), l.attach("away"), l.attach("left")
+		l.isBehind(0, 0, 0)
+		l.add("1", "2")
+		away.detach()
+		l.leaves("left", left.detach())
+		l.isBehind(0, 3, 2)
+		plain.read()
+		l.isBehind(0, 2, 2)
+		acks.read()
+		acks.acks(e.at(acks.last, 1))
+		l.isBehind(0, 2, 2)
+		l.isBehind(1, 1, 2)
+		acks.ack()
+		l.isBehind(0, 1, 2)
+		away = l.resume("away", acks.last)
+		l.isBehind(0, 0, 2)
+		e.end("a")
+		_, _, err := l.Behind(ctx, 0)
+		e.is("Behind", err, session.ErrNotFound)
+	}},
 	{"D7 a departure is told once", func(e *env) {
 		l := e.openLog("a")
 		k := l.attach("r")
@@ -165,4 +188,13 @@ var departing = []clause{
 			e.Errorf("next %v; half of %v had passed", due.Next, e.brief())
 		}
 	}},
+}
+
+// isBehind fails the test unless so many readers lack what is up to seq.
+func (l *log) isBehind(seq uint64, readers int, top uint64) {
+	l.e.Helper()
+	n, at, err := l.Behind(ctx, seq)
+	l.e.is("Behind", err, nil)
+	equal(l.e, "readers behind", n, readers)
+	equal(l.e, "top", at, top)
 }

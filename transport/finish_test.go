@@ -1,0 +1,115 @@
+package transport_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+// D6, I11: Finish and RevokeWith deliver what is in the log before they end it, to pages of every
+// kind, and to those that come back just now. Nobody has to wait for who does not come.
+func TestD6LastWord(t *testing.T) {
+	for _, way := range pageWays {
+		for _, revoke := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/revoke %t", way, revoke), func(t *testing.T) {
+				var over session.Ended
+				inWorld(t, setup{session: session.Options{OnEnd: func(_ context.Context, e session.Ended) { over = e }}}, func(w *world) {
+					b := w.browser()
+					pages := b.pages([]string{way, way})
+					defer closePages(pages)
+					here, back := pages[0], pages[1]
+					here.load()
+					time.Sleep(time.Second)
+					back.load()
+					time.Sleep(time.Second)
+					id := here.id()
+					back.rest()
+					if way == "poll" {
+						w.send(id, "0") // which its poll brings
+					}
+					time.Sleep(time.Second)
+
+					var want []string
+					for i := range 50 {
+						want = append(want, fmt.Sprint("message ", i))
+					}
+					w.send(id, want...)
+					time.AfterFunc(500*time.Millisecond, back.resume)
+					start := time.Now()
+					if revoke {
+						want = append(want, "the last one")
+						w.must(w.m.RevokeWith(w.Context(), id, session.Text("the last one"), 0))
+					} else {
+						w.must(w.m.Finish(w.Context(), id, 0))
+					}
+					took := time.Since(start)
+					time.Sleep(2 * time.Second)
+					synctest.Wait()
+					if took > 3*time.Second {
+						t.Errorf("it took %v", took)
+					}
+					for _, p := range pages {
+						got := p.texts()
+						if way == eventSource && p == back { // a plain one, which is new each time it comes
+							continue
+						}
+						if len(got) < len(want) || !slices.Equal(got[len(got)-len(want):], want) {
+							t.Errorf("%s: got %q", p.story(), got)
+						}
+						if revoke && !strings.Contains(p.end(), "410") {
+							t.Errorf("%s: told %q", p.story(), p.end())
+						}
+					}
+					if left := len(over.Messages); left > 0 && way != eventSource { // which acknowledges nothing
+						t.Errorf("OnEnd has %d messages", left)
+					}
+					if err := w.m.Send(w.Context(), id, session.Text("x")); revoke && err == nil {
+						t.Error("the session is there")
+					}
+				})
+			})
+		}
+	}
+}
+
+// D6: who does not come back holds the end up no longer than within, and what it did not get is in OnEnd.
+func TestD6LastWordInTime(t *testing.T) {
+	for _, revoke := range []bool{false, true} {
+		var over session.Ended
+		inWorld(t, setup{session: session.Options{OnEnd: func(_ context.Context, e session.Ended) { over = e }}}, func(w *world) {
+			b := w.browser()
+			p := b.page("poll")
+			p.load()
+			time.Sleep(time.Second)
+			p.close()
+			id := p.id()
+			w.send(id, "1")
+			start := time.Now()
+			if revoke {
+				w.must(w.m.RevokeWith(w.Context(), id, session.Text("2"), 2*time.Second))
+			} else {
+				w.send(id, "2")
+				w.must(w.m.Finish(w.Context(), id, 2*time.Second))
+			}
+			if took := time.Since(start); took != 2*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			if n := len(over.Messages); n != 2 {
+				t.Errorf("OnEnd has %d messages", n)
+			}
+		})
+	}
+}
+
+// texts is what the page got.
+func (p *page) texts() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.got)
+}
