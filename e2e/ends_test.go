@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
 )
@@ -157,4 +159,20 @@ func (s *site) over() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.ended) > 0
+}
+
+// D7: a page that is left has no link any more, on each transport: that of a poll does not live on for a next one.
+func TestD7ClientLeaves(t *testing.T) {
+	each(t, func(t *testing.T, transport string) {
+		s := startSite(t, setup{})
+		b := openTab(t, startBrowser(t), "leaves", s.address("", only(transport)))
+		b.opened()
+		s.until("a link", func() bool { return len(s.links.names()) == 1 })
+		b.must(chromedp.Do(b.ctx, chromedp.Navigate("about:blank")))
+		began := time.Now()
+		s.until("no link", func() bool { return len(s.links.names()) == 0 })
+		if took := time.Since(began); took > 15*time.Second { // it was half a minute
+			t.Errorf("the link lived on for %v", took)
+		}
+	})
 }

@@ -55,7 +55,7 @@ func (c countedLog) Attach(ctx context.Context, claim session.Claim) (session.At
 func (c countedLog) Detach(ctx context.Context, ref session.LinkRef) (uint64, error) {
 	c.links.mu.Lock()
 	link := session.LinkRef{Reader: ref.Reader, Number: ref.Number}
-	if c.links.turns[link] == ref.Turn { // else another request carries it on
+	if ref.Turn == 0 || c.links.turns[link] == ref.Turn { // else another request carries it on
 		delete(c.links.turns, link)
 	}
 	c.links.mu.Unlock()

@@ -13,10 +13,10 @@ func plainName() string { return "plain-" + rand.Text() }
 const storeWait = 10 * time.Second
 
 // detach ends the link in the log, and sees to what follows if it was the last of its reader.
-func (m *Manager) detach(l *Link) {
+func (m *Manager) detach(s *Session, link LinkRef, info ReaderInfo) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
 	defer cancel()
-	left, err := l.s.log.Detach(ctx, l.Hello.Link)
+	left, err := s.log.Detach(ctx, link)
 	if err != nil && !over(err) {
 		m.o.Logger.Error("session: detaching a link failed; its reader stays until the store forgets it", "error", err)
 	}
@@ -24,10 +24,22 @@ func (m *Manager) detach(l *Link) {
 		return
 	}
 	m.wheel.sooner(&m.sweeper, m.o.Retention)
-	d := &departure{s: l.s, info: l.reader(), left: left}
+	d := &departure{s: s, info: info, left: left}
 	d.alarm.ring = func() { m.spawn(d.leave) }
-	m.hold(l.s)
+	m.hold(s)
 	m.wheel.set(&d.alarm, away)
+}
+
+// hangUp ends a link because its client's page does, wherever the link is.
+func (m *Manager) hangUp(s *Session, link LinkRef) {
+	for l := range s.all() {
+		if l.Hello.Link.Number == link.Number {
+			l.Close()
+			return
+		}
+	}
+	link.Turn = 0
+	m.detach(s, link, ReaderInfo{Reader: link.Reader})
 }
 
 // hold keeps the session registered here until one more release.

@@ -126,7 +126,7 @@ func (l *Link) close(detach bool) {
 	l.s.remove(l)
 	m.wheel.cancel(&l.alarm)
 	if detach {
-		m.detach(l)
+		m.detach(l.s, l.Hello.Link, l.reader())
 	}
 	m.release(l.s)
 	m.work.Done()

@@ -18,7 +18,7 @@ func (h *memHandle) Detach(_ context.Context, ref LinkRef) (left uint64, err err
 		return 0, nil
 	}
 	n := len(r.links)
-	r.links = slices.DeleteFunc(r.links, func(k memLink) bool { return k.number == ref.Number && k.turn == ref.Turn })
+	r.links = slices.DeleteFunc(r.links, func(k memLink) bool { return k.number == ref.Number && (k.turn == ref.Turn || ref.Turn == 0) })
 	if len(r.links) == n || len(r.links) > 0 {
 		return 0, nil
 	}

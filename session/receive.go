@@ -21,6 +21,7 @@ type Upstream struct {
 	Base     uint64      // the lowest number that the client still keeps
 	Again    bool        // the messages were sent before to a server that does not remember
 	Messages []Numbered  // in the order of their numbers
+	Leaving  bool        // the client's page ends: the link does, too, and its reader stays
 }
 
 // Numbered is a message with its writer's number.
@@ -70,6 +71,9 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 		if err != nil {
 			return Receipt{}, err
 		}
+	}
+	if up.Leaving && up.Link.Reader != "" {
+		m.hangUp(s, up.Link)
 	}
 	if len(up.Messages) == 0 && up.Writer == "" {
 		return Receipt{}, nil

@@ -110,7 +110,8 @@ type Log interface {
 	Ack(ctx context.Context, l LinkRef, p Position) error
 
 	// Detach ends the link. left is zero while its reader has another one, and else names this departure for Leave. A second call, or
-	// one for a link that goes on elsewhere (see Claim.Link), changes nothing.
+	// one for a link that goes on elsewhere (see Claim.Link), changes nothing. Turn 0 is the link
+	// whichever request carries it.
 	Detach(ctx context.Context, l LinkRef) (left uint64, err error)
 
 	// Leave tells one caller alone that the reader has not come back since the departure left.

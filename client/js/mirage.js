@@ -190,11 +190,11 @@ export class Mirage extends EventTarget {
     }
 
     // next is what the next POST brings. What is left of an earlier page comes first, under its writer.
-    const next = () => {
+    const next = leaving => {
       const { w = cid, n = count + 1, a } = queue[0] || {}
       let size = 0, full
       const batch = queue.filter((m, i) => !(full ||= i >= max || m.w !== w || m.a !== a || (size += m.d.length) > 16_384 && i))
-      let body = `event: mirage-up\ndata: ${JSON.stringify({ writer: w, base: n, ack: self.position, again: !!a })}\n\n`
+      let body = `event: mirage-up\ndata: ${JSON.stringify({ writer: w, base: n, ack: self.position, again: !!a, leaving })}\n\n`
       for (const m of batch) {
         m.t = 1
         const { n, e, d, x } = m
@@ -399,9 +399,9 @@ export class Mirage extends EventTarget {
       wake?.()
     }
 
-    // leave lets go of the link. The page may end: last words go out, and the same messages are stored, too; the server knows them when they come again.
+    // leave lets go of the link. The page may end: last words go out, a server that sees no link end is told, and the same messages are stored, too; the server knows them when they come again.
     const leave = () => {
-      if (live && (queue[0] || unacked)) request('POST', live.token, { body: next().body, keepalive: true }).catch(() => 0)
+      if (live && (queue[0] || unacked || live.name === 'poll')) request('POST', live.token, { body: next(true).body, keepalive: true }).catch(() => 0)
       save(1)
       drop()
     }

@@ -37,6 +37,8 @@ type Up struct {
 	Base   uint64 `json:"base"`  // the lowest number that the client still keeps
 	Ack    string `json:"ack"`   // the position up to which the client has everything, or ""
 	Again  bool   `json:"again"` // sent before, to a link that was not resumed
+
+	Leaving bool `json:"leaving,omitempty"` // the page ends: its link does
 }
 
 // AppendGap appends the statement that messages are missing. The client goes on after
@@ -81,6 +83,9 @@ func AppendUp(dst []byte, up Up) []byte {
 	dst = strconv.AppendUint(append(dst, `,"base":`...), up.Base, 10)
 	dst = appendString(append(dst, `,"ack":`...), up.Ack)
 	dst = strconv.AppendBool(append(dst, `,"again":`...), up.Again)
+	if up.Leaving {
+		dst = append(dst, `,"leaving":true`...)
+	}
 	return append(dst, "}\n\n"...)
 }
 

@@ -105,6 +105,7 @@ func (d *decoder) parse(up *session.Upstream, maxBatch int) error {
 	}
 	d.messages = d.messages[:0]
 	up.Writer, up.Base, up.Ack, up.Again = cid.Name(head.Writer), head.Base, head.Ack, head.Again
+	up.Leaving = head.Leaving
 	for {
 		e, ok, err := p.Next()
 		if err == nil && p.Skipped() > 0 {

@@ -18,6 +18,21 @@ func (l *log) leaves(reader string, left uint64) bool {
 }
 
 var departing = []clause{
+	{"D7 a link ends whichever request carries it, if its client says so", func(e *env) {
+		l := e.openLog("a")
+		k := l.attach("r")
+		first := k.Link
+		k = l.claim(session.Claim{Reader: "r", Link: first.Number})
+		left, err := l.Detach(ctx, first)
+		e.is("Detach of an earlier turn", err, nil)
+		equal(e, "departure", left, 0)
+		left, err = l.Detach(ctx, session.LinkRef{Reader: "r", Number: first.Number})
+		e.is("Detach", err, nil)
+		equal(e, "there is a departure", left > 0, true)
+		k.over(session.ErrSuperseded)
+		equal(e, "a second departure", k.detach(), 0)
+		equal(e, "told", l.leaves("r", left), true)
+	}},
 	{"D6 how many readers are behind", func(e *env) {
 		l := e.openLog("a")
 		l.isBehind(0, 0, 0)
