@@ -27,3 +27,55 @@ func (b *bucket) take(now int64, rate, burst int) time.Duration {
 	b.used++
 	return 0
 }
+
+// full is how long after now the bucket will be full.
+func (b *bucket) full(now int64, rate int) time.Duration {
+	if rate < 0 {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return max(0, time.Duration(b.used/float64(rate)*float64(time.Second))-time.Duration(now-b.at))
+}
+
+// inherit makes b as full as o.
+func (b *bucket) inherit(o *bucket) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used, b.at = o.used, o.at
+}
+
+// letGo releases a session that has sent something or begun a link. Unless a link keeps it here,
+// or somebody does for that long, it stays until its buckets are full again: the next one of its
+// id would begin with full ones.
+func (m *Manager) letGo(s *Session, held time.Duration) {
+	if s.links.Load() != nil {
+		m.release(s)
+		return
+	}
+	now := m.now()
+	wait := max(s.rate.full(now, m.o.Rate), s.begun.full(now, m.o.LinkRate))
+	if wait <= held {
+		m.release(s)
+		return
+	}
+	m.mu.Lock()
+	first := !s.lingers
+	s.lingers = true
+	m.mu.Unlock()
+	if !first {
+		m.release(s)
+		return
+	}
+	if s.linger == nil {
+		s.linger = &alarm{ring: func() {
+			m.mu.Lock()
+			s.lingers = false
+			m.mu.Unlock()
+			m.release(s)
+		}}
+	}
+	m.wheel.set(s.linger, wait)
+}

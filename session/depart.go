@@ -12,8 +12,9 @@ func plainName() string { return "plain-" + rand.Text() }
 // storeWait bounds a step of the store that no request waits for.
 const storeWait = 10 * time.Second
 
-// detach ends the link in the log, and sees to what follows if it was the last of its reader.
-func (m *Manager) detach(s *Session, link LinkRef, info ReaderInfo) {
+// detach ends the link in the log, and sees to what follows if it was the last of its reader. It
+// returns how long the session is held here for that.
+func (m *Manager) detach(s *Session, link LinkRef, info ReaderInfo) (held time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
 	defer cancel()
 	left, err := s.log.Detach(ctx, link)
@@ -21,13 +22,14 @@ func (m *Manager) detach(s *Session, link LinkRef, info ReaderInfo) {
 		m.o.Logger.Error("session: detaching a link failed; its reader stays until the store forgets it", "error", err)
 	}
 	if left == 0 {
-		return
+		return 0
 	}
 	m.wheel.sooner(&m.sweeper, m.o.Retention)
 	d := &departure{s: s, info: info, left: left}
 	d.alarm.ring = func() { m.spawn(d.leave) }
 	m.hold(s)
 	m.wheel.set(&d.alarm, away)
+	return away
 }
 
 // hangUp ends a link because its client's page does, wherever the link is.

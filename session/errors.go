@@ -26,6 +26,11 @@ var (
 	ErrRate = errors.New("session: too many messages")
 	// ErrSuperseded: the client has spoken on a newer link of the same reader, or another request carries the link now.
 	ErrSuperseded = errors.New("session: link superseded")
+	// ErrCrowded: the session has Options.MaxLinks links of other readers, and each of them was heard of
+	// within the last minute; or a link gave its place to a newer one of another reader.
+	ErrCrowded = errors.New("session: too many links at once")
+	// ErrLinkRate: the session begins links faster than Options.LinkRate.
+	ErrLinkRate = errors.New("session: too many new links")
 	// ErrMoved: the session goes on under another id, or its id moved a moment ago.
 	ErrMoved = store.ErrMoved
 	// ErrRevoked: the id was revoked.

@@ -59,8 +59,9 @@ type Link struct {
 }
 
 // Attach begins a link, and the session with it if there is none; with Number it goes on with one, and never makes a session. See Log.Attach.
-// It is ErrSettling where the id was revoked or moved since the request came: the client is to come
-// back, and its id to be looked at anew.
+// It is ErrCrowded where the session has too many links and ErrLinkRate where it begins them too
+// fast: see Options.MaxLinks and LinkRate. It is ErrSettling where the id was revoked or moved
+// since the request came: the client is to come back, and its id to be looked at anew.
 func (m *Manager) Attach(ctx context.Context, a Attach) (*Link, error) {
 	if !m.enter() {
 		return nil, ErrClosed
@@ -92,12 +93,16 @@ func (m *Manager) begin(ctx context.Context, a Attach, c Claim) (*Link, error) {
 		if err != nil {
 			return nil, unsettled(err)
 		}
+		if s.begun.take(m.now(), m.o.LinkRate, m.o.LinkBurst) > 0 {
+			m.letGo(s, 0)
+			return nil, ErrLinkRate
+		}
 		s.hear()
 		hello, err := s.log.Attach(ctx, c)
 		if err == nil {
 			return m.link(ctx, s, a, hello)
 		}
-		m.release(s)
+		m.letGo(s, 0)
 
 		ended := errors.Is(err, ErrNotFound) // since it was looked up
 		if !over(err) || fresh && !ended || ctx.Err() != nil {
@@ -156,7 +161,7 @@ func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello Attached
 	}
 	if !m.enter() {
 		_, _ = s.log.Detach(context.WithoutCancel(ctx), hello.Link)
-		m.release(s)
+		m.letGo(s, 0)
 		return nil, ErrClosed
 	}
 	s.add(l)

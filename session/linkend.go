@@ -10,6 +10,7 @@ const (
 	Renewed    End = "renewed"    // Revalidate: the client comes back at once, through the hooks
 	Moved      End = "moved"      // the session has a new id: the client comes back after Batch.Retry
 	Drained    End = "drained"    // Shutdown: the client comes back after Batch.Retry
+	Crowded    End = "crowded"    // the session has too many links, and this one was silent for longest: the client comes back after Batch.Retry
 	Superseded End = "superseded" // the client is on another link: nothing more to say
 	Silent     End = "silent"     // the client acknowledged nothing in time: it is thought dead
 	Over       End = "over"       // the session was ended: the client stops
@@ -125,9 +126,10 @@ func (l *Link) close(detach bool) {
 	m := l.s.m
 	l.s.remove(l)
 	m.wheel.cancel(&l.alarm)
+	held := time.Duration(0)
 	if detach {
-		m.detach(l.s, l.Hello.Link, l.reader())
+		held = m.detach(l.s, l.Hello.Link, l.reader())
 	}
-	m.release(l.s)
+	m.letGo(l.s, held)
 	m.work.Done()
 }

@@ -37,8 +37,8 @@ const maxEnding = 64
 
 // New returns a Manager. Impossible options panic, with the remedy in the text.
 func New(o Options) *Manager {
-	if o.Messages < 0 || o.Bytes < 0 || o.MaxMessage < 0 || o.MaxLinks < 0 || o.Burst < 0 || o.Retention < 0 || o.Remember < 0 {
-		panic("session: Options: Messages, Bytes, MaxMessage, MaxLinks, Burst, Retention and Remember cannot be negative; leave them zero for the default")
+	if o.Messages < 0 || o.Bytes < 0 || o.MaxMessage < 0 || o.MaxLinks < 0 || o.LinkBurst < 0 || o.Burst < 0 || o.Retention < 0 || o.Remember < 0 {
+		panic("session: Options: Messages, Bytes, MaxMessage, MaxLinks, LinkBurst, Burst, Retention and Remember cannot be negative; leave them zero for the default")
 	}
 	o = o.withDefaults()
 	if int64(o.MaxMessage)+overhead+MaxEvent > o.Bytes {
@@ -332,7 +332,7 @@ func (m *Manager) reuse(id string) (*Session, error) {
 }
 
 // register makes s the local session of its id, unless there is one with the same log. One with
-// another log is over, or s is: its log will say so.
+// another log is over, or s is: its log will say so. Either way the buckets are those of the id.
 func (m *Manager) register(s *Session) *Session {
 	m.mu.Lock()
 	have := m.local[s.id]
@@ -342,6 +342,10 @@ func (m *Manager) register(s *Session) *Session {
 		return have
 	}
 	s.refs = 1
+	if have != nil {
+		s.rate.inherit(&have.rate)
+		s.begun.inherit(&have.begun)
+	}
 	m.local[s.id] = s
 	m.mu.Unlock()
 	if have != nil {

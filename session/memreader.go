@@ -116,6 +116,9 @@ func (l *memLog) attach(c Claim) (Attached, error) {
 	if c.Link != 0 {
 		return l.goOn(r, c)
 	}
+	if !l.makeRoom(r) {
+		return Attached{}, ErrCrowded
+	}
 	a := Attached{Sent: l.sent, Accepted: l.accepted(c.Reader), Fresh: r == nil}
 	start := l.place(&a, r, c)
 	if r == nil {
@@ -133,7 +136,6 @@ func (l *memLog) attach(c Claim) (Attached, error) {
 	}
 	l.number++
 	r.links = append(r.links, memLink{number: l.number, turn: 1, heard: l.store.now()})
-	l.crowd()
 	l.stir()
 	a.Link = LinkRef{r.name, l.number, 1}
 	a.Position = l.position(start)
@@ -225,23 +227,52 @@ func (l *memLog) goOn(r *memReader, c Claim) (Attached, error) {
 	}, nil
 }
 
-// crowd ends the link heard of least recently if there are too many.
-func (l *memLog) crowd() {
-	n, oldest := 0, (*memLink)(nil)
-	for _, r := range l.readers {
-		for i := range r.links {
-			k := &r.links[i]
+// makeRoom sees to it that r (nil for a reader that is new here) may have one more link, and
+// reports whether it may: see Log.Attach.
+func (l *memLog) makeRoom(r *memReader) bool {
+	live := 0
+	var oldest, spare *memLink // heard of least recently: of all, and of those whose reader has another one
+	for _, o := range l.readers {
+		n := o.live()
+		live += n
+		for i := range o.links {
+			k := &o.links[i]
 			if k.end != nil {
 				continue
 			}
-			if n++; oldest == nil || k.heard < oldest.heard || k.heard == oldest.heard && k.number < oldest.number {
+			if k.before(oldest) {
 				oldest = k
+			}
+			if (n > 1 || o == r) && k.before(spare) {
+				spare = k
 			}
 		}
 	}
-	if n > l.bounds.Links {
-		oldest.end = ErrSuperseded
+	switch {
+	case live < l.bounds.Links || oldest == nil:
+	case spare != nil:
+		spare.end = ErrSuperseded
+	case l.store.now()-oldest.heard < int64(l.bounds.Quiet):
+		return false
+	default:
+		oldest.end = ErrCrowded
 	}
+	return true
+}
+
+// live is how many links of the reader have not ended.
+func (r *memReader) live() (n int) {
+	for i := range r.links {
+		if r.links[i].end == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// before reports whether k was heard of less recently than o, which may be nil.
+func (k *memLink) before(o *memLink) bool {
+	return o == nil || k.heard < o.heard || k.heard == o.heard && k.number < o.number
 }
 
 // unlink ends all links of a reader for the given reason; their owners find out by Read.

@@ -25,8 +25,14 @@ type Options struct {
 	Overflow Overflow
 	// MaxMessage bounds the Data of one message in either direction. Zero means 64 KiB.
 	MaxMessage int
-	// MaxLinks bounds the links of one session; one more ends the link heard of least recently. Zero means 32.
+	// MaxLinks bounds the links of one session. One more takes the place of the link whose client was silent for longest, if that is a
+	// minute or longer, and is refused otherwise (ErrCrowded). Of a reader with several links, older ones make room at any time.
+	// Zero means 32.
 	MaxLinks int
+	// LinkRate and LinkBurst bound how often links of one session begin on this node: LinkRate a second, and LinkBurst at once; beyond
+	// that, Attach is ErrLinkRate. Polls that go on with a link do not count. Zero means 10, and ten times MaxLinks. A negative LinkRate
+	// disables the bound.
+	LinkRate, LinkBurst int
 	// Rate and Burst bound the upstream messages of one session on this node: Rate a second, and Burst at once. Zero
 	// means 50 and 200. A negative Rate disables the bound. All tabs of a visitor share it; what is beyond waits in their clients, and comes later.
 	Rate, Burst int
@@ -97,7 +103,12 @@ type Incoming struct {
 // And the clock of the node by which it is counted may be another one than the Store's.
 const rememberMore = time.Hour
 
+// CrowdedRetry is how long a client stays away that finds no place among the links of its session
+// (ErrCrowded), or has given its place to another reader.
+const CrowdedRetry = time.Minute
+
 const (
+	quiet    = time.Minute      // how long a link keeps its place after its client was heard of
 	away     = 10 * time.Second // how long a reader may be gone before OnDetach
 	readers  = 128
 	writers  = 32
@@ -113,6 +124,8 @@ func (o Options) withDefaults() Options {
 	orInt(&o.Messages, 1000)
 	orInt(&o.MaxMessage, 64<<10)
 	orInt(&o.MaxLinks, 32)
+	orInt(&o.LinkRate, 10)
+	orInt(&o.LinkBurst, 10*o.MaxLinks)
 	orInt(&o.Rate, 50)
 	orInt(&o.Burst, 200)
 	if o.Bytes == 0 {
@@ -144,6 +157,6 @@ func orTime(v *time.Duration, d time.Duration) {
 func (o *Options) bounds() Bounds {
 	return Bounds{
 		Messages: o.Messages, Bytes: o.Bytes, Overflow: o.Overflow, Retention: o.Retention,
-		Links: o.MaxLinks, Readers: readers, Writers: writers, Stall: stall,
+		Links: o.MaxLinks, Quiet: quiet, Readers: readers, Writers: writers, Stall: stall,
 	}
 }

@@ -112,15 +112,16 @@ func TestD9PollsBesideStreams(t *testing.T) {
 			t.Cleanup(l.Close)
 		}
 		stream("the oldest")
-		time.Sleep(time.Second)
+		time.Sleep(45 * time.Second)
 		l := pollOn(t, m, "r", 0)
 		l.Park(30 * time.Second)
-		time.Sleep(time.Second)
+		time.Sleep(15 * time.Second)
 		stream("one too many")
 		pollOn(t, m, "r", l.Hello.Link.Number).Close()
 
 		for i := range 10 { // but of parked links there are no more than that
-			pollOn(t, m, fmt.Sprint(i), 0).Park(30 * time.Second)
+			time.Sleep(time.Minute)
+			pollOn(t, m, fmt.Sprint(i), 0).Park(time.Hour)
 		}
 		parked := 0
 		for _, l := range m.links() {

@@ -59,7 +59,7 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, unsettled(err)
 	}
-	defer func() { m.letGo(s) }()
+	defer func() { m.letGo(s, 0) }()
 	if up.Link.Reader != "" {
 		err := s.log.Ack(ctx, up.Link, ack)
 		if over(err) {
@@ -91,31 +91,6 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 	defer func() { m.turns.give(key, got.Failed) }()
 	got, err = m.numbered(ctx, hctx, s, up, failed)
 	return got, err
-}
-
-// letGo releases a session that sent something, but where no link keeps its bucket not before that is full again.
-func (m *Manager) letGo(s *Session) {
-	if m.o.Rate < 0 || s.links.Load() != nil {
-		m.release(s)
-		return
-	}
-	m.mu.Lock()
-	first := !s.lingers
-	s.lingers = true
-	m.mu.Unlock()
-	if !first {
-		m.release(s)
-		return
-	}
-	if s.linger == nil {
-		s.linger = &alarm{ring: func() {
-			m.mu.Lock()
-			s.lingers = false
-			m.mu.Unlock()
-			m.release(s)
-		}}
-	}
-	m.wheel.set(s.linger, time.Duration(m.o.Burst)*time.Second/time.Duration(m.o.Rate))
 }
 
 // check looks at what needs no log, before anything is done.

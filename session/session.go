@@ -14,12 +14,13 @@ type Session struct {
 	id    string
 	log   Log
 	order serial
-	rate  bucket
+	rate  bucket      // of upstream messages
+	begun bucket      // of new links
 	dead  atomic.Bool // the log is over: a later session of this id has another Session
 
 	// Guarded by the Manager's lock.
 	refs    int
-	lingers bool // one of the refs is there to keep the bucket
+	lingers bool // one of the refs is there to keep the buckets
 	linger  *alarm
 
 	watch sync.Once // of the log, before the first link
@@ -87,13 +88,13 @@ func (s *Session) wake() {
 }
 
 // add makes l one of the links. Where two carry one link, as of a poll and the one that goes on with it, the later turn stays, whichever was here first. Of
-// too many that are parked, the one that has been for longest goes: the log has ended one of them.
+// too many that are parked, the one that has been for longest goes, of its own reader if there is one: the log has ended one.
 func (s *Session) add(l *Link) {
 	s.mu.Lock()
 	l.next.Store(s.links.Load())
 	s.links.Store(l)
 	s.mu.Unlock()
-	var oldest *Link
+	var oldest, own *Link
 	parked, mine := 0, &l.Hello.Link
 	for o := range s.all() {
 		switch its := &o.Hello.Link; {
@@ -106,9 +107,16 @@ func (s *Session) add(l *Link) {
 			o.finish(Superseded)
 		case o.parked.Load():
 			parked, oldest = parked+1, o
+			if its.Reader == mine.Reader {
+				own = o
+			}
 		}
 	}
-	if parked >= s.m.o.MaxLinks {
+	switch {
+	case parked < s.m.o.MaxLinks:
+	case own != nil:
+		own.Close()
+	default:
 		oldest.Close()
 	}
 }

@@ -95,12 +95,15 @@ type Log interface {
 	// Attach begins a link, or with Claim.Link goes on with one, and finds the place from which it reads: where the client says it is; for a
 	// reader that presents less than it has acknowledged in this epoch, or another epoch, after what it acknowledged; for one that is new to the
 	// log with another epoch's position, at the beginning; and without a position at the mark, or for a plain one after what was sent to anyone.
-	// Claim.Asked is refused as by Open.
+	// Claim.Asked is refused as by Open. If the session has Bounds.Links links already, the new one takes
+	// the place of the one that was heard of least recently, which ends. That is one of a reader that
+	// keeps another link or gets this one (ErrSuperseded), or else of any reader, if it was not heard of
+	// for Bounds.Quiet (ErrCrowded). Otherwise Attach is ErrCrowded, and nothing has changed.
 	Attach(ctx context.Context, c Claim) (Attached, error)
 
 	// Read appends to dst what follows after, or what follows the reader's acknowledgement if that is further: entries until their Size
 	// together reaches max, but at least one, and counts them as sent. It is ErrSuperseded once the client has spoken on a newer link of
-	// this reader, and ErrRenewed if the client is to come back, after Renew or because the store has lost what the link was at. It is also the sign of life by which a session with links lives on, and so is called at least once per heartbeat.
+	// this reader, ErrCrowded if it gave its place to another reader's, and ErrRenewed if the client is to come back, after Renew or because the store has lost what the link was at. It is also the sign of life by which a session with links lives on, and so is called at least once per heartbeat.
 	Read(ctx context.Context, l LinkRef, after uint64, max int, dst []Entry) ([]Entry, Tail, error)
 
 	// Ack says that the client speaks on this link, so that older ones of its reader end, and that it has everything up to p. The zero
@@ -146,7 +149,8 @@ type Bounds struct {
 	Bytes     int64         // their Size together
 	Overflow  Overflow      // what happens when neither is enough
 	Retention time.Duration // how long a session lives without links, and a reader is remembered without one; one for all sessions of a store
-	Links     int           // at most so many links; one more ends the one heard of least recently
+	Links     int           // at most so many links; see Attach for what becomes of one more
+	Quiet     time.Duration // how long a link keeps its place after its client was heard of on it
 	Readers   int           // at most so many readers without a link are remembered; the one that left first is forgotten early
 	Writers   int           // at most so many writers are remembered, the least recent leaves; one whose message is being handled stays
 	Stall     time.Duration // a reader that has taken nothing for so long, though there was something, has stalled; 0: never

@@ -86,6 +86,8 @@ func (l *Link) failed(b *Batch, err error) error {
 		l.finish(Renewed)
 	case errors.Is(err, ErrMoved):
 		l.sendOff(Moved, settle)
+	case errors.Is(err, ErrCrowded):
+		l.sendOff(Crowded, CrowdedRetry)
 	case errors.Is(err, ErrRevoked):
 		l.finish(Barred)
 	case errors.Is(err, ErrNotFound):

@@ -349,7 +349,9 @@ export class Mirage extends EventTarget {
       link.socket = socket
       link.ctl.signal.onabort = () => no(socket.close())
       socket.onmessage = ({ data }) => { try { hear(link, feed, data) } catch (error) { no(error) } }
-      socket.onclose = ({ code, reason }) => no(failure(reason || 'closed ' + code, Math.max(0, code - 4000)))
+      socket.onclose = ({ code, reason }) => {
+        no(failure(reason || 'closed ' + code, Math.max(0, code - 4000), { retry: 1000 * /retry in (\d+) s$/.exec(reason)?.[1] }))
+      }
     })
 
     // A stream is one long answer, a long-poll one short answer after another.

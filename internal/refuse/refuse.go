@@ -21,7 +21,8 @@ type problem struct {
 // for the client, in UTF-8: ours or the application's, never the error of a library. Write is the only answer to the request: nothing may
 // have been written before and nothing may be written after it. There are three forms:
 //
-//   - A WebSocket handshake of a browser (it has an Origin) is accepted and at once closed with 4000+status and the reason. Write then
+//   - A WebSocket handshake of a browser (it has an Origin) is accepted and at once closed with 4000+status and the reason, which ends in
+//     "; retry in N s" if there is a retryAfter. Write then
 //     returns after the client's answer, at the latest after a second. Not so for a request marked by Foreign, nor where w cannot be
 //     hijacked.
 //   - A plain EventSource that is to come back (401, 408, 429, 5xx) gets 200, "retry:" and the end.
@@ -45,7 +46,7 @@ func write(w http.ResponseWriter, r *http.Request, status int, reason string, re
 	guard(w.Header())
 	NotUpgraded(w.Header(), r)
 	switch {
-	case r.Header.Get("Origin") != "" && IsHandshake(r) && !isForeign(r) && closeWebSocket(w, r, status, reason):
+	case r.Header.Get("Origin") != "" && IsHandshake(r) && !isForeign(r) && closeWebSocket(w, r, status, withRetry(reason, retryAfter)):
 	case comeBack && isEventSource(r):
 		endEventStream(w, retryAfter)
 	default:

@@ -56,6 +56,28 @@ func hasToken(lines []string, token string) bool {
 	return false
 }
 
+// withRetry appends to the reason of a close frame when to come back, where Retry-After is of no
+// use: a page sees no header of a handshake. A long reason is cut for it.
+func withRetry(reason string, after time.Duration) string {
+	if after <= 0 {
+		return reason
+	}
+	suffix := "; retry in " + seconds(after) + " s"
+	return cut(reason, maxReason-len(suffix)) + suffix
+}
+
+// cut returns at most n bytes of a reason, cut between characters.
+func cut(reason string, n int) string {
+	reason = strings.ToValidUTF8(reason, "\uFFFD")
+	if len(reason) <= n {
+		return reason
+	}
+	for !utf8.RuneStart(reason[n]) {
+		n--
+	}
+	return reason[:n]
+}
+
 // closeWebSocket accepts the handshake and closes with 4000+status and reason. It is false, and nothing was written, if w has no
 // connection to take over.
 func closeWebSocket(w http.ResponseWriter, r *http.Request, status int, reason string) bool {
@@ -114,14 +136,7 @@ func appendAccept(b []byte, r *http.Request) []byte {
 
 // appendClose appends a close frame (RFC 6455, 5.5.1) with as much of the reason as fits, cut between characters.
 func appendClose(b []byte, code uint16, reason string) []byte {
-	reason = strings.ToValidUTF8(reason, "\uFFFD")
-	if len(reason) > maxReason {
-		n := maxReason
-		for !utf8.RuneStart(reason[n]) {
-			n--
-		}
-		reason = reason[:n]
-	}
+	reason = cut(reason, maxReason)
 	b = append(b, 0x88, byte(2+len(reason)))
 	b = binary.BigEndian.AppendUint16(b, code)
 	return append(b, reason...)

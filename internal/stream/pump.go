@@ -157,7 +157,7 @@ func Append(dst []byte, b *session.Batch, plain bool) []byte {
 
 func appendEnd(dst []byte, b *session.Batch, plain bool) []byte {
 	switch b.End {
-	case session.Aged, session.Renewed, session.Moved, session.Drained:
+	case session.Aged, session.Renewed, session.Moved, session.Drained, session.Crowded:
 		if plain && b.Retry > 0 {
 			return frame.AppendRetry(dst, b.Retry)
 		}

@@ -38,6 +38,8 @@ var answers = []struct {
 	{session.ErrTooLarge, 413, "a message is larger than this server takes", 0},
 	{frame.ErrTooLarge, 413, "a message is larger than this server takes", 0},
 	{session.ErrRate, 429, "too many messages: slow down", time.Second},
+	{session.ErrLinkRate, 429, "too many new links: come back later", 5 * time.Second},
+	{session.ErrCrowded, 429, "all links of this session are taken by its other tabs: close one, or come back later", session.CrowdedRetry},
 	{session.ErrClosed, 503, "the server is going away: come back", retryAfter},
 	{session.ErrBudget, 503, "no room for a new session: come back later", 5 * retryAfter},
 	{session.ErrUncertain, 503, "the outcome is not known: send it again", retryAfter},

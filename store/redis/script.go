@@ -54,6 +54,7 @@ var scripts = func() map[string]*rueidis.Lua {
 var refusals = map[string]error{
 	"notfound": session.ErrNotFound, "lost": session.ErrNotFound, "moved": session.ErrMoved, "revoked": session.ErrRevoked,
 	"superseded": session.ErrSuperseded, "ahead": session.ErrAhead, "full": session.ErrFull, "renewed": session.ErrRenewed,
+	"crowded": session.ErrCrowded,
 }
 
 // run takes one step in a shard. It is asked again, under the same number, until its outcome is known or the time is over.

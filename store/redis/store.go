@@ -118,7 +118,7 @@ func (s *Store) Open(
 			fmt.Sprintf("%08x", low), fmt.Sprintf("%08x", rand.Uint32()|1), strconv.Itoa(shard),
 			decimal(rand.Uint64N(maxFirst)), given(a.Signed), given(a.Came),
 			strconv.Itoa(b.Messages), strconv.FormatInt(b.Bytes, 10), overflow, millis(b.Retention),
-			strconv.Itoa(b.Links), strconv.Itoa(b.Readers), strconv.Itoa(b.Writers),
+			strconv.Itoa(b.Links), strconv.Itoa(b.Readers), strconv.Itoa(b.Writers), millis(b.Quiet),
 			strconv.FormatInt(b.Stall.Milliseconds(), 10))
 		if err != nil {
 			return nil, false, err

@@ -23,6 +23,7 @@ func (m *machine) doOpen(rt *rapid.T) {
 	b.Links, b.Writers = 100, 2
 	if m.bubble {
 		b.Links = rapid.IntRange(1, 4).Draw(rt, "links")
+		b.Quiet = rapid.SampledFrom([]time.Duration{0, time.Second, time.Hour}).Draw(rt, "quiet")
 	}
 	if rapid.Bool().Draw(rt, "few bytes") {
 		b.Bytes = int64(3*text("").Size() + 30)
@@ -102,6 +103,11 @@ func (m *machine) doAttach(rt *rapid.T) {
 	a, err := log.Attach(ctx, c)
 	if want := l.refuses(c.Asked); want != nil {
 		m.wants("Attach", err, want)
+		return
+	}
+	l.settle()
+	if _, _, full := l.crowded(c.Reader); full {
+		m.wants("Attach to a crowded session", err, session.ErrCrowded)
 		return
 	}
 	m.must("Attach", err)

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/mirage-go/mirage/session"
 )
@@ -249,24 +250,67 @@ var halfOpen = []clause{
 		e.is("Ack", l.Ack(ctx, session.LinkRef{Reader: "nobody", Number: k.Link.Number, Turn: k.Link.Turn}, p), session.ErrNotFound)
 		equal(e, "not acknowledged", undelivered(e.end("a")), "1:a")
 	}},
-	{"L links are bounded: one more ends the one heard of least recently", func(e *env) {
-		l := e.openLog("a", func(b *session.Bounds) { b.Links = 3 })
-		a, b := l.attach("a"), l.attach("b")
-		e.pass(e.brief()/100, nil)
-		c := l.attach("c")
-		e.pass(e.brief()/100, nil)
+	{"L links are bounded: one more of another reader takes the place of the quietest", func(e *env) {
+		quiet := e.brief() / 2
+		l := e.openLog("a", func(b *session.Bounds) { b.Links, b.Quiet = 3, quiet })
+		a, b, c := l.attach("a"), l.attach("b"), l.plain("c")
+		e.pass(quiet, func() { a.reads("") })
 		a.speaks()
-		e.pass(e.brief()/100, nil)
 		d := l.attach("d")
-		b.over(session.ErrSuperseded)
-		a.reads("")
-		c.reads("")
-		d.reads("")
-		e.pass(e.brief()/100, nil)
-		l.attach("d")
-		c.over(session.ErrSuperseded)
+		b.over(session.ErrCrowded)
+		l.plain("e")
+		c.over(session.ErrCrowded)
 		a.reads("")
 		d.reads("")
+	}},
+	{"L of links that were all heard of there is no place for one more, and nothing changes", func(e *env) {
+		l := e.openLog("a", func(b *session.Bounds) { b.Links, b.Quiet = 2, time.Hour })
+		a, b := l.attach("a"), l.plain("b")
+		for _, plain := range []bool{false, true} {
+			for range 3 {
+				_, err := l.Attach(ctx, session.Claim{Reader: "c", Plain: plain})
+				e.is("Attach", err, session.ErrCrowded)
+			}
+		}
+		_, err := l.Append(ctx, text("to nobody"), "c")
+		e.is("Append for the reader that was refused", err, session.ErrNotFound)
+		l.add("x")
+		a.reads("1:x")
+		b.reads("1:x")
+		b.detach()
+		l.attach("c").reads("1:x")
+		a.reads("")
+	}},
+	{"L a reader's own links make room for its newer one", func(e *env) {
+		l := e.openLog("a", func(b *session.Bounds) { b.Links, b.Quiet = 3, time.Hour })
+		a, b := l.attach("a"), l.attach("b")
+		for older := l.attach("c"); older != nil && older.Link.Number < a.Link.Number+6; {
+			newer := l.attach("c")
+			older.over(session.ErrSuperseded)
+			older = newer
+		}
+		a.reads("")
+		b.reads("")
+	}},
+	{"L before a reader loses its only link, others lose one of several", func(e *env) {
+		l := e.openLog("a", func(b *session.Bounds) { b.Links, b.Quiet = 4, time.Hour })
+		a := l.attach("a")
+		older, newer, b := l.attach("r"), l.attach("r"), l.attach("b")
+		c := l.attach("c")
+		older.over(session.ErrSuperseded)
+		for _, k := range []*link{a, newer, b, c} {
+			k.reads("")
+		}
+		_, err := l.Attach(ctx, session.Claim{Reader: "d"})
+		e.is("Attach", err, session.ErrCrowded)
+	}},
+	{"L a poll that gave up its place does not go on", func(e *env) {
+		l := e.openLog("a", func(b *session.Bounds) { b.Links = 1 })
+		a := l.attach("a")
+		b := l.attach("b")
+		_, err := l.Attach(ctx, session.Claim{Reader: "a", Link: a.Link.Number})
+		e.is("Attach to go on", err, session.ErrCrowded)
+		b.reads("")
 	}},
 	{"L a detached link counts no more", func(e *env) {
 		l := e.openLog("a", func(b *session.Bounds) { b.Links = 2 })

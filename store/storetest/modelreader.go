@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -76,10 +77,12 @@ func (m *model) attached(c session.Claim, a session.Attached, log session.Log, f
 		m.acknowledge(r, start)
 	}
 	r.here = true
+	if o, why, _ := m.crowded(c.Reader); o != nil {
+		o.over = why
+	}
 	k := &modelLink{ref: a.Link, log: log, cursor: start, heard: time.Now()}
 	m.same("link's reader", a.Link.Reader, c.Reader)
 	r.links = append(r.links, k)
-	m.crowd()
 	m.resting = time.Time{}
 	m.settle()
 	return k
@@ -91,20 +94,33 @@ func (m *model) same(what string, got, want any) {
 	}
 }
 
-// crowd ends the link heard of least recently if there are too many.
-func (m *model) crowd() {
-	var live []*modelLink
+// crowded says which link makes room for one more of the reader, and how it ends. full reports
+// whether none does, though one would have to.
+func (m *model) crowded(reader string) (k *modelLink, why error, full bool) {
+	var live, spare []*modelLink
 	for _, r := range m.readers {
+		var its []*modelLink
 		for _, k := range r.links {
 			if k.over == nil {
-				live = append(live, k)
+				its = append(its, k)
 			}
 		}
+		live = append(live, its...)
+		if len(its) > 1 || r.name == reader {
+			spare = append(spare, its...)
+		}
 	}
-	if len(live) > m.b.Links {
-		slices.SortFunc(live, func(a, b *modelLink) int { return a.heard.Compare(b.heard) })
-		live[0].over = session.ErrSuperseded
+	byHeard := func(a, b *modelLink) int {
+		return cmp.Or(a.heard.Compare(b.heard), cmp.Compare(a.ref.Number, b.ref.Number))
 	}
+	switch {
+	case len(live) < m.b.Links:
+		return nil, nil, false
+	case len(spare) > 0:
+		return slices.MinFunc(spare, byHeard), session.ErrSuperseded, false
+	}
+	k = slices.MinFunc(live, byHeard)
+	return k, session.ErrCrowded, time.Since(k.heard) < m.b.Quiet
 }
 
 // speak notes a sign of the client on a link.

@@ -11,6 +11,35 @@ local function answer(k, turn, start, resumed, reason, from, to, prev, joined, f
   return { 'ok', k, turn, start, mark, resumed and 1 or 0, reason, from, to, st.x, accepted(st, name), prev, joined and 1 or 0, fresh and 1 or 0 }
 end
 
+-- before tells whether link a was heard of less recently than b, which may be nil.
+local function before(a, b) return not b or a.h < b.h or a.h == b.h and a.n < b.n end
+
+-- makeroom tells whether the reader, nil if it is new here, may have one more link (L), and whether another one had to end for that: of those whose
+-- reader has another one, or else of all if its client was silent for long, the one that was heard of least recently.
+local function makeroom(st, r)
+  local live, oldest, spare = 0, nil, nil
+  for _, o in ipairs(st.r) do
+    local n = 0
+    for _, k in ipairs(o.c) do if k.e == '' then n = n + 1 end end
+    live = live + n
+    for _, k in ipairs(o.c) do
+      if k.e == '' then
+        if before(k, oldest) then oldest = k end
+        if (n > 1 or o == r) and before(k, spare) then spare = k end
+      end
+    end
+  end
+  if live < st.b[5] or not oldest then return true, false end
+  if spare then
+    spare.e = 'superseded'
+  elseif NOW - oldest.h < (st.b[8] or 60000) then -- sessions of an earlier version have no b[8]
+    return false, false
+  else
+    oldest.e = 'crowded'
+  end
+  return true, true
+end
+
 if number > 0 then -- D9: the turn passes on, and the client speaks
   local k = r and link(r, number)
   if not k then return { 'notfound' } end
@@ -38,6 +67,8 @@ if r then -- asked again, or the first question comes late
     end
   end
 end
+local may, stir = makeroom(st, r)
+if not may then return { 'crowded' } end
 local start = r and r.a or (plain and math.max(st.m, st.x) or st.m)
 local resumed, reason, from, to, owns = false, '', 0, 0, false
 if given == 'n' then
@@ -74,16 +105,5 @@ if reason == 'trimmed' then mark = tagged end
 r.h, r.v, st.n = true, nil, st.n + 1
 r.c[#r.c + 1] = { n = st.n, t = 1, h = NOW, r = NOW, e = '', o = OP, f = fresh, j = joined }
 if owns then acknowledge(st, r, start) end
--- L: too many links end the one heard of least recently.
-local live, oldest, crowded = 0, nil, false
-for _, o in ipairs(st.r) do
-  for _, k in ipairs(o.c) do
-    if k.e == '' then
-      live = live + 1
-      if not oldest or k.h < oldest.h or k.h == oldest.h and k.n < oldest.n then oldest = k end
-    end
-  end
-end
-if live > st.b[5] then oldest.e, crowded = 'superseded', true end
-save(st, crowded)
+save(st, stir)
 return answer(st.n, 1, start, resumed, reason, from, to, NOW < st.q and st.p or '', joined, fresh, mark)

@@ -26,7 +26,7 @@ if no then
   return { no, TIME }
 end
 local b = {}
-for i = 14, 21 do b[#b + 1] = tonumber(ARGV[i]) end
+for i = 14, 22 do b[#b + 1] = tonumber(ARGV[i]) end
 boot = redis.call('GET', K .. ':boot') or (redis.call('SET', K .. ':boot', boot) and boot)
 local e = boot .. low
 local st = { i = id, e = e, b = b, f = 1, c = 0, y = 0, m = 0, x = 0, n = first, fn = first, d = 0, r = {}, w = {}, ab = {}, p = '', q = 0, z = NOW,

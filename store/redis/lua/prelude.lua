@@ -296,9 +296,9 @@ local function forget(st)
 end
 
 -- stalled is whether a reader that has passed seq has had the next entry before it, and taken
--- nothing, for as long as b[8].
+-- nothing, for as long as b[9].
 local function stalled(st, r, seq)
-  local patience = st.b[8] or 0
+  local patience = st.b[9] or 0
   if patience == 0 or seq >= top(st) then return false end
   local el = entry(st, math.max(seq + 1, st.f))
   local since = math.max(r.tk or 0, el and stamp(el) or NOW)
