@@ -24,8 +24,9 @@ type Pump struct {
 	link  *session.Link
 	first []byte // the hello; nil once it is written
 
-	bytes atomic.Int64
-	end   atomic.Pointer[session.End]
+	bytes   atomic.Int64
+	entries atomic.Int64
+	end     atomic.Pointer[session.End]
 }
 
 // The states of a Pump.
@@ -71,6 +72,9 @@ func (p *Pump) Start(ctx context.Context, out Out, link *session.Link, first []b
 
 // Bytes is how much was written.
 func (p *Pump) Bytes() int64 { return p.bytes.Load() }
+
+// Entries is how many places of the log were written, those that are for other readers too.
+func (p *Pump) Entries() int64 { return p.entries.Load() }
 
 // End is why the link ended; "" if the client left.
 func (p *Pump) End() session.End {
@@ -121,6 +125,9 @@ func (p *Pump) write(s *scratch) (more bool) {
 		s.batch = session.Batch{Entries: s.batch.Entries[:0]} // a failure of the store: the next wake tries again
 	}
 	s.buf = Append(append(s.buf[:0], p.first...), &s.batch, p.link.Plain)
+	if n := len(s.batch.Entries); n > 0 {
+		p.entries.Add(int64(n))
+	}
 	clear(s.batch.Entries) // whoever takes next holds no messages of this one
 	p.first = nil
 	var err error

@@ -22,6 +22,7 @@ type conn struct {
 	ws      *ws.Conn
 	net     net.Conn
 	out     *stream.Socket
+	meter   *meter // nil without a bound
 	rest    []byte // what the client sent behind its handshake
 	timeout time.Duration
 	lost    bool // the connection failed, or ended
@@ -107,8 +108,22 @@ type pipe struct {
 	c *conn
 }
 
-// Read implements net.Conn. Within a frame it has a deadline, which begins when the frame is not there at once.
-func (p *pipe) Read(b []byte) (int, error) {
+// Read implements net.Conn. From a client that sends too many frames it reads no faster than the meter has it.
+func (p *pipe) Read(b []byte) (n int, err error) {
+	m := p.c.meter
+	if m == nil {
+		return p.read(b)
+	}
+	for d := m.wait(time.Now()); d > 0 && !p.c.out.Over(); d = m.wait(time.Now()) {
+		time.Sleep(min(d, time.Second))
+	}
+	n, err = p.read(b)
+	m.count(b[:n])
+	return n, err
+}
+
+// read reads what there is. Within a frame it has a deadline, which begins when the frame is not there at once.
+func (p *pipe) read(b []byte) (int, error) {
 	c := p.c
 	if len(c.rest) > 0 {
 		n := copy(b, c.rest)

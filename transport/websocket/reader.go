@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"unicode/utf8"
 
 	ws "github.com/coder/websocket"
@@ -25,7 +26,11 @@ type reader struct {
 	ref   session.LinkRef
 	plain bool
 	conn  *conn
-	turn  chan struct{} // full while a frame with messages is being handled, for the answers are in order; nil before the first
+
+	handled  atomic.Int64 // frames with messages that are new
+	accepted uint64       // the last number that was accepted on this link; of whoever has the turn
+
+	turn chan struct{} // full while a frame with messages is being handled, for the answers are in order; nil before the first
 }
 
 func (l *reader) run() {
@@ -186,6 +191,10 @@ func (l *reader) handle(up session.Upstream) {
 	defer l.conn.out.Busy(false)
 	defer l.recover()
 	got, err := l.h.m.Receive(l.ctx, up)
+	if got.Accepted > l.accepted || l.plain && err == nil {
+		l.accepted = got.Accepted
+		l.handled.Add(1)
+	}
 	if err != nil || len(got.Failed) > 0 || !l.plain {
 		l.say(got, err)
 	}

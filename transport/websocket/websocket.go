@@ -34,6 +34,10 @@ type Options struct {
 	MaxBatch int
 	// FrameTimeout is how long a frame may take to arrive. Zero means 10s.
 	FrameTimeout time.Duration
+	// FrameRate is how many frames a second are read from a client, of any kind and fragments too, and four times as many at once.
+	// Beyond that the server reads no faster, and the link stays. Two frames for each message that the link has written, and for each frame
+	// of the client with messages that were handled, do not count. Zero means 50. Negative disables.
+	FrameRate int
 }
 
 // Closed is a link that is over.
@@ -48,6 +52,9 @@ type Closed struct {
 func (o Options) complete() Options {
 	o.LinkAge = stream.Or(o.LinkAge, 10*time.Minute)
 	o.WriteTimeout = stream.Or(o.WriteTimeout, 10*time.Second)
+	if o.FrameRate == 0 {
+		o.FrameRate = 50
+	}
 	if o.Context == nil {
 		o.Context = func(*http.Request) context.Context { return context.Background() }
 	}
@@ -123,6 +130,9 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Id
 	conn.timeout = h.up.Timeout
 	conn.out = h.writers.Socket(conn.net, h.o.WriteTimeout, h.m.Heartbeat(), func() (int, string) { return closing(pump.End()) }, closed)
 	l := &reader{h: h, ctx: ctx, id: id.ID, ref: link.Hello.Link, plain: link.Plain, conn: conn}
+	if h.o.FrameRate > 0 {
+		conn.meter = &meter{rate: h.o.FrameRate, earned: func() int64 { return 2 * (pump.Entries() + l.handled.Load()) }, at: start}
+	}
 	pump.Start(context.Background(), conn.out, link, hello)
 	go l.run()
 }
