@@ -52,15 +52,7 @@ func run(ctx context.Context, addr, keyFile string) error {
 		return err
 	}
 	room := newRoom()
-	sessions := session.New(session.Options{
-		Overflow:  session.DropOldest, // who is away for long misses the oldest messages, and is told which
-		OnAttach:  room.attach,
-		OnMessage: room.receive,
-		OnDetach:  room.detach,
-		OnGap:     room.gap,
-		OnEnd:     room.end,
-		Logger:    slog.Default(),
-	})
+	sessions := session.New(room.options())
 	identify := middleware.New(middleware.Options{Codec: codec, Sessions: sessions})
 
 	r := chi.NewRouter()

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"hash/fnv"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -25,45 +23,15 @@ func (r *room) welcome(ctx context.Context, s *session.Session, reader, name str
 }
 
 // rename gives somebody a new name, and their own one back for an empty one.
-func (r *room) rename(ctx context.Context, s *session.Session, name string) {
+func (r *room) rename(s *session.Session, name string) {
 	if name = clean(name, maxName); name == "" {
 		name = defaultName(s.ID())
 	}
 	r.mu.Lock()
-	p := r.people[s.ID()]
-	news := p != nil && p.name != name
-	if news {
+	defer r.mu.Unlock()
+	if p := r.people[s.ID()]; p != nil && p.name != name {
 		p.name = name
-	}
-	r.mu.Unlock()
-	if news {
-		r.tell(ctx, s)
-	}
-}
-
-// tell tells everybody who is here. Lists may overtake each other; the latest one counts.
-func (r *room) tell(ctx context.Context, s *session.Session) {
-	type entry struct {
-		ID    string `json:"id"`
-		Name  string `json:"name"`
-		since int64
-	}
-	r.mu.Lock()
-	at, here := r.stamp(), []entry{}
-	for id, p := range r.people {
-		if p.tabs > 0 {
-			here = append(here, entry{id, p.name, p.since})
-		}
-	}
-	r.mu.Unlock()
-	slices.SortFunc(here, func(a, b entry) int { return cmp.Compare(a.since, b.since) })
-	total := len(here)
-	msg, err := session.JSON("people", map[string]any{"at": at, "total": total, "here": here[:min(total, maxPeople)]})
-	if err == nil {
-		_, err = s.Broadcast(ctx, msg)
-	}
-	if err != nil {
-		slog.Error("telling who is here", "error", err)
+		r.changedLocked(s, s.ID())
 	}
 }
 

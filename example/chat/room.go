@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -21,6 +22,8 @@ type room struct {
 	last    int64              // the latest stamp
 	history []line             // at most maxHistory, by their stamps
 	people  map[string]*person // by mirage id, until their session ends
+
+	presence presence
 }
 
 // line is one message of the history, as it was sent: all who get it share its bytes.
@@ -35,7 +38,22 @@ type person struct {
 	tabs  int // that are here: readers
 }
 
-func newRoom() *room { return &room{people: make(map[string]*person)} }
+func newRoom() *room {
+	return &room{people: make(map[string]*person), presence: presence{changed: make(map[string]bool)}}
+}
+
+// options are those of sessions whose readers are in the room.
+func (r *room) options() session.Options {
+	return session.Options{
+		Overflow:  session.DropOldest, // who is away for long misses the oldest messages, and is told which
+		OnAttach:  r.attach,
+		OnMessage: r.receive,
+		OnDetach:  r.detach,
+		OnGap:     r.gap,
+		OnEnd:     r.end,
+		Logger:    slog.Default(),
+	}
+}
 
 // stamp is the time in microseconds, and later than every stamp before: a number for what happens here that stays good over restarts.
 func (r *room) stamp() int64 {
@@ -52,26 +70,33 @@ func (r *room) attach(ctx context.Context, s *session.Session, who session.Reade
 		r.people[s.ID()] = me
 	}
 	me.tabs++
+	if me.tabs == 1 { // one more tab changes nothing for the others
+		r.changedLocked(s, s.ID())
+	}
+	r.showLocked(s, who.Reader)
 	name := me.name
 	r.mu.Unlock()
 	r.recall(ctx, s, who.Reader)
 	r.welcome(ctx, s, who.Reader, name)
-	r.tell(ctx, s)
 }
 
 // detach notes that a reader has been away for ten seconds.
-func (r *room) detach(ctx context.Context, s *session.Session, _ session.ReaderInfo) {
+func (r *room) detach(_ context.Context, s *session.Session, _ session.ReaderInfo) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	if p := r.people[s.ID()]; p != nil {
-		p.tabs--
+		if p.tabs--; p.tabs == 0 {
+			r.changedLocked(s, s.ID())
+		}
 	}
-	r.mu.Unlock()
-	r.tell(ctx, s)
 }
 
-// gap makes up from the history for what a reader has lost.
+// gap makes up for what a reader has lost, from the history and with the list of people.
 func (r *room) gap(ctx context.Context, s *session.Session, who session.ReaderInfo, _ session.Lost) {
 	r.recall(ctx, s, who.Reader)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.showLocked(s, who.Reader)
 }
 
 // end forgets somebody whose session is over, unless they have a new one already.

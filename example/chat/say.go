@@ -20,11 +20,11 @@ func (r *room) receive(ctx context.Context, s *session.Session, in session.Incom
 	}
 	switch in.Event {
 	case "name":
-		r.rename(ctx, s, v.Name)
+		r.rename(s, v.Name)
 		return nil
 	case "", "say":
 		if v.Name != "" { // it may come before a restarted server has heard the name
-			r.rename(ctx, s, v.Name)
+			r.rename(s, v.Name)
 		}
 		return r.say(ctx, s, v.Text, v.Key, in.Again)
 	}

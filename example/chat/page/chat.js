@@ -12,7 +12,8 @@ const kept = { choice: '', sent: 0, received: 0, replayed: 0, last: 0, skew: Num
 const client = new Mirage('/live', { start: false })
 const log = new Log($('log'), kept.last, text => { say(text); $('text').focus() })
 const link = new Link(client, log, kept, save)
-let peopleAt = 0 // the stamp of the list that is shown
+const people = new Map() // who is here: id → name
+let peopleAt = 0 // the stamp of what is known of them
 let saving // the timer of save
 
 // ---- what comes
@@ -37,19 +38,29 @@ client.on('welcome', ({ name, now }) => {
   $('log').setAttribute('aria-busy', 'false') // the history is here: from now on, read aloud
 })
 
-client.on('people', ({ at, total, here }) => {
+client.on('people', list => { // the whole of it, for whoever is new
+  if (list.at < peopleAt) return
+  people.clear()
+  change(list)
+})
+
+client.on('changes', change) // to it, for everybody, at most once a second
+
+function change({ at, total, here, gone = [] }) {
   clock(at)
   if (at < peopleAt) return
   peopleAt = at
+  for (const id of gone) people.delete(id)
+  for (const { id, name } of here) people.set(id, name)
   $('total').textContent = total
-  $('people').replaceChildren(...here.map(({ id, name }) => {
+  $('people').replaceChildren(...[...people].slice(0, 200).map(([id, name]) => {
     const li = document.createElement('li')
     li.style.setProperty('--hue', log.hue(id))
     li.classList.toggle('me', id === client.id)
     li.append(el('b', name), el('code', id))
     return li
   }))
-})
+}
 
 // clock learns from a stamp: the quickest way here is the nearest to the truth.
 function clock(stamp) { kept.skew = Math.min(kept.skew, Date.now() - stamp / 1000) }
