@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,6 +52,43 @@ func TestClientTabs(t *testing.T) {
 			s.settled(pages...)
 		})
 	}
+}
+
+// Of 36 clients of one person 32 have a link. The others are told when to come back, and do not ask before; the links of the 32 stay. D8, L1.
+func TestClientCrowd(t *testing.T) {
+	t.Parallel()
+	var gets atomic.Int32
+	s := startSite(t, setup{front: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet && r.URL.Path == "/live" {
+				gets.Add(1)
+			}
+			next.ServeHTTP(w, r)
+		})
+	}})
+	b := openTab(t, startBrowser(t), "crowd", s.address("", nil))
+	b.opened()
+	b.do(`window.crowd = []; window.delays = []; import('/live/mirage.js').then(async ({ Mirage }) => {
+		for (let i = 0; i < 35; i++) { // one after another: of many handshakes at once Chromium delays some
+			const c = new Mirage('/live', { name: 'crowd' + i })
+			crowd.push(c)
+			await new Promise(known => {
+				c.addEventListener('open', known)
+				c.addEventListener('error', ({ delay }) => known(delays.push(delay)))
+			})
+		}
+	})`)
+	b.until("32 links, and 4 that wait", `crowd.filter(c => c.state === 'open').length === 31 && delays.length === 4`)
+	if delays := get[[]float64](b, `delays`); slices.ContainsFunc(delays, func(ms float64) bool { return ms != 60_000 }) {
+		t.Errorf("they are back after %v ms", delays)
+	}
+	if n := gets.Load(); n != 36 {
+		t.Errorf("%d GETs for 36 clients", n)
+	}
+	b.do(`crowd[0].close()`) // makes room
+	b.do(`crowd.find(c => c.state === 'connecting').connect()`)
+	b.until("a link in the place that came free", `crowd.filter(c => c.state === 'open').length === 31`)
+	b.do(`for (const c of crowd) c.disconnect()`)
 }
 
 // A duplicated tab has a copy of the storage: what waits in it arrives once, from whichever of the two, and each of them gets everything. X2.
