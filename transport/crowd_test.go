@@ -235,7 +235,9 @@ func TestD8MoreTabsThanLinks(t *testing.T) {
 			inWorld(t, setup{}, func(w *world) {
 				b := w.browser()
 				b.streams = true
-				b.tab().open().close()
+				first := b.tab()
+				first.open().close()
+				id := first.hello.ID
 				time.Sleep(time.Second)
 				var gets, refused atomic.Int64
 				var clients sync.WaitGroup
@@ -250,7 +252,7 @@ func TestD8MoreTabsThanLinks(t *testing.T) {
 					if !busy {
 						continue
 					}
-					w.send(all[0].tab.hello.ID, "news")
+					w.send(id, "news")
 					synctest.Wait()
 					for _, c := range all {
 						if c.live.Load() {
@@ -263,13 +265,13 @@ func TestD8MoreTabsThanLinks(t *testing.T) {
 				if most := tabs*3 + 5*minutes*(tabs-32); float64(gets.Load()) > most { // links age, 36 in ten minutes
 					t.Errorf("%d GETs, at most %.0f are right", gets.Load(), most)
 				}
+				close(end)
+				clients.Wait()
 				for i, c := range all {
 					if !busy && c.tab.hellos == 0 {
 						t.Errorf("tab %d never had a link", i)
 					}
 				}
-				close(end)
-				clients.Wait()
 			})
 		})
 	}

@@ -75,11 +75,11 @@ func TestI5SocketRefused(t *testing.T) {
 		reason string
 	}{
 		{"refused", refuse(&middleware.Error{Status: 403, Reason: "not you"}), nil, 403, "not you"},
-		{"a long reason", refuse(&middleware.Error{Status: 429, Reason: long, RetryAfter: time.Second}), nil, 429, long[:122]},
+		{"a long reason", refuse(&middleware.Error{Status: 429, Reason: long, RetryAfter: time.Second}), nil, 429, long[:108] + "; retry in 1 s"},
 		{"failed", refuse(errors.New("secret")), nil, 503, ""},
 		{"timed out", slow, nil, 503, ""},
-		{"the server goes away", setup{}, func(w *world) { w.must(w.m.Shutdown(context.Background())) }, 503, "the server is going away: come back"},
-		{"no room", setup{session: session.Options{Budget: 1}}, nil, 503, "no room for a new session: come back later"},
+		{"the server goes away", setup{}, func(w *world) { w.must(w.m.Shutdown(context.Background())) }, 503, "the server is going away: come back; retry in 2 s"},
+		{"no room", setup{session: session.Options{Budget: 1}}, nil, 503, "no room for a new session: come back later; retry in 10 s"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, tt.setup, func(w *world) {
