@@ -264,7 +264,7 @@ func BenchmarkManager(b *testing.B) {
 		}
 	})
 	b.Run("attach and close", func(b *testing.B) {
-		m := session.New(session.Options{})
+		m := session.New(session.Options{LinkRate: 1e9, LinkBurst: 1e9})
 		b.ReportAllocs()
 		for b.Loop() {
 			link(b, m, session.Attach{ID: "id", Reader: "r", Wake: func() {}}).Close()

@@ -231,10 +231,15 @@ func (l *memLog) goOn(r *memReader, c Claim) (Attached, error) {
 // reports whether it may: see Log.Attach.
 func (l *memLog) makeRoom(r *memReader) bool {
 	live := 0
+	for _, o := range l.readers {
+		live += o.live()
+	}
+	if live < l.bounds.Links {
+		return true
+	}
 	var oldest, spare *memLink // heard of least recently: of all, and of those whose reader has another one
 	for _, o := range l.readers {
-		n := o.live()
-		live += n
+		several := o == r || o.live() > 1
 		for i := range o.links {
 			k := &o.links[i]
 			if k.end != nil {
@@ -243,15 +248,15 @@ func (l *memLog) makeRoom(r *memReader) bool {
 			if k.before(oldest) {
 				oldest = k
 			}
-			if (n > 1 || o == r) && k.before(spare) {
+			if several && k.before(spare) {
 				spare = k
 			}
 		}
 	}
 	switch {
-	case live < l.bounds.Links || oldest == nil:
 	case spare != nil:
 		spare.end = ErrSuperseded
+	case oldest == nil: // there are no links at all
 	case l.store.now()-oldest.heard < int64(l.bounds.Quiet):
 		return false
 	default:

@@ -14,29 +14,37 @@ end
 -- before tells whether link a was heard of less recently than b, which may be nil.
 local function before(a, b) return not b or a.h < b.h or a.h == b.h and a.n < b.n end
 
+-- live is how many links of a reader have not ended.
+local function live(r)
+  local n = 0
+  for _, k in ipairs(r.c) do if k.e == '' then n = n + 1 end end
+  return n
+end
+
 -- makeroom tells whether the reader, nil if it is new here, may have one more link (L), and whether another one had to end for that: of those whose
 -- reader has another one, or else of all if its client was silent for long, the one that was heard of least recently.
 local function makeroom(st, r)
-  local live, oldest, spare = 0, nil, nil
+  local all, oldest, spare = 0, nil, nil
+  for _, o in ipairs(st.r) do all = all + live(o) end
+  if all < st.b[5] then return true, false end
   for _, o in ipairs(st.r) do
-    local n = 0
-    for _, k in ipairs(o.c) do if k.e == '' then n = n + 1 end end
-    live = live + n
+    local several = o == r or live(o) > 1
     for _, k in ipairs(o.c) do
       if k.e == '' then
         if before(k, oldest) then oldest = k end
-        if (n > 1 or o == r) and before(k, spare) then spare = k end
+        if several and before(k, spare) then spare = k end
       end
     end
   end
-  if live < st.b[5] or not oldest then return true, false end
   if spare then
     spare.e = 'superseded'
+    return true, true
+  elseif not oldest then -- there are no links at all
+    return true, false
   elseif NOW - oldest.h < (st.b[8] or 60000) then -- sessions of an earlier version have no b[8]
     return false, false
-  else
-    oldest.e = 'crowded'
   end
+  oldest.e = 'crowded'
   return true, true
 end
 
