@@ -24,6 +24,8 @@ var (
 	ErrOrder = errors.New("session: message out of order")
 	// ErrRate: the session sends upstream messages faster than Options.Rate.
 	ErrRate = errors.New("session: too many messages")
+	// ErrBusy: the requests that bring messages hold too much together.
+	ErrBusy = errors.New("session: too many bytes under way")
 	// ErrSuperseded: the client has spoken on a newer link of the same reader, or another request carries the link now.
 	ErrSuperseded = errors.New("session: link superseded")
 	// ErrCrowded: the session has Options.MaxLinks links of other readers, and each of them was heard of

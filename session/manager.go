@@ -20,6 +20,7 @@ type Manager struct {
 	wheel   wheel
 	sweeper alarm
 	turns   turns
+	intakes intakes
 	ending  chan struct{} // one for each OnEnd of an expired session that runs
 
 	start  time.Time       // zero of the links' clock

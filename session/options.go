@@ -37,6 +37,11 @@ type Options struct {
 	// means 50 and 200. A negative Rate disables the bound. All tabs of a visitor share it; what is beyond waits in their clients, and comes later.
 	Rate, Burst int
 
+	// Intake bounds the bytes that requests hold together whose body is being read, or which wait for
+	// what the same writer sent before. Those of one session hold at most a sixteenth. What is beyond is
+	// refused with 503, and comes again. Zero means 64 MiB. A negative Intake disables the bound.
+	Intake int64
+
 	// Retention is how long a session lives without links, and a reader is remembered without one. Zero means 2m.
 	Retention time.Duration
 	// Remember is how long a revoked id stays revoked, and an hour more, in memory at most until
@@ -130,6 +135,9 @@ func (o Options) withDefaults() Options {
 	orInt(&o.Burst, 200)
 	if o.Bytes == 0 {
 		o.Bytes = 1 << 20
+	}
+	if o.Intake == 0 {
+		o.Intake = 64 << 20
 	}
 	orTime(&o.Retention, 2*time.Minute)
 	orTime(&o.Remember, 30*24*time.Hour)

@@ -14,9 +14,11 @@ type Session struct {
 	id    string
 	log   Log
 	order serial
-	rate  bucket      // of upstream messages
-	begun bucket      // of new links
-	dead  atomic.Bool // the log is over: a later session of this id has another Session
+
+	intakes intakes
+	rate    bucket      // of upstream messages
+	begun   bucket      // of new links
+	dead    atomic.Bool // the log is over: a later session of this id has another Session
 
 	// Guarded by the Manager's lock.
 	refs    int

@@ -16,27 +16,75 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// read returns the whole body, within its bounds of size and time, in the memory of b if there is room.
-func (h *handler) read(w http.ResponseWriter, r *http.Request, b []byte) ([]byte, error) {
-	if r.ContentLength > int64(h.MaxBody) {
-		return b, &http.MaxBytesError{Limit: int64(h.MaxBody)}
-	}
-	if r.ContentLength < 0 {
-		return io.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.MaxBody)))
-	}
-	if b = b[:0]; int64(cap(b)) < r.ContentLength {
-		b = make([]byte, 0, r.ContentLength)
-	}
-	b = b[:r.ContentLength]
-	_, err := io.ReadFull(r.Body, b)
-	return b, err
+// A body is what a request brings, and what it may be.
+type body struct {
+	io.Reader
+	most  int  // bytes
+	exact bool // it has neither more nor less
 }
 
-// refuseBody answers a body that did not come.
+// bodyOf bounds the body of a request.
+func (h *handler) bodyOf(w http.ResponseWriter, r *http.Request) (body, error) {
+	switch {
+	case r.ContentLength > int64(h.MaxBody):
+		return body{}, ErrSize
+	case r.ContentLength >= 0:
+		return body{r.Body, int(r.ContentLength), true}, nil
+	}
+	return body{http.MaxBytesReader(w, r.Body, int64(h.MaxBody)), h.MaxBody + 1, false}, nil
+}
+
+// wait waits for the first byte, and holds no memory meanwhile. some is false if the body is empty.
+func (b body) wait() (first byte, some bool, err error) {
+	if b.most == 0 {
+		return 0, false, nil
+	}
+	one := make([]byte, 1)
+	for {
+		switch n, err := b.Read(one); {
+		case n > 0:
+			return one[0], true, nil
+		case err == io.EOF && !b.exact:
+			return 0, false, nil
+		case err != nil:
+			return 0, false, err
+		}
+	}
+}
+
+// rest appends what follows the first bytes, in memory that grows as they arrive.
+func (b body) rest(in *session.Intake, got []byte) ([]byte, error) {
+	for len(got) < b.most {
+		if len(got) == cap(got) {
+			grown := make([]byte, len(got), min(b.most, max(512, 2*cap(got))))
+			copy(grown, got)
+			got = grown
+		}
+		if err := in.Hold(cap(got)); err != nil {
+			return got, err
+		}
+		n, err := b.Read(got[len(got):min(cap(got), b.most)])
+		got = got[:len(got)+n]
+		switch {
+		case err == io.EOF && (!b.exact || len(got) == b.most):
+			return got, nil
+		case err == io.EOF:
+			return got, io.ErrUnexpectedEOF
+		case err != nil:
+			return got, err
+		}
+	}
+	return got, nil
+}
+
+// refuseBody answers a body that did not come, or is not taken.
 func refuseBody(w http.ResponseWriter, r *http.Request, err error) {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		status, reason, _ := refusal(ErrSize)
-		refuse.Write(w, r, status, reason, 0)
+		err = ErrSize
+	}
+	if errors.Is(err, ErrSize) || errors.Is(err, session.ErrBusy) {
+		status, reason, retry := refusal(err)
+		refuse.Write(w, r, status, reason, retry)
 		return
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {

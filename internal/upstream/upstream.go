@@ -95,37 +95,76 @@ func (h *handler) post(w http.ResponseWriter, r *http.Request, id middleware.Ide
 		refuse.Write(w, r, http.StatusUnsupportedMediaType, "send the body without Content-Encoding", 0)
 		return
 	}
-	var d *decoder
-	var memory []byte
 	batch := isBatch(r)
-	if batch {
-		d = h.decoder()
-		defer h.free(d)
-		memory = d.body
+	if batch && id.Link == 0 {
+		refuse.Write(w, r, http.StatusUnauthorized, "numbered messages need the link token of a hello in the header Mirage-Link: open a new link", 0)
+		return
 	}
-	body, err := h.read(w, r, memory)
+	b, err := h.bodyOf(w, r)
 	if err != nil {
 		refuseBody(w, r, err)
 		return
 	}
-	up := session.Upstream{ID: id.ID, Asked: id.Asked, Link: session.LinkRef{Reader: id.Reader, Number: id.Link}}
-	switch {
-	case !batch:
-		up.Messages = []session.Numbered{{Message: session.Message{Data: body}}}
-	case id.Link == 0:
-		refuse.Write(w, r, http.StatusUnauthorized, "numbered messages need the link token of a hello in the header Mirage-Link: open a new link", 0)
+	in, err := h.m.Expect(r.Context(), id.ID, id.Asked)
+	if err != nil {
+		stream.Refuse(w, r, err)
 		return
-	default:
-		d.body = body
-		err = d.parse(&up, h.MaxBatch)
+	}
+	defer in.Close()
+	first, some, err := b.wait()
+	if err != nil {
+		refuseBody(w, r, err)
+		return
+	}
+
+	// Only what comes now takes memory, and stack: while most wait, that counts.
+	p := &upload{handler: h, w: w, r: r, id: id, in: in, batch: batch}
+	if some {
+		p.first = []byte{first}
+	}
+	p.take(b)
+}
+
+// upload is a request whose body is there, or comes.
+type upload struct {
+	*handler
+	w     http.ResponseWriter
+	r     *http.Request
+	id    middleware.Identity
+	in    *session.Intake
+	batch bool
+	first []byte // of the body
+}
+
+// take reads the body and answers it.
+func (p *upload) take(b body) {
+	w, r := p.w, p.r
+	var d *decoder
+	var memory []byte
+	if p.batch {
+		d = p.decoder()
+		defer p.free(d)
+		memory = d.body[:0]
+	}
+	text, err := b.rest(p.in, append(memory, p.first...))
+	if err != nil {
+		refuseBody(w, r, err)
+		return
+	}
+	up := session.Upstream{ID: p.id.ID, Asked: p.id.Asked, Link: session.LinkRef{Reader: p.id.Reader, Number: p.id.Link}}
+	if p.batch {
+		d.body = text
+		err = d.parse(&up, p.MaxBatch)
+	} else {
+		up.Messages = []session.Numbered{{Message: session.Message{Data: text}}}
 	}
 	var got session.Receipt
 	if err == nil {
-		got, err = h.m.Receive(r.Context(), up)
+		got, err = p.m.Receive(r.Context(), up)
 	}
 	switch status, reason, retry := refusal(err); {
 	case err == nil:
-		id.Grant(w)
+		p.id.Grant(w)
 		answer(w, got)
 	case status == http.StatusConflict:
 		refuse.Conflict(w, reason, got.Accepted+1)

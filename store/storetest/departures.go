@@ -50,7 +50,7 @@ var departing = []clause{
 		l.isBehind(1, 1, 2)
 		acks.ack()
 		l.isBehind(0, 1, 2)
-		away = l.resume("away", acks.last)
+		l.resume("away", acks.last)
 		l.isBehind(0, 0, 2)
 		e.end("a")
 		_, _, err := l.Behind(ctx, 0)
