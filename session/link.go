@@ -98,7 +98,7 @@ func (m *Manager) begin(ctx context.Context, a Attach, c Claim) (*Link, error) {
 			return nil, ErrLinkRate
 		}
 		s.hear()
-		hello, err := s.log.Attach(ctx, c)
+		hello, err := s.log.Attach(context.WithoutCancel(ctx), c) // else a link could be nobody's
 		if err == nil {
 			return m.link(ctx, s, a, hello)
 		}
@@ -128,9 +128,10 @@ func (m *Manager) goOn(ctx context.Context, a Attach, c Claim) (*Link, error) {
 		return nil, err
 	}
 	s.hear()
-	hello, err := s.log.Attach(ctx, c)
+	steady := context.WithoutCancel(ctx) // else a link could be nobody's
+	hello, err := s.log.Attach(steady, c)
 	if over(err) {
-		if next, now, no := successor(ctx, s, func(log Log) (Attached, error) { return log.Attach(ctx, c) }); no == nil {
+		if next, now, no := successor(ctx, s, func(log Log) (Attached, error) { return log.Attach(steady, c) }); no == nil {
 			m.release(s)
 			s, hello, err = next, now, nil
 			s.hear()

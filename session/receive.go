@@ -139,6 +139,7 @@ func (m *Manager) unnumbered(ctx context.Context, s *Session, msg Message) (Rece
 // numbered handles what is new. failed are the numbers of the writer that failed while this request waited for its turn.
 func (m *Manager) numbered(ctx, hctx context.Context, s *Session, up Upstream, failed []uint64) (Receipt, error) {
 	var got Receipt
+	steady := context.WithoutCancel(hctx)
 	if len(up.Messages) == 0 {
 		_, last, err := s.log.Begin(ctx, up.Link, up.Writer, up.Base, 0, turnHeld)
 		got.Accepted = last
@@ -146,7 +147,7 @@ func (m *Manager) numbered(ctx, hctx context.Context, s *Session, up Upstream, f
 	}
 	for i := range up.Messages {
 		n := &up.Messages[i]
-		t, last, err := m.turn(ctx, s.log, &up, n.Number)
+		t, last, err := m.turn(ctx, steady, s.log, &up, n.Number)
 		if over(err) && i > 0 { // the messages before it are handled: that must reach the client
 			return got, nil
 		}
@@ -164,16 +165,16 @@ func (m *Manager) numbered(ctx, hctx context.Context, s *Session, up Upstream, f
 		}
 		if wait := s.rate.take(m.now(), m.o.Rate, m.o.Burst); wait > 0 {
 			got.Retry = wait
-			return got, errors.Join(ErrRate, s.log.Commit(hctx, up.Writer, n.Number, false))
+			return got, errors.Join(ErrRate, s.log.Commit(steady, up.Writer, n.Number, false))
 		}
 		failure := m.handle(hctx, s, Incoming{Message: n.Message, Reader: up.Link.Reader, Writer: up.Writer, Number: n.Number, Again: up.Again})
 		if failure != nil && m.ctx.Err() != nil { // it was not allowed to finish: the next node may
-			return got, errors.Join(ErrClosed, s.log.Commit(context.WithoutCancel(hctx), up.Writer, n.Number, false))
+			return got, errors.Join(ErrClosed, s.log.Commit(steady, up.Writer, n.Number, false))
 		}
 		if failure != nil {
 			got.Failed = append(got.Failed, n.Number)
 		}
-		err = s.log.Commit(context.WithoutCancel(hctx), up.Writer, n.Number, true)
+		err = s.log.Commit(steady, up.Writer, n.Number, true)
 		if err != nil && !over(err) {
 			return got, err
 		}
@@ -185,10 +186,12 @@ func (m *Manager) numbered(ctx, hctx context.Context, s *Session, up Upstream, f
 	return got, nil
 }
 
-// turn asks for the turn of message n, and asks again while another node has it.
-func (m *Manager) turn(ctx context.Context, log Log, up *Upstream, n uint64) (Turn, uint64, error) {
+// turn asks for the turn of message n, and asks again while another node has it. A question that is
+// on its way is not given up with the request (steady): its answer may be the turn, which nobody
+// else would get.
+func (m *Manager) turn(ctx, steady context.Context, log Log, up *Upstream, n uint64) (Turn, uint64, error) {
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		t, last, err := log.Begin(ctx, up.Link, up.Writer, up.Base, n, turnHeld)
+		t, last, err := log.Begin(steady, up.Link, up.Writer, up.Base, n, turnHeld)
 		if err != nil || t != Busy {
 			return t, last, err
 		}

@@ -18,7 +18,9 @@ import (
 // that was revoked since its value was signed.
 //
 // Errors are those of this package. A remote store that cannot know whether a step took place
-// answers ErrUncertain; every step may be repeated after it.
+// answers ErrUncertain; every step may be repeated after it. It bounds the time of each step by
+// itself: a Manager asks for a link or a turn without the end of the request's context, so that
+// neither is given to nobody. What an uncertain Attach or Begin may have given, the store takes back.
 type Store interface {
 	// Now is the Store's time, without I/O. It is never ahead of the clock that stamps End and
 	// Move: what is signed with it before a revocation is refused by it. After End or Move has

@@ -176,3 +176,47 @@ func (s *Store) PassTime(d time.Duration) {
 		runtime.Gosched()
 	}
 }
+
+// BeginLate is a Begin that Redis hears of when it was given back.
+func BeginLate(s *Store, to session.Log, writer string, n uint64) (session.Turn, error) {
+	l := to.(*log)
+	if _, err := s.repeat(context.Background(), l.shard, "undo", newOp(), 0, []string{l.hex, "begin", "late", writer}); err != nil {
+		return 0, err
+	}
+	a, err := s.repeat(context.Background(), l.shard, "begin", "late", 0,
+		[]string{l.place, writer, "1", decimal(n), "3600000", "0"})
+	return turns[a.text(1)], err
+}
+
+// AttachLate is an Attach that Redis hears of when it was given back.
+func AttachLate(s *Store, to session.Log, reader string) (answer, error) {
+	l := to.(*log)
+	if _, err := s.repeat(context.Background(), l.shard, "undo", newOp(), 0, []string{l.hex, "attach", "late", reader}); err != nil {
+		return nil, err
+	}
+	return s.repeat(context.Background(), l.shard, "attach", "late", 0,
+		[]string{l.place, reader, "0", "0", "n", fmt.Sprintf("%016x", 0), "0", "", "", ""})
+}
+
+// Readers are those of a log in Redis, each with how many links it has.
+func Readers(s *Store, of session.Log) string {
+	const script = `
+local st = cmsgpack.unpack(string.sub(redis.call('GET', KEYS[1]), 11))
+local all = {}
+for _, r in ipairs(st.r) do all[#all + 1] = r.n .. ':' .. #r.c end
+return table.concat(all, ' ')`
+	l := of.(*log)
+	key := s.base[l.shard] + ":s:" + l.hex
+	all, err := s.client.Do(context.Background(), s.client.B().Eval().Script(script).Numkeys(1).Key(key).Build()).ToString()
+	if err != nil {
+		return err.Error()
+	}
+	return all
+}
+
+// Insists reports whether the Store still sees to the outcome of a step.
+func (s *Store) Insists() bool {
+	s.insists.mu.Lock()
+	defer s.insists.mu.Unlock()
+	return s.insists.n > 0
+}

@@ -23,8 +23,9 @@ type log struct {
 	moves uint64
 	shard int
 
-	mu   sync.Mutex
-	read map[linkName]place // what Read gave last: it must still be there when the link reads on
+	mu    sync.Mutex
+	read  map[linkName]place  // what Read gave last: it must still be there when the link reads on
+	turns map[turnName]string // those that are under way here, and the step that got each
 }
 
 // linkName is a link, whichever request carries it.
@@ -119,7 +120,8 @@ func (l *log) Behind(ctx context.Context, seq uint64) (readers int, top uint64, 
 // Attach implements session.Log.
 func (l *log) Attach(ctx context.Context, c session.Claim) (session.Attached, error) {
 	how := [...]string{session.Nothing: "n", session.Presented: "p", session.Malformed: "m"}[c.Given]
-	a, err := l.run(ctx, "attach", escape(c.Reader), flag(c.Plain), decimal(c.Link), how,
+	name := escape(c.Reader)
+	a, _, err := l.take(ctx, "attach", name, name, flag(c.Plain), decimal(c.Link), how,
 		fmt.Sprintf("%016x", c.Position.Epoch), decimal(c.Position.Seq), hexTag(c.Position.Tag),
 		given(c.Asked.Signed), given(c.Asked.Came))
 	if err != nil {
@@ -259,7 +261,8 @@ func (l *log) Renew(ctx context.Context) error {
 func (l *log) Begin(
 	ctx context.Context, ref session.LinkRef, writer string, base, n uint64, lease time.Duration,
 ) (session.Turn, uint64, error) {
-	a, err := l.run(ctx, "begin", escape(writer), decimal(base), decimal(n), millis(lease), decimal(ref.Number))
+	name := escape(writer)
+	a, op, err := l.take(ctx, "begin", name, name, decimal(base), decimal(n), millis(lease), decimal(ref.Number))
 	if err != nil {
 		return session.Done, 0, err
 	}
@@ -268,6 +271,14 @@ func (l *log) Begin(
 	if err != nil || !ok {
 		return session.Done, 0, errAnswer
 	}
+	if turn == session.Deliver {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.turns == nil {
+			l.turns = make(map[turnName]string)
+		}
+		l.turns[turnName{writer, n}] = op
+	}
 	return turn, last, nil
 }
 
@@ -275,7 +286,15 @@ var turns = map[string]session.Turn{"deliver": session.Deliver, "done": session.
 
 // Commit implements session.Log.
 func (l *log) Commit(ctx context.Context, writer string, n uint64, handled bool) error {
-	_, err := l.runAnyway(ctx, "commit", escape(writer), decimal(n), flag(handled))
+	l.mu.Lock()
+	own := l.turns[turnName{writer, n}]
+	delete(l.turns, turnName{writer, n})
+	l.mu.Unlock()
+	op, args := newOp(), []string{escape(writer), decimal(n), flag(handled), own}
+	_, err := l.s.repeat(ctx, l.shard, "commit", op, 0, append([]string{l.hex}, args...))
+	if errors.Is(err, session.ErrUncertain) && own != "" {
+		l.insist("commit", op, args...)
+	}
 	return err
 }
 

@@ -34,16 +34,17 @@ type Options struct {
 
 // Store is a session.Store in Redis; see the package's documentation. Make one with New. It is safe for concurrent use.
 type Store struct {
-	client rueidis.Client
-	o      Options
-	base   [shards]string // of all keys of a shard, with its hash tag
-	node   string         // names this Store in what it publishes
-	pub    string         // the command
-	hub    hub
-	claims claims
-	clock  *clock
-	outage outage
-	cut    func() bool // tests only: the node dies before this step
+	client  rueidis.Client
+	o       Options
+	base    [shards]string // of all keys of a shard, with its hash tag
+	node    string         // names this Store in what it publishes
+	pub     string         // the command
+	hub     hub
+	insists insists
+	claims  claims
+	clock   *clock
+	outage  outage
+	cut     func() bool // tests only: the node dies before this step
 
 	mu        sync.Mutex
 	uncertain map[attempt]unknown // appends whose outcome is unknown
@@ -78,6 +79,7 @@ func New(client rueidis.Client, o Options) *Store {
 		s.pub = "SPUBLISH"
 	}
 	s.hub.init(s)
+	s.insists.init()
 	ctx, cancel := context.WithTimeout(context.Background(), min(time.Second, o.Timeout))
 	defer cancel()
 	s.sample(ctx)
@@ -88,8 +90,11 @@ func New(client rueidis.Client, o Options) *Store {
 // sharded tells whether pub/sub is, as in a Cluster.
 func (s *Store) sharded() bool { return s.pub == "SPUBLISH" }
 
-// Close ends the Store's goroutine and its pub/sub connections, and waits for them. It leaves sessions and client alone.
-func (s *Store) Close() { s.hub.close() }
+// Close ends the Store's goroutines and its pub/sub connections, and waits for them. It leaves sessions and client alone.
+func (s *Store) Close() {
+	s.insists.close()
+	s.hub.close()
+}
 
 // escape makes an id, a reader's or a writer's name text that JSON keeps as it is.
 func escape(s string) string { return url.PathEscape(s) }

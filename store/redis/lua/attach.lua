@@ -1,6 +1,7 @@
 -- Attach (D2, D7, D8, D9): a new link and the place from which it reads, or another request for a link that is there.
 local st, no = load()
 no = no or refused(st, ARGV[14], ARGV[15])
+if not no and undone(st) then no = 'notfound' end
 if no then return { no } end
 local name, plain, number, given = ARGV[7], ARGV[8] == '1', tonumber(ARGV[9]), ARGV[10]
 local epoch, seq, tagged = ARGV[11], tonumber(ARGV[12]), ARGV[13]

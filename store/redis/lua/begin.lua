@@ -3,6 +3,7 @@ local st, no = load()
 no = no or outdated(st, tonumber(ARGV[11]))
 if no then return { no } end
 local name, base, n, till = ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+if undone(st) then return { 'ok', 'busy', accepted(st, name) } end
 if n == 0 then return { 'ok', 'done', accepted(st, name) } end
 local w
 for i, o in ipairs(st.w) do

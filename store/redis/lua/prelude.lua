@@ -100,6 +100,12 @@ local function outdated(st, number)
   if number <= (st.rn or 0) then return 'renewed' end
 end
 
+-- undone is whether this step comes after its caller has given it up (undo.lua).
+local function undone(st)
+  if st.wd and NOW - st.wt > 60000 then st.wd, st.wt = nil, nil end
+  return st.wd and string.find(st.wd, OP, 1, true)
+end
+
 -- grow lets this step fail on a full Redis. Every other one may take the little that it needs, because most of them free more: once a
 -- script has written anything, Redis lets it finish.
 local GROWS = false

@@ -1,0 +1,76 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/mirage-go/mirage/session"
+)
+
+// After a step whose outcome its caller has not heard, Redis may have given out something that
+// nobody has: a writer's turn, or a link. insists are the goroutines that see to the outcome. There
+// are insistMax at most, each for insistFor; what is beyond is left to the leases.
+type insists struct {
+	ctx    context.Context // ends with close
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	n      int
+}
+
+const (
+	insistMax = 1024
+	insistFor = 30 * time.Second
+)
+
+func (i *insists) init() { i.ctx, i.cancel = context.WithCancel(context.Background()) }
+
+func (i *insists) close() {
+	i.mu.Lock()
+	i.closed = true
+	i.mu.Unlock()
+	i.cancel()
+	i.done.Wait()
+}
+
+// insist repeats a step under its number, without its caller, until its outcome is known.
+func (l *log) insist(name, op string, args ...string) {
+	i := &l.s.insists
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed || i.n == insistMax || l.s.cut != nil {
+		return
+	}
+	i.n++
+	i.done.Go(func() {
+		ctx, cancel := context.WithTimeout(i.ctx, insistFor)
+		defer cancel()
+		for err := error(session.ErrUncertain); errors.Is(err, session.ErrUncertain) && ctx.Err() == nil; {
+			_, err = l.s.repeat(ctx, l.shard, name, op, 1, append([]string{l.hex}, args...))
+		}
+		i.mu.Lock()
+		i.n--
+		i.mu.Unlock()
+	})
+}
+
+// take takes a step that gives something to its caller alone. Where the outcome is unknown, that is
+// given back: Redis then acts as if the step had not been asked for.
+func (l *log) take(ctx context.Context, name, of string, args ...string) (a answer, op string, err error) {
+	op = newOp()
+	a, err = l.s.repeat(ctx, l.shard, name, op, 0, append([]string{l.place}, args...))
+	if errors.Is(err, session.ErrUncertain) {
+		l.insist("undo", newOp(), name, op, of)
+	}
+	return a, op, err
+}
+
+// turnName is a turn that this log was given.
+type turnName struct {
+	writer string
+	n      uint64
+}
