@@ -287,6 +287,15 @@ func (t *tab) poll(wait string) answer {
 	return a
 }
 
+// credentials are the header lines by which a POST is the tab's.
+func (t *tab) credentials() string {
+	lines := "Mirage-Link: " + t.token() + "\r\n"
+	for _, c := range t.b.client.Jar.Cookies(mustURL(t.b.w.url)) {
+		lines += "Cookie: " + c.Name + "=" + c.Value + "\r\n"
+	}
+	return lines
+}
+
 func (t *tab) token() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -64,8 +64,9 @@ func TestOptions(t *testing.T) {
 			conn, err := w.net.Dial(w.Context())
 			w.must(err)
 			defer conn.Close()
+			tab.poll("0")
 			start := time.Now()
-			fmt.Fprint(conn, "POST /live HTTP/1.1\r\nHost: 127.0.0.1:80\r\nContent-Length: 10\r\n\r\n")
+			fmt.Fprintf(conn, "POST /live HTTP/1.1\r\nHost: 127.0.0.1:80\r\nContent-Length: 10\r\n%s\r\n", tab.credentials())
 			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			if err != nil || resp.StatusCode != 408 {
 				t.Error(resp, err)
@@ -161,7 +162,7 @@ func TestW2ExpectContinue(t *testing.T) {
 		}{{10, "100 Continue"}, {1 << 20, "413 Request Entity Too Large"}} {
 			conn, err := w.net.Dial(w.Context())
 			w.must(err)
-			fmt.Fprintf(conn, "POST /live HTTP/1.1\r\nHost: 127.0.0.1:80\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", tt.length)
+			fmt.Fprintf(conn, "POST /live HTTP/1.1\r\nHost: 127.0.0.1:80\r\nContent-Length: %d\r\nExpect: 100-continue\r\n%s\r\n", tt.length, tab.credentials())
 			in := bufio.NewReader(conn)
 			line, err := in.ReadString('\n')
 			if strings.TrimSpace(line) != "HTTP/1.1 "+tt.status {
@@ -268,7 +269,7 @@ func TestOptionsBoundsOfBatches(t *testing.T) {
 				w.must(err)
 				defer conn.Close()
 				start := time.Now()
-				fmt.Fprint(conn, "POST /live HTTP/1.1\r\nHost: 127.0.0.1:80\r\nContent-Length: 10\r\n\r\n")
+				fmt.Fprintf(conn, "POST /live HTTP/1.1\r\nHost: 127.0.0.1:80\r\nContent-Length: 10\r\n%s\r\n", tab.credentials())
 				resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 				if took := time.Since(start); err != nil || resp.StatusCode != 408 || took > 4*time.Second {
 					t.Error(resp, err, took)

@@ -201,6 +201,7 @@ func TestW6BodyThatStalls(t *testing.T) {
 		{"too large anyway", "Content-Length: 200000", "event: mirage-up\n", 413},
 		{"encoded anyway", "Content-Encoding: gzip\r\nContent-Length: 100", "x", 415},
 		{"foreign anyway", "Origin: http://evil.example\r\nContent-Length: 100", "x", 403},
+		{"without a link anyway", "Content-Length: 100", "x", 401},
 		{"to the wrong method", "Content-Length: 100", "x", 405},
 		{"refused by a hook anyway", "X-Refuse: 1\r\nContent-Length: 100", "x", 403},
 	} {
@@ -216,11 +217,16 @@ func TestW6BodyThatStalls(t *testing.T) {
 				conn, err := w.net.Dial(w.Context())
 				w.must(err)
 				defer conn.Close()
-				method := "POST"
-				if tt.status == 405 {
+				method, more := "POST", ""
+				switch tt.status {
+				case 405:
 					method = "PUT"
+				case 408, 413: // these look at the session first
+					tab := w.browser().tab()
+					tab.poll("0")
+					more = tab.credentials()
 				}
-				fmt.Fprintf(conn, "%s /live HTTP/1.1\r\nHost: 127.0.0.1:80\r\nContent-Type: text/event-stream\r\n%s\r\n\r\n%s", method, tt.header, tt.body)
+				fmt.Fprintf(conn, "%s /live HTTP/1.1\r\nHost: 127.0.0.1:80\r\nContent-Type: text/event-stream\r\n%s%s\r\n\r\n%s", method, more, tt.header, tt.body)
 				w.must(conn.SetReadDeadline(time.Now().Add(5 * time.Minute)))
 				start := time.Now()
 				resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
