@@ -289,11 +289,12 @@ func (t *tab) poll(wait string) answer {
 
 // credentials are the header lines by which a POST is the tab's.
 func (t *tab) credentials() string {
-	lines := "Mirage-Link: " + t.token() + "\r\n"
+	var lines strings.Builder
+	fmt.Fprintf(&lines, "Mirage-Link: %s\r\n", t.token())
 	for _, c := range t.b.client.Jar.Cookies(mustURL(t.b.w.url)) {
-		lines += "Cookie: " + c.Name + "=" + c.Value + "\r\n"
+		fmt.Fprintf(&lines, "Cookie: %s=%s\r\n", c.Name, c.Value)
 	}
-	return lines
+	return lines.String()
 }
 
 func (t *tab) token() string {
