@@ -19,5 +19,6 @@ func TestMain(m *testing.M) {
 	if !set {
 		flag.Set("rapid.checks", "15")
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2")) // it sleeps for five seconds after Close
 }
