@@ -350,7 +350,8 @@ export class Mirage extends EventTarget {
       link.ctl.signal.onabort = () => no(socket.close())
       socket.onmessage = ({ data }) => { try { hear(link, feed, data) } catch (error) { no(error) } }
       socket.onclose = ({ code, reason }) => {
-        no(failure(reason || 'closed ' + code, Math.max(0, code - 4000), { retry: 1000 * /retry in (\d+) s$/.exec(reason)?.[1] }))
+        const [text, retry] = reason.split(/; retry in (\d+) s$/) // a close frame has no Retry-After
+        no(failure(text || 'closed ' + code, Math.max(0, code - 4000), { retry: 1000 * retry }))
       }
     })
 
