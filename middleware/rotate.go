@@ -93,7 +93,8 @@ func isCallback(v *visit, r *http.Request) bool {
 
 // Logout ends the visitor's session and revokes the id, as Manager.Revoke does, and lets the
 // browser forget the cookie. It must be called before the response is written. Other tabs end at
-// once, terminally; those that are not on at the moment do when they come back. Values of the id
+// once, terminally; those that are not on at the moment do when they come back. What was sent to
+// them just before may not reach them: Manager.RevokeWith is for a last message. Values of the id
 // that were signed until now never count again (with sessions in memory, until the process
 // restarts: there Validate is the lasting gate).
 //

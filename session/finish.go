@@ -11,47 +11,71 @@ const (
 	finishMost   = time.Minute
 )
 
-// Finish is End that first lets the readers have what is in the log: it waits until each that is
-// here has acknowledged what was sent before the call (a plain one, until it was written), and
-// then ends the session. It waits at most for within; zero means 5s, and more than a minute is a
-// minute. A reader that lost its link less than ten seconds ago is waited for, too, as it may be
-// coming back. Until the end the session is as ever: it takes messages, but nobody waits for
-// them, and new links. When ctx ends, the session ends at once. The error is that of End.
+// Finish is End that first lets the readers have what is in the log. It waits until each reader
+// that is here has acknowledged what was sent before the call, or, if it is a plain one, until
+// that was written to it; then it ends the session. It waits at most for within: zero means 5s,
+// and more than a minute is a minute. A reader that lost its link less than ten seconds ago may be
+// coming back, and is waited for, too, unless it is a plain one, which comes back as another
+// reader. When ctx ends, the session ends at once. What a reader did not acknowledge in time is in
+// OnEnd as ever. The error is that of End.
+//
+// While Finish waits, the session goes on: its clients may send, and begin links. Messages that
+// are sent to it then may be lost to its readers, as before End.
+//
+// A client may acknowledge nothing while a message of its own is being handled. OnMessage therefore
+// calls Finish and RevokeWith on another goroutine: called directly they may wait for all of within.
 func (m *Manager) Finish(ctx context.Context, id string, within time.Duration) error {
-	m.delivered(ctx, id, 0, within)
+	waiting, cancel := context.WithTimeout(ctx, patience(within))
+	defer cancel()
+	m.delivered(waiting, id, 0)
 	return m.end(context.WithoutCancel(ctx), id, 0)
 }
 
-// RevokeWith is Revoke with a last message, for every reader, which is delivered first as by
-// Finish. Until it is, or within has passed, the client can go on acting: whoever must be kept
-// out at this moment is to be revoked by Revoke. Whether or not the log has room for the message,
-// the id is revoked; ErrFull says that nobody got it.
+// RevokeWith is Revoke with a last message for every reader. The message, and what is in the log
+// before it, is delivered first as by Finish, and within the same time. Until then the client can
+// go on acting, for within at most: an id that must be kept out at this moment is for Revoke.
+//
+// The id is revoked in any case, and an error about the message says that nobody got it:
+// ErrTooLarge or ErrEvent, at once, and ErrFull if the log had no room within the time.
 func (m *Manager) RevokeWith(ctx context.Context, id string, last Message, within time.Duration) error {
-	if err := m.check(&last); err != nil {
-		return err
+	waiting, cancel := context.WithTimeout(ctx, patience(within))
+	defer cancel()
+	seq, err := m.lastWord(waiting, id, &last)
+	if errors.Is(err, ErrFull) && m.delivered(waiting, id, 0) { // there may be room now
+		seq, err = m.lastWord(waiting, id, &last)
 	}
-	var seq uint64
-	sent := m.on(ctx, id, func(s *Session) error {
-		p, err := s.log.Append(ctx, &last, "")
+	if err == nil {
+		m.delivered(waiting, id, seq)
+	} else if over(err) {
+		err = nil // nobody is there to read it
+	}
+	return errors.Join(err, m.Revoke(context.WithoutCancel(ctx), id))
+}
+
+// lastWord appends the message and returns its number.
+func (m *Manager) lastWord(ctx context.Context, id string, last *Message) (seq uint64, err error) {
+	if err := m.check(last); err != nil {
+		return 0, err
+	}
+	err = m.on(ctx, id, func(s *Session) error {
+		p, err := s.log.Append(ctx, last, "")
 		seq = p.Seq
 		return err
 	})
-	if sent == nil {
-		m.delivered(ctx, id, seq, within)
-	} else if over(sent) {
-		sent = nil
+	return seq, err
+}
+
+// patience is how long an end waits at most.
+func patience(within time.Duration) time.Duration {
+	if within <= 0 {
+		return finishWithin
 	}
-	return errors.Join(sent, m.Revoke(context.WithoutCancel(ctx), id))
+	return min(within, finishMost)
 }
 
 // delivered waits until every reader that is here has what is in the log up to seq, or, if that is
-// 0, what is in it now; no longer than within.
-func (m *Manager) delivered(ctx context.Context, id string, seq uint64, within time.Duration) {
-	if within <= 0 {
-		within = finishWithin
-	}
-	ctx, cancel := context.WithTimeout(ctx, min(within, finishMost))
-	defer cancel()
+// 0, what is in it now. It reports whether that came before the end of ctx.
+func (m *Manager) delivered(ctx context.Context, id string, seq uint64) bool {
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
 		var behind int
 		err := m.on(ctx, id, func(s *Session) (err error) {
@@ -61,13 +85,16 @@ func (m *Manager) delivered(ctx context.Context, id string, seq uint64, within t
 			}
 			return err
 		})
-		if err == nil && (behind == 0 || seq == 0) || over(err) || errors.Is(err, ErrClosed) {
-			return
+		switch {
+		case err == nil && (behind == 0 || seq == 0):
+			return true
+		case over(err), errors.Is(err, ErrClosed):
+			return false
 		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return
+			return false
 		}
 	}
 }

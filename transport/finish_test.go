@@ -113,3 +113,37 @@ func (p *page) texts() []string {
 	defer p.mu.Unlock()
 	return slices.Clone(p.got)
 }
+
+// D6: a handler has its session's last word delivered, on a goroutine of its own.
+func TestD6LastWordOfAHandler(t *testing.T) {
+	for _, way := range pageWays {
+		t.Run(way, func(t *testing.T) {
+			var m *session.Manager
+			var took chan time.Duration
+			inWorld(t, setup{session: session.Options{OnMessage: func(_ context.Context, s *session.Session, in session.Incoming) error {
+				go func() {
+					start := time.Now()
+					if err := m.RevokeWith(context.Background(), s.ID(), session.Text("bye, "+string(in.Data)), 0); err != nil {
+						t.Error(err)
+					}
+					took <- time.Since(start)
+				}()
+				return nil
+			}}}, func(w *world) {
+				m, took = w.m, make(chan time.Duration, 1)
+				p := w.browser().page(way)
+				defer p.close()
+				p.load()
+				time.Sleep(time.Second)
+				p.say("me")
+				if d := <-took; d > 2*time.Second {
+					t.Errorf("it took %v", d)
+				}
+				time.Sleep(2 * time.Second)
+				if got := p.texts(); len(got) != 1 || !strings.HasPrefix(got[0], "bye, ") || !strings.Contains(p.end(), "410") {
+					t.Errorf("%s: got %q, told %q", p.story(), got, p.end())
+				}
+			})
+		})
+	}
+}
