@@ -32,16 +32,19 @@ func (m *Manager) detach(s *Session, link LinkRef, info ReaderInfo) (held time.D
 	return away
 }
 
-// hangUp ends a link because its client's page does, wherever the link is.
+// hangUp ends a link because its client's page does, wherever the link is: its last request may
+// have come to another node than an earlier one whose Link is still here. A stream that is here
+// ends, too, though its client may keep the connection: the log counts the link no more.
 func (m *Manager) hangUp(s *Session, link LinkRef) {
+	info := ReaderInfo{Reader: link.Reader}
 	for l := range s.all() {
 		if l.Hello.Link.Number == link.Number {
-			l.Close()
-			return
+			info = l.reader()
+			l.finish(Superseded)
 		}
 	}
 	link.Turn = 0
-	m.detach(s, link, ReaderInfo{Reader: link.Reader})
+	m.detach(s, link, info)
 }
 
 // hold keeps the session registered here until one more release.

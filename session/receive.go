@@ -21,7 +21,7 @@ type Upstream struct {
 	Base     uint64      // the lowest number that the client still keeps
 	Again    bool        // the messages were sent before to a server that does not remember
 	Messages []Numbered  // in the order of their numbers
-	Leaving  bool        // the client's page ends: the link does, too, and its reader stays
+	Leaving  bool        // the client's page ends: the link does, too, wherever it is, and its reader stays
 }
 
 // Numbered is a message with its writer's number.

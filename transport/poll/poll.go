@@ -131,7 +131,8 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 	_ = rc.SetWriteDeadline(time.Now().Add(h.o.WriteTimeout)) // net/http lifts it after the response
 	refuse.NotUpgraded(w.Header(), r)
 	answer(w, stream.Append(hello, &p.batch, link.Plain))
-	over = p.batch.End != ""
+	over = p.batch.End != "" ||
+		begins && r.Context().Err() != nil // the client left, and nobody has the token of its link
 	p.batch = session.Batch{} // a parked link holds no messages
 }
 

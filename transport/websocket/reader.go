@@ -153,9 +153,9 @@ func (l *reader) receive(kind ws.MessageType, body []byte) {
 		l.refuse(err)
 		return
 	}
-	if len(up.Messages) == 0 || len(l.turn) > 0 {
-		_, err := l.h.m.Receive(l.ctx, session.Upstream{ID: up.ID, Link: up.Link, Ack: up.Ack})
-		if len(up.Messages) == 0 {
+	if none := len(up.Messages) == 0; none || len(l.turn) > 0 {
+		_, err := l.h.m.Receive(l.ctx, session.Upstream{ID: up.ID, Link: up.Link, Ack: up.Ack, Leaving: up.Leaving && none})
+		if none {
 			if err != nil {
 				l.refuse(err)
 			}
