@@ -402,9 +402,15 @@ export class Mirage extends EventTarget {
       wake?.()
     }
 
-    // leave lets go of the link. The page may end: last words go out, a server that sees no link end is told, and the same messages are stored, too; the server knows them when they come again.
+    // leave lets go of the link. The page may end: last words go out, a server that sees no link end
+    // is told, and the same messages are stored, too; the server knows them when they come again.
+    // What is too long for a request that outlives its page is only stored.
     const leave = () => {
-      if (live && (queue[0] || unacked || live.name === 'poll')) request('POST', live.token, { body: next(true).body, keepalive: true }).catch(() => 0)
+      if (live && (queue[0] || unacked || live.name === 'poll')) {
+        let { body } = next(true)
+        if (new Blob([body]).size > 65_000) body = body.split('\n\n', 1) + '\n\n'
+        request('POST', live.token, { body, keepalive: true }).catch(() => 0)
+      }
       save(1)
       drop()
     }
