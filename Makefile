@@ -10,7 +10,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
 # Programs the tests use: to add one, add its name (scripts/needs.sh explains the marks).
-NEEDS := curl gcc+libc6-dev chromium firefox-esr haproxy nginx node:nodejs npm redis-server
+NEEDS := curl gcc+libc6-dev chromium firefox-esr haproxy nginx node:nodejs npm redis-server varnishd:varnish
 
 # The race detector needs a C compiler. Expanded when used, after `needs` had a chance to install one.
 RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)

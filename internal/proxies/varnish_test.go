@@ -12,10 +12,7 @@ import (
 // startVarnish runs Varnish with the VCL of docs/operations.md, and returns its URL.
 func startVarnish(t *testing.T, upstream string) string {
 	t.Helper()
-	bin, err := exec.LookPath("varnishd")
-	if err != nil { // it is not among what `make needs` installs
-		t.Skip("NOT TESTED: varnishd is not installed (Debian: apt-get install varnish)")
-	}
+	bin := binary(t, "varnishd")
 	blocks := documented(t, "vcl")
 	if len(blocks) != 1 {
 		t.Fatalf("%d blocks of VCL", len(blocks))
