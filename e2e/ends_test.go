@@ -161,8 +161,9 @@ func (s *site) over() bool {
 	return len(s.ended) > 0
 }
 
-// D7: a page that is left has no link any more, on each transport: that of a poll does not live on
-// for a next one, even if the page had more to say than a request may bring that outlives its page.
+// D7: a page that is left has no link any more, on each transport: that of a poll does
+// not live on for a next one, even if the page had more to say than a request may bring
+// that outlives its page.
 func TestD7ClientLeaves(t *testing.T) {
 	browser := startBrowser(t)
 	each(t, func(t *testing.T, way string) {

@@ -54,7 +54,8 @@ func TestClientTabs(t *testing.T) {
 	}
 }
 
-// Of 36 clients of one person 32 have a link. The others are told when to come back, and do not ask before; the links of the 32 stay. D8, L1.
+// Of 36 clients of one person 32 have a link. The others are told when to come back, and
+// do not ask before; the links of the 32 stay. D8, L1.
 func TestClientCrowd(t *testing.T) {
 	t.Parallel()
 	var gets atomic.Int32

@@ -91,12 +91,12 @@ func isCallback(v *visit, r *http.Request) bool {
 		r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 }
 
-// Logout ends the visitor's session and revokes the id, as Manager.Revoke does, and lets the
-// browser forget the cookie. It must be called before the response is written. Other tabs end at
-// once, terminally; those that are not on at the moment do when they come back. What was sent to
-// them just before may not reach them: Manager.RevokeWith is for a last message. Values of the id
-// that were signed until now never count again (with sessions in memory, until the process
-// restarts: there Validate is the lasting gate).
+// Logout ends the visitor's session and revokes the id, as Manager.Revoke does, and lets
+// the browser forget the cookie. It must be called before the response is written. Other
+// tabs end at once, terminally; those that are not on at the moment do when they come
+// back. What was sent to them just before may not reach them: Manager.RevokeWith is for a
+// last message. Values of the id that were signed until now never count again (with
+// sessions in memory, until the process restarts: there Validate is the lasting gate).
 //
 // An error means that the cookie stays and the visitor is still logged in. After store.ErrUncertain
 // the id may have been revoked all the same. In either case the next request may call Logout again.

@@ -9,8 +9,8 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// D3, D6: the page that asked is reloaded before the answer. If the session goes on, OnGap tells of
-// the answer that nobody got; if it ends, OnEnd has it.
+// D3, D6: the page that asked is reloaded before the answer. If the session goes on,
+// OnGap tells of the answer that nobody got; if it ends, OnEnd has it.
 func TestD3AnswerToAReloadedPage(t *testing.T) {
 	for _, stays := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -71,7 +71,8 @@ func TestD3AnswerToAReloadedPage(t *testing.T) {
 	}
 }
 
-// U2: Reader says who asks now, where the page after a reload sends what the one before it numbered.
+// U2: Reader says who asks now, where the page after a reload sends what the one before
+// it numbered.
 func TestU2Reader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got session.Incoming

@@ -47,9 +47,9 @@ func (b *bucket) inherit(o *bucket) {
 	b.used, b.at = o.used, o.at
 }
 
-// letGo releases a session that has sent something or begun a link. Unless a link keeps it here,
-// or somebody does for that long, it stays until its buckets are full again: the next one of its
-// id would begin with full ones.
+// letGo releases a session that has sent something or begun a link. Unless a link keeps
+// it here, or somebody does for that long, it stays until its buckets are full again: the
+// next one of its id would begin with full ones.
 func (m *Manager) letGo(s *Session, held time.Duration) {
 	if s.links.Load() != nil {
 		m.release(s)

@@ -12,8 +12,8 @@ func plainName() string { return "plain-" + rand.Text() }
 // storeWait bounds a step of the store that no request waits for.
 const storeWait = 10 * time.Second
 
-// detach ends the link in the log, and sees to what follows if it was the last of its reader. It
-// returns how long the session is held here for that.
+// detach ends the link in the log, and sees to what follows if it was the last of its
+// reader. It returns how long the session is held here for that.
 func (m *Manager) detach(s *Session, link LinkRef, info ReaderInfo) (held time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
 	defer cancel()
@@ -32,9 +32,10 @@ func (m *Manager) detach(s *Session, link LinkRef, info ReaderInfo) (held time.D
 	return away
 }
 
-// hangUp ends a link because its client's page does, wherever the link is: its last request may
-// have come to another node than an earlier one whose Link is still here. A stream that is here
-// ends, too, though its client may keep the connection: the log counts the link no more.
+// hangUp ends a link because its client's page does, wherever the link is: its last
+// request may have come to another node than an earlier one whose Link is still here. A
+// stream that is here ends, too, though its client may keep the connection: the log
+// counts the link no more.
 func (m *Manager) hangUp(s *Session, link LinkRef) {
 	info := ReaderInfo{Reader: link.Reader}
 	for l := range s.all() {
@@ -85,8 +86,8 @@ func (m *Manager) left(s *Session, info ReaderInfo) {
 	}
 }
 
-// leave reports readers gone whose session has another id now. s is the local session of the old
-// one, if there was any.
+// leave reports readers gone whose session has another id now. s is the local session of
+// the old one, if there was any.
 func (m *Manager) leave(s *Session, id string, left []Left) {
 	if s == nil {
 		s = &Session{m: m, id: id, log: movedLog{}}
@@ -96,7 +97,8 @@ func (m *Manager) leave(s *Session, id string, left []Left) {
 	}
 }
 
-// movedLog is all that is left of a session under an id that it had: nothing can be sent there.
+// movedLog is all that is left of a session under an id that it had: nothing can be sent
+// there.
 type movedLog struct{ Log }
 
 func (movedLog) Append(context.Context, *Message, string) (Position, error) {

@@ -28,8 +28,9 @@ var (
 	ErrBusy = errors.New("session: too many bytes under way")
 	// ErrSuperseded: the client has spoken on a newer link of the same reader, or another request carries the link now.
 	ErrSuperseded = errors.New("session: link superseded")
-	// ErrCrowded: the session has Options.MaxLinks links of other readers, and each of them was heard of
-	// within the last minute; or a link gave its place to a newer one of another reader.
+	// ErrCrowded: the session has Options.MaxLinks links of other readers, and each of
+	// them was heard of within the last minute; or a link gave its place to a newer one
+	// of another reader.
 	ErrCrowded = errors.New("session: too many links at once")
 	// ErrLinkRate: the session begins links faster than Options.LinkRate.
 	ErrLinkRate = errors.New("session: too many new links")
@@ -38,7 +39,7 @@ var (
 	// ErrRevoked: the id was revoked.
 	ErrRevoked = store.ErrRevoked
 	// ErrSettling: the id of a new link was moved or revoked since its request came. The
-	// client is to come back in a second or two, and its id to be looked at anew.
+	// client comes back in a second or two, and its id is checked again.
 	ErrSettling = errors.New("session: the id has just changed")
 	// ErrRenewed: the link is to come back through the hooks; nothing is lost.
 	ErrRenewed = errors.New("session: link to be renewed")

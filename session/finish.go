@@ -11,19 +11,21 @@ const (
 	finishMost   = time.Minute
 )
 
-// Finish is End that first lets the readers have what is in the log. It waits until each reader
-// that is here has acknowledged what was sent before the call, or, if it is a plain one, until
-// that was written to it; then it ends the session. It waits at most for within: zero means 5s,
-// and more than a minute is a minute. A reader that lost its link less than ten seconds ago may be
-// coming back, and is waited for, too, unless it is a plain one, which comes back as another
-// reader. When ctx ends, the session ends at once. What a reader did not acknowledge in time is in
-// OnEnd as ever. The error is that of End.
+// Finish is End that first lets the readers have what is in the log. It waits until each
+// reader that is here has acknowledged what was sent before the call, or, if it is a
+// plain one, until that was written to it; then it ends the session. It waits at most for
+// within: zero means 5s, and more than a minute is a minute. A reader that lost its link
+// less than ten seconds ago may be coming back, and is waited for, too, unless it is a
+// plain one, which comes back as another reader. When ctx ends, the session ends at once.
+// What a reader did not acknowledge in time is in OnEnd as ever. The error is that of
+// End.
 //
-// While Finish waits, the session goes on: its clients may send, and begin links. Messages that
-// are sent to it then may be lost to its readers, as before End.
+// While Finish waits, the session goes on: its clients may send, and begin links.
+// Messages that are sent to it then may be lost to its readers, as before End.
 //
-// A client may acknowledge nothing while a message of its own is being handled. OnMessage therefore
-// calls Finish and RevokeWith on another goroutine: called directly they may wait for all of within.
+// A client may acknowledge nothing while a message of its own is being handled. OnMessage
+// therefore calls Finish and RevokeWith on another goroutine: called directly they may
+// wait for all of within.
 func (m *Manager) Finish(ctx context.Context, id string, within time.Duration) error {
 	waiting, cancel := context.WithTimeout(ctx, patience(within))
 	defer cancel()
@@ -31,9 +33,10 @@ func (m *Manager) Finish(ctx context.Context, id string, within time.Duration) e
 	return m.end(context.WithoutCancel(ctx), id, 0)
 }
 
-// RevokeWith is Revoke with a last message for every reader. The message, and what is in the log
-// before it, is delivered first as by Finish, and within the same time. Until then the client can
-// go on acting, for within at most: an id that must be kept out at this moment is for Revoke.
+// RevokeWith is Revoke with a last message for every reader. The message, and what is in
+// the log before it, is delivered first as by Finish, and within the same time. Until
+// then the client can go on acting, for within at most: an id that must be kept out at
+// this moment is for Revoke.
 //
 // The id is revoked in any case, and an error about the message says that nobody got it:
 // ErrTooLarge or ErrEvent, at once, and ErrFull if the log had no room within the time.
@@ -73,8 +76,8 @@ func patience(within time.Duration) time.Duration {
 	return min(within, finishMost)
 }
 
-// delivered waits until every reader that is here has what is in the log up to seq, or, if that is
-// 0, what is in it now. It reports whether that came before the end of ctx.
+// delivered waits until every reader that is here has what is in the log up to seq, or,
+// if that is 0, what is in it now. It reports whether that came before the end of ctx.
 func (m *Manager) delivered(ctx context.Context, id string, seq uint64) bool {
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
 		var behind int

@@ -7,9 +7,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// An Intake is a request that brings messages up, from before its body is read until they are
-// handled. It bounds what the bodies that are under way hold together. It is not safe for
-// concurrent use.
+// An Intake is a request that brings messages up, from before its body is read until they
+// are handled. It bounds what the bodies that are under way hold together. It is not safe
+// for concurrent use.
 type Intake struct {
 	m    *Manager
 	s    *Session
@@ -22,8 +22,9 @@ type intakes struct{ held atomic.Int64 }
 // smallest is what an Intake counts at least, once it holds anything.
 const smallest = 4 << 10
 
-// Expect looks for the session of a request before its body is read: ErrNotFound without one, and
-// the other errors of Receive that say so. Close it when the request has been answered.
+// Expect looks for the session of a request before its body is read: ErrNotFound without
+// one, and the other errors of Receive that say so. Close it when the request has been
+// answered.
 func (m *Manager) Expect(ctx context.Context, id string, a store.Asked) (*Intake, error) {
 	s, err := m.acquire(ctx, id, a, false)
 	if err != nil {
@@ -32,9 +33,9 @@ func (m *Manager) Expect(ctx context.Context, id string, a store.Asked) (*Intake
 	return &Intake{m: m, s: s}, nil
 }
 
-// Hold says that the request holds n bytes by now. It is ErrBusy, and nothing has changed, if all
-// together would hold more than Options.Intake, or those of one session more than a sixteenth of
-// that. A request that is the only one there may hold anything.
+// Hold says that the request holds n bytes by now. It is ErrBusy, and nothing has
+// changed, if all together would hold more than Options.Intake, or those of one session
+// more than a sixteenth of that. A request that is the only one there may hold anything.
 func (in *Intake) Hold(n int) error {
 	more := max(int64(n), smallest) - in.held
 	if more <= 0 || in.m.o.Intake < 0 {
@@ -59,8 +60,8 @@ func (in *Intake) Close() {
 	in.m.letGo(in.s, 0)
 }
 
-// take adds more to what one that holds mine already holds, unless there are others and all are
-// beyond the bound then.
+// take adds more to what one that holds mine already holds, unless there are others and
+// all are beyond the bound then.
 func (i *intakes) take(more, mine, bound int64) bool {
 	all := i.held.Add(more)
 	if all > bound && all > mine+more {

@@ -147,14 +147,16 @@ func over(err error) bool {
 	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrMoved) || errors.Is(err, ErrRevoked)
 }
 
-// End ends the session id now, with its links, terminally. OnEnd gets what no reader had: what was sent just before
-// may not have left yet, see Finish. The id stays good for a new session.
-// A client that is between two polls does not hear of it, and begins such a session: to keep a client out, Revoke.
+// End ends the session id now, with its links, terminally. OnEnd gets what no reader had:
+// what was sent just before may not have left yet, see Finish. The id stays good for a
+// new session. A client that is between two polls does not hear of it, and begins such a
+// session: to keep a client out, Revoke.
 func (m *Manager) End(ctx context.Context, id string) error { return m.end(ctx, id, 0) }
 
-// Revoke ends the session id like End, if there is one, and lets values of the id that were signed until now be refused (see Resolve),
-// for Options.Remember. What was sent just before may not have left yet, see RevokeWith. A Store in memory forgets that when the process restarts: there the middleware's Validate is the
-// lasting gate.
+// Revoke ends the session id like End, if there is one, and lets values of the id that
+// were signed until now be refused (see Resolve), for Options.Remember. What was sent
+// just before may not have left yet, see RevokeWith. A Store in memory forgets that when
+// the process restarts: there the middleware's Validate is the lasting gate.
 func (m *Manager) Revoke(ctx context.Context, id string) error {
 	if err := m.end(ctx, id, m.o.Remember+rememberMore); !errors.Is(err, ErrNotFound) {
 		return err
@@ -204,10 +206,10 @@ func (m *Manager) Resolve(ctx context.Context, id string, a store.Asked, client 
 	return m.store.Resolve(ctx, id, a, client)
 }
 
-// Move lets the session from go on under the id to, on the application's own word; its links
-// end, and their clients come back. OnDetach is called for its readers under from, and OnAttach
-// when they come back under to. For the retention the client named so may still present
-// from. Session handles of from are ErrNotFound afterwards.
+// Move lets the session from go on under the id to, on the application's own word; its
+// links end, and their clients come back. OnDetach is called for its readers under from,
+// and OnAttach when they come back under to. For the retention the client named so may
+// still present from. Session handles of from are ErrNotFound afterwards.
 func (m *Manager) Move(ctx context.Context, from, to, client string) error {
 	return m.Replace(ctx, from, to, store.Asked{}, client)
 }
@@ -332,8 +334,9 @@ func (m *Manager) reuse(id string) (*Session, error) {
 	return nil, nil
 }
 
-// register makes s the local session of its id, unless there is one with the same log. One with
-// another log is over, or s is: its log will say so. Either way the buckets are those of the id.
+// register makes s the local session of its id, unless there is one with the same log.
+// One with another log is over, or s is: its log will say so. Either way the buckets are
+// those of the id.
 func (m *Manager) register(s *Session) *Session {
 	m.mu.Lock()
 	have := m.local[s.id]

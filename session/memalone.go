@@ -2,9 +2,9 @@ package session
 
 import "slices"
 
-// What is for one reader alone is never lost in silence. If its reader is forgotten before it has
-// it, some link's Read tells so (Tail.Undelivered), and until then the entries stay for OnEnd,
-// unless the log needs their room.
+// What is for one reader alone is never lost in silence. If its reader is forgotten
+// before it has it, some link's Read tells so (Tail.Undelivered), and until then the
+// entries stay for OnEnd, unless the log needs their room.
 
 // undelivered is what is to be told of a reader that is not remembered.
 type undelivered struct {
@@ -58,7 +58,8 @@ func (l *memLog) expect(name string, seq uint64) {
 	l.undelivered[i].Lost.extend(seq)
 }
 
-// cameBack forgets what was to be told of a reader that is here now and reads on after start.
+// cameBack forgets what was to be told of a reader that is here now and reads on after
+// start.
 func (l *memLog) cameBack(name string, start uint64) {
 	l.undelivered = slices.DeleteFunc(l.undelivered, func(u undelivered) bool { return u.Reader == name && u.Lost.From > start })
 }

@@ -61,9 +61,9 @@ func (ids *memIDs) line(st *memID) {
 	ids.last = st
 }
 
-// tidy looks at the states that it has not looked at for longest, and forgets what has run out.
-// They are twice as many as a change adds, so that at most as many wait as there were, and no
-// caller has to wait for more. To be called before states are changed.
+// tidy looks at the states that it has not looked at for longest, and forgets what has
+// run out. They are twice as many as a change adds, so that at most as many wait as there
+// were, and no caller has to wait for more. To be called before states are changed.
 func (ids *memIDs) tidy(now int64) {
 	for range 4 {
 		st := ids.first

@@ -207,8 +207,8 @@ func (l *memLog) passed(n need) uint64 {
 	return l.mark // nobody is there: a reader to come starts at the mark
 }
 
-// stalled reports whether a reader that has passed seq has had the next entry before it, and
-// taken nothing, for as long as Bounds.Stall.
+// stalled reports whether a reader that has passed seq has had the next entry before it,
+// and taken nothing, for as long as Bounds.Stall.
 func (l *memLog) stalled(r *memReader, seq uint64) bool {
 	if l.bounds.Stall == 0 || seq >= l.top() {
 		return false
@@ -250,8 +250,8 @@ func (l *memLog) leave(seq uint64) (freed int64) {
 	return freed
 }
 
-// absorb takes over what another session left behind. For keep it is the one that this log was
-// before.
+// absorb takes over what another session left behind. For keep it is the one that this
+// log was before.
 func (l *memLog) absorb(other Ended, keep time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

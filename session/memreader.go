@@ -227,8 +227,8 @@ func (l *memLog) goOn(r *memReader, c Claim) (Attached, error) {
 	}, nil
 }
 
-// makeRoom sees to it that r (nil for a reader that is new here) may have one more link, and
-// reports whether it may: see Log.Attach.
+// makeRoom sees to it that r (nil for a reader that is new here) may have one more link,
+// and reports whether it may: see Log.Attach.
 func (l *memLog) makeRoom(r *memReader) bool {
 	live := 0
 	for _, o := range l.readers {

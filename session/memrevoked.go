@@ -9,8 +9,8 @@ import (
 // revokedLogKept is how long a revoked session is remembered.
 const revokedLogKept = time.Hour
 
-// memRevoked remembers the sessions that were revoked: a position in one is worth nothing under
-// another id, and its holder has lost nothing there (it logged out, and in again).
+// memRevoked remembers the sessions that were revoked: a position in one is worth nothing
+// under another id, and its holder has lost nothing there (it logged out, and in again).
 type memRevoked struct {
 	mu    sync.Mutex // a leaf: taken under a log's
 	ids   map[uint64]string

@@ -19,27 +19,31 @@ type Options struct {
 	// Messages and Bytes bound one session's log. Zero means 1 000 messages and 1 MiB.
 	Messages int
 	Bytes    int64
-	// Overflow says what happens to a message for which a log has no room. Zero means Refuse. While
-	// a reader is live, those without a link, and those that have taken nothing for three seconds, do
-	// not hold a full log: the oldest messages leave, and these readers are told of the gap.
+	// Overflow says what happens to a message for which a log has no room. Zero means
+	// Refuse. While a reader is live, those without a link, and those that have taken
+	// nothing for three seconds, do not hold a full log: the oldest messages leave, and
+	// these readers are told of the gap.
 	Overflow Overflow
 	// MaxMessage bounds the Data of one message in either direction. Zero means 64 KiB.
 	MaxMessage int
-	// MaxLinks bounds the links of one session. One more takes the place of the link whose client was silent for longest, if that is a
-	// minute or longer, and is refused otherwise (ErrCrowded). Of a reader with several links, older ones make room at any time.
-	// Zero means 32.
+	// MaxLinks bounds the links of one session. One more takes the place of the link
+	// whose client was silent for longest, if that is a minute or longer, and is refused
+	// otherwise (ErrCrowded). Of a reader with several links, older ones make room at any
+	// time. Zero means 32.
 	MaxLinks int
-	// LinkRate and LinkBurst bound how often links of one session begin on this node: LinkRate a second, and LinkBurst at once; beyond
-	// that, Attach is ErrLinkRate. Polls that go on with a link do not count. Zero means 10, and ten times MaxLinks. A negative LinkRate
-	// disables the bound.
+	// LinkRate and LinkBurst bound how often links of one session begin on this node:
+	// LinkRate a second, and LinkBurst at once; beyond that, Attach is ErrLinkRate. Polls
+	// that go on with a link do not count. Zero means 10, and ten times MaxLinks. A
+	// negative LinkRate disables the bound.
 	LinkRate, LinkBurst int
 	// Rate and Burst bound the upstream messages of one session on this node: Rate a second, and Burst at once. Zero
 	// means 50 and 200. A negative Rate disables the bound. All tabs of a visitor share it; what is beyond waits in their clients, and comes later.
 	Rate, Burst int
 
-	// Intake bounds the bytes that requests hold together whose body is being read, or which wait for
-	// what the same writer sent before. Those of one session hold at most a sixteenth. What is beyond is
-	// refused with 503, and comes again. Zero means 64 MiB. A negative Intake disables the bound.
+	// Intake bounds the bytes that requests hold together whose body is being read, or
+	// which wait for what the same writer sent before. Those of one session hold at most
+	// a sixteenth. What is beyond is refused with 503, and comes again. Zero means 64
+	// MiB. A negative Intake disables the bound.
 	Intake int64
 
 	// Retention is how long a session lives without links, and a reader is remembered without one. Zero means 2m.
@@ -54,13 +58,16 @@ type Options struct {
 	// plain readers. Zero means 20s. Negative disables.
 	AckTimeout time.Duration
 
-	// OnOpen is called once for each session that this Manager made, before the hello of the link that it was made for. A reader that comes at the
-	// same moment may be told of before it. Move makes none: the session has another ID from then on. Who keeps something by id takes it along when calling Rotate.
+	// OnOpen is called once for each session that this Manager made, before the hello of
+	// the link that it was made for. A reader that comes at the same moment may be told
+	// of before it. Move makes none: the session has another ID from then on. Who keeps
+	// something by id takes it along when calling Rotate.
 	OnOpen func(context.Context, *Session)
-	// OnAttach is called when a reader comes, before its hello: what is sent to the session here reaches it. A reader that is back within
-	// ten seconds never left; a plain one is new each time it comes, and after a restart all are. So is
-	// every reader of a session that has got another id (Rotate, Move, a replacing Validate), when it comes
-	// back under that. See the example Reload.
+	// OnAttach is called when a reader comes, before its hello: what is sent to the
+	// session here reaches it. A reader that is back within ten seconds never left; a
+	// plain one is new each time it comes, and after a restart all are. So is every
+	// reader of a session that has got another id (Rotate, Move, a replacing Validate),
+	// when it comes back under that. See the example Reload.
 	OnAttach func(context.Context, *Session, ReaderInfo)
 	// OnMessage handles one upstream message. The calls of one writer come one at a time and in order; an error or panic is an answer as well and
 	// is not tried again. The text of an error is logged
@@ -68,19 +75,21 @@ type Options struct {
 	// the values of the request (over WebSocket those of websocket.Options.Context), and ends with Shutdown, not with the request. The
 	// triple of session id, writer and number names a message for good, should a node die between the call and the acknowledgement.
 	OnMessage func(context.Context, *Session, Incoming) error
-	// OnDetach is called when a reader has been away for ten seconds, or at once if its client said goodbye, or
-	// if its session gets another id: then under the one that it had, with a Session to which
-	// nothing can be sent any more. A session that
-	// is ended (Revoke, End) takes its readers along: OnEnd alone tells that they are gone.
+	// OnDetach is called when a reader has been away for ten seconds, or at once if its
+	// client said goodbye, or if its session gets another id: then under the one that it
+	// had, with a Session to which nothing can be sent any more. A session that is ended
+	// (Revoke, End) takes its readers along: OnEnd alone tells that they are gone.
 	OnDetach func(context.Context, *Session, ReaderInfo)
 	// OnGap is called when a reader is told that messages are lost to it, once for each
-	// gap. Lost.Count says how many, where that is known. It is also called for a reader that was
-	// forgotten before it got what was sent to it alone: Lost goes from the first of these messages
-	// to the last, and the Transport is empty.
+	// gap. Lost.Count says how many, where that is known. It is also called for a reader
+	// that was forgotten before it got what was sent to it alone: Lost goes from the
+	// first of these messages to the last, and the Transport is empty.
 	OnGap func(context.Context, *Session, ReaderInfo, Lost)
-	// OnEnd is called once for each session that is over, for up to 64 expired ones at a time, by the Manager that ended it, with what no reader ever had, and what
-	// was sent to one reader alone (SendTo) and is not acknowledged by it. What is sent later is not in
-	// it: Send is ErrNotFound then. A session that Move joined to another one is in that one and gets no OnEnd.
+	// OnEnd is called once for each session that is over, for up to 64 expired ones at a
+	// time, by the Manager that ended it, with what no reader ever had, and what was sent
+	// to one reader alone (SendTo) and is not acknowledged by it. What is sent later is
+	// not in it: Send is ErrNotFound then. A session that Move joined to another one is
+	// in that one and gets no OnEnd.
 	OnEnd func(context.Context, Ended)
 
 	// Logger gets what no caller can be told: panics of callbacks and failures of the store behind a link's back. Nil means slog.Default().
@@ -108,8 +117,8 @@ type Incoming struct {
 // And the clock of the node by which it is counted may be another one than the Store's.
 const rememberMore = time.Hour
 
-// CrowdedRetry is how long a client stays away that finds no place among the links of its session
-// (ErrCrowded), or has given its place to another reader.
+// CrowdedRetry is how long a client stays away that finds no place among the links of its
+// session (ErrCrowded), or has given its place to another reader.
 const CrowdedRetry = time.Minute
 
 const (

@@ -186,9 +186,9 @@ func (m *Manager) numbered(ctx, hctx context.Context, s *Session, up Upstream, f
 	return got, nil
 }
 
-// turn asks for the turn of message n, and asks again while another node has it. A question that is
-// on its way is not given up with the request (steady): its answer may be the turn, which nobody
-// else would get.
+// turn asks for the turn of message n, and asks again while another node has it. A
+// question that is on its way is not given up with the request (steady): its answer may
+// be the turn, which nobody else would get.
 func (m *Manager) turn(ctx, steady context.Context, log Log, up *Upstream, n uint64) (Turn, uint64, error) {
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		t, last, err := log.Begin(steady, up.Link, up.Writer, up.Base, n, turnHeld)

@@ -38,10 +38,10 @@ func (s *Session) ID() string { return s.id }
 // Send appends a message for every reader of the session. See Manager.Send.
 func (s *Session) Send(ctx context.Context, msg Message) error { return s.SendTo(ctx, "", msg) }
 
-// SendTo appends a message for one reader; ErrNotFound if the session knows none of that name. The
-// others pass over it. An empty name is every reader. A reader without a link gets it if it comes
-// back within the retention. If not, or if it says goodbye before that, OnGap tells, or OnEnd has
-// the message.
+// SendTo appends a message for one reader; ErrNotFound if the session knows none of that
+// name. The others pass over it. An empty name is every reader. A reader without a link
+// gets it if it comes back within the retention. If not, or if it says goodbye before
+// that, OnGap tells, or OnEnd has the message.
 func (s *Session) SendTo(ctx context.Context, reader string, msg Message) error {
 	if err := s.m.check(&msg); err != nil {
 		return err
@@ -89,8 +89,10 @@ func (s *Session) wake() {
 	}
 }
 
-// add makes l one of the links. Where two carry one link, as of a poll and the one that goes on with it, the later turn stays, whichever was here first. Of
-// too many that are parked, the one that has been for longest goes, of its own reader if there is one: the log has ended one.
+// add makes l one of the links. Where two carry one link, as of a poll and the one that
+// goes on with it, the later turn stays, whichever was here first. Of too many that are
+// parked, the one that has been for longest goes, of its own reader if there is one: the
+// log has ended one.
 func (s *Session) add(l *Link) {
 	s.mu.Lock()
 	l.next.Store(s.links.Load())

@@ -17,10 +17,11 @@ import (
 // itself whether that still counts (I13): no session is made, joined or moved under an id
 // that was revoked since its value was signed.
 //
-// Errors are those of this package. A remote store that cannot know whether a step took place
-// answers ErrUncertain; every step may be repeated after it. It bounds the time of each step by
-// itself: a Manager asks for a link or a turn without the end of the request's context, so that
-// neither is given to nobody. What an uncertain Attach or Begin may have given, the store takes back.
+// Errors are those of this package. A remote store that cannot know whether a step took
+// place answers ErrUncertain; every step may be repeated after it. It bounds the time of
+// each step by itself: a Manager asks for a link or a turn without the end of the
+// request's context, so that neither is given to nobody. What an uncertain Attach or
+// Begin may have given, the store takes back.
 type Store interface {
 	// Now is the Store's time, without I/O. It is never ahead of the clock that stamps End and
 	// Move: what is signed with it before a revocation is refused by it. After End or Move has
@@ -40,15 +41,15 @@ type Store interface {
 	// longer than Settle: no request takes as long.
 	Open(ctx context.Context, id string, a store.Asked, create bool, b Bounds) (l Log, created bool, err error)
 
-	// Move lets the session from go on under the id to. Its links end with ErrMoved, and every
-	// Log that Open returned for it before is refused from then on. If to has a session already,
-	// that one stays and gets what is above the mark of the moved one, as far as there is room.
-	// Without a session there is nothing to move but the id. For Settle after it the old id
-	// makes and joins no session; with Refuse above zero it is revoked for that long. Move is
-	// ErrRevoked or ErrMoved, and nothing has changed, if from was revoked since Signed or to
-	// since Came; where a remote store finds the latter only under way, the session ends.
-	// left is who was here under from: each of them is Joined again when it attaches under to. It is
-	// good beside an error, too.
+	// Move lets the session from go on under the id to. Its links end with ErrMoved, and
+	// every Log that Open returned for it before is refused from then on. If to has a
+	// session already, that one stays and gets what is above the mark of the moved one,
+	// as far as there is room. Without a session there is nothing to move but the id. For
+	// Settle after it the old id makes and joins no session; with Refuse above zero it is
+	// revoked for that long. Move is ErrRevoked or ErrMoved, and nothing has changed, if
+	// from was revoked since Signed or to since Came; where a remote store finds the
+	// latter only under way, the session ends. left is who was here under from: each of
+	// them is Joined again when it attaches under to. It is good beside an error, too.
 	Move(ctx context.Context, from, to string, m store.Moving) (left []Left, err error)
 
 	// End ends the session at once and returns what was in it; ErrNotFound if there is none. With
@@ -82,30 +83,40 @@ type Log interface {
 	// Handle names the log and the move under which it was opened.
 	Handle() Handle
 
-	// Append numbers m and keeps it. With a reader it is for that reader alone (ErrNotFound if the log knows none of that name) and every
-	// other one passes over it. Where room is needed, as much leaves as must and no more: first what everybody has passed, then what only
-	// readers without a link still need, provided another has one, then what only these and stalled
-	// readers need, provided another is live; beyond that Bounds.Overflow decides. With ErrFull nothing has left.
-	// m is shared from now on and must not change.
+	// Append numbers m and keeps it. With a reader it is for that reader alone
+	// (ErrNotFound if the log knows none of that name) and every other one passes over
+	// it. Where room is needed, as much leaves as must and no more: first what everybody
+	// has passed, then what only readers without a link still need, provided another has
+	// one, then what only these and stalled readers need, provided another is live;
+	// beyond that Bounds.Overflow decides. With ErrFull nothing has left. m is shared
+	// from now on and must not change.
 	Append(ctx context.Context, m *Message, reader string) (Position, error)
 
-	// Behind counts the readers that do not have everything up to seq (0 is the top) and may still
-	// get it: those that have a link, and those that are not plain and whose departure Leave has not
-	// told of. A plain one has what it was sent. It returns the top, too.
+	// Behind counts the readers that do not have everything up to seq (0 is the top) and
+	// may still get it: those that have a link, and those that are not plain and whose
+	// departure Leave has not told of. A plain one has what it was sent. It returns the
+	// top, too.
 	Behind(ctx context.Context, seq uint64) (readers int, top uint64, err error)
 
-	// Attach begins a link, or with Claim.Link goes on with one, and finds the place from which it reads: where the client says it is; for a
-	// reader that presents less than it has acknowledged in this epoch, or another epoch, after what it acknowledged; for one that is new to the
-	// log with another epoch's position, at the beginning; and without a position at the mark, or for a plain one after what was sent to anyone.
-	// Claim.Asked is refused as by Open. If the session has Bounds.Links links already, the new one takes
-	// the place of the one that was heard of least recently, which ends. That is one of a reader that
-	// keeps another link or gets this one (ErrSuperseded), or else of any reader, if it was not heard of
-	// for Bounds.Quiet (ErrCrowded). Otherwise Attach is ErrCrowded, and nothing has changed.
+	// Attach begins a link, or with Claim.Link goes on with one, and finds the place from
+	// which it reads: where the client says it is; for a reader that presents less than
+	// it has acknowledged in this epoch, or another epoch, after what it acknowledged;
+	// for one that is new to the log with another epoch's position, at the beginning; and
+	// without a position at the mark, or for a plain one after what was sent to anyone.
+	// Claim.Asked is refused as by Open. If the session has Bounds.Links links already,
+	// the new one takes the place of the one that was heard of least recently, which
+	// ends. That is one of a reader that keeps another link or gets this one
+	// (ErrSuperseded), or else of any reader, if it was not heard of for Bounds.Quiet
+	// (ErrCrowded). Otherwise Attach is ErrCrowded, and nothing has changed.
 	Attach(ctx context.Context, c Claim) (Attached, error)
 
-	// Read appends to dst what follows after, or what follows the reader's acknowledgement if that is further: entries until their Size
-	// together reaches max, but at least one, and counts them as sent. It is ErrSuperseded once the client has spoken on a newer link of
-	// this reader, ErrCrowded if it gave its place to another reader's, and ErrRenewed if the client is to come back, after Renew or because the store has lost what the link was at. It is also the sign of life by which a session with links lives on, and so is called at least once per heartbeat.
+	// Read appends to dst what follows after, or what follows the reader's
+	// acknowledgement if that is further: entries until their Size together reaches max,
+	// but at least one, and counts them as sent. It is ErrSuperseded once the client has
+	// spoken on a newer link of this reader, ErrCrowded if it gave its place to another
+	// reader's, and ErrRenewed if the client is to come back, after Renew or because the
+	// store has lost what the link was at. It is also the sign of life by which a session
+	// with links lives on, and so is called at least once per heartbeat.
 	Read(ctx context.Context, l LinkRef, after uint64, max int, dst []Entry) ([]Entry, Tail, error)
 
 	// Ack says that the client speaks on this link, so that older ones of its reader end, and that it has everything up to p. The zero
@@ -114,9 +125,9 @@ type Log interface {
 	// A link that Renew ended, or that is from before a Move after which the id came back, is ErrRenewed.
 	Ack(ctx context.Context, l LinkRef, p Position) error
 
-	// Detach ends the link. left is zero while its reader has another one, and else names this departure for Leave. A second call, or
-	// one for a link that goes on elsewhere (see Claim.Link), changes nothing. Turn 0 is the link
-	// whichever request carries it.
+	// Detach ends the link. left is zero while its reader has another one, and else names
+	// this departure for Leave. A second call, or one for a link that goes on elsewhere
+	// (see Claim.Link), changes nothing. Turn 0 is the link whichever request carries it.
 	Detach(ctx context.Context, l LinkRef) (left uint64, err error)
 
 	// Leave tells one caller alone that the reader has not come back since the departure left.
@@ -258,8 +269,8 @@ type Tail struct {
 	Accepted uint64 // the last number accepted from the writer that has the reader's name
 	More     bool   // there are entries beyond those given
 
-	// Undelivered is what readers that are not remembered any more did not get. One caller alone is
-	// told.
+	// Undelivered is what readers that are not remembered any more did not get. One
+	// caller alone is told.
 	Undelivered []Undelivered
 }
 

@@ -25,8 +25,8 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// L2: a body that is announced and does not come costs hardly more than one that a handler waits
-// for in Read: memory grows as bytes arrive.
+// L2: a body that is announced and does not come costs hardly more than one that a
+// handler waits for in Read: memory grows as bytes arrive.
 func TestL2AnnouncedBodies(t *testing.T) {
 	const n, most = 2000, 8 << 10 // most of it a stack that has doubled, and the race detector
 	codec, err := cookie.New(cookie.Options{Insecure: true}, key)

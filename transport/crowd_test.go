@@ -20,8 +20,9 @@ import (
 	"github.com/mirage-go/mirage/transport/poll"
 )
 
-// §6, D7: the link that gives its place to another reader's, because its client was silent for longest, is told when to come back. It comes back then, and
-// has lost nothing.
+// §6, D7: the link that gives its place to another reader's, because its client was
+// silent for longest, is told when to come back. It comes back then, and has lost
+// nothing.
 func TestD7CrowdedOut(t *testing.T) {
 	for _, tt := range []struct {
 		transport string
@@ -91,7 +92,8 @@ func retryOf(e frame.Event) time.Duration {
 	return time.Duration(ms) * time.Millisecond
 }
 
-// refusal checks that a new link is refused on every transport in the form that its client can read.
+// refusal checks that a new link is refused on every transport in the form that its
+// client can read.
 func (b *browser) refusal(reason string, after int) {
 	b.w.Helper()
 	seconds := fmt.Sprint(after)
@@ -118,8 +120,9 @@ func (b *browser) refusal(reason string, after int) {
 	}
 }
 
-// L1: where all links are taken by others' that were heard of lately, there is no place for another tab, which is told so; a reader that is there already has
-// one; and nobody else is concerned.
+// L1: where all links are taken by others' that were heard of lately, there is no place
+// for another tab, which is told so; a reader that is there already has one; and nobody
+// else is concerned.
 func TestL1CrowdedRefusal(t *testing.T) {
 	inWorld(t, setup{session: session.Options{MaxLinks: 3}}, func(w *world) {
 		b := w.browser()
@@ -149,7 +152,8 @@ func TestL1CrowdedRefusal(t *testing.T) {
 	})
 }
 
-// L1: links of one session begin at a rate, on every transport; the polls that go on with one do not count, and nobody else is concerned.
+// L1: links of one session begin at a rate, on every transport; the polls that go on with
+// one do not count, and nobody else is concerned.
 func TestL1LinkRate(t *testing.T) {
 	inWorld(t, setup{session: session.Options{LinkRate: 1, LinkBurst: 4}}, func(w *world) {
 		b := w.browser()
@@ -177,7 +181,8 @@ func TestL1LinkRate(t *testing.T) {
 	})
 }
 
-// L1: a client that says goodbye each time, which ends its session, does not get around the rate.
+// L1: a client that says goodbye each time, which ends its session, does not get around
+// the rate.
 func TestL1LinkRateOfAnID(t *testing.T) {
 	inWorld(t, setup{session: session.Options{LinkRate: 1, LinkBurst: 10}}, func(w *world) {
 		b := w.browser()
@@ -196,8 +201,9 @@ func TestL1LinkRateOfAnID(t *testing.T) {
 	})
 }
 
-// L1: what honest visitors do never meets the rate: 32 tabs of one browser come back at once after each of three deployments within ten seconds, each
-// with a race of three transports, and so again half a minute later.
+// L1: what honest visitors do never meets the rate: 32 tabs of one browser come back at
+// once after each of three deployments within ten seconds, each with a race of three
+// transports, and so again half a minute later.
 func TestL1LinkRateOfTheHonest(t *testing.T) {
 	inWorld(t, setup{}, func(w *world) {
 		b := w.browser()
@@ -227,7 +233,8 @@ func TestL1LinkRateOfTheHonest(t *testing.T) {
 	})
 }
 
-// D8: more tabs than links, whose clients do what they are told, cost few requests; each tab has its turn, and all that was sent.
+// D8: more tabs than links, whose clients do what they are told, cost few requests; each
+// tab has its turn, and all that was sent.
 func TestD8MoreTabsThanLinks(t *testing.T) {
 	const tabs, length = 36, 30 * time.Minute
 	for _, busy := range []bool{false, true} {

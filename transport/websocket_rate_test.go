@@ -14,7 +14,8 @@ import (
 	sockets "github.com/mirage-go/mirage/transport/websocket"
 )
 
-// L1: of frames that bring nothing new the server reads 50 a second, and 200 at once; the link stays.
+// L1: of frames that bring nothing new the server reads 50 a second, and 200 at once; the
+// link stays.
 func TestL1SocketFrameRate(t *testing.T) {
 	text := strings.Repeat("x", 100)
 	for name, flood := range map[string]func(t *tab) []byte{
@@ -70,7 +71,8 @@ func TestL1SocketFrameRate(t *testing.T) {
 	}
 }
 
-// L1: who acknowledges each of thousands of messages a second, and sends as many as the session allows, never meets the rate of frames.
+// L1: who acknowledges each of thousands of messages a second, and sends as many as the
+// session allows, never meets the rate of frames.
 func TestL1SocketFramesOfTheHonest(t *testing.T) {
 	var got inbox
 	o := session.Options{OnMessage: got.onMessage, Rate: -1}

@@ -36,7 +36,8 @@ func (v *visitor) run(ctx context.Context) {
 	v.Close()
 }
 
-// One more tab, or person, costs the others next to nothing, however many they are and however full the history is.
+// One more tab, or person, costs the others next to nothing, however many they are and
+// however full the history is.
 func TestD5NewcomersCostOthersLittle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		room := newRoom()

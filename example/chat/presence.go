@@ -11,8 +11,8 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// tellEvery is how often everybody hears of changes at most: what happens meanwhile is told
-// together.
+// tellEvery is how often everybody hears of changes at most: what happens meanwhile is
+// told together.
 const tellEvery = time.Second
 
 // presence is what is yet to be told of who is here. It is guarded by the room's lock.
@@ -56,8 +56,8 @@ func (r *room) scheduleLocked(s *session.Session) {
 	}
 }
 
-// flush sends the changes to everybody, and then the whole list to those who are new. One runs
-// at a time, so that what is sent later is newer.
+// flush sends the changes to everybody, and then the whole list to those who are new. One
+// runs at a time, so that what is sent later is newer.
 func (r *room) flush() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

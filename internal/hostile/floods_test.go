@@ -141,7 +141,8 @@ func TestD5SessionFlood(t *testing.T) {
 	again.open()
 }
 
-// §6: ten thousand client objects of one id, one after another, are at most 32 links, some readers and some writers; each that finds a place is served.
+// §6: ten thousand client objects of one id, one after another, are at most 32 links,
+// some readers and some writers; each that finds a place is served.
 func TestD5TenThousandReaders(t *testing.T) {
 	n := 10_000
 	if testing.Short() {
@@ -196,7 +197,8 @@ func TestD5TenThousandReaders(t *testing.T) {
 	settles(t, before) // ten seconds after its last link each is forgotten or one of 128
 }
 
-// §6: of 33 tabs of one session the last one is told that there is no place, and nobody else notices.
+// §6: of 33 tabs of one session the last one is told that there is no place, and nobody
+// else notices.
 func TestL1LinksOfASession(t *testing.T) {
 	s := newSite(t, setup{})
 	vera := s.client("vera")

@@ -56,8 +56,8 @@ func hasToken(lines []string, token string) bool {
 	return false
 }
 
-// withRetry appends to the reason of a close frame when to come back, where Retry-After is of no
-// use: a page sees no header of a handshake. A long reason is cut for it.
+// withRetry appends to the reason of a close frame when to come back, where Retry-After
+// is of no use: a page sees no header of a handshake. A long reason is cut for it.
 func withRetry(reason string, after time.Duration) string {
 	if after <= 0 {
 		return reason

@@ -73,7 +73,8 @@ func (p *Pump) Start(ctx context.Context, out Out, link *session.Link, first []b
 // Bytes is how much was written.
 func (p *Pump) Bytes() int64 { return p.bytes.Load() }
 
-// Entries is how many places of the log were written, those that are for other readers too.
+// Entries is how many places of the log were written, those that are for other readers
+// too.
 func (p *Pump) Entries() int64 { return p.entries.Load() }
 
 // End is why the link ended; "" if the client left.

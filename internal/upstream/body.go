@@ -34,25 +34,26 @@ func (h *handler) bodyOf(w http.ResponseWriter, r *http.Request) (body, error) {
 	return body{http.MaxBytesReader(w, r.Body, int64(h.MaxBody)), h.MaxBody + 1, false}, nil
 }
 
-// wait waits for the first byte, and holds no memory meanwhile. some is false if the body is empty.
-func (b body) wait() (first byte, some bool, err error) {
+// first waits for the first byte, and holds no other memory meanwhile. It is nil if the
+// body is empty.
+func (b body) first() ([]byte, error) {
 	if b.most == 0 {
-		return 0, false, nil
+		return nil, nil
 	}
 	one := make([]byte, 1)
 	for {
 		switch n, err := b.Read(one); {
 		case n > 0:
-			return one[0], true, nil
+			return one, nil
 		case err == io.EOF && !b.exact:
-			return 0, false, nil
+			return nil, nil
 		case err != nil:
-			return 0, false, err
+			return nil, err
 		}
 	}
 }
 
-// rest appends what follows the first bytes, in memory that grows as they arrive.
+// rest appends what follows the first byte, in memory that grows as they arrive.
 func (b body) rest(in *session.Intake, got []byte) ([]byte, error) {
 	for len(got) < b.most {
 		if len(got) == cap(got) {

@@ -111,21 +111,18 @@ func (h *handler) post(w http.ResponseWriter, r *http.Request, id middleware.Ide
 		return
 	}
 	defer in.Close()
-	first, some, err := b.wait()
+	first, err := b.first()
 	if err != nil {
 		refuseBody(w, r, err)
 		return
 	}
 
-	// Only what comes now takes memory, and stack: while most wait, that counts.
-	p := &upload{handler: h, w: w, r: r, id: id, in: in, batch: batch}
-	if some {
-		p.first = []byte{first}
-	}
+	// Only from here on a request takes memory, and more of the stack.
+	p := &upload{handler: h, w: w, r: r, id: id, in: in, batch: batch, first: first}
 	p.take(b)
 }
 
-// upload is a request whose body is there, or comes.
+// upload is a request whose body has begun to arrive, or is empty.
 type upload struct {
 	*handler
 	w     http.ResponseWriter

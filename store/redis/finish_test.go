@@ -12,8 +12,8 @@ import (
 	"github.com/mirage-go/mirage/store/redis"
 )
 
-// D6: an end with a last word waits for links at another node, and for a client that is on its way
-// from one node to another.
+// D6: an end with a last word waits for links at another node, and for a client that is
+// on its way from one node to another.
 func TestD6LastWordAtAnotherNode(t *testing.T) {
 	t.Parallel()
 	addr := startServer(t).addr

@@ -191,8 +191,9 @@ func (s *Store) leave(ctx context.Context, i intent) (is string, err error) {
 	return a.text(2), err
 }
 
-// carry moves the session. readers are those that were here; done is whether it has its new id,
-// and barred whether that was revoked under way; else the session was not there any more.
+// carry moves the session. readers are those that were here; done is whether it has its
+// new id, and barred whether that was revoked under way; else the session was not there
+// any more.
 func (s *Store) carry(ctx context.Context, i intent) (readers []string, done, barred bool, err error) {
 	epoch := epochOf(i.place)
 	far := flag(shardOfPlace(i.place) != shardOf(i.to))
@@ -412,7 +413,8 @@ func (s *Store) elsewhere(ctx context.Context, shard int, epoch uint64) bool {
 	return err == nil && strings.EqualFold(boot, fmt.Sprintf("%08x", epoch>>32))
 }
 
-// revokedElsewhere reports whether the session of that epoch was revoked under another id.
+// revokedElsewhere reports whether the session of that epoch was revoked under another
+// id.
 func (s *Store) revokedElsewhere(ctx context.Context, epoch uint64, id string) bool {
 	at, err := s.look(ctx, fmt.Sprintf("%016x", epoch), "", "", store.Asked{})
 	return err == nil && at.revoked != "" && at.revoked != escape(id)

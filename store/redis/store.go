@@ -90,7 +90,8 @@ func New(client rueidis.Client, o Options) *Store {
 // sharded tells whether pub/sub is, as in a Cluster.
 func (s *Store) sharded() bool { return s.pub == "SPUBLISH" }
 
-// Close ends the Store's goroutines and its pub/sub connections, and waits for them. It leaves sessions and client alone.
+// Close ends the Store's goroutines and its pub/sub connections, and waits for them. It
+// leaves sessions and client alone.
 func (s *Store) Close() {
 	s.insists.close()
 	s.hub.close()

@@ -9,9 +9,10 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// After a step whose outcome its caller has not heard, Redis may have given out something that
-// nobody has: a writer's turn, or a link. insists are the goroutines that see to the outcome. There
-// are insistMax at most, each for insistFor; what is beyond is left to the leases.
+// After a step whose outcome its caller has not heard, Redis may have given out something
+// that nobody has: a writer's turn, or a link. insists are the goroutines that see to the
+// outcome. There are insistMax at most, each for insistFor; what is beyond is left to the
+// leases.
 type insists struct {
 	ctx    context.Context // ends with close
 	cancel context.CancelFunc
@@ -58,8 +59,8 @@ func (l *log) insist(name, op string, args ...string) {
 	})
 }
 
-// take takes a step that gives something to its caller alone. Where the outcome is unknown, that is
-// given back: Redis then acts as if the step had not been asked for.
+// take takes a step that gives something to its caller alone. Where the outcome is
+// unknown, that is given back: Redis then acts as if the step had not been asked for.
 func (l *log) take(ctx context.Context, name, of string, args ...string) (a answer, op string, err error) {
 	op = newOp()
 	a, err = l.s.repeat(ctx, l.shard, name, op, 0, append([]string{l.place}, args...))

@@ -21,8 +21,9 @@ func slowly(t testing.TB, server *server) *miragetest.Proxy {
 	return proxy
 }
 
-// A client that gives up a POST while Redis answers is served at once when it comes again, at the
-// same node or at another one, and no two handlers run at once for one writer.
+// A client that gives up a POST while Redis answers is served at once when it comes
+// again, at the same node or at another one, and no two handlers run at once for one
+// writer.
 func TestU2AbortedPostGivesItsTurnBack(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
@@ -141,8 +142,8 @@ func TestU2TurnHasAnOwner(t *testing.T) {
 	}
 }
 
-// A link that nobody has because its answer was lost ends, and leaves no reader; one that was carried
-// on is the earlier request's again.
+// A link that nobody has because its answer was lost ends, and leaves no reader; one that
+// was carried on is the earlier request's again.
 func TestD7LinkWithoutAnOwner(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)

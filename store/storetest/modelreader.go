@@ -94,8 +94,8 @@ func (m *model) same(what string, got, want any) {
 	}
 }
 
-// crowded says which link makes room for one more of the reader, and how it ends. full reports
-// whether none does, though one would have to.
+// crowded says which link makes room for one more of the reader, and how it ends. full
+// reports whether none does, though one would have to.
 func (m *model) crowded(reader string) (k *modelLink, why error, full bool) {
 	var live, spare []*modelLink
 	for _, r := range m.readers {
@@ -279,7 +279,8 @@ func (m *model) ended(e session.Ended) {
 	m.said(e.Messages, first)
 }
 
-// said is what an ended session says of its entries; from first on one after another, if that is not zero.
+// said is what an ended session says of its entries; from first on one after another, if
+// that is not zero.
 func (m *model) said(entries []session.Entry, first uint64) {
 	for i, got := range entries {
 		if first > 0 {
@@ -290,8 +291,9 @@ func (m *model) said(entries []session.Entry, first uint64) {
 	}
 }
 
-// lacks tells whether an entry may, and whether it must, be one for a reader alone that did not acknowledge it. Of a reader that is not
-// remembered any more the model does not know.
+// lacks reports whether an entry may, and whether it must, be one for a reader alone that
+// did not acknowledge it. Of a reader that is not remembered any more the model does not
+// know.
 func (m *model) lacks(seq uint64) (may, must bool) {
 	to := m.all[seq-1].to
 	if to == "" {

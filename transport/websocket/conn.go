@@ -108,7 +108,8 @@ type pipe struct {
 	c *conn
 }
 
-// Read implements net.Conn. From a client that sends too many frames it reads no faster than the meter has it.
+// Read implements net.Conn. From a client that sends too many frames it reads no faster
+// than the meter has it.
 func (p *pipe) Read(b []byte) (n int, err error) {
 	m := p.c.meter
 	if m == nil {
@@ -122,7 +123,8 @@ func (p *pipe) Read(b []byte) (n int, err error) {
 	return n, err
 }
 
-// read reads what there is. Within a frame it has a deadline, which begins when the frame is not there at once.
+// read reads what there is. Within a frame it has a deadline, which begins when the frame
+// is not there at once.
 func (p *pipe) read(b []byte) (int, error) {
 	c := p.c
 	if len(c.rest) > 0 {

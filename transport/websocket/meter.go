@@ -2,9 +2,10 @@ package websocket
 
 import "time"
 
-// A meter counts the frames that a client sends, fragments and control frames too, and says how
-// long to wait before more is read: it is a token bucket of rate tokens a second and four times
-// as many at once. earned frames do not count. It belongs to the goroutine that reads.
+// A meter counts the frames that a client sends, fragments and control frames too, and
+// says how long to wait before more is read: it is a token bucket of rate tokens a second
+// and four times as many at once. earned frames do not count. It belongs to the goroutine
+// that reads.
 type meter struct {
 	rate   int          // negative: no bound
 	earned func() int64 // which grows

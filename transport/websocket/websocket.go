@@ -34,9 +34,11 @@ type Options struct {
 	MaxBatch int
 	// FrameTimeout is how long a frame may take to arrive. Zero means 10s.
 	FrameTimeout time.Duration
-	// FrameRate is how many frames a second are read from a client, of any kind and fragments too, and four times as many at once.
-	// Beyond that the server reads no faster, and the link stays. Two frames for each message that the link has written, and for each frame
-	// of the client with messages that were handled, do not count. Zero means 50. Negative disables.
+	// FrameRate is how many frames a second are read from a client, of any kind and
+	// fragments too, and four times as many at once. Beyond that the server reads no
+	// faster, and the link stays. Two frames for each message that the link has written,
+	// and for each frame of the client with messages that were handled, do not count.
+	// Zero means 50. Negative disables.
 	FrameRate int
 }
 

@@ -22,8 +22,10 @@ local function live(r)
   return n
 end
 
--- makeroom tells whether the reader, nil if it is new here, may have one more link (L), and whether another one had to end for that: of those whose
--- reader has another one, or else of all if its client was silent for long, the one that was heard of least recently.
+-- makeroom tells whether the reader, nil if it is new here, may have one more link (L),
+-- and whether another one had to end for that: of those whose reader has another one, or
+-- else of all if its client was silent for long, the one that was heard of least
+-- recently.
 local function makeroom(st, r)
   local all, oldest, spare = 0, nil, nil
   for _, o in ipairs(st.r) do all = all + live(o) end

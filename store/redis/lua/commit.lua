@@ -1,4 +1,5 @@
--- Commit (U2): the turn for n is over. own is the step that got it: after the lease another one may have it, and keeps it.
+-- Commit (U2): the turn for n is over. own is the step that got it: after the lease
+-- another one may have it, and keeps it.
 local st, no = load()
 if not st then return { no } end
 local name, n, handled, own = ARGV[7], ARGV[8], ARGV[9] == '1', ARGV[10]

@@ -63,7 +63,7 @@ elseif act == 'absorb' then
       if theirs[t] then both[t .. string.sub(el, 11)] = true end
     end
   end
-  local took, first_taken = {}, top(st) + 1
+  local took, came = {}, top(st) + 1
   for i = first, #ARGV do
     local el = ARGV[i]
     if not both[string.sub(el, 1, 4) .. string.sub(el, 11)] then
@@ -79,8 +79,8 @@ elseif act == 'absorb' then
       expect(st, addressee(el), top(st))
     end
   end
-  if top(st) >= first_taken then -- what came by joins, for broadcasts that are under way
-    if not st.jt or st.jt < st.f then st.jf = first_taken end
+  if top(st) >= came then -- what came by joins, for broadcasts that are under way
+    if not st.jt or st.jt < st.f then st.jf = came end
     st.jt = top(st)
   end
   save(st, true)

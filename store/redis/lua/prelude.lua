@@ -198,9 +198,11 @@ local function accepted(st, name)
   return '0'
 end
 
--- What is for one reader alone is never lost in silence: if its reader is forgotten before it has it, some link's Read tells so, and until then the
--- entries stay for the end, unless the log needs their room. st.to is the last such entry, st.un what is to be told: n and p are the reader, f and t
--- the first of these entries and the last, u when it may be told.
+-- What is for one reader alone is never lost in silence: if its reader is forgotten
+-- before it has it, some link's Read tells so, and until then the entries stay for the
+-- end, unless the log needs their room. st.to is the last such entry, st.un what is to be
+-- told: n and p are the reader, f and t the first of these entries and the last, u when
+-- it may be told.
 local function addressee(el)
   local n = readerlen(el)
   return n > 0 and string.sub(el, HEAD + 1, HEAD + n)
@@ -208,7 +210,8 @@ end
 local function has(r) return r.p and math.max(r.a, r.s) or r.a end
 local function extend(lost, seq) lost.f, lost.t = math.min(lost.f or seq, seq), math.max(lost.t or seq, seq) end
 
--- alone calls f with the seq, the reader and the whole of each entry from seq on that is for one reader alone.
+-- alone calls f with the seq, the reader and the whole of each entry from seq on that is
+-- for one reader alone.
 local function alone(st, seq, f)
   if not st.to then return end
   local last = math.min(st.to, top(st))
@@ -242,7 +245,8 @@ local function expect(st, name, seq)
   st.un[#st.un + 1] = { n = name, f = seq, t = seq, u = NOW + st.b[4] }
 end
 
--- unread calls f with the seq and the whole of what is for one reader alone, which did not acknowledge it, though others acknowledged what is above it.
+-- unread calls f with the seq and the whole of what is for one reader alone, which did
+-- not acknowledge it, though others acknowledged what is above it.
 local function unread(st, f)
   alone(st, 1, function(seq, name, el)
     local r = reader(st, name)
@@ -301,8 +305,8 @@ local function forget(st)
   return changed
 end
 
--- stalled is whether a reader that has passed seq has had the next entry before it, and taken
--- nothing, for as long as b[9].
+-- stalled is whether a reader that has passed seq has had the next entry before it, and
+-- taken nothing, for as long as b[9].
 local function stalled(st, r, seq)
   local patience = st.b[9] or 0
   if patience == 0 or seq >= top(st) then return false end
@@ -315,8 +319,8 @@ local function stalled(st, r, seq)
 end
 
 -- passed is the highest entry that may leave (D5's order). level: 0 asks nothing of plain
--- readers, 1 what they were sent, 2 and all that only readers without a link have not passed,
--- 3 and all that only these and stalled ones have not passed.
+-- readers, 1 what they were sent, 2 and all that only readers without a link have not
+-- passed, 3 and all that only these and stalled ones have not passed.
 local function passed(st, level)
   local low
   for _, r in ipairs(st.r) do

@@ -1,5 +1,6 @@
--- Undo (D7, U2): a step whose caller has not heard its outcome is to have done nothing. What it took
--- under its number is given back, and it is refused should it come later still.
+-- Undo (D7, U2): a step whose caller has not heard its outcome is to have done nothing.
+-- What it took under its number is given back, and it is refused should it come later
+-- still.
 local st, no = load()
 if not st then return { no } end
 local what, op, name = ARGV[7], ARGV[8], ARGV[9]
