@@ -35,8 +35,15 @@ for _ = 1, 100 do
       left[#left + 1] = r.p and '1' or '0'
     end
   end
+  local asks = false
+  for _, r in ipairs(st.r) do
+    for _, k in ipairs(r.c) do
+      local at, asked = silence(k)
+      if not asked and at <= NOW then k.q, asks = NOW, '' end
+    end
+  end
   st.u = 0
-  save(st, false)
+  save(st, asks) -- whose links are woken, reads
   if #left > 0 then
     redis.call('SET', K .. ':z:' .. OP, pack({ i = st.i, e = st.e, l = left }), 'PX', KEEP)
     return grave(OP)

@@ -125,14 +125,21 @@ local function linked(st)
   return false
 end
 
--- due is when the session has to be looked at (D6): the retention after it was left, when a link has been silent for the lease, when a departure
+-- A link is given up when it was silent for the lease, and still is half a lease after its node was asked (expire.lua). Without that, a jump of
+-- Redis's clock, or a pause of Redis itself, would end the links of nodes that are well. silence is when that is, or when to ask.
+local function silence(k)
+  if k.q and k.q > k.r then return math.max(k.r + LEASE, k.q + LEASE / 2), true end
+  return k.r + LEASE / 2, false
+end
+
+-- due is when the session has to be looked at (D6): the retention after it was left, when a link has been silent, when a departure
 -- is to be told that nobody told of (D7), when a Move should long be over, or at once if one ended the session.
 local function due(st)
   if st.rv then return NOW end
   local at
   local function by(t) if not at or t < at then at = t end end
   for _, r in ipairs(st.r) do
-    for _, k in ipairs(r.c) do by(k.r + LEASE) end
+    for _, k in ipairs(r.c) do by((silence(k))) end
     if #r.c == 0 and r.h then by(r.v and r.g or r.g + LONG) end
   end
   if not linked(st) then by(st.z + st.b[4]) end
@@ -141,14 +148,14 @@ local function due(st)
 end
 
 -- wake is a hint: where channels are forbidden the step goes on, and the next look at the log finds what it did.
-local function wake(st) redis.pcall(PUB, K .. ':w:' .. st.e, ME) end
+local function wake(st, by) redis.pcall(PUB, K .. ':w:' .. st.e, by or ME) end
 
--- save writes the state first: where Redis has no memory left, that is refused before anything has changed.
+-- save wakes the other nodes if stir is true, and all of them if it is ''. It writes the state first: where Redis has no memory left, that is refused before anything has changed.
 local function save(st, stir)
   if stir then st.v = (st.v + 1) % 1e9 end
   if linked(st) then st.z = 0 elseif st.z == 0 then st.z = NOW end
   local at = due(st)
-  local moved = at < st.u or at > st.u + (st.z == 0 and LEASE / 4 or 0)
+  local moved = at < st.u or at > st.u + (st.z == 0 and LEASE / 8 or 0)
   if moved then st.u = at end
   local life = math.max(LEASE, st.b[4]) + KEEP
   write()
@@ -166,7 +173,7 @@ local function save(st, stir)
     redis.call('ZADD', K .. ':x', string.format('%.0f', at), member(st))
     redis.call('PEXPIRE', M, life)
   end
-  if stir then wake(st) end
+  if stir then wake(st, stir ~= true and stir) end
 end
 
 local function index(st, seq) return seq - st.f + drop end
@@ -268,13 +275,13 @@ local function forget(st)
   for _, r in ipairs(st.r) do
     local live, last = {}, 0
     for _, k in ipairs(r.c) do
-      last = math.max(last, k.r)
-      if k.r + LEASE > NOW then live[#live + 1] = k end
+      local at, asked = silence(k)
+      if asked and at <= NOW then last = math.max(last, at) else live[#live + 1] = k end
     end
     if #live < #r.c then
       r.c, changed = live, true
       if #live == 0 then
-        depart(st, r, last + LEASE)
+        depart(st, r, last)
         r.v = true
       end
     end
