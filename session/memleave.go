@@ -19,15 +19,56 @@ func (h *memHandle) Detach(_ context.Context, ref LinkRef) (left uint64, err err
 	}
 	n := len(r.links)
 	r.links = slices.DeleteFunc(r.links, func(k memLink) bool { return k.number == ref.Number && (k.turn == ref.Turn || ref.Turn == 0) })
-	if len(r.links) == n || len(r.links) > 0 {
+	switch {
+	case len(r.links) > 0:
+		return 0, nil
+	case len(r.links) < n:
+		l.away(r)
+	case !r.pruned:
 		return 0, nil
 	}
+	r.pruned = false
+	return r.left, nil
+}
+
+// away notes that the reader has lost its last link.
+func (l *memLog) away(r *memReader) {
 	l.departs++
 	r.left, r.leftAt = l.departs, l.store.now()
 	if !l.linked() {
 		l.rest()
 	}
-	return r.left, nil
+}
+
+// lingering is how many ended links there may be, beyond as many as may live, until their owners
+// detach them.
+const lingering = 32
+
+// prune drops the oldest of the ended links if there are too many: owners that are there find out by
+// Read, and detach at once.
+func (l *memLog) prune() {
+	var ended []uint64
+	for _, r := range l.readers {
+		for i := range r.links {
+			if r.links[i].end != nil {
+				ended = append(ended, r.links[i].number)
+			}
+		}
+	}
+	over := len(ended) - l.bounds.Links - lingering
+	if over <= 0 {
+		return
+	}
+	slices.Sort(ended)
+	last := ended[over-1]
+	for _, r := range l.readers {
+		n := len(r.links)
+		r.links = slices.DeleteFunc(r.links, func(k memLink) bool { return k.end != nil && k.number <= last })
+		if len(r.links) == 0 && n > 0 {
+			r.pruned = true
+			l.away(r)
+		}
+	}
 }
 
 // Leave implements Log.

@@ -22,6 +22,7 @@ type memReader struct {
 	took   int64      // of a plain one: when a link of it last read something
 	plain  bool
 	here   bool // reported as here: Leave has not said yet that it is gone
+	pruned bool // its last link was dropped, and its owner has not been told of that departure
 }
 
 // memLink is one link; it stays until its owner detaches it.
@@ -111,6 +112,9 @@ func (l *memLog) attach(c Claim) (Attached, error) {
 	if err := l.refuse(c.Asked); err != nil {
 		return Attached{}, err
 	}
+	if c.Link == 0 {
+		l.prune()
+	}
 	l.forget()
 	r := l.reader(c.Reader)
 	if c.Link != 0 {
@@ -130,7 +134,7 @@ func (l *memLog) attach(c Claim) (Attached, error) {
 	if a.Resumed || a.Reason == Trimmed || a.Reason == Ahead { // it says that it has what is before
 		l.acknowledge(r, start)
 	}
-	a.Joined, r.here = !r.here, true
+	a.Joined, r.here, r.pruned = !r.here, true, false
 	if l.past != nil && l.store.now() < l.past.until {
 		a.Previous = l.past.id
 	}

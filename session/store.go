@@ -162,7 +162,7 @@ type Bounds struct {
 	Bytes     int64         // their Size together
 	Overflow  Overflow      // what happens when neither is enough
 	Retention time.Duration // how long a session lives without links, and a reader is remembered without one; one for all sessions of a store
-	Links     int           // at most so many links; see Attach for what becomes of one more
+	Links     int           // at most so many links; see Attach for what becomes of one more. One that has ended stays until Detach; so many and 32 do at most
 	Quiet     time.Duration // how long a link keeps its place after its client was heard of on it
 	Readers   int           // at most so many readers without a link are remembered; the one that left first is forgotten early
 	Writers   int           // at most so many writers are remembered, the least recent leaves; one whose message is being handled stays

@@ -250,6 +250,44 @@ var halfOpen = []clause{
 		e.is("Ack", l.Ack(ctx, session.LinkRef{Reader: "nobody", Number: k.Link.Number, Turn: k.Link.Turn}, p), session.ErrNotFound)
 		equal(e, "not acknowledged", undelivered(e.end("a")), "1:a")
 	}},
+	{"L1 links that have ended, and their readers, have a bound", func(e *env) {
+		const links, readers = 2, 3
+		l := e.openLog("a", func(b *session.Bounds) { b.Links, b.Readers = links, readers })
+		var all []*link
+		for i := range 100 { // nobody detaches
+			all = append(all, l.attach(fmt.Sprint("r", i)))
+		}
+		left := 0
+		for i := range all {
+			_, err := l.Append(ctx, text("for it alone"), fmt.Sprint("r", i))
+			if err == nil {
+				left++
+			} else {
+				e.is("Append", err, session.ErrNotFound)
+			}
+		}
+		if most := 2*links + 32 + readers + 1; left > most {
+			e.Errorf("%d readers are remembered; at most %d", left, most)
+		}
+		all[90].over(session.ErrCrowded)
+		all[99].read()
+	}},
+	{"D7 the owner of a link that was dropped learns of the departure", func(e *env) {
+		l := e.openLog("a", func(b *session.Bounds) { b.Links = 1 })
+		first := l.attach("first")
+		for i := range 40 {
+			l.attach(fmt.Sprint("r", i))
+		}
+		first.over(session.ErrSuperseded)
+		left := first.detach()
+		if left == 0 {
+			e.Fatal("no departure")
+		}
+		equal(e, "a second Detach", first.detach(), 0)
+		gone, err := l.Leave(ctx, "first", left)
+		e.is("Leave", err, nil)
+		equal(e, "gone", gone, true)
+	}},
 	{"L links are bounded: one more of another reader takes the place of the quietest", func(e *env) {
 		quiet := e.brief() / 2
 		l := e.openLog("a", func(b *session.Bounds) { b.Links, b.Quiet = 3, quiet })

@@ -5,6 +5,7 @@ if not no and undone(st) then no = 'notfound' end
 if no then return { no } end
 local name, plain, number, given = ARGV[7], ARGV[8] == '1', tonumber(ARGV[9]), ARGV[10]
 local epoch, seq, tagged = ARGV[11], tonumber(ARGV[12]), ARGV[13]
+if number == 0 then prune(st) end
 forget(st)
 local r = reader(st, name)
 

@@ -5,6 +5,11 @@ local r = reader(st, ARGV[7])
 if not r then return { 'ok', 0, 1 } end
 if r.lo == OP and #r.c == 0 then return { 'ok', r.l, 1 } end
 local k, i = link(r, tonumber(ARGV[8]))
+if not k and #r.c == 0 and r.v and r.h then -- the store has ended it: its departure is its owner's to tell
+  r.v, r.lo = nil, OP
+  save(st, false)
+  return { 'ok', r.l, 1 }
+end
 local turn = tonumber(ARGV[9]) -- 0 is whichever request carries it
 if not k or turn > 0 and k.t ~= turn then return { 'ok', 0, k and 0 or 1 } end
 table.remove(r.c, i)

@@ -30,6 +30,7 @@ local clock = redis.call('TIME')
 local US = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
 local NOW = math.floor(US / 1000)
 local HEAD, OVERHEAD, REMEMBERED = 15, 96, 128
+local LINGERING = 32 -- ended links beyond as many as may live, until their owners detach them
 local KEEP = 3600000 -- a tombstone's life, and how much longer than a session its keys live should nobody claim it
 local SOON = 5000 -- after so long, somebody else finishes what was begun in several steps
 local LONG = 30000 -- a departure that was not told of for so long never is by the node that saw it
@@ -267,6 +268,34 @@ end
 local function depart(st, r, at)
   st.d = st.d + 1
   r.l, r.g = st.d, at
+end
+
+-- prune drops the oldest of the links that have ended if there are too many whose owners have not
+-- detached them: owners that are there find out by Read, and do so at once.
+local function prune(st)
+  local ended = {}
+  for _, r in ipairs(st.r) do
+    for _, k in ipairs(r.c) do
+      if k.e ~= '' then ended[#ended + 1] = k end
+    end
+  end
+  local over = #ended - st.b[5] - LINGERING
+  if over <= 0 then return end
+  table.sort(ended, function(a, b) return a.n < b.n end)
+  local last = ended[over].n
+  for _, r in ipairs(st.r) do
+    local keep = {}
+    for _, k in ipairs(r.c) do
+      if k.e == '' or k.n > last then keep[#keep + 1] = k end
+    end
+    if #keep < #r.c then
+      r.c = keep
+      if #keep == 0 then
+        depart(st, r, NOW)
+        r.v = true
+      end
+    end
+  end
 end
 
 -- forget drops the links whose node is silent, the readers that have been away for the retention, and of too many those that left first (D5).
