@@ -21,6 +21,7 @@ type Manager struct {
 	sweeper alarm
 	turns   turns
 	intakes intakes
+	warned  sync.Once     // warnOfIDs
 	ending  chan struct{} // one for each OnEnd of an expired session that runs
 
 	start  time.Time       // zero of the links' clock
@@ -170,6 +171,7 @@ func (m *Manager) end(ctx context.Context, id string, refuse time.Duration) erro
 	}
 	ended, err := m.store.End(ctx, id, refuse)
 	m.bury(id)
+	m.warnOfIDs()
 	if err == nil {
 		m.ended(ended)
 	}
@@ -233,8 +235,21 @@ func (m *Manager) move(ctx context.Context, from, to string, how store.Moving) e
 	m.mu.RUnlock()
 	left, err := m.store.Move(ctx, from, to, how)
 	m.bury(from)
+	m.warnOfIDs()
 	m.leave(s, from, left)
 	return err
+}
+
+// warnOfIDs says once, and in time, that the memory for revocations comes to an end.
+func (m *Manager) warnOfIDs() {
+	memory, ok := m.store.(*Memory)
+	if !ok || memory.budget < 0 || memory.ids.bytes.Load() < memory.budget/4 {
+		return
+	}
+	m.warned.Do(func() {
+		m.o.Logger.Warn("session: ids that were revoked or moved take a quarter of the budget; at half of it, Revoke, Rotate and "+
+			"Move will fail: raise Options.Budget, or lower Options.Remember", "bytes", memory.ids.bytes.Load())
+	})
 }
 
 // bury makes sure that nobody finds what was the session id here.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/mirage-go/mirage/store"
@@ -10,7 +11,8 @@ import (
 // nor revoked, and to which nothing leads, has no entry. Times are stamps of memClock.
 type memIDs struct {
 	states map[string]*memID
-	ways   uint64 // the last number of ways that was given out
+	ways   uint64       // the last number of ways that was given out
+	bytes  atomic.Int64 // what the states count against the budget
 
 	// The states in the order in which tidy looks at them.
 	first, last *memID
@@ -35,6 +37,11 @@ type memID struct {
 	led  int // how many they are
 }
 
+// idCost is what the state of an id counts against the budget, beside the id.
+const idCost = 224
+
+func (st *memID) cost() int64 { return idCost + int64(len(st.id)) }
+
 // fenceKept is how much longer than settledAt a move is remembered: longer than any request
 // takes that came before it.
 const fenceKept = time.Minute
@@ -46,6 +53,7 @@ func (ids *memIDs) change(id string) *memID {
 		st = &memID{id: id}
 		ids.settle(st)
 		ids.states[id] = st
+		ids.bytes.Add(st.cost())
 		ids.line(st)
 	}
 	return st
@@ -94,6 +102,7 @@ func (ids *memIDs) drop(st *memID, now int64) {
 	}
 	if st.led == 0 && max(st.revokedUntil, fence, st.leadsUntil) <= now {
 		delete(ids.states, st.id)
+		ids.bytes.Add(-st.cost())
 	}
 }
 

@@ -21,6 +21,7 @@ func (h *memHandle) Detach(_ context.Context, ref LinkRef) (left uint64, err err
 	r.links = slices.DeleteFunc(r.links, func(k memLink) bool { return k.number == ref.Number && (k.turn == ref.Turn || ref.Turn == 0) })
 	switch {
 	case len(r.links) > 0:
+		l.account()
 		return 0, nil
 	case len(r.links) < n:
 		l.away(r)
@@ -69,6 +70,7 @@ func (l *memLog) prune() {
 			l.away(r)
 		}
 	}
+	l.account()
 }
 
 // Leave implements Log.
@@ -105,7 +107,7 @@ func (l *memLog) forget() {
 	if !slices.ContainsFunc(l.readers, func(r *memReader) bool { return len(r.links) == 0 }) {
 		return
 	}
-	before := l.store.now() - int64(l.bounds.Retention)
+	before, were := l.store.now()-int64(l.bounds.Retention), len(l.readers)
 	away := 0
 	l.readers = slices.DeleteFunc(l.readers, func(r *memReader) bool {
 		if len(r.links) > 0 {
@@ -127,6 +129,9 @@ func (l *memLog) forget() {
 		}
 		l.giveUp(l.readers[first])
 		l.readers = slices.Delete(l.readers, first, first+1)
+	}
+	if len(l.readers) < were {
+		l.account()
 	}
 }
 
@@ -160,6 +165,7 @@ func (h *memHandle) quit(ref LinkRef) (here bool, ended *Ended, err error) {
 		over := l.endLocked(ErrNotFound)
 		return r.here, &over, nil
 	}
+	l.account()
 	l.trim(l.passed(easy))
 	if !l.linked() {
 		l.rest()

@@ -21,6 +21,7 @@ type memLog struct {
 	handle  *memHandle // what Open returns; another one after each Move
 	floor   uint64     // the oldest entry, top+1 without any
 	bytes   int64
+	members int64 // what the readers, links and writers count against the budget
 	entries ring
 	roused  bool                    // the watchers were woken, and nobody has read since
 	watch   atomic.Pointer[watcher] // the first
@@ -315,7 +316,7 @@ func (l *memLog) endLocked(why error) Ended {
 	ended := Ended{ID: l.handle.as.id, Epoch: l.epoch, Messages: l.unread()}
 	l.gone = why
 	l.trim(l.top())
-	l.store.used.Add(-sessionCost)
+	l.store.used.Add(-sessionCost - l.members)
 	l.stir()
 	l.readers, l.writers = nil, nil
 	return ended

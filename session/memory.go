@@ -38,9 +38,12 @@ type Memory struct {
 // sessionCost is what a session without messages counts against the budget: more than one measures with a reader, a link and a writer.
 const sessionCost = 1024
 
-// NewMemory returns an empty store. All its sessions together hold at most budget bytes, by the Size of their messages and about 1 KiB
-// for each session. The last quarter of it is for messages alone: new sessions are refused before that. Zero means 256 MiB; a
-// negative budget is none.
+// NewMemory returns an empty store. It holds at most budget bytes: the Size of messages, about 1 KiB
+// for each session, 0.4 KiB for each reader beyond the first, and 0.25 KiB for each id that was
+// revoked or moved. The last quarter is for messages alone: new sessions and readers are ErrBudget
+// before that. Ids may take half of it; beyond that, Revoke, Rotate and Move are ErrBudget and change
+// nothing, because to forget an earlier revocation would let its values count again. Zero means
+// 256 MiB; a negative budget is none.
 func NewMemory(budget int64) *Memory {
 	if budget == 0 {
 		budget = 256 << 20
@@ -70,7 +73,7 @@ func (s *Memory) tick() uint32 { return uint32(s.now() / tick) }
 
 // reserve takes n bytes from the budget if they are there. To give some back never fails.
 func (s *Memory) reserve(n int64) bool {
-	if used := s.used.Add(n); n > 0 && s.budget >= 0 && used > s.budget {
+	if used := s.used.Add(n); n > 0 && s.budget >= 0 && used+s.ids.bytes.Load() > s.budget {
 		s.used.Add(-n)
 		return false
 	}
@@ -78,7 +81,15 @@ func (s *Memory) reserve(n int64) bool {
 }
 
 // has tells whether n bytes of the budget are left at this moment.
-func (s *Memory) has(n int64) bool { return n <= 0 || s.budget < 0 || s.used.Load()+n <= s.budget }
+func (s *Memory) has(n int64) bool {
+	return n <= 0 || s.budget < 0 || s.used.Load()+s.ids.bytes.Load()+n <= s.budget
+}
+
+// remembers reports whether there is room for the states of two more ids: half of the budget is
+// theirs. None that counts is ever forgotten for another.
+func (s *Memory) remembers() bool {
+	return s.budget < 0 || s.ids.bytes.Load() <= s.budget/2
+}
 
 // Now implements Store.
 func (s *Memory) Now() time.Time { return time.Unix(0, s.clock.read()) }
@@ -203,6 +214,9 @@ func (s *Memory) move(from, to string, m *store.Moving) (left []Left, old, targe
 	at := s.clock.stamp()
 	old, target = s.logs[from], s.logs[to]
 	s.ids.tidy(at)
+	if !s.remembers() {
+		return nil, nil, nil, ErrBudget
+	}
 	st := s.ids.change(from)
 	st.leave(at, m, old != nil)
 	if m.Refuse > 0 {
@@ -238,6 +252,10 @@ func (s *Memory) End(_ context.Context, id string, refuse time.Duration) (Ended,
 	if refuse > 0 {
 		at := s.clock.stamp()
 		s.ids.tidy(at)
+		if !s.remembers() {
+			s.mu.Unlock()
+			return Ended{}, ErrBudget
+		}
 		st := s.ids.change(id)
 		st.revoke(at, refuse)
 		s.ids.settle(st)

@@ -120,7 +120,10 @@ func (l *memLog) attach(c Claim) (Attached, error) {
 	if c.Link != 0 {
 		return l.goOn(r, c)
 	}
-	if !l.makeRoom(r) {
+	switch {
+	case r == nil && !l.admits(c.Reader):
+		return Attached{}, ErrBudget
+	case !l.makeRoom(r):
 		return Attached{}, ErrCrowded
 	}
 	a := Attached{Sent: l.sent, Accepted: l.accepted(c.Reader), Fresh: r == nil}
@@ -140,6 +143,7 @@ func (l *memLog) attach(c Claim) (Attached, error) {
 	}
 	l.number++
 	r.links = append(r.links, memLink{number: l.number, turn: 1, heard: l.store.now()})
+	l.account()
 	l.stir()
 	a.Link = LinkRef{r.name, l.number, 1}
 	a.Position = l.position(start)

@@ -64,6 +64,7 @@ func (l *memLog) recall(name string, base uint64) *memWriter {
 			}
 		}
 		l.writers = append(l.writers, memWriter{name: name, last: base - 1})
+		l.account()
 	}
 	return &l.writers[len(l.writers)-1]
 }

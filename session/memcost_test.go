@@ -1,0 +1,134 @@
+package session
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mirage-go/mirage/store"
+)
+
+// A session's readers, links and writers count as much as they take, and are given back.
+func TestD5BudgetOfReaders(t *testing.T) {
+	const sessions, readers, writers = 200, 160, 32
+	s := NewMemory(-1)
+	b := roomy
+	b.Links, b.Readers, b.Writers = 32, 128, writers
+	before := heapAlloc()
+	for i := range sessions {
+		l := openMem(t, s, fmt.Sprint("s", i), b)
+		for n := range readers {
+			a := attachMem(t, l, fmt.Sprintf("reader-%06d-%016x", i, n))
+			if n < readers-32 {
+				if _, err := l.Detach(bg, a.Link); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for n := range writers {
+			name := fmt.Sprintf("writer-%06d-%016x", i, n)
+			if _, _, err := l.Begin(bg, LinkRef{}, name, 1, 1, time.Second); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Commit(bg, name, 1, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	is, counts := int64(heapAlloc()-before)/sessions, s.used.Load()/sessions
+	t.Logf("a session with %d readers and %d writers takes %d bytes, and counts as %d", readers, writers, is, counts)
+	if is > counts || counts > 2*is {
+		t.Error("that is too far apart")
+	}
+	for i := range sessions {
+		if _, err := s.End(bg, fmt.Sprint("s", i), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left := s.Leftovers(); left != "" {
+		t.Error(left)
+	}
+	runtime.KeepAlive(s)
+}
+
+// New readers leave the last quarter of the budget to messages; who is there comes back all the same.
+func TestD5BudgetRefusesReaders(t *testing.T) {
+	s := NewMemory(16 * sessionCost)
+	l := openMem(t, s, "a", roomy)
+	n := 0
+	for ; n < 100; n++ {
+		if _, err := l.Attach(bg, Claim{Reader: fmt.Sprint("r", n)}); errors.Is(err, ErrBudget) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n < 10 || n > 35 {
+		t.Errorf("%d readers before the budget ended", n)
+	}
+	attachMem(t, l, "r0")
+	if _, err := l.Append(bg, sized(3*sessionCost), ""); err != nil {
+		t.Errorf("a message: %v", err)
+	}
+	for i := range n {
+		if _, _, err := l.Quit(bg, LinkRef{Reader: fmt.Sprint("r", i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left := s.Leftovers(); left != "" {
+		t.Error(left)
+	}
+}
+
+// Revocations have a bound, which is said in time and refuses; none is forgotten.
+func TestD5BudgetOfRevocations(t *testing.T) {
+	var said bytes.Buffer
+	s := NewMemory(200 * idCost)
+	m := New(Options{Store: s, Logger: slog.New(slog.NewTextHandler(&said, nil))})
+	signed := store.Asked{Signed: s.Now()}
+	n := 0
+	var err error
+	for ; n < 300 && err == nil; n++ {
+		err = m.Revoke(bg, fmt.Sprint(n))
+	}
+	if !errors.Is(err, ErrBudget) || n < 90 || n > 110 {
+		t.Errorf("after %d revocations: %v", n, err)
+	}
+	if err := m.Move(bg, "from", "to", ""); !errors.Is(err, ErrBudget) {
+		t.Errorf("Move: %v", err)
+	}
+	for i := range n - 1 {
+		if is, err := s.Resolve(bg, fmt.Sprint(i), signed, ""); err != nil || is.State != store.Revoked {
+			t.Fatalf("%d: %+v, %v", i, is, err)
+		}
+	}
+	if _, err := m.Open(bg, "new"); err != nil {
+		t.Errorf("a new session beside them: %v", err)
+	}
+	if got := strings.Count(said.String(), "take a quarter of the budget"); got != 1 {
+		t.Errorf("it is said %d times", got)
+	}
+}
+
+// An id that is revoked takes what it counts, or less.
+func TestD5RevocationsTake(t *testing.T) {
+	const n = 100_000
+	s := NewMemory(-1)
+	before := heapAlloc()
+	for i := range n {
+		if _, err := s.End(bg, fmt.Sprintf("%022x", i), time.Hour); !errors.Is(err, ErrNotFound) {
+			t.Fatal(err)
+		}
+	}
+	is, counts := int64(heapAlloc()-before)/n, s.ids.bytes.Load()/n
+	t.Logf("a revoked id takes %d bytes, and counts as %d", is, counts)
+	if is > counts {
+		t.Error("that is more")
+	}
+	runtime.KeepAlive(s)
+}
