@@ -67,9 +67,9 @@ type departure struct {
 func (d *departure) leave() {
 	m := d.s.m
 	defer m.release(d.s)
-	ctx, cancel := context.WithTimeout(m.ctx, storeWait)
-	defer cancel()
 	d.s.order.do(func() {
+		ctx, cancel := context.WithTimeout(m.ctx, storeWait) // not before it is this one's turn
+		defer cancel()
 		gone, err := d.s.log.Leave(ctx, d.info.Reader, d.left)
 		if err != nil && !over(err) {
 			m.o.Logger.Error("session: a reader's departure is not known to the store", "error", err)
