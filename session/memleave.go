@@ -19,9 +19,10 @@ func (h *memHandle) Detach(_ context.Context, ref LinkRef) (left uint64, err err
 	}
 	n := len(r.links)
 	r.links = slices.DeleteFunc(r.links, func(k memLink) bool { return k.number == ref.Number && (k.turn == ref.Turn || ref.Turn == 0) })
+	l.links -= int32(n - len(r.links))
+	l.account()
 	switch {
 	case len(r.links) > 0:
-		l.account()
 		return 0, nil
 	case len(r.links) < n:
 		l.away(r)
@@ -48,6 +49,9 @@ const lingering = 32
 // prune drops the oldest of the ended links if there are too many: owners that are there find out by
 // Read, and detach at once.
 func (l *memLog) prune() {
+	if int(l.links) <= l.bounds.Links+lingering {
+		return
+	}
 	var ended []uint64
 	for _, r := range l.readers {
 		for i := range r.links {
@@ -65,6 +69,7 @@ func (l *memLog) prune() {
 	for _, r := range l.readers {
 		n := len(r.links)
 		r.links = slices.DeleteFunc(r.links, func(k memLink) bool { return k.end != nil && k.number <= last })
+		l.links -= int32(n - len(r.links))
 		if len(r.links) == 0 && n > 0 {
 			r.pruned = true
 			l.away(r)
@@ -160,6 +165,7 @@ func (h *memHandle) quit(ref LinkRef) (here bool, ended *Ended, err error) {
 	}
 	l.giveUp(r)
 	l.readers = slices.DeleteFunc(l.readers, func(o *memReader) bool { return o == r })
+	l.links -= int32(len(r.links))
 	l.forget()
 	if len(l.readers) == 0 {
 		over := l.endLocked(ErrNotFound)

@@ -21,7 +21,6 @@ type memLog struct {
 	handle  *memHandle // what Open returns; another one after each Move
 	floor   uint64     // the oldest entry, top+1 without any
 	bytes   int64
-	members int64 // what the readers, links and writers count against the budget
 	entries ring
 	roused  bool                    // the watchers were woken, and nobody has read since
 	watch   atomic.Pointer[watcher] // the first
@@ -33,6 +32,8 @@ type memLog struct {
 	sent    uint64            // the highest seq that was ever read by a link
 	only    map[uint64]string // the entries that are for one reader alone, and its name
 	readers []*memReader      // in the order in which they came
+	links   int32             // of all readers, ended ones included
+	members int32             // what the readers, links and writers count against the budget
 	writers []memWriter       // least recent first
 
 	undelivered []undelivered // in the order in which the readers were forgotten
@@ -316,7 +317,7 @@ func (l *memLog) endLocked(why error) Ended {
 	ended := Ended{ID: l.handle.as.id, Epoch: l.epoch, Messages: l.unread()}
 	l.gone = why
 	l.trim(l.top())
-	l.store.used.Add(-sessionCost - l.members)
+	l.store.used.Add(-sessionCost - int64(l.members))
 	l.stir()
 	l.readers, l.writers = nil, nil
 	return ended

@@ -121,7 +121,7 @@ func (l *memLog) attach(c Claim) (Attached, error) {
 		return l.goOn(r, c)
 	}
 	switch {
-	case r == nil && !l.admits(c.Reader):
+	case r == nil && !l.admits():
 		return Attached{}, ErrBudget
 	case !l.makeRoom(r):
 		return Attached{}, ErrCrowded
@@ -143,6 +143,7 @@ func (l *memLog) attach(c Claim) (Attached, error) {
 	}
 	l.number++
 	r.links = append(r.links, memLink{number: l.number, turn: 1, heard: l.store.now()})
+	l.links++
 	l.account()
 	l.stir()
 	a.Link = LinkRef{r.name, l.number, 1}
