@@ -19,9 +19,9 @@ func (l *memLog) account() {
 	}
 }
 
-// admits reports whether the budget has room for one more reader. Like new sessions, readers leave
-// its last quarter to messages; links of readers that are here, and writers, always have room: their
-// number is bounded.
+// admits reports whether the budget has room for one more reader. Where new sessions are refused,
+// tabs of those that exist are not; the last eighth is for messages. Links of readers that are here,
+// and writers, always have room: their number is bounded.
 func (l *memLog) admits() bool {
-	return len(l.readers) == 0 || l.store.has(l.store.budget/4+readerCost)
+	return len(l.readers) == 0 || l.store.has(l.store.budget/8+readerCost)
 }

@@ -56,7 +56,7 @@ func TestD5BudgetOfReaders(t *testing.T) {
 	runtime.KeepAlive(s)
 }
 
-// New readers leave the last quarter of the budget to messages; who is there comes back all the same.
+// New readers leave the last eighth of the budget to messages; who is there comes back all the same.
 func TestD5BudgetRefusesReaders(t *testing.T) {
 	s := NewMemory(16 * sessionCost)
 	l := openMem(t, s, "a", roomy)
@@ -68,11 +68,11 @@ func TestD5BudgetRefusesReaders(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n < 10 || n > 35 {
+	if n < 10 || n > 40 {
 		t.Errorf("%d readers before the budget ended", n)
 	}
 	attachMem(t, l, "r0")
-	if _, err := l.Append(bg, sized(3*sessionCost), ""); err != nil {
+	if _, err := l.Append(bg, sized(sessionCost), ""); err != nil {
 		t.Errorf("a message: %v", err)
 	}
 	for i := range n {

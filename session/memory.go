@@ -40,8 +40,8 @@ const sessionCost = 1024
 
 // NewMemory returns an empty store. It holds at most budget bytes: the Size of messages, about 1 KiB
 // for each session, 0.4 KiB for each reader beyond the first, and 0.25 KiB for each id that was
-// revoked or moved. The last quarter is for messages alone: new sessions and readers are ErrBudget
-// before that. Ids may take half of it; beyond that, Revoke, Rotate and Move are ErrBudget and change
+// revoked or moved. The last quarter is not for new sessions, and the last eighth not for
+// readers: they are ErrBudget, and messages have that room. Ids may take half of it; beyond that, Revoke, Rotate and Move are ErrBudget and change
 // nothing, because to forget an earlier revocation would let its values count again. Zero means
 // 256 MiB; a negative budget is none.
 func NewMemory(budget int64) *Memory {
@@ -133,7 +133,7 @@ func (s *Memory) openNew(id string, a store.Asked, create bool, b Bounds) (Log, 
 		return nil, false, ErrMoved
 	case !create:
 		return nil, false, ErrNotFound
-	// The last quarter is for the messages of sessions that exist: strangers alone cannot take it.
+	// The last quarter is for sessions that exist: strangers alone cannot take it.
 	case !s.has(s.budget/4) || !s.reserve(sessionCost):
 		return nil, false, ErrBudget
 	}
