@@ -59,9 +59,11 @@ func (l *memLog) expect(name string, seq uint64) {
 }
 
 // cameBack forgets what was to be told of a reader that is here now and reads on after
-// start.
-func (l *memLog) cameBack(name string, start uint64) {
-	l.undelivered = slices.DeleteFunc(l.undelivered, func(u undelivered) bool { return u.Reader == name && u.Lost.From > start })
+// start. If it owns what is before, because its position says so, nothing is left to tell.
+func (l *memLog) cameBack(name string, start uint64, owns bool) {
+	l.undelivered = slices.DeleteFunc(l.undelivered, func(u undelivered) bool {
+		return u.Reader == name && (owns || u.Lost.From > start)
+	})
 }
 
 // tell returns what is to be told now, for one caller alone.

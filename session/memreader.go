@@ -128,13 +128,14 @@ func (l *memLog) attach(c Claim) (Attached, error) {
 	}
 	a := Attached{Sent: l.sent, Accepted: l.accepted(c.Reader), Fresh: r == nil}
 	start := l.place(&a, r, c)
+	owns := a.Resumed || a.Reason == Trimmed || a.Reason == Ahead // it says that it has what is before
 	if r == nil {
 		r = &memReader{name: c.Reader, plain: c.Plain, acked: start, sent: start}
 		r.links = r.room[:0]
 		l.readers = append(l.readers, r)
-		l.cameBack(r.name, start)
+		l.cameBack(r.name, start, owns)
 	}
-	if a.Resumed || a.Reason == Trimmed || a.Reason == Ahead { // it says that it has what is before
+	if owns {
 		l.acknowledge(r, start)
 	}
 	a.Joined, r.here, r.pruned = !r.here, true, false

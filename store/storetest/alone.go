@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/mirage-go/mirage/session"
 )
@@ -86,6 +87,20 @@ var alone = []clause{
 		l.addTo("away", "2")
 		away.detach()
 		l.resume("away", p).says("resumed at 1").reads("2:2")
+	}},
+	{"D3 a reader that comes back when it is forgotten says by its position what it had", func(e *env) {
+		l := e.openLog("a", keptFor(e.brief()))
+		here, away := l.attach("here"), l.attach("away")
+		p := l.addTo("away", "1")
+		l.addTo("away", "2")
+		away.read()
+		away.detach() // its acknowledgement of 1 was lost
+		e.pass(e.brief()+time.Millisecond, nil)
+		back := l.resume("away", p)
+		back.says("resumed at 1").reads("2:2")
+		back.ack()
+		equal(e, "told", here.tells(), "")
+		equal(e, "what the end has", undelivered(e.end("a")), "")
 	}},
 	{"D6 the end has what was for one reader alone, below the mark, too", func(e *env) {
 		l := e.openLog("a")

@@ -106,9 +106,9 @@ end
 if not r then
   r = { n = name, p = plain, h = false, a = start, s = start, t = 0, k = 0, l = 0, g = 0, c = {}, lo = '', go = '' }
   st.r[#st.r + 1] = r
-  if st.un then -- what it reads on after is not lost to it
+  if st.un then -- what it owns, and what it reads on after, is not lost to it
     local un = {}
-    for _, u in ipairs(st.un) do if u.n ~= name or u.f <= start then un[#un + 1] = u end end
+    for _, u in ipairs(st.un) do if u.n ~= name or not owns and u.f <= start then un[#un + 1] = u end end
     st.un = #un > 0 and un or nil
   end
 end
