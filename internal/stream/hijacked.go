@@ -22,8 +22,10 @@ var begun = time.Now()
 // costs less if it is not.
 func Unchunk(h http.Header) { h["Transfer-Encoding"] = identity }
 
-// Hijack takes the connection over after WriteHeader, so that net/http and every middleware have written their own head. closed is called
-// once, when the connection is closed from either side. Each write must succeed within timeout, or half as long again.
+// Hijack takes the connection over after WriteHeader, so that net/http and every middleware
+// have written their own head. closed is called once, when the connection is closed from
+// either side and nothing takes from the link any more. Each write must succeed within
+// timeout, or half as long again.
 func (ws *Writers) Hijack(w http.ResponseWriter, timeout time.Duration, closed func()) (*Hijacked, error) {
 	// Bytes that the client sent after its request are of no request: this answer is the connection's last.
 	conn, _, err := http.NewResponseController(w).Hijack()
@@ -32,7 +34,7 @@ func (ws *Writers) Hijack(w http.ResponseWriter, timeout time.Duration, closed f
 	}
 	_ = conn.SetDeadline(time.Time{}) // of the server's ReadTimeout and WriteTimeout
 	h := &Hijacked{conn: conn, timeout: timeout, closed: closed}
-	h.writers, h.stopped = ws, h.Close
+	h.writers, h.stopped = ws, h.finish
 	go h.watch()
 	return h, nil
 }
@@ -60,8 +62,19 @@ func (h *Hijacked) Write(b []byte) error {
 
 // Close implements Out. It may be called from anywhere, and any number of times.
 func (h *Hijacked) Close() {
-	if h.stop() != over {
+	switch h.stop() {
+	case calm, waiting:
 		h.conn.Close()
 		h.closed()
+	case running, again: // finish follows
+		h.conn.Close()
 	}
+}
+
+// finish is called when the last drain has returned or panicked.
+func (h *Hijacked) finish() {
+	if h.stop() != over {
+		h.conn.Close()
+	}
+	h.closed()
 }

@@ -41,14 +41,15 @@ type Socket struct {
 	ending  bool   // there is or was a close frame to write
 	busy    bool   // something that came is being handled
 	patient bool   // the close frame lets the answer to it go first
-	told    bool   // closed was called
 	said    []byte // blocks that go out with the next frame
 	pong    []byte // a pong frame
 	last    []byte // the close frame, until it is written
 }
 
-// Socket returns the way out over conn. Each write must succeed within timeout, or half as long again. A client that was silent for about two beats, though
-// it was pinged, is gone; 0 pings nobody. closing says how a link ends that Close ends; closed is called once, when no more will be written.
+// Socket returns the way out over conn. Each write must succeed within timeout, or half as
+// long again. A client that was silent for about two beats, though it was pinged, is gone; 0
+// pings nobody. closing says how a link ends that Close ends; closed is called once, when no
+// more will be written and nothing takes from the link any more.
 func (ws *Writers) Socket(conn net.Conn, timeout, beat time.Duration, closing func() (code int, reason string), closed func()) *Socket {
 	s := &Socket{conn: conn, timeout: timeout, beat: beat, closing: closing, closed: closed, wrote: time.Now()}
 	s.changed.L = &s.mu
@@ -189,9 +190,12 @@ func (s *Socket) Close() {
 // written first, and a client that has not said goodbye gets time to read it. Nobody may read any more.
 func (s *Socket) Leave(goodbye bool) {
 	s.mu.Lock()
-	s.over = true
-	s.hurryLocked()
-	for s.ending && !s.stopped {
+	s.over, s.patient = true, false
+	if !s.ending {
+		s.conn.Close() // what is being written has no reader
+	}
+	s.kicks.Kick(s.work)
+	for !s.stopped {
 		s.changed.Wait()
 	}
 	linger := s.polite && !goodbye
@@ -200,7 +204,6 @@ func (s *Socket) Leave(goodbye bool) {
 		s.linger()
 	}
 	s.conn.Close()
-	s.finished()
 }
 
 // linger gives a client that has not said goodbye time to read the close frame: a connection that is closed with bytes unread is reset, and the reset
@@ -219,16 +222,6 @@ func (s *Socket) Over() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.over
-}
-
-func (s *Socket) finished() {
-	s.mu.Lock()
-	again := s.told
-	s.told = true
-	s.mu.Unlock()
-	if !again {
-		s.closed()
-	}
 }
 
 // run runs drain, and writes what was said.
@@ -268,6 +261,7 @@ func (s *Socket) left() bool {
 // client whose connection ends before it has answered (RFC 6455, 7.1.4) tells its page that the end was not clean.
 func (s *Socket) stop(politely bool) {
 	s.mu.Lock()
+	before := s.stopped
 	s.over, s.stopped, s.polite, s.patient, s.said = true, true, politely, false, nil
 	if politely {
 		_ = s.conn.SetReadDeadline(time.Now().Add(byeWait))
@@ -277,7 +271,9 @@ func (s *Socket) stop(politely bool) {
 	if !politely {
 		s.conn.Close()
 	}
-	s.finished()
+	if !before {
+		s.closed()
+	}
 }
 
 // frames keeps buffers for what is being written; idle links hold none.
