@@ -12,7 +12,8 @@ var (
 	ErrNotFound = errors.New("session: not found")
 	// ErrFull: the log, or the memory of all logs together, has no room for the message; nothing was appended.
 	ErrFull = errors.New("session: the log is full")
-	// ErrBudget: the memory of the store is used up; no session or reader was made, no id revoked or moved.
+	// ErrBudget: the memory of the store is used up; no session or reader was made, no id
+	// revoked or moved.
 	ErrBudget = errors.New("session: the store has no memory left")
 	// ErrTooLarge: the message is larger than Options.MaxMessage.
 	ErrTooLarge = errors.New("session: message too large")

@@ -59,7 +59,8 @@ func (l *memLog) expect(name string, seq uint64) {
 }
 
 // cameBack forgets what was to be told of a reader that is here now and reads on after
-// start. If it owns what is before, because its position says so, nothing is left to tell.
+// start. If it owns what is before, because its position says so, nothing is left to
+// tell.
 func (l *memLog) cameBack(name string, start uint64, owns bool) {
 	l.undelivered = slices.DeleteFunc(l.undelivered, func(u undelivered) bool {
 		return u.Reader == name && (owns || u.Lost.From > start)

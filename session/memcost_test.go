@@ -56,7 +56,8 @@ func TestD5BudgetOfReaders(t *testing.T) {
 	runtime.KeepAlive(s)
 }
 
-// New readers leave the last eighth of the budget to messages; who is there comes back all the same.
+// New readers leave the last eighth of the budget to messages; who is there comes back
+// all the same.
 func TestD5BudgetRefusesReaders(t *testing.T) {
 	s := NewMemory(16 * sessionCost)
 	l := openMem(t, s, "a", roomy)

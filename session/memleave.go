@@ -42,12 +42,12 @@ func (l *memLog) away(r *memReader) {
 	}
 }
 
-// lingering is how many ended links there may be, beyond as many as may live, until their owners
-// detach them.
+// lingering is how many ended links there may be, beyond as many as may live, until their
+// owners detach them.
 const lingering = 32
 
-// prune drops the oldest of the ended links if there are too many: owners that are there find out by
-// Read, and detach at once.
+// prune drops the oldest of the ended links if there are too many: owners that are there
+// find out by Read, and detach at once.
 func (l *memLog) prune() {
 	if int(l.links) <= l.bounds.Links+lingering {
 		return

@@ -38,12 +38,13 @@ type Memory struct {
 // sessionCost is what a session without messages counts against the budget: more than one measures with a reader, a link and a writer.
 const sessionCost = 1024
 
-// NewMemory returns an empty store. It holds at most budget bytes: the Size of messages, about 1 KiB
-// for each session, 0.4 KiB for each reader beyond the first, and 0.25 KiB for each id that was
-// revoked or moved. The last quarter is not for new sessions, and the last eighth not for
-// readers: they are ErrBudget, and messages have that room. Ids may take half of it; beyond that, Revoke, Rotate and Move are ErrBudget and change
-// nothing, because to forget an earlier revocation would let its values count again. Zero means
-// 256 MiB; a negative budget is none.
+// NewMemory returns an empty store. It holds at most budget bytes: the Size of messages,
+// about 1 KiB for each session, 0.4 KiB for each reader beyond the first, and 0.25 KiB
+// for each id that was revoked or moved. The last quarter is not for new sessions, and
+// the last eighth not for readers: they are ErrBudget, and messages have that room. Ids
+// may take half of it; beyond that, Revoke, Rotate and Move are ErrBudget and change
+// nothing, because to forget an earlier revocation would let its values count again. Zero
+// means 256 MiB; a negative budget is none.
 func NewMemory(budget int64) *Memory {
 	if budget == 0 {
 		budget = 256 << 20
@@ -85,8 +86,8 @@ func (s *Memory) has(n int64) bool {
 	return n <= 0 || s.budget < 0 || s.used.Load()+s.ids.bytes.Load()+n <= s.budget
 }
 
-// remembers reports whether there is room for the states of two more ids: half of the budget is
-// theirs. None that counts is ever forgotten for another.
+// remembers reports whether there is room for the states of two more ids: half of the
+// budget is theirs. None that counts is ever forgotten for another.
 func (s *Memory) remembers() bool {
 	return s.budget < 0 || s.ids.bytes.Load() <= s.budget/2
 }

@@ -52,10 +52,11 @@ type Store interface {
 	// them is Joined again when it attaches under to. It is good beside an error, too.
 	Move(ctx context.Context, from, to string, m store.Moving) (left []Left, err error)
 
-	// End ends the session at once and returns what was in it; ErrNotFound if there is none. With
-	// refuse above zero the id is revoked (ErrBudget, and nothing has changed, where a store has no
-	// memory to remember it): values signed until now are refused for that long,
-	// session or not, its links end with ErrRevoked, and no old id leads to it any more.
+	// End ends the session at once and returns what was in it; ErrNotFound if there is
+	// none. With refuse above zero the id is revoked (ErrBudget, and nothing has changed,
+	// where a store has no memory to remember it): values signed until now are refused
+	// for that long, session or not, its links end with ErrRevoked, and no old id leads
+	// to it any more.
 	End(ctx context.Context, id string, refuse time.Duration) (Ended, error)
 
 	// Expired ends at most max sessions that have had no link for their retention, and hands each

@@ -10,8 +10,8 @@ import (
 	"github.com/mirage-go/mirage/internal/stream"
 )
 
-// L1: a link is closed, and Shutdown goes on, once nothing takes from it any more, whatever
-// ended it.
+// L1: a link is closed, and Shutdown goes on, once nothing takes from it any more,
+// whatever ended it.
 func TestL1ClosedAfterItsWriter(t *testing.T) {
 	before := slog.Default()
 	defer slog.SetDefault(before)

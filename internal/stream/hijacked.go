@@ -22,10 +22,10 @@ var begun = time.Now()
 // costs less if it is not.
 func Unchunk(h http.Header) { h["Transfer-Encoding"] = identity }
 
-// Hijack takes the connection over after WriteHeader, so that net/http and every middleware
-// have written their own head. closed is called once, when the connection is closed from
-// either side and nothing takes from the link any more. Each write must succeed within
-// timeout, or half as long again.
+// Hijack takes the connection over after WriteHeader, so that net/http and every
+// middleware have written their own head. closed is called once, when the connection is
+// closed from either side and nothing takes from the link any more. Each write must
+// succeed within timeout, or half as long again.
 func (ws *Writers) Hijack(w http.ResponseWriter, timeout time.Duration, closed func()) (*Hijacked, error) {
 	// Bytes that the client sent after its request are of no request: this answer is the connection's last.
 	conn, _, err := http.NewResponseController(w).Hijack()

@@ -46,10 +46,10 @@ type Socket struct {
 	last    []byte // the close frame, until it is written
 }
 
-// Socket returns the way out over conn. Each write must succeed within timeout, or half as
-// long again. A client that was silent for about two beats, though it was pinged, is gone; 0
-// pings nobody. closing says how a link ends that Close ends; closed is called once, when no
-// more will be written and nothing takes from the link any more.
+// Socket returns the way out over conn. Each write must succeed within timeout, or half
+// as long again. A client that was silent for about two beats, though it was pinged, is
+// gone; 0 pings nobody. closing says how a link ends that Close ends; closed is called
+// once, when no more will be written and nothing takes from the link any more.
 func (ws *Writers) Socket(conn net.Conn, timeout, beat time.Duration, closing func() (code int, reason string), closed func()) *Socket {
 	s := &Socket{conn: conn, timeout: timeout, beat: beat, closing: closing, closed: closed, wrote: time.Now()}
 	s.changed.L = &s.mu

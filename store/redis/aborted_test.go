@@ -23,8 +23,8 @@ import (
 
 var aborted = flag.Int("aborted", 400, "GETs that are given up in TestL1AbortedGets")
 
-// Requests that their clients give up at any moment leave a session within its bounds of readers and
-// links, and end on all of them within a while.
+// Requests that their clients give up at any moment leave a session within its bounds of
+// readers and links, and end on all of them within a while.
 func TestL1AbortedGets(t *testing.T) {
 	t.Parallel()
 	for name, mode := range map[string]string{"streams": "", "polls": "&_wait=0"} {

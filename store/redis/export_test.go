@@ -223,8 +223,8 @@ func (s *Store) Insists() bool {
 	return s.insists.n > 0
 }
 
-// Age moves what Redis remembers of times of links, readers and sessions back by d: the same as if its
-// clock were set forward.
+// Age moves what Redis remembers of times of links, readers and sessions back by d: the
+// same as if its clock were set forward.
 func Age(s *Store, d time.Duration) {
 	const script = `
 local d = tonumber(ARGV[1])

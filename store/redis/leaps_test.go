@@ -24,8 +24,8 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// Redis's clock is set forward by more than the lease and the retention: who is there stays, and gets
-// what comes; a link that nobody reads ends all the same.
+// Redis's clock is set forward by more than the lease and the retention: who is there
+// stays, and gets what comes; a link that nobody reads ends all the same.
 func TestD6ClockSetForward(t *testing.T) {
 	t.Parallel()
 	for name, real := range map[string]bool{"miniredis": false, "redis-server": true} {
@@ -104,7 +104,8 @@ func nextOf(t *testing.T, l *session.Link) (b session.Batch) {
 	return b
 }
 
-// Redis is paused for longer than lease and retention while plain clients are on: links stay, and go on.
+// Redis is paused for longer than lease and retention while plain clients are on: links
+// stay, and go on.
 func TestD6LongPause(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)

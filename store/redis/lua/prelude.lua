@@ -126,15 +126,18 @@ local function linked(st)
   return false
 end
 
--- A link is given up when it was silent for the lease, and still is half a lease after its node was asked (expire.lua). Without that, a jump of
--- Redis's clock, or a pause of Redis itself, would end the links of nodes that are well. silence is when that is, or when to ask.
+-- A link is given up when it was silent for the lease, and still is half a lease after
+-- its node was asked (expire.lua). Without that, a jump of Redis's clock, or a pause of
+-- Redis itself, would end the links of nodes that are well. silence is when that is, or
+-- when to ask.
 local function silence(k)
   if k.q and k.q > k.r then return math.max(k.r + LEASE, k.q + LEASE / 2), true end
   return k.r + LEASE / 2, false
 end
 
--- due is when the session has to be looked at (D6): the retention after it was left, when a link has been silent, when a departure
--- is to be told that nobody told of (D7), when a Move should long be over, or at once if one ended the session.
+-- due is when the session has to be looked at (D6): the retention after it was left, when
+-- a link has been silent, when a departure is to be told that nobody told of (D7), when a
+-- Move should long be over, or at once if one ended the session.
 local function due(st)
   if st.rv then return NOW end
   local at
@@ -151,7 +154,9 @@ end
 -- wake is a hint: where channels are forbidden the step goes on, and the next look at the log finds what it did.
 local function wake(st, by) redis.pcall(PUB, K .. ':w:' .. st.e, by or ME) end
 
--- save wakes the other nodes if stir is true, and all of them if it is ''. It writes the state first: where Redis has no memory left, that is refused before anything has changed.
+-- save wakes the other nodes if stir is true, and all of them if it is ''. It writes the
+-- state first: where Redis has no memory left, that is refused before anything has
+-- changed.
 local function save(st, stir)
   if stir then st.v = (st.v + 1) % 1e9 end
   if linked(st) then st.z = 0 elseif st.z == 0 then st.z = NOW end
@@ -270,8 +275,8 @@ local function depart(st, r, at)
   r.l, r.g = st.d, at
 end
 
--- prune drops the oldest of the links that have ended if there are too many whose owners have not
--- detached them: owners that are there find out by Read, and do so at once.
+-- prune drops the oldest of the links that have ended if there are too many whose owners
+-- have not detached them: owners that are there find out by Read, and do so at once.
 local function prune(st)
   local ended = {}
   for _, r in ipairs(st.r) do
