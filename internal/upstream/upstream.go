@@ -48,7 +48,24 @@ type handler struct {
 
 const methods = "GET, POST, DELETE, HEAD, OPTIONS"
 
+// serve waits for the body with no other frame of ours on its stack: a stack that has grown
+// shrinks only when most of it is free, and thousands of requests may wait at a time.
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
+	p := h.begin(w, r)
+	if p == nil {
+		return
+	}
+	defer p.in.Close()
+	if err := p.wait(); err != nil {
+		refuseBody(w, r, err)
+		return
+	}
+	p.take()
+}
+
+// begin returns the upload that a POST begins, and answers everything else itself: then it
+// is nil.
+func (h *handler) begin(w http.ResponseWriter, r *http.Request) *upload {
 	refuse.NotUpgraded(w.Header(), r) // whatever the answer is
 	if r.ContentLength != 0 {
 		// For net/http, too, which reads on after a refusal. It lifts the deadline when the body is at its end.
@@ -59,26 +76,26 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	case http.MethodOptions: // of our own origin: the middleware has answered the others
 		w.Header().Set("Allow", methods)
 		w.WriteHeader(http.StatusNoContent)
-		return
+		return nil
 	case http.MethodHead:
 		stream.SetHeaders(w.Header())
 		w.WriteHeader(http.StatusOK) // else gin's NoRoute has its own
-		return
+		return nil
 	default:
 		_, _ = middleware.Require(r) // takes back the cookie that was due
 		w.Header().Set("Allow", methods)
 		refuse.Write(w, r, http.StatusMethodNotAllowed, "the methods here are "+methods, 0)
-		return
+		return nil
 	}
 	id, ok := stream.Require(w, r, h.m)
 	if !ok {
-		return
+		return nil
 	}
 	if r.Method == http.MethodDelete {
 		h.quit(w, r, id)
-		return
+		return nil
 	}
-	h.post(w, r, id)
+	return h.post(w, r, id)
 }
 
 // quit ends the reader of the link token. One that is gone already was ended by an earlier try.
@@ -90,39 +107,31 @@ func (h *handler) quit(w http.ResponseWriter, r *http.Request, id middleware.Ide
 	w.WriteHeader(http.StatusNoContent)
 }
 
-func (h *handler) post(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
+// post returns the upload of a request that may bring one, or answers why it may not.
+func (h *handler) post(w http.ResponseWriter, r *http.Request, id middleware.Identity) *upload {
 	if r.Header.Get("Content-Encoding") != "" {
 		refuse.Write(w, r, http.StatusUnsupportedMediaType, "send the body without Content-Encoding", 0)
-		return
+		return nil
 	}
 	batch := isBatch(r)
 	if batch && id.Link == 0 {
 		refuse.Write(w, r, http.StatusUnauthorized, "numbered messages need the link token of a hello in the header Mirage-Link: open a new link", 0)
-		return
+		return nil
 	}
 	b, err := h.bodyOf(w, r)
 	if err != nil {
 		refuseBody(w, r, err)
-		return
+		return nil
 	}
 	in, err := h.m.Expect(r.Context(), id.ID, id.Asked)
 	if err != nil {
 		stream.Refuse(w, r, err)
-		return
+		return nil
 	}
-	defer in.Close()
-	first, err := b.first()
-	if err != nil {
-		refuseBody(w, r, err)
-		return
-	}
-
-	// Only from here on a request takes memory, and more of the stack.
-	p := &upload{handler: h, w: w, r: r, id: id, in: in, batch: batch, first: first}
-	p.take(b)
+	return &upload{handler: h, w: w, r: r, id: id, in: in, batch: batch, body: b}
 }
 
-// upload is a request whose body has begun to arrive, or is empty.
+// upload is a request that brings messages or an acknowledgement.
 type upload struct {
 	*handler
 	w     http.ResponseWriter
@@ -130,11 +139,18 @@ type upload struct {
 	id    middleware.Identity
 	in    *session.Intake
 	batch bool
+	body  body
 	first []byte // of the body
 }
 
+// wait waits until the body begins to arrive, or is empty.
+func (p *upload) wait() (err error) {
+	p.first, err = p.body.first()
+	return err
+}
+
 // take reads the body and answers it.
-func (p *upload) take(b body) {
+func (p *upload) take() {
 	w, r := p.w, p.r
 	var d *decoder
 	var memory []byte
@@ -143,7 +159,7 @@ func (p *upload) take(b body) {
 		defer p.free(d)
 		memory = d.body[:0]
 	}
-	text, err := b.rest(p.in, append(memory, p.first...))
+	text, err := p.body.rest(p.in, append(memory, p.first...))
 	if err != nil {
 		refuseBody(w, r, err)
 		return

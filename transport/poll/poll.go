@@ -61,10 +61,15 @@ type handler struct {
 }
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet {
+	if r.Method == http.MethodGet {
+		h.get(w, r)
+	} else {
 		h.up.ServeHTTP(w, r)
-		return
 	}
+}
+
+// get is one poll.
+func (h *handler) get(w http.ResponseWriter, r *http.Request) {
 	id, ok := stream.Admit(w, r, h.m)
 	if !ok {
 		return

@@ -78,10 +78,15 @@ type handler struct {
 }
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet {
+	if r.Method == http.MethodGet {
+		h.get(w, r)
+	} else {
 		h.up.ServeHTTP(w, r)
-		return
 	}
+}
+
+// get begins a stream.
+func (h *handler) get(w http.ResponseWriter, r *http.Request) {
 	id, ok := stream.AdmitNew(w, r, h.m)
 	if !ok {
 		return

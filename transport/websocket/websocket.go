@@ -81,10 +81,15 @@ type handler struct {
 }
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet {
+	if r.Method == http.MethodGet {
+		h.get(w, r)
+	} else {
 		h.post.ServeHTTP(w, r)
-		return
 	}
+}
+
+// get is the handshake.
+func (h *handler) get(w http.ResponseWriter, r *http.Request) {
 	id, ok := stream.AdmitNew(w, r, h.m)
 	switch {
 	case !ok:
