@@ -122,7 +122,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Id
 		unfollow()
 		link.Close()
 		if h.o.OnClose != nil {
-			stream.Tell(h.o.OnClose, Closed{id.ID, link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()})
+			stream.Tell(h.o.OnClose, Closed{link.ID(), link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()})
 		}
 	}
 	hello := stream.Hello(id, link, life, h.m.Heartbeat(), 0)
