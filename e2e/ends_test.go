@@ -90,7 +90,7 @@ func TestClientTold(t *testing.T) {
 			return nil
 		}, "mirage new; mirage restarted; gap 11-null restarted"},
 		{"too long away", func() setup {
-			return setup{session: session.Options{Messages: 20, Overflow: session.DropOldest}}
+			return setup{session: session.Options{MaxMessages: 20, Overflow: session.DropOldest}}
 		}, func(t *testing.T, s *site, b *tab) runs {
 			b.do(`client.disconnect()`)
 			s.until("no link", func() bool { return len(s.links.names()) == 0 })

@@ -65,7 +65,7 @@ func TestL3Httplog(t *testing.T) {
 				t.Fatal(err)
 			}
 			m := session.New(session.Options{})
-			live := transport.Handler(m, transport.Options{SSE: sse.Options{Plain: plain}})
+			live := transport.Handler(m, transport.Options{SSE: sse.Options{KeepHandler: plain}})
 			srv := httptest.NewServer(hideQuery(httplog.RequestLogger(logger, &httplog.Options{Schema: httplog.SchemaOTEL}))(
 				middleware.New(middleware.Options{Codec: codec, Sessions: m})(live)))
 			defer srv.Close()

@@ -81,8 +81,8 @@ func startSite(t *testing.T, o setup) *site {
 	}
 	s.session.Logger = slog.New(slog.DiscardHandler)
 	s.session.Rate = -1
-	if s.session.Messages == 0 {
-		s.session.Messages, s.session.Bytes = 100_000, 32<<20
+	if s.session.MaxMessages == 0 {
+		s.session.MaxMessages, s.session.MaxBytes = 100_000, 32<<20
 	}
 	if s.session.Heartbeat == 0 {
 		s.session.Heartbeat = 500 * time.Millisecond

@@ -194,7 +194,7 @@ func TestI3Panic(t *testing.T) {
 	var log bytes.Buffer
 	how := func() {}
 	var none map[string]int
-	s := newSite(t, middleware.Options{Logger: slog.New(slog.NewTextHandler(&log, nil)), Hooks: 1,
+	s := newSite(t, middleware.Options{Logger: slog.New(slog.NewTextHandler(&log, nil)), MaxHooks: 1,
 		Validate: func(*http.Request, string) (string, error) { how(); return "", nil }})
 	for name, f := range map[string]func(){
 		"panic": func() { panic("boom") }, "nil map": func() { none["x"]++ }, "abort": func() { panic(http.ErrAbortHandler) }, "goexit": runtime.Goexit,

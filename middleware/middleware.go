@@ -35,7 +35,7 @@ func New(o Options) func(http.Handler) http.Handler {
 		Options: o,
 		origins: originSet("Origins", o.Origins),
 		own:     originSet("OwnOrigins", o.OwnOrigins),
-		slots:   make(chan struct{}, o.Hooks),
+		slots:   make(chan struct{}, o.MaxHooks),
 		shared:  sharing{calls: make(map[sharedKey]*sharedCall)},
 	}
 	return func(next http.Handler) http.Handler {

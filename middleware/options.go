@@ -56,9 +56,9 @@ type Options struct {
 
 	// Timeout bounds all that happens before a request is let in: the hook and the session layer's answers. Zero means 5s.
 	Timeout time.Duration
-	// Hooks is how many hooks run at once; a request that needs a further one gets 503. A hook that does not return when its
+	// MaxHooks is how many hooks run at once; a request that needs a further one gets 503. A hook that does not return when its
 	// context ends keeps its place. Zero means 64.
-	Hooks int
+	MaxHooks int
 	// IDBytes is how many random bytes a default id has, 8 to 64. Zero means 8; 16 is better where a guessed id would tell something.
 	IDBytes int
 
@@ -117,8 +117,8 @@ func (o Options) complete() Options {
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
 	}
-	if o.Hooks == 0 {
-		o.Hooks = defaultHooks
+	if o.MaxHooks == 0 {
+		o.MaxHooks = defaultHooks
 	}
 	if o.IDBytes == 0 {
 		o.IDBytes = defaultIDBytes
@@ -136,8 +136,8 @@ func (o Options) complete() Options {
 		panic("middleware: Options.AcceptUnsigned needs Options.Validate: nothing else vouches for an unsigned id")
 	case o.Timeout < 0:
 		panic(fmt.Sprintf("middleware: Options.Timeout is %v; give a positive time, or 0 for 5s", o.Timeout))
-	case o.Hooks < 0:
-		panic(fmt.Sprintf("middleware: Options.Hooks is %d; give a positive number, or 0 for 64", o.Hooks))
+	case o.MaxHooks < 0:
+		panic(fmt.Sprintf("middleware: Options.MaxHooks is %d; give a positive number, or 0 for 64", o.MaxHooks))
 	case o.IDBytes < defaultIDBytes || o.IDBytes > maxID/2:
 		panic(fmt.Sprintf("middleware: Options.IDBytes is %d; give %d to %d, or 0 for %[2]d", o.IDBytes, defaultIDBytes, maxID/2))
 	}

@@ -227,7 +227,7 @@ func TestNewPanics(t *testing.T) {
 		"no codec":       {middleware.Options{}, "cookie.New"},
 		"unsigned":       {with(func(o *middleware.Options) { o.AcceptUnsigned = true }), "needs Options.Validate"},
 		"timeout":        {with(func(o *middleware.Options) { o.Timeout = -1 }), "0 for 5s"},
-		"hooks":          {with(func(o *middleware.Options) { o.Hooks = -1 }), "0 for 64"},
+		"hooks":          {with(func(o *middleware.Options) { o.MaxHooks = -1 }), "0 for 64"},
 		"short ids":      {with(func(o *middleware.Options) { o.IDBytes = 4 }), "8 to 64"},
 		"long ids":       {with(func(o *middleware.Options) { o.IDBytes = 65 }), "8 to 64"},
 		"own origin":     {with(func(o *middleware.Options) { o.OwnOrigins = []string{"example.com"} }), "OwnOrigins has example.com"},

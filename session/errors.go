@@ -15,7 +15,7 @@ var (
 	// ErrBudget: the memory of the store is used up; no session or reader was made, no id
 	// revoked or moved.
 	ErrBudget = errors.New("session: the store has no memory left")
-	// ErrTooLarge: the message is larger than Options.MaxMessage.
+	// ErrTooLarge: the message is larger than Options.MaxMessageSize.
 	ErrTooLarge = errors.New("session: message too large")
 	// ErrEvent: the event's name is reserved or not fit for the wire.
 	ErrEvent = errors.New("session: event name not allowed")

@@ -91,7 +91,7 @@ func Example_tabs() {
 // A full log refuses, and has lost nothing. What is acknowledged makes room.
 func Example_full() {
 	ctx := context.Background()
-	m := session.New(session.Options{Messages: 2})
+	m := session.New(session.Options{MaxMessages: 2})
 	defer m.Shutdown(ctx)
 
 	link := attach(m, "ann", "tab", "")
@@ -115,7 +115,7 @@ func Example_full() {
 func Example_gap() {
 	ctx := context.Background()
 	m := session.New(session.Options{
-		Messages: 2, Overflow: session.DropOldest,
+		MaxMessages: 2, Overflow: session.DropOldest,
 		OnGap: func(_ context.Context, s *session.Session, r session.ReaderInfo, lost session.Lost) {
 			fmt.Println("application:", s.ID(), r.Reader, "lost", lost)
 		},
@@ -173,7 +173,7 @@ func Example_reload() {
 		OnAttach: func(ctx context.Context, s *session.Session, r session.ReaderInfo) {
 			mu.Lock()
 			defer mu.Unlock()
-			// A list may outgrow MaxMessage: then the rest follows as lines.
+			// A list may outgrow MaxMessageSize: then the rest follows as lines.
 			s.SendTo(ctx, r.Reader, session.Message{Event: "list", Data: []byte(strings.Join(lines, " "))})
 		},
 	})

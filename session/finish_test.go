@@ -15,7 +15,7 @@ import (
 func TestD6LastWordIntoAFullLog(t *testing.T) {
 	for _, acks := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			m := session.New(session.Options{Messages: 3})
+			m := session.New(session.Options{MaxMessages: 3})
 			defer m.Shutdown(context.Background())
 			l := link(t, m, session.Attach{ID: "id", Reader: "r"})
 			defer l.Close()
@@ -56,7 +56,7 @@ func TestD6LastWordIntoAFullLog(t *testing.T) {
 // I11: RevokeWith revokes, whatever is wrong with its message.
 func TestI11RevokeWithARefusedMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := session.New(session.Options{MaxMessage: 10})
+		m := session.New(session.Options{MaxMessageSize: 10})
 		defer m.Shutdown(context.Background())
 		for name, last := range map[string]session.Message{
 			"large": session.Text("eleven bytes"),

@@ -39,12 +39,12 @@ const maxEnding = 64
 
 // New returns a Manager. Impossible options panic, with the remedy in the text.
 func New(o Options) *Manager {
-	if o.Messages < 0 || o.Bytes < 0 || o.MaxMessage < 0 || o.MaxLinks < 0 || o.LinkBurst < 0 || o.Burst < 0 || o.Retention < 0 || o.Remember < 0 {
-		panic("session: Options: Messages, Bytes, MaxMessage, MaxLinks, LinkBurst, Burst, Retention and Remember cannot be negative; leave them zero for the default")
+	if o.MaxMessages < 0 || o.MaxBytes < 0 || o.MaxMessageSize < 0 || o.MaxLinks < 0 || o.LinkBurst < 0 || o.Burst < 0 || o.Retention < 0 || o.Remember < 0 {
+		panic("session: Options: MaxMessages, MaxBytes, MaxMessageSize, MaxLinks, LinkBurst, Burst, Retention and Remember cannot be negative; leave them zero for the default")
 	}
 	o = o.withDefaults()
-	if int64(o.MaxMessage)+overhead+MaxEvent > o.Bytes {
-		panic(fmt.Sprintf("session: Options: a message of MaxMessage (%d bytes) does not fit into a log of Bytes (%d); raise Bytes or lower MaxMessage", o.MaxMessage, o.Bytes))
+	if int64(o.MaxMessageSize)+overhead+MaxEvent > o.MaxBytes {
+		panic(fmt.Sprintf("session: Options: a message of MaxMessage (%d bytes) does not fit into a log of Bytes (%d); raise Bytes or lower MaxMessage", o.MaxMessageSize, o.MaxBytes))
 	}
 	m := &Manager{o: o, store: o.Store, start: time.Now().Add(-1), local: make(map[string]*Session), turns: turns{held: make(map[turnKey]*turn)}, ending: make(chan struct{}, maxEnding)}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
@@ -55,8 +55,8 @@ func New(o Options) *Manager {
 // now is the links' clock: nanoseconds, above zero, and cheaper than time.Now.
 func (m *Manager) now() int64 { return int64(time.Since(m.start)) }
 
-// MaxMessage is the bound on the Data of one message that the Manager was made with.
-func (m *Manager) MaxMessage() int { return m.o.MaxMessage }
+// MaxMessageSize is the bound on the Data of one message that the Manager was made with.
+func (m *Manager) MaxMessageSize() int { return m.o.MaxMessageSize }
 
 // Heartbeat is the longest silence of a stream that the Manager was made with; 0 if there is no bound.
 func (m *Manager) Heartbeat() time.Duration { return max(0, m.o.Heartbeat) }
@@ -388,8 +388,8 @@ func (m *Manager) release(s *Session) {
 
 // check tells whether the application may send msg.
 func (m *Manager) check(msg *Message) error {
-	if len(msg.Data) > m.o.MaxMessage {
-		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(msg.Data), m.o.MaxMessage)
+	if len(msg.Data) > m.o.MaxMessageSize {
+		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(msg.Data), m.o.MaxMessageSize)
 	}
 	return CheckEvent(msg.Event)
 }

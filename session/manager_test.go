@@ -125,7 +125,7 @@ func TestL4Abandoned(t *testing.T) {
 func TestU1Crowd(t *testing.T) {
 	var mu sync.Mutex
 	last := map[string]uint64{}
-	m := session.New(session.Options{Rate: -1, Messages: 100_000, Bytes: 64 << 20, OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
+	m := session.New(session.Options{Rate: -1, MaxMessages: 100_000, MaxBytes: 64 << 20, OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
 		mu.Lock()
 		key := s.ID() + in.Writer
 		if in.Number != last[key]+1 {

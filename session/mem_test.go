@@ -17,7 +17,7 @@ import (
 
 var bg = context.Background()
 
-var roomy = Bounds{Messages: 1000, Bytes: 1 << 20, Retention: time.Minute, Links: 32, Readers: 128, Writers: 32}
+var roomy = Bounds{MaxMessages: 1000, MaxBytes: 1 << 20, Retention: time.Minute, MaxLinks: 32, MaxReaders: 128, MaxWriters: 32}
 
 // openMem makes the session id in s.
 func openMem(t testing.TB, s *Memory, id string, b Bounds) *memHandle {
@@ -129,7 +129,7 @@ func TestD5BudgetDropsNothingInVain(t *testing.T) {
 // D5: another session's message that turns out not to fit is in the budget for a moment. Who takes no more than it gives back does not see that.
 func TestD5BudgetForAMoment(t *testing.T) {
 	s, b := NewMemory(4*sessionCost), roomy
-	b.Overflow, b.Messages = DropOldest, 2
+	b.Overflow, b.MaxMessages = DropOldest, 2
 	l := openMem(t, s, "a", b)
 	for range 2 {
 		if _, err := l.Append(bg, sized(200), ""); err != nil {
@@ -374,7 +374,7 @@ func TestL2FullLogRefusesAtOnce(t *testing.T) {
 		attachMem(t, l, fmt.Sprint("r", i))
 	}
 	m := sized(100)
-	for range roomy.Messages {
+	for range roomy.MaxMessages {
 		if _, err := l.Append(bg, m, ""); err != nil {
 			t.Fatal(err)
 		}

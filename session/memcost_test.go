@@ -18,7 +18,7 @@ func TestD5BudgetOfReaders(t *testing.T) {
 	const sessions, readers, writers = 200, 160, 32
 	s := NewMemory(-1)
 	b := roomy
-	b.Links, b.Readers, b.Writers = 32, 128, writers
+	b.MaxLinks, b.MaxReaders, b.MaxWriters = 32, 128, writers
 	before := heapAlloc()
 	for i := range sessions {
 		l := openMem(t, s, fmt.Sprint("s", i), b)

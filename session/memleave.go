@@ -49,7 +49,7 @@ const lingering = 32
 // prune drops the oldest of the ended links if there are too many: owners that are there
 // find out by Read, and detach at once.
 func (l *memLog) prune() {
-	if int(l.links) <= l.bounds.Links+lingering {
+	if int(l.links) <= l.bounds.MaxLinks+lingering {
 		return
 	}
 	var ended []uint64
@@ -60,7 +60,7 @@ func (l *memLog) prune() {
 			}
 		}
 	}
-	over := len(ended) - l.bounds.Links - lingering
+	over := len(ended) - l.bounds.MaxLinks - lingering
 	if over <= 0 {
 		return
 	}
@@ -125,7 +125,7 @@ func (l *memLog) forget() {
 		away++
 		return false
 	})
-	for ; away > l.bounds.Readers; away-- {
+	for ; away > l.bounds.MaxReaders; away-- {
 		first := -1
 		for i, r := range l.readers {
 			if len(r.links) == 0 && (first < 0 || r.left < l.readers[first].left) {

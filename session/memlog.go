@@ -150,7 +150,7 @@ func (l *memLog) room(size int64) bool {
 // must finds the last entry that has to leave for one more of that size, and the bytes that this frees. ok is false if all would not do.
 func (l *memLog) must(size int64) (last uint64, freed int64, ok bool) {
 	for n := range l.entries.n + 1 {
-		if l.entries.n-n < l.bounds.Messages && l.bytes-freed+size <= l.bounds.Bytes && l.store.has(size-freed) {
+		if l.entries.n-n < l.bounds.MaxMessages && l.bytes-freed+size <= l.bounds.MaxBytes && l.store.has(size-freed) {
 			return l.floor + uint64(n) - 1, freed, true
 		}
 		if n < l.entries.n {

@@ -244,7 +244,7 @@ func (l *memLog) makeRoom(r *memReader) bool {
 	for _, o := range l.readers {
 		live += o.live()
 	}
-	if live < l.bounds.Links {
+	if live < l.bounds.MaxLinks {
 		return true
 	}
 	var oldest, spare *memLink // heard of least recently: of all, and of those whose reader has another one

@@ -57,7 +57,7 @@ func (l *memLog) recall(name string, base uint64) *memWriter {
 		copy(l.writers[i:], l.writers[i+1:])
 		l.writers[last] = w
 	default:
-		if len(l.writers) >= l.bounds.Writers {
+		if len(l.writers) >= l.bounds.MaxWriters {
 			// Those whose message is being handled stay: their number is about to be accepted.
 			if i := slices.IndexFunc(l.writers, func(w memWriter) bool { return w.busy == 0 }); i >= 0 {
 				l.writers = slices.Delete(l.writers, i, i+1)

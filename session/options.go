@@ -16,16 +16,16 @@ type Options struct {
 	// Budget bounds the memory of all sessions when Store is nil, see NewMemory. Zero means 256 MiB. Negative is no bound.
 	Budget int64
 
-	// Messages and Bytes bound one session's log. Zero means 1 000 messages and 1 MiB.
-	Messages int
-	Bytes    int64
+	// MaxMessages and MaxBytes bound one session's log. Zero means 1 000 messages and 1 MiB.
+	MaxMessages int
+	MaxBytes    int64
 	// Overflow says what happens to a message for which a log has no room. Zero means
 	// Refuse. While a reader is live, those without a link, and those that have taken
 	// nothing for three seconds, do not hold a full log: the oldest messages leave, and
 	// these readers are told of the gap.
 	Overflow Overflow
-	// MaxMessage bounds the Data of one message in either direction. Zero means 64 KiB.
-	MaxMessage int
+	// MaxMessageSize bounds the Data of one message in either direction. Zero means 64 KiB.
+	MaxMessageSize int
 	// MaxLinks bounds the links of one session. One more takes the place of the link
 	// whose client was silent for longest, if that is a minute or longer, and is refused
 	// otherwise (ErrCrowded). Of a reader with several links, older ones make room at any
@@ -135,15 +135,15 @@ func (o Options) withDefaults() Options {
 	if o.Store == nil {
 		o.Store = NewMemory(o.Budget)
 	}
-	orInt(&o.Messages, 1000)
-	orInt(&o.MaxMessage, 64<<10)
+	orInt(&o.MaxMessages, 1000)
+	orInt(&o.MaxMessageSize, 64<<10)
 	orInt(&o.MaxLinks, 32)
 	orInt(&o.LinkRate, 10)
 	orInt(&o.LinkBurst, 10*o.MaxLinks)
 	orInt(&o.Rate, 50)
 	orInt(&o.Burst, 200)
-	if o.Bytes == 0 {
-		o.Bytes = 1 << 20
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 1 << 20
 	}
 	if o.Intake == 0 {
 		o.Intake = 64 << 20
@@ -173,7 +173,7 @@ func orTime(v *time.Duration, d time.Duration) {
 
 func (o *Options) bounds() Bounds {
 	return Bounds{
-		Messages: o.Messages, Bytes: o.Bytes, Overflow: o.Overflow, Retention: o.Retention,
-		Links: o.MaxLinks, Quiet: quiet, Readers: readers, Writers: writers, Stall: stall,
+		MaxMessages: o.MaxMessages, MaxBytes: o.MaxBytes, Overflow: o.Overflow, Retention: o.Retention,
+		MaxLinks: o.MaxLinks, Quiet: quiet, MaxReaders: readers, MaxWriters: writers, Stall: stall,
 	}
 }

@@ -47,7 +47,7 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 		return Receipt{}, ErrClosed
 	}
 	defer m.work.Done()
-	ack, err := up.check(m.o.MaxMessage)
+	ack, err := up.check(m.o.MaxMessageSize)
 	if err != nil {
 		return Receipt{}, err
 	}

@@ -160,15 +160,15 @@ type Log interface {
 
 // Bounds are what one session may hold.
 type Bounds struct {
-	Messages  int           // at most so many entries
-	Bytes     int64         // their Size together
-	Overflow  Overflow      // what happens when neither is enough
-	Retention time.Duration // how long a session lives without links, and a reader is remembered without one; one for all sessions of a store
-	Links     int           // at most so many links; see Attach for what becomes of one more. One that has ended stays until Detach; so many and 32 do at most
-	Quiet     time.Duration // how long a link keeps its place after its client was heard of on it
-	Readers   int           // at most so many readers without a link are remembered; the one that left first is forgotten early
-	Writers   int           // at most so many writers are remembered, the least recent leaves; one whose message is being handled stays
-	Stall     time.Duration // a reader that has taken nothing for so long, though there was something, has stalled; 0: never
+	MaxMessages int           // at most so many entries
+	MaxBytes    int64         // their Size together
+	Overflow    Overflow      // what happens when neither is enough
+	Retention   time.Duration // how long a session lives without links, and a reader is remembered without one; one for all sessions of a store
+	MaxLinks    int           // at most so many links; see Attach for what becomes of one more. One that has ended stays until Detach; so many and 32 do at most
+	Quiet       time.Duration // how long a link keeps its place after its client was heard of on it
+	MaxReaders  int           // at most so many readers without a link are remembered; the one that left first is forgotten early
+	MaxWriters  int           // at most so many writers are remembered, the least recent leaves; one whose message is being handled stays
+	Stall       time.Duration // a reader that has taken nothing for so long, though there was something, has stalled; 0: never
 }
 
 // Overflow chooses what happens to a message for which a log has no room.

@@ -14,7 +14,7 @@ import (
 // W2: each transport is a whole one by itself, the way up included.
 func TestW2Alone(t *testing.T) {
 	for way, handler := range map[string]func(*session.Manager) http.Handler{
-		"sse":       func(m *session.Manager) http.Handler { return sse.Handler(m, sse.Options{Plain: *plain}) },
+		"sse":       func(m *session.Manager) http.Handler { return sse.Handler(m, sse.Options{KeepHandler: *plain}) },
 		"poll":      func(m *session.Manager) http.Handler { return poll.Handler(m, poll.Options{}) },
 		"websocket": func(m *session.Manager) http.Handler { return sockets.Handler(m, sockets.Options{}) },
 	} {

@@ -154,7 +154,7 @@ func TestD8TwoTabs(t *testing.T) {
 
 // D5: a full log answers ErrFull and drops nothing; what was acknowledged makes room.
 func TestD5Full(t *testing.T) {
-	inWorld(t, setup{session: session.Options{Messages: 4}}, func(w *world) {
+	inWorld(t, setup{session: session.Options{MaxMessages: 4}}, func(w *world) {
 		tab := w.browser().tab()
 		tab.open()
 		id := tab.hello.ID
@@ -176,7 +176,7 @@ func TestD5Full(t *testing.T) {
 // D5, D3: with DropOldest the reader is told exactly what it misses, before the next message, and the application hears of it once.
 func TestD3GapTold(t *testing.T) {
 	var mirrored []session.Lost
-	o := session.Options{Messages: 3, Overflow: session.DropOldest, OnGap: func(_ context.Context, _ *session.Session, _ session.ReaderInfo, lost session.Lost) {
+	o := session.Options{MaxMessages: 3, Overflow: session.DropOldest, OnGap: func(_ context.Context, _ *session.Session, _ session.ReaderInfo, lost session.Lost) {
 		mirrored = append(mirrored, lost)
 	}}
 	inWorld(t, setup{session: o}, func(w *world) {

@@ -37,7 +37,7 @@ func newTarget(f *testing.F) *target {
 		f.Fatal(err)
 	}
 	t := new(target)
-	t.m = session.New(session.Options{Rate: -1, MaxMessage: 1 << 10, OnMessage: func(_ context.Context, _ *session.Session, in session.Incoming) error {
+	t.m = session.New(session.Options{Rate: -1, MaxMessageSize: 1 << 10, OnMessage: func(_ context.Context, _ *session.Session, in session.Incoming) error {
 		t.calls = append(t.calls, in)
 		return nil
 	}})

@@ -56,7 +56,7 @@ func TestP1Goroutines(t *testing.T) {
 	for name, want := range map[string]int{"hijacked": 1, "plain": 2} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{transport: transport.Options{SSE: sse.Options{Plain: name == "plain"}}, exactly: true})
+				w := newWorld(t, setup{transport: transport.Options{SSE: sse.Options{KeepHandler: name == "plain"}}, exactly: true})
 				defer w.close()
 				const n = 100
 				before := runtime.NumGoroutine()
@@ -176,7 +176,7 @@ func TestL3HijackedHead(t *testing.T) {
 func TestL3OnClose(t *testing.T) {
 	for _, plain := range []bool{false, true} {
 		closed := make(chan sse.Closed, 2)
-		srv, m := serve(t, session.Options{}, sse.Options{Plain: plain, OnClose: func(c sse.Closed) { closed <- c }}, false)
+		srv, m := serve(t, session.Options{}, sse.Options{KeepHandler: plain, OnClose: func(c sse.Closed) { closed <- c }}, false)
 		for _, leaves := range []bool{true, false} {
 			conn, err := net.Dial("tcp", srv.Listener.Addr().String())
 			if err != nil {
@@ -255,7 +255,7 @@ func TestL3Pipelined(t *testing.T) {
 
 // §7: a callback that panics while a hijacked stream is written ends nothing but itself.
 func TestL3HijackedPanic(t *testing.T) {
-	o := session.Options{Messages: 2, Overflow: session.DropOldest, Logger: slog.New(slog.DiscardHandler),
+	o := session.Options{MaxMessages: 2, Overflow: session.DropOldest, Logger: slog.New(slog.DiscardHandler),
 		OnGap: func(context.Context, *session.Session, session.ReaderInfo, session.Lost) { panic("no") }}
 	inWorld(t, setup{session: o, exactly: true}, func(w *world) {
 		tab := w.browser().tab()
@@ -270,7 +270,7 @@ func TestL3HijackedPanic(t *testing.T) {
 
 // §7, L2: a client that reads nothing loses its hijacked connection at the write deadline, and its log stays.
 func TestL2HijackedSlowReader(t *testing.T) {
-	o := session.Options{Bytes: 16 << 20, Messages: 100_000}
+	o := session.Options{MaxBytes: 16 << 20, MaxMessages: 100_000}
 	inWorld(t, setup{session: o, exactly: true}, func(w *world) {
 		tab := w.browser().tab()
 		tab.poll("25")
@@ -388,7 +388,7 @@ func TestL3HijackedContext(t *testing.T) {
 		ends <- ctx.Err()
 	}
 	o := session.Options{
-		Store: asking{session.NewMemory(0), &over}, Messages: 2, Overflow: session.DropOldest,
+		Store: asking{session.NewMemory(0), &over}, MaxMessages: 2, Overflow: session.DropOldest,
 		OnAttach: func(ctx context.Context, _ *session.Session, _ session.ReaderInfo) { _ = ctx.Value("a key") },
 		OnGap:    func(ctx context.Context, _ *session.Session, _ session.ReaderInfo, _ session.Lost) { sees(ctx) },
 		OnDetach: func(ctx context.Context, _ *session.Session, _ session.ReaderInfo) { sees(ctx) },

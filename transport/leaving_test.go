@@ -18,7 +18,7 @@ import (
 // told of the gap.
 func TestD7Leaving(t *testing.T) {
 	for _, waits := range []bool{false, true} {
-		inWorld(t, setup{session: session.Options{Messages: 10}}, func(w *world) {
+		inWorld(t, setup{session: session.Options{MaxMessages: 10}}, func(w *world) {
 			b := w.browser()
 			leaves, stays := b.tab(), b.tab()
 			leaves.poll("0")

@@ -87,7 +87,7 @@ func newWorld(t *testing.T, s setup) *world {
 		t.Fatal(err)
 	}
 	if !s.exactly {
-		s.transport.SSE.Plain = *plain
+		s.transport.SSE.KeepHandler = *plain
 	}
 	s.identity.Codec, s.identity.Sessions, s.identity.Logger = w.codec, w.m, slog.New(slog.DiscardHandler)
 	r := chi.NewRouter()

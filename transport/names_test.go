@@ -37,7 +37,7 @@ func TestI17Names(t *testing.T) {
 				meet("OnMessage", in.Writer)
 				return from.SendTo(ctx, in.Writer, session.Text("to you"))
 			}
-			s.session.Messages, s.session.Overflow = 10, session.DropOldest
+			s.session.MaxMessages, s.session.Overflow = 10, session.DropOldest
 			s.transport.SSE.OnClose = func(c sse.Closed) { meet("OnClose", c.Reader) }
 			s.transport.WebSocket.OnClose = func(c sockets.Closed) { meet("OnClose", c.Reader) }
 			inWorld(t, s, func(w *world) {

@@ -78,7 +78,7 @@ func TestW4OtherReaders(t *testing.T) {
 		for kind, query := range map[string]string{"sse": "", "poll": "?_wait=25"} {
 			t.Run(name+" "+kind, func(t *testing.T) {
 				t.Parallel()
-				s := started(t, setup{session: session.Options{MaxMessage: 2 << 20, Bytes: 64 << 20}})
+				s := started(t, setup{session: session.Options{MaxMessageSize: 2 << 20, MaxBytes: 64 << 20}})
 				proxy := miragetest.NewProxy(t, s.srv.URL)
 				c := s.client(nil)
 				c.Jar, _ = cookiejar.New(nil)

@@ -64,7 +64,7 @@ func TestL2SlowReaderIsCut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var gone time.Time
 			s := setup{server: version.server, session: session.Options{
-				Bytes: 16 << 20, AckTimeout: -1, Heartbeat: -1,
+				MaxBytes: 16 << 20, AckTimeout: -1, Heartbeat: -1,
 				OnDetach: func(context.Context, *session.Session, session.ReaderInfo) { gone = time.Now() },
 			}}
 			inWorld(t, s, func(w *world) {
@@ -104,7 +104,7 @@ func TestL2SlowPollIsCut(t *testing.T) {
 	for name, version := range versions {
 		t.Run(name, func(t *testing.T) {
 			var under gauge
-			s := setup{session: session.Options{Bytes: 16 << 20, MaxMessage: 8 << 20}, around: []wrapper{under.around}, server: version.server}
+			s := setup{session: session.Options{MaxBytes: 16 << 20, MaxMessageSize: 8 << 20}, around: []wrapper{under.around}, server: version.server}
 			inWorld(t, s, func(w *world) {
 				b := w.browser()
 				version.client(b)

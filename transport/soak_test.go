@@ -32,7 +32,7 @@ func TestSoak(t *testing.T) {
 	node := npm.Node(t)
 	up := &chains{of: map[string]*chain{}}
 	s := started(t, setup{session: session.Options{
-		Rate: -1, Messages: 100, Overflow: session.DropOldest, Heartbeat: time.Second, OnMessage: up.onMessage,
+		Rate: -1, MaxMessages: 100, Overflow: session.DropOldest, Heartbeat: time.Second, OnMessage: up.onMessage,
 	}})
 	live := func(name string, length time.Duration, seed uint64) (sum tally) {
 		t.Run(name, func(t *testing.T) { sum = liveTogether(t, s, up, node, length, seed) }) // whose end closes the proxies

@@ -18,7 +18,7 @@ import (
 // Its position moves with the gap. A client with a _cid reads hello, and is told what the
 // log has trimmed alone, as ever.
 func TestD3PlainClientsAreTold(t *testing.T) {
-	o := session.Options{Messages: 3, Overflow: session.DropOldest}
+	o := session.Options{MaxMessages: 3, Overflow: session.DropOldest}
 	for _, tt := range []struct {
 		name string
 		away func(w *world, tab *tab) // while the client, which has two messages, is away

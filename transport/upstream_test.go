@@ -273,7 +273,7 @@ func TestW4Payloads(t *testing.T) {
 		"U+2028": "a\u2028b", "empty": "", "not UTF-8": "\xff\xfe", "blank lines": "\n\n\n", "field": "x\n\ndata: y\n\nid: 1", "1 MB": strings.Repeat("0123456789abcdef", 1<<16),
 	}
 	var app inbox
-	o := session.Options{OnMessage: app.onMessage, MaxMessage: 2 << 20, Bytes: 64 << 20}
+	o := session.Options{OnMessage: app.onMessage, MaxMessageSize: 2 << 20, MaxBytes: 64 << 20}
 	inWorld(t, setup{session: o}, func(w *world) {
 		stream, polls := w.browser().tab(), w.browser().tab()
 		stream.open()

@@ -163,7 +163,7 @@ func TestL4SocketVanishes(t *testing.T) {
 // L2, D4: a client that reads nothing loses its link at the write deadline; nobody waits for it, and its log stays.
 func TestL2SocketSlowReader(t *testing.T) {
 	var app inbox
-	o := session.Options{Bytes: 16 << 20, Messages: 100_000, OnMessage: app.onMessage}
+	o := session.Options{MaxBytes: 16 << 20, MaxMessages: 100_000, OnMessage: app.onMessage}
 	inWorld(t, setup{session: o}, func(w *world) {
 		tab := w.browser().tab()
 		tab.poll("25")

@@ -32,7 +32,7 @@ func newMirage(addr string) engine {
 		c := client(addr)
 		s := redis.New(c, redis.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 		e.clients, e.stores = append(e.clients, c), append(e.stores, s)
-		return session.New(session.Options{Store: s, Messages: 100, Overflow: session.DropOldest})
+		return session.New(session.Options{Store: s, MaxMessages: 100, Overflow: session.DropOldest})
 	}
 	e.near, e.far = node(), node()
 	return e

@@ -31,15 +31,15 @@ func main() {
 	}
 	var up atomic.Int64
 	m := session.New(session.Options{
-		Budget: -1, Rate: -1, Messages: 1024, Overflow: session.DropOldest,
+		Budget: -1, Rate: -1, MaxMessages: 1024, Overflow: session.DropOldest,
 		OnMessage: func(context.Context, *session.Session, session.Incoming) error { up.Add(1); return nil },
 	})
 	identify := middleware.New(middleware.Options{
-		Codec: codec, Sessions: m, Hooks: 1 << 16,
+		Codec: codec, Sessions: m, MaxHooks: 1 << 16,
 		AcceptUnsigned: true, Validate: func(*http.Request, string) (string, error) { return "", nil },
 	})
 	live := transport.Handler(m, transport.Options{
-		SSE:       sse.Options{LinkAge: time.Hour, Plain: os.Getenv("MIRAGE") == "plain"},
+		SSE:       sse.Options{LinkAge: time.Hour, KeepHandler: os.Getenv("MIRAGE") == "plain"},
 		WebSocket: websocket.Options{LinkAge: time.Hour},
 	})
 	mux := http.NewServeMux()

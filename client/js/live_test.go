@@ -62,7 +62,7 @@ func (e *echo) serve(w http.ResponseWriter, r *http.Request) {
 // begin begins with an empty memory, as after a restart.
 func (e *echo) begin() {
 	m := session.New(session.Options{
-		Messages: 100_000, Bytes: 32 << 20, Rate: -1, Heartbeat: time.Second, Logger: e.log,
+		MaxMessages: 100_000, MaxBytes: 32 << 20, Rate: -1, Heartbeat: time.Second, Logger: e.log,
 		OnOpen: func(_ context.Context, s *session.Session) {
 			e.mu.Lock()
 			defer e.mu.Unlock()

@@ -29,7 +29,7 @@ func TestI3PendingHandshakes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var pending atomic.Int64
 			s := newSite(t, setup{identity: middleware.Options{
-				Hooks: hooks, Timeout: 5 * time.Second, // net/http does not see that a client with bytes to read has left
+				MaxHooks: hooks, Timeout: 5 * time.Second, // net/http does not see that a client with bytes to read has left
 				Validate: func(r *http.Request, id string) (string, error) {
 					if strings.HasPrefix(id, "crowd") {
 						pending.Add(1)
@@ -97,7 +97,7 @@ func TestI3PendingHandshakes(t *testing.T) {
 
 // D5: when the memory of all sessions is used up, new ones get 503 and those that are there go on.
 func TestD5SessionFlood(t *testing.T) {
-	s := newSite(t, setup{session: session.Options{Budget: 1 << 20, Bytes: 256 << 10}})
+	s := newSite(t, setup{session: session.Options{Budget: 1 << 20, MaxBytes: 256 << 10}})
 	vera := s.client("vera")
 	vera.open()
 	vera.fine("before")

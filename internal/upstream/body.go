@@ -119,7 +119,7 @@ func (h *handler) decoder() *decoder {
 	if d, ok := h.decoders.Get().(*decoder); ok {
 		return d
 	}
-	return &decoder{parser: frame.NewParser(h.m.MaxMessage())}
+	return &decoder{parser: frame.NewParser(h.m.MaxMessageSize())}
 }
 
 // free lets d be used again.

@@ -36,7 +36,7 @@ func (o Options) Complete(maxMessage int) Options {
 
 // Handler returns the handler for every method but GET.
 func Handler(m *session.Manager, o Options) http.Handler {
-	h := &handler{m: m, Options: o.Complete(m.MaxMessage())}
+	h := &handler{m: m, Options: o.Complete(m.MaxMessageSize())}
 	return http.HandlerFunc(h.serve)
 }
 

@@ -18,7 +18,7 @@ import (
 func BenchmarkAppend(b *testing.B) {
 	s := newStore(b, dial(b, startServer(b).addr), redis.Options{})
 	bounds := roomy
-	bounds.Overflow, bounds.Messages = session.DropOldest, 100
+	bounds.Overflow, bounds.MaxMessages = session.DropOldest, 100
 	logs := make([]session.Log, 64)
 	for i := range logs {
 		l, _, err := s.Open(ctx, fmt.Sprint("s", i), store.Asked{}, true, bounds)

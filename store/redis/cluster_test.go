@@ -120,7 +120,7 @@ type traffic struct {
 func startTraffic(t *testing.T, near, far *redis.Store, ids []string) *traffic {
 	tr := &traffic{t: t, far: far, ids: ids, stop: make(chan struct{}), sent: map[string][]string{}}
 	bounds := roomy
-	bounds.Messages, bounds.Bytes = 1<<20, 1<<30 // nobody acknowledges
+	bounds.MaxMessages, bounds.MaxBytes = 1<<20, 1<<30 // nobody acknowledges
 	for _, id := range ids {
 		l, _, err := near.Open(ctx, id, store.Asked{}, true, bounds)
 		if err != nil {

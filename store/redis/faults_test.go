@@ -14,7 +14,7 @@ import (
 	"github.com/mirage-go/mirage/store/redis"
 )
 
-var roomy = session.Bounds{Messages: 1000, Bytes: 1 << 20, Retention: time.Hour, Links: 32, Readers: 128, Writers: 32}
+var roomy = session.Bounds{MaxMessages: 1000, MaxBytes: 1 << 20, Retention: time.Hour, MaxLinks: 32, MaxReaders: 128, MaxWriters: 32}
 
 func open(t testing.TB, s session.Store, id string) session.Log {
 	t.Helper()

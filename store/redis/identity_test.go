@@ -477,7 +477,7 @@ func TestI16FullSessionIsNamed(t *testing.T) {
 	ids := idsOfShards(2)
 	s := newStore(t, dial(t, startServer(t).addr), redis.Options{})
 	narrow := roomy
-	narrow.Messages = 1
+	narrow.MaxMessages = 1
 	l, _, err := s.Open(ctx, ids[0], store.Asked{}, true, narrow)
 	if err != nil {
 		t.Fatal(err)

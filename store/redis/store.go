@@ -123,8 +123,8 @@ func (s *Store) Open(
 		got, err := s.timed(ctx, shard, "open", name, flag(create),
 			fmt.Sprintf("%08x", low), fmt.Sprintf("%08x", rand.Uint32()|1), strconv.Itoa(shard),
 			decimal(rand.Uint64N(maxFirst)), given(a.Signed), given(a.Came),
-			strconv.Itoa(b.Messages), strconv.FormatInt(b.Bytes, 10), overflow, millis(b.Retention),
-			strconv.Itoa(b.Links), strconv.Itoa(b.Readers), strconv.Itoa(b.Writers), millis(b.Quiet),
+			strconv.Itoa(b.MaxMessages), strconv.FormatInt(b.MaxBytes, 10), overflow, millis(b.Retention),
+			strconv.Itoa(b.MaxLinks), strconv.Itoa(b.MaxReaders), strconv.Itoa(b.MaxWriters), millis(b.Quiet),
 			strconv.FormatInt(b.Stall.Milliseconds(), 10))
 		if err != nil {
 			return nil, false, err

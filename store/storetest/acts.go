@@ -20,13 +20,13 @@ func (m *machine) doOpen(rt *rapid.T) {
 	}
 	asked := m.asked(rt)
 	b := bounds(keptFor(kept), messages(rapid.IntRange(1, 6).Draw(rt, "messages")))
-	b.Links, b.Writers = 100, 2
+	b.MaxLinks, b.MaxWriters = 100, 2
 	if m.bubble {
-		b.Links = rapid.IntRange(1, 4).Draw(rt, "links")
+		b.MaxLinks = rapid.IntRange(1, 4).Draw(rt, "links")
 		b.Quiet = rapid.SampledFrom([]time.Duration{0, time.Second, time.Hour}).Draw(rt, "quiet")
 	}
 	if rapid.Bool().Draw(rt, "few bytes") {
-		b.Bytes = int64(3*text("").Size() + 30)
+		b.MaxBytes = int64(3*text("").Size() + 30)
 	}
 	if rapid.Bool().Draw(rt, "drop") {
 		b.Overflow = session.DropOldest
@@ -83,7 +83,7 @@ func (m *machine) doAppendTo(rt *rapid.T) {
 // doPressure fills a log beyond its bounds.
 func (m *machine) doPressure(rt *rapid.T) {
 	l, log := m.log(rt)
-	for range l.b.Messages + 1 {
+	for range l.b.MaxMessages + 1 {
 		m.append(rt, l, log, "")
 	}
 }

@@ -73,14 +73,14 @@ func (e *env) soon(what string, ok func() bool) {
 
 // bounds are roomy; a test narrows what it is about.
 func bounds(narrow ...func(*session.Bounds)) session.Bounds {
-	b := session.Bounds{Messages: 1000, Bytes: 1 << 20, Retention: time.Hour, Links: 32, Readers: 128, Writers: 32}
+	b := session.Bounds{MaxMessages: 1000, MaxBytes: 1 << 20, Retention: time.Hour, MaxLinks: 32, MaxReaders: 128, MaxWriters: 32}
 	for _, f := range narrow {
 		f(&b)
 	}
 	return b
 }
 
-func messages(n int) func(*session.Bounds) { return func(b *session.Bounds) { b.Messages = n } }
+func messages(n int) func(*session.Bounds) { return func(b *session.Bounds) { b.MaxMessages = n } }
 func dropOldest(b *session.Bounds)         { b.Overflow = session.DropOldest }
 func stallAfter(d time.Duration) func(*session.Bounds) {
 	return func(b *session.Bounds) { b.Stall = d }

@@ -170,7 +170,7 @@ var gaps = []clause{
 		l.attach("a").reads("gap 1-3 4:4 5:5 6:6")
 	}},
 	{"D3 a gap beyond all that is left still comes before the next message", func(e *env) {
-		l := e.openLog("a", func(b *session.Bounds) { b.Bytes = int64(2 * text("x").Size()) }, dropOldest)
+		l := e.openLog("a", func(b *session.Bounds) { b.MaxBytes = int64(2 * text("x").Size()) }, dropOldest)
 		k := l.attach("r")
 		big := string(make([]byte, text("x").Size()))
 		l.add("1", "2", big)

@@ -252,7 +252,7 @@ var halfOpen = []clause{
 	}},
 	{"L1 links that have ended, and their readers, have a bound", func(e *env) {
 		const links, readers = 2, 3
-		l := e.openLog("a", func(b *session.Bounds) { b.Links, b.Readers = links, readers })
+		l := e.openLog("a", func(b *session.Bounds) { b.MaxLinks, b.MaxReaders = links, readers })
 		var all []*link
 		for i := range 100 { // nobody detaches
 			all = append(all, l.attach(fmt.Sprint("r", i)))
@@ -273,7 +273,7 @@ var halfOpen = []clause{
 		all[99].read()
 	}},
 	{"D7 the owner of a link that was dropped learns of the departure", func(e *env) {
-		l := e.openLog("a", func(b *session.Bounds) { b.Links = 1 })
+		l := e.openLog("a", func(b *session.Bounds) { b.MaxLinks = 1 })
 		first := l.attach("first")
 		for i := range 40 {
 			l.attach(fmt.Sprint("r", i))
@@ -290,7 +290,7 @@ var halfOpen = []clause{
 	}},
 	{"L links are bounded: one more of another reader takes the place of the quietest", func(e *env) {
 		quiet := e.brief() / 2
-		l := e.openLog("a", func(b *session.Bounds) { b.Links, b.Quiet = 3, quiet })
+		l := e.openLog("a", func(b *session.Bounds) { b.MaxLinks, b.Quiet = 3, quiet })
 		a, b, c := l.attach("a"), l.attach("b"), l.plain("c")
 		e.pass(quiet, func() { a.reads("") })
 		a.speaks()
@@ -302,7 +302,7 @@ var halfOpen = []clause{
 		d.reads("")
 	}},
 	{"L of links that were all heard of there is no place for one more, and nothing changes", func(e *env) {
-		l := e.openLog("a", func(b *session.Bounds) { b.Links, b.Quiet = 2, time.Hour })
+		l := e.openLog("a", func(b *session.Bounds) { b.MaxLinks, b.Quiet = 2, time.Hour })
 		a, b := l.attach("a"), l.plain("b")
 		for _, plain := range []bool{false, true} {
 			for range 3 {
@@ -320,7 +320,7 @@ var halfOpen = []clause{
 		a.reads("")
 	}},
 	{"L a reader's own links make room for its newer one", func(e *env) {
-		l := e.openLog("a", func(b *session.Bounds) { b.Links, b.Quiet = 3, time.Hour })
+		l := e.openLog("a", func(b *session.Bounds) { b.MaxLinks, b.Quiet = 3, time.Hour })
 		a, b := l.attach("a"), l.attach("b")
 		for older := l.attach("c"); older != nil && older.Link.Number < a.Link.Number+6; {
 			newer := l.attach("c")
@@ -331,7 +331,7 @@ var halfOpen = []clause{
 		b.reads("")
 	}},
 	{"L before a reader loses its only link, others lose one of several", func(e *env) {
-		l := e.openLog("a", func(b *session.Bounds) { b.Links, b.Quiet = 4, time.Hour })
+		l := e.openLog("a", func(b *session.Bounds) { b.MaxLinks, b.Quiet = 4, time.Hour })
 		a := l.attach("a")
 		older, newer, b := l.attach("r"), l.attach("r"), l.attach("b")
 		c := l.attach("c")
@@ -343,7 +343,7 @@ var halfOpen = []clause{
 		e.is("Attach", err, session.ErrCrowded)
 	}},
 	{"L a poll that gave up its place does not go on", func(e *env) {
-		l := e.openLog("a", func(b *session.Bounds) { b.Links = 1 })
+		l := e.openLog("a", func(b *session.Bounds) { b.MaxLinks = 1 })
 		a := l.attach("a")
 		b := l.attach("b")
 		_, err := l.Attach(ctx, session.Claim{Reader: "a", Link: a.Link.Number})
@@ -351,7 +351,7 @@ var halfOpen = []clause{
 		b.reads("")
 	}},
 	{"L a detached link counts no more", func(e *env) {
-		l := e.openLog("a", func(b *session.Bounds) { b.Links = 2 })
+		l := e.openLog("a", func(b *session.Bounds) { b.MaxLinks = 2 })
 		k := l.attach("stays")
 		for i := range 5 {
 			l.attach(fmt.Sprint("r", i)).detach()

@@ -127,7 +127,7 @@ func (m *model) needed(size int64) uint64 {
 			n++
 			bytes += s.size
 		}
-		if n < m.b.Messages && bytes+size <= m.b.Bytes {
+		if n < m.b.MaxMessages && bytes+size <= m.b.MaxBytes {
 			return floor
 		}
 	}

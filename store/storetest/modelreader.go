@@ -114,7 +114,7 @@ func (m *model) crowded(reader string) (k *modelLink, why error, full bool) {
 		return cmp.Or(a.heard.Compare(b.heard), cmp.Compare(a.ref.Number, b.ref.Number))
 	}
 	switch {
-	case len(live) < m.b.Links:
+	case len(live) < m.b.MaxLinks:
 		return nil, nil, false
 	case len(spare) > 0:
 		return slices.MinFunc(spare, byHeard), session.ErrSuperseded, false
@@ -318,7 +318,7 @@ func (m *model) begun(name string, base, n uint64, t session.Turn, last uint64) 
 		w = m.writers[i]
 		w.last = max(w.last, base-1)
 		m.writers = slices.Delete(m.writers, i, i+1)
-	} else if len(m.writers) >= m.b.Writers {
+	} else if len(m.writers) >= m.b.MaxWriters {
 		if j := slices.IndexFunc(m.writers, func(w modelWriter) bool { return w.busy == 0 }); j >= 0 {
 			m.writers = slices.Delete(m.writers, j, j+1)
 		}

@@ -16,7 +16,7 @@ var room = []clause{
 	}},
 	{"D5 a log holds so many bytes and no more", func(e *env) {
 		size := int64(text("").Size())
-		l := e.openLog("a", func(b *session.Bounds) { b.Bytes = 3*size + 10 })
+		l := e.openLog("a", func(b *session.Bounds) { b.MaxBytes = 3*size + 10 })
 		k := l.attach("r")
 		l.add("12345", "1234")
 		l.refuses("12")
@@ -157,7 +157,7 @@ var room = []clause{
 	}},
 	{"D5 a refused message makes nobody lose anything", func(e *env) {
 		size := int64(text("").Size())
-		l := e.openLog("a", func(b *session.Bounds) { b.Bytes = 3*size + 3 })
+		l := e.openLog("a", func(b *session.Bounds) { b.MaxBytes = 3*size + 3 })
 		away, here := l.attach("away"), l.attach("here")
 		l.add("1", "2", "3")
 		here.read()
@@ -169,7 +169,7 @@ var room = []clause{
 	{"D5 a message that can never fit makes nobody lose anything", func(e *env) {
 		for _, o := range []session.Overflow{session.Refuse, session.DropOldest} {
 			id := fmt.Sprint("a", o)
-			l := e.openLog(id, func(b *session.Bounds) { b.Bytes, b.Overflow = 1000, o })
+			l := e.openLog(id, func(b *session.Bounds) { b.MaxBytes, b.Overflow = 1000, o })
 			away, here := l.attach("away"), l.attach("here")
 			l.add("1", "2", "3")
 			here.read()
@@ -181,7 +181,7 @@ var room = []clause{
 	}},
 	{"D5 DropOldest drops as many as are needed, and tells", func(e *env) {
 		size := int64(text("").Size())
-		l := e.openLog("a", func(b *session.Bounds) { b.Bytes = 4 * size }, dropOldest)
+		l := e.openLog("a", func(b *session.Bounds) { b.MaxBytes = 4 * size }, dropOldest)
 		k := l.attach("r")
 		l.add("", "", "", "")
 		big := strings.Repeat("x", int(size))
@@ -225,7 +225,7 @@ var room = []clause{
 		e.is("Append to nobody", err, session.ErrNotFound)
 	}},
 	{"D5 the reader that left first is forgotten early if there are too many", func(e *env) {
-		l := e.openLog("a", func(b *session.Bounds) { b.Readers = 4 })
+		l := e.openLog("a", func(b *session.Bounds) { b.MaxReaders = 4 })
 		stays := l.attach("stays")
 		var links []*link
 		for i := range 8 {
@@ -241,7 +241,7 @@ var room = []clause{
 		}
 	}},
 	{"D5 a reader with a link is never forgotten", func(e *env) {
-		l := e.openLog("a", func(b *session.Bounds) { b.Readers = 2 })
+		l := e.openLog("a", func(b *session.Bounds) { b.MaxReaders = 2 })
 		k := l.attach("stays")
 		for i := range 10 {
 			l.attach(fmt.Sprint("r", i)).detach()

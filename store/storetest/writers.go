@@ -145,7 +145,7 @@ var upstream = []clause{
 		other.begins("w", 1, 1, session.Deliver, 0)
 	}},
 	{"U1 so many writers are remembered, the least recent leaves", func(e *env) {
-		l := e.openLog("a", func(b *session.Bounds) { b.Writers = 3 })
+		l := e.openLog("a", func(b *session.Bounds) { b.MaxWriters = 3 })
 		for _, w := range []string{"a", "b", "c"} {
 			l.deliver(w, 1, 2)
 		}
@@ -157,7 +157,7 @@ var upstream = []clause{
 		l.begins("b", 1, 1, session.Deliver, 0)
 	}},
 	{"U2 a writer whose message is being handled does not leave", func(e *env) {
-		l := e.openLog("a", func(b *session.Bounds) { b.Writers = 2 })
+		l := e.openLog("a", func(b *session.Bounds) { b.MaxWriters = 2 })
 		l.begins("a", 1, 1, session.Deliver, 0)
 		for i := range 5 {
 			l.deliver(fmt.Sprint("w", i), 1, 1)

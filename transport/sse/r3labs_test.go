@@ -116,7 +116,7 @@ func TestPublishCopies(t *testing.T) {
 
 // Where a session is missing or full, it is said, not waited for.
 func TestPublishRefused(t *testing.T) {
-	m := manager(t, session.Options{Messages: 1})
+	m := manager(t, session.Options{MaxMessages: 1})
 	e := &r3.Event{Data: []byte("x")}
 	if err := sse.Publish(t.Context(), m, "ann", e); !errors.Is(err, session.ErrNotFound) {
 		t.Errorf("without a session: %v", err)

@@ -149,7 +149,7 @@ func (l *reader) receive(kind ws.MessageType, body []byte) {
 	up := session.Upstream{ID: l.id, Link: l.ref}
 	if l.plain {
 		up.Messages = []session.Numbered{{Message: session.Message{Data: append([]byte{}, body...), Binary: kind == ws.MessageBinary}}}
-	} else if err := upstream.Parse(&up, body, l.h.m.MaxMessage(), l.h.up.MaxBatch); err != nil {
+	} else if err := upstream.Parse(&up, body, l.h.m.MaxMessageSize(), l.h.up.MaxBatch); err != nil {
 		l.refuse(err)
 		return
 	}

@@ -28,7 +28,7 @@ type Options struct {
 	// request (chi's route context does) must not be in it. Nil means no values.
 	Context func(*http.Request) context.Context
 
-	// MaxFrame bounds a frame that a client sends, in bytes. Zero means 64 KiB, or a third more than the Manager's MaxMessage if that is larger.
+	// MaxFrame bounds a frame that a client sends, in bytes. Zero means 64 KiB, or a third more than the Manager's MaxMessageSize if that is larger.
 	MaxFrame int
 	// MaxBatch bounds the messages in one frame. Zero means 100.
 	MaxBatch int
@@ -67,7 +67,7 @@ func (o Options) complete() Options {
 // It must stand behind the middleware and where connections can be taken over; it says so where they cannot.
 func Handler(m *session.Manager, o Options) http.Handler {
 	up := upstream.Options{MaxBody: o.MaxFrame, MaxBatch: o.MaxBatch, Timeout: o.FrameTimeout}
-	h := &handler{m: m, o: o.complete(), up: up.Complete(m.MaxMessage()), post: upstream.Handler(m, up)}
+	h := &handler{m: m, o: o.complete(), up: up.Complete(m.MaxMessageSize()), post: upstream.Handler(m, up)}
 	return http.HandlerFunc(h.serve)
 }
 
