@@ -65,7 +65,8 @@ func hello(t *testing.T) (address string) {
 		t.Fatal(err)
 	}
 	m := session.New(session.Options{OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
-		return s.Send(ctx, in.Message)
+		_, err := s.Send(ctx, in.Message)
+		return err
 	}})
 	mux := http.NewServeMux()
 	mux.Handle("/live", middleware.New(middleware.Options{Codec: codec, Sessions: m})(transport.Handler(m, transport.Options{})))

@@ -75,7 +75,7 @@ func TestI14ClientLogIn(t *testing.T) {
 	n := 0
 	send := func() {
 		n++
-		if err := s.manager().Send(t.Context(), id, session.Text(strconv.Itoa(n))); err != nil {
+		if _, err := s.manager().Send(t.Context(), id, session.Text(strconv.Itoa(n))); err != nil {
 			t.Errorf("Send %d to %q: %v", n, id, err)
 		}
 	}

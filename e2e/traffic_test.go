@@ -33,7 +33,7 @@ func upTo(n int) runs {
 // send sends the next number down, and tells whether one may go on. A server that is down takes none.
 func (s *site) send() bool {
 	n := s.down + 1 // nobody else sends
-	switch err := s.manager().Send(context.Background(), s.id(), session.Text(strconv.Itoa(n))); {
+	switch _, err := s.manager().Send(context.Background(), s.id(), session.Text(strconv.Itoa(n))); {
 	case errors.Is(err, session.ErrClosed):
 		return true
 	case err != nil:

@@ -45,7 +45,7 @@ func TestD3AnswerToAReloadedPage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := s.SendTo(t.Context(), "before", session.Text("the answer")); err != nil {
+			if _, err := s.SendTo(t.Context(), "before", session.Text("the answer")); err != nil {
 				t.Fatal(err)
 			}
 			page = annAt(t, m, "after")
@@ -78,7 +78,8 @@ func TestU2Reader(t *testing.T) {
 		var got session.Incoming
 		m := session.New(session.Options{OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
 			got = in
-			return s.SendTo(ctx, in.Reader, session.Text("the answer"))
+			_, err := s.SendTo(ctx, in.Reader, session.Text("the answer"))
+			return err
 		}})
 		t.Cleanup(func() { m.Shutdown(context.Background()) })
 		annAt(t, m, "before").Close()
@@ -108,7 +109,7 @@ func annAt(t *testing.T, m *session.Manager, reader string) *session.Link {
 
 func sendAnn(t *testing.T, m *session.Manager, text string) {
 	t.Helper()
-	if err := m.Send(t.Context(), "ann", session.Text(text)); err != nil {
+	if _, err := m.Send(t.Context(), "ann", session.Text(text)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -22,7 +22,7 @@ func TestL1AgedUnderLoad(t *testing.T) {
 		var b session.Batch
 		for range 100 {
 			for range 2 {
-				if err := m.Send(t.Context(), "id", msg); err != nil {
+				if _, err := m.Send(t.Context(), "id", msg); err != nil {
 					t.Fatal(err)
 				}
 			}

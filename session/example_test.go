@@ -96,7 +96,7 @@ func Example_full() {
 
 	link := attach(m, "ann", "tab", "")
 	for _, text := range []string{"one", "two", "three"} {
-		if err := m.Send(ctx, "ann", session.Text(text)); errors.Is(err, session.ErrFull) {
+		if _, err := m.Send(ctx, "ann", session.Text(text)); errors.Is(err, session.ErrFull) {
 			fmt.Println("no room for", text)
 		}
 	}

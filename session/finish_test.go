@@ -20,7 +20,7 @@ func TestD6LastWordIntoAFullLog(t *testing.T) {
 			l := link(t, m, session.Attach{ID: "id", Reader: "r"})
 			defer l.Close()
 			for range 3 {
-				if err := m.Send(t.Context(), "id", session.Text("x")); err != nil {
+				if _, err := m.Send(t.Context(), "id", session.Text("x")); err != nil {
 					t.Fatal(err)
 				}
 			}

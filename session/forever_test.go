@@ -29,7 +29,7 @@ func TestL1Forever(t *testing.T) {
 		}
 		parked := link(t, m, session.Attach{ID: "poll", Reader: "r", Poll: true})
 		parked.Park(forever)
-		if err := m.Send(t.Context(), "id", session.Text("x")); err != nil {
+		if _, err := m.Send(t.Context(), "id", session.Text("x")); err != nil {
 			t.Fatal(err)
 		}
 		var b session.Batch
@@ -43,7 +43,7 @@ func TestL1Forever(t *testing.T) {
 			}
 		}
 		for _, id := range []string{"open", "id"} {
-			if err := m.Send(t.Context(), id, session.Text("y")); err != nil {
+			if _, err := m.Send(t.Context(), id, session.Text("y")); err != nil {
 				t.Errorf("session %s: %v", id, err)
 			}
 		}

@@ -62,7 +62,7 @@ func TestI11AttachMeanwhile(t *testing.T) {
 				if err == nil {
 					l.Close()
 				}
-				if err := m.Send(t.Context(), "id", session.Text("x")); (err == nil) != (tt.want == nil) {
+				if _, err := m.Send(t.Context(), "id", session.Text("x")); (err == nil) != (tt.want == nil) {
 					t.Errorf("a session under the id: %v", err)
 				}
 				time.Sleep(store.Settle)

@@ -30,10 +30,11 @@ func TestD8HandleOfWhatIsOver(t *testing.T) {
 				if err := over(t.Context(), m); err != nil {
 					t.Fatal(err)
 				}
+				failure := func(_ session.Position, err error) error { return err }
 				for what, err := range map[string]error{
-					"Session.Send":   s.Send(t.Context(), session.Text("x")),
-					"Session.SendTo": s.SendTo(t.Context(), "r", session.Text("x")),
-					"Manager.Send":   m.Send(t.Context(), "id", session.Text("x")),
+					"Session.Send":   failure(s.Send(t.Context(), session.Text("x"))),
+					"Session.SendTo": failure(s.SendTo(t.Context(), "r", session.Text("x"))),
+					"Manager.Send":   failure(m.Send(t.Context(), "id", session.Text("x"))),
 				} {
 					if !errors.Is(err, session.ErrNotFound) {
 						t.Errorf("%s: %v", what, err)

@@ -75,10 +75,17 @@ func (m *Manager) Open(ctx context.Context, id string) (*Session, error) {
 	return s, nil
 }
 
-// Send appends a message to the session id: ErrNotFound without one, ErrFull without room. A nil error says that it is in the log, and
-// will reach every reader, or is told to it as a gap. It does not wait for any reader.
-func (m *Manager) Send(ctx context.Context, id string, msg Message) error {
-	return m.on(ctx, id, func(s *Session) error { return s.Send(ctx, msg) })
+// Send appends a message to the session id, and returns its position in the log:
+// ErrNotFound without a session, ErrFull without room. A nil error says that it is in the
+// log, and will reach every reader, or is told to it as a gap. It does not wait for any
+// reader.
+func (m *Manager) Send(ctx context.Context, id string, msg Message) (Position, error) {
+	var at Position
+	err := m.on(ctx, id, func(s *Session) (err error) {
+		at, err = s.Send(ctx, msg)
+		return err
+	})
+	return at, err
 }
 
 // Sent says what became of a broadcast.

@@ -37,7 +37,7 @@ func TestL2SlowReaders(t *testing.T) {
 		start := time.Now()
 		var b session.Batch
 		for i := range 500 {
-			if err := m.Send(t.Context(), "id", session.Text(fmt.Sprint(i))); err != nil {
+			if _, err := m.Send(t.Context(), "id", session.Text(fmt.Sprint(i))); err != nil {
 				t.Fatal(err)
 			}
 			if err := l.Take(t.Context(), &b); err != nil || len(b.Entries) != 1 || b.Entries[0].Seq != uint64(i+1) {
@@ -133,7 +133,8 @@ func TestU1Crowd(t *testing.T) {
 		}
 		last[key] = in.Number
 		mu.Unlock()
-		return s.Send(ctx, in.Message)
+		_, err := s.Send(ctx, in.Message)
+		return err
 	}})
 	var wg sync.WaitGroup
 	const sessions, writers, messages = 10, 10, 50
@@ -315,5 +316,41 @@ func TestL1ShutdownDuringAttach(t *testing.T) {
 			t.Fatalf("Shutdown: %v", err)
 		}
 		wg.Wait()
+	}
+}
+
+// D2: Send and SendTo return the position of the message, from which a client could go on.
+func TestD2SendReturnsThePosition(t *testing.T) {
+	m := session.New(session.Options{MaxMessages: 2})
+	defer m.Shutdown(context.Background())
+	l, err := m.Attach(t.Context(), session.Attach{ID: "ann", Reader: "tab"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	s, err := m.Open(t.Context(), "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := m.Send(t.Context(), "ann", session.Text("for all"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := s.SendTo(t.Context(), "tab", session.Text("for one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	var b session.Batch
+	if err := l.Take(t.Context(), &b); err != nil || len(b.Entries) != 2 {
+		t.Fatalf("%+v, %v", b, err)
+	}
+	for i, at := range []session.Position{first, second} {
+		if want := (session.Position{Epoch: b.Epoch, Seq: b.Entries[i].Seq}); at != want {
+			t.Errorf("message %d: Send said %v, and it came at %v", i, at, want)
+		}
+	}
+	if at, err := m.Send(t.Context(), "ann", session.Text("no room")); !errors.Is(err, session.ErrFull) || at != (session.Position{}) {
+		t.Errorf("without room: %v, %v", at, err)
 	}
 }

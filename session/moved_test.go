@@ -22,7 +22,7 @@ func TestI6ReadersMove(t *testing.T) {
 			say := func(what string) func(context.Context, *session.Session, session.ReaderInfo) {
 				return func(ctx context.Context, s *session.Session, r session.ReaderInfo) {
 					said = append(said, fmt.Sprintf("%s %s %s", r.Reader, what, s.ID()))
-					err := s.Send(ctx, session.Text("x"))
+					_, err := s.Send(ctx, session.Text("x"))
 					if left := what == "leaves"; left != errors.Is(err, session.ErrNotFound) {
 						t.Errorf("%s %s: Send: %v", r.Reader, what, err)
 					}

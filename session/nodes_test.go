@@ -27,7 +27,7 @@ func TestD8BegunAnewElsewhere(t *testing.T) {
 			return link(t, there, session.Attach{ID: "id", Reader: "other"})
 		}
 		l := anew()
-		if err := here.Send(t.Context(), "id", session.Text("x")); err != nil {
+		if _, err := here.Send(t.Context(), "id", session.Text("x")); err != nil {
 			t.Errorf("Send: %v", err)
 		}
 		l.Close()

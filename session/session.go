@@ -36,20 +36,23 @@ type Session struct {
 func (s *Session) ID() string { return s.id }
 
 // Send appends a message for every reader of the session. See Manager.Send.
-func (s *Session) Send(ctx context.Context, msg Message) error { return s.SendTo(ctx, "", msg) }
+func (s *Session) Send(ctx context.Context, msg Message) (Position, error) {
+	return s.SendTo(ctx, "", msg)
+}
 
-// SendTo appends a message for one reader; ErrNotFound if the session knows none of that
+// SendTo appends a message for one reader, and returns its position; ErrNotFound if the session knows none of that
 // name. The others pass over it. An empty name is every reader. A reader without a link
 // gets it if it comes back within the retention. If not, or if it says goodbye before
 // that, OnGap tells, or OnEnd has the message.
-func (s *Session) SendTo(ctx context.Context, reader string, msg Message) error {
+func (s *Session) SendTo(ctx context.Context, reader string, msg Message) (Position, error) {
 	if err := s.m.check(&msg); err != nil {
-		return err
+		return Position{}, err
 	}
-	if _, err := s.log.Append(ctx, &msg, reader); !over(err) {
-		return err
+	at, err := s.log.Append(ctx, &msg, reader)
+	if over(err) {
+		err = ErrNotFound // whatever became of it
 	}
-	return ErrNotFound // whatever became of it
+	return at, err
 }
 
 // about names a reader of the session in the log.

@@ -17,7 +17,7 @@ func TestD4AcknowledgesSlowly(t *testing.T) {
 		l := link(t, m, session.Attach{ID: "id", Reader: "r"})
 		defer l.Close()
 		for range 100 {
-			if err := m.Send(t.Context(), "id", session.Text("x")); err != nil {
+			if _, err := m.Send(t.Context(), "id", session.Text("x")); err != nil {
 				t.Fatal(err)
 			}
 		}

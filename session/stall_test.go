@@ -33,7 +33,7 @@ func TestD5StalledTab(t *testing.T) {
 			var b Batch
 			got := 0
 			for i := range 15 * 80 {
-				if err := m.Send(t.Context(), "a", Text("x")); err != nil {
+				if _, err := m.Send(t.Context(), "a", Text("x")); err != nil {
 					t.Fatalf("poll %v: message %d: %v", poll, i, err)
 				}
 				if err := live.Take(t.Context(), &b); err != nil || b.Gap != (Lost{}) {

@@ -15,7 +15,7 @@ func TestW4Binary(t *testing.T) {
 		tab := w.browser().tab()
 		tab.poll("25")
 		msg := session.Message{Event: "e", Data: []byte("text"), Binary: true}
-		w.must(w.m.Send(w.Context(), tab.hello.ID, msg))
+		w.sent(w.m.Send(w.Context(), tab.hello.ID, msg))
 		const block = "event: e\nencoding: base64\ntype: binary\ndata: dGV4dA==\nid: "
 		if a := tab.poll("25"); !strings.HasPrefix(a.body, block) {
 			t.Errorf("down: %q", a.body)

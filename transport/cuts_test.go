@@ -33,7 +33,7 @@ var (
 // greet sends the greetings to a reader that comes.
 func greet(ctx context.Context, s *session.Session, _ session.ReaderInfo) {
 	for _, text := range greetings {
-		_ = s.Send(ctx, session.Text(text))
+		_, _ = s.Send(ctx, session.Text(text))
 	}
 }
 

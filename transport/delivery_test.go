@@ -139,14 +139,14 @@ func TestD8TwoTabs(t *testing.T) {
 		w.send(one.hello.ID, "a")
 		s, err := w.m.Open(w.Context(), one.hello.ID)
 		w.must(err)
-		w.must(s.SendTo(w.Context(), two.hello.Reader, session.Text("only-two")))
+		w.sent(s.SendTo(w.Context(), two.hello.Reader, session.Text("only-two")))
 		w.send(one.hello.ID, "b")
 		one.has("a", "b")
 		two.has("a", "only-two", "b")
 		if one.pos != two.pos {
 			t.Errorf("positions %v and %v", one.pos, two.pos)
 		}
-		if err := s.SendTo(w.Context(), "nobody", session.Text("x")); !errors.Is(err, session.ErrNotFound) {
+		if _, err := s.SendTo(w.Context(), "nobody", session.Text("x")); !errors.Is(err, session.ErrNotFound) {
 			t.Errorf("SendTo nobody: %v", err)
 		}
 	})
@@ -159,7 +159,7 @@ func TestD5Full(t *testing.T) {
 		tab.open()
 		id := tab.hello.ID
 		w.send(id, "a", "b", "c", "d")
-		if err := w.m.Send(w.Context(), id, session.Text("e")); !errors.Is(err, session.ErrFull) {
+		if _, err := w.m.Send(w.Context(), id, session.Text("e")); !errors.Is(err, session.ErrFull) {
 			t.Errorf("fifth message: %v", err)
 		}
 		sent, err := w.m.Broadcast(w.Context(), session.Text("e"))
@@ -219,7 +219,7 @@ func TestD6Retention(t *testing.T) {
 		w.send(id, "d")
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if err := w.m.Send(w.Context(), id, session.Text("e")); !errors.Is(err, session.ErrNotFound) {
+		if _, err := w.m.Send(w.Context(), id, session.Text("e")); !errors.Is(err, session.ErrNotFound) {
 			t.Errorf("after the retention: %v", err)
 		}
 		if e := <-over; e.ID != id || len(e.Messages) != 2 || string(e.Messages[1].Message.Data) != "d" || len(over) > 0 {
@@ -299,7 +299,7 @@ func TestD7Presence(t *testing.T) {
 		if got := events.String(); a.status != 204 || got != want {
 			t.Errorf("DELETE %d; events %s", a.status, got)
 		}
-		if err := w.m.Send(w.Context(), tab.hello.ID, session.Text("x")); !errors.Is(err, session.ErrNotFound) {
+		if _, err := w.m.Send(w.Context(), tab.hello.ID, session.Text("x")); !errors.Is(err, session.ErrNotFound) {
 			t.Errorf("session after its last reader said goodbye: %v", err)
 		}
 		if a := tab.post(); a.status != 401 {

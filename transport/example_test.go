@@ -27,7 +27,8 @@ func ExampleMount() {
 		panic(err)
 	}
 	m := session.New(session.Options{OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
-		return s.Send(ctx, session.Text("you said "+string(in.Data)))
+		_, err := s.Send(ctx, session.Text("you said "+string(in.Data)))
+		return err
 	}})
 	r := chi.NewRouter()
 	transport.Mount(r, "/live", middleware.New(middleware.Options{Codec: codec, Sessions: m}), transport.Handler(m, transport.Options{}))

@@ -70,7 +70,7 @@ func TestD6LastWord(t *testing.T) {
 					if left := len(over.Messages); left > 0 && way != eventSource { // which acknowledges nothing
 						t.Errorf("OnEnd has %d messages", left)
 					}
-					if err := w.m.Send(w.Context(), id, session.Text("x")); revoke && err == nil {
+					if _, err := w.m.Send(w.Context(), id, session.Text("x")); revoke && err == nil {
 						t.Error("the session is there")
 					}
 				})

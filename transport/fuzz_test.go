@@ -79,7 +79,7 @@ func (t *target) link(test *testing.T) (http.Header, frame.Hello) {
 	if err := tab.read(w.Body); err != nil || tab.hello.Link == "" {
 		test.Fatal(w.Code, err)
 	}
-	if err := t.m.Send(test.Context(), tab.hello.ID, session.Text("one")); err != nil {
+	if _, err := t.m.Send(test.Context(), tab.hello.ID, session.Text("one")); err != nil {
 		test.Fatal(err)
 	}
 	cookie, _, _ := strings.Cut(w.Header().Get("Set-Cookie"), ";")

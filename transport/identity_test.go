@@ -147,7 +147,7 @@ func TestI6Replacement(t *testing.T) {
 			t.Errorf("hello: %+v", h)
 		}
 		tab.has("a", "b")
-		if err := w.m.Send(w.Context(), old, session.Text("x")); !errors.Is(err, session.ErrNotFound) {
+		if _, err := w.m.Send(w.Context(), old, session.Text("x")); !errors.Is(err, session.ErrNotFound) {
 			t.Errorf("the old id: %v", err)
 		}
 
@@ -194,7 +194,7 @@ func TestI7LinkToken(t *testing.T) {
 				t.Errorf("after the end: %d %s", a.status, a.body)
 			}
 		}
-		if err := w.m.Send(w.Context(), tab.hello.ID, session.Text("x")); !errors.Is(err, session.ErrNotFound) {
+		if _, err := w.m.Send(w.Context(), tab.hello.ID, session.Text("x")); !errors.Is(err, session.ErrNotFound) {
 			t.Errorf("a token made a session: %v", err)
 		}
 	})

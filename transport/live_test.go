@@ -125,11 +125,17 @@ func (w *world) must(err error) {
 	}
 }
 
+// sent is must for Send.
+func (w *world) sent(_ session.Position, err error) {
+	w.Helper()
+	w.must(err)
+}
+
 // send sends a text to the session of a tab.
 func (w *world) send(id string, texts ...string) {
 	w.Helper()
 	for _, text := range texts {
-		w.must(w.m.Send(w.Context(), id, session.Text(text)))
+		w.sent(w.m.Send(w.Context(), id, session.Text(text)))
 	}
 }
 

@@ -98,7 +98,7 @@ func pagesAtLogOut(t *testing.T, app *shop, late time.Duration, when moment) {
 		if texts := app.from(old, "after"); len(texts) > 0 {
 			t.Errorf("%s: after the log-out of %q the application heard %q", when.name, old, texts)
 		}
-		if err := w.m.Send(w.Context(), old, session.Text("x")); err == nil {
+		if _, err := w.m.Send(w.Context(), old, session.Text("x")); err == nil {
 			t.Errorf("%s: there is a session of %q again", when.name, old)
 		}
 		lane.check(w)

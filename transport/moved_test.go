@@ -252,7 +252,7 @@ func pagesAtRandom(t *testing.T, random *rand.Rand) {
 			for j := range 1 + random.IntN(3) {
 				time.Sleep(upTo(6 * time.Second))
 				text := fmt.Sprintf("m%d.%d", i, j)
-				err := w.m.Send(w.Context(), ids[len(ids)-1], session.Text(text))
+				_, err := w.m.Send(w.Context(), ids[len(ids)-1], session.Text(text))
 				if errors.Is(err, session.ErrNotFound) { // nobody was there yet
 					continue
 				}

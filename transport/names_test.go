@@ -35,7 +35,8 @@ func TestI17Names(t *testing.T) {
 			}
 			s.session.OnMessage = func(ctx context.Context, from *session.Session, in session.Incoming) error {
 				meet("OnMessage", in.Writer)
-				return from.SendTo(ctx, in.Writer, session.Text("to you"))
+				_, err := from.SendTo(ctx, in.Writer, session.Text("to you"))
+				return err
 			}
 			s.session.MaxMessages, s.session.Overflow = 10, session.DropOldest
 			s.transport.SSE.OnClose = func(c sse.Closed) { meet("OnClose", c.Reader) }

@@ -280,7 +280,7 @@ func TestL3ServersTimeouts(t *testing.T) {
 					tab.poll(wait)
 					go func() {
 						time.Sleep(10 * time.Second)
-						_ = w.m.Send(context.Background(), tab.hello.ID, session.Text("a"))
+						_, _ = w.m.Send(context.Background(), tab.hello.ID, session.Text("a"))
 					}()
 					tab.poll(wait)
 					tab.has("a")

@@ -83,7 +83,7 @@ func TestD9TwoPollsAtOnce(t *testing.T) {
 	for i := range 200 {
 		text := fmt.Sprint(i)
 		want = append(want, text)
-		if err := s.m.Send(t.Context(), p.hello.ID, session.Text(text)); err != nil {
+		if _, err := s.m.Send(t.Context(), p.hello.ID, session.Text(text)); err != nil {
 			t.Fatal(err)
 		}
 		if i%20 == 0 {
@@ -110,7 +110,7 @@ func TestD7ImmediateReconnect(t *testing.T) {
 			var want []string
 			say := func(text string) {
 				want = append(want, text)
-				if err := s.m.Send(t.Context(), p.hello.ID, session.Text(text)); err != nil {
+				if _, err := s.m.Send(t.Context(), p.hello.ID, session.Text(text)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -149,7 +149,7 @@ func TestD3FiftyResumes(t *testing.T) {
 			for i := range 100 {
 				if i == 50 {
 					want = append(want, "one")
-					if err := s.m.Send(t.Context(), p.hello.ID, session.Text("one")); err != nil {
+					if _, err := s.m.Send(t.Context(), p.hello.ID, session.Text("one")); err != nil {
 						t.Fatal(err)
 					}
 				}

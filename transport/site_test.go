@@ -116,7 +116,8 @@ func (l *ledger) onMessage(ctx context.Context, s *session.Session, in session.I
 	l.mu.Lock()
 	l.of[s.ID()] = append(l.of[s.ID()], string(in.Data))
 	l.mu.Unlock()
-	return s.Send(ctx, session.Message{Data: bytes.Clone(in.Data)})
+	_, err := s.Send(ctx, session.Message{Data: bytes.Clone(in.Data)})
+	return err
 }
 
 func (l *ledger) calls(id string) []string {

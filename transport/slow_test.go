@@ -158,7 +158,7 @@ func TestL2SendNeverWaits(t *testing.T) {
 	for range n {
 		for i := range clients {
 			start := time.Now()
-			if err := s.m.Send(t.Context(), fmt.Sprint("slow", i), session.Text(text)); err != nil {
+			if _, err := s.m.Send(t.Context(), fmt.Sprint("slow", i), session.Text(text)); err != nil {
 				t.Fatal(err)
 			}
 			took = append(took, time.Since(start))
@@ -257,7 +257,7 @@ func TestD4WrittenIntoAHole(t *testing.T) {
 	var want []string
 	for i := range 200 {
 		want = append(want, fmt.Sprint(i, strings.Repeat("x", 4<<10)))
-		if err := s.m.Send(t.Context(), p.hello.ID, session.Text(want[i])); err != nil {
+		if _, err := s.m.Send(t.Context(), p.hello.ID, session.Text(want[i])); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -181,7 +181,7 @@ func pour(ctx context.Context, t *testing.T, m *session.Manager, id string) int 
 			tick.Stop()
 			return c.n
 		}
-		if err := m.Send(context.Background(), id, session.Text(c.next())); err != nil {
+		if _, err := m.Send(context.Background(), id, session.Text(c.next())); err != nil {
 			t.Errorf("message %d: %v", c.n, err)
 			return c.n
 		}

@@ -38,7 +38,7 @@ func TestI7TokenBeginsNothing(t *testing.T) {
 		if calls != before {
 			t.Errorf("%d calls of Validate more", calls-before)
 		}
-		if err := w.m.Send(w.Context(), id, session.Text("x")); !errors.Is(err, session.ErrNotFound) {
+		if _, err := w.m.Send(w.Context(), id, session.Text("x")); !errors.Is(err, session.ErrNotFound) {
 			t.Errorf("a token made a session: %v", err)
 		}
 	})

@@ -116,12 +116,12 @@ func TestW1HTTP10(t *testing.T) {
 	if !strings.Contains(hello, "event: mirage\n") {
 		t.Errorf("first block: %q", hello)
 	}
-	if err := s.m.Send(t.Context(), "old", session.Text("one")); err != nil {
+	if _, err := s.m.Send(t.Context(), "old", session.Text("one")); err != nil {
 		t.Fatal(err)
 	}
 	one := next(b)
 	conn.Close()
-	if err := s.m.Send(t.Context(), "old", session.Text("two")); err != nil {
+	if _, err := s.m.Send(t.Context(), "old", session.Text("two")); err != nil {
 		t.Fatal(err)
 	}
 	pos := strings.TrimSpace(one[strings.LastIndex(one, "id: ")+len("id: "):])

@@ -63,7 +63,7 @@ func TestL1SocketFrameRate(t *testing.T) {
 				if frames := (sent - 64<<10) / len(one); frames > most {
 					t.Errorf("%d frames were read in a minute, at most %d are right", frames, most)
 				}
-				if n := w.m.Send(t.Context(), tab.hello.ID, session.Text("still there")); n != nil {
+				if _, n := w.m.Send(t.Context(), tab.hello.ID, session.Text("still there")); n != nil {
 					t.Error(n)
 				}
 			})

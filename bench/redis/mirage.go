@@ -41,7 +41,8 @@ func newMirage(addr string) engine {
 func id(i int) string { return fmt.Sprintf("%016x", i) }
 
 func (e *mirage) publish(i int, data []byte) error {
-	return e.near.Send(context.Background(), id(i), session.Message{Data: data})
+	_, err := e.near.Send(context.Background(), id(i), session.Message{Data: data})
+	return err
 }
 
 func (e *mirage) keep(i int) error {

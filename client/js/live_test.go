@@ -75,7 +75,8 @@ func (e *echo) begin() {
 			if in.Event == "refuse" {
 				return fmt.Errorf("refused")
 			}
-			return s.Send(ctx, in.Message)
+			_, err := s.Send(ctx, in.Message)
+			return err
 		},
 	})
 	mux := http.NewServeMux()
@@ -121,7 +122,7 @@ func (e *echo) control(w http.ResponseWriter, r *http.Request) {
 			e.down++
 			msg := session.Text(strconv.Itoa(e.down))
 			e.mu.Unlock()
-			if err := e.manager().Send(r.Context(), r.FormValue("id"), msg); err != nil {
+			if _, err := e.manager().Send(r.Context(), r.FormValue("id"), msg); err != nil {
 				e.Error(err)
 			}
 		}

@@ -15,7 +15,7 @@ import (
 func (r *room) welcome(ctx context.Context, s *session.Session, reader, name string) {
 	msg, err := session.JSON("welcome", map[string]any{"name": name, "now": time.Now().UnixMicro()})
 	if err == nil {
-		err = s.SendTo(ctx, reader, msg)
+		_, err = s.SendTo(ctx, reader, msg)
 	}
 	if err != nil {
 		slog.Error("welcoming a reader", "error", err)

@@ -73,7 +73,7 @@ func (r *room) flush() {
 	}
 	if msg, err := session.JSON("people", people); err == nil {
 		for _, a := range arrivals {
-			_ = a.session.SendTo(ctx, a.reader, msg) // a reader that has gone needs no list
+			_, _ = a.session.SendTo(ctx, a.reader, msg) // a reader that has gone needs no list
 		}
 	}
 

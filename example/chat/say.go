@@ -71,7 +71,7 @@ func (r *room) recall(ctx context.Context, s *session.Session, reader string) {
 	history := slices.Clone(r.history)
 	r.mu.Unlock()
 	for _, l := range history {
-		if err := s.SendTo(ctx, reader, session.Message{Event: "past", Data: l.message.Data}); err != nil {
+		if _, err := s.SendTo(ctx, reader, session.Message{Event: "past", Data: l.message.Data}); err != nil {
 			return // the reader has gone
 		}
 	}

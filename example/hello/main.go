@@ -20,7 +20,8 @@ func main() {
 		log.Fatal(err)
 	}
 	m := session.New(session.Options{OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
-		return s.Send(ctx, in.Message)
+		_, err := s.Send(ctx, in.Message)
+		return err
 	}})
 	r := chi.NewRouter()
 	transport.Mount(r, "/live", middleware.New(middleware.Options{Codec: codec, Sessions: m}), transport.Handler(m, transport.Options{}))

@@ -48,7 +48,8 @@ func run(addr, server string) error {
 	store := redis.New(client, redis.Options{Prefix: "nodes"})
 	defer store.Close()
 	m := session.New(session.Options{Store: store, OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
-		return s.Send(ctx, in.Message)
+		_, err := s.Send(ctx, in.Message)
+		return err
 	}})
 	codec, err := cookie.New(cookie.Options{Insecure: true}, []byte("replace me: 32 secret bytes here")) // the same on every node
 	if err != nil {

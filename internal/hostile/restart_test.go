@@ -29,7 +29,8 @@ func (a *app) onMessage(ctx context.Context, s *session.Session, in session.Inco
 	if in.Number%10 == 0 {
 		<-a.release
 	}
-	return s.Send(ctx, in.Message)
+	_, err := s.Send(ctx, in.Message)
+	return err
 }
 
 func (a *app) count(id string) int {

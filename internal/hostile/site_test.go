@@ -148,6 +148,12 @@ func (s *site) must(err error) {
 	}
 }
 
+// sent is must for Send.
+func (s *site) sent(_ session.Position, err error) {
+	s.Helper()
+	s.must(err)
+}
+
 // sign is the signed value of an id.
 func (s *site) sign(id string) string {
 	signed, err := s.codec.Sign(cookie.ID, id)
@@ -166,7 +172,8 @@ func (s *site) onMessage(ctx context.Context, to *session.Session, in session.In
 	s.mu.Lock()
 	s.handled = append(s.handled, handled{to.ID(), in})
 	s.mu.Unlock()
-	return to.Send(ctx, in.Message)
+	_, err := to.Send(ctx, in.Message)
+	return err
 }
 
 // calls is what the application was called with for a session.

@@ -72,7 +72,7 @@ func TestW4LargestForClientsOfGo(t *testing.T) {
 						})
 					})
 					s.until("a reader", func() bool { return s.attached > 0 })
-					if err := s.manager().Send(s.Context(), visitor, session.Text(data)); err != nil {
+					if _, err := s.manager().Send(s.Context(), visitor, session.Text(data)); err != nil {
 						t.Fatal(err)
 					}
 					if buffer > 0 {

@@ -158,7 +158,7 @@ func (s *site) send(n int) {
 	s.Helper()
 	for range n {
 		s.last++
-		if err := s.manager().Send(s.Context(), visitor, session.Text(fmt.Sprintf("<li>%d</li>", s.last))); err != nil {
+		if _, err := s.manager().Send(s.Context(), visitor, session.Text(fmt.Sprintf("<li>%d</li>", s.last))); err != nil {
 			s.Fatal(err)
 		}
 	}

@@ -40,7 +40,8 @@ func newSite(t *testing.T, heartbeat time.Duration) *site {
 			s.mu.Lock()
 			s.said = append(s.said, string(in.Data))
 			s.mu.Unlock()
-			return to.Send(ctx, in.Message)
+			_, err := to.Send(ctx, in.Message)
+			return err
 		},
 	})
 	var err error
@@ -91,6 +92,12 @@ func (s *site) must(err error) {
 	if err != nil {
 		s.Fatal(err)
 	}
+}
+
+// sent is must for Send.
+func (s *site) sent(_ session.Position, err error) {
+	s.Helper()
+	s.must(err)
 }
 
 func (s *site) eventually(what string, is func() bool) {

@@ -39,7 +39,7 @@ func BenchmarkSend(b *testing.B) {
 	ctx := b.Context()
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := m.Send(ctx, "id", msg); err != nil {
+		if _, err := m.Send(ctx, "id", msg); err != nil {
 			b.Fatal(err)
 		}
 	}

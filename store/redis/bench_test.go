@@ -106,7 +106,7 @@ func BenchmarkAcross(b *testing.B) {
 	}()
 	send := func() (session.Position, time.Duration) {
 		began := time.Now()
-		if err := near.Send(ctx, "a", session.Text("x")); err != nil {
+		if _, err := near.Send(ctx, "a", session.Text("x")); err != nil {
 			b.Fatal(err)
 		}
 		p := <-got

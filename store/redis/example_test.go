@@ -44,7 +44,7 @@ func Example() {
 		panic(err)
 	}
 	defer link.Close()
-	if err := here.Send(ctx, "alice", session.Text("hello from the other node")); err != nil {
+	if _, err := here.Send(ctx, "alice", session.Text("hello from the other node")); err != nil {
 		panic(err)
 	}
 	var b session.Batch

@@ -29,7 +29,7 @@ func TestD6LastWordAtAnotherNode(t *testing.T) {
 				l.Close()
 			}
 			for _, text := range numbers(50) {
-				if err := here.Send(ctx, "a", session.Text(text)); err != nil {
+				if _, err := here.Send(ctx, "a", session.Text(text)); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -58,7 +58,7 @@ func TestI12RotateAtAnotherNode(t *testing.T) {
 				if err := a.Rotate(ctx, ids[0], ids[1], asked(a.store)); err != nil {
 					t.Fatal(err)
 				}
-				if err := a.Send(ctx, ids[1], session.Text("secret")); err != nil {
+				if _, err := a.Send(ctx, ids[1], session.Text("secret")); err != nil {
 					t.Fatal(err)
 				}
 				if err := up(2, "after"); err == nil {
@@ -68,7 +68,7 @@ func TestI12RotateAtAnotherNode(t *testing.T) {
 				if err := l.Take(ctx, &batch); err == nil && len(batch.Entries) > 0 {
 					t.Errorf("round %d: the old link gets %s", round, batch.Entries[0].Message.Data)
 				}
-				if err := b.Send(ctx, ids[0], session.Text("lost")); !errors.Is(err, session.ErrNotFound) {
+				if _, err := b.Send(ctx, ids[0], session.Text("lost")); !errors.Is(err, session.ErrNotFound) {
 					t.Errorf("round %d: Send to the old id: %v", round, err)
 				}
 				l.Close()
@@ -102,7 +102,7 @@ func TestI16StaleSession(t *testing.T) {
 			if err := a.Move(ctx, x, y, ""); err != nil {
 				t.Fatal(err)
 			}
-			if err := b.Send(ctx, x, session.Text("for nobody")); !errors.Is(err, session.ErrNotFound) {
+			if _, err := b.Send(ctx, x, session.Text("for nobody")); !errors.Is(err, session.ErrNotFound) {
 				t.Errorf("Send to the old id without a session: %v", err)
 			}
 			if _, err := a.Open(ctx, x); err != nil {
@@ -111,7 +111,7 @@ func TestI16StaleSession(t *testing.T) {
 			if sent, err := b.Broadcast(ctx, session.Text("to all")); err != nil || sent.Sessions != 2 {
 				t.Errorf("Broadcast = %+v, %v", sent, err)
 			}
-			if err := b.Send(ctx, x, session.Text("for the new x")); err != nil {
+			if _, err := b.Send(ctx, x, session.Text("for the new x")); err != nil {
 				t.Errorf("Send to the old id's own session: %v", err)
 			}
 			for id, want := range map[string][]string{x: {"to all", "for the new x"}, y: {"to all"}} {

@@ -66,7 +66,7 @@ func TestD6ClockSetForward(t *testing.T) {
 					t.Fatalf("round %d: ended %+v, %v", round, due.Ended, err)
 				}
 				text := fmt.Sprint("after leap ", round)
-				if err := b.Send(ctx, "a", session.Text(text)); err != nil {
+				if _, err := b.Send(ctx, "a", session.Text(text)); err != nil {
 					t.Fatal(err)
 				}
 				for _, l := range links {
@@ -205,7 +205,8 @@ func TestD6LongPause(t *testing.T) {
 	proxy.Heal()
 	for i := range visitors {
 		until(t, "Redis is back", func() bool {
-			return nodes[0].Send(ctx, fmt.Sprint("v", i), session.Text("after the pause")) == nil
+			_, err := nodes[0].Send(ctx, fmt.Sprint("v", i), session.Text("after the pause"))
+			return err == nil
 		})
 	}
 	for i := range visitors {

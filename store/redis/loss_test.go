@@ -27,7 +27,7 @@ func TestKilledWithoutPersistence(t *testing.T) {
 	for i := range 10 {
 		c := &client{t: t, id: fmt.Sprint("c", i)}
 		l := c.attach(n.Manager)
-		if err := n.Send(ctx, c.id, session.Text("x")); err != nil {
+		if _, err := n.Send(ctx, c.id, session.Text("x")); err != nil {
 			t.Fatal(err)
 		}
 		c.take(l)
@@ -40,7 +40,7 @@ func TestKilledWithoutPersistence(t *testing.T) {
 		c.why = nil
 		for range 3 {
 			l := c.attach(n.Manager)
-			if err := n.Send(ctx, c.id, session.Text("y")); err != nil {
+			if _, err := n.Send(ctx, c.id, session.Text("y")); err != nil {
 				t.Fatal(err)
 			}
 			c.take(l)
@@ -107,7 +107,7 @@ func TestKilledWithSnapshot(t *testing.T) {
 func say(t testing.TB, n node, id string, all ...string) {
 	t.Helper()
 	for _, s := range all {
-		if err := n.Send(ctx, id, session.Text(s)); err != nil {
+		if _, err := n.Send(ctx, id, session.Text(s)); err != nil {
 			t.Fatal(err)
 		}
 	}

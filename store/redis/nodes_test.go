@@ -142,7 +142,7 @@ func twoNodes(t *testing.T, connect func() rueidis.Client, after func(i int)) {
 		defer close(sent)
 		for i := range all {
 			for {
-				err := any().Send(ctx, "a", session.Text(fmt.Sprint(i)))
+				_, err := any().Send(ctx, "a", session.Text(fmt.Sprint(i)))
 				if err == nil {
 					break
 				}
@@ -213,14 +213,14 @@ func TestNodeDies(t *testing.T) {
 	}
 	defer ghost.Close()
 	for i := range 100 {
-		if err := a.Send(ctx, "x", session.Text(fmt.Sprint(i))); err != nil {
+		if _, err := a.Send(ctx, "x", session.Text(fmt.Sprint(i))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	lifeline.Hole() // nothing is heard of a any more
 	l := c.attach(b.Manager)
 	for i := range 100 {
-		if err := b.Send(ctx, "x", session.Text(fmt.Sprint(100+i))); err != nil {
+		if _, err := b.Send(ctx, "x", session.Text(fmt.Sprint(100+i))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -261,7 +261,7 @@ func TestDeafNode(t *testing.T) {
 		var began time.Time
 		timer := time.AfterFunc(20*time.Millisecond, func() { // when Next has looked and waits
 			began = time.Now()
-			if err := a.Send(ctx, "x", session.Text(fmt.Sprint(i))); err != nil {
+			if _, err := a.Send(ctx, "x", session.Text(fmt.Sprint(i))); err != nil {
 				t.Error(err)
 			}
 		})
@@ -332,7 +332,7 @@ func settled(t testing.TB, m node, l *session.Link) {
 	for {
 		began := time.Now()
 		timer := time.AfterFunc(20*time.Millisecond, func() {
-			if err := m.Send(ctx, l.ID(), session.Text("settle")); err != nil {
+			if _, err := m.Send(ctx, l.ID(), session.Text("settle")); err != nil {
 				t.Error(err)
 			}
 		})
@@ -376,7 +376,7 @@ func TestBroadcastAcrossNodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.SendTo(ctx, "r", session.Text("you")); err != nil {
+	if _, err := s.SendTo(ctx, "r", session.Text("you")); err != nil {
 		t.Fatal(err)
 	}
 	one.take(l)

@@ -30,7 +30,7 @@ func otherProcess(addr string) {
 		panic(err)
 	}
 	for i := range 100 {
-		if err := m.Send(ctx, "x", session.Text(fmt.Sprint(i))); err != nil {
+		if _, err := m.Send(ctx, "x", session.Text(fmt.Sprint(i))); err != nil {
 			panic(err)
 		}
 	}
@@ -62,7 +62,7 @@ func TestProcessIsKilled(t *testing.T) {
 	l := c.attach(n.Manager)
 	defer l.Close()
 	for i := range 100 {
-		if err := n.Send(ctx, "x", session.Text(fmt.Sprint(100+i))); err != nil {
+		if _, err := n.Send(ctx, "x", session.Text(fmt.Sprint(100+i))); err != nil {
 			t.Fatal(err)
 		}
 	}

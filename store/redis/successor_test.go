@@ -17,7 +17,8 @@ func TestSuccessor(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
 			mo := session.Options{OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
-				return s.Send(ctx, in.Message)
+				_, err := s.Send(ctx, in.Message)
+				return err
 			}}
 			one, two := newNode(t, addr, "succeeded by "+how, redis.Options{}, mo), newNode(t, addr, "succeeded by "+how, redis.Options{}, mo)
 			left := (&client{t: t, id: "a"}).attach(one.Manager)
@@ -32,7 +33,7 @@ func TestSuccessor(t *testing.T) {
 			defer l.Close()
 			switch how {
 			case "Send":
-				err = one.Send(ctx, "a", session.Text("1"))
+				_, err = one.Send(ctx, "a", session.Text("1"))
 			case "Receive":
 				_, err = one.Receive(ctx, session.Upstream{
 					ID: "a", Link: l.Hello.Link, Writer: "w", Base: 1, Messages: []session.Numbered{{Number: 1, Message: session.Text("1")}},

@@ -106,7 +106,7 @@ var waking = []clause{
 		const all = 100
 		go func() {
 			for i := range all {
-				if err := m.Send(ctx, "a", session.Text(fmt.Sprint(i))); err != nil {
+				if _, err := m.Send(ctx, "a", session.Text(fmt.Sprint(i))); err != nil {
 					e.Errorf("Send: %v", err)
 				}
 				if i%10 == 0 {

@@ -17,10 +17,10 @@ import (
 // session.ErrInput: ID, because every message is numbered; Retry, which is Options.Retry; Comment, because heartbeats are sent by themselves.
 // Unlike r3labs' Server, which ends every client's response at an event without Data, it delivers one; and Data arrives as it is, whatever
 // it begins with and however many lines it has.
-func Publish(ctx context.Context, m *session.Manager, id string, e *r3.Event) error {
+func Publish(ctx context.Context, m *session.Manager, id string, e *r3.Event) (session.Position, error) {
 	msg, err := message(e)
 	if err != nil {
-		return err
+		return session.Position{}, err
 	}
 	return m.Send(ctx, id, msg)
 }

@@ -69,7 +69,10 @@ func TestPublish(t *testing.T) {
 			m := manager(t, session.Options{})
 			got := mailbox(t, m)
 			for how, send := range map[string]func() error{
-				"Publish": func() error { return sse.Publish(t.Context(), m, "ann", tt.event) },
+				"Publish": func() error {
+					_, err := sse.Publish(t.Context(), m, "ann", tt.event)
+					return err
+				},
 				"Broadcast": func() error {
 					sent, err := sse.Broadcast(t.Context(), m, tt.event)
 					if (sent.Sessions == 1) != (err == nil) {
@@ -100,7 +103,7 @@ func TestPublishCopies(t *testing.T) {
 	m := manager(t, session.Options{})
 	got := mailbox(t, m)
 	e := &r3.Event{Event: []byte("e"), Data: []byte("before")}
-	if err := sse.Publish(t.Context(), m, "ann", e); err != nil {
+	if _, err := sse.Publish(t.Context(), m, "ann", e); err != nil {
 		t.Fatal(err)
 	}
 	copy(e.Data, "AFTER!")
@@ -118,14 +121,14 @@ func TestPublishCopies(t *testing.T) {
 func TestPublishRefused(t *testing.T) {
 	m := manager(t, session.Options{MaxMessages: 1})
 	e := &r3.Event{Data: []byte("x")}
-	if err := sse.Publish(t.Context(), m, "ann", e); !errors.Is(err, session.ErrNotFound) {
+	if _, err := sse.Publish(t.Context(), m, "ann", e); !errors.Is(err, session.ErrNotFound) {
 		t.Errorf("without a session: %v", err)
 	}
 	mailbox(t, m)
-	if err := sse.Publish(t.Context(), m, "ann", e); err != nil {
+	if _, err := sse.Publish(t.Context(), m, "ann", e); err != nil {
 		t.Errorf("into an empty log: %v", err)
 	}
-	if err := sse.Publish(t.Context(), m, "ann", e); !errors.Is(err, session.ErrFull) {
+	if _, err := sse.Publish(t.Context(), m, "ann", e); !errors.Is(err, session.ErrFull) {
 		t.Errorf("into a full log: %v", err)
 	}
 	if sent, err := sse.Broadcast(t.Context(), m, e); err != nil || sent.Sessions != 0 || len(sent.Full) != 1 {
@@ -143,11 +146,13 @@ func ExamplePublish() {
 	}
 
 	// Before: server.Publish("ann", event)
-	fmt.Println(sse.Publish(ctx, m, "ann", &r3.Event{Event: []byte("news"), Data: []byte("for ann")}))
+	at, err := sse.Publish(ctx, m, "ann", &r3.Event{Event: []byte("news"), Data: []byte("for ann")})
+	fmt.Println(at.Seq, err)
 	fmt.Println(sse.Broadcast(ctx, m, &r3.Event{Data: []byte("for all")}))
-	fmt.Println(sse.Publish(ctx, m, "ann", &r3.Event{ID: []byte("7"), Data: []byte("numbered")}))
+	_, err = sse.Publish(ctx, m, "ann", &r3.Event{ID: []byte("7"), Data: []byte("numbered")})
+	fmt.Println(err)
 	// Output:
-	// <nil>
+	// 1 <nil>
 	// {1 []} <nil>
 	// session: bad input: Event.ID must be empty: Mirage numbers messages itself, so that clients resume by it
 }

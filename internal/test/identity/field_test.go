@@ -57,6 +57,12 @@ func (f *field) must(err error) {
 	}
 }
 
+// sent is must for Send.
+func (f *field) sent(_ session.Position, err error) {
+	f.Helper()
+	f.must(err)
+}
+
 // messages is how many messages were handled.
 func (f *field) messages() int {
 	f.mu.Lock()

@@ -46,7 +46,7 @@ func (a *app) send(ctx context.Context, m *session.Manager, g grant) bool {
 	}
 	a.tried[g], a.failed[g] = n, false
 	a.mu.Unlock()
-	err := m.Send(ctx, g.id, session.Text(fmt.Sprintf("secret=%s/%d/%d/%d;", g.id, g.life, n, a.now().n)))
+	_, err := m.Send(ctx, g.id, session.Text(fmt.Sprintf("secret=%s/%d/%d/%d;", g.id, g.life, n, a.now().n)))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {

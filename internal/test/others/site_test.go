@@ -49,10 +49,11 @@ func newSite(t *testing.T, o middleware.Options) *site {
 	s.m = session.New(session.Options{
 		Logger: slog.New(slog.DiscardHandler),
 		OnAttach: func(ctx context.Context, to *session.Session, r session.ReaderInfo) {
-			_ = to.Send(ctx, session.Text("greeting"))
+			_, _ = to.Send(ctx, session.Text("greeting"))
 		},
 		OnMessage: func(ctx context.Context, to *session.Session, in session.Incoming) error {
-			return to.Send(ctx, session.Message{Data: bytes.Clone(in.Data)})
+			_, err := to.Send(ctx, session.Message{Data: bytes.Clone(in.Data)})
+			return err
 		},
 	})
 	codec, err := cookie.New(cookie.Options{Insecure: true}, bytes.Repeat([]byte{7}, 32))
