@@ -12,6 +12,8 @@ import (
 
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage/store/memory"
 	"github.com/mirage-go/mirage/transport"
 	"github.com/mirage-go/mirage/transport/poll"
 )
@@ -81,16 +83,16 @@ func TestClientTold(t *testing.T) {
 			b.do(`client.disconnect()`)
 			s.until("no link", func() bool { return len(s.links.names()) == 0 })
 			s.sendAll(5)
-			s.restart(session.NewMemory(0), 0)
+			s.restart(memory.New(memory.Options{}), 0)
 			b.do(`client.connect()`)
 			return runs{{11, 15}}
 		}, "mirage new; mirage restarted; gap 11-null restarted"},
 		{"restarted under the link", nil, func(t *testing.T, s *site, b *tab) runs {
-			s.restart(session.NewMemory(0), 100*time.Millisecond)
+			s.restart(memory.New(memory.Options{}), 100*time.Millisecond)
 			return nil
 		}, "mirage new; mirage restarted; gap 11-null restarted"},
 		{"too long away", func() setup {
-			return setup{session: session.Options{MaxMessages: 20, Overflow: session.DropOldest}}
+			return setup{session: session.Options{MaxMessages: 20, Overflow: store.OverflowDropOldest}}
 		}, func(t *testing.T, s *site, b *tab) runs {
 			b.do(`client.disconnect()`)
 			s.until("no link", func() bool { return len(s.links.names()) == 0 })

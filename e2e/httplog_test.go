@@ -18,6 +18,7 @@ import (
 	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport"
 	"github.com/mirage-go/mirage/transport/sse"
 )
@@ -94,7 +95,7 @@ func TestL3Httplog(t *testing.T) {
 			if hello := said("data: "); !strings.Contains(hello, `"mirage":"~`) {
 				t.Errorf("the query did not reach Mirage: %s", hello)
 			}
-			if _, err := m.Broadcast(t.Context(), session.Text("through httplog")); err != nil {
+			if _, err := m.Broadcast(t.Context(), store.Text("through httplog")); err != nil {
 				t.Fatal(err)
 			}
 			said("data: through httplog")

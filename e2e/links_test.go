@@ -6,18 +6,17 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 )
 
 // links is a Store that counts the links of its sessions: those that began and did not end.
 type links struct {
-	session.Store
+	store.Store
 	mu    sync.Mutex
-	turns map[session.LinkRef]uint64 // by the link without its turn
+	turns map[store.LinkRef]uint64 // by the link without its turn
 }
 
-func (l *links) Open(ctx context.Context, id string, a store.Asked, create bool, b session.Bounds) (session.Log, bool, error) {
+func (l *links) Open(ctx context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool, error) {
 	log, created, err := l.Store.Open(ctx, id, a, create, b)
 	if err != nil {
 		return nil, false, err
@@ -38,23 +37,23 @@ func (l *links) names() []string {
 }
 
 type countedLog struct {
-	session.Log
+	store.Log
 	links *links
 }
 
-func (c countedLog) Attach(ctx context.Context, claim session.Claim) (session.Attached, error) {
+func (c countedLog) Attach(ctx context.Context, claim store.Claim) (store.Attached, error) {
 	c.links.mu.Lock() // so that no Detach of the link comes in between
 	defer c.links.mu.Unlock()
 	a, err := c.Log.Attach(ctx, claim)
 	if err == nil {
-		c.links.turns[session.LinkRef{Reader: a.Link.Reader, Number: a.Link.Number}] = a.Link.Turn
+		c.links.turns[store.LinkRef{Reader: a.Link.Reader, Number: a.Link.Number}] = a.Link.Turn
 	}
 	return a, err
 }
 
-func (c countedLog) Detach(ctx context.Context, ref session.LinkRef) (uint64, error) {
+func (c countedLog) Detach(ctx context.Context, ref store.LinkRef) (uint64, error) {
 	c.links.mu.Lock()
-	link := session.LinkRef{Reader: ref.Reader, Number: ref.Number}
+	link := store.LinkRef{Reader: ref.Reader, Number: ref.Number}
 	if ref.Turn == 0 || c.links.turns[link] == ref.Turn { // else another request carries it on
 		delete(c.links.turns, link)
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/middleware"
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // A log-in and a log-out by fetch, with a hook that takes its time and a slow network, in
@@ -75,7 +75,7 @@ func TestI14ClientLogIn(t *testing.T) {
 	n := 0
 	send := func() {
 		n++
-		if _, err := s.manager().Send(t.Context(), id, session.Text(strconv.Itoa(n))); err != nil {
+		if _, err := s.manager().Send(t.Context(), id, store.Text(strconv.Itoa(n))); err != nil {
 			t.Errorf("Send %d to %q: %v", n, id, err)
 		}
 	}

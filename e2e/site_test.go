@@ -21,6 +21,8 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage/store/memory"
 	"github.com/mirage-go/mirage/transport"
 	"github.com/mirage-go/mirage/transport/poll"
 )
@@ -64,8 +66,8 @@ type site struct {
 	bare   []string     // the methods of fetches without a page of this site as Referer
 	links  *links
 	opened []string         // the ids of all sessions that there were
-	ended  []session.Ended  // what became of them
-	gaps   []session.Lost   // that the application was told
+	ended  []store.Ended    // what became of them
+	gaps   []store.Lost     // that the application was told
 	up     map[string]*runs // that came up, by the name of the page
 	again  int              // of them flagged
 	down   int              // the last number sent
@@ -92,12 +94,12 @@ func startSite(t *testing.T, o setup) *site {
 		defer s.mu.Unlock()
 		s.opened = append(s.opened, sess.ID())
 	}
-	s.session.OnEnd = func(_ context.Context, e session.Ended) {
+	s.session.OnEnd = func(_ context.Context, e store.Ended) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.ended = append(s.ended, e)
 	}
-	s.session.OnGap = func(_ context.Context, _ *session.Session, _ session.ReaderInfo, lost session.Lost) {
+	s.session.OnGap = func(_ context.Context, _ *session.Session, _ session.ReaderInfo, lost store.Lost) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.gaps = append(s.gaps, lost)
@@ -107,7 +109,7 @@ func startSite(t *testing.T, o setup) *site {
 		s.transport.Poll = poll.Options{Pause: 2 * time.Second} // after which the last poll of a page that is gone counts as gone
 	}
 	s.identity.Codec, s.identity.Logger = s.codec, s.session.Logger
-	s.start(session.NewMemory(0))
+	s.start(memory.New(memory.Options{}))
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("/live", func(w http.ResponseWriter, r *http.Request) {
@@ -186,10 +188,10 @@ func policyOf(page string) string {
 }
 
 // start begins to serve the sessions of a store.
-func (s *site) start(store session.Store) {
+func (s *site) start(kept store.Store) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.links = &links{Store: store, turns: map[session.LinkRef]uint64{}}
+	s.links = &links{Store: kept, turns: map[store.LinkRef]uint64{}}
 	s.session.Store = s.links
 	s.m = session.New(s.session)
 	s.identity.Sessions = s.m
@@ -212,14 +214,14 @@ func (s *site) drain() {
 	}
 }
 
-// restart lets the server end as it should, be away for a moment, and come back with what store remembers.
-func (s *site) restart(store session.Store, away time.Duration) {
+// restart lets the server end as it should, be away for a moment, and come back with what kept remembers.
+func (s *site) restart(kept store.Store, away time.Duration) {
 	s.Helper()
 	s.drain()
 	s.proxy.Refuse()
 	s.proxy.Cut(miragetest.RST)
 	time.Sleep(away)
-	s.start(store)
+	s.start(kept)
 	s.proxy.Heal()
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // runs are the numbers that came, as they came, in stretches of consecutive ones: [[1,90]] is all of ninety, once and in order.
@@ -33,7 +34,7 @@ func upTo(n int) runs {
 // send sends the next number down, and tells whether one may go on. A server that is down takes none.
 func (s *site) send() bool {
 	n := s.down + 1 // nobody else sends
-	switch _, err := s.manager().Send(context.Background(), s.id(), session.Text(strconv.Itoa(n))); {
+	switch _, err := s.manager().Send(context.Background(), s.id(), store.Text(strconv.Itoa(n))); {
 	case errors.Is(err, session.ErrClosed):
 		return true
 	case err != nil:

@@ -80,10 +80,10 @@ func (m *middleware) resolve(ctx context.Context, p presented, client string, v 
 // standing is the refusal of a value in that state; nil for one that counts.
 func (m *middleware) standing(s store.State) *Error {
 	switch s {
-	case store.Settling:
+	case store.StateSettling:
 		m.Count("settling")
 		return settling()
-	case store.Revoked:
+	case store.StateRevoked:
 		m.Count("revoked")
 		return errRevoked
 	}

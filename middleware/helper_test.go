@@ -209,7 +209,7 @@ func (f *fake) Resolve(ctx context.Context, id string, a store.Asked, client str
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if at, ok := f.revoked[id]; ok && !a.Signed.After(at) {
-		return store.Standing{ID: id, State: store.Revoked}, nil
+		return store.Standing{ID: id, State: store.StateRevoked}, nil
 	}
 	if to, ok := f.names[id]; ok && client != "" && f.clients[id] == client {
 		return store.Standing{ID: to}, nil

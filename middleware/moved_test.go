@@ -171,11 +171,11 @@ func TestI11Logout(t *testing.T) {
 		if got := res.Cookies(); len(got) != 1 || got[0].Name != cookieName || got[0].MaxAge >= 0 || got[0].Value != "" {
 			t.Errorf("cookies %v; want one that expires ours", got)
 		}
-		if _, err := d.m.Send(t.Context(), id, session.Text("x")); err == nil {
+		if _, err := d.m.Send(t.Context(), id, store.Text("x")); err == nil {
 			t.Error("the session is still there")
 		}
 		is, err := d.m.Resolve(t.Context(), id, store.Asked{Signed: d.m.Now().Add(-time.Second), Came: d.m.Now()}, "")
-		if err != nil || is.State != store.Revoked {
+		if err != nil || is.State != store.StateRevoked {
 			t.Errorf("the id stands %+v, %v", is, err)
 		}
 

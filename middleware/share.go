@@ -98,7 +98,7 @@ func (m *middleware) join(ctx context.Context, r *http.Request, call *sharedCall
 	switch {
 	case err != nil:
 		return "", m.failed("resolve", err)
-	case is.State != store.Good:
+	case is.State != store.StateGood:
 		return m.generate(ctx, r)
 	}
 	v.decided = call.came

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // D3, D6: the page that asked is reloaded before the answer. If the session goes on,
@@ -15,15 +16,15 @@ func TestD3AnswerToAReloadedPage(t *testing.T) {
 	for _, stays := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			var told []session.ReaderInfo
-			var left []session.Entry
+			var left []store.Entry
 			m := session.New(session.Options{
-				OnGap: func(_ context.Context, _ *session.Session, r session.ReaderInfo, l session.Lost) {
-					if l != (session.Lost{From: 2, To: 2}) {
+				OnGap: func(_ context.Context, _ *session.Session, r session.ReaderInfo, l store.Lost) {
+					if l != (store.Lost{From: 2, To: 2}) {
 						t.Errorf("OnGap: %+v", l)
 					}
 					told = append(told, r)
 				},
-				OnEnd: func(_ context.Context, e session.Ended) { left = e.Messages },
+				OnEnd: func(_ context.Context, e store.Ended) { left = e.Messages },
 			})
 			t.Cleanup(func() { m.Shutdown(context.Background()) })
 			var b session.Batch
@@ -32,7 +33,7 @@ func TestD3AnswerToAReloadedPage(t *testing.T) {
 					t.Fatal(err)
 				}
 				if n := len(b.Entries); n > 0 {
-					if err := l.Ack(t.Context(), session.Position{Epoch: b.Epoch, Seq: b.Entries[n-1].Seq}); err != nil {
+					if err := l.Ack(t.Context(), store.Position{Epoch: b.Epoch, Seq: b.Entries[n-1].Seq}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -45,7 +46,7 @@ func TestD3AnswerToAReloadedPage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.SendTo(t.Context(), "before", session.Text("the answer")); err != nil {
+			if _, err := s.SendTo(t.Context(), "before", store.Text("the answer")); err != nil {
 				t.Fatal(err)
 			}
 			page = annAt(t, m, "after")
@@ -78,7 +79,7 @@ func TestU2Reader(t *testing.T) {
 		var got session.Incoming
 		m := session.New(session.Options{OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
 			got = in
-			_, err := s.SendTo(ctx, in.Reader, session.Text("the answer"))
+			_, err := s.SendTo(ctx, in.Reader, store.Text("the answer"))
 			return err
 		}})
 		t.Cleanup(func() { m.Shutdown(context.Background()) })
@@ -86,7 +87,7 @@ func TestU2Reader(t *testing.T) {
 		page := annAt(t, m, "after")
 		defer page.Close()
 		_, err := m.Receive(t.Context(), session.Upstream{
-			ID: "ann", Link: page.Hello.Link, Writer: "before", Base: 1, Messages: []session.Numbered{{Number: 1, Message: session.Text("?")}},
+			ID: "ann", Link: page.Hello.Link, Writer: "before", Base: 1, Messages: []session.Numbered{{Number: 1, Message: store.Text("?")}},
 		})
 		if err != nil || got.Reader != "after" || got.Writer != "before" {
 			t.Errorf("%v: Reader %q, Writer %q", err, got.Reader, got.Writer)
@@ -109,7 +110,7 @@ func annAt(t *testing.T, m *session.Manager, reader string) *session.Link {
 
 func sendAnn(t *testing.T, m *session.Manager, text string) {
 	t.Helper()
-	if _, err := m.Send(t.Context(), "ann", session.Text(text)); err != nil {
+	if _, err := m.Send(t.Context(), "ann", store.Text(text)); err != nil {
 		t.Fatal(err)
 	}
 }

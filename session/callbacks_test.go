@@ -13,16 +13,17 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // U2: a handler that ends its own session has handled the message all the same: the client is told
 // so, and does not send it again.
 func TestU2HandlerEndsItsSession(t *testing.T) {
-	for name, end := range map[string]func(ctx context.Context, m *session.Manager, link session.LinkRef) error{
-		"End":    func(ctx context.Context, m *session.Manager, _ session.LinkRef) error { return m.End(ctx, "id") },
-		"Revoke": func(ctx context.Context, m *session.Manager, _ session.LinkRef) error { return m.Revoke(ctx, "id") },
-		"Quit":   func(ctx context.Context, m *session.Manager, l session.LinkRef) error { return m.Quit(ctx, "id", l) },
-		"Move": func(ctx context.Context, m *session.Manager, _ session.LinkRef) error {
+	for name, end := range map[string]func(ctx context.Context, m *session.Manager, link store.LinkRef) error{
+		"End":    func(ctx context.Context, m *session.Manager, _ store.LinkRef) error { return m.End(ctx, "id") },
+		"Revoke": func(ctx context.Context, m *session.Manager, _ store.LinkRef) error { return m.Revoke(ctx, "id") },
+		"Quit":   func(ctx context.Context, m *session.Manager, l store.LinkRef) error { return m.Quit(ctx, "id", l) },
+		"Move": func(ctx context.Context, m *session.Manager, _ store.LinkRef) error {
 			return m.Move(ctx, "id", "to", "")
 		},
 	} {
@@ -39,7 +40,7 @@ func TestU2HandlerEndsItsSession(t *testing.T) {
 				l = link(t, m, session.Attach{ID: "id", Reader: "r"})
 				got, err := m.Receive(t.Context(), session.Upstream{
 					ID: "id", Link: l.Hello.Link, Writer: "r", Base: 1,
-					Messages: []session.Numbered{{Number: 1, Message: session.Text("bye")}, {Number: 2, Message: session.Text("x")}},
+					Messages: []session.Numbered{{Number: 1, Message: store.Text("bye")}, {Number: 2, Message: store.Text("x")}},
 				})
 				if err != nil || got.Accepted != 1 || len(got.Failed) > 0 || calls != 1 {
 					t.Errorf("%+v, %v, %d calls; want 1 to be accepted", got, err, calls)
@@ -55,7 +56,7 @@ func TestU2HandlerEndsItsSession(t *testing.T) {
 func TestD6SlowOnEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ended atomic.Int64
-		m := session.New(session.Options{Retention: time.Second, OnEnd: func(context.Context, session.Ended) {
+		m := session.New(session.Options{Retention: time.Second, OnEnd: func(context.Context, store.Ended) {
 			time.Sleep(20 * time.Millisecond)
 			ended.Add(1)
 		}})
@@ -94,7 +95,7 @@ func TestL4FailuresAreLogged(t *testing.T) {
 		l := link(t, m, session.Attach{ID: "id", Reader: "r"})
 		up := session.Upstream{ID: "id", Link: l.Hello.Link, Writer: "w", Base: 1}
 		for n := range uint64(2) {
-			up.Messages = []session.Numbered{{Number: n + 1, Message: session.Text("x")}}
+			up.Messages = []session.Numbered{{Number: n + 1, Message: store.Text("x")}}
 			if _, err := m.Receive(t.Context(), up); err != nil {
 				t.Fatal(err)
 			}

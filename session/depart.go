@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"time"
+
+	"github.com/mirage-go/mirage/store"
 )
 
 // plainName names the reader of a client that has no name for itself.
@@ -14,7 +16,7 @@ const storeWait = 10 * time.Second
 
 // detach ends the link in the log, and sees to what follows if it was the last of its
 // reader. It returns how long the session is held here for that.
-func (m *Manager) detach(s *Session, link LinkRef, info ReaderInfo) (held time.Duration) {
+func (m *Manager) detach(s *Session, link store.LinkRef, info ReaderInfo) (held time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
 	defer cancel()
 	left, err := s.log.Detach(ctx, link)
@@ -36,12 +38,12 @@ func (m *Manager) detach(s *Session, link LinkRef, info ReaderInfo) (held time.D
 // request may have come to another node than an earlier one whose Link is still here. A
 // stream that is here ends, too, though its client may keep the connection: the log
 // counts the link no more.
-func (m *Manager) hangUp(s *Session, link LinkRef) {
+func (m *Manager) hangUp(s *Session, link store.LinkRef) {
 	info := ReaderInfo{Reader: link.Reader}
 	for l := range s.all() {
 		if l.Hello.Link.Number == link.Number {
 			info = l.reader()
-			l.finish(Superseded)
+			l.finish(EndSuperseded)
 		}
 	}
 	link.Turn = 0
@@ -88,7 +90,7 @@ func (m *Manager) left(s *Session, info ReaderInfo) {
 
 // leave reports readers gone whose session has another id now. s is the local session of
 // the old one, if there was any.
-func (m *Manager) leave(s *Session, id string, left []Left) {
+func (m *Manager) leave(s *Session, id string, left []store.Left) {
 	if s == nil {
 		s = &Session{m: m, id: id, log: movedLog{}}
 	}
@@ -99,14 +101,14 @@ func (m *Manager) leave(s *Session, id string, left []Left) {
 
 // movedLog is all that is left of a session under an id that it had: nothing can be sent
 // there.
-type movedLog struct{ Log }
+type movedLog struct{ store.Log }
 
-func (movedLog) Append(context.Context, *Message, string) (Position, error) {
-	return Position{}, ErrMoved
+func (movedLog) Append(context.Context, *store.Message, string) (store.Position, error) {
+	return store.Position{}, store.ErrMoved
 }
 
 // missed reports a reader gone that was at a node that died.
-func (m *Manager) missed(l Left) {
+func (m *Manager) missed(l store.Left) {
 	s, err := m.lookup(m.ctx, l.ID)
 	if err != nil {
 		if !over(err) {
@@ -119,7 +121,7 @@ func (m *Manager) missed(l Left) {
 
 // Quit ends a reader for good because its client said so, and the session with its last reader; OnDetach is called at once. ErrNotFound
 // without such a reader. It waits for the session's OnOpen, OnAttach and OnDetach that run already, so that none of these may call it for its own session.
-func (m *Manager) Quit(ctx context.Context, id string, link LinkRef) error {
+func (m *Manager) Quit(ctx context.Context, id string, link store.LinkRef) error {
 	if !m.enter() {
 		return ErrClosed
 	}

@@ -9,16 +9,17 @@ import (
 
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage/store/memory"
 )
 
 // L1, I7: a link ends at its age, though there is always more to read: how old a validation is must not depend on who sends how much.
 func TestL1AgedUnderLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := session.New(session.Options{Overflow: session.DropOldest})
+		m := session.New(session.Options{Overflow: store.OverflowDropOldest})
 		t.Cleanup(func() { m.Shutdown(context.Background()) })
 		l := link(t, m, session.Attach{ID: "id", Reader: "r", Life: time.Minute, Wake: func() {}})
 		defer l.Close()
-		msg := session.Message{Data: make([]byte, 60<<10)}
+		msg := store.Message{Data: make([]byte, 60<<10)}
 		var b session.Batch
 		for range 100 {
 			for range 2 {
@@ -32,36 +33,36 @@ func TestL1AgedUnderLoad(t *testing.T) {
 			if b.End != "" {
 				break
 			}
-			if err := l.Ack(t.Context(), session.Position{Epoch: b.Epoch, Seq: b.Entries[0].Seq}); err != nil {
+			if err := l.Ack(t.Context(), store.Position{Epoch: b.Epoch, Seq: b.Entries[0].Seq}); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Second)
 			synctest.Wait()
 		}
-		if b.End != session.Aged || b.More {
+		if b.End != session.EndAged || b.More {
 			t.Errorf("after 100 s a link of one minute has the end %q, more %v", b.End, b.More)
 		}
 	})
 }
 
 // unreadable is a store that fails when a log is read.
-type unreadable struct{ session.Store }
+type unreadable struct{ store.Store }
 
-type unreadableLog struct{ session.Log }
+type unreadableLog struct{ store.Log }
 
-func (s unreadable) Open(ctx context.Context, id string, a store.Asked, create bool, b session.Bounds) (session.Log, bool, error) {
+func (s unreadable) Open(ctx context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool, error) {
 	log, created, err := s.Store.Open(ctx, id, a, create, b)
 	return unreadableLog{log}, created, err
 }
 
-func (unreadableLog) Read(context.Context, session.LinkRef, uint64, int, []session.Entry) ([]session.Entry, session.Tail, error) {
-	return nil, session.Tail{}, errors.New("the store is away")
+func (unreadableLog) Read(context.Context, store.LinkRef, uint64, int, []store.Entry) ([]store.Entry, store.Tail, error) {
+	return nil, store.Tail{}, errors.New("the store is away")
 }
 
 // L1: Shutdown drains the links while the store is away: to end one needs no store.
 func TestL1ShutdownWithoutStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := session.New(session.Options{Store: unreadable{session.NewMemory(0)}})
+		m := session.New(session.Options{Store: unreadable{memory.New(memory.Options{})}})
 		woken := make(chan struct{}, 1)
 		l := link(t, m, session.Attach{ID: "id", Reader: "r", Wake: func() { woken <- struct{}{} }})
 		var b session.Batch
@@ -71,7 +72,7 @@ func TestL1ShutdownWithoutStore(t *testing.T) {
 		down := make(chan error)
 		go func() { down <- m.Shutdown(context.Background()) }()
 		<-woken
-		if err := l.Take(t.Context(), &b); err != nil || b.End != session.Drained || b.Retry == 0 {
+		if err := l.Take(t.Context(), &b); err != nil || b.End != session.EndDrained || b.Retry == 0 {
 			t.Errorf("%+v, %v", b, err)
 		}
 		l.Close()
@@ -86,7 +87,7 @@ func TestL1ShutdownWaitsForCallbacks(t *testing.T) {
 	for name, act := range map[string]func(ctx context.Context, m *session.Manager) error{
 		"OnOpen": func(ctx context.Context, m *session.Manager) error { _, err := m.Open(ctx, "new"); return err },
 		"OnDetach": func(ctx context.Context, m *session.Manager) error {
-			return m.Quit(ctx, "id", session.LinkRef{Reader: "r"})
+			return m.Quit(ctx, "id", store.LinkRef{Reader: "r"})
 		},
 		"OnEnd": func(ctx context.Context, m *session.Manager) error { return m.End(ctx, "id") },
 		"OnAttach": func(ctx context.Context, m *session.Manager) error {
@@ -111,7 +112,7 @@ func TestL1ShutdownWaitsForCallbacks(t *testing.T) {
 					OnOpen:   func(context.Context, *session.Session) { wait("OnOpen") },
 					OnAttach: func(context.Context, *session.Session, session.ReaderInfo) { wait("OnAttach") },
 					OnDetach: func(context.Context, *session.Session, session.ReaderInfo) { wait("OnDetach") },
-					OnEnd:    func(context.Context, session.Ended) { wait("OnEnd") },
+					OnEnd:    func(context.Context, store.Ended) { wait("OnEnd") },
 				})
 				link(t, m, session.Attach{ID: "id", Reader: "r"}).Close()
 				slow = name

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // attach opens a link as a transport does, and prints what hello would say.
@@ -21,20 +22,20 @@ func attach(m *session.Manager, id, reader, position string) *session.Link {
 }
 
 // read prints what waits and returns the position after it.
-func read(l *session.Link) session.Position {
+func read(l *session.Link) store.Position {
 	var b session.Batch
 	if err := l.Take(context.Background(), &b); err != nil {
 		panic(err)
 	}
 	at := l.Hello.Position
-	if b.Gap != (session.Lost{}) {
+	if b.Gap != (store.Lost{}) {
 		fmt.Printf("  gap %d to %d\n", b.Gap.From, b.Gap.To)
 	}
 	for _, e := range b.Entries {
 		if e.Message != nil { // else it is for another reader
 			fmt.Printf("  %d %s\n", e.Seq, e.Message.Data)
 		}
-		at = session.Position{Epoch: b.Epoch, Seq: e.Seq, Tag: e.Tag}
+		at = store.Position{Epoch: b.Epoch, Seq: e.Seq, Tag: e.Tag}
 	}
 	return at
 }
@@ -46,12 +47,12 @@ func Example() {
 	defer m.Shutdown(ctx)
 
 	link := attach(m, "ann", "tab", "")
-	m.Send(ctx, "ann", session.Text("one"))
-	m.Send(ctx, "ann", session.Text("two"))
+	m.Send(ctx, "ann", store.Text("one"))
+	m.Send(ctx, "ann", store.Text("two"))
 	at := read(link)
 	link.Close() // the network
 
-	m.Send(ctx, "ann", session.Text("three"))
+	m.Send(ctx, "ann", store.Text("three"))
 	link = attach(m, "ann", "tab", at.String())
 	read(link)
 	link.Close()
@@ -71,9 +72,9 @@ func Example_tabs() {
 	defer m.Shutdown(ctx)
 
 	first := attach(m, "ann", "first", "")
-	m.Send(ctx, "ann", session.Text("one"))
+	m.Send(ctx, "ann", store.Text("one"))
 	first.Ack(ctx, read(first))
-	m.Send(ctx, "ann", session.Text("two"))
+	m.Send(ctx, "ann", store.Text("two"))
 	read(first) // written, but not acknowledged
 
 	second := attach(m, "ann", "second", "")
@@ -96,12 +97,13 @@ func Example_full() {
 
 	link := attach(m, "ann", "tab", "")
 	for _, text := range []string{"one", "two", "three"} {
-		if _, err := m.Send(ctx, "ann", session.Text(text)); errors.Is(err, session.ErrFull) {
+		if _, err := m.Send(ctx, "ann", store.Text(text)); errors.Is(err, store.ErrFull) {
 			fmt.Println("no room for", text)
 		}
 	}
 	link.Ack(ctx, read(link))
-	fmt.Println(m.Send(ctx, "ann", session.Text("three")))
+	_, err := m.Send(ctx, "ann", store.Text("three"))
+	fmt.Println(err)
 	link.Close()
 	// Output:
 	// tab: resumed false "new"
@@ -111,12 +113,12 @@ func Example_full() {
 	// <nil>
 }
 
-// With DropOldest the newest messages stay, and who misses the others is told which.
+// With OverflowDropOldest the newest messages stay, and who misses the others is told which.
 func Example_gap() {
 	ctx := context.Background()
 	m := session.New(session.Options{
-		MaxMessages: 2, Overflow: session.DropOldest,
-		OnGap: func(_ context.Context, s *session.Session, r session.ReaderInfo, lost session.Lost) {
+		MaxMessages: 2, Overflow: store.OverflowDropOldest,
+		OnGap: func(_ context.Context, s *session.Session, r session.ReaderInfo, lost store.Lost) {
 			fmt.Println("application:", s.ID(), r.Reader, "lost", lost)
 		},
 	})
@@ -124,7 +126,7 @@ func Example_gap() {
 
 	link := attach(m, "ann", "tab", "")
 	for _, text := range []string{"one", "two", "three"} {
-		m.Send(ctx, "ann", session.Text(text))
+		m.Send(ctx, "ann", store.Text(text))
 	}
 	read(link)
 	link.Close()
@@ -147,8 +149,8 @@ func ExampleManager_Receive() {
 
 	link := attach(m, "ann", "tab", "")
 	up := session.Upstream{ID: "ann", Link: link.Hello.Link, Writer: "tab", Base: 1, Messages: []session.Numbered{
-		{Number: 1, Message: session.Text("one")},
-		{Number: 2, Message: session.Text("two")},
+		{Number: 1, Message: store.Text("one")},
+		{Number: 2, Message: store.Text("two")},
 	}}
 	for range 2 {
 		got, err := m.Receive(ctx, up)
@@ -174,7 +176,7 @@ func Example_reload() {
 			mu.Lock()
 			defer mu.Unlock()
 			// A list may outgrow MaxMessageSize: then the rest follows as lines.
-			s.SendTo(ctx, r.Reader, session.Message{Event: "list", Data: []byte(strings.Join(lines, " "))})
+			s.SendTo(ctx, r.Reader, store.Message{Event: "list", Data: []byte(strings.Join(lines, " "))})
 		},
 	})
 	defer m.Shutdown(ctx)
@@ -182,7 +184,7 @@ func Example_reload() {
 		mu.Lock()
 		defer mu.Unlock()
 		lines = append(lines, line)
-		m.Send(ctx, "ann", session.Message{Event: "line", Data: []byte(line)}) // ErrNotFound: nobody is there, and nothing is lost
+		m.Send(ctx, "ann", store.Message{Event: "line", Data: []byte(line)}) // ErrNotFound: nobody is there, and nothing is lost
 	}
 
 	add("one")

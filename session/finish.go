@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/mirage-go/mirage/store"
 )
 
 const (
@@ -40,11 +42,11 @@ func (m *Manager) Finish(ctx context.Context, id string, within time.Duration) e
 //
 // The id is revoked in any case, and an error about the message says that nobody got it:
 // ErrTooLarge or ErrEvent, at once, and ErrFull if the log had no room within the time.
-func (m *Manager) RevokeWith(ctx context.Context, id string, last Message, within time.Duration) error {
+func (m *Manager) RevokeWith(ctx context.Context, id string, last store.Message, within time.Duration) error {
 	waiting, cancel := context.WithTimeout(ctx, patience(within))
 	defer cancel()
 	seq, err := m.lastWord(waiting, id, &last)
-	if errors.Is(err, ErrFull) && m.delivered(waiting, id, 0) { // there may be room now
+	if errors.Is(err, store.ErrFull) && m.delivered(waiting, id, 0) { // there may be room now
 		seq, err = m.lastWord(waiting, id, &last)
 	}
 	if err == nil {
@@ -56,7 +58,7 @@ func (m *Manager) RevokeWith(ctx context.Context, id string, last Message, withi
 }
 
 // lastWord appends the message and returns its number.
-func (m *Manager) lastWord(ctx context.Context, id string, last *Message) (seq uint64, err error) {
+func (m *Manager) lastWord(ctx context.Context, id string, last *store.Message) (seq uint64, err error) {
 	if err := m.check(last); err != nil {
 		return 0, err
 	}

@@ -20,7 +20,7 @@ func TestD6LastWordIntoAFullLog(t *testing.T) {
 			l := link(t, m, session.Attach{ID: "id", Reader: "r"})
 			defer l.Close()
 			for range 3 {
-				if _, err := m.Send(t.Context(), "id", session.Text("x")); err != nil {
+				if _, err := m.Send(t.Context(), "id", store.Text("x")); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -33,19 +33,19 @@ func TestD6LastWordIntoAFullLog(t *testing.T) {
 				for _, e := range b.Entries {
 					got = append(got, string(e.Message.Data))
 				}
-				_ = l.Ack(t.Context(), session.Position{Epoch: b.Epoch, Seq: b.Entries[len(b.Entries)-1].Seq})
+				_ = l.Ack(t.Context(), store.Position{Epoch: b.Epoch, Seq: b.Entries[len(b.Entries)-1].Seq})
 			}
 			if acks {
 				time.AfterFunc(300*time.Millisecond, read)
 				time.AfterFunc(900*time.Millisecond, read)
 			}
 			start := time.Now()
-			err := m.RevokeWith(t.Context(), "id", session.Text("last"), 2*time.Second)
+			err := m.RevokeWith(t.Context(), "id", store.Text("last"), 2*time.Second)
 			took := time.Since(start)
 			switch {
 			case acks && (err != nil || took > 1200*time.Millisecond || len(got) != 4 || got[3] != "last"):
 				t.Errorf("after %v: %v, and the client got %q", took, err, got)
-			case !acks && (!errors.Is(err, session.ErrFull) || took != 2*time.Second):
+			case !acks && (!errors.Is(err, store.ErrFull) || took != 2*time.Second):
 				t.Errorf("nobody reads: %v after %v", err, took)
 			}
 			isRevoked(t, m, "id")
@@ -58,8 +58,8 @@ func TestI11RevokeWithARefusedMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := session.New(session.Options{MaxMessageSize: 10})
 		defer m.Shutdown(context.Background())
-		for name, last := range map[string]session.Message{
-			"large": session.Text("eleven bytes"),
+		for name, last := range map[string]store.Message{
+			"large": store.Text("eleven bytes"),
 			"event": {Event: "two\nlines"},
 		} {
 			l := link(t, m, session.Attach{ID: name, Reader: "r"})
@@ -75,7 +75,7 @@ func TestI11RevokeWithARefusedMessage(t *testing.T) {
 func isRevoked(t *testing.T, m *session.Manager, id string) {
 	t.Helper()
 	is, err := m.Resolve(t.Context(), id, store.Asked{Signed: m.Now().Add(-time.Hour)}, "")
-	if err != nil || is.State != store.Revoked {
+	if err != nil || is.State != store.StateRevoked {
 		t.Errorf("%s is %+v, %v", id, is, err)
 	}
 }

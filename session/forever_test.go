@@ -29,7 +29,7 @@ func TestL1Forever(t *testing.T) {
 		}
 		parked := link(t, m, session.Attach{ID: "poll", Reader: "r", Poll: true})
 		parked.Park(forever)
-		if _, err := m.Send(t.Context(), "id", session.Text("x")); err != nil {
+		if _, err := m.Send(t.Context(), "id", store.Text("x")); err != nil {
 			t.Fatal(err)
 		}
 		var b session.Batch
@@ -43,12 +43,12 @@ func TestL1Forever(t *testing.T) {
 			}
 		}
 		for _, id := range []string{"open", "id"} {
-			if _, err := m.Send(t.Context(), id, session.Text("y")); err != nil {
+			if _, err := m.Send(t.Context(), id, store.Text("y")); err != nil {
 				t.Errorf("session %s: %v", id, err)
 			}
 		}
 		long := m.Now().Add(-time.Hour * 24 * 100)
-		if is, err := m.Resolve(t.Context(), "revoked", store.Asked{Signed: long, Came: long}, ""); err != nil || is.State != store.Revoked {
+		if is, err := m.Resolve(t.Context(), "revoked", store.Asked{Signed: long, Came: long}, ""); err != nil || is.State != store.StateRevoked {
 			t.Error("what was revoked is good again")
 		}
 		again, err := m.Attach(t.Context(), session.Attach{ID: "poll", Reader: "r", Number: parked.Hello.Link.Number, Poll: true})

@@ -9,15 +9,16 @@ import (
 
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage/store/memory"
 )
 
 // meanwhile is a store on which something happens between its answer to Open and what is asked of the log.
 type meanwhile struct {
-	session.Store
+	store.Store
 	happens func()
 }
 
-func (s *meanwhile) Open(ctx context.Context, id string, a store.Asked, create bool, b session.Bounds) (session.Log, bool, error) {
+func (s *meanwhile) Open(ctx context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool, error) {
 	log, created, err := s.Store.Open(ctx, id, a, create, b)
 	if happens := s.happens; happens != nil {
 		s.happens = nil
@@ -46,7 +47,7 @@ func TestI11AttachMeanwhile(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &meanwhile{Store: session.NewMemory(0)}
+				s := &meanwhile{Store: memory.New(memory.Options{})}
 				m := session.New(session.Options{Store: s})
 				t.Cleanup(func() { m.Shutdown(context.Background()) })
 				s.happens = func() {
@@ -62,7 +63,7 @@ func TestI11AttachMeanwhile(t *testing.T) {
 				if err == nil {
 					l.Close()
 				}
-				if _, err := m.Send(t.Context(), "id", session.Text("x")); (err == nil) != (tt.want == nil) {
+				if _, err := m.Send(t.Context(), "id", store.Text("x")); (err == nil) != (tt.want == nil) {
 					t.Errorf("a session under the id: %v", err)
 				}
 				time.Sleep(store.Settle)

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // A handle of a session that is over says so in one way, however it was ended: an application that keeps one need not know who did.
@@ -30,13 +31,13 @@ func TestD8HandleOfWhatIsOver(t *testing.T) {
 				if err := over(t.Context(), m); err != nil {
 					t.Fatal(err)
 				}
-				failure := func(_ session.Position, err error) error { return err }
+				failure := func(_ store.Position, err error) error { return err }
 				for what, err := range map[string]error{
-					"Session.Send":   failure(s.Send(t.Context(), session.Text("x"))),
-					"Session.SendTo": failure(s.SendTo(t.Context(), "r", session.Text("x"))),
-					"Manager.Send":   failure(m.Send(t.Context(), "id", session.Text("x"))),
+					"Session.Send":   failure(s.Send(t.Context(), store.Text("x"))),
+					"Session.SendTo": failure(s.SendTo(t.Context(), "r", store.Text("x"))),
+					"Manager.Send":   failure(m.Send(t.Context(), "id", store.Text("x"))),
 				} {
-					if !errors.Is(err, session.ErrNotFound) {
+					if !errors.Is(err, store.ErrNotFound) {
 						t.Errorf("%s: %v", what, err)
 					}
 				}

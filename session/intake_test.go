@@ -32,7 +32,7 @@ func TestL2Intake(t *testing.T) {
 			t.Errorf("Hold(%d): %v, want %v", n, err, want)
 		}
 	}
-	if _, err := m.Expect(t.Context(), "nobody", store.Asked{}); !errors.Is(err, session.ErrNotFound) {
+	if _, err := m.Expect(t.Context(), "nobody", store.Asked{}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("without a session: %v", err)
 	}
 

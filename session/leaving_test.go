@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store/memory"
 )
 
 // D7: the link of a poll ends with its page, whichever nodes its polls came to.
 func TestD7LeavingAtAnotherNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var gone time.Time
-		o := session.Options{Store: session.NewMemory(0), OnDetach: func(context.Context, *session.Session, session.ReaderInfo) { gone = time.Now() }}
+		o := session.Options{Store: memory.New(memory.Options{}), OnDetach: func(context.Context, *session.Session, session.ReaderInfo) { gone = time.Now() }}
 		nodes := []*session.Manager{session.New(o), session.New(o)}
 		defer func() {
 			for _, m := range nodes {

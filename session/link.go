@@ -45,7 +45,7 @@ type Link struct {
 	accepted uint64 // the last number told
 	acked    uint64 // what the client had when waits began
 
-	Hello Attached // what the link's first event tells
+	Hello store.Attached // what the link's first event tells
 
 	transport string
 	woken     chan struct{} // for Next; nil with Wake
@@ -68,15 +68,15 @@ func (m *Manager) Attach(ctx context.Context, a Attach) (*Link, error) {
 		return nil, ErrClosed
 	}
 	defer m.work.Done()
-	c := Claim{Reader: a.Reader, Plain: a.Reader == "", Link: a.Number, Asked: a.Asked}
+	c := store.Claim{Reader: a.Reader, Plain: a.Reader == "", Link: a.Number, Asked: a.Asked}
 	if c.Plain {
 		c.Reader = plainName()
 	}
 	if a.Position != "" {
-		p, err := ParsePosition(a.Position)
-		c.Position, c.Given = p, Presented
+		p, err := store.ParsePosition(a.Position)
+		c.Position, c.Given = p, store.GivenPresented
 		if err != nil {
-			c.Given = Malformed
+			c.Given = store.GivenMalformed
 		}
 	}
 	if a.Number != 0 {
@@ -87,7 +87,7 @@ func (m *Manager) Attach(ctx context.Context, a Attach) (*Link, error) {
 
 // begin makes a link that is new, and the session with it if there is none. What this node
 // knows of the session may be out of date; only a log that was looked up just now decides.
-func (m *Manager) begin(ctx context.Context, a Attach, c Claim) (*Link, error) {
+func (m *Manager) begin(ctx context.Context, a Attach, c store.Claim) (*Link, error) {
 	acquire := m.acquire
 	for fresh := false; ; fresh = true {
 		s, err := acquire(ctx, a.ID, a.Asked, true)
@@ -105,7 +105,7 @@ func (m *Manager) begin(ctx context.Context, a Attach, c Claim) (*Link, error) {
 		}
 		m.letGo(s, 0)
 
-		ended := errors.Is(err, ErrNotFound) // since it was looked up
+		ended := errors.Is(err, store.ErrNotFound) // since it was looked up
 		if !over(err) || fresh && !ended || ctx.Err() != nil {
 			return nil, unsettled(err)
 		}
@@ -116,14 +116,14 @@ func (m *Manager) begin(ctx context.Context, a Attach, c Claim) (*Link, error) {
 // unsettled is ErrSettling where err refuses a new link because of what became of its id: how
 // that stands is for Resolve and the hooks to say, again.
 func unsettled(err error) error {
-	if errors.Is(err, ErrMoved) || errors.Is(err, ErrRevoked) {
+	if errors.Is(err, store.ErrMoved) || errors.Is(err, store.ErrRevoked) {
 		return fmt.Errorf("%w: %w", ErrSettling, err)
 	}
 	return err
 }
 
 // goOn carries on a link that is there.
-func (m *Manager) goOn(ctx context.Context, a Attach, c Claim) (*Link, error) {
+func (m *Manager) goOn(ctx context.Context, a Attach, c store.Claim) (*Link, error) {
 	s, err := m.acquire(ctx, a.ID, a.Asked, false)
 	if err != nil {
 		return nil, err
@@ -132,7 +132,7 @@ func (m *Manager) goOn(ctx context.Context, a Attach, c Claim) (*Link, error) {
 	steady := context.WithoutCancel(ctx) // else a link could be nobody's
 	hello, err := s.log.Attach(steady, c)
 	if over(err) {
-		if next, now, no := successor(ctx, s, func(log Log) (Attached, error) { return log.Attach(steady, c) }); no == nil {
+		if next, now, no := successor(ctx, s, func(log store.Log) (store.Attached, error) { return log.Attach(steady, c) }); no == nil {
 			m.release(s)
 			s, hello, err = next, now, nil
 			s.hear()
@@ -146,7 +146,7 @@ func (m *Manager) goOn(ctx context.Context, a Attach, c Claim) (*Link, error) {
 }
 
 // link makes the Link of an attachment that the log has granted.
-func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello Attached) (*Link, error) {
+func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello store.Attached) (*Link, error) {
 	l := &Link{
 		Hello: hello, Plain: a.Reader == "", s: s, transport: a.Transport, poll: a.Poll, rouse: a.Wake,
 		cursor: hello.Position.Seq, accepted: hello.Accepted,
@@ -181,7 +181,7 @@ func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello Attached
 	if hello.Joined && m.o.OnAttach != nil {
 		s.order.do(func() { m.call("OnAttach", func() { m.o.OnAttach(m.ctx, s, info) }, s.about(info)...) })
 	}
-	if hello.Fresh && hello.Lost != (Lost{}) && hello.Reason != Trimmed {
+	if hello.Fresh && hello.Lost != (store.Lost{}) && hello.Reason != store.MissingTrimmed {
 		m.gap(s, info, hello.Lost)
 	}
 	return l, nil
@@ -199,7 +199,7 @@ func (m *Manager) jittered() time.Duration {
 	return d - d/10 + rand.N(d/5+1)
 }
 
-func (m *Manager) gap(s *Session, info ReaderInfo, lost Lost) {
+func (m *Manager) gap(s *Session, info ReaderInfo, lost store.Lost) {
 	if m.o.OnGap != nil {
 		m.call("OnGap", func() { m.o.OnGap(m.ctx, s, info, lost) }, s.about(info)...)
 	}
@@ -219,4 +219,6 @@ func (l *Link) wake() {
 }
 
 // Ack notes that the client has everything up to p, and speaks on this link. See Log.Ack.
-func (l *Link) Ack(ctx context.Context, p Position) error { return l.s.log.Ack(ctx, l.Hello.Link, p) }
+func (l *Link) Ack(ctx context.Context, p store.Position) error {
+	return l.s.log.Ack(ctx, l.Hello.Link, p)
+}

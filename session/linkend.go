@@ -6,15 +6,15 @@ import "time"
 type End string
 
 const (
-	Aged       End = "aged"       // its life is over: the client comes back at once
-	Renewed    End = "renewed"    // Revalidate: the client comes back at once, through the hooks
-	Moved      End = "moved"      // the session has a new id: the client comes back after Batch.Retry
-	Drained    End = "drained"    // Shutdown: the client comes back after Batch.Retry
-	Crowded    End = "crowded"    // the session has too many links, and this one was silent for longest: the client comes back after Batch.Retry
-	Superseded End = "superseded" // the client is on another link: nothing more to say
-	Silent     End = "silent"     // the client acknowledged nothing in time: it is thought dead
-	Over       End = "over"       // the session was ended: the client stops
-	Barred     End = "revoked"    // the id was revoked: the client stops
+	EndAged       End = "aged"       // its life is over: the client comes back at once
+	EndRenewed    End = "renewed"    // Revalidate: the client comes back at once, through the hooks
+	EndMoved      End = "moved"      // the session has a new id: the client comes back after Batch.Retry
+	EndDrained    End = "drained"    // Shutdown: the client comes back after Batch.Retry
+	EndCrowded    End = "crowded"    // the session has too many links, and this one was silent for longest: the client comes back after Batch.Retry
+	EndSuperseded End = "superseded" // the client is on another link: nothing more to say
+	EndSilent     End = "silent"     // the client acknowledged nothing in time: it is thought dead
+	EndOver       End = "over"       // the session was ended: the client stops
+	EndBarred     End = "revoked"    // the id was revoked: the client stops
 )
 
 // settle is how long a client stays away when its session got another id. The one response that hands that out, of a login, must have reached the
@@ -46,7 +46,7 @@ func (l *Link) ring() {
 	}
 	now := l.s.m.now()
 	if l.until != 0 && now >= l.until {
-		l.finish(Aged)
+		l.finish(EndAged)
 		return
 	}
 	l.wake()
@@ -58,7 +58,7 @@ func (l *Link) ring() {
 }
 
 // Drain lets the link end because its server does, and its client come back after retry.
-func (l *Link) Drain(retry time.Duration) { l.sendOff(Drained, retry) }
+func (l *Link) Drain(retry time.Duration) { l.sendOff(EndDrained, retry) }
 
 // sendOff ends the link, and lets its client come back after retry.
 func (l *Link) sendOff(end End, retry time.Duration) {

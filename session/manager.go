@@ -16,12 +16,11 @@ import (
 // concurrent use. It has no goroutine, and no timer unless a link or a session waits for a time. Make one with New.
 type Manager struct {
 	o       Options
-	store   Store
+	store   store.Store
 	wheel   wheel
 	sweeper alarm
 	turns   turns
 	intakes intakes
-	warned  sync.Once     // warnOfIDs
 	ending  chan struct{} // one for each OnEnd of an expired session that runs
 
 	start  time.Time       // zero of the links' clock
@@ -43,7 +42,7 @@ func New(o Options) *Manager {
 		panic("session: Options: MaxMessages, MaxBytes, MaxMessageSize, MaxLinks, LinkBurst, Burst, Retention and Remember cannot be negative; leave them zero for the default")
 	}
 	o = o.withDefaults()
-	if int64(o.MaxMessageSize)+overhead+MaxEvent > o.MaxBytes {
+	if int64(new(store.Message).Size()+o.MaxMessageSize+store.MaxEvent) > o.MaxBytes {
 		panic(fmt.Sprintf("session: Options: a message of MaxMessage (%d bytes) does not fit into a log of Bytes (%d); raise Bytes or lower MaxMessage", o.MaxMessageSize, o.MaxBytes))
 	}
 	m := &Manager{o: o, store: o.Store, start: time.Now().Add(-1), local: make(map[string]*Session), turns: turns{held: make(map[turnKey]*turn)}, ending: make(chan struct{}, maxEnding)}
@@ -79,8 +78,8 @@ func (m *Manager) Open(ctx context.Context, id string) (*Session, error) {
 // ErrNotFound without a session, ErrFull without room. A nil error says that it is in the
 // log, and will reach every reader, or is told to it as a gap. It does not wait for any
 // reader.
-func (m *Manager) Send(ctx context.Context, id string, msg Message) (Position, error) {
-	var at Position
+func (m *Manager) Send(ctx context.Context, id string, msg store.Message) (store.Position, error) {
+	var at store.Position
 	err := m.on(ctx, id, func(s *Session) (err error) {
 		at, err = s.Send(ctx, msg)
 		return err
@@ -96,9 +95,9 @@ type Sent struct {
 
 // Broadcast appends a message, which they share, to every session: once, also to one that gets
 // another id meanwhile, or is joined to another session. It waits for no reader, and goes on where a log is full or has
-// just ended: with Refuse, whoever is in Sent.Full does not get it, and nobody tells him. Another failure of the store ends it and is
+// just ended: with OverflowRefuse, whoever is in Sent.Full does not get it, and nobody tells him. Another failure of the store ends it and is
 // returned beside what was done until then.
-func (m *Manager) Broadcast(ctx context.Context, msg Message) (Sent, error) {
+func (m *Manager) Broadcast(ctx context.Context, msg store.Message) (Sent, error) {
 	var sent Sent
 	if err := m.check(&msg); err != nil {
 		return sent, err
@@ -106,53 +105,39 @@ func (m *Manager) Broadcast(ctx context.Context, msg Message) (Sent, error) {
 	if !m.open() {
 		return sent, ErrClosed
 	}
-	if memory, ok := m.store.(*Memory); ok { // it has the logs themselves at hand
-		memory.broadcasts.Add(1)
-		defer memory.broadcasts.Add(-1)
-		at := memory.tick()
-		for i, l := range memory.all() {
-			if i%256 == 255 { // not more often: the clock costs as much as a tenth of the rest
-				at = memory.tick()
-			}
-			id, err := l.broadcast(&msg, at)
-			if full, err := sent.count(err); err != nil {
-				return sent, err
-			} else if full {
-				sent.Full = append(sent.Full, id)
-			}
-		}
-		return sent, nil
+	if b, ok := m.store.(store.Broadcaster); ok {
+		err := b.Broadcast(ctx, &msg, sent.count)
+		return sent, err
 	}
 	for log, err := range m.store.Logs(ctx) {
 		if err != nil {
 			return sent, err
 		}
 		_, err := log.Append(ctx, &msg, "")
-		if full, err := sent.count(err); err != nil {
+		if err := sent.count(log.ID(), err); err != nil {
 			return sent, err
-		} else if full {
-			sent.Full = append(sent.Full, log.ID())
 		}
 	}
 	return sent, nil
 }
 
-// count notes what became of the message in one session. It returns an error that ends the broadcast.
-func (sent *Sent) count(err error) (full bool, _ error) {
+// count notes what became of the message in one session. It returns an error that ends the
+// broadcast.
+func (sent *Sent) count(id string, err error) error {
 	switch {
 	case err == nil:
 		sent.Sessions++
-	case errors.Is(err, ErrFull):
-		return true, nil
+	case errors.Is(err, store.ErrFull):
+		sent.Full = append(sent.Full, id)
 	case !over(err): // else it ended meanwhile
-		return false, err
+		return err
 	}
-	return false, nil
+	return nil
 }
 
 // over tells whether err says that the session is not there any more.
 func over(err error) bool {
-	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrMoved) || errors.Is(err, ErrRevoked)
+	return errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrMoved) || errors.Is(err, store.ErrRevoked)
 }
 
 // End ends the session id now, with its links, terminally. OnEnd gets what no reader had:
@@ -166,7 +151,7 @@ func (m *Manager) End(ctx context.Context, id string) error { return m.end(ctx, 
 // just before may not have left yet, see RevokeWith. A Store in memory forgets that when
 // the process restarts: there the middleware's Validate is the lasting gate.
 func (m *Manager) Revoke(ctx context.Context, id string) error {
-	if err := m.end(ctx, id, m.o.Remember+rememberMore); !errors.Is(err, ErrNotFound) {
+	if err := m.end(ctx, id, m.o.Remember+rememberMore); !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
 	return nil
@@ -178,7 +163,6 @@ func (m *Manager) end(ctx context.Context, id string, refuse time.Duration) erro
 	}
 	ended, err := m.store.End(ctx, id, refuse)
 	m.bury(id)
-	m.warnOfIDs()
 	if err == nil {
 		m.ended(ended)
 	}
@@ -197,7 +181,7 @@ func (m *Manager) Revalidate(ctx context.Context, id string) error {
 	m.mu.RUnlock()
 	if s != nil {
 		for l := range s.all() {
-			l.finish(Renewed)
+			l.finish(EndRenewed)
 		}
 	}
 	err := m.on(ctx, id, func(s *Session) error { return s.log.Renew(ctx) })
@@ -242,21 +226,8 @@ func (m *Manager) move(ctx context.Context, from, to string, how store.Moving) e
 	m.mu.RUnlock()
 	left, err := m.store.Move(ctx, from, to, how)
 	m.bury(from)
-	m.warnOfIDs()
 	m.leave(s, from, left)
 	return err
-}
-
-// warnOfIDs says once, and in time, that the memory for revocations comes to an end.
-func (m *Manager) warnOfIDs() {
-	memory, ok := m.store.(*Memory)
-	if !ok || memory.budget < 0 || memory.ids.bytes.Load() < memory.budget/4 {
-		return
-	}
-	m.warned.Do(func() {
-		m.o.Logger.Warn("session: ids that were revoked or moved take a quarter of the budget; at half of it, Revoke, Rotate and "+
-			"Move will fail: raise Options.Budget, or lower Options.Remember", "bytes", memory.ids.bytes.Load())
-	})
 }
 
 // bury makes sure that nobody finds what was the session id here.
@@ -306,7 +277,7 @@ func (m *Manager) on(ctx context.Context, id string, f func(*Session) error) err
 // successor is for a step that the log of s has refused because it is over, or does not know the link: another node may have ended the session and
 // made the next one, without a word to this one. If the log that the store has under the id now grants the step, s is over, and next is
 // registered here until a call of release.
-func successor[T any](ctx context.Context, s *Session, step func(Log) (T, error)) (next *Session, granted T, err error) {
+func successor[T any](ctx context.Context, s *Session, step func(store.Log) (T, error)) (next *Session, granted T, err error) {
 	m := s.m
 	log, _, err := m.store.Open(ctx, s.id, store.Asked{}, false, m.o.bounds())
 	if err == nil {
@@ -394,11 +365,11 @@ func (m *Manager) release(s *Session) {
 }
 
 // check tells whether the application may send msg.
-func (m *Manager) check(msg *Message) error {
+func (m *Manager) check(msg *store.Message) error {
 	if len(msg.Data) > m.o.MaxMessageSize {
 		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(msg.Data), m.o.MaxMessageSize)
 	}
-	return CheckEvent(msg.Event)
+	return store.CheckEvent(msg.Event)
 }
 
 // sweep ends the sessions whose retention has passed.
@@ -427,7 +398,7 @@ func (m *Manager) sweep() {
 }
 
 // ended tells the application of a session that is over.
-func (m *Manager) ended(e Ended) {
+func (m *Manager) ended(e store.Ended) {
 	if m.o.OnEnd != nil {
 		m.call("OnEnd", func() { m.o.OnEnd(m.ctx, e) }, "session", e.ID)
 	}
@@ -435,7 +406,7 @@ func (m *Manager) ended(e Ended) {
 
 // expired is ended for a session that nobody has asked to end. Up to maxEnding calls run at once,
 // so that slow ones do not delay the end of the other sessions.
-func (m *Manager) expired(e Ended) {
+func (m *Manager) expired(e store.Ended) {
 	if m.o.OnEnd == nil {
 		return
 	}

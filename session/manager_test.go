@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage/store/memory"
 )
 
 func link(t testing.TB, m *session.Manager, a session.Attach) *session.Link {
@@ -37,7 +39,7 @@ func TestL2SlowReaders(t *testing.T) {
 		start := time.Now()
 		var b session.Batch
 		for i := range 500 {
-			if _, err := m.Send(t.Context(), "id", session.Text(fmt.Sprint(i))); err != nil {
+			if _, err := m.Send(t.Context(), "id", store.Text(fmt.Sprint(i))); err != nil {
 				t.Fatal(err)
 			}
 			if err := l.Take(t.Context(), &b); err != nil || len(b.Entries) != 1 || b.Entries[0].Seq != uint64(i+1) {
@@ -80,7 +82,7 @@ func TestD7PresenceAlternates(t *testing.T) {
 						l.Close()
 					}
 					if rand.IntN(5) == 0 {
-						_ = m.Quit(t.Context(), "id", session.LinkRef{Reader: reader})
+						_ = m.Quit(t.Context(), "id", store.LinkRef{Reader: reader})
 					}
 					time.Sleep(time.Duration(rand.IntN(20)) * time.Second)
 				}
@@ -102,8 +104,8 @@ func TestD7PresenceAlternates(t *testing.T) {
 func TestL4Abandoned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ended atomic.Int64
-		store := session.NewMemory(-1)
-		m := session.New(session.Options{Store: store, OnEnd: func(context.Context, session.Ended) { ended.Add(1) }})
+		kept := memory.New(memory.Options{Budget: -1})
+		m := session.New(session.Options{Store: kept, OnEnd: func(context.Context, store.Ended) { ended.Add(1) }})
 		const n = 50_000 // storetest and TestL4AbandonedSessionsLeaveNothing go further
 		for i := range n {
 			link(t, m, session.Attach{ID: fmt.Sprint(i), Reader: "r"}).Close()
@@ -113,7 +115,7 @@ func TestL4Abandoned(t *testing.T) {
 		if ended.Load() != n {
 			t.Errorf("%d of %d sessions ended", ended.Load(), n)
 		}
-		for log := range store.Logs(t.Context()) {
+		for log := range kept.Logs(t.Context()) {
 			t.Fatalf("%s is left", log.ID())
 		}
 		m.Shutdown(context.Background()) // a goroutine or timer that is left fails the bubble
@@ -161,7 +163,7 @@ func TestU1Crowd(t *testing.T) {
 			wg.Go(func() {
 				up := session.Upstream{ID: id, Link: reader.Hello.Link, Writer: fmt.Sprint("writer", w), Base: 1}
 				for n := uint64(1); n <= messages; n++ {
-					up.Messages = []session.Numbered{{Number: n, Message: session.Text("x")}}
+					up.Messages = []session.Numbered{{Number: n, Message: store.Text("x")}}
 					for range 1 + rand.IntN(2) { // repeats
 						if _, err := m.Receive(t.Context(), up); err != nil {
 							t.Error(err)
@@ -184,7 +186,7 @@ func TestU2Panic(t *testing.T) {
 	defer m.Shutdown(context.Background())
 	l := link(t, m, session.Attach{ID: "id", Reader: "r"})
 	defer l.Close()
-	up := session.Upstream{ID: "id", Link: l.Hello.Link, Writer: "w", Base: 1, Messages: []session.Numbered{{Number: 1, Message: session.Text("x")}}}
+	up := session.Upstream{ID: "id", Link: l.Hello.Link, Writer: "w", Base: 1, Messages: []session.Numbered{{Number: 1, Message: store.Text("x")}}}
 	got, err := m.Receive(t.Context(), up)
 	if err != nil || got.Accepted != 1 || len(got.Failed) != 1 {
 		t.Errorf("%+v, %v", got, err)
@@ -197,13 +199,13 @@ func TestU2Panic(t *testing.T) {
 // L1, U2: a handler that Shutdown's context cuts off has its number given back.
 func TestL1ShutdownCutsOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := session.NewMemory(0)
-		m := session.New(session.Options{Store: store, OnMessage: func(ctx context.Context, _ *session.Session, _ session.Incoming) error {
+		kept := memory.New(memory.Options{})
+		m := session.New(session.Options{Store: kept, OnMessage: func(ctx context.Context, _ *session.Session, _ session.Incoming) error {
 			<-ctx.Done()
 			return ctx.Err()
 		}})
 		l := link(t, m, session.Attach{ID: "id", Reader: "r"})
-		up := session.Upstream{ID: "id", Link: l.Hello.Link, Writer: "w", Base: 1, Messages: []session.Numbered{{Number: 1, Message: session.Text("x")}}}
+		up := session.Upstream{ID: "id", Link: l.Hello.Link, Writer: "w", Base: 1, Messages: []session.Numbered{{Number: 1, Message: store.Text("x")}}}
 		answer := make(chan error)
 		go func() { _, err := m.Receive(context.Background(), up); answer <- err }()
 		synctest.Wait()
@@ -216,7 +218,7 @@ func TestL1ShutdownCutsOff(t *testing.T) {
 		if err := <-answer; !errors.Is(err, session.ErrClosed) {
 			t.Errorf("Receive: %v", err)
 		}
-		again := session.New(session.Options{Store: store, OnMessage: func(context.Context, *session.Session, session.Incoming) error { return nil }})
+		again := session.New(session.Options{Store: kept, OnMessage: func(context.Context, *session.Session, session.Incoming) error { return nil }})
 		if got, err := again.Receive(context.Background(), up); err != nil || got.Accepted != 1 || len(got.Failed) != 0 {
 			t.Errorf("the next manager: %+v, %v", got, err)
 		}
@@ -245,9 +247,9 @@ func TestL4ClosingLinks(t *testing.T) {
 
 func BenchmarkManager(b *testing.B) {
 	ctx := b.Context()
-	msg := session.Text("0123456789")
+	msg := store.Text("0123456789")
 	b.Run("send", func(b *testing.B) {
-		m := session.New(session.Options{Overflow: session.DropOldest})
+		m := session.New(session.Options{Overflow: store.OverflowDropOldest})
 		link(b, m, session.Attach{ID: "id", Reader: "r", Wake: func() {}})
 		b.ReportAllocs()
 		for b.Loop() {
@@ -255,7 +257,7 @@ func BenchmarkManager(b *testing.B) {
 		}
 	})
 	b.Run("broadcast to 1000", func(b *testing.B) {
-		m := session.New(session.Options{Overflow: session.DropOldest})
+		m := session.New(session.Options{Overflow: store.OverflowDropOldest})
 		for i := range 1000 {
 			link(b, m, session.Attach{ID: fmt.Sprint("id", i), Reader: "r", Wake: func() {}})
 		}
@@ -332,11 +334,11 @@ func TestD2SendReturnsThePosition(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, err := m.Send(t.Context(), "ann", session.Text("for all"))
+	first, err := m.Send(t.Context(), "ann", store.Text("for all"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := s.SendTo(t.Context(), "tab", session.Text("for one"))
+	second, err := s.SendTo(t.Context(), "tab", store.Text("for one"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,12 +347,12 @@ func TestD2SendReturnsThePosition(t *testing.T) {
 	if err := l.Take(t.Context(), &b); err != nil || len(b.Entries) != 2 {
 		t.Fatalf("%+v, %v", b, err)
 	}
-	for i, at := range []session.Position{first, second} {
-		if want := (session.Position{Epoch: b.Epoch, Seq: b.Entries[i].Seq}); at != want {
+	for i, at := range []store.Position{first, second} {
+		if want := (store.Position{Epoch: b.Epoch, Seq: b.Entries[i].Seq}); at != want {
 			t.Errorf("message %d: Send said %v, and it came at %v", i, at, want)
 		}
 	}
-	if at, err := m.Send(t.Context(), "ann", session.Text("no room")); !errors.Is(err, session.ErrFull) || at != (session.Position{}) {
+	if at, err := m.Send(t.Context(), "ann", store.Text("no room")); !errors.Is(err, store.ErrFull) || at != (store.Position{}) {
 		t.Errorf("without room: %v, %v", at, err)
 	}
 }

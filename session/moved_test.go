@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // I6: a session that gets another id leaves the old one, reader by reader, and attaches
@@ -22,8 +23,8 @@ func TestI6ReadersMove(t *testing.T) {
 			say := func(what string) func(context.Context, *session.Session, session.ReaderInfo) {
 				return func(ctx context.Context, s *session.Session, r session.ReaderInfo) {
 					said = append(said, fmt.Sprintf("%s %s %s", r.Reader, what, s.ID()))
-					_, err := s.Send(ctx, session.Text("x"))
-					if left := what == "leaves"; left != errors.Is(err, session.ErrNotFound) {
+					_, err := s.Send(ctx, store.Text("x"))
+					if left := what == "leaves"; left != errors.Is(err, store.ErrNotFound) {
 						t.Errorf("%s %s: Send: %v", r.Reader, what, err)
 					}
 				}

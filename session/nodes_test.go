@@ -9,13 +9,14 @@ import (
 
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage/store/memory"
 )
 
 // D8: a session that another node ended and began anew is found, though this node still has to do with the old one.
 func TestD8BegunAnewElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := session.NewMemory(0)
-		here, there := session.New(session.Options{Store: store}), session.New(session.Options{Store: store})
+		kept := memory.New(memory.Options{})
+		here, there := session.New(session.Options{Store: kept}), session.New(session.Options{Store: kept})
 		for _, m := range []*session.Manager{here, there} {
 			t.Cleanup(func() { m.Shutdown(context.Background()) })
 		}
@@ -27,7 +28,7 @@ func TestD8BegunAnewElsewhere(t *testing.T) {
 			return link(t, there, session.Attach{ID: "id", Reader: "other"})
 		}
 		l := anew()
-		if _, err := here.Send(t.Context(), "id", session.Text("x")); err != nil {
+		if _, err := here.Send(t.Context(), "id", store.Text("x")); err != nil {
 			t.Errorf("Send: %v", err)
 		}
 		l.Close()
@@ -36,7 +37,7 @@ func TestD8BegunAnewElsewhere(t *testing.T) {
 		if err := here.Revalidate(t.Context(), "id"); err != nil {
 			t.Errorf("Revalidate: %v", err)
 		}
-		if err := l.Take(t.Context(), &b); err != nil || b.End != session.Renewed {
+		if err := l.Take(t.Context(), &b); err != nil || b.End != session.EndRenewed {
 			t.Errorf("after Revalidate: %+v, %v", b, err)
 		}
 		l.Close()
@@ -48,7 +49,7 @@ func TestD8BegunAnewElsewhere(t *testing.T) {
 // nor a message without one.
 func TestI7RevalidateWhileALinkBegins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		memory := session.NewMemory(0)
+		memory := memory.New(memory.Options{})
 		handled := 0
 		o := session.Options{Store: memory, OnMessage: func(context.Context, *session.Session, session.Incoming) error {
 			handled++
@@ -74,7 +75,7 @@ func TestI7RevalidateWhileALinkBegins(t *testing.T) {
 		}
 		say := func(m *session.Manager, asked store.Asked) error {
 			_, err := m.Receive(t.Context(), session.Upstream{
-				ID: "id", Asked: asked, Messages: []session.Numbered{{Message: session.Text("x")}},
+				ID: "id", Asked: asked, Messages: []session.Numbered{{Message: store.Text("x")}},
 			})
 			return err
 		}

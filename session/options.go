@@ -4,6 +4,9 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage/store/memory"
 )
 
 // Options configure a Manager. The zero value is a working one: bounded sessions in memory.
@@ -11,9 +14,9 @@ import (
 // Of the callbacks, OnOpen, OnAttach and OnDetach of one session never overlap on one node; the others run at any time, and at once. All may use the Session
 // and the Manager, but none may wait for Shutdown. A panic is logged, and that of OnMessage is its answer, too.
 type Options struct {
-	// Store keeps the sessions. Nil means NewMemory(Budget).
-	Store Store
-	// Budget bounds the memory of all sessions when Store is nil, see NewMemory. Zero means 256 MiB. Negative is no bound.
+	// Store keeps the sessions. Nil means memory.New with Budget and Logger.
+	Store store.Store
+	// Budget bounds the memory of all sessions when Store is nil, see memory.Options. Zero means 256 MiB. Negative is no bound.
 	Budget int64
 
 	// MaxMessages and MaxBytes bound one session's log. Zero means 1 000 messages and 1 MiB.
@@ -23,7 +26,7 @@ type Options struct {
 	// Refuse. While a reader is live, those without a link, and those that have taken
 	// nothing for three seconds, do not hold a full log: the oldest messages leave, and
 	// these readers are told of the gap.
-	Overflow Overflow
+	Overflow store.Overflow
 	// MaxMessageSize bounds the Data of one message in either direction. Zero means 64 KiB.
 	MaxMessageSize int
 	// MaxLinks bounds the links of one session. One more takes the place of the link
@@ -84,13 +87,13 @@ type Options struct {
 	// gap. Lost.Count says how many, where that is known. It is also called for a reader
 	// that was forgotten before it got what was sent to it alone: Lost goes from the
 	// first of these messages to the last, and the Transport is empty.
-	OnGap func(context.Context, *Session, ReaderInfo, Lost)
+	OnGap func(context.Context, *Session, ReaderInfo, store.Lost)
 	// OnEnd is called once for each session that is over, for up to 64 expired ones at a
 	// time, by the Manager that ended it, with what no reader ever had, and what was sent
 	// to one reader alone (SendTo) and is not acknowledged by it. What is sent later is
 	// not in it: Send is ErrNotFound then. A session that Move joined to another one is
 	// in that one and gets no OnEnd.
-	OnEnd func(context.Context, Ended)
+	OnEnd func(context.Context, store.Ended)
 
 	// Logger gets what no caller can be told: panics of callbacks and failures of the store behind a link's back. Nil means slog.Default().
 	Logger *slog.Logger
@@ -105,7 +108,7 @@ type ReaderInfo struct {
 
 // Incoming is an upstream message.
 type Incoming struct {
-	Message
+	store.Message
 	Reader string // by whose link it came: who asks now, for SendTo; "" for an unnumbered message
 	Writer string // who numbers it: mostly the same, or the page before it after a reload; "" for an unnumbered message, which nothing protects from coming twice
 	Number uint64 // 1, 2, 3 … within the writer
@@ -133,7 +136,7 @@ const (
 
 func (o Options) withDefaults() Options {
 	if o.Store == nil {
-		o.Store = NewMemory(o.Budget)
+		o.Store = memory.New(memory.Options{Budget: o.Budget, Logger: o.Logger})
 	}
 	orInt(&o.MaxMessages, 1000)
 	orInt(&o.MaxMessageSize, 64<<10)
@@ -171,8 +174,8 @@ func orTime(v *time.Duration, d time.Duration) {
 	*v = min(*v, forever)
 }
 
-func (o *Options) bounds() Bounds {
-	return Bounds{
+func (o *Options) bounds() store.Bounds {
+	return store.Bounds{
 		MaxMessages: o.MaxMessages, MaxBytes: o.MaxBytes, Overflow: o.Overflow, Retention: o.Retention,
 		MaxLinks: o.MaxLinks, Quiet: quiet, MaxReaders: readers, MaxWriters: writers, Stall: stall,
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage/store/memory"
 )
 
 // pollOn returns a link of a poll: a new one, or one that goes on with the link of that number.
@@ -23,21 +24,21 @@ func pollOn(t *testing.T, m *Manager, reader string, number uint64) *Link {
 
 // delaying is a store whose answer to the next Attach is held up for as long as hold blocks: the step itself was done.
 type delaying struct {
-	Store
+	store.Store
 	hold func()
 }
 
 type delayingLog struct {
-	Log
+	store.Log
 	store *delaying
 }
 
-func (s *delaying) Open(ctx context.Context, id string, a store.Asked, create bool, b Bounds) (Log, bool, error) {
+func (s *delaying) Open(ctx context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool, error) {
 	log, created, err := s.Store.Open(ctx, id, a, create, b)
 	return delayingLog{log, s}, created, err
 }
 
-func (l delayingLog) Attach(ctx context.Context, c Claim) (Attached, error) {
+func (l delayingLog) Attach(ctx context.Context, c store.Claim) (store.Attached, error) {
 	a, err := l.Log.Attach(ctx, c)
 	if hold := l.store.hold; hold != nil {
 		l.store.hold = nil
@@ -50,20 +51,20 @@ func (l delayingLog) Attach(ctx context.Context, c Claim) (Attached, error) {
 func TestD9PollsOvertake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ended atomic.Int32
-		store := &delaying{Store: NewMemory(0)}
-		m := New(Options{Store: store, OnEnd: func(context.Context, Ended) { ended.Add(1) }})
+		slow := &delaying{Store: memory.New(memory.Options{})}
+		m := New(Options{Store: slow, OnEnd: func(context.Context, store.Ended) { ended.Add(1) }})
 		t.Cleanup(func() { m.Shutdown(context.Background()) })
 		first := pollOn(t, m, "r", 0)
 		first.Park(30 * time.Second)
 
 		held, release := make(chan struct{}), make(chan struct{})
-		store.hold = func() { close(held); <-release }
+		slow.hold = func() { close(held); <-release }
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			slow := pollOn(t, m, "r", first.Hello.Link.Number)
 			var b Batch
-			if err := slow.Take(t.Context(), &b); err != nil || b.End != Superseded {
+			if err := slow.Take(t.Context(), &b); err != nil || b.End != EndSuperseded {
 				t.Errorf("the overtaken poll: %+v, %v", b, err)
 			}
 			slow.Close()

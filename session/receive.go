@@ -13,21 +13,21 @@ import (
 
 // Upstream is what one request or frame of a client brings.
 type Upstream struct {
-	ID       string      // the session
-	Asked    store.Asked // on whose word, where there is no link; the zero Asked is the application's own
-	Link     LinkRef     // on which the client speaks, by reader and number; the zero LinkRef for one message without a link
-	Ack      string      // the position that the client has; "" for none
-	Writer   string      // who numbers the messages; "" for an unnumbered one
-	Base     uint64      // the lowest number that the client still keeps
-	Again    bool        // the messages were sent before to a server that does not remember
-	Messages []Numbered  // in the order of their numbers
-	Leaving  bool        // the client's page ends: the link does, too, wherever it is, and its reader stays
+	ID       string        // the session
+	Asked    store.Asked   // on whose word, where there is no link; the zero Asked is the application's own
+	Link     store.LinkRef // on which the client speaks, by reader and number; the zero LinkRef for one message without a link
+	Ack      string        // the position that the client has; "" for none
+	Writer   string        // who numbers the messages; "" for an unnumbered one
+	Base     uint64        // the lowest number that the client still keeps
+	Again    bool          // the messages were sent before to a server that does not remember
+	Messages []Numbered    // in the order of their numbers
+	Leaving  bool          // the client's page ends: the link does, too, wherever it is, and its reader stays
 }
 
 // Numbered is a message with its writer's number.
 type Numbered struct {
 	Number uint64
-	Message
+	store.Message
 }
 
 // Receipt says what became of an Upstream.
@@ -63,7 +63,7 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 	if up.Link.Reader != "" {
 		err := s.log.Ack(ctx, up.Link, ack)
 		if over(err) {
-			if next, _, no := successor(ctx, s, func(log Log) (any, error) { return nil, log.Ack(ctx, up.Link, ack) }); no == nil {
+			if next, _, no := successor(ctx, s, func(log store.Log) (any, error) { return nil, log.Ack(ctx, up.Link, ack) }); no == nil {
 				m.release(s)
 				s, err = next, nil
 			}
@@ -94,9 +94,9 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 }
 
 // check looks at what needs no log, before anything is done.
-func (up *Upstream) check(maxMessage int) (ack Position, err error) {
+func (up *Upstream) check(maxMessage int) (ack store.Position, err error) {
 	if up.Ack != "" {
-		if ack, err = ParsePosition(up.Ack); err != nil {
+		if ack, err = store.ParsePosition(up.Ack); err != nil {
 			return ack, fmt.Errorf("%w: ack is no position", ErrInput)
 		}
 	}
@@ -106,19 +106,19 @@ func (up *Upstream) check(maxMessage int) (ack Position, err error) {
 		if len(n.Data) > maxMessage {
 			return ack, fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(n.Data), maxMessage)
 		}
-		if err := CheckEvent(n.Event); err != nil {
+		if err := store.CheckEvent(n.Event); err != nil {
 			return ack, err
 		}
 		if up.Writer == "" {
 			continue
 		}
-		if n.Number > MaxSeq || n.Number < max(1, up.Base) || i > 0 && n.Number != last+1 {
+		if n.Number > store.MaxSeq || n.Number < max(1, up.Base) || i > 0 && n.Number != last+1 {
 			return ack, fmt.Errorf("%w: message numbers must begin at base or later and follow one another", ErrInput)
 		}
 		last = n.Number
 	}
-	if up.Writer != "" && (up.Base < 1 || up.Base > MaxSeq) {
-		return ack, fmt.Errorf("%w: base must be between 1 and %d", ErrInput, uint64(MaxSeq))
+	if up.Writer != "" && (up.Base < 1 || up.Base > store.MaxSeq) {
+		return ack, fmt.Errorf("%w: base must be between 1 and %d", ErrInput, uint64(store.MaxSeq))
 	}
 	if up.Writer == "" && len(up.Messages) > 1 {
 		return ack, fmt.Errorf("%w: several messages need a writer", ErrInput)
@@ -126,7 +126,7 @@ func (up *Upstream) check(maxMessage int) (ack Position, err error) {
 	return ack, nil
 }
 
-func (m *Manager) unnumbered(ctx context.Context, s *Session, msg Message) (Receipt, error) {
+func (m *Manager) unnumbered(ctx context.Context, s *Session, msg store.Message) (Receipt, error) {
 	if wait := s.rate.take(m.now(), m.o.Rate, m.o.Burst); wait > 0 {
 		return Receipt{Retry: wait}, ErrRate
 	}
@@ -155,12 +155,12 @@ func (m *Manager) numbered(ctx, hctx context.Context, s *Session, up Upstream, f
 		switch {
 		case err != nil:
 			return got, err
-		case t == Done:
+		case t == store.TurnDone:
 			if slices.Contains(failed, n.Number) {
 				got.Failed = append(got.Failed, n.Number)
 			}
 			continue
-		case t == Early:
+		case t == store.TurnEarly:
 			return got, ErrOrder
 		}
 		if wait := s.rate.take(m.now(), m.o.Rate, m.o.Burst); wait > 0 {
@@ -189,10 +189,10 @@ func (m *Manager) numbered(ctx, hctx context.Context, s *Session, up Upstream, f
 // turn asks for the turn of message n, and asks again while another node has it. A
 // question that is on its way is not given up with the request (steady): its answer may
 // be the turn, which nobody else would get.
-func (m *Manager) turn(ctx, steady context.Context, log Log, up *Upstream, n uint64) (Turn, uint64, error) {
+func (m *Manager) turn(ctx, steady context.Context, log store.Log, up *Upstream, n uint64) (store.Turn, uint64, error) {
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		t, last, err := log.Begin(steady, up.Link, up.Writer, up.Base, n, turnHeld)
-		if err != nil || t != Busy {
+		if err != nil || t != store.TurnBusy {
 			return t, last, err
 		}
 		select {

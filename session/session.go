@@ -5,6 +5,8 @@ import (
 	"iter"
 	"sync"
 	"sync/atomic"
+
+	"github.com/mirage-go/mirage/store"
 )
 
 // A Session is the mailbox of one mirage id, as callbacks and Manager.Open hand it out. It is a handle: cheap, safe for concurrent use, and
@@ -12,7 +14,7 @@ import (
 type Session struct {
 	m     *Manager
 	id    string
-	log   Log
+	log   store.Log
 	order serial
 
 	intakes intakes
@@ -36,7 +38,7 @@ type Session struct {
 func (s *Session) ID() string { return s.id }
 
 // Send appends a message for every reader of the session. See Manager.Send.
-func (s *Session) Send(ctx context.Context, msg Message) (Position, error) {
+func (s *Session) Send(ctx context.Context, msg store.Message) (store.Position, error) {
 	return s.SendTo(ctx, "", msg)
 }
 
@@ -44,13 +46,13 @@ func (s *Session) Send(ctx context.Context, msg Message) (Position, error) {
 // name. The others pass over it. An empty name is every reader. A reader without a link
 // gets it if it comes back within the retention. If not, or if it says goodbye before
 // that, OnGap tells, or OnEnd has the message.
-func (s *Session) SendTo(ctx context.Context, reader string, msg Message) (Position, error) {
+func (s *Session) SendTo(ctx context.Context, reader string, msg store.Message) (store.Position, error) {
 	if err := s.m.check(&msg); err != nil {
-		return Position{}, err
+		return store.Position{}, err
 	}
 	at, err := s.log.Append(ctx, &msg, reader)
 	if over(err) {
-		err = ErrNotFound // whatever became of it
+		err = store.ErrNotFound // whatever became of it
 	}
 	return at, err
 }
@@ -61,7 +63,7 @@ func (s *Session) about(r ReaderInfo) []any {
 }
 
 // Broadcast is the Manager's, for callbacks that have only the Session at hand.
-func (s *Session) Broadcast(ctx context.Context, msg Message) (Sent, error) {
+func (s *Session) Broadcast(ctx context.Context, msg store.Message) (Sent, error) {
 	return s.m.Broadcast(ctx, msg)
 }
 
@@ -107,11 +109,11 @@ func (s *Session) add(l *Link) {
 		switch its := &o.Hello.Link; {
 		case o == l:
 		case its.Number == mine.Number && its.Turn > mine.Turn:
-			l.finish(Superseded)
+			l.finish(EndSuperseded)
 		case its.Number == mine.Number && o.parked.Load(): // it waited for l: the log need not hear of it
 			o.close(false)
 		case its.Number == mine.Number:
-			o.finish(Superseded)
+			o.finish(EndSuperseded)
 		case o.parked.Load():
 			parked, oldest = parked+1, o
 			if its.Reader == mine.Reader {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // §6: a client that goes on acknowledging is alive, however much there is that it does not have yet; 20 s after the last acknowledgement it is not.
@@ -17,7 +18,7 @@ func TestD4AcknowledgesSlowly(t *testing.T) {
 		l := link(t, m, session.Attach{ID: "id", Reader: "r"})
 		defer l.Close()
 		for range 100 {
-			if _, err := m.Send(t.Context(), "id", session.Text("x")); err != nil {
+			if _, err := m.Send(t.Context(), "id", store.Text("x")); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -36,12 +37,12 @@ func TestD4AcknowledgesSlowly(t *testing.T) {
 			if end := end(5 * time.Second); end != "" {
 				t.Fatalf("the link ended (%s) although its client had acknowledged %d messages, one every 5 s", end, seq-1)
 			}
-			if err := l.Ack(t.Context(), session.Position{Epoch: b.Epoch, Seq: seq}); err != nil {
+			if err := l.Ack(t.Context(), store.Position{Epoch: b.Epoch, Seq: seq}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		start := time.Now()
-		if end := end(time.Hour); end != session.Silent || time.Since(start) > 40*time.Second {
+		if end := end(time.Hour); end != session.EndSilent || time.Since(start) > 40*time.Second {
 			t.Errorf("the link ended (%s) %v after the last acknowledgement", end, time.Since(start))
 		}
 	})

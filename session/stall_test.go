@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mirage-go/mirage/store"
 )
 
 // D5, L2: a tab that hangs, and a page that was left while it polled, let Send fail for
@@ -13,8 +15,8 @@ import (
 func TestD5StalledTab(t *testing.T) {
 	for _, poll := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			var told Lost
-			m := New(Options{MaxMessages: 300, OnGap: func(_ context.Context, _ *Session, _ ReaderInfo, l Lost) { told = l }})
+			var told store.Lost
+			m := New(Options{MaxMessages: 300, OnGap: func(_ context.Context, _ *Session, _ ReaderInfo, l store.Lost) { told = l }})
 			t.Cleanup(func() { m.Shutdown(context.Background()) })
 			hangs, err := m.Attach(t.Context(), Attach{ID: "a", Reader: "hangs", Poll: poll})
 			if err != nil {
@@ -33,14 +35,14 @@ func TestD5StalledTab(t *testing.T) {
 			var b Batch
 			got := 0
 			for i := range 15 * 80 {
-				if _, err := m.Send(t.Context(), "a", Text("x")); err != nil {
+				if _, err := m.Send(t.Context(), "a", store.Text("x")); err != nil {
 					t.Fatalf("poll %v: message %d: %v", poll, i, err)
 				}
-				if err := live.Take(t.Context(), &b); err != nil || b.Gap != (Lost{}) {
+				if err := live.Take(t.Context(), &b); err != nil || b.Gap != (store.Lost{}) {
 					t.Fatalf("the live tab: %+v, %v", b, err)
 				}
 				got += len(b.Entries)
-				if err := live.Ack(t.Context(), Position{Epoch: b.Epoch, Seq: live.cursor}); err != nil {
+				if err := live.Ack(t.Context(), store.Position{Epoch: b.Epoch, Seq: live.cursor}); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Second / 80)
@@ -51,7 +53,7 @@ func TestD5StalledTab(t *testing.T) {
 			if poll {
 				return
 			}
-			if err := hangs.Take(t.Context(), &b); err != nil || b.Gap == (Lost{}) || told != b.Gap {
+			if err := hangs.Take(t.Context(), &b); err != nil || b.Gap == (store.Lost{}) || told != b.Gap {
 				t.Errorf("the one that hung: %v, gap %v, told %v", err, b.Gap, told)
 			}
 		})

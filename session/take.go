@@ -4,24 +4,26 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/mirage-go/mirage/store"
 )
 
 // Batch is what a link has for its client. It is reused from one Take to the next.
 type Batch struct {
-	Gap      Lost    // told before the entries; zero if there is none
-	GapTag   uint32  // of the position after the gap
-	Entries  []Entry // shared messages
-	Epoch    uint64  // of the gap and the entries
-	Accepted uint64  // the writer's last number if it is worth telling, else 0
-	Beat     bool    // it is time for a heartbeat
-	End      End     // the link is over after this; "" while it is not
+	Gap      store.Lost    // told before the entries; zero if there is none
+	GapTag   uint32        // of the position after the gap
+	Entries  []store.Entry // shared messages
+	Epoch    uint64        // of the gap and the entries
+	Accepted uint64        // the writer's last number if it is worth telling, else 0
+	Beat     bool          // it is time for a heartbeat
+	End      End           // the link is over after this; "" while it is not
 	Retry    time.Duration
 	More     bool // there is more: call Take again
 }
 
 // Empty tells whether there is nothing to write.
 func (b *Batch) Empty() bool {
-	return len(b.Entries) == 0 && b.Gap == Lost{} && !b.Beat && b.End == ""
+	return len(b.Entries) == 0 && b.Gap == store.Lost{} && !b.Beat && b.End == ""
 }
 
 // takeBytes bounds one batch, so that one write suits a slow client's deadline.
@@ -39,7 +41,7 @@ func (l *Link) signal() {
 func (l *Link) Take(ctx context.Context, b *Batch) error {
 	*b = Batch{Entries: b.Entries[:0]}
 	end, retry := l.ended()
-	if end == Superseded || end == Silent || end == Over || end == Barred {
+	if end == EndSuperseded || end == EndSilent || end == EndOver || end == EndBarred {
 		b.End = end
 		return nil
 	}
@@ -51,7 +53,7 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 	for _, u := range tail.Undelivered {
 		l.s.m.gap(l.s, ReaderInfo{Reader: u.Reader, Plain: u.Plain}, u.Lost)
 	}
-	if b.Gap != (Lost{}) {
+	if b.Gap != (store.Lost{}) {
 		l.cursor = b.Gap.To
 		if !tail.Told {
 			l.s.m.gap(l.s, l.reader(), b.Gap)
@@ -63,8 +65,8 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 	b.End, b.Retry = end, retry // what there is beyond this batch waits for the next link: else a client that is behind would stay for as long as it is
 	now := l.s.m.now()
 	if l.late(now, tail.Acked) {
-		l.finish(Silent)
-		b.End = Silent
+		l.finish(EndSilent)
+		b.End = EndSilent
 	}
 	b.More = tail.More && b.End == ""
 	b.Beat = b.Empty() && !l.poll && l.s.m.o.Heartbeat > 0 && now-l.wrote.Load() >= int64(l.beat)
@@ -80,18 +82,18 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 // failed turns the log's refusal into the link's end; another failure is none, but for a link that has one.
 func (l *Link) failed(b *Batch, err error) error {
 	switch {
-	case errors.Is(err, ErrSuperseded):
-		l.finish(Superseded)
-	case errors.Is(err, ErrRenewed):
-		l.finish(Renewed)
-	case errors.Is(err, ErrMoved):
-		l.sendOff(Moved, settle)
-	case errors.Is(err, ErrCrowded):
-		l.sendOff(Crowded, CrowdedRetry)
-	case errors.Is(err, ErrRevoked):
-		l.finish(Barred)
-	case errors.Is(err, ErrNotFound):
-		l.finish(Over)
+	case errors.Is(err, store.ErrSuperseded):
+		l.finish(EndSuperseded)
+	case errors.Is(err, store.ErrRenewed):
+		l.finish(EndRenewed)
+	case errors.Is(err, store.ErrMoved):
+		l.sendOff(EndMoved, settle)
+	case errors.Is(err, store.ErrCrowded):
+		l.sendOff(EndCrowded, CrowdedRetry)
+	case errors.Is(err, store.ErrRevoked):
+		l.finish(EndBarred)
+	case errors.Is(err, store.ErrNotFound):
+		l.finish(EndOver)
 	}
 	if b.End, b.Retry = l.ended(); b.End == "" {
 		return err

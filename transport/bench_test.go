@@ -13,6 +13,7 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage/store/memory"
 	"github.com/mirage-go/mirage/transport"
 )
 
@@ -51,7 +52,7 @@ func BenchmarkPost(b *testing.B) {
 		return nil
 	}})
 	header.Set("Content-Type", "text/event-stream")
-	msg := session.Text(strings.Repeat("x", 200))
+	msg := store.Text(strings.Repeat("x", 200))
 	n := uint64(0)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -72,13 +73,13 @@ func BenchmarkPost(b *testing.B) {
 
 // BenchmarkPoll is one poll of a link that finds a message, likewise.
 func BenchmarkPoll(b *testing.B) {
-	memory := session.NewMemory(0)
+	memory := memory.New(memory.Options{})
 	h, header, _ := bench(b, session.Options{Store: memory})
-	log, _, err := memory.Open(b.Context(), "visitor", store.Asked{}, false, session.Bounds{})
+	log, _, err := memory.Open(b.Context(), "visitor", store.Asked{}, false, store.Bounds{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	msg := session.Text(strings.Repeat("x", 200))
+	msg := store.Text(strings.Repeat("x", 200))
 	b.ReportAllocs()
 	for b.Loop() {
 		p, err := log.Append(b.Context(), &msg, "")

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mirage-go/mirage/internal/frame"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // W4: what is marked as bytes is so at the other end, in both directions, though it could travel as text.
@@ -14,7 +15,7 @@ func TestW4Binary(t *testing.T) {
 	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage}}, func(w *world) {
 		tab := w.browser().tab()
 		tab.poll("25")
-		msg := session.Message{Event: "e", Data: []byte("text"), Binary: true}
+		msg := store.Message{Event: "e", Data: []byte("text"), Binary: true}
 		w.sent(w.m.Send(w.Context(), tab.hello.ID, msg))
 		const block = "event: e\nencoding: base64\ntype: binary\ndata: dGV4dA==\nid: "
 		if a := tab.poll("25"); !strings.HasPrefix(a.body, block) {

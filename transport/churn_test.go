@@ -12,6 +12,7 @@ import (
 
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // L4: after clients of every kind have come and gone, in good order and not, goroutines and sessions are what they were before.
@@ -45,7 +46,7 @@ func TestL4Churn(t *testing.T) {
 				if after, stacks := bubble(); after > before {
 					t.Errorf("%d goroutines, %d before: %s", after, before, stacks)
 				}
-				if sent, err := w.m.Broadcast(w.Context(), session.Text("x")); err != nil || sent.Sessions > 0 {
+				if sent, err := w.m.Broadcast(w.Context(), store.Text("x")); err != nil || sent.Sessions > 0 {
 					t.Errorf("%+v sessions, %v", sent, err)
 				}
 			})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // ways are how a client can receive, answers those that go over every version of HTTP.
@@ -33,7 +34,7 @@ var (
 // greet sends the greetings to a reader that comes.
 func greet(ctx context.Context, s *session.Session, _ session.ReaderInfo) {
 	for _, text := range greetings {
-		_, _ = s.Send(ctx, session.Text(text))
+		_, _ = s.Send(ctx, store.Text(text))
 	}
 }
 

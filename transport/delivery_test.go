@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // D2, D3: a client that is cut resumes where it was, over either transport, without loss or repeat.
@@ -139,14 +140,14 @@ func TestD8TwoTabs(t *testing.T) {
 		w.send(one.hello.ID, "a")
 		s, err := w.m.Open(w.Context(), one.hello.ID)
 		w.must(err)
-		w.sent(s.SendTo(w.Context(), two.hello.Reader, session.Text("only-two")))
+		w.sent(s.SendTo(w.Context(), two.hello.Reader, store.Text("only-two")))
 		w.send(one.hello.ID, "b")
 		one.has("a", "b")
 		two.has("a", "only-two", "b")
 		if one.pos != two.pos {
 			t.Errorf("positions %v and %v", one.pos, two.pos)
 		}
-		if _, err := s.SendTo(w.Context(), "nobody", session.Text("x")); !errors.Is(err, session.ErrNotFound) {
+		if _, err := s.SendTo(w.Context(), "nobody", store.Text("x")); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("SendTo nobody: %v", err)
 		}
 	})
@@ -159,10 +160,10 @@ func TestD5Full(t *testing.T) {
 		tab.open()
 		id := tab.hello.ID
 		w.send(id, "a", "b", "c", "d")
-		if _, err := w.m.Send(w.Context(), id, session.Text("e")); !errors.Is(err, session.ErrFull) {
+		if _, err := w.m.Send(w.Context(), id, store.Text("e")); !errors.Is(err, store.ErrFull) {
 			t.Errorf("fifth message: %v", err)
 		}
-		sent, err := w.m.Broadcast(w.Context(), session.Text("e"))
+		sent, err := w.m.Broadcast(w.Context(), store.Text("e"))
 		if err != nil || sent.Sessions != 0 || len(sent.Full) != 1 {
 			t.Errorf("broadcast: %+v, %v", sent, err)
 		}
@@ -175,8 +176,8 @@ func TestD5Full(t *testing.T) {
 
 // D5, D3: with DropOldest the reader is told exactly what it misses, before the next message, and the application hears of it once.
 func TestD3GapTold(t *testing.T) {
-	var mirrored []session.Lost
-	o := session.Options{MaxMessages: 3, Overflow: session.DropOldest, OnGap: func(_ context.Context, _ *session.Session, _ session.ReaderInfo, lost session.Lost) {
+	var mirrored []store.Lost
+	o := session.Options{MaxMessages: 3, Overflow: store.OverflowDropOldest, OnGap: func(_ context.Context, _ *session.Session, _ session.ReaderInfo, lost store.Lost) {
 		mirrored = append(mirrored, lost)
 	}}
 	inWorld(t, setup{session: o}, func(w *world) {
@@ -196,7 +197,7 @@ func TestD3GapTold(t *testing.T) {
 				t.Errorf("hello: %+v", h)
 			}
 		}
-		if len(mirrored) != 1 || mirrored[0] != (session.Lost{From: 1, To: 2}) {
+		if len(mirrored) != 1 || mirrored[0] != (store.Lost{From: 1, To: 2}) {
 			t.Errorf("application heard of %v", mirrored)
 		}
 	})
@@ -204,8 +205,8 @@ func TestD3GapTold(t *testing.T) {
 
 // D6: a session without links ends after the retention, not before, and OnEnd gets what was never acknowledged.
 func TestD6Retention(t *testing.T) {
-	over := make(chan session.Ended, 2)
-	o := session.Options{OnEnd: func(_ context.Context, e session.Ended) { over <- e }}
+	over := make(chan store.Ended, 2)
+	o := session.Options{OnEnd: func(_ context.Context, e store.Ended) { over <- e }}
 	inWorld(t, setup{session: o}, func(w *world) {
 		tab := w.browser().tab()
 		l := tab.open()
@@ -219,7 +220,7 @@ func TestD6Retention(t *testing.T) {
 		w.send(id, "d")
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if _, err := w.m.Send(w.Context(), id, session.Text("e")); !errors.Is(err, session.ErrNotFound) {
+		if _, err := w.m.Send(w.Context(), id, store.Text("e")); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("after the retention: %v", err)
 		}
 		if e := <-over; e.ID != id || len(e.Messages) != 2 || string(e.Messages[1].Message.Data) != "d" || len(over) > 0 {
@@ -299,7 +300,7 @@ func TestD7Presence(t *testing.T) {
 		if got := events.String(); a.status != 204 || got != want {
 			t.Errorf("DELETE %d; events %s", a.status, got)
 		}
-		if _, err := w.m.Send(w.Context(), tab.hello.ID, session.Text("x")); !errors.Is(err, session.ErrNotFound) {
+		if _, err := w.m.Send(w.Context(), tab.hello.ID, store.Text("x")); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("session after its last reader said goodbye: %v", err)
 		}
 		if a := tab.post(); a.status != 401 {

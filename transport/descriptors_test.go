@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport/sse"
 )
 
@@ -115,7 +116,7 @@ func fewDescriptors(t *testing.T) {
 		case <-over:
 			return
 		case <-time.After(20 * time.Millisecond):
-			if _, err := m.Broadcast(t.Context(), session.Text("tick")); err != nil {
+			if _, err := m.Broadcast(t.Context(), store.Text("tick")); err != nil {
 				t.Error(err)
 			}
 		}

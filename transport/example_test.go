@@ -16,6 +16,7 @@ import (
 	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport"
 )
 
@@ -27,7 +28,7 @@ func ExampleMount() {
 		panic(err)
 	}
 	m := session.New(session.Options{OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
-		_, err := s.Send(ctx, session.Text("you said "+string(in.Data)))
+		_, err := s.Send(ctx, store.Text("you said "+string(in.Data)))
 		return err
 	}})
 	r := chi.NewRouter()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // D6, I11: Finish and RevokeWith deliver what is in the log before they end it, to pages
@@ -19,8 +20,8 @@ func TestD6LastWord(t *testing.T) {
 	for _, way := range pageWays {
 		for _, revoke := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/revoke %t", way, revoke), func(t *testing.T) {
-				var over session.Ended
-				inWorld(t, setup{session: session.Options{OnEnd: func(_ context.Context, e session.Ended) { over = e }}}, func(w *world) {
+				var over store.Ended
+				inWorld(t, setup{session: session.Options{OnEnd: func(_ context.Context, e store.Ended) { over = e }}}, func(w *world) {
 					b := w.browser()
 					pages := b.pages([]string{way, way})
 					defer closePages(pages)
@@ -45,7 +46,7 @@ func TestD6LastWord(t *testing.T) {
 					start := time.Now()
 					if revoke {
 						want = append(want, "the last one")
-						w.must(w.m.RevokeWith(w.Context(), id, session.Text("the last one"), 0))
+						w.must(w.m.RevokeWith(w.Context(), id, store.Text("the last one"), 0))
 					} else {
 						w.must(w.m.Finish(w.Context(), id, 0))
 					}
@@ -70,7 +71,7 @@ func TestD6LastWord(t *testing.T) {
 					if left := len(over.Messages); left > 0 && way != eventSource { // which acknowledges nothing
 						t.Errorf("OnEnd has %d messages", left)
 					}
-					if _, err := w.m.Send(w.Context(), id, session.Text("x")); revoke && err == nil {
+					if _, err := w.m.Send(w.Context(), id, store.Text("x")); revoke && err == nil {
 						t.Error("the session is there")
 					}
 				})
@@ -83,8 +84,8 @@ func TestD6LastWord(t *testing.T) {
 // get is in OnEnd.
 func TestD6LastWordInTime(t *testing.T) {
 	for _, revoke := range []bool{false, true} {
-		var over session.Ended
-		inWorld(t, setup{session: session.Options{OnEnd: func(_ context.Context, e session.Ended) { over = e }}}, func(w *world) {
+		var over store.Ended
+		inWorld(t, setup{session: session.Options{OnEnd: func(_ context.Context, e store.Ended) { over = e }}}, func(w *world) {
 			b := w.browser()
 			p := b.page("poll")
 			p.load()
@@ -94,7 +95,7 @@ func TestD6LastWordInTime(t *testing.T) {
 			w.send(id, "1")
 			start := time.Now()
 			if revoke {
-				w.must(w.m.RevokeWith(w.Context(), id, session.Text("2"), 2*time.Second))
+				w.must(w.m.RevokeWith(w.Context(), id, store.Text("2"), 2*time.Second))
 			} else {
 				w.send(id, "2")
 				w.must(w.m.Finish(w.Context(), id, 2*time.Second))
@@ -125,7 +126,7 @@ func TestD6LastWordOfAHandler(t *testing.T) {
 			inWorld(t, setup{session: session.Options{OnMessage: func(_ context.Context, s *session.Session, in session.Incoming) error {
 				go func() {
 					start := time.Now()
-					if err := m.RevokeWith(context.Background(), s.ID(), session.Text("bye, "+string(in.Data)), 0); err != nil {
+					if err := m.RevokeWith(context.Background(), s.ID(), store.Text("bye, "+string(in.Data)), 0); err != nil {
 						t.Error(err)
 					}
 					took <- time.Since(start)

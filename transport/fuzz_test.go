@@ -17,6 +17,7 @@ import (
 	"github.com/mirage-go/mirage/internal/frame"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport"
 	"github.com/mirage-go/mirage/transport/poll"
 )
@@ -79,7 +80,7 @@ func (t *target) link(test *testing.T) (http.Header, frame.Hello) {
 	if err := tab.read(w.Body); err != nil || tab.hello.Link == "" {
 		test.Fatal(w.Code, err)
 	}
-	if _, err := t.m.Send(test.Context(), tab.hello.ID, session.Text("one")); err != nil {
+	if _, err := t.m.Send(test.Context(), tab.hello.ID, store.Text("one")); err != nil {
 		test.Fatal(err)
 	}
 	cookie, _, _ := strings.Cut(w.Header().Get("Set-Cookie"), ";")
@@ -134,7 +135,7 @@ func FuzzPost(f *testing.F) {
 			if in.Writer == "" && (len(t.calls) > 1 || !bytes.Equal(in.Data, body)) {
 				test.Errorf("handled %+v", t.calls)
 			}
-			if len(in.Data) > 1<<10 || session.CheckEvent(in.Event) != nil || i > 0 && in.Number != t.calls[i-1].Number+1 {
+			if len(in.Data) > 1<<10 || store.CheckEvent(in.Event) != nil || i > 0 && in.Number != t.calls[i-1].Number+1 {
 				test.Errorf("handled %+v", t.calls)
 			}
 		}

@@ -29,6 +29,7 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage/store/memory"
 	"github.com/mirage-go/mirage/transport"
 	"github.com/mirage-go/mirage/transport/sse"
 )
@@ -185,7 +186,7 @@ func TestL3OnClose(t *testing.T) {
 			fmt.Fprint(conn, get)
 			_, r := greeted(t, conn)
 			hello, _ := r.ReadString('\n')
-			want := session.Over
+			want := session.EndOver
 			if leaves {
 				want = ""
 				conn.Close()
@@ -217,7 +218,7 @@ func TestL3HijackedTLS(t *testing.T) {
 	if !head.Close {
 		t.Errorf("not hijacked: %v", head)
 	}
-	if _, err := m.Broadcast(t.Context(), session.Text("over TLS")); err != nil {
+	if _, err := m.Broadcast(t.Context(), store.Text("over TLS")); err != nil {
 		t.Fatal(err)
 	}
 	for line := ""; line != "data: over TLS\n"; {
@@ -235,7 +236,7 @@ func TestL3Pipelined(t *testing.T) {
 		defer conn.Close()
 		fmt.Fprint(conn, get+"POST /live HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\n\r\nx")
 		_, r := greeted(t, conn)
-		_, err = w.m.Broadcast(w.Context(), session.Text("still here"))
+		_, err = w.m.Broadcast(w.Context(), store.Text("still here"))
 		w.must(err)
 		for line := ""; line != "data: still here\n"; {
 			line, err = r.ReadString('\n')
@@ -255,8 +256,8 @@ func TestL3Pipelined(t *testing.T) {
 
 // §7: a callback that panics while a hijacked stream is written ends nothing but itself.
 func TestL3HijackedPanic(t *testing.T) {
-	o := session.Options{MaxMessages: 2, Overflow: session.DropOldest, Logger: slog.New(slog.DiscardHandler),
-		OnGap: func(context.Context, *session.Session, session.ReaderInfo, session.Lost) { panic("no") }}
+	o := session.Options{MaxMessages: 2, Overflow: store.OverflowDropOldest, Logger: slog.New(slog.DiscardHandler),
+		OnGap: func(context.Context, *session.Session, session.ReaderInfo, store.Lost) { panic("no") }}
 	inWorld(t, setup{session: o, exactly: true}, func(w *world) {
 		tab := w.browser().tab()
 		tab.open().close()
@@ -316,7 +317,7 @@ func TestL1ServerCloseLeavesHijacked(t *testing.T) {
 	_, r := greeted(t, conn)
 	comes := func(text string) {
 		t.Helper()
-		if _, err := m.Broadcast(t.Context(), session.Text(text)); err != nil {
+		if _, err := m.Broadcast(t.Context(), store.Text(text)); err != nil {
 			t.Fatal(err)
 		}
 		for line := ""; line != "data: "+text+"\n"; {
@@ -356,21 +357,21 @@ func (l lent) Value(key any) any {
 
 // asking is a store that looks at the context that it is read with, as a remote one would.
 type asking struct {
-	session.Store
+	store.Store
 	over *atomic.Int32
 }
 
-func (s asking) Open(ctx context.Context, id string, a store.Asked, create bool, b session.Bounds) (session.Log, bool, error) {
+func (s asking) Open(ctx context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool, error) {
 	log, created, err := s.Store.Open(ctx, id, a, create, b)
 	return askingLog{log, s.over}, created, err
 }
 
 type askingLog struct {
-	session.Log
+	store.Log
 	over *atomic.Int32
 }
 
-func (l askingLog) Read(ctx context.Context, ref session.LinkRef, after uint64, room int, dst []session.Entry) ([]session.Entry, session.Tail, error) {
+func (l askingLog) Read(ctx context.Context, ref store.LinkRef, after uint64, room int, dst []store.Entry) ([]store.Entry, store.Tail, error) {
 	if _ = ctx.Value("a key"); ctx.Err() != nil {
 		l.over.Add(1)
 	}
@@ -388,9 +389,9 @@ func TestL3HijackedContext(t *testing.T) {
 		ends <- ctx.Err()
 	}
 	o := session.Options{
-		Store: asking{session.NewMemory(0), &over}, MaxMessages: 2, Overflow: session.DropOldest,
+		Store: asking{memory.New(memory.Options{}), &over}, MaxMessages: 2, Overflow: store.OverflowDropOldest,
 		OnAttach: func(ctx context.Context, _ *session.Session, _ session.ReaderInfo) { _ = ctx.Value("a key") },
-		OnGap:    func(ctx context.Context, _ *session.Session, _ session.ReaderInfo, _ session.Lost) { sees(ctx) },
+		OnGap:    func(ctx context.Context, _ *session.Session, _ session.ReaderInfo, _ store.Lost) { sees(ctx) },
 		OnDetach: func(ctx context.Context, _ *session.Session, _ session.ReaderInfo) { sees(ctx) },
 	}
 	around := func(next http.Handler) http.Handler {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // I1, I2, I4: a new visitor gets an id, and keeps it; a forged cookie is none; the query wins over the cookie.
@@ -108,7 +109,7 @@ func TestI5WhileAHookRuns(t *testing.T) {
 		go func() { posted <- tab.b.do("POST", "", "early") }()
 		w.send(tab.hello.ID, "a", "b")
 		synctest.Wait()
-		_, err := w.m.Broadcast(w.Context(), session.Text("c"))
+		_, err := w.m.Broadcast(w.Context(), store.Text("c"))
 		w.must(err)
 		tab.has()
 		app.has(w)
@@ -147,7 +148,7 @@ func TestI6Replacement(t *testing.T) {
 			t.Errorf("hello: %+v", h)
 		}
 		tab.has("a", "b")
-		if _, err := w.m.Send(w.Context(), old, session.Text("x")); !errors.Is(err, session.ErrNotFound) {
+		if _, err := w.m.Send(w.Context(), old, store.Text("x")); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("the old id: %v", err)
 		}
 
@@ -194,7 +195,7 @@ func TestI7LinkToken(t *testing.T) {
 				t.Errorf("after the end: %d %s", a.status, a.body)
 			}
 		}
-		if _, err := w.m.Send(w.Context(), tab.hello.ID, session.Text("x")); !errors.Is(err, session.ErrNotFound) {
+		if _, err := w.m.Send(w.Context(), tab.hello.ID, store.Text("x")); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("a token made a session: %v", err)
 		}
 	})

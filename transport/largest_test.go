@@ -6,6 +6,7 @@ import (
 
 	"github.com/mirage-go/mirage/internal/frame"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // W4, §6: with every option at its default, the largest message goes up and comes down on both transports, whatever it consists of; one byte more is refused.
@@ -33,7 +34,7 @@ func TestW4Largest(t *testing.T) {
 					data   string
 					status int
 				}{{data, 200}, {data + "x", 413}} {
-					msg := session.Message{Event: strings.Repeat("e", session.MaxEvent), Data: []byte(tt.data)}
+					msg := store.Message{Event: strings.Repeat("e", store.MaxEvent), Data: []byte(tt.data)}
 					up := frame.AppendUp(nil, frame.Up{Writer: stream.cid, Base: 1, Ack: stream.pos.String()})
 					body := frame.AppendUpstream(up, uint64(i+1), &msg)
 					a := b.do("POST", stream.query(""), string(body), "Mirage-Link", stream.token(), "Content-Type", "text/event-stream")

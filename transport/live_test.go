@@ -26,6 +26,7 @@ import (
 	"github.com/mirage-go/mirage/internal/memnet"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport"
 )
 
@@ -126,7 +127,7 @@ func (w *world) must(err error) {
 }
 
 // sent is must for Send.
-func (w *world) sent(_ session.Position, err error) {
+func (w *world) sent(_ store.Position, err error) {
 	w.Helper()
 	w.must(err)
 }
@@ -135,7 +136,7 @@ func (w *world) sent(_ session.Position, err error) {
 func (w *world) send(id string, texts ...string) {
 	w.Helper()
 	for _, text := range texts {
-		w.sent(w.m.Send(w.Context(), id, session.Text(text)))
+		w.sent(w.m.Send(w.Context(), id, store.Text(text)))
 	}
 }
 
@@ -197,7 +198,7 @@ type tab struct {
 	mu     sync.Mutex
 	hello  frame.Hello
 	hellos int
-	pos    session.Position
+	pos    store.Position
 	got    []string // the messages, each once
 	twice  int      // how many came again
 	gaps   []frame.Gap
@@ -328,7 +329,7 @@ func (t *tab) take(e frame.Event) {
 	}
 	pos := t.pos
 	if e.HasID {
-		pos, _ = session.ParsePosition(e.ID)
+		pos, _ = store.ParsePosition(e.ID)
 	}
 	switch e.Name {
 	case frame.EventHello:
@@ -380,7 +381,7 @@ func (t *tab) batch(messages ...string) string {
 		var n uint64
 		number, text, _ := strings.Cut(m, ":")
 		fmt.Sscan(number, &n)
-		body = frame.AppendUpstream(body, n, &session.Message{Data: []byte(text)})
+		body = frame.AppendUpstream(body, n, &store.Message{Data: []byte(text)})
 	}
 	return string(body)
 }

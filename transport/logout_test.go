@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // I11: a log-out is told to every page of the visitor, whatever it does at that time: to
@@ -98,7 +98,7 @@ func pagesAtLogOut(t *testing.T, app *shop, late time.Duration, when moment) {
 		if texts := app.from(old, "after"); len(texts) > 0 {
 			t.Errorf("%s: after the log-out of %q the application heard %q", when.name, old, texts)
 		}
-		if _, err := w.m.Send(w.Context(), old, session.Text("x")); err == nil {
+		if _, err := w.m.Send(w.Context(), old, store.Text("x")); err == nil {
 			t.Errorf("%s: there is a session of %q again", when.name, old)
 		}
 		lane.check(w)

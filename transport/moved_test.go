@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // A moment is when the GET of a page leaves that has no link when the id changes.
@@ -252,8 +252,8 @@ func pagesAtRandom(t *testing.T, random *rand.Rand) {
 			for j := range 1 + random.IntN(3) {
 				time.Sleep(upTo(6 * time.Second))
 				text := fmt.Sprintf("m%d.%d", i, j)
-				_, err := w.m.Send(w.Context(), ids[len(ids)-1], session.Text(text))
-				if errors.Is(err, session.ErrNotFound) { // nobody was there yet
+				_, err := w.m.Send(w.Context(), ids[len(ids)-1], store.Text(text))
+				if errors.Is(err, store.ErrNotFound) { // nobody was there yet
 					continue
 				}
 				w.must(err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mirage-go/mirage/internal/cid"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport/sse"
 	sockets "github.com/mirage-go/mirage/transport/websocket"
 )
@@ -30,15 +31,15 @@ func TestI17Names(t *testing.T) {
 			s.session.OnDetach = func(_ context.Context, _ *session.Session, info session.ReaderInfo) {
 				meet("OnDetach", info.Reader)
 			}
-			s.session.OnGap = func(_ context.Context, _ *session.Session, info session.ReaderInfo, _ session.Lost) {
+			s.session.OnGap = func(_ context.Context, _ *session.Session, info session.ReaderInfo, _ store.Lost) {
 				meet("OnGap", info.Reader)
 			}
 			s.session.OnMessage = func(ctx context.Context, from *session.Session, in session.Incoming) error {
 				meet("OnMessage", in.Writer)
-				_, err := from.SendTo(ctx, in.Writer, session.Text("to you"))
+				_, err := from.SendTo(ctx, in.Writer, store.Text("to you"))
 				return err
 			}
-			s.session.MaxMessages, s.session.Overflow = 10, session.DropOldest
+			s.session.MaxMessages, s.session.Overflow = 10, store.OverflowDropOldest
 			s.transport.SSE.OnClose = func(c sse.Closed) { meet("OnClose", c.Reader) }
 			s.transport.WebSocket.OnClose = func(c sockets.Closed) { meet("OnClose", c.Reader) }
 			inWorld(t, s, func(w *world) {

@@ -17,6 +17,7 @@ import (
 	"github.com/go-chi/httprate"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 type wrapper = func(http.Handler) http.Handler
@@ -179,7 +180,7 @@ func TestL3NoFlush(t *testing.T) {
 					t.Errorf("%q: %s %s", query, resp.Status, body)
 				}
 			}
-			if sent, err := s.m.Broadcast(t.Context(), session.Text("x")); err != nil || sent.Sessions > 0 {
+			if sent, err := s.m.Broadcast(t.Context(), store.Text("x")); err != nil || sent.Sessions > 0 {
 				t.Errorf("refused streams made sessions: %+v, %v", sent, err)
 			}
 			if err := exchange(s, s.url(), s.client(nil), ways["poll"]); err != nil {
@@ -280,7 +281,7 @@ func TestL3ServersTimeouts(t *testing.T) {
 					tab.poll(wait)
 					go func() {
 						time.Sleep(10 * time.Second)
-						_, _ = w.m.Send(context.Background(), tab.hello.ID, session.Text("a"))
+						_, _ = w.m.Send(context.Background(), tab.hello.ID, store.Text("a"))
 					}()
 					tab.poll(wait)
 					tab.has("a")

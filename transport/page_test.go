@@ -17,7 +17,7 @@ import (
 	ws "github.com/coder/websocket"
 
 	"github.com/mirage-go/mirage/internal/frame"
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // eventSource is the way of a page without our client: the browser's own EventSource and
@@ -233,7 +233,7 @@ func (p *page) get(ctx context.Context) (granted bool, again time.Duration) {
 func (p *page) reach(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if at, err := session.ParsePosition(id); err == nil {
+	if at, err := store.ParsePosition(id); err == nil {
 		p.pos = at
 	}
 }

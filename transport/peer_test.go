@@ -17,6 +17,7 @@ import (
 
 	"github.com/mirage-go/mirage/internal/frame"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // peer is a client as docs/protocol.md describes it, on a network where anything may break at any byte. It numbers what it sends and
@@ -33,7 +34,7 @@ type peer struct {
 	hellos  int
 	polls   string // the token of the link that polls go on with
 	socket  *wire  // the WebSocket of the newest link, if it is one
-	pos     session.Position
+	pos     store.Position
 	got     []string
 	twice   int    // how many it had already
 	last    uint64 // the number of its last message
@@ -190,7 +191,7 @@ func (p *peer) send(texts ...string) {
 	p.mu.Lock()
 	for _, text := range texts {
 		p.last++
-		p.kept = append(p.kept, session.Numbered{Number: p.last, Message: session.Text(text)})
+		p.kept = append(p.kept, session.Numbered{Number: p.last, Message: store.Text(text)})
 	}
 	p.mu.Unlock()
 	for p.ok() {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // event is what another reader than ours makes of a block.
@@ -110,7 +111,7 @@ func TestW4OtherReaders(t *testing.T) {
 					if i%3 == 2 {
 						proxy.Cut([]miragetest.Ending{miragetest.FIN, miragetest.RST}[i%2])
 					}
-					if sent, err := s.m.Broadcast(ctx, session.Message{Event: tt.name, Data: []byte(tt.data)}); err != nil || sent.Sessions != 1 {
+					if sent, err := s.m.Broadcast(ctx, store.Message{Event: tt.name, Data: []byte(tt.data)}); err != nil || sent.Sessions != 1 {
 						t.Fatal(sent, err)
 					}
 					want := event{name: tt.name, data: tt.data}

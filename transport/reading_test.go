@@ -7,17 +7,17 @@ import (
 
 	"github.com/mirage-go/mirage/internal/cid"
 	"github.com/mirage-go/mirage/internal/frame"
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // reading is one answer on its way to a peer.
 type reading struct {
 	p       *peer
-	at      session.Position // presented, then the last one of this answer
-	begun   bool             // hello is behind us
-	returns bool             // the client had a hello before: this link must resume
-	polls   bool             // a poll's
-	socket  *wire            // of a WebSocket
+	at      store.Position // presented, then the last one of this answer
+	begun   bool           // hello is behind us
+	returns bool           // the client had a hello before: this link must resume
+	polls   bool           // a poll's
+	socket  *wire          // of a WebSocket
 }
 
 func (r *reading) all(body io.Reader) error {
@@ -34,7 +34,7 @@ func (r *reading) take(e frame.Event) {
 	at := r.at
 	if e.HasID {
 		var err error
-		if at, err = session.ParsePosition(e.ID); err != nil {
+		if at, err = store.ParsePosition(e.ID); err != nil {
 			r.p.fault("id %q", e.ID)
 		}
 	}
@@ -55,7 +55,7 @@ func (r *reading) take(e frame.Event) {
 }
 
 // first takes what must be hello.
-func (r *reading) first(e frame.Event, at session.Position) {
+func (r *reading) first(e frame.Event, at store.Position) {
 	r.begun = true
 	if e.Name != frame.EventHello {
 		r.p.fault("the first event is %q", e.Name)
@@ -69,7 +69,7 @@ func (r *reading) first(e frame.Event, at session.Position) {
 	p.mu.Lock()
 	has := p.pos
 	p.mu.Unlock()
-	trimmed := p.gap != nil && h.Reason == string(session.Trimmed) // the gap follows
+	trimmed := p.gap != nil && h.Reason == string(store.MissingTrimmed) // the gap follows
 	if r.returns && !trimmed && (!h.Resumed || h.Lost != nil || at.Epoch != has.Epoch || at.Seq > has.Seq) {
 		r.p.fault("came back with %v, has %v, hello %s at %v", r.at, has, e.Data, at)
 	}
@@ -94,7 +94,7 @@ func (r *reading) first(e frame.Event, at session.Position) {
 
 // message takes a message. The numbers of a link grow, and the next one that the client does not have is one more than the last that it has. What
 // it has, another link has brought.
-func (r *reading) message(e frame.Event, at session.Position) {
+func (r *reading) message(e frame.Event, at store.Position) {
 	p := r.p
 	p.mu.Lock()
 	has := p.pos
@@ -119,7 +119,7 @@ func (r *reading) message(e frame.Event, at session.Position) {
 }
 
 // gap takes the statement that everything up to at is lost, of which the client may have some.
-func (r *reading) gap(at session.Position) {
+func (r *reading) gap(at store.Position) {
 	p := r.p
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // forgetful loses every second answer of a method, after the server has given it.
@@ -83,7 +84,7 @@ func TestD9TwoPollsAtOnce(t *testing.T) {
 	for i := range 200 {
 		text := fmt.Sprint(i)
 		want = append(want, text)
-		if _, err := s.m.Send(t.Context(), p.hello.ID, session.Text(text)); err != nil {
+		if _, err := s.m.Send(t.Context(), p.hello.ID, store.Text(text)); err != nil {
 			t.Fatal(err)
 		}
 		if i%20 == 0 {
@@ -110,7 +111,7 @@ func TestD7ImmediateReconnect(t *testing.T) {
 			var want []string
 			say := func(text string) {
 				want = append(want, text)
-				if _, err := s.m.Send(t.Context(), p.hello.ID, session.Text(text)); err != nil {
+				if _, err := s.m.Send(t.Context(), p.hello.ID, store.Text(text)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -149,7 +150,7 @@ func TestD3FiftyResumes(t *testing.T) {
 			for i := range 100 {
 				if i == 50 {
 					want = append(want, "one")
-					if _, err := s.m.Send(t.Context(), p.hello.ID, session.Text("one")); err != nil {
+					if _, err := s.m.Send(t.Context(), p.hello.ID, store.Text("one")); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage/store/memory"
 )
 
 // I7: a link that Revalidate ended takes nothing any more, whatever the transport: what
@@ -126,7 +127,7 @@ func TestI7PagesAtRevalidate(t *testing.T) {
 // node, is answered 401, and nothing of it is handled.
 func TestI7RenewedSocketTakesNothing(t *testing.T) {
 	var app inbox
-	memory := session.NewMemory(0)
+	memory := memory.New(memory.Options{})
 	s := setup{session: session.Options{OnMessage: app.onMessage, Store: deaf{memory}}}
 	inWorld(t, s, func(w *world) {
 		other := session.New(session.Options{Store: memory})
@@ -148,19 +149,19 @@ func TestI7RenewedSocketTakesNothing(t *testing.T) {
 }
 
 // deaf is a Store whose nodes do not hear of what others do.
-type deaf struct{ session.Store }
+type deaf struct{ store.Store }
 
-// Open implements session.Store.
+// Open implements store.Store.
 func (s deaf) Open(
-	ctx context.Context, id string, a store.Asked, create bool, b session.Bounds,
-) (l session.Log, created bool, err error) {
+	ctx context.Context, id string, a store.Asked, create bool, b store.Bounds,
+) (l store.Log, created bool, err error) {
 	if l, created, err = s.Store.Open(ctx, id, a, create, b); err != nil {
 		return nil, false, err
 	}
 	return deafLog{l}, created, nil
 }
 
-type deafLog struct{ session.Log }
+type deafLog struct{ store.Log }
 
-// Watch implements session.Log.
+// Watch implements store.Log.
 func (deafLog) Watch(func()) (stop func()) { return func() {} }

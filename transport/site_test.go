@@ -16,6 +16,7 @@ import (
 	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport"
 )
 
@@ -116,7 +117,7 @@ func (l *ledger) onMessage(ctx context.Context, s *session.Session, in session.I
 	l.mu.Lock()
 	l.of[s.ID()] = append(l.of[s.ID()], string(in.Data))
 	l.mu.Unlock()
-	_, err := s.Send(ctx, session.Message{Data: bytes.Clone(in.Data)})
+	_, err := s.Send(ctx, store.Message{Data: bytes.Clone(in.Data)})
 	return err
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport"
 	"github.com/mirage-go/mirage/transport/sse"
 )
@@ -158,7 +159,7 @@ func TestL2SendNeverWaits(t *testing.T) {
 	for range n {
 		for i := range clients {
 			start := time.Now()
-			if _, err := s.m.Send(t.Context(), fmt.Sprint("slow", i), session.Text(text)); err != nil {
+			if _, err := s.m.Send(t.Context(), fmt.Sprint("slow", i), store.Text(text)); err != nil {
 				t.Fatal(err)
 			}
 			took = append(took, time.Since(start))
@@ -257,7 +258,7 @@ func TestD4WrittenIntoAHole(t *testing.T) {
 	var want []string
 	for i := range 200 {
 		want = append(want, fmt.Sprint(i, strings.Repeat("x", 4<<10)))
-		if _, err := s.m.Send(t.Context(), p.hello.ID, session.Text(want[i])); err != nil {
+		if _, err := s.m.Send(t.Context(), p.hello.ID, store.Text(want[i])); err != nil {
 			t.Fatal(err)
 		}
 	}

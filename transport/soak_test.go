@@ -21,6 +21,7 @@ import (
 	"github.com/mirage-go/mirage/internal/npm"
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 var soak = flag.Duration("soak", 30*time.Second, "how long TestSoak lets the network be bad")
@@ -32,7 +33,7 @@ func TestSoak(t *testing.T) {
 	node := npm.Node(t)
 	up := &chains{of: map[string]*chain{}}
 	s := started(t, setup{session: session.Options{
-		Rate: -1, MaxMessages: 100, Overflow: session.DropOldest, Heartbeat: time.Second, OnMessage: up.onMessage,
+		Rate: -1, MaxMessages: 100, Overflow: store.OverflowDropOldest, Heartbeat: time.Second, OnMessage: up.onMessage,
 	}})
 	live := func(name string, length time.Duration, seed uint64) (sum tally) {
 		t.Run(name, func(t *testing.T) { sum = liveTogether(t, s, up, node, length, seed) }) // whose end closes the proxies
@@ -181,7 +182,7 @@ func pour(ctx context.Context, t *testing.T, m *session.Manager, id string) int 
 			tick.Stop()
 			return c.n
 		}
-		if _, err := m.Send(context.Background(), id, session.Text(c.next())); err != nil {
+		if _, err := m.Send(context.Background(), id, store.Text(c.next())); err != nil {
 			t.Errorf("message %d: %v", c.n, err)
 			return c.n
 		}

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // D3, X1: a GET that was sent before its reader acknowledged more by another link is not told that what it acknowledged is lost, and neither is the
@@ -22,7 +23,7 @@ func TestX1StalePosition(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			gaps := 0
-			o := session.Options{OnGap: func(context.Context, *session.Session, session.ReaderInfo, session.Lost) { gaps++ }}
+			o := session.Options{OnGap: func(context.Context, *session.Session, session.ReaderInfo, store.Lost) { gaps++ }}
 			inWorld(t, setup{session: o}, func(w *world) {
 				tab := w.browser().tab()
 				tab.poll("25")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport/sse"
 	sockets "github.com/mirage-go/mirage/transport/websocket"
 )
@@ -38,7 +39,7 @@ func TestI7TokenBeginsNothing(t *testing.T) {
 		if calls != before {
 			t.Errorf("%d calls of Validate more", calls-before)
 		}
-		if _, err := w.m.Send(w.Context(), id, session.Text("x")); !errors.Is(err, session.ErrNotFound) {
+		if _, err := w.m.Send(w.Context(), id, store.Text("x")); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("a token made a session: %v", err)
 		}
 	})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mirage-go/mirage/internal/frame"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // D2, D3: a plain client, whose page does not read hello, is told of a loss by
@@ -18,7 +19,7 @@ import (
 // Its position moves with the gap. A client with a _cid reads hello, and is told what the
 // log has trimmed alone, as ever.
 func TestD3PlainClientsAreTold(t *testing.T) {
-	o := session.Options{MaxMessages: 3, Overflow: session.DropOldest}
+	o := session.Options{MaxMessages: 3, Overflow: store.OverflowDropOldest}
 	for _, tt := range []struct {
 		name string
 		away func(w *world, tab *tab) // while the client, which has two messages, is away

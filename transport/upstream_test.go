@@ -11,6 +11,7 @@ import (
 
 	"github.com/mirage-go/mirage/internal/cid"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 func mustURL(s string) *url.URL {
@@ -281,7 +282,7 @@ func TestW4Payloads(t *testing.T) {
 		n := 0
 		for name, text := range payloads {
 			n++
-			_, err := w.m.Broadcast(w.Context(), session.Text(text))
+			_, err := w.m.Broadcast(w.Context(), store.Text(text))
 			w.must(err)
 			synctest.Wait()
 			polls.poll("25")

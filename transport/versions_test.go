@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport"
 	"github.com/mirage-go/mirage/transport/sse"
 )
@@ -116,12 +117,12 @@ func TestW1HTTP10(t *testing.T) {
 	if !strings.Contains(hello, "event: mirage\n") {
 		t.Errorf("first block: %q", hello)
 	}
-	if _, err := s.m.Send(t.Context(), "old", session.Text("one")); err != nil {
+	if _, err := s.m.Send(t.Context(), "old", store.Text("one")); err != nil {
 		t.Fatal(err)
 	}
 	one := next(b)
 	conn.Close()
-	if _, err := s.m.Send(t.Context(), "old", session.Text("two")); err != nil {
+	if _, err := s.m.Send(t.Context(), "old", store.Text("two")); err != nil {
 		t.Fatal(err)
 	}
 	pos := strings.TrimSpace(one[strings.LastIndex(one, "id: ")+len("id: "):])

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport"
 	sockets "github.com/mirage-go/mirage/transport/websocket"
 )
@@ -63,7 +64,7 @@ func TestL1SocketFrameRate(t *testing.T) {
 				if frames := (sent - 64<<10) / len(one); frames > most {
 					t.Errorf("%d frames were read in a minute, at most %d are right", frames, most)
 				}
-				if _, n := w.m.Send(t.Context(), tab.hello.ID, session.Text("still there")); n != nil {
+				if _, n := w.m.Send(t.Context(), tab.hello.ID, store.Text("still there")); n != nil {
 					t.Error(n)
 				}
 			})

@@ -18,6 +18,7 @@ import (
 	"github.com/mirage-go/mirage/internal/cid"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport"
 	sockets "github.com/mirage-go/mirage/transport/websocket"
 )
@@ -339,7 +340,7 @@ func TestW6NoSocket(t *testing.T) {
 				t.Errorf("%s: %d %s", tt.name, rec.Code, rec.Body)
 			}
 		}
-		if sent, err := w.m.Broadcast(w.Context(), session.Text("x")); err != nil || sent.Sessions > 0 {
+		if sent, err := w.m.Broadcast(w.Context(), store.Text("x")); err != nil || sent.Sessions > 0 {
 			t.Errorf("refused handshakes made sessions: %+v, %v", sent, err)
 		}
 	})

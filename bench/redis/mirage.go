@@ -11,6 +11,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 )
 
@@ -32,7 +33,7 @@ func newMirage(addr string) engine {
 		c := client(addr)
 		s := redis.New(c, redis.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 		e.clients, e.stores = append(e.clients, c), append(e.stores, s)
-		return session.New(session.Options{Store: s, MaxMessages: 100, Overflow: session.DropOldest})
+		return session.New(session.Options{Store: s, MaxMessages: 100, Overflow: store.OverflowDropOldest})
 	}
 	e.near, e.far = node(), node()
 	return e
@@ -41,7 +42,7 @@ func newMirage(addr string) engine {
 func id(i int) string { return fmt.Sprintf("%016x", i) }
 
 func (e *mirage) publish(i int, data []byte) error {
-	_, err := e.near.Send(context.Background(), id(i), session.Message{Data: data})
+	_, err := e.near.Send(context.Background(), id(i), store.Message{Data: data})
 	return err
 }
 
@@ -82,7 +83,7 @@ func (e *mirage) subscribe(i int, arrived func()) error {
 					arrived()
 					if unheard++; unheard == 16 {
 						unheard = 0
-						_ = l.Ack(context.Background(), session.Position{Epoch: b.Epoch, Seq: m.Seq, Tag: m.Tag})
+						_ = l.Ack(context.Background(), store.Position{Epoch: b.Epoch, Seq: m.Seq, Tag: m.Tag})
 					}
 				}
 			}

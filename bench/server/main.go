@@ -19,6 +19,7 @@ import (
 	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport"
 	"github.com/mirage-go/mirage/transport/sse"
 	"github.com/mirage-go/mirage/transport/websocket"
@@ -31,7 +32,7 @@ func main() {
 	}
 	var up atomic.Int64
 	m := session.New(session.Options{
-		Budget: -1, Rate: -1, MaxMessages: 1024, Overflow: session.DropOldest,
+		Budget: -1, Rate: -1, MaxMessages: 1024, Overflow: store.OverflowDropOldest,
 		OnMessage: func(context.Context, *session.Session, session.Incoming) error { up.Add(1); return nil },
 	})
 	identify := middleware.New(middleware.Options{
@@ -50,8 +51,8 @@ func main() {
 		ids[n] = "s" + strconv.Itoa(n)
 	}
 	control(mux, &up,
-		func(payload []byte) { m.Broadcast(ctx, session.Message{Data: payload}) },
-		func(n int, payload []byte) { m.Send(ctx, ids[n], session.Message{Data: payload}) })
+		func(payload []byte) { m.Broadcast(ctx, store.Message{Data: payload}) },
+		func(n int, payload []byte) { m.Send(ctx, ids[n], store.Message{Data: payload}) })
 
 	listener, err := net.Listen("tcp", "0.0.0.0:"+os.Getenv("PORT")) // as the peers do
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport"
 )
 
@@ -120,7 +121,7 @@ func (e *echo) control(w http.ResponseWriter, r *http.Request) {
 		for range n {
 			e.mu.Lock()
 			e.down++
-			msg := session.Text(strconv.Itoa(e.down))
+			msg := store.Text(strconv.Itoa(e.down))
 			e.mu.Unlock()
 			if _, err := e.manager().Send(r.Context(), r.FormValue("id"), msg); err != nil {
 				e.Error(err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // visitor is one link of the chat, which counts what it gets.
@@ -30,7 +31,7 @@ func (v *visitor) run(ctx context.Context) {
 		}
 		if len(b.Entries) > 0 {
 			last := b.Entries[len(b.Entries)-1]
-			_ = v.Ack(ctx, session.Position{Epoch: b.Epoch, Seq: last.Seq, Tag: last.Tag})
+			_ = v.Ack(ctx, store.Position{Epoch: b.Epoch, Seq: last.Seq, Tag: last.Tag})
 		}
 	}
 	v.Close()
@@ -57,7 +58,7 @@ func TestD5NewcomersCostOthersLittle(t *testing.T) {
 		}
 		for i := range maxHistory {
 			_, err := m.Receive(t.Context(), session.Upstream{
-				ID: "person0", Messages: []session.Numbered{{Message: session.Text(fmt.Sprint(i, strings.Repeat("x", maxText/2)))}},
+				ID: "person0", Messages: []session.Numbered{{Message: store.Text(fmt.Sprint(i, strings.Repeat("x", maxText/2)))}},
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -94,7 +95,7 @@ func TestD5NewcomersCostOthersLittle(t *testing.T) {
 		cost("somebody who changes the name a hundred times", 400, func() {
 			for i := range 100 {
 				_, err := m.Receive(t.Context(), session.Upstream{ID: "newcomer", Messages: []session.Numbered{{
-					Message: session.Message{Event: "name", Data: fmt.Appendf(nil, `{"name":"N%d"}`, i)},
+					Message: store.Message{Event: "name", Data: fmt.Appendf(nil, `{"name":"N%d"}`, i)},
 				}}})
 				if err != nil {
 					t.Fatal(err)

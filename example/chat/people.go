@@ -9,11 +9,12 @@ import (
 	"unicode"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // welcome tells a reader what it is called here and what the time is.
 func (r *room) welcome(ctx context.Context, s *session.Session, reader, name string) {
-	msg, err := session.JSON("welcome", map[string]any{"name": name, "now": time.Now().UnixMicro()})
+	msg, err := store.JSON("welcome", map[string]any{"name": name, "now": time.Now().UnixMicro()})
 	if err == nil {
 		_, err = s.SendTo(ctx, reader, msg)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // tellEvery is how often everybody hears of changes at most: what happens meanwhile is
@@ -71,7 +72,7 @@ func (r *room) flush() {
 	if changes != nil {
 		broadcast(ctx, via, "changes", changes)
 	}
-	if msg, err := session.JSON("people", people); err == nil {
+	if msg, err := store.JSON("people", people); err == nil {
 		for _, a := range arrivals {
 			_, _ = a.session.SendTo(ctx, a.reader, msg) // a reader that has gone needs no list
 		}
@@ -126,7 +127,7 @@ func (r *room) hereLocked() []entry {
 func bySince(a, b entry) int { return cmp.Compare(a.since, b.since) }
 
 func broadcast(ctx context.Context, s *session.Session, event string, v any) {
-	msg, err := session.JSON(event, v)
+	msg, err := store.JSON(event, v)
 	if err == nil {
 		_, err = s.Broadcast(ctx, msg)
 	}

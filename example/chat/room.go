@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 const (
@@ -29,7 +30,7 @@ type room struct {
 // line is one message of the history, as it was sent: all who get it share its bytes.
 type line struct {
 	id, key string // whose it is, and what its sender calls it
-	message session.Message
+	message store.Message
 }
 
 type person struct {
@@ -45,7 +46,7 @@ func newRoom() *room {
 // options are those of sessions whose readers are in the room.
 func (r *room) options() session.Options {
 	return session.Options{
-		Overflow:  session.DropOldest, // who is away for long misses the oldest messages, and is told which
+		Overflow:  store.OverflowDropOldest, // who is away for long misses the oldest messages, and is told which
 		OnAttach:  r.attach,
 		OnMessage: r.receive,
 		OnDetach:  r.detach,
@@ -92,7 +93,7 @@ func (r *room) detach(_ context.Context, s *session.Session, _ session.ReaderInf
 }
 
 // gap makes up for what a reader has lost, from the history and with the list of people.
-func (r *room) gap(ctx context.Context, s *session.Session, who session.ReaderInfo, _ session.Lost) {
+func (r *room) gap(ctx context.Context, s *session.Session, who session.ReaderInfo, _ store.Lost) {
 	r.recall(ctx, s, who.Reader)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -100,7 +101,7 @@ func (r *room) gap(ctx context.Context, s *session.Session, who session.ReaderIn
 }
 
 // end forgets somebody whose session is over, unless they have a new one already.
-func (r *room) end(_ context.Context, e session.Ended) {
+func (r *room) end(_ context.Context, e store.Ended) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if p := r.people[e.ID]; p != nil && p.tabs <= 0 {

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // receive handles what a client sends: "say", "name", or the plain text of somebody with curl.
@@ -46,7 +47,7 @@ func (r *room) say(ctx context.Context, s *session.Session, text, key string, ag
 }
 
 // note adds a message to the history. One that comes again, because its session has ended since, is not fresh if it is there already.
-func (r *room) note(id, text, key string, again bool) (msg session.Message, fresh bool, err error) {
+func (r *room) note(id, text, key string, again bool) (msg store.Message, fresh bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if again && slices.ContainsFunc(r.history, func(l line) bool { return l.id == id && l.key == key }) {
@@ -56,7 +57,7 @@ func (r *room) note(id, text, key string, again bool) (msg session.Message, fres
 	if p := r.people[id]; p != nil {
 		name = p.name
 	}
-	msg, err = session.JSON("say", map[string]any{"at": r.stamp(), "id": id, "name": name, "text": text, "key": key})
+	msg, err = store.JSON("say", map[string]any{"at": r.stamp(), "id": id, "name": name, "text": text, "key": key})
 	if err != nil {
 		return msg, false, err
 	}
@@ -71,7 +72,7 @@ func (r *room) recall(ctx context.Context, s *session.Session, reader string) {
 	history := slices.Clone(r.history)
 	r.mu.Unlock()
 	for _, l := range history {
-		if _, err := s.SendTo(ctx, reader, session.Message{Event: "past", Data: l.message.Data}); err != nil {
+		if _, err := s.SendTo(ctx, reader, store.Message{Event: "past", Data: l.message.Data}); err != nil {
 			return // the reader has gone
 		}
 	}

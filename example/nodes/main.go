@@ -45,9 +45,9 @@ func run(addr, server string) error {
 		return fmt.Errorf("no Redis at %s: start it, or say where it is with -redis: %w", server, err)
 	}
 	defer client.Close()
-	store := redis.New(client, redis.Options{Prefix: "nodes"})
-	defer store.Close()
-	m := session.New(session.Options{Store: store, OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
+	kept := redis.New(client, redis.Options{Prefix: "nodes"})
+	defer kept.Close()
+	m := session.New(session.Options{Store: kept, OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
 		_, err := s.Send(ctx, in.Message)
 		return err
 	}})

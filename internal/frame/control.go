@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // Gap is the data of EventGap: the messages From to To are missing, both included. To is
@@ -43,7 +43,7 @@ type Up struct {
 
 // AppendGap appends the statement that messages are missing. The client goes on after
 // pos.
-func AppendGap(dst []byte, lost Range, pos session.Position, reason string) []byte {
+func AppendGap(dst []byte, lost Range, pos store.Position, reason string) []byte {
 	dst = appendRange(appendControl(dst, EventGap), lost)
 	dst = appendString(append(dst, `,"reason":`...), reason)
 	return AppendID(append(dst, "}\n"...), pos)

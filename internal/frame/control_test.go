@@ -9,12 +9,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mirage-go/mirage/internal/frame"
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // W2, D2, D3, L1: each control event to the byte, and read back.
 func TestControl(t *testing.T) {
-	at := session.Position{Epoch: 36, Seq: 9}
+	at := store.Position{Epoch: 36, Seq: 9}
 	hello := frame.Hello{ID: "abc", Previous: "old", Mirage: "~v", Reader: "r", Link: "l", Resumed: true, Sent: 9, Accepted: 3, Heartbeat: 15000}
 	lost := frame.Hello{ID: "abc", Reason: "trimmed", Lost: &frame.Range{From: 2, To: 5}}
 	open := frame.Hello{ID: "abc", Reason: "restarted", Lost: &frame.Range{From: 2}}
@@ -37,8 +37,8 @@ func TestControl(t *testing.T) {
 			`data: {"from":4,"to":9,"reason":"full"}` + "\nid: 10-9\n\n", &frame.Gap{From: 4, To: 9, Reason: "full"}},
 		{"gap without a known end", frame.AppendGap(nil, frame.Range{From: 4}, at, "expired"), "event: mirage-gap\n" +
 			`data: {"from":4,"to":null,"reason":"expired"}` + "\nid: 10-9\n\n", &frame.Gap{From: 4, Reason: "expired"}},
-		{"ack", frame.AppendAck(nil, session.MaxSeq), "event: mirage-ack\n" + `data: {"accepted":9007199254740991}` + "\n\n",
-			&frame.Ack{Accepted: session.MaxSeq}},
+		{"ack", frame.AppendAck(nil, store.MaxSeq), "event: mirage-ack\n" + `data: {"accepted":9007199254740991}` + "\n\n",
+			&frame.Ack{Accepted: store.MaxSeq}},
 		{"drain", frame.AppendDrain(nil, 2*time.Second), "event: mirage-drain\n" + `data: {"retry":2000}` + "\n\n", &frame.Drain{Retry: 2000}},
 		{"drain at once", frame.AppendDrain(nil, -time.Second), "event: mirage-drain\n" + `data: {"retry":0}` + "\n\n", &frame.Drain{}},
 		{"end", frame.AppendEnd(nil, 410, "revoked"), "event: mirage-end\n" + `data: {"status":410,"reason":"revoked"}` + "\n\n",
@@ -113,7 +113,7 @@ func TestControlStrings(t *testing.T) {
 // D3: for a client that does not read hello a gap says what is lost. The position moves
 // with the gap, not before: a cut between the two loses neither.
 func TestD3HelloAndGap(t *testing.T) {
-	at := session.Position{Epoch: 36, Seq: 9}
+	at := store.Position{Epoch: 36, Seq: 9}
 	hello := frame.Hello{ID: "abc", Reason: "restarted", Lost: &frame.Range{From: 2}}
 	got := string(frame.AppendHelloAndGap(nil, at, time.Second, &hello))
 	want := strings.Replace(string(frame.AppendHello(nil, at, time.Second, &hello)), "\nid: 10-9\n", "\n", 1) +

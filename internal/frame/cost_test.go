@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/internal/frame"
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // What an attacker may choose costs time in proportion to its length: quadratic time would take minutes here.
@@ -51,7 +51,7 @@ func TestLinearTime(t *testing.T) {
 // The parser keeps a small multiple of its bound, however long the stream is.
 func TestBoundedMemory(t *testing.T) {
 	const largest = 64 << 10
-	encoded := frame.AppendMessage(nil, pos, &session.Message{Data: make([]byte, largest), Binary: true})
+	encoded := frame.AppendMessage(nil, pos, &store.Message{Data: make([]byte, largest), Binary: true})
 	for name, unit := range map[string][]byte{
 		"noise":    []byte("\x00\xff:\r a"),
 		"comments": []byte(":\n"),
@@ -84,13 +84,13 @@ func BenchmarkAppend(b *testing.B) {
 	json := `{"user":"anna","text":"` + strings.Repeat("hello ", 29) + `"}` // 200 bytes
 	for _, bb := range []struct {
 		name string
-		m    session.Message
+		m    store.Message
 	}{
-		{"200B", session.Message{Event: "chat", Data: []byte(json)}},
-		{"200BUnicode", session.Message{Event: "chat", Data: []byte(strings.Repeat("grüße ", 25))}},
-		{"200BLines", session.Message{Event: "chat", Data: []byte(strings.Repeat("a line of 20 bytes.\n", 10))}},
-		{"200BBinary", session.Message{Event: "chat", Data: []byte(json), Binary: true}},
-		{"64KiB", session.Message{Event: "chat", Data: []byte(strings.Repeat(json, 328))}},
+		{"200B", store.Message{Event: "chat", Data: []byte(json)}},
+		{"200BUnicode", store.Message{Event: "chat", Data: []byte(strings.Repeat("grüße ", 25))}},
+		{"200BLines", store.Message{Event: "chat", Data: []byte(strings.Repeat("a line of 20 bytes.\n", 10))}},
+		{"200BBinary", store.Message{Event: "chat", Data: []byte(json), Binary: true}},
+		{"64KiB", store.Message{Event: "chat", Data: []byte(strings.Repeat(json, 328))}},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
 			dst := make([]byte, 0, 128<<10)
@@ -119,7 +119,7 @@ func BenchmarkAppend(b *testing.B) {
 }
 
 func BenchmarkParse(b *testing.B) {
-	text := session.Message{Event: "chat", Data: bytes.Repeat([]byte("x"), 200)}
+	text := store.Message{Event: "chat", Data: bytes.Repeat([]byte("x"), 200)}
 	for _, n := range []int{1, 100} {
 		body := frame.AppendUp(nil, frame.Up{Writer: "0123456789abcdef012345", Base: 1})
 		for i := range n {
@@ -127,9 +127,9 @@ func BenchmarkParse(b *testing.B) {
 		}
 		b.Run(fmt.Sprintf("Post%d", n), func(b *testing.B) { benchmarkParse(b, body, len(body)) })
 	}
-	big := frame.AppendMessage(nil, pos, &session.Message{Data: bytes.Repeat([]byte("x"), 1<<20)})
+	big := frame.AppendMessage(nil, pos, &store.Message{Data: bytes.Repeat([]byte("x"), 1<<20)})
 	b.Run("1MiBIn4KiB", func(b *testing.B) { benchmarkParse(b, big, 4<<10) })
-	bin := frame.AppendMessage(nil, pos, &session.Message{Data: make([]byte, 1<<20), Binary: true})
+	bin := frame.AppendMessage(nil, pos, &store.Message{Data: make([]byte, 1<<20), Binary: true})
 	b.Run("1MiBBinaryIn4KiB", func(b *testing.B) { benchmarkParse(b, bin, 4<<10) })
 }
 
@@ -154,10 +154,10 @@ func benchmarkParse(b *testing.B, stream []byte, piece int) {
 
 func BenchmarkAppendEntries(b *testing.B) {
 	for _, size := range []int{16, 200} {
-		m := session.Message{Event: "chat", Data: bytes.Repeat([]byte("x"), size)}
-		entries := make([]session.Entry, 64)
+		m := store.Message{Event: "chat", Data: bytes.Repeat([]byte("x"), size)}
+		entries := make([]store.Entry, 64)
 		for i := range entries {
-			entries[i] = session.Entry{Seq: uint64(1000 + i), Message: &m}
+			entries[i] = store.Entry{Seq: uint64(1000 + i), Message: &m}
 		}
 		b.Run(fmt.Sprintf("64x%dB", size), func(b *testing.B) {
 			var dst []byte

@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/mirage-go/mirage/internal/frame"
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // W3: the blocks of a batch are those of its entries one by one, whatever is before them, tagged or for another reader.
@@ -17,12 +17,12 @@ func TestW3EntriesAreTheirMessages(t *testing.T) {
 		epoch := rapid.Uint64Min(1).Draw(t, "epoch")
 		got := []byte(rapid.SampledFrom([]string{"", "before\n\n", "id: 1-1\n\n"}).Draw(t, "before"))
 		want := bytes.Clone(got)
-		var entries []session.Entry
+		var entries []store.Entry
 		for i := range rapid.IntRange(0, 5).Draw(t, "n") {
-			e := session.Entry{Seq: rapid.Uint64Range(1, session.MaxSeq).Draw(t, "seq"), Tag: rapid.SampledFrom([]uint32{0, 0, 0, 1, 1 << 31}).Draw(t, "tag")}
-			at := session.Position{Epoch: epoch, Seq: e.Seq, Tag: e.Tag}
+			e := store.Entry{Seq: rapid.Uint64Range(1, store.MaxSeq).Draw(t, "seq"), Tag: rapid.SampledFrom([]uint32{0, 0, 0, 1, 1 << 31}).Draw(t, "tag")}
+			at := store.Position{Epoch: epoch, Seq: e.Seq, Tag: e.Tag}
 			if rapid.Bool().Draw(t, "ours") {
-				m := session.Text(fmt.Sprint("message ", i))
+				m := store.Text(fmt.Sprint("message ", i))
 				e.Message = &m
 				want = frame.AppendMessage(want, at, &m)
 			} else {

@@ -7,10 +7,10 @@ import (
 	"testing"
 
 	"github.com/mirage-go/mirage/internal/frame"
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
-var pos = session.Position{Epoch: 0x123456789abcdef0, Seq: 42}
+var pos = store.Position{Epoch: 0x123456789abcdef0, Seq: 42}
 
 // got is an event that outlives its parser's buffer.
 type got struct {
@@ -90,7 +90,7 @@ func allBytes() string {
 func TestFidelity(t *testing.T) {
 	for _, tt := range payloads {
 		t.Run(tt.name, func(t *testing.T) {
-			m := session.Message{Event: "e", Data: []byte(tt.data), Binary: tt.binary}
+			m := store.Message{Event: "e", Data: []byte(tt.data), Binary: tt.binary}
 			block := frame.AppendMessage(nil, pos, &m)
 			if text := !bytes.Contains(block, []byte("\nencoding: base64\n")); text != tt.text {
 				t.Errorf("as text = %v, want %v", text, tt.text)
@@ -112,23 +112,23 @@ func TestFidelity(t *testing.T) {
 
 // W1, W3: what the way out writes, to the byte.
 func TestAppendMessage(t *testing.T) {
-	p := session.Position{Epoch: 36, Seq: 7}
+	p := store.Position{Epoch: 36, Seq: 7}
 	for _, tt := range []struct {
 		name string
-		m    session.Message
+		m    store.Message
 		want string
 	}{
-		{"unnamed", session.Text("hi"), "data: hi\nid: 10-7\n\n"},
-		{"message", session.Message{Event: "message", Data: []byte("hi")}, "data: hi\nid: 10-7\n\n"},
-		{"named", session.Message{Event: "chat", Data: []byte("hi")}, "event: chat\ndata: hi\nid: 10-7\n\n"},
-		{"empty", session.Message{}, "data: \nid: 10-7\n\n"},
-		{"lines", session.Text("a\n\n b"), "data: a\ndata: \ndata:  b\nid: 10-7\n\n"},
-		{"CR", session.Text("a\rb"), "encoding: base64\ndata: YQ1i\nid: 10-7\n\n"},
-		{"binary", session.Message{Event: "b", Data: []byte{1}, Binary: true}, "event: b\nencoding: base64\ntype: binary\ndata: AQ==\nid: 10-7\n\n"},
-		{"name with a line break", session.Message{Event: "a\ndata: x", Data: []byte("hi")}, "event: \uFFFD\ndata: hi\nid: 10-7\n\n"},
-		{"name with a CR", session.Message{Event: "a\rdata: x", Data: []byte("hi")}, "event: \uFFFD\ndata: hi\nid: 10-7\n\n"},
-		{"name that is too long", session.Message{Event: strings.Repeat("e", session.MaxEvent+1)}, "event: \uFFFD\ndata: \nid: 10-7\n\n"},
-		{"name of a control event", session.Message{Event: "mirage-end", Data: []byte("{}")}, "event: \uFFFD\ndata: {}\nid: 10-7\n\n"},
+		{"unnamed", store.Text("hi"), "data: hi\nid: 10-7\n\n"},
+		{"message", store.Message{Event: "message", Data: []byte("hi")}, "data: hi\nid: 10-7\n\n"},
+		{"named", store.Message{Event: "chat", Data: []byte("hi")}, "event: chat\ndata: hi\nid: 10-7\n\n"},
+		{"empty", store.Message{}, "data: \nid: 10-7\n\n"},
+		{"lines", store.Text("a\n\n b"), "data: a\ndata: \ndata:  b\nid: 10-7\n\n"},
+		{"CR", store.Text("a\rb"), "encoding: base64\ndata: YQ1i\nid: 10-7\n\n"},
+		{"binary", store.Message{Event: "b", Data: []byte{1}, Binary: true}, "event: b\nencoding: base64\ntype: binary\ndata: AQ==\nid: 10-7\n\n"},
+		{"name with a line break", store.Message{Event: "a\ndata: x", Data: []byte("hi")}, "event: \uFFFD\ndata: hi\nid: 10-7\n\n"},
+		{"name with a CR", store.Message{Event: "a\rdata: x", Data: []byte("hi")}, "event: \uFFFD\ndata: hi\nid: 10-7\n\n"},
+		{"name that is too long", store.Message{Event: strings.Repeat("e", store.MaxEvent+1)}, "event: \uFFFD\ndata: \nid: 10-7\n\n"},
+		{"name of a control event", store.Message{Event: "mirage-end", Data: []byte("{}")}, "event: \uFFFD\ndata: {}\nid: 10-7\n\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := string(frame.AppendMessage([]byte("before "), p, &tt.m)); got != "before "+tt.want {
@@ -140,7 +140,7 @@ func TestAppendMessage(t *testing.T) {
 
 // W2: upstream, a batch is its head and messages that bear their numbers.
 func TestAppendUpstream(t *testing.T) {
-	chat, raw := session.Message{Event: "chat", Data: []byte("hi")}, session.Message{Data: []byte{0xff}, Binary: true}
+	chat, raw := store.Message{Event: "chat", Data: []byte("hi")}, store.Message{Data: []byte{0xff}, Binary: true}
 	body := frame.AppendUp(nil, frame.Up{Writer: "w", Base: 9})
 	body = frame.AppendUpstream(body, 9, &chat)
 	body = frame.AppendUpstream(body, 10, &raw)
@@ -170,8 +170,8 @@ func TestAppendID(t *testing.T) {
 func TestNoAllocations(t *testing.T) {
 	dst := make([]byte, 0, 4096)
 	hello := &frame.Hello{ID: "0123456789abcdef", Lost: &frame.Range{From: 1}}
-	text := &session.Message{Event: "chat", Data: []byte(strings.Repeat("a line\n", 30))}
-	bin := &session.Message{Data: []byte(allBytes()), Binary: true}
+	text := &store.Message{Event: "chat", Data: []byte(strings.Repeat("a line\n", 30))}
+	bin := &store.Message{Data: []byte(allBytes()), Binary: true}
 	for name, f := range map[string]func(){
 		"AppendMessage":        func() { frame.AppendMessage(dst, pos, text) },
 		"AppendMessage binary": func() { frame.AppendMessage(dst, pos, bin) },

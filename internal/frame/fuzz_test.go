@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/mirage-go/mirage/internal/frame"
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // W4: whatever a message holds, three parsers see one event with its bytes, and no other.
@@ -22,12 +22,12 @@ func FuzzRoundTrip(f *testing.F) {
 	f.Add("a\ndata: b", []byte("x"), false)
 	f.Add("mirage", []byte("{}"), false)
 	f.Fuzz(func(t *testing.T, name string, data []byte, binary bool) {
-		m := session.Message{Event: name, Data: data, Binary: binary}
-		next := session.Text("next")
+		m := store.Message{Event: name, Data: data, Binary: binary}
+		next := store.Text("next")
 		block := frame.AppendMessage(nil, pos, &m)
-		stream := frame.AppendMessage(slices.Clone(block), session.Position{Epoch: 1, Seq: 1}, &next)
+		stream := frame.AppendMessage(slices.Clone(block), store.Position{Epoch: 1, Seq: 1}, &next)
 
-		allowed := session.CheckEvent(name) == nil
+		allowed := store.CheckEvent(name) == nil
 		if name == "message" {
 			name = ""
 		}

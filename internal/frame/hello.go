@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // Hello is the data of EventHello.
@@ -30,14 +30,14 @@ type Range struct {
 
 // AppendHello appends the first block of a link; pos is the position after which the link goes on. A positive retry is the
 // delay before the browser's own reconnect.
-func AppendHello(dst []byte, pos session.Position, retry time.Duration, h *Hello) []byte {
+func AppendHello(dst []byte, pos store.Position, retry time.Duration, h *Hello) []byte {
 	return AppendID(appendHello(dst, retry, h), pos)
 }
 
 // AppendHelloAndGap is AppendHello for a client that does not read hello and has lost
 // h.Lost: a gap after it says so. The gap alone has the position, so that a client whose
 // link is cut between the two is told again.
-func AppendHelloAndGap(dst []byte, pos session.Position, retry time.Duration, h *Hello) []byte {
+func AppendHelloAndGap(dst []byte, pos store.Position, retry time.Duration, h *Hello) []byte {
 	dst = append(appendHello(dst, retry, h), '\n')
 	return AppendGap(dst, *h.Lost, pos, h.Reason)
 }

@@ -5,14 +5,14 @@ import (
 	"testing"
 
 	"github.com/mirage-go/mirage/internal/frame"
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // blocks are what the way out writes with an id.
 func blocks() map[string][]byte {
-	text := session.Message{Event: "chat", Data: []byte("two\nlines")}
-	encoded := session.Message{Data: []byte{0, 1}, Binary: true}
-	newlines := session.Text(strings.Repeat("\n", 9))
+	text := store.Message{Event: "chat", Data: []byte("two\nlines")}
+	encoded := store.Message{Data: []byte{0, 1}, Binary: true}
+	newlines := store.Text(strings.Repeat("\n", 9))
 	all := map[string][]byte{
 		"hello":                 frame.AppendHello(nil, pos, 1e9, &frame.Hello{ID: "x"}),
 		"gap":                   frame.AppendGap(nil, frame.Range{From: 1}, pos, "trimmed"),
@@ -22,12 +22,12 @@ func blocks() map[string][]byte {
 		"up":                    frame.AppendUpstream(nil, 7, &text),
 		"up in base64":          frame.AppendUpstream(nil, 7, &encoded),
 		"up, lines in base64":   frame.AppendUpstream(nil, 7, &newlines),
-		"entry":                 frame.AppendEntries(nil, pos.Epoch, []session.Entry{{Seq: 1, Message: &text}}),
-		"entry of another":      frame.AppendEntries(nil, pos.Epoch, []session.Entry{{Seq: 1}}),
-		"entry with its tag":    frame.AppendEntries(nil, pos.Epoch, []session.Entry{{Seq: 1, Tag: 5, Message: &encoded}}),
+		"entry":                 frame.AppendEntries(nil, pos.Epoch, []store.Entry{{Seq: 1, Message: &text}}),
+		"entry of another":      frame.AppendEntries(nil, pos.Epoch, []store.Entry{{Seq: 1}}),
+		"entry with its tag":    frame.AppendEntries(nil, pos.Epoch, []store.Entry{{Seq: 1, Tag: 5, Message: &encoded}}),
 		"entry after the first": nil,
 	}
-	two := frame.AppendEntries(nil, pos.Epoch, []session.Entry{{Seq: 1, Message: &text}, {Seq: 2, Message: &text}})
+	two := frame.AppendEntries(nil, pos.Epoch, []store.Entry{{Seq: 1, Message: &text}, {Seq: 2, Message: &text}})
 	all["entry after the first"] = two[len(all["entry"]):]
 	return all
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // AppendMessage appends the block of one message on its way down; pos is the position after it.
@@ -19,13 +19,13 @@ import (
 // Text travels as it is, one data line for each of its lines. What such lines cannot carry unchanged, that is CR, NUL and invalid
 // UTF-8, and everything that is marked as binary, travels as base64. So a block has at most len(Data) plus seven bytes for each LF
 // in it, or 4/3 of len(Data), and about 250 bytes for the other fields.
-func AppendMessage(dst []byte, pos session.Position, m *session.Message) []byte {
+func AppendMessage(dst []byte, pos store.Position, m *store.Message) []byte {
 	return AppendID(appendMessage(dst, m), pos)
 }
 
 // AppendEntries appends the blocks of entries of one epoch: AppendMessage for each, or AppendID where it is for another reader, but what the
 // positions have in common is written once and copied.
-func AppendEntries(dst []byte, epoch uint64, entries []session.Entry) []byte {
+func AppendEntries(dst []byte, epoch uint64, entries []store.Entry) []byte {
 	var head []byte // "id: epoch-", a part of dst
 	for i := range entries {
 		e := &entries[i]
@@ -34,7 +34,7 @@ func AppendEntries(dst []byte, epoch uint64, entries []session.Entry) []byte {
 		}
 		if head == nil || e.Tag != 0 {
 			start := len(dst)
-			dst = AppendID(dst, session.Position{Epoch: epoch, Seq: e.Seq, Tag: e.Tag})
+			dst = AppendID(dst, store.Position{Epoch: epoch, Seq: e.Seq, Tag: e.Tag})
 			head = dst[start : start+bytes.IndexByte(dst[start:], '-')+1]
 		} else {
 			dst = append(strconv.AppendUint(append(dst, head...), e.Seq, 10), "\n\n"...)
@@ -45,7 +45,7 @@ func AppendEntries(dst []byte, epoch uint64, entries []session.Entry) []byte {
 
 // AppendUpstream appends the block of one message on its way up; number is its writer's number of it. Text of so many lines that base64 is shorter
 // travels so, because the body that it goes into is bounded.
-func AppendUpstream(dst []byte, number uint64, m *session.Message) []byte {
+func AppendUpstream(dst []byte, number uint64, m *store.Message) []byte {
 	if len("data: ")*bytes.Count(m.Data, []byte{'\n'}) > len(m.Data)/3 {
 		dst = appendEncoded(appendEvent(dst, m.Event), m)
 	} else {
@@ -57,7 +57,7 @@ func AppendUpstream(dst []byte, number uint64, m *session.Message) []byte {
 
 // AppendID ends a block with its id. Alone it is a block that moves the client's position
 // and that no application sees.
-func AppendID(dst []byte, pos session.Position) []byte {
+func AppendID(dst []byte, pos store.Position) []byte {
 	dst, _ = pos.AppendText(append(dst, "id: "...)) // the error is always nil
 	return append(dst, "\n\n"...)
 }
@@ -67,7 +67,7 @@ func AppendID(dst []byte, pos session.Position) []byte {
 func AppendBeat(dst []byte) []byte { return append(dst, ":\n"...) }
 
 // appendMessage appends the lines of a block but for its id and its end.
-func appendMessage(dst []byte, m *session.Message) []byte {
+func appendMessage(dst []byte, m *store.Message) []byte {
 	dst = appendEvent(dst, m.Event)
 	if m.Binary || !isText(m.Data) {
 		return appendEncoded(dst, m)
@@ -92,7 +92,7 @@ func appendEvent(dst []byte, name string) []byte {
 	return append(dst, '\n')
 }
 
-func appendEncoded(dst []byte, m *session.Message) []byte {
+func appendEncoded(dst []byte, m *store.Message) []byte {
 	dst = append(dst, "encoding: base64\n"...)
 	if m.Binary {
 		dst = append(dst, "type: binary\n"...)
@@ -108,10 +108,10 @@ func isText(data []byte) bool {
 	return bytes.IndexByte(data, '\r') < 0 && bytes.IndexByte(data, 0) < 0 && utf8.Valid(data)
 }
 
-// eventName is the last line of defence behind session.CheckEvent: a name with a line break, of a control event or longer than
-// session.MaxEvent never reaches the wire. In its place stands a name that nobody listens for, since under any other the message would reach the wrong listener.
+// eventName is the last line of defence behind store.CheckEvent: a name with a line break, of a control event or longer than
+// store.MaxEvent never reaches the wire. In its place stands a name that nobody listens for, since under any other the message would reach the wrong listener.
 func eventName(name string) string {
-	bad := len(name) > session.MaxEvent || strings.HasPrefix(name, EventHello)
+	bad := len(name) > store.MaxEvent || strings.HasPrefix(name, EventHello)
 	for i := 0; i < len(name) && !bad; i++ {
 		bad = name[i] < ' '
 	}

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // The errors of a Parser.
@@ -71,7 +71,7 @@ type Parser struct {
 }
 
 // slack is the room that the bound leaves beside the payload: for a line with a name or an id, and for the name of the field.
-const slack = session.MaxEvent + 384
+const slack = store.MaxEvent + 384
 
 // controlBytes is how large a control event may be, in any case.
 const controlBytes = 4 << 10

@@ -12,7 +12,7 @@ import (
 	gosse "github.com/tmaxmax/go-sse"
 
 	"github.com/mirage-go/mirage/internal/frame"
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // readers are other people's: what they read is what a plain client gets. An unnamed event is "" or "message" to them.
@@ -49,7 +49,7 @@ func TestOtherReaders(t *testing.T) {
 	for name, read := range readers {
 		for _, tt := range payloads {
 			t.Run(name+"/"+tt.name, func(t *testing.T) {
-				m := session.Message{Event: "e", Data: []byte(tt.data), Binary: tt.binary}
+				m := store.Message{Event: "e", Data: []byte(tt.data), Binary: tt.binary}
 				want := got{ID: pos.String(), Name: "e", Data: tt.data}
 				if !tt.text {
 					want.Data = base64.StdEncoding.EncodeToString(m.Data)
@@ -65,8 +65,8 @@ func TestOtherReaders(t *testing.T) {
 
 // W1: a whole link, as other readers see it: control events have names that nobody listens for.
 func TestOtherReadersOfALink(t *testing.T) {
-	one, two := session.Text("one"), session.Message{Event: "e", Data: []byte("two\nlines")}
-	at := func(seq uint64) session.Position { return session.Position{Epoch: 36, Seq: seq} }
+	one, two := store.Text("one"), store.Message{Event: "e", Data: []byte("two\nlines")}
+	at := func(seq uint64) store.Position { return store.Position{Epoch: 36, Seq: seq} }
 	stream := frame.AppendHello(nil, at(0), 1e9, &frame.Hello{ID: "x"})
 	stream = frame.AppendMessage(stream, at(1), &one)
 	stream = frame.AppendBeat(stream)

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/mirage-go/mirage/internal/frame"
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 var update = flag.Bool("update", false, "write the vectors that clients in other languages are tested with")
@@ -59,7 +59,7 @@ func TestVectors(t *testing.T) {
 		if len(tt.data) > 1000 {
 			continue // they are large, and nothing else
 		}
-		m := session.Message{Event: "e", Data: []byte(tt.data), Binary: tt.binary}
+		m := store.Message{Event: "e", Data: []byte(tt.data), Binary: tt.binary}
 		block := frame.AppendMessage(nil, pos, &m)
 		events, p, err := parse(t, 1000, block)
 		if err != nil {

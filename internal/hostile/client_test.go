@@ -15,6 +15,7 @@ import (
 
 	"github.com/mirage-go/mirage/internal/frame"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // client is a well-behaved one, as docs/protocol.md describes it: one client object with the cookie of an id.
@@ -28,7 +29,7 @@ type client struct {
 
 	mu     sync.Mutex
 	hellos []frame.Hello
-	pos    session.Position
+	pos    store.Position
 	got    []string
 	twice  int
 	told   []frame.Event // control events but hello
@@ -130,7 +131,7 @@ func (c *client) take(e frame.Event) {
 	defer c.mu.Unlock()
 	pos := c.pos
 	if e.HasID {
-		pos, _ = session.ParsePosition(e.ID)
+		pos, _ = store.ParsePosition(e.ID)
 	}
 	switch e.Name {
 	case frame.EventHello:
@@ -161,7 +162,7 @@ func (c *client) write(text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.last++
-	c.kept = append(c.kept, session.Numbered{Number: c.last, Message: session.Text(text)})
+	c.kept = append(c.kept, session.Numbered{Number: c.last, Message: store.Text(text)})
 }
 
 // post sends what is kept, and what was received, once.

@@ -16,6 +16,7 @@ import (
 	"github.com/mirage-go/mirage/internal/frame"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport"
 	"github.com/mirage-go/mirage/transport/poll"
 )
@@ -133,7 +134,7 @@ func TestD5SessionFlood(t *testing.T) {
 	for range 20 {
 		vera.fine("in a flood of sessions")
 	}
-	if _, err := s.m.Send(t.Context(), "vera", session.Text(strings.Repeat(payload, 1000))); err != nil {
+	if _, err := s.m.Send(t.Context(), "vera", store.Text(strings.Repeat(payload, 1000))); err != nil {
 		t.Errorf("a message of 7 KB to a session that was there before: %v", err)
 	}
 	again := s.client("vera")
@@ -216,7 +217,7 @@ func TestL1LinksOfASession(t *testing.T) {
 			t.Errorf("%+v %v", a, err)
 		}
 	}
-	s.sent(s.m.Send(t.Context(), "mallory", session.Text("to all")))
+	s.sent(s.m.Send(t.Context(), "mallory", store.Text("to all")))
 	for i, tab := range tabs {
 		eventually(t, fmt.Sprint("tab ", i, " has it"), func() bool { tab.mu.Lock(); defer tab.mu.Unlock(); return len(tab.got) == 1 })
 	}

@@ -276,7 +276,7 @@ func TestRecipeLogStream(t *testing.T) {
 	defer slog.SetDefault(before)
 	var out bytes.Buffer
 	slog.SetDefault(slog.New(slog.NewTextHandler(&out, nil)))
-	logStream(sse.Closed{ID: "vera", Reader: "r", RemoteAddr: "192.0.2.1:5", Bytes: 700, Duration: time.Minute, End: session.Aged})
+	logStream(sse.Closed{ID: "vera", Reader: "r", RemoteAddr: "192.0.2.1:5", Bytes: 700, Duration: time.Minute, End: session.EndAged})
 	for _, want := range []string{"id=vera", "bytes=700", "duration=1m0s", "end=aged"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%s is not in %s", want, out.String())

@@ -18,6 +18,7 @@ import (
 	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport"
 )
 
@@ -149,7 +150,7 @@ func (s *site) must(err error) {
 }
 
 // sent is must for Send.
-func (s *site) sent(_ session.Position, err error) {
+func (s *site) sent(_ store.Position, err error) {
 	s.Helper()
 	s.must(err)
 }

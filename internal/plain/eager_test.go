@@ -18,7 +18,7 @@ import (
 
 	"github.com/mirage-go/mirage/internal/npm"
 	"github.com/mirage-go/mirage/miragetest"
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store/memory"
 )
 
 // eager are packages that take an id as soon as its line comes.
@@ -41,7 +41,7 @@ func TestD2EagerClientsCutAtEachByte(t *testing.T) {
 	for _, name := range eager {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := startSite(t, session.NewMemory(0))
+			s := startSite(t, memory.New(memory.Options{}))
 			s.eager(name)
 			s.until("a reader", func() bool { return s.attached > 0 })
 			s.send(1)
@@ -105,7 +105,7 @@ func (s *site) epoch() string {
 // with it. Cut at each byte of the data in turn, where there is no id yet, it gets every
 // message whole all the same, after the piece.
 func TestD3R3labsGetsCutMessagesAgain(t *testing.T) {
-	s := startSite(t, session.NewMemory(0))
+	s := startSite(t, memory.New(memory.Options{}))
 	inProcess(s, func(ctx context.Context, url string, c *http.Client) {
 		client := r3.NewClient(url)
 		client.Connection, client.ReconnectStrategy = c, never{} // a clean end is no reason for it to come back

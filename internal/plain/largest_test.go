@@ -10,7 +10,8 @@ import (
 	r3 "github.com/r3labs/sse/v2"
 	gosse "github.com/tmaxmax/go-sse"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage/store/memory"
 )
 
 // roomy is the buffer that docs/plain.md has for clients of Go: the largest message of 64
@@ -63,7 +64,7 @@ func TestW4LargestForClientsOfGo(t *testing.T) {
 					whole = (largest + 2) / 3 * 4
 				}
 				for _, buffer := range []int{0, roomy} {
-					s := startSite(t, session.NewMemory(0))
+					s := startSite(t, memory.New(memory.Options{}))
 					inProcess(s, func(ctx context.Context, url string, c *http.Client) {
 						read(ctx, url, c, buffer, func(data string) {
 							if len(data) == whole {
@@ -72,7 +73,7 @@ func TestW4LargestForClientsOfGo(t *testing.T) {
 						})
 					})
 					s.until("a reader", func() bool { return s.attached > 0 })
-					if _, err := s.manager().Send(s.Context(), visitor, session.Text(data)); err != nil {
+					if _, err := s.manager().Send(s.Context(), visitor, store.Text(data)); err != nil {
 						t.Fatal(err)
 					}
 					if buffer > 0 {

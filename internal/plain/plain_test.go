@@ -11,7 +11,7 @@ import (
 
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/miragetest"
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store/memory"
 )
 
 // D2, D4, L1, W1, W6: clients of other people get everything once and in order: after a first answer that says "later", while the connection is cut at
@@ -20,8 +20,8 @@ func TestPlainClients(t *testing.T) {
 	for _, c := range clients {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			store := session.NewMemory(0)
-			s := startSite(t, store, &middleware.Error{Status: http.StatusServiceUnavailable, RetryAfter: 50 * time.Millisecond})
+			kept := memory.New(memory.Options{})
+			s := startSite(t, kept, &middleware.Error{Status: http.StatusServiceUnavailable, RetryAfter: 50 * time.Millisecond})
 			c.start(s)
 			s.until("a reader", func() bool { return s.attached > 0 })
 			s.send(3)
@@ -38,7 +38,7 @@ func TestPlainClients(t *testing.T) {
 			}
 
 			s.drain()
-			s.serve(store)
+			s.serve(kept)
 			s.send(5)
 			s.wantAll()
 
@@ -61,7 +61,7 @@ func TestPlainClientsRevoked(t *testing.T) {
 	for _, c := range clients {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := startSite(t, session.NewMemory(0))
+			s := startSite(t, memory.New(memory.Options{}))
 			c.start(s)
 			s.until("a reader", func() bool { return s.attached > 0 })
 			s.send(3)
@@ -95,13 +95,13 @@ func TestVersions(t *testing.T) {
 // D3: an EventSource that comes back to a server that has forgotten everything is told
 // what it lost, before the next message.
 func TestD3EventSourceIsTold(t *testing.T) {
-	s := startSite(t, session.NewMemory(0))
+	s := startSite(t, memory.New(memory.Options{}))
 	node(s)
 	s.until("a reader", func() bool { return s.attached > 0 })
 	s.send(3)
 	s.wantAll()
 	s.drain()
-	s.serve(session.NewMemory(0))
+	s.serve(memory.New(memory.Options{}))
 	s.until("another reader", func() bool { return s.attached > 1 })
 	s.send(1)
 	s.until("the next message", func() bool { return s.heard[len(s.heard)-1] == "4" })

@@ -23,6 +23,7 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport"
 	"github.com/mirage-go/mirage/transport/sse"
 )
@@ -50,10 +51,10 @@ type site struct {
 }
 
 // startSite starts one whose hook fails with the errors first, one after the other.
-func startSite(t *testing.T, store session.Store, refuse ...error) *site {
+func startSite(t *testing.T, kept store.Store, refuse ...error) *site {
 	t.Helper()
 	s := &site{T: t, refuse: refuse}
-	s.serve(store)
+	s.serve(kept)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/live", func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
@@ -98,9 +99,9 @@ func (d modulesDir) Open(name string) (http.File, error) {
 }
 
 // serve begins to serve the sessions of a store.
-func (s *site) serve(store session.Store) {
+func (s *site) serve(kept store.Store) {
 	log := slog.New(slog.DiscardHandler)
-	m := session.New(session.Options{Store: store, Logger: log, OnAttach: func(context.Context, *session.Session, session.ReaderInfo) {
+	m := session.New(session.Options{Store: kept, Logger: log, OnAttach: func(context.Context, *session.Session, session.ReaderInfo) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.attached++
@@ -158,7 +159,7 @@ func (s *site) send(n int) {
 	s.Helper()
 	for range n {
 		s.last++
-		if _, err := s.manager().Send(s.Context(), visitor, session.Text(fmt.Sprintf("<li>%d</li>", s.last))); err != nil {
+		if _, err := s.manager().Send(s.Context(), visitor, store.Text(fmt.Sprintf("<li>%d</li>", s.last))); err != nil {
 			s.Fatal(err)
 		}
 	}

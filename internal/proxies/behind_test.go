@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // L3: behind nginx with the configurations of docs/operations.md everything comes at once, goes on after a cut and ends when the client does.
@@ -57,7 +57,7 @@ func (s *site) behind(t *testing.T, url, way, id string) *client {
 	cut()
 	<-over
 	s.eventually("the server sees that the client has left", func() bool { return s.open.Load() < open })
-	s.sent(s.m.Send(t.Context(), id, session.Text("while away")))
+	s.sent(s.m.Send(t.Context(), id, store.Text("while away")))
 	c.connect(way)
 	c.has(201)
 	if !c.hello.Resumed || c.got[200] != "while away" {
@@ -99,7 +99,7 @@ func (c *client) latency(n int) (half, most time.Duration) {
 	var sent []time.Time
 	for i := range n {
 		sent = append(sent, time.Now())
-		c.sent(c.m.Send(c.Context(), c.id, session.Text(fmt.Sprint("m", i))))
+		c.sent(c.m.Send(c.Context(), c.id, store.Text(fmt.Sprint("m", i))))
 		time.Sleep(3 * time.Millisecond) // one by one: this is about waiting
 	}
 	c.has(n)
@@ -126,7 +126,7 @@ func (s *site) polls(proxy string) {
 		}()
 		time.Sleep(50 * time.Millisecond) // the poll may be there or not: both must do
 		sent := time.Now()
-		s.sent(s.m.Send(s.Context(), "bob", session.Text(fmt.Sprint("m", i))))
+		s.sent(s.m.Send(s.Context(), "bob", store.Text(fmt.Sprint("m", i))))
 		select {
 		case at := <-done:
 			if d := at.Sub(sent); d > time.Second {

@@ -15,7 +15,7 @@ import (
 
 	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/internal/frame"
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // client is one client object, as docs/protocol.md describes it, before a proxy.
@@ -33,7 +33,7 @@ type client struct {
 	hello  frame.Hello
 	hellos int
 	beats  int
-	pos    session.Position
+	pos    store.Position
 	got    []string
 	at     []time.Time // when each of got came
 	header http.Header // of the last stream
@@ -134,7 +134,7 @@ func (c *client) take(e frame.Event) {
 	defer c.mu.Unlock()
 	pos := c.pos
 	if e.HasID {
-		pos, _ = session.ParsePosition(e.ID)
+		pos, _ = store.ParsePosition(e.ID)
 	}
 	switch e.Name {
 	case frame.EventHello:
@@ -175,7 +175,7 @@ func (c *client) say(text string) {
 		up.Ack = c.pos.String()
 	}
 	c.mu.Unlock()
-	body := frame.AppendUpstream(frame.AppendUp(nil, up), c.next, &session.Message{Data: []byte(text)})
+	body := frame.AppendUpstream(frame.AppendUp(nil, up), c.next, &store.Message{Data: []byte(text)})
 	if c.line != nil {
 		c.ask(body)
 		return

@@ -16,17 +16,18 @@ import (
 	"github.com/mirage-go/mirage/internal/stream"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage/store/memory"
 )
 
 // §7: taking, encoding and writing a message allocates nothing.
 func TestP1NoAlloc(t *testing.T) {
-	memory := session.NewMemory(0)
-	_, _, out := pumped(t, session.Options{Store: memory, Overflow: session.DropOldest})
-	log, _, err := memory.Open(t.Context(), "id", store.Asked{}, false, session.Bounds{})
+	memory := memory.New(memory.Options{})
+	_, _, out := pumped(t, session.Options{Store: memory, Overflow: store.OverflowDropOldest})
+	log, _, err := memory.Open(t.Context(), "id", store.Asked{}, false, store.Bounds{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	msg := session.Text(strings.Repeat("x", 200))
+	msg := store.Text(strings.Repeat("x", 200))
 	ctx := t.Context()
 	for range 2000 { // grow the ring and the buffers
 		log.Append(ctx, &msg, "")
@@ -43,8 +44,8 @@ func TestP1NoAlloc(t *testing.T) {
 func TestP1NoAllocEndToEnd(t *testing.T) {
 	for name, hijack := range map[string]bool{"hijacked": true, "plain": false} {
 		t.Run(name, func(t *testing.T) {
-			memory := session.NewMemory(0)
-			m := session.New(session.Options{Store: memory, Overflow: session.DropOldest})
+			memory := memory.New(memory.Options{})
+			m := session.New(session.Options{Store: memory, Overflow: store.OverflowDropOldest})
 			var writers stream.Writers
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				pump := stream.NewPump()
@@ -85,11 +86,11 @@ func TestP1NoAllocEndToEnd(t *testing.T) {
 			}
 			r := bufio.NewReader(conn)
 			until(t, r, "hello\n")
-			log, _, err := memory.Open(t.Context(), "id", store.Asked{}, false, session.Bounds{})
+			log, _, err := memory.Open(t.Context(), "id", store.Asked{}, false, store.Bounds{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			msg, ctx := session.Text(strings.Repeat("x", 200)), t.Context()
+			msg, ctx := store.Text(strings.Repeat("x", 200)), t.Context()
 			line := "data: " + string(msg.Data) + "\n"
 			one := func() {
 				log.Append(ctx, &msg, "")

@@ -13,6 +13,7 @@ import (
 	"github.com/mirage-go/mirage/internal/wiring"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // Admit returns who asks for a link by GET, or answers why there is none. A GET with a body is refused: net/http would wait for it before the first
@@ -87,11 +88,11 @@ func Hello(id middleware.Identity, link *session.Link, life, heartbeat, retry ti
 		h.Previous = a.Previous
 	}
 	dst := make([]byte, 0, 640)
-	if a.Lost == (session.Lost{}) {
+	if a.Lost == (store.Lost{}) {
 		return frame.AppendHello(dst, a.Position, retry, &h)
 	}
 	h.Lost = (*frame.Range)(&a.Lost)
-	if !link.Plain || a.Reason == session.Trimmed { // of what was trimmed the log tells each reader when it comes there
+	if !link.Plain || a.Reason == store.MissingTrimmed { // of what was trimmed the log tells each reader when it comes there
 		return frame.AppendHello(dst, a.Position, retry, &h)
 	}
 	return frame.AppendHelloAndGap(dst, a.Position, retry, &h)

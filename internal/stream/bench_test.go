@@ -9,6 +9,7 @@ import (
 	"github.com/mirage-go/mirage/internal/stream"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage/store/memory"
 )
 
 // sink is a way out that runs what is kicked at once, and counts.
@@ -34,8 +35,8 @@ func pumped(tb testing.TB, o session.Options) (*session.Manager, *session.Link, 
 
 // BenchmarkSend is the way of one message of 200 bytes: Send, wake, take, encode, write (to nowhere).
 func BenchmarkSend(b *testing.B) {
-	m, _, _ := pumped(b, session.Options{Overflow: session.DropOldest})
-	msg := session.Text(strings.Repeat("x", 200))
+	m, _, _ := pumped(b, session.Options{Overflow: store.OverflowDropOldest})
+	msg := store.Text(strings.Repeat("x", 200))
 	ctx := b.Context()
 	b.ReportAllocs()
 	for b.Loop() {
@@ -49,16 +50,16 @@ func BenchmarkSend(b *testing.B) {
 func BenchmarkTakeEncode(b *testing.B) {
 	for _, size := range []int{1, 8, 32} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			memory := session.NewMemory(0)
-			m := session.New(session.Options{Store: memory, Overflow: session.DropOldest})
+			memory := memory.New(memory.Options{})
+			m := session.New(session.Options{Store: memory, Overflow: store.OverflowDropOldest})
 			defer m.Shutdown(context.Background())
 			link, err := m.Attach(b.Context(), session.Attach{ID: "id", Transport: "test"})
 			if err != nil {
 				b.Fatal(err)
 			}
 			defer link.Close()
-			log, _, _ := memory.Open(b.Context(), "id", store.Asked{}, false, session.Bounds{})
-			msg, ctx := session.Text(strings.Repeat("x", 200)), b.Context()
+			log, _, _ := memory.Open(b.Context(), "id", store.Asked{}, false, store.Bounds{})
+			msg, ctx := store.Text(strings.Repeat("x", 200)), b.Context()
 			var batch session.Batch
 			buf := make([]byte, 0, 64<<10)
 			b.ReportAllocs()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/mirage-go/mirage/internal/stream"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // void is a connection that takes everything, counts the events in it, and is silent until it is closed.
@@ -76,7 +77,7 @@ func BenchmarkFanOut(b *testing.B) {
 	for _, batch := range []int{1, 8, 32} {
 		b.Run(fmt.Sprint(batch), func(b *testing.B) {
 			const streams = 1000
-			m := session.New(session.Options{Overflow: session.DropOldest, Budget: -1})
+			m := session.New(session.Options{Overflow: store.OverflowDropOldest, Budget: -1})
 			b.Cleanup(func() { m.Shutdown(context.Background()) })
 			events := hijacked(b, m, streams)
 			data := []byte(strings.Repeat("x", 200))
@@ -85,7 +86,7 @@ func BenchmarkFanOut(b *testing.B) {
 			before := cpu()
 			for b.Loop() {
 				for range batch {
-					m.Broadcast(b.Context(), session.Message{Data: data})
+					m.Broadcast(b.Context(), store.Message{Data: data})
 				}
 				for want += int64(batch * streams); events.Load() < want; {
 					runtime.Gosched()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mirage-go/mirage/internal/frame"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // A Pump takes what waits in a link and writes it to a way out, all of it in one write, whenever the link wakes it.
@@ -149,9 +150,9 @@ func (p *Pump) write(s *scratch) (more bool) {
 
 // Append appends the text of a batch.
 func Append(dst []byte, b *session.Batch, plain bool) []byte {
-	if b.Gap != (session.Lost{}) {
-		after := session.Position{Epoch: b.Epoch, Seq: b.Gap.To, Tag: b.GapTag}
-		dst = frame.AppendGap(dst, frame.Range(b.Gap), after, string(session.Trimmed))
+	if b.Gap != (store.Lost{}) {
+		after := store.Position{Epoch: b.Epoch, Seq: b.Gap.To, Tag: b.GapTag}
+		dst = frame.AppendGap(dst, frame.Range(b.Gap), after, string(store.MissingTrimmed))
 	}
 	dst = frame.AppendEntries(dst, b.Epoch, b.Entries)
 	switch {
@@ -165,16 +166,16 @@ func Append(dst []byte, b *session.Batch, plain bool) []byte {
 
 func appendEnd(dst []byte, b *session.Batch, plain bool) []byte {
 	switch b.End {
-	case session.Aged, session.Renewed, session.Moved, session.Drained, session.Crowded:
+	case session.EndAged, session.EndRenewed, session.EndMoved, session.EndDrained, session.EndCrowded:
 		if plain && b.Retry > 0 {
 			return frame.AppendRetry(dst, b.Retry)
 		}
 		if !plain {
 			return frame.AppendDrain(dst, b.Retry)
 		}
-	case session.Over:
+	case session.EndOver:
 		return frame.AppendEnd(dst, gone, "the session was ended")
-	case session.Barred:
+	case session.EndBarred:
 		return frame.AppendEnd(dst, gone, "the id was revoked")
 	}
 	return dst

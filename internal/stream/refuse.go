@@ -10,6 +10,7 @@ import (
 	"github.com/mirage-go/mirage/internal/refuse"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 const gone = http.StatusGone
@@ -25,25 +26,25 @@ var answers = []struct {
 	retry  time.Duration
 }{
 	{session.ErrInput, 400, "the request is malformed: see docs/protocol.md", 0},
-	{session.ErrAhead, 400, "the acknowledged position is beyond what was ever sent", 0},
-	{session.ErrEvent, 400, "the event's name is reserved or malformed: see docs/protocol.md", 0},
+	{store.ErrAhead, 400, "the acknowledged position is beyond what was ever sent", 0},
+	{store.ErrEvent, 400, "the event's name is reserved or malformed: see docs/protocol.md", 0},
 	{frame.ErrEncoding, 400, "a payload is not what its encoding field says", 0},
 	{session.ErrSettling, 503, "the id has just changed: come back soon", retryAfter},
-	{session.ErrNotFound, 401, "no such link: open a new one", 0},
-	{session.ErrSuperseded, 401, "the client is on a newer link: open a new one", 0},
-	{session.ErrRenewed, 401, "the link is to be renewed: open a new one", 0},
-	{session.ErrMoved, 401, "the session has a new id: open a new link", 0},
+	{store.ErrNotFound, 401, "no such link: open a new one", 0},
+	{store.ErrSuperseded, 401, "the client is on a newer link: open a new one", 0},
+	{store.ErrRenewed, 401, "the link is to be renewed: open a new one", 0},
+	{store.ErrMoved, 401, "the session has a new id: open a new link", 0},
 	{session.ErrOrder, 409, "a message is missing before this one", 0},
-	{session.ErrRevoked, gone, "the id was revoked", 0},
+	{store.ErrRevoked, gone, "the id was revoked", 0},
 	{session.ErrTooLarge, 413, "a message is larger than this server takes", 0},
 	{frame.ErrTooLarge, 413, "a message is larger than this server takes", 0},
 	{session.ErrRate, 429, "too many messages: slow down", time.Second},
 	{session.ErrLinkRate, 429, "too many new links: come back later", 5 * time.Second},
-	{session.ErrCrowded, 429, "all links of this session are taken by its other tabs: close one, or come back later", session.CrowdedRetry},
+	{store.ErrCrowded, 429, "all links of this session are taken by its other tabs: close one, or come back later", session.CrowdedRetry},
 	{session.ErrClosed, 503, "the server is going away: come back", retryAfter},
 	{session.ErrBusy, 503, "too much is under way: send it again", time.Second},
-	{session.ErrBudget, 503, "no room for a new session: come back later", 5 * retryAfter},
-	{session.ErrUncertain, 503, "the outcome is not known: send it again", retryAfter},
+	{store.ErrBudget, 503, "no room for a new session: come back later", 5 * retryAfter},
+	{store.ErrUncertain, 503, "the outcome is not known: send it again", retryAfter},
 	{context.Canceled, 503, "the request was given up", retryAfter},
 	{context.DeadlineExceeded, 503, "that took too long: come back", retryAfter},
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/mirage-go/mirage/internal/stream"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage/store/memory"
 )
 
 // drainpipe is a connection that takes everything, and counts.
@@ -37,8 +38,8 @@ func (d *drainpipe) Close() error                     { return nil }
 
 // §7: taking, encoding and writing allocates nothing over a WebSocket either, and what waits is one frame in one write, be it large.
 func TestP1SocketNoAlloc(t *testing.T) {
-	memory := session.NewMemory(0)
-	m := session.New(session.Options{Store: memory, Overflow: session.DropOldest})
+	memory := memory.New(memory.Options{})
+	m := session.New(session.Options{Store: memory, Overflow: store.OverflowDropOldest})
 	var writers stream.Writers
 	conn, pump := new(drainpipe), stream.NewPump()
 	link, err := m.Attach(t.Context(), session.Attach{ID: "id", Transport: "test", Wake: pump.Wake})
@@ -52,11 +53,11 @@ func TestP1SocketNoAlloc(t *testing.T) {
 		_ = m.Shutdown(context.Background())
 	}()
 	pump.Start(t.Context(), out, link, []byte("hello\n\n"))
-	log, _, err := memory.Open(t.Context(), "id", store.Asked{}, false, session.Bounds{})
+	log, _, err := memory.Open(t.Context(), "id", store.Asked{}, false, store.Bounds{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	msg, ctx, sent := session.Text(strings.Repeat("x", 200)), t.Context(), 0
+	msg, ctx, sent := store.Text(strings.Repeat("x", 200)), t.Context(), 0
 	send := func() {
 		for range 8 {
 			if p, err := log.Append(ctx, &msg, ""); err != nil || p.Seq == 0 {

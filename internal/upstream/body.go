@@ -14,6 +14,7 @@ import (
 	"github.com/mirage-go/mirage/internal/frame"
 	"github.com/mirage-go/mirage/internal/refuse"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // A body is what a request brings, and what it may be.
@@ -171,7 +172,7 @@ func (d *decoder) parse(up *session.Upstream, maxBatch int) error {
 		if err != nil || !e.HasID {
 			return errNumber
 		}
-		d.messages = append(d.messages, session.Numbered{Number: n, Message: session.Message{
+		d.messages = append(d.messages, session.Numbered{Number: n, Message: store.Message{
 			Event: e.Name, Data: bytes.Clone(e.Data), Binary: e.Binary,
 		}})
 	}

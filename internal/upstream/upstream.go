@@ -13,6 +13,7 @@ import (
 	"github.com/mirage-go/mirage/internal/stream"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // Options bound what a request or frame may bring. A zero is the default that the transports document.
@@ -100,7 +101,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request) *upload {
 
 // quit ends the reader of the link token. One that is gone already was ended by an earlier try.
 func (h *handler) quit(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
-	if err := h.m.Quit(r.Context(), id.ID, session.LinkRef{Reader: id.Reader, Number: id.Link}); err != nil && !errors.Is(err, session.ErrNotFound) {
+	if err := h.m.Quit(r.Context(), id.ID, store.LinkRef{Reader: id.Reader, Number: id.Link}); err != nil && !errors.Is(err, store.ErrNotFound) {
 		stream.Refuse(w, r, err)
 		return
 	}
@@ -164,12 +165,12 @@ func (p *upload) take() {
 		refuseBody(w, r, err)
 		return
 	}
-	up := session.Upstream{ID: p.id.ID, Asked: p.id.Asked, Link: session.LinkRef{Reader: p.id.Reader, Number: p.id.Link}}
+	up := session.Upstream{ID: p.id.ID, Asked: p.id.Asked, Link: store.LinkRef{Reader: p.id.Reader, Number: p.id.Link}}
 	if p.batch {
 		d.body = text
 		err = d.parse(&up, p.MaxBatch)
 	} else {
-		up.Messages = []session.Numbered{{Message: session.Message{Data: text}}}
+		up.Messages = []session.Numbered{{Message: store.Message{Data: text}}}
 	}
 	var got session.Receipt
 	if err == nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage/store/memory"
 	"github.com/mirage-go/mirage/store/redis"
 	"github.com/mirage-go/mirage/transport"
 	"github.com/mirage-go/mirage/transport/poll"
@@ -28,7 +29,7 @@ var aborted = flag.Int("aborted", 400, "GETs that are given up in TestL1AbortedG
 func TestL1AbortedGets(t *testing.T) {
 	t.Parallel()
 	for name, mode := range map[string]string{"streams": "", "polls": "&_wait=0"} {
-		t.Run("memory, "+name, func(t *testing.T) { t.Parallel(); abortGets(t, session.NewMemory(0), mode) })
+		t.Run("memory, "+name, func(t *testing.T) { t.Parallel(); abortGets(t, memory.New(memory.Options{}), mode) })
 		t.Run("redis, "+name, func(t *testing.T) {
 			t.Parallel()
 			s := newStore(t, dial(t, slowly(t, startServer(t)).Addr()), redis.Options{})
@@ -56,7 +57,7 @@ func TestL1AbortedGets(t *testing.T) {
 	}
 }
 
-func abortGets(t *testing.T, s session.Store, query string) {
+func abortGets(t *testing.T, s store.Store, query string) {
 	var mu sync.Mutex
 	var names []string
 	m := session.New(session.Options{
@@ -117,7 +118,7 @@ func abortGets(t *testing.T, s session.Store, query string) {
 	defer mu.Unlock()
 	known := 0
 	for _, name := range names {
-		if _, err := x.SendTo(ctx, name, session.Text("hello")); err == nil {
+		if _, err := x.SendTo(ctx, name, store.Text("hello")); err == nil {
 			known++
 		}
 	}

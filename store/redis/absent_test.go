@@ -43,7 +43,7 @@ func TestDepartureFromADeadNode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := l.Attach(ctx, session.Claim{Reader: "r", Plain: i == 3}); err != nil {
+		if _, err := l.Attach(ctx, store.Claim{Reader: "r", Plain: i == 3}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -99,7 +99,7 @@ func TestRevalidateAcrossNodes(t *testing.T) {
 	end := endOf(t, l)
 	took := time.Since(began)
 	t.Logf("the other node's link ended after %v", took)
-	if end != session.Renewed || took > time.Second {
+	if end != session.EndRenewed || took > time.Second {
 		t.Errorf("the link ended as %q after %v", end, took)
 	}
 	if err := a.Revalidate(ctx, "nobody"); err != nil {
@@ -129,12 +129,12 @@ func TestExpiredAnswerIsLost(t *testing.T) {
 		server.cmd.Process.Signal(syscall.SIGSTOP)
 		err = redis.Claim(s, fmt.Sprint("s", i))
 		server.cmd.Process.Signal(syscall.SIGCONT)
-		if !errors.Is(err, session.ErrUncertain) {
+		if !errors.Is(err, store.ErrUncertain) {
 			t.Fatalf("Redis stands still: %v", err)
 		}
 		until(t, "Redis has heard the question", func() bool {
 			_, _, err := s.Open(ctx, fmt.Sprint("s", i), store.Asked{}, false, brief)
-			return errors.Is(err, session.ErrNotFound)
+			return errors.Is(err, store.ErrNotFound)
 		})
 		until(t, "it answers", func() bool {
 			due, err := s.Expired(ctx, 100)
@@ -177,9 +177,9 @@ func TestDepartureOfAShutDownNode(t *testing.T) {
 	m := miniredis.RunT(t)
 	s := newStore(t, dial(t, m.Addr()), redis.Options{Timeout: 20 * time.Second})
 	l := open(t, s, "a")
-	var refs []session.LinkRef
+	var refs []store.LinkRef
 	for _, name := range []string{"stays", "gone", "told"} {
-		a, err := l.Attach(ctx, session.Claim{Reader: name, Plain: name == "gone"})
+		a, err := l.Attach(ctx, store.Claim{Reader: name, Plain: name == "gone"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -196,7 +196,7 @@ func TestDepartureOfAShutDownNode(t *testing.T) {
 			}
 		}
 	}
-	var told []session.Left
+	var told []store.Left
 	for after := range 5 {
 		m.SetTime(time.Now().Add(time.Duration(after) * 10 * time.Second))
 		due, err := s.Expired(ctx, 10)
@@ -208,7 +208,7 @@ func TestDepartureOfAShutDownNode(t *testing.T) {
 		}
 		told = append(told, due.Left...)
 	}
-	if want := []session.Left{{ID: "a", Reader: "gone", Plain: true}}; !slices.Equal(told, want) {
+	if want := []store.Left{{ID: "a", Reader: "gone", Plain: true}}; !slices.Equal(told, want) {
 		t.Errorf("told of %+v, want %+v", told, want)
 	}
 }

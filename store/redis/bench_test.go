@@ -18,8 +18,8 @@ import (
 func BenchmarkAppend(b *testing.B) {
 	s := newStore(b, dial(b, startServer(b).addr), redis.Options{})
 	bounds := roomy
-	bounds.Overflow, bounds.MaxMessages = session.DropOldest, 100
-	logs := make([]session.Log, 64)
+	bounds.Overflow, bounds.MaxMessages = store.OverflowDropOldest, 100
+	logs := make([]store.Log, 64)
 	for i := range logs {
 		l, _, err := s.Open(ctx, fmt.Sprint("s", i), store.Asked{}, true, bounds)
 		if err != nil {
@@ -34,7 +34,7 @@ func BenchmarkAppend(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		l := logs[int(next.Add(1))%len(logs)]
 		for pb.Next() {
-			if _, err := l.Append(ctx, &session.Message{Data: data}, ""); err != nil {
+			if _, err := l.Append(ctx, &store.Message{Data: data}, ""); err != nil {
 				b.Error(err)
 				return
 			}
@@ -56,14 +56,14 @@ func BenchmarkCycle(b *testing.B) {
 			b.Error(err)
 			return
 		}
-		a, err := l.Attach(ctx, session.Claim{Reader: "reader-of-22-characters"})
+		a, err := l.Attach(ctx, store.Claim{Reader: "reader-of-22-characters"})
 		if err != nil {
 			b.Error(err)
 			return
 		}
-		var dst []session.Entry
+		var dst []store.Entry
 		for at := uint64(0); pb.Next(); at++ {
-			p, err := l.Append(ctx, &session.Message{Data: data}, "")
+			p, err := l.Append(ctx, &store.Message{Data: data}, "")
 			if err == nil {
 				dst, _, err = l.Read(ctx, a.Link, at, 1<<16, dst[:0])
 			}
@@ -93,20 +93,20 @@ func BenchmarkAcross(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer l.Close()
-	got := make(chan session.Position)
+	got := make(chan store.Position)
 	stop, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
 		var batch session.Batch
 		for l.Next(stop, &batch) == nil {
 			for _, e := range batch.Entries {
-				got <- session.Position{Epoch: batch.Epoch, Seq: e.Seq, Tag: e.Tag}
+				got <- store.Position{Epoch: batch.Epoch, Seq: e.Seq, Tag: e.Tag}
 			}
 		}
 	}()
-	send := func() (session.Position, time.Duration) {
+	send := func() (store.Position, time.Duration) {
 		began := time.Now()
-		if _, err := near.Send(ctx, "a", session.Text("x")); err != nil {
+		if _, err := near.Send(ctx, "a", store.Text("x")); err != nil {
 			b.Fatal(err)
 		}
 		p := <-got
@@ -150,11 +150,11 @@ func BenchmarkMemory(b *testing.B) {
 			before := used()
 			for i := range sessions {
 				l := open(b, s, fmt.Sprintf("%016x", i))
-				if _, err := l.Attach(ctx, session.Claim{Reader: "reader-of-22-characters"}); err != nil {
+				if _, err := l.Attach(ctx, store.Claim{Reader: "reader-of-22-characters"}); err != nil {
 					b.Fatal(err)
 				}
 				for range n {
-					if _, err := l.Append(ctx, &session.Message{Data: []byte(strings.Repeat("x", 100))}, ""); err != nil {
+					if _, err := l.Append(ctx, &store.Message{Data: []byte(strings.Repeat("x", 100))}, ""); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -104,7 +104,7 @@ func (c *clock) old() bool {
 	return false
 }
 
-// Now implements session.Store. Until Redis has answered for the first time, it is the
+// Now implements store.Store. Until Redis has answered for the first time, it is the
 // machine's clock less a day.
 func (s *Store) Now() time.Time { return s.clock.read() }
 

@@ -8,7 +8,6 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 
-	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 )
@@ -103,16 +102,16 @@ func TestI13ClocksDiffer(t *testing.T) {
 					if _, err := by.Move(ctx, "a", "b", store.Moving{Settle: store.Settle, Refuse: time.Hour}); err != nil {
 						t.Fatal(err)
 					}
-				} else if _, err := by.End(ctx, "a", time.Hour); !errors.Is(err, session.ErrNotFound) {
+				} else if _, err := by.End(ctx, "a", time.Hour); !errors.Is(err, store.ErrNotFound) {
 					t.Fatal(err)
 				}
 				after := asked(by)
 				for _, a := range before {
-					if is, err := other.Resolve(ctx, "a", a, ""); err != nil || is.State == store.Good {
+					if is, err := other.Resolve(ctx, "a", a, ""); err != nil || is.State == store.StateGood {
 						t.Fatalf("round %d: signed before: %+v, %v", round, is, err)
 					}
 				}
-				if is, err := by.Resolve(ctx, "a", after, ""); err != nil || is.State != store.Good {
+				if is, err := by.Resolve(ctx, "a", after, ""); err != nil || is.State != store.StateGood {
 					t.Fatalf("round %d: signed after: %+v, %v", round, is, err)
 				}
 			}
@@ -120,7 +119,7 @@ func TestI13ClocksDiffer(t *testing.T) {
 	}
 }
 
-func asked(s session.Store) store.Asked { now := s.Now(); return store.Asked{Signed: now, Came: now} }
+func asked(s store.Store) store.Asked { now := s.Now(); return store.Asked{Signed: now, Came: now} }
 
 // Redis's clock is set back: what the node that revokes has signed before is refused yet.
 func TestI13ClockSetBack(t *testing.T) {
@@ -130,14 +129,14 @@ func TestI13ClockSetBack(t *testing.T) {
 	before := asked(s)
 	m.SetTime(time.Now().Add(-5 * time.Second))
 	for range 3 {
-		if _, err := s.End(ctx, "a", time.Hour); !errors.Is(err, session.ErrNotFound) {
+		if _, err := s.End(ctx, "a", time.Hour); !errors.Is(err, store.ErrNotFound) {
 			t.Fatal(err)
 		}
 		after := asked(s)
-		if is, err := s.Resolve(ctx, "a", before, ""); err != nil || is.State != store.Revoked {
+		if is, err := s.Resolve(ctx, "a", before, ""); err != nil || is.State != store.StateRevoked {
 			t.Errorf("signed before: %+v, %v", is, err)
 		}
-		if is, err := s.Resolve(ctx, "a", after, ""); err != nil || is.State != store.Good {
+		if is, err := s.Resolve(ctx, "a", after, ""); err != nil || is.State != store.StateGood {
 			t.Errorf("signed after: %+v, %v", is, err)
 		}
 		before = after

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 	"github.com/mirage-go/mirage/store/storetest"
@@ -48,7 +47,7 @@ func TestCluster(t *testing.T) {
 	})
 	t.Run("suite", func(t *testing.T) {
 		client := c.client()
-		storetest.Run(t, func(tb testing.TB) session.Store {
+		storetest.Run(t, func(tb testing.TB) store.Store {
 			if strings.Contains(tb.Name(), "a_thousand_goroutines") {
 				tb.Skip("the single server runs it")
 			}
@@ -131,21 +130,21 @@ func startTraffic(t *testing.T, near, far *redis.Store, ids []string) *traffic {
 	return tr
 }
 
-func (tr *traffic) send(id string, l session.Log) {
+func (tr *traffic) send(id string, l store.Log) {
 	for i := 0; ; i++ {
 		select {
 		case <-tr.stop:
 			return
 		default:
 		}
-		m := session.Text(fmt.Sprint(i))
+		m := store.Text(fmt.Sprint(i))
 		for {
 			_, err := l.Append(ctx, &m, "")
 			if err == nil {
 				break
 			}
 			tr.uncertain.Add(1)
-			if !errors.Is(err, session.ErrUncertain) {
+			if !errors.Is(err, store.ErrUncertain) {
 				tr.t.Errorf("Append to %s: %v", id, err)
 				return
 			}

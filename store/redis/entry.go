@@ -5,7 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // An entry in Redis is its tag (4 bytes), the time at which it was appended (6, written by the script), whether it is binary (1), the length of
@@ -14,7 +14,7 @@ const head = 15
 
 var errEntry = errors.New("redis: an entry is not one of ours")
 
-func encode(m *session.Message, reader string) (entry string, tag uint32) {
+func encode(m *store.Message, reader string) (entry string, tag uint32) {
 	tag = rand.Uint32() | 1<<31 // a tag is never zero
 	b := make([]byte, head, head+len(reader)+len(m.Event)+len(m.Data))
 	binary.BigEndian.PutUint32(b, tag)
@@ -28,11 +28,11 @@ func encode(m *session.Message, reader string) (entry string, tag uint32) {
 	return string(append(b, m.Data...)), tag
 }
 
-func decode(seq uint64, raw string) (session.Entry, error) {
+func decode(seq uint64, raw string) (store.Entry, error) {
 	if len(raw) < 4 {
-		return session.Entry{}, errEntry
+		return store.Entry{}, errEntry
 	}
-	e := session.Entry{Seq: seq, Tag: binary.BigEndian.Uint32([]byte(raw[:4]))}
+	e := store.Entry{Seq: seq, Tag: binary.BigEndian.Uint32([]byte(raw[:4]))}
 	if len(raw) == 4 {
 		return e, nil
 	}
@@ -45,6 +45,6 @@ func decode(seq uint64, raw string) (session.Entry, error) {
 	}
 	rest := raw[head:]
 	e.Reader = unescape(rest[:readers])
-	e.Message = &session.Message{Event: rest[readers : readers+events], Data: []byte(rest[readers+events:]), Binary: raw[10] == 1}
+	e.Message = &store.Message{Event: rest[readers : readers+events], Data: []byte(rest[readers+events:]), Binary: raw[10] == 1}
 	return e, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 )
 
@@ -29,9 +30,9 @@ func Example() {
 		if err != nil {
 			panic(err)
 		}
-		store := redis.New(client, redis.Options{Prefix: "app"})
-		m := session.New(session.Options{Store: store})
-		return m, func() { m.Shutdown(context.Background()); store.Close(); client.Close() }
+		kept := redis.New(client, redis.Options{Prefix: "app"})
+		m := session.New(session.Options{Store: kept})
+		return m, func() { m.Shutdown(context.Background()); kept.Close(); client.Close() }
 	}
 	here, closeHere := node()
 	defer closeHere()
@@ -44,7 +45,7 @@ func Example() {
 		panic(err)
 	}
 	defer link.Close()
-	if _, err := here.Send(ctx, "alice", session.Text("hello from the other node")); err != nil {
+	if _, err := here.Send(ctx, "alice", store.Text("hello from the other node")); err != nil {
 		panic(err)
 	}
 	var b session.Batch

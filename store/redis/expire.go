@@ -10,7 +10,7 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // claims is what this node has asked each shard for that may have expired. An answer that was lost is asked for again, under the number of its
@@ -31,8 +31,8 @@ func newClaims() claims {
 // soonest is the least that next is: it bounds how often an idle node asks where many sessions expire one after another.
 const soonest = 100 * time.Millisecond
 
-// Expired implements session.Store.
-func (s *Store) Expired(ctx context.Context, max int) (due session.Due, err error) {
+// Expired implements store.Store.
+func (s *Store) Expired(ctx context.Context, max int) (due store.Due, err error) {
 	select {
 	case <-s.claims.turn:
 		defer func() { s.claims.turn <- struct{}{} }()
@@ -44,7 +44,7 @@ func (s *Store) Expired(ctx context.Context, max int) (due session.Due, err erro
 }
 
 // expired begins with another shard each time, so that one that cannot be reached does not stand before the others.
-func (s *Store) expired(ctx context.Context, max int, due *session.Due) error {
+func (s *Store) expired(ctx context.Context, max int, due *store.Due) error {
 	if s.clock.old() { // here, because every node comes by again and again
 		s.sample(ctx)
 	}
@@ -88,11 +88,11 @@ func (s *Store) waits(ctx context.Context) (all [shards]time.Duration, err error
 		err = errAnswer
 	}
 	if err != nil {
-		return all, fmt.Errorf("%w: redis: looking for expired sessions: %w", session.ErrUncertain, err)
+		return all, fmt.Errorf("%w: redis: looking for expired sessions: %w", store.ErrUncertain, err)
 	}
 	for i, r := range first {
 		if x, e := r.AsZScores(); e != nil {
-			err = fmt.Errorf("%w: redis: looking for expired sessions: %w", session.ErrUncertain, e)
+			err = fmt.Errorf("%w: redis: looking for expired sessions: %w", store.ErrUncertain, e)
 		} else if len(x) > 0 {
 			all[i] = max(0, time.Duration(int64(x[0].Score)-now[0]*1000-now[1]/1000)*time.Millisecond)
 		}
@@ -101,7 +101,7 @@ func (s *Store) waits(ctx context.Context) (all [shards]time.Duration, err error
 }
 
 // claim asks one shard for one thing that is due, and adds it to due. wait is like that of waits.
-func (s *Store) claim(ctx context.Context, shard int, due *session.Due) (wait time.Duration, err error) {
+func (s *Store) claim(ctx context.Context, shard int, due *store.Due) (wait time.Duration, err error) {
 	c := &s.claims
 	if c.op[shard] == "" {
 		c.op[shard] = newOp()
@@ -120,7 +120,7 @@ func (s *Store) claim(ctx context.Context, shard int, due *session.Due) (wait ti
 	case "left":
 		names := a.list(3)
 		for i := 0; i+1 < len(names); i += 2 {
-			due.Left = append(due.Left, session.Left{ID: unescape(a.text(1)), Reader: unescape(names[i]), Plain: names[i+1] == "1"})
+			due.Left = append(due.Left, store.Left{ID: unescape(a.text(1)), Reader: unescape(names[i]), Plain: names[i+1] == "1"})
 		}
 		return 0, nil
 	case "unsettled":

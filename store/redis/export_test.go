@@ -10,7 +10,6 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 )
 
@@ -27,7 +26,7 @@ func (s *Store) Key(kind string, epoch uint64) string {
 }
 
 // AppendTwice asks for one append twice, the second question first.
-func AppendTwice(s *Store, to session.Log, m *session.Message) error {
+func AppendTwice(s *Store, to store.Log, m *store.Message) error {
 	l := to.(*log)
 	entry, tag := encode(m, "")
 	for _, before := range []int{1, 0} {
@@ -71,12 +70,12 @@ func AskLate(s *Store, id string) error {
 
 // Claim asks the shard of id for what has expired.
 func Claim(s *Store, id string) error {
-	_, err := s.claim(context.Background(), ShardOf(id), &session.Due{})
+	_, err := s.claim(context.Background(), ShardOf(id), &store.Due{})
 	return err
 }
 
 // ClaimAll asks every shard, due or not.
-func ClaimAll(s *Store) (due session.Due, err error) {
+func ClaimAll(s *Store) (due store.Due, err error) {
 	for shard := range shards {
 		if _, err := s.claim(context.Background(), shard, &due); err != nil {
 			return due, err
@@ -91,7 +90,7 @@ func EndLate(s *Store, id string) (late func() error, err error) {
 		shard := ShardOf(id)
 		_, err := s.repeat(context.Background(), shard, "end", "end", before,
 			[]string{escape(id), "3600000", micros(s.Now()), fmt.Sprint(shard), ""})
-		if errors.Is(err, session.ErrNotFound) {
+		if errors.Is(err, store.ErrNotFound) {
 			return nil
 		}
 		return err
@@ -143,7 +142,7 @@ func (c *Clock) Learn(shard int, said time.Time, ago time.Duration) {
 func (c *Clock) Now() time.Time { return c.c.read() }
 
 // AppendTagged appends a message with that tag.
-func AppendTagged(to session.Log, m *session.Message, tag uint32) error {
+func AppendTagged(to store.Log, m *store.Message, tag uint32) error {
 	l := to.(*log)
 	entry, _ := encode(m, "")
 	b := binary.BigEndian.AppendUint32(nil, tag)
@@ -180,7 +179,7 @@ func (s *Store) PassTime(d time.Duration) {
 }
 
 // BeginLate is a Begin that Redis hears of when it was given back.
-func BeginLate(s *Store, to session.Log, writer string, n uint64) (session.Turn, error) {
+func BeginLate(s *Store, to store.Log, writer string, n uint64) (store.Turn, error) {
 	l := to.(*log)
 	if _, err := s.repeat(context.Background(), l.shard, "undo", newOp(), 0, []string{l.hex, "begin", "late", writer}); err != nil {
 		return 0, err
@@ -191,7 +190,7 @@ func BeginLate(s *Store, to session.Log, writer string, n uint64) (session.Turn,
 }
 
 // AttachLate is an Attach that Redis hears of when it was given back.
-func AttachLate(s *Store, to session.Log, reader string) (answer, error) {
+func AttachLate(s *Store, to store.Log, reader string) (answer, error) {
 	l := to.(*log)
 	if _, err := s.repeat(context.Background(), l.shard, "undo", newOp(), 0, []string{l.hex, "attach", "late", reader}); err != nil {
 		return nil, err
@@ -201,7 +200,7 @@ func AttachLate(s *Store, to session.Log, reader string) (answer, error) {
 }
 
 // Readers are those of a log in Redis, each with how many links it has.
-func Readers(s *Store, of session.Log) string {
+func Readers(s *Store, of store.Log) string {
 	const script = `
 local st = cmsgpack.unpack(string.sub(redis.call('GET', KEYS[1]), 11))
 local all = {}

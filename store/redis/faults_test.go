@@ -9,14 +9,13 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/miragetest"
-	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 )
 
-var roomy = session.Bounds{MaxMessages: 1000, MaxBytes: 1 << 20, Retention: time.Hour, MaxLinks: 32, MaxReaders: 128, MaxWriters: 32}
+var roomy = store.Bounds{MaxMessages: 1000, MaxBytes: 1 << 20, Retention: time.Hour, MaxLinks: 32, MaxReaders: 128, MaxWriters: 32}
 
-func open(t testing.TB, s session.Store, id string) session.Log {
+func open(t testing.TB, s store.Store, id string) store.Log {
 	t.Helper()
 	l, _, err := s.Open(ctx, id, store.Asked{}, true, roomy)
 	if err != nil {
@@ -26,7 +25,7 @@ func open(t testing.TB, s session.Store, id string) session.Log {
 }
 
 // texts is what is in a session, which it ends.
-func texts(t testing.TB, s session.Store, id string) (all []string) {
+func texts(t testing.TB, s store.Store, id string) (all []string) {
 	t.Helper()
 	e, err := s.End(ctx, id, 0)
 	if err != nil {
@@ -57,13 +56,13 @@ func TestKilledWithAOF(t *testing.T) {
 			const all = 600
 			uncertain := 0
 			for i := range all {
-				m := session.Text(fmt.Sprint(i))
+				m := store.Text(fmt.Sprint(i))
 				for {
 					_, err := l.Append(ctx, &m, "")
 					if err == nil {
 						break
 					}
-					if !errors.Is(err, session.ErrUncertain) {
+					if !errors.Is(err, store.ErrUncertain) {
 						t.Fatalf("Append: %v", err)
 					}
 					uncertain++
@@ -85,7 +84,7 @@ func TestBlackHole(t *testing.T) {
 	const limit = time.Second
 	s := newStore(t, dial(t, proxy.Addr()), redis.Options{Timeout: limit, SafetyRead: 500 * time.Millisecond})
 	l := open(t, s, "a")
-	a, err := l.Attach(ctx, session.Claim{Reader: "r"})
+	a, err := l.Attach(ctx, store.Claim{Reader: "r"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,17 +95,17 @@ func TestBlackHole(t *testing.T) {
 		default:
 		}
 	})()
-	m := session.Text("once")
+	m := store.Text("once")
 	proxy.Hole()
 	calls := map[string]func() error{
 		"Append":  func() error { _, err := l.Append(ctx, &m, ""); return err },
-		"Attach":  func() error { _, err := l.Attach(ctx, session.Claim{Reader: "q"}); return err },
+		"Attach":  func() error { _, err := l.Attach(ctx, store.Claim{Reader: "q"}); return err },
 		"Read":    func() error { _, _, err := l.Read(ctx, a.Link, 0, 100, nil); return err },
 		"Ack":     func() error { return l.Ack(ctx, a.Link, a.Position) },
-		"Detach":  func() error { _, err := l.Detach(ctx, session.LinkRef{Reader: "nobody"}); return err },
+		"Detach":  func() error { _, err := l.Detach(ctx, store.LinkRef{Reader: "nobody"}); return err },
 		"Leave":   func() error { _, err := l.Leave(ctx, "r", 9); return err },
-		"Quit":    func() error { _, _, err := l.Quit(ctx, session.LinkRef{Reader: "nobody"}); return err },
-		"Begin":   func() error { _, _, err := l.Begin(ctx, session.LinkRef{}, "w", 1, 1, time.Minute); return err },
+		"Quit":    func() error { _, _, err := l.Quit(ctx, store.LinkRef{Reader: "nobody"}); return err },
+		"Begin":   func() error { _, _, err := l.Begin(ctx, store.LinkRef{}, "w", 1, 1, time.Minute); return err },
 		"Commit":  func() error { return l.Commit(ctx, "w", 1, true) },
 		"Open":    func() error { _, _, err := s.Open(ctx, "b", store.Asked{}, true, roomy); return err },
 		"Resolve": func() error { _, err := s.Resolve(ctx, "b", store.Asked{}, ""); return err },
@@ -131,7 +130,7 @@ func TestBlackHole(t *testing.T) {
 	for range calls {
 		r := <-results
 		worst = max(worst, r.took)
-		if !errors.Is(r.err, session.ErrUncertain) || r.took > 2*limit {
+		if !errors.Is(r.err, store.ErrUncertain) || r.took > 2*limit {
 			t.Errorf("%s: %v after %v", r.name, r.err, r.took)
 		}
 	}
@@ -157,7 +156,7 @@ func TestBlackHole(t *testing.T) {
 		case <-woken:
 		default:
 		}
-		n := session.Text("far")
+		n := store.Text("far")
 		if _, err := far.Append(ctx, &n, ""); err != nil {
 			t.Fatal(err)
 		}
@@ -185,11 +184,11 @@ func TestLateAnswer(t *testing.T) {
 		if i%2 == 0 { // the second attempt of the same call finds it
 			time.AfterFunc(250*time.Millisecond, func() { server.cmd.Process.Signal(syscall.SIGCONT) })
 		}
-		m := session.Text(fmt.Sprint(i))
+		m := store.Text(fmt.Sprint(i))
 		_, err := l.Append(ctx, &m, "")
 		server.cmd.Process.Signal(syscall.SIGCONT)
 		for n := 0; err != nil; n++ {
-			if !errors.Is(err, session.ErrUncertain) || n > 20 {
+			if !errors.Is(err, store.ErrUncertain) || n > 20 {
 				t.Fatalf("Append: %v", err)
 			}
 			_, err = l.Append(ctx, &m, "")
@@ -212,11 +211,11 @@ func TestNoMemory(t *testing.T) {
 	}
 	s := newStore(t, c, redis.Options{})
 	l := open(t, s, "stays")
-	a, err := l.Attach(ctx, session.Claim{Reader: "r"})
+	a, err := l.Attach(ctx, store.Claim{Reader: "r"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := session.Text("kept")
+	m := store.Text("kept")
 	p, err := l.Append(ctx, &m, "")
 	if err != nil {
 		t.Fatal(err)
@@ -232,10 +231,10 @@ func TestNoMemory(t *testing.T) {
 	}
 	time.Sleep(5 * time.Millisecond)
 	limit("1")
-	if _, err := l.Append(ctx, &m, ""); !errors.Is(err, session.ErrFull) {
+	if _, err := l.Append(ctx, &m, ""); !errors.Is(err, store.ErrFull) {
 		t.Errorf("Append: %v, want ErrFull", err)
 	}
-	if _, _, err := s.Open(ctx, "new", store.Asked{}, true, roomy); !errors.Is(err, session.ErrBudget) {
+	if _, _, err := s.Open(ctx, "new", store.Asked{}, true, roomy); !errors.Is(err, store.ErrBudget) {
 		t.Errorf("Open: %v, want ErrBudget", err)
 	}
 	if err := l.Ack(ctx, a.Link, p); err != nil {
@@ -257,7 +256,7 @@ func TestFirstQuestionComesLast(t *testing.T) {
 	s := newStore(t, dial(t, startServer(t).addr), redis.Options{})
 	l := open(t, s, "a")
 	for i := range 5 {
-		m := session.Text(fmt.Sprint(i))
+		m := store.Text(fmt.Sprint(i))
 		if err := redis.AppendTwice(s, l, &m); err != nil {
 			t.Fatal(err)
 		}
@@ -273,14 +272,14 @@ func TestNoReplicas(t *testing.T) {
 	server := startServer(t)
 	s := newStore(t, dial(t, server.addr), redis.Options{Timeout: 300 * time.Millisecond})
 	l := open(t, s, "a")
-	a, err := l.Attach(ctx, session.Claim{Reader: "r"})
+	a, err := l.Attach(ctx, store.Claim{Reader: "r"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	put(t, l, "1")
 	server.do("CONFIG", "SET", "min-replicas-to-write", "1")
-	m := session.Text("2")
-	if _, err := l.Append(ctx, &m, ""); !errors.Is(err, session.ErrUncertain) {
+	m := store.Text("2")
+	if _, err := l.Append(ctx, &m, ""); !errors.Is(err, store.ErrUncertain) {
 		t.Errorf("Append: %v, want ErrUncertain", err)
 	}
 	server.do("CONFIG", "SET", "min-replicas-to-write", "0")

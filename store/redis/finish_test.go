@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 )
 
@@ -19,8 +20,8 @@ func TestD6LastWordAtAnotherNode(t *testing.T) {
 	addr := startServer(t).addr
 	for _, away := range []bool{false, true} {
 		t.Run(fmt.Sprintf("away %t", away), func(t *testing.T) {
-			ended := make(chan session.Ended, 1)
-			mo := session.Options{OnEnd: func(_ context.Context, e session.Ended) { ended <- e }}
+			ended := make(chan store.Ended, 1)
+			mo := session.Options{OnEnd: func(_ context.Context, e store.Ended) { ended <- e }}
 			prefix := fmt.Sprintf("last%t", away)
 			here, there := newNode(t, addr, prefix, redis.Options{}, mo), newNode(t, addr, prefix, redis.Options{}, mo)
 			c := &client{t: t, id: "a"}
@@ -29,12 +30,12 @@ func TestD6LastWordAtAnotherNode(t *testing.T) {
 				l.Close()
 			}
 			for _, text := range numbers(50) {
-				if _, err := here.Send(ctx, "a", session.Text(text)); err != nil {
+				if _, err := here.Send(ctx, "a", store.Text(text)); err != nil {
 					t.Fatal(err)
 				}
 			}
 			over := make(chan error, 1)
-			go func() { over <- here.RevokeWith(ctx, "a", session.Text("last"), 20*time.Second) }()
+			go func() { over <- here.RevokeWith(ctx, "a", store.Text("last"), 20*time.Second) }()
 			if away {
 				l = c.attach(here.Manager)
 			}
@@ -48,7 +49,7 @@ func TestD6LastWordAtAnotherNode(t *testing.T) {
 				t.Fatalf("it ended before the acknowledgement: %v", err)
 			default:
 			}
-			if err := c.up(there.Manager, l, 1); err != nil && !errors.Is(err, session.ErrRevoked) && !errors.Is(err, session.ErrNotFound) {
+			if err := c.up(there.Manager, l, 1); err != nil && !errors.Is(err, store.ErrRevoked) && !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("the acknowledgement: %v", err)
 			}
 			if err := <-over; err != nil {

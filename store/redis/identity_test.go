@@ -48,7 +48,7 @@ func TestI12RotateAtAnotherNode(t *testing.T) {
 				up := func(n uint64, text string) error {
 					_, err := b.Receive(ctx, session.Upstream{
 						ID: ids[0], Link: l.Hello.Link, Writer: "w", Base: n,
-						Messages: []session.Numbered{{Number: n, Message: session.Text(text)}},
+						Messages: []session.Numbered{{Number: n, Message: store.Text(text)}},
 					})
 					return err
 				}
@@ -58,7 +58,7 @@ func TestI12RotateAtAnotherNode(t *testing.T) {
 				if err := a.Rotate(ctx, ids[0], ids[1], asked(a.store)); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := a.Send(ctx, ids[1], session.Text("secret")); err != nil {
+				if _, err := a.Send(ctx, ids[1], store.Text("secret")); err != nil {
 					t.Fatal(err)
 				}
 				if err := up(2, "after"); err == nil {
@@ -68,7 +68,7 @@ func TestI12RotateAtAnotherNode(t *testing.T) {
 				if err := l.Take(ctx, &batch); err == nil && len(batch.Entries) > 0 {
 					t.Errorf("round %d: the old link gets %s", round, batch.Entries[0].Message.Data)
 				}
-				if _, err := b.Send(ctx, ids[0], session.Text("lost")); !errors.Is(err, session.ErrNotFound) {
+				if _, err := b.Send(ctx, ids[0], store.Text("lost")); !errors.Is(err, store.ErrNotFound) {
 					t.Errorf("round %d: Send to the old id: %v", round, err)
 				}
 				l.Close()
@@ -102,16 +102,16 @@ func TestI16StaleSession(t *testing.T) {
 			if err := a.Move(ctx, x, y, ""); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := b.Send(ctx, x, session.Text("for nobody")); !errors.Is(err, session.ErrNotFound) {
+			if _, err := b.Send(ctx, x, store.Text("for nobody")); !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("Send to the old id without a session: %v", err)
 			}
 			if _, err := a.Open(ctx, x); err != nil {
 				t.Fatal(err)
 			}
-			if sent, err := b.Broadcast(ctx, session.Text("to all")); err != nil || sent.Sessions != 2 {
+			if sent, err := b.Broadcast(ctx, store.Text("to all")); err != nil || sent.Sessions != 2 {
 				t.Errorf("Broadcast = %+v, %v", sent, err)
 			}
-			if _, err := b.Send(ctx, x, session.Text("for the new x")); err != nil {
+			if _, err := b.Send(ctx, x, store.Text("for the new x")); err != nil {
 				t.Errorf("Send to the old id's own session: %v", err)
 			}
 			for id, want := range map[string][]string{x: {"to all", "for the new x"}, y: {"to all"}} {
@@ -140,7 +140,7 @@ func TestI12LinkOfAnEarlierSession(t *testing.T) {
 	defer a.Close()
 	pay := session.Upstream{
 		ID: "x", Link: a.Hello.Link, Writer: "w", Base: 1,
-		Messages: []session.Numbered{{Number: 1, Message: session.Text("pay")}},
+		Messages: []session.Numbered{{Number: 1, Message: store.Text("pay")}},
 	}
 	if _, err := m.Receive(ctx, pay); err != nil { // its answer is lost
 		t.Fatal(err)
@@ -153,7 +153,7 @@ func TestI12LinkOfAnEarlierSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	if _, err := m.Receive(ctx, pay); !errors.Is(err, session.ErrNotFound) {
+	if _, err := m.Receive(ctx, pay); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the repeat by the old link: %v", err)
 	}
 	if !slices.Equal(got, []string{"pay"}) {
@@ -179,7 +179,7 @@ func TestI13RevokedUnderWay(t *testing.T) {
 					put(t, old, "1")
 					stolen := asked(other)
 					var got []string
-					keep := func(e session.Ended) {
+					keep := func(e store.Ended) {
 						for _, m := range e.Messages {
 							got = append(got, e.ID+":"+string(m.Message.Data))
 						}
@@ -187,7 +187,7 @@ func TestI13RevokedUnderWay(t *testing.T) {
 					a := asked(s)
 					revoke := func() {
 						e, err := other.End(ctx, y, time.Hour)
-						if err != nil && !errors.Is(err, session.ErrNotFound) {
+						if err != nil && !errors.Is(err, store.ErrNotFound) {
 							t.Errorf("End: %v", err)
 						}
 						keep(e)
@@ -203,9 +203,9 @@ func TestI13RevokedUnderWay(t *testing.T) {
 					_, err := s.Move(ctx, x, y, store.Moving{Asked: a, Settle: store.Settle, Refuse: time.Hour})
 					s.Cut(nil)
 					switch {
-					case dies && !errors.Is(err, session.ErrUncertain):
+					case dies && !errors.Is(err, store.ErrUncertain):
 						t.Errorf("Move of a node that died: %v", err)
-					case !dies && step < 5 && !errors.Is(err, session.ErrRevoked):
+					case !dies && step < 5 && !errors.Is(err, store.ErrRevoked):
 						t.Errorf("Move: %v, want ErrRevoked", err)
 					}
 					redis.Hurry(other)
@@ -220,10 +220,10 @@ func TestI13RevokedUnderWay(t *testing.T) {
 					}
 					_, _, errX := other.Open(ctx, x, store.Asked{}, false, roomy)
 					_, _, errY := other.Open(ctx, y, stolen, true, roomy)
-					if !errors.Is(errY, session.ErrRevoked) {
+					if !errors.Is(errY, store.ErrRevoked) {
 						t.Errorf("who has an old value of the new id opens it: %v", errY)
 					}
-					m := session.Text("2")
+					m := store.Text("2")
 					_, errOld := old.Append(ctx, &m, "")
 					if errX == nil { // nothing has changed
 						if errOld != nil || len(got) > 0 {
@@ -231,7 +231,7 @@ func TestI13RevokedUnderWay(t *testing.T) {
 						}
 						return
 					}
-					if !errors.Is(errOld, session.ErrMoved) {
+					if !errors.Is(errOld, store.ErrMoved) {
 						t.Errorf("Append by the old handle: %v", errOld)
 					}
 					if want := []string{y + ":1"}; !slices.Equal(got, want) {
@@ -379,7 +379,7 @@ func TestI11LateEnd(t *testing.T) {
 		if err := late(); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := s.Open(ctx, before, a, false, session.Bounds{}); err != nil {
+		if _, _, err := s.Open(ctx, before, a, false, store.Bounds{}); err != nil {
 			t.Errorf("revoked with %s: what was signed later, and its session: %v", before, err)
 		}
 	}
@@ -416,8 +416,8 @@ func TestI12MovedStateStays(t *testing.T) {
 		if n := ttl(); n < 0 {
 			t.Errorf("%s: its tombstone stays: %d", where, n)
 		}
-		m := session.Text("2")
-		if _, err := l.Append(ctx, &m, ""); !errors.Is(err, session.ErrMoved) {
+		m := store.Text("2")
+		if _, err := l.Append(ctx, &m, ""); !errors.Is(err, store.ErrMoved) {
 			t.Errorf("%s: after its end, a handle from before the Move: %v", where, err)
 		}
 	}
@@ -444,8 +444,8 @@ func TestI16LogsInPages(t *testing.T) {
 		ids[i] = to
 		moves++
 	}
-	m := session.Text("all")
-	seen := map[session.Handle]int{}
+	m := store.Text("all")
+	seen := map[store.Handle]int{}
 	for l, err := range s.Logs(ctx) {
 		if err != nil {
 			t.Fatal(err)
@@ -490,8 +490,8 @@ func TestI16FullSessionIsNamed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := session.Text("2")
-		if _, err := l.Append(ctx, &m, ""); !errors.Is(err, session.ErrFull) || l.ID() != ids[1] {
+		m := store.Text("2")
+		if _, err := l.Append(ctx, &m, ""); !errors.Is(err, store.ErrFull) || l.ID() != ids[1] {
 			t.Errorf("Append to %s: %v; want ErrFull of %s", l.ID(), err, ids[1])
 		}
 	}
@@ -511,7 +511,7 @@ func TestI16BroadcastMeetsAJoin(t *testing.T) {
 			n := 0
 			s.Cut(func() bool { n++; return n > step })
 			_, err := s.Move(ctx, ids[0], ids[1], store.Moving{})
-			m, took := session.Text("all"), 0
+			m, took := store.Text("all"), 0
 			for l, err := range other.Logs(ctx) {
 				if err != nil {
 					t.Fatal(err)
@@ -519,7 +519,7 @@ func TestI16BroadcastMeetsAJoin(t *testing.T) {
 				switch _, err := l.Append(ctx, &m, ""); {
 				case err == nil:
 					took++
-				case !errors.Is(err, session.ErrMoved):
+				case !errors.Is(err, store.ErrMoved):
 					t.Errorf("%s, cut before step %d: Append: %v", where, step, err)
 				}
 			}
@@ -558,7 +558,7 @@ func TestI16EqualTags(t *testing.T) {
 	ids := idsOfShards(2)
 	s := newStore(t, dial(t, startServer(t).addr), redis.Options{})
 	for i, text := range []string{"one", "another"} {
-		m := session.Text(text)
+		m := store.Text(text)
 		if err := redis.AppendTagged(open(t, s, ids[i]), &m, 1<<31|7); err != nil {
 			t.Fatal(err)
 		}
@@ -583,18 +583,18 @@ func TestI16BroadcastMeetsAFrozenSession(t *testing.T) {
 		put(t, open(t, s, ids[1]), "b")
 		n := 0
 		s.Cut(func() bool { n++; return n > 7 }) // it is frozen, and not absorbed
-		if _, err := s.Move(ctx, ids[0], ids[1], store.Moving{}); !errors.Is(err, session.ErrUncertain) {
+		if _, err := s.Move(ctx, ids[0], ids[1], store.Moving{}); !errors.Is(err, store.ErrUncertain) {
 			t.Fatal(err)
 		}
 		if got := texts(t, other, ids[1]); !slices.Equal(got, []string{"b"}) {
 			t.Fatalf("%s: the other session had %q", where, got)
 		}
-		m := session.Text("all")
+		m := store.Text("all")
 		for l, err := range other.Logs(ctx) {
 			if err == nil {
 				_, err = l.Append(ctx, &m, "")
 			}
-			if err != nil && !errors.Is(err, session.ErrNotFound) { // the one that is over may be listed
+			if err != nil && !errors.Is(err, store.ErrNotFound) { // the one that is over may be listed
 				t.Fatalf("%s: %v", where, err)
 			}
 		}
@@ -615,21 +615,21 @@ func TestI13OldValueOfTheNewID(t *testing.T) {
 			s, other := newStore(t, c, redis.Options{Prefix: prefix}), newStore(t, c, redis.Options{Prefix: prefix})
 			put(t, open(t, s, ids[0]), "secret")
 			stolen := asked(s)
-			if _, err := s.End(ctx, ids[1], time.Hour); !errors.Is(err, session.ErrNotFound) {
+			if _, err := s.End(ctx, ids[1], time.Hour); !errors.Is(err, store.ErrNotFound) {
 				t.Fatal(err)
 			}
 			n := 0
 			how := store.Moving{Asked: asked(s), Settle: store.Settle}
 			s.Cut(func() bool { n++; return n > step })
 			_, err := s.Move(ctx, ids[0], ids[1], how)
-			if _, _, no := other.Open(ctx, ids[1], stolen, true, roomy); !errors.Is(no, session.ErrRevoked) {
+			if _, _, no := other.Open(ctx, ids[1], stolen, true, roomy); !errors.Is(no, store.ErrRevoked) {
 				t.Errorf("%s, cut before step %d (%v): Open with an old value: %v", where, step, err, no)
 			}
 			l, _, no := other.Open(ctx, ids[1], store.Asked{}, true, roomy)
 			if no != nil {
 				t.Fatal(no)
 			}
-			if _, no := l.Attach(ctx, session.Claim{Reader: "r", Asked: stolen}); !errors.Is(no, session.ErrRevoked) {
+			if _, no := l.Attach(ctx, store.Claim{Reader: "r", Asked: stolen}); !errors.Is(no, store.ErrRevoked) {
 				t.Errorf("%s, cut before step %d (%v): Attach with an old value: %v", where, step, err, no)
 			}
 			if step == 6 && err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 	"github.com/mirage-go/mirage/transport"
 )
@@ -41,10 +42,10 @@ func TestD6ClockSetForward(t *testing.T) {
 			}
 			var ended atomic.Int64
 			so := redis.Options{Timeout: 20 * time.Second, SafetyRead: 100 * time.Millisecond}
-			mo := session.Options{OnEnd: func(context.Context, session.Ended) { ended.Add(1) }}
+			mo := session.Options{OnEnd: func(context.Context, store.Ended) { ended.Add(1) }}
 			a, b := newNode(t, addr, "forward", so, mo), newNode(t, addr, "forward", so, mo)
 			dead := open(t, b.store, "dead")
-			if _, err := dead.Attach(ctx, session.Claim{Reader: "r"}); err != nil {
+			if _, err := dead.Attach(ctx, store.Claim{Reader: "r"}); err != nil {
 				t.Fatal(err)
 			}
 			var links []*session.Link
@@ -66,7 +67,7 @@ func TestD6ClockSetForward(t *testing.T) {
 					t.Fatalf("round %d: ended %+v, %v", round, due.Ended, err)
 				}
 				text := fmt.Sprint("after leap ", round)
-				if _, err := b.Send(ctx, "a", session.Text(text)); err != nil {
+				if _, err := b.Send(ctx, "a", store.Text(text)); err != nil {
 					t.Fatal(err)
 				}
 				for _, l := range links {
@@ -75,7 +76,7 @@ func TestD6ClockSetForward(t *testing.T) {
 						t.Fatalf("round %d: plain %v: %+v", round, l.Plain, got)
 					}
 					if !l.Plain {
-						if err := l.Ack(ctx, session.Position{Epoch: got.Epoch, Seq: got.Entries[0].Seq}); err != nil {
+						if err := l.Ack(ctx, store.Position{Epoch: got.Epoch, Seq: got.Entries[0].Seq}); err != nil {
 							t.Fatal(err)
 						}
 					}
@@ -112,7 +113,7 @@ func TestD6LongPause(t *testing.T) {
 	var ended atomic.Int64
 	mo := session.Options{
 		Heartbeat: 300 * time.Millisecond, Retention: time.Second,
-		OnEnd: func(context.Context, session.Ended) { ended.Add(1) },
+		OnEnd: func(context.Context, store.Ended) { ended.Add(1) },
 	}
 	patient, err := rueidis.NewClient(rueidis.ClientOption{
 		InitAddress: []string{server.addr}, DisableCache: true, ConnWriteTimeout: 20 * time.Second,
@@ -205,7 +206,7 @@ func TestD6LongPause(t *testing.T) {
 	proxy.Heal()
 	for i := range visitors {
 		until(t, "Redis is back", func() bool {
-			_, err := nodes[0].Send(ctx, fmt.Sprint("v", i), session.Text("after the pause"))
+			_, err := nodes[0].Send(ctx, fmt.Sprint("v", i), store.Text("after the pause"))
 			return err == nil
 		})
 	}

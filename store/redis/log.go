@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // log is one session as it was found under an id. Its epoch stays when that changes, but the
@@ -62,11 +62,11 @@ func (l *log) runAnyway(ctx context.Context, name string, args ...string) (answe
 	return l.s.run(ctx, l.shard, name, append([]string{l.hex}, args...)...)
 }
 
-// ID implements session.Log.
+// ID implements store.Log.
 func (l *log) ID() string { return l.id }
 
-// Handle implements session.Log.
-func (l *log) Handle() session.Handle { return session.Handle{Epoch: l.epoch, Moves: l.moves} }
+// Handle implements store.Log.
+func (l *log) Handle() store.Handle { return store.Handle{Epoch: l.epoch, Moves: l.moves} }
 
 // wake tells those who watch on this node; the script has told the others.
 func (l *log) wake() { l.s.hub.wake(l.hex) }
@@ -83,8 +83,8 @@ func parseTag(s string) uint32 {
 	return uint32(n)
 }
 
-// Append implements session.Log.
-func (l *log) Append(ctx context.Context, m *session.Message, reader string) (session.Position, error) {
+// Append implements store.Log.
+func (l *log) Append(ctx context.Context, m *store.Message, reader string) (store.Position, error) {
 	entry, tag := encode(m, escape(reader))
 	p, _, err := l.append(ctx, m, reader, entry, tag)
 	return p, err
@@ -92,71 +92,71 @@ func (l *log) Append(ctx context.Context, m *session.Message, reader string) (se
 
 // append is Append of what is encoded already; the answer says more where it is refused.
 func (l *log) append(
-	ctx context.Context, m *session.Message, reader, entry string, tag uint32,
-) (session.Position, answer, error) {
+	ctx context.Context, m *store.Message, reader, entry string, tag uint32,
+) (store.Position, answer, error) {
 	what := attempt{l.hex, reader, m}
 	before := 0
 	if u, ok := l.s.recall(what); ok {
 		entry, tag, before = u.entry, u.tag, 1
 	}
 	a, err := l.s.repeat(ctx, l.shard, "append", hexTag(tag), before, []string{l.place, entry, escape(reader)})
-	if errors.Is(err, session.ErrUncertain) {
+	if errors.Is(err, store.ErrUncertain) {
 		l.s.remember(what, unknown{entry, tag, time.Now()})
 		l.wake() // it may have come
 	}
 	if err != nil {
-		return session.Position{}, a, err
+		return store.Position{}, a, err
 	}
 	l.wake()
-	return session.Position{Epoch: l.epoch, Seq: a.seq(1), Tag: tag}, a, nil
+	return store.Position{Epoch: l.epoch, Seq: a.seq(1), Tag: tag}, a, nil
 }
 
-// Behind implements session.Log.
+// Behind implements store.Log.
 func (l *log) Behind(ctx context.Context, seq uint64) (readers int, top uint64, err error) {
 	a, err := l.run(ctx, "behind", decimal(seq))
 	return int(a.num(1)), a.seq(2), err
 }
 
-// Attach implements session.Log.
-func (l *log) Attach(ctx context.Context, c session.Claim) (session.Attached, error) {
-	how := [...]string{session.Nothing: "n", session.Presented: "p", session.Malformed: "m"}[c.Given]
+// Attach implements store.Log.
+func (l *log) Attach(ctx context.Context, c store.Claim) (store.Attached, error) {
+	how := [...]string{store.GivenNothing: "n", store.GivenPresented: "p", store.GivenMalformed: "m"}[c.Given]
 	name := escape(c.Reader)
 	a, _, err := l.take(ctx, "attach", name, name, flag(c.Plain), decimal(c.Link), how,
 		fmt.Sprintf("%016x", c.Position.Epoch), decimal(c.Position.Seq), hexTag(c.Position.Tag),
 		given(c.Asked.Signed), given(c.Asked.Came))
 	if err != nil {
-		return session.Attached{}, err
+		return store.Attached{}, err
 	}
 	accepted, _ := strconv.ParseUint(a.text(10), 10, 64)
-	at := session.Attached{
-		Link:     session.LinkRef{Reader: c.Reader, Number: a.seq(1), Turn: a.seq(2)},
-		Position: session.Position{Epoch: l.epoch, Seq: a.seq(3), Tag: parseTag(a.text(4))},
-		Resumed:  a.num(5) == 1, Reason: session.Missing(a.text(6)), Lost: session.Lost{From: a.seq(7), To: a.seq(8)},
+	at := store.Attached{
+		Link:     store.LinkRef{Reader: c.Reader, Number: a.seq(1), Turn: a.seq(2)},
+		Position: store.Position{Epoch: l.epoch, Seq: a.seq(3), Tag: parseTag(a.text(4))},
+		Resumed:  a.num(5) == 1, Reason: store.Missing(a.text(6)), Lost: store.Lost{From: a.seq(7), To: a.seq(8)},
 		Sent: a.seq(9), Accepted: accepted, Previous: unescape(a.text(11)), Joined: a.num(12) == 1, Fresh: a.num(13) == 1,
 	}
-	if at.Reason == session.Restarted && l.s.elsewhere(ctx, l.shard, c.Position.Epoch) {
-		at.Reason = session.Expired
+	if at.Reason == store.MissingRestarted && l.s.elsewhere(ctx, l.shard, c.Position.Epoch) {
+		at.Reason = store.MissingExpired
 	}
-	if at.Reason == session.Expired && l.s.revokedElsewhere(ctx, c.Position.Epoch, l.id) {
-		at.Reason, at.Lost = session.NoPosition, session.Lost{}
+	if at.Reason == store.MissingExpired && l.s.revokedElsewhere(ctx, c.Position.Epoch, l.id) {
+		at.Reason, at.Lost = store.MissingNoPosition, store.Lost{}
 	}
 	l.note(at.Link, at.Position.Seq, at.Position.Tag)
 	l.wake()
 	return at, nil
 }
 
-// Read implements session.Log.
-func (l *log) Read(ctx context.Context, ref session.LinkRef, after uint64, max int, dst []session.Entry) ([]session.Entry, session.Tail, error) {
+// Read implements store.Log.
+func (l *log) Read(ctx context.Context, ref store.LinkRef, after uint64, max int, dst []store.Entry) ([]store.Entry, store.Tail, error) {
 	a, err := l.run(ctx, "read", escape(ref.Reader), decimal(ref.Number), decimal(ref.Turn), decimal(after), l.last(ref, after), strconv.Itoa(max))
 	if err != nil {
-		return dst, session.Tail{}, err
+		return dst, store.Tail{}, err
 	}
 	accepted, _ := strconv.ParseUint(a.text(6), 10, 64)
-	t := session.Tail{
-		Gap: session.Lost{From: a.seq(1), To: a.seq(2)}, Told: a.num(4) == 1,
+	t := store.Tail{
+		Gap: store.Lost{From: a.seq(1), To: a.seq(2)}, Told: a.num(4) == 1,
 		Epoch: l.epoch, Acked: a.seq(5), Accepted: accepted, More: a.num(7) == 1,
 	}
-	if t.Gap != (session.Lost{}) {
+	if t.Gap != (store.Lost{}) {
 		t.Tag = parseTag(a.text(3))
 		l.note(ref, t.Gap.To, t.Tag)
 	}
@@ -176,18 +176,18 @@ func (l *log) Read(ctx context.Context, ref session.LinkRef, after uint64, max i
 }
 
 // undelivered reads what Read tells of readers that are not remembered any more.
-func undelivered(list []string) (told []session.Undelivered) {
+func undelivered(list []string) (told []store.Undelivered) {
 	for i := 0; i+3 < len(list); i += 4 {
 		from, _ := strconv.ParseUint(list[i+2], 10, 64)
 		to, _ := strconv.ParseUint(list[i+3], 10, 64)
-		told = append(told, session.Undelivered{
-			Reader: unescape(list[i]), Plain: list[i+1] == "1", Lost: session.Lost{From: from, To: to},
+		told = append(told, store.Undelivered{
+			Reader: unescape(list[i]), Plain: list[i+1] == "1", Lost: store.Lost{From: from, To: to},
 		})
 	}
 	return told
 }
 
-func (l *log) note(ref session.LinkRef, seq uint64, tag uint32) {
+func (l *log) note(ref store.LinkRef, seq uint64, tag uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.read == nil {
@@ -196,7 +196,7 @@ func (l *log) note(ref session.LinkRef, seq uint64, tag uint32) {
 	l.read[linkName{ref.Reader, ref.Number}] = place{seq, tag}
 }
 
-func (l *log) last(ref session.LinkRef, after uint64) string {
+func (l *log) last(ref store.LinkRef, after uint64) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if p := l.read[linkName{ref.Reader, ref.Number}]; p.seq == after {
@@ -205,8 +205,8 @@ func (l *log) last(ref session.LinkRef, after uint64) string {
 	return ""
 }
 
-// Ack implements session.Log.
-func (l *log) Ack(ctx context.Context, ref session.LinkRef, p session.Position) error {
+// Ack implements store.Log.
+func (l *log) Ack(ctx context.Context, ref store.LinkRef, p store.Position) error {
 	a, err := l.run(ctx, "ack", escape(ref.Reader), decimal(ref.Number), fmt.Sprintf("%016x", p.Epoch), decimal(p.Seq), hexTag(p.Tag))
 	if err == nil && a.num(1) == 1 {
 		l.wake()
@@ -214,8 +214,8 @@ func (l *log) Ack(ctx context.Context, ref session.LinkRef, p session.Position) 
 	return err
 }
 
-// Detach implements session.Log.
-func (l *log) Detach(ctx context.Context, ref session.LinkRef) (uint64, error) {
+// Detach implements store.Log.
+func (l *log) Detach(ctx context.Context, ref store.LinkRef) (uint64, error) {
 	a, err := l.runAnyway(ctx, "detach", escape(ref.Reader), decimal(ref.Number), decimal(ref.Turn))
 	if a.num(2) == 1 || err != nil { // else it goes on elsewhere
 		l.mu.Lock()
@@ -225,14 +225,14 @@ func (l *log) Detach(ctx context.Context, ref session.LinkRef) (uint64, error) {
 	return a.seq(1), err
 }
 
-// Leave implements session.Log.
+// Leave implements store.Log.
 func (l *log) Leave(ctx context.Context, reader string, left uint64) (bool, error) {
 	a, err := l.runAnyway(ctx, "leave", escape(reader), decimal(left))
 	return err == nil && a.num(1) == 1, err
 }
 
-// Quit implements session.Log.
-func (l *log) Quit(ctx context.Context, ref session.LinkRef) (bool, *session.Ended, error) {
+// Quit implements store.Log.
+func (l *log) Quit(ctx context.Context, ref store.LinkRef) (bool, *store.Ended, error) {
 	a, err := l.run(ctx, "quit", escape(ref.Reader), decimal(ref.Number))
 	if err != nil {
 		return false, nil, err
@@ -245,7 +245,7 @@ func (l *log) Quit(ctx context.Context, ref session.LinkRef) (bool, *session.End
 	return a.num(5) == 1, &ended, err
 }
 
-// Renew implements session.Log.
+// Renew implements store.Log.
 func (l *log) Renew(ctx context.Context) error {
 	return l.s.bounded(ctx, func(ctx context.Context) error {
 		_, err := l.s.timed(ctx, l.shard, "renew", l.place)
@@ -257,21 +257,21 @@ func (l *log) Renew(ctx context.Context) error {
 	})
 }
 
-// Begin implements session.Log.
+// Begin implements store.Log.
 func (l *log) Begin(
-	ctx context.Context, ref session.LinkRef, writer string, base, n uint64, lease time.Duration,
-) (session.Turn, uint64, error) {
+	ctx context.Context, ref store.LinkRef, writer string, base, n uint64, lease time.Duration,
+) (store.Turn, uint64, error) {
 	name := escape(writer)
 	a, op, err := l.take(ctx, "begin", name, name, decimal(base), decimal(n), millis(lease), decimal(ref.Number))
 	if err != nil {
-		return session.Done, 0, err
+		return store.TurnDone, 0, err
 	}
 	last, err := strconv.ParseUint(a.text(2), 10, 64)
 	turn, ok := turns[a.text(1)]
 	if err != nil || !ok {
-		return session.Done, 0, errAnswer
+		return store.TurnDone, 0, errAnswer
 	}
-	if turn == session.Deliver {
+	if turn == store.TurnDeliver {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if l.turns == nil {
@@ -282,9 +282,9 @@ func (l *log) Begin(
 	return turn, last, nil
 }
 
-var turns = map[string]session.Turn{"deliver": session.Deliver, "done": session.Done, "busy": session.Busy, "early": session.Early}
+var turns = map[string]store.Turn{"deliver": store.TurnDeliver, "done": store.TurnDone, "busy": store.TurnBusy, "early": store.TurnEarly}
 
-// Commit implements session.Log.
+// Commit implements store.Log.
 func (l *log) Commit(ctx context.Context, writer string, n uint64, handled bool) error {
 	l.mu.Lock()
 	own := l.turns[turnName{writer, n}]
@@ -292,11 +292,11 @@ func (l *log) Commit(ctx context.Context, writer string, n uint64, handled bool)
 	l.mu.Unlock()
 	op, args := newOp(), []string{escape(writer), decimal(n), flag(handled), own}
 	_, err := l.s.repeat(ctx, l.shard, "commit", op, 0, append([]string{l.hex}, args...))
-	if errors.Is(err, session.ErrUncertain) && own != "" {
+	if errors.Is(err, store.ErrUncertain) && own != "" {
 		l.insist("commit", op, args...)
 	}
 	return err
 }
 
-// Watch implements session.Log.
+// Watch implements store.Log.
 func (l *log) Watch(wake func()) (stop func()) { return l.s.hub.watch(l.hex, wake) }

@@ -10,13 +10,13 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
-// Logs implements session.Store. It reads the index in which a session has one place all
+// Logs implements store.Store. It reads the index in which a session has one place all
 // its life, whatever its id is by then.
-func (s *Store) Logs(ctx context.Context) iter.Seq2[session.Log, error] {
-	return func(yield func(session.Log, error) bool) {
+func (s *Store) Logs(ctx context.Context) iter.Seq2[store.Log, error] {
+	return func(yield func(store.Log, error) bool) {
 		seen := make(map[string]struct{})
 		b := new(broadcast)
 		var cursors [shards]uint64
@@ -75,7 +75,7 @@ func (s *Store) scan(ctx context.Context, some []int, cursors *[shards]uint64) (
 // where one session is joined to another.
 type broadcast struct {
 	mu      sync.Mutex
-	encoded map[*session.Message]encoded
+	encoded map[*store.Message]encoded
 }
 
 type encoded struct {
@@ -86,13 +86,13 @@ type encoded struct {
 // encodedMax is how many messages of one broadcast are remembered.
 const encodedMax = 16
 
-func (b *broadcast) encode(m *session.Message) (entry string, tag uint32) {
+func (b *broadcast) encode(m *store.Message) (entry string, tag uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e, ok := b.encoded[m]
 	if !ok {
 		if b.encoded == nil || len(b.encoded) >= encodedMax {
-			b.encoded = make(map[*session.Message]encoded)
+			b.encoded = make(map[*store.Message]encoded)
 		}
 		e.entry, e.tag = encode(m, "")
 		b.encoded[m] = e
@@ -121,11 +121,11 @@ func newAnyLog(s *Store, member string, b *broadcast) (*anyLog, error) {
 	return a, nil
 }
 
-// ID implements session.Log.
+// ID implements store.Log.
 func (l *anyLog) ID() string { return *l.id.Load() }
 
-// Append implements session.Log.
-func (l *anyLog) Append(ctx context.Context, m *session.Message, reader string) (session.Position, error) {
+// Append implements store.Log.
+func (l *anyLog) Append(ctx context.Context, m *store.Message, reader string) (store.Position, error) {
 	entry, tag := l.b.encode(m)
 	if reader != "" {
 		entry, tag = encode(m, escape(reader))
@@ -138,11 +138,11 @@ func (l *anyLog) Append(ctx context.Context, m *session.Message, reader string) 
 			l.id.Store(&id)
 		case "frozen": // it is being joined to another session, which may be over: then it goes on
 			if _, err := l.s.forward(ctx, l.hex, 0); err != nil {
-				return session.Position{}, err
+				return store.Position{}, err
 			}
 			continue
 		}
 		return p, err
 	}
-	return session.Position{}, errRestless
+	return store.Position{}, errRestless
 }

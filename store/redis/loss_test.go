@@ -13,6 +13,7 @@ import (
 
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 )
 
@@ -27,7 +28,7 @@ func TestKilledWithoutPersistence(t *testing.T) {
 	for i := range 10 {
 		c := &client{t: t, id: fmt.Sprint("c", i)}
 		l := c.attach(n.Manager)
-		if _, err := n.Send(ctx, c.id, session.Text("x")); err != nil {
+		if _, err := n.Send(ctx, c.id, store.Text("x")); err != nil {
 			t.Fatal(err)
 		}
 		c.take(l)
@@ -40,13 +41,13 @@ func TestKilledWithoutPersistence(t *testing.T) {
 		c.why = nil
 		for range 3 {
 			l := c.attach(n.Manager)
-			if _, err := n.Send(ctx, c.id, session.Text("y")); err != nil {
+			if _, err := n.Send(ctx, c.id, store.Text("y")); err != nil {
 				t.Fatal(err)
 			}
 			c.take(l)
 			l.Close()
 		}
-		if !slices.Equal(c.why, []session.Missing{session.Restarted}) || !slices.Equal(c.got, []string{"x", "y", "y", "y"}) {
+		if !slices.Equal(c.why, []store.Missing{store.MissingRestarted}) || !slices.Equal(c.got, []string{"x", "y", "y", "y"}) {
 			t.Errorf("%s: resets %q, messages %q", c.id, c.why, c.got)
 		}
 	}
@@ -89,32 +90,32 @@ func TestKilledWithSnapshot(t *testing.T) {
 	server.kill()
 	server.start()
 	for i, c := range old {
-		want, got := []session.Missing(nil), []string{c.id + "1", c.id + "2", "new"}
+		want, got := []store.Missing(nil), []string{c.id + "1", c.id + "2", "new"}
 		switch i % 3 {
 		case 1:
-			want, got = []session.Missing{session.Ahead}, []string{c.id + "1", c.id + "2", "lost3", "lost4", "new"}
+			want, got = []store.Missing{store.MissingAhead}, []string{c.id + "1", c.id + "2", "lost3", "lost4", "new"}
 		case 2: // others have been told its numbers since
 			say(t, n, c.id, "new3", "new4")
-			want, got = []session.Missing{session.Diverged}, []string{c.id + "1", c.id + "2", "lost3", "lost4", "new3", "new4", "new"}
+			want, got = []store.Missing{store.MissingDiverged}, []string{c.id + "1", c.id + "2", "lost3", "lost4", "new3", "new4", "new"}
 		}
 		reset(t, n, c, want, got)
 	}
 	for _, c := range young { // its shard was empty then, or held somebody else's
-		reset(t, n, c, []session.Missing{session.Expired}, []string{c.id + "1", c.id + "2", "new"})
+		reset(t, n, c, []store.Missing{store.MissingExpired}, []string{c.id + "1", c.id + "2", "new"})
 	}
 }
 
 func say(t testing.TB, n node, id string, all ...string) {
 	t.Helper()
 	for _, s := range all {
-		if _, err := n.Send(ctx, id, session.Text(s)); err != nil {
+		if _, err := n.Send(ctx, id, store.Text(s)); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
 // reset lets the client come back three times, and be told want in all.
-func reset(t *testing.T, n node, c *client, want []session.Missing, got []string) {
+func reset(t *testing.T, n node, c *client, want []store.Missing, got []string) {
 	t.Helper()
 	c.why = nil
 	for i := range 3 {
@@ -129,8 +130,8 @@ func reset(t *testing.T, n node, c *client, want []session.Missing, got []string
 		l.Close()
 	}
 	for i, why := range c.why {
-		if why == session.Restarted {
-			c.why[i] = session.Expired
+		if why == store.MissingRestarted {
+			c.why[i] = store.MissingExpired
 		}
 	}
 	if !slices.Equal(c.why, want) {
@@ -177,8 +178,8 @@ func TestReplicaTakesOver(t *testing.T) {
 	}
 	proxy.Hole()
 	say(t, after, "had", "new", "newer", "newest")
-	reset(t, after, had, []session.Missing{session.Diverged}, []string{"1", "old", "older", "new", "newer", "newest", "new"})
-	reset(t, after, ahead, []session.Missing{session.Ahead}, []string{"1", "old", "older", "new"})
+	reset(t, after, had, []store.Missing{store.MissingDiverged}, []string{"1", "old", "older", "new", "newer", "newest", "new"})
+	reset(t, after, ahead, []store.Missing{store.MissingAhead}, []string{"1", "old", "older", "new"})
 	reset(t, after, behind, nil, []string{"1", "new"})
 }
 
@@ -188,15 +189,15 @@ func TestFailoverIsDiverged(t *testing.T) {
 	c := dial(t, startServer(t).addr)
 	s := newStore(t, c, redis.Options{})
 	l := open(t, s, "a")
-	put := func(text string) session.Position {
-		m := session.Text(text)
+	put := func(text string) store.Position {
+		m := store.Text(text)
 		p, err := l.Append(ctx, &m, "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		return p
 	}
-	a, err := l.Attach(ctx, session.Claim{Reader: "live"})
+	a, err := l.Attach(ctx, store.Claim{Reader: "live"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,30 +219,30 @@ func TestFailoverIsDiverged(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := l.Ack(ctx, a.Link, old); !errors.Is(err, session.ErrNotFound) {
+	if err := l.Ack(ctx, a.Link, old); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("Ack of what is lost: %v; want ErrNotFound, so that the client opens a new link: at ErrAhead it would stop", err)
 	}
-	poll := session.Claim{Reader: "live", Link: a.Link.Number, Given: session.Presented, Position: old}
-	if _, err := l.Attach(ctx, poll); !errors.Is(err, session.ErrNotFound) {
+	poll := store.Claim{Reader: "live", Link: a.Link.Number, Given: store.GivenPresented, Position: old}
+	if _, err := l.Attach(ctx, poll); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a poll goes on after what is lost: %v; want ErrNotFound, as above", err)
 	}
-	lie := session.Position{Epoch: old.Epoch, Seq: old.Seq}
-	if err := l.Ack(ctx, a.Link, lie); !errors.Is(err, session.ErrAhead) {
+	lie := store.Position{Epoch: old.Epoch, Seq: old.Seq}
+	if err := l.Ack(ctx, a.Link, lie); !errors.Is(err, store.ErrAhead) {
 		t.Errorf("Ack of what never was: %v; want ErrAhead", err)
 	}
-	claim := session.Claim{Reader: "r1", Given: session.Presented, Position: old}
+	claim := store.Claim{Reader: "r1", Given: store.GivenPresented, Position: old}
 	at, err := l.Attach(ctx, claim)
-	if err != nil || at.Reason != session.Ahead {
+	if err != nil || at.Reason != store.MissingAhead {
 		t.Errorf("before the numbers are given anew: %q, %v; want ahead", at.Reason, err)
 	}
 	put("new-2")
 	put("new-3")
 	claim.Reader = "r2"
 	at, err = l.Attach(ctx, claim)
-	if err != nil || at.Reason != session.Diverged || at.Resumed {
+	if err != nil || at.Reason != store.MissingDiverged || at.Resumed {
 		t.Errorf("afterwards: %q, %v; want diverged", at.Reason, err)
 	}
-	if _, _, err := l.Read(ctx, a.Link, 3, 1<<20, nil); !errors.Is(err, session.ErrRenewed) {
+	if _, _, err := l.Read(ctx, a.Link, 3, 1<<20, nil); !errors.Is(err, store.ErrRenewed) {
 		t.Errorf("a live link reads on: %v; want it sent away, to come back and be told", err)
 	}
 	if err := l.Ack(ctx, a.Link, old); err != nil {
@@ -257,25 +258,25 @@ func TestLossUnderLiveLinks(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	n := newNode(t, server.addr, "live", redis.Options{Timeout: 2 * time.Second, SafetyRead: 200 * time.Millisecond}, session.Options{})
-	del := func(kind string) func(session.Position) {
-		return func(p session.Position) { server.do("DEL", n.store.Key(kind, p.Epoch)) }
+	del := func(kind string) func(store.Position) {
+		return func(p store.Position) { server.do("DEL", n.store.Key(kind, p.Epoch)) }
 	}
 	for _, tt := range []struct {
 		name string
-		lose func(session.Position)
-		want []session.Missing
+		lose func(store.Position)
+		want []store.Missing
 		end  session.End
 	}{
 		{"the entries", del("m"), nil, ""},
-		{"the state", del("s"), []session.Missing{session.Expired}, session.Renewed},
-		{"the state and the directory", func(p session.Position) {
+		{"the state", del("s"), []store.Missing{store.MissingExpired}, session.EndRenewed},
+		{"the state and the directory", func(p store.Position) {
 			del("s")(p)
 			server.do("DEL", n.store.Directory("the state and the directory"))
 		},
-			[]session.Missing{session.Expired}, session.Renewed},
-		{"the directory", func(session.Position) { server.do("DEL", n.store.Directory("the directory")) }, nil, ""},
-		{"everything", func(session.Position) { server.do("FLUSHALL") }, []session.Missing{session.Restarted}, session.Renewed},
-		{"Redis", func(session.Position) { server.kill(); server.start() }, []session.Missing{session.Restarted}, session.Renewed},
+			[]store.Missing{store.MissingExpired}, session.EndRenewed},
+		{"the directory", func(store.Position) { server.do("DEL", n.store.Directory("the directory")) }, nil, ""},
+		{"everything", func(store.Position) { server.do("FLUSHALL") }, []store.Missing{store.MissingRestarted}, session.EndRenewed},
+		{"Redis", func(store.Position) { server.kill(); server.start() }, []store.Missing{store.MissingRestarted}, session.EndRenewed},
 	} {
 		c := &client{t: t, id: tt.name}
 		l := c.attach(n.Manager)
@@ -284,7 +285,7 @@ func TestLossUnderLiveLinks(t *testing.T) {
 		if err := c.ackOnly(n.Manager, l); err != nil {
 			t.Fatal(err)
 		}
-		p, err := session.ParsePosition(c.pos)
+		p, err := store.ParsePosition(c.pos)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -293,7 +294,7 @@ func TestLossUnderLiveLinks(t *testing.T) {
 		limit, cancel := context.WithTimeout(ctx, 20*time.Second)
 		var b session.Batch
 		for tt.end != "" && b.End == "" {
-			if err := l.Next(limit, &b); err != nil && !errors.Is(err, session.ErrUncertain) {
+			if err := l.Next(limit, &b); err != nil && !errors.Is(err, store.ErrUncertain) {
 				t.Fatalf("%s: %v", tt.name, err)
 			}
 		}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 )
 
@@ -31,7 +30,7 @@ import (
 // patience is how often a call begins anew because others moved the session meanwhile.
 const patience = 16
 
-var errRestless = fmt.Errorf("%w: redis: the session is moved faster than it can be found", session.ErrUncertain)
+var errRestless = fmt.Errorf("%w: redis: the session is moved faster than it can be found", store.ErrUncertain)
 
 // name and step take a step of Move in the shard of an id, and of a log.
 func (s *Store) name(ctx context.Context, act, id string, args ...string) (answer, error) {
@@ -81,10 +80,10 @@ func intentOf(kept []string) (i intent) {
 	return i
 }
 
-// Move implements session.Store. It is several steps, and not seen as one: for a moment
+// Move implements store.Store. It is several steps, and not seen as one: for a moment
 // neither id may have a session. When it is over, all is done; an error leaves a Move
 // that has not begun, or one that will be finished.
-func (s *Store) Move(ctx context.Context, from, to string, m store.Moving) (left []session.Left, err error) {
+func (s *Store) Move(ctx context.Context, from, to string, m store.Moving) (left []store.Left, err error) {
 	if from == to {
 		return nil, nil
 	}
@@ -100,9 +99,9 @@ func (s *Store) Move(ctx context.Context, from, to string, m store.Moving) (left
 }
 
 // leftFrom reads who was here before a session moved.
-func leftFrom(id string, readers []string) (left []session.Left) {
+func leftFrom(id string, readers []string) (left []store.Left) {
 	for i := 0; i+1 < len(readers); i += 2 {
-		left = append(left, session.Left{ID: id, Reader: unescape(readers[i]), Plain: readers[i+1] == "1"})
+		left = append(left, store.Left{ID: id, Reader: unescape(readers[i]), Plain: readers[i+1] == "1"})
 	}
 	return left
 }
@@ -126,7 +125,7 @@ func (s *Store) move(ctx context.Context, i intent) (readers []string, err error
 		case err != nil:
 			return readers, err
 		case barred:
-			return readers, session.ErrRevoked
+			return readers, store.ErrRevoked
 		case done:
 			return readers, nil
 		}

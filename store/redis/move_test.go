@@ -10,7 +10,6 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 )
@@ -68,13 +67,13 @@ type world struct {
 func (w *world) end(id string, refuse time.Duration) {
 	w.Helper()
 	e, err := w.other.End(ctx, id, refuse)
-	if err != nil && !errors.Is(err, session.ErrNotFound) {
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		w.Errorf("End(%q): %v", id, err)
 	}
 	w.keep(e)
 }
 
-func (w *world) keep(e session.Ended) {
+func (w *world) keep(e store.Ended) {
 	for _, m := range e.Messages {
 		w.got = append(w.got, string(m.Message.Data))
 	}
@@ -97,13 +96,13 @@ var finishers = []somebody{
 	{"the old id", func(w *world, from, to string, how store.Moving, moved bool) {
 		// It is told to come back where it came too early to know where it is now.
 		var is store.Standing
-		err := session.ErrMoved
-		for n := 0; n < 2 && errors.Is(err, session.ErrMoved); n++ {
+		err := store.ErrMoved
+		for n := 0; n < 2 && errors.Is(err, store.ErrMoved); n++ {
 			var no error
 			if is, no = w.other.Resolve(ctx, from, w.before, "client"); no != nil {
 				w.Fatal(no)
 			}
-			if is.State != store.Good {
+			if is.State != store.StateGood {
 				break
 			}
 			err = w.there(is.ID, w.before, true)
@@ -113,7 +112,7 @@ var finishers = []somebody{
 			w.Errorf("the old id, not moved: %+v, %v", is, err)
 		case moved && how.Refuse == 0 && (err != nil || is.ID != to):
 			w.Errorf("the old id, replaced: %+v, %v", is, err)
-		case moved && how.Refuse > 0 && is.State != store.Settling:
+		case moved && how.Refuse > 0 && is.State != store.StateSettling:
 			w.Errorf("the old id, rotated: %+v, %v", is, err)
 		}
 	}},
@@ -124,23 +123,23 @@ var finishers = []somebody{
 	}},
 	{"the next Move", func(w *world, from, to string, how store.Moving, moved bool) {
 		_, err := w.other.Move(ctx, from, to, how)
-		if err != nil && !(moved && how.Refuse > 0 && errors.Is(err, session.ErrMoved)) {
+		if err != nil && !(moved && how.Refuse > 0 && errors.Is(err, store.ErrMoved)) {
 			w.Errorf("Move again: %v", err)
 		}
-		if err := w.there(from, store.Asked{}, false); !errors.Is(err, session.ErrNotFound) {
+		if err := w.there(from, store.Asked{}, false); !errors.Is(err, store.ErrNotFound) {
 			w.Errorf("after the Move was repeated, the old id: %v", err)
 		}
 	}},
 	{"Revoke of the old id", func(w *world, from, to string, how store.Moving, moved bool) {
 		w.end(from, time.Hour)
 		is, err := w.other.Resolve(ctx, from, w.before, "client")
-		if err != nil || is.State != store.Revoked || is.ID != from {
+		if err != nil || is.State != store.StateRevoked || is.ID != from {
 			w.Errorf("the revoked id: %+v, %v", is, err)
 		}
 	}},
 	{"Revoke of the new id", func(w *world, from, to string, how store.Moving, moved bool) {
 		w.end(to, time.Hour)
-		if err := w.there(to, store.Asked{}, false); !errors.Is(err, session.ErrNotFound) {
+		if err := w.there(to, store.Asked{}, false); !errors.Is(err, store.ErrNotFound) {
 			w.Errorf("the revoked id: %v", err)
 		}
 	}},
@@ -231,7 +230,7 @@ func interrupt(
 ) bool {
 	now := w.s.Now()
 	w.before = store.Asked{Signed: now.Add(-time.Hour), Came: now}
-	handles := []session.Log{open(w, w.s, from), open(w, w.other, from)}
+	handles := []store.Log{open(w, w.s, from), open(w, w.other, from)}
 	for w.s.Now().Sub(now) < 2*time.Microsecond { // what is asked next is asked later
 	}
 	n := 0
@@ -246,21 +245,21 @@ func interrupt(
 	if joined {
 		want = append(want, "x")
 	}
-	m := session.Text("late")
+	m := store.Text("late")
 	w.s.Cut(nil)
 	_, err1 := handles[0].Append(ctx, &m, "")
 	moved := err1 != nil
 	if err1 == nil {
 		want = append(want, "late")
 	}
-	if moved != (step > 2 || err == nil) || moved && !errors.Is(err1, session.ErrMoved) {
+	if moved != (step > 2 || err == nil) || moved && !errors.Is(err1, store.ErrMoved) {
 		w.Errorf("%s: Append by the old handle: %v", where, err1)
 	}
 
 	who.come(w, from, to, how, moved)
 	if moved {
 		for _, h := range handles {
-			if _, err := h.Append(ctx, &m, ""); !errors.Is(err, session.ErrMoved) {
+			if _, err := h.Append(ctx, &m, ""); !errors.Is(err, store.ErrMoved) {
 				w.Errorf("%s: Append by an old handle in the end: %v", where, err)
 			}
 		}
@@ -278,12 +277,12 @@ func interrupt(
 
 	// Once it is over, the old id is unsettled, perhaps revoked, and has no session.
 	if moved && !strings.HasPrefix(who.name, "Revoke") {
-		if err := w.there(from, w.before, true); !errors.Is(err, session.ErrMoved) {
+		if err := w.there(from, w.before, true); !errors.Is(err, store.ErrMoved) {
 			w.Errorf("%s: a request from before opens the old id: %v", where, err)
 		}
 		late := store.Asked{Signed: w.before.Signed, Came: w.other.Now().Add(time.Minute)}
 		is, err := w.other.Resolve(ctx, from, late, "")
-		if state := map[bool]store.State{true: store.Revoked}[refuse > 0]; err != nil || is.State != state {
+		if state := map[bool]store.State{true: store.StateRevoked}[refuse > 0]; err != nil || is.State != state {
 			w.Errorf("%s: the old value, later: %+v, %v", where, is, err)
 		}
 	}
@@ -300,10 +299,10 @@ func interrupt(
 	return err != nil
 }
 
-func put(t testing.TB, l session.Log, all ...string) {
+func put(t testing.TB, l store.Log, all ...string) {
 	t.Helper()
 	for _, s := range all {
-		m := session.Text(s)
+		m := store.Text(s)
 		if _, err := l.Append(ctx, &m, ""); err != nil {
 			t.Fatal(err)
 		}
@@ -333,7 +332,7 @@ func TestI11EndInterrupted(t *testing.T) {
 			}
 		}
 		if err != nil {
-			if _, err := other.End(ctx, far[1], 0); err != nil && !errors.Is(err, session.ErrNotFound) {
+			if _, err := other.End(ctx, far[1], 0); err != nil && !errors.Is(err, store.ErrNotFound) {
 				t.Fatal(err)
 			}
 		} else if len(e.Messages) != 1 {

@@ -50,7 +50,7 @@ type client struct {
 	pos  string
 	last uint64 // seq
 	got  []string
-	why  []session.Missing
+	why  []store.Missing
 }
 
 // attach opens a link at m.
@@ -75,7 +75,7 @@ func (c *client) take(l *session.Link) bool {
 		if err := l.Take(ctx, &b); err != nil {
 			c.t.Fatalf("Take: %v", err)
 		}
-		if b.Gap != (session.Lost{}) {
+		if b.Gap != (store.Lost{}) {
 			c.t.Errorf("gap %v", b.Gap)
 		}
 		for _, e := range b.Entries {
@@ -86,7 +86,7 @@ func (c *client) take(l *session.Link) bool {
 				c.t.Errorf("%d after %d", e.Seq, c.last)
 			}
 			c.got = append(c.got, string(e.Message.Data))
-			c.last, c.pos = e.Seq, session.Position{Epoch: b.Epoch, Seq: e.Seq, Tag: e.Tag}.String()
+			c.last, c.pos = e.Seq, store.Position{Epoch: b.Epoch, Seq: e.Seq, Tag: e.Tag}.String()
 		}
 		if !b.More {
 			return b.End == ""
@@ -104,7 +104,7 @@ func numbers(n int) (all []string) {
 // up sends message n, with an acknowledgement of what has come.
 func (c *client) up(m *session.Manager, l *session.Link, n uint64) error {
 	_, err := m.Receive(ctx, session.Upstream{
-		ID: c.id, Link: l.Hello.Link, Ack: c.pos, Writer: "w", Base: n, Messages: []session.Numbered{{Number: n, Message: session.Text(fmt.Sprint(n - 1))}},
+		ID: c.id, Link: l.Hello.Link, Ack: c.pos, Writer: "w", Base: n, Messages: []session.Numbered{{Number: n, Message: store.Text(fmt.Sprint(n - 1))}},
 	})
 	return err
 }
@@ -142,7 +142,7 @@ func twoNodes(t *testing.T, connect func() rueidis.Client, after func(i int)) {
 		defer close(sent)
 		for i := range all {
 			for {
-				_, err := any().Send(ctx, "a", session.Text(fmt.Sprint(i)))
+				_, err := any().Send(ctx, "a", store.Text(fmt.Sprint(i)))
 				if err == nil {
 					break
 				}
@@ -185,7 +185,7 @@ func twoNodes(t *testing.T, connect func() rueidis.Client, after func(i int)) {
 	if !slices.Equal(handled, numbers(all)) {
 		t.Errorf("up: %d messages, want %d in order, once each", len(handled), all)
 	}
-	if len(c.why) != 1 || c.why[0] != session.NoPosition {
+	if len(c.why) != 1 || c.why[0] != store.MissingNoPosition {
 		t.Errorf("hellos that did not resume: %q; want the first alone", c.why)
 	}
 }
@@ -201,9 +201,9 @@ func TestNodeDies(t *testing.T) {
 	lifeline := miragetest.NewProxy(t, addr)
 	a := newNode(t, lifeline.Addr(), "dies", redis.Options{Lease: time.Second, Timeout: 500 * time.Millisecond},
 		session.Options{Heartbeat: 200 * time.Millisecond, Retention: 500 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
-	ended := make(chan session.Ended, 1)
+	ended := make(chan store.Ended, 1)
 	b := newNode(t, addr, "dies", redis.Options{Lease: time.Second}, session.Options{Heartbeat: 200 * time.Millisecond, Retention: 500 * time.Millisecond,
-		OnEnd: func(_ context.Context, e session.Ended) { ended <- e }})
+		OnEnd: func(_ context.Context, e store.Ended) { ended <- e }})
 	c := &client{t: t, id: "x"}
 	first := c.attach(a.Manager)
 	defer first.Close()
@@ -213,14 +213,14 @@ func TestNodeDies(t *testing.T) {
 	}
 	defer ghost.Close()
 	for i := range 100 {
-		if _, err := a.Send(ctx, "x", session.Text(fmt.Sprint(i))); err != nil {
+		if _, err := a.Send(ctx, "x", store.Text(fmt.Sprint(i))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	lifeline.Hole() // nothing is heard of a any more
 	l := c.attach(b.Manager)
 	for i := range 100 {
-		if _, err := b.Send(ctx, "x", session.Text(fmt.Sprint(100+i))); err != nil {
+		if _, err := b.Send(ctx, "x", store.Text(fmt.Sprint(100+i))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -261,7 +261,7 @@ func TestDeafNode(t *testing.T) {
 		var began time.Time
 		timer := time.AfterFunc(20*time.Millisecond, func() { // when Next has looked and waits
 			began = time.Now()
-			if _, err := a.Send(ctx, "x", session.Text(fmt.Sprint(i))); err != nil {
+			if _, err := a.Send(ctx, "x", store.Text(fmt.Sprint(i))); err != nil {
 				t.Error(err)
 			}
 		})
@@ -303,10 +303,10 @@ func TestRevokeAcrossNodes(t *testing.T) {
 	end := endOf(t, l)
 	took := time.Since(began)
 	t.Logf("the other node's link ended after %v", took)
-	if end != session.Barred || took > time.Second {
+	if end != session.EndBarred || took > time.Second {
 		t.Errorf("the link ended as %q after %v", end, took)
 	}
-	if is, err := b.Resolve(ctx, "x", stolen, ""); err != nil || is.State != store.Revoked {
+	if is, err := b.Resolve(ctx, "x", stolen, ""); err != nil || is.State != store.StateRevoked {
 		t.Errorf("Resolve on the other node: %+v, %v", is, err)
 	}
 }
@@ -332,7 +332,7 @@ func settled(t testing.TB, m node, l *session.Link) {
 	for {
 		began := time.Now()
 		timer := time.AfterFunc(20*time.Millisecond, func() {
-			if _, err := m.Send(ctx, l.ID(), session.Text("settle")); err != nil {
+			if _, err := m.Send(ctx, l.ID(), store.Text("settle")); err != nil {
 				t.Error(err)
 			}
 		})
@@ -360,7 +360,7 @@ func TestBroadcastAcrossNodes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	sent, err := a.Broadcast(ctx, session.Text("hi"))
+	sent, err := a.Broadcast(ctx, store.Text("hi"))
 	if err != nil || sent.Sessions != 20 || sent.Full != nil {
 		t.Errorf("Broadcast = %+v, %v", sent, err)
 	}
@@ -376,7 +376,7 @@ func TestBroadcastAcrossNodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.SendTo(ctx, "r", session.Text("you")); err != nil {
+	if _, err := s.SendTo(ctx, "r", store.Text("you")); err != nil {
 		t.Fatal(err)
 	}
 	one.take(l)

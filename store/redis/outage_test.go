@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 )
 
@@ -57,7 +57,7 @@ func TestOutageIsTold(t *testing.T) {
 	defer l.Watch(func() {})()
 	server.kill()
 	said.has(t, "does not answer")
-	m := session.Text("nowhere")
+	m := store.Text("nowhere")
 	for range 3 {
 		if _, err := l.Append(ctx, &m, ""); err == nil {
 			t.Error("Append: no error without a Redis")
@@ -88,7 +88,7 @@ func TestRefusalsAreTold(t *testing.T) {
 			s := newStore(t, dial(t, server.addr), redis.Options{Timeout: 200 * time.Millisecond, Logger: said.logger()})
 			l := open(t, s, "a")
 			server.do(test.set...)
-			m := session.Text("no")
+			m := store.Text("no")
 			if _, err := l.Append(ctx, &m, ""); err == nil {
 				t.Error("Append: no error")
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 )
 
@@ -30,7 +31,7 @@ func otherProcess(addr string) {
 		panic(err)
 	}
 	for i := range 100 {
-		if _, err := m.Send(ctx, "x", session.Text(fmt.Sprint(i))); err != nil {
+		if _, err := m.Send(ctx, "x", store.Text(fmt.Sprint(i))); err != nil {
 			panic(err)
 		}
 	}
@@ -62,7 +63,7 @@ func TestProcessIsKilled(t *testing.T) {
 	l := c.attach(n.Manager)
 	defer l.Close()
 	for i := range 100 {
-		if _, err := n.Send(ctx, "x", session.Text(fmt.Sprint(100+i))); err != nil {
+		if _, err := n.Send(ctx, "x", store.Text(fmt.Sprint(100+i))); err != nil {
 			t.Fatal(err)
 		}
 	}

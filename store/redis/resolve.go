@@ -11,7 +11,7 @@ import (
 // if it comes to the worst.
 const hops = 8
 
-// Resolve implements session.Store.
+// Resolve implements store.Store.
 func (s *Store) Resolve(ctx context.Context, id string, asked store.Asked, client string) (store.Standing, error) {
 	is := store.Standing{ID: id}
 	settle := strconv.FormatInt(store.Settle.Microseconds(), 10)
@@ -26,10 +26,10 @@ func (s *Store) Resolve(ctx context.Context, id string, asked store.Asked, clien
 		}
 		switch a.text(2) {
 		case "revoked":
-			is.State = store.Revoked
+			is.State = store.StateRevoked
 			return is, nil
 		case "moved":
-			is.State = store.Settling
+			is.State = store.StateSettling
 			return is, nil
 		case "ended": // a way that was ended ends those that lead to it, too
 			is.ID = id

@@ -12,7 +12,7 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 //go:embed lua/*.lua
@@ -52,9 +52,9 @@ var scripts = func() map[string]*rueidis.Lua {
 
 // refusals are the answers of the scripts that are errors.
 var refusals = map[string]error{
-	"notfound": session.ErrNotFound, "lost": session.ErrNotFound, "moved": session.ErrMoved, "revoked": session.ErrRevoked,
-	"superseded": session.ErrSuperseded, "ahead": session.ErrAhead, "full": session.ErrFull, "renewed": session.ErrRenewed,
-	"crowded": session.ErrCrowded,
+	"notfound": store.ErrNotFound, "lost": store.ErrNotFound, "moved": store.ErrMoved, "revoked": store.ErrRevoked,
+	"superseded": store.ErrSuperseded, "ahead": store.ErrAhead, "full": store.ErrFull, "renewed": store.ErrRenewed,
+	"crowded": store.ErrCrowded,
 }
 
 // run takes one step in a shard. It is asked again, under the same number, until its outcome is known or the time is over.
@@ -70,7 +70,7 @@ func (s *Store) repeat(ctx context.Context, shard int, name, op string, before i
 		return nil, err
 	}
 	if s.cut != nil && s.cut() {
-		return nil, fmt.Errorf("%w: redis: %s: cut", session.ErrUncertain, name)
+		return nil, fmt.Errorf("%w: redis: %s: cut", store.ErrUncertain, name)
 	}
 	limit, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
@@ -95,7 +95,7 @@ func (s *Store) repeat(ctx context.Context, shard int, name, op string, before i
 			if ctx.Err() == nil { // else the caller had no time
 				s.fails(name, why)
 			}
-			return nil, fmt.Errorf("%w: redis: %s: %w", session.ErrUncertain, name, why)
+			return nil, fmt.Errorf("%w: redis: %s: %w", store.ErrUncertain, name, why)
 		}
 	}
 }
@@ -108,8 +108,8 @@ func (s *Store) bounded(ctx context.Context, call func(context.Context) error) e
 	limit, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
 	err := call(limit)
-	if err != nil && limit.Err() != nil && !errors.Is(err, session.ErrUncertain) {
-		err = fmt.Errorf("%w: redis: %w", session.ErrUncertain, err)
+	if err != nil && limit.Err() != nil && !errors.Is(err, store.ErrUncertain) {
+		err = fmt.Errorf("%w: redis: %w", store.ErrUncertain, err)
 	}
 	return err
 }
@@ -141,9 +141,9 @@ func passing(e *rueidis.RedisError) bool {
 func explain(name string, e *rueidis.RedisError) error {
 	if strings.Contains(e.Error(), "OOM") {
 		if name == "open" {
-			return fmt.Errorf("%w: redis: %w", session.ErrBudget, e)
+			return fmt.Errorf("%w: redis: %w", store.ErrBudget, e)
 		}
-		return fmt.Errorf("%w: redis: %w", session.ErrFull, e)
+		return fmt.Errorf("%w: redis: %w", store.ErrFull, e)
 	}
 	return fmt.Errorf("redis: %s: %w", name, e)
 }

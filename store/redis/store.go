@@ -12,7 +12,6 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 )
 
@@ -32,7 +31,7 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Store is a session.Store in Redis; see the package's documentation. Make one with New. It is safe for concurrent use.
+// Store is a store.Store in Redis; see the package's documentation. Make one with New. It is safe for concurrent use.
 type Store struct {
 	client  rueidis.Client
 	o       Options
@@ -50,7 +49,7 @@ type Store struct {
 	uncertain map[attempt]unknown // appends whose outcome is unknown
 }
 
-var _ session.Store = (*Store)(nil)
+var _ store.Store = (*Store)(nil)
 
 // New returns a Store on the caller's client, which the caller closes after the Store. It asks Redis for its time and its configuration, for a second at most,
 // and logs what is wrong with it; that Redis cannot be reached is no error here.
@@ -108,12 +107,12 @@ func unescape(s string) string {
 	return u
 }
 
-// Open implements session.Store.
+// Open implements store.Store.
 func (s *Store) Open(
-	ctx context.Context, id string, a store.Asked, create bool, b session.Bounds,
-) (session.Log, bool, error) {
+	ctx context.Context, id string, a store.Asked, create bool, b store.Bounds,
+) (store.Log, bool, error) {
 	overflow := "0"
-	if b.Overflow == session.DropOldest {
+	if b.Overflow == store.OverflowDropOldest {
 		overflow = "1"
 	}
 	name := escape(id)
@@ -157,8 +156,8 @@ func (s *Store) Open(
 // a link in common. Lua's numbers are exact far beyond it.
 const maxFirst = 1 << 46
 
-// End implements session.Store.
-func (s *Store) End(ctx context.Context, id string, refuse time.Duration) (ended session.Ended, err error) {
+// End implements store.Store.
+func (s *Store) End(ctx context.Context, id string, refuse time.Duration) (ended store.Ended, err error) {
 	name := escape(id)
 	err = s.bounded(ctx, func(ctx context.Context) error {
 		ended, err = s.end(ctx, name, lasting(refuse))
@@ -170,7 +169,7 @@ func (s *Store) End(ctx context.Context, id string, refuse time.Duration) (ended
 	return ended, err
 }
 
-func (s *Store) end(ctx context.Context, name, refuse string) (session.Ended, error) {
+func (s *Store) end(ctx context.Context, name, refuse string) (store.Ended, error) {
 	shard := shardOf(name)
 	now, place := micros(s.Now()), "" // place is that of the session, as far as it is known
 	for range patience {
@@ -181,7 +180,7 @@ func (s *Store) end(ctx context.Context, name, refuse string) (session.Ended, er
 		a, err := s.timed(ctx, in, "end", name, refuse, now, strconv.Itoa(shard), place)
 		switch {
 		case err != nil:
-			return session.Ended{}, err
+			return store.Ended{}, err
 		case a.text(0) == "ok":
 			return s.ended(ctx, append(answer{a[0]}, a[2:]...))
 		case a.text(0) == "far":
@@ -189,25 +188,25 @@ func (s *Store) end(ctx context.Context, name, refuse string) (session.Ended, er
 			continue
 		case a.text(0) == "coming":
 			if err := s.awaited(ctx, name, a.text(2)); err != nil {
-				return session.Ended{}, err
+				return store.Ended{}, err
 			}
 			continue
 		}
 		if _, err := s.locate(ctx, name, a.text(2), store.Asked{}); err != nil {
-			return session.Ended{}, err
+			return store.Ended{}, err
 		}
 		place = ""
 	}
-	return session.Ended{}, errRestless
+	return store.Ended{}, errRestless
 }
 
 // ended reads what a script says of a session that is over.
-func (s *Store) ended(ctx context.Context, a answer) (session.Ended, error) {
+func (s *Store) ended(ctx context.Context, a answer) (store.Ended, error) {
 	epoch, err := strconv.ParseUint(a.text(2), 16, 64)
 	if err != nil {
-		return session.Ended{}, errAnswer
+		return store.Ended{}, errAnswer
 	}
-	e := session.Ended{ID: unescape(a.text(1)), Epoch: epoch}
+	e := store.Ended{ID: unescape(a.text(1)), Epoch: epoch}
 	add := func(seq uint64, raw string) error {
 		entry, err := decode(seq, raw)
 		if err == nil {

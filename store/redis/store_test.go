@@ -8,7 +8,7 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 	"github.com/mirage-go/mirage/store/storetest"
 )
@@ -18,7 +18,7 @@ import (
 func TestStore(t *testing.T) {
 	t.Parallel()
 	client := dial(t, startServer(t).addr)
-	storetest.Run(t, func(tb testing.TB) session.Store {
+	storetest.Run(t, func(tb testing.TB) store.Store {
 		return newStore(tb, client, redis.Options{Timeout: 20 * time.Second})
 	})
 }
@@ -26,7 +26,7 @@ func TestStore(t *testing.T) {
 func TestStoreMiniredis(t *testing.T) {
 	t.Parallel()
 	var clients sync.Map // one server for each sub-test: a crowd would starve the others
-	storetest.Run(t, func(tb testing.TB) session.Store {
+	storetest.Run(t, func(tb testing.TB) store.Store {
 		if strings.Contains(tb.Name(), "a_thousand_goroutines") {
 			tb.Skip("miniredis compiles a script at every call and runs one at a time: a thousand callers wait longer than any timeout; the real server runs this")
 		}

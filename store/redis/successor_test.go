@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 )
 
@@ -33,10 +34,10 @@ func TestSuccessor(t *testing.T) {
 			defer l.Close()
 			switch how {
 			case "Send":
-				_, err = one.Send(ctx, "a", session.Text("1"))
+				_, err = one.Send(ctx, "a", store.Text("1"))
 			case "Receive":
 				_, err = one.Receive(ctx, session.Upstream{
-					ID: "a", Link: l.Hello.Link, Writer: "w", Base: 1, Messages: []session.Numbered{{Number: 1, Message: session.Text("1")}},
+					ID: "a", Link: l.Hello.Link, Writer: "w", Base: 1, Messages: []session.Numbered{{Number: 1, Message: store.Text("1")}},
 				})
 			case "poll":
 				var on *session.Link

@@ -3,14 +3,14 @@ package redis
 import (
 	"time"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // attempt is an append as its caller knows it. One whose outcome was unknown, made again with the very same Message, is the same append: it goes
 // out under its old tag, by which the script finds what the first attempt may have done.
 type attempt struct {
 	log, reader string
-	message     *session.Message
+	message     *store.Message
 }
 
 type unknown struct {

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // After a step whose outcome its caller has not heard, Redis may have given out something
@@ -50,7 +50,7 @@ func (l *log) insist(name, op string, args ...string) {
 	i.done.Go(func() {
 		ctx, cancel := context.WithTimeout(i.ctx, insistFor)
 		defer cancel()
-		for err := error(session.ErrUncertain); errors.Is(err, session.ErrUncertain) && ctx.Err() == nil; {
+		for err := error(store.ErrUncertain); errors.Is(err, store.ErrUncertain) && ctx.Err() == nil; {
 			_, err = l.s.repeat(ctx, l.shard, name, op, 1, append([]string{l.hex}, args...))
 		}
 		i.mu.Lock()
@@ -64,7 +64,7 @@ func (l *log) insist(name, op string, args ...string) {
 func (l *log) take(ctx context.Context, name, of string, args ...string) (a answer, op string, err error) {
 	op = newOp()
 	a, err = l.s.repeat(ctx, l.shard, name, op, 0, append([]string{l.place}, args...))
-	if errors.Is(err, session.ErrUncertain) {
+	if errors.Is(err, store.ErrUncertain) {
 		l.insist("undo", newOp(), name, op, of)
 	}
 	return a, op, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 )
 
@@ -49,7 +50,7 @@ func TestU2AbortedPostGivesItsTurnBack(t *testing.T) {
 	message := func(writer string) session.Upstream {
 		return session.Upstream{
 			ID: "x", Link: a.Hello.Link, Writer: writer, Base: 1,
-			Messages: []session.Numbered{{Number: 1, Message: session.Text("x")}},
+			Messages: []session.Numbered{{Number: 1, Message: store.Text("x")}},
 		}
 	}
 	if _, err := nodes[0].Receive(ctx, message("first")); err != nil { // Redis knows the scripts
@@ -87,10 +88,10 @@ func TestU2TurnHasAnOwner(t *testing.T) {
 	near := newStore(t, dial(t, server.addr), redis.Options{Prefix: "owner"})
 	far := newStore(t, dial(t, proxy.Addr()), redis.Options{Prefix: "owner", Timeout: 200 * time.Millisecond})
 	l, away := open(t, near, "a"), open(t, far, "a")
-	begin := func(l session.Log, n uint64, lease time.Duration) (session.Turn, uint64, error) {
-		return l.Begin(ctx, session.LinkRef{}, "w", 1, n, lease)
+	begin := func(l store.Log, n uint64, lease time.Duration) (store.Turn, uint64, error) {
+		return l.Begin(ctx, store.LinkRef{}, "w", 1, n, lease)
 	}
-	gets := func(what string, n uint64, want session.Turn, last uint64) {
+	gets := func(what string, n uint64, want store.Turn, last uint64) {
 		t.Helper()
 		until(t, what, func() bool {
 			got, is, err := begin(l, n, time.Hour)
@@ -100,41 +101,41 @@ func TestU2TurnHasAnOwner(t *testing.T) {
 
 	t.Log("a Begin without an answer")
 	proxy.Delay(500 * time.Millisecond)
-	if _, _, err := begin(away, 1, time.Hour); !errors.Is(err, session.ErrUncertain) {
+	if _, _, err := begin(away, 1, time.Hour); !errors.Is(err, store.ErrUncertain) {
 		t.Fatal(err)
 	}
 	proxy.Heal()
-	gets("the turn is given back", 1, session.Deliver, 0)
+	gets("the turn is given back", 1, store.TurnDeliver, 0)
 	if err := l.Commit(ctx, "w", 1, true); err != nil {
 		t.Fatal(err)
 	}
 
 	t.Log("a Begin that comes after it was given back")
-	if turn, err := redis.BeginLate(far, away, "w", 2); err != nil || turn == session.Deliver {
+	if turn, err := redis.BeginLate(far, away, "w", 2); err != nil || turn == store.TurnDeliver {
 		t.Fatal(turn, err)
 	}
 
 	t.Log("a Commit without an answer")
-	if turn, _, err := begin(away, 2, time.Hour); err != nil || turn != session.Deliver {
+	if turn, _, err := begin(away, 2, time.Hour); err != nil || turn != store.TurnDeliver {
 		t.Fatal(turn, err)
 	}
 	proxy.Hole()
-	if err := away.Commit(ctx, "w", 2, true); !errors.Is(err, session.ErrUncertain) {
+	if err := away.Commit(ctx, "w", 2, true); !errors.Is(err, store.ErrUncertain) {
 		t.Fatal(err)
 	}
 	proxy.Heal()
 	proxy.Cut(miragetest.RST)
-	gets("the number is accepted", 2, session.Done, 2)
+	gets("the number is accepted", 2, store.TurnDone, 2)
 
 	t.Log("a Commit after the lease, when another one has the turn")
-	if turn, _, err := begin(away, 3, time.Millisecond); err != nil || turn != session.Deliver {
+	if turn, _, err := begin(away, 3, time.Millisecond); err != nil || turn != store.TurnDeliver {
 		t.Fatal(turn, err)
 	}
-	gets("the turn of the other one", 3, session.Deliver, 2)
+	gets("the turn of the other one", 3, store.TurnDeliver, 2)
 	if err := away.Commit(ctx, "w", 3, false); err != nil {
 		t.Fatal(err)
 	}
-	if turn, _, err := begin(away, 3, time.Hour); err != nil || turn != session.Busy {
+	if turn, _, err := begin(away, 3, time.Hour); err != nil || turn != store.TurnBusy {
 		t.Errorf("while the other one has the turn: %v, %v", turn, err)
 	}
 	if err := l.Commit(ctx, "w", 3, true); err != nil {
@@ -151,14 +152,14 @@ func TestD7LinkWithoutAnOwner(t *testing.T) {
 	near := newStore(t, dial(t, server.addr), redis.Options{Prefix: "ownerless"})
 	far := newStore(t, dial(t, proxy.Addr()), redis.Options{Prefix: "ownerless", Timeout: 200 * time.Millisecond})
 	l, away := open(t, near, "a"), open(t, far, "a")
-	polls, err := l.Attach(ctx, session.Claim{Reader: "polls"})
+	polls, err := l.Attach(ctx, store.Claim{Reader: "polls"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	lost := func(c session.Claim) {
+	lost := func(c store.Claim) {
 		t.Helper()
 		proxy.Delay(500 * time.Millisecond)
-		if _, err := away.Attach(ctx, c); !errors.Is(err, session.ErrUncertain) {
+		if _, err := away.Attach(ctx, c); !errors.Is(err, store.ErrUncertain) {
 			t.Fatal(err)
 		}
 		proxy.Heal()
@@ -168,13 +169,13 @@ func TestD7LinkWithoutAnOwner(t *testing.T) {
 		}
 	}
 
-	lost(session.Claim{Reader: "comes"})
-	lost(session.Claim{Reader: "polls"})
-	lost(session.Claim{Reader: "polls", Link: polls.Link.Number})
+	lost(store.Claim{Reader: "comes"})
+	lost(store.Claim{Reader: "polls"})
+	lost(store.Claim{Reader: "polls", Link: polls.Link.Number})
 	if _, _, err := l.Read(ctx, polls.Link, 0, 100, nil); err != nil {
 		t.Errorf("the request before it: %v", err)
 	}
-	if _, err := redis.AttachLate(far, away, "late"); !errors.Is(err, session.ErrNotFound) {
+	if _, err := redis.AttachLate(far, away, "late"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a link that was given back begins late: %v", err)
 	}
 	if got := redis.Readers(near, l); got != "polls:1" {

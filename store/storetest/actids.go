@@ -6,7 +6,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 )
 
@@ -55,10 +54,10 @@ func (m *model) refuses(a store.Asked) error {
 func (m *machine) doEnd(rt *rapid.T) {
 	id := draw(rt, "id", ids3)
 	var refuse time.Duration
-	why := session.ErrNotFound
+	why := store.ErrNotFound
 	switch rapid.IntRange(0, 5).Draw(rt, "how") {
 	case 0:
-		refuse, why = 5*kept, session.ErrRevoked
+		refuse, why = 5*kept, store.ErrRevoked
 		m.presented(id)
 		*m.ids[id] = modelID{revoked: time.Now(), until: maxTime(m.ids[id].until, time.Now().Add(refuse))}
 	case 1:
@@ -68,7 +67,7 @@ func (m *machine) doEnd(rt *rapid.T) {
 	ended, err := m.store.End(ctx, id, refuse)
 	l := m.logs[id]
 	if l == nil {
-		m.wants("End of nothing", err, session.ErrNotFound)
+		m.wants("End of nothing", err, store.ErrNotFound)
 		return
 	}
 	m.must("End", err)
@@ -106,7 +105,7 @@ func (m *machine) doMove(rt *rapid.T) {
 			rt.SkipNow() // it depends on what the store has let leave
 		}
 	}
-	var old session.Log
+	var old store.Log
 	if l != nil && from != to {
 		var err error
 		old, _, err = m.store.Open(ctx, from, store.Asked{}, false, bounds())
@@ -150,7 +149,7 @@ func (m *machine) doMove(rt *rapid.T) {
 		m.logs[to] = l
 		return
 	}
-	m.over(l, session.ErrMoved)
+	m.over(l, store.ErrMoved)
 	target.absorbed = append(target.absorbed, l.epoch)
 	target.previous, target.prevTil = from, time.Now().Add(how.Keep)
 	for _, s := range left {
@@ -169,7 +168,7 @@ func (m *machine) doMove(rt *rapid.T) {
 // doStale takes a step by a handle from before a Move.
 func (m *machine) doStale(rt *rapid.T) {
 	log := draw(rt, "handle", m.stale)
-	ref := session.LinkRef{Reader: draw(rt, "reader", readerNames)}
+	ref := store.LinkRef{Reader: draw(rt, "reader", readerNames)}
 	if len(m.refs) > 0 && rapid.Bool().Draw(rt, "of a link") {
 		ref = draw(rt, "link", m.refs).was
 	}
@@ -177,21 +176,21 @@ func (m *machine) doStale(rt *rapid.T) {
 		"Append":   func() error { _, err := log.Append(ctx, text("stale"), ""); return err },
 		"AppendTo": func() error { _, err := log.Append(ctx, text("stale"), ref.Reader); return err },
 		"Attach": func() error {
-			_, err := log.Attach(ctx, session.Claim{Reader: ref.Reader, Asked: m.asked(rt)})
+			_, err := log.Attach(ctx, store.Claim{Reader: ref.Reader, Asked: m.asked(rt)})
 			return err
 		},
 		"goOn": func() error {
-			_, err := log.Attach(ctx, session.Claim{Reader: ref.Reader, Link: max(1, ref.Number)})
+			_, err := log.Attach(ctx, store.Claim{Reader: ref.Reader, Link: max(1, ref.Number)})
 			return err
 		},
 		"Read":  func() error { _, _, err := log.Read(ctx, ref, 0, 100, nil); return err },
-		"Ack":   func() error { return log.Ack(ctx, ref, session.Position{}) },
+		"Ack":   func() error { return log.Ack(ctx, ref, store.Position{}) },
 		"Quit":  func() error { _, _, err := log.Quit(ctx, ref); return err },
 		"Renew": func() error { return log.Renew(ctx) },
 		"Begin": func() error { _, _, err := log.Begin(ctx, ref, "w1", 1, 1, time.Hour); return err },
 	}
 	name := draw(rt, "step", []string{"Append", "AppendTo", "Attach", "goOn", "Read", "Ack", "Quit", "Renew", "Begin"})
-	m.wants(name+" by an old handle", steps[name](), session.ErrMoved)
+	m.wants(name+" by an old handle", steps[name](), store.ErrMoved)
 }
 
 // doRenew ends the links of a session.
@@ -210,7 +209,7 @@ func (m *machine) doRenew(rt *rapid.T) {
 	for _, r := range l.readers {
 		for _, k := range r.links {
 			if k.over == nil {
-				k.over = session.ErrRenewed
+				k.over = store.ErrRenewed
 			}
 		}
 	}
@@ -241,13 +240,13 @@ func (m *machine) doResolve(rt *rapid.T) {
 	m.same("quiet", is.Quiet, quiet)
 	switch {
 	case errors.Is(refused, store.ErrMoved):
-		m.same("state", is.State, store.Settling)
+		m.same("state", is.State, store.StateSettling)
 		return
 	case refused != nil:
-		m.same("state", is.State, store.Revoked)
+		m.same("state", is.State, store.StateRevoked)
 		return
 	}
-	m.same("state", is.State, store.Good)
+	m.same("state", is.State, store.StateGood)
 	m.presented(id)
 	want := id
 	for client != "" {

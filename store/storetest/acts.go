@@ -9,7 +9,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 )
 
@@ -29,7 +28,7 @@ func (m *machine) doOpen(rt *rapid.T) {
 		b.MaxBytes = int64(3*text("").Size() + 30)
 	}
 	if rapid.Bool().Draw(rt, "drop") {
-		b.Overflow = session.DropOldest
+		b.Overflow = store.OverflowDropOldest
 	}
 	_, created, err := m.store.Open(ctx, id, asked, true, b)
 	if want := m.ids[id].refuses(asked); want != nil || m.ids[id].settling(asked) {
@@ -47,17 +46,17 @@ func (m *machine) doOpen(rt *rapid.T) {
 	m.logs[id].bar, m.logs[id].since = m.ids[id].bar(), m.ids[id].settled
 }
 
-func (m *machine) append(rt *rapid.T, l *model, log session.Log, to string) {
+func (m *machine) append(rt *rapid.T, l *model, log store.Log, to string) {
 	m.texts++
 	s := said{text: fmt.Sprintf("%d%s", m.texts, strings.Repeat("x", rapid.SampledFrom([]int{0, 0, 10, 100, 500}).Draw(rt, "length"))), to: to, at: time.Now()}
 	msg := text(s.text)
 	s.size = int64(msg.Size())
 	p, err := log.Append(ctx, msg, to)
 	if to != "" && l.reader(to) == nil {
-		m.wants("Append to nobody", err, session.ErrNotFound)
+		m.wants("Append to nobody", err, store.ErrNotFound)
 		return
 	}
-	if !errors.Is(err, session.ErrFull) {
+	if !errors.Is(err, store.ErrFull) {
 		m.must("Append", err)
 	}
 	l.appended(s, err != nil, p)
@@ -92,11 +91,11 @@ var readerNames = []string{"r1", "r2", "r3", "p1", "p2"}
 
 func (m *machine) doAttach(rt *rapid.T) {
 	l, log := m.log(rt)
-	c := session.Claim{Reader: draw(rt, "reader", readerNames)}
+	c := store.Claim{Reader: draw(rt, "reader", readerNames)}
 	c.Plain = c.Reader[0] == 'p'
-	c.Given = draw(rt, "given", []session.Given{session.Nothing, session.Presented, session.Presented, session.Presented, session.Malformed})
-	var foreign []session.Missing
-	if c.Given == session.Presented {
+	c.Given = draw(rt, "given", []store.Given{store.GivenNothing, store.GivenPresented, store.GivenPresented, store.GivenPresented, store.GivenMalformed})
+	var foreign []store.Missing
+	if c.Given == store.GivenPresented {
 		c.Position, foreign = m.position(rt, l)
 	}
 	c.Asked = m.asked(rt)
@@ -107,7 +106,7 @@ func (m *machine) doAttach(rt *rapid.T) {
 	}
 	l.settle()
 	if _, _, full := l.crowded(c.Reader); full {
-		m.wants("Attach to a crowded session", err, session.ErrCrowded)
+		m.wants("Attach to a crowded session", err, store.ErrCrowded)
 		return
 	}
 	m.must("Attach", err)
@@ -118,7 +117,7 @@ func (m *machine) doAttach(rt *rapid.T) {
 }
 
 // position chooses one that somebody has seen, or a neighbour of it.
-func (m *machine) position(rt *rapid.T, l *model) (p session.Position, foreign []session.Missing) {
+func (m *machine) position(rt *rapid.T, l *model) (p store.Position, foreign []store.Missing) {
 	some := m.seen
 	if rapid.IntRange(0, 3).Draw(rt, "whose") > 0 {
 		some = slices.DeleteFunc(slices.Clone(some), func(h history) bool { return h.Epoch != l.epoch })
@@ -136,39 +135,39 @@ func (m *machine) position(rt *rapid.T, l *model) (p session.Position, foreign [
 }
 
 // foreign is the reasons that the log may give for not knowing the epoch; nil if it is its own.
-func (m *machine) foreign(h history, l *model) []session.Missing {
+func (m *machine) foreign(h history, l *model) []store.Missing {
 	switch {
 	case h.Epoch == l.epoch:
 		return nil
 	case h.life != m.lives:
-		return []session.Missing{session.Restarted}
+		return []store.Missing{store.MissingRestarted}
 	case slices.Contains(l.absorbed, h.Epoch):
-		return []session.Missing{session.Relocated}
+		return []store.Missing{store.MissingRelocated}
 	default:
-		return []session.Missing{session.Expired, session.Relocated, session.NoPosition}
+		return []store.Missing{store.MissingExpired, store.MissingRelocated, store.MissingNoPosition}
 	}
 }
 
 func (m *machine) doGoOn(rt *rapid.T) {
 	k := m.link(rt)
-	c := session.Claim{Reader: k.ref.Reader, Link: k.ref.Number}
+	c := store.Claim{Reader: k.ref.Reader, Link: k.ref.Number}
 	mine := false
 	if rapid.Bool().Draw(rt, "with a position") {
-		c.Given = session.Presented
-		var foreign []session.Missing
+		c.Given = store.GivenPresented
+		var foreign []store.Missing
 		c.Position, foreign = m.position(rt, k.m)
 		mine = foreign == nil
 	}
 	a, err := k.log.Attach(ctx, c)
 	if mine && c.Position.Seq > k.m.top() {
-		m.wants("Attach beyond the top", err, session.ErrAhead)
+		m.wants("Attach beyond the top", err, store.ErrAhead)
 		return
 	}
 	m.must("Attach", err)
 	old := k.ref
 	k.m.wentOn(k.r, k.modelLink, c, a, mine)
 	_, _, err = k.log.Read(ctx, old, 0, 100, nil)
-	m.wants("Read by the request before", err, session.ErrSuperseded)
+	m.wants("Read by the request before", err, store.ErrSuperseded)
 	left, err := k.log.Detach(ctx, old)
 	if err != nil || left != 0 {
 		m.fail("Detach by the request before: departure %d, %v", left, err)
@@ -179,11 +178,11 @@ func (m *machine) read(k *linked, max int) {
 	entries, tail, err := k.log.Read(ctx, k.ref, k.cursor, max, nil)
 	m.must("Read", err)
 	k.m.read(k.r, k.modelLink, max, entries, tail)
-	if tail.Gap != (session.Lost{}) {
-		m.see(session.Position{Epoch: tail.Epoch, Seq: tail.Gap.To, Tag: tail.Tag})
+	if tail.Gap != (store.Lost{}) {
+		m.see(store.Position{Epoch: tail.Epoch, Seq: tail.Gap.To, Tag: tail.Tag})
 	}
 	for _, e := range entries {
-		m.see(session.Position{Epoch: tail.Epoch, Seq: e.Seq, Tag: e.Tag})
+		m.see(store.Position{Epoch: tail.Epoch, Seq: e.Seq, Tag: e.Tag})
 	}
 }
 
@@ -203,7 +202,7 @@ func (m *machine) doAck(rt *rapid.T) {
 	if m.logs[k.m.id] != k.m || k.m.overdue(k.was.Reader) {
 		rt.SkipNow()
 	}
-	var p session.Position
+	var p store.Position
 	if rapid.IntRange(0, 4).Draw(rt, "something") > 0 {
 		p, _ = m.position(rt, k.m)
 	}
@@ -212,25 +211,25 @@ func (m *machine) doAck(rt *rapid.T) {
 
 func (m *machine) doAckCursor(rt *rapid.T) {
 	k := m.link(rt)
-	m.ack(k, session.Position{Epoch: k.m.epoch, Seq: k.cursor, Tag: m.tags[place{k.m.epoch, k.cursor}]})
+	m.ack(k, store.Position{Epoch: k.m.epoch, Seq: k.cursor, Tag: m.tags[place{k.m.epoch, k.cursor}]})
 }
 
-func (m *machine) ack(k *linked, p session.Position) {
+func (m *machine) ack(k *linked, p store.Position) {
 	l := k.m
 	err := k.log.Ack(ctx, k.was, p)
 	r := l.reader(k.was.Reader)
 	switch {
 	case k.moves != l.moves:
-		m.wants("Ack by an old handle", err, session.ErrMoved)
+		m.wants("Ack by an old handle", err, store.ErrMoved)
 		return
 	case k.renewed:
-		m.wants("Ack on a renewed link", err, session.ErrRenewed)
+		m.wants("Ack on a renewed link", err, store.ErrRenewed)
 		return
 	case r == nil:
-		m.wants("Ack by nobody", err, session.ErrNotFound)
+		m.wants("Ack by nobody", err, store.ErrNotFound)
 		return
 	case p.Epoch == l.epoch && p.Seq > l.top():
-		m.wants("Ack beyond the top", err, session.ErrAhead)
+		m.wants("Ack beyond the top", err, store.ErrAhead)
 		return
 	}
 	m.must("Ack", err)
@@ -284,14 +283,14 @@ func (m *machine) doQuit(rt *rapid.T) {
 		rt.SkipNow()
 	}
 	r := l.reader(name)
-	here, ended, err := log.Quit(ctx, session.LinkRef{Reader: name})
+	here, ended, err := log.Quit(ctx, store.LinkRef{Reader: name})
 	if r == nil {
-		m.wants("Quit of nobody", err, session.ErrNotFound)
+		m.wants("Quit of nobody", err, store.ErrNotFound)
 		return
 	}
 	m.must("Quit", err)
 	if l.quit(r, here, ended) {
-		m.over(l, session.ErrNotFound)
+		m.over(l, store.ErrNotFound)
 	}
 	m.links = slices.DeleteFunc(m.links, func(k *linked) bool {
 		if k.r != r {
@@ -315,7 +314,7 @@ func (m *machine) doBegin(rt *rapid.T) {
 		n = 0
 	}
 	base := rapid.Uint64Range(1, max(1, n)).Draw(rt, "base")
-	t, last, err := log.Begin(ctx, session.LinkRef{}, name, base, n, time.Hour)
+	t, last, err := log.Begin(ctx, store.LinkRef{}, name, base, n, time.Hour)
 	m.must("Begin", err)
 	l.begun(name, base, n, t, last)
 }
@@ -391,7 +390,7 @@ func (m *machine) doExpire(rt *rapid.T) {
 		}
 		delete(want, e.ID)
 		m.logs[e.ID].ended(e)
-		m.over(m.logs[e.ID], session.ErrNotFound)
+		m.over(m.logs[e.ID], store.ErrNotFound)
 	}
 	if len(want) > 0 {
 		return

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // What was for one reader alone, which never came for it.
@@ -153,7 +153,7 @@ var alone = []clause{
 // tells reads all there is, and says what is told to be undelivered.
 func (k *link) tells() string {
 	k.log.e.Helper()
-	var told []session.Undelivered
+	var told []store.Undelivered
 	for more := true; more; more = k.tail.More {
 		k.take(1 << 20)
 		told = append(told, k.tail.Undelivered...)

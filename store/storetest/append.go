@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 )
 
@@ -26,7 +25,7 @@ var appending = []clause{
 	}},
 	{"D1 each session, and each life of it, has its own epoch", func(e *env) {
 		seen := map[uint64]string{}
-		note := func(who string, p session.Position) {
+		note := func(who string, p store.Position) {
 			if other, ok := seen[p.Epoch]; ok {
 				e.Errorf("%s has the epoch of %s", who, other)
 			}
@@ -67,7 +66,7 @@ var appending = []clause{
 		l := e.openLog("a")
 		k := l.attach("r")
 		_, err := l.Append(ctx, text("x"), "nobody")
-		e.is("Append to nobody", err, session.ErrNotFound)
+		e.is("Append to nobody", err, store.ErrNotFound)
 		l.add("a")
 		k.reads("1:a")
 	}},
@@ -86,18 +85,18 @@ var appending = []clause{
 		for i := range all {
 			all[i] = byte(i)
 		}
-		sent := []session.Message{
+		sent := []store.Message{
 			{}, {Data: []byte{}}, {Data: all, Binary: true}, {Event: "news", Data: []byte("a\nb\r\n\x00")}, {Event: "ü", Data: []byte(" \ufeff\u2028")},
-			{Event: strings.Repeat("e", session.MaxEvent), Data: bytes.Repeat([]byte("0123456789abcdef"), 4096)},
+			{Event: strings.Repeat("e", store.MaxEvent), Data: bytes.Repeat([]byte("0123456789abcdef"), 4096)},
 		}
 		for i := range sent {
 			if _, err := l.Append(ctx, &sent[i], ""); err != nil {
 				e.Fatal(err)
 			}
 		}
-		var got []session.Entry
+		var got []store.Entry
 		for {
-			var tail session.Tail
+			var tail store.Tail
 			var err error
 			if got, tail, err = l.Read(ctx, k.Link, uint64(len(got)), 1<<20, got); err != nil {
 				e.Fatal(err)
@@ -133,7 +132,7 @@ var appending = []clause{
 		l := e.openLog("a")
 		k := l.attach("r")
 		l.add("a")
-		dst := []session.Entry{{Seq: 77}}
+		dst := []store.Entry{{Seq: 77}}
 		dst, _, err := l.Read(ctx, k.Link, 0, 1<<20, dst)
 		e.is("Read", err, nil)
 		if len(dst) != 2 || dst[0].Seq != 77 || dst[1].Seq != 1 {
@@ -159,20 +158,20 @@ var appending = []clause{
 		l.add("a")
 		e.end("a")
 		_, err := l.Append(ctx, text("x"), "")
-		e.is("Append", err, session.ErrNotFound)
-		_, err = l.Attach(ctx, session.Claim{Reader: "r"})
-		e.is("Attach", err, session.ErrNotFound)
-		k.over(session.ErrNotFound)
-		e.is("Ack", l.Ack(ctx, k.Link, k.Position), session.ErrNotFound)
+		e.is("Append", err, store.ErrNotFound)
+		_, err = l.Attach(ctx, store.Claim{Reader: "r"})
+		e.is("Attach", err, store.ErrNotFound)
+		k.over(store.ErrNotFound)
+		e.is("Ack", l.Ack(ctx, k.Link, k.Position), store.ErrNotFound)
 		_, err = l.Detach(ctx, k.Link)
-		e.is("Detach", err, session.ErrNotFound)
+		e.is("Detach", err, store.ErrNotFound)
 		_, err = l.Leave(ctx, "r", 1)
-		e.is("Leave", err, session.ErrNotFound)
-		_, _, err = l.Quit(ctx, session.LinkRef{Reader: "r"})
-		e.is("Quit", err, session.ErrNotFound)
-		_, _, err = l.Begin(ctx, session.LinkRef{}, "w", 1, 1, 0)
-		e.is("Begin", err, session.ErrNotFound)
-		e.is("Commit", l.Commit(ctx, "w", 1, true), session.ErrNotFound)
+		e.is("Leave", err, store.ErrNotFound)
+		_, _, err = l.Quit(ctx, store.LinkRef{Reader: "r"})
+		e.is("Quit", err, store.ErrNotFound)
+		_, _, err = l.Begin(ctx, store.LinkRef{}, "w", 1, 1, 0)
+		e.is("Begin", err, store.ErrNotFound)
+		e.is("Commit", l.Commit(ctx, "w", 1, true), store.ErrNotFound)
 		e.missing("a")
 	}},
 	{"D8 Open makes a session for one caller, and only if asked to", func(e *env) {

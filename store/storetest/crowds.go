@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 )
 
@@ -60,10 +59,10 @@ func (c *crowd) run() {
 }
 
 // session returns the i-th session as it is called now; it is made where it is missing.
-func (c *crowd) session(i int) session.Log {
-	l, _, err := c.e.store.Open(ctx, *c.now[i].Load(), store.Asked{}, true, bounds(messages(8), func(b *session.Bounds) {
+func (c *crowd) session(i int) store.Log {
+	l, _, err := c.e.store.Open(ctx, *c.now[i].Load(), store.Asked{}, true, bounds(messages(8), func(b *store.Bounds) {
 		if i%2 == 0 {
-			b.Overflow = session.DropOldest
+			b.Overflow = store.OverflowDropOldest
 		}
 	}))
 	if err != nil {
@@ -89,7 +88,7 @@ func (c *crowd) over(what string, err error) bool {
 	switch {
 	case err == nil:
 		return false
-	case errors.Is(err, session.ErrNotFound), errors.Is(err, session.ErrMoved), errors.Is(err, session.ErrRevoked):
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrMoved), errors.Is(err, store.ErrRevoked):
 	default:
 		c.e.Errorf("%s: %v", what, err)
 	}
@@ -105,7 +104,7 @@ func (c *crowd) send(i, n int) {
 		c.breathe()
 		s := fmt.Sprintf("%d.%d.%d", i, n, op)
 		p, err := c.session(i).Append(ctx, text(s), "")
-		if errors.Is(err, session.ErrFull) || c.over("Append", err) {
+		if errors.Is(err, store.ErrFull) || c.over("Append", err) {
 			continue
 		}
 		if before, twice := c.said.Swap(place{p.Epoch, p.Seq}, s); twice && before != s {
@@ -117,7 +116,7 @@ func (c *crowd) send(i, n int) {
 // listen is one client: it takes what comes, acknowledges some of it, and begins new links at any time, often before the old one has ended.
 func (c *crowd) listen(i, n int) {
 	name := fmt.Sprint("r", n)
-	var has session.Position
+	var has store.Position
 	var old []func()
 	left := 2 * c.ops // reads
 	for left > 0 {
@@ -126,9 +125,9 @@ func (c *crowd) listen(i, n int) {
 		}
 		c.breathe()
 		l := c.session(i)
-		claim := session.Claim{Reader: name, Plain: n == 0}
+		claim := store.Claim{Reader: name, Plain: n == 0}
 		if has.Epoch != 0 {
-			claim.Given, claim.Position = session.Presented, has
+			claim.Given, claim.Position = store.GivenPresented, has
 		}
 		a, err := l.Attach(ctx, claim)
 		if c.over("Attach", err) {
@@ -151,9 +150,9 @@ func (c *crowd) listen(i, n int) {
 }
 
 // hear reads on one link until it or the session is over, or the mood changes.
-func (c *crowd) hear(l session.Log, a session.Attached, has *session.Position, left *int) {
+func (c *crowd) hear(l store.Log, a store.Attached, has *store.Position, left *int) {
 	last := map[int]int{} // sender → its last number
-	var dst []session.Entry
+	var dst []store.Entry
 	for n := 1 + rand.IntN(20); n > 0 && *left > 0; n-- {
 		if c.late() {
 			*left = 0
@@ -161,26 +160,26 @@ func (c *crowd) hear(l session.Log, a session.Attached, has *session.Position, l
 		*left--
 		c.breathe()
 		entries, tail, err := l.Read(ctx, a.Link, has.Seq, 200+rand.IntN(2000), dst[:0])
-		if errors.Is(err, session.ErrSuperseded) || c.over("Read", err) {
+		if errors.Is(err, store.ErrSuperseded) || c.over("Read", err) {
 			return
 		}
 		dst = entries
 		if tail.Epoch != has.Epoch {
 			c.e.Errorf("epoch %x on a link of %x", tail.Epoch, has.Epoch)
 		}
-		if g := tail.Gap; g != (session.Lost{}) {
+		if g := tail.Gap; g != (store.Lost{}) {
 			c.gaps.Add(1)
 			if g.From != has.Seq+1 || g.To < g.From {
 				c.e.Errorf("gap %v after %d", g, has.Seq)
 			}
-			*has = session.Position{Epoch: tail.Epoch, Seq: g.To, Tag: tail.Tag}
+			*has = store.Position{Epoch: tail.Epoch, Seq: g.To, Tag: tail.Tag}
 		}
 		for _, entry := range entries {
 			c.got.Add(1)
 			if entry.Seq != has.Seq+1 {
 				c.e.Errorf("%d after %d", entry.Seq, has.Seq)
 			}
-			*has = session.Position{Epoch: tail.Epoch, Seq: entry.Seq, Tag: entry.Tag}
+			*has = store.Position{Epoch: tail.Epoch, Seq: entry.Seq, Tag: entry.Tag}
 			c.compare(*has, string(entry.Message.Data), last)
 		}
 		if rand.IntN(2) == 0 {
@@ -192,7 +191,7 @@ func (c *crowd) hear(l session.Log, a session.Attached, has *session.Position, l
 }
 
 // compare checks one message against what everybody else was told of its place, and against its sender's order.
-func (c *crowd) compare(p session.Position, s string, last map[int]int) {
+func (c *crowd) compare(p store.Position, s string, last map[int]int) {
 	if was, _ := c.said.LoadOrStore(place{p.Epoch, p.Seq}, s); was != s {
 		c.e.Errorf("%x-%d is %q, and was %q", p.Epoch, p.Seq, s, was)
 	}
@@ -221,7 +220,7 @@ func (c *crowd) disturb(i int) {
 			_, err := c.e.store.End(ctx, id, 0)
 			c.over("End", err)
 		case 1:
-			_, _, err := c.session(i).Quit(ctx, session.LinkRef{Reader: "r1"})
+			_, _, err := c.session(i).Quit(ctx, store.LinkRef{Reader: "r1"})
 			c.over("Quit", err)
 		default:
 			to := fmt.Sprintf("s%d.%d", i, n+1)

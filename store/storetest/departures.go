@@ -4,7 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // leaves asks whether the departure is to be told.
@@ -22,14 +22,14 @@ var departing = []clause{
 		l := e.openLog("a")
 		k := l.attach("r")
 		first := k.Link
-		k = l.claim(session.Claim{Reader: "r", Link: first.Number})
+		k = l.claim(store.Claim{Reader: "r", Link: first.Number})
 		left, err := l.Detach(ctx, first)
 		e.is("Detach of an earlier turn", err, nil)
 		equal(e, "departure", left, 0)
-		left, err = l.Detach(ctx, session.LinkRef{Reader: "r", Number: first.Number})
+		left, err = l.Detach(ctx, store.LinkRef{Reader: "r", Number: first.Number})
 		e.is("Detach", err, nil)
 		equal(e, "there is a departure", left > 0, true)
-		k.over(session.ErrSuperseded)
+		k.over(store.ErrSuperseded)
 		equal(e, "a second departure", k.detach(), 0)
 		equal(e, "told", l.leaves("r", left), true)
 	}},
@@ -54,7 +54,7 @@ var departing = []clause{
 		l.isBehind(0, 0, 2)
 		e.end("a")
 		_, _, err := l.Behind(ctx, 0)
-		e.is("Behind", err, session.ErrNotFound)
+		e.is("Behind", err, store.ErrNotFound)
 	}},
 	{"D7 a departure is told once", func(e *env) {
 		l := e.openLog("a")
@@ -132,7 +132,7 @@ var departing = []clause{
 		l.add("1", "2")
 		b.read()
 		b.ack()
-		here, ended, err := l.Quit(ctx, session.LinkRef{Reader: "a"})
+		here, ended, err := l.Quit(ctx, store.LinkRef{Reader: "a"})
 		e.is("Quit", err, nil)
 		equal(e, "to be told", here, true)
 		equal(e, "session over", ended != nil, false)
@@ -141,10 +141,10 @@ var departing = []clause{
 			e.Error("the link of a reader that quit reads on")
 		}
 		_, err = l.Append(ctx, text("x"), "a")
-		e.is("Append to who quit", err, session.ErrNotFound)
+		e.is("Append to who quit", err, store.ErrNotFound)
 		l.add("3") // it holds nothing any more
-		_, _, err = l.Quit(ctx, session.LinkRef{Reader: "a"})
-		e.is("a second Quit", err, session.ErrNotFound)
+		_, _, err = l.Quit(ctx, store.LinkRef{Reader: "a"})
+		e.is("a second Quit", err, store.ErrNotFound)
 		equal(e, "forgotten", l.attach("a").Fresh, true)
 	}},
 	{"D7 Quit after the departure was told is no departure", func(e *env) {
@@ -152,7 +152,7 @@ var departing = []clause{
 		k := l.attach("a")
 		l.attach("b")
 		l.leaves("a", k.detach())
-		here, _, err := l.Quit(ctx, session.LinkRef{Reader: "a"})
+		here, _, err := l.Quit(ctx, store.LinkRef{Reader: "a"})
 		e.is("Quit", err, nil)
 		equal(e, "to be told", here, false)
 	}},
@@ -161,7 +161,7 @@ var departing = []clause{
 		k := l.attach("a")
 		l.attach("b")
 		left := k.detach()
-		here, _, err := l.Quit(ctx, session.LinkRef{Reader: "a"})
+		here, _, err := l.Quit(ctx, store.LinkRef{Reader: "a"})
 		e.is("Quit", err, nil)
 		equal(e, "to be told", here, true)
 		equal(e, "told", l.leaves("a", left), false)
@@ -174,11 +174,11 @@ var departing = []clause{
 		p := l.add("1", "2")
 		a.read()
 		a.acks(e.at(p, 1))
-		_, ended, err := l.Quit(ctx, session.LinkRef{Reader: "a"})
+		_, ended, err := l.Quit(ctx, store.LinkRef{Reader: "a"})
 		e.is("Quit", err, nil)
 		equal(e, "over with the first", ended != nil, false)
 		b.detach()
-		_, ended, err = l.Quit(ctx, session.LinkRef{Reader: "b"})
+		_, ended, err = l.Quit(ctx, store.LinkRef{Reader: "b"})
 		e.is("Quit", err, nil)
 		if ended == nil {
 			e.Fatal("the session goes on without a reader")
@@ -195,7 +195,7 @@ var departing = []clause{
 		b.detach()
 		a.detach()
 		e.pass(e.brief()/2, nil)
-		_, _, err := l.Quit(ctx, session.LinkRef{Reader: "a"})
+		_, _, err := l.Quit(ctx, store.LinkRef{Reader: "a"})
 		e.is("Quit", err, nil)
 		due, err := e.store.Expired(ctx, 1)
 		e.is("Expired", err, nil)

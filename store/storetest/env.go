@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 )
 
@@ -19,22 +18,22 @@ var ctx = context.Background()
 type env struct {
 	*testing.T
 	suite
-	store session.Store
+	store store.Store
 	tags  sync.Map // place → the tag that the store gave its position
 }
 
 type place struct{ epoch, seq uint64 }
 
 // note remembers a position that the store gave.
-func (e *env) note(p session.Position) session.Position {
+func (e *env) note(p store.Position) store.Position {
 	e.tags.Store(place{p.Epoch, p.Seq}, p.Tag)
 	return p
 }
 
 // at is the position after seq in the log of p.
-func (e *env) at(p session.Position, seq uint64) session.Position {
+func (e *env) at(p store.Position, seq uint64) store.Position {
 	tag, _ := e.tags.LoadOrStore(place{p.Epoch, seq}, uint32(0))
-	return session.Position{Epoch: p.Epoch, Seq: seq, Tag: tag.(uint32)}
+	return store.Position{Epoch: p.Epoch, Seq: seq, Tag: tag.(uint32)}
 }
 
 // brief is a retention that a test waits out; the others' lasts for the whole test.
@@ -72,25 +71,25 @@ func (e *env) soon(what string, ok func() bool) {
 }
 
 // bounds are roomy; a test narrows what it is about.
-func bounds(narrow ...func(*session.Bounds)) session.Bounds {
-	b := session.Bounds{MaxMessages: 1000, MaxBytes: 1 << 20, Retention: time.Hour, MaxLinks: 32, MaxReaders: 128, MaxWriters: 32}
+func bounds(narrow ...func(*store.Bounds)) store.Bounds {
+	b := store.Bounds{MaxMessages: 1000, MaxBytes: 1 << 20, Retention: time.Hour, MaxLinks: 32, MaxReaders: 128, MaxWriters: 32}
 	for _, f := range narrow {
 		f(&b)
 	}
 	return b
 }
 
-func messages(n int) func(*session.Bounds) { return func(b *session.Bounds) { b.MaxMessages = n } }
-func dropOldest(b *session.Bounds)         { b.Overflow = session.DropOldest }
-func stallAfter(d time.Duration) func(*session.Bounds) {
-	return func(b *session.Bounds) { b.Stall = d }
+func messages(n int) func(*store.Bounds) { return func(b *store.Bounds) { b.MaxMessages = n } }
+func dropOldest(b *store.Bounds)         { b.Overflow = store.OverflowDropOldest }
+func stallAfter(d time.Duration) func(*store.Bounds) {
+	return func(b *store.Bounds) { b.Stall = d }
 }
-func keptFor(d time.Duration) func(*session.Bounds) {
-	return func(b *session.Bounds) { b.Retention = d }
+func keptFor(d time.Duration) func(*store.Bounds) {
+	return func(b *store.Bounds) { b.Retention = d }
 }
 
 // open makes the session id.
-func (e *env) openLog(id string, narrow ...func(*session.Bounds)) *log {
+func (e *env) openLog(id string, narrow ...func(*store.Bounds)) *log {
 	e.Helper()
 	l, created, err := e.store.Open(ctx, id, store.Asked{}, true, bounds(narrow...))
 	if err != nil || !created {
@@ -113,10 +112,10 @@ func (e *env) again(id string) *log {
 func (e *env) missing(id string) {
 	e.Helper()
 	_, _, err := e.store.Open(ctx, id, store.Asked{}, false, bounds())
-	e.is("Open without create", err, session.ErrNotFound)
+	e.is("Open without create", err, store.ErrNotFound)
 }
 
-func (e *env) end(id string) session.Ended {
+func (e *env) end(id string) store.Ended {
 	e.Helper()
 	ended, err := e.store.End(ctx, id, 0)
 	if err != nil {
@@ -139,12 +138,12 @@ func (e *env) move(from, to, client string, keep time.Duration) {
 }
 
 // endAll ends every session of a store.
-func (e *env) endAll(s session.Store) {
+func (e *env) endAll(s store.Store) {
 	for log, err := range s.Logs(ctx) {
 		if err == nil {
 			_, err = s.End(ctx, log.ID(), 0)
 		}
-		if err != nil && !errors.Is(err, session.ErrNotFound) {
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			e.Errorf("ending what is left: %v", err)
 		}
 	}
@@ -168,15 +167,15 @@ func equal[T comparable](e *env, what string, got, want T) {
 
 // log is a session's Log whose calls may not fail.
 type log struct {
-	session.Log
+	store.Log
 	e  *env
 	id string
 }
 
-func text(s string) *session.Message { m := session.Text(s); return &m }
+func text(s string) *store.Message { m := store.Text(s); return &m }
 
 // add appends messages for all and returns the position of the last.
-func (l *log) add(texts ...string) (last session.Position) {
+func (l *log) add(texts ...string) (last store.Position) {
 	l.e.Helper()
 	for _, s := range texts {
 		p, err := l.Append(ctx, text(s), "")
@@ -189,7 +188,7 @@ func (l *log) add(texts ...string) (last session.Position) {
 }
 
 // addTo appends a message for one reader.
-func (l *log) addTo(reader, s string) session.Position {
+func (l *log) addTo(reader, s string) store.Position {
 	l.e.Helper()
 	p, err := l.Append(ctx, text(s), reader)
 	if err != nil {
@@ -202,28 +201,28 @@ func (l *log) addTo(reader, s string) session.Position {
 func (l *log) refuses(s string) {
 	l.e.Helper()
 	_, err := l.Append(ctx, text(s), "")
-	l.e.is("Append to a full log", err, session.ErrFull)
+	l.e.is("Append to a full log", err, store.ErrFull)
 }
 
 // attach begins a link of a client that comes without a position.
 func (l *log) attach(reader string) *link {
 	l.e.Helper()
-	return l.claim(session.Claim{Reader: reader})
+	return l.claim(store.Claim{Reader: reader})
 }
 
 // plain begins a link of a plain client without a position.
 func (l *log) plain(reader string) *link {
 	l.e.Helper()
-	return l.claim(session.Claim{Reader: reader, Plain: true})
+	return l.claim(store.Claim{Reader: reader, Plain: true})
 }
 
 // resume begins a link of a client that presents p.
-func (l *log) resume(reader string, p session.Position) *link {
+func (l *log) resume(reader string, p store.Position) *link {
 	l.e.Helper()
-	return l.claim(session.Claim{Reader: reader, Given: session.Presented, Position: p})
+	return l.claim(store.Claim{Reader: reader, Given: store.GivenPresented, Position: p})
 }
 
-func (l *log) claim(c session.Claim) *link {
+func (l *log) claim(c store.Claim) *link {
 	l.e.Helper()
 	a, err := l.Attach(ctx, c)
 	if err != nil {
@@ -238,11 +237,11 @@ func (l *log) claim(c session.Claim) *link {
 
 // link is one link and where its owner has come to.
 type link struct {
-	session.Attached
+	store.Attached
 	log    *log
 	cursor uint64
-	last   session.Position // of what was read last
-	tail   session.Tail     // of the last Read
+	last   store.Position // of what was read last
+	tail   store.Tail     // of the last Read
 }
 
 // hello tells the place that a link got: "resumed at 3", "new at 0", "trimmed at 2, lost 3-5", "expired at 0, lost 8-?".
@@ -252,13 +251,13 @@ func (k *link) hello() string {
 		s += "resumed"
 	}
 	s += fmt.Sprintf(" at %d", k.Position.Seq)
-	if k.Lost != (session.Lost{}) {
+	if k.Lost != (store.Lost{}) {
 		s += ", lost " + lost(k.Lost)
 	}
 	return s
 }
 
-func lost(l session.Lost) string {
+func lost(l store.Lost) string {
 	if l.To == 0 {
 		return fmt.Sprintf("%d-?", l.From)
 	}
@@ -276,14 +275,14 @@ func (k *link) take(room int) string {
 	k.tail = tail
 	k.cursor = max(k.cursor, tail.Acked)
 	var out []string
-	if tail.Gap != (session.Lost{}) {
+	if tail.Gap != (store.Lost{}) {
 		s := "gap " + lost(tail.Gap)
 		if tail.Told {
 			s += " again"
 		}
 		out = append(out, s)
 		k.cursor = tail.Gap.To
-		k.last = k.log.e.note(session.Position{Epoch: tail.Epoch, Seq: tail.Gap.To, Tag: tail.Tag})
+		k.last = k.log.e.note(store.Position{Epoch: tail.Epoch, Seq: tail.Gap.To, Tag: tail.Tag})
 	}
 	for _, e := range entries {
 		if e.Seq != k.cursor+1 {
@@ -293,7 +292,7 @@ func (k *link) take(room int) string {
 			k.log.e.Fatalf("Read gave epoch %x on a link of epoch %x", tail.Epoch, k.Position.Epoch)
 		}
 		k.cursor = e.Seq
-		k.last = k.log.e.note(session.Position{Epoch: tail.Epoch, Seq: e.Seq, Tag: e.Tag})
+		k.last = k.log.e.note(store.Position{Epoch: tail.Epoch, Seq: e.Seq, Tag: e.Tag})
 		if e.Message == nil {
 			out = append(out, fmt.Sprintf("%d:-", e.Seq))
 			continue
@@ -303,7 +302,7 @@ func (k *link) take(room int) string {
 	return strings.Join(out, " ")
 }
 
-func (k *link) Log() session.Log { return k.log.Log }
+func (k *link) Log() store.Log { return k.log.Log }
 
 // read takes until there is no more.
 func (k *link) read() string {
@@ -347,7 +346,7 @@ func (k *link) ack() {
 }
 
 // acks acknowledges p.
-func (k *link) acks(p session.Position) {
+func (k *link) acks(p store.Position) {
 	k.log.e.Helper()
 	if err := k.Log().Ack(ctx, k.Link, p); err != nil {
 		k.log.e.Fatalf("Ack(%+v, %v): %v", k.Link, p, err)
@@ -357,7 +356,7 @@ func (k *link) acks(p session.Position) {
 // speaks is an acknowledgement of nothing.
 func (k *link) speaks() {
 	k.log.e.Helper()
-	k.acks(session.Position{})
+	k.acks(store.Position{})
 }
 
 func (k *link) detach() (left uint64) {
@@ -370,7 +369,7 @@ func (k *link) detach() (left uint64) {
 }
 
 // undelivered tells what a session left behind, like take.
-func undelivered(ended session.Ended) string {
+func undelivered(ended store.Ended) string {
 	var out []string
 	for _, e := range ended.Messages {
 		out = append(out, fmt.Sprintf("%d:%s", e.Seq, e.Message.Data))
@@ -379,8 +378,8 @@ func undelivered(ended session.Ended) string {
 }
 
 // goOn is the claim of the next request that carries a link.
-func goOn(k *link) session.Claim {
-	return session.Claim{Reader: k.Link.Reader, Link: k.Link.Number}
+func goOn(k *link) store.Claim {
+	return store.Claim{Reader: k.Link.Reader, Link: k.Link.Number}
 }
 
 // signalled waits a little for c.

@@ -3,21 +3,21 @@ package storetest
 import (
 	"fmt"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 var hello = []clause{
 	{"D2 hello says why a link does not go on where the client was", func(e *env) {
-		presents := func(seq uint64) session.Claim {
-			return session.Claim{Given: session.Presented, Position: session.Position{Seq: seq}}
+		presents := func(seq uint64) store.Claim {
+			return store.Claim{Given: store.GivenPresented, Position: store.Position{Seq: seq}}
 		}
 		tests := []struct {
 			name  string
-			claim session.Claim
+			claim store.Claim
 			want  string
 		}{
-			{"no position", session.Claim{}, "new at 0"},
-			{"no position of ours", session.Claim{Given: session.Malformed}, "malformed at 0"},
+			{"no position", store.Claim{}, "new at 0"},
+			{"no position of ours", store.Claim{Given: store.GivenMalformed}, "malformed at 0"},
 			{"the top", presents(7), "resumed at 7"},
 			{"the last one that left: nothing is missing", presents(2), "resumed at 2"},
 			{"one before it", presents(1), "trimmed at 1, lost 2-2"},
@@ -30,7 +30,7 @@ var hello = []clause{
 			p := l.add("1", "2", "3", "4", "5", "6", "7") // 1 and 2 had to leave
 			c := tt.claim
 			c.Reader = "r"
-			if c.Given == session.Presented {
+			if c.Given == store.GivenPresented {
 				c.Position = e.at(p, c.Position.Seq)
 			}
 			k := l.claim(c)
@@ -71,7 +71,7 @@ var hello = []clause{
 		l.attach("r").says("new at 0").reads("1:a 2:b 3:c")
 		k.acks(e.at(k.last, 2))
 		l.attach("r").says("new at 2").reads("3:c")
-		l.claim(session.Claim{Reader: "r", Given: session.Malformed}).says("malformed at 2").reads("3:c")
+		l.claim(store.Claim{Reader: "r", Given: store.GivenMalformed}).says("malformed at 2").reads("3:c")
 		l.resume("r", e.at(k.last, 1)).says("resumed at 2").reads("3:c") // said before it acknowledged more
 	}},
 	{"D2 a position of another epoch that comes late takes nothing back", func(e *env) {
@@ -170,7 +170,7 @@ var gaps = []clause{
 		l.attach("a").reads("gap 1-3 4:4 5:5 6:6")
 	}},
 	{"D3 a gap beyond all that is left still comes before the next message", func(e *env) {
-		l := e.openLog("a", func(b *session.Bounds) { b.MaxBytes = int64(2 * text("x").Size()) }, dropOldest)
+		l := e.openLog("a", func(b *store.Bounds) { b.MaxBytes = int64(2 * text("x").Size()) }, dropOldest)
 		k := l.attach("r")
 		big := string(make([]byte, text("x").Size()))
 		l.add("1", "2", big)
@@ -220,7 +220,7 @@ var delivery = []clause{
 		l.add("a", "b", "c")
 		k.reads("1:a 2:b 3:c")
 		k.detach()
-		l.claim(session.Claim{Reader: "p2", Plain: true, Given: session.Presented, Position: e.at(k.last, 1)}).says("resumed at 1").reads("2:b 3:c")
+		l.claim(store.Claim{Reader: "p2", Plain: true, Given: store.GivenPresented, Position: e.at(k.last, 1)}).says("resumed at 1").reads("2:b 3:c")
 		equal(e, "not acknowledged", undelivered(e.end("a")), "2:b 3:c")
 	}},
 	{"D4 what a plain reader was sent leaves when room is needed", func(e *env) {

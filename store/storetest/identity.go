@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 )
 
@@ -29,7 +28,7 @@ func (e *env) later() store.Asked {
 func (e *env) revoke(id string) {
 	e.Helper()
 	if _, err := e.store.End(ctx, id, time.Hour); err != nil {
-		e.is("End", err, session.ErrNotFound)
+		e.is("End", err, store.ErrNotFound)
 	}
 }
 
@@ -66,7 +65,7 @@ var identity = []clause{
 			steps := map[string]func() error{
 				"Append":    func() error { _, err := old.Append(ctx, text("x"), ""); return err },
 				"Append to": func() error { _, err := old.Append(ctx, text("x"), "r"); return err },
-				"Attach":    func() error { _, err := old.Attach(ctx, session.Claim{Reader: "q", Asked: e.asked()}); return err },
+				"Attach":    func() error { _, err := old.Attach(ctx, store.Claim{Reader: "q", Asked: e.asked()}); return err },
 				"Attach on": func() error { _, err := old.Attach(ctx, goOn(parked)); return err },
 				"Read":      func() error { _, _, err := old.Read(ctx, k.Link, 0, 1<<20, nil); return err },
 				"Ack":       func() error { return old.Ack(ctx, k.Link, p) },
@@ -75,7 +74,7 @@ var identity = []clause{
 				"Renew":     func() error { return old.Renew(ctx) },
 			}
 			for name, step := range steps {
-				e.is(m.name+": "+name, step(), session.ErrMoved)
+				e.is(m.name+": "+name, step(), store.ErrMoved)
 			}
 			l = e.again(m.to)
 			if old.Handle() == l.Handle() {
@@ -98,15 +97,15 @@ var identity = []clause{
 		l = e.again("a")
 		for name, k := range map[string]*link{"a link that has ended": gone, "a link that has not": here} {
 			_, _, begun := l.Begin(ctx, k.Link, "w", 1, 1, lease)
-			e.is(name+": Begin", begun, session.ErrRenewed)
-			e.is(name+": Ack", l.Ack(ctx, k.Link, p), session.ErrRenewed)
+			e.is(name+": Begin", begun, store.ErrRenewed)
+			e.is(name+": Ack", l.Ack(ctx, k.Link, p), store.ErrRenewed)
 			_, _, quit := l.Quit(ctx, k.Link)
-			e.is(name+": Quit", quit, session.ErrRenewed)
+			e.is(name+": Quit", quit, store.ErrRenewed)
 			if l.tries(goOn(k)) == nil {
 				e.Errorf("%s goes on", name)
 			}
 		}
-		l.begins("w", 1, 1, session.Deliver, 0)
+		l.begins("w", 1, 1, store.TurnDeliver, 0)
 	}},
 	{"I11 who logged out, and in again as somebody else, has lost nothing", func(e *env) {
 		l := e.openLog("a")
@@ -132,7 +131,7 @@ var identity = []clause{
 		equal(e, "told, though it left by the move", l.leaves("r", left), false)
 		k = e.again("b").attach("r")
 		equal(e, "told", e.again("b").leaves("r", k.detach()), true)
-		e.again("b").begins("w", 1, 1, session.Done, 1)
+		e.again("b").begins("w", 1, 1, store.TurnDone, 1)
 	}},
 	{"I13 Open, Attach and Move on a value from before, at and after the revocation", func(e *env) {
 		before := e.asked()
@@ -140,22 +139,22 @@ var identity = []clause{
 		e.revoke("a")
 		after := e.later()
 		for _, create := range []bool{false, true} {
-			e.is("Open before", e.opens("a", before, create), session.ErrRevoked)
+			e.is("Open before", e.opens("a", before, create), store.ErrRevoked)
 		}
-		e.is("Open after", e.opens("a", after, false), session.ErrNotFound)
-		e.is("Attach by an old handle", handle.tries(session.Claim{Reader: "r", Asked: before}), session.ErrRevoked)
-		e.is("Move before", e.moves(ctx, "a", "b", store.Moving{Asked: before, Settle: store.Settle}), session.ErrRevoked)
+		e.is("Open after", e.opens("a", after, false), store.ErrNotFound)
+		e.is("Attach by an old handle", handle.tries(store.Claim{Reader: "r", Asked: before}), store.ErrRevoked)
+		e.is("Move before", e.moves(ctx, "a", "b", store.Moving{Asked: before, Settle: store.Settle}), store.ErrRevoked)
 
 		// Its holder begins anew. Who presents an old value does not join.
 		e.is("Open after", e.opens("a", after, true), nil)
 		l := e.again("a")
 		for _, create := range []bool{false, true} {
-			e.is("Open before", e.opens("a", before, create), session.ErrRevoked)
+			e.is("Open before", e.opens("a", before, create), store.ErrRevoked)
 		}
-		e.is("Attach before", l.tries(session.Claim{Reader: "r", Asked: before}), session.ErrRevoked)
-		e.is("Move before", e.moves(ctx, "a", "b", store.Moving{Asked: before, Settle: store.Settle}), session.ErrRevoked)
+		e.is("Attach before", l.tries(store.Claim{Reader: "r", Asked: before}), store.ErrRevoked)
+		e.is("Move before", e.moves(ctx, "a", "b", store.Moving{Asked: before, Settle: store.Settle}), store.ErrRevoked)
 		e.again("a")
-		e.is("Attach after", l.tries(session.Claim{Reader: "r", Asked: after}), nil)
+		e.is("Attach after", l.tries(store.Claim{Reader: "r", Asked: after}), nil)
 	}},
 	{"I13 what is signed with Now before End is refused, and after it not", func(e *env) {
 		for range 100 {
@@ -171,7 +170,7 @@ var identity = []clause{
 		l.add("x")
 		came := e.asked()
 		e.revoke("b")
-		e.is("Move", e.moves(ctx, "a", "b", store.Moving{Asked: came, Settle: store.Settle}), session.ErrRevoked)
+		e.is("Move", e.moves(ctx, "a", "b", store.Moving{Asked: came, Settle: store.Settle}), store.ErrRevoked)
 		e.missing("b")
 		l.add("y")
 		e.is("Move later", e.moves(ctx, "a", "b", store.Moving{Asked: e.later(), Settle: store.Settle}), nil)
@@ -184,9 +183,9 @@ var identity = []clause{
 		asked := e.later()
 		e.is("Move", e.moves(ctx, "a", "b", store.Moving{Asked: asked, Settle: store.Settle}), nil)
 		l := e.again("b")
-		e.is("Attach", l.tries(session.Claim{Reader: "r", Asked: stolen}), session.ErrRevoked)
-		e.is("Open", e.opens("b", stolen, true), session.ErrRevoked)
-		e.is("Attach", l.tries(session.Claim{Reader: "r", Asked: asked}), nil)
+		e.is("Attach", l.tries(store.Claim{Reader: "r", Asked: stolen}), store.ErrRevoked)
+		e.is("Open", e.opens("b", stolen, true), store.ErrRevoked)
+		e.is("Attach", l.tries(store.Claim{Reader: "r", Asked: asked}), nil)
 	}},
 	{"I6 who only names an id does not present it", func(e *env) {
 		e.move("a", "b", "c", time.Hour)
@@ -199,25 +198,25 @@ var identity = []clause{
 		p := l.add("x")
 		before := e.rotate("a", "b")
 		is := e.stands("a", "c", before)
-		equal(e, "state of the old id for a moment", is.State, store.Settling)
+		equal(e, "state of the old id for a moment", is.State, store.StateSettling)
 		equal(e, "where it leads", is.ID, "a")
 		equal(e, "quiet", is.Quiet, true)
 		is = e.stands("a", "c", e.later())
-		equal(e, "state of a value that was signed later", is.State, store.Good)
-		e.is("Open", e.opens("a", before, true), session.ErrMoved)
-		e.is("Open without create", e.opens("a", before, false), session.ErrMoved)
+		equal(e, "state of a value that was signed later", is.State, store.StateGood)
+		e.is("Open", e.opens("a", before, true), store.ErrMoved)
+		e.is("Open without create", e.opens("a", before, false), store.ErrMoved)
 		e.missing("a")
 		e.again("b").resume("r", e.at(p, 0)).says("resumed at 0").reads("1:x")
 	}},
 	{"I11 Rotate after a revocation or another Rotate is refused", func(e *env) {
 		e.openLog("a")
 		before := e.rotate("a", "b")
-		e.is("Rotate again", e.moves(ctx, "a", "c", store.Moving{Asked: before, Settle: store.Settle, Refuse: time.Hour}), session.ErrMoved)
+		e.is("Rotate again", e.moves(ctx, "a", "c", store.Moving{Asked: before, Settle: store.Settle, Refuse: time.Hour}), store.ErrMoved)
 		e.missing("c")
 		e.again("b")
 		asked := e.later()
 		e.revoke("b")
-		e.is("Rotate", e.moves(ctx, "b", "c", store.Moving{Asked: asked, Settle: store.Settle, Refuse: time.Hour}), session.ErrRevoked)
+		e.is("Rotate", e.moves(ctx, "b", "c", store.Moving{Asked: asked, Settle: store.Settle, Refuse: time.Hour}), store.ErrRevoked)
 		e.missing("c")
 	}},
 	{"I11 Rotate ends the ways that lead to the id that it revokes", func(e *env) {
@@ -239,22 +238,22 @@ var identity = []clause{
 			if refuse == 0 {
 				during.Came = e.store.Now()
 			}
-			e.is("Open during", e.opens(id, during, true), session.ErrMoved)
+			e.is("Open during", e.opens(id, during, true), store.ErrMoved)
 			e.pass(settle+settle/4, nil)
 			after := e.asked()
 			late := store.Asked{Signed: before.Signed, Came: after.Came}
 			if refuse > 0 {
-				e.is("Open after", e.opens(id, late, true), session.ErrRevoked)
-				equal(e, "state after", e.stands(id, "", late).State, store.Revoked)
+				e.is("Open after", e.opens(id, late, true), store.ErrRevoked)
+				equal(e, "state after", e.stands(id, "", late).State, store.StateRevoked)
 				continue
 			}
 			// A session of its own; who came before is still told to come back.
-			e.is("Open of who came before", e.opens(id, before, true), session.ErrMoved)
+			e.is("Open of who came before", e.opens(id, before, true), store.ErrMoved)
 			e.is("Open after", e.opens(id, late, true), nil)
 			l := e.again(id)
-			e.is("Open of who came before", e.opens(id, before, true), session.ErrMoved)
-			e.is("Attach of who came before", l.tries(session.Claim{Reader: "q", Asked: during}), session.ErrMoved)
-			e.is("Attach after", l.tries(session.Claim{Reader: "r", Asked: late}), nil)
+			e.is("Open of who came before", e.opens(id, before, true), store.ErrMoved)
+			e.is("Attach of who came before", l.tries(store.Claim{Reader: "q", Asked: during}), store.ErrMoved)
+			e.is("Attach after", l.tries(store.Claim{Reader: "r", Asked: late}), nil)
 			k := l.attach("s")
 			e.again(id + "b").add("secret")
 			k.reads("")
@@ -276,7 +275,7 @@ var identity = []clause{
 		e.move("b", "a", "", time.Hour)
 		asked := e.asked()
 		e.is("Open", e.opens("a", asked, true), nil)
-		e.is("Attach", e.again("a").tries(session.Claim{Reader: "r", Asked: asked}), nil)
+		e.is("Attach", e.again("a").tries(store.Claim{Reader: "r", Asked: asked}), nil)
 	}},
 	{"I15 an id is quiet for a while after a Move and a revocation", func(e *env) {
 		asked := e.asked()
@@ -285,7 +284,7 @@ var identity = []clause{
 		equal(e, "after a Move", e.stands("a", "", asked), store.Standing{ID: "a", Quiet: true})
 		equal(e, "the new one", e.stands("b", "", asked).Quiet, false)
 		e.revoke("c")
-		equal(e, "after a revocation", e.stands("c", "", asked), store.Standing{ID: "c", State: store.Revoked, Quiet: true})
+		equal(e, "after a revocation", e.stands("c", "", asked), store.Standing{ID: "c", State: store.StateRevoked, Quiet: true})
 		later := asked
 		later.Came = later.Came.Add(time.Minute)
 		equal(e, "of a Move, later", e.stands("a", "", later).Quiet, false)
@@ -295,7 +294,7 @@ var identity = []clause{
 		before := e.rotate("a", "b")
 		e.revoke("a")
 		is := e.stands("a", "", before)
-		equal(e, "state", is.State, store.Revoked)
+		equal(e, "state", is.State, store.StateRevoked)
 	}},
 	{"I16 of two log-ins at once one gets the session", func(e *env) {
 		for i := range 20 {
@@ -387,7 +386,7 @@ var identity = []clause{
 					e.move(a, b, "", 0)
 				}
 				if _, err := log.Append(ctx, m, ""); err != nil {
-					e.is(when, err, session.ErrMoved) // it is in the other by now
+					e.is(when, err, store.ErrMoved) // it is in the other by now
 				}
 				n++
 			}
@@ -406,7 +405,7 @@ var identity = []clause{
 }
 
 // tries is Attach for its error alone.
-func (l *log) tries(c session.Claim) error {
+func (l *log) tries(c store.Claim) error {
 	_, err := l.Attach(ctx, c)
 	return err
 }

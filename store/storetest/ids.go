@@ -4,7 +4,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 )
 
@@ -24,7 +23,7 @@ func (e *env) stands(id, client string, a store.Asked) store.Standing {
 // resolves fails the test unless the holder of id goes on under now.
 func (e *env) resolves(id, client, now string) {
 	e.Helper()
-	if is := e.stands(id, client, e.asked()); is.State != store.Good || is.ID != now {
+	if is := e.stands(id, client, e.asked()); is.State != store.StateGood || is.ID != now {
 		e.Fatalf("Resolve(%q) for %q = %+v; want %q", id, client, is, now)
 	}
 }
@@ -32,7 +31,7 @@ func (e *env) resolves(id, client, now string) {
 // refused reports whether values of id that were signed at that time are refused.
 func (e *env) refused(id string, signed time.Time) bool {
 	e.Helper()
-	return e.stands(id, "", store.Asked{Signed: signed, Came: e.store.Now()}).State != store.Good
+	return e.stands(id, "", store.Asked{Signed: signed, Came: e.store.Now()}).State != store.StateGood
 }
 
 var ids = []clause{
@@ -43,7 +42,7 @@ var ids = []clause{
 		k.read()
 		k.acks(e.at(p, 1))
 		e.move("a", "b", "c", time.Hour)
-		k.over(session.ErrMoved)
+		k.over(store.ErrMoved)
 		e.missing("a")
 		l = e.again("b")
 		k = l.resume("r", e.at(p, 1)).says("resumed at 1")
@@ -77,7 +76,7 @@ var ids = []clause{
 		was := away.detach()
 		l.plain("p")
 		equal(e, "left", e.leaving("a", "b"), "r away p(plain)")
-		k.over(session.ErrMoved)
+		k.over(store.ErrMoved)
 		left := k.detach()
 		l = e.again("b")
 		equal(e, "told again", l.leaves("r", left), false)
@@ -107,8 +106,8 @@ var ids = []clause{
 		older, newer := l.attach("r"), l.attach("r")
 		newer.speaks()
 		e.move("a", "b", "", 0)
-		newer.over(session.ErrMoved)
-		older.over(session.ErrSuperseded)
+		newer.over(store.ErrMoved)
+		older.over(store.ErrSuperseded)
 	}},
 	{"D6 a moved session without links expires under its new id", func(e *env) {
 		l := e.openLog("a", keptFor(e.brief()))
@@ -132,9 +131,9 @@ var ids = []clause{
 		other := to.attach("s")
 		to.add("x")
 		e.move("a", "b", "", 0)
-		k.over(session.ErrMoved)
+		k.over(store.ErrMoved)
 		_, err := l.Append(ctx, text("y"), "")
-		e.is("Append to the moved session", err, session.ErrMoved)
+		e.is("Append to the moved session", err, store.ErrMoved)
 		e.missing("a")
 		other.reads("1:x 2:2 3:3")
 		to.resume("r", e.at(p, 1)).says("moved at 0, lost 2-?").reads("1:x 2:2 3:3")
@@ -254,9 +253,9 @@ var ids = []clause{
 		ended, err := e.store.End(ctx, "a", time.Hour)
 		e.is("End", err, nil)
 		equal(e, "what nobody has", undelivered(ended), "1:x")
-		k.over(session.ErrRevoked)
+		k.over(store.ErrRevoked)
 		_, err = l.Append(ctx, text("x"), "")
-		e.is("Append", err, session.ErrRevoked)
+		e.is("Append", err, store.ErrRevoked)
 		equal(e, "refused, signed before", e.refused("a", signed.Add(-time.Hour)), true)
 		equal(e, "refused, signed just now", e.refused("a", signed), true)
 		e.pass(10*time.Millisecond, nil)
@@ -268,19 +267,19 @@ var ids = []clause{
 	{"I11 an id without a session can be revoked", func(e *env) {
 		signed := e.store.Now()
 		_, err := e.store.End(ctx, "a", time.Hour)
-		e.is("End", err, session.ErrNotFound)
+		e.is("End", err, store.ErrNotFound)
 		equal(e, "refused", e.refused("a", signed), true)
 	}},
 	{"I11 End without refuse revokes nothing", func(e *env) {
 		k := e.openLog("a").attach("r")
 		e.end("a")
-		k.over(session.ErrNotFound)
+		k.over(store.ErrNotFound)
 		equal(e, "refused", e.refused("a", e.store.Now()), false)
 	}},
 	{"I11 a revocation ends after its time", func(e *env) {
 		signed := e.store.Now()
 		_, err := e.store.End(ctx, "a", e.brief())
-		e.is("End", err, session.ErrNotFound)
+		e.is("End", err, store.ErrNotFound)
 		if !e.refused("a", signed) && e.store.Now().Sub(signed) < e.brief() { // a slow machine may be late
 			e.Error("not refused")
 		}
@@ -290,9 +289,9 @@ var ids = []clause{
 	{"I11 a second revocation does not shorten the first", func(e *env) {
 		signed := e.store.Now()
 		_, err := e.store.End(ctx, "a", time.Hour)
-		e.is("End", err, session.ErrNotFound)
+		e.is("End", err, store.ErrNotFound)
 		_, err = e.store.End(ctx, "a", e.brief())
-		e.is("End", err, session.ErrNotFound)
+		e.is("End", err, store.ErrNotFound)
 		e.pass(e.brief()+e.brief()/10, nil)
 		equal(e, "refused", e.refused("a", signed), true)
 	}},
@@ -309,7 +308,7 @@ var ids = []clause{
 		signed := e.store.Now()
 		e.move("a", "b", "", time.Hour)
 		_, err := e.store.End(ctx, "a", time.Hour)
-		e.is("End", err, session.ErrNotFound)
+		e.is("End", err, store.ErrNotFound)
 		equal(e, "old id refused", e.refused("a", signed), true)
 		equal(e, "new id refused", e.refused("b", signed), false)
 		e.again("b").resume("r", e.at(p, 0)).says("resumed at 0").reads("1:x")

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // What follows checks small histories of concurrent calls: there must be an order of them, one after another, that agrees with what each
@@ -146,13 +146,13 @@ func (c *call) perform(e *env, l *log, k *link, s string) {
 	case "append":
 		p, err := l.Append(ctx, text(s), "")
 		c.ok, c.seq, c.text = err == nil, p.Seq, s
-		if err != nil && !errors.Is(err, session.ErrFull) {
+		if err != nil && !errors.Is(err, store.ErrFull) {
 			e.Errorf("Append: %v", err)
 		}
 	case "ack":
 		err := l.Ack(ctx, k.Link, e.at(k.Position, c.arg))
 		c.ok = err == nil
-		if err != nil && !errors.Is(err, session.ErrAhead) {
+		if err != nil && !errors.Is(err, store.ErrAhead) {
 			e.Errorf("Ack: %v", err)
 		}
 	case "read":

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 var halfOpen = []clause{
@@ -25,15 +25,15 @@ var halfOpen = []clause{
 		if !e.signalled(woken) {
 			e.Error("nobody was woken")
 		}
-		a.over(session.ErrRenewed)
-		b.over(session.ErrRenewed)
+		a.over(store.ErrRenewed)
+		b.over(store.ErrRenewed)
 		_, err := l.Attach(ctx, goOn(a))
-		e.is("going on with a link that is to be renewed", err, session.ErrNotFound)
-		e.is("Ack", l.Ack(ctx, b.Link, e.at(p, 2)), session.ErrRenewed)
+		e.is("going on with a link that is to be renewed", err, store.ErrNotFound)
+		e.is("Ack", l.Ack(ctx, b.Link, e.at(p, 2)), store.ErrRenewed)
 		_, _, err = l.Begin(ctx, b.Link, "w", 1, 1, lease)
-		e.is("Begin", err, session.ErrRenewed)
+		e.is("Begin", err, store.ErrRenewed)
 		_, _, err = l.Quit(ctx, b.Link)
-		e.is("Quit", err, session.ErrRenewed)
+		e.is("Quit", err, store.ErrRenewed)
 		a.detach()
 		if b.detach() == 0 {
 			e.Error("the last link's end is no departure")
@@ -47,25 +47,25 @@ var halfOpen = []clause{
 		k.speaks()
 		e.is("Renew", l.Renew(ctx), nil)
 		_, _, err := l.Begin(ctx, k.Link, "w", 1, 1, lease)
-		e.is("Begin", err, session.ErrRenewed)
+		e.is("Begin", err, store.ErrRenewed)
 		k.detach()
 		_, _, err = l.Begin(ctx, k.Link, "w", 1, 1, lease)
-		e.is("Begin after Detach", err, session.ErrRenewed)
+		e.is("Begin after Detach", err, store.ErrRenewed)
 		k = l.attach("r")
-		if turn, _, err := l.Begin(ctx, k.Link, "w", 1, 1, lease); err != nil || turn != session.Deliver {
+		if turn, _, err := l.Begin(ctx, k.Link, "w", 1, 1, lease); err != nil || turn != store.TurnDeliver {
 			e.Errorf("Begin on the link after it: %v, %v", turn, err)
 		}
 	}},
 	{"I7 Renew refuses whoever came before", func(e *env) {
 		l := e.openLog("a")
 		before := e.asked()
-		e.is("Attach", l.tries(session.Claim{Reader: "q", Asked: before}), nil)
+		e.is("Attach", l.tries(store.Claim{Reader: "q", Asked: before}), nil)
 		e.is("Renew", l.Renew(ctx), nil)
-		e.is("Attach of who came before", l.tries(session.Claim{Reader: "r", Asked: before}), session.ErrMoved)
-		e.is("Open of who came before", e.opens("a", before, false), session.ErrMoved)
+		e.is("Attach of who came before", l.tries(store.Claim{Reader: "r", Asked: before}), store.ErrMoved)
+		e.is("Open of who came before", e.opens("a", before, false), store.ErrMoved)
 		after := e.asked()
 		e.is("Open after", e.opens("a", after, false), nil)
-		e.is("Attach after", l.tries(session.Claim{Reader: "r", Asked: after}), nil)
+		e.is("Attach after", l.tries(store.Claim{Reader: "r", Asked: after}), nil)
 	}},
 	{"I7 a message whose turn was given before Renew is committed", func(e *env) {
 		l := e.openLog("a")
@@ -74,7 +74,7 @@ var halfOpen = []clause{
 		e.is("Begin", err, nil)
 		e.is("Renew", l.Renew(ctx), nil)
 		l.commits("w", 1, true)
-		l.begins("w", 1, 0, session.Done, 1)
+		l.begins("w", 1, 0, store.TurnDone, 1)
 	}},
 	{"I7 no two sessions have a link number in common", func(e *env) {
 		seen := map[uint64]string{}
@@ -97,19 +97,19 @@ var halfOpen = []clause{
 		l := e.openLog("a")
 		p := l.add("1")
 		l.attach("r").detach()
-		e.is("Ack", l.Ack(ctx, old.Link, p), session.ErrNotFound)
+		e.is("Ack", l.Ack(ctx, old.Link, p), store.ErrNotFound)
 		_, _, err := l.Begin(ctx, old.Link, "w", 1, 1, lease)
-		e.is("Begin", err, session.ErrNotFound)
+		e.is("Begin", err, store.ErrNotFound)
 		_, _, err = l.Quit(ctx, old.Link)
-		e.is("Quit", err, session.ErrNotFound)
+		e.is("Quit", err, store.ErrNotFound)
 		_, err = l.Attach(ctx, goOn(old))
-		e.is("going on with it", err, session.ErrNotFound)
+		e.is("going on with it", err, store.ErrNotFound)
 		equal(e, "not acknowledged", undelivered(e.end("a")), "1:1")
 	}},
 	{"I7 Renew of a session that is over", func(e *env) {
 		l := e.openLog("a")
 		e.end("a")
-		e.is("Renew", l.Renew(ctx), session.ErrNotFound)
+		e.is("Renew", l.Renew(ctx), store.ErrNotFound)
 	}},
 	{"D7 a newer link runs beside the older until the client speaks on it", func(e *env) {
 		l := e.openLog("a")
@@ -121,7 +121,7 @@ var halfOpen = []clause{
 		older.reads("2:b")
 		newer.reads("1:a 2:b")
 		newer.ack()
-		older.over(session.ErrSuperseded)
+		older.over(store.ErrSuperseded)
 		l.add("c")
 		newer.reads("3:c")
 	}},
@@ -129,7 +129,7 @@ var halfOpen = []clause{
 		l := e.openLog("a")
 		older, newer := l.attach("r"), l.attach("r")
 		newer.speaks()
-		older.over(session.ErrSuperseded)
+		older.over(store.ErrSuperseded)
 		newer.reads("")
 	}},
 	{"D7 speaking on the older link ends none", func(e *env) {
@@ -143,8 +143,8 @@ var halfOpen = []clause{
 		l := e.openLog("a")
 		first, second, other, third := l.attach("r"), l.attach("r"), l.attach("s"), l.attach("r")
 		third.speaks()
-		first.over(session.ErrSuperseded)
-		second.over(session.ErrSuperseded)
+		first.over(store.ErrSuperseded)
+		second.over(store.ErrSuperseded)
 		third.reads("")
 		other.reads("")
 	}},
@@ -204,14 +204,14 @@ var halfOpen = []clause{
 		k.ack() // nothing is left in the log
 		l.add("4")
 		l.resume("r", e.at(p, 1)).says("resumed at 3").reads("4:4")
-		l.claim(session.Claim{Reader: "r", Link: k.Link.Number, Given: session.Presented, Position: e.at(p, 1)}).says("resumed at 3").reads("4:4")
+		l.claim(store.Claim{Reader: "r", Link: k.Link.Number, Given: store.GivenPresented, Position: e.at(p, 1)}).says("resumed at 3").reads("4:4")
 	}},
 	{"D7 an acknowledgement beyond the top is refused", func(e *env) {
 		l := e.openLog("a")
 		k := l.attach("r")
 		p := l.add("a")
-		e.is("Ack beyond the top", l.Ack(ctx, k.Link, e.at(p, 2)), session.ErrAhead)
-		e.is("Ack of the highest", l.Ack(ctx, k.Link, e.at(p, session.MaxSeq)), session.ErrAhead)
+		e.is("Ack beyond the top", l.Ack(ctx, k.Link, e.at(p, 2)), store.ErrAhead)
+		e.is("Ack of the highest", l.Ack(ctx, k.Link, e.at(p, store.MaxSeq)), store.ErrAhead)
 		l.attach("r").says("new at 0")
 		k.reads("1:a")
 	}},
@@ -241,18 +241,18 @@ var halfOpen = []clause{
 		newer.detach()
 		newer.acks(e.at(p, 3))
 		l.attach("r").says("new at 3")
-		newer.over(session.ErrSuperseded)
+		newer.over(store.ErrSuperseded)
 	}},
 	{"D7 an acknowledgement of an unknown reader is not found", func(e *env) {
 		l := e.openLog("a")
 		k := l.attach("r")
 		p := l.add("a")
-		e.is("Ack", l.Ack(ctx, session.LinkRef{Reader: "nobody", Number: k.Link.Number, Turn: k.Link.Turn}, p), session.ErrNotFound)
+		e.is("Ack", l.Ack(ctx, store.LinkRef{Reader: "nobody", Number: k.Link.Number, Turn: k.Link.Turn}, p), store.ErrNotFound)
 		equal(e, "not acknowledged", undelivered(e.end("a")), "1:a")
 	}},
 	{"L1 links that have ended, and their readers, have a bound", func(e *env) {
 		const links, readers = 2, 3
-		l := e.openLog("a", func(b *session.Bounds) { b.MaxLinks, b.MaxReaders = links, readers })
+		l := e.openLog("a", func(b *store.Bounds) { b.MaxLinks, b.MaxReaders = links, readers })
 		var all []*link
 		for i := range 100 { // nobody detaches
 			all = append(all, l.attach(fmt.Sprint("r", i)))
@@ -263,22 +263,22 @@ var halfOpen = []clause{
 			if err == nil {
 				left++
 			} else {
-				e.is("Append", err, session.ErrNotFound)
+				e.is("Append", err, store.ErrNotFound)
 			}
 		}
 		if most := 2*links + 32 + readers + 1; left > most {
 			e.Errorf("%d readers are remembered; at most %d", left, most)
 		}
-		all[90].over(session.ErrCrowded)
+		all[90].over(store.ErrCrowded)
 		all[99].read()
 	}},
 	{"D7 the owner of a link that was dropped learns of the departure", func(e *env) {
-		l := e.openLog("a", func(b *session.Bounds) { b.MaxLinks = 1 })
+		l := e.openLog("a", func(b *store.Bounds) { b.MaxLinks = 1 })
 		first := l.attach("first")
 		for i := range 40 {
 			l.attach(fmt.Sprint("r", i))
 		}
-		first.over(session.ErrSuperseded)
+		first.over(store.ErrSuperseded)
 		left := first.detach()
 		if left == 0 {
 			e.Fatal("no departure")
@@ -290,28 +290,28 @@ var halfOpen = []clause{
 	}},
 	{"L links are bounded: one more of another reader takes the place of the quietest", func(e *env) {
 		quiet := e.brief() / 2
-		l := e.openLog("a", func(b *session.Bounds) { b.MaxLinks, b.Quiet = 3, quiet })
+		l := e.openLog("a", func(b *store.Bounds) { b.MaxLinks, b.Quiet = 3, quiet })
 		a, b, c := l.attach("a"), l.attach("b"), l.plain("c")
 		e.pass(quiet, func() { a.reads("") })
 		a.speaks()
 		d := l.attach("d")
-		b.over(session.ErrCrowded)
+		b.over(store.ErrCrowded)
 		l.plain("e")
-		c.over(session.ErrCrowded)
+		c.over(store.ErrCrowded)
 		a.reads("")
 		d.reads("")
 	}},
 	{"L of links that were all heard of there is no place for one more, and nothing changes", func(e *env) {
-		l := e.openLog("a", func(b *session.Bounds) { b.MaxLinks, b.Quiet = 2, time.Hour })
+		l := e.openLog("a", func(b *store.Bounds) { b.MaxLinks, b.Quiet = 2, time.Hour })
 		a, b := l.attach("a"), l.plain("b")
 		for _, plain := range []bool{false, true} {
 			for range 3 {
-				_, err := l.Attach(ctx, session.Claim{Reader: "c", Plain: plain})
-				e.is("Attach", err, session.ErrCrowded)
+				_, err := l.Attach(ctx, store.Claim{Reader: "c", Plain: plain})
+				e.is("Attach", err, store.ErrCrowded)
 			}
 		}
 		_, err := l.Append(ctx, text("to nobody"), "c")
-		e.is("Append for the reader that was refused", err, session.ErrNotFound)
+		e.is("Append for the reader that was refused", err, store.ErrNotFound)
 		l.add("x")
 		a.reads("1:x")
 		b.reads("1:x")
@@ -320,38 +320,38 @@ var halfOpen = []clause{
 		a.reads("")
 	}},
 	{"L a reader's own links make room for its newer one", func(e *env) {
-		l := e.openLog("a", func(b *session.Bounds) { b.MaxLinks, b.Quiet = 3, time.Hour })
+		l := e.openLog("a", func(b *store.Bounds) { b.MaxLinks, b.Quiet = 3, time.Hour })
 		a, b := l.attach("a"), l.attach("b")
 		for older := l.attach("c"); older != nil && older.Link.Number < a.Link.Number+6; {
 			newer := l.attach("c")
-			older.over(session.ErrSuperseded)
+			older.over(store.ErrSuperseded)
 			older = newer
 		}
 		a.reads("")
 		b.reads("")
 	}},
 	{"L before a reader loses its only link, others lose one of several", func(e *env) {
-		l := e.openLog("a", func(b *session.Bounds) { b.MaxLinks, b.Quiet = 4, time.Hour })
+		l := e.openLog("a", func(b *store.Bounds) { b.MaxLinks, b.Quiet = 4, time.Hour })
 		a := l.attach("a")
 		older, newer, b := l.attach("r"), l.attach("r"), l.attach("b")
 		c := l.attach("c")
-		older.over(session.ErrSuperseded)
+		older.over(store.ErrSuperseded)
 		for _, k := range []*link{a, newer, b, c} {
 			k.reads("")
 		}
-		_, err := l.Attach(ctx, session.Claim{Reader: "d"})
-		e.is("Attach", err, session.ErrCrowded)
+		_, err := l.Attach(ctx, store.Claim{Reader: "d"})
+		e.is("Attach", err, store.ErrCrowded)
 	}},
 	{"L a poll that gave up its place does not go on", func(e *env) {
-		l := e.openLog("a", func(b *session.Bounds) { b.MaxLinks = 1 })
+		l := e.openLog("a", func(b *store.Bounds) { b.MaxLinks = 1 })
 		a := l.attach("a")
 		b := l.attach("b")
-		_, err := l.Attach(ctx, session.Claim{Reader: "a", Link: a.Link.Number})
-		e.is("Attach to go on", err, session.ErrCrowded)
+		_, err := l.Attach(ctx, store.Claim{Reader: "a", Link: a.Link.Number})
+		e.is("Attach to go on", err, store.ErrCrowded)
 		b.reads("")
 	}},
 	{"L a detached link counts no more", func(e *env) {
-		l := e.openLog("a", func(b *session.Bounds) { b.MaxLinks = 2 })
+		l := e.openLog("a", func(b *store.Bounds) { b.MaxLinks = 2 })
 		k := l.attach("stays")
 		for i := range 5 {
 			l.attach(fmt.Sprint("r", i)).detach()

@@ -10,7 +10,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 )
 
@@ -50,7 +49,7 @@ type machine struct {
 	suite
 	tb    testing.TB
 	rt    *rapid.T
-	store session.Store
+	store store.Store
 
 	logs  map[string]*model // by id
 	links []*linked         // those not detached yet
@@ -58,7 +57,7 @@ type machine struct {
 	seen  []history         // positions that a client may present
 	dead  map[uint64]bool   // epochs of this store that are over
 	ids   map[string]*modelID
-	stale []session.Log    // of sessions that have moved since
+	stale []store.Log      // of sessions that have moved since
 	tags  map[place]uint32 // of the positions that the store gave
 	texts int
 	lives int // of stores
@@ -68,14 +67,14 @@ type linked struct {
 	m *model
 	r *modelReader
 	*modelLink
-	was session.LinkRef // when it was attached
+	was store.LinkRef // when it was attached
 
 	moves   int  // of its session, then
 	renewed bool // it ended by Renew
 }
 
 type history struct {
-	session.Position
+	store.Position
 	life int
 }
 
@@ -143,7 +142,7 @@ func draw[T any](rt *rapid.T, name string, some []T) T {
 }
 
 // log chooses a session that is there.
-func (m *machine) log(rt *rapid.T) (*model, session.Log) {
+func (m *machine) log(rt *rapid.T) (*model, store.Log) {
 	id := draw(rt, "id", slices.Sorted(maps.Keys(m.logs)))
 	l, created, err := m.store.Open(ctx, id, store.Asked{}, rapid.Bool().Draw(rt, "create"), bounds())
 	m.must("Open", err)
@@ -222,7 +221,7 @@ func (m *machine) over(l *model, why error) {
 }
 
 // see notes a position that a client was told.
-func (m *machine) see(p session.Position) {
+func (m *machine) see(p store.Position) {
 	m.tags[place{p.Epoch, p.Seq}] = p.Tag
 	m.seen = append(m.seen, history{p, m.lives})
 }

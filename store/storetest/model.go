@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // model is one session as the contract tells it, in the plainest code: nothing is ever thrown away, everything is searched from the start.
@@ -15,7 +15,7 @@ type model struct {
 	fail func(format string, args ...any) // does not return
 
 	id       string
-	b        session.Bounds
+	b        store.Bounds
 	epoch    uint64
 	all      []said // everything ever appended; all[i] has seq i+1
 	lo, hi   uint64 // the oldest entry that is left is one of these
@@ -50,8 +50,8 @@ type modelReader struct {
 }
 
 type modelLink struct {
-	ref    session.LinkRef
-	log    session.Log // by which it came
+	ref    store.LinkRef
+	log    store.Log // by which it came
 	cursor uint64
 	heard  time.Time
 	over   error
@@ -63,7 +63,7 @@ type modelWriter struct {
 	busy uint64 // the number that is being handled
 }
 
-func newModel(id string, b session.Bounds, fail func(string, ...any)) *model {
+func newModel(id string, b store.Bounds, fail func(string, ...any)) *model {
 	return &model{fail: fail, id: id, b: b, lo: 1, hi: 1, resting: time.Now()}
 }
 
@@ -136,7 +136,7 @@ func (m *model) needed(size int64) uint64 {
 
 // allowed is the highest floor to which entries may leave for a message that needs room.
 func (m *model) allowed() uint64 {
-	if m.b.Overflow == session.DropOldest {
+	if m.b.Overflow == store.OverflowDropOldest {
 		return m.top() + 1
 	}
 	to := m.passed(false, true)
@@ -153,7 +153,7 @@ func (m *model) fits(size int64) (must, may bool) {
 }
 
 // appended is what the store said to a message.
-func (m *model) appended(s said, full bool, p session.Position) {
+func (m *model) appended(s said, full bool, p store.Position) {
 	m.settle()
 	must, may := m.fits(s.size)
 	need := m.needed(s.size)
@@ -172,7 +172,7 @@ func (m *model) appended(s said, full bool, p session.Position) {
 }
 
 // placed compares a position that the store gave.
-func (m *model) placed(p session.Position, seq uint64) {
+func (m *model) placed(p store.Position, seq uint64) {
 	if m.epoch == 0 {
 		m.epoch = p.Epoch
 	}

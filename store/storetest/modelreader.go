@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 func (m *model) accepted(writer string) uint64 {
@@ -18,7 +18,7 @@ func (m *model) accepted(writer string) uint64 {
 }
 
 // attached is what the store answered to a claim for a new link; foreign is the reasons that it may give for another epoch.
-func (m *model) attached(c session.Claim, a session.Attached, log session.Log, foreign []session.Missing) *modelLink {
+func (m *model) attached(c store.Claim, a store.Attached, log store.Log, foreign []store.Missing) *modelLink {
 	m.settle()
 	m.knownSent(a.Sent)
 	r := m.reader(c.Reader)
@@ -29,17 +29,17 @@ func (m *model) attached(c session.Claim, a session.Attached, log session.Log, f
 		start = max(m.mark, a.Sent)
 	}
 	p, got := c.Position, a.Lost
-	var reasons []session.Missing // none: resumed
-	var miss session.Lost
+	var reasons []store.Missing // none: resumed
+	var miss store.Lost
 	owns := false // the client has everything up to start
 	switch {
-	case c.Given == session.Nothing:
-		reasons = []session.Missing{session.NoPosition}
-	case c.Given == session.Malformed:
-		reasons = []session.Missing{session.Unreadable}
+	case c.Given == store.GivenNothing:
+		reasons = []store.Missing{store.MissingNoPosition}
+	case c.Given == store.GivenMalformed:
+		reasons = []store.Missing{store.MissingUnreadable}
 	case foreign != nil:
 		reasons = foreign
-		if a.Reason != session.NoPosition { // of another id, which was revoked
+		if a.Reason != store.MissingNoPosition { // of another id, which was revoked
 			miss.From = p.Seq + 1
 		}
 		if r == nil {
@@ -48,10 +48,10 @@ func (m *model) attached(c session.Claim, a session.Attached, log session.Log, f
 	case r != nil && p.Seq < r.acked: // said before it acknowledged more
 		owns = true
 	case p.Seq > m.top():
-		reasons, miss, start, owns = []session.Missing{session.Ahead}, session.Lost{From: m.top() + 1, To: p.Seq}, m.top(), true
+		reasons, miss, start, owns = []store.Missing{store.MissingAhead}, store.Lost{From: m.top() + 1, To: p.Seq}, m.top(), true
 	case p.Seq+1 < m.lo || p.Seq+1 < m.hi && !a.Resumed:
 		m.knownFloor(got.To + 1)
-		reasons, miss, start, owns = []session.Missing{session.Trimmed}, session.Lost{From: p.Seq + 1, To: got.To}, p.Seq, true
+		reasons, miss, start, owns = []store.Missing{store.MissingTrimmed}, store.Lost{From: p.Seq + 1, To: got.To}, p.Seq, true
 	default:
 		m.hi = min(m.hi, p.Seq+1)
 		start, owns = p.Seq, true
@@ -117,10 +117,10 @@ func (m *model) crowded(reader string) (k *modelLink, why error, full bool) {
 	case len(live) < m.b.MaxLinks:
 		return nil, nil, false
 	case len(spare) > 0:
-		return slices.MinFunc(spare, byHeard), session.ErrSuperseded, false
+		return slices.MinFunc(spare, byHeard), store.ErrSuperseded, false
 	}
 	k = slices.MinFunc(live, byHeard)
-	return k, session.ErrCrowded, time.Since(k.heard) < m.b.Quiet
+	return k, store.ErrCrowded, time.Since(k.heard) < m.b.Quiet
 }
 
 // speak notes a sign of the client on a link.
@@ -132,13 +132,13 @@ func (m *model) speak(r *modelReader, k *modelLink) {
 	r.spoken = k.ref.Number
 	for _, o := range r.links {
 		if o.ref.Number < k.ref.Number && o.over == nil {
-			o.over = session.ErrSuperseded
+			o.over = store.ErrSuperseded
 		}
 	}
 }
 
 // wentOn is what the store answered to another request that carries a link.
-func (m *model) wentOn(r *modelReader, k *modelLink, c session.Claim, a session.Attached, mine bool) {
+func (m *model) wentOn(r *modelReader, k *modelLink, c store.Claim, a store.Attached, mine bool) {
 	m.settle()
 	start := r.acked
 	if mine {
@@ -156,10 +156,10 @@ func (m *model) wentOn(r *modelReader, k *modelLink, c session.Claim, a session.
 }
 
 // read is what the store gave to a link.
-func (m *model) read(r *modelReader, k *modelLink, max64 int, entries []session.Entry, t session.Tail) {
+func (m *model) read(r *modelReader, k *modelLink, max64 int, entries []store.Entry, t store.Tail) {
 	m.settle()
 	k.cursor = max(k.cursor, r.acked)
-	if t.Gap != (session.Lost{}) {
+	if t.Gap != (store.Lost{}) {
 		m.same("gap from", t.Gap.From, k.cursor+1)
 		if t.Gap.To < t.Gap.From {
 			m.fail("gap %v is none", t.Gap)
@@ -232,7 +232,7 @@ func (m *model) detached(r *modelReader, k *modelLink, left uint64) {
 }
 
 // quit is what the store said to a reader that is there; it tells whether the session is over.
-func (m *model) quit(r *modelReader, here bool, ended *session.Ended) bool {
+func (m *model) quit(r *modelReader, here bool, ended *store.Ended) bool {
 	m.same("here", here, r.here)
 	m.readers = slices.DeleteFunc(m.readers, func(o *modelReader) bool { return o == r })
 	last := !slices.ContainsFunc(m.readers, func(o *modelReader) bool { return !m.forgotten(o) })
@@ -249,7 +249,7 @@ func (m *model) quit(r *modelReader, here bool, ended *session.Ended) bool {
 }
 
 // ended is what a session left behind.
-func (m *model) ended(e session.Ended) {
+func (m *model) ended(e store.Ended) {
 	m.settle()
 	m.same("ended id", e.ID, m.id)
 	if m.epoch != 0 {
@@ -281,7 +281,7 @@ func (m *model) ended(e session.Ended) {
 
 // said is what an ended session says of its entries; from first on one after another, if
 // that is not zero.
-func (m *model) said(entries []session.Entry, first uint64) {
+func (m *model) said(entries []store.Entry, first uint64) {
 	for i, got := range entries {
 		if first > 0 {
 			m.same("ended seq", got.Seq, first+uint64(i))
@@ -306,7 +306,7 @@ func (m *model) lacks(seq uint64) (may, must bool) {
 }
 
 // begun is what the store answered to a writer.
-func (m *model) begun(name string, base, n uint64, t session.Turn, last uint64) {
+func (m *model) begun(name string, base, n uint64, t store.Turn, last uint64) {
 	if n == 0 {
 		m.same("turn", turn(t), "done")
 		m.same("last", last, m.accepted(name))
@@ -323,18 +323,18 @@ func (m *model) begun(name string, base, n uint64, t session.Turn, last uint64) 
 			m.writers = slices.Delete(m.writers, j, j+1)
 		}
 	}
-	want := session.Deliver
+	want := store.TurnDeliver
 	switch {
 	case n <= w.last:
-		want = session.Done
+		want = store.TurnDone
 	case n > w.last+1:
-		want = session.Early
+		want = store.TurnEarly
 	case w.busy != 0:
-		want = session.Busy
+		want = store.TurnBusy
 	}
 	m.same("turn", turn(t), turn(want))
 	m.same("last", last, w.last)
-	if want == session.Deliver {
+	if want == store.TurnDeliver {
 		w.busy = n
 	}
 	m.writers = append(m.writers, w)
@@ -359,14 +359,14 @@ func (m *model) moved(to string, keep time.Duration) {
 	for _, r := range m.readers {
 		for _, k := range r.links {
 			if k.over == nil {
-				k.over = session.ErrMoved
+				k.over = store.ErrMoved
 			}
 		}
 	}
 }
 
 // departed is who was here when the session moved, as the store says.
-func (m *model) departed(left []session.Left) {
+func (m *model) departed(left []store.Left) {
 	told := make(map[string]bool)
 	for _, l := range left {
 		m.same("id before", l.ID, m.id)

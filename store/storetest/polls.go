@@ -3,7 +3,7 @@ package storetest
 import (
 	"sync"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 var polls = []clause{
@@ -12,10 +12,10 @@ var polls = []clause{
 		first := l.attach("r")
 		p := l.add("a", "b")
 		first.reads("1:a 2:b")
-		second := l.claim(session.Claim{Reader: "r", Link: first.Link.Number, Given: session.Presented, Position: e.at(p, 1)}).says("resumed at 1")
+		second := l.claim(store.Claim{Reader: "r", Link: first.Link.Number, Given: store.GivenPresented, Position: e.at(p, 1)}).says("resumed at 1")
 		equal(e, "link", second.Link.Number, first.Link.Number)
 		equal(e, "joined", second.Joined, false)
-		first.over(session.ErrSuperseded)
+		first.over(store.ErrSuperseded)
 		second.reads("2:b")
 		equal(e, "departure with the older request", first.detach(), 0)
 		second.reads("")
@@ -28,8 +28,8 @@ var polls = []clause{
 		stream, poll := l.attach("r"), l.attach("r")
 		p := l.add("a", "b")
 		poll.read()
-		l.claim(session.Claim{Reader: "r", Link: poll.Link.Number, Given: session.Presented, Position: p}).says("resumed at 2")
-		stream.over(session.ErrSuperseded)
+		l.claim(store.Claim{Reader: "r", Link: poll.Link.Number, Given: store.GivenPresented, Position: p}).says("resumed at 2")
+		stream.over(store.ErrSuperseded)
 		l.add("c", "d")
 		l.refuses("e")
 	}},
@@ -39,14 +39,14 @@ var polls = []clause{
 		p := l.add("a", "b")
 		k.read()
 		k.acks(e.at(p, 1))
-		l.claim(session.Claim{Reader: "r", Link: k.Link.Number}).says("resumed at 1").reads("2:b")
+		l.claim(store.Claim{Reader: "r", Link: k.Link.Number}).says("resumed at 1").reads("2:b")
 	}},
 	{"D9 a poll beyond the top is refused", func(e *env) {
 		l := e.openLog("a")
 		k := l.attach("r")
 		p := l.add("a")
-		_, err := l.Attach(ctx, session.Claim{Reader: "r", Link: k.Link.Number, Given: session.Presented, Position: e.at(p, 2)})
-		e.is("Attach", err, session.ErrAhead)
+		_, err := l.Attach(ctx, store.Claim{Reader: "r", Link: k.Link.Number, Given: store.GivenPresented, Position: e.at(p, 2)})
+		e.is("Attach", err, store.ErrAhead)
 		k.reads("1:a")
 	}},
 	{"D9 a poll is told of a gap like everyone", func(e *env) {
@@ -55,7 +55,7 @@ var polls = []clause{
 		p := l.add("1", "2")
 		k.read()
 		l.add("3", "4", "5")
-		l.claim(session.Claim{Reader: "r", Link: k.Link.Number, Given: session.Presented, Position: p}).reads("gap 3-3 4:4 5:5")
+		l.claim(store.Claim{Reader: "r", Link: k.Link.Number, Given: store.GivenPresented, Position: p}).reads("gap 3-3 4:4 5:5")
 	}},
 	{"D9 a link that is none cannot go on", func(e *env) {
 		l := e.openLog("a")
@@ -63,24 +63,24 @@ var polls = []clause{
 		newer := l.attach("r")
 		newer.speaks()
 		goOn := func(reader string, number uint64) error {
-			_, err := l.Attach(ctx, session.Claim{Reader: reader, Link: number})
+			_, err := l.Attach(ctx, store.Claim{Reader: reader, Link: number})
 			return err
 		}
-		e.is("a superseded link", goOn("r", older.Link.Number), session.ErrSuperseded)
-		e.is("another reader's link", goOn("s", newer.Link.Number), session.ErrNotFound)
-		e.is("a link that never was", goOn("r", 99), session.ErrNotFound)
+		e.is("a superseded link", goOn("r", older.Link.Number), store.ErrSuperseded)
+		e.is("another reader's link", goOn("s", newer.Link.Number), store.ErrNotFound)
+		e.is("a link that never was", goOn("r", 99), store.ErrNotFound)
 		newer.detach()
-		e.is("a link that is over", goOn("r", newer.Link.Number), session.ErrNotFound)
+		e.is("a link that is over", goOn("r", newer.Link.Number), store.ErrNotFound)
 		equal(e, "a new link after that", l.attach("r").Fresh, false)
 	}},
 	{"D9 of many requests at once one carries the link", func(e *env) {
 		l := e.openLog("a")
 		k := l.attach("r")
-		got := make([]session.LinkRef, 8)
+		got := make([]store.LinkRef, 8)
 		var wg sync.WaitGroup
 		for i := range got {
 			wg.Go(func() {
-				a, err := l.Attach(ctx, session.Claim{Reader: "r", Link: k.Link.Number})
+				a, err := l.Attach(ctx, store.Claim{Reader: "r", Link: k.Link.Number})
 				if err != nil {
 					e.Errorf("Attach: %v", err)
 				}

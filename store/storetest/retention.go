@@ -8,11 +8,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // expired claims what has expired until something has.
-func (e *env) expired() (all []session.Ended) {
+func (e *env) expired() (all []store.Ended) {
 	e.Helper()
 	e.soon("a session expires", func() bool {
 		all = append(all, e.due(100)...)
@@ -21,7 +21,7 @@ func (e *env) expired() (all []session.Ended) {
 	return all
 }
 
-func (e *env) due(max int) []session.Ended {
+func (e *env) due(max int) []store.Ended {
 	e.Helper()
 	due, err := e.store.Expired(ctx, max)
 	if err != nil || due.Next < 0 || len(due.Ended) > max || len(due.Left) > 0 {
@@ -45,9 +45,9 @@ var retention = []clause{
 		equal(e, "epoch", ended[0].Epoch, p.Epoch)
 		equal(e, "what nobody has", undelivered(ended[0]), "2:b 3:c")
 		e.missing("a")
-		k.over(session.ErrNotFound)
+		k.over(store.ErrNotFound)
 		_, err := l.Append(ctx, text("x"), "")
-		e.is("Append", err, session.ErrNotFound)
+		e.is("Append", err, store.ErrNotFound)
 	}},
 	{"D6 a session that nobody ever attached to ends, too", func(e *env) {
 		l := e.openLog("a", keptFor(e.brief()))
@@ -56,7 +56,7 @@ var retention = []clause{
 	}},
 	{"D6 messages do not keep a session", func(e *env) {
 		l := e.openLog("a", keptFor(e.brief()))
-		var ended []session.Ended
+		var ended []store.Ended
 		e.soon("it expires", func() bool {
 			_, _ = l.Append(ctx, text("x"), "")
 			ended = append(ended, e.due(1)...)
@@ -104,7 +104,7 @@ var retention = []clause{
 		l = e.openLog("a")
 		k = l.resume("r", p).says("expired at 0, lost 2-?")
 		equal(e, "forgotten", k.Fresh, true)
-		l.begins("w", 1, 1, session.Deliver, 0)
+		l.begins("w", 1, 1, store.TurnDeliver, 0)
 	}},
 	{"D6 next is how long until the next session expires", func(e *env) {
 		due, err := e.store.Expired(ctx, 10)
@@ -189,7 +189,7 @@ var retention = []clause{
 		k.acks(e.at(k.last, 1))
 		equal(e, "what nobody has", undelivered(e.end("a")), "2:b 3:c")
 		_, err := e.store.End(ctx, "a", 0)
-		e.is("a second End", err, session.ErrNotFound)
+		e.is("a second End", err, store.ErrNotFound)
 	}}, {"D6 of everyone who ends a session one is told what was in it", func(e *env) {
 		for round := range 20 {
 			id := fmt.Sprint("a", round)
@@ -208,18 +208,18 @@ var retention = []clause{
 						_, err = e.store.End(ctx, id, 0)
 						over = err == nil
 					case 1:
-						var ended *session.Ended
-						_, ended, err = l.Quit(ctx, session.LinkRef{Reader: "r"})
+						var ended *store.Ended
+						_, ended, err = l.Quit(ctx, store.LinkRef{Reader: "r"})
 						over = ended != nil
 					case 2:
-						var due session.Due
+						var due store.Due
 						due, err = e.store.Expired(ctx, 10)
 						over = len(due.Ended) > 0
 					}
 					if over {
 						told.Add(1)
 					}
-					if err != nil && !errors.Is(err, session.ErrNotFound) {
+					if err != nil && !errors.Is(err, store.ErrNotFound) {
 						e.Errorf("ending: %v", err)
 					}
 				})

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 var room = []clause{
@@ -16,7 +16,7 @@ var room = []clause{
 	}},
 	{"D5 a log holds so many bytes and no more", func(e *env) {
 		size := int64(text("").Size())
-		l := e.openLog("a", func(b *session.Bounds) { b.MaxBytes = 3*size + 10 })
+		l := e.openLog("a", func(b *store.Bounds) { b.MaxBytes = 3*size + 10 })
 		k := l.attach("r")
 		l.add("12345", "1234")
 		l.refuses("12")
@@ -96,7 +96,7 @@ var room = []clause{
 	{"D5 a stalled reader yields while another is live", func(e *env) {
 		for _, plain := range []bool{false, true} {
 			l := e.openLog(fmt.Sprint("a", plain), messages(3), stallAfter(e.brief()))
-			hangs := l.claim(session.Claim{Reader: "hangs", Plain: plain})
+			hangs := l.claim(store.Claim{Reader: "hangs", Plain: plain})
 			live := l.attach("live")
 			l.add("1", "2", "3")
 			live.read()
@@ -157,7 +157,7 @@ var room = []clause{
 	}},
 	{"D5 a refused message makes nobody lose anything", func(e *env) {
 		size := int64(text("").Size())
-		l := e.openLog("a", func(b *session.Bounds) { b.MaxBytes = 3*size + 3 })
+		l := e.openLog("a", func(b *store.Bounds) { b.MaxBytes = 3*size + 3 })
 		away, here := l.attach("away"), l.attach("here")
 		l.add("1", "2", "3")
 		here.read()
@@ -167,9 +167,9 @@ var room = []clause{
 		l.attach("away").reads("1:1 2:2 3:3")
 	}},
 	{"D5 a message that can never fit makes nobody lose anything", func(e *env) {
-		for _, o := range []session.Overflow{session.Refuse, session.DropOldest} {
+		for _, o := range []store.Overflow{store.OverflowRefuse, store.OverflowDropOldest} {
 			id := fmt.Sprint("a", o)
-			l := e.openLog(id, func(b *session.Bounds) { b.MaxBytes, b.Overflow = 1000, o })
+			l := e.openLog(id, func(b *store.Bounds) { b.MaxBytes, b.Overflow = 1000, o })
 			away, here := l.attach("away"), l.attach("here")
 			l.add("1", "2", "3")
 			here.read()
@@ -181,7 +181,7 @@ var room = []clause{
 	}},
 	{"D5 DropOldest drops as many as are needed, and tells", func(e *env) {
 		size := int64(text("").Size())
-		l := e.openLog("a", func(b *session.Bounds) { b.MaxBytes = 4 * size }, dropOldest)
+		l := e.openLog("a", func(b *store.Bounds) { b.MaxBytes = 4 * size }, dropOldest)
 		k := l.attach("r")
 		l.add("", "", "", "")
 		big := strings.Repeat("x", int(size))
@@ -222,10 +222,10 @@ var room = []clause{
 		equal(e, "forgotten", k.Fresh, true)
 		k.says("new at 2")
 		_, err := l.Append(ctx, text("x"), "nobody")
-		e.is("Append to nobody", err, session.ErrNotFound)
+		e.is("Append to nobody", err, store.ErrNotFound)
 	}},
 	{"D5 the reader that left first is forgotten early if there are too many", func(e *env) {
-		l := e.openLog("a", func(b *session.Bounds) { b.MaxReaders = 4 })
+		l := e.openLog("a", func(b *store.Bounds) { b.MaxReaders = 4 })
 		stays := l.attach("stays")
 		var links []*link
 		for i := range 8 {
@@ -241,7 +241,7 @@ var room = []clause{
 		}
 	}},
 	{"D5 a reader with a link is never forgotten", func(e *env) {
-		l := e.openLog("a", func(b *session.Bounds) { b.MaxReaders = 2 })
+		l := e.openLog("a", func(b *store.Bounds) { b.MaxReaders = 2 })
 		k := l.attach("stays")
 		for i := range 10 {
 			l.attach(fmt.Sprint("r", i)).detach()

@@ -12,11 +12,11 @@ import (
 )
 
 // lossy is a store whose wake-ups are lost, doubled or late.
-type lossy struct{ session.Store }
+type lossy struct{ store.Store }
 
-type lossyLog struct{ session.Log }
+type lossyLog struct{ store.Log }
 
-func (s lossy) Open(ctx context.Context, id string, a store.Asked, create bool, b session.Bounds) (session.Log, bool, error) {
+func (s lossy) Open(ctx context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool, error) {
 	l, created, err := s.Store.Open(ctx, id, a, create, b)
 	if err != nil {
 		return nil, false, err
@@ -59,7 +59,7 @@ var waking = []clause{
 		hints("a message", func() { other.add("x") })
 		hints("a superseded link", func() { other.attach("r"); other.attach("r").speaks() })
 		hints("a poll", func() { k := other.attach("p"); other.claim(goOn(k)) })
-		hints("Quit", func() { other.attach("q"); other.Quit(ctx, session.LinkRef{Reader: "q"}) })
+		hints("Quit", func() { other.attach("q"); other.Quit(ctx, store.LinkRef{Reader: "q"}) })
 		stop()
 		stop()
 		before := woken.Load()
@@ -106,7 +106,7 @@ var waking = []clause{
 		const all = 100
 		go func() {
 			for i := range all {
-				if _, err := m.Send(ctx, "a", session.Text(fmt.Sprint(i))); err != nil {
+				if _, err := m.Send(ctx, "a", store.Text(fmt.Sprint(i))); err != nil {
 					e.Errorf("Send: %v", err)
 				}
 				if i%10 == 0 {

@@ -8,6 +8,7 @@ import (
 	r3 "github.com/r3labs/sse/v2"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // Publish sends an event of r3labs/sse/v2 to the session id, for programs that come from there: it stands where its Server.Publish stood, with a
@@ -17,10 +18,10 @@ import (
 // session.ErrInput: ID, because every message is numbered; Retry, which is Options.Retry; Comment, because heartbeats are sent by themselves.
 // Unlike r3labs' Server, which ends every client's response at an event without Data, it delivers one; and Data arrives as it is, whatever
 // it begins with and however many lines it has.
-func Publish(ctx context.Context, m *session.Manager, id string, e *r3.Event) (session.Position, error) {
+func Publish(ctx context.Context, m *session.Manager, id string, e *r3.Event) (store.Position, error) {
 	msg, err := message(e)
 	if err != nil {
-		return session.Position{}, err
+		return store.Position{}, err
 	}
 	return m.Send(ctx, id, msg)
 }
@@ -35,16 +36,16 @@ func Broadcast(ctx context.Context, m *session.Manager, e *r3.Event) (session.Se
 }
 
 // message is e as a message, or why it cannot be one.
-func message(e *r3.Event) (session.Message, error) {
+func message(e *r3.Event) (store.Message, error) {
 	switch {
 	case e == nil:
-		return session.Message{}, fmt.Errorf("%w: the event is nil", session.ErrInput)
+		return store.Message{}, fmt.Errorf("%w: the event is nil", session.ErrInput)
 	case len(e.ID) > 0:
-		return session.Message{}, fmt.Errorf("%w: Event.ID must be empty: Mirage numbers messages itself, so that clients resume by it", session.ErrInput)
+		return store.Message{}, fmt.Errorf("%w: Event.ID must be empty: Mirage numbers messages itself, so that clients resume by it", session.ErrInput)
 	case len(e.Retry) > 0:
-		return session.Message{}, fmt.Errorf("%w: Event.Retry must be empty: set Options.Retry", session.ErrInput)
+		return store.Message{}, fmt.Errorf("%w: Event.Retry must be empty: set Options.Retry", session.ErrInput)
 	case len(e.Comment) > 0:
-		return session.Message{}, fmt.Errorf("%w: Event.Comment must be empty: Mirage sends heartbeats itself", session.ErrInput)
+		return store.Message{}, fmt.Errorf("%w: Event.Comment must be empty: Mirage sends heartbeats itself", session.ErrInput)
 	}
-	return session.Message{Event: string(e.Event), Data: bytes.Clone(e.Data)}, nil
+	return store.Message{Event: string(e.Event), Data: bytes.Clone(e.Data)}, nil
 }

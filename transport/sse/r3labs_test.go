@@ -10,6 +10,7 @@ import (
 	r3 "github.com/r3labs/sse/v2"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport/sse"
 )
 
@@ -21,14 +22,14 @@ func manager(t *testing.T, o session.Options) *session.Manager {
 }
 
 // mailbox opens the session "ann" and returns a function that takes what has come since.
-func mailbox(t *testing.T, m *session.Manager) func() []session.Message {
+func mailbox(t *testing.T, m *session.Manager) func() []store.Message {
 	t.Helper()
 	link, err := m.Attach(t.Context(), session.Attach{ID: "ann", Reader: "reader"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(link.Close)
-	return func() (got []session.Message) {
+	return func() (got []store.Message) {
 		var b session.Batch
 		if err := link.Take(t.Context(), &b); err != nil {
 			t.Fatal(err)
@@ -60,9 +61,9 @@ func TestPublish(t *testing.T) {
 		{"id", &r3.Event{ID: []byte("1"), Data: []byte("x")}, session.ErrInput, "Event.ID"},
 		{"retry", &r3.Event{Retry: []byte("1000"), Data: []byte("x")}, session.ErrInput, "Options.Retry"},
 		{"comment", &r3.Event{Comment: []byte("beat")}, session.ErrInput, "heartbeat"},
-		{"reserved name", &r3.Event{Event: []byte("mirage-end"), Data: []byte("x")}, session.ErrEvent, "reserved"},
-		{"the browser's name", &r3.Event{Event: []byte("error"), Data: []byte("x")}, session.ErrEvent, "reserved"},
-		{"line break in the name", &r3.Event{Event: []byte("a\nid: 7"), Data: []byte("x")}, session.ErrEvent, "control"},
+		{"reserved name", &r3.Event{Event: []byte("mirage-end"), Data: []byte("x")}, store.ErrEvent, "reserved"},
+		{"the browser's name", &r3.Event{Event: []byte("error"), Data: []byte("x")}, store.ErrEvent, "reserved"},
+		{"line break in the name", &r3.Event{Event: []byte("a\nid: 7"), Data: []byte("x")}, store.ErrEvent, "control"},
 		{"too large", &r3.Event{Data: make([]byte, 64<<10+1)}, session.ErrTooLarge, "65536"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -121,14 +122,14 @@ func TestPublishCopies(t *testing.T) {
 func TestPublishRefused(t *testing.T) {
 	m := manager(t, session.Options{MaxMessages: 1})
 	e := &r3.Event{Data: []byte("x")}
-	if _, err := sse.Publish(t.Context(), m, "ann", e); !errors.Is(err, session.ErrNotFound) {
+	if _, err := sse.Publish(t.Context(), m, "ann", e); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("without a session: %v", err)
 	}
 	mailbox(t, m)
 	if _, err := sse.Publish(t.Context(), m, "ann", e); err != nil {
 		t.Errorf("into an empty log: %v", err)
 	}
-	if _, err := sse.Publish(t.Context(), m, "ann", e); !errors.Is(err, session.ErrFull) {
+	if _, err := sse.Publish(t.Context(), m, "ann", e); !errors.Is(err, store.ErrFull) {
 		t.Errorf("into a full log: %v", err)
 	}
 	if sent, err := sse.Broadcast(t.Context(), m, e); err != nil || sent.Sessions != 0 || len(sent.Full) != 1 {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/mirage-go/mirage/internal/upstream"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // reader is the goroutine of a link: it takes in one frame after another.
@@ -23,7 +24,7 @@ type reader struct {
 	h     *handler
 	ctx   context.Context // of the handlers
 	id    string
-	ref   session.LinkRef
+	ref   store.LinkRef
 	plain bool
 	conn  *conn
 
@@ -148,7 +149,7 @@ func read(buf []byte, r io.Reader, limit int) ([]byte, error) {
 func (l *reader) receive(kind ws.MessageType, body []byte) {
 	up := session.Upstream{ID: l.id, Link: l.ref}
 	if l.plain {
-		up.Messages = []session.Numbered{{Message: session.Message{Data: append([]byte{}, body...), Binary: kind == ws.MessageBinary}}}
+		up.Messages = []session.Numbered{{Message: store.Message{Data: append([]byte{}, body...), Binary: kind == ws.MessageBinary}}}
 	} else if err := upstream.Parse(&up, body, l.h.m.MaxMessageSize(), l.h.up.MaxBatch); err != nil {
 		l.refuse(err)
 		return

@@ -149,13 +149,13 @@ func closing(end session.End) (code int, reason string) {
 	switch end {
 	case "":
 		return 0, ""
-	case session.Superseded:
+	case session.EndSuperseded:
 		return 1000, "the client is on a newer link"
-	case session.Silent:
+	case session.EndSilent:
 		return 4000 + http.StatusRequestTimeout, "nothing was acknowledged in time"
-	case session.Over:
+	case session.EndOver:
 		return 4000 + http.StatusGone, "the session was ended"
-	case session.Barred:
+	case session.EndBarred:
 		return 4000 + http.StatusGone, "the id was revoked"
 	}
 	return stream.ServiceRestart, "come back"

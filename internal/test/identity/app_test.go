@@ -112,11 +112,11 @@ func (a *app) options() session.Options {
 		},
 		OnAttach: func(_ context.Context, _ *session.Session, r session.ReaderInfo) { a.name("OnAttach", r.Reader) },
 		OnDetach: func(_ context.Context, _ *session.Session, r session.ReaderInfo) { a.name("OnDetach", r.Reader) },
-		OnGap: func(_ context.Context, s *session.Session, r session.ReaderInfo, lost session.Lost) {
+		OnGap: func(_ context.Context, s *session.Session, r session.ReaderInfo, lost store.Lost) {
 			a.name("OnGap", r.Reader)
 			a.note("a gap for %s: %v", s.ID(), lost)
 		},
-		OnEnd: func(_ context.Context, e session.Ended) {
+		OnEnd: func(_ context.Context, e store.Ended) {
 			a.note("the session %s has ended", e.ID)
 		},
 	}

@@ -12,7 +12,7 @@ import (
 	ws "github.com/coder/websocket"
 
 	"github.com/mirage-go/mirage/internal/frame"
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // attempt is one request of his.
@@ -182,7 +182,7 @@ func (a *attacker) batch(pos, text string) []byte {
 	if a.dice.in(3) {
 		up.Ack = pos
 	}
-	m := session.Text(text)
+	m := store.Text(text)
 	return frame.AppendUpstream(frame.AppendUp(nil, up), n, &m)
 }
 

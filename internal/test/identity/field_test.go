@@ -12,6 +12,7 @@ import (
 	"github.com/mirage-go/mirage/internal/frame"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // field is a site with what the tests here need.
@@ -58,7 +59,7 @@ func (f *field) must(err error) {
 }
 
 // sent is must for Send.
-func (f *field) sent(_ session.Position, err error) {
+func (f *field) sent(_ store.Position, err error) {
 	f.Helper()
 	f.must(err)
 }
@@ -151,7 +152,7 @@ func (l *listener) ends(t testing.TB) {
 
 // up is a numbered message.
 func up(n int) string {
-	m := session.Text("x")
+	m := store.Text("x")
 	return string(frame.AppendUpstream(frame.AppendUp(nil, frame.Up{Writer: mallory, Base: 1}), uint64(n), &m))
 }
 

@@ -6,14 +6,14 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage/store/memory"
 )
 
 // A ground is where the same test is fought out: in memory or on Redis.
 type ground struct {
 	name   string
-	stores func(testing.TB) [2]session.Store // of two nodes
+	stores func(testing.TB) [2]store.Store // of two nodes
 	listen func(testing.TB) (net.Listener, dialer)
 	in     func(*testing.T, func(*testing.T))
 	settle time.Duration // of the stores' moves
@@ -23,9 +23,9 @@ type ground struct {
 // inMemory is a bubble, where time costs nothing.
 var inMemory = ground{
 	name: "memory",
-	stores: func(testing.TB) [2]session.Store {
-		m := session.NewMemory(0)
-		return [2]session.Store{m, m}
+	stores: func(testing.TB) [2]store.Store {
+		m := memory.New(memory.Options{})
+		return [2]store.Store{m, m}
 	},
 	listen: listenMemory,
 	in: func(t *testing.T, f func(*testing.T)) {
@@ -51,7 +51,7 @@ func (g ground) on(t *testing.T, f func(t *testing.T, g ground, one bool)) {
 func (g ground) within(settle time.Duration) ground {
 	as := g.stores
 	g.settle = settle
-	g.stores = func(t testing.TB) [2]session.Store {
+	g.stores = func(t testing.TB) [2]store.Store {
 		both := as(t)
 		for i := range both {
 			both[i] = sooner{both[i], settle}
@@ -65,7 +65,7 @@ func (g ground) within(settle time.Duration) ground {
 func (g ground) far() ground {
 	near := g.stores
 	g.pace = time.Millisecond
-	g.stores = func(t testing.TB) [2]session.Store {
+	g.stores = func(t testing.TB) [2]store.Store {
 		both := near(t)
 		for i := range both {
 			both[i] = &slow{both[i], newDice(uint64(i), 1)}

@@ -14,7 +14,7 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 )
 
@@ -29,7 +29,7 @@ func onRedis(t *testing.T, settle time.Duration) ground {
 		listen: listenLoopback,
 		in:     func(t *testing.T, f func(*testing.T)) { f(t) },
 		pace:   time.Millisecond,
-		stores: func(t testing.TB) (both [2]session.Store) {
+		stores: func(t testing.TB) (both [2]store.Store) {
 			prefix := fmt.Sprint("t", prefixes.Add(1))
 			for i := range both {
 				both[i] = dialRedis(t, addr, prefix)
@@ -77,7 +77,7 @@ func startRedis(t *testing.T) (addr string) {
 }
 
 // dialRedis returns a store with a connection of its own, as a node has it.
-func dialRedis(t testing.TB, addr, prefix string) session.Store {
+func dialRedis(t testing.TB, addr, prefix string) store.Store {
 	t.Helper()
 	c, err := rueidis.NewClient(rueidis.ClientOption{
 		InitAddress: []string{addr}, DisableCache: true, ForceSingleClient: true,

@@ -28,7 +28,7 @@ func testReplaced(t *testing.T, g ground, one bool) {
 	x := f.sign("x") // planted in the victim's browser
 	attacker := f.listen(f.b, x, mallory)
 	<-attacker.hello
-	f.sent(f.a.m.Send(t.Context(), "x", session.Text("before")))
+	f.sent(f.a.m.Send(t.Context(), "x", store.Text("before")))
 	eventually(t, "the message from before", func() bool { return attacker.has("before") })
 
 	// The victim logs in. The attacker's link ends, and he comes back without a log-in.
@@ -37,7 +37,7 @@ func testReplaced(t *testing.T, g ground, one bool) {
 		t.Fatalf("the victim's hello: %+v", h)
 	}
 	moved := time.Now()
-	f.sent(f.a.m.Send(t.Context(), "account", session.Text("secret 1")))
+	f.sent(f.a.m.Send(t.Context(), "account", store.Text("secret 1")))
 	attacker.ends(t)
 	for attacker = f.listen(f.b, x, mallory); attacker.status == 503; attacker = f.listen(f.b, x, mallory) {
 		sleep(t.Context(), g.settle/10)
@@ -48,8 +48,8 @@ func testReplaced(t *testing.T, g ground, one bool) {
 
 	// Each has a session of its own.
 	for _, m := range []*session.Manager{f.a.m, f.b.m} {
-		f.sent(m.Send(t.Context(), "account", session.Text("secret 2")))
-		f.sent(m.Send(t.Context(), "x", session.Text("for x")))
+		f.sent(m.Send(t.Context(), "account", store.Text("secret 2")))
+		f.sent(m.Send(t.Context(), "x", store.Text("for x")))
 	}
 	eventually(t, "both messages for the account", func() bool { return victim.count("secret 2") == 2 })
 	eventually(t, "both messages for x", func() bool { return attacker.count("for x") == 2 })
@@ -96,7 +96,7 @@ func testRotateRace(t *testing.T, g ground, one bool) {
 		if status != 200 || id == "" {
 			t.Fatalf("log-in: %d %q", status, value)
 		}
-		f.sent(f.a.m.Send(t.Context(), id, session.Text("secret")))
+		f.sent(f.a.m.Send(t.Context(), id, store.Text("secret")))
 		stop.Store(true)
 		wg.Wait()
 		for _, l := range all {
@@ -138,7 +138,7 @@ func testRevokeOutlived(t *testing.T, g ground, one bool) {
 					return // he got none
 				}
 				is, err := f.b.m.Resolve(t.Context(), id, store.Asked{Signed: signed, Came: f.b.m.Now()}, "")
-				if err != nil || is.State == store.Good {
+				if err != nil || is.State == store.StateGood {
 					t.Errorf("round %d: a cookie of the revoked id is %+v, %v", n, is, err)
 				}
 			})
@@ -203,28 +203,28 @@ func testStaleHandle(t *testing.T, g ground, one bool) {
 	l := attach(f.b.m, "x", mallory)
 	f.must(f.a.m.Move(t.Context(), "x", "y", ""))
 	for range 2 {
-		if _, err := f.b.m.Send(t.Context(), "x", session.Text("for x")); !errors.Is(err, session.ErrNotFound) {
+		if _, err := f.b.m.Send(t.Context(), "x", store.Text("for x")); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("b.Send to x after the move to y: %v", err)
 		}
 	}
 	var batch session.Batch
 	ended := func() bool { f.must(l.Take(t.Context(), &batch)); return batch.End != "" }
-	if eventually(t, "the link's end", ended); batch.End != session.Moved {
+	if eventually(t, "the link's end", ended); batch.End != session.EndMoved {
 		t.Errorf("the link ends as %q", batch.End)
 	}
 	l.Close()
-	if _, err := f.b.m.Send(t.Context(), "x", session.Text("for x")); !errors.Is(err, session.ErrNotFound) {
+	if _, err := f.b.m.Send(t.Context(), "x", store.Text("for x")); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("b.Send to x after its link was closed: %v", err)
 	}
 
 	// Somebody else is x now.
 	_, err := f.a.m.Open(t.Context(), "x")
 	f.must(err)
-	sent, err := f.b.m.Broadcast(t.Context(), session.Text("to all"))
+	sent, err := f.b.m.Broadcast(t.Context(), store.Text("to all"))
 	if err != nil || sent.Sessions != 2 {
 		t.Errorf("Broadcast: %+v, %v", sent, err)
 	}
-	f.sent(f.b.m.Send(t.Context(), "x", session.Text("for the new x")))
+	f.sent(f.b.m.Send(t.Context(), "x", store.Text("for the new x")))
 	for id, want := range map[string]string{"x": "to all,for the new x", "y": "to all"} {
 		l := attach(f.a.m, id, "fresh-000000000000000000")
 		defer l.Close()
@@ -264,7 +264,7 @@ func testRevalidate(t *testing.T, g ground, one bool) {
 		if status := f.post(f.b, me, token, 2); status != 401 {
 			t.Errorf("a POST with the old token: %d", status)
 		}
-		f.sent(f.a.m.Send(t.Context(), id, session.Text("secret")))
+		f.sent(f.a.m.Send(t.Context(), id, store.Text("secret")))
 		poll := call{node: f.b, method: "GET", target: "/live?_wait=1&_cid=" + mallory, value: me, token: token}
 		if status, _ := poll.status(t); status != 401 {
 			t.Errorf("a poll with the old token: %d", status)
@@ -291,7 +291,7 @@ func testAttachAfterRevoke(t *testing.T, g ground, one bool) {
 			f.must(err)
 		}
 		came := store.Asked{Signed: f.a.m.Now(), Came: f.a.m.Now()}
-		if is, err := f.a.m.Resolve(t.Context(), id, came, ""); err != nil || is.State != store.Good {
+		if is, err := f.a.m.Resolve(t.Context(), id, came, ""); err != nil || is.State != store.StateGood {
 			t.Fatalf("before Revoke: %+v, %v", is, err)
 		}
 		f.must(f.b.m.Revoke(t.Context(), id))
@@ -305,7 +305,7 @@ func testAttachAfterRevoke(t *testing.T, g ground, one bool) {
 			}
 		}
 		refused("after Revoke")
-		if _, err := f.a.m.Send(t.Context(), id, session.Text("secret")); !errors.Is(err, session.ErrNotFound) {
+		if _, err := f.a.m.Send(t.Context(), id, store.Text("secret")); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("round %d: there is a session of the revoked id: %v", n, err)
 		}
 

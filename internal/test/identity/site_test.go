@@ -17,12 +17,13 @@ import (
 	"github.com/mirage-go/mirage/internal/memnet"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport"
 )
 
 // setup is what a test chooses about its site.
 type setup struct {
-	stores   [2]session.Store // of the two nodes, with the same sessions
+	stores   [2]store.Store // of the two nodes, with the same sessions
 	listen   func(testing.TB) (net.Listener, dialer)
 	session  session.Options
 	identity middleware.Options
@@ -81,7 +82,7 @@ func newSite(t testing.TB, s setup) *site {
 	return site
 }
 
-func (s *site) start(o setup, st session.Store) *node {
+func (s *site) start(o setup, st store.Store) *node {
 	quiet := slog.New(slog.DiscardHandler)
 	o.session.Store, o.session.Logger = st, quiet
 	m := session.New(o.session)

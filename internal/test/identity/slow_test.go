@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 )
 
@@ -46,7 +45,7 @@ const step = 150 * time.Millisecond
 // some time, so that between any two steps of one request there is room for those of
 // others.
 type slow struct {
-	session.Store
+	store.Store
 	*dice
 }
 
@@ -63,8 +62,8 @@ func (s *slow) Resolve(ctx context.Context, id string, a store.Asked, client str
 }
 
 func (s *slow) Open(
-	ctx context.Context, id string, a store.Asked, create bool, b session.Bounds,
-) (session.Log, bool, error) {
+	ctx context.Context, id string, a store.Asked, create bool, b store.Bounds,
+) (store.Log, bool, error) {
 	s.pause()
 	defer s.pause()
 	l, created, err := s.Store.Open(ctx, id, a, create, b)
@@ -74,20 +73,20 @@ func (s *slow) Open(
 	return &slowLog{l, s}, created, nil
 }
 
-func (s *slow) Move(ctx context.Context, from, to string, m store.Moving) ([]session.Left, error) {
+func (s *slow) Move(ctx context.Context, from, to string, m store.Moving) ([]store.Left, error) {
 	s.pause()
 	defer s.pause()
 	return s.Store.Move(ctx, from, to, m)
 }
 
-func (s *slow) End(ctx context.Context, id string, refuse time.Duration) (session.Ended, error) {
+func (s *slow) End(ctx context.Context, id string, refuse time.Duration) (store.Ended, error) {
 	s.pause()
 	defer s.pause()
 	return s.Store.End(ctx, id, refuse)
 }
 
-func (s *slow) Logs(ctx context.Context) iter.Seq2[session.Log, error] {
-	return func(yield func(session.Log, error) bool) {
+func (s *slow) Logs(ctx context.Context) iter.Seq2[store.Log, error] {
+	return func(yield func(store.Log, error) bool) {
 		for l, err := range s.Store.Logs(ctx) {
 			if err != nil {
 				yield(nil, err)
@@ -103,43 +102,43 @@ func (s *slow) Logs(ctx context.Context) iter.Seq2[session.Log, error] {
 
 // slowLog is a log of a slow store.
 type slowLog struct {
-	session.Log
+	store.Log
 	s *slow
 }
 
-func (l *slowLog) Append(ctx context.Context, m *session.Message, reader string) (session.Position, error) {
+func (l *slowLog) Append(ctx context.Context, m *store.Message, reader string) (store.Position, error) {
 	l.s.pause()
 	defer l.s.pause()
 	return l.Log.Append(ctx, m, reader)
 }
 
-func (l *slowLog) Attach(ctx context.Context, c session.Claim) (session.Attached, error) {
+func (l *slowLog) Attach(ctx context.Context, c store.Claim) (store.Attached, error) {
 	l.s.pause()
 	defer l.s.pause()
 	return l.Log.Attach(ctx, c)
 }
 
 func (l *slowLog) Read(
-	ctx context.Context, r session.LinkRef, after uint64, most int, dst []session.Entry,
-) ([]session.Entry, session.Tail, error) {
+	ctx context.Context, r store.LinkRef, after uint64, most int, dst []store.Entry,
+) ([]store.Entry, store.Tail, error) {
 	l.s.pause()
 	defer l.s.pause()
 	return l.Log.Read(ctx, r, after, most, dst)
 }
 
-func (l *slowLog) Ack(ctx context.Context, r session.LinkRef, p session.Position) error {
+func (l *slowLog) Ack(ctx context.Context, r store.LinkRef, p store.Position) error {
 	l.s.pause()
 	defer l.s.pause()
 	return l.Log.Ack(ctx, r, p)
 }
 
-func (l *slowLog) Detach(ctx context.Context, r session.LinkRef) (uint64, error) {
+func (l *slowLog) Detach(ctx context.Context, r store.LinkRef) (uint64, error) {
 	l.s.pause()
 	defer l.s.pause()
 	return l.Log.Detach(ctx, r)
 }
 
-func (l *slowLog) Quit(ctx context.Context, r session.LinkRef) (bool, *session.Ended, error) {
+func (l *slowLog) Quit(ctx context.Context, r store.LinkRef) (bool, *store.Ended, error) {
 	l.s.pause()
 	defer l.s.pause()
 	return l.Log.Quit(ctx, r)
@@ -152,8 +151,8 @@ func (l *slowLog) Renew(ctx context.Context) error {
 }
 
 func (l *slowLog) Begin(
-	ctx context.Context, r session.LinkRef, writer string, base, n uint64, lease time.Duration,
-) (session.Turn, uint64, error) {
+	ctx context.Context, r store.LinkRef, writer string, base, n uint64, lease time.Duration,
+) (store.Turn, uint64, error) {
 	l.s.pause()
 	defer l.s.pause()
 	return l.Log.Begin(ctx, r, writer, base, n, lease)
@@ -178,11 +177,11 @@ func (l *slowLog) Watch(wake func()) (stop func()) {
 
 // sooner is a store whose moves settle sooner.
 type sooner struct {
-	session.Store
+	store.Store
 	settle time.Duration
 }
 
-func (s sooner) Move(ctx context.Context, from, to string, m store.Moving) ([]session.Left, error) {
+func (s sooner) Move(ctx context.Context, from, to string, m store.Moving) ([]store.Left, error) {
 	m.Settle = s.settle
 	return s.Store.Move(ctx, from, to, m)
 }

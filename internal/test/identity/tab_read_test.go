@@ -11,7 +11,7 @@ import (
 	ws "github.com/coder/websocket"
 
 	"github.com/mirage-go/mirage/internal/frame"
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // A message is what a tab got from the application.
@@ -97,7 +97,7 @@ func (r *reading) event(e frame.Event) {
 	if !e.HasID {
 		return
 	}
-	p, err := session.ParsePosition(e.ID)
+	p, err := store.ParsePosition(e.ID)
 	if err != nil {
 		t.v.fault("%s: position %q", t.name, e.ID)
 		return
@@ -120,7 +120,7 @@ func (t *tab) greet(r *reading, e frame.Event) {
 		t.v.fault("%s: hello %q: %v", t.name, e.Data, err)
 		return
 	}
-	p, err := session.ParsePosition(e.ID)
+	p, err := store.ParsePosition(e.ID)
 	behind := t.cid == "" && h.Lost != nil && !e.HasID // the position is that of the gap that follows
 	if err != nil && !behind {
 		t.v.fault("%s: hello's position %q", t.name, e.ID)
@@ -146,7 +146,7 @@ func (t *tab) greet(r *reading, e frame.Event) {
 	switch ahead := t.placed && p.Epoch == t.pos.Epoch && p.Seq > t.pos.Seq; {
 	case behind:
 		t.anew = true
-	case !t.placed, h.Resumed && ahead, !h.Resumed && h.Reason != string(session.Trimmed):
+	case !t.placed, h.Resumed && ahead, !h.Resumed && h.Reason != string(store.MissingTrimmed):
 		t.pos, t.placed = p, true
 	}
 	if !h.Resumed && len(t.ids) > 0 {

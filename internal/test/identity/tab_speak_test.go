@@ -13,6 +13,7 @@ import (
 
 	"github.com/mirage-go/mirage/internal/frame"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // An answer is what a POST or a frame with messages is told.
@@ -66,7 +67,7 @@ func (t *tab) speak(ctx context.Context) {
 }
 
 // accept notes what the server has taken.
-func (t *tab) accept(number uint64, at session.Position) {
+func (t *tab) accept(number uint64, at store.Position) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.acked = at
@@ -87,7 +88,7 @@ func (t *tab) stop(status int, as string) {
 }
 
 // batch is the body of the next POST or frame. The caller has the lock.
-func (t *tab) batch() (body []byte, messages bool, at session.Position) {
+func (t *tab) batch() (body []byte, messages bool, at store.Position) {
 	up := frame.Up{Writer: t.cid, Base: t.number + 1, Again: t.again}
 	if t.placed {
 		up.Ack = t.pos.String()
@@ -110,7 +111,7 @@ func (t *tab) say() {
 		return
 	}
 	t.number++
-	text := session.Text(fmt.Sprintf("good %s %d", t.name, t.number))
+	text := store.Text(fmt.Sprintf("good %s %d", t.name, t.number))
 	t.kept = append(t.kept, session.Numbered{Number: t.number, Message: text})
 }
 

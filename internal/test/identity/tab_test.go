@@ -8,6 +8,7 @@ import (
 
 	"github.com/mirage-go/mirage/internal/frame"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // A way is how a tab is linked.
@@ -32,7 +33,7 @@ type tab struct {
 	cut     context.CancelFunc // ends the link under way
 	hello   frame.Hello        // the last
 	ids     []string           // of all hellos
-	pos     session.Position
+	pos     store.Position
 	placed  bool // pos is one
 	anew    bool // the next block has another one
 	token   string
@@ -48,7 +49,7 @@ type tab struct {
 
 	kept   []session.Numbered // not accepted yet
 	number uint64
-	acked  session.Position
+	acked  store.Position
 	again  bool
 	conn   *ws.Conn
 	asked  chan answer // to the frame under way; nil without one

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 )
 
 // A broadcast went out between two stamps.
@@ -46,13 +47,13 @@ func (a *app) send(ctx context.Context, m *session.Manager, g grant) bool {
 	}
 	a.tried[g], a.failed[g] = n, false
 	a.mu.Unlock()
-	_, err := m.Send(ctx, g.id, session.Text(fmt.Sprintf("secret=%s/%d/%d/%d;", g.id, g.life, n, a.now().n)))
+	_, err := m.Send(ctx, g.id, store.Text(fmt.Sprintf("secret=%s/%d/%d/%d;", g.id, g.life, n, a.now().n)))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
 	case err == nil:
 		a.counts[g] = n
-	case !errors.Is(err, session.ErrUncertain):
+	case !errors.Is(err, store.ErrUncertain):
 		a.failed[g] = true
 	}
 	if err != nil {
@@ -77,7 +78,7 @@ func (a *app) toAll(ctx context.Context, m *session.Manager) {
 	a.alls = append(a.alls, broadcast{begun: begun})
 	n := len(a.alls)
 	a.mu.Unlock()
-	if _, err := m.Broadcast(ctx, session.Text(fmt.Sprintf("all %d", n))); err != nil {
+	if _, err := m.Broadcast(ctx, store.Text(fmt.Sprintf("all %d", n))); err != nil {
 		a.note("broadcast %d: %v", n, err)
 		return
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport"
 )
 
@@ -49,10 +50,10 @@ func newSite(t *testing.T, o middleware.Options) *site {
 	s.m = session.New(session.Options{
 		Logger: slog.New(slog.DiscardHandler),
 		OnAttach: func(ctx context.Context, to *session.Session, r session.ReaderInfo) {
-			_, _ = to.Send(ctx, session.Text("greeting"))
+			_, _ = to.Send(ctx, store.Text("greeting"))
 		},
 		OnMessage: func(ctx context.Context, to *session.Session, in session.Incoming) error {
-			_, err := to.Send(ctx, session.Message{Data: bytes.Clone(in.Data)})
+			_, err := to.Send(ctx, store.Message{Data: bytes.Clone(in.Data)})
 			return err
 		},
 	})

@@ -1,9 +1,11 @@
-package session
+package memory
 
 import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/mirage-go/mirage/store"
 )
 
 // memWriter is who numbers upstream messages.
@@ -25,26 +27,26 @@ func (l *memLog) accepted(name string) uint64 {
 }
 
 // Begin implements Log. The lease has no use here: who handles a message dies with the log.
-func (h *memHandle) Begin(_ context.Context, ref LinkRef, writer string, base, n uint64, _ time.Duration) (Turn, uint64, error) {
+func (h *memHandle) Begin(_ context.Context, ref store.LinkRef, writer string, base, n uint64, _ time.Duration) (store.Turn, uint64, error) {
 	l, err := h.memLog, h.enterLink(ref)
 	defer l.mu.Unlock()
 	if err != nil {
-		return Done, 0, err
+		return store.TurnDone, 0, err
 	}
 	if n == 0 {
-		return Done, l.accepted(writer), nil
+		return store.TurnDone, l.accepted(writer), nil
 	}
 	w := l.recall(writer, base)
 	switch {
 	case n <= w.last:
-		return Done, w.last, nil
+		return store.TurnDone, w.last, nil
 	case n > w.last+1:
-		return Early, w.last, nil
+		return store.TurnEarly, w.last, nil
 	case w.busy != 0:
-		return Busy, w.last, nil
+		return store.TurnBusy, w.last, nil
 	}
 	w.busy = n
-	return Deliver, w.last, nil
+	return store.TurnDeliver, w.last, nil
 }
 
 // recall returns the writer as the most recent one, new at its base if it is not known.

@@ -1,6 +1,10 @@
-package session
+package memory
 
-import "time"
+import (
+	"time"
+
+	"github.com/mirage-go/mirage/store"
+)
 
 // ring holds a log's entries, oldest first, in a circle that grows on demand and gives its room back when it has been emptied.
 type ring struct {
@@ -11,7 +15,7 @@ type ring struct {
 
 // A slot is small: under load to many sessions, fetching it from memory is most of what an entry costs.
 type slot struct {
-	message *Message
+	message *store.Message
 	at      uint32 // when it was appended, in ticks since the store began
 	size    uint32 // of the message, which may be far away in memory
 }

@@ -1,6 +1,10 @@
-package session
+package memory
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/mirage-go/mirage/store"
+)
 
 // What is for one reader alone is never lost in silence. If its reader is forgotten
 // before it has it, some link's Read tells so (Tail.Undelivered), and until then the
@@ -8,7 +12,7 @@ import "slices"
 
 // undelivered is what is to be told of a reader that is not remembered.
 type undelivered struct {
-	Undelivered
+	store.Undelivered
 	from int64 // not before that: the reader may come, with the session that was joined to this one
 }
 
@@ -23,15 +27,16 @@ func (r *memReader) has() uint64 {
 // miss notes that an entry for one reader alone leaves the log.
 func (l *memLog) miss(seq uint64, name string) {
 	if r := l.reader(name); r != nil && r.has() < seq {
-		r.missed.extend(seq)
+		extend(&r.missed, seq)
 	}
 }
 
-func (l *Lost) extend(seq uint64) {
-	if *l == (Lost{}) {
-		l.From = seq
+// extend lets lost reach to seq.
+func extend(lost *store.Lost, seq uint64) {
+	if *lost == (store.Lost{}) {
+		lost.From = seq
 	}
-	l.From, l.To = min(l.From, seq), max(l.To, seq)
+	lost.From, lost.To = min(lost.From, seq), max(lost.To, seq)
 }
 
 // giveUp notes what the reader, which is being forgotten, did not get.
@@ -39,11 +44,11 @@ func (l *memLog) giveUp(r *memReader) {
 	lost, has := r.missed, r.has()
 	for seq, name := range l.only {
 		if name == r.name && seq > has {
-			lost.extend(seq)
+			extend(&lost, seq)
 		}
 	}
-	if lost != (Lost{}) {
-		l.undelivered = append(l.undelivered, undelivered{Undelivered: Undelivered{r.name, r.plain, lost}})
+	if lost != (store.Lost{}) {
+		l.undelivered = append(l.undelivered, undelivered{Undelivered: store.Undelivered{Reader: r.name, Plain: r.plain, Lost: lost}})
 	}
 }
 
@@ -53,9 +58,9 @@ func (l *memLog) expect(name string, seq uint64) {
 	if i < 0 {
 		i = len(l.undelivered)
 		until := l.store.now() + int64(l.bounds.Retention)
-		l.undelivered = append(l.undelivered, undelivered{Undelivered{Reader: name}, until})
+		l.undelivered = append(l.undelivered, undelivered{store.Undelivered{Reader: name}, until})
 	}
-	l.undelivered[i].Lost.extend(seq)
+	extend(&l.undelivered[i].Lost, seq)
 }
 
 // cameBack forgets what was to be told of a reader that is here now and reads on after
@@ -68,7 +73,7 @@ func (l *memLog) cameBack(name string, start uint64, owns bool) {
 }
 
 // tell returns what is to be told now, for one caller alone.
-func (l *memLog) tell() (told []Undelivered) {
+func (l *memLog) tell() (told []store.Undelivered) {
 	now := l.store.now()
 	l.undelivered = slices.DeleteFunc(l.undelivered, func(u undelivered) bool {
 		if u.from > now {
@@ -95,15 +100,15 @@ func (l *memLog) lacks(seq uint64) bool {
 }
 
 // unread returns what no reader acknowledged, of what is for one alone that one.
-func (l *memLog) unread() []Entry {
-	var left []Entry
+func (l *memLog) unread() []store.Entry {
+	var left []store.Entry
 	from := max(l.mark+1, l.floor)
 	if len(l.only) > 0 {
 		from = l.floor
 	}
 	for seq := from; seq <= l.top(); seq++ {
 		if seq > l.mark || l.lacks(seq) {
-			left = append(left, Entry{Seq: seq, Message: l.entries.at(int(seq - l.floor)).message, Reader: l.only[seq]})
+			left = append(left, store.Entry{Seq: seq, Message: l.entries.at(int(seq - l.floor)).message, Reader: l.only[seq]})
 		}
 	}
 	return left

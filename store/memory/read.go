@@ -1,29 +1,33 @@
-package session
+package memory
 
-import "context"
+import (
+	"context"
+
+	"github.com/mirage-go/mirage/store"
+)
 
 // Read implements Log.
-func (h *memHandle) Read(_ context.Context, ref LinkRef, after uint64, room int, dst []Entry) ([]Entry, Tail, error) {
+func (h *memHandle) Read(_ context.Context, ref store.LinkRef, after uint64, room int, dst []store.Entry) ([]store.Entry, store.Tail, error) {
 	l, err := h.memLog, h.enter()
 	defer l.mu.Unlock()
 	r := l.reader(ref.Reader)
 	switch {
-	case err == ErrMoved && r.ended(ref.Number) == ErrSuperseded: // before the move
-		return dst, Tail{}, ErrSuperseded
+	case err == store.ErrMoved && r.ended(ref.Number) == store.ErrSuperseded: // before the move
+		return dst, store.Tail{}, store.ErrSuperseded
 	case err != nil:
-		return dst, Tail{}, err
+		return dst, store.Tail{}, err
 	case r == nil:
-		return dst, Tail{}, ErrNotFound
+		return dst, store.Tail{}, store.ErrNotFound
 	}
 	k := r.link(ref.Number)
 	switch {
 	case k == nil || k.turn != ref.Turn:
-		return dst, Tail{}, ErrSuperseded
+		return dst, store.Tail{}, store.ErrSuperseded
 	case k.end != nil:
-		return dst, Tail{}, k.end
+		return dst, store.Tail{}, k.end
 	}
 	l.roused = false
-	var told []Undelivered
+	var told []store.Undelivered
 	if after >= l.top() { // nothing new, so there is time
 		l.forget()
 		if l.undelivered != nil {
@@ -31,12 +35,12 @@ func (h *memHandle) Read(_ context.Context, ref LinkRef, after uint64, room int,
 		}
 		l.trim(l.passed(easy))
 	}
-	t := Tail{Undelivered: told, Epoch: l.epoch, Acked: r.acked, Accepted: l.accepted(r.name)}
+	t := store.Tail{Undelivered: told, Epoch: l.epoch, Acked: r.acked, Accepted: l.accepted(r.name)}
 	after = max(after, r.acked) // as it may have said on another link
 	if after+1 < l.floor {
-		t.Gap = Lost{after + 1, l.floor - 1}
+		t.Gap = store.Lost{From: after + 1, To: l.floor - 1}
 		t.Told = r.told >= t.Gap.To
-		r.told, r.missed = t.Gap.To, Lost{}
+		r.told, r.missed = t.Gap.To, store.Lost{}
 		after = t.Gap.To
 	}
 	for seq, first := after+1, true; seq <= l.top(); seq, first = seq+1, false {
@@ -44,7 +48,7 @@ func (h *memHandle) Read(_ context.Context, ref LinkRef, after uint64, room int,
 		if room -= int(s.size); room < 0 && !first {
 			break
 		}
-		e := Entry{Seq: seq}
+		e := store.Entry{Seq: seq}
 		if name := l.only[seq]; name == "" || name == r.name {
 			e.Message = s.message
 		}
@@ -84,7 +88,7 @@ func (h *memHandle) Behind(_ context.Context, seq uint64) (readers int, top uint
 }
 
 // Ack implements Log.
-func (h *memHandle) Ack(_ context.Context, ref LinkRef, p Position) error {
+func (h *memHandle) Ack(_ context.Context, ref store.LinkRef, p store.Position) error {
 	older, err := false, h.enterLink(ref)
 	if err == nil {
 		older, err = h.ack(ref, p)
@@ -96,13 +100,13 @@ func (h *memHandle) Ack(_ context.Context, ref LinkRef, p Position) error {
 	return err
 }
 
-func (l *memLog) ack(ref LinkRef, p Position) (older bool, err error) {
+func (l *memLog) ack(ref store.LinkRef, p store.Position) (older bool, err error) {
 	r := l.reader(ref.Reader)
 	if r == nil {
-		return false, ErrNotFound
+		return false, store.ErrNotFound
 	}
 	if p.Epoch == l.epoch && p.Seq > l.top() {
-		return false, ErrAhead
+		return false, store.ErrAhead
 	}
 	if k := r.link(ref.Number); k != nil {
 		older = l.speak(r, k)
@@ -129,7 +133,7 @@ func (l *memLog) speak(r *memReader, k *memLink) (older bool) {
 	r.spoken = k.number
 	for i := range r.links {
 		if o := &r.links[i]; o.number < k.number && o.end == nil {
-			o.end, older = ErrSuperseded, true
+			o.end, older = store.ErrSuperseded, true
 		}
 	}
 	return older

@@ -1,15 +1,16 @@
-package session_test
+package memory_test
 
 import (
 	"testing"
 
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage/store/memory"
 	"github.com/mirage-go/mirage/store/storetest"
 )
 
 // newMemory returns a store that must be found empty, its budget included, when the suite is done with it.
-func newMemory(t testing.TB) session.Store {
-	s := session.NewMemory(0)
+func newMemory(t testing.TB) store.Store {
+	s := memory.New(memory.Options{})
 	t.Cleanup(func() {
 		if left := s.Leftovers(); left != "" {
 			t.Errorf("when all sessions are gone, there are still %s", left)

@@ -1,12 +1,14 @@
-package session
+package memory
 
 import (
 	"context"
 	"slices"
+
+	"github.com/mirage-go/mirage/store"
 )
 
 // Detach implements Log.
-func (h *memHandle) Detach(_ context.Context, ref LinkRef) (left uint64, err error) {
+func (h *memHandle) Detach(_ context.Context, ref store.LinkRef) (left uint64, err error) {
 	l := h.memLog
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -95,12 +97,12 @@ func (h *memHandle) Leave(_ context.Context, reader string, left uint64) (gone b
 }
 
 // depart lets all readers be gone, and returns those that were here.
-func (l *memLog) depart(id string) (left []Left) {
+func (l *memLog) depart(id string) (left []store.Left) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, r := range l.readers {
 		if r.here {
-			left = append(left, Left{ID: id, Reader: r.name, Plain: r.plain})
+			left = append(left, store.Left{ID: id, Reader: r.name, Plain: r.plain})
 		}
 		r.here = false
 	}
@@ -141,7 +143,7 @@ func (l *memLog) forget() {
 }
 
 // Quit implements Log.
-func (h *memHandle) Quit(_ context.Context, ref LinkRef) (here bool, ended *Ended, err error) {
+func (h *memHandle) Quit(_ context.Context, ref store.LinkRef) (here bool, ended *store.Ended, err error) {
 	h.store.mu.Lock()
 	here, ended, err = h.quit(ref)
 	if ended != nil {
@@ -152,7 +154,7 @@ func (h *memHandle) Quit(_ context.Context, ref LinkRef) (here bool, ended *Ende
 	return here, ended, err
 }
 
-func (h *memHandle) quit(ref LinkRef) (here bool, ended *Ended, err error) {
+func (h *memHandle) quit(ref store.LinkRef) (here bool, ended *store.Ended, err error) {
 	l := h.memLog
 	err = h.enterLink(ref)
 	defer l.mu.Unlock()
@@ -161,14 +163,14 @@ func (h *memHandle) quit(ref LinkRef) (here bool, ended *Ended, err error) {
 	}
 	r := l.reader(ref.Reader)
 	if r == nil {
-		return false, nil, ErrNotFound
+		return false, nil, store.ErrNotFound
 	}
 	l.giveUp(r)
 	l.readers = slices.DeleteFunc(l.readers, func(o *memReader) bool { return o == r })
 	l.links -= int32(len(r.links))
 	l.forget()
 	if len(l.readers) == 0 {
-		over := l.endLocked(ErrNotFound)
+		over := l.endLocked(store.ErrNotFound)
 		return r.here, &over, nil
 	}
 	l.account()

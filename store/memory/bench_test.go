@@ -1,4 +1,4 @@
-package session
+package memory
 
 import (
 	"fmt"
@@ -11,9 +11,9 @@ import (
 // Benchmarks of the log in memory; those of the Manager stand beside its tests.
 
 func BenchmarkLogAppend(b *testing.B) {
-	s := NewMemory(-1)
+	s := New(Options{Budget: -1})
 	bounds := roomy
-	bounds.Overflow = DropOldest
+	bounds.Overflow = store.OverflowDropOldest
 	l, m := openMem(b, s, "a", bounds), sized(200)
 	attachMem(b, l, "r")
 	b.ReportAllocs()
@@ -27,12 +27,12 @@ func BenchmarkLogAppend(b *testing.B) {
 func BenchmarkLogAppendReadAck(b *testing.B) {
 	for _, batch := range []int{1, 8, 32} {
 		b.Run(fmt.Sprint("batch=", batch), func(b *testing.B) {
-			l, m := openMem(b, NewMemory(-1), "a", roomy), sized(200)
+			l, m := openMem(b, New(Options{Budget: -1}), "a", roomy), sized(200)
 			a := attachMem(b, l, "r")
-			dst, after := make([]Entry, 0, batch), uint64(0)
+			dst, after := make([]store.Entry, 0, batch), uint64(0)
 			b.ReportAllocs()
 			for b.Loop() {
-				var p Position
+				var p store.Position
 				for range batch {
 					var err error
 					if p, err = l.Append(bg, m, ""); err != nil {
@@ -56,7 +56,7 @@ func BenchmarkLogAppendReadAck(b *testing.B) {
 func BenchmarkLogAttachDetach(b *testing.B) {
 	for _, others := range []int{0, 31} {
 		b.Run(fmt.Sprint("others=", others), func(b *testing.B) {
-			l := openMem(b, NewMemory(-1), "a", roomy)
+			l := openMem(b, New(Options{Budget: -1}), "a", roomy)
 			for i := range others {
 				attachMem(b, l, fmt.Sprint("r", i))
 			}
@@ -72,12 +72,12 @@ func BenchmarkLogAttachDetach(b *testing.B) {
 }
 
 func BenchmarkLogPoll(b *testing.B) {
-	l := openMem(b, NewMemory(-1), "a", roomy)
+	l := openMem(b, New(Options{Budget: -1}), "a", roomy)
 	a := attachMem(b, l, "r")
 	b.ReportAllocs()
 	for b.Loop() {
 		var err error
-		if a, err = l.Attach(bg, Claim{Reader: "r", Link: a.Link.Number, Given: Presented, Position: a.Position}); err != nil {
+		if a, err = l.Attach(bg, store.Claim{Reader: "r", Link: a.Link.Number, Given: store.GivenPresented, Position: a.Position}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -86,7 +86,7 @@ func BenchmarkLogPoll(b *testing.B) {
 func BenchmarkLogBeginCommit(b *testing.B) {
 	for _, writers := range []int{1, 32} {
 		b.Run(fmt.Sprint("writers=", writers), func(b *testing.B) {
-			l := openMem(b, NewMemory(-1), "a", roomy)
+			l := openMem(b, New(Options{Budget: -1}), "a", roomy)
 			names, last := make([]string, writers), make([]uint64, writers)
 			for i := range names {
 				names[i] = fmt.Sprint("writer-", i)
@@ -96,7 +96,7 @@ func BenchmarkLogBeginCommit(b *testing.B) {
 			for b.Loop() {
 				i = (i + 1) % writers
 				last[i]++
-				if t, _, err := l.Begin(bg, LinkRef{}, names[i], 1, last[i], time.Second); err != nil || t != Deliver {
+				if t, _, err := l.Begin(bg, store.LinkRef{}, names[i], 1, last[i], time.Second); err != nil || t != store.TurnDeliver {
 					b.Fatal(t, err)
 				}
 				if err := l.Commit(bg, names[i], last[i], true); err != nil {
@@ -110,17 +110,17 @@ func BenchmarkLogBeginCommit(b *testing.B) {
 // One message, shared by 1 000 logs; each has a reader that takes and acknowledges it.
 func BenchmarkLogBroadcast1000(b *testing.B) {
 	const n = 1000
-	s := NewMemory(-1)
+	s := New(Options{Budget: -1})
 	type end struct {
-		l Log
-		a Attached
+		l store.Log
+		a store.Attached
 	}
 	var ends []end
 	for i := range n {
 		l := openMem(b, s, fmt.Sprint("s", i), roomy)
 		ends = append(ends, end{l, attachMem(b, l, "r")})
 	}
-	m, dst, seq := sized(200), make([]Entry, 0, 1), uint64(0)
+	m, dst, seq := sized(200), make([]store.Entry, 0, 1), uint64(0)
 	b.ReportAllocs()
 	for b.Loop() {
 		for _, e := range ends {
@@ -133,7 +133,7 @@ func BenchmarkLogBroadcast1000(b *testing.B) {
 			if err != nil || len(got) != 1 {
 				b.Fatal(len(got), err)
 			}
-			if err := e.l.Ack(bg, e.a.Link, Position{Epoch: e.a.Position.Epoch, Seq: seq + 1}); err != nil {
+			if err := e.l.Ack(bg, e.a.Link, store.Position{Epoch: e.a.Position.Epoch, Seq: seq + 1}); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -144,7 +144,7 @@ func BenchmarkLogBroadcast1000(b *testing.B) {
 
 // A session from its first message to its end.
 func BenchmarkStoreSession(b *testing.B) {
-	s, m := NewMemory(-1), sized(200)
+	s, m := New(Options{Budget: -1}), sized(200)
 	b.ReportAllocs()
 	for b.Loop() {
 		l := openMem(b, s, "a", roomy)
@@ -159,7 +159,7 @@ func BenchmarkStoreSession(b *testing.B) {
 }
 
 func BenchmarkStoreOpen(b *testing.B) {
-	s := NewMemory(-1)
+	s := New(Options{Budget: -1})
 	for i := range 10_000 {
 		openMem(b, s, fmt.Sprint("s", i), roomy)
 	}

@@ -1,4 +1,4 @@
-package session
+package memory
 
 import (
 	"bytes"
@@ -17,10 +17,10 @@ import (
 
 var bg = context.Background()
 
-var roomy = Bounds{MaxMessages: 1000, MaxBytes: 1 << 20, Retention: time.Minute, MaxLinks: 32, MaxReaders: 128, MaxWriters: 32}
+var roomy = store.Bounds{MaxMessages: 1000, MaxBytes: 1 << 20, Retention: time.Minute, MaxLinks: 32, MaxReaders: 128, MaxWriters: 32}
 
 // openMem makes the session id in s.
-func openMem(t testing.TB, s *Memory, id string, b Bounds) *memHandle {
+func openMem(t testing.TB, s *Store, id string, b store.Bounds) *memHandle {
 	t.Helper()
 	l, created, err := s.Open(bg, id, store.Asked{}, true, b)
 	if err != nil || !created {
@@ -29,9 +29,9 @@ func openMem(t testing.TB, s *Memory, id string, b Bounds) *memHandle {
 	return l.(*memHandle)
 }
 
-func attachMem(t testing.TB, l Log, reader string) Attached {
+func attachMem(t testing.TB, l store.Log, reader string) store.Attached {
 	t.Helper()
-	a, err := l.Attach(bg, Claim{Reader: reader})
+	a, err := l.Attach(bg, store.Claim{Reader: reader})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,21 +39,23 @@ func attachMem(t testing.TB, l Log, reader string) Attached {
 }
 
 // sized is a message whose Size is n.
-func sized(n int) *Message { return &Message{Data: bytes.Repeat([]byte("x"), n-overhead)} }
+func sized(n int) *store.Message {
+	return &store.Message{Data: bytes.Repeat([]byte("x"), n-new(store.Message).Size())}
+}
 
 // D5: over the budget a new session is refused, and so is a message; ending a session gives everything back.
 func TestD5Budget(t *testing.T) {
-	s := NewMemory(3*sessionCost + 500)
+	s := New(Options{Budget: 3*sessionCost + 500})
 	a, b, c := openMem(t, s, "a", roomy), openMem(t, s, "b", roomy), openMem(t, s, "c", roomy)
-	if _, _, err := s.Open(bg, "d", store.Asked{}, true, roomy); !errors.Is(err, ErrBudget) {
+	if _, _, err := s.Open(bg, "d", store.Asked{}, true, roomy); !errors.Is(err, store.ErrBudget) {
 		t.Errorf("a session beyond the budget: %v, want ErrBudget", err)
 	}
-	for _, l := range []Log{a, b} {
+	for _, l := range []store.Log{a, b} {
 		if _, err := l.Append(bg, sized(250), ""); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := c.Append(bg, sized(100), ""); !errors.Is(err, ErrFull) {
+	if _, err := c.Append(bg, sized(100), ""); !errors.Is(err, store.ErrFull) {
 		t.Errorf("a message beyond the budget: %v, want ErrFull", err)
 	}
 	if _, err := s.End(bg, "a", 0); err != nil {
@@ -78,7 +80,7 @@ func TestD5Budget(t *testing.T) {
 
 // D5: a full budget takes what everybody has passed from the log that needs the room, and counts it right.
 func TestD5BudgetOfOneLog(t *testing.T) {
-	s := NewMemory(sessionCost + 300)
+	s := New(Options{Budget: sessionCost + 300})
 	l := openMem(t, s, "a", roomy)
 	a := attachMem(t, l, "r")
 	for seq := uint64(1); seq < 100; seq++ {
@@ -87,7 +89,7 @@ func TestD5BudgetOfOneLog(t *testing.T) {
 			t.Fatalf("Append = %v, %v", p, err)
 		}
 		if seq > 2 {
-			if err := l.Ack(bg, a.Link, Position{Epoch: p.Epoch, Seq: seq - 2}); err != nil {
+			if err := l.Ack(bg, a.Link, store.Position{Epoch: p.Epoch, Seq: seq - 2}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -99,9 +101,9 @@ func TestD5BudgetOfOneLog(t *testing.T) {
 
 // D5: where the budget has no room, a log does not drop its own for a message that is refused all the same.
 func TestD5BudgetDropsNothingInVain(t *testing.T) {
-	s := NewMemory(2*sessionCost + 1000)
+	s := New(Options{Budget: 2*sessionCost + 1000})
 	other, b := openMem(t, s, "other", roomy), roomy
-	b.Overflow = DropOldest
+	b.Overflow = store.OverflowDropOldest
 	l := openMem(t, s, "a", b)
 	for range 4 {
 		if _, err := other.Append(bg, sized(150), ""); err != nil {
@@ -114,7 +116,7 @@ func TestD5BudgetDropsNothingInVain(t *testing.T) {
 		}
 	}
 	// 100 bytes are free, 300 are the log's own.
-	if _, err := l.Append(bg, sized(500), ""); !errors.Is(err, ErrFull) {
+	if _, err := l.Append(bg, sized(500), ""); !errors.Is(err, store.ErrFull) {
 		t.Fatalf("Append beyond the budget: %v, want ErrFull", err)
 	}
 	if _, err := l.Append(bg, sized(300), ""); err != nil {
@@ -128,8 +130,8 @@ func TestD5BudgetDropsNothingInVain(t *testing.T) {
 
 // D5: another session's message that turns out not to fit is in the budget for a moment. Who takes no more than it gives back does not see that.
 func TestD5BudgetForAMoment(t *testing.T) {
-	s, b := NewMemory(4*sessionCost), roomy
-	b.Overflow, b.MaxMessages = DropOldest, 2
+	s, b := New(Options{Budget: 4 * sessionCost}), roomy
+	b.Overflow, b.MaxMessages = store.OverflowDropOldest, 2
 	l := openMem(t, s, "a", b)
 	for range 2 {
 		if _, err := l.Append(bg, sized(200), ""); err != nil {
@@ -154,11 +156,11 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	l := openMem(t, NewMemory(0), "a", roomy)
+	l := openMem(t, New(Options{}), "a", roomy)
 	a := attachMem(t, l, "r")
 	stop := l.Watch(func() {})
 	defer stop()
-	m, dst := sized(200), make([]Entry, 0, 16)
+	m, dst := sized(200), make([]store.Entry, 0, 16)
 	after, n := uint64(0), uint64(0)
 	tests := map[string]func() error{
 		"append, read, acknowledge": func() error {
@@ -175,7 +177,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		},
 		"begin, commit": func() error {
 			n++
-			if turn, _, err := l.Begin(bg, LinkRef{}, "w", 1, n, time.Second); err != nil || turn != Deliver {
+			if turn, _, err := l.Begin(bg, store.LinkRef{}, "w", 1, n, time.Second); err != nil || turn != store.TurnDeliver {
 				return fmt.Errorf("turn %v, %v", turn, err)
 			}
 			return l.Commit(bg, "w", n, true)
@@ -207,13 +209,13 @@ func heapAlloc() uint64 {
 // nor timer.
 func TestIdleSessionIsCheap(t *testing.T) {
 	const n = 20_000
-	s := NewMemory(-1)
+	s := New(Options{Budget: -1})
 	goroutines, before := runtime.NumGoroutine(), heapAlloc()
 	for i := range n {
 		id, reader := fmt.Sprintf("%032x", i), fmt.Sprintf("reader-%016x", i)
 		l := openMem(t, s, id, roomy)
 		attachMem(t, l, reader)
-		if _, _, err := l.Begin(bg, LinkRef{}, reader, 1, 1, time.Second); err != nil {
+		if _, _, err := l.Begin(bg, store.LinkRef{}, reader, 1, 1, time.Second); err != nil {
 			t.Fatal(err)
 		}
 		if err := l.Commit(bg, reader, 1, true); err != nil {
@@ -234,7 +236,7 @@ func TestIdleSessionIsCheap(t *testing.T) {
 // L4: 200 000 sessions, made and abandoned in every way, leave nothing.
 func TestL4AbandonedSessionsLeaveNothing(t *testing.T) {
 	const n = 200_000
-	s := NewMemory(-1)
+	s := New(Options{Budget: -1})
 	goroutines, before := runtime.NumGoroutine(), heapAlloc()
 	b, m := roomy, sized(100)
 	b.Retention = time.Nanosecond
@@ -258,7 +260,7 @@ func TestL4AbandonedSessionsLeaveNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		switch a := (Attached{}); i % 5 {
+		switch a := (store.Attached{}); i % 5 {
 		case 0: // never attached to
 		case 1:
 			a = attachMem(t, l, "r")
@@ -267,7 +269,7 @@ func TestL4AbandonedSessionsLeaveNothing(t *testing.T) {
 			}
 		case 2:
 			attachMem(t, l, "r")
-			if _, over, err := l.Quit(bg, LinkRef{Reader: "r"}); err != nil || over == nil {
+			if _, over, err := l.Quit(bg, store.LinkRef{Reader: "r"}); err != nil || over == nil {
 				t.Fatal(over, err)
 			}
 			ended++
@@ -310,19 +312,19 @@ func TestL4AbandonedSessionsLeaveNothing(t *testing.T) {
 }
 
 // moved is the error of a Move.
-func moved(_ []Left, err error) error { return err }
+func moved(_ []store.Left, err error) error { return err }
 
 // L4: an id that is moved over and over (a client that never takes the new one) leaves nothing behind.
 func TestL4RepeatedMovesLeaveNothing(t *testing.T) {
 	long := store.Moving{Client: "c", Keep: time.Hour, Settle: time.Hour}
-	moves := map[string]func(s *Memory, i int) error{
-		"from one id to many": func(s *Memory, i int) error { return moved(s.Move(bg, "a", fmt.Sprint("b", i), long)) },
-		"from one id to one":  func(s *Memory, _ int) error { return moved(s.Move(bg, "a", "b", long)) },
-		"to and fro": func(s *Memory, i int) error {
+	moves := map[string]func(s *Store, i int) error{
+		"from one id to many": func(s *Store, i int) error { return moved(s.Move(bg, "a", fmt.Sprint("b", i), long)) },
+		"from one id to one":  func(s *Store, _ int) error { return moved(s.Move(bg, "a", "b", long)) },
+		"to and fro": func(s *Store, i int) error {
 			id := []string{"a", "b"}
 			return moved(s.Move(bg, id[i%2], id[(i+1)%2], long))
 		},
-		"from many ids whose time is over": func(s *Memory, i int) error {
+		"from many ids whose time is over": func(s *Store, i int) error {
 			time.Sleep(fenceKept / 50)
 			return moved(s.Move(bg, fmt.Sprint("a", i), "b", store.Moving{Client: "c", Keep: 1, Settle: 1}))
 		},
@@ -330,7 +332,7 @@ func TestL4RepeatedMovesLeaveNothing(t *testing.T) {
 	for name, move := range moves {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := NewMemory(0)
+				s := New(Options{})
 				for i := range 2000 {
 					if err := move(s, i); err != nil {
 						t.Fatal(err)
@@ -346,14 +348,14 @@ func TestL4RepeatedMovesLeaveNothing(t *testing.T) {
 
 // D5: a log takes no more memory than it may hold, however long it is used: what has left is not held.
 func TestD5LogLetsGo(t *testing.T) {
-	l := openMem(t, NewMemory(0), "a", roomy)
+	l := openMem(t, New(Options{}), "a", roomy)
 	a := attachMem(t, l, "r")
 	before := heapAlloc()
 	for range 20 {
-		var p Position
+		var p store.Position
 		for range 500 {
 			var err error
-			if p, err = l.Append(bg, &Message{Data: make([]byte, 1000)}, ""); err != nil {
+			if p, err = l.Append(bg, &store.Message{Data: make([]byte, 1000)}, ""); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -369,7 +371,7 @@ func TestD5LogLetsGo(t *testing.T) {
 
 // L2: what a reader that never reads leaves behind slows nobody: Append to a full log costs no more than its readers' number.
 func TestL2FullLogRefusesAtOnce(t *testing.T) {
-	l := openMem(t, NewMemory(0), "a", roomy)
+	l := openMem(t, New(Options{}), "a", roomy)
 	for i := range 32 {
 		attachMem(t, l, fmt.Sprint("r", i))
 	}
@@ -381,7 +383,7 @@ func TestL2FullLogRefusesAtOnce(t *testing.T) {
 	}
 	begun := time.Now()
 	for range 1000 {
-		if _, err := l.Append(bg, m, ""); !errors.Is(err, ErrFull) {
+		if _, err := l.Append(bg, m, ""); !errors.Is(err, store.ErrFull) {
 			t.Fatal(err)
 		}
 	}
@@ -392,7 +394,7 @@ func TestL2FullLogRefusesAtOnce(t *testing.T) {
 
 // An id's text is not looked at by the store.
 func TestMemoryTakesAnyID(t *testing.T) {
-	s := NewMemory(0)
+	s := New(Options{})
 	for _, id := range []string{"", " ", "\x00", strings.Repeat("x", 1<<10)} {
 		openMem(t, s, id, roomy)
 	}
@@ -400,7 +402,7 @@ func TestMemoryTakesAnyID(t *testing.T) {
 
 // I7: Renew changes what Open looks at. It fails with the race detector alone.
 func TestI7RenewWhileOthersOpen(t *testing.T) {
-	s := NewMemory(0)
+	s := New(Options{})
 	l := openMem(t, s, "a", roomy)
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -413,7 +415,7 @@ func TestI7RenewWhileOthersOpen(t *testing.T) {
 	wg.Go(func() {
 		for range 100 {
 			now := s.Now()
-			if _, _, err := s.Open(bg, "a", store.Asked{Signed: now, Came: now}, false, roomy); err != nil && !errors.Is(err, ErrMoved) {
+			if _, _, err := s.Open(bg, "a", store.Asked{Signed: now, Came: now}, false, roomy); err != nil && !errors.Is(err, store.ErrMoved) {
 				t.Error(err)
 			}
 		}
@@ -424,7 +426,7 @@ func TestI7RenewWhileOthersOpen(t *testing.T) {
 // I6: a way that ended because its id was presented does not begin again when the store has
 // forgotten all else of that id.
 func TestI6EndedWayStaysEnded(t *testing.T) {
-	s := NewMemory(0)
+	s := New(Options{})
 	leads := func(from, client string) string {
 		t.Helper()
 		is, err := s.Resolve(bg, from, store.Asked{}, client)
@@ -445,7 +447,7 @@ func TestI6EndedWayStaysEnded(t *testing.T) {
 	}
 	leads("y", "") // its holder presents it
 	for i := range 500 {
-		if _, err := s.End(bg, fmt.Sprint("other", i), time.Hour); !errors.Is(err, ErrNotFound) {
+		if _, err := s.End(bg, fmt.Sprint("other", i), time.Hour); !errors.Is(err, store.ErrNotFound) {
 			t.Fatal(err)
 		}
 	}

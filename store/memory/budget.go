@@ -1,4 +1,4 @@
-package session
+package memory
 
 // What a session's readers, links and writers count against the budget, names included.
 // The first of each is in sessionCost.
@@ -24,4 +24,16 @@ func (l *memLog) account() {
 // readers that are here, and writers, always have room: their number is bounded.
 func (l *memLog) admits() bool {
 	return len(l.readers) == 0 || l.store.has(l.store.budget/8+readerCost)
+}
+
+// warnOfIDs says once, and in time, that the memory for revocations comes to an end.
+func (s *Store) warnOfIDs() {
+	bytes := s.ids.bytes.Load()
+	if s.budget < 0 || bytes < s.budget/4 {
+		return
+	}
+	s.warned.Do(func() {
+		s.log.Warn("memory: ids that were revoked or moved take a quarter of the budget; at half of it, Revoke, Rotate and "+
+			"Move will fail: raise Options.Budget, or lower session.Options.Remember", "bytes", bytes)
+	})
 }

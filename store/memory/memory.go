@@ -1,4 +1,4 @@
-package session
+package memory
 
 import (
 	"container/list"
@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"iter"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,14 +14,16 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Memory is the Store that keeps everything in this process: the fastest, and gone with it. A restart is told to every client
-// as Restarted. Make one with NewMemory.
-type Memory struct {
+// Store is the store.Store that keeps everything in this process: the fastest, and gone with
+// it. A restart is told to every client as store.MissingRestarted. Make one with New.
+type Store struct {
 	boot   uint32    // the upper half of every epoch
 	start  time.Time // what the logs count their time from
 	clock  memClock  // of what is signed and revoked
 	budget int64
 	used   atomic.Int64
+	log    *slog.Logger
+	warned sync.Once
 
 	broadcasts atomic.Int64 // how many are under way
 
@@ -28,7 +31,7 @@ type Memory struct {
 	logs   map[string]*memLog
 	ids    memIDs
 	over   memRevoked
-	bounds *Bounds // of the last session made: mostly they are the same for all
+	bounds *store.Bounds // of the last session made: mostly they are the same for all
 
 	// The logs without links, the one that has been so for longest in front. Its lock is a leaf: it is taken under a log's.
 	idleMu sync.Mutex
@@ -38,23 +41,36 @@ type Memory struct {
 // sessionCost is what a session without messages counts against the budget: more than one measures with a reader, a link and a writer.
 const sessionCost = 1024
 
-// NewMemory returns an empty store. It holds at most budget bytes: the Size of messages,
-// about 1 KiB for each session, 0.4 KiB for each reader beyond the first, and 0.25 KiB
-// for each id that was revoked or moved. The last quarter is not for new sessions, and
-// the last eighth not for readers: they are ErrBudget, and messages have that room. Ids
-// may take half of it; beyond that, Revoke, Rotate and Move are ErrBudget and change
-// nothing, because to forget an earlier revocation would let its values count again. Zero
-// means 256 MiB; a negative budget is none.
-func NewMemory(budget int64) *Memory {
-	if budget == 0 {
-		budget = 256 << 20
+// Options configure a Store. The zero value is a working one.
+type Options struct {
+	// Budget bounds the memory of all sessions together, in bytes: the Size of messages,
+	// about 1 KiB for each session, 0.4 KiB for each reader beyond the first, and 0.25 KiB
+	// for each id that was revoked or moved. The last quarter is not for new sessions, and
+	// the last eighth not for readers: they are store.ErrBudget, and messages have that
+	// room. Ids may take half of it; beyond that, End with refuse and Move are
+	// store.ErrBudget and change nothing, because to forget an earlier revocation would
+	// let its values count again. Zero means 256 MiB. Negative is no bound.
+	Budget int64
+	// Logger is told, once, when ids take a quarter of the budget. Nil means
+	// slog.Default().
+	Logger *slog.Logger
+}
+
+// New returns an empty store.
+func New(o Options) *Store {
+	if o.Budget == 0 {
+		o.Budget = 256 << 20
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
 	}
 	now := time.Now()
-	return &Memory{
+	return &Store{
 		boot:   uint32(random()) | 1, // an epoch is never zero
 		start:  now,
 		clock:  memClock{start: now},
-		budget: budget,
+		budget: o.Budget,
+		log:    o.Logger,
 		logs:   make(map[string]*memLog),
 		ids:    memIDs{states: make(map[string]*memID)},
 	}
@@ -67,13 +83,13 @@ func random() uint64 {
 	return max(1, binary.LittleEndian.Uint64(b[:]))
 }
 
-func (s *Memory) now() int64 { return int64(time.Since(s.start)) }
+func (s *Store) now() int64 { return int64(time.Since(s.start)) }
 
 // tick is now in ticks.
-func (s *Memory) tick() uint32 { return uint32(s.now() / tick) }
+func (s *Store) tick() uint32 { return uint32(s.now() / tick) }
 
 // reserve takes n bytes from the budget if they are there. To give some back never fails.
-func (s *Memory) reserve(n int64) bool {
+func (s *Store) reserve(n int64) bool {
 	if used := s.used.Add(n); n > 0 && s.budget >= 0 && used+s.ids.bytes.Load() > s.budget {
 		s.used.Add(-n)
 		return false
@@ -82,21 +98,21 @@ func (s *Memory) reserve(n int64) bool {
 }
 
 // has tells whether n bytes of the budget are left at this moment.
-func (s *Memory) has(n int64) bool {
+func (s *Store) has(n int64) bool {
 	return n <= 0 || s.budget < 0 || s.used.Load()+s.ids.bytes.Load()+n <= s.budget
 }
 
 // remembers reports whether there is room for the states of two more ids: half of the
 // budget is theirs. None that counts is ever forgotten for another.
-func (s *Memory) remembers() bool {
+func (s *Store) remembers() bool {
 	return s.budget < 0 || s.ids.bytes.Load() <= s.budget/2
 }
 
 // Now implements Store.
-func (s *Memory) Now() time.Time { return time.Unix(0, s.clock.read()) }
+func (s *Store) Now() time.Time { return time.Unix(0, s.clock.read()) }
 
 // Open implements Store.
-func (s *Memory) Open(_ context.Context, id string, a store.Asked, create bool, b Bounds) (Log, bool, error) {
+func (s *Store) Open(_ context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool, error) {
 	s.mu.RLock()
 	l := s.logs[id]
 	if l != nil {
@@ -114,7 +130,7 @@ func (s *Memory) Open(_ context.Context, id string, a store.Asked, create bool, 
 
 // opened returns the log to whoever counts in it. It is called with the store's lock, without
 // which no log gets another id.
-func (l *memLog) opened(a store.Asked) (Log, bool, error) {
+func (l *memLog) opened(a store.Asked) (store.Log, bool, error) {
 	l.mu.Lock() // for Renew
 	defer l.mu.Unlock()
 	if err := l.refuse(a); err != nil {
@@ -124,19 +140,19 @@ func (l *memLog) opened(a store.Asked) (Log, bool, error) {
 }
 
 // openNew makes the session id, which there is none of.
-func (s *Memory) openNew(id string, a store.Asked, create bool, b Bounds) (Log, bool, error) {
+func (s *Store) openNew(id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool, error) {
 	now := s.clock.read()
 	st := s.ids.states[id]
 	switch err := st.refuse(a, now); {
 	case err != nil:
 		return nil, false, err
 	case st.settling(a.Came):
-		return nil, false, ErrMoved
+		return nil, false, store.ErrMoved
 	case !create:
-		return nil, false, ErrNotFound
+		return nil, false, store.ErrNotFound
 	// The last quarter is for sessions that exist: strangers alone cannot take it.
 	case !s.has(s.budget/4) || !s.reserve(sessionCost):
-		return nil, false, ErrBudget
+		return nil, false, store.ErrBudget
 	}
 	if s.bounds == nil || *s.bounds != b {
 		s.bounds = &b
@@ -154,7 +170,7 @@ func (s *Memory) openNew(id string, a store.Asked, create bool, b Bounds) (Log, 
 }
 
 // Resolve implements Store.
-func (s *Memory) Resolve(_ context.Context, id string, a store.Asked, client string) (store.Standing, error) {
+func (s *Store) Resolve(_ context.Context, id string, a store.Asked, client string) (store.Standing, error) {
 	now := s.clock.read()
 	s.mu.RLock()
 	st := s.ids.states[id]
@@ -174,19 +190,20 @@ func (s *Memory) Resolve(_ context.Context, id string, a store.Asked, client str
 	switch err := st.refuse(a, now); err {
 	case nil:
 		is.ID = s.ids.find(id, client, now)
-	case ErrMoved:
-		is.State = store.Settling
+	case store.ErrMoved:
+		is.State = store.StateSettling
 	default:
-		is.State = store.Revoked
+		is.State = store.StateRevoked
 	}
 	return is, nil
 }
 
 // Move implements Store.
-func (s *Memory) Move(_ context.Context, from, to string, m store.Moving) ([]Left, error) {
+func (s *Store) Move(_ context.Context, from, to string, m store.Moving) ([]store.Left, error) {
 	if from == to {
 		return nil, nil
 	}
+	defer s.warnOfIDs()
 	left, old, target, err := s.move(from, to, &m)
 	if old != nil {
 		old.wake()
@@ -197,7 +214,7 @@ func (s *Memory) Move(_ context.Context, from, to string, m store.Moving) ([]Lef
 	return left, err
 }
 
-func (s *Memory) move(from, to string, m *store.Moving) (left []Left, old, target *memLog, err error) {
+func (s *Store) move(from, to string, m *store.Moving) (left []store.Left, old, target *memLog, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
@@ -208,7 +225,7 @@ func (s *Memory) move(from, to string, m *store.Moving) (left []Left, old, targe
 	}
 	bar := s.ids.states[to].revoked(now)
 	if !m.Came.IsZero() && m.Came.UnixNano() <= bar {
-		return nil, nil, nil, ErrRevoked
+		return nil, nil, nil, store.ErrRevoked
 	}
 
 	// The old id is left, and the new one in use again if it ever was.
@@ -216,7 +233,7 @@ func (s *Memory) move(from, to string, m *store.Moving) (left []Left, old, targe
 	old, target = s.logs[from], s.logs[to]
 	s.ids.tidy(at)
 	if !s.remembers() {
-		return nil, nil, nil, ErrBudget
+		return nil, nil, nil, store.ErrBudget
 	}
 	st := s.ids.change(from)
 	st.leave(at, m, old != nil)
@@ -241,33 +258,34 @@ func (s *Memory) move(from, to string, m *store.Moving) (left []Left, old, targe
 		old.rename(to, bar, m.Keep)
 		return left, old, nil, nil
 	}
-	over := old.end(ErrMoved)
+	over := old.end(store.ErrMoved)
 	target.absorb(over, m.Keep)
 	return left, old, target, nil
 }
 
 // End implements Store.
-func (s *Memory) End(_ context.Context, id string, refuse time.Duration) (Ended, error) {
+func (s *Store) End(_ context.Context, id string, refuse time.Duration) (store.Ended, error) {
+	defer s.warnOfIDs()
 	s.mu.Lock()
-	why := ErrNotFound
+	why := store.ErrNotFound
 	if refuse > 0 {
 		at := s.clock.stamp()
 		s.ids.tidy(at)
 		if !s.remembers() {
 			s.mu.Unlock()
-			return Ended{}, ErrBudget
+			return store.Ended{}, store.ErrBudget
 		}
 		st := s.ids.change(id)
 		st.revoke(at, refuse)
 		s.ids.settle(st)
 		s.ids.forgetWay(st)
 		st.settledAt = 0
-		why = ErrRevoked
+		why = store.ErrRevoked
 	}
 	l := s.logs[id]
 	if l == nil {
 		s.mu.Unlock()
-		return Ended{}, ErrNotFound
+		return store.Ended{}, store.ErrNotFound
 	}
 	delete(s.logs, id)
 	ended := l.end(why)
@@ -280,8 +298,8 @@ func (s *Memory) End(_ context.Context, id string, refuse time.Duration) (Ended,
 }
 
 // Expired implements Store.
-func (s *Memory) Expired(_ context.Context, max int) (Due, error) {
-	var due Due
+func (s *Store) Expired(_ context.Context, max int) (store.Due, error) {
+	var due store.Due
 	for len(due.Ended) < max {
 		l, wait := s.oldestIdle()
 		if l == nil {
@@ -304,7 +322,7 @@ func (s *Memory) Expired(_ context.Context, max int) (Due, error) {
 }
 
 // oldestIdle returns the log that has been without links for longest, and how long it still has.
-func (s *Memory) oldestIdle() (*memLog, time.Duration) {
+func (s *Store) oldestIdle() (*memLog, time.Duration) {
 	s.idleMu.Lock()
 	defer s.idleMu.Unlock()
 	front := s.idle.Front()
@@ -316,7 +334,7 @@ func (s *Memory) oldestIdle() (*memLog, time.Duration) {
 }
 
 // all returns the logs.
-func (s *Memory) all() []*memLog {
+func (s *Store) all() []*memLog {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	all := make([]*memLog, 0, len(s.logs))
@@ -326,9 +344,25 @@ func (s *Memory) all() []*memLog {
 	return all
 }
 
+// Broadcast implements store.Broadcaster.
+func (s *Store) Broadcast(_ context.Context, m *store.Message, done func(id string, err error) error) error {
+	s.broadcasts.Add(1)
+	defer s.broadcasts.Add(-1)
+	at := s.tick()
+	for i, l := range s.all() {
+		if i%256 == 255 { // not more often: the clock costs as much as a tenth of the rest
+			at = s.tick()
+		}
+		if err := done(l.broadcast(m, at)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Logs implements Store.
-func (s *Memory) Logs(context.Context) iter.Seq2[Log, error] {
-	return func(yield func(Log, error) bool) {
+func (s *Store) Logs(context.Context) iter.Seq2[store.Log, error] {
+	return func(yield func(store.Log, error) bool) {
 		s.broadcasts.Add(1)
 		defer s.broadcasts.Add(-1)
 		for _, l := range s.all() {

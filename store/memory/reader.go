@@ -1,4 +1,4 @@
-package session
+package memory
 
 import (
 	"context"
@@ -15,7 +15,7 @@ type memReader struct {
 	links  []memLink
 	room   [1]memLink // for links: seldom has a reader more than one
 	told   uint64     // the application has heard of gaps up to here
-	missed Lost       // from the first to the last of what was for it alone and left before it came to it
+	missed store.Lost // from the first to the last of what was for it alone and left before it came to it
 	spoken uint64     // the newest link on which the client has spoken
 	left   uint64     // its last departure, 0 before the first
 	leftAt int64      // and when that was
@@ -73,7 +73,7 @@ func (h *memHandle) Renew(context.Context) error {
 		h.renewed = h.number
 		h.since = max(h.since, h.store.clock.stamp()+1)
 		for _, r := range h.readers {
-			h.unlink(r, ErrRenewed)
+			h.unlink(r, store.ErrRenewed)
 		}
 	}
 	h.mu.Unlock()
@@ -82,8 +82,8 @@ func (h *memHandle) Renew(context.Context) error {
 }
 
 // Attach implements Log.
-func (h *memHandle) Attach(_ context.Context, c Claim) (Attached, error) {
-	var a Attached
+func (h *memHandle) Attach(_ context.Context, c store.Claim) (store.Attached, error) {
+	var a store.Attached
 	err := h.enter()
 	if err == nil {
 		a, err = h.attach(c)
@@ -101,16 +101,16 @@ func (h *memHandle) Attach(_ context.Context, c Claim) (Attached, error) {
 func (l *memLog) refuse(a store.Asked) error {
 	switch {
 	case !a.Signed.IsZero() && a.Signed.UnixNano() <= l.bar:
-		return ErrRevoked
+		return store.ErrRevoked
 	case !a.Came.IsZero() && a.Came.UnixNano() < l.since:
-		return ErrMoved
+		return store.ErrMoved
 	}
 	return nil
 }
 
-func (l *memLog) attach(c Claim) (Attached, error) {
+func (l *memLog) attach(c store.Claim) (store.Attached, error) {
 	if err := l.refuse(c.Asked); err != nil {
-		return Attached{}, err
+		return store.Attached{}, err
 	}
 	if c.Link == 0 {
 		l.prune()
@@ -122,13 +122,13 @@ func (l *memLog) attach(c Claim) (Attached, error) {
 	}
 	switch {
 	case r == nil && !l.admits():
-		return Attached{}, ErrBudget
+		return store.Attached{}, store.ErrBudget
 	case !l.makeRoom(r):
-		return Attached{}, ErrCrowded
+		return store.Attached{}, store.ErrCrowded
 	}
-	a := Attached{Sent: l.sent, Accepted: l.accepted(c.Reader), Fresh: r == nil}
+	a := store.Attached{Sent: l.sent, Accepted: l.accepted(c.Reader), Fresh: r == nil}
 	start := l.place(&a, r, c)
-	owns := a.Resumed || a.Reason == Trimmed || a.Reason == Ahead // it says that it has what is before
+	owns := a.Resumed || a.Reason == store.MissingTrimmed || a.Reason == store.MissingAhead // it says that it has what is before
 	if r == nil {
 		r = &memReader{name: c.Reader, plain: c.Plain, acked: start, sent: start}
 		r.links = r.room[:0]
@@ -147,13 +147,13 @@ func (l *memLog) attach(c Claim) (Attached, error) {
 	l.links++
 	l.account()
 	l.stir()
-	a.Link = LinkRef{r.name, l.number, 1}
+	a.Link = store.LinkRef{Reader: r.name, Number: l.number, Turn: 1}
 	a.Position = l.position(start)
 	return a, nil
 }
 
 // place finds the seq after which a new link reads, and says in a how that compares with what the client wished.
-func (l *memLog) place(a *Attached, r *memReader, c Claim) uint64 {
+func (l *memLog) place(a *store.Attached, r *memReader, c store.Claim) uint64 {
 	start := l.mark
 	switch {
 	case r != nil:
@@ -163,27 +163,27 @@ func (l *memLog) place(a *Attached, r *memReader, c Claim) uint64 {
 	}
 	p := c.Position
 	switch {
-	case c.Given == Nothing:
-		a.Reason = NoPosition
-	case c.Given == Malformed:
-		a.Reason = Unreadable
+	case c.Given == store.GivenNothing:
+		a.Reason = store.MissingNoPosition
+	case c.Given == store.GivenMalformed:
+		a.Reason = store.MissingUnreadable
 	case p.Epoch != l.epoch:
-		if a.Reason = l.foreign(p.Epoch); a.Reason != NoPosition {
-			a.Lost = Lost{From: p.Seq + 1}
+		if a.Reason = l.foreign(p.Epoch); a.Reason != store.MissingNoPosition {
+			a.Lost = store.Lost{From: p.Seq + 1}
 		}
 		if r == nil {
 			start = 0 // it has nothing of this epoch
 		}
 	case p.Tag != 0:
-		a.Reason, a.Lost = Diverged, Lost{From: p.Seq + 1}
+		a.Reason, a.Lost = store.MissingDiverged, store.Lost{From: p.Seq + 1}
 	case r != nil && p.Seq < r.acked: // it sent this before it acknowledged more, on another link
 		a.Resumed = true
 		start = r.acked
 	case p.Seq > l.top():
-		a.Reason, a.Lost = Ahead, Lost{l.top() + 1, p.Seq}
+		a.Reason, a.Lost = store.MissingAhead, store.Lost{From: l.top() + 1, To: p.Seq}
 		start = l.top()
 	case p.Seq+1 < l.floor:
-		a.Reason, a.Lost = Trimmed, Lost{p.Seq + 1, l.floor - 1}
+		a.Reason, a.Lost = store.MissingTrimmed, store.Lost{From: p.Seq + 1, To: l.floor - 1}
 		start = p.Seq
 	default:
 		a.Resumed = true
@@ -193,43 +193,43 @@ func (l *memLog) place(a *Attached, r *memReader, c Claim) uint64 {
 }
 
 // foreign says why the log has another epoch than the client.
-func (l *memLog) foreign(epoch uint64) Missing {
+func (l *memLog) foreign(epoch uint64) store.Missing {
 	switch {
 	case l.past != nil && slices.Contains(l.past.epochs, epoch):
-		return Relocated
+		return store.MissingRelocated
 	case uint32(epoch>>32) != l.store.boot:
-		return Restarted
+		return store.MissingRestarted
 	case l.store.over.another(epoch, l.handle.as.id):
-		return NoPosition
+		return store.MissingNoPosition
 	default:
-		return Expired
+		return store.MissingExpired
 	}
 }
 
 // goOn lets another request carry a link: the turn passes to it, and the client speaks on it.
-func (l *memLog) goOn(r *memReader, c Claim) (Attached, error) {
+func (l *memLog) goOn(r *memReader, c store.Claim) (store.Attached, error) {
 	if r == nil {
-		return Attached{}, ErrNotFound
+		return store.Attached{}, store.ErrNotFound
 	}
 	k := r.link(c.Link)
 	switch {
-	case k == nil, k.end == ErrRenewed: // the client begins a new one
-		return Attached{}, ErrNotFound
+	case k == nil, k.end == store.ErrRenewed: // the client begins a new one
+		return store.Attached{}, store.ErrNotFound
 	case k.end != nil:
-		return Attached{}, k.end
+		return store.Attached{}, k.end
 	}
 	start := r.acked
-	if c.Given == Presented && c.Position.Epoch == l.epoch {
+	if c.Given == store.GivenPresented && c.Position.Epoch == l.epoch {
 		if c.Position.Seq > l.top() {
-			return Attached{}, ErrAhead
+			return store.Attached{}, store.ErrAhead
 		}
 		l.acknowledge(r, c.Position.Seq)
 		start = r.acked
 	}
 	l.speak(r, k)
 	k.turn++
-	return Attached{
-		Link:     LinkRef{r.name, k.number, k.turn},
+	return store.Attached{
+		Link:     store.LinkRef{Reader: r.name, Number: k.number, Turn: k.turn},
 		Position: l.position(start),
 		Resumed:  true,
 		Sent:     l.sent,
@@ -265,12 +265,12 @@ func (l *memLog) makeRoom(r *memReader) bool {
 	}
 	switch {
 	case spare != nil:
-		spare.end = ErrSuperseded
+		spare.end = store.ErrSuperseded
 	case oldest == nil: // there are no links at all
 	case l.store.now()-oldest.heard < int64(l.bounds.Quiet):
 		return false
 	default:
-		oldest.end = ErrCrowded
+		oldest.end = store.ErrCrowded
 	}
 	return true
 }

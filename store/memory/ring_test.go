@@ -1,10 +1,12 @@
-package session
+package memory
 
 import (
 	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/mirage-go/mirage/store"
 )
 
 // §7: the ring is a queue, whatever is pushed and popped, and holds at most twice what is in it (or a little).
@@ -55,7 +57,7 @@ func TestRingIsAQueue(t *testing.T) {
 func TestRingForgets(t *testing.T) {
 	var r ring
 	for range 10 {
-		r.push(slot{message: &Message{}, size: 1})
+		r.push(slot{message: &store.Message{}, size: 1})
 	}
 	for range 10 {
 		r.pop()

@@ -1,4 +1,4 @@
-package session
+package memory
 
 import (
 	"sync/atomic"
@@ -126,9 +126,9 @@ func (st *memID) refuse(a store.Asked, now int64) error {
 	case a.Signed.IsZero() || at == 0 || a.Signed.UnixNano() > at:
 		return nil
 	case st.settling(a.Came):
-		return ErrMoved
+		return store.ErrMoved
 	}
-	return ErrRevoked
+	return store.ErrRevoked
 }
 
 // quiet reports whether the id was moved or revoked less than Settle before came.

@@ -1,4 +1,4 @@
-package session
+package memory
 
 import (
 	"container/list"
@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mirage-go/mirage/store"
 )
 
 // memLog is a session in memory. Its parts are: the entries (this file), the readers and their links (memreader.go) and the writers
@@ -24,9 +26,9 @@ type memLog struct {
 	entries ring
 	roused  bool                    // the watchers were woken, and nobody has read since
 	watch   atomic.Pointer[watcher] // the first
-	store   *Memory
+	store   *Store
 	epoch   uint64
-	bounds  *Bounds           // shared with other logs, never changed
+	bounds  *store.Bounds     // shared with other logs, never changed
 	past    *past             // nil mostly
 	mark    uint64            // the highest seq that any reader acknowledged or presented
 	sent    uint64            // the highest seq that was ever read by a link
@@ -55,7 +57,7 @@ type past struct {
 	epochs []uint64 // of sessions that were joined to it
 
 	// What came with them while a broadcast was under way, which may reach both.
-	joined []*Message
+	joined []*store.Message
 }
 
 // history returns the past, for writing.
@@ -74,7 +76,7 @@ type rest struct {
 
 func (l *memLog) top() uint64 { return l.floor + uint64(l.entries.n) - 1 }
 
-func (l *memLog) position(seq uint64) Position { return Position{Epoch: l.epoch, Seq: seq} }
+func (l *memLog) position(seq uint64) store.Position { return store.Position{Epoch: l.epoch, Seq: seq} }
 
 // rouse reports whether the watchers are to be woken for an entry; else every link is about
 // to read.
@@ -86,7 +88,7 @@ func (l *memLog) rouse() bool {
 
 // broadcast appends m at that tick, whatever id the log has, and reports that id if there is no
 // room. What has come by a join already does not come twice.
-func (l *memLog) broadcast(m *Message, at uint32) (id string, err error) {
+func (l *memLog) broadcast(m *store.Message, at uint32) (id string, err error) {
 	l.mu.Lock()
 	err = l.gone
 	if err == nil && !l.came(m) {
@@ -104,19 +106,21 @@ func (l *memLog) broadcast(m *Message, at uint32) (id string, err error) {
 }
 
 // came reports whether m has come from a session that was joined to this one.
-func (l *memLog) came(m *Message) bool { return l.past != nil && slices.Contains(l.past.joined, m) }
+func (l *memLog) came(m *store.Message) bool {
+	return l.past != nil && slices.Contains(l.past.joined, m)
+}
 
-func (l *memLog) append(m *Message, reader string, at uint32) (Position, error) {
+func (l *memLog) append(m *store.Message, reader string, at uint32) (store.Position, error) {
 	if reader != "" && l.reader(reader) == nil {
-		return Position{}, ErrNotFound
+		return store.Position{}, store.ErrNotFound
 	}
 	return l.put(m, reader, at)
 }
 
-func (l *memLog) put(m *Message, reader string, at uint32) (Position, error) {
+func (l *memLog) put(m *store.Message, reader string, at uint32) (store.Position, error) {
 	size := int64(m.Size())
 	if size > math.MaxUint32 || !l.room(size) {
-		return Position{}, ErrFull
+		return store.Position{}, store.ErrFull
 	}
 	if l.past != nil && l.past.joined != nil && l.store.broadcasts.Load() == 0 {
 		l.past.joined = nil
@@ -162,7 +166,7 @@ func (l *memLog) must(size int64) (last uint64, freed int64, ok bool) {
 
 // may tells whether the entries up to seq may leave for a new one.
 func (l *memLog) may(seq uint64) bool {
-	if l.bounds.Overflow == DropOldest {
+	if l.bounds.Overflow == store.OverflowDropOldest {
 		return true
 	}
 	l.forget()
@@ -254,7 +258,7 @@ func (l *memLog) leave(seq uint64) (freed int64) {
 
 // absorb takes over what another session left behind. For keep it is the one that this
 // log was before.
-func (l *memLog) absorb(other Ended, keep time.Duration) {
+func (l *memLog) absorb(other store.Ended, keep time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	h := l.history()
@@ -281,7 +285,7 @@ func (l *memLog) absorb(other Ended, keep time.Duration) {
 }
 
 // holds reports whether m is in the log: a broadcast reaches both sessions of a join.
-func (l *memLog) holds(m *Message) bool {
+func (l *memLog) holds(m *store.Message) bool {
 	for i := range l.entries.n {
 		if l.entries.at(i).message == m {
 			return true
@@ -301,20 +305,20 @@ func (l *memLog) rename(to string, bar int64, keep time.Duration) {
 	l.bar, l.since = bar, 0
 	l.renewed = l.number // should the id come back, links of its first time do not
 	for _, r := range l.readers {
-		l.unlink(r, ErrMoved)
+		l.unlink(r, store.ErrMoved)
 	}
 	l.rest()
 }
 
 // end closes the log for ever and returns what no reader has.
-func (l *memLog) end(why error) Ended {
+func (l *memLog) end(why error) store.Ended {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.endLocked(why)
 }
 
-func (l *memLog) endLocked(why error) Ended {
-	ended := Ended{ID: l.handle.as.id, Epoch: l.epoch, Messages: l.unread()}
+func (l *memLog) endLocked(why error) store.Ended {
+	ended := store.Ended{ID: l.handle.as.id, Epoch: l.epoch, Messages: l.unread()}
 	l.gone = why
 	l.trim(l.top())
 	l.store.used.Add(-sessionCost - int64(l.members))
@@ -324,13 +328,13 @@ func (l *memLog) endLocked(why error) Ended {
 }
 
 // expire ends a log that has rested for its retention.
-func (l *memLog) expire() (Ended, bool) {
+func (l *memLog) expire() (store.Ended, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.gone != nil || l.resting == nil || l.resting.Value.(*rest).until > l.store.now() {
-		return Ended{}, false
+		return store.Ended{}, false
 	}
-	return l.endLocked(ErrNotFound), true
+	return l.endLocked(store.ErrNotFound), true
 }
 
 // rest puts the log in the line of those without links, from now, unless it is there.

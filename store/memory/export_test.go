@@ -1,9 +1,9 @@
-package session
+package memory
 
 import "fmt"
 
-// Leftovers tells what a Memory without sessions still holds of them; "" if nothing.
-func (s *Memory) Leftovers() string {
+// Leftovers tells what a Store without sessions still holds of them; "" if nothing.
+func (s *Store) Leftovers() string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	s.idleMu.Lock()
