@@ -97,7 +97,7 @@ func TestSerial(t *testing.T) {
 	}
 }
 
-// §6: the bucket gives burst at once and rate a second, and says how long to wait.
+// L1: the bucket gives burst at once and rate a second, and says how long to wait.
 func TestBucket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b bucket

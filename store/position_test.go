@@ -56,7 +56,7 @@ func TestD2MalformedPositions(t *testing.T) {
 	}
 }
 
-// Z4: whatever a stranger sends is either refused, or the one text of its position.
+// W3: whatever a stranger sends is either refused, or the one text of its position.
 func FuzzParsePosition(f *testing.F) {
 	for _, s := range []string{"1-0", "10z-12", "7-3.10", "3w5e11264sgsf-9007199254740991.1z141z3", "", "0-1", "A-1", "1-01", "1-1.", "é-1"} {
 		f.Add(s)

@@ -20,7 +20,7 @@ import (
 	"github.com/mirage-go/mirage/transport/poll"
 )
 
-// §6, D7: the link that gives its place to another reader's, because its client was
+// D7: the link that gives its place to another reader's, because its client was
 // silent for longest, is told when to come back. It comes back then, and has lost
 // nothing.
 func TestD7CrowdedOut(t *testing.T) {

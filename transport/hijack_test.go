@@ -52,7 +52,7 @@ func greeted(t testing.TB, conn net.Conn) (head *http.Response, rest *bufio.Read
 	return resp, r
 }
 
-// §7: an idle stream costs one goroutine where it is hijacked, two where it is not.
+// P1: an idle stream costs one goroutine where it is hijacked, two where it is not.
 func TestP1Goroutines(t *testing.T) {
 	for name, want := range map[string]int{"hijacked": 1, "plain": 2} {
 		t.Run(name, func(t *testing.T) {
@@ -76,7 +76,7 @@ func TestP1Goroutines(t *testing.T) {
 	}
 }
 
-// §7: the memory of an idle hijacked stream, session, reader and link included, with its client's socket: it must not creep up. (The race detector
+// P1: the memory of an idle hijacked stream, session, reader and link included, with its client's socket: it must not creep up. (The race detector
 // adds a third.)
 func TestP1Memory(t *testing.T) {
 	srv, _ := serve(t, session.Options{}, sse.Options{}, false)
@@ -138,7 +138,7 @@ func serve(t *testing.T, o session.Options, s sse.Options, secure bool) (*httpte
 	return srv, m
 }
 
-// §7, L3: the head of a hijacked stream is net/http's own: the cookies and headers of every middleware are in it, and access logs see the status.
+// L3: the head of a hijacked stream is net/http's own: the cookies and headers of every middleware are in it, and access logs see the status.
 func TestL3HijackedHead(t *testing.T) {
 	var logged bytes.Buffer
 	sessions := &scs.SessionManager{ // not scs.New: its store has a goroutine for good
@@ -173,7 +173,7 @@ func TestL3HijackedHead(t *testing.T) {
 	})
 }
 
-// §7: OnClose tells what a stream came to, on both ways out.
+// L3: OnClose tells what a stream came to, on both ways out.
 func TestL3OnClose(t *testing.T) {
 	for _, plain := range []bool{false, true} {
 		closed := make(chan sse.Closed, 2)
@@ -205,7 +205,7 @@ func TestL3OnClose(t *testing.T) {
 	}
 }
 
-// §7: over TLS, with HTTP/1.1, a stream is hijacked all the same.
+// L3: over TLS, with HTTP/1.1, a stream is hijacked all the same.
 func TestL3HijackedTLS(t *testing.T) {
 	srv, m := serve(t, session.Options{}, sse.Options{}, true)
 	conn, err := tls.Dial("tcp", srv.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
@@ -228,7 +228,7 @@ func TestL3HijackedTLS(t *testing.T) {
 	}
 }
 
-// §7: what a client sends behind its request is nobody's: a little is ignored, more ends the link. Nothing of it is taken for a request.
+// L3: what a client sends behind its request is nobody's: a little is ignored, more ends the link. Nothing of it is taken for a request.
 func TestL3Pipelined(t *testing.T) {
 	inWorld(t, setup{exactly: true}, func(w *world) {
 		conn, err := w.net.Dial(w.Context())
@@ -254,7 +254,7 @@ func TestL3Pipelined(t *testing.T) {
 	})
 }
 
-// §7: a callback that panics while a hijacked stream is written ends nothing but itself.
+// L3: a callback that panics while a hijacked stream is written ends nothing but itself.
 func TestL3HijackedPanic(t *testing.T) {
 	o := session.Options{MaxMessages: 2, Overflow: store.OverflowDropOldest, Logger: slog.New(slog.DiscardHandler),
 		OnGap: func(context.Context, *session.Session, session.ReaderInfo, store.Lost) { panic("no") }}
@@ -269,7 +269,7 @@ func TestL3HijackedPanic(t *testing.T) {
 	})
 }
 
-// §7, L2: a client that reads nothing loses its hijacked connection at the write deadline, and its log stays.
+// L2: a client that reads nothing loses its hijacked connection at the write deadline, and its log stays.
 func TestL2HijackedSlowReader(t *testing.T) {
 	o := session.Options{MaxBytes: 16 << 20, MaxMessages: 100_000}
 	inWorld(t, setup{session: o, exactly: true}, func(w *world) {
@@ -378,7 +378,7 @@ func (l askingLog) Read(ctx context.Context, ref store.LinkRef, after uint64, ro
 	return l.Log.Read(ctx, ref, after, room, dst)
 }
 
-// §7: after the handler has returned, a hijacked stream has no use for the request's context and its values: it beats, sends, tells of gaps and ends without
+// L3: after the handler has returned, a hijacked stream has no use for the request's context and its values: it beats, sends, tells of gaps and ends without
 // them, and the contexts of callbacks are good.
 func TestL3HijackedContext(t *testing.T) {
 	var back atomic.Bool

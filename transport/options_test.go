@@ -17,7 +17,7 @@ import (
 	sockets "github.com/mirage-go/mirage/transport/websocket"
 )
 
-// §6: every option of the transports does what it says.
+// L1: every option of the transports does what it says.
 func TestOptions(t *testing.T) {
 	within := func(t *testing.T, what string, got, low, high time.Duration) {
 		t.Helper()
@@ -173,7 +173,7 @@ func TestW2ExpectContinue(t *testing.T) {
 	})
 }
 
-// §6: the longest Duration there is means for ever, in every option of the transports.
+// L1: the longest Duration there is means for ever, in every option of the transports.
 func TestOptionsForever(t *testing.T) {
 	const forever = math.MaxInt64
 	inWorld(t, setup{transport: transport.Options{
@@ -202,7 +202,7 @@ func TestOptionsForever(t *testing.T) {
 	})
 }
 
-// §6: one place bounds what comes up, by POST and by frame; what a transport has set for itself is not ignored.
+// L1: one place bounds what comes up, by POST and by frame; what a transport has set for itself is not ignored.
 func TestOptionsBounds(t *testing.T) {
 	type bounds struct{ post, frame int } // bytes that are taken
 	of := func(maxBody, sseBody, pollBody, frame int) transport.Options {
@@ -249,7 +249,7 @@ func TestOptionsBounds(t *testing.T) {
 	}
 }
 
-// §6: the same for the other two bounds.
+// L1: the same for the other two bounds.
 func TestOptionsBoundsOfBatches(t *testing.T) {
 	for name, o := range map[string]transport.Options{
 		"all":         {MaxBatch: 2, BodyTimeout: 3 * time.Second},

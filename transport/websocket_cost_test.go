@@ -15,7 +15,7 @@ import (
 const upgrade = "GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 
-// §7: an idle WebSocket costs one goroutine, which waits for the client to speak.
+// P1: an idle WebSocket costs one goroutine, which waits for the client to speak.
 func TestP1SocketGoroutines(t *testing.T) {
 	inWorld(t, setup{}, func(w *world) {
 		const n = 100
@@ -33,7 +33,7 @@ func TestP1SocketGoroutines(t *testing.T) {
 	})
 }
 
-// §7: the memory of an idle WebSocket, session, reader and link included, with its client's socket: it must not creep up. (The race detector
+// P1: the memory of an idle WebSocket, session, reader and link included, with its client's socket: it must not creep up. (The race detector
 // adds a half.)
 func TestP1SocketMemory(t *testing.T) {
 	srv, _ := serve(t, session.Options{}, sse.Options{}, false)

@@ -361,7 +361,7 @@ func TestW2UpgradeList(t *testing.T) {
 	})
 }
 
-// §7: OnMessage's context has what Options.Context says, and outlives the request.
+// U2: OnMessage's context has what Options.Context says, and outlives the request.
 func TestU2SocketContext(t *testing.T) {
 	type key struct{}
 	var seen any

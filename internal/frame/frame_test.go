@@ -166,7 +166,7 @@ func TestAppendID(t *testing.T) {
 	}
 }
 
-// §7: the way out allocates nothing while the buffer has room.
+// P1: the way out allocates nothing while the buffer has room.
 func TestNoAllocations(t *testing.T) {
 	dst := make([]byte, 0, 4096)
 	hello := &frame.Hello{ID: "0123456789abcdef", Lost: &frame.Range{From: 1}}

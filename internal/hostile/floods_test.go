@@ -21,7 +21,7 @@ import (
 	"github.com/mirage-go/mirage/transport/poll"
 )
 
-// §6, I3, U3: a thousand handshakes whose hook hangs, each with a megabyte behind it, cost their connections and nothing more: at most
+// I3, U3: a thousand handshakes whose hook hangs, each with a megabyte behind it, cost their connections and nothing more: at most
 // ceiling for each, both ends of it in this process. By default 64 hang and the others are told to come back. The rest of the world goes on.
 func TestI3PendingHandshakes(t *testing.T) {
 	const crowd, ceiling = 1000, 64 << 10
@@ -142,7 +142,7 @@ func TestD5SessionFlood(t *testing.T) {
 	again.open()
 }
 
-// §6: ten thousand client objects of one id, one after another, are at most 32 links,
+// D5: ten thousand client objects of one id, one after another, are at most 32 links,
 // some readers and some writers; each that finds a place is served.
 func TestD5TenThousandReaders(t *testing.T) {
 	n := 10_000
@@ -198,7 +198,7 @@ func TestD5TenThousandReaders(t *testing.T) {
 	settles(t, before) // ten seconds after its last link each is forgotten or one of 128
 }
 
-// §6: of 33 tabs of one session the last one is told that there is no place, and nobody
+// L1: of 33 tabs of one session the last one is told that there is no place, and nobody
 // else notices.
 func TestL1LinksOfASession(t *testing.T) {
 	s := newSite(t, setup{})
@@ -252,7 +252,7 @@ func TestL1LinkFlood(t *testing.T) {
 	again.open()
 }
 
-// §6: a session that sends too much is told to slow down, by whatever way it sends, and nobody else is.
+// L1: a session that sends too much is told to slow down, by whatever way it sends, and nobody else is.
 func TestL1RateOfASession(t *testing.T) {
 	s := newSite(t, setup{session: session.Options{Rate: 1, Burst: 20}})
 	vera, mallory := s.client("vera"), s.client("mallory")

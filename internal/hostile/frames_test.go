@@ -127,7 +127,7 @@ func (c *client) up(n int, data string) string {
 	return fmt.Sprintf("event: mirage-up\ndata: {\"writer\":\"%s\",\"base\":1}\n\nid: %d\ndata: %s\n\n", c.cid, n, data)
 }
 
-// §6, W6: what is no frame of a WebSocket client ends its link with the code that says so, within the time that a frame may take. Nothing of it
+// W6: what is no frame of a WebSocket client ends its link with the code that says so, within the time that a frame may take. Nothing of it
 // is handled, and nobody else notices.
 func TestW6Frames(t *testing.T) {
 	s := framesSite(t)
@@ -234,7 +234,7 @@ func TestU1Fragments(t *testing.T) {
 	}
 }
 
-// §6, L2: floods of frames, from clients that read nothing: the server reads no further once it has as much to say as it keeps for a client, and neither
+// L2: floods of frames, from clients that read nothing: the server reads no further once it has as much to say as it keeps for a client, and neither
 // memory nor the others suffer.
 func TestL2FrameFloods(t *testing.T) {
 	s := newSite(t, setup{session: session.Options{Rate: -1}})

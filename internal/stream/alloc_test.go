@@ -19,7 +19,7 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// §7: taking, encoding and writing a message allocates nothing.
+// P1: taking, encoding and writing a message allocates nothing.
 func TestP1NoAlloc(t *testing.T) {
 	memory := memory.New(memory.Options{})
 	_, _, out := pumped(t, session.Options{Store: memory, Overflow: store.OverflowDropOldest})
@@ -39,7 +39,7 @@ func TestP1NoAlloc(t *testing.T) {
 	}
 }
 
-// §7: nor does it from end to end, over a real connection: append, wake, take, encode, write, by a writer, of a hijacked stream or
+// P1: nor does it from end to end, over a real connection: append, wake, take, encode, write, by a writer, of a hijacked stream or
 // through net/http.
 func TestP1NoAllocEndToEnd(t *testing.T) {
 	for name, hijack := range map[string]bool{"hijacked": true, "plain": false} {

@@ -74,7 +74,7 @@ func TestL2WritersGoOn(t *testing.T) {
 	})
 }
 
-// §7: any number of kicks before drain begins are one; one while it runs lets it run once more; after Close nothing runs.
+// P1: any number of kicks before drain begins are one; one while it runs lets it run once more; after Close nothing runs.
 func TestP1Kicks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w stream.Writers
@@ -103,7 +103,7 @@ func TestP1Kicks(t *testing.T) {
 	})
 }
 
-// §7: a drain function that panics closes its own way out and leaves the others alone.
+// P1: a drain function that panics closes its own way out and leaves the others alone.
 func TestP1BrokenDrain(t *testing.T) {
 	before := slog.Default()
 	defer slog.SetDefault(before)
@@ -123,7 +123,7 @@ func TestP1BrokenDrain(t *testing.T) {
 	})
 }
 
-// §7: on one processor, whoever is ready to run waits for a few writes, not for all that are due.
+// P1: on one processor, whoever is ready to run waits for a few writes, not for all that are due.
 func TestP1WritersYield(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	var w stream.Writers

@@ -151,7 +151,7 @@ func TestD5BudgetForAMoment(t *testing.T) {
 	}
 }
 
-// §7: no allocations per message in append + take, and in a writer's turn.
+// P1: no allocations per message in append + take, and in a writer's turn.
 func TestHotPathAllocatesNothing(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
@@ -205,7 +205,7 @@ func heapAlloc() uint64 {
 	return m.HeapAlloc
 }
 
-// §7: the bytes of an idle session with a reader, its link and a writer are what the budget counts, or less; it has neither goroutine
+// P1: the bytes of an idle session with a reader, its link and a writer are what the budget counts, or less; it has neither goroutine
 // nor timer.
 func TestIdleSessionIsCheap(t *testing.T) {
 	const n = 20_000

@@ -186,7 +186,7 @@ var gaps = []clause{
 		l.add("3", "4", "5", "6", "7")
 		l.resume("r", p).says("trimmed at 2, lost 3-4").reads("gap 3-4 5:5 6:6 7:7")
 	}},
-	{"§2 a position presented moves the mark, even if what followed it had to leave", func(e *env) {
+	{"D8 a position presented moves the mark, even if what followed it had to leave", func(e *env) {
 		l := e.openLog("a", messages(3), dropOldest)
 		k := l.attach("r")
 		p := l.add("1", "2")

@@ -288,7 +288,7 @@ var halfOpen = []clause{
 		e.is("Leave", err, nil)
 		equal(e, "gone", gone, true)
 	}},
-	{"L links are bounded: one more of another reader takes the place of the quietest", func(e *env) {
+	{"L1 links are bounded: one more of another reader takes the place of the quietest", func(e *env) {
 		quiet := e.brief() / 2
 		l := e.openLog("a", func(b *store.Bounds) { b.MaxLinks, b.Quiet = 3, quiet })
 		a, b, c := l.attach("a"), l.attach("b"), l.plain("c")
@@ -301,7 +301,7 @@ var halfOpen = []clause{
 		a.reads("")
 		d.reads("")
 	}},
-	{"L of links that were all heard of there is no place for one more, and nothing changes", func(e *env) {
+	{"L1 of links that were all heard of there is no place for one more, and nothing changes", func(e *env) {
 		l := e.openLog("a", func(b *store.Bounds) { b.MaxLinks, b.Quiet = 2, time.Hour })
 		a, b := l.attach("a"), l.plain("b")
 		for _, plain := range []bool{false, true} {
@@ -319,7 +319,7 @@ var halfOpen = []clause{
 		l.attach("c").reads("1:x")
 		a.reads("")
 	}},
-	{"L a reader's own links make room for its newer one", func(e *env) {
+	{"L1 a reader's own links make room for its newer one", func(e *env) {
 		l := e.openLog("a", func(b *store.Bounds) { b.MaxLinks, b.Quiet = 3, time.Hour })
 		a, b := l.attach("a"), l.attach("b")
 		for older := l.attach("c"); older != nil && older.Link.Number < a.Link.Number+6; {
@@ -330,7 +330,7 @@ var halfOpen = []clause{
 		a.reads("")
 		b.reads("")
 	}},
-	{"L before a reader loses its only link, others lose one of several", func(e *env) {
+	{"L1 before a reader loses its only link, others lose one of several", func(e *env) {
 		l := e.openLog("a", func(b *store.Bounds) { b.MaxLinks, b.Quiet = 4, time.Hour })
 		a := l.attach("a")
 		older, newer, b := l.attach("r"), l.attach("r"), l.attach("b")
@@ -342,7 +342,7 @@ var halfOpen = []clause{
 		_, err := l.Attach(ctx, store.Claim{Reader: "d"})
 		e.is("Attach", err, store.ErrCrowded)
 	}},
-	{"L a poll that gave up its place does not go on", func(e *env) {
+	{"L1 a poll that gave up its place does not go on", func(e *env) {
 		l := e.openLog("a", func(b *store.Bounds) { b.MaxLinks = 1 })
 		a := l.attach("a")
 		b := l.attach("b")
@@ -350,7 +350,7 @@ var halfOpen = []clause{
 		e.is("Attach to go on", err, store.ErrCrowded)
 		b.reads("")
 	}},
-	{"L a detached link counts no more", func(e *env) {
+	{"L1 a detached link counts no more", func(e *env) {
 		l := e.openLog("a", func(b *store.Bounds) { b.MaxLinks = 2 })
 		k := l.attach("stays")
 		for i := range 5 {

@@ -39,7 +39,7 @@ func (l lossyLog) Watch(wake func()) (stop func()) {
 }
 
 var waking = []clause{
-	{"L watchers are woken by what a link must see", func(e *env) {
+	{"D1 watchers are woken by what a link must see", func(e *env) {
 		l := e.openLog("a")
 		var woken atomic.Int64
 		stop := l.Watch(func() { woken.Add(1) })
@@ -68,7 +68,7 @@ var waking = []clause{
 			e.Error("woken after stop")
 		}
 	}},
-	{"L watchers are woken by the end of a session", func(e *env) {
+	{"D1 watchers are woken by the end of a session", func(e *env) {
 		for _, tt := range []struct {
 			name string
 			end  func(id string)
@@ -97,7 +97,7 @@ var waking = []clause{
 			})
 		}
 	}},
-	{"L lost, doubled and late wake-ups lose no message and double none", func(e *env) {
+	{"D1 lost, doubled and late wake-ups lose no message and double none", func(e *env) {
 		m := session.New(session.Options{Store: lossy{e.store}, Heartbeat: e.brief() / 8, Retention: e.brief()})
 		defer m.Shutdown(ctx)
 		l, err := m.Attach(ctx, session.Attach{ID: "a", Reader: "r"})

@@ -41,7 +41,7 @@ func mailbox(t *testing.T, m *session.Manager) func() []store.Message {
 	}
 }
 
-// §8, W3, W4: of an r3labs event, name and payload are taken as they are; what is ours is an error that says so, and nothing is sent.
+// W3, W4: of an r3labs event, name and payload are taken as they are; what is ours is an error that says so, and nothing is sent.
 func TestPublish(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -99,7 +99,7 @@ func TestPublish(t *testing.T) {
 	}
 }
 
-// §8: the caller may use its Event and the Data again, as r3labs' EncodeBase64 does.
+// The caller may use its Event and the Data again, as r3labs' EncodeBase64 does.
 func TestPublishCopies(t *testing.T) {
 	m := manager(t, session.Options{})
 	got := mailbox(t, m)

@@ -19,15 +19,15 @@ const (
 func (f fault) String() string {
 	return [...]string{
 		"none",
-		"S1: whoever presents the old id gets at the new id's log",
-		"S2: a value of a revoked id is signed again and outlives the Revoke",
-		"S3: a session is made under a revoked id by a request signed before",
-		"S4: a link whose Revalidate was acknowledged takes or gets something",
-		"S5: an old value or link counts in a later session of the revoked id",
-		"S6: a session is moved under a revoked id by a request from before",
-		"L1: an honest page is told to stop",
-		"L2: honest pages can never get where they should be",
-		"L3: a Move ends its session by a Revoke of the new id from before the Move",
+		"whoever presents the old id gets at the new id's log",
+		"a value of a revoked id is signed again and outlives the Revoke",
+		"a session is made under a revoked id by a request signed before",
+		"a link whose Revalidate was acknowledged takes or gets something",
+		"an old value or link counts in a later session of the revoked id",
+		"a session is moved under a revoked id by a request from before",
+		"an honest page is told to stop",
+		"honest pages can never get where they should be",
+		"a Move ends its session by a Revoke of the new id from before the Move",
 	}[f]
 }
 

@@ -23,7 +23,7 @@ local function live(r)
   return n
 end
 
--- makeroom tells whether the reader, nil if it is new here, may have one more link (L),
+-- makeroom tells whether the reader, nil if it is new here, may have one more link (L1),
 -- and whether another one had to end for that: of those whose reader has another one, or
 -- else of all if its client was silent for long, the one that was heard of least
 -- recently.

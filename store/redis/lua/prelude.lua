@@ -430,7 +430,7 @@ local function room(st, need)
   return false
 end
 
--- acknowledge notes that the reader has everything up to seq (§2 mark).
+-- acknowledge notes that the reader has everything up to seq (the mark).
 local function acknowledge(st, r, seq)
   r.a, st.m = math.max(r.a, seq), math.max(st.m, seq)
   tidy(st)
