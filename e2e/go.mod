@@ -14,9 +14,6 @@ require (
 	github.com/coder/websocket v1.8.15 // indirect
 	github.com/go-chi/chi/v5 v5.5.0 // indirect
 	github.com/gorilla/securecookie v1.1.2 // indirect
-	github.com/r3labs/sse/v2 v2.10.0 // indirect
-	golang.org/x/net v0.62.0 // indirect
-	gopkg.in/cenkalti/backoff.v1 v1.1.0 // indirect
 )
 
 require (

@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,16 +27,34 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-// No other package of the project brings Redis into a binary.
-func TestNobodyElseNeedsRedis(t *testing.T) {
-	out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}",
-		"../../session", "../../cookie", "../../middleware", "../../transport/...", "../../miragetest", "../../store/storetest").Output()
+// Redis and r3labs/sse are linked only by programs that import the package for them: no
+// other package of the module has them among its dependencies.
+func TestOptionalDependencies(t *testing.T) {
+	const module = "github.com/mirage-go/mirage/"
+	users := map[string][]string{
+		"redis":  {module + "example/nodes", module + "store/redis"},
+		"r3labs": {module + "transport/sse/r3labs"},
+	}
+
+	list := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Deps " "}}`, "./...")
+	list.Dir = "../.."
+	out, err := list.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for p := range strings.FieldsSeq(string(out)) {
-		if strings.Contains(p, "redis") || strings.Contains(p, "rueidis") {
-			t.Errorf("%s is needed without store/redis", p)
+
+	got := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		pkg, deps, _ := strings.Cut(strings.TrimSpace(line), " ")
+		for dependency := range users {
+			if strings.Contains(deps, dependency) {
+				got[dependency] = append(got[dependency], pkg)
+			}
+		}
+	}
+	for dependency, want := range users {
+		if !slices.Equal(got[dependency], want) {
+			t.Errorf("%s is linked by %q, want %q", dependency, got[dependency], want)
 		}
 	}
 }
