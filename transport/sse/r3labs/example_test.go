@@ -25,7 +25,8 @@ func ExampleMessage() {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println(m.Send(ctx, "ann", msg))
+	_, err = m.Send(ctx, "ann", msg)
+	fmt.Println(err)
 
 	// Mirage numbers messages itself.
 	_, err = r3labs.Message(&r3.Event{ID: []byte("7"), Data: []byte("numbered")})
