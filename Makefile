@@ -3,7 +3,7 @@
 SHELL := bash
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help test lint unit soak model talk fuzz bench chat clean needs
+.PHONY: help quick test lint unit soak model talk fuzz bench chat clean needs
 .NOTPARALLEL:
 
 # Debian keeps servers such as nginx where only root's PATH looks.
@@ -18,6 +18,9 @@ RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 # Tests of clients that choose their transport themselves: the flag -websocket changes nothing in them.
 ELSEWHERE := CutAnywhere|CutHTTP2|X1Chaos|UnderLoad|ImmediateReconnect|FiftyResumes|SlowNetwork|W1Versions|L3Others|L3Mounts|W2Alone|Soak|Alloc|PagesAt|I1[57]|I14OldValues
 
+# Packages that are about real servers, proxies and other people's clients alone. Elsewhere -short leaves such tests out.
+REAL := /internal/(hostile|plain|proxies)$$
+
 FUZZTIME := 10s
 T := 60s
 BENCH := .
@@ -25,6 +28,9 @@ ADDR := localhost:8080
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+quick: lint ## Before each commit, under a minute: lint, and the tests that start no server and no browser.
+	go test -short $$(go list ./... | grep -v -E '$(REAL)')
 
 test: needs lint talk unit ## Everything below that CI checks: lint, talk, unit. Installs what is missing where it can.
 

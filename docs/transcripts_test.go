@@ -25,6 +25,9 @@ var update = flag.Bool("update", false, "write what the commands print into the 
 
 // TestTranscripts runs every command of the documents' console blocks in one shell and compares what it prints.
 func TestTranscripts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: curl against a server, in real time")
+	}
 	for _, tool := range []string{"bash", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Fatalf("%v; make test installs what the tests need", err)

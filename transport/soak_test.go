@@ -30,6 +30,9 @@ var soak = flag.Duration("soak", 30*time.Second, "how long TestSoak lets the net
 // transports at random, with traffic both ways. Every message is a link of a chain, so that one that is lost, doubled, changed or out of order
 // shows at once; what a full log dropped was told, with its range. When they have left, nothing of them is left.
 func TestSoak(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: half a minute of real time")
+	}
 	node := npm.Node(t)
 	up := &chains{of: map[string]*chain{}}
 	s := started(t, setup{session: session.Options{

@@ -133,6 +133,10 @@ func TestPackage(t *testing.T) {
 
 // What test/*.test.js says, of what is written and of what is served. By hand: node --test client/js/test/
 func TestNode(t *testing.T) {
+	if testing.Short() {
+		nodeTests(t, ".", "20")
+		return
+	}
 	t.Run("source", func(t *testing.T) { nodeTests(t, ".", "150") })
 	t.Run("minified", func(t *testing.T) {
 		dir := t.TempDir()

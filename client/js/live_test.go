@@ -140,6 +140,9 @@ func (e *echo) control(w http.ResponseWriter, r *http.Request) {
 // D1, D3, I11, U1, U2, U3, X1, X2: mirage.js in Node against a real server behind a network
 // that cuts. What test/live.mjs says.
 func TestLive(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: seconds of real time")
+	}
 	e := &echo{T: t, log: slog.New(slog.DiscardHandler)}
 	var err error
 	if e.codec, err = cookie.New(cookie.Options{Insecure: true}, bytes.Repeat([]byte("live"), 8)); err != nil {

@@ -6,30 +6,26 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mirage-go/mirage/internal/needs"
 )
 
 // Two processes and a Redis, as docs/operations.md starts them: what is sent to one arrives at a stream of the other, and when that is killed the
 // client goes on at the one that lives, with what it has not had.
 func TestTwoProcesses(t *testing.T) {
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("redis-server is not installed: apt-get install redis-server")
-		}
-		t.Skip("redis-server is not installed: apt-get install redis-server")
-	}
+	redis := needs.Program(t, "redis-server")
 	program := filepath.Join(t.TempDir(), "nodes")
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	server := free(t)
 	host, port, _ := net.SplitHostPort(server)
-	start(t, server, "redis-server", "--port", port, "--bind", host, "--dir", t.TempDir(), "--appendonly", "yes", "--maxmemory-policy", "noeviction")
+	start(t, server, redis, "--port", port, "--bind", host, "--dir", t.TempDir(), "--appendonly", "yes", "--maxmemory-policy", "noeviction")
 	one, two := free(t), free(t)
 	first := start(t, one, program, "-addr", one, "-redis", server)
 	start(t, two, program, "-addr", two, "-redis", server)

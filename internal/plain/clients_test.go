@@ -16,6 +16,7 @@ import (
 
 	gosse "github.com/tmaxmax/go-sse"
 
+	"github.com/mirage-go/mirage/internal/needs"
 	"github.com/mirage-go/mirage/internal/npm"
 )
 
@@ -71,21 +72,11 @@ func page(mark, files string) func(s *site) {
 	}
 }
 
-// chromium returns the path of a browser. Without one the test is skipped, and fails in CI.
+// chromium returns the path of a browser. Without one the test ends as needs.Program says.
 func chromium(t *testing.T) string {
 	t.Helper()
 	// Debian's wrapper in /usr/bin adds flags, so the program itself comes first.
-	for _, name := range []string{os.Getenv("CHROMIUM"), "/usr/lib/chromium/chromium", "chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); name != "" && err == nil {
-			return path
-		}
-	}
-	const missing = "no Chromium found: apt-get install chromium, or set CHROMIUM to its path"
-	if os.Getenv("CI") != "" {
-		t.Fatal(missing)
-	}
-	t.Skip(missing)
-	return ""
+	return needs.Program(t, os.Getenv("CHROMIUM"), "/usr/lib/chromium/chromium", "chromium", "chromium-browser", "google-chrome")
 }
 
 // node runs the program of docs/plain.md: it is put beside the packages that it imports.

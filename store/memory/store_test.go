@@ -22,4 +22,9 @@ func newMemory(t testing.TB) store.Store {
 func TestMemoryIsAStore(t *testing.T) { storetest.RunInBubble(t, newMemory) }
 
 // In real time, too: what the suite asks of a store with I/O must be true of this one.
-func TestMemoryIsAStoreInRealTime(t *testing.T) { storetest.Run(t, newMemory) }
+func TestMemoryIsAStoreInRealTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: a quarter of a minute of real time")
+	}
+	storetest.Run(t, newMemory)
+}

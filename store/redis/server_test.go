@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"os/exec"
 	"sync/atomic"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/rueidis"
 
+	"github.com/mirage-go/mirage/internal/needs"
 	"github.com/mirage-go/mirage/store/redis"
 )
 
@@ -21,29 +21,26 @@ var ctx = context.Background()
 
 // server is a redis-server of a test's own.
 type server struct {
-	tb   testing.TB
-	addr string
-	dir  string
-	args []string
-	cmd  *exec.Cmd
+	tb      testing.TB
+	program string
+	addr    string
+	dir     string
+	args    []string
+	cmd     *exec.Cmd
 }
 
-// startServer starts one with these settings on a free port. Without a redis-server the test fails in CI and is skipped elsewhere.
+// startServer starts one with these settings on a free port. Without a redis-server the test
+// ends as needs.Program says.
 func startServer(tb testing.TB, args ...string) *server {
 	tb.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("CI") != "" {
-			tb.Fatal("redis-server is not installed: apt-get install redis-server")
-		}
-		tb.Skip("redis-server is not installed: apt-get install redis-server")
-	}
+	program := needs.Program(tb, "redis-server")
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
 	addr := ln.Addr().String()
 	ln.Close()
-	s := &server{tb: tb, addr: addr, dir: tb.TempDir(), args: args}
+	s := &server{tb: tb, program: program, addr: addr, dir: tb.TempDir(), args: args}
 	tb.Cleanup(s.kill)
 	s.start()
 	return s
@@ -53,7 +50,7 @@ func (s *server) start() {
 	s.tb.Helper()
 	host, port, _ := net.SplitHostPort(s.addr)
 	args := append([]string{"--port", port, "--bind", host, "--dir", s.dir, "--save", "", "--daemonize", "no", "--loglevel", "warning"}, s.args...)
-	s.cmd = exec.Command("redis-server", args...)
+	s.cmd = exec.Command(s.program, args...)
 	if err := s.cmd.Start(); err != nil {
 		s.tb.Fatal(err)
 	}

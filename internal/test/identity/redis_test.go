@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
-	"os"
 	"os/exec"
 	"sync"
 	"sync/atomic"
@@ -14,13 +13,13 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"github.com/mirage-go/mirage/internal/needs"
 	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 )
 
-// onRedis is real time and a redis-server of the test's own. Without a redis-server the
-// test fails in CI and is skipped elsewhere. Moves settle sooner than they do: after
-// settle.
+// onRedis is real time and a redis-server of the test's own, found by needs.Program. Moves
+// settle sooner than they do: after settle.
 func onRedis(t *testing.T, settle time.Duration) ground {
 	t.Helper()
 	addr := startRedis(t)
@@ -44,12 +43,7 @@ var prefixes atomic.Int64
 
 func startRedis(t *testing.T) (addr string) {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("redis-server is not installed: apt-get install redis-server")
-		}
-		t.Skip("redis-server is not installed: apt-get install redis-server")
-	}
+	program := needs.Program(t, "redis-server")
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +51,7 @@ func startRedis(t *testing.T) (addr string) {
 	addr = ln.Addr().String()
 	ln.Close()
 	host, port, _ := net.SplitHostPort(addr)
-	cmd := exec.Command("redis-server", "--port", port, "--bind", host, "--dir", t.TempDir(),
+	cmd := exec.Command(program, "--port", port, "--bind", host, "--dir", t.TempDir(),
 		"--save", "", "--loglevel", "warning")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
