@@ -29,7 +29,8 @@ ADDR := localhost:8080
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
-quick: lint ## Before each commit, under a minute: lint, and the tests that start no server and no browser.
+quick: ## Before each commit, under a minute: lint of the library, and its tests that start no server and no browser.
+	@scripts/lint.sh quick
 	go test -short $$(go list ./... | grep -v -E '$(REAL)')
 
 test: needs lint talk unit ## Everything below that CI checks: lint, talk, unit. Installs what is missing where it can.

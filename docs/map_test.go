@@ -29,7 +29,8 @@ func TestMap(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	const rooms = "cookie|middleware|session|store|transport|client|internal|miragetest|example|e2e|bench|docs|scripts|tools"
+	const rooms = "cookie|middleware|session|store|transport|client|internal|" +
+		"miragetest|example|e2e|bench|docs|scripts|tools"
 	named := regexp.MustCompile("`((?:" + rooms + ")(?:/[\\w./]+)?)`")
 	for _, page := range []string{"../CONTRIBUTING.md", "../SECURITY.md", "architecture.md"} {
 		for _, m := range named.FindAllStringSubmatch(read(t, page), -1) {
