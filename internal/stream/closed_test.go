@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"bytes"
 	"log/slog"
 	"net"
 	"testing"
@@ -74,4 +75,41 @@ func TestL1ClosedAfterItsWriter(t *testing.T) {
 			})
 		}
 	}
+}
+
+// L1: a close frame that goes out together with what the link has is as good as one of its
+// own: the client gets time to read it, and to answer.
+func TestL1SocketCloseFrameWithMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, client := net.Pipe()
+		defer client.Close()
+		var w stream.Writers
+		closed := 0
+		out := w.Socket(server, time.Minute, 0, func() (int, string) { return 0, "" }, func() { closed++ })
+		out.Kick(func() { // the client sends what no client may while this takes from the link
+			out.Finish(1002, "no")
+			_ = out.Write([]byte("data: x\n\n"))
+		})
+		got := make([]byte, 64)
+		n, err := client.Read(got)
+		if err != nil || !bytes.HasSuffix(got[:n], []byte("\x88\x04\x03\xeano")) {
+			t.Fatalf("%q, %v", got[:n], err)
+		}
+		synctest.Wait()
+		if closed != 1 {
+			t.Errorf("closed %d times", closed)
+		}
+		left := make(chan bool)
+		go func() { // the reader of the connection
+			_, err := server.Read(got)
+			out.Leave(true)
+			left <- err == nil
+		}()
+		if _, err := client.Write([]byte("goodbye")); err != nil {
+			t.Errorf("the client cannot answer: %v", err)
+		}
+		if !<-left {
+			t.Error("the answer was not read")
+		}
+	})
 }

@@ -30,6 +30,7 @@ type Socket struct {
 	wrote   time.Time // the last text frame
 	pinged  int64     // since begun; 0 if none
 	bye     bool      // nothing more can be written
+	failed  bool      // because a write failed; else the last one was a close frame
 	greeted bool      // hello is written
 
 	mu      sync.Mutex
@@ -233,8 +234,11 @@ func (s *Socket) run() {
 	if drain != nil {
 		drain()
 	}
-	if err := s.Write(nil); err != nil || s.bye {
-		s.stop(err == nil)
+	if !s.bye { // else the close frame has gone out with what drain had
+		_ = s.Write(nil)
+	}
+	if s.bye {
+		s.stop(!s.failed)
 	} else if s.left() {
 		s.stop(false)
 	}
@@ -285,7 +289,9 @@ func (s *Socket) Write(b []byte) error {
 		return net.ErrClosed
 	}
 	err := s.write(b)
-	s.bye = s.bye || err != nil
+	if err != nil {
+		s.bye, s.failed = true, true
+	}
 	return err
 }
 
