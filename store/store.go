@@ -122,9 +122,10 @@ type Log interface {
 	// acknowledgement if that is further: entries until their Size together reaches max,
 	// but at least one, and counts them as sent. It is ErrSuperseded once the client has
 	// spoken on a newer link of this reader, ErrCrowded if it gave its place to another
-	// reader's, and ErrRenewed if the client is to come back, after Renew or because the
-	// store has lost what the link was at. It is also the sign of life by which a session
-	// with links lives on, and so is called at least once per heartbeat.
+	// reader's, and ErrRenewed if the client is to come back: after Renew, or because the
+	// store has lost what the link was at, or has forgotten its reader. It is also the
+	// sign of life by which a session with links lives on, and so is called at least once
+	// per heartbeat.
 	Read(ctx context.Context, l LinkRef, after uint64, max int, dst []Entry) ([]Entry, Tail, error)
 
 	// Ack says that the client speaks on this link, so that older ones of its reader end, and that it has everything up to p. The zero

@@ -16,8 +16,8 @@ func (h *memHandle) Read(_ context.Context, ref store.LinkRef, after uint64, roo
 		return dst, store.Tail{}, store.ErrSuperseded
 	case err != nil:
 		return dst, store.Tail{}, err
-	case r == nil:
-		return dst, store.Tail{}, store.ErrNotFound
+	case r == nil: // it was forgotten
+		return dst, store.Tail{}, store.ErrRenewed
 	}
 	k := r.link(ref.Number)
 	switch {

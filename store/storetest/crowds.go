@@ -160,8 +160,8 @@ func (c *crowd) hear(l store.Log, a store.Attached, has *store.Position, left *i
 		*left--
 		c.breathe()
 		entries, tail, err := l.Read(ctx, a.Link, has.Seq, 200+rand.IntN(2000), dst[:0])
-		if errors.Is(err, store.ErrSuperseded) || c.over("Read", err) {
-			return
+		if errors.Is(err, store.ErrSuperseded) || errors.Is(err, store.ErrRenewed) || c.over("Read", err) {
+			return // or its reader has quit
 		}
 		dst = entries
 		if tail.Epoch != has.Epoch {

@@ -272,6 +272,19 @@ var halfOpen = []clause{
 		all[90].over(store.ErrCrowded)
 		all[99].read()
 	}},
+	{"L1 a link whose reader was forgotten is to come back, for the session lives", func(e *env) {
+		l := e.openLog("a", func(b *store.Bounds) { b.MaxLinks, b.MaxReaders = 1, 1 })
+		first := l.attach("first")
+		for i := range 40 {
+			l.attach(fmt.Sprint("r", i))
+		}
+		_, err := l.Append(ctx, text("for it alone"), "first")
+		e.is("Append to who is forgotten", err, store.ErrNotFound)
+		first.over(store.ErrRenewed)
+		equal(e, "a departure", first.detach(), 0)
+		e.end("a")
+		first.over(store.ErrNotFound)
+	}},
 	{"D7 the owner of a link that was dropped learns of the departure", func(e *env) {
 		l := e.openLog("a", func(b *store.Bounds) { b.MaxLinks = 1 })
 		first := l.attach("first")

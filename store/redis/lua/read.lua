@@ -10,7 +10,7 @@ end
 local name, number, turn = ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
 local after, was, bytes = tonumber(ARGV[10]), ARGV[11], tonumber(ARGV[12])
 local r = reader(st, name)
-if not r then return { 'notfound' } end
+if not r then return { 'renewed' } end -- it was forgotten
 local k = link(r, number)
 if not k or k.t ~= turn then return { 'superseded' } end
 if k.e ~= '' then return { k.e } end
