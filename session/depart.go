@@ -138,7 +138,7 @@ func (m *Manager) Quit(ctx context.Context, id string, link store.LinkRef) error
 		s.order.do(func() { m.left(s, ReaderInfo{Reader: link.Reader}) })
 	}
 	if ended != nil {
-		m.bury(id)
+		s.die()
 		m.ended(*ended)
 	}
 	return nil

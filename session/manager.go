@@ -28,7 +28,8 @@ type Manager struct {
 	cancel context.CancelFunc
 
 	mu     sync.RWMutex
-	local  map[string]*Session // those with something here that needs one: links, departures
+	local  map[string]*Session   // those with something here that needs one: links, departures
+	former map[*Session]struct{} // those whose place in local another one has taken
 	closed bool
 	work   sync.WaitGroup // links, callbacks: all that Shutdown waits for
 }
@@ -45,7 +46,7 @@ func New(o Options) *Manager {
 	if int64(new(store.Message).Size()+o.MaxMessageSize+store.MaxEvent) > o.MaxBytes {
 		panic(fmt.Sprintf("session: Options: a message of MaxMessage (%d bytes) does not fit into a log of Bytes (%d); raise Bytes or lower MaxMessage", o.MaxMessageSize, o.MaxBytes))
 	}
-	m := &Manager{o: o, store: o.Store, start: time.Now().Add(-1), local: make(map[string]*Session), turns: turns{held: make(map[turnKey]*turn)}, ending: make(chan struct{}, maxEnding)}
+	m := &Manager{o: o, store: o.Store, start: time.Now().Add(-1), local: make(map[string]*Session), former: make(map[*Session]struct{}), turns: turns{held: make(map[turnKey]*turn)}, ending: make(chan struct{}, maxEnding)}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.sweeper.ring = func() { m.spawn(m.sweep) }
 	return m
@@ -161,8 +162,11 @@ func (m *Manager) end(ctx context.Context, id string, refuse time.Duration) erro
 	if m.enter() { // after Shutdown, too, sessions can be ended
 		defer m.work.Done()
 	}
+	s := m.here(id)
 	ended, err := m.store.End(ctx, id, refuse)
-	m.bury(id)
+	if err == nil || errors.Is(err, store.ErrNotFound) {
+		s.die()
+	}
 	if err == nil {
 		m.ended(ended)
 	}
@@ -176,10 +180,7 @@ func (m *Manager) end(ctx context.Context, id string, refuse time.Duration) erro
 // To keep a client out, Revoke. Where the store fails, the links of this node have ended all the
 // same.
 func (m *Manager) Revalidate(ctx context.Context, id string) error {
-	m.mu.RLock()
-	s := m.local[id]
-	m.mu.RUnlock()
-	if s != nil {
+	if s := m.here(id); s != nil {
 		for l := range s.all() {
 			l.finish(EndRenewed)
 		}
@@ -221,23 +222,22 @@ func (m *Manager) Rotate(ctx context.Context, from, to string, a store.Asked) er
 
 func (m *Manager) move(ctx context.Context, from, to string, how store.Moving) error {
 	how.Keep, how.Settle = m.o.Retention, store.Settle
-	m.mu.RLock()
-	s := m.local[from]
-	m.mu.RUnlock()
+	s := m.here(from)
 	left, err := m.store.Move(ctx, from, to, how)
-	m.bury(from)
+	if err == nil && from != to {
+		s.die()
+	}
 	m.leave(s, from, left)
 	return err
 }
 
-// bury makes sure that nobody finds what was the session id here.
-func (m *Manager) bury(id string) {
+// here returns the session that this node has under the id, nil if it has none. One that
+// is to die is looked up before the step that ends it: afterwards another one may have
+// its id.
+func (m *Manager) here(id string) *Session {
 	m.mu.RLock()
-	s := m.local[id]
-	m.mu.RUnlock()
-	if s != nil {
-		s.die()
-	}
+	defer m.mu.RUnlock()
+	return m.local[id]
 }
 
 // lookup returns the session id if there is one.
@@ -286,7 +286,9 @@ func successor[T any](ctx context.Context, s *Session, step func(store.Log) (T, 
 	if err != nil {
 		return nil, granted, err
 	}
-	s.die()
+	if log.Handle() != s.log.Handle() { // else the step was granted at the second try
+		s.die()
+	}
 	return m.register(&Session{m: m, id: s.id, log: log}), granted, nil
 }
 
@@ -328,8 +330,8 @@ func (m *Manager) reuse(id string) (*Session, error) {
 }
 
 // register makes s the local session of its id, unless there is one with the same log.
-// One with another log is over, or s is: its log will say so. Either way the buckets are
-// those of the id.
+// One with another log is over, or s is: its log will say so, and Shutdown finds the links
+// of both. Either way the buckets are those of the id.
 func (m *Manager) register(s *Session) *Session {
 	m.mu.Lock()
 	have := m.local[s.id]
@@ -344,6 +346,9 @@ func (m *Manager) register(s *Session) *Session {
 		s.begun.inherit(&have.begun)
 	}
 	m.local[s.id] = s
+	if have != nil {
+		m.former[have] = struct{}{}
+	}
 	m.mu.Unlock()
 	if have != nil {
 		have.die()
@@ -355,8 +360,11 @@ func (m *Manager) release(s *Session) {
 	m.mu.Lock()
 	s.refs--
 	last := s.refs == 0
-	if last && m.local[s.id] == s {
-		delete(m.local, s.id)
+	if last {
+		delete(m.former, s)
+		if m.local[s.id] == s {
+			delete(m.local, s.id)
+		}
 	}
 	m.mu.Unlock()
 	if last && s.stop != nil {
@@ -465,6 +473,9 @@ func (m *Manager) links() []*Link {
 	defer m.mu.RUnlock()
 	var all []*Link
 	for _, s := range m.local {
+		all = slices.AppendSeq(all, s.all())
+	}
+	for s := range m.former {
 		all = slices.AppendSeq(all, s.all())
 	}
 	return all

@@ -75,8 +75,14 @@ func (s *Session) all() iter.Seq[*Link] {
 	}
 }
 
-// die notes that the log is over. Who takes from a link finds out why; nobody does so from a parked one.
+// die notes that the log is over, so that nobody finds the session here. It must be: one
+// that lives on would lose its parked links. Where a store that failed has ended it all
+// the same, the next step says so. Who takes from a link finds out why it ended; nobody
+// does so from a parked one. A nil Session has nothing to note.
 func (s *Session) die() {
+	if s == nil {
+		return
+	}
 	s.dead.Store(true)
 	for l := range s.all() {
 		if l.parked.Load() {
