@@ -47,9 +47,10 @@ type Options struct {
 	// about 1 KiB for each session, 0.4 KiB for each reader beyond the first, and 0.25 KiB
 	// for each id that was revoked or moved. The last quarter is not for new sessions, and
 	// the last eighth not for readers: they are store.ErrBudget, and messages have that
-	// room. Ids may take half of it; beyond that, End with refuse and Move are
-	// store.ErrBudget and change nothing, because to forget an earlier revocation would
-	// let its values count again. Zero means 256 MiB. Negative is no bound.
+	// room. Ids may take half of it, even if messages have taken that before: both together
+	// then exceed the budget by half, until messages leave. Beyond that, End with refuse and
+	// Move are store.ErrBudget and change nothing, because to forget an earlier revocation
+	// would let its values count again. Zero means 256 MiB. Negative is no bound.
 	Budget int64
 	// Logger is told, once, when ids take a quarter of the budget. Nil means
 	// slog.Default().
