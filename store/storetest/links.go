@@ -291,6 +291,9 @@ var halfOpen = []clause{
 		for i := range 40 {
 			l.attach(fmt.Sprint("r", i))
 		}
+		due, err := e.store.Expired(ctx, 10)
+		e.is("Expired", err, nil)
+		equal(e, "told by somebody else at once", len(due.Left), 0)
 		first.over(store.ErrSuperseded)
 		left := first.detach()
 		if left == 0 {

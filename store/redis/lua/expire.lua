@@ -29,7 +29,7 @@ for _ = 1, 100 do
   if not linked(st) and st.z + st.b[4] <= NOW then return finish(st, '', OP, false, KEEP) end
   local left = {}
   for _, r in ipairs(st.r) do
-    if r.h and #r.c == 0 and (r.v or r.g + LONG <= NOW) then
+    if r.h and #r.c == 0 and (r.v == true or r.g + LONG <= NOW) then
       r.h = false
       left[#left + 1] = r.n
       left[#left + 1] = r.p and '1' or '0'

@@ -144,7 +144,7 @@ local function due(st)
   local function by(t) if not at or t < at then at = t end end
   for _, r in ipairs(st.r) do
     for _, k in ipairs(r.c) do by((silence(k))) end
-    if #r.c == 0 and r.h then by(r.v and r.g or r.g + LONG) end
+    if #r.c == 0 and r.h then by(r.v == true and r.g or r.g + LONG) end
   end
   if not linked(st) then by(st.z + st.b[4]) end
   if st.mv then by(st.mv.t + SOON) end
@@ -297,7 +297,7 @@ local function prune(st)
       r.c = keep
       if #keep == 0 then
         depart(st, r, NOW)
-        r.v = true
+        r.v = 'pruned' -- its owner is probably there
       end
     end
   end
