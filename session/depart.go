@@ -119,8 +119,10 @@ func (m *Manager) missed(l store.Left) {
 	s.order.do(func() { m.left(s, ReaderInfo{Reader: l.Reader, Plain: l.Plain}) })
 }
 
-// Quit ends a reader for good because its client said so, and the session with its last reader; OnDetach is called at once. ErrNotFound
-// without such a reader. It waits for the session's OnOpen, OnAttach and OnDetach that run already, so that none of these may call it for its own session.
+// Quit ends a reader for good because its client said so, and the session with its last
+// reader; OnDetach is called at once. store.ErrNotFound without such a reader. It waits
+// for the session's OnOpen, OnAttach and OnDetach that run already, so that none of these
+// may call it for its own session.
 func (m *Manager) Quit(ctx context.Context, id string, link store.LinkRef) error {
 	if !m.enter() {
 		return ErrClosed

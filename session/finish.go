@@ -41,7 +41,8 @@ func (m *Manager) Finish(ctx context.Context, id string, within time.Duration) e
 // this moment is for Revoke.
 //
 // The id is revoked in any case, and an error about the message says that nobody got it:
-// ErrTooLarge or ErrEvent, at once, and ErrFull if the log had no room within the time.
+// ErrTooLarge or store.ErrEvent, at once, and store.ErrFull if the log had no room within
+// the time.
 func (m *Manager) RevokeWith(ctx context.Context, id string, last store.Message, within time.Duration) error {
 	waiting, cancel := context.WithTimeout(ctx, patience(within))
 	defer cancel()

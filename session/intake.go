@@ -22,9 +22,9 @@ type intakes struct{ held atomic.Int64 }
 // smallest is what an Intake counts at least, once it holds anything.
 const smallest = 4 << 10
 
-// Expect looks for the session of a request before its body is read: ErrNotFound without
-// one, and the other errors of Receive that say so. Close it when the request has been
-// answered.
+// Expect looks for the session of a request before its body is read: store.ErrNotFound
+// without one, and the other errors of Receive that say so. Close it when the request has
+// been answered.
 func (m *Manager) Expect(ctx context.Context, id string, a store.Asked) (*Intake, error) {
 	s, err := m.acquire(ctx, id, a, false)
 	if err != nil {

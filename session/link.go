@@ -59,10 +59,10 @@ type Link struct {
 }
 
 // Attach begins a link, and the session with it if there is none; with Number it goes on
-// with one, and never makes a session. See Log.Attach. It is ErrCrowded where the session
-// has too many links and ErrLinkRate where it begins them too fast: see Options.MaxLinks
-// and LinkRate. It is ErrSettling where the id was revoked or moved since the request
-// came: the client comes back, and its id is checked again.
+// with one, and never makes a session. See Log.Attach. It is store.ErrCrowded where the
+// session has too many links and ErrLinkRate where it begins them too fast: see
+// Options.MaxLinks and LinkRate. It is ErrSettling where the id was revoked or moved
+// since the request came: the client comes back, and its id is checked again.
 func (m *Manager) Attach(ctx context.Context, a Attach) (*Link, error) {
 	if !m.enter() {
 		return nil, ErrClosed

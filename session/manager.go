@@ -76,9 +76,9 @@ func (m *Manager) Open(ctx context.Context, id string) (*Session, error) {
 }
 
 // Send appends a message to the session id, and returns its position in the log:
-// ErrNotFound without a session, ErrFull without room. A nil error says that it is in the
-// log, and will reach every reader, or is told to it as a gap. It does not wait for any
-// reader.
+// store.ErrNotFound without a session, store.ErrFull without room. A nil error says that
+// it is in the log, and will reach every reader, or is told to it as a gap. It does not
+// wait for any reader.
 func (m *Manager) Send(ctx context.Context, id string, msg store.Message) (store.Position, error) {
 	var at store.Position
 	err := m.on(ctx, id, func(s *Session) (err error) {
@@ -203,13 +203,14 @@ func (m *Manager) Resolve(ctx context.Context, id string, a store.Asked, client 
 // Move lets the session from go on under the id to, on the application's own word; its
 // links end, and their clients come back. OnDetach is called for its readers under from,
 // and OnAttach when they come back under to. For the retention the client named so may
-// still present from. Session handles of from are ErrNotFound afterwards.
+// still present from. Session handles of from are store.ErrNotFound afterwards.
 func (m *Manager) Move(ctx context.Context, from, to, client string) error {
 	return m.Replace(ctx, from, to, store.Asked{}, client)
 }
 
-// Replace is Move on the word of a request whose Validate replaced its id: ErrRevoked or
-// ErrMoved if that does not count any more, and nothing has changed then.
+// Replace is Move on the word of a request whose Validate replaced its id:
+// store.ErrRevoked or store.ErrMoved if that does not count any more, and nothing has
+// changed then.
 func (m *Manager) Replace(ctx context.Context, from, to string, a store.Asked, client string) error {
 	return m.move(ctx, from, to, store.Moving{Asked: a, Client: client})
 }
@@ -330,8 +331,8 @@ func (m *Manager) reuse(id string) (*Session, error) {
 }
 
 // register makes s the local session of its id, unless there is one with the same log.
-// One with another log is over, or s is: its log will say so, and Shutdown finds the links
-// of both. Either way the buckets are those of the id.
+// One with another log is over, or s is: its log will say so, and Shutdown finds the
+// links of both. Either way the buckets are those of the id.
 func (m *Manager) register(s *Session) *Session {
 	m.mu.Lock()
 	have := m.local[s.id]

@@ -31,8 +31,8 @@ type Options struct {
 	MaxMessageSize int
 	// MaxLinks bounds the links of one session. One more takes the place of the link
 	// whose client was silent for longest, if that is a minute or longer, and is refused
-	// otherwise (ErrCrowded). Of a reader with several links, older ones make room at any
-	// time. Zero means 32.
+	// otherwise (store.ErrCrowded). Of a reader with several links, older ones make room
+	// at any time. Zero means 32.
 	MaxLinks int
 	// LinkRate and LinkBurst bound how often links of one session begin on this node:
 	// LinkRate a second, and LinkBurst at once; beyond that, Attach is ErrLinkRate. Polls
@@ -91,8 +91,8 @@ type Options struct {
 	// OnEnd is called once for each session that is over, for up to 64 expired ones at a
 	// time, by the Manager that ended it, with what no reader ever had, and what was sent
 	// to one reader alone (SendTo) and is not acknowledged by it. What is sent later is
-	// not in it: Send is ErrNotFound then. A session that Move joined to another one is
-	// in that one and gets no OnEnd.
+	// not in it: Send is store.ErrNotFound then. A session that Move joined to another
+	// one is in that one and gets no OnEnd.
 	OnEnd func(context.Context, store.Ended)
 
 	// Logger gets what no caller can be told: panics of callbacks and failures of the store behind a link's back. Nil means slog.Default().
@@ -121,7 +121,7 @@ type Incoming struct {
 const rememberMore = time.Hour
 
 // CrowdedRetry is how long a client stays away that finds no place among the links of its
-// session (ErrCrowded), or has given its place to another reader.
+// session (store.ErrCrowded), or has given its place to another reader.
 const CrowdedRetry = time.Minute
 
 const (

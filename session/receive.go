@@ -37,11 +37,14 @@ type Receipt struct {
 	Retry    time.Duration // with ErrRate: when to come back
 }
 
-// Receive acknowledges and handles what a client sent. It returns when OnMessage has returned for every message, or earlier with the reason: ErrNotFound
-// without the session or its reader (the client opens a new link), ErrAhead, ErrOrder (Accepted+1 is expected), ErrTooLarge, ErrEvent, ErrRate,
-// ErrClosed, ErrInput; ErrRenewed where the link ended by Revalidate, and ErrSettling where the id of a message without a link was moved or revoked since
-// its request came. Whatever the error, Accepted is true, and the client repeats what follows it. A message is handled once however often it
-// comes; a repeat during the call waits for the same answer.
+// Receive acknowledges and handles what a client sent. It returns when OnMessage has
+// returned for every message, or earlier with the reason: store.ErrNotFound without the
+// session or its reader (the client opens a new link), store.ErrAhead, ErrOrder
+// (Accepted+1 is expected), ErrTooLarge, store.ErrEvent, ErrRate, ErrClosed, ErrInput;
+// store.ErrRenewed where the link ended by Revalidate, and ErrSettling where the id of a
+// message without a link was moved or revoked since its request came. Whatever the error,
+// Accepted is true, and the client repeats what follows it. A message is handled once
+// however often it comes; a repeat during the call waits for the same answer.
 func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 	if !m.enter() {
 		return Receipt{}, ErrClosed

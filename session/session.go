@@ -10,7 +10,7 @@ import (
 )
 
 // A Session is the mailbox of one mirage id, as callbacks and Manager.Open hand it out. It is a handle: cheap, safe for concurrent use, and
-// of no use once the session is over (its methods are ErrNotFound then).
+// of no use once the session is over (its methods are store.ErrNotFound then).
 type Session struct {
 	m     *Manager
 	id    string
@@ -42,10 +42,10 @@ func (s *Session) Send(ctx context.Context, msg store.Message) (store.Position, 
 	return s.SendTo(ctx, "", msg)
 }
 
-// SendTo appends a message for one reader, and returns its position; ErrNotFound if the session knows none of that
-// name. The others pass over it. An empty name is every reader. A reader without a link
-// gets it if it comes back within the retention. If not, or if it says goodbye before
-// that, OnGap tells, or OnEnd has the message.
+// SendTo appends a message for one reader, and returns its position; store.ErrNotFound if
+// the session knows none of that name. The others pass over it. An empty name is every
+// reader. A reader without a link gets it if it comes back within the retention. If not,
+// or if it says goodbye before that, OnGap tells, or OnEnd has the message.
 func (s *Session) SendTo(ctx context.Context, reader string, msg store.Message) (store.Position, error) {
 	if err := s.m.check(&msg); err != nil {
 		return store.Position{}, err

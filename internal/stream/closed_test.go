@@ -77,8 +77,8 @@ func TestL1ClosedAfterItsWriter(t *testing.T) {
 	}
 }
 
-// L1: a close frame that goes out together with what the link has is as good as one of its
-// own: the client gets time to read it, and to answer.
+// L1: a close frame that goes out together with what the link has is as good as one of
+// its own: the client gets time to read it, and to answer.
 func TestL1SocketCloseFrameWithMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := net.Pipe()

@@ -44,13 +44,14 @@ const sessionCost = 1024
 // Options configure a Store. The zero value is a working one.
 type Options struct {
 	// Budget bounds the memory of all sessions together, in bytes: the Size of messages,
-	// about 1 KiB for each session, 0.4 KiB for each reader beyond the first, and 0.25 KiB
-	// for each id that was revoked or moved. The last quarter is not for new sessions, and
-	// the last eighth not for readers: they are store.ErrBudget, and messages have that
-	// room. Ids may take half of it, even if messages have taken that before: both together
-	// then exceed the budget by half, until messages leave. Beyond that, End with refuse and
-	// Move are store.ErrBudget and change nothing, because to forget an earlier revocation
-	// would let its values count again. Zero means 256 MiB. Negative is no bound.
+	// about 1 KiB for each session, 0.4 KiB for each reader beyond the first, and 0.25
+	// KiB for each id that was revoked or moved. The last quarter is not for new
+	// sessions, and the last eighth not for readers: they are store.ErrBudget, and
+	// messages have that room. Ids may take half of it, even if messages have taken that
+	// before: both together then exceed the budget by half, until messages leave. Beyond
+	// that, End with refuse and Move are store.ErrBudget and change nothing, because to
+	// forget an earlier revocation would let its values count again. Zero means 256 MiB.
+	// Negative is no bound.
 	Budget int64
 	// Logger is told, once, when ids take a quarter of the budget. Nil means
 	// slog.Default().

@@ -29,8 +29,8 @@ type server struct {
 	cmd     *exec.Cmd
 }
 
-// startServer starts one with these settings on a free port. Without a redis-server the test
-// ends as needs.Program says.
+// startServer starts one with these settings on a free port. Without a redis-server the
+// test ends as needs.Program says.
 func startServer(tb testing.TB, args ...string) *server {
 	tb.Helper()
 	program := needs.Program(tb, "redis-server")

@@ -18,8 +18,8 @@ import (
 	"github.com/mirage-go/mirage/store/redis"
 )
 
-// onRedis is real time and a redis-server of the test's own, found by needs.Program. Moves
-// settle sooner than they do: after settle.
+// onRedis is real time and a redis-server of the test's own, found by needs.Program.
+// Moves settle sooner than they do: after settle.
 func onRedis(t *testing.T, settle time.Duration) ground {
 	t.Helper()
 	addr := startRedis(t)
