@@ -38,8 +38,8 @@ func settling() *Error {
 	}
 }
 
-// come is a refusal after which the client comes back.
-func come(status int, reason string) *Error {
+// retryable is a refusal after which the client comes back.
+func retryable(status int, reason string) *Error {
 	return (&Error{Status: status, Reason: reason}).complete()
 }
 

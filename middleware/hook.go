@@ -25,7 +25,7 @@ func (m *middleware) run(ctx context.Context, r *http.Request, what string, hook
 	case m.slots <- struct{}{}:
 	default:
 		m.Count("busy")
-		return "", come(http.StatusServiceUnavailable, "too many requests at once to "+what+" the id")
+		return "", retryable(http.StatusServiceUnavailable, "too many requests at once to "+what+" the id")
 	}
 	type answer struct {
 		id  string
@@ -48,7 +48,7 @@ func (m *middleware) run(ctx context.Context, r *http.Request, what string, hook
 	select {
 	case a := <-done:
 		if ctx.Err() == nil {
-			return a.id, m.judge(what, a.err)
+			return a.id, m.hookError(what, a.err)
 		}
 	case <-ctx.Done():
 	}
@@ -58,8 +58,8 @@ func (m *middleware) run(ctx context.Context, r *http.Request, what string, hook
 // short bounds what a stranger has chosen and a log shows.
 func short(s string) string { return s[:min(len(s), 128)] }
 
-// judge makes of a hook's error what the client gets (I5).
-func (m *middleware) judge(what string, err error) *Error {
+// hookError makes of a hook's error what the client gets (I5).
+func (m *middleware) hookError(what string, err error) *Error {
 	decided, ok := errors.AsType[*Error](err)
 	switch {
 	case err == nil:
@@ -81,7 +81,7 @@ func (m *middleware) failed(what string, err error) *Error {
 	}
 	m.Count("failed")
 	m.Logger.Warn("mirage: failed to "+what+" an id", "err", err)
-	return come(http.StatusServiceUnavailable, "failed to "+what+" the id")
+	return retryable(http.StatusServiceUnavailable, "failed to "+what+" the id")
 }
 
 // late is for what was not there in time, or before the client left.
@@ -91,7 +91,7 @@ func (m *middleware) late(what string, err error) *Error {
 	} else {
 		m.Count("timeout")
 	}
-	return come(http.StatusServiceUnavailable, "failed to "+what+" the id in a timely manner")
+	return retryable(http.StatusServiceUnavailable, "failed to "+what+" the id in a timely manner")
 }
 
 func isContext(err error) bool {

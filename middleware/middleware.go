@@ -107,7 +107,7 @@ func (m *middleware) identify(h http.Header, r *http.Request, v *visit) *Error {
 	v.decided = v.came
 	v.client = cid.Name(q.cid)
 	if m.Admit != nil {
-		if err := m.judge(validating, m.Admit(r)); err != nil {
+		if err := m.hookError(validating, m.Admit(r)); err != nil {
 			return err
 		}
 	}

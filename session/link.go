@@ -33,7 +33,7 @@ type Link struct {
 	poll   bool
 	parked atomic.Bool
 	ending atomic.Bool // there is an end
-	rouse  func()
+	onWake func()
 	s      *Session
 	next   atomic.Pointer[Link] // of the session, the older one
 	wrote  atomic.Int64         // when Take last had something, on the Manager's clock
@@ -98,7 +98,7 @@ func (m *Manager) begin(ctx context.Context, a Attach, c store.Claim) (*Link, er
 			m.letGo(s, 0)
 			return nil, ErrLinkRate
 		}
-		s.hear()
+		s.watchLog()
 		hello, err := s.log.Attach(context.WithoutCancel(ctx), c) // else a link could be nobody's
 		if err == nil {
 			return m.link(ctx, s, a, hello)
@@ -128,14 +128,14 @@ func (m *Manager) goOn(ctx context.Context, a Attach, c store.Claim) (*Link, err
 	if err != nil {
 		return nil, err
 	}
-	s.hear()
+	s.watchLog()
 	steady := context.WithoutCancel(ctx) // else a link could be nobody's
 	hello, err := s.log.Attach(steady, c)
 	if over(err) {
-		if next, now, no := successor(ctx, s, func(log store.Log) (store.Attached, error) { return log.Attach(steady, c) }); no == nil {
+		if next, now, no := retryOnSuccessor(ctx, s, func(log store.Log) (store.Attached, error) { return log.Attach(steady, c) }); no == nil {
 			m.release(s)
 			s, hello, err = next, now, nil
-			s.hear()
+			s.watchLog()
 		}
 	}
 	if err != nil {
@@ -148,12 +148,12 @@ func (m *Manager) goOn(ctx context.Context, a Attach, c store.Claim) (*Link, err
 // link makes the Link of an attachment that the log has granted.
 func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello store.Attached) (*Link, error) {
 	l := &Link{
-		Hello: hello, Plain: a.Reader == "", s: s, transport: a.Transport, poll: a.Poll, rouse: a.Wake,
+		Hello: hello, Plain: a.Reader == "", s: s, transport: a.Transport, poll: a.Poll, onWake: a.Wake,
 		cursor: hello.Position.Seq, accepted: hello.Accepted,
 	}
 	if a.Wake == nil {
 		l.woken = make(chan struct{}, 1)
-		l.rouse = l.signal
+		l.onWake = l.signal
 	}
 	l.alarm.ring = l.ring
 	now := m.now()
@@ -214,7 +214,7 @@ func (l *Link) ID() string { return l.s.id }
 
 func (l *Link) wake() {
 	if !l.parked.Load() {
-		l.rouse()
+		l.onWake()
 	}
 }
 

@@ -165,7 +165,7 @@ func (m *Manager) end(ctx context.Context, id string, refuse time.Duration) erro
 	s := m.here(id)
 	ended, err := m.store.End(ctx, id, refuse)
 	if err == nil || errors.Is(err, store.ErrNotFound) {
-		s.die()
+		s.markEnded()
 	}
 	if err == nil {
 		m.ended(ended)
@@ -226,7 +226,7 @@ func (m *Manager) move(ctx context.Context, from, to string, how store.Moving) e
 	s := m.here(from)
 	left, err := m.store.Move(ctx, from, to, how)
 	if err == nil && from != to {
-		s.die()
+		s.markEnded()
 	}
 	m.leave(s, from, left)
 	return err
@@ -268,17 +268,17 @@ func (m *Manager) on(ctx context.Context, id string, f func(*Session) error) err
 	if err = f(s); !over(err) {
 		return err
 	}
-	s.die() // does nothing to one that only lookup knows
+	s.markEnded() // does nothing to one that only lookup knows
 	if s, err = m.lookup(ctx, id); err != nil {
 		return err
 	}
 	return f(s)
 }
 
-// successor is for a step that the log of s has refused because it is over, or does not know the link: another node may have ended the session and
+// retryOnSuccessor is for a step that the log of s has refused because it is over, or does not know the link: another node may have ended the session and
 // made the next one, without a word to this one. If the log that the store has under the id now grants the step, s is over, and next is
 // registered here until a call of release.
-func successor[T any](ctx context.Context, s *Session, step func(store.Log) (T, error)) (next *Session, granted T, err error) {
+func retryOnSuccessor[T any](ctx context.Context, s *Session, step func(store.Log) (T, error)) (next *Session, granted T, err error) {
 	m := s.m
 	log, _, err := m.store.Open(ctx, s.id, store.Asked{}, false, m.o.bounds())
 	if err == nil {
@@ -288,7 +288,7 @@ func successor[T any](ctx context.Context, s *Session, step func(store.Log) (T, 
 		return nil, granted, err
 	}
 	if log.Handle() != s.log.Handle() { // else the step was granted at the second try
-		s.die()
+		s.markEnded()
 	}
 	return m.register(&Session{m: m, id: s.id, log: log}), granted, nil
 }
@@ -352,7 +352,7 @@ func (m *Manager) register(s *Session) *Session {
 	}
 	m.mu.Unlock()
 	if have != nil {
-		have.die()
+		have.markEnded()
 	}
 	return s
 }

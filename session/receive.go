@@ -66,7 +66,7 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 	if up.Link.Reader != "" {
 		err := s.log.Ack(ctx, up.Link, ack)
 		if over(err) {
-			if next, _, no := successor(ctx, s, func(log store.Log) (any, error) { return nil, log.Ack(ctx, up.Link, ack) }); no == nil {
+			if next, _, no := retryOnSuccessor(ctx, s, func(log store.Log) (any, error) { return nil, log.Ack(ctx, up.Link, ack) }); no == nil {
 				m.release(s)
 				s, err = next, nil
 			}

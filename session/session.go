@@ -75,11 +75,11 @@ func (s *Session) all() iter.Seq[*Link] {
 	}
 }
 
-// die notes that the log is over, so that nobody finds the session here. It must be: one
+// markEnded notes that the log is over, so that nobody finds the session here. It must be: one
 // that lives on would lose its parked links. Where a store that failed has ended it all
 // the same, the next step says so. Who takes from a link finds out why it ended; nobody
 // does so from a parked one. A nil Session has nothing to note.
-func (s *Session) die() {
+func (s *Session) markEnded() {
 	if s == nil {
 		return
 	}
@@ -91,8 +91,8 @@ func (s *Session) die() {
 	}
 }
 
-// hear lets the session be woken by its log.
-func (s *Session) hear() { s.watch.Do(func() { s.stop = s.log.Watch(s.wake) }) }
+// watchLog lets the session be woken by its log.
+func (s *Session) watchLog() { s.watch.Do(func() { s.stop = s.log.Watch(s.wake) }) }
 
 func (s *Session) wake() {
 	for l := range s.all() {

@@ -40,7 +40,7 @@ func (l *memLog) away(r *memReader) {
 	l.departs++
 	r.left, r.leftAt = l.departs, l.store.now()
 	if !l.linked() {
-		l.rest()
+		l.markIdle()
 	}
 }
 
@@ -176,7 +176,7 @@ func (h *memHandle) quit(ref store.LinkRef) (here bool, ended *store.Ended, err 
 	l.account()
 	l.trim(l.passed(easy))
 	if !l.linked() {
-		l.rest()
+		l.markIdle()
 	}
 	return r.here, nil, nil
 }

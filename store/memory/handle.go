@@ -69,7 +69,7 @@ func (h *memHandle) Append(_ context.Context, m *store.Message, reader string) (
 	if err == nil && !(h.as.any && h.came(m)) {
 		p, err = h.append(m, reader, h.store.tick())
 	}
-	wake := err == nil && h.rouse()
+	wake := err == nil && h.needsWake()
 	h.mu.Unlock()
 	if wake {
 		h.wake()

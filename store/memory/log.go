@@ -24,7 +24,7 @@ type memLog struct {
 	floor   uint64     // the oldest entry, top+1 without any
 	bytes   int64
 	entries ring
-	roused  bool                    // the watchers were woken, and nobody has read since
+	woken   bool                    // the watchers were woken, and nobody has read since
 	watch   atomic.Pointer[watcher] // the first
 	store   *Store
 	epoch   uint64
@@ -68,8 +68,8 @@ func (l *memLog) history() *past {
 	return l.past
 }
 
-// rest is a log's place among those without links.
-type rest struct {
+// idleLog is a log's place among those without links.
+type idleLog struct {
 	log   *memLog
 	until int64
 }
@@ -78,11 +78,11 @@ func (l *memLog) top() uint64 { return l.floor + uint64(l.entries.n) - 1 }
 
 func (l *memLog) position(seq uint64) store.Position { return store.Position{Epoch: l.epoch, Seq: seq} }
 
-// rouse reports whether the watchers are to be woken for an entry; else every link is about
+// needsWake reports whether the watchers are to be woken for an entry; else every link is about
 // to read.
-func (l *memLog) rouse() bool {
-	wake := !l.roused
-	l.roused = true
+func (l *memLog) needsWake() bool {
+	wake := !l.woken
+	l.woken = true
 	return wake
 }
 
@@ -94,7 +94,7 @@ func (l *memLog) broadcast(m *store.Message, at uint32) (id string, err error) {
 	if err == nil && !l.came(m) {
 		_, err = l.append(m, "", at)
 	}
-	wake := err == nil && l.rouse()
+	wake := err == nil && l.needsWake()
 	if err != nil {
 		id = l.handle.as.id
 	}
@@ -307,7 +307,7 @@ func (l *memLog) rename(to string, bar int64, keep time.Duration) {
 	for _, r := range l.readers {
 		l.unlink(r, store.ErrMoved)
 	}
-	l.rest()
+	l.markIdle()
 }
 
 // end closes the log for ever and returns what no reader has.
@@ -322,7 +322,7 @@ func (l *memLog) endLocked(why error) store.Ended {
 	l.gone = why
 	l.trim(l.top())
 	l.store.used.Add(-sessionCost - int64(l.members))
-	l.stir()
+	l.markActive()
 	l.readers, l.writers = nil, nil
 	return ended
 }
@@ -331,24 +331,24 @@ func (l *memLog) endLocked(why error) store.Ended {
 func (l *memLog) expire() (store.Ended, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.gone != nil || l.resting == nil || l.resting.Value.(*rest).until > l.store.now() {
+	if l.gone != nil || l.resting == nil || l.resting.Value.(*idleLog).until > l.store.now() {
 		return store.Ended{}, false
 	}
 	return l.endLocked(store.ErrNotFound), true
 }
 
-// rest puts the log in the line of those without links, from now, unless it is there.
-func (l *memLog) rest() {
+// markIdle puts the log in the line of those without links, from now, unless it is there.
+func (l *memLog) markIdle() {
 	if l.resting != nil {
 		return
 	}
 	l.store.idleMu.Lock()
 	defer l.store.idleMu.Unlock()
-	l.resting = l.store.idle.PushBack(&rest{l, l.store.now() + int64(l.bounds.Retention)})
+	l.resting = l.store.idle.PushBack(&idleLog{l, l.store.now() + int64(l.bounds.Retention)})
 }
 
-// stir takes it out again.
-func (l *memLog) stir() {
+// markActive takes it out of that line again.
+func (l *memLog) markActive() {
 	if l.resting == nil {
 		return
 	}

@@ -167,7 +167,7 @@ func (s *Store) openNew(id string, a store.Asked, create bool, b store.Bounds) (
 		l.bar, l.since = st.revoked(now), st.settledAt
 	}
 	s.logs[id] = l
-	l.rest()
+	l.markIdle()
 	return l.handle, true, nil
 }
 
@@ -331,7 +331,7 @@ func (s *Store) oldestIdle() (*memLog, time.Duration) {
 	if front == nil {
 		return nil, 0
 	}
-	rest := front.Value.(*rest)
+	rest := front.Value.(*idleLog)
 	return rest.log, time.Duration(rest.until - s.now())
 }
 

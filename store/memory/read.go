@@ -26,7 +26,7 @@ func (h *memHandle) Read(_ context.Context, ref store.LinkRef, after uint64, roo
 	case k.end != nil:
 		return dst, store.Tail{}, k.end
 	}
-	l.roused = false
+	l.woken = false
 	var told []store.Undelivered
 	if after >= l.top() { // nothing new, so there is time
 		l.forget()

@@ -146,7 +146,7 @@ func (l *memLog) attach(c store.Claim) (store.Attached, error) {
 	r.links = append(r.links, memLink{number: l.number, turn: 1, heard: l.store.now()})
 	l.links++
 	l.account()
-	l.stir()
+	l.markActive()
 	a.Link = store.LinkRef{Reader: r.name, Number: l.number, Turn: 1}
 	a.Position = l.position(start)
 	return a, nil

@@ -69,7 +69,7 @@ func (l *log) ID() string { return l.id }
 func (l *log) Handle() store.Handle { return store.Handle{Epoch: l.epoch, Moves: l.moves} }
 
 // wake tells those who watch on this node; the script has told the others.
-func (l *log) wake() { l.s.hub.wake(l.hex) }
+func (l *log) wake() { l.s.watcher.wake(l.hex) }
 
 func hexTag(tag uint32) string {
 	if tag == 0 {
@@ -299,4 +299,4 @@ func (l *log) Commit(ctx context.Context, writer string, n uint64, handled bool)
 }
 
 // Watch implements store.Log.
-func (l *log) Watch(wake func()) (stop func()) { return l.s.hub.watch(l.hex, wake) }
+func (l *log) Watch(wake func()) (stop func()) { return l.s.watcher.watch(l.hex, wake) }

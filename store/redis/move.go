@@ -201,7 +201,7 @@ func (s *Store) carry(ctx context.Context, i intent) (readers []string, done, ba
 	case err != nil:
 		return nil, false, false, err
 	case a.text(1) == "begun":
-		s.hub.wake(epoch)
+		s.watcher.wake(epoch)
 		at := spot{kind: "moving", id: i.to, place: a.text(2), moves: a.text(3), intent: i}
 		over, barred, err := s.onward(ctx, epoch, at, 0)
 		if err == nil && !over {
@@ -336,7 +336,7 @@ func (s *Store) onward(ctx context.Context, epoch string, at spot, depth int) (o
 		switch is := a.text(2); is {
 		case "":
 			a, err := s.step(ctx, "bar", epoch, at.moves)
-			s.hub.wake(epoch)
+			s.watcher.wake(epoch)
 			over = err == nil && a.text(1) != "stale"
 			return over, over, err
 		case at.place:
@@ -377,16 +377,16 @@ func (s *Store) join(ctx context.Context, epoch string, at spot, depth int) (ove
 		return false, err
 	}
 	into := a.text(1)
-	s.hub.wake(epoch)
+	s.watcher.wake(epoch)
 	took, err := s.step(ctx, "absorb", into, append([]string{"", epoch, at.intent.from, at.intent.keep}, a.list(2)...)...)
 	if err != nil {
 		return false, err
 	}
 	switch took.text(1) {
 	case "took":
-		s.hub.wake(into)
+		s.watcher.wake(into)
 		_, err := s.step(ctx, "bury", epoch, at.moves)
-		s.hub.wake(epoch)
+		s.watcher.wake(epoch)
 		return err == nil, err
 	case "frozen": // it is on its way into a third
 		_, err := s.forward(ctx, into, depth+1)

@@ -38,7 +38,7 @@ type Store struct {
 	base    [shards]string // of all keys of a shard, with its hash tag
 	node    string         // names this Store in what it publishes
 	pub     string         // the command
-	hub     hub
+	watcher watcher
 	insists insists
 	claims  claims
 	clock   *clock
@@ -77,7 +77,7 @@ func New(client rueidis.Client, o Options) *Store {
 	if client.Mode() == rueidis.ClientModeCluster {
 		s.pub = "SPUBLISH"
 	}
-	s.hub.init(s)
+	s.watcher.init(s)
 	s.insists.init()
 	ctx, cancel := context.WithTimeout(context.Background(), min(time.Second, o.Timeout))
 	defer cancel()
@@ -93,7 +93,7 @@ func (s *Store) sharded() bool { return s.pub == "SPUBLISH" }
 // leaves sessions and client alone.
 func (s *Store) Close() {
 	s.insists.close()
-	s.hub.close()
+	s.watcher.close()
 }
 
 // escape makes an id, a reader's or a writer's name text that JSON keeps as it is.
@@ -226,7 +226,7 @@ func (s *Store) ended(ctx context.Context, a answer) (store.Ended, error) {
 			return e, err
 		}
 	}
-	s.hub.wake(a.text(2))
+	s.watcher.wake(a.text(2))
 	if a.num(6) == 1 {
 		_, err := s.forward(ctx, a.text(2), 0)
 		s.later(err) // else whoever looks for the expired does it

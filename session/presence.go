@@ -140,7 +140,7 @@ func (m *Manager) Quit(ctx context.Context, id string, link store.LinkRef) error
 		s.order.do(func() { m.left(s, ReaderInfo{Reader: link.Reader}) })
 	}
 	if ended != nil {
-		s.die()
+		s.markEnded()
 		m.ended(*ended)
 	}
 	return nil

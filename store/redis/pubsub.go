@@ -13,12 +13,12 @@ import (
 const batch = 256 // so many channels or logs go into one command or pipeline
 
 // channel is where the wake-ups of a log are published.
-func (h *hub) channel(epoch string) string { return h.s.base[shardOfPlace(epoch)] + ":w:" + epoch }
+func (w *watcher) channel(epoch string) string { return w.s.base[shardOfPlace(epoch)] + ":w:" + epoch }
 
 func epochOfChannel(c string) string { return c[strings.LastIndexByte(c, ':')+1:] }
 
 // run keeps the node subscribed until close.
-func (h *hub) run() {
+func (h *watcher) run() {
 	defer h.hang()
 	tick := time.NewTicker(h.s.o.SafetyRead)
 	defer tick.Stop()
@@ -44,32 +44,32 @@ func (h *hub) run() {
 }
 
 // hang lets go of every connection.
-func (h *hub) hang() {
-	for _, e := range h.ears {
+func (w *watcher) hang() {
+	for _, e := range w.subscriptions {
 		e.release()
 	}
 }
 
 // subscribe does what is to be done; false if some of it has to be tried again.
-func (h *hub) subscribe() bool {
-	h.mu.Lock()
-	add, remove := h.fresh, h.stale
-	for _, e := range h.lost {
-		if h.ears[e.addr] == e {
-			delete(h.ears, e.addr)
+func (w *watcher) subscribe() bool {
+	w.mu.Lock()
+	add, remove := w.fresh, w.stale
+	for _, e := range w.lost {
+		if w.subscriptions[e.addr] == e {
+			delete(w.subscriptions, e.addr)
 			e.release()
 			for epoch := range e.has {
 				add = append(add, epoch)
 			}
 		}
 	}
-	add = slices.DeleteFunc(add, func(epoch string) bool { return h.logs[epoch] == nil })
-	remove = slices.DeleteFunc(remove, func(epoch string) bool { return h.logs[epoch] != nil })
-	h.fresh, h.stale, h.lost = nil, nil, nil
-	h.mu.Unlock()
-	for _, e := range h.ears {
+	add = slices.DeleteFunc(add, func(epoch string) bool { return w.logs[epoch] == nil })
+	remove = slices.DeleteFunc(remove, func(epoch string) bool { return w.logs[epoch] != nil })
+	w.fresh, w.stale, w.lost = nil, nil, nil
+	w.mu.Unlock()
+	for _, e := range w.subscriptions {
 		for _, some := range byShard(remove, e.has) {
-			_ = h.do(e, h.unsubscription(some)) // else it hears more than it must
+			_ = w.do(e, w.unsubscription(some)) // else it hears more than it must
 			for _, epoch := range some {
 				delete(e.has, epoch)
 			}
@@ -77,13 +77,13 @@ func (h *hub) subscribe() bool {
 	}
 	var failed []string
 	for shard, some := range byShard(add, nil) {
-		if !h.at(shard, some) {
+		if !w.at(shard, some) {
 			failed = append(failed, some...)
 		}
 	}
-	h.mu.Lock()
-	h.fresh = append(h.fresh, failed...)
-	h.mu.Unlock()
+	w.mu.Lock()
+	w.fresh = append(w.fresh, failed...)
+	w.mu.Unlock()
 	return len(failed) == 0
 }
 
@@ -107,60 +107,60 @@ func byShard(epochs []string, only map[string]bool) iter.Seq2[int, []string] {
 }
 
 // at subscribes to logs of one shard, where that is: the primary that has it is known, or another one tells.
-func (h *hub) at(shard int, some []string) bool {
+func (w *watcher) at(shard int, some []string) bool {
 	for range 3 {
-		e := h.ear(h.home[shard])
+		e := w.connection(w.home[shard])
 		if e == nil {
-			h.home[shard] = ""
+			w.home[shard] = ""
 			return false
 		}
-		err := h.do(e, h.subscription(some))
+		err := w.do(e, w.subscription(some))
 		if err == nil {
-			h.home[shard] = e.addr
+			w.home[shard] = e.addr
 			for _, epoch := range some {
 				e.has[epoch] = true
 			}
 			return true
 		}
-		h.home[shard] = ""
+		w.home[shard] = ""
 		moved, ok := rueidis.IsRedisErr(err)
 		if !ok { // it is dead, whatever it says
-			h.mu.Lock()
-			h.lost = append(h.lost, e)
-			h.mu.Unlock()
+			w.mu.Lock()
+			w.lost = append(w.lost, e)
+			w.mu.Unlock()
 			return false
 		}
 		addr, ok := moved.IsMoved()
 		if !ok {
-			h.s.fails("subscribe", err)
+			w.s.fails("subscribe", err)
 			return false
 		}
-		if h.s.client.Nodes()[addr] == nil { // let the client find out
-			ctx, cancel := context.WithTimeout(h.ctx, h.s.o.Timeout)
-			h.s.client.Do(ctx, h.s.client.B().Exists().Key(h.s.base[shard]).Build())
+		if w.s.client.Nodes()[addr] == nil { // let the client find out
+			ctx, cancel := context.WithTimeout(w.ctx, w.s.o.Timeout)
+			w.s.client.Do(ctx, w.s.client.B().Exists().Key(w.s.base[shard]).Build())
 			cancel()
 		}
-		h.home[shard] = addr
+		w.home[shard] = addr
 	}
 	return false
 }
 
-// ear returns the connection to the primary at addr; any where it is not known. It is nil if there is none.
-func (h *hub) ear(addr string) *ear {
-	sharded := h.s.sharded()
-	if e := h.ears[addr]; e != nil {
+// connection returns the one to the primary at addr; any where it is not known. It is nil if there is none.
+func (w *watcher) connection(addr string) *subscription {
+	sharded := w.s.sharded()
+	if e := w.subscriptions[addr]; e != nil {
 		return e
 	}
 	if sharded && addr == "" {
-		for _, e := range h.ears {
+		for _, e := range w.subscriptions {
 			return e
 		}
 	}
-	e := &ear{addr: addr, has: make(map[string]bool)}
+	e := &subscription{addr: addr, has: make(map[string]bool)}
 	if !sharded {
-		e.conn, e.release = h.s.client.Dedicate()
+		e.conn, e.release = w.s.client.Dedicate()
 	} else {
-		nodes := h.s.client.Nodes()
+		nodes := w.s.client.Nodes()
 		if addr == "" {
 			for e.addr = range nodes {
 				break
@@ -172,68 +172,68 @@ func (h *hub) ear(addr string) *ear {
 		}
 		e.conn, e.release = node.Dedicate()
 	}
-	lost := e.conn.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: h.message, OnSubscription: h.subscribed})
-	h.ears[e.addr] = e
-	h.done.Go(func() {
+	lost := e.conn.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: w.message, OnSubscription: w.subscribed})
+	w.subscriptions[e.addr] = e
+	w.done.Go(func() {
 		<-lost
-		h.mu.Lock()
-		h.lost = append(h.lost, e)
-		h.mu.Unlock()
-		h.tell()
+		w.mu.Lock()
+		w.lost = append(w.lost, e)
+		w.mu.Unlock()
+		w.tell()
 	})
 	return e
 }
 
 // message is a wake-up from another node; what this one published it has told itself.
-func (h *hub) message(m rueidis.PubSubMessage) {
-	if m.Message == h.s.node || h.deaf != nil && h.deaf() {
+func (w *watcher) message(m rueidis.PubSubMessage) {
+	if m.Message == w.s.node || w.deaf != nil && w.deaf() {
 		return
 	}
-	h.wake(epochOfChannel(m.Channel))
+	w.wake(epochOfChannel(m.Channel))
 }
 
 // subscribed wakes for what came before a subscription; one that ended though it was wanted has gone to another primary with its slot.
-func (h *hub) subscribed(s rueidis.PubSubSubscription) {
+func (w *watcher) subscribed(s rueidis.PubSubSubscription) {
 	epoch := epochOfChannel(s.Channel)
 	switch s.Kind {
 	case "subscribe", "ssubscribe":
-		if h.deaf == nil || !h.deaf() {
-			h.wake(epoch)
+		if w.deaf == nil || !w.deaf() {
+			w.wake(epoch)
 		}
 	case "unsubscribe", "sunsubscribe":
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if h.logs[epoch] != nil {
-			h.fresh = append(h.fresh, epoch)
-			h.tell()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.logs[epoch] != nil {
+			w.fresh = append(w.fresh, epoch)
+			w.tell()
 		}
 	}
 }
 
-func (h *hub) channels(epochs []string) []string {
+func (w *watcher) channels(epochs []string) []string {
 	all := make([]string, len(epochs))
 	for i, epoch := range epochs {
-		all[i] = h.channel(epoch)
+		all[i] = w.channel(epoch)
 	}
 	return all
 }
 
-func (h *hub) subscription(epochs []string) rueidis.Completed {
-	if h.s.sharded() {
-		return h.s.client.B().Ssubscribe().Channel(h.channels(epochs)...).Build()
+func (w *watcher) subscription(epochs []string) rueidis.Completed {
+	if w.s.sharded() {
+		return w.s.client.B().Ssubscribe().Channel(w.channels(epochs)...).Build()
 	}
-	return h.s.client.B().Subscribe().Channel(h.channels(epochs)...).Build()
+	return w.s.client.B().Subscribe().Channel(w.channels(epochs)...).Build()
 }
 
-func (h *hub) unsubscription(epochs []string) rueidis.Completed {
-	if h.s.sharded() {
-		return h.s.client.B().Sunsubscribe().Channel(h.channels(epochs)...).Build()
+func (w *watcher) unsubscription(epochs []string) rueidis.Completed {
+	if w.s.sharded() {
+		return w.s.client.B().Sunsubscribe().Channel(w.channels(epochs)...).Build()
 	}
-	return h.s.client.B().Unsubscribe().Channel(h.channels(epochs)...).Build()
+	return w.s.client.B().Unsubscribe().Channel(w.channels(epochs)...).Build()
 }
 
-func (h *hub) do(e *ear, cmd rueidis.Completed) error {
-	ctx, cancel := context.WithTimeout(h.ctx, h.s.o.Timeout)
+func (w *watcher) do(e *subscription, cmd rueidis.Completed) error {
+	ctx, cancel := context.WithTimeout(w.ctx, w.s.o.Timeout)
 	defer cancel()
 	return e.conn.Do(ctx, cmd).Error()
 }

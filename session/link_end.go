@@ -92,7 +92,7 @@ func (l *Link) finish(end End) {
 		l.Close()
 		return
 	}
-	l.rouse()
+	l.onWake()
 }
 
 // Park lets a poll's link live on for d without a request that carries it; then it ends. Take must not be called any more; the request that goes on
