@@ -71,8 +71,8 @@ type Store interface {
 // A Broadcaster is a Store with a faster way to all logs than Logs.
 type Broadcaster interface {
 	// Broadcast appends m, which they share, to every Log that Logs would list, and calls
-	// done with the session's id and what Append would have returned. An error of done
-	// ends it, and is returned.
+	// done with the error that Append would have returned, and beside one the session's
+	// id. An error of done ends it, and is returned.
 	Broadcast(ctx context.Context, m *Message, done func(id string, err error) error) error
 }
 
