@@ -29,7 +29,8 @@ func newCodec(t testing.TB, o cookie.Options, keys ...[]byte) *cookie.Codec {
 	return c
 }
 
-// I2: securecookie takes a key of one byte, and shows a bad codec on use; New refuses, and says what to do.
+// I2: securecookie takes a key of one byte, and shows a bad codec on use; New refuses,
+// and says what to do.
 func TestI2New(t *testing.T) {
 	good, other := key('a'), key('b')
 	tests := map[string]struct {

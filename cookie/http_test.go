@@ -23,7 +23,8 @@ func withCookies(values ...string) *http.Request {
 	return r
 }
 
-// I2, I8: the cookie that verifies counts, wherever it stands; two different ids are tossing.
+// I2, I8: the cookie that verifies counts, wherever it stands; two different ids are
+// tossing.
 func TestI8Read(t *testing.T) {
 	c := newCodec(t, cookie.Options{})
 	ann, _ := c.Sign(cookie.ID, "ann")

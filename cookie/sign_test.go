@@ -43,8 +43,8 @@ func invalid(t *testing.T, what string, c *cookie.Codec, p cookie.Purpose, signe
 	}
 }
 
-// I2: whatever is wrong with a value, there is one error, it does not show the value, and loose spellings that
-// securecookie takes do not verify.
+// I2: whatever is wrong with a value, there is one error, it does not show the value, and
+// loose spellings that securecookie takes do not verify.
 func TestI2Malformed(t *testing.T) {
 	c := newCodec(t, cookie.Options{}, key('a'), key('b'))
 	signed, _ := c.Sign(cookie.ID, "ann")
@@ -76,7 +76,8 @@ func TestI2OtherUsersOfTheKey(t *testing.T) {
 	}
 }
 
-// I2: MaxAge is obeyed by the signature, not by the cookie alone, and a value from the future does not live longer.
+// I2: MaxAge is obeyed by the signature, not by the cookie alone, and a value from the
+// future does not live longer.
 func TestI2Age(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCodec(t, cookie.Options{MaxAge: time.Hour})
@@ -90,7 +91,8 @@ func TestI2Age(t *testing.T) {
 	})
 }
 
-// I2: a node's clock may be some minutes ahead; a value from further in the future would live longer than MaxAge.
+// I2: a node's clock may be some minutes ahead; a value from further in the future would
+// live longer than MaxAge.
 func TestI2Ahead(t *testing.T) {
 	c := newCodec(t, cookie.Options{})
 	var ahead, far string
@@ -177,7 +179,8 @@ func TestI13SignAtBounds(t *testing.T) {
 	}
 }
 
-// I2: keys are changed in three steps, and at each of them every node verifies what every other signs.
+// I2: keys are changed in three steps, and at each of them every node verifies what every
+// other signs.
 func TestI2Rotation(t *testing.T) {
 	old, young := key('o'), key('y')
 	steps := [][][]byte{{old}, {old, young}, {young, old}, {young}}

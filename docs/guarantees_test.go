@@ -84,8 +84,8 @@ var (
 	heading  = regexp.MustCompile(`(?m)^### (\w+)$`)
 	testName = regexp.MustCompile("`(\\w+\\.(?:Test|Fuzz)\\w+)`")
 
-	// clause is a clause, or a section (§). One of a named document has that before it, with
-	// a space: see cites.
+	// clause is a clause, or a section (§). One of a named document has that before it,
+	// with a space: see cites.
 	clause = regexp.MustCompile(`\b[A-Z][0-9]{1,2}\b|(?:HTML |\b[0-9]+ )?§[0-9]+`)
 	named  = regexp.MustCompile(`^(?:Test|Fuzz|Benchmark)([A-Z][0-9]{1,2})(?:\W|[A-Z]|$)`)
 	// head is the beginning of a sub-test's name, as far as it is clauses alone.

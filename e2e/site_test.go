@@ -214,7 +214,8 @@ func (s *site) drain() {
 	}
 }
 
-// restart lets the server end as it should, be away for a moment, and come back with what kept remembers.
+// restart lets the server end as it should, be away for a moment, and come back with what
+// kept remembers.
 func (s *site) restart(kept store.Store, away time.Duration) {
 	s.Helper()
 	s.drain()

@@ -48,7 +48,8 @@ func TestI3OneHook(t *testing.T) {
 	}
 }
 
-// I5: refused, failed and timed out differ by status and by text, and nothing of them reaches the application.
+// I5: refused, failed and timed out differ by status and by text, and nothing of them
+// reaches the application.
 func TestI5Outcomes(t *testing.T) {
 	busy := &middleware.Error{Status: 429, Reason: "slow down", RetryAfter: 9 * time.Second}
 	tests := map[string]struct {
@@ -157,7 +158,8 @@ func TestI3Timeout(t *testing.T) {
 	})
 }
 
-// I3: a client that leaves ends the hook's context at once, and nothing happens afterwards.
+// I3: a client that leaves ends the hook's context at once, and nothing happens
+// afterwards.
 func TestI3ClientLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ended time.Time

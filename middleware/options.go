@@ -56,8 +56,9 @@ type Options struct {
 
 	// Timeout bounds all that happens before a request is let in: the hook and the session layer's answers. Zero means 5s.
 	Timeout time.Duration
-	// MaxHooks is how many hooks run at once; a request that needs a further one gets 503. A hook that does not return when its
-	// context ends keeps its place. Zero means 64.
+	// MaxHooks is how many hooks run at once; a request that needs a further one gets
+	// 503. A hook that does not return when its context ends keeps its place. Zero means
+	// 64.
 	MaxHooks int
 	// IDBytes is how many random bytes a default id has, 8 to 64. Zero means 8; 16 is better where a guessed id would tell something.
 	IDBytes int

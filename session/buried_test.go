@@ -47,15 +47,9 @@ func TestL1ShutdownAfterARefusedEnd(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := session.New(session.Options{Store: refusing{memory.New(memory.Options{}), tt.err}})
-				stream, err := m.Attach(t.Context(), session.Attach{ID: "a", Reader: "stream"})
-				if err != nil {
-					t.Fatal(err)
-				}
+				stream := link(t, m, session.Attach{ID: "a", Reader: "stream"})
 				begin := session.Attach{ID: "a", Reader: "poll", Poll: true}
-				poll, err := m.Attach(t.Context(), begin)
-				if err != nil {
-					t.Fatal(err)
-				}
+				poll := link(t, m, begin)
 				poll.Park(time.Minute)
 				if err := tt.end(m); !errors.Is(err, tt.err) {
 					t.Fatal(err)
@@ -155,21 +149,14 @@ func TestL1ShutdownOfTheNextSession(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &slow{Store: memory.New(memory.Options{})}
 				m := session.New(session.Options{Store: s})
-				attach := func(reader string) *session.Link {
-					l, err := m.Attach(t.Context(), session.Attach{ID: "a", Reader: reader})
-					if err != nil {
-						t.Fatal(err)
-					}
-					return l
-				}
-				first := attach("first")
+				first := link(t, m, session.Attach{ID: "a", Reader: "first"})
 				var next *session.Link
-				s.meanwhile = func() { next = attach("next") }
+				s.meanwhile = func() { next = link(t, m, session.Attach{ID: "a", Reader: "next"}) }
 				if err := end(m); err != nil {
 					t.Fatal(err)
 				}
 				first.Close()
-				attach("other").Close()
+				link(t, m, session.Attach{ID: "a", Reader: "other"}).Close()
 				shutDown(t, m, next)
 			})
 		})
@@ -182,21 +169,14 @@ func TestL1ShutdownAfterALateOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &slow{Store: memory.New(memory.Options{}), meanwhile: func() {}}
 		m := session.New(session.Options{Store: s})
-		attach := func(reader string) *session.Link {
-			l, err := m.Attach(t.Context(), session.Attach{ID: "a", Reader: reader})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return l
-		}
 		var next *session.Link
 		s.opened = func() {
 			if err := m.End(t.Context(), "a"); err != nil {
 				t.Fatal(err)
 			}
-			next = attach("next")
+			next = link(t, m, session.Attach{ID: "a", Reader: "next"})
 		}
-		attach("late").Close()
+		link(t, m, session.Attach{ID: "a", Reader: "late"}).Close()
 		shutDown(t, m, next)
 	})
 }

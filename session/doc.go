@@ -1,9 +1,10 @@
 // Package session is the centre of Mirage: mailboxes that outlive connections.
 //
-// A session belongs to a mirage id and is one bounded log. [Manager.Send] numbers a message 1, 2, 3 … and keeps it; nobody is waited
-// for. A client object (a page, a program) is a reader: it has a place in the log, and takes what follows through a link, one live
-// transport attachment. Links break; the place stays. A reader that comes back names its [store.Position] and goes on there, on
-// whatever transport.
+// A session belongs to a mirage id and is one bounded log. [Manager.Send] numbers a
+// message 1, 2, 3 … and keeps it; nobody is waited for. A client object (a page, a
+// program) is a reader: it has a place in the log, and takes what follows through a link,
+// one live transport attachment. Links break; the place stays. A reader that comes back
+// names its [store.Position] and goes on there, on whatever transport.
 //
 // # What leaves the log, and when
 //
@@ -28,7 +29,8 @@
 //
 // # Parts
 //
-// A [Manager] is one process's part: links, callbacks, timers. A [store.Store] keeps the sessions: package store/memory in this process, store/redis
-// on several. The package knows no HTTP; the transports are links' users: they call [Manager.Attach] and write what [Link.Take] gives whenever
-// they are woken.
+// A [Manager] is one process's part: links, callbacks, timers. A [store.Store] keeps the
+// sessions: package store/memory in this process, store/redis on several. The package
+// knows no HTTP; the transports are links' users: they call [Manager.Attach] and write
+// what [Link.Take] gives whenever they are woken.
 package session

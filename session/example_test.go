@@ -113,7 +113,8 @@ func Example_full() {
 	// <nil>
 }
 
-// With OverflowDropOldest the newest messages stay, and who misses the others is told which.
+// With OverflowDropOldest the newest messages stay, and who misses the others is told
+// which.
 func Example_gap() {
 	ctx := context.Background()
 	m := session.New(session.Options{

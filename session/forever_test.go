@@ -11,7 +11,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// L1: the longest Duration there is means for ever, in every option and wherever a transport gives one; not "at once", as a sum that overflows would.
+// L1: the longest Duration there is means for ever, in every option and wherever a
+// transport gives one; not "at once", as a sum that overflows would.
 func TestL1Forever(t *testing.T) {
 	const forever = math.MaxInt64
 	synctest.Test(t, func(t *testing.T) {

@@ -39,14 +39,21 @@ const maxEnding = 64
 
 // New returns a Manager. Impossible options panic, with the remedy in the text.
 func New(o Options) *Manager {
-	if o.MaxMessages < 0 || o.MaxBytes < 0 || o.MaxMessageSize < 0 || o.MaxLinks < 0 || o.LinkBurst < 0 || o.Burst < 0 || o.Retention < 0 || o.Remember < 0 {
-		panic("session: Options: MaxMessages, MaxBytes, MaxMessageSize, MaxLinks, LinkBurst, Burst, Retention and Remember cannot be negative; leave them zero for the default")
+	if o.MaxMessages < 0 || o.MaxBytes < 0 || o.MaxMessageSize < 0 || o.MaxLinks < 0 || o.LinkBurst < 0 || o.Burst < 0 ||
+		o.Retention < 0 || o.Remember < 0 {
+		panic("session: Options: MaxMessages, MaxBytes, MaxMessageSize, MaxLinks, LinkBurst, Burst, Retention and Remember " +
+			"cannot be negative; leave them zero for the default")
 	}
 	o = o.withDefaults()
 	if int64(new(store.Message).Size()+o.MaxMessageSize+store.MaxEvent) > o.MaxBytes {
-		panic(fmt.Sprintf("session: Options: a message of MaxMessage (%d bytes) does not fit into a log of Bytes (%d); raise Bytes or lower MaxMessage", o.MaxMessageSize, o.MaxBytes))
+		panic(fmt.Sprintf("session: Options: a message of MaxMessageSize (%d bytes) does not fit into a log of MaxBytes (%d); "+
+			"raise MaxBytes or lower MaxMessageSize", o.MaxMessageSize, o.MaxBytes))
 	}
-	m := &Manager{o: o, store: o.Store, start: time.Now().Add(-1), local: make(map[string]*Session), former: make(map[*Session]struct{}), turns: turns{held: make(map[turnKey]*turn)}, ending: make(chan struct{}, maxEnding)}
+	m := &Manager{
+		o: o, store: o.Store, start: time.Now().Add(-1),
+		local: make(map[string]*Session), former: make(map[*Session]struct{}),
+		turns: turns{held: make(map[turnKey]*turn)}, ending: make(chan struct{}, maxEnding),
+	}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.sweeper.ring = func() { m.spawn(m.sweep) }
 	return m
@@ -94,10 +101,11 @@ type Sent struct {
 	Full     []string // the ids of those that had no room
 }
 
-// Broadcast appends a message, which they share, to every session: once, also to one that gets
-// another id meanwhile, or is joined to another session. It waits for no reader, and goes on where a log is full or has
-// just ended: with OverflowRefuse, whoever is in Sent.Full does not get it, and nobody tells him. Another failure of the store ends it and is
-// returned beside what was done until then.
+// Broadcast appends a message, which they share, to every session: once, also to one that
+// gets another id meanwhile, or is joined to another session. It waits for no reader, and
+// goes on where a log is full or has just ended: with OverflowRefuse, whoever is in
+// Sent.Full does not get it, and nobody tells him. Another failure of the store ends it
+// and is returned beside what was done until then.
 func (m *Manager) Broadcast(ctx context.Context, msg store.Message) (Sent, error) {
 	var sent Sent
 	if err := m.check(&msg); err != nil {
@@ -122,8 +130,8 @@ func (m *Manager) Broadcast(ctx context.Context, msg store.Message) (Sent, error
 	return sent, nil
 }
 
-// count notes what became of the message in one session. It returns an error that ends the
-// broadcast.
+// count notes what became of the message in one session. It returns an error that ends
+// the broadcast.
 func (sent *Sent) count(id string, err error) error {
 	switch {
 	case err == nil:
@@ -275,9 +283,10 @@ func (m *Manager) on(ctx context.Context, id string, f func(*Session) error) err
 	return f(s)
 }
 
-// retryOnSuccessor is for a step that the log of s has refused because it is over, or does not know the link: another node may have ended the session and
-// made the next one, without a word to this one. If the log that the store has under the id now grants the step, s is over, and next is
-// registered here until a call of release.
+// retryOnSuccessor is for a step that the log of s has refused because it is over, or
+// does not know the link: another node may have ended the session and made the next one,
+// without a word to this one. If the log that the store has under the id now grants the
+// step, s is over, and next is registered here until a call of release.
 func retryOnSuccessor[T any](ctx context.Context, s *Session, step func(store.Log) (T, error)) (next *Session, granted T, err error) {
 	m := s.m
 	log, _, err := m.store.Open(ctx, s.id, store.Asked{}, false, m.o.bounds())

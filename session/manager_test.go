@@ -321,7 +321,8 @@ func TestL1ShutdownDuringAttach(t *testing.T) {
 	}
 }
 
-// D2: Send and SendTo return the position of the message, from which a client could go on.
+// D2: Send and SendTo return the position of the message, from which a client could go
+// on.
 func TestD2SendReturnsThePosition(t *testing.T) {
 	m := session.New(session.Options{MaxMessages: 2})
 	defer m.Shutdown(context.Background())

@@ -16,10 +16,12 @@ import (
 type Options struct {
 	// Store keeps the sessions. Nil means memory.New with Budget and Logger.
 	Store store.Store
-	// Budget bounds the memory of all sessions when Store is nil, see memory.Options. Zero means 256 MiB. Negative is no bound.
+	// Budget bounds the memory of all sessions when Store is nil, see memory.Options.
+	// Zero means 256 MiB. Negative is no bound.
 	Budget int64
 
-	// MaxMessages and MaxBytes bound one session's log. Zero means 1 000 messages and 1 MiB.
+	// MaxMessages and MaxBytes bound one session's log. Zero means 1 000 messages and 1
+	// MiB.
 	MaxMessages int
 	MaxBytes    int64
 	// Overflow says what happens to a message for which a log has no room. Zero means
@@ -27,7 +29,8 @@ type Options struct {
 	// nothing for three seconds, do not hold a full log: the oldest messages leave, and
 	// these readers are told of the gap.
 	Overflow store.Overflow
-	// MaxMessageSize bounds the Data of one message in either direction. Zero means 64 KiB.
+	// MaxMessageSize bounds the Data of one message in either direction. Zero means 64
+	// KiB.
 	MaxMessageSize int
 	// MaxLinks bounds the links of one session. One more takes the place of the link
 	// whose client was silent for longest, if that is a minute or longer, and is refused

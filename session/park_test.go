@@ -100,7 +100,8 @@ func TestD9PollLeftBehind(t *testing.T) {
 	})
 }
 
-// L1, D9: links beyond the bound end the one heard of least recently, and no poll beside it.
+// L1, D9: links beyond the bound end the one heard of least recently, and no poll beside
+// it.
 func TestD9PollsBesideStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New(Options{MaxLinks: 2})

@@ -75,10 +75,10 @@ func (s *Session) all() iter.Seq[*Link] {
 	}
 }
 
-// markEnded notes that the log is over, so that nobody finds the session here. It must be: one
-// that lives on would lose its parked links. Where a store that failed has ended it all
-// the same, the next step says so. Who takes from a link finds out why it ended; nobody
-// does so from a parked one. A nil Session has nothing to note.
+// markEnded notes that the log is over, so that nobody finds the session here. It must
+// be: one that lives on would lose its parked links. Where a store that failed has ended
+// it all the same, the next step says so. Who takes from a link finds out why it ended;
+// nobody does so from a parked one. A nil Session has nothing to note.
 func (s *Session) markEnded() {
 	if s == nil {
 		return

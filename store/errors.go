@@ -2,12 +2,14 @@ package store
 
 import "errors"
 
-// The errors of a Store and its Logs. Test for them with errors.Is: what is returned may say
-// more. Each is one answer on the wire.
+// The errors of a Store and its Logs. Test for them with errors.Is: what is returned may
+// say more. Each is one answer on the wire.
 var (
-	// ErrNotFound: no session of that id, or no such reader in it. A new link, or Manager.Open, makes one.
+	// ErrNotFound: no session of that id, or no such reader in it. A new link, or
+	// Manager.Open, makes one.
 	ErrNotFound = errors.New("session: not found")
-	// ErrFull: the log, or the memory of all logs together, has no room for the message; nothing was appended.
+	// ErrFull: the log, or the memory of all logs together, has no room for the message;
+	// nothing was appended.
 	ErrFull = errors.New("session: the log is full")
 	// ErrBudget: the memory of the store is used up; no session or reader was made, no id
 	// revoked or moved.
@@ -16,7 +18,8 @@ var (
 	ErrEvent = errors.New("session: event name not allowed")
 	// ErrAhead: a position beyond the top of the log was acknowledged.
 	ErrAhead = errors.New("session: acknowledged what was never sent")
-	// ErrSuperseded: the client has spoken on a newer link of the same reader, or another request carries the link now.
+	// ErrSuperseded: the client has spoken on a newer link of the same reader, or another
+	// request carries the link now.
 	ErrSuperseded = errors.New("session: link superseded")
 	// ErrCrowded: the session has Options.MaxLinks links of other readers, and each of
 	// them was heard of within the last minute; or a link gave its place to a newer one
@@ -28,6 +31,7 @@ var (
 	ErrRevoked = errors.New("session: id revoked")
 	// ErrRenewed: the link is to come back through the hooks; nothing is lost.
 	ErrRenewed = errors.New("session: link to be renewed")
-	// ErrUncertain: the store did not answer in time; whether the operation took place is not known.
+	// ErrUncertain: the store did not answer in time; whether the operation took place is
+	// not known.
 	ErrUncertain = errors.New("session: outcome unknown")
 )

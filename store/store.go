@@ -7,13 +7,13 @@ import (
 )
 
 // A Store keeps the sessions: a Log for each, and what is known of ids that moved or were
-// revoked. Every method is one atomic step (of a Move, a remote store may show for a moment
-// that neither id has the session), and safe for concurrent use by any number of Managers.
-// A Store is never asked to wait for a message.
+// revoked. Every method is one atomic step (of a Move, a remote store may show for a
+// moment that neither id has the session), and safe for concurrent use by any number of
+// Managers. A Store is never asked to wait for a message.
 //
-// Steps that a request asks for are told on whose word (store.Asked), and decide in the step
-// itself whether that still counts (I13): no session is made, joined or moved under an id
-// that was revoked since its value was signed.
+// Steps that a request asks for are told on whose word (store.Asked), and decide in the
+// step itself whether that still counts (I13): no session is made, joined or moved under
+// an id that was revoked since its value was signed.
 //
 // Errors are those of this package. A remote store that cannot know whether a step took
 // place answers ErrUncertain; every step may be repeated after it. It bounds the time of
@@ -21,22 +21,23 @@ import (
 // request's context, so that neither is given to nobody. What an uncertain Attach or
 // Begin may have given, the store takes back.
 type Store interface {
-	// Now is the Store's time, without I/O. It is never ahead of the clock that stamps End and
-	// Move: what is signed with it before a revocation is refused by it. After End or Move has
-	// returned, the Now of the same Store is later than their stamp.
+	// Now is the Store's time, without I/O. It is never ahead of the clock that stamps
+	// End and Move: what is signed with it before a revocation is refused by it. After
+	// End or Move has returned, the Now of the same Store is later than their stamp.
 	Now() time.Time
 
-	// Resolve says how an id stands that a request presents. Its client goes on under ID: that
-	// is id itself unless Move with this client moved it at most Keep ago and nobody has
-	// presented the new id to Resolve since. An empty client has only the id itself.
+	// Resolve says how an id stands that a request presents. Its client goes on under ID:
+	// that is id itself unless Move with this client moved it at most Keep ago and nobody
+	// has presented the new id to Resolve since. An empty client has only the id itself.
 	Resolve(ctx context.Context, id string, a Asked, client string) (Standing, error)
 
-	// Open returns the log of the session id. Without a session it makes one with these bounds
-	// if create is set (ErrBudget where there is no memory for it; created tells one caller),
-	// and is ErrNotFound otherwise. A new session has no links, so that its retention runs
-	// from now. What was asked is ErrRevoked if the id was revoked since Signed, and ErrMoved if
-	// it came less than Settle after the id was moved, or before the last Renew. A Store knows of a move for a minute
-	// longer than Settle: no request takes as long.
+	// Open returns the log of the session id. Without a session it makes one with these
+	// bounds if create is set (ErrBudget where there is no memory for it; created tells
+	// one caller), and is ErrNotFound otherwise. A new session has no links, so that its
+	// retention runs from now. What was asked is ErrRevoked if the id was revoked since
+	// Signed, and ErrMoved if it came less than Settle after the id was moved, or before
+	// the last Renew. A Store knows of a move for a minute longer than Settle: no request
+	// takes as long.
 	Open(ctx context.Context, id string, a Asked, create bool, b Bounds) (l Log, created bool, err error)
 
 	// Move lets the session from go on under the id to. Its links end with ErrMoved, and
@@ -57,14 +58,15 @@ type Store interface {
 	// to it any more.
 	End(ctx context.Context, id string, refuse time.Duration) (Ended, error)
 
-	// Expired ends at most max sessions that have had no link for their retention, and hands each
-	// to one caller alone; likewise the readers whose departure was not told of by Leave, because
-	// the node that they were at died. What is due is good beside an error, too.
+	// Expired ends at most max sessions that have had no link for their retention, and
+	// hands each to one caller alone; likewise the readers whose departure was not told
+	// of by Leave, because the node that they were at died. What is due is good beside an
+	// error, too.
 	Expired(ctx context.Context, max int) (Due, error)
 
-	// Logs lists the sessions for a broadcast: each Log takes Append, whatever the session's id
-	// is by then, and no other step. A session that comes or goes meanwhile may be missing or
-	// listed; none is missing or listed twice because it moves.
+	// Logs lists the sessions for a broadcast: each Log takes Append, whatever the
+	// session's id is by then, and no other step. A session that comes or goes meanwhile
+	// may be missing or listed; none is missing or listed twice because it moves.
 	Logs(ctx context.Context) iter.Seq2[Log, error]
 }
 
@@ -76,16 +78,20 @@ type Broadcaster interface {
 	Broadcast(ctx context.Context, m *Message, done func(id string, err error) error) error
 }
 
-// A Log is one session: numbered messages on their way down, the readers' places among them, and the numbers of the writers on their
-// way up. Every method is one atomic step, safe for concurrent use. After the session has ended, each is ErrNotFound, ErrMoved or ErrRevoked.
+// A Log is one session: numbered messages on their way down, the readers' places among
+// them, and the numbers of the writers on their way up. Every method is one atomic step,
+// safe for concurrent use. After the session has ended, each is ErrNotFound, ErrMoved or
+// ErrRevoked.
 //
-// A Log acts under the id and the move under which it was opened. Once the session has moved,
-// every step is ErrMoved (I12), but for Commit, Detach and Leave, which end what was begun.
+// A Log acts under the id and the move under which it was opened. Once the session has
+// moved, every step is ErrMoved (I12), but for Commit, Detach and Leave, which end what
+// was begun.
 //
-// In memory, Append, Read, Ack, Begin and Commit neither wait nor allocate, but for the ring's growth.
+// In memory, Append, Read, Ack, Begin and Commit neither wait nor allocate, but for the
+// ring's growth.
 type Log interface {
-	// ID is the id under which the Log was opened; for one of Logs the id that the session was
-	// last known by.
+	// ID is the id under which the Log was opened; for one of Logs the id that the
+	// session was last known by.
 	ID() string
 
 	// Handle names the log and the move under which it was opened.
@@ -128,10 +134,12 @@ type Log interface {
 	// per heartbeat.
 	Read(ctx context.Context, l LinkRef, after uint64, max int, dst []Entry) ([]Entry, Tail, error)
 
-	// Ack says that the client speaks on this link, so that older ones of its reader end, and that it has everything up to p. The zero
-	// Position acknowledges nothing, one of another epoch neither. Beyond the top it is ErrAhead. Lower ones than before change
-	// nothing. It counts from every link that its reader ever had in this log, as long as the reader is remembered; else it is ErrNotFound.
-	// A link that Renew ended, or that is from before a Move after which the id came back, is ErrRenewed.
+	// Ack says that the client speaks on this link, so that older ones of its reader end,
+	// and that it has everything up to p. The zero Position acknowledges nothing, one of
+	// another epoch neither. Beyond the top it is ErrAhead. Lower ones than before change
+	// nothing. It counts from every link that its reader ever had in this log, as long as
+	// the reader is remembered; else it is ErrNotFound. A link that Renew ended, or that
+	// is from before a Move after which the id came back, is ErrRenewed.
 	Ack(ctx context.Context, l LinkRef, p Position) error
 
 	// Detach ends the link. left is zero while its reader has another one, and else names
@@ -139,65 +147,87 @@ type Log interface {
 	// (see Claim.Link), changes nothing. Turn 0 is the link whichever request carries it.
 	Detach(ctx context.Context, l LinkRef) (left uint64, err error)
 
-	// Leave tells one caller alone that the reader has not come back since the departure left.
+	// Leave tells one caller alone that the reader has not come back since the departure
+	// left.
 	Leave(ctx context.Context, reader string, left uint64) (gone bool, err error)
 
-	// Quit forgets the link's reader (ErrNotFound without it, ErrRenewed after Renew) and ends its links. here says that Leave has not told of its departure. If no reader
+	// Quit forgets the link's reader (ErrNotFound without it, ErrRenewed after Renew) and
+	// ends its links. here says that Leave has not told of its departure. If no reader
 	// remains, the session ends and ended says what was in it.
 	Quit(ctx context.Context, l LinkRef) (here bool, ended *Ended, err error)
 
-	// Renew ends every link there is: their clients come back on new ones, and lose nothing.
-	// From then on no step of such a link is granted, and no link is begun by a request that came
-	// before: a hook that answered before counts no more than a link that it let in.
+	// Renew ends every link there is: their clients come back on new ones, and lose
+	// nothing. From then on no step of such a link is granted, and no link is begun by a
+	// request that came before: a hook that answered before counts no more than a link
+	// that it let in.
 	Renew(ctx context.Context) error
 
-	// Begin asks whether message n of the writer, which came by the link l, is to be handled now. It is refused as Ack is; the zero LinkRef is
-	// never. base is the lowest number that the client still keeps: a writer unknown to the
-	// log begins there, and what is below counts as accepted. last is the writer's last accepted number. After Deliver the caller handles
-	// the message and calls Commit; a node that dies in between gives its turn back after lease. n == 0 only asks for last and is answered Done.
+	// Begin asks whether message n of the writer, which came by the link l, is to be
+	// handled now. It is refused as Ack is; the zero LinkRef is never. base is the lowest
+	// number that the client still keeps: a writer unknown to the log begins there, and
+	// what is below counts as accepted. last is the writer's last accepted number. After
+	// TurnDeliver the caller handles the message and calls Commit; a node that dies in
+	// between gives its turn back after lease. n == 0 only asks for last and is answered
+	// Done.
 	Begin(ctx context.Context, l LinkRef, writer string, base, n uint64, lease time.Duration) (t Turn, last uint64, err error)
 
-	// Commit ends the turn for n. handled says that n is accepted from now on; otherwise it may be begun again.
+	// Commit ends the turn for n. handled says that n is accepted from now on; otherwise
+	// it may be begun again.
 	Commit(ctx context.Context, writer string, n uint64, handled bool) error
 
-	// Watch calls wake after anything that a link of this log must see: entries, superseded links, a session's end. It is a hint: wake must
-	// not wait, calls may be lost, doubled or late. stop ends that; a call under way may still arrive.
+	// Watch calls wake after anything that a link of this log must see: entries,
+	// superseded links, a session's end. It is a hint: wake must not wait, calls may be
+	// lost, doubled or late. stop ends that; a call under way may still arrive.
 	Watch(wake func()) (stop func())
 }
 
 // Bounds are what one session may hold.
 type Bounds struct {
-	MaxMessages int           // at most so many entries
-	MaxBytes    int64         // their Size together
-	Overflow    Overflow      // what happens when neither is enough
-	Retention   time.Duration // how long a session lives without links, and a reader is remembered without one; one for all sessions of a store
-	MaxLinks    int           // at most so many links; see Attach for what becomes of one more. One that has ended stays until Detach; so many and 32 do at most
-	Quiet       time.Duration // how long a link keeps its place after its client was heard of on it
-	MaxReaders  int           // at most so many readers without a link are remembered; the one that left first is forgotten early
-	MaxWriters  int           // at most so many writers are remembered, the least recent leaves; one whose message is being handled stays
-	Stall       time.Duration // a reader that has taken nothing for so long, though there was something, has stalled; 0: never
+	MaxMessages int      // at most so many entries
+	MaxBytes    int64    // their Size together
+	Overflow    Overflow // what happens when neither is enough
+	// how long a session lives without links, and a reader is remembered without one; one
+	// for all sessions of a store
+	Retention time.Duration
+	// at most so many links; see Attach for what becomes of one more. One that has ended
+	// stays until Detach; so many and 32 do at most
+	MaxLinks int
+	Quiet    time.Duration // how long a link keeps its place after its client was heard of on it
+	// at most so many readers without a link are remembered; the one that left first is
+	// forgotten early
+	MaxReaders int
+	// at most so many writers are remembered, the least recent leaves; one whose message
+	// is being handled stays
+	MaxWriters int
+	// a reader that has taken nothing for so long, though there was something, has
+	// stalled; 0: never
+	Stall time.Duration
 }
 
 // Overflow chooses what happens to a message for which a log has no room.
 type Overflow uint8
 
 const (
-	OverflowRefuse     Overflow = iota // Send returns ErrFull
-	OverflowDropOldest                 // the oldest entries leave, and every reader that has not passed them is told of the gap
+	OverflowRefuse Overflow = iota // Send returns ErrFull
+	// the oldest entries leave, and every reader that has not passed them is told of the
+	// gap
+	OverflowDropOldest
 )
 
-// A Handle names a log, and how often it had moved when it was opened: two Logs with equal
-// Handles act alike.
+// A Handle names a log, and how often it had moved when it was opened: two Logs with
+// equal Handles act alike.
 type Handle struct{ Epoch, Moves uint64 }
 
 // A Claim is a client's wish for a link.
 type Claim struct {
-	Asked    Asked
-	Reader   string   // names the client object; never empty
-	Plain    bool     // the client acknowledges nothing but by a position that it presents
-	Link     uint64   // the number of a link to go on with, ErrNotFound or ErrSuperseded if it is none; 0 begins a new one
+	Asked  Asked
+	Reader string // names the client object; never empty
+	Plain  bool   // the client acknowledges nothing but by a position that it presents
+	// the number of a link to go on with, ErrNotFound or ErrSuperseded if it is none; 0
+	// begins a new one
+	Link     uint64
 	Given    Given    // whether the client presented a position
-	Position Position // the position, if Given is Presented
+	Position Position // the position, if Given is GivenPresented
 }
 
 // Given says what position a client came with.
@@ -212,7 +242,9 @@ const (
 // A LinkRef names a link in the log of its session.
 type LinkRef struct {
 	Reader string
-	Number uint64 // counted up within one log, from a number that no other log is likely to begin at: it names a link of this log alone
+	// counted up within one log, from a number that no other log is likely to begin at:
+	// it names a link of this log alone
+	Number uint64
 	Turn   uint64 // which of the requests that carry the link, one after another
 }
 
@@ -234,18 +266,23 @@ type Attached struct {
 type Missing string
 
 const (
-	MissingNoPosition Missing = "new"       // the client presented no position, or one in a session of another id that was revoked
+	// the client presented no position, or one in a session of another id that was
+	// revoked
+	MissingNoPosition Missing = "new"
 	MissingExpired    Missing = "expired"   // the session ended and this is a later one
-	MissingRestarted  Missing = "restarted" // the store began anew
-	MissingTrimmed    Missing = "trimmed"   // the log is here, but some messages had to leave; the gap is told before the next one
+	MissingRestarted  Missing = "restarted" // the store was lost or restarted
+	// the log is here, but some messages had to leave; the gap is told before the next
+	// one
+	MissingTrimmed    Missing = "trimmed"
 	MissingDiverged   Missing = "diverged"  // the position belongs to a history that the store lost
 	MissingRelocated  Missing = "moved"     // the session was joined to another one
 	MissingAhead      Missing = "ahead"     // the position is beyond the top
 	MissingUnreadable Missing = "malformed" // the position is no position of ours
 )
 
-// Lost is a range of messages, both ends included, that the client will never get. To is zero where the log cannot know the end; the zero
-// Lost is none. Do not subtract: Count does.
+// Lost is a range of messages, both ends included, that the client will never get. To is
+// zero where the log cannot know the end; the zero Lost is none. Do not subtract: Count
+// does.
 type Lost struct{ From, To uint64 }
 
 // Count returns how many messages are lost. known is false where the log cannot know: the

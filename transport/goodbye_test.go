@@ -31,7 +31,8 @@ func TestL1ShutdownAfterGoodbye(t *testing.T) {
 	})
 }
 
-// L1: a GET that announces a body and does not send it holds up neither its own answer for long nor Shutdown.
+// L1: a GET that announces a body and does not send it holds up neither its own answer
+// for long nor Shutdown.
 func TestL1GetWithBody(t *testing.T) {
 	for _, query := range []string{"", "?_wait=25"} {
 		t.Run(query, func(t *testing.T) {

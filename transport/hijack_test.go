@@ -76,8 +76,8 @@ func TestP1Goroutines(t *testing.T) {
 	}
 }
 
-// P1: the memory of an idle hijacked stream, session, reader and link included, with its client's socket: it must not creep up. (The race detector
-// adds a third.)
+// P1: the memory of an idle hijacked stream, session, reader and link included, with its
+// client's socket: it must not creep up. (The race detector adds a third.)
 func TestP1Memory(t *testing.T) {
 	srv, _ := serve(t, session.Options{}, sse.Options{}, false)
 	const n = 300
@@ -138,7 +138,8 @@ func serve(t *testing.T, o session.Options, s sse.Options, secure bool) (*httpte
 	return srv, m
 }
 
-// L3: the head of a hijacked stream is net/http's own: the cookies and headers of every middleware are in it, and access logs see the status.
+// L3: the head of a hijacked stream is net/http's own: the cookies and headers of every
+// middleware are in it, and access logs see the status.
 func TestL3HijackedHead(t *testing.T) {
 	var logged bytes.Buffer
 	sessions := &scs.SessionManager{ // not scs.New: its store has a goroutine for good
@@ -228,7 +229,8 @@ func TestL3HijackedTLS(t *testing.T) {
 	}
 }
 
-// L3: what a client sends behind its request is nobody's: a little is ignored, more ends the link. Nothing of it is taken for a request.
+// L3: what a client sends behind its request is nobody's: a little is ignored, more ends
+// the link. Nothing of it is taken for a request.
 func TestL3Pipelined(t *testing.T) {
 	inWorld(t, setup{exactly: true}, func(w *world) {
 		conn, err := w.net.Dial(w.Context())
@@ -269,7 +271,8 @@ func TestL3HijackedPanic(t *testing.T) {
 	})
 }
 
-// L2: a client that reads nothing loses its hijacked connection at the write deadline, and its log stays.
+// L2: a client that reads nothing loses its hijacked connection at the write deadline,
+// and its log stays.
 func TestL2HijackedSlowReader(t *testing.T) {
 	o := session.Options{MaxBytes: 16 << 20, MaxMessages: 100_000}
 	inWorld(t, setup{session: o, exactly: true}, func(w *world) {
@@ -378,8 +381,9 @@ func (l askingLog) Read(ctx context.Context, ref store.LinkRef, after uint64, ro
 	return l.Log.Read(ctx, ref, after, room, dst)
 }
 
-// L3: after the handler has returned, a hijacked stream has no use for the request's context and its values: it beats, sends, tells of gaps and ends without
-// them, and the contexts of callbacks are good.
+// L3: after the handler has returned, a hijacked stream has no use for the request's
+// context and its values: it beats, sends, tells of gaps and ends without them, and the
+// contexts of callbacks are good.
 func TestL3HijackedContext(t *testing.T) {
 	var back atomic.Bool
 	var late, over atomic.Int32

@@ -9,7 +9,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// W4: with every option at its default, the largest message goes up and comes down on both transports, whatever it consists of; one byte more is refused.
+// W4: with every option at its default, the largest message goes up and comes down on
+// both transports, whatever it consists of; one byte more is refused.
 func TestW4Largest(t *testing.T) {
 	const largest = 64 << 10
 	for name, data := range map[string]string{

@@ -202,7 +202,8 @@ func TestOptionsForever(t *testing.T) {
 	})
 }
 
-// L1: one place bounds what comes up, by POST and by frame; what a transport has set for itself is not ignored.
+// L1: one place bounds what comes up, by POST and by frame; what a transport has set for
+// itself is not ignored.
 func TestOptionsBounds(t *testing.T) {
 	type bounds struct{ post, frame int } // bytes that are taken
 	of := func(maxBody, sseBody, pollBody, frame int) transport.Options {

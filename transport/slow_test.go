@@ -56,8 +56,9 @@ type narrowConn struct {
 
 func (n *narrowConn) Close() error { n.close(); return n.Conn.Close() }
 
-// L2: a stream whose client reads nothing ends at the write deadline and not before, its neighbour in the same session waits for nothing, and what it
-// did not read is there when it comes back.
+// L2: a stream whose client reads nothing ends at the write deadline and not before, its
+// neighbour in the same session waits for nothing, and what it did not read is there when
+// it comes back.
 func TestL2SlowReaderIsCut(t *testing.T) {
 	const size, n = 60 << 10, 100 // more than HTTP/2's window and memnet's
 	text := strings.Repeat("x", size)
@@ -99,7 +100,8 @@ func TestL2SlowReaderIsCut(t *testing.T) {
 	}
 }
 
-// L2: so does a poll's answer that its client does not read, however much of its hold is left.
+// L2: so does a poll's answer that its client does not read, however much of its hold is
+// left.
 func TestL2SlowPollIsCut(t *testing.T) {
 	text := strings.Repeat("x", 60<<10)
 	for name, version := range versions {
@@ -190,7 +192,8 @@ func TestL2SendNeverWaits(t *testing.T) {
 	}
 }
 
-// W6: a body that does not come is not waited for, whatever else is wrong with the request: the answer comes, and the connection ends.
+// W6: a body that does not come is not waited for, whatever else is wrong with the
+// request: the answer comes, and the connection ends.
 func TestW6BodyThatStalls(t *testing.T) {
 	for _, tt := range []struct {
 		name, header, body string

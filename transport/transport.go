@@ -21,8 +21,10 @@ type Options struct {
 	Poll      poll.Options
 	WebSocket websocket.Options
 
-	// MaxBody bounds what one POST or WebSocket frame brings, in bytes, whatever the transport of the link is. Zero means the smallest that SSE and Poll
-	// have set for POST, or else 64 KiB, or a third more than the Manager's MaxMessageSize if that is larger. WebSocket.MaxFrame, if set, goes before it.
+	// MaxBody bounds what one POST or WebSocket frame brings, in bytes, whatever the
+	// transport of the link is. Zero means the smallest that SSE and Poll have set for
+	// POST, or else 64 KiB, or a third more than the Manager's MaxMessageSize if that is
+	// larger. WebSocket.MaxFrame, if set, goes before it.
 	MaxBody int
 	// MaxBatch bounds the messages in one of them. Zero means the smallest that SSE and Poll have set for POST, or else 100. WebSocket.MaxBatch, if set,
 	// goes before it.

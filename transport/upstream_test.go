@@ -169,7 +169,8 @@ func TestW6BlockWithoutData(t *testing.T) {
 	})
 }
 
-// W6, L1: what a stranger sends wrong is refused with the status that says what to do, and nothing of it is handled.
+// W6, L1: what a stranger sends wrong is refused with the status that says what to do,
+// and nothing of it is handled.
 func TestW6BadBodies(t *testing.T) {
 	var app inbox
 	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage}}, func(w *world) {
@@ -243,7 +244,8 @@ func TestW6BadBodies(t *testing.T) {
 	})
 }
 
-// L1: 50 upstream messages a second, 200 at once; more is 429 with Retry-After, and the refused ones can be sent again.
+// L1: 50 upstream messages a second, 200 at once; more is 429 with Retry-After, and the
+// refused ones can be sent again.
 func TestL1Rate(t *testing.T) {
 	var app inbox
 	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage}}, func(w *world) {

@@ -134,7 +134,8 @@ func TestW1HTTP10(t *testing.T) {
 	}
 }
 
-// L1: an HTTP/2 stream on which nothing is written for longer than the write deadline survives, and so does its neighbour on the connection.
+// L1: an HTTP/2 stream on which nothing is written for longer than the write deadline
+// survives, and so does its neighbour on the connection.
 func TestL1IdleHTTP2(t *testing.T) {
 	o := setup{
 		session:   session.Options{Heartbeat: time.Hour},

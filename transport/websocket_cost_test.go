@@ -33,8 +33,8 @@ func TestP1SocketGoroutines(t *testing.T) {
 	})
 }
 
-// P1: the memory of an idle WebSocket, session, reader and link included, with its client's socket: it must not creep up. (The race detector
-// adds a half.)
+// P1: the memory of an idle WebSocket, session, reader and link included, with its
+// client's socket: it must not creep up. (The race detector adds a half.)
 func TestP1SocketMemory(t *testing.T) {
 	srv, _ := serve(t, session.Options{}, sse.Options{}, false)
 	const n = 500

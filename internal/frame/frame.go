@@ -12,7 +12,8 @@
 // "type: binary" that the application gets bytes instead of text.
 package frame
 
-// The names of the control events, and the types that encoding/json reads their data into. No message of an application can bear one: see store.CheckEvent.
+// The names of the control events, and the types that encoding/json reads their data
+// into. No message of an application can bear one: see store.CheckEvent.
 const (
 	EventHello = "mirage"       // down, the first event of every link: Hello
 	EventGap   = "mirage-gap"   // down, before the next message: Gap

@@ -108,8 +108,10 @@ func isText(data []byte) bool {
 	return bytes.IndexByte(data, '\r') < 0 && bytes.IndexByte(data, 0) < 0 && utf8.Valid(data)
 }
 
-// eventName is the last line of defence behind store.CheckEvent: a name with a line break, of a control event or longer than
-// store.MaxEvent never reaches the wire. In its place stands a name that nobody listens for, since under any other the message would reach the wrong listener.
+// eventName is the last line of defence behind store.CheckEvent: a name with a line
+// break, of a control event or longer than store.MaxEvent never reaches the wire. In its
+// place stands a name that nobody listens for, since under any other the message would
+// reach the wrong listener.
 func eventName(name string) string {
 	bad := len(name) > store.MaxEvent || strings.HasPrefix(name, EventHello)
 	for i := 0; i < len(name) && !bad; i++ {

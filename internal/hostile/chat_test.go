@@ -127,8 +127,9 @@ func (p *program) stream(query, cookie, until string) (text string, set string, 
 	return text, set, r, w
 }
 
-// L1: the program that the README starts: what is malformed ends no request but its own, a kill -9 under a message makes each visitor told and the
-// message said once, and SIGTERM ends it in good order. Its log has nothing of what must stay secret.
+// L1: the program that the README starts: what is malformed ends no request but its own,
+// a kill -9 under a message makes each visitor told and the message said once, and
+// SIGTERM ends it in good order. Its log has nothing of what must stay secret.
 func TestL1Chat(t *testing.T) {
 	p := buildChat(t)
 	p.start()

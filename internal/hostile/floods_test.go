@@ -21,8 +21,10 @@ import (
 	"github.com/mirage-go/mirage/transport/poll"
 )
 
-// I3, U3: a thousand handshakes whose hook hangs, each with a megabyte behind it, cost their connections and nothing more: at most
-// ceiling for each, both ends of it in this process. By default 64 hang and the others are told to come back. The rest of the world goes on.
+// I3, U3: a thousand handshakes whose hook hangs, each with a megabyte behind it, cost
+// their connections and nothing more: at most ceiling for each, both ends of it in this
+// process. By default 64 hang and the others are told to come back. The rest of the world
+// goes on.
 func TestI3PendingHandshakes(t *testing.T) {
 	const crowd, ceiling = 1000, 64 << 10
 	megabyte := bytes.Repeat([]byte(payload+"\n"), 1<<20/(len(payload)+1))
@@ -252,7 +254,8 @@ func TestL1LinkFlood(t *testing.T) {
 	again.open()
 }
 
-// L1: a session that sends too much is told to slow down, by whatever way it sends, and nobody else is.
+// L1: a session that sends too much is told to slow down, by whatever way it sends, and
+// nobody else is.
 func TestL1RateOfASession(t *testing.T) {
 	s := newSite(t, setup{session: session.Options{Rate: 1, Burst: 20}})
 	vera, mallory := s.client("vera"), s.client("mallory")

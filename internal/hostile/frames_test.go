@@ -127,8 +127,9 @@ func (c *client) up(n int, data string) string {
 	return fmt.Sprintf("event: mirage-up\ndata: {\"writer\":\"%s\",\"base\":1}\n\nid: %d\ndata: %s\n\n", c.cid, n, data)
 }
 
-// W6: what is no frame of a WebSocket client ends its link with the code that says so, within the time that a frame may take. Nothing of it
-// is handled, and nobody else notices.
+// W6: what is no frame of a WebSocket client ends its link with the code that says so,
+// within the time that a frame may take. Nothing of it is handled, and nobody else
+// notices.
 func TestW6Frames(t *testing.T) {
 	s := framesSite(t)
 	vera, mallory := s.client("vera"), s.client("mallory")
@@ -234,8 +235,9 @@ func TestU1Fragments(t *testing.T) {
 	}
 }
 
-// L2: floods of frames, from clients that read nothing: the server reads no further once it has as much to say as it keeps for a client, and neither
-// memory nor the others suffer.
+// L2: floods of frames, from clients that read nothing: the server reads no further once
+// it has as much to say as it keeps for a client, and neither memory nor the others
+// suffer.
 func TestL2FrameFloods(t *testing.T) {
 	s := newSite(t, setup{session: session.Options{Rate: -1}})
 	vera := s.client("vera")

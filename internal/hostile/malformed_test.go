@@ -25,7 +25,8 @@ type malformed struct {
 	theirs bool   // net/http's or chi's refusal
 }
 
-// W6, I1, I2, I7, I9: whatever a stranger sends is answered so, nothing of it is handled, and nobody else notices.
+// W6, I1, I2, I7, I9: whatever a stranger sends is answered so, nothing of it is handled,
+// and nobody else notices.
 func TestW6Malformed(t *testing.T) {
 	var s *site
 	s = newSite(t, setup{

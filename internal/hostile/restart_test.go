@@ -39,8 +39,10 @@ func (a *app) count(id string) int {
 	return len(a.calls[id])
 }
 
-// D2, U1: a process that dies under traffic and comes back with empty memory, under the same address and keys. Each client is told so exactly
-// once, by one hello, and goes on by itself; what it does not know to be accepted it sends again, and the application sees that.
+// D2, U1: a process that dies under traffic and comes back with empty memory, under the
+// same address and keys. Each client is told so exactly once, by one hello, and goes on
+// by itself; what it does not know to be accepted it sends again, and the application
+// sees that.
 func TestU1Restart(t *testing.T) {
 	const crowd = 20
 	first, second := newApp(), newApp()

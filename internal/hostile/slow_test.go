@@ -36,8 +36,9 @@ func slowSite(t *testing.T) *site {
 	})
 }
 
-// L4: whatever becomes of a request, one whose body does not come is answered, and its connection is free again after the body deadline. Left to
-// itself, net/http waits without end for the body of a request that was refused before it was read.
+// L4: whatever becomes of a request, one whose body does not come is answered, and its
+// connection is free again after the body deadline. Left to itself, net/http waits
+// without end for the body of a request that was refused before it was read.
 func TestL4BodiesThatDoNotCome(t *testing.T) {
 	s := slowSite(t)
 	vera, mallory := s.client("vera"), s.client("mallory")

@@ -39,8 +39,8 @@ func TestP1NoAlloc(t *testing.T) {
 	}
 }
 
-// P1: nor does it from end to end, over a real connection: append, wake, take, encode, write, by a writer, of a hijacked stream or
-// through net/http.
+// P1: nor does it from end to end, over a real connection: append, wake, take, encode,
+// write, by a writer, of a hijacked stream or through net/http.
 func TestP1NoAllocEndToEnd(t *testing.T) {
 	for name, hijack := range map[string]bool{"hijacked": true, "plain": false} {
 		t.Run(name, func(t *testing.T) {

@@ -43,7 +43,7 @@ var answers = []struct {
 	{store.ErrCrowded, 429, "all links of this session are taken by its other tabs: close one, or come back later", session.CrowdedRetry},
 	{session.ErrClosed, 503, "the server is going away: come back", retryAfter},
 	{session.ErrBusy, 503, "too much is under way: send it again", time.Second},
-	{store.ErrBudget, 503, "no room for a new session: come back later", 5 * retryAfter},
+	{store.ErrBudget, 503, "no room for a new session or tab: come back later", 5 * retryAfter},
 	{store.ErrUncertain, 503, "the outcome is not known: send it again", retryAfter},
 	{context.Canceled, 503, "the request was given up", retryAfter},
 	{context.DeadlineExceeded, 503, "that took too long: come back", retryAfter},

@@ -36,7 +36,8 @@ func (d *drainpipe) SetReadDeadline(time.Time) error  { return nil }
 func (d *drainpipe) Read([]byte) (int, error)         { return 0, io.EOF }
 func (d *drainpipe) Close() error                     { return nil }
 
-// P1: taking, encoding and writing allocates nothing over a WebSocket either, and what waits is one frame in one write, be it large.
+// P1: taking, encoding and writing allocates nothing over a WebSocket either, and what
+// waits is one frame in one write, be it large.
 func TestP1SocketNoAlloc(t *testing.T) {
 	memory := memory.New(memory.Options{})
 	m := session.New(session.Options{Store: memory, Overflow: store.OverflowDropOldest})

@@ -74,7 +74,8 @@ func TestL2WritersGoOn(t *testing.T) {
 	})
 }
 
-// P1: any number of kicks before drain begins are one; one while it runs lets it run once more; after Close nothing runs.
+// P1: any number of kicks before drain begins are one; one while it runs lets it run once
+// more; after Close nothing runs.
 func TestP1Kicks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w stream.Writers
@@ -123,7 +124,8 @@ func TestP1BrokenDrain(t *testing.T) {
 	})
 }
 
-// P1: on one processor, whoever is ready to run waits for a few writes, not for all that are due.
+// P1: on one processor, whoever is ready to run waits for a few writes, not for all that
+// are due.
 func TestP1WritersYield(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	var w stream.Writers

@@ -49,8 +49,9 @@ type handler struct {
 
 const methods = "GET, POST, DELETE, HEAD, OPTIONS"
 
-// serve waits for the body with no other frame of ours on its stack: a stack that has grown
-// shrinks only when most of it is free, and thousands of requests may wait at a time.
+// serve waits for the body with no other frame of ours on its stack: a stack that has
+// grown shrinks only when most of it is free, and thousands of requests may wait at a
+// time.
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	p := h.begin(w, r)
 	if p == nil {
@@ -64,8 +65,8 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	p.take()
 }
 
-// begin returns the upload that a POST begins, and answers everything else itself: then it
-// is nil.
+// begin returns the upload that a POST begins, and answers everything else itself: then
+// it is nil.
 func (h *handler) begin(w http.ResponseWriter, r *http.Request) *upload {
 	refuse.NotUpgraded(w.Header(), r) // whatever the answer is
 	if r.ContentLength != 0 {

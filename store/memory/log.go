@@ -40,8 +40,10 @@ type memLog struct {
 
 	undelivered []undelivered // in the order in which the readers were forgotten
 
-	bar     int64 // values signed until then do not count in this log (I13)
-	since   int64 // requests that came before that belong to the time when its id was moved (I14), or before the last Renew (I7); 0 none
+	bar int64 // values signed until then do not count in this log (I13)
+	// requests that came before that belong to the time when its id was moved (I14), or
+	// before the last Renew (I7); 0 none
+	since   int64
 	resting *list.Element
 	first   uint64 // links have higher numbers
 	number  uint64 // of the last link
@@ -78,8 +80,8 @@ func (l *memLog) top() uint64 { return l.floor + uint64(l.entries.n) - 1 }
 
 func (l *memLog) position(seq uint64) store.Position { return store.Position{Epoch: l.epoch, Seq: seq} }
 
-// needsWake reports whether the watchers are to be woken for an entry; else every link is about
-// to read.
+// needsWake reports whether the watchers are to be woken for an entry; else every link is
+// about to read.
 func (l *memLog) needsWake() bool {
 	wake := !l.woken
 	l.woken = true

@@ -14,8 +14,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Store is the store.Store that keeps everything in this process: the fastest, and gone with
-// it. A restart is told to every client as store.MissingRestarted. Make one with New.
+// Store is the store.Store that keeps everything in this process: the fastest, and gone
+// with it. A restart is told to every client as store.MissingRestarted. Make one with
+// New.
 type Store struct {
 	boot   uint32    // the upper half of every epoch
 	start  time.Time // what the logs count their time from

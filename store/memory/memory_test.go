@@ -205,8 +205,8 @@ func heapAlloc() uint64 {
 	return m.HeapAlloc
 }
 
-// P1: the bytes of an idle session with a reader, its link and a writer are what the budget counts, or less; it has neither goroutine
-// nor timer.
+// P1: the bytes of an idle session with a reader, its link and a writer are what the
+// budget counts, or less; it has neither goroutine nor timer.
 func TestIdleSessionIsCheap(t *testing.T) {
 	const n = 20_000
 	s := New(Options{Budget: -1})

@@ -9,7 +9,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// P1: the ring is a queue, whatever is pushed and popped, and holds at most twice what is in it (or a little).
+// P1: the ring is a queue, whatever is pushed and popped, and holds at most twice what is
+// in it (or a little).
 func TestRingIsAQueue(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var r ring

@@ -199,7 +199,7 @@ func TestD6LongPause(t *testing.T) {
 	server.cmd.Process.Signal(syscall.SIGSTOP)
 	time.Sleep(lease + 1500*time.Millisecond) // the pause itself
 	server.cmd.Process.Signal(syscall.SIGCONT)
-	// Who looks for expired sessions is the first to come through.
+	// The sweep for expired sessions is the first to get through.
 	if due, err := redis.ClaimAll(first); err != nil || len(due.Ended) > 0 {
 		t.Errorf("%d sessions have ended: %v", len(due.Ended), err)
 	}

@@ -145,7 +145,8 @@ func (w *watcher) at(shard int, some []string) bool {
 	return false
 }
 
-// connection returns the one to the primary at addr; any where it is not known. It is nil if there is none.
+// connection returns the one to the primary at addr; any where it is not known. It is nil
+// if there is none.
 func (w *watcher) connection(addr string) *subscription {
 	sharded := w.s.sharded()
 	if e := w.subscriptions[addr]; e != nil {

@@ -31,7 +31,8 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Store is a store.Store in Redis; see the package's documentation. Make one with New. It is safe for concurrent use.
+// Store is a store.Store in Redis; see the package's documentation. Make one with New. It
+// is safe for concurrent use.
 type Store struct {
 	client  rueidis.Client
 	o       Options

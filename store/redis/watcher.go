@@ -8,8 +8,10 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// watcher wakes those who watch logs on this node. Its goroutine, started with the first of them, keeps the node subscribed, and looks at every watched
-// log once in Options.SafetyRead. In a Cluster there is a connection to each primary that has one of the logs, else one in all.
+// watcher wakes those who watch logs on this node. Its goroutine, started with the first
+// of them, keeps the node subscribed, and looks at every watched log once in
+// Options.SafetyRead. In a Cluster there is a connection to each primary that has one of
+// the logs, else one in all.
 type watcher struct {
 	s      *Store
 	deaf   func() bool     // tests only: drop what is published
@@ -107,7 +109,8 @@ func (w *watcher) wake(epoch string) {
 	}
 }
 
-// safety wakes where something has changed since it last looked: a wake-up may have been lost.
+// safety wakes where something has changed since it last looked: a wake-up may have been
+// lost.
 func (w *watcher) safety() {
 	w.mu.Lock()
 	all := make([]string, 0, len(w.logs))

@@ -179,7 +179,7 @@ var room = []clause{
 			l.attach("away").reads("1:1 2:2 3:3")
 		}
 	}},
-	{"D5 DropOldest drops as many as are needed, and tells", func(e *env) {
+	{"D5 OverflowDropOldest drops as many as are needed, and tells", func(e *env) {
 		size := int64(text("").Size())
 		l := e.openLog("a", func(b *store.Bounds) { b.MaxBytes = 4 * size }, dropOldest)
 		k := l.attach("r")
@@ -188,7 +188,7 @@ var room = []clause{
 		l.add(big) // in place of two
 		k.reads("gap 1-2 3: 4: 5:" + big)
 	}},
-	{"D5 DropOldest asks those without a link first", func(e *env) {
+	{"D5 OverflowDropOldest asks those without a link first", func(e *env) {
 		l := e.openLog("a", messages(3), dropOldest)
 		away, here := l.attach("away"), l.attach("here")
 		l.add("1", "2", "3")

@@ -1,5 +1,6 @@
-// Package storetest is the conformance suite for a store.Store: every promise of the contract in package session that a store can
-// break, by the names of the clauses in docs/guarantees.md. A store's own tests call Run once:
+// Package storetest is the conformance suite for a store.Store: every promise of the
+// contract in package session that a store can break, by the names of the clauses in
+// docs/guarantees.md. A store's own tests call Run once:
 //
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, func(t testing.TB) store.Store { return newStore(t) })

@@ -27,7 +27,8 @@ type Options struct {
 	// WriteTimeout is how long a client may take to read an answer. Zero means 10s.
 	WriteTimeout time.Duration
 
-	// MaxBody bounds the body of a POST, in bytes. Zero means 64 KiB, or a third more than the Manager's MaxMessageSize if that is larger.
+	// MaxBody bounds the body of a POST, in bytes. Zero means 64 KiB, or a third more
+	// than the Manager's MaxMessageSize if that is larger.
 	MaxBody int
 	// MaxBatch bounds the messages in one POST. Zero means 100.
 	MaxBatch int

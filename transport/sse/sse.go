@@ -27,14 +27,17 @@ type Options struct {
 	// Retry is what an EventSource is told to wait before it comes back by itself, ±50 %. Zero means 1s.
 	Retry time.Duration
 
-	// KeepHandler keeps the handler's goroutine and net/http's writer for each stream, as HTTP/2 does. Without it the connection of an HTTP/1.1
-	// request is taken over (hijacked) where that is possible, and the handler returns at once: an idle stream then costs a fifth of the memory.
-	// Loggers see the handler return at once; OnClose is what tells how long a stream lived.
+	// KeepHandler keeps the handler's goroutine and net/http's writer for each stream, as
+	// HTTP/2 does. Without it the connection of an HTTP/1.1 request is taken over
+	// (hijacked) where that is possible, and the handler returns at once: an idle stream
+	// then costs a fifth of the memory. Loggers see the handler return at once; OnClose
+	// is what tells how long a stream lived.
 	KeepHandler bool
 	// OnClose is called once for each stream when it is over. It must be quick; a panic is logged.
 	OnClose func(Closed)
 
-	// MaxBody bounds the body of a POST, in bytes. Zero means 64 KiB, or a third more than the Manager's MaxMessageSize if that is larger.
+	// MaxBody bounds the body of a POST, in bytes. Zero means 64 KiB, or a third more
+	// than the Manager's MaxMessageSize if that is larger.
 	MaxBody int
 	// MaxBatch bounds the messages in one POST. Zero means 100.
 	MaxBatch int

@@ -28,7 +28,8 @@ type Options struct {
 	// request (chi's route context does) must not be in it. Nil means no values.
 	Context func(*http.Request) context.Context
 
-	// MaxFrame bounds a frame that a client sends, in bytes. Zero means 64 KiB, or a third more than the Manager's MaxMessageSize if that is larger.
+	// MaxFrame bounds a frame that a client sends, in bytes. Zero means 64 KiB, or a
+	// third more than the Manager's MaxMessageSize if that is larger.
 	MaxFrame int
 	// MaxBatch bounds the messages in one frame. Zero means 100.
 	MaxBatch int
