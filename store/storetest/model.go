@@ -44,6 +44,7 @@ type modelReader struct {
 	plain, here  bool
 	acked, sent  uint64
 	told, spoken uint64
+	began        uint64 // where one that is new began to read, if it did not say what it has
 	left         uint64 // the last departure
 	leftAt       time.Time
 	links        []*modelLink

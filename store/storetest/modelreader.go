@@ -72,6 +72,9 @@ func (m *model) attached(c store.Claim, a store.Attached, log store.Log, foreign
 		m.readers = slices.DeleteFunc(m.readers, func(o *modelReader) bool { return o.name == c.Reader })
 		r = &modelReader{name: c.Reader, plain: c.Plain, acked: start, sent: start}
 		m.readers = append(m.readers, r)
+		if !owns {
+			r.began = start
+		}
 	}
 	if owns {
 		m.acknowledge(r, start)
@@ -292,14 +295,14 @@ func (m *model) said(entries []store.Entry, first uint64) {
 }
 
 // lacks reports whether an entry may, and whether it must, be one for a reader alone that
-// did not acknowledge it. Of a reader that is not remembered any more the model does not
-// know.
+// did not acknowledge it. Of a reader that is not remembered any more, or of what came
+// before one that is new, the model does not know.
 func (m *model) lacks(seq uint64) (may, must bool) {
 	to := m.all[seq-1].to
 	if to == "" {
 		return false, false
 	}
-	if r := m.reader(to); r != nil {
+	if r := m.reader(to); r != nil && seq > r.began {
 		return r.acked < seq, r.acked < seq
 	}
 	return true, false
