@@ -31,18 +31,21 @@ type Options struct {
 	// Insecure. Cookies ignore ports (RFC 6265 §8.5), so two programs on one host, each on
 	// its own port, would overwrite each other's cookie, and with it each other's sessions:
 	// give each program a name of its own, and all nodes of one program the same name. A
-	// changed name makes a new visitor of everybody. A name has at most 64 of the characters
+	// changed name makes a new visitor of everybody. It is part of what is signed, too, so that
+	// no value of one program is good in another that has the same keys. A name has at most 64 of the characters
 	// [A-Za-z0-9] and !#$%&'*+-.^_`|~. Zero means "mirage".
 	Name string
 	// MaxAge is how long a signed value, and so the cookie, is good. It must be at least 30 minutes, and twice as long as a link may
 	// live, because a cookie that expires under an open stream is missing at the next refresh. Zero means 30 days.
 	MaxAge time.Duration
 	// Insecure drops the __Host- prefix and Secure, so that the cookie works over plain http: for development. Whoever can read or
-	// change the traffic then has the id. New warns with the default slog logger.
+	// change the traffic then has the id. New warns.
 	Insecure bool
 	// Embedded makes the cookie SameSite=None and Partitioned: for pages that live in frames of other sites. Each embedding site then
 	// has its own id for the same visitor.
 	Embedded bool
+	// Logger gets the warning about Insecure. Nil means slog.Default().
+	Logger *slog.Logger
 }
 
 // A Codec signs and verifies values and keeps the id in a cookie. It is safe for concurrent use and holds no state but its keys.
@@ -63,6 +66,9 @@ func New(o Options, keys ...[]byte) (*Codec, error) {
 	if o.Name == "" {
 		o.Name = defaultName
 	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
 	if err := checkName(o.Name); err != nil {
 		return nil, err
 	}
@@ -77,7 +83,7 @@ func New(o Options, keys ...[]byte) (*Codec, error) {
 	c := &Codec{options: o, name: hostPrefix + o.Name}
 	if o.Insecure {
 		c.name = o.Name
-		slog.Warn("cookie: Insecure is set: the mirage id travels readable for everybody on the way; use it for development only")
+		o.Logger.Warn("cookie: Insecure is set: the mirage id travels readable for everybody on the way; use it for development only")
 	}
 	for i, key := range keys {
 		if err := checkKey(keys[:i], key); err != nil {
@@ -92,6 +98,9 @@ func New(o Options, keys ...[]byte) (*Codec, error) {
 	}
 	return c, nil
 }
+
+// Name is the name of the cookie, with its prefix.
+func (c *Codec) Name() string { return c.name }
 
 // MaxAge is how long a signed value is good.
 func (c *Codec) MaxAge() time.Duration { return c.options.MaxAge }

@@ -51,7 +51,7 @@ func (c *Codec) SignAt(purpose Purpose, payload string, at time.Time) (string, e
 	b = strconv.AppendInt(b, at.UnixNano(), 36)
 	b = append(b, ' ')
 	b = append(b, payload...)
-	signed, err := c.codecs[0].Encode(name(purpose), b)
+	signed, err := c.codecs[0].Encode(c.bound(purpose), b)
 	if err != nil {
 		return "", fmt.Errorf("cookie: sign %s: %w", purpose, err)
 	}
@@ -73,7 +73,7 @@ func (c *Codec) verify(purpose Purpose, signed string) (payload string, issued t
 	padded := signed + "==="[:-len(signed)&3]
 	for i, codec := range c.codecs {
 		var b []byte
-		if codec.Decode(name(purpose), padded, &b) != nil {
+		if codec.Decode(c.bound(purpose), padded, &b) != nil {
 			continue
 		}
 		stamp, payload, ok := strings.Cut(string(b), " ")
@@ -99,8 +99,13 @@ func isAhead(signed string) bool {
 	return err != nil || no != nil || time.Until(time.Unix(at, 0)) > maxAhead
 }
 
-// name is what securecookie binds the value to.
-func name(p Purpose) string { return "mirage:v1:" + string(p) }
+// bound is what securecookie binds the value to. No name of a cookie has a parenthesis in it.
+func (c *Codec) bound(p Purpose) string {
+	if c.options.Name == defaultName {
+		return "mirage:v1:" + string(p)
+	}
+	return "mirage:v1(" + c.options.Name + "):" + string(p)
+}
 
 // foreign tells the characters that no signed value has. securecookie's base64 skips line ends, for one.
 func foreign(r rune) bool {

@@ -72,7 +72,7 @@ func hello(t *testing.T) (address string) {
 		return err
 	}})
 	mux := http.NewServeMux()
-	mux.Handle("/live", middleware.New(middleware.Options{Codec: codec, Sessions: m})(transport.Handler(m, transport.Options{})))
+	mux.Handle("/live", middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard(transport.Handler(m, transport.Options{})))
 	server := httptest.NewServer(mux)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

@@ -68,7 +68,7 @@ func TestL3Httplog(t *testing.T) {
 			m := session.New(session.Options{})
 			live := transport.Handler(m, transport.Options{SSE: sse.Options{KeepHandler: plain}})
 			srv := httptest.NewServer(hideQuery(httplog.RequestLogger(logger, &httplog.Options{Schema: httplog.SchemaOTEL}))(
-				middleware.New(middleware.Options{Codec: codec, Sessions: m})(live)))
+				middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard(live)))
 			defer srv.Close()
 			req, err := http.NewRequestWithContext(t.Context(), "GET", srv.URL+"/live?_mirage=", nil)
 			if err != nil {

@@ -185,7 +185,7 @@ func startPlainSite(t *testing.T) *plainSite {
 	// One visitor tries every way there is within a minute: more links than anybody
 	// needs.
 	m := session.New(session.Options{Logger: quiet, Rate: -1, LinkRate: -1, MaxLinks: 1000, OnAttach: s.attached})
-	identify := middleware.New(middleware.Options{Codec: codec, Sessions: m, Logger: quiet})
+	identify := middleware.New(middleware.Options{Codec: codec, Sessions: m, Logger: quiet}).Guard
 	s.live = identify(transport.Handler(m, transport.Options{}))
 
 	mux := http.NewServeMux()

@@ -200,7 +200,7 @@ func (s *site) start(kept store.Store) {
 	for path, route := range s.routes {
 		inside.HandleFunc(path, route)
 	}
-	s.live = middleware.New(s.identity)(inside)
+	s.live = middleware.New(s.identity).Guard(inside)
 	if s.front != nil {
 		s.live = s.front(s.live)
 	}

@@ -19,7 +19,7 @@ func (*nowhere) WriteHeader(int)             {}
 func BenchmarkMiddleware(b *testing.B) {
 	codec := newCodec(b, cookie.Options{})
 	var id middleware.Identity
-	h := middleware.New(middleware.Options{Codec: codec})(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	h := middleware.New(middleware.Options{Codec: codec}).Guard(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		id, _ = middleware.FromContext(r.Context())
 	}))
 	signed, _ := codec.Sign(cookie.ID, "0123456789abcdef")

@@ -16,8 +16,8 @@ const (
 	fromCookie
 )
 
-// presented is an id that came with a request and verified.
-type presented struct {
+// A credential is an id that came with a request and verified. The zero value is none.
+type credential struct {
 	id     string
 	from   source
 	issued time.Time // when it was signed
@@ -28,35 +28,39 @@ type presented struct {
 // maxID is how many characters an id may have.
 const maxID = 128
 
-// present finds the id that came: of the query, else of the cookie, else none. A value that does not verify counts as absent and is
-// counted: a forged or expired one must not lock its owner out (I2).
-func (m *middleware) present(r *http.Request, q query, came time.Time) presented {
-	if p, ok := m.presentQuery(q, came); ok {
+// unsigned reports whether Validate alone vouches for the id.
+func (c credential) unsigned() bool { return c.from != nothing && c.signed == "" }
+
+// find finds the id that came: of the query, else of the cookie, else none. A value that
+// does not verify counts as absent and is counted: a forged or expired one must not lock its
+// owner out (I2).
+func (m *Middleware) find(r *http.Request, q query, came time.Time) credential {
+	if p, ok := m.findInQuery(q, came); ok {
 		return p
 	}
-	if p, ok := m.Codec.Read(r); ok && isID(p.ID) {
-		return presented{id: p.ID, from: fromCookie, issued: p.Signed, renew: p.Renew, signed: "~" + p.Value}
+	if p, ok := m.o.Codec.Read(r); ok && isID(p.ID) {
+		return credential{id: p.ID, from: fromCookie, issued: p.Signed, renew: p.Renew, signed: "~" + p.Value}
 	}
-	if len(m.Codec.Values(r)) > 0 {
-		m.Count("invalid-cookie")
+	if len(m.o.Codec.Values(r)) > 0 {
+		m.o.Count("invalid-cookie")
 	}
-	return presented{}
+	return credential{}
 }
 
-func (m *middleware) presentQuery(q query, came time.Time) (presented, bool) {
+func (m *Middleware) findInQuery(q query, came time.Time) (credential, bool) {
 	if q.id == "" && !q.conflict {
-		return presented{}, false
+		return credential{}, false
 	}
 	signed, isSigned := strings.CutPrefix(q.id, "~")
 	if isSigned {
-		if id, issued, err := m.Codec.Verify(cookie.ID, signed); err == nil && isID(id) {
-			return presented{id: id, from: fromQuery, issued: issued, renew: m.Codec.Stale(issued), signed: q.id}, true
+		if id, issued, err := m.o.Codec.Verify(cookie.ID, signed); err == nil && isID(id) {
+			return credential{id: id, from: fromQuery, issued: issued, renew: m.o.Codec.Stale(issued), signed: q.id}, true
 		}
-	} else if m.AcceptUnsigned && isID(q.id) {
-		return presented{id: q.id, from: fromQuery, issued: came, renew: true}, true // Validate vouches for it, now
+	} else if m.o.AcceptUnsigned && isID(q.id) {
+		return credential{id: q.id, from: fromQuery, issued: came, renew: true}, true // Validate vouches for it, now
 	}
-	m.Count("invalid-query")
-	return presented{}, false
+	m.o.Count("invalid-query")
+	return credential{}, false
 }
 
 // isID tells whether s may be an id: 1 to 128 of [A-Za-z0-9._-] (I4).

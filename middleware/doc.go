@@ -1,13 +1,19 @@
-// Package middleware finds out who makes a request, before anything is upgraded, streamed or stored: the mirage id.
+// Package middleware finds out who makes a request, before anything is upgraded, streamed or
+// stored: the mirage id. Package mirage wires it up; by hand it goes like this:
 //
 //	codec, err := cookie.New(cookie.Options{}, key)
 //	...
+//	who := middleware.New(middleware.Options{Codec: codec, Sessions: sessions, Validate: …})
 //	r := chi.NewRouter()
-//	r.Use(middleware.New(middleware.Options{Codec: codec}))
+//	r.Use(who.Identify)
 //	r.Get("/", func(w http.ResponseWriter, r *http.Request) {
 //		id, ok := middleware.FromContext(r.Context())
 //		...
 //	})
+//	r.With(who.Guard).Handle("/live", transport.Handler(sessions, transport.Options{}))
+//
+// Identify gives every visitor an id. Guard asks Options.Validate as well, and stands before
+// the transports.
 //
 // # What happens to a request
 //
@@ -16,8 +22,8 @@
 //     expired values count as absent. A navigation never takes an id from the query: a link cannot plant one.
 //  3. A valid link token in the header Mirage-Link, of that same id, ends it here: the hooks ran when the link began. It counts on POST,
 //     DELETE and on a GET with the query key _wait, and for the transports alone: Require has the identity, FromContext has none.
-//  4. The id that came goes to Sessions.Resolve and to Options.Validate, which refuses it, takes it or replaces it. Where none came,
-//     Options.Generate makes one. Never both.
+//  4. The id that came goes to Sessions.Resolve and, in Guard, to Options.Validate, which refuses it, takes it or replaces it.
+//     Where none came, Options.Generate makes one. Never both.
 //  5. The cookie is set, if it is due, and the request goes on with the Identity in its context. What is refused goes no
 //     further, and gets an answer that this client can read.
 //

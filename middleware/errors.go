@@ -1,10 +1,13 @@
 package middleware
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"time"
+
+	"github.com/mirage-go/mirage/store"
 )
 
 // An Error is a refusal with a status of its own. A hook returns one (or wraps it) to decide what the client gets; Require returns one.
@@ -26,7 +29,9 @@ var (
 	errMethod  = &Error{Status: http.StatusMethodNotAllowed, Reason: "HEAD and OPTIONS never begin anything"}
 	errToken   = &Error{Status: http.StatusUnauthorized, Reason: "the link token is missing or no longer good; open a new link"}
 	errRevoked = &Error{Status: http.StatusGone, Reason: "the id was revoked"}
-	errMount   = &Error{Status: http.StatusInternalServerError, Reason: "Mirage's middleware is not mounted on this route"}
+	errTwice   = &Error{Status: http.StatusInternalServerError, Reason: "two Mirage middlewares stand before this route whose ids have one cookie: " +
+		"mount one of them, or give each a cookie.Codec with a Name of its own"}
+	errMount = &Error{Status: http.StatusInternalServerError, Reason: "Mirage's middleware is not mounted on this route"}
 )
 
 // settling is the answer to a request whose id was moved since it came, or just before: its
@@ -53,4 +58,10 @@ func (e *Error) complete() *Error {
 		c.RetryAfter = time.Second + rand.N(4*time.Second) // spread: they failed together
 	}
 	return &c
+}
+
+// isOvertaken reports whether the session layer refuses what was asked because of what became
+// of the id since the request came.
+func isOvertaken(err error) bool {
+	return errors.Is(err, store.ErrMoved) || errors.Is(err, store.ErrRevoked)
 }

@@ -27,7 +27,7 @@ func Example() {
 	r.Use(middleware.New(middleware.Options{
 		Codec:    codec,
 		Generate: func(*http.Request) (string, error) { return "visitor-1", nil },
-	}))
+	}).Guard)
 	r.Get("/", func(w http.ResponseWriter, r *http.Request) {
 		id, _ := middleware.FromContext(r.Context())
 		fmt.Fprintln(w, "hello", id.ID)
@@ -65,7 +65,7 @@ func Example_validate() {
 			}
 			return "", &middleware.Error{Status: http.StatusTooManyRequests, Reason: "too many new accounts"}
 		},
-	})
+	}).Guard
 	h := mw(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, _ := middleware.FromContext(r.Context())
 		fmt.Fprintf(w, "%s, before %q", id.ID, id.Previous)
@@ -90,7 +90,7 @@ func ExampleRotate() {
 	mw := middleware.New(middleware.Options{Codec: codec, Generate: func(*http.Request) (string, error) {
 		next++
 		return fmt.Sprint("visitor-", next), nil
-	}})
+	}}).Guard
 	login := mw(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		before, _ := middleware.FromContext(r.Context())
 		id, err := middleware.Rotate(w, r)
@@ -143,13 +143,13 @@ func Example_login() {
 		}
 		return c.Value
 	}
-	pages := middleware.New(middleware.Options{Codec: codec, Sessions: m})
+	pages := middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard
 	links := middleware.New(middleware.Options{Codec: codec, Sessions: m, Validate: func(r *http.Request, id string) (string, error) {
 		if owner, ok := owners.Load(id); ok && owner != user(r) {
 			return "", &middleware.Error{Status: http.StatusForbidden, Reason: "log in again"} // close, code 4403
 		}
 		return "", nil
-	}})
+	}}).Guard
 	r := chi.NewRouter()
 	transport.Mount(r, "/live", links, transport.Handler(m, transport.Options{}))
 	r.Group(func(r chi.Router) {

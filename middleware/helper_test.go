@@ -72,7 +72,7 @@ func newSite(t testing.TB, o middleware.Options) *site {
 		defer s.mu.Unlock()
 		s.counted[what]++
 	}
-	s.handler = middleware.New(o)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.handler = middleware.New(o).Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, ok := middleware.FromContext(r.Context())
 		cookies := slices.Clone(w.Header()["Set-Cookie"])
 		required, err := middleware.Require(r)

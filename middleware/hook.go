@@ -20,11 +20,11 @@ var errNoAnswer = errors.New("the hook ended without an answer")
 
 // run calls one hook, and returns when it answers or ctx ends. The hook has a goroutine of its own, because it may not return when it
 // should; until it does, it keeps one of the slots.
-func (m *middleware) run(ctx context.Context, r *http.Request, what string, hook func(*http.Request) (string, error)) (string, *Error) {
+func (m *Middleware) run(ctx context.Context, r *http.Request, what string, hook func(*http.Request) (string, error)) (string, *Error) {
 	select {
 	case m.slots <- struct{}{}:
 	default:
-		m.Count("busy")
+		m.o.Count("busy")
 		return "", retryable(http.StatusServiceUnavailable, "too many requests at once to "+what+" the id")
 	}
 	type answer struct {
@@ -36,7 +36,7 @@ func (m *middleware) run(ctx context.Context, r *http.Request, what string, hook
 		a := answer{err: errNoAnswer} // stays if the hook calls runtime.Goexit
 		defer func() {
 			if p := recover(); p != nil {
-				m.Logger.Error("mirage: hook panicked", "hook", what, "panic", p, "path", short(r.URL.Path), "remote", r.RemoteAddr,
+				m.o.Logger.Error("mirage: hook panicked", "hook", what, "panic", p, "path", short(r.URL.Path), "remote", r.RemoteAddr,
 					"client", cid.Name(parseQuery(r.URL.RawQuery).cid), "stack", string(debug.Stack()))
 				a.err = fmt.Errorf("%w: panic", errNoAnswer)
 			}
@@ -59,37 +59,37 @@ func (m *middleware) run(ctx context.Context, r *http.Request, what string, hook
 func short(s string) string { return s[:min(len(s), 128)] }
 
 // hookError makes of a hook's error what the client gets (I5).
-func (m *middleware) hookError(what string, err error) *Error {
+func (m *Middleware) hookError(what string, err error) *Error {
 	decided, ok := errors.AsType[*Error](err)
 	switch {
 	case err == nil:
 		return nil
 	case ok && decided.Status >= 400 && decided.Status <= 599:
-		m.Count("refused")
+		m.o.Count("refused")
 		return decided.complete()
 	case ok, what == generating, errors.Is(err, errNoAnswer), isContext(err):
 		return m.failed(what, err)
 	}
-	m.Count("refused")
+	m.o.Count("refused")
 	return &Error{Status: http.StatusForbidden, Reason: "the id was refused"}
 }
 
 // failed is for what went wrong on our side: the client may try again, and the reason is for the log alone.
-func (m *middleware) failed(what string, err error) *Error {
+func (m *Middleware) failed(what string, err error) *Error {
 	if isContext(err) {
 		return m.late(what, err)
 	}
-	m.Count("failed")
-	m.Logger.Warn("mirage: failed to "+what+" an id", "err", err)
+	m.o.Count("failed")
+	m.o.Logger.Warn("mirage: failed to "+what+" an id", "err", err)
 	return retryable(http.StatusServiceUnavailable, "failed to "+what+" the id")
 }
 
 // late is for what was not there in time, or before the client left.
-func (m *middleware) late(what string, err error) *Error {
+func (m *Middleware) late(what string, err error) *Error {
 	if errors.Is(err, context.Canceled) {
-		m.Count("left")
+		m.o.Count("left")
 	} else {
-		m.Count("timeout")
+		m.o.Count("timeout")
 	}
 	return retryable(http.StatusServiceUnavailable, "failed to "+what+" the id in a timely manner")
 }

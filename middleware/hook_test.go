@@ -279,7 +279,7 @@ func TestI5Forms(t *testing.T) {
 	codec := newCodec(t, cookie.Options{})
 	h := middleware.New(middleware.Options{Codec: codec, Validate: func(*http.Request, string) (string, error) {
 		return "", &middleware.Error{Status: 503, Reason: "maintenance"}
-	}})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // what a transport does
+	}}).Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // what a transport does
 		if _, err := middleware.Require(r); err != nil {
 			refuse.Write(w, r, statusOf(err), "no", 0)
 		}

@@ -40,7 +40,7 @@ func TestI11LoginAfterLogout(t *testing.T) {
 			t.Errorf("Revoke: %v", err)
 		}
 	})
-	srv := httptest.NewServer(middleware.New(middleware.Options{Codec: codec, Sessions: m})(mux))
+	srv := httptest.NewServer(middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard(mux))
 	defer srv.Close()
 	jar, _ := cookiejar.New(nil)
 	client := srv.Client()

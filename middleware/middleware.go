@@ -4,67 +4,92 @@ import (
 	"context"
 	"net/http"
 	"sync"
-	"time"
 
-	"github.com/mirage-go/mirage/cookie"
-	"github.com/mirage-go/mirage/internal/cid"
 	"github.com/mirage-go/mirage/internal/refuse"
-	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage/internal/wiring"
 )
 
-// vary names the headers on which it depends whether a response belongs to an identity, and to which.
-const vary = "Cookie, Origin, Sec-Fetch-Site, Sec-Fetch-Mode"
+// A Middleware finds out who makes a request, in two strengths: [Middleware.Identify] for
+// pages, [Middleware.Guard] for links. Both may be mounted any number of times. One request
+// is looked at once: behind Identify, Guard goes on with the id that was found, and behind
+// Guard neither does anything. A Middleware is safe for concurrent use. Make one with New.
+type Middleware struct {
+	o       Options
+	origins map[string]bool // of others, allowed
+	own     map[string]bool
+	slots   chan struct{} // one for each running hook
+	shared  sharing
+	tokens  tokenCache
 
-// varyOnly is shared: whoever adds to it gets memory of its own.
-var varyOnly = []string{vary}
-
-func addVary(h http.Header) {
-	if _, ok := h["Vary"]; ok {
-		h.Add("Vary", vary)
-		return
-	}
-	h["Vary"] = varyOnly
+	logWiring, logTwice sync.Once // mistakes that every request would log again
 }
 
-// New returns the middleware. It panics if the options are impossible, and the message says what to change. What it returns may be
-// mounted any number of times; mounted twice over one handler, the inner one does nothing. Two calls of New share nothing: each has its
-// own bounds.
-func New(o Options) func(http.Handler) http.Handler {
+// New returns a Middleware. It panics if the options are impossible, and the message says
+// what to change. Two calls of New share nothing: each has its own bounds.
+func New(o Options) *Middleware {
 	o = o.complete()
-	m := &middleware{
-		Options: o,
+	return &Middleware{
+		o:       o,
 		origins: originSet("Origins", o.Origins),
 		own:     originSet("OwnOrigins", o.OwnOrigins),
 		slots:   make(chan struct{}, o.MaxHooks),
 		shared:  sharing{calls: make(map[sharedKey]*sharedCall)},
 	}
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r, next) })
+}
+
+// Identify is the middleware for pages: every visitor has an id behind it, see FromContext.
+// It does not ask Options.Validate about an id that we signed, so that it locks nobody out.
+// An unsigned one (Options.AcceptUnsigned) is nothing without Validate, which is asked here,
+// too.
+func (m *Middleware) Identify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r, next, false) })
+}
+
+// Guard is the middleware for transports, and for pages that Options.Validate protects. It
+// is Identify that asks Validate, and refuses a page as it would refuse a link: whoever is
+// refused stays so until the cookie is gone, which for a visitor means for good.
+func (m *Middleware) Guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r, next, true) })
+}
+
+// Context returns a context in which FromContext, Rotate and Logout mean this Middleware,
+// where several stand before a handler. Without that they mean the innermost one. It is ctx
+// itself if this one is the innermost, or is not there.
+func (m *Middleware) Context(ctx context.Context) context.Context {
+	found := chainOf(ctx)
+	if v := found.of(m); v != nil && v != found.visit {
+		return context.WithValue(ctx, wiring.Key{}, &chain{visit: v, outer: found})
 	}
+	return ctx
 }
 
-type middleware struct {
-	Options
-	origins map[string]bool // of others, allowed
-	own     map[string]bool
-	slots   chan struct{} // one for each running hook
-	shared  sharing
-	tokens  remembered
-
-	miswired sync.Once // the log line of Wired
-}
-
-func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	if v := visitOf(r.Context()); v != nil && v.m == m {
+// serve lets the request through to next with what is known of who makes it, or answers it.
+func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next http.Handler, guard bool) {
+	outer := chainOf(r.Context())
+	switch v := outer.of(m); {
+	case v != nil: // this is not the first one of this Middleware
+		if err := m.guardLater(w.Header(), r, v, guard); err != nil {
+			refuse.Write(w, r, err.Status, err.Reason, err.RetryAfter)
+			return
+		}
+		if v != outer.visit {
+			r = r.WithContext(m.Context(r.Context()))
+		}
 		next.ServeHTTP(w, r)
 		return
+	case outer.hasCookie(m.o.Codec.Name()):
+		m.logTwice.Do(func() { m.o.Logger.Error("mirage: " + errTwice.Reason) })
+		refuse.Write(w, r, errTwice.Status, errTwice.Reason, 0)
+		return
 	}
+
 	addVary(w.Header())
 	v := &visit{m: m, header: w.Header()}
+	v.chain = chain{visit: v, outer: outer}
 	switch m.origin(r) {
 	case foreign:
-		m.Count("foreign")
-		v.refusal = errForeign
+		m.o.Count("foreign")
+		v.state, v.refusal = refused, errForeign
 		next.ServeHTTP(w, r.WithContext(refuse.Foreign(v.context(r.Context()))))
 		return
 	case listed:
@@ -76,120 +101,25 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		}
 	}
 	if r.Method == http.MethodHead || r.Method == http.MethodOptions {
-		v.refusal = errMethod
-	} else if err := m.identify(w.Header(), r, v); err != nil {
+		v.state, v.refusal = refused, errMethod
+	} else if err := m.identify(w.Header(), r, v, guard); err != nil {
 		refuse.Write(w, r, err.Status, err.Reason, err.RetryAfter)
 		return
 	}
 	next.ServeHTTP(w, r.WithContext(v.context(r.Context())))
 }
 
-// identify finds out who is there and writes it into v, and the cookie, if it is due, into h. An error ends the request.
-func (m *middleware) identify(h http.Header, r *http.Request, v *visit) *Error {
-	q := parseQuery(r.URL.RawQuery)
-	navigation := isNavigation(r)
-	if navigation {
-		q = query{} // a link on a foreign page must not plant an id (I1)
-	}
-	v.asks = q.asks
-	if tokens := r.Header["Mirage-Link"]; len(tokens) > 0 && honoured(r.Method, q) {
-		if m.linked(r, q, tokens, v) {
-			return nil
-		}
-		m.Count("invalid-token")
-		if r.Method != http.MethodGet {
-			v.refusal = errToken
-			return nil
-		}
-	}
-	q.own()
-	v.came = m.now()
-	v.decided = v.came
-	v.client = cid.Name(q.cid)
-	if m.Admit != nil {
-		if err := m.hookError(validating, m.Admit(r)); err != nil {
-			return err
-		}
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), m.Timeout)
-	defer cancel()
+// vary names the headers on which it depends whether a response belongs to an identity, and
+// to which.
+const vary = "Cookie, Origin, Sec-Fetch-Site, Sec-Fetch-Mode"
 
-	p := m.present(r, q, v.came)
-	v.from = p.from
-	id, err := m.decide(ctx, r, q, p, v)
-	if err != nil {
-		return err
-	}
-	return m.welcome(h, v, p, id)
-}
+// varyOnly is shared: whoever adds to it gets memory of its own.
+var varyOnly = []string{vary}
 
-// now is the Store's time, with which everything is signed that this request hands out (I13).
-func (m *middleware) now() time.Time {
-	if m.Sessions == nil {
-		return time.Now()
+func addVary(h http.Header) {
+	if _, ok := h["Vary"]; ok {
+		h.Add("Vary", vary)
+		return
 	}
-	return m.Sessions.Now()
-}
-
-// decide returns the id of the request: the one that came, what it was replaced by, or a new one.
-func (m *middleware) decide(ctx context.Context, r *http.Request, q query, p presented, v *visit) (string, *Error) {
-	switch {
-	case p.from != nothing:
-		// A link of an id that counts for nothing ends here. An application's own route goes on
-		// with a new id: else log-in, too, would be out of reach for whoever holds a dead cookie.
-		id, err := m.admit(ctx, r, q, p, v)
-		if v.barred == nil || q.cid != "" {
-			return id, err
-		}
-	case q.was != "" && m.Sessions != nil:
-		if err := m.ended(ctx, q.was, v); err != nil {
-			return "", err
-		}
-	}
-	return m.create(ctx, r, q, v)
-}
-
-// welcome makes the identity and hands out what is due.
-func (m *middleware) welcome(h http.Header, v *visit, p presented, id string) *Error {
-	same := p.id == id && v.barred == nil
-	v.id = Identity{ID: id, Client: v.client, Asked: store.Asked{Signed: v.decided, Came: v.came}, codec: m.Codec, visit: v}
-	if same {
-		v.id.Asked.Signed = p.issued
-	} else if p.from != nothing && v.barred == nil {
-		v.id.Previous = p.id
-	}
-
-	switch {
-	case same && p.signed != "" && (!p.renew || v.quiet): // what the client has is good
-		if v.asks {
-			v.id.Signed = p.signed
-		}
-	case v.passing():
-	default:
-		if err := m.handOut(h, v, &v.id); err != nil {
-			return m.failed("sign", err)
-		}
-	}
-	return nil
-}
-
-// handOut signs the id and puts it where its client finds it.
-func (m *middleware) handOut(h http.Header, v *visit, id *Identity) error {
-	signed, err := m.Codec.SignAt(cookie.ID, id.ID, v.decided)
-	if err == nil {
-		m.put(h, v, id, signed)
-	}
-	return err
-}
-
-// put puts the signed id into the cookie, unless the client keeps its value itself and presented
-// one in the query, and into Signed for a client that asks.
-func (m *middleware) put(h http.Header, v *visit, id *Identity, signed string) {
-	if v.from != fromQuery {
-		v.cookie = signed
-		m.Codec.Put(h, signed)
-	}
-	if v.asks {
-		id.Signed = "~" + signed
-	}
+	h["Vary"] = varyOnly
 }

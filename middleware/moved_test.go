@@ -51,7 +51,7 @@ func newDoor(t *testing.T, o middleware.Options) *door {
 	mux.HandleFunc("/", func(_ http.ResponseWriter, r *http.Request) {
 		d.seen, d.known = middleware.FromContext(r.Context())
 	})
-	d.mux = middleware.New(o)(mux)
+	d.mux = middleware.New(o).Guard(mux)
 	return d
 }
 
@@ -205,7 +205,7 @@ func TestI11LogoutFails(t *testing.T) {
 		var err error
 		o.Codec = codec
 		w := httptest.NewRecorder()
-		middleware.New(o)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { err = middleware.Logout(w, r) })).ServeHTTP(w, r)
+		middleware.New(o).Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { err = middleware.Logout(w, r) })).ServeHTTP(w, r)
 		return w.Result(), err
 	}
 	broken := newFake()

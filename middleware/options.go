@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"time"
 
@@ -21,7 +22,9 @@ const (
 type Options struct {
 	// Codec signs and verifies ids. Required.
 	Codec *cookie.Codec
-	// Sessions is the session layer, the *session.Manager of the transports behind the middleware: with none, or another one, they refuse all requests. Nil
+	// Sessions is the session layer, the *session.Manager of the transports behind the
+	// middleware: with none, or another one, they refuse all requests. It must remember
+	// revocations (session.Options.Remember) for as long as the Codec's values are good. Nil
 	// means ids alone: nothing to resolve, to move or to revoke.
 	Sessions Sessions
 
@@ -42,8 +45,7 @@ type Options struct {
 	// session moves there with its messages (unless Manager.End has ended it). To let somebody whose account is gone go on as a stranger, return
 	// a new id. Nil accepts every id that we signed.
 	//
-	// It runs for pages as well where the middleware stands before them. A page that is refused stays so until the cookie is gone, which for a
-	// visitor means for good: mount one without Validate there.
+	// Guard asks it, and Identify does not, see there.
 	//
 	// An error of Validate refuses: 403, the client stops. An *Error decides by its own status: 429 and 5xx mean "come back". Errors that
 	// wrap context.DeadlineExceeded or context.Canceled are failures, not refusals: 503.
@@ -53,6 +55,14 @@ type Options struct {
 	// is the place for limits per address, of which only the application knows which one is the client's. It must be quick; an
 	// error is one of Validate. Nil admits all.
 	Admit func(*http.Request) error
+
+	// Value returns what callbacks of the session layer want to know of a request to a
+	// transport: session.Value is that in each callback that the request leads to, on every
+	// transport. It is called once for each link, poll, POST and DELETE that has an identity,
+	// after all hooks, and ought to be quick; a panic fails that request. On a POST or poll of
+	// a link FromContext has no identity. What only lives as long as the request must not be
+	// in it (chi's route context is such). Nil means no value.
+	Value func(*http.Request) any
 
 	// Timeout bounds all that happens before a request is let in: the hook and the session layer's answers. Zero means 5s.
 	Timeout time.Duration
@@ -133,6 +143,9 @@ func (o Options) complete() Options {
 	switch {
 	case o.Codec == nil:
 		panic("middleware: Options.Codec is nil; make one with cookie.New(cookie.Options{}, key)")
+	case remembers(o.Sessions) < o.Codec.MaxAge():
+		panic(fmt.Sprintf("middleware: session.Options.Remember is %v, and a cookie is good for %v (cookie.Options.MaxAge): "+
+			"a value that was revoked would be good again; raise Remember or lower MaxAge", remembers(o.Sessions), o.Codec.MaxAge()))
 	case o.AcceptUnsigned && o.Validate == nil:
 		panic("middleware: Options.AcceptUnsigned needs Options.Validate: nothing else vouches for an unsigned id")
 	case o.Timeout < 0:
@@ -143,4 +156,12 @@ func (o Options) complete() Options {
 		panic(fmt.Sprintf("middleware: Options.IDBytes is %d; give %d to %d, or 0 for %[2]d", o.IDBytes, defaultIDBytes, maxID/2))
 	}
 	return o
+}
+
+// remembers is how long the session layer remembers a revocation, if it says so.
+func remembers(s Sessions) time.Duration {
+	if m, ok := s.(interface{ Remember() time.Duration }); ok {
+		return m.Remember()
+	}
+	return math.MaxInt64
 }

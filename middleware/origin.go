@@ -22,7 +22,7 @@ const (
 // word and decides where it is there. Browsers leave it out over plain http, and Chromium
 // leaves it out of WebSocket handshakes: then Origin decides. Where that is missing, too,
 // it is no browser, or a GET over plain http, for which isBareGET decides.
-func (m *middleware) origin(r *http.Request) originClass {
+func (m *Middleware) origin(r *http.Request) originClass {
 	origins, sites := r.Header["Origin"], r.Header["Sec-Fetch-Site"]
 	if len(origins) > 1 || len(sites) > 1 {
 		return foreign
@@ -50,7 +50,7 @@ func (m *middleware) origin(r *http.Request) originClass {
 // isOwn tells whether origin is this very site by the request's Host. Behind a proxy that ends TLS we cannot see our own scheme. So an https
 // origin of our name counts in any case, and an http one only where the site can be on http: without TLS here, and on a loopback host or
 // with a cookie that goes over plain http. Elsewhere an http page of our name is the work of somebody on the network.
-func (m *middleware) isOwn(r *http.Request, origin string) bool {
+func (m *Middleware) isOwn(r *http.Request, origin string) bool {
 	if m.own[origin] {
 		return true
 	}
@@ -60,7 +60,7 @@ func (m *middleware) isOwn(r *http.Request, origin string) bool {
 		return false
 	case scheme == "https":
 		return strings.EqualFold(host, strings.TrimSuffix(r.Host, ":443"))
-	case scheme == "http" && r.TLS == nil && (m.Codec.Insecure() || isLoopback(host)):
+	case scheme == "http" && r.TLS == nil && (m.o.Codec.Insecure() || isLoopback(host)):
 		return strings.EqualFold(host, strings.TrimSuffix(r.Host, ":80"))
 	}
 	return false

@@ -275,7 +275,7 @@ func TestNewPanics(t *testing.T) {
 // tryNew is New with its panic as a text.
 func tryNew(o middleware.Options) (with func(http.Handler) http.Handler, err string) {
 	defer func() { err, _ = recover().(string) }()
-	return middleware.New(o), ""
+	return middleware.New(o).Guard, ""
 }
 
 // I9: whatever Origin comes, and whatever Origins can be written, only what is listed

@@ -28,7 +28,7 @@ func TestMounts(t *testing.T) {
 	mw := middleware.New(middleware.Options{Codec: codec, Validate: func(r *http.Request, _ string) (string, error) {
 		room = r.PathValue("room") // chi sets it, too
 		return "", nil
-	}})
+	}}).Guard
 	signed, _ := codec.Sign(cookie.ID, "ann")
 	sessions := scs.New()
 	mount := map[string]func() http.Handler{
@@ -92,7 +92,7 @@ func TestMounts(t *testing.T) {
 // Beside scs each keeps its own cookie in one response.
 func TestBesideSCS(t *testing.T) {
 	sessions := scs.New()
-	mw := middleware.New(middleware.Options{Codec: newCodec(t, cookie.Options{})})
+	mw := middleware.New(middleware.Options{Codec: newCodec(t, cookie.Options{})}).Guard
 	app := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sessions.Put(r.Context(), "user", 1)
 		if _, err := middleware.Rotate(w, r); err != nil {
@@ -124,7 +124,7 @@ func TestBehindRateLimit(t *testing.T) {
 	mw := middleware.New(middleware.Options{
 		Codec:    newCodec(t, cookie.Options{}),
 		Generate: func(*http.Request) (string, error) { hooks++; return fmt.Sprint("id", hooks), nil },
-	})
+	}).Guard
 	h := chimw.ClientIPFromRemoteAddr(httprate.LimitBy(3, time.Hour, byClient)(mw(http.HandlerFunc(hello))))
 	for range 10 {
 		h.ServeHTTP(httptest.NewRecorder(), request("GET", "/"))

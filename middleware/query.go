@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -15,6 +16,15 @@ type query struct {
 	cid      string // of _cid, if it is one
 	was      string // of _was, if it may be an id: the one that the client was told last (I11)
 	wait     bool   // the key _wait is there
+}
+
+// queryOf is the query of a request, but of a navigation: a link on a foreign page must not
+// plant an id (I1).
+func queryOf(r *http.Request) query {
+	if isNavigation(r) {
+		return query{}
+	}
+	return parseQuery(r.URL.RawQuery)
 }
 
 // parseQuery reads four keys in one pass. Unlike url.ParseQuery it builds no map, because it runs for every poll and POST.

@@ -21,24 +21,25 @@ import (
 //	500  the middleware is not mounted on this route
 func Require(r *http.Request) (Identity, error) {
 	v := visitOf(r.Context())
-	if v != nil && v.cookie != "" {
-		v.m.Codec.Withdraw(v.header) // until Grant
-	}
-	switch {
-	case v == nil:
+	if v == nil {
 		return Identity{}, errMount
-	case v.refusal != nil:
+	}
+	v.withdraw()
+	switch {
+	case v.state == refused, v.state == barred:
 		return Identity{}, v.refusal
-	case v.barred != nil:
-		return Identity{}, v.barred
 	case isLoad(r):
 		return Identity{}, errLoad
 	case v.from == fromCookie && v.m.isBareGET(r):
 		return Identity{}, errBareGET
-	case r.Method == http.MethodDelete && !v.linked:
+	case r.Method == http.MethodDelete && v.state != linked:
 		return Identity{}, errToken
 	}
-	return v.identity(), nil
+	id := v.identity()
+	if v.m != nil && v.m.o.Value != nil {
+		id.Value = v.m.o.Value(r)
+	}
+	return id, nil
 }
 
 // isLoad reports whether the request is no fetch, EventSource or WebSocket of a page.
@@ -63,7 +64,7 @@ func isLoad(r *http.Request) bool {
 //     own. So a browser must send a Referer of ours; a program has another User-Agent.
 //   - What pages load without a script (images, frames, forms) never asks for an event
 //     stream. So an image that somebody placed in a page of ours is refused, too.
-func (m *middleware) isBareGET(r *http.Request) bool {
+func (m *Middleware) isBareGET(r *http.Request) bool {
 	h := r.Header
 	switch {
 	case r.Method != http.MethodGet, len(h["Sec-Fetch-Site"]) > 0, len(h["Origin"]) > 0:

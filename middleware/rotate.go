@@ -43,7 +43,7 @@ func Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 		return "", fmt.Errorf("middleware: rotate: %w", errNobody)
 	}
 	m := v.m
-	ctx, cancel := context.WithTimeout(r.Context(), m.Timeout)
+	ctx, cancel := context.WithTimeout(r.Context(), m.o.Timeout)
 	defer cancel()
 	id, refusal := m.generate(ctx, r)
 	switch {
@@ -56,14 +56,14 @@ func Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 	if !known {
 		came = m.now()
 	}
-	signed, err := m.Codec.SignAt(cookie.ID, id, came) // before anything is moved: it may fail
+	signed, err := m.o.Codec.SignAt(cookie.ID, id, came) // before anything is moved: it may fail
 	if err != nil {
 		return "", fmt.Errorf("middleware: rotate: %w", err)
 	}
 
 	var uncertain error
-	if m.Sessions != nil && known && !v.passing() {
-		err := m.Sessions.Rotate(ctx, old.ID, id, old.Asked)
+	if m.o.Sessions != nil && known && !v.passing() {
+		err := m.o.Sessions.Rotate(ctx, old.ID, id, old.Asked)
 		switch {
 		case err == nil, isOvertaken(err):
 		case errors.Is(err, store.ErrUncertain):
@@ -73,8 +73,8 @@ func Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 		}
 	}
 	v.came, v.decided = came, came
-	next := Identity{ID: id, Client: v.client, Asked: store.Asked{Signed: came, Came: came}, codec: m.Codec, visit: v}
-	if v.barred == nil {
+	next := Identity{ID: id, Client: v.client, Asked: store.Asked{Signed: came, Came: came}, codec: m.o.Codec, visit: v}
+	if v.state != barred {
 		next.Previous = old.ID
 	}
 	m.put(w.Header(), v, &next, signed)
@@ -111,15 +111,15 @@ func Logout(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("middleware: logout: %w", errNobody)
 	}
 	m := v.m
-	if m.Sessions != nil && v.barred == nil {
-		ctx, cancel := context.WithTimeout(r.Context(), m.Timeout)
+	if m.o.Sessions != nil && v.state != barred {
+		ctx, cancel := context.WithTimeout(r.Context(), m.o.Timeout)
 		defer cancel()
-		if err := m.Sessions.Revoke(ctx, id.ID); err != nil {
+		if err := m.o.Sessions.Revoke(ctx, id.ID); err != nil {
 			return fmt.Errorf("middleware: logout: %w", err)
 		}
 	}
 	if v.cookie = ""; v.from != fromQuery {
-		m.Codec.Expire(w.Header())
+		m.o.Codec.Expire(w.Header())
 	}
 	return nil
 }

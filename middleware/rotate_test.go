@@ -20,7 +20,7 @@ import (
 // login is an application that rotates on every request. It returns the answer, what Rotate returned and FromContext afterwards.
 func login(o middleware.Options, r *http.Request) (res *http.Response, id string, after middleware.Identity, err error) {
 	w := httptest.NewRecorder()
-	middleware.New(o)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	middleware.New(o).Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, err = middleware.Rotate(w, r)
 		after, _ = middleware.FromContext(r.Context())
 	})).ServeHTTP(w, r)

@@ -43,7 +43,7 @@ type sharedCall struct {
 
 // create makes an id for a request that came without one, or takes that of the parallel request
 // that did. Then it was decided when that one came, and whatever revokes it since counts.
-func (m *middleware) create(ctx context.Context, r *http.Request, q query, v *visit) (string, *Error) {
+func (m *Middleware) create(ctx context.Context, r *http.Request, q query, v *visit) (string, *Error) {
 	if q.cid == "" {
 		return m.generate(ctx, r)
 	}
@@ -61,7 +61,7 @@ func (m *middleware) create(ctx context.Context, r *http.Request, q query, v *vi
 		return m.join(ctx, r, call, v)
 	}
 	// The call outlives this request's client, but not the last of those who wait for it.
-	shared, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), m.Timeout)
+	shared, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), m.o.Timeout)
 	defer cancel()
 	call = &sharedCall{came: v.came, done: make(chan struct{}), cancel: cancel, waiting: 1}
 	m.shared.calls[key] = call
@@ -85,16 +85,16 @@ func (m *middleware) create(ctx context.Context, r *http.Request, q query, v *vi
 }
 
 // join waits for the id of a parallel request. One that was revoked since that came is not shared.
-func (m *middleware) join(ctx context.Context, r *http.Request, call *sharedCall, v *visit) (string, *Error) {
+func (m *Middleware) join(ctx context.Context, r *http.Request, call *sharedCall, v *visit) (string, *Error) {
 	select {
 	case <-call.done:
 	case <-ctx.Done():
 		return "", m.late(generating, ctx.Err())
 	}
-	if call.err != nil || m.Sessions == nil {
+	if call.err != nil || m.o.Sessions == nil {
 		return call.id, call.err
 	}
-	is, err := m.Sessions.Resolve(ctx, call.id, store.Asked{Signed: call.came, Came: v.came}, "")
+	is, err := m.o.Sessions.Resolve(ctx, call.id, store.Asked{Signed: call.came, Came: v.came}, "")
 	switch {
 	case err != nil:
 		return "", m.failed("resolve", err)
@@ -106,7 +106,7 @@ func (m *middleware) join(ctx context.Context, r *http.Request, call *sharedCall
 }
 
 // leave ends a request's interest in the call; the last one ends a call that still runs.
-func (m *middleware) leave(key sharedKey, call *sharedCall) {
+func (m *Middleware) leave(key sharedKey, call *sharedCall) {
 	m.shared.mu.Lock()
 	defer m.shared.mu.Unlock()
 	call.waiting--
@@ -121,13 +121,13 @@ func (m *middleware) leave(key sharedKey, call *sharedCall) {
 	}
 }
 
-func (m *middleware) forget(key sharedKey, call *sharedCall) {
+func (m *Middleware) forget(key sharedKey, call *sharedCall) {
 	m.shared.mu.Lock()
 	defer m.shared.mu.Unlock()
 	m.forgetLocked(key, call)
 }
 
-func (m *middleware) forgetLocked(key sharedKey, call *sharedCall) {
+func (m *Middleware) forgetLocked(key sharedKey, call *sharedCall) {
 	if m.shared.calls[key] == call {
 		delete(m.shared.calls, key)
 	}

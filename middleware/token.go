@@ -34,8 +34,8 @@ type token struct {
 }
 
 // readToken verifies a link token. ok is false for an expired one, too.
-func (m *middleware) readToken(signed string) (t token, ok bool) {
-	payload, _, err := m.Codec.Verify(cookie.Link, signed)
+func (m *Middleware) readToken(signed string) (t token, ok bool) {
+	payload, _, err := m.o.Codec.Verify(cookie.Link, signed)
 	if err != nil {
 		return token{}, false
 	}
@@ -63,7 +63,7 @@ func honoured(method string, q query) bool {
 
 // linked finds the identity of a request by its link token, which must be of the id that came beside it: the token alone, leaked, is
 // worth nothing. A pair that verified is remembered; the next request with the same two texts costs a look-up.
-func (m *middleware) linked(r *http.Request, q query, tokens []string, v *visit) bool {
+func (m *Middleware) linked(r *http.Request, q query, tokens []string, v *visit) bool {
 	if len(tokens) != 1 {
 		return false
 	}
@@ -73,11 +73,11 @@ func (m *middleware) linked(r *http.Request, q query, tokens []string, v *visit)
 		if t, ok = m.readToken(tokens[0]); !ok {
 			return false
 		}
-		p := m.present(r, q, time.Now())
+		p := m.find(r, q, time.Now())
 		if p.from == nothing || p.id != t.id {
 			return false
 		}
-		if expires := p.issued.Add(m.Codec.MaxAge()); expires.Before(t.expires) {
+		if expires := p.issued.Add(m.o.Codec.MaxAge()); expires.Before(t.expires) {
 			t.expires = expires
 		}
 		if p.from == beside.from && beside.value != "" {
@@ -85,18 +85,18 @@ func (m *middleware) linked(r *http.Request, q query, tokens []string, v *visit)
 		}
 		beside.from = p.from
 	}
-	v.from, v.linked = beside.from, true
+	v.state, v.from = linked, beside.from
 	v.client = t.reader
-	v.id = Identity{ID: t.id, Client: v.client, Reader: t.reader, Link: t.link, codec: m.Codec}
+	v.id = Identity{ID: t.id, Client: v.client, Reader: t.reader, Link: t.link, codec: m.o.Codec}
 	return true
 }
 
 // beside is the value of the id that came beside a token, unverified; its value is "" where it takes a closer look.
-func (m *middleware) beside(r *http.Request, q query) pair {
+func (m *Middleware) beside(r *http.Request, q query) pair {
 	if q.id != "" {
 		return pair{from: fromQuery, value: q.id}
 	}
-	if values := m.Codec.Values(r); len(values) == 1 && !q.conflict {
+	if values := m.o.Codec.Values(r); len(values) == 1 && !q.conflict {
 		return pair{from: fromCookie, value: values[0]}
 	}
 	return pair{}

@@ -67,7 +67,7 @@ func TestI2KeyRotation(t *testing.T) {
 // I8: the header is set before next, next gets the very ResponseWriter, and the response varies by what decides about the identity.
 func TestI8NeverWraps(t *testing.T) {
 	w := httptest.NewRecorder()
-	h := middleware.New(middleware.Options{Codec: newCodec(t, cookie.Options{})})(http.HandlerFunc(func(got http.ResponseWriter, r *http.Request) {
+	h := middleware.New(middleware.Options{Codec: newCodec(t, cookie.Options{})}).Guard(http.HandlerFunc(func(got http.ResponseWriter, r *http.Request) {
 		if got != http.ResponseWriter(w) {
 			t.Errorf("next got a %T", got)
 		}
@@ -88,7 +88,7 @@ func TestMountedTwice(t *testing.T) {
 	mw := middleware.New(middleware.Options{
 		Codec:    newCodec(t, cookie.Options{}),
 		Generate: func(*http.Request) (string, error) { hooks++; return "ann", nil },
-	})
+	}).Guard
 	w := httptest.NewRecorder()
 	mw(mw(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))).ServeHTTP(w, request("GET", "/"))
 	if hooks != 1 || len(w.Result().Cookies()) != 1 {

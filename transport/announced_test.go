@@ -35,7 +35,7 @@ func TestL2AnnouncedBodies(t *testing.T) {
 	}
 	m := session.New(session.Options{})
 	defer m.Shutdown(context.Background())
-	ours := middleware.New(middleware.Options{Codec: codec, Sessions: m})(transport.Handler(m, transport.Options{}))
+	ours := middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard(transport.Handler(m, transport.Options{}))
 	bare := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { r.Body.Read(make([]byte, 1)) })
 	for _, name := range []string{"HTTP/1.1", "HTTP/2"} {
 		t.Run(name, func(t *testing.T) {

@@ -25,7 +25,7 @@ func bench(b *testing.B, o session.Options) (http.Handler, http.Header, *tab) {
 	}
 	m := session.New(o)
 	b.Cleanup(func() { m.Shutdown(context.Background()) })
-	h := middleware.New(middleware.Options{Codec: codec, Sessions: m})(transport.Handler(m, transport.Options{}))
+	h := middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard(transport.Handler(m, transport.Options{}))
 	header := http.Header{"Accept": {"text/event-stream"}}
 	signed, err := codec.Set(http.Header{}, "visitor")
 	if err != nil {

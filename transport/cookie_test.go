@@ -23,7 +23,7 @@ func TestI15RefusedGetsNoCookie(t *testing.T) {
 	}
 	m := session.New(session.Options{})
 	defer m.Shutdown(context.Background())
-	mw := middleware.New(middleware.Options{Codec: codec, Sessions: m})
+	mw := middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard
 	for transport, h := range map[string]http.Handler{
 		"sse": sse.Handler(m, sse.Options{}), "poll": poll.Handler(m, poll.Options{}),
 		"websocket": sockets.Handler(m, sockets.Options{}),

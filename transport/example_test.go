@@ -32,7 +32,7 @@ func ExampleMount() {
 		return err
 	}})
 	r := chi.NewRouter()
-	transport.Mount(r, "/live", middleware.New(middleware.Options{Codec: codec, Sessions: m}), transport.Handler(m, transport.Options{}))
+	transport.Mount(r, "/live", middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard, transport.Handler(m, transport.Options{}))
 	server := httptest.NewServer(r)
 	defer server.Close()
 	defer m.Shutdown(context.Background())

@@ -47,7 +47,7 @@ func newTarget(f *testing.F) *target {
 	t.handler = middleware.New(middleware.Options{
 		Codec: codec, Sessions: t.m, Logger: slog.New(slog.DiscardHandler),
 		Generate: func(*http.Request) (string, error) { return fmt.Sprint("id", n.Add(1)), nil },
-	})(transport.Handler(t.m, transport.Options{Poll: poll.Options{Hold: time.Millisecond}}))
+	}).Guard(transport.Handler(t.m, transport.Options{Poll: poll.Options{Hold: time.Millisecond}}))
 	return t
 }
 

@@ -120,7 +120,7 @@ func serve(t *testing.T, o session.Options, s sse.Options, secure bool) (*httpte
 	}
 	m := session.New(o)
 	mux := http.NewServeMux()
-	mux.Handle("/live", middleware.New(middleware.Options{Codec: codec, Sessions: m})(transport.Handler(m, transport.Options{SSE: s})))
+	mux.Handle("/live", middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard(transport.Handler(m, transport.Options{SSE: s})))
 	srv := httptest.NewUnstartedServer(mux)
 	if secure {
 		srv.StartTLS()

@@ -93,7 +93,7 @@ func newWorld(t *testing.T, s setup) *world {
 	s.identity.Codec, s.identity.Sessions, s.identity.Logger = w.codec, w.m, slog.New(slog.DiscardHandler)
 	r := chi.NewRouter()
 	r.Use(s.around...)
-	identify := middleware.New(s.identity)
+	identify := middleware.New(s.identity).Guard
 	live := transport.Handler(w.m, s.transport)
 	if s.inside != nil {
 		live = s.inside(live)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mirage-go/mirage/client/js"
 	"github.com/mirage-go/mirage/internal/refuse"
+	"github.com/mirage-go/mirage/internal/wiring"
 )
 
 // script is mirage.js as it goes out.
@@ -32,15 +33,19 @@ var theScript = sync.OnceValue(func() *script {
 	return s
 })
 
-// Script serves mirage.js, the browser client. Mount it at a path of its own, for everybody: it needs no identity, and the middleware not.
+// Script serves mirage.js, the browser client, at a path of its own:
 //
 //	mux.Handle("/live/mirage.js", transport.Script())   // chi: r.Handle("/live/mirage.js", transport.Script())
+//
+// It needs no middleware. One that stands before it all the same gives out no cookie with
+// the script, because caches may keep that.
 //
 // A browser that has it asks each time whether it is still the same. One that gets its address from ScriptURL does not even ask.
 func Script() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		refuse.NotUpgraded(h, r)
+		wiring.Withdraw(r.Context(), h)
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			h.Set("Allow", "GET, HEAD")
 			http.Error(w, "the methods here are GET, HEAD", http.StatusMethodNotAllowed)

@@ -47,7 +47,7 @@ func newSite(t testing.TB, s setup) *site {
 	}
 	site.codec = codec
 	s.identity.Codec, s.identity.Sessions, s.identity.Logger = codec, site.m, slog.New(slog.DiscardHandler)
-	site.mw = middleware.New(s.identity)
+	site.mw = middleware.New(s.identity).Guard
 	s.transport.SSE.KeepHandler = *plain
 	site.live = transport.Handler(site.m, s.transport)
 	r := chi.NewRouter()

@@ -311,7 +311,7 @@ func TestW2PlainSocket(t *testing.T) {
 // W6: what is no handshake is told what is missing; where nothing can be taken over, that.
 func TestW6NoSocket(t *testing.T) {
 	inWorld(t, setup{}, func(w *world) {
-		alone := middleware.New(middleware.Options{Codec: w.codec, Sessions: w.m})(sockets.Handler(w.m, sockets.Options{}))
+		alone := middleware.New(middleware.Options{Codec: w.codec, Sessions: w.m}).Guard(sockets.Handler(w.m, sockets.Options{}))
 		for _, tt := range []struct {
 			name   string
 			header []string

@@ -46,7 +46,7 @@ func TestI11Wiring(t *testing.T) {
 			var log sink
 			h := transport.Handler(m, transport.Options{})
 			if tt.mounted {
-				h = middleware.New(middleware.Options{Codec: codec, Sessions: tt.sessions, Logger: slog.New(slog.NewTextHandler(&log, nil))})(h)
+				h = middleware.New(middleware.Options{Codec: codec, Sessions: tt.sessions, Logger: slog.New(slog.NewTextHandler(&log, nil))}).Guard(h)
 			}
 			srv := httptest.NewServer(h)
 			defer srv.Close()

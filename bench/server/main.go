@@ -38,7 +38,7 @@ func main() {
 	identify := middleware.New(middleware.Options{
 		Codec: codec, Sessions: m, MaxHooks: 1 << 16,
 		AcceptUnsigned: true, Validate: func(*http.Request, string) (string, error) { return "", nil },
-	})
+	}).Guard
 	live := transport.Handler(m, transport.Options{
 		SSE:       sse.Options{LinkAge: time.Hour, KeepHandler: os.Getenv("MIRAGE") == "plain"},
 		WebSocket: websocket.Options{LinkAge: time.Hour},

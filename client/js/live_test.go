@@ -83,7 +83,7 @@ func (e *echo) begin() {
 	mux := http.NewServeMux()
 	mux.Handle("/live", transport.Handler(m, transport.Options{}))
 	mux.HandleFunc("/page", func(http.ResponseWriter, *http.Request) {}) // its response sets the cookie
-	live := middleware.New(middleware.Options{Codec: e.codec, Sessions: m, Logger: e.log})(mux)
+	live := middleware.New(middleware.Options{Codec: e.codec, Sessions: m, Logger: e.log}).Guard(mux)
 	e.live.Store(&live)
 	e.mu.Lock()
 	defer e.mu.Unlock()

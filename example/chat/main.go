@@ -53,7 +53,7 @@ func run(ctx context.Context, addr, keyFile string) error {
 	}
 	room := newRoom()
 	sessions := session.New(room.options())
-	identify := middleware.New(middleware.Options{Codec: codec, Sessions: sessions})
+	identify := middleware.New(middleware.Options{Codec: codec, Sessions: sessions}).Guard
 
 	r := chi.NewRouter()
 	transport.Mount(r, "/live", identify, transport.Handler(sessions, transport.Options{}))

@@ -24,6 +24,6 @@ func main() {
 		return err
 	}})
 	r := chi.NewRouter()
-	transport.Mount(r, "/live", middleware.New(middleware.Options{Codec: codec, Sessions: m}), transport.Handler(m, transport.Options{}))
+	transport.Mount(r, "/live", middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard, transport.Handler(m, transport.Options{}))
 	log.Fatal(http.ListenAndServe("localhost:8080", r))
 }

@@ -48,7 +48,7 @@ func (s *site) changeKey() error {
 		return err
 	}
 	r := chi.NewRouter()
-	r.Use(middleware.New(middleware.Options{Codec: codec, Generate: s.accounts.generate, Validate: s.accounts.validate}))
+	r.Use(middleware.New(middleware.Options{Codec: codec, Generate: s.accounts.generate, Validate: s.accounts.validate}).Guard)
 	r.Get("/", s.show)
 	r.Group(func(r chi.Router) {
 		r.Use(ours)

@@ -56,7 +56,7 @@ func run(addr, server string) error {
 		return err
 	}
 	r := chi.NewRouter()
-	transport.Mount(r, "/live", middleware.New(middleware.Options{Codec: codec, Sessions: m}), transport.Handler(m, transport.Options{}))
+	transport.Mount(r, "/live", middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard, transport.Handler(m, transport.Options{}))
 	r.Get("/ready", func(http.ResponseWriter, *http.Request) {}) // for the balancer: that this process answers, whatever Redis does
 	s := &http.Server{Addr: addr, Handler: r}
 

@@ -78,7 +78,7 @@ func newSite(t testing.TB, o setup) *site {
 	s.must(err)
 	s.codec = codec
 	o.identity.Codec, o.identity.Sessions = codec, s.m
-	identify := middleware.New(o.identity)
+	identify := middleware.New(o.identity).Guard
 	r := chi.NewRouter()
 	transport.Mount(r, "/live", identify, transport.Handler(s.m, o.transport))
 	if o.routes != nil {

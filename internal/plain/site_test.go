@@ -119,7 +119,7 @@ func (s *site) serve(kept store.Store) {
 		err := s.refuse[0]
 		s.refuse = s.refuse[1:]
 		return "", err
-	}})
+	}}).Guard
 	live := identify(transport.Handler(m, transport.Options{SSE: sse.Options{Retry: 40 * time.Millisecond}}))
 	s.mu.Lock()
 	defer s.mu.Unlock()

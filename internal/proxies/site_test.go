@@ -74,10 +74,10 @@ func newSite(t *testing.T, heartbeat time.Duration) *site {
 // identify is the middleware with the site's own origins of this moment: a test learns its proxy's address late.
 func (s *site) identify(next http.Handler) http.Handler {
 	o := middleware.Options{Codec: s.codec, Sessions: s.m}
-	strict := middleware.New(o)(next)
+	strict := middleware.New(o).Guard(next)
 	known := sync.OnceValue(func() http.Handler {
 		o.OwnOrigins = []string{s.own.Load().(string)}
-		return middleware.New(o)(next)
+		return middleware.New(o).Guard(next)
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.own.Load() == nil {

@@ -82,7 +82,7 @@ func abortGets(t *testing.T, s store.Store, query string) {
 		t.Fatal(err)
 	}
 	o := transport.Options{Poll: poll.Options{Pause: time.Second}}
-	web := httptest.NewServer(middleware.New(middleware.Options{Codec: codec, Sessions: m})(transport.Handler(m, o)))
+	web := httptest.NewServer(middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard(transport.Handler(m, o)))
 	defer func() { web.CloseClientConnections(); web.Close() }()
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()

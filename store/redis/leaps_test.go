@@ -148,7 +148,7 @@ func TestD6LongPause(t *testing.T) {
 	t.Cleanup(func() { cancel(); all.Wait() })
 	for i := range visitors {
 		n := nodes[i%2]
-		mw := middleware.New(middleware.Options{Codec: codec, Sessions: n.Manager})
+		mw := middleware.New(middleware.Options{Codec: codec, Sessions: n.Manager}).Guard
 		web := httptest.NewServer(mw(transport.Handler(n.Manager, transport.Options{})))
 		t.Cleanup(func() { web.CloseClientConnections(); web.Close() })
 		value, err := codec.Sign(cookie.ID, fmt.Sprint("v", i))

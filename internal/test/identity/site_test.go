@@ -103,7 +103,7 @@ func (s *site) start(o setup, st store.Store) *node {
 		url:    "http://" + l.Addr().String(),
 		client: &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 64, DisableCompression: true},
 		server: &http.Server{
-			Handler:  middleware.New(o.identity)(mux),
+			Handler:  middleware.New(o.identity).Guard(mux),
 			ErrorLog: slog.NewLogLogger(quiet.Handler(), slog.LevelError),
 		},
 	}

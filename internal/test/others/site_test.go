@@ -61,7 +61,7 @@ func newSite(t *testing.T, o middleware.Options) *site {
 	s.must(err)
 	o.Codec, o.Sessions = codec, s.m
 	mux := http.NewServeMux()
-	mux.Handle("/live", middleware.New(o)(transport.Handler(s.m, transport.Options{})))
+	mux.Handle("/live", middleware.New(o).Guard(transport.Handler(s.m, transport.Options{})))
 	mux.Handle("/live/mirage.js", transport.Script())
 	s.mux = mux
 	t.Cleanup(s.shutdown)

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	maxRemembered = 1 << 15 // tokens; about 1 KiB each with what belongs to them
-	maxGeneration = 15 * time.Minute
+	maxCachedTokens = 1 << 15 // tokens; about 1 KiB each with what belongs to them
+	maxGeneration   = 15 * time.Minute
 )
 
 // pair is what came beside a token: the value of the id and from where.
@@ -17,10 +17,10 @@ type pair struct {
 	value string
 }
 
-// remembered are link tokens that verified, each with the one value that came beside it. It has two generations: when the younger one
+// tokenCache keeps link tokens that verified, each with the one value that came beside it. It has two generations: when the younger one
 // is half the bound or 15 minutes old, the older one is forgotten. What is used stays. The zero value is ready; all methods may be
 // called concurrently.
-type remembered struct {
+type tokenCache struct {
 	mu           sync.Mutex
 	young, older map[string]entry // guarded by mu
 	born         time.Time        // of young; guarded by mu
@@ -32,7 +32,7 @@ type entry struct {
 }
 
 // get returns the token for signed if it is known, not expired, and beside is what it was known with.
-func (m *remembered) get(signed string, beside pair) (token, bool) {
+func (m *tokenCache) get(signed string, beside pair) (token, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, ok := m.young[signed]
@@ -46,15 +46,15 @@ func (m *remembered) get(signed string, beside pair) (token, bool) {
 }
 
 // put remembers t. It clones the texts: they are parts of whole header blocks.
-func (m *remembered) put(signed string, beside pair, t token) {
+func (m *tokenCache) put(signed string, beside pair, t token) {
 	beside.value = strings.Clone(beside.value)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.putLocked(strings.Clone(signed), entry{beside: beside, token: t})
 }
 
-func (m *remembered) putLocked(signed string, e entry) {
-	if m.young == nil || len(m.young) >= maxRemembered/2 || time.Since(m.born) > maxGeneration {
+func (m *tokenCache) putLocked(signed string, e entry) {
+	if m.young == nil || len(m.young) >= maxCachedTokens/2 || time.Since(m.born) > maxGeneration {
 		m.older, m.young, m.born = m.young, make(map[string]entry), time.Now()
 	}
 	m.young[signed] = e

@@ -2,7 +2,9 @@ package middleware
 
 import (
 	"errors"
+	"net/http"
 	"reflect"
+	"slices"
 )
 
 var (
@@ -20,13 +22,26 @@ func (v *visit) Wired(sessions any) error {
 	}
 	var err error
 	switch {
-	case m.Sessions == nil:
+	case m.o.Sessions == nil:
 		err = errNoSessions
-	case reflect.TypeOf(m.Sessions) == reflect.TypeOf(sessions) && any(m.Sessions) != sessions:
+	case reflect.TypeOf(m.o.Sessions) == reflect.TypeOf(sessions) && any(m.o.Sessions) != sessions:
 		err = errOtherSessions
 	default:
 		return nil
 	}
-	m.miswired.Do(func() { m.Logger.Error("mirage: all requests to a transport are refused: " + err.Error()) })
+	m.logWiring.Do(func() { m.o.Logger.Error("mirage: all requests to a transport are refused: " + err.Error()) })
 	return err
+}
+
+// Withdraw implements wiring.Value.
+func (c *chain) Withdraw(h http.Header) {
+	h["Vary"] = slices.DeleteFunc(slices.Clone(h["Vary"]), func(line string) bool { return line == vary })
+	if len(h["Vary"]) == 0 {
+		delete(h, "Vary")
+	}
+	for ; c != nil; c = c.outer {
+		if c.cookie != "" {
+			c.m.o.Codec.Withdraw(h)
+		}
+	}
 }

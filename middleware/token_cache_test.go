@@ -10,19 +10,19 @@ import (
 // I7: what is remembered is bounded; what is used stays, what is not is forgotten after two generations.
 func TestI7Remembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var m remembered
+		var m tokenCache
 		beside := pair{from: fromCookie, value: "v"}
 		good := token{id: "ann", expires: time.Now().Add(24 * time.Hour)}
 		m.put("used", beside, good)
 		m.put("unused", beside, good)
-		for i := range 3 * maxRemembered {
+		for i := range 3 * maxCachedTokens {
 			m.put(strings.Repeat("x", i%7)+time.Duration(i).String(), beside, good)
 			if i%1000 == 0 {
 				if _, ok := m.get("used", beside); !ok {
 					t.Fatalf("a token in use was forgotten after %d others", i)
 				}
 			}
-			if n := len(m.young) + len(m.older); n > maxRemembered {
+			if n := len(m.young) + len(m.older); n > maxCachedTokens {
 				t.Fatalf("%d are remembered", n)
 			}
 		}

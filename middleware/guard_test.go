@@ -1,0 +1,284 @@
+package middleware_test
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/middleware"
+)
+
+const stream = "Accept: text/event-stream"
+
+// house is a site with pages behind Identify and a link behind Guard, with Identify before
+// everything or not. It counts what the hooks are asked.
+type house struct {
+	mw                  *middleware.Middleware
+	handler             http.Handler
+	generated, asked    int
+	atPage, atLink      middleware.Identity
+	refusedAtLink       error
+	answer              string // of Validate
+	err                 error
+	reachedLink, linkOK bool
+}
+
+func newHouse(t *testing.T, o middleware.Options, everywhere bool) *house {
+	t.Helper()
+	s := &house{}
+	if o.Codec == nil {
+		o.Codec = newCodec(t, cookie.Options{MaxAge: time.Hour})
+	}
+	o.Generate = func(*http.Request) (string, error) {
+		s.generated++
+		return "new-" + strings.Repeat("i", s.generated), nil
+	}
+	o.Validate = func(*http.Request, string) (string, error) { s.asked++; return s.answer, s.err }
+	s.mw = middleware.New(o)
+	mux := http.NewServeMux()
+	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.atPage, _ = middleware.FromContext(r.Context())
+	})
+	mux.Handle("/live", s.mw.Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.reachedLink = true
+		s.atLink, s.linkOK = middleware.FromContext(r.Context())
+		var id middleware.Identity
+		if id, s.refusedAtLink = middleware.Require(r); s.refusedAtLink == nil {
+			s.atLink = id
+			id.Grant(w)
+		}
+	})))
+	mux.Handle("/", s.mw.Identify(page))
+	s.handler = mux
+	if everywhere {
+		s.handler = s.mw.Identify(mux)
+	}
+	return s
+}
+
+func (s *house) do(r *http.Request) *http.Response {
+	s.atPage, s.atLink, s.refusedAtLink, s.reachedLink = middleware.Identity{}, middleware.Identity{}, nil, false
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, r)
+	return w.Result()
+}
+
+// H1: Identify asks nobody about an id that we signed, Guard does, once for each request,
+// whatever stands before it; and one request makes at most one id.
+func TestH1TwoStrengths(t *testing.T) {
+	for name, everywhere := range map[string]bool{"side by side": false, "Identify before everything": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newHouse(t, middleware.Options{}, everywhere)
+			first := s.do(request("GET", "/"))
+			if s.generated != 1 || s.asked != 0 || s.atPage.ID != "new-i" {
+				t.Fatalf("a first page: %d made, %d asked, id %q", s.generated, s.asked, s.atPage.ID)
+			}
+			c := withCookie(cookieOf(first))
+			s.do(request("GET", "/", c))
+			if s.asked != 0 || s.atPage.ID != "new-i" {
+				t.Errorf("a page asked Validate %d times, id %q", s.asked, s.atPage.ID)
+			}
+			s.do(request("GET", "/live?_cid="+cid, c, stream))
+			if s.generated != 1 || s.asked != 1 || s.atLink.ID != "new-i" {
+				t.Errorf("a link: %d made, %d asked, id %q", s.generated, s.asked, s.atLink.ID)
+			}
+			res := s.do(request("GET", "/live?_cid="+cid, stream)) // without a page before it
+			if s.generated != 2 || s.asked != 1 || s.atLink.ID != "new-ii" || len(res.Cookies()) != 1 {
+				t.Errorf("a link as the first request: %d made, %d asked, id %q, cookies %v", s.generated, s.asked, s.atLink.ID, res.Cookies())
+			}
+		})
+	}
+}
+
+// H1: what Guard finds out behind Identify replaces what Identify found: the id, the cookie,
+// and what is signed.
+func TestH1GuardBehindIdentify(t *testing.T) {
+	s := newHouse(t, middleware.Options{}, true)
+	c := withCookie(cookieOf(s.do(request("GET", "/"))))
+
+	s.answer = "user-42"
+	res := s.do(request("GET", "/live?_mirage=&_cid="+cid, c, stream))
+	if s.atLink.ID != "user-42" || s.atLink.Previous != "new-i" || !strings.HasPrefix(s.atLink.Signed, "~") {
+		t.Errorf("replaced: %+v", s.atLink)
+	}
+	site := newSite(t, middleware.Options{Codec: newCodec(t, cookie.Options{MaxAge: time.Hour})})
+	if _, got := site.admit(request("GET", "/", withCookie(cookieOf(res)))); got.ID != "user-42" {
+		t.Errorf("the cookie is for %q", got.ID)
+	}
+
+	s.answer, s.err = "", errors.New("no")
+	if res := s.do(request("GET", "/live?_cid="+cid, c, stream)); res.StatusCode != 403 || s.reachedLink || len(res.Cookies()) != 0 {
+		t.Errorf("refused: status %d, reached %v, cookies %v", res.StatusCode, s.reachedLink, res.Cookies())
+	}
+	if res := s.do(request("GET", "/", c)); res.StatusCode != 200 || s.atPage.ID != "new-i" {
+		t.Errorf("a page locks %q out: %d", s.atPage.ID, res.StatusCode)
+	}
+}
+
+// I15: a cookie that Identify was about to renew does not go out with a link that Guard refuses.
+func TestI15RenewedThenRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newHouse(t, middleware.Options{}, true)
+		c := withCookie(cookieOf(s.do(request("GET", "/"))))
+		time.Sleep(30 * time.Minute) // a renewal is due
+		if res := s.do(request("GET", "/", c)); len(res.Cookies()) != 1 {
+			t.Fatal("no renewal was due")
+		}
+		s.err = errors.New("no")
+		if res := s.do(request("GET", "/live?_cid="+cid, c, stream)); res.StatusCode != 403 || len(res.Cookies()) != 0 {
+			t.Errorf("status %d, cookies %v", res.StatusCode, res.Cookies())
+		}
+	})
+}
+
+// I3: Validate alone vouches for an unsigned id, so Identify asks it, too, and Guard behind it not again.
+func TestI3UnsignedAtIdentify(t *testing.T) {
+	s := newHouse(t, middleware.Options{AcceptUnsigned: true}, true)
+	s.do(request("GET", "/live?_mirage=mine&_cid="+cid, stream))
+	if s.asked != 1 || s.atLink.ID != "mine" {
+		t.Errorf("asked %d times, id %q", s.asked, s.atLink.ID)
+	}
+	s.err = errors.New("no")
+	if res := s.do(request("GET", "/?_mirage=mine")); res.StatusCode != 403 || s.atPage.ID != "" {
+		t.Errorf("a page: status %d, id %q", res.StatusCode, s.atPage.ID)
+	}
+}
+
+// I11: an id that is revoked between Identify and the link: the link is refused, and a page
+// goes on as somebody new, whose cookie is the one that goes out.
+func TestI11RevokedBetween(t *testing.T) {
+	f := newFake()
+	s := newHouse(t, middleware.Options{Sessions: f}, true)
+	c := withCookie(cookieOf(s.do(request("GET", "/"))))
+	inner := s.handler
+	s.handler = s.mw.Identify(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(time.Microsecond) // the clock of a revocation is above that of the signature
+		if err := f.Revoke(r.Context(), "new-i"); err != nil {
+			t.Fatal(err)
+		}
+		inner.ServeHTTP(w, r)
+	}))
+	s.do(request("GET", "/live", c, stream))
+	if statusOf(s.refusedAtLink) != 410 {
+		t.Errorf("a plain link: %v, want 410", s.refusedAtLink)
+	}
+	if res := s.do(request("GET", "/live?_cid="+cid, c, stream)); res.StatusCode != 410 || len(res.Cookies()) != 0 {
+		t.Errorf("a link of ours: %d, cookies %v", res.StatusCode, res.Cookies())
+	}
+}
+
+// H1: two programs on one host keep their ids apart: by the cookie's name, by what is signed,
+// and where both stand before a route.
+func TestH1TwoNames(t *testing.T) {
+	a := middleware.New(middleware.Options{Codec: newCodec(t, cookie.Options{})})
+	b := middleware.New(middleware.Options{Codec: newCodec(t, cookie.Options{Name: "admin"})})
+	var ida, idb, inner middleware.Identity
+	h := a.Identify(b.Identify(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		inner, _ = middleware.FromContext(r.Context())
+		ida, _ = middleware.FromContext(a.Context(r.Context()))
+		idb, _ = middleware.FromContext(b.Context(r.Context()))
+		if r.URL.Path == "/login" {
+			if _, err := middleware.Rotate(w, r.WithContext(a.Context(r.Context()))); err != nil {
+				t.Error(err)
+			}
+		}
+	})))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, request("GET", "/"))
+	if ida.ID == "" || idb.ID == "" || ida.ID == idb.ID || inner != idb || len(w.Result().Cookies()) != 2 {
+		t.Fatalf("a %q, b %q, inner %q, cookies %v", ida.ID, idb.ID, inner.ID, w.Result().Cookies())
+	}
+
+	both := "Cookie: "
+	for _, c := range w.Result().Cookies() {
+		both += c.Name + "=" + c.Value + "; "
+	}
+	wasA, wasB := ida.ID, idb.ID
+	w = httptest.NewRecorder()
+	h.ServeHTTP(w, request("POST", "/login", both))
+	if ida.ID != wasA || idb.ID != wasB || len(w.Result().Cookies()) != 1 || w.Result().Cookies()[0].Name != cookieName {
+		t.Errorf("a %q, b %q, cookies after Rotate of a: %v", ida.ID, idb.ID, w.Result().Cookies())
+	}
+
+	w = httptest.NewRecorder() // b's guard is nearer, a's goes on with a's id
+	a.Identify(b.Identify(a.Guard(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		inner, _ = middleware.FromContext(r.Context())
+		idb, _ = middleware.FromContext(b.Context(r.Context()))
+	})))).ServeHTTP(w, request("GET", "/", both))
+	if inner.ID != wasA || idb.ID != wasB {
+		t.Errorf("inside a.Guard: %q, want %q; b %q, want %q", inner.ID, wasA, idb.ID, wasB)
+	}
+}
+
+// H2: two middlewares with one cookie on one path would give each visitor two ids in turn.
+func TestH2OneCookieTwice(t *testing.T) {
+	var log strings.Builder
+	o := middleware.Options{Codec: newCodec(t, cookie.Options{}), Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	h := middleware.New(o).Identify(middleware.New(o).Guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("the request went through")
+	})))
+	for range 2 {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, request("GET", "/"))
+		if w.Code != 500 || !strings.Contains(w.Body.String(), "a Name of its own") {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	}
+	if n := strings.Count(log.String(), "two Mirage middlewares"); n != 1 {
+		t.Errorf("logged %d times: %s", n, log.String())
+	}
+}
+
+// rememberer is a session layer that says how long it remembers revocations.
+type rememberer struct {
+	middleware.Sessions
+	d time.Duration
+}
+
+func (r rememberer) Remember() time.Duration { return r.d }
+
+// H2: a revocation that is forgotten before the cookie is worth nothing lets it count again.
+func TestH2Remember(t *testing.T) {
+	codec := newCodec(t, cookie.Options{MaxAge: 2 * time.Hour})
+	if _, err := tryNew(middleware.Options{Codec: codec, Sessions: rememberer{newFake(), time.Hour}}); !strings.Contains(err, "raise Remember") {
+		t.Errorf("panic %q", err)
+	}
+	if _, err := tryNew(middleware.Options{Codec: codec, Sessions: rememberer{newFake(), 2 * time.Hour}}); err != "" {
+		t.Errorf("panic %q", err)
+	}
+}
+
+// H1: Value is asked for what a transport gets, and for nobody who is refused.
+func TestH1Value(t *testing.T) {
+	asked := 0
+	mw := middleware.New(middleware.Options{
+		Codec: newCodec(t, cookie.Options{}),
+		Value: func(r *http.Request) any { asked++; return r.Header.Get("X-User") },
+	})
+	var got middleware.Identity
+	var err error
+	h := mw.Guard(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if id, _ := middleware.FromContext(r.Context()); id.Value != nil {
+			t.Errorf("FromContext has the value %v", id.Value)
+		}
+		got, err = middleware.Require(r)
+	}))
+	h.ServeHTTP(httptest.NewRecorder(), request("POST", "/", "X-User: ann"))
+	if err != nil || got.Value != "ann" || asked != 1 {
+		t.Errorf("value %v, error %v, asked %d times", got.Value, err, asked)
+	}
+	for _, r := range []*http.Request{
+		request("HEAD", "/"), request("POST", "/", "Sec-Fetch-Site: cross-site"), request("DELETE", "/"),
+	} {
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		if err == nil || asked != 1 {
+			t.Errorf("%s: error %v, asked %d times", r.Method, err, asked)
+		}
+	}
+}
