@@ -142,7 +142,7 @@ func TestL1ShutdownOfTheNextSession(t *testing.T) {
 		"Move":           func(m *session.Manager) error { return m.Move(t.Context(), "a", "b", "") },
 		"Move to itself": func(m *session.Manager) error { return m.Move(t.Context(), "a", "a", "") },
 		"Quit": func(m *session.Manager) error {
-			return m.Quit(t.Context(), "a", store.LinkRef{Reader: "first"})
+			return m.Quit(t.Context(), session.Quit{ID: "a", Link: store.LinkRef{Reader: "first"}})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

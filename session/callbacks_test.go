@@ -22,7 +22,9 @@ func TestU2HandlerEndsItsSession(t *testing.T) {
 	for name, end := range map[string]func(ctx context.Context, m *session.Manager, link store.LinkRef) error{
 		"End":    func(ctx context.Context, m *session.Manager, _ store.LinkRef) error { return m.End(ctx, "id") },
 		"Revoke": func(ctx context.Context, m *session.Manager, _ store.LinkRef) error { return m.Revoke(ctx, "id") },
-		"Quit":   func(ctx context.Context, m *session.Manager, l store.LinkRef) error { return m.Quit(ctx, "id", l) },
+		"Quit": func(ctx context.Context, m *session.Manager, l store.LinkRef) error {
+			return m.Quit(ctx, session.Quit{ID: "id", Link: l})
+		},
 		"Move": func(ctx context.Context, m *session.Manager, _ store.LinkRef) error {
 			return m.Move(ctx, "id", "to", "")
 		},

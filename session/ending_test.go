@@ -87,7 +87,7 @@ func TestL1ShutdownWaitsForCallbacks(t *testing.T) {
 	for name, act := range map[string]func(ctx context.Context, m *session.Manager) error{
 		"OnOpen": func(ctx context.Context, m *session.Manager) error { _, err := m.Open(ctx, "new"); return err },
 		"OnDetach": func(ctx context.Context, m *session.Manager) error {
-			return m.Quit(ctx, "id", store.LinkRef{Reader: "r"})
+			return m.Quit(ctx, session.Quit{ID: "id", Link: store.LinkRef{Reader: "r"}})
 		},
 		"OnEnd": func(ctx context.Context, m *session.Manager) error { return m.End(ctx, "id") },
 		"OnAttach": func(ctx context.Context, m *session.Manager) error {

@@ -26,7 +26,7 @@ const smallest = 4 << 10
 // without one, and the other errors of Receive that say so. Close it when the request has
 // been answered.
 func (m *Manager) Expect(ctx context.Context, id string, a store.Asked) (*Intake, error) {
-	s, err := m.acquire(ctx, id, a, false)
+	s, err := m.acquire(ctx, id, opening{asked: a})
 	if err != nil {
 		return nil, unsettled(err)
 	}

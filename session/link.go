@@ -23,6 +23,7 @@ type Attach struct {
 	Poll      bool          // the link is carried by one short answer after another: no heartbeat, no acknowledgement timeout
 	Life      time.Duration // after which the link ends as Aged; 0 never
 	Wake      func()        // called when Take may have something; must not wait. Nil for Next
+	Value     any           // of the request, for the callbacks: see Value
 }
 
 // A Link is one live transport attachment: a cursor in the session's log and the means to wake whoever writes. One goroutine at a time may
@@ -48,6 +49,7 @@ type Link struct {
 	Hello store.Attached // what the link's first event tells
 
 	transport string
+	value     any
 	woken     chan struct{} // for Next; nil with Wake
 	until     int64         // the end of its life on the Manager's clock; 0 if it has none
 	alarm     alarm
@@ -90,7 +92,7 @@ func (m *Manager) Attach(ctx context.Context, a Attach) (*Link, error) {
 func (m *Manager) begin(ctx context.Context, a Attach, c store.Claim) (*Link, error) {
 	acquire := m.acquire
 	for fresh := false; ; fresh = true {
-		s, err := acquire(ctx, a.ID, a.Asked, true)
+		s, err := acquire(ctx, a.ID, opening{asked: a.Asked, create: true, value: a.Value})
 		if err != nil {
 			return nil, unsettled(err)
 		}
@@ -124,7 +126,7 @@ func unsettled(err error) error {
 
 // goOn carries on a link that is there.
 func (m *Manager) goOn(ctx context.Context, a Attach, c store.Claim) (*Link, error) {
-	s, err := m.acquire(ctx, a.ID, a.Asked, false)
+	s, err := m.acquire(ctx, a.ID, opening{asked: a.Asked})
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +150,7 @@ func (m *Manager) goOn(ctx context.Context, a Attach, c store.Claim) (*Link, err
 // link makes the Link of an attachment that the log has granted.
 func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello store.Attached) (*Link, error) {
 	l := &Link{
-		Hello: hello, Plain: a.Reader == "", s: s, transport: a.Transport, poll: a.Poll, onWake: a.Wake,
+		Hello: hello, Plain: a.Reader == "", s: s, transport: a.Transport, value: a.Value, poll: a.Poll, onWake: a.Wake,
 		cursor: hello.Position.Seq, accepted: hello.Accepted,
 	}
 	if a.Wake == nil {
@@ -179,10 +181,12 @@ func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello store.At
 	}
 	info := l.reader()
 	if hello.Joined && m.o.OnAttach != nil {
-		s.order.do(func() { m.call("OnAttach", func() { m.o.OnAttach(m.ctx, s, info) }, s.about(info)...) })
+		s.order.do(func() {
+			m.call("OnAttach", func() { m.o.OnAttach(m.callbackContext(l.value), s, info) }, s.about(info)...)
+		})
 	}
 	if hello.Fresh && hello.Lost != (store.Lost{}) && hello.Reason != store.MissingTrimmed {
-		m.gap(s, info, hello.Lost)
+		m.gap(s, info, l.value, hello.Lost)
 	}
 	return l, nil
 }
@@ -199,9 +203,9 @@ func (m *Manager) jittered() time.Duration {
 	return d - d/10 + rand.N(d/5+1)
 }
 
-func (m *Manager) gap(s *Session, info ReaderInfo, lost store.Lost) {
+func (m *Manager) gap(s *Session, info ReaderInfo, value any, lost store.Lost) {
 	if m.o.OnGap != nil {
-		m.call("OnGap", func() { m.o.OnGap(m.ctx, s, info, lost) }, s.about(info)...)
+		m.call("OnGap", func() { m.o.OnGap(m.callbackContext(value), s, info, lost) }, s.about(info)...)
 	}
 }
 

@@ -128,7 +128,7 @@ func (l *Link) close(detach bool) {
 	m.wheel.cancel(&l.alarm)
 	held := time.Duration(0)
 	if detach {
-		held = m.detach(l.s, l.Hello.Link, l.reader())
+		held = m.detach(l.s, l.Hello.Link, l.reader(), l.value)
 	}
 	m.letGo(l.s, held)
 	m.work.Done()

@@ -51,12 +51,12 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 	}
 	b.Entries, b.Gap, b.GapTag, b.Epoch = entries, tail.Gap, tail.Tag, tail.Epoch
 	for _, u := range tail.Undelivered {
-		l.s.m.gap(l.s, ReaderInfo{Reader: u.Reader, Plain: u.Plain}, u.Lost)
+		l.s.m.gap(l.s, ReaderInfo{Reader: u.Reader, Plain: u.Plain}, nil, u.Lost)
 	}
 	if b.Gap != (store.Lost{}) {
 		l.cursor = b.Gap.To
 		if !tail.Told {
-			l.s.m.gap(l.s, l.reader(), b.Gap)
+			l.s.m.gap(l.s, l.reader(), l.value, b.Gap)
 		}
 	}
 	if n := len(entries); n > 0 {

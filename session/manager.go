@@ -74,7 +74,7 @@ func (m *Manager) Open(ctx context.Context, id string) (*Session, error) {
 		return nil, ErrClosed
 	}
 	defer m.work.Done()
-	s, err := m.acquireFresh(ctx, id, store.Asked{}, true)
+	s, err := m.acquireFresh(ctx, id, opening{create: true})
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +176,7 @@ func (m *Manager) end(ctx context.Context, id string, refuse time.Duration) erro
 		s.markEnded()
 	}
 	if err == nil {
-		m.ended(ended)
+		m.ended(ended, nil)
 	}
 	return err
 }
@@ -232,11 +232,13 @@ func (m *Manager) Rotate(ctx context.Context, from, to string, a store.Asked) er
 func (m *Manager) move(ctx context.Context, from, to string, how store.Moving) error {
 	how.Keep, how.Settle = m.o.Retention, store.Settle
 	s := m.here(from)
+	var values map[string]any
 	left, err := m.store.Move(ctx, from, to, how)
 	if err == nil && from != to {
+		values = s.values() // while the links are here
 		s.markEnded()
 	}
-	m.leave(s, from, left)
+	m.leave(s, from, left, values)
 	return err
 }
 
@@ -302,26 +304,33 @@ func retryOnSuccessor[T any](ctx context.Context, s *Session, step func(store.Lo
 	return m.register(&Session{m: m, id: s.id, log: log}), granted, nil
 }
 
+// An opening says on whose word a session is looked up, and whether it is made if there is none.
+type opening struct {
+	asked  store.Asked
+	create bool
+	value  any // of the request, for OnOpen
+}
+
 // acquire returns the session id, registered here until as many calls of release. One that this
 // node has already is not asked for again: it may be over, and what is asked may not count in it,
 // which its log says at the next step.
-func (m *Manager) acquire(ctx context.Context, id string, a store.Asked, create bool) (*Session, error) {
+func (m *Manager) acquire(ctx context.Context, id string, how opening) (*Session, error) {
 	if s, err := m.reuse(id); s != nil || err != nil {
 		return s, err
 	}
-	return m.acquireFresh(ctx, id, a, create)
+	return m.acquireFresh(ctx, id, how)
 }
 
 // acquireFresh is acquire that asks the store in any case.
-func (m *Manager) acquireFresh(ctx context.Context, id string, a store.Asked, create bool) (*Session, error) {
-	log, created, err := m.store.Open(ctx, id, a, create, m.o.bounds())
+func (m *Manager) acquireFresh(ctx context.Context, id string, how opening) (*Session, error) {
+	log, created, err := m.store.Open(ctx, id, how.asked, how.create, m.o.bounds())
 	if err != nil {
 		return nil, err
 	}
 	s := m.register(&Session{m: m, id: id, log: log})
 	m.wheel.sooner(&m.sweeper, m.o.Retention) // it may rest already, left by a node that died
 	if created && m.o.OnOpen != nil {
-		s.order.do(func() { m.call("OnOpen", func() { m.o.OnOpen(m.ctx, s) }, "session", s.id) })
+		s.order.do(func() { m.call("OnOpen", func() { m.o.OnOpen(m.callbackContext(how.value), s) }, "session", s.id) })
 	}
 	return s, nil
 }
@@ -416,9 +425,9 @@ func (m *Manager) sweep() {
 }
 
 // ended tells the application of a session that is over.
-func (m *Manager) ended(e store.Ended) {
+func (m *Manager) ended(e store.Ended, value any) {
 	if m.o.OnEnd != nil {
-		m.call("OnEnd", func() { m.o.OnEnd(m.ctx, e) }, "session", e.ID)
+		m.call("OnEnd", func() { m.o.OnEnd(m.callbackContext(value), e) }, "session", e.ID)
 	}
 }
 
@@ -431,7 +440,7 @@ func (m *Manager) expired(e store.Ended) {
 	m.ending <- struct{}{}
 	m.work.Go(func() { // sweep is counted in work, so Shutdown waits for this, too
 		defer func() { <-m.ending }()
-		m.ended(e)
+		m.ended(e, nil)
 	})
 }
 

@@ -82,7 +82,7 @@ func TestD7PresenceAlternates(t *testing.T) {
 						l.Close()
 					}
 					if rand.IntN(5) == 0 {
-						_ = m.Quit(t.Context(), "id", store.LinkRef{Reader: reader})
+						_ = m.Quit(t.Context(), session.Quit{ID: "id", Link: store.LinkRef{Reader: reader}})
 					}
 					time.Sleep(time.Duration(rand.IntN(20)) * time.Second)
 				}

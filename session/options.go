@@ -11,8 +11,10 @@ import (
 
 // Options configure a Manager. The zero value is a working one: bounded sessions in memory.
 //
-// Of the callbacks, OnOpen, OnAttach and OnDetach of one session never overlap on one node; the others run at any time, and at once. All may use the Session
-// and the Manager, but none may wait for Shutdown. A panic is logged, and that of OnMessage is its answer, too.
+// Of the callbacks, OnOpen, OnAttach and OnDetach of one session never overlap on one
+// node; the others run at any time, and at once. All may use the Session and the Manager,
+// but none may wait for Shutdown. A panic is logged, and that of OnMessage is its answer,
+// too. Value returns what the application made of the request behind a callback.
 type Options struct {
 	// Store keeps the sessions. Nil means memory.New with Budget and Logger.
 	Store store.Store

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"time"
 
 	"github.com/mirage-go/mirage/store"
@@ -16,7 +17,7 @@ const storeWait = 10 * time.Second
 
 // detach ends the link in the log, and sees to what follows if it was the last of its
 // reader. It returns how long the session is held here for that.
-func (m *Manager) detach(s *Session, link store.LinkRef, info ReaderInfo) (held time.Duration) {
+func (m *Manager) detach(s *Session, link store.LinkRef, info ReaderInfo, value any) (held time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
 	defer cancel()
 	left, err := s.log.Detach(ctx, link)
@@ -27,8 +28,9 @@ func (m *Manager) detach(s *Session, link store.LinkRef, info ReaderInfo) (held 
 		return 0
 	}
 	m.wheel.sooner(&m.sweeper, m.o.Retention)
-	d := &departure{s: s, info: info, left: left}
+	d := &departure{s: s, info: info, value: value, left: left}
 	d.alarm.ring = func() { m.spawn(d.leave) }
+	s.leaving(d)
 	m.hold(s)
 	m.wheel.set(&d.alarm, away)
 	return away
@@ -37,17 +39,20 @@ func (m *Manager) detach(s *Session, link store.LinkRef, info ReaderInfo) (held 
 // hangUp ends a link because its client's page does, wherever the link is: its last
 // request may have come to another node than an earlier one whose Link is still here. A
 // stream that is here ends, too, though its client may keep the connection: the log
-// counts the link no more.
-func (m *Manager) hangUp(s *Session, link store.LinkRef) {
+// counts the link no more. value is that of the request that says so.
+func (m *Manager) hangUp(s *Session, link store.LinkRef, value any) {
 	info := ReaderInfo{Reader: link.Reader}
 	for l := range s.all() {
 		if l.Hello.Link.Number == link.Number {
 			info = l.reader()
+			if l.value != nil {
+				value = l.value
+			}
 			l.finish(EndSuperseded)
 		}
 	}
 	link.Turn = 0
-	m.detach(s, link, info)
+	m.detach(s, link, info, value)
 }
 
 // hold keeps the session registered here until one more release.
@@ -62,13 +67,54 @@ type departure struct {
 	alarm alarm
 	s     *Session
 	info  ReaderInfo
+	value any // of the last link
 	left  uint64
+}
+
+// leaving notes the value of a departure, for a Move that overtakes it.
+func (s *Session) leaving(d *departure) {
+	if d.value == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.away == nil {
+		s.away = make(map[string]*departure)
+	}
+	s.away[d.info.Reader] = d
+}
+
+// hasLeft forgets what leaving noted.
+func (s *Session) hasLeft(d *departure) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.away[d.info.Reader] == d {
+		delete(s.away, d.info.Reader)
+	}
+}
+
+// values returns, for each reader, the value of its last link here. A nil Session has none.
+func (s *Session) values() map[string]any {
+	if s == nil {
+		return nil
+	}
+	values := make(map[string]any)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for reader, d := range s.away {
+		values[reader] = d.value
+	}
+	for _, l := range slices.Backward(slices.Collect(s.all())) { // the newest comes last, and stays
+		values[l.Hello.Link.Reader] = l.value
+	}
+	return values
 }
 
 // leave reports the reader gone unless it came back.
 func (d *departure) leave() {
 	m := d.s.m
 	defer m.release(d.s)
+	defer d.s.hasLeft(d)
 	d.s.order.do(func() {
 		ctx, cancel := context.WithTimeout(m.ctx, storeWait) // not before it is this one's turn
 		defer cancel()
@@ -77,25 +123,25 @@ func (d *departure) leave() {
 			m.o.Logger.Error("session: a reader's departure is not known to the store", "error", err)
 		}
 		if gone {
-			m.left(d.s, d.info)
+			m.left(d.s, d.info, d.value)
 		}
 	})
 }
 
-func (m *Manager) left(s *Session, info ReaderInfo) {
+func (m *Manager) left(s *Session, info ReaderInfo, value any) {
 	if m.o.OnDetach != nil {
-		m.call("OnDetach", func() { m.o.OnDetach(m.ctx, s, info) }, s.about(info)...)
+		m.call("OnDetach", func() { m.o.OnDetach(m.callbackContext(value), s, info) }, s.about(info)...)
 	}
 }
 
 // leave reports readers gone whose session has another id now. s is the local session of
-// the old one, if there was any.
-func (m *Manager) leave(s *Session, id string, left []store.Left) {
+// the old one, if there was any, and values are its readers'.
+func (m *Manager) leave(s *Session, id string, left []store.Left, values map[string]any) {
 	if s == nil {
 		s = &Session{m: m, id: id, log: movedLog{}}
 	}
 	for _, l := range left {
-		s.order.do(func() { m.left(s, ReaderInfo{Reader: l.Reader, Plain: l.Plain}) })
+		s.order.do(func() { m.left(s, ReaderInfo{Reader: l.Reader, Plain: l.Plain}, values[l.Reader]) })
 	}
 }
 
@@ -116,32 +162,39 @@ func (m *Manager) missed(l store.Left) {
 		}
 		return
 	}
-	s.order.do(func() { m.left(s, ReaderInfo{Reader: l.Reader, Plain: l.Plain}) })
+	s.order.do(func() { m.left(s, ReaderInfo{Reader: l.Reader, Plain: l.Plain}, nil) })
+}
+
+// Quit is a client's goodbye: its reader will not come back.
+type Quit struct {
+	ID    string        // the session
+	Link  store.LinkRef // on which the client speaks, by reader and number
+	Value any           // of the request, for OnDetach and OnEnd: see Value
 }
 
 // Quit ends a reader for good because its client said so, and the session with its last
 // reader; OnDetach is called at once. store.ErrNotFound without such a reader. It waits
 // for the session's OnOpen, OnAttach and OnDetach that run already, so that none of these
 // may call it for its own session.
-func (m *Manager) Quit(ctx context.Context, id string, link store.LinkRef) error {
+func (m *Manager) Quit(ctx context.Context, q Quit) error {
 	if !m.enter() {
 		return ErrClosed
 	}
 	defer m.work.Done()
-	s, err := m.lookup(ctx, id)
+	s, err := m.lookup(ctx, q.ID)
 	if err != nil {
 		return err
 	}
-	here, ended, err := s.log.Quit(ctx, link)
+	here, ended, err := s.log.Quit(ctx, q.Link)
 	if err != nil {
 		return err
 	}
 	if here {
-		s.order.do(func() { m.left(s, ReaderInfo{Reader: link.Reader}) })
+		s.order.do(func() { m.left(s, ReaderInfo{Reader: q.Link.Reader}, q.Value) })
 	}
 	if ended != nil {
 		s.markEnded()
-		m.ended(*ended)
+		m.ended(*ended, q.Value)
 	}
 	return nil
 }

@@ -21,6 +21,7 @@ type Upstream struct {
 	Base     uint64        // the lowest number that the client still keeps
 	Again    bool          // the messages were sent before to a server that does not remember
 	Messages []Numbered    // in the order of their numbers
+	Value    any           // of the request, for OnMessage: see Value
 	Leaving  bool          // the client's page ends: the link does, too, wherever it is, and its reader stays
 }
 
@@ -58,7 +59,7 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 	if up.Link.Reader == "" { // no step of a log follows that would look at the id again
 		acquire = m.acquireFresh
 	}
-	s, err := acquire(ctx, up.ID, up.Asked, false)
+	s, err := acquire(ctx, up.ID, opening{asked: up.Asked})
 	if err != nil {
 		return Receipt{}, unsettled(err)
 	}
@@ -76,12 +77,12 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 		}
 	}
 	if up.Leaving && up.Link.Reader != "" {
-		m.hangUp(s, up.Link)
+		m.hangUp(s, up.Link, up.Value)
 	}
 	if len(up.Messages) == 0 && up.Writer == "" {
 		return Receipt{}, nil
 	}
-	hctx := handlerContext{m.ctx, ctx}
+	hctx := handlerContext{m.ctx, ctx, up.Value}
 	if up.Writer == "" {
 		return m.unnumbered(hctx, s, up.Messages[0].Message)
 	}
@@ -228,9 +229,13 @@ func (m *Manager) handle(ctx context.Context, s *Session, in Incoming) (err erro
 type handlerContext struct {
 	context.Context
 	request context.Context
+	value   any // for Value
 }
 
 func (c handlerContext) Value(key any) any {
+	if key == (valueKey{}) {
+		return c.value
+	}
 	if v := c.Context.Value(key); v != nil { // itself, for package context
 		return v
 	}

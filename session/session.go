@@ -31,7 +31,8 @@ type Session struct {
 	stop  func()
 
 	mu    sync.Mutex
-	links atomic.Pointer[Link] // the newest, which knows the next. Changed under mu; waking walks it without
+	away  map[string]*departure // the last of each reader, if it has a value
+	links atomic.Pointer[Link]  // the newest, which knows the next. Changed under mu; waking walks it without
 }
 
 // ID is the mirage id.

@@ -102,7 +102,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request) *upload {
 
 // quit ends the reader of the link token. One that is gone already was ended by an earlier try.
 func (h *handler) quit(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
-	if err := h.m.Quit(r.Context(), id.ID, store.LinkRef{Reader: id.Reader, Number: id.Link}); err != nil && !errors.Is(err, store.ErrNotFound) {
+	if err := h.m.Quit(r.Context(), session.Quit{ID: id.ID, Link: store.LinkRef{Reader: id.Reader, Number: id.Link}}); err != nil && !errors.Is(err, store.ErrNotFound) {
 		stream.Refuse(w, r, err)
 		return
 	}
