@@ -39,16 +39,9 @@ const maxEnding = 64
 
 // New returns a Manager. Impossible options panic, with the remedy in the text.
 func New(o Options) *Manager {
-	if o.MaxMessages < 0 || o.MaxBytes < 0 || o.MaxMessageSize < 0 || o.MaxLinks < 0 || o.LinkBurst < 0 || o.Burst < 0 ||
-		o.Retention < 0 || o.Remember < 0 {
-		panic("session: Options: MaxMessages, MaxBytes, MaxMessageSize, MaxLinks, LinkBurst, Burst, Retention and Remember " +
-			"cannot be negative; leave them zero for the default")
-	}
+	o.check()
 	o = o.withDefaults()
-	if int64(new(store.Message).Size()+o.MaxMessageSize+store.MaxEvent) > o.MaxBytes {
-		panic(fmt.Sprintf("session: Options: a message of MaxMessageSize (%d bytes) does not fit into a log of MaxBytes (%d); "+
-			"raise MaxBytes or lower MaxMessageSize", o.MaxMessageSize, o.MaxBytes))
-	}
+	o.checkRoom()
 	m := &Manager{
 		o: o, store: o.Store, start: time.Now().Add(-1),
 		local: make(map[string]*Session), former: make(map[*Session]struct{}),
@@ -62,11 +55,18 @@ func New(o Options) *Manager {
 // now is the links' clock: nanoseconds, above zero, and cheaper than time.Now.
 func (m *Manager) now() int64 { return int64(time.Since(m.start)) }
 
+// Options returns the options that the Manager was made with, and the defaults where they
+// were zero. No duration is longer than a hundred years.
+func (m *Manager) Options() Options { return m.o }
+
 // MaxMessageSize is the bound on the Data of one message that the Manager was made with.
 func (m *Manager) MaxMessageSize() int { return m.o.MaxMessageSize }
 
 // Heartbeat is the longest silence of a stream that the Manager was made with; 0 if there is no bound.
 func (m *Manager) Heartbeat() time.Duration { return max(0, m.o.Heartbeat) }
+
+// Remember is Options.Remember, as it is completed: how long a revoked id stays revoked.
+func (m *Manager) Remember() time.Duration { return m.o.Remember }
 
 // Open returns the session id, and makes it if there is none. It then lives for the retention, and longer only by links.
 func (m *Manager) Open(ctx context.Context, id string) (*Session, error) {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/store"
-	"github.com/mirage-go/mirage/store/memory"
 )
 
 // Options configure a Manager. The zero value is a working one: bounded sessions in memory.
@@ -60,11 +59,30 @@ type Options struct {
 	// the process restarts; give it the Max-Age of the cookie that carries ids. Zero means 720h
 	// (30 days).
 	Remember time.Duration
-	// Heartbeat is how long a stream stays silent at most, ±10 %. Zero means 15s. Negative disables.
+	// Heartbeat is how long a stream stays silent at most, ±10 %. Zero means 15s. Negative
+	// disables.
 	Heartbeat time.Duration
 	// AckTimeout is how long a client may leave unacknowledged what was sent to it; then the link ends and the log stays. It does not concern
 	// plain readers. Zero means 20s. Negative disables.
 	AckTimeout time.Duration
+
+	// The following bounds and ages of links are kept by the transports. They stand here so
+	// that all transports of one Manager have the same.
+
+	// LinkAge is how long a link lives at most, ±20 %; then its client comes back at once
+	// and loses nothing. It bounds how old a validation of the id can be. Zero means 10m.
+	LinkAge time.Duration
+	// WriteTimeout is how long a client may take to read what was written to it, or, on a
+	// stream, half as long again; then its link ends and the log stays. Zero means 10s.
+	WriteTimeout time.Duration
+	// MaxBody bounds the body of a POST and a frame of a WebSocket, in bytes. Zero means
+	// 64 KiB, or MaxMessageSize/3*4 + 1 KiB if that is larger: a third more, for base64.
+	// A lower one is a bound of its own: messages that do not fit in are refused.
+	MaxBody int
+	// MaxBatch bounds the messages in one POST or frame. Zero means 100.
+	MaxBatch int
+	// BodyTimeout is how long a body or frame may take to arrive. Zero means 10s.
+	BodyTimeout time.Duration
 
 	// OnOpen is called once for each session that this Manager made, before the hello of
 	// the link that it was made for. A reader that comes at the same moment may be told
@@ -118,70 +136,4 @@ type Incoming struct {
 	Writer string // who numbers it: mostly the same, or the page before it after a reload; "" for an unnumbered message, which nothing protects from coming twice
 	Number uint64 // 1, 2, 3 … within the writer
 	Again  bool   // the client sent it before, to a server that does not remember: it may have been handled
-}
-
-// rememberMore is how much longer than Options.Remember a revocation counts. The Max-Age of a value
-// begins when it is handed out: for a request that came before the revocation that may be after it.
-// And the clock of the node by which it is counted may be another one than the Store's.
-const rememberMore = time.Hour
-
-// CrowdedRetry is how long a client stays away that finds no place among the links of its
-// session (store.ErrCrowded), or has given its place to another reader.
-const CrowdedRetry = time.Minute
-
-const (
-	quiet    = time.Minute      // how long a link keeps its place after its client was heard of
-	away     = 10 * time.Second // how long a reader may be gone before OnDetach
-	readers  = 128
-	writers  = 32
-	stall    = 3 * time.Second            // clients acknowledge within a second, so that such a one hangs or has a bad network
-	turnHeld = 30 * time.Second           // after this another node may handle a message whose handler's node died
-	forever  = 100 * 365 * 24 * time.Hour // what is longer is as long: a sum with the longest Duration overflows
-)
-
-func (o Options) withDefaults() Options {
-	if o.Store == nil {
-		o.Store = memory.New(memory.Options{Budget: o.Budget, Logger: o.Logger})
-	}
-	orInt(&o.MaxMessages, 1000)
-	orInt(&o.MaxMessageSize, 64<<10)
-	orInt(&o.MaxLinks, 32)
-	orInt(&o.LinkRate, 10)
-	orInt(&o.LinkBurst, 10*o.MaxLinks)
-	orInt(&o.Rate, 50)
-	orInt(&o.Burst, 200)
-	if o.MaxBytes == 0 {
-		o.MaxBytes = 1 << 20
-	}
-	if o.Intake == 0 {
-		o.Intake = 64 << 20
-	}
-	orTime(&o.Retention, 2*time.Minute)
-	orTime(&o.Remember, 30*24*time.Hour)
-	orTime(&o.Heartbeat, 15*time.Second)
-	orTime(&o.AckTimeout, 20*time.Second)
-	if o.Logger == nil {
-		o.Logger = slog.Default()
-	}
-	return o
-}
-
-func orInt(v *int, d int) {
-	if *v == 0 {
-		*v = d
-	}
-}
-
-func orTime(v *time.Duration, d time.Duration) {
-	if *v == 0 {
-		*v = d
-	}
-	*v = min(*v, forever)
-}
-
-func (o *Options) bounds() store.Bounds {
-	return store.Bounds{
-		MaxMessages: o.MaxMessages, MaxBytes: o.MaxBytes, Overflow: o.Overflow, Retention: o.Retention,
-		MaxLinks: o.MaxLinks, Quiet: quiet, MaxReaders: readers, MaxWriters: writers, Stall: stall,
-	}
 }

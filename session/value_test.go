@@ -33,7 +33,9 @@ func valued(t *testing.T, o session.Options, said *told) *session.Manager {
 	o.OnOpen = func(ctx context.Context, _ *session.Session) { said.say(ctx, "open") }
 	o.OnAttach = func(ctx context.Context, _ *session.Session, _ session.ReaderInfo) { said.say(ctx, "attach") }
 	o.OnDetach = func(ctx context.Context, _ *session.Session, _ session.ReaderInfo) { said.say(ctx, "detach") }
-	o.OnGap = func(ctx context.Context, _ *session.Session, _ session.ReaderInfo, _ store.Lost) { said.say(ctx, "gap") }
+	o.OnGap = func(ctx context.Context, _ *session.Session, _ session.ReaderInfo, _ store.Lost) {
+		said.say(ctx, "gap")
+	}
 	o.OnEnd = func(ctx context.Context, _ store.Ended) { said.say(ctx, "end") }
 	o.OnMessage = func(ctx context.Context, _ *session.Session, _ session.Incoming) error {
 		said.say(ctx, "message")
