@@ -14,32 +14,34 @@ import (
 
 // Attach is a client's request for a link.
 type Attach struct {
-	ID        string        // the session
-	Asked     store.Asked   // on whose word; the zero Asked is the application's own
-	Reader    string        // the client object's name; "" for a plain client, which gets a name of ours
-	Number    uint64        // the link that this request goes on with, of a poll; 0 begins a new one
-	Position  string        // what the client has, as it came; "" for nothing
-	Transport string        // for ReaderInfo
-	Poll      bool          // the link is carried by one short answer after another: no heartbeat, no acknowledgement timeout
-	Life      time.Duration // after which the link ends as Aged; 0 never
-	Wake      func()        // called when Take may have something; must not wait. Nil for Next
-	Value     any           // of the request, for the callbacks: see Value
+	ID         string        // the session
+	Asked      store.Asked   // on whose word; the zero Asked is the application's own
+	Reader     string        // the client object's name; "" for a plain client, which gets a name of ours
+	Number     uint64        // the link that this request goes on with, of a poll; 0 begins a new one
+	Position   string        // what the client has, as it came; "" for nothing
+	Transport  string        // for ReaderInfo
+	Poll       bool          // the link is carried by one short answer after another: no heartbeat, no acknowledgement timeout
+	Life       time.Duration // after which the link ends as Aged; 0 never
+	Wake       func()        // called when Take may have something; must not wait. Nil for Next
+	Value      any           // of the request, for the callbacks: see Value
+	RemoteAddr string        // of the request, for OnClose
 }
 
 // A Link is one live transport attachment: a cursor in the session's log and the means to wake whoever writes. One goroutine at a time may
 // call Take or Next; everything else is safe for concurrent use. Close it when the transport is done.
 type Link struct {
 	// What each message needs stands together in front, with Hello.Link.
-	Plain  bool // it acknowledges nothing: no acknowledgement timeout, and heartbeats that it does not see
-	poll   bool
-	parked atomic.Bool
-	ending atomic.Bool // there is an end
-	onWake func()
-	s      *Session
-	next   atomic.Pointer[Link] // of the session, the older one
-	wrote  atomic.Int64         // when Take last had something, on the Manager's clock
-	waits  atomic.Int64         // since when an acknowledgement is waited for; 0 none
-	beat   time.Duration        // jittered
+	Plain   bool // it acknowledges nothing: no acknowledgement timeout, and heartbeats that it does not see
+	poll    bool
+	parked  atomic.Bool
+	ending  atomic.Bool // there is an end
+	onWake  func()
+	s       *Session
+	account *account             // nil without OnClose
+	next    atomic.Pointer[Link] // of the session, the older one
+	wrote   atomic.Int64         // when Take last had something, on the Manager's clock
+	waits   atomic.Int64         // since when an acknowledgement is waited for; 0 none
+	beat    time.Duration        // jittered
 
 	// Owned by whoever calls Take.
 	cursor   uint64
@@ -103,7 +105,7 @@ func (m *Manager) begin(ctx context.Context, a Attach, c store.Claim) (*Link, er
 		s.watchLog()
 		hello, err := s.log.Attach(context.WithoutCancel(ctx), c) // else a link could be nobody's
 		if err == nil {
-			return m.link(ctx, s, a, hello)
+			return m.link(ctx, s, a, hello, nil)
 		}
 		m.letGo(s, 0)
 
@@ -131,6 +133,7 @@ func (m *Manager) goOn(ctx context.Context, a Attach, c store.Claim) (*Link, err
 		return nil, err
 	}
 	s.watchLog()
+	held := s.carry(a.Number)
 	steady := context.WithoutCancel(ctx) // else a link could be nobody's
 	hello, err := s.log.Attach(steady, c)
 	if over(err) {
@@ -142,13 +145,15 @@ func (m *Manager) goOn(ctx context.Context, a Attach, c store.Claim) (*Link, err
 	}
 	if err != nil {
 		m.release(s)
+		held.release(m)
 		return nil, err
 	}
-	return m.link(ctx, s, a, hello)
+	return m.link(ctx, s, a, hello, held)
 }
 
-// link makes the Link of an attachment that the log has granted.
-func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello store.Attached) (*Link, error) {
+// link makes the Link of an attachment that the log has granted. held is the account with
+// which it goes on, if there is one.
+func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello store.Attached, held *account) (*Link, error) {
 	l := &Link{
 		Hello: hello, Plain: a.Reader == "", s: s, transport: a.Transport, value: a.Value, poll: a.Poll, onWake: a.Wake,
 		cursor: hello.Position.Seq, accepted: hello.Accepted,
@@ -166,8 +171,10 @@ func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello store.At
 	if !m.enter() {
 		_, _ = s.log.Detach(context.WithoutCancel(ctx), hello.Link)
 		m.letGo(s, 0)
+		held.release(m)
 		return nil, ErrClosed
 	}
+	l.open(held, a.RemoteAddr)
 	s.add(l)
 	if !m.open() { // Shutdown began since, and may have counted the link without seeing it
 		l.Drain(rand.N(time.Second))

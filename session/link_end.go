@@ -119,6 +119,7 @@ func (l *Link) close(detach bool) {
 	l.mu.Lock()
 	again := l.closed
 	l.closed = true
+	end := l.end
 	l.mu.Unlock()
 	if again {
 		return
@@ -131,5 +132,7 @@ func (l *Link) close(detach bool) {
 		held = m.detach(l.s, l.Hello.Link, l.reader(), l.value)
 	}
 	m.letGo(l.s, held)
+	l.account.note(l.Hello.Link.Turn, end)
+	l.account.release(m)
 	m.work.Done()
 }

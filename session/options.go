@@ -111,6 +111,11 @@ type Options struct {
 	// that was forgotten before it got what was sent to it alone: Lost goes from the
 	// first of these messages to the last, and the Transport is empty.
 	OnGap func(context.Context, *Session, ReaderInfo, store.Lost)
+	// OnClose is called once for each link that is over, on every transport, after what
+	// the link's end has brought about. The link of a client that polls is one, however
+	// many polls carry it, unless they come to several nodes: then each node tells of its
+	// own. It must be quick, but may use the Manager. Shutdown waits for it.
+	OnClose func(Closed)
 	// OnEnd is called once for each session that is over, for up to 64 expired ones at a
 	// time, by the Manager that ended it, with what no reader ever had, and what was sent
 	// to one reader alone (SendTo) and is not acknowledged by it. What is sent later is
