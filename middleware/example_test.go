@@ -151,7 +151,7 @@ func Example_login() {
 		return "", nil
 	}}).Guard
 	r := chi.NewRouter()
-	transport.Mount(r, "/live", links, transport.Handler(m, transport.Options{}))
+	r.With(links).Handle("/live", transport.Handler(m, transport.Options{}))
 	r.Group(func(r chi.Router) {
 		r.Use(pages)
 		r.Get("/login", func(w http.ResponseWriter, r *http.Request) { // a POST outside of examples

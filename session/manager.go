@@ -95,6 +95,16 @@ func (m *Manager) Send(ctx context.Context, id string, msg store.Message) (store
 	return at, err
 }
 
+// SendTo is Send for one reader of the session. See Session.SendTo.
+func (m *Manager) SendTo(ctx context.Context, id, reader string, msg store.Message) (store.Position, error) {
+	var at store.Position
+	err := m.on(ctx, id, func(s *Session) (err error) {
+		at, err = s.SendTo(ctx, reader, msg)
+		return err
+	})
+	return at, err
+}
+
 // Sent says what became of a broadcast.
 type Sent struct {
 	Sessions int      // how many logs took the message

@@ -20,8 +20,10 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// A visitor polls, says something, and finds the answer in the next poll. Behind the same URL an EventSource would get a stream.
-func ExampleMount() {
+// The parts composed by hand, which package mirage does for most programs. A visitor polls,
+// says something, and finds the answer in the next poll. Behind the same URL an EventSource
+// would get a stream.
+func ExampleHandler() {
 	slog.SetDefault(slog.New(slog.DiscardHandler)) // Insecure warns
 	codec, err := cookie.New(cookie.Options{Insecure: true}, bytes.Repeat([]byte("k"), 32))
 	if err != nil {
@@ -31,8 +33,9 @@ func ExampleMount() {
 		_, err := s.Send(ctx, store.Text("you said "+string(in.Data)))
 		return err
 	}})
+	who := middleware.New(middleware.Options{Codec: codec, Sessions: m})
 	r := chi.NewRouter()
-	transport.Mount(r, "/live", middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard, transport.Handler(m, transport.Options{}))
+	r.With(who.Guard).Handle("/live", transport.Handler(m, transport.Options{}))
 	server := httptest.NewServer(r)
 	defer server.Close()
 	defer m.Shutdown(context.Background())

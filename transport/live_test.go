@@ -98,7 +98,7 @@ func newWorld(t *testing.T, s setup) *world {
 	if s.inside != nil {
 		live = s.inside(live)
 	}
-	transport.Mount(r, "/live", identify, live)
+	r.With(identify).Handle("/live", live)
 	if s.routes != nil {
 		s.routes(w, r.With(identify))
 	}

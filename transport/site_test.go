@@ -52,7 +52,7 @@ func newSite(t testing.TB, s setup) *site {
 	site.live = transport.Handler(site.m, s.transport)
 	r := chi.NewRouter()
 	r.Use(s.around...)
-	transport.Mount(r, "/live", site.mw, site.live)
+	r.With(site.mw).Handle("/live", site.live)
 	site.srv = httptest.NewUnstartedServer(r)
 	site.srv.Config.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(site.log, nil), slog.LevelInfo)
 	if s.server != nil {

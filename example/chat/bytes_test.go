@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mirage-go/mirage"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 )
@@ -42,7 +43,9 @@ func (v *visitor) run(ctx context.Context) {
 func TestD5NewcomersCostOthersLittle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		room := newRoom()
-		m := session.New(room.options())
+		o := room.options()
+		o.Insecure = true
+		m := mirage.New(o).Sessions()
 		visit := func(id, reader string) *visitor {
 			l, err := m.Attach(t.Context(), session.Attach{ID: id, Reader: reader, Transport: "sse"})
 			if err != nil {

@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
+
+	"github.com/mirage-go/mirage"
 )
 
 // signingKeys reads the keys of a file, one in base64 on each line, the newest first; a missing file is made with one new key. Without a
@@ -24,12 +25,9 @@ func signingKeys(file string) (keys [][]byte, kept string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	for i, line := range strings.Fields(string(text)) {
-		key, err := base64.StdEncoding.DecodeString(line)
-		if err != nil {
-			return nil, "", fmt.Errorf("%s: key %d is not base64", file, i+1) // without the key
-		}
-		keys = append(keys, key)
+	keys, err = mirage.ParseKeys(string(text))
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", file, err) // without the key
 	}
 	return keys, file, nil
 }

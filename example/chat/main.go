@@ -18,10 +18,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
-	"github.com/mirage-go/mirage/cookie"
-	"github.com/mirage-go/mirage/middleware"
-	"github.com/mirage-go/mirage/session"
-	"github.com/mirage-go/mirage/transport"
+	"github.com/mirage-go/mirage"
 )
 
 func main() {
@@ -47,17 +44,11 @@ func run(ctx context.Context, addr, keyFile string) error {
 		return err
 	}
 	defer listener.Close() // the server closes it, too, once it serves
-	codec, err := newCodec(listener, keys)
-	if err != nil {
-		return err
-	}
-	room := newRoom()
-	sessions := session.New(room.options())
-	identify := middleware.New(middleware.Options{Codec: codec, Sessions: sessions}).Guard
+	live := newLive(listener, keys)
 
 	r := chi.NewRouter()
-	transport.Mount(r, "/live", identify, transport.Handler(sessions, transport.Options{}))
-	r.Handle("/live/mirage.js", transport.Script())
+	r.Use(live.Identify)
+	r.Mount("/live", live)
 	r.Handle("/*", page())
 
 	slog.Info("the chat is open: visit it with two browsers", "url", address(addr, listener), "keys", kept)
@@ -72,17 +63,18 @@ func run(ctx context.Context, addr, keyFile string) error {
 	slog.Info("closing: visitors are told to come back")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	return errors.Join(sessions.Shutdown(ctx), server.Shutdown(ctx)) // in this order: links first, then the server
+	return errors.Join(live.Shutdown(ctx), server.Shutdown(ctx)) // in this order: links first, then the server
 }
 
-// newCodec names the cookie after the port, because browsers send cookies to every port of a
+// newLive names the cookie after the port, because browsers send cookies to every port of a
 // host: two chats on one machine would otherwise overwrite each other's cookie. Behind a load
 // balancer all processes need one name instead.
-func newCodec(l net.Listener, keys [][]byte) (*cookie.Codec, error) {
-	return cookie.New(cookie.Options{
-		Name:     "mirage-" + port(l),
-		Insecure: true, // plain http: leave this out where there is TLS
-	}, keys...)
+func newLive(l net.Listener, keys [][]byte) *mirage.Live {
+	o := newRoom().options()
+	o.Keys = keys
+	o.Name = "mirage-" + port(l)
+	o.Insecure = true // plain http: leave this out where there is TLS
+	return mirage.New(o)
 }
 
 // address is what a person types to get here.

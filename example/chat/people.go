@@ -8,13 +8,12 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/mirage-go/mirage/session"
-	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage"
 )
 
 // welcome tells a reader what it is called here and what the time is.
-func (r *room) welcome(ctx context.Context, s *session.Session, reader, name string) {
-	msg, err := store.JSON("welcome", map[string]any{"name": name, "now": time.Now().UnixMicro()})
+func (r *room) welcome(ctx context.Context, s *mirage.Session, reader, name string) {
+	msg, err := mirage.JSON("welcome", map[string]any{"name": name, "now": time.Now().UnixMicro()})
 	if err == nil {
 		_, err = s.SendTo(ctx, reader, msg)
 	}
@@ -24,7 +23,7 @@ func (r *room) welcome(ctx context.Context, s *session.Session, reader, name str
 }
 
 // rename gives somebody a new name, and their own one back for an empty one.
-func (r *room) rename(s *session.Session, name string) {
+func (r *room) rename(s *mirage.Session, name string) {
 	if name = clean(name, maxName); name == "" {
 		name = defaultName(s.ID())
 	}

@@ -8,8 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
-	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage"
 )
 
 // tellEvery is how often everybody hears of changes at most: what happens meanwhile is
@@ -18,15 +17,15 @@ const tellEvery = time.Second
 
 // presence is what is yet to be told of who is here. It is guarded by the room's lock.
 type presence struct {
-	changed  map[string]bool  // by id: people who came, left or have another name
-	arrivals []arrival        // readers that need the whole list
-	via      *session.Session // some session, whose Broadcast reaches all
-	pending  bool             // flush is going to run, or runs
-	told     time.Time        // when it ran last
+	changed  map[string]bool // by id: people who came, left or have another name
+	arrivals []arrival       // readers that need the whole list
+	via      *mirage.Session // some session, whose Broadcast reaches all
+	pending  bool            // flush is going to run, or runs
+	told     time.Time       // when it ran last
 }
 
 type arrival struct {
-	session *session.Session
+	session *mirage.Session
 	reader  string
 }
 
@@ -38,18 +37,18 @@ type entry struct {
 }
 
 // changedLocked lets everybody hear of somebody soon.
-func (r *room) changedLocked(s *session.Session, id string) {
+func (r *room) changedLocked(s *mirage.Session, id string) {
 	r.presence.changed[id] = true
 	r.scheduleLocked(s)
 }
 
 // showLocked lets a reader have the whole list soon.
-func (r *room) showLocked(s *session.Session, reader string) {
+func (r *room) showLocked(s *mirage.Session, reader string) {
 	r.presence.arrivals = append(r.presence.arrivals, arrival{s, reader})
 	r.scheduleLocked(s)
 }
 
-func (r *room) scheduleLocked(s *session.Session) {
+func (r *room) scheduleLocked(s *mirage.Session) {
 	r.presence.via = s
 	if !r.presence.pending {
 		r.presence.pending = true
@@ -72,7 +71,7 @@ func (r *room) flush() {
 	if changes != nil {
 		broadcast(ctx, via, "changes", changes)
 	}
-	if msg, err := store.JSON("people", people); err == nil {
+	if msg, err := mirage.JSON("people", people); err == nil {
 		for _, a := range arrivals {
 			_, _ = a.session.SendTo(ctx, a.reader, msg) // a reader that has gone needs no list
 		}
@@ -126,12 +125,12 @@ func (r *room) hereLocked() []entry {
 
 func bySince(a, b entry) int { return cmp.Compare(a.since, b.since) }
 
-func broadcast(ctx context.Context, s *session.Session, event string, v any) {
-	msg, err := store.JSON(event, v)
+func broadcast(ctx context.Context, s *mirage.Session, event string, v any) {
+	msg, err := mirage.JSON(event, v)
 	if err == nil {
 		_, err = s.Broadcast(ctx, msg)
 	}
-	if err != nil && !errors.Is(err, session.ErrClosed) { // then nobody is here
+	if err != nil && !errors.Is(err, mirage.ErrClosed) { // then nobody is here
 		slog.Error("telling everybody", "event", event, "error", err)
 	}
 }

@@ -6,8 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mirage-go/mirage/session"
-	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage"
 )
 
 const (
@@ -30,7 +29,7 @@ type room struct {
 // line is one message of the history, as it was sent: all who get it share its bytes.
 type line struct {
 	id, key string // whose it is, and what its sender calls it
-	message store.Message
+	message mirage.Message
 }
 
 type person struct {
@@ -43,10 +42,10 @@ func newRoom() *room {
 	return &room{people: make(map[string]*person), presence: presence{changed: make(map[string]bool)}}
 }
 
-// options are those of sessions whose readers are in the room.
-func (r *room) options() session.Options {
-	return session.Options{
-		Overflow:  store.OverflowDropOldest, // who is away for long misses the oldest messages, and is told which
+// options are those of a Live whose visitors are in the room.
+func (r *room) options() mirage.Options {
+	return mirage.Options{
+		Overflow:  mirage.OverflowDropOldest, // who is away for long misses the oldest messages, and is told which
 		OnAttach:  r.attach,
 		OnMessage: r.receive,
 		OnDetach:  r.detach,
@@ -63,7 +62,7 @@ func (r *room) stamp() int64 {
 }
 
 // attach greets a reader: a new page, or one that was away for more than ten seconds.
-func (r *room) attach(ctx context.Context, s *session.Session, who session.ReaderInfo) {
+func (r *room) attach(ctx context.Context, s *mirage.Session, who mirage.Reader) {
 	r.mu.Lock()
 	me := r.people[s.ID()]
 	if me == nil {
@@ -82,7 +81,7 @@ func (r *room) attach(ctx context.Context, s *session.Session, who session.Reade
 }
 
 // detach notes that a reader has been away for ten seconds.
-func (r *room) detach(_ context.Context, s *session.Session, _ session.ReaderInfo) {
+func (r *room) detach(_ context.Context, s *mirage.Session, _ mirage.Reader) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if p := r.people[s.ID()]; p != nil {
@@ -93,7 +92,7 @@ func (r *room) detach(_ context.Context, s *session.Session, _ session.ReaderInf
 }
 
 // gap makes up for what a reader has lost, from the history and with the list of people.
-func (r *room) gap(ctx context.Context, s *session.Session, who session.ReaderInfo, _ store.Lost) {
+func (r *room) gap(ctx context.Context, s *mirage.Session, who mirage.Reader, _ mirage.Lost) {
 	r.recall(ctx, s, who.Reader)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -101,7 +100,7 @@ func (r *room) gap(ctx context.Context, s *session.Session, who session.ReaderIn
 }
 
 // end forgets somebody whose session is over, unless they have a new one already.
-func (r *room) end(_ context.Context, e store.Ended) {
+func (r *room) end(_ context.Context, e mirage.Ended) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if p := r.people[e.ID]; p != nil && p.tabs <= 0 {

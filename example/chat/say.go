@@ -7,12 +7,11 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/mirage-go/mirage/session"
-	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage"
 )
 
 // receive handles what a client sends: "say", "name", or the plain text of somebody with curl.
-func (r *room) receive(ctx context.Context, s *session.Session, in session.Incoming) error {
+func (r *room) receive(ctx context.Context, s *mirage.Session, in mirage.Incoming) error {
 	var v struct{ Text, Key, Name string }
 	if in.Event == "" {
 		v.Text = string(in.Data)
@@ -33,7 +32,7 @@ func (r *room) receive(ctx context.Context, s *session.Session, in session.Incom
 }
 
 // say tells everybody.
-func (r *room) say(ctx context.Context, s *session.Session, text, key string, again bool) error {
+func (r *room) say(ctx context.Context, s *mirage.Session, text, key string, again bool) error {
 	text = clean(text, maxText)
 	if text == "" || len(key) > 64 {
 		return errors.New("a message has text, and a key of at most 64 bytes")
@@ -47,7 +46,7 @@ func (r *room) say(ctx context.Context, s *session.Session, text, key string, ag
 }
 
 // note adds a message to the history. One that comes again, because its session has ended since, is not fresh if it is there already.
-func (r *room) note(id, text, key string, again bool) (msg store.Message, fresh bool, err error) {
+func (r *room) note(id, text, key string, again bool) (msg mirage.Message, fresh bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if again && slices.ContainsFunc(r.history, func(l line) bool { return l.id == id && l.key == key }) {
@@ -57,7 +56,7 @@ func (r *room) note(id, text, key string, again bool) (msg store.Message, fresh 
 	if p := r.people[id]; p != nil {
 		name = p.name
 	}
-	msg, err = store.JSON("say", map[string]any{"at": r.stamp(), "id": id, "name": name, "text": text, "key": key})
+	msg, err = mirage.JSON("say", map[string]any{"at": r.stamp(), "id": id, "name": name, "text": text, "key": key})
 	if err != nil {
 		return msg, false, err
 	}
@@ -67,12 +66,12 @@ func (r *room) note(id, text, key string, again bool) (msg store.Message, fresh 
 }
 
 // recall sends the history to one reader. It is another event than what is said now, and the same bytes.
-func (r *room) recall(ctx context.Context, s *session.Session, reader string) {
+func (r *room) recall(ctx context.Context, s *mirage.Session, reader string) {
 	r.mu.Lock()
 	history := slices.Clone(r.history)
 	r.mu.Unlock()
 	for _, l := range history {
-		if _, err := s.SendTo(ctx, reader, store.Message{Event: "past", Data: l.message.Data}); err != nil {
+		if _, err := s.SendTo(ctx, reader, mirage.Message{Event: "past", Data: l.message.Data}); err != nil {
 			return // the reader has gone
 		}
 	}

@@ -1,4 +1,5 @@
-// Command hello is the README's program: everything that a client sends comes back to all its tabs, whatever the network does.
+// Command hello is the README's program: what a client sends comes back to all its tabs,
+// whatever the network does. Start it in its directory, next to public/index.html.
 package main
 
 import (
@@ -7,23 +8,19 @@ import (
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
-
-	"github.com/mirage-go/mirage/cookie"
-	"github.com/mirage-go/mirage/middleware"
-	"github.com/mirage-go/mirage/session"
-	"github.com/mirage-go/mirage/transport"
+	"github.com/mirage-go/mirage"
 )
 
 func main() {
-	codec, err := cookie.New(cookie.Options{Insecure: true}, []byte("replace me: 32 secret bytes here"))
-	if err != nil {
-		log.Fatal(err)
-	}
-	m := session.New(session.Options{OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
-		_, err := s.Send(ctx, in.Message)
-		return err
-	}})
+	live := mirage.New(mirage.Options{Insecure: true, OnMessage: echo})
 	r := chi.NewRouter()
-	transport.Mount(r, "/live", middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard, transport.Handler(m, transport.Options{}))
+	r.Use(live.Identify)
+	r.Mount("/live", live)
+	r.Handle("/*", http.FileServer(http.Dir("public")))
 	log.Fatal(http.ListenAndServe("localhost:8080", r))
+}
+
+func echo(ctx context.Context, s *mirage.Session, in mirage.Incoming) error {
+	_, err := s.Send(ctx, in.Message)
+	return err
 }

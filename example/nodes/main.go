@@ -19,11 +19,8 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/redis/rueidis"
 
-	"github.com/mirage-go/mirage/cookie"
-	"github.com/mirage-go/mirage/middleware"
-	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage"
 	"github.com/mirage-go/mirage/store/redis"
-	"github.com/mirage-go/mirage/transport"
 )
 
 func main() {
@@ -47,16 +44,14 @@ func run(addr, server string) error {
 	defer client.Close()
 	kept := redis.New(client, redis.Options{Prefix: "nodes"})
 	defer kept.Close()
-	m := session.New(session.Options{Store: kept, OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
-		_, err := s.Send(ctx, in.Message)
-		return err
-	}})
-	codec, err := cookie.New(cookie.Options{Insecure: true}, []byte("replace me: 32 secret bytes here")) // the same on every node
-	if err != nil {
-		return err
-	}
+	live := mirage.New(mirage.Options{
+		Keys:      [][]byte{[]byte("replace me: 32 secret bytes here")}, // the same on every node
+		Insecure:  true,                                                 // plain http: leave this out where there is TLS
+		Store:     kept,
+		OnMessage: echo,
+	})
 	r := chi.NewRouter()
-	transport.Mount(r, "/live", middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard, transport.Handler(m, transport.Options{}))
+	r.Mount("/live", live)
 	r.Get("/ready", func(http.ResponseWriter, *http.Request) {}) // for the balancer: that this process answers, whatever Redis does
 	s := &http.Server{Addr: addr, Handler: r}
 
@@ -71,5 +66,10 @@ func run(addr, server string) error {
 	}
 	late, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	return errors.Join(m.Shutdown(late), s.Shutdown(late)) // clients go on at another node
+	return errors.Join(live.Shutdown(late), s.Shutdown(late)) // clients go on at another node
+}
+
+func echo(ctx context.Context, s *mirage.Session, in mirage.Incoming) error {
+	_, err := s.Send(ctx, in.Message)
+	return err
 }

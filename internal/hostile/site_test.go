@@ -80,7 +80,7 @@ func newSite(t testing.TB, o setup) *site {
 	o.identity.Codec, o.identity.Sessions = codec, s.m
 	identify := middleware.New(o.identity).Guard
 	r := chi.NewRouter()
-	transport.Mount(r, "/live", identify, transport.Handler(s.m, o.transport))
+	r.With(identify).Handle("/live", transport.Handler(s.m, o.transport))
 	if o.routes != nil {
 		o.routes(r, identify)
 	}

@@ -50,7 +50,7 @@ func newSite(t *testing.T, heartbeat time.Duration) *site {
 	s.must(err)
 	r := chi.NewRouter()
 	live := transport.Handler(s.m, transport.Options{})
-	transport.Mount(r, "/live", s.identify, live)
+	r.With(s.identify).Handle("/live", live)
 	r.Get("/ready", func(http.ResponseWriter, *http.Request) {})
 	s.pages = r
 	l, err := net.Listen("tcp", "127.0.0.1:0")
