@@ -7,8 +7,8 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/mirage-go/mirage/internal/downstream"
 	"github.com/mirage-go/mirage/internal/refuse"
-	"github.com/mirage-go/mirage/internal/stream"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/transport/poll"
 	"github.com/mirage-go/mirage/transport/sse"
@@ -69,7 +69,7 @@ func Handler(m *session.Manager, o Options) http.Handler {
 	o = o.complete()
 	streams, polls, sockets := sse.Handler(m, o.SSE), poll.Handler(m, o.Poll), websocket.Handler(m, o.WebSocket)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, waits := stream.Query(r, "_wait")
+		_, waits := downstream.Query(r, "_wait")
 		switch {
 		case r.Method == http.MethodGet && refuse.WantsWebSocket(r):
 			sockets.ServeHTTP(w, r)

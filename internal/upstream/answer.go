@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/mirage-go/mirage/internal/downstream"
 	"github.com/mirage-go/mirage/internal/frame"
-	"github.com/mirage-go/mirage/internal/stream"
 	"github.com/mirage-go/mirage/session"
 )
 
@@ -26,7 +26,7 @@ func refusal(err error) (status int, reason string, retry time.Duration) {
 	case errors.Is(err, session.ErrOrder):
 		return http.StatusConflict, "a message is missing before this one: send from the expected number on", 0
 	}
-	return stream.Answer(err)
+	return downstream.Answer(err)
 }
 
 // AppendAnswer appends what the answer to a POST would have said, as a block.

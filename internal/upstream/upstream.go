@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mirage-go/mirage/internal/downstream"
 	"github.com/mirage-go/mirage/internal/refuse"
-	"github.com/mirage-go/mirage/internal/stream"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
@@ -31,7 +31,7 @@ func (o Options) Complete(maxMessage int) Options {
 	if o.MaxBatch <= 0 {
 		o.MaxBatch = 100
 	}
-	o.Timeout = stream.Or(o.Timeout, 10*time.Second)
+	o.Timeout = downstream.Or(o.Timeout, 10*time.Second)
 	return o
 }
 
@@ -80,7 +80,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request) *upload {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	case http.MethodHead:
-		stream.SetHeaders(w.Header())
+		downstream.SetHeaders(w.Header())
 		w.WriteHeader(http.StatusOK) // else gin's NoRoute has its own
 		return nil
 	default:
@@ -89,7 +89,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request) *upload {
 		refuse.Write(w, r, http.StatusMethodNotAllowed, "the methods here are "+methods, 0)
 		return nil
 	}
-	id, ok := stream.Require(w, r, h.m)
+	id, ok := downstream.Require(w, r, h.m)
 	if !ok {
 		return nil
 	}
@@ -103,7 +103,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request) *upload {
 // quit ends the reader of the link token. One that is gone already was ended by an earlier try.
 func (h *handler) quit(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
 	if err := h.m.Quit(r.Context(), session.Quit{ID: id.ID, Link: store.LinkRef{Reader: id.Reader, Number: id.Link}}); err != nil && !errors.Is(err, store.ErrNotFound) {
-		stream.Refuse(w, r, err)
+		downstream.Refuse(w, r, err)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -127,7 +127,7 @@ func (h *handler) post(w http.ResponseWriter, r *http.Request, id middleware.Ide
 	}
 	in, err := h.m.Expect(r.Context(), id.ID, id.Asked)
 	if err != nil {
-		stream.Refuse(w, r, err)
+		downstream.Refuse(w, r, err)
 		return nil
 	}
 	return &upload{handler: h, w: w, r: r, id: id, in: in, batch: batch, body: b}

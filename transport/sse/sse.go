@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mirage-go/mirage/internal/downstream"
 	"github.com/mirage-go/mirage/internal/response"
-	"github.com/mirage-go/mirage/internal/stream"
 	"github.com/mirage-go/mirage/internal/upstream"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
@@ -55,9 +55,9 @@ type Closed struct {
 }
 
 func (o Options) complete() Options {
-	o.LinkAge = stream.Or(o.LinkAge, 10*time.Minute)
-	o.WriteTimeout = stream.Or(o.WriteTimeout, 10*time.Second)
-	o.Retry = stream.Or(o.Retry, time.Second)
+	o.LinkAge = downstream.Or(o.LinkAge, 10*time.Minute)
+	o.WriteTimeout = downstream.Or(o.WriteTimeout, 10*time.Second)
+	o.Retry = downstream.Or(o.Retry, time.Second)
 	return o
 }
 
@@ -74,8 +74,8 @@ type handler struct {
 	m       *session.Manager
 	o       Options
 	up      http.Handler
-	servers stream.Servers
-	writers stream.Writers
+	servers downstream.Servers
+	writers downstream.Writers
 
 	heldBack sync.Once // warnHeldBack
 }
@@ -90,12 +90,12 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 
 // get begins a stream.
 func (h *handler) get(w http.ResponseWriter, r *http.Request) {
-	id, ok := stream.AdmitNew(w, r, h.m)
+	id, ok := downstream.AdmitNew(w, r, h.m)
 	if !ok {
 		return
 	}
 	if !response.CanFlush(w) {
-		stream.NoStream(w, r)
+		downstream.NoStream(w, r)
 		return
 	}
 	h.stream(w, r, id)
@@ -103,13 +103,13 @@ func (h *handler) get(w http.ResponseWriter, r *http.Request) {
 
 func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
 	ctx := r.Context()
-	life := stream.Within(ctx, stream.Jitter(h.o.LinkAge))
-	pump := stream.NewPump()
+	life := downstream.Within(ctx, downstream.Jitter(h.o.LinkAge))
+	pump := downstream.NewPump()
 	link, err := h.m.Attach(ctx, session.Attach{
-		ID: id.ID, Asked: id.Asked, Reader: id.Client, Position: stream.Position(r), Transport: "sse", Life: life, Wake: pump.Wake,
+		ID: id.ID, Asked: id.Asked, Reader: id.Client, Position: downstream.Position(r), Transport: "sse", Life: life, Wake: pump.Wake,
 	})
 	if err != nil {
-		stream.Refuse(w, r, err)
+		downstream.Refuse(w, r, err)
 		return
 	}
 	unfollow := h.servers.Follow(r, link)
@@ -127,14 +127,14 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.I
 		}
 	}()
 	id.Grant(w)
-	stream.SetHeaders(w.Header())
+	downstream.SetHeaders(w.Header())
 	if r.ProtoMajor == 1 {
-		stream.Unchunk(w.Header())
+		downstream.Unchunk(w.Header())
 	}
 	response.Identity(w)
 	w.WriteHeader(http.StatusOK) // before the first flush, or Compress sends gzip without saying so
 	plain := h.writers.Plain(w, r, h.o.WriteTimeout)
-	if !pump.Greet(ctx, plain, link, stream.Hello(id, link, life, h.m.Heartbeat(), stream.Half(h.o.Retry))) {
+	if !pump.Greet(ctx, plain, link, downstream.Hello(id, link, life, h.m.Heartbeat(), downstream.Half(h.o.Retry))) {
 		return
 	}
 	sent, known := response.Sent(w)
@@ -160,10 +160,10 @@ func warnHeldBack(w http.ResponseWriter) {
 }
 
 // telling is closed with the application's OnClose after it.
-func (h *handler) telling(closed func(), link *session.Link, pump *stream.Pump, addr string) func() {
+func (h *handler) telling(closed func(), link *session.Link, pump *downstream.Pump, addr string) func() {
 	start := time.Now()
 	return func() {
 		closed()
-		stream.Tell(h.o.OnClose, Closed{link.ID(), link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()})
+		downstream.Tell(h.o.OnClose, Closed{link.ID(), link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()})
 	}
 }

@@ -12,8 +12,8 @@ import (
 
 	ws "github.com/coder/websocket"
 
+	"github.com/mirage-go/mirage/internal/downstream"
 	"github.com/mirage-go/mirage/internal/response"
-	"github.com/mirage-go/mirage/internal/stream"
 )
 
 // conn is what the library reads from: the connection, but that it writes nothing itself. Its pongs and close frames go out by the Socket, which has
@@ -21,7 +21,7 @@ import (
 type conn struct {
 	ws      *ws.Conn
 	net     net.Conn
-	out     *stream.Socket
+	out     *downstream.Socket
 	meter   *meter // nil without a bound
 	rest    []byte // what the client sent behind its handshake
 	timeout time.Duration

@@ -6,9 +6,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/mirage-go/mirage/internal/downstream"
 	"github.com/mirage-go/mirage/internal/refuse"
 	"github.com/mirage-go/mirage/internal/response"
-	"github.com/mirage-go/mirage/internal/stream"
 	"github.com/mirage-go/mirage/internal/upstream"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
@@ -53,8 +53,8 @@ type Closed struct {
 }
 
 func (o Options) complete() Options {
-	o.LinkAge = stream.Or(o.LinkAge, 10*time.Minute)
-	o.WriteTimeout = stream.Or(o.WriteTimeout, 10*time.Second)
+	o.LinkAge = downstream.Or(o.LinkAge, 10*time.Minute)
+	o.WriteTimeout = downstream.Or(o.WriteTimeout, 10*time.Second)
 	if o.FrameRate == 0 {
 		o.FrameRate = 50
 	}
@@ -77,8 +77,8 @@ type handler struct {
 	o       Options
 	up      upstream.Options
 	post    http.Handler
-	servers stream.Servers
-	writers stream.Writers
+	servers downstream.Servers
+	writers downstream.Writers
 }
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
@@ -91,7 +91,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 
 // get is the handshake.
 func (h *handler) get(w http.ResponseWriter, r *http.Request) {
-	id, ok := stream.AdmitNew(w, r, h.m)
+	id, ok := downstream.AdmitNew(w, r, h.m)
 	switch {
 	case !ok:
 	case !refuse.IsHandshake(r):
@@ -109,13 +109,13 @@ func (h *handler) get(w http.ResponseWriter, r *http.Request) {
 // begin makes the link and takes the connection over. The handler returns; the link lives on.
 func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
 	ctx := h.o.Context(r) // first: it is the application's, and may panic
-	life := stream.Jitter(h.o.LinkAge)
-	pump := stream.NewPump()
+	life := downstream.Jitter(h.o.LinkAge)
+	pump := downstream.NewPump()
 	link, err := h.m.Attach(r.Context(), session.Attach{
-		ID: id.ID, Asked: id.Asked, Reader: id.Client, Position: stream.Position(r), Transport: "websocket", Life: life, Wake: pump.Wake,
+		ID: id.ID, Asked: id.Asked, Reader: id.Client, Position: downstream.Position(r), Transport: "websocket", Life: life, Wake: pump.Wake,
 	})
 	if err != nil {
-		stream.Refuse(w, r, err)
+		downstream.Refuse(w, r, err)
 		return
 	}
 	unfollow, start, addr := h.servers.Follow(r, link), time.Now(), r.RemoteAddr
@@ -123,10 +123,10 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Id
 		unfollow()
 		link.Close()
 		if h.o.OnClose != nil {
-			stream.Tell(h.o.OnClose, Closed{link.ID(), link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()})
+			downstream.Tell(h.o.OnClose, Closed{link.ID(), link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()})
 		}
 	}
-	hello := stream.Hello(id, link, life, h.m.Heartbeat(), 0)
+	hello := downstream.Hello(id, link, life, h.m.Heartbeat(), 0)
 	id.Grant(w)
 	conn, err := accept(w, r)
 	if err != nil {
@@ -159,5 +159,5 @@ func closing(end session.End) (code int, reason string) {
 	case session.EndBarred:
 		return 4000 + http.StatusGone, "the id was revoked"
 	}
-	return stream.ServiceRestart, "come back"
+	return downstream.ServiceRestart, "come back"
 }

@@ -1,4 +1,4 @@
-package stream_test
+package downstream_test
 
 import (
 	"errors"
@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/mirage-go/mirage/internal/stream"
+	"github.com/mirage-go/mirage/internal/downstream"
 )
 
 // silent is a connection of which nobody hangs up.
@@ -26,7 +26,7 @@ func (c *silent) SetDeadline(time.Time) error      { return nil }
 func (c *silent) SetWriteDeadline(time.Time) error { return nil }
 
 // taken returns a way out over a connection that was taken over, and how often it was closed.
-func taken(t *testing.T, w *stream.Writers) (*stream.Hijacked, *atomic.Int32) {
+func taken(t *testing.T, w *downstream.Writers) (*downstream.Hijacked, *atomic.Int32) {
 	closed := new(atomic.Int32)
 	out, err := w.Hijack(hijackable{conn: &silent{gone: make(chan struct{})}}, time.Minute, func() { closed.Add(1) })
 	if err != nil {
@@ -38,10 +38,10 @@ func taken(t *testing.T, w *stream.Writers) (*stream.Hijacked, *atomic.Int32) {
 // L2: drain functions that hang, any number of them and wherever in the line, delay nobody else's. When they return, nothing is left.
 func TestL2WritersGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var w stream.Writers
+		var w downstream.Writers
 		hang := make(chan struct{})
 		var hung, ran atomic.Int32
-		outs := make([]*stream.Hijacked, 300)
+		outs := make([]*downstream.Hijacked, 300)
 		for i := range outs {
 			outs[i], _ = taken(t, &w)
 		}
@@ -78,7 +78,7 @@ func TestL2WritersGoOn(t *testing.T) {
 // more; after Close nothing runs.
 func TestP1Kicks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var w stream.Writers
+		var w downstream.Writers
 		out, closed := taken(t, &w)
 		n := 0
 		var drain func()
@@ -110,7 +110,7 @@ func TestP1BrokenDrain(t *testing.T) {
 	defer slog.SetDefault(before)
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	synctest.Test(t, func(t *testing.T) {
-		var w stream.Writers
+		var w downstream.Writers
 		bad, closed := taken(t, &w)
 		good, _ := taken(t, &w)
 		ran := 0
@@ -128,9 +128,9 @@ func TestP1BrokenDrain(t *testing.T) {
 // are due.
 func TestP1WritersYield(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	var w stream.Writers
+	var w downstream.Writers
 	var ran, seen atomic.Int32
-	outs := make([]*stream.Hijacked, 2000)
+	outs := make([]*downstream.Hijacked, 2000)
 	for i := range outs {
 		outs[i], _ = taken(t, &w)
 		defer outs[i].Close()

@@ -1,4 +1,4 @@
-package stream_test
+package downstream_test
 
 import (
 	"context"
@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/mirage-go/mirage/internal/stream"
+	"github.com/mirage-go/mirage/internal/downstream"
 )
 
 // L3: a link ends before the context of its request does; where that is over already it ends at once, and 0 would be never.
@@ -23,7 +23,7 @@ func TestL3Within(t *testing.T) {
 			{time.Hour, 0, 0},
 		} {
 			ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(tt.left))
-			if got := stream.Within(ctx, tt.d); got != tt.want {
+			if got := downstream.Within(ctx, tt.d); got != tt.want {
 				t.Errorf("%v, of which %v are left: %v, want %v", tt.d, tt.left, got, tt.want)
 			}
 			cancel()
@@ -48,7 +48,7 @@ func TestW2Position(t *testing.T) {
 	} {
 		r := httptest.NewRequest("GET", "/live?"+tt.query, nil)
 		r.Header.Set("Last-Event-ID", tt.header)
-		if got := stream.Position(r); got != tt.want {
+		if got := downstream.Position(r); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}

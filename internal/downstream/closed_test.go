@@ -1,4 +1,4 @@
-package stream_test
+package downstream_test
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/mirage-go/mirage/internal/stream"
+	"github.com/mirage-go/mirage/internal/downstream"
 )
 
 // L1: a link is closed, and Shutdown goes on, once nothing takes from it any more,
@@ -17,15 +17,15 @@ func TestL1ClosedAfterItsWriter(t *testing.T) {
 	before := slog.Default()
 	defer slog.SetDefault(before)
 	slog.SetDefault(slog.New(slog.DiscardHandler))
-	outs := map[string]func(t *testing.T, w *stream.Writers, conn net.Conn, closed func()) stream.Out{
-		"stream": func(t *testing.T, w *stream.Writers, conn net.Conn, closed func()) stream.Out {
+	outs := map[string]func(t *testing.T, w *downstream.Writers, conn net.Conn, closed func()) downstream.Out{
+		"stream": func(t *testing.T, w *downstream.Writers, conn net.Conn, closed func()) downstream.Out {
 			out, err := w.Hijack(hijackable{conn: conn}, time.Minute, closed)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return out
 		},
-		"socket": func(_ *testing.T, w *stream.Writers, conn net.Conn, closed func()) stream.Out {
+		"socket": func(_ *testing.T, w *downstream.Writers, conn net.Conn, closed func()) downstream.Out {
 			out := w.Socket(conn, time.Minute, 0, func() (int, string) { return 0, "" }, closed)
 			go func() {
 				_, _ = conn.Read(make([]byte, 1))
@@ -37,22 +37,22 @@ func TestL1ClosedAfterItsWriter(t *testing.T) {
 	for kind, start := range outs {
 		for _, tt := range []struct {
 			name   string
-			drain  func(out stream.Out, wait func())
+			drain  func(out downstream.Out, wait func())
 			leaves bool // the client, while drain waits
 		}{
-			{"client leaves", func(_ stream.Out, wait func()) { wait() }, true},
-			{"client leaves, and the link ends", func(out stream.Out, wait func()) { wait(); out.Close() }, true},
-			{"link ends", func(out stream.Out, wait func()) { out.Close(); wait() }, false},
-			{"link ends, client leaves", func(out stream.Out, wait func()) { out.Close(); wait() }, true},
-			{"panic", func(_ stream.Out, wait func()) { wait(); panic("no") }, false},
-			{"client leaves, panic", func(_ stream.Out, wait func()) { wait(); panic("no") }, true},
+			{"client leaves", func(_ downstream.Out, wait func()) { wait() }, true},
+			{"client leaves, and the link ends", func(out downstream.Out, wait func()) { wait(); out.Close() }, true},
+			{"link ends", func(out downstream.Out, wait func()) { out.Close(); wait() }, false},
+			{"link ends, client leaves", func(out downstream.Out, wait func()) { out.Close(); wait() }, true},
+			{"panic", func(_ downstream.Out, wait func()) { wait(); panic("no") }, false},
+			{"client leaves, panic", func(_ downstream.Out, wait func()) { wait(); panic("no") }, true},
 			{"client leaves before", nil, true},
 		} {
 			t.Run(kind+": "+tt.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					server, client := net.Pipe()
 					defer client.Close()
-					var w stream.Writers
+					var w downstream.Writers
 					closed, hang := 0, make(chan struct{})
 					out := start(t, &w, server, func() { closed++ })
 					if tt.drain != nil {
@@ -83,7 +83,7 @@ func TestL1SocketCloseFrameWithMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := net.Pipe()
 		defer client.Close()
-		var w stream.Writers
+		var w downstream.Writers
 		closed := 0
 		out := w.Socket(server, time.Minute, 0, func() (int, string) { return 0, "" }, func() { closed++ })
 		out.Kick(func() { // the client sends what no client may while this takes from the link

@@ -1,6 +1,6 @@
 //go:build !race
 
-package stream_test
+package downstream_test
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mirage-go/mirage/internal/stream"
+	"github.com/mirage-go/mirage/internal/downstream"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/memory"
@@ -41,8 +41,8 @@ func (d *drainpipe) Close() error                     { return nil }
 func TestP1SocketNoAlloc(t *testing.T) {
 	memory := memory.New(memory.Options{})
 	m := session.New(session.Options{Store: memory, Overflow: store.OverflowDropOldest})
-	var writers stream.Writers
-	conn, pump := new(drainpipe), stream.NewPump()
+	var writers downstream.Writers
+	conn, pump := new(drainpipe), downstream.NewPump()
 	link, err := m.Attach(t.Context(), session.Attach{ID: "id", Transport: "test", Wake: pump.Wake})
 	if err != nil {
 		t.Fatal(err)

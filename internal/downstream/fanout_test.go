@@ -1,4 +1,4 @@
-package stream_test
+package downstream_test
 
 import (
 	"bufio"
@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mirage-go/mirage/internal/stream"
+	"github.com/mirage-go/mirage/internal/downstream"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 )
@@ -46,9 +46,9 @@ func (h hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) { return h.con
 // hijacked gives n sessions a hijacked link each.
 func hijacked(tb testing.TB, m *session.Manager, n int) (events *atomic.Int64) {
 	events = new(atomic.Int64)
-	var writers stream.Writers
+	var writers downstream.Writers
 	for i := range n {
-		pump := stream.NewPump()
+		pump := downstream.NewPump()
 		link, err := m.Attach(tb.Context(), session.Attach{ID: fmt.Sprint("s", i), Transport: "test", Wake: pump.Wake})
 		if err != nil {
 			tb.Fatal(err)

@@ -1,6 +1,6 @@
 //go:build !race
 
-package stream_test
+package downstream_test
 
 import (
 	"bufio"
@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mirage-go/mirage/internal/stream"
+	"github.com/mirage-go/mirage/internal/downstream"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/memory"
@@ -46,15 +46,15 @@ func TestP1NoAllocEndToEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			memory := memory.New(memory.Options{})
 			m := session.New(session.Options{Store: memory, Overflow: store.OverflowDropOldest})
-			var writers stream.Writers
+			var writers downstream.Writers
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				pump := stream.NewPump()
+				pump := downstream.NewPump()
 				link, err := m.Attach(r.Context(), session.Attach{ID: "id", Transport: "test", Wake: pump.Wake})
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				stream.Unchunk(w.Header())
+				downstream.Unchunk(w.Header())
 				w.WriteHeader(http.StatusOK)
 				if hijack {
 					out, err := writers.Hijack(w, time.Minute, link.Close)

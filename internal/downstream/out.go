@@ -1,4 +1,4 @@
-package stream
+package downstream
 
 // Out is a way out to one client. Write and Close are called from drain functions alone, of which one runs at a time.
 type Out interface {

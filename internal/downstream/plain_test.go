@@ -1,4 +1,4 @@
-package stream_test
+package downstream_test
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/mirage-go/mirage/internal/stream"
+	"github.com/mirage-go/mirage/internal/downstream"
 )
 
 // L1: the handler of a plain stream does not return, and net/http take the response back, while something is written, whatever ended it.
@@ -18,20 +18,20 @@ func TestL1PlainWaitsForItsWriter(t *testing.T) {
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	for _, tt := range []struct {
 		name   string
-		drain  func(out *stream.Plain, wait func())
+		drain  func(out *downstream.Plain, wait func())
 		leaves bool // the client, while drain waits
 	}{
-		{"client leaves", func(_ *stream.Plain, wait func()) { wait() }, true},
-		{"client leaves, and the write fails", func(out *stream.Plain, wait func()) { wait(); out.Close() }, true},
-		{"link ends", func(out *stream.Plain, wait func()) { out.Close(); wait() }, false},
-		{"link ends, kicked meanwhile", func(out *stream.Plain, wait func()) { out.Close(); out.Kick(func() { t.Error("ran on") }); wait() }, false},
-		{"link ends, client leaves", func(out *stream.Plain, wait func()) { out.Close(); wait() }, true},
-		{"panic", func(_ *stream.Plain, wait func()) { wait(); panic("no") }, false},
-		{"client leaves, panic", func(_ *stream.Plain, wait func()) { wait(); panic("no") }, true},
+		{"client leaves", func(_ *downstream.Plain, wait func()) { wait() }, true},
+		{"client leaves, and the write fails", func(out *downstream.Plain, wait func()) { wait(); out.Close() }, true},
+		{"link ends", func(out *downstream.Plain, wait func()) { out.Close(); wait() }, false},
+		{"link ends, kicked meanwhile", func(out *downstream.Plain, wait func()) { out.Close(); out.Kick(func() { t.Error("ran on") }); wait() }, false},
+		{"link ends, client leaves", func(out *downstream.Plain, wait func()) { out.Close(); wait() }, true},
+		{"panic", func(_ *downstream.Plain, wait func()) { wait(); panic("no") }, false},
+		{"client leaves, panic", func(_ *downstream.Plain, wait func()) { wait(); panic("no") }, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var w stream.Writers
+				var w downstream.Writers
 				out := w.Plain(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil), time.Minute)
 				ctx, leave := context.WithCancel(t.Context())
 				defer leave()
@@ -72,7 +72,7 @@ func TestL1PlainWaitsForItsWriter(t *testing.T) {
 // L1: without anything to write, a plain stream ends with its client.
 func TestL1PlainIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var w stream.Writers
+		var w downstream.Writers
 		out := w.Plain(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil), time.Minute)
 		ran := 0
 		out.Kick(func() { ran++ })

@@ -1,4 +1,4 @@
-package stream_test
+package downstream_test
 
 import (
 	"testing"

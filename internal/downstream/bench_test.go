@@ -1,4 +1,4 @@
-package stream_test
+package downstream_test
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mirage-go/mirage/internal/stream"
+	"github.com/mirage-go/mirage/internal/downstream"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/memory"
@@ -23,7 +23,7 @@ func (s *sink) Close()               {}
 func pumped(tb testing.TB, o session.Options) (*session.Manager, *session.Link, *sink) {
 	m := session.New(o)
 	out := new(sink)
-	pump := stream.NewPump()
+	pump := downstream.NewPump()
 	link, err := m.Attach(tb.Context(), session.Attach{ID: "id", Transport: "test", Wake: pump.Wake})
 	if err != nil {
 		tb.Fatal(err)
@@ -71,7 +71,7 @@ func BenchmarkTakeEncode(b *testing.B) {
 				if err := link.Take(ctx, &batch); err != nil || len(batch.Entries) != size {
 					b.Fatal(err, len(batch.Entries))
 				}
-				buf = stream.Append(buf[:0], &batch, true)
+				buf = downstream.Append(buf[:0], &batch, true)
 				n += size
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/message")
