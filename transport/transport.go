@@ -7,7 +7,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
-	"github.com/mirage-go/mirage/internal/downstream"
+	"github.com/mirage-go/mirage/internal/admission"
 	"github.com/mirage-go/mirage/internal/refuse"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/transport/poll"
@@ -61,7 +61,7 @@ func smallest[T int | time.Duration](a, b T) T {
 }
 
 // Handler returns the handler of one URL. A GET that asks for an upgrade to WebSocket is one, a GET with _wait is a long-poll, any other one a stream of
-// Server-Sent Events; POST and DELETE are the way up of all, and the handler of SSE serves them. It must stand behind the middleware.
+// Server-Sent Events; XX
 //
 // In a test, call Manager.Shutdown before httptest.Server.Close, which waits for open links and
 // tells nobody.
@@ -69,7 +69,7 @@ func Handler(m *session.Manager, o Options) http.Handler {
 	o = o.complete()
 	streams, polls, sockets := sse.Handler(m, o.SSE), poll.Handler(m, o.Poll), websocket.Handler(m, o.WebSocket)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, waits := downstream.Query(r, "_wait")
+		_, waits := admission.Query(r, "_wait")
 		switch {
 		case r.Method == http.MethodGet && refuse.WantsWebSocket(r):
 			sockets.ServeHTTP(w, r)

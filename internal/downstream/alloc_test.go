@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/internal/downstream"
+	"github.com/mirage-go/mirage/internal/writers"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/memory"
@@ -42,11 +43,11 @@ func TestP1NoAlloc(t *testing.T) {
 // P1: nor does it from end to end, over a real connection: append, wake, take, encode,
 // write, by a writer, of a hijacked stream or through net/http.
 func TestP1NoAllocEndToEnd(t *testing.T) {
-	for name, hijack := range map[string]bool{"hijacked": true, "plain": false} {
+	for name, hijack := range map[string]bool{"hijacked": true, "response": false} {
 		t.Run(name, func(t *testing.T) {
 			memory := memory.New(memory.Options{})
 			m := session.New(session.Options{Store: memory, Overflow: store.OverflowDropOldest})
-			var writers downstream.Writers
+			var pool writers.Pool
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				pump := downstream.NewPump()
 				link, err := m.Attach(r.Context(), session.Attach{ID: "id", Transport: "test", Wake: pump.Wake})
@@ -57,7 +58,7 @@ func TestP1NoAllocEndToEnd(t *testing.T) {
 				downstream.Unchunk(w.Header())
 				w.WriteHeader(http.StatusOK)
 				if hijack {
-					out, err := writers.Hijack(w, time.Minute, link.Close)
+					out, err := downstream.Hijack(&pool, w, time.Minute, link.Close)
 					if err != nil {
 						t.Error(err)
 						return
@@ -66,7 +67,7 @@ func TestP1NoAllocEndToEnd(t *testing.T) {
 					return
 				}
 				defer link.Close()
-				out := writers.Plain(w, r, time.Minute)
+				out := downstream.NewResponse(&pool, w, r, time.Minute)
 				pump.Start(r.Context(), out, link, []byte("hello\n\n"))
 				out.Run(r.Context())
 			}))

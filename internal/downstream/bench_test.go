@@ -12,12 +12,12 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// sink is a way out that runs what is kicked at once, and counts.
+// sink is a way out that runs what is scheduled at once, and counts.
 type sink struct{ writes, bytes int }
 
-func (s *sink) Write(b []byte) error { s.writes++; s.bytes += len(b); return nil }
-func (s *sink) Kick(drain func())    { drain() }
-func (s *sink) Close()               {}
+func (s *sink) Write(b []byte) error  { s.writes++; s.bytes += len(b); return nil }
+func (s *sink) Schedule(drain func()) { drain() }
+func (s *sink) Close()                {}
 
 // pumped returns a log whose one link is pumped into a sink.
 func pumped(tb testing.TB, o session.Options) (*session.Manager, *session.Link, *sink) {

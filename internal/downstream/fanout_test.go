@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/internal/downstream"
+	"github.com/mirage-go/mirage/internal/writers"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 )
@@ -46,7 +47,7 @@ func (h hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) { return h.con
 // hijacked gives n sessions a hijacked link each.
 func hijacked(tb testing.TB, m *session.Manager, n int) (events *atomic.Int64) {
 	events = new(atomic.Int64)
-	var writers downstream.Writers
+	var pool writers.Pool
 	for i := range n {
 		pump := downstream.NewPump()
 		link, err := m.Attach(tb.Context(), session.Attach{ID: fmt.Sprint("s", i), Transport: "test", Wake: pump.Wake})
@@ -54,7 +55,7 @@ func hijacked(tb testing.TB, m *session.Manager, n int) (events *atomic.Int64) {
 			tb.Fatal(err)
 		}
 		conn := &void{events: events, closed: make(chan struct{})}
-		out, err := writers.Hijack(hijackable{conn: conn}, time.Minute, link.Close)
+		out, err := downstream.Hijack(&pool, hijackable{conn: conn}, time.Minute, link.Close)
 		if err != nil {
 			tb.Fatal(err)
 		}

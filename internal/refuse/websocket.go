@@ -8,15 +8,13 @@ import (
 	"net/http"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/mirage-go/mirage/internal/response"
 )
 
 const (
-	maxReason = 123 // bytes: a control frame has 125, and two are the code (RFC 6455, 5.5)
-	closeWait = time.Second
-	maxUnread = 256 << 10 // bytes that are read before the client's close frame
+	closeWait = time.Second // for the client's close frame
+	maxUnread = 256 << 10   // bytes that are read before the client's close frame
 )
 
 // IsHandshake tells a WebSocket handshake that we can accept (RFC 6455, 4.2.1).
@@ -56,28 +54,6 @@ func hasToken(lines []string, token string) bool {
 	return false
 }
 
-// withRetry appends to the reason of a close frame when to come back, where Retry-After
-// is of no use: a page sees no header of a handshake. A long reason is cut for it.
-func withRetry(reason string, after time.Duration) string {
-	if after <= 0 {
-		return reason
-	}
-	suffix := "; retry in " + seconds(after) + " s"
-	return cut(reason, maxReason-len(suffix)) + suffix
-}
-
-// cut returns at most n bytes of a reason, cut between characters.
-func cut(reason string, n int) string {
-	reason = strings.ToValidUTF8(reason, "\uFFFD")
-	if len(reason) <= n {
-		return reason
-	}
-	for !utf8.RuneStart(reason[n]) {
-		n--
-	}
-	return reason[:n]
-}
-
 // closeWebSocket accepts the handshake and closes with 4000+status and reason. It is false, and nothing was written, if w has no
 // connection to take over.
 func closeWebSocket(w http.ResponseWriter, r *http.Request, status int, reason string) bool {
@@ -90,7 +66,7 @@ func closeWebSocket(w http.ResponseWriter, r *http.Request, status int, reason s
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(closeWait))
-	if _, err := conn.Write(appendClose(appendAccept(nil, r), uint16(4000+status), reason)); err != nil {
+	if _, err := conn.Write(AppendClose(appendAccept(nil, r), 4000+status, reason)); err != nil {
 		return true
 	}
 	awaitClose(buffered.Reader)
@@ -132,12 +108,4 @@ func appendAccept(b []byte, r *http.Request) []byte {
 		b = append(append(b, "\r\nSec-WebSocket-Protocol: "...), first...)
 	}
 	return append(b, "\r\n\r\n"...)
-}
-
-// appendClose appends a close frame (RFC 6455, 5.5.1) with as much of the reason as fits, cut between characters.
-func appendClose(b []byte, code uint16, reason string) []byte {
-	reason = cut(reason, maxReason)
-	b = append(b, 0x88, byte(2+len(reason)))
-	b = binary.BigEndian.AppendUint16(b, code)
-	return append(b, reason...)
 }

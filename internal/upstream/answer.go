@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/mirage-go/mirage/internal/downstream"
+	"github.com/mirage-go/mirage/internal/answer"
 	"github.com/mirage-go/mirage/internal/frame"
 	"github.com/mirage-go/mirage/session"
 )
@@ -26,7 +26,7 @@ func refusal(err error) (status int, reason string, retry time.Duration) {
 	case errors.Is(err, session.ErrOrder):
 		return http.StatusConflict, "a message is missing before this one: send from the expected number on", 0
 	}
-	return downstream.Answer(err)
+	return answer.Of(err)
 }
 
 // AppendAnswer appends what the answer to a POST would have said, as a block.

@@ -9,7 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mirage-go/mirage/internal/downstream"
+	"github.com/mirage-go/mirage/internal/admission"
+	"github.com/mirage-go/mirage/internal/answer"
+	"github.com/mirage-go/mirage/internal/duration"
 	"github.com/mirage-go/mirage/internal/refuse"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
@@ -31,7 +33,7 @@ func (o Options) Complete(maxMessage int) Options {
 	if o.MaxBatch <= 0 {
 		o.MaxBatch = 100
 	}
-	o.Timeout = downstream.Or(o.Timeout, 10*time.Second)
+	o.Timeout = duration.Or(o.Timeout, 10*time.Second)
 	return o
 }
 
@@ -80,7 +82,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request) *upload {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	case http.MethodHead:
-		downstream.SetHeaders(w.Header())
+		answer.SetEventStream(w.Header())
 		w.WriteHeader(http.StatusOK) // else gin's NoRoute has its own
 		return nil
 	default:
@@ -89,7 +91,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request) *upload {
 		refuse.Write(w, r, http.StatusMethodNotAllowed, "the methods here are "+methods, 0)
 		return nil
 	}
-	id, ok := downstream.Require(w, r, h.m)
+	id, ok := admission.Require(w, r, h.m)
 	if !ok {
 		return nil
 	}
@@ -103,7 +105,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request) *upload {
 // quit ends the reader of the link token. One that is gone already was ended by an earlier try.
 func (h *handler) quit(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
 	if err := h.m.Quit(r.Context(), session.Quit{ID: id.ID, Link: store.LinkRef{Reader: id.Reader, Number: id.Link}}); err != nil && !errors.Is(err, store.ErrNotFound) {
-		downstream.Refuse(w, r, err)
+		answer.Refuse(w, r, err)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -127,7 +129,7 @@ func (h *handler) post(w http.ResponseWriter, r *http.Request, id middleware.Ide
 	}
 	in, err := h.m.Expect(r.Context(), id.ID, id.Asked)
 	if err != nil {
-		downstream.Refuse(w, r, err)
+		answer.Refuse(w, r, err)
 		return nil
 	}
 	return &upload{handler: h, w: w, r: r, id: id, in: in, batch: batch, body: b}
@@ -180,7 +182,7 @@ func (p *upload) take() {
 	switch status, reason, retry := refusal(err); {
 	case err == nil:
 		p.id.Grant(w)
-		answer(w, got)
+		writeReceipt(w, got)
 	case status == http.StatusConflict:
 		refuse.Conflict(w, reason, got.Accepted+1)
 	default:
@@ -197,21 +199,12 @@ func isBatch(r *http.Request) bool {
 	return media == "text/event-stream"
 }
 
-// answer tells what was accepted, and which messages the application's handler failed on.
-func answer(w http.ResponseWriter, got session.Receipt) {
+// writeReceipt tells what was accepted, and which messages the application's handler failed on.
+func writeReceipt(w http.ResponseWriter, got session.Receipt) {
 	body := append(appendReceipt(append(make([]byte, 0, 64), '{'), got), "}\n"...)
 	h := w.Header()
-	h["Content-Type"] = jsonType
-	h["Cache-Control"] = noStore
-	h["X-Content-Type-Options"] = nosniff
+	answer.SetJSON(h)
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(http.StatusOK)
 	w.Write(body)
 }
-
-// Shared and never changed: net/http only reads them.
-var (
-	jsonType = []string{"application/json"}
-	noStore  = []string{"no-store"}
-	nosniff  = []string{"nosniff"}
-)

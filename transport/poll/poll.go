@@ -8,7 +8,10 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/mirage-go/mirage/internal/admission"
+	"github.com/mirage-go/mirage/internal/answer"
 	"github.com/mirage-go/mirage/internal/downstream"
+	"github.com/mirage-go/mirage/internal/duration"
 	"github.com/mirage-go/mirage/internal/refuse"
 	"github.com/mirage-go/mirage/internal/upstream"
 	"github.com/mirage-go/mirage/middleware"
@@ -37,10 +40,10 @@ type Options struct {
 }
 
 func (o Options) complete() Options {
-	o.LinkAge = downstream.Or(o.LinkAge, 10*time.Minute)
-	o.Hold = downstream.Or(o.Hold, 25*time.Second)
-	o.Pause = downstream.Or(o.Pause, 30*time.Second)
-	o.WriteTimeout = downstream.Or(o.WriteTimeout, 10*time.Second)
+	o.LinkAge = duration.Or(o.LinkAge, 10*time.Minute)
+	o.Hold = duration.Or(o.Hold, 25*time.Second)
+	o.Pause = duration.Or(o.Pause, 30*time.Second)
+	o.WriteTimeout = duration.Or(o.WriteTimeout, 10*time.Second)
 	return o
 }
 
@@ -71,13 +74,13 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 
 // get is one poll.
 func (h *handler) get(w http.ResponseWriter, r *http.Request) {
-	id, ok := downstream.Admit(w, r, h.m)
+	id, ok := admission.Admit(w, r, h.m)
 	if !ok {
 		return
 	}
 	wait, err := h.wait(r)
 	if err != nil {
-		downstream.Refuse(w, r, err)
+		answer.Refuse(w, r, err)
 		return
 	}
 	h.poll(w, r, id, wait)
@@ -85,7 +88,7 @@ func (h *handler) get(w http.ResponseWriter, r *http.Request) {
 
 // wait is how long the client is ready to wait.
 func (h *handler) wait(r *http.Request) (time.Duration, error) {
-	text, ok := downstream.Query(r, "_wait")
+	text, ok := admission.Query(r, "_wait")
 	if !ok {
 		return 0, nil
 	}
@@ -93,7 +96,7 @@ func (h *handler) wait(r *http.Request) (time.Duration, error) {
 	if err != nil {
 		return 0, errWait
 	}
-	return downstream.Within(r.Context(), min(time.Duration(seconds)*time.Second, h.o.Hold)), nil
+	return duration.Within(r.Context(), min(time.Duration(seconds)*time.Second, h.o.Hold)), nil
 }
 
 var errWait = &middleware.Error{Status: http.StatusBadRequest, Reason: "_wait must be a number of seconds"}
@@ -106,10 +109,10 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 	}
 	p := poll{woken: make(chan struct{}, 1), server: h.servers.Of(r)}
 	link, err := h.m.Attach(r.Context(), session.Attach{
-		ID: id.ID, Asked: id.Asked, Reader: reader, Number: id.Link, Position: downstream.Position(r), Transport: "poll", Poll: true, Wake: p.wake,
+		ID: id.ID, Asked: id.Asked, Reader: reader, Number: id.Link, Position: admission.Position(r), Transport: "poll", Poll: true, Wake: p.wake,
 	})
 	if err != nil {
-		downstream.Refuse(w, r, err)
+		answer.Refuse(w, r, err)
 		return
 	}
 	over := true // what panics ends the link
@@ -123,7 +126,7 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 	var hello []byte
 	if begins {
 		id.Grant(w)
-		hello = downstream.Hello(id, link, downstream.Jitter(h.o.LinkAge), h.m.Heartbeat(), 0)
+		hello = downstream.Hello(id, link, duration.Jitter(h.o.LinkAge), h.m.Heartbeat(), 0)
 		wait = 0
 	}
 	rc := http.NewResponseController(w)
@@ -136,15 +139,15 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 	}
 	_ = rc.SetWriteDeadline(time.Now().Add(h.o.WriteTimeout)) // net/http lifts it after the response
 	refuse.NotUpgraded(w.Header(), r)
-	answer(w, downstream.Append(hello, &p.batch, link.Plain))
+	write(w, downstream.Append(hello, &p.batch, link.Plain))
 	over = p.batch.End != "" ||
 		begins && r.Context().Err() != nil // the client left, and nobody has the token of its link
 	p.batch = session.Batch{} // a parked link holds no messages
 }
 
-// answer writes what a poll has found. What does not arrive is asked for again.
-func answer(w http.ResponseWriter, body []byte) {
-	downstream.SetHeaders(w.Header())
+// write writes what a poll has found. The client asks again for what does not arrive.
+func write(w http.ResponseWriter, body []byte) {
+	answer.SetEventStream(w.Header())
 	if len(body) > 2<<10 { // of a shorter one net/http states the length by itself, for less
 		w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
 	}

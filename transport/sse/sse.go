@@ -9,9 +9,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mirage-go/mirage/internal/admission"
+	"github.com/mirage-go/mirage/internal/answer"
 	"github.com/mirage-go/mirage/internal/downstream"
+	"github.com/mirage-go/mirage/internal/duration"
+	"github.com/mirage-go/mirage/internal/refuse"
 	"github.com/mirage-go/mirage/internal/response"
 	"github.com/mirage-go/mirage/internal/upstream"
+	"github.com/mirage-go/mirage/internal/writers"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
 )
@@ -55,9 +60,9 @@ type Closed struct {
 }
 
 func (o Options) complete() Options {
-	o.LinkAge = downstream.Or(o.LinkAge, 10*time.Minute)
-	o.WriteTimeout = downstream.Or(o.WriteTimeout, 10*time.Second)
-	o.Retry = downstream.Or(o.Retry, time.Second)
+	o.LinkAge = duration.Or(o.LinkAge, 10*time.Minute)
+	o.WriteTimeout = duration.Or(o.WriteTimeout, 10*time.Second)
+	o.Retry = duration.Or(o.Retry, time.Second)
 	return o
 }
 
@@ -75,7 +80,7 @@ type handler struct {
 	o       Options
 	up      http.Handler
 	servers downstream.Servers
-	writers downstream.Writers
+	pool    writers.Pool
 
 	heldBack sync.Once // warnHeldBack
 }
@@ -90,12 +95,13 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 
 // get begins a stream.
 func (h *handler) get(w http.ResponseWriter, r *http.Request) {
-	id, ok := downstream.AdmitNew(w, r, h.m)
+	id, ok := admission.AdmitNew(w, r, h.m)
 	if !ok {
 		return
 	}
 	if !response.CanFlush(w) {
-		downstream.NoStream(w, r)
+		refuse.Write(w, r, http.StatusNotImplemented, "this route cannot stream: a middleware around it hides http.Flusher "+
+			"(http.TimeoutHandler does); long-poll works: ask with _wait=25", 0)
 		return
 	}
 	h.stream(w, r, id)
@@ -103,13 +109,13 @@ func (h *handler) get(w http.ResponseWriter, r *http.Request) {
 
 func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
 	ctx := r.Context()
-	life := downstream.Within(ctx, downstream.Jitter(h.o.LinkAge))
+	life := duration.Within(ctx, duration.Jitter(h.o.LinkAge))
 	pump := downstream.NewPump()
 	link, err := h.m.Attach(ctx, session.Attach{
-		ID: id.ID, Asked: id.Asked, Reader: id.Client, Position: downstream.Position(r), Transport: "sse", Life: life, Wake: pump.Wake,
+		ID: id.ID, Asked: id.Asked, Reader: id.Client, Position: admission.Position(r), Transport: "sse", Life: life, Wake: pump.Wake,
 	})
 	if err != nil {
-		downstream.Refuse(w, r, err)
+		answer.Refuse(w, r, err)
 		return
 	}
 	unfollow := h.servers.Follow(r, link)
@@ -126,15 +132,19 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.I
 			closed()
 		}
 	}()
+
+	// The head.
 	id.Grant(w)
-	downstream.SetHeaders(w.Header())
+	answer.SetEventStream(w.Header())
 	if r.ProtoMajor == 1 {
 		downstream.Unchunk(w.Header())
 	}
 	response.Identity(w)
 	w.WriteHeader(http.StatusOK) // before the first flush, or Compress sends gzip without saying so
-	plain := h.writers.Plain(w, r, h.o.WriteTimeout)
-	if !pump.Greet(ctx, plain, link, downstream.Hello(id, link, life, h.m.Heartbeat(), downstream.Half(h.o.Retry))) {
+
+	// The hello, through net/http and all middleware.
+	out := downstream.NewResponse(&h.pool, w, r, h.o.WriteTimeout)
+	if !pump.Greet(ctx, out, link, downstream.Hello(id, link, life, h.m.Heartbeat(), duration.Half(h.o.Retry))) {
 		return
 	}
 	sent, known := response.Sent(w)
@@ -142,15 +152,17 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.I
 		h.heldBack.Do(func() { warnHeldBack(w) })
 		return // nobody would see what comes later; the client comes back, and has it from the next hello
 	}
+
+	// All that follows, over the connection itself where that is possible.
 	if !h.o.KeepHandler && sent && !response.Compressed(w.Header()) && response.CanHijack(w, r) {
-		if out, err := h.writers.Hijack(w, h.o.WriteTimeout, closed); err == nil {
+		if conn, err := downstream.Hijack(&h.pool, w, h.o.WriteTimeout, closed); err == nil {
 			hijacked = true
-			pump.Start(context.Background(), out, link, nil)
+			pump.Start(context.Background(), conn, link, nil)
 			return
 		}
 	}
-	pump.Start(ctx, plain, link, nil)
-	plain.Run(ctx)
+	pump.Start(ctx, out, link, nil)
+	out.Run(ctx)
 }
 
 // warnHeldBack says why streams on this route end at once.
@@ -159,11 +171,11 @@ func warnHeldBack(w http.ResponseWriter) {
 		"event: mount the route outside of it, or let clients poll", "writer", fmt.Sprintf("%T", w))
 }
 
-// telling is closed with the application's OnClose after it.
+// telling returns closed with the application's OnClose after it.
 func (h *handler) telling(closed func(), link *session.Link, pump *downstream.Pump, addr string) func() {
 	start := time.Now()
 	return func() {
 		closed()
-		downstream.Tell(h.o.OnClose, Closed{link.ID(), link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()})
+		downstream.CallOnClose(h.o.OnClose, Closed{link.ID(), link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()})
 	}
 }

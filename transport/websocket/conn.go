@@ -1,8 +1,7 @@
 package websocket
 
 import (
-	"bufio"
-	"bytes"
+	"context"
 	"encoding/binary"
 	"io"
 	"net"
@@ -11,96 +10,49 @@ import (
 	"unicode/utf8"
 
 	ws "github.com/coder/websocket"
-
-	"github.com/mirage-go/mirage/internal/downstream"
-	"github.com/mirage-go/mirage/internal/response"
 )
 
-// conn is what the library reads from: the connection, but that it writes nothing itself. Its pongs and close frames go out by the Socket, which has
-// only whole frames in each write and knows the deadlines.
+// conn is what the library reads from: the connection, except that the library writes nothing
+// itself. Its pongs and close frames go out by the writer, which has only whole frames in each
+// write and knows the deadlines.
 type conn struct {
 	ws      *ws.Conn
 	net     net.Conn
-	out     *downstream.Socket
+	out     *writer
 	meter   *meter // nil without a bound
-	rest    []byte // what the client sent behind its handshake
+	unread  []byte // what the client sent behind its handshake
 	timeout time.Duration
 	lost    bool // the connection failed, or ended
-	inFrame bool // a frame has begun
-	armed   bool // and has a deadline
+	frame   frameState
 }
 
-// The sizes of the library's buffers. Of small frames several come in one read; large ones are read past the buffer.
+// A frameState is how far the frame has come that is being read.
+//
+//	frameNone --beginFrame--> frameBegun --nothing more has come--> frameTimed
+//	    ^                         |                                    |
+//	    +---------endFrame--------+--------------endFrame--------------+
+type frameState uint8
+
 const (
-	readBuffer  = 256
-	writeBuffer = 2 + 125 // a control frame, so that it is written whole
+	frameNone  frameState = iota
+	frameBegun            // without a deadline: it may be there already
+	frameTimed            // with a deadline
 )
 
-// accept takes the connection over, with the library's handshake.
-func accept(w http.ResponseWriter, r *http.Request) (*conn, error) {
-	c := new(conn)
-	response.Identity(w)
-	var err error
-	c.ws, err = ws.Accept(&taker{w, c}, r, &ws.AcceptOptions{
-		InsecureSkipVerify: true, // the middleware has looked at the origin, and knows more
-		CompressionMode:    ws.CompressionDisabled,
-		OnPingReceived:     c.onPing,
-	})
-	if err != nil {
-		return nil, err
+func (c *conn) beginFrame() { c.frame = frameBegun }
+
+func (c *conn) endFrame() {
+	if c.frame == frameTimed {
+		c.out.readUntil(time.Time{})
 	}
-	c.ws.SetReadLimit(-1) // frame has its own, which ends no link
-	return c, nil
+	c.frame = frameNone
 }
 
-// taker hands the library the conn in place of the connection that it takes over.
-type taker struct {
-	http.ResponseWriter
-	c *conn
+// onPing lets the writer answer a ping.
+func (c *conn) onPing(_ context.Context, payload []byte) bool {
+	c.out.replyPong(payload)
+	return false
 }
-
-// Unwrap lets http.ResponseController through.
-func (t *taker) Unwrap() http.ResponseWriter { return t.ResponseWriter }
-
-// Hijack implements http.Hijacker.
-func (t *taker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if sent, _ := response.Sent(t); !sent {
-		_, _ = t.Write(nil) // gin's WriteHeader only notes the status
-	}
-	sent, known := response.Sent(t)
-	nc, rw, err := http.NewResponseController(t.ResponseWriter).Hijack()
-	if err != nil {
-		return nil, nil, err
-	}
-	_ = nc.SetDeadline(time.Time{}) // of the server's ReadTimeout and WriteTimeout
-	if n := rw.Reader.Buffered(); n > 0 {
-		t.c.rest = make([]byte, n)
-		_, _ = rw.Read(t.c.rest) // they are there
-	}
-	if known && !sent { // the library has called WriteHeader, and a middleware has kept it
-		if err := writeHead(nc, t.Header()); err != nil {
-			nc.Close()
-			return nil, nil, err
-		}
-	}
-	t.c.net = nc
-	c := &pipe{nc, t.c}
-	return c, bufio.NewReadWriter(bufio.NewReaderSize(c, readBuffer), bufio.NewWriterSize(c, writeBuffer)), nil
-}
-
-// writeHead writes the head that accepts a handshake.
-func writeHead(nc net.Conn, h http.Header) error {
-	var head bytes.Buffer
-	head.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
-	_ = h.Write(&head) // to memory: no error
-	head.WriteString("\r\n")
-	_ = nc.SetWriteDeadline(time.Now().Add(headTimeout))
-	_, err := nc.Write(head.Bytes())
-	_ = nc.SetWriteDeadline(time.Time{})
-	return err
-}
-
-const headTimeout = 10 * time.Second
 
 // pipe is conn as the net.Conn that a Hijacker returns.
 type pipe struct {
@@ -115,7 +67,7 @@ func (p *pipe) Read(b []byte) (n int, err error) {
 	if m == nil {
 		return p.read(b)
 	}
-	for d := m.wait(time.Now()); d > 0 && !p.c.out.Over(); d = m.wait(time.Now()) {
+	for d := m.wait(time.Now()); d > 0 && !p.c.out.isOver(); d = m.wait(time.Now()) {
 		time.Sleep(min(d, time.Second))
 	}
 	n, err = p.read(b)
@@ -127,18 +79,18 @@ func (p *pipe) Read(b []byte) (n int, err error) {
 // is not there at once.
 func (p *pipe) read(b []byte) (int, error) {
 	c := p.c
-	if len(c.rest) > 0 {
-		n := copy(b, c.rest)
-		c.rest = c.rest[n:]
+	if len(c.unread) > 0 {
+		n := copy(b, c.unread)
+		c.unread = c.unread[n:]
 		return n, nil
 	}
-	if c.inFrame && !c.armed {
-		c.out.ReadUntil(time.Now().Add(c.timeout))
-		c.armed = true
+	if c.frame == frameBegun {
+		c.out.readUntil(time.Now().Add(c.timeout))
+		c.frame = frameTimed
 	}
 	n, err := p.Conn.Read(b)
 	if n > 0 {
-		c.out.Heard()
+		c.out.noteRead()
 	}
 	c.lost = c.lost || err != nil
 	if err == io.EOF {
@@ -147,7 +99,8 @@ func (p *pipe) read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write implements net.Conn: what the library writes is a close frame, because the client sent one or what no client may send.
+// Write implements net.Conn. What the library writes is a close frame, because the client sent
+// one, or sent what no client may send.
 func (p *pipe) Write(b []byte) (int, error) {
 	code, reason := 0, ""
 	if len(b) >= 4 {
@@ -159,22 +112,13 @@ func (p *pipe) Write(b []byte) (int, error) {
 	case len(b) > 4 && !utf8.Valid(b[4:]): // it says back what the client has said
 		code, reason = int(ws.StatusInvalidFramePayloadData), "the reason of a close frame is UTF-8"
 	}
-	p.c.out.Finish(code, reason)
+	p.c.out.finish(code, reason)
 	return len(b), nil
 }
 
-// Close implements net.Conn. The Socket closes the connection; where it has not, the library has given up a ping that did not come whole.
+// Close implements net.Conn. The reader closes the connection, by leave. If it has not, the
+// library has given up a ping that did not come whole.
 func (p *pipe) Close() error {
-	p.c.out.Finish(4000+http.StatusRequestTimeout, tooSlow)
+	p.c.out.finish(4000+http.StatusRequestTimeout, tooSlow)
 	return nil
-}
-
-// begin and end note that a frame is being read.
-func (c *conn) begin() { c.inFrame = true }
-
-func (c *conn) end() {
-	if c.inFrame = false; c.armed {
-		c.armed = false
-		c.out.ReadUntil(time.Time{})
-	}
 }

@@ -8,14 +8,12 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"sync"
 	"sync/atomic"
 	"unicode/utf8"
 
 	ws "github.com/coder/websocket"
 
 	"github.com/mirage-go/mirage/internal/upstream"
-	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 )
 
@@ -29,16 +27,16 @@ type reader struct {
 	conn  *conn
 
 	handled  atomic.Int64 // frames with messages that are new
-	accepted uint64       // the last number that was accepted on this link; of whoever has the turn
+	accepted uint64       // the last number that was accepted on this link; of whoever holds answers
 
-	turn chan struct{} // full while a frame with messages is being handled, for the answers are in order; nil before the first
+	answers chan struct{} // full while a frame is handled and answered, so that answers are in order; nil before the first
 }
 
 func (l *reader) run() {
 	out := l.conn.out
 	goodbye := false
 	defer func() {
-		out.Leave(goodbye)
+		out.leave(goodbye)
 		_ = l.conn.ws.CloseNow()
 	}()
 	defer l.recover()
@@ -48,15 +46,15 @@ func (l *reader) run() {
 		case err == nil:
 			continue
 		case errors.Is(err, os.ErrDeadlineExceeded): // a link that is over already stays what it is
-			out.Finish(4000+http.StatusRequestTimeout, tooSlow)
+			out.finish(4000+http.StatusRequestTimeout, tooSlow)
 		case errors.Is(err, errBytes):
-			out.Finish(int(ws.StatusUnsupportedData), "the frames here are text")
+			out.finish(int(ws.StatusUnsupportedData), "the frames here are text")
 		case errors.Is(err, errText):
-			out.Finish(int(ws.StatusInvalidFramePayloadData), "text frames are UTF-8")
+			out.finish(int(ws.StatusInvalidFramePayloadData), "text frames are UTF-8")
 		case ws.CloseStatus(err) != -1:
 			goodbye = true
 		case !l.conn.lost: // the library has said so itself, unless it thinks that nobody listens
-			out.Finish(int(ws.StatusProtocolError), malformed)
+			out.finish(int(ws.StatusProtocolError), malformed)
 		}
 		return
 	}
@@ -71,7 +69,7 @@ var (
 func (l *reader) recover() {
 	if v := recover(); v != nil {
 		slog.Error("mirage: reading from a client panicked", "panic", fmt.Sprint(v))
-		l.conn.out.Finish(int(ws.StatusInternalError), "")
+		l.conn.out.finish(int(ws.StatusInternalError), "")
 	}
 }
 
@@ -81,34 +79,26 @@ const (
 	tooSlow   = "the frame took too long to come"
 )
 
-// frames keeps buffers for what is being read; idle links hold none.
-var frames = sync.Pool{New: func() any { return new([]byte) }}
-
-const keepBuffer = 128 << 10
-
 // next reads one frame and handles it.
 func (l *reader) next() error {
 	kind, r, err := l.conn.ws.Reader(context.Background())
 	if err != nil {
 		return err
 	}
-	buf := frames.Get().(*[]byte)
-	defer func() {
-		if cap(*buf) <= keepBuffer {
-			frames.Put(buf)
-		}
-	}()
-	l.conn.begin()
+	buf := memory.Get()
+	defer func() { memory.Put(buf, cap(*buf)) }()
+	l.conn.beginFrame()
 	body, err := read((*buf)[:0], r, l.h.up.MaxBody)
-	l.conn.end()
+	l.conn.endFrame()
 	*buf = body
+
 	switch {
 	case errors.Is(err, upstream.ErrSize):
 		l.refuse(err)
 		return nil
 	case err != nil:
 		return err
-	case l.conn.out.Over():
+	case l.conn.out.isOver():
 		return nil // the client has not read yet that the link has ended
 	case kind == ws.MessageBinary && !l.plain:
 		return errBytes
@@ -142,72 +132,4 @@ func read(buf []byte, r io.Reader, limit int) ([]byte, error) {
 			return buf[:0], err
 		}
 	}
-}
-
-// receive takes in a frame: what a POST carries, or the message of a plain client. An acknowledgement counts at once; a message waits until the one
-// before it is handled, and nothing more is read meanwhile.
-func (l *reader) receive(kind ws.MessageType, body []byte) {
-	up := session.Upstream{ID: l.id, Link: l.ref}
-	if l.plain {
-		up.Messages = []session.Numbered{{Message: store.Message{Data: append([]byte{}, body...), Binary: kind == ws.MessageBinary}}}
-	} else if err := upstream.Parse(&up, body, l.h.m.MaxMessageSize(), l.h.up.MaxBatch); err != nil {
-		l.refuse(err)
-		return
-	}
-	if none := len(up.Messages) == 0; none || len(l.turn) > 0 {
-		_, err := l.h.m.Receive(l.ctx, session.Upstream{ID: up.ID, Link: up.Link, Ack: up.Ack, Leaving: up.Leaving && none})
-		if none {
-			if err != nil {
-				l.refuse(err)
-			}
-			return
-		}
-	}
-	if l.wait(); l.conn.out.Over() {
-		<-l.turn
-		return
-	}
-	l.conn.out.Busy(true)
-	go l.handle(up)
-}
-
-// wait waits for the turn.
-func (l *reader) wait() {
-	if l.turn == nil {
-		l.turn = make(chan struct{}, 1)
-	}
-	l.turn <- struct{}{}
-}
-
-// refuse answers a frame of which nothing was taken, after those before it.
-func (l *reader) refuse(err error) {
-	l.wait()
-	l.say(session.Receipt{}, err)
-	<-l.turn
-}
-
-// handle handles the messages of one frame, and answers it.
-func (l *reader) handle(up session.Upstream) {
-	defer func() { <-l.turn }()
-	defer l.conn.out.Busy(false)
-	defer l.recover()
-	got, err := l.h.m.Receive(l.ctx, up)
-	if got.Accepted > l.accepted || l.plain && err == nil {
-		l.accepted = got.Accepted
-		l.handled.Add(1)
-	}
-	if err != nil || len(got.Failed) > 0 || !l.plain {
-		l.say(got, err)
-	}
-}
-
-// say answers a frame.
-func (l *reader) say(got session.Receipt, err error) {
-	l.conn.out.Say(upstream.AppendAnswer(nil, got, err))
-}
-
-// onPing lets the Socket answer a ping.
-func (c *conn) onPing(_ context.Context, payload []byte) bool {
-	c.out.Pong(payload)
-	return false
 }

@@ -6,10 +6,14 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/mirage-go/mirage/internal/admission"
+	"github.com/mirage-go/mirage/internal/answer"
 	"github.com/mirage-go/mirage/internal/downstream"
+	"github.com/mirage-go/mirage/internal/duration"
 	"github.com/mirage-go/mirage/internal/refuse"
 	"github.com/mirage-go/mirage/internal/response"
 	"github.com/mirage-go/mirage/internal/upstream"
+	"github.com/mirage-go/mirage/internal/writers"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
 )
@@ -53,8 +57,8 @@ type Closed struct {
 }
 
 func (o Options) complete() Options {
-	o.LinkAge = downstream.Or(o.LinkAge, 10*time.Minute)
-	o.WriteTimeout = downstream.Or(o.WriteTimeout, 10*time.Second)
+	o.LinkAge = duration.Or(o.LinkAge, 10*time.Minute)
+	o.WriteTimeout = duration.Or(o.WriteTimeout, 10*time.Second)
 	if o.FrameRate == 0 {
 		o.FrameRate = 50
 	}
@@ -78,7 +82,7 @@ type handler struct {
 	up      upstream.Options
 	post    http.Handler
 	servers downstream.Servers
-	writers downstream.Writers
+	pool    writers.Pool
 }
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
@@ -91,7 +95,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 
 // get is the handshake.
 func (h *handler) get(w http.ResponseWriter, r *http.Request) {
-	id, ok := downstream.AdmitNew(w, r, h.m)
+	id, ok := admission.AdmitNew(w, r, h.m)
 	switch {
 	case !ok:
 	case !refuse.IsHandshake(r):
@@ -109,13 +113,13 @@ func (h *handler) get(w http.ResponseWriter, r *http.Request) {
 // begin makes the link and takes the connection over. The handler returns; the link lives on.
 func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
 	ctx := h.o.Context(r) // first: it is the application's, and may panic
-	life := downstream.Jitter(h.o.LinkAge)
+	life := duration.Jitter(h.o.LinkAge)
 	pump := downstream.NewPump()
 	link, err := h.m.Attach(r.Context(), session.Attach{
-		ID: id.ID, Asked: id.Asked, Reader: id.Client, Position: downstream.Position(r), Transport: "websocket", Life: life, Wake: pump.Wake,
+		ID: id.ID, Asked: id.Asked, Reader: id.Client, Position: admission.Position(r), Transport: "websocket", Life: life, Wake: pump.Wake,
 	})
 	if err != nil {
-		downstream.Refuse(w, r, err)
+		answer.Refuse(w, r, err)
 		return
 	}
 	unfollow, start, addr := h.servers.Follow(r, link), time.Now(), r.RemoteAddr
@@ -123,7 +127,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Id
 		unfollow()
 		link.Close()
 		if h.o.OnClose != nil {
-			downstream.Tell(h.o.OnClose, Closed{link.ID(), link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()})
+			downstream.CallOnClose(h.o.OnClose, Closed{link.ID(), link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()})
 		}
 	}
 	hello := downstream.Hello(id, link, life, h.m.Heartbeat(), 0)
@@ -136,28 +140,12 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Id
 		panic(http.ErrAbortHandler)
 	}
 	conn.timeout = h.up.Timeout
-	conn.out = h.writers.Socket(conn.net, h.o.WriteTimeout, h.m.Heartbeat(), func() (int, string) { return closing(pump.End()) }, closed)
+	closeFrame := func() (int, string) { return closeOf(pump.End()) }
+	conn.out = newWriter(&h.pool, conn.net, h.o.WriteTimeout, h.m.Heartbeat(), closeFrame, closed)
 	l := &reader{h: h, ctx: ctx, id: id.ID, ref: link.Hello.Link, plain: link.Plain, conn: conn}
 	if h.o.FrameRate > 0 {
 		conn.meter = &meter{rate: h.o.FrameRate, earned: func() int64 { return 2 * (pump.Entries() + l.handled.Load()) }, at: start}
 	}
 	pump.Start(context.Background(), conn.out, link, hello)
 	go l.run()
-}
-
-// closing is the close frame after a link that ended so; none if the client cannot be reached.
-func closing(end session.End) (code int, reason string) {
-	switch end {
-	case "":
-		return 0, ""
-	case session.EndSuperseded:
-		return 1000, "the client is on a newer link"
-	case session.EndSilent:
-		return 4000 + http.StatusRequestTimeout, "nothing was acknowledged in time"
-	case session.EndOver:
-		return 4000 + http.StatusGone, "the session was ended"
-	case session.EndBarred:
-		return 4000 + http.StatusGone, "the id was revoked"
-	}
-	return downstream.ServiceRestart, "come back"
 }

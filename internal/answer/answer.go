@@ -1,4 +1,4 @@
-package downstream
+package answer
 
 import (
 	"context"
@@ -13,13 +13,11 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-const gone = http.StatusGone
-
 // retryAfter is when a client comes back to a server that cannot have it now.
 const retryAfter = 2 * time.Second
 
-// answers is what each error of a session is on the wire (W6). The texts are for clients.
-var answers = []struct {
+// table says what each error of a session is on the wire (W6). The texts are for clients.
+var table = []struct {
 	err    error
 	status int
 	reason string
@@ -35,7 +33,7 @@ var answers = []struct {
 	{store.ErrRenewed, 401, "the link is to be renewed: open a new one", 0},
 	{store.ErrMoved, 401, "the session has a new id: open a new link", 0},
 	{session.ErrOrder, 409, "a message is missing before this one", 0},
-	{store.ErrRevoked, gone, "the id was revoked", 0},
+	{store.ErrRevoked, 410, "the id was revoked", 0},
 	{session.ErrTooLarge, 413, "a message is larger than this server takes", 0},
 	{frame.ErrTooLarge, 413, "a message is larger than this server takes", 0},
 	{session.ErrRate, 429, "too many messages: slow down", time.Second},
@@ -49,27 +47,22 @@ var answers = []struct {
 	{context.DeadlineExceeded, 503, "that took too long: come back", retryAfter},
 }
 
-// Refuse answers a request that err has ended, in the form that its client can read. It must be the only answer.
+// Refuse answers a request that failed with err, in the form that its client can read. It
+// must be the only answer.
 func Refuse(w http.ResponseWriter, r *http.Request, err error) {
-	status, reason, retry := Answer(err)
+	status, reason, retry := Of(err)
 	refuse.Write(w, r, status, reason, retry)
 }
 
-// Answer is what err is on the wire. A retry above 0 is when to come back.
-func Answer(err error) (status int, reason string, retry time.Duration) {
+// Of returns what err is on the wire. A retry above 0 is when to come back.
+func Of(err error) (status int, reason string, retry time.Duration) {
 	if e, ok := errors.AsType[*middleware.Error](err); ok {
 		return e.Status, e.Reason, e.RetryAfter
 	}
-	for _, a := range answers {
+	for _, a := range table {
 		if errors.Is(err, a.err) {
 			return a.status, a.reason, a.retry
 		}
 	}
 	return http.StatusServiceUnavailable, "the session store failed: come back", retryAfter
-}
-
-// NoStream refuses a stream where the response cannot be flushed.
-func NoStream(w http.ResponseWriter, r *http.Request) {
-	refuse.Write(w, r, http.StatusNotImplemented, "this route cannot stream: a middleware around it hides http.Flusher "+
-		"(http.TimeoutHandler does); long-poll works: ask with _wait=25", 0)
 }

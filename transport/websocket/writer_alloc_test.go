@@ -1,6 +1,6 @@
 //go:build !race
 
-package downstream_test
+package websocket
 
 import (
 	"bytes"
@@ -13,9 +13,10 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/internal/downstream"
+	"github.com/mirage-go/mirage/internal/writers"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
-	"github.com/mirage-go/mirage/store/memory"
+	memstore "github.com/mirage-go/mirage/store/memory"
 )
 
 // drainpipe is a connection that takes everything, and counts.
@@ -38,23 +39,23 @@ func (d *drainpipe) Close() error                     { return nil }
 
 // P1: taking, encoding and writing allocates nothing over a WebSocket either, and what
 // waits is one frame in one write, be it large.
-func TestP1SocketNoAlloc(t *testing.T) {
-	memory := memory.New(memory.Options{})
-	m := session.New(session.Options{Store: memory, Overflow: store.OverflowDropOldest})
-	var writers downstream.Writers
+func TestP1NoAlloc(t *testing.T) {
+	messages := memstore.New(memstore.Options{})
+	m := session.New(session.Options{Store: messages, Overflow: store.OverflowDropOldest})
+	var pool writers.Pool
 	conn, pump := new(drainpipe), downstream.NewPump()
 	link, err := m.Attach(t.Context(), session.Attach{ID: "id", Transport: "test", Wake: pump.Wake})
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := writers.Socket(conn, time.Minute, 0, func() (int, string) { return 1000, "" }, link.Close)
+	out := newWriter(&pool, conn, time.Minute, 0, func() (int, string) { return 1000, "" }, link.Close)
 	defer func() {
-		out.Finish(1000, "")
-		out.Leave(true)
+		out.finish(1000, "")
+		out.leave(true)
 		_ = m.Shutdown(context.Background())
 	}()
 	pump.Start(t.Context(), out, link, []byte("hello\n\n"))
-	log, _, err := memory.Open(t.Context(), "id", store.Asked{}, false, store.Bounds{})
+	log, _, err := messages.Open(t.Context(), "id", store.Asked{}, false, store.Bounds{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,14 +76,14 @@ func TestP1SocketNoAlloc(t *testing.T) {
 	if allocs := testing.AllocsPerRun(500, send); allocs >= 1 {
 		t.Errorf("%v allocations for eight messages", allocs)
 	}
-	settled := func() int64 {
+	noMore := func() int64 {
 		for n := conn.writes.Load(); ; n = conn.writes.Load() {
 			if time.Sleep(5 * time.Millisecond); conn.writes.Load() == n {
 				return n
 			}
 		}
 	}
-	before := settled()
+	before := noMore()
 	_ = out.Write(bytes.Repeat([]byte("y"), 60<<10))
 	if n := conn.writes.Load() - before; n != 1 || len(conn.last) != 60<<10+4 || conn.last[0] != 0x81 {
 		t.Errorf("%d writes, the last begins with % x", n, conn.last[:4])

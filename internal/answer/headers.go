@@ -1,0 +1,34 @@
+package answer
+
+import "net/http"
+
+// Shared and never changed: net/http only reads them.
+var (
+	eventStream = []string{"text/event-stream; charset=utf-8"}
+	jsonType    = []string{"application/json"}
+	noStore     = []string{"no-store"}
+	unchanged   = []string{"no-store, no-transform"}
+	no          = []string{"no"}
+	yes         = []string{"?1"}
+	nosniff     = []string{"nosniff"}
+	noReferrer  = []string{"no-referrer"}
+)
+
+// SetEventStream sets the headers of a text of event blocks that nobody is to keep, change or
+// hold back. Incremental is RFC 10036.
+func SetEventStream(h http.Header) {
+	h["Content-Type"] = eventStream
+	h["Cache-Control"] = unchanged // a compressor would hold blocks back
+	h["X-Accel-Buffering"] = no
+	h["Incremental"] = yes
+	h["X-Content-Type-Options"] = nosniff
+	h["Referrer-Policy"] = noReferrer
+}
+
+// SetJSON sets the headers of an answer as JSON. Such an answer comes whole, so that it may
+// be compressed.
+func SetJSON(h http.Header) {
+	h["Content-Type"] = jsonType
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = nosniff
+}

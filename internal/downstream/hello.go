@@ -1,0 +1,36 @@
+package downstream
+
+import (
+	"time"
+
+	"github.com/mirage-go/mirage/internal/frame"
+	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
+)
+
+// Hello returns the first block of a link, and for a plain client, which does not read it, a
+// second one with what is lost. life is how long the link lives at most, and retry the delay
+// of a browser's own reconnect (0 leaves it to the browser).
+func Hello(id middleware.Identity, link *session.Link, life, heartbeat, retry time.Duration) []byte {
+	a := &link.Hello
+	h := frame.Hello{
+		ID: id.ID, Previous: id.Previous, Mirage: id.Signed,
+		Reader: a.Link.Reader, Link: id.LinkToken(a.Link.Reader, a.Link.Number, life),
+		Resumed: a.Resumed, Reason: string(a.Reason), Sent: a.Sent, Accepted: a.Accepted,
+		Heartbeat: heartbeat.Milliseconds(),
+	}
+	if h.Previous == "" {
+		h.Previous = a.Previous
+	}
+	dst := make([]byte, 0, 640)
+	if a.Lost == (store.Lost{}) {
+		return frame.AppendHello(dst, a.Position, retry, &h)
+	}
+	h.Lost = (*frame.Range)(&a.Lost)
+	// Of what was trimmed the log tells each reader when it comes there.
+	if !link.Plain || a.Reason == store.MissingTrimmed {
+		return frame.AppendHello(dst, a.Position, retry, &h)
+	}
+	return frame.AppendHelloAndGap(dst, a.Position, retry, &h)
+}

@@ -1,0 +1,38 @@
+// Package duration has what the transports do with durations: defaults, jitter, and the
+// deadline of a request.
+package duration
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// longest is as good as for ever: no sum with it overflows.
+const longest = 100 * 365 * 24 * time.Hour
+
+// Or returns the option d, or its default if d is not above zero. It returns at most a
+// hundred years, so that no sum with it overflows.
+func Or(d, zero time.Duration) time.Duration {
+	if d <= 0 {
+		return zero
+	}
+	return min(d, longest)
+}
+
+// Jitter spreads d by ±20 %, so that links that began together do not end together.
+func Jitter(d time.Duration) time.Duration { return d - d/5 + rand.N(2*d/5+1) }
+
+// Half spreads d by ±50 %.
+func Half(d time.Duration) time.Duration { return d/2 + rand.N(d+1) }
+
+// Within returns d, or less if a middleware such as chi's Timeout ends the context earlier:
+// the response must have ended before that. It returns 0 only if d is 0.
+func Within(ctx context.Context, d time.Duration) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return d
+	}
+	left := time.Until(deadline)
+	return min(d, max(1, left-min(left/10, time.Second)))
+}

@@ -1,0 +1,32 @@
+package duration_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mirage-go/mirage/internal/duration"
+)
+
+// L3: a link ends before the context of its request does. If that has ended already, the
+// link ends at once: 0 would mean never.
+func TestL3Within(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct{ left, d, want time.Duration }{
+			{time.Hour, time.Minute, time.Minute},
+			{time.Minute, time.Hour, 59 * time.Second},
+			{time.Second, time.Hour, 900 * time.Millisecond},
+			{0, time.Hour, 1},
+			{-time.Second, time.Hour, 1},
+			{-time.Second, 0, 0},
+			{time.Hour, 0, 0},
+		} {
+			ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(tt.left))
+			if got := duration.Within(ctx, tt.d); got != tt.want {
+				t.Errorf("%v, of which %v are left: %v, want %v", tt.d, tt.left, got, tt.want)
+			}
+			cancel()
+		}
+	})
+}

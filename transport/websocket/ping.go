@@ -1,0 +1,32 @@
+package websocket
+
+import (
+	"errors"
+	"time"
+)
+
+// begun is the zero of a clock that no change of the wall clock moves: none makes what was
+// read last older than a ping.
+var begun = time.Now()
+
+var errNoPong = errors.New("websocket: no answer to a ping")
+
+// noteRead notes that bytes came from the client.
+func (w *writer) noteRead() { w.lastRead.Store(int64(time.Since(begun))) }
+
+// appendPingLocked appends a ping where the link had nothing to write for a while, and finds
+// out whether the last one was answered. A busy link needs none: its client acknowledges, or
+// the network's buffer gets full.
+func (w *writer) appendPingLocked(dst []byte) ([]byte, error) {
+	now := time.Since(begun)
+	idle := now-w.wrote > w.beat/4*3
+	w.wrote = now
+	if !idle || w.beat <= 0 {
+		return dst, nil
+	}
+	if w.pinged != 0 && w.lastRead.Load() < int64(w.pinged) && !w.handling {
+		return dst, errNoPong
+	}
+	w.pinged = now
+	return append(dst, opPing, 0), nil
+}

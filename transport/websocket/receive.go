@@ -1,0 +1,75 @@
+package websocket
+
+import (
+	ws "github.com/coder/websocket"
+
+	"github.com/mirage-go/mirage/internal/upstream"
+	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
+)
+
+// receive takes in a frame: what a POST carries, or the message of a plain client. An
+// acknowledgement counts at once; a message waits until the one before it is handled, and
+// nothing more is read meanwhile.
+func (l *reader) receive(kind ws.MessageType, body []byte) {
+	up := session.Upstream{ID: l.id, Link: l.ref}
+	if l.plain {
+		msg := store.Message{Data: append([]byte{}, body...), Binary: kind == ws.MessageBinary}
+		up.Messages = []session.Numbered{{Message: msg}}
+	} else if err := upstream.Parse(&up, body, l.h.m.MaxMessageSize(), l.h.up.MaxBatch); err != nil {
+		l.refuse(err)
+		return
+	}
+
+	if none := len(up.Messages) == 0; none || len(l.answers) > 0 {
+		_, err := l.h.m.Receive(l.ctx, session.Upstream{ID: up.ID, Link: up.Link, Ack: up.Ack, Leaving: up.Leaving && none})
+		if none {
+			if err != nil {
+				l.refuse(err)
+			}
+			return
+		}
+	}
+
+	if l.lockAnswers(); l.conn.out.isOver() {
+		<-l.answers
+		return
+	}
+	l.conn.out.setHandling(true)
+	go l.handle(up)
+}
+
+// lockAnswers waits until the frames before are answered. Reading from answers unlocks it.
+func (l *reader) lockAnswers() {
+	if l.answers == nil {
+		l.answers = make(chan struct{}, 1)
+	}
+	l.answers <- struct{}{}
+}
+
+// refuse answers a frame of which nothing was taken, after those before it.
+func (l *reader) refuse(err error) {
+	l.lockAnswers()
+	l.answer(session.Receipt{}, err)
+	<-l.answers
+}
+
+// handle handles the messages of one frame, and answers it.
+func (l *reader) handle(up session.Upstream) {
+	defer func() { <-l.answers }()
+	defer l.conn.out.setHandling(false)
+	defer l.recover()
+	got, err := l.h.m.Receive(l.ctx, up)
+	if got.Accepted > l.accepted || l.plain && err == nil {
+		l.accepted = got.Accepted
+		l.handled.Add(1)
+	}
+	if err != nil || len(got.Failed) > 0 || !l.plain {
+		l.answer(got, err)
+	}
+}
+
+// answer answers a frame.
+func (l *reader) answer(got session.Receipt, err error) {
+	l.conn.out.reply(upstream.AppendAnswer(nil, got, err))
+}

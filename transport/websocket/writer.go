@@ -1,0 +1,134 @@
+package websocket
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mirage-go/mirage/internal/buffers"
+	"github.com/mirage-go/mirage/internal/downstream"
+	"github.com/mirage-go/mirage/internal/writers"
+)
+
+// A writer is the way out of a link: the server's half of RFC 6455. Each write is a text
+// frame, or some; replies to the client, pings, pongs and the close frame go along with it.
+// The reader is another goroutine, which closes the connection by leave.
+type writer struct {
+	task       writers.Task
+	work       func() // run, made once
+	conn       net.Conn
+	beat       time.Duration
+	closeFrame func() (code int, reason string)
+	onClose    func()
+
+	lastRead atomic.Int64 // when bytes came from the client, since begun
+
+	// Owned by run.
+	deadline downstream.Deadline
+	wrote    time.Duration // when the last text frame was written, since begun
+	pinged   time.Duration // when the last ping was, since begun; 0 if there was none
+	greeted  bool          // hello is written
+
+	mu       sync.Mutex
+	changed  sync.Cond // replies were written, or the state is a final one
+	state    state
+	handling bool // a message of the client is being handled
+	drain    func()
+	replies  []byte // blocks that go out with the next frame
+	pong     []byte // a pong frame
+	last     []byte // the close frame, until it is written
+}
+
+// newWriter returns the way out over conn. Each write must succeed within timeout, or half as
+// long again. A client that was silent for about two beats, though it was pinged, is gone; 0
+// pings nobody. closeFrame says how a link ends that Close ends. onClose is called once, when
+// no more will be written and nothing takes from the link any more.
+func newWriter(pool *writers.Pool, conn net.Conn, timeout, beat time.Duration, closeFrame func() (code int, reason string), onClose func()) *writer {
+	w := &writer{
+		conn: conn, deadline: downstream.NewDeadline(timeout), beat: beat, closeFrame: closeFrame, onClose: onClose,
+		wrote: time.Since(begun),
+	}
+	w.changed.L = &w.mu
+	w.noteRead()
+	w.work = w.run
+	w.task.Init(pool, func(bool) { w.end(true) })
+	return w
+}
+
+// Schedule implements downstream.Out.
+func (w *writer) Schedule(drain func()) {
+	w.mu.Lock()
+	w.drain = drain
+	w.mu.Unlock()
+	w.task.Schedule(w.work)
+}
+
+// run runs drain, and writes what else there is.
+func (w *writer) run() {
+	drain, ended := w.begin()
+	if ended {
+		return
+	}
+	if drain != nil {
+		drain()
+	}
+	_ = w.Write(nil)
+	w.end(false)
+}
+
+// begin returns what run runs: drain only as long as the link is open.
+func (w *writer) begin() (drain func(), ended bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.state == stateOpen {
+		return w.drain, false
+	}
+	return nil, w.state.isFinal()
+}
+
+// end comes after each run. If that was the last one, the link moves to its final state.
+func (w *writer) end(panicked bool) {
+	w.mu.Lock()
+	before := w.state
+	switch {
+	case before.isFinal():
+	case panicked, before == stateBroken:
+		w.moveLocked(stateGone)
+	case before == stateSent:
+		w.moveLocked(stateClosed)
+	}
+	after := w.state
+	w.mu.Unlock()
+
+	if after == before {
+		return
+	}
+	if after == stateGone {
+		w.conn.Close()
+	}
+	w.onClose()
+}
+
+// memory keeps buffers for what is being read and written; idle links hold none.
+var memory buffers.Pool[[]byte]
+
+// Write implements downstream.Out. b is whole blocks. Replies, pong and close frame go along,
+// and all of it is one write.
+func (w *writer) Write(b []byte) error {
+	buf := memory.Get()
+	defer func() { memory.Put(buf, cap(*buf)) }()
+	out, err := w.frames((*buf)[:0], b)
+	*buf = out
+	if err != nil || len(out) == 0 {
+		return err
+	}
+
+	w.deadline.Extend(w.conn)
+	if _, err = w.conn.Write(out); err != nil {
+		w.mu.Lock()
+		w.moveLocked(stateBroken)
+		w.mu.Unlock()
+	}
+	return err
+}
