@@ -9,6 +9,7 @@ import (
 
 	"github.com/mirage-go/mirage/internal/admission"
 	"github.com/mirage-go/mirage/internal/refuse"
+	"github.com/mirage-go/mirage/internal/upstream"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/transport/poll"
 	"github.com/mirage-go/mirage/transport/sse"
@@ -34,7 +35,8 @@ type Options struct {
 	BodyTimeout time.Duration
 }
 
-// complete gives all transports the same bounds: a POST may belong to a link of any.
+// complete gives all transports the same bounds: a POST may belong to a link of any. Those of
+// POST stand in SSE afterwards.
 func (o Options) complete() Options {
 	o.WebSocket.MaxFrame = either(o.WebSocket.MaxFrame, o.MaxBody)
 	o.WebSocket.MaxBatch = either(o.WebSocket.MaxBatch, o.MaxBatch)
@@ -60,20 +62,26 @@ func smallest[T int | time.Duration](a, b T) T {
 	return either(a, b)
 }
 
-// Handler returns the handler of one URL. A GET that asks for an upgrade to WebSocket is one, a GET with _wait is a long-poll, any other one a stream of
-// Server-Sent Events; XX
+// Handler returns the handler of one URL. A GET that asks for an upgrade to WebSocket is one, a
+// GET with _wait is a long-poll, any other one a stream of Server-Sent Events. POST and DELETE
+// are the way up of all of them. It must stand behind the middleware.
 //
 // In a test, call Manager.Shutdown before httptest.Server.Close, which waits for open links and
 // tells nobody.
 func Handler(m *session.Manager, o Options) http.Handler {
 	o = o.complete()
 	streams, polls, sockets := sse.Handler(m, o.SSE), poll.Handler(m, o.Poll), websocket.Handler(m, o.WebSocket)
+	up := upstream.Handler(m, upstream.Options{
+		MaxBody: o.SSE.MaxBody, MaxBatch: o.SSE.MaxBatch, Timeout: o.SSE.BodyTimeout,
+	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, waits := admission.Query(r, "_wait")
+		_, polling := admission.Query(r, "_wait")
 		switch {
-		case r.Method == http.MethodGet && refuse.WantsWebSocket(r):
+		case r.Method != http.MethodGet:
+			up.ServeHTTP(w, r)
+		case refuse.WantsWebSocket(r):
 			sockets.ServeHTTP(w, r)
-		case r.Method == http.MethodGet && waits:
+		case polling:
 			polls.ServeHTTP(w, r)
 		default:
 			streams.ServeHTTP(w, r)
