@@ -19,15 +19,15 @@ import (
 // script is mirage.js as it goes out.
 type script struct {
 	version    string
-	plain, zip []byte
+	text, zip []byte
 }
 
 var theScript = sync.OnceValue(func() *script {
 	sum := sha256.Sum256([]byte(js.Minified))
-	s := &script{version: base64.RawURLEncoding.EncodeToString(sum[:12]), plain: []byte(js.Minified)}
+	s := &script{version: base64.RawURLEncoding.EncodeToString(sum[:12]), text: []byte(js.Minified)}
 	var b bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level exists
-	_, _ = z.Write(s.plain)                               // to memory: no error
+	_, _ = z.Write(s.text)                               // to memory: no error
 	_ = z.Close()
 	s.zip = b.Bytes()
 	return s
@@ -35,12 +35,13 @@ var theScript = sync.OnceValue(func() *script {
 
 // Script serves mirage.js, the browser client, at a path of its own:
 //
-//	mux.Handle("/live/mirage.js", transport.Script())   // chi: r.Handle("/live/mirage.js", transport.Script())
+//	mux.Handle("/live/mirage.js", transport.Script())
 //
 // It needs no middleware. One that stands before it all the same gives out no cookie with
 // the script, because caches may keep that.
 //
-// A browser that has it asks each time whether it is still the same. One that gets its address from ScriptURL does not even ask.
+// A browser that has it asks each time whether it is still the same. One that gets its
+// address from ScriptURL does not even ask.
 func Script() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -55,13 +56,14 @@ func Script() http.Handler {
 	})
 }
 
-// ScriptURL is the address of this very version of the script, for pages that the server writes: path is where Script is mounted. It may be kept for
-// ever. Another program asked for it, as during a roll-out, answers with its own version and lets nobody keep that.
+// ScriptURL is the address of this very version of the script, for pages that the server
+// writes: path is where Script is mounted. It may be kept for ever. Another program asked
+// for it, as during a roll-out, answers with its own version and lets nobody keep that.
 func ScriptURL(path string) string { return path + "?v=" + theScript().version }
 
 func (s *script) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	body, tag := s.plain, `"`+s.version+`"`
+	body, tag := s.text, `"`+s.version+`"`
 	if takesGzip(r.Header.Values("Accept-Encoding")) {
 		body, tag = s.zip, `"`+s.version+`-gzip"`
 		h.Set("Content-Encoding", "gzip")
@@ -89,7 +91,8 @@ func (s *script) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// takesGzip tells whether an Accept-Encoding names gzip and does not refuse it (RFC 9110, 12.5.3).
+// takesGzip tells whether an Accept-Encoding names gzip and does not refuse it (RFC 9110,
+// 12.5.3).
 func takesGzip(accept []string) bool {
 	for part := range strings.SplitSeq(strings.Join(accept, ","), ",") {
 		coding, weight, _ := strings.Cut(part, ";")

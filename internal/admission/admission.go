@@ -28,9 +28,9 @@ func Require(w http.ResponseWriter, r *http.Request, m *session.Manager) (id mid
 	return id, true
 }
 
-// Admit returns the identity of a GET for a link, or answers why it gets none. A GET with a
-// body is refused: net/http would wait for it before the first byte of the answer, and not
-// notice that the client leaves.
+// Admit returns the identity of a GET for a link, or answers why it gets none. A GET with
+// a body is refused: net/http would wait for it before the first byte of the answer, and
+// not notice that the client leaves.
 func Admit(w http.ResponseWriter, r *http.Request, m *session.Manager) (id middleware.Identity, ok bool) {
 	if id, ok = Require(w, r, m); ok && r.ContentLength != 0 {
 		refuse.Write(w, r, http.StatusBadRequest, "a GET has no body here", 0)
@@ -39,9 +39,9 @@ func Admit(w http.ResponseWriter, r *http.Request, m *session.Manager) (id middl
 	return id, ok
 }
 
-// AdmitNew is Admit for a transport whose every GET begins a link. A link token, which the
-// middleware honours beside _wait, lets a poll go on and begins nothing: else it would renew
-// itself for ever, past all hooks and past Revoke.
+// AdmitNew is Admit for a transport whose every GET begins a link. A link token, which
+// the middleware honours beside _wait, lets a poll go on and begins nothing: else it
+// would renew itself for ever, past all hooks and past Revoke.
 func AdmitNew(w http.ResponseWriter, r *http.Request, m *session.Manager) (id middleware.Identity, ok bool) {
 	if id, ok = Admit(w, r, m); ok && id.Link != 0 {
 		refuse.Write(w, r, http.StatusUnauthorized, "a link token begins no link: open a new link without it", 0)

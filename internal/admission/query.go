@@ -20,8 +20,9 @@ func Position(r *http.Request) string {
 	return pos
 }
 
-// Query returns a parameter of the request's query without building a map of all; the first
-// one counts. A text that is not well escaped is returned as it is: its reader refuses it.
+// Query returns a parameter of the request's query without building a map of all; the
+// first one counts. A text that is not well escaped is returned as it is: its reader
+// refuses it.
 func Query(r *http.Request, key string) (value string, ok bool) {
 	for raw := r.URL.RawQuery; raw != ""; {
 		var pair string

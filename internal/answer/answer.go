@@ -38,7 +38,7 @@ var table = []struct {
 	{frame.ErrTooLarge, 413, "a message is larger than this server takes", 0},
 	{session.ErrRate, 429, "too many messages: slow down", time.Second},
 	{session.ErrLinkRate, 429, "too many new links: come back later", 5 * time.Second},
-	{store.ErrCrowded, 429, "all links of this session are taken by its other tabs: close one, or come back later", session.CrowdedRetry},
+	{store.ErrCrowded, 429, crowded, session.CrowdedRetry},
 	{session.ErrClosed, 503, "the server is going away: come back", retryAfter},
 	{session.ErrBusy, 503, "too much is under way: send it again", time.Second},
 	{store.ErrBudget, 503, "no room for a new session or tab: come back later", 5 * retryAfter},
@@ -46,6 +46,8 @@ var table = []struct {
 	{context.Canceled, 503, "the request was given up", retryAfter},
 	{context.DeadlineExceeded, 503, "that took too long: come back", retryAfter},
 }
+
+const crowded = "all links of this session are taken by its other tabs: close one, or come back later"
 
 // Refuse answers a request that failed with err, in the form that its client can read. It
 // must be the only answer.

@@ -1,3 +1,3 @@
-// Package answer says what each error of a session is on the wire, and sets the headers that
-// answers have in common. Both directions use it.
+// Package answer says what each error of a session is on the wire, and sets the headers
+// that answers have in common. Both directions use it.
 package answer

@@ -14,8 +14,8 @@ var (
 	noReferrer  = []string{"no-referrer"}
 )
 
-// SetEventStream sets the headers of a text of event blocks that nobody is to keep, change or
-// hold back. Incremental is RFC 10036.
+// SetEventStream sets the headers of a text of event blocks that nobody is to keep,
+// change or hold back. Incremental is RFC 10036.
 func SetEventStream(h http.Header) {
 	h["Content-Type"] = eventStream
 	h["Cache-Control"] = unchanged // a compressor would hold blocks back
@@ -25,8 +25,8 @@ func SetEventStream(h http.Header) {
 	h["Referrer-Policy"] = noReferrer
 }
 
-// SetJSON sets the headers of an answer as JSON. Such an answer comes whole, so that it may
-// be compressed.
+// SetJSON sets the headers of an answer as JSON. Such an answer comes whole, so that it
+// may be compressed.
 func SetJSON(h http.Header) {
 	h["Content-Type"] = jsonType
 	h["Cache-Control"] = noStore

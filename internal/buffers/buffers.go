@@ -18,8 +18,8 @@ func (p *Pool[T]) Get() *T {
 	return new(T)
 }
 
-// Put lets v be used again, unless its buffer, whose capacity is size bytes, is larger than
-// 128 KiB.
+// Put lets v be used again, unless its buffer, whose capacity is size bytes, is larger
+// than 128 KiB.
 func (p *Pool[T]) Put(v *T, size int) {
 	if size <= maxKept {
 		p.pool.Put(v)

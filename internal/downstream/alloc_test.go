@@ -108,7 +108,8 @@ func TestP1NoAllocEndToEnd(t *testing.T) {
 				one()
 			}
 			runtime.ReadMemStats(&after)
-			// A hundredth of one is for the runtime: goroutines are made anew now and then.
+			// A hundredth of one is for the runtime: goroutines are made anew now and
+			// then.
 			if allocs := float64(after.Mallocs-before.Mallocs) / n; allocs > 0.05 {
 				t.Errorf("%.3f allocations a message", allocs)
 			}

@@ -33,7 +33,8 @@ func pumped(tb testing.TB, o session.Options) (*session.Manager, *session.Link, 
 	return m, link, out
 }
 
-// BenchmarkSend is the way of one message of 200 bytes: Send, wake, take, encode, write (to nowhere).
+// BenchmarkSend is the way of one message of 200 bytes: Send, wake, take, encode, write
+// (to nowhere).
 func BenchmarkSend(b *testing.B) {
 	m, _, _ := pumped(b, session.Options{Overflow: store.OverflowDropOldest})
 	msg := store.Text(strings.Repeat("x", 200))

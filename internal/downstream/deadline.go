@@ -2,10 +2,10 @@ package downstream
 
 import "time"
 
-// A Deadline sets the write deadline of one connection or response. Setting it costs as much
-// as a tenth of a write, so one serves many writes: it is one and a half times the timeout
-// away, and set again when half the timeout has passed. Each write so has the timeout at
-// least, and half as long again at most. It belongs to whoever writes.
+// A Deadline sets the write deadline of one connection or response. Setting it costs as
+// much as a tenth of a write, so one serves many writes: it is one and a half times the
+// timeout away, and set again when half the timeout has passed. Each write so has the
+// timeout at least, and half as long again at most. It belongs to whoever writes.
 type Deadline struct {
 	timeout time.Duration
 	set     time.Duration // when, since begun; 0 if none is set
@@ -19,8 +19,8 @@ func NewDeadline(timeout time.Duration) Deadline { return Deadline{timeout: time
 
 type deadliner interface{ SetWriteDeadline(time.Time) error }
 
-// Extend comes before a write to c, a net.Conn or http.ResponseController. That a deadline
-// cannot be set is no error.
+// Extend comes before a write to c, a net.Conn or http.ResponseController. That a
+// deadline cannot be set is no error.
 func (d *Deadline) Extend(c deadliner) {
 	now := time.Since(begun)
 	if d.set != 0 && now-d.set <= d.timeout/2 {

@@ -12,8 +12,8 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// Servers ends links when the http.Server that carries them shuts down, which does not tell
-// its handlers. The zero value is ready.
+// Servers ends links when the http.Server that carries them shuts down, which does not
+// tell its handlers. The zero value is ready.
 type Servers struct {
 	mu    sync.Mutex
 	known map[*http.Server]*Server
@@ -81,6 +81,6 @@ func (s *Server) drainAll() {
 	}
 }
 
-// Drain ends a link because its server shuts down; clients reconnect to the next one within a
-// second.
+// Drain ends a link because its server shuts down; clients reconnect to the next one
+// within a second.
 func Drain(link *session.Link) { link.Drain(rand.N(time.Second)) }

@@ -20,7 +20,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// void is a connection that takes everything, counts the events in it, and is silent until it is closed.
+// void is a connection that takes everything, counts the events in it, and is silent
+// until it is closed.
 type void struct {
 	net.Conn
 	events *atomic.Int64
@@ -65,15 +66,17 @@ func hijacked(tb testing.TB, m *session.Manager, n int) (events *atomic.Int64) {
 	return events
 }
 
-// cpu is the time that this process has computed, which others on the machine do not change much.
+// cpu is the time that this process has computed, which others on the machine do not
+// change much.
 func cpu() int64 {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return u.Utime.Nano() + u.Stime.Nano()
 }
 
-// BenchmarkFanOut is what a broadcast to 1000 hijacked streams costs without the kernel, per message and stream: in batches of so many that are sent
-// before the next ones, as under load.
+// BenchmarkFanOut is what a broadcast to 1000 hijacked streams costs without the kernel,
+// per message and stream: in batches of so many that are sent before the next ones, as
+// under load.
 func BenchmarkFanOut(b *testing.B) {
 	for _, batch := range []int{1, 8, 32} {
 		b.Run(fmt.Sprint(batch), func(b *testing.B) {

@@ -9,9 +9,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Hello returns the first block of a link, and for a plain client, which does not read it, a
-// second one with what is lost. life is how long the link lives at most, and retry the delay
-// of a browser's own reconnect (0 leaves it to the browser).
+// Hello returns the first block of a link, and for a plain client, which does not read
+// it, a second one with what is lost. life is how long the link lives at most, and retry
+// the delay of a browser's own reconnect (0 leaves it to the browser).
 func Hello(id middleware.Identity, link *session.Link, life, heartbeat, retry time.Duration) []byte {
 	a := &link.Hello
 	h := frame.Hello{

@@ -8,9 +8,9 @@ import (
 	"github.com/mirage-go/mirage/internal/writers"
 )
 
-// Hijacked is the way out on HTTP/1.1 that costs least: the connection is taken over and the
-// handler returns, so that net/http's goroutine, buffers and request go away. One goroutine
-// stays, which waits for the client to hang up. The pool does the writing.
+// Hijacked is the way out on HTTP/1.1 that costs least: the connection is taken over and
+// the handler returns, so that net/http's goroutine, buffers and request go away. One
+// goroutine stays, which waits for the client to hang up. The pool does the writing.
 type Hijacked struct {
 	task     writers.Task
 	conn     net.Conn
@@ -18,13 +18,13 @@ type Hijacked struct {
 	onClose  func()
 }
 
-// Hijack takes the connection over after WriteHeader, so that net/http and every middleware
-// have written their own head. onClose is called once, when the connection is closed from
-// either side and nothing takes from the link any more. Each write must succeed within
-// timeout, or half as long again.
+// Hijack takes the connection over after WriteHeader, so that net/http and every
+// middleware have written their own head. onClose is called once, when the connection is
+// closed from either side and nothing takes from the link any more. Each write must
+// succeed within timeout, or half as long again.
 func Hijack(pool *writers.Pool, w http.ResponseWriter, timeout time.Duration, onClose func()) (*Hijacked, error) {
-	// Bytes that the client sent after its request belong to no request: this answer is the
-	// connection's last.
+	// Bytes that the client sent after its request belong to no request: this answer is
+	// the connection's last.
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return nil, err
@@ -42,8 +42,8 @@ func Unchunk(h http.Header) { h["Transfer-Encoding"] = identity }
 
 var identity = []string{"identity"} // never changed
 
-// watch waits for the client to hang up. The client has nothing to send any more; one that
-// sends more than 4 KiB is cut off.
+// watch waits for the client to hang up. The client has nothing to send any more; one
+// that sends more than 4 KiB is cut off.
 func (h *Hijacked) watch() {
 	defer h.Close()
 	var b [16]byte

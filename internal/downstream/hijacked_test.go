@@ -11,8 +11,8 @@ import (
 	"github.com/mirage-go/mirage/internal/writers"
 )
 
-// L1: a link is closed, and Shutdown goes on, once nothing takes from it any more, whatever
-// ended it.
+// L1: a link is closed, and Shutdown goes on, once nothing takes from it any more,
+// whatever ended it.
 func TestL1HijackedClosedLast(t *testing.T) {
 	before := slog.Default()
 	defer slog.SetDefault(before)

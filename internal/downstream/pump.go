@@ -34,9 +34,9 @@ type Pump struct {
 //	   |                      v                        |
 //	   +------Wake-----> pumpWoken ---Start, a drain---+
 //
-// Greet leads to pumpWoken if the link has more than fits into one batch. Start in pumpNew
-// begins with a drain, too. A drain, or Greet, that finds that the link has ended, or whose
-// write fails, leads to pumpEnded, which is final.
+// Greet leads to pumpWoken if the link has more than fits into one batch. Start in
+// pumpNew begins with a drain, too. A drain, or Greet, that finds that the link has
+// ended, or whose write fails, leads to pumpEnded, which is final.
 const (
 	pumpNew     uint32 = iota
 	pumpGreeted        // the client has everything so far
@@ -70,8 +70,8 @@ func (p *Pump) Wake() {
 }
 
 // Greet writes hello and what the link has already, in one write and on the caller's
-// goroutine. It comes before Start, which may then go on with another way out and no first.
-// live is false if there is nothing to go on with.
+// goroutine. It comes before Start, which may then go on with another way out and no
+// first. live is false if there is nothing to go on with.
 func (p *Pump) Greet(ctx context.Context, out Out, link *session.Link, hello []byte) (live bool) {
 	p.ctx, p.out, p.link, p.first = ctx, out, link, hello
 	s := scratches.Get()

@@ -28,22 +28,22 @@ const (
 	finished               // nothing runs any more
 )
 
-// NewResponse returns a way out over w. Each write must succeed within timeout, or half as
-// long again.
+// NewResponse returns a way out over w. Each write must succeed within timeout, or half
+// as long again.
 func NewResponse(pool *writers.Pool, w http.ResponseWriter, r *http.Request, timeout time.Duration) *Response {
 	o := &Response{
 		w: w, rc: http.NewResponseController(w), deadline: NewDeadline(timeout), http2: r.ProtoMajor >= 2,
 		ended: make(chan ending, 2), // each once
 	}
 	o.task.Init(pool, func(bool) { o.ended <- finished })
-	// From now on the server's WriteTimeout gives way to ours. net/http lifts it after the
-	// response.
+	// From now on the server's WriteTimeout gives way to ours. net/http lifts it after
+	// the response.
 	o.deadline.Extend(o.rc)
 	return o
 }
 
-// Run returns when Close was called, or ctx has ended because the client left, and nothing is
-// being written: then the handler may return.
+// Run returns when Close was called, or ctx has ended because the client left, and
+// nothing is being written: then the handler may return.
 func (o *Response) Run(ctx context.Context) {
 	last := closed
 	select {

@@ -38,7 +38,8 @@ func TestL1ResponseWaits(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var pool writers.Pool
-				out := downstream.NewResponse(&pool, httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil), time.Minute)
+				r := httptest.NewRequest("GET", "/", nil)
+				out := downstream.NewResponse(&pool, httptest.NewRecorder(), r, time.Minute)
 				ctx, leave := context.WithCancel(t.Context())
 				defer leave()
 				writing, returned := false, false
@@ -79,7 +80,8 @@ func TestL1ResponseWaits(t *testing.T) {
 func TestL1ResponseIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var pool writers.Pool
-		out := downstream.NewResponse(&pool, httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil), time.Minute)
+		r := httptest.NewRequest("GET", "/", nil)
+		out := downstream.NewResponse(&pool, httptest.NewRecorder(), r, time.Minute)
 		ran := 0
 		out.Schedule(func() { ran++ })
 		synctest.Wait()

@@ -26,8 +26,8 @@ func Jitter(d time.Duration) time.Duration { return d - d/5 + rand.N(2*d/5+1) }
 // Half spreads d by ±50 %.
 func Half(d time.Duration) time.Duration { return d/2 + rand.N(d+1) }
 
-// Within returns d, or less if a middleware such as chi's Timeout ends the context earlier:
-// the response must have ended before that. It returns 0 only if d is 0.
+// Within returns d, or less if a middleware such as chi's Timeout ends the context
+// earlier: the response must have ended before that. It returns 0 only if d is 0.
 func Within(ctx context.Context, d time.Duration) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {

@@ -10,8 +10,8 @@ import (
 // maxReason is in bytes: a control frame has 125, and two are the code (RFC 6455, 5.5).
 const maxReason = 123
 
-// AppendClose appends a server's close frame (RFC 6455, 5.5.1) with as much of the reason as
-// fits, cut between characters. A code of 0 means a frame without code and reason.
+// AppendClose appends a server's close frame (RFC 6455, 5.5.1) with as much of the reason
+// as fits, cut between characters. A code of 0 means a frame without code and reason.
 func AppendClose(b []byte, code int, reason string) []byte {
 	if code == 0 {
 		return append(b, 0x88, 0)

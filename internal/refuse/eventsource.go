@@ -10,17 +10,20 @@ import (
 	"time"
 )
 
-// isEventSource tells a plain client, to which only an event stream means anything: our own clients carry _cid and read statuses.
+// isEventSource tells a plain client, to which only an event stream means anything: our
+// own clients carry _cid and read statuses.
 func isEventSource(r *http.Request) bool {
-	return r.Method == http.MethodGet && strings.Contains(strings.Join(r.Header["Accept"], ","), "text/event-stream") && !hasClientID(r.URL)
+	return r.Method == http.MethodGet && !hasClientID(r.URL) &&
+		strings.Contains(strings.Join(r.Header["Accept"], ","), "text/event-stream")
 }
 
 func hasClientID(u *url.URL) bool {
 	return strings.Contains(u.RawQuery, "_cid=") && u.Query().Get("_cid") != ""
 }
 
-// endEventStream says when to come back in the only way that an EventSource understands. Without a time it is between three and five
-// seconds, at random: an EventSource neither backs off nor spreads by itself.
+// endEventStream says when to come back in the only way that an EventSource understands.
+// Without a time it is between three and five seconds, at random: an EventSource neither
+// backs off nor spreads by itself.
 func endEventStream(w http.ResponseWriter, retryAfter time.Duration) {
 	if retryAfter <= 0 {
 		retryAfter = 3*time.Second + rand.N(2*time.Second)

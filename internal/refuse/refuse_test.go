@@ -57,7 +57,8 @@ func TestW6Conflict(t *testing.T) {
 	}
 }
 
-// W6: an EventSource that is to come back gets 200, retry and the end; what is final keeps its status, and so do our own clients.
+// W6: an EventSource that is to come back gets 200, retry and the end; what is final
+// keeps its status, and so do our own clients.
 func TestW6EventSource(t *testing.T) {
 	tests := map[string]struct {
 		method, target, accept string

@@ -29,14 +29,15 @@ func IsHandshake(r *http.Request) bool {
 		hasToken(r.Header["Connection"], "upgrade") && WantsWebSocket(r)
 }
 
-// WantsWebSocket tells a request for a WebSocket, be it a good handshake or not. Upgrade is a list (RFC 9110, 7.8).
+// WantsWebSocket tells a request for a WebSocket, be it a good handshake or not. Upgrade
+// is a list (RFC 9110, 7.8).
 func WantsWebSocket(r *http.Request) bool { return hasToken(r.Header["Upgrade"], "websocket") }
 
-// NotUpgraded prepares the header of an answer other than 101. If r asks for a WebSocket, be it
-// in a good handshake or not, the connection ends with the answer: frames of the client may
-// follow, which net/http would otherwise read as the head of the next request, and keep for as
-// long as no line ends, up to a megabyte for each connection. HTTP/2 has no such upgrade, and
-// would take "Connection: close" for the end of all of its streams.
+// NotUpgraded prepares the header of an answer other than 101. If r asks for a WebSocket,
+// be it in a good handshake or not, the connection ends with the answer: frames of the
+// client may follow, which net/http would otherwise read as the head of the next request,
+// and keep for as long as no line ends, up to a megabyte for each connection. HTTP/2 has
+// no such upgrade, and would take "Connection: close" for the end of all of its streams.
 func NotUpgraded(h http.Header, r *http.Request) {
 	if r.ProtoMajor == 1 && WantsWebSocket(r) {
 		h.Set("Connection", "close")
@@ -54,8 +55,8 @@ func hasToken(lines []string, token string) bool {
 	return false
 }
 
-// closeWebSocket accepts the handshake and closes with 4000+status and reason. It is false, and nothing was written, if w has no
-// connection to take over.
+// closeWebSocket accepts the handshake and closes with 4000+status and reason. It is
+// false, and nothing was written, if w has no connection to take over.
 func closeWebSocket(w http.ResponseWriter, r *http.Request, status int, reason string) bool {
 	if !response.CanHijack(w, r) {
 		return false
@@ -73,8 +74,10 @@ func closeWebSocket(w http.ResponseWriter, r *http.Request, status int, reason s
 	return true
 }
 
-// awaitClose reads up to and with the client's close frame, which may stand behind what its page has sent at once. To close with something unread would
-// reset the connection, and the reset may overtake our reason; a browser whose connection ends before it has answered says that the end was not clean.
+// awaitClose reads up to and with the client's close frame, which may stand behind what
+// its page has sent at once. To close with something unread would reset the connection,
+// and the reset may overtake our reason; a browser whose connection ends before it has
+// answered says that the end was not clean.
 func awaitClose(r *bufio.Reader) {
 	for left := maxUnread; left > 0; {
 		head, err := r.Peek(2)
@@ -97,11 +100,13 @@ func awaitClose(r *bufio.Reader) {
 	}
 }
 
-// appendAccept appends the head that accepts the handshake (RFC 6455, 4.2.2). It takes the first subprotocol that the page offers: Chromium
-// gives up without a reason where none is taken.
+// appendAccept appends the head that accepts the handshake (RFC 6455, 4.2.2). It takes
+// the first subprotocol that the page offers: Chromium gives up without a reason where
+// none is taken.
 func appendAccept(b []byte, r *http.Request) []byte {
 	accept := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Accept: "...)
 	b = base64.StdEncoding.AppendEncode(b, accept[:])
 	first, _, _ := strings.Cut(r.Header.Get("Sec-WebSocket-Protocol"), ",")
 	if first = strings.TrimSpace(first); first != "" {

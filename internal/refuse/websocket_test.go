@@ -27,7 +27,8 @@ func handshake() http.Header {
 	}
 }
 
-// dial makes the handshake with a server that refuses everything, and returns the connection behind the answer's head.
+// dial makes the handshake with a server that refuses everything, and returns the
+// connection behind the answer's head.
 func dial(t *testing.T, h http.Handler, header http.Header) (net.Conn, *bufio.Reader, *http.Response) {
 	t.Helper()
 	server := httptest.NewServer(h)
@@ -100,7 +101,8 @@ func TestI5WebSocketClose(t *testing.T) {
 	}
 }
 
-// I5: a page that offers subprotocols gets the first, or its browser would hide the reason.
+// I5: a page that offers subprotocols gets the first, or its browser would hide the
+// reason.
 func TestI5WebSocketProtocol(t *testing.T) {
 	header := handshake()
 	header.Set("Sec-WebSocket-Protocol", "chat, superchat")
@@ -151,7 +153,8 @@ func TestI5WebSocketNoHijack(t *testing.T) {
 	}
 }
 
-// I5, W6: every form of Write ends the connection of a request for a WebSocket over HTTP/1, and of no other request.
+// I5, W6: every form of Write ends the connection of a request for a WebSocket over
+// HTTP/1, and of no other request.
 func TestI5WebSocketEnds(t *testing.T) {
 	type change = func(*http.Request)
 	set := func(name, value string) change { return func(r *http.Request) { r.Header.Set(name, value) } }
@@ -194,7 +197,8 @@ func TestI5WebSocketEnds(t *testing.T) {
 	}
 }
 
-// I5: the client's frames behind a refused handshake are no request, and the connection ends with the answer.
+// I5: the client's frames behind a refused handshake are no request, and the connection
+// ends with the answer.
 func TestI5WebSocketFramesBehind(t *testing.T) {
 	for name, change := range map[string]func(http.Header){
 		"plain":           func(h http.Header) { h.Del("Origin") },

@@ -18,7 +18,8 @@ func refusal(err error) (status int, reason string, retry time.Duration) {
 	case err == nil:
 		return http.StatusOK, "", 0
 	case errors.Is(err, ErrSize):
-		return http.StatusRequestEntityTooLarge, "the body is larger than this server takes: send fewer messages at once", 0
+		return http.StatusRequestEntityTooLarge,
+			"the body is larger than this server takes: send fewer messages at once", 0
 	case errors.Is(err, errCount):
 		return http.StatusRequestEntityTooLarge, "more messages than this server takes at once: send fewer", 0
 	case errors.Is(err, errData):

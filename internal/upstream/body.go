@@ -54,8 +54,8 @@ func (b body) first() ([]byte, error) {
 	}
 }
 
-// rest appends what follows the first byte, in memory that grows as they arrive.
-func (b body) rest(in *session.Intake, got []byte) ([]byte, error) {
+// readAll appends what follows the first byte, in memory that grows as they arrive.
+func (b body) readAll(in *session.Intake, got []byte) ([]byte, error) {
 	for len(got) < b.most {
 		if len(got) == cap(got) {
 			grown := make([]byte, len(got), min(b.most, max(512, 2*cap(got))))
@@ -133,7 +133,8 @@ func (h *handler) free(d *decoder) {
 	h.decoders.Put(d)
 }
 
-// Parse reads the blocks of a body or frame into up: the head, then the messages, whose data is a copy.
+// Parse reads the blocks of a body or frame into up: the head, then the messages, whose
+// data is a copy.
 func Parse(up *session.Upstream, body []byte, maxMessage, maxBatch int) error {
 	d := &decoder{body: body, parser: frame.NewParser(maxMessage)}
 	return d.parse(up, maxBatch)

@@ -1,4 +1,5 @@
-// Package upstream is the way up: POST brings messages and acknowledgements, DELETE says goodbye, and a WebSocket frame carries what a POST does.
+// Package upstream is the way up: POST brings messages and acknowledgements, DELETE says
+// goodbye, and a WebSocket frame carries what a POST does.
 package upstream
 
 import (
@@ -18,7 +19,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Options bound what a request or frame may bring. A zero is the default that the transports document.
+// Options bound what a request or frame may bring. A zero is the default that the
+// transports document.
 type Options struct {
 	MaxBody  int           // bytes of a body
 	MaxBatch int           // messages in it
@@ -72,7 +74,8 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 func (h *handler) begin(w http.ResponseWriter, r *http.Request) *upload {
 	refuse.NotUpgraded(w.Header(), r) // whatever the answer is
 	if r.ContentLength != 0 {
-		// For net/http, too, which reads on after a refusal. It lifts the deadline when the body is at its end.
+		// For net/http, too, which reads on after a refusal. It lifts the deadline when
+		// the body is at its end.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.Timeout))
 	}
 	switch r.Method {
@@ -102,9 +105,11 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request) *upload {
 	return h.post(w, r, id)
 }
 
-// quit ends the reader of the link token. One that is gone already was ended by an earlier try.
+// quit ends the reader of the link token. One that is gone already was ended by an
+// earlier try.
 func (h *handler) quit(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
-	if err := h.m.Quit(r.Context(), session.Quit{ID: id.ID, Link: store.LinkRef{Reader: id.Reader, Number: id.Link}}); err != nil && !errors.Is(err, store.ErrNotFound) {
+	err := h.m.Quit(r.Context(), session.Quit{ID: id.ID, Link: store.LinkRef{Reader: id.Reader, Number: id.Link}})
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		answer.Refuse(w, r, err)
 		return
 	}
@@ -119,7 +124,8 @@ func (h *handler) post(w http.ResponseWriter, r *http.Request, id middleware.Ide
 	}
 	batch := isBatch(r)
 	if batch && id.Link == 0 {
-		refuse.Write(w, r, http.StatusUnauthorized, "numbered messages need the link token of a hello in the header Mirage-Link: open a new link", 0)
+		refuse.Write(w, r, http.StatusUnauthorized, "numbered messages need the link token of a hello "+
+			"in the header Mirage-Link: open a new link", 0)
 		return nil
 	}
 	b, err := h.bodyOf(w, r)
@@ -163,7 +169,7 @@ func (p *upload) take() {
 		defer p.free(d)
 		memory = d.body[:0]
 	}
-	text, err := p.body.rest(p.in, append(memory, p.first...))
+	text, err := p.body.readAll(p.in, append(memory, p.first...))
 	if err != nil {
 		refuseBody(w, r, err)
 		return
@@ -199,7 +205,8 @@ func isBatch(r *http.Request) bool {
 	return media == "text/event-stream"
 }
 
-// writeReceipt tells what was accepted, and which messages the application's handler failed on.
+// writeReceipt tells what was accepted, and which messages the application's handler
+// failed on.
 func writeReceipt(w http.ResponseWriter, got session.Receipt) {
 	body := append(appendReceipt(append(make([]byte, 0, 64), '{'), got), "}\n"...)
 	h := w.Header()

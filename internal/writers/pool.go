@@ -5,11 +5,11 @@ import (
 	"sync"
 )
 
-// A Pool runs tasks. A goroutine that has run one goes on with the next in the queue. While
-// it runs one, which may take as long as a slow client does, another goroutine stands by for
-// those behind it. So a slow task delays nobody, a thousand tasks scheduled in a row do not
-// start a thousand goroutines whose stacks have to grow, and without work there is no
-// goroutine. The zero value is ready.
+// A Pool runs tasks. A goroutine that has run one goes on with the next in the queue.
+// While it runs one, which may take as long as a slow client does, another goroutine
+// stands by for those behind it. So a slow task delays nobody, a thousand tasks scheduled
+// in a row do not start a thousand goroutines whose stacks have to grow, and without work
+// there is no goroutine. The zero value is ready.
 type Pool struct {
 	mu          sync.Mutex
 	first, last *Task  // the queue
@@ -58,7 +58,8 @@ func (p *Pool) pop(standby bool) *Task {
 	return t
 }
 
-// standbyLocked returns the function of the goroutine to start, nil if one stands by already.
+// standbyLocked returns the function of the goroutine to start, nil if one stands by
+// already.
 func (p *Pool) standbyLocked(help bool) func() {
 	if p.standby {
 		return nil
@@ -74,8 +75,8 @@ func (p *Pool) standbyLocked(help bool) func() {
 }
 
 // yieldAfter is how many tasks a goroutine runs before it lets others run first. On few
-// processors a sender would otherwise wait for a whole fan-out. What it sends meanwhile goes
-// out with what waits, in one write.
+// processors a sender would otherwise wait for a whole fan-out. What it sends meanwhile
+// goes out with what waits, in one write.
 const yieldAfter = 64
 
 // work runs tasks until the queue is empty.
@@ -89,14 +90,14 @@ func (p *Pool) work() {
 			runtime.Gosched()
 		}
 	}
-	// A new goroutine runs in what is left of the time slice of the one that started it, and
-	// so on: with one processor and a message now and then the runtime would see one slice
-	// that never ends, and preempt in the midst of writes. To yield ends the slice.
+	// A new goroutine runs in what is left of the time slice of the one that started it,
+	// and so on: with one processor and a message now and then the runtime would see one
+	// slice that never ends, and preempt in the midst of writes. To yield ends the slice.
 	runtime.Gosched()
 }
 
-// workLater is work for a goroutine that stands by in case the one at work is held up. The
-// runtime would otherwise run it before all others.
+// workLater is work for a goroutine that stands by in case the one at work is held up.
+// The runtime would otherwise run it before all others.
 func (p *Pool) workLater() {
 	runtime.Gosched()
 	p.work()

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// A Task is a function that runs on a Pool whenever it was scheduled, never twice at a time.
-// It must not be copied once Init was called.
+// A Task is a function that runs on a Pool whenever it was scheduled, never twice at a
+// time. It must not be copied once Init was called.
 type Task struct {
 	pool     *Pool
 	finished func(stopped bool)
@@ -36,9 +36,9 @@ const (
 	Done  // nothing is started any more
 )
 
-// Init prepares the task, before its first Schedule. finished is called once if the task was
-// stopped or panicked while it ran: after that run, on the pool's goroutine. stopped says
-// that Stop had been called before.
+// Init prepares the task, before its first Schedule. finished is called once if the task
+// was stopped or panicked while it ran: after that run, on the pool's goroutine. stopped
+// says that Stop had been called before.
 func (t *Task) Init(pool *Pool, finished func(stopped bool)) { t.pool, t.finished = pool, finished }
 
 // Schedule lets f run soon, on a goroutine of the pool. Scheduling a task that is queued
@@ -70,7 +70,8 @@ func (t *Task) Stop() (before State) { return State(t.state.Swap(uint32(Done))) 
 // move changes the state, and reports whether it was from.
 func (t *Task) move(from, to State) bool { return t.state.CompareAndSwap(uint32(from), uint32(to)) }
 
-// run runs the function. A task that was scheduled meanwhile goes to the end of the queue.
+// run runs the function. A task that was scheduled meanwhile goes to the end of the
+// queue.
 func (t *Task) run() {
 	returned := false
 	defer func() {

@@ -110,8 +110,8 @@ func TestP1Panic(t *testing.T) {
 	})
 }
 
-// P1: on one processor, a goroutine that is ready to run waits for a few tasks, not for all
-// that are queued.
+// P1: on one processor, a goroutine that is ready to run waits for a few tasks, not for
+// all that are queued.
 func TestP1Yield(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	var pool writers.Pool

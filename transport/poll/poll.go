@@ -1,5 +1,6 @@
-// Package poll carries sessions over long-polling: an answer is the same text as a stream's, and ends. A client that has what an answer
-// brought says so by the position in its next poll, so that an answer lost on the way is sent again.
+// Package poll carries sessions over long-polling: an answer is the same text as a
+// stream's, and ends. A client that has what an answer brought says so by the position in
+// its next poll, so that an answer lost on the way is sent again.
 package poll
 
 import (
@@ -20,12 +21,14 @@ import (
 
 // Options configure a Handler. The zero value is a working one.
 type Options struct {
-	// LinkAge is how long a link lives, ±20 %; then the client begins a new one and loses nothing. It bounds how old a validation of the id can be.
-	// Zero means 10m.
+	// LinkAge is how long a link lives, ±20 %; then the client begins a new one and loses
+	// nothing. It bounds how old a validation of the id can be. Zero means 10m.
 	LinkAge time.Duration
-	// Hold is how long a poll waits for a message at most; a client asks for less with _wait. Zero means 25s.
+	// Hold is how long a poll waits for a message at most; a client asks for less with
+	// _wait. Zero means 25s.
 	Hold time.Duration
-	// Pause is how long a link lives after an answer that no poll follows. Zero means 30s.
+	// Pause is how long a link lives after an answer that no poll follows. Zero means
+	// 30s.
 	Pause time.Duration
 	// WriteTimeout is how long a client may take to read an answer. Zero means 10s.
 	WriteTimeout time.Duration
@@ -47,9 +50,10 @@ func (o Options) complete() Options {
 	return o
 }
 
-// Handler returns the handler of one URL: GET is a poll, POST brings messages and acknowledgements, DELETE ends the reader. It must stand
-// behind the middleware. A poll without the token of a link begins one, and is answered at once with its hello; the ones that follow carry
-// none and wait for _wait seconds, at most Hold.
+// Handler returns the handler of one URL: GET is a poll, POST brings messages and
+// acknowledgements, DELETE ends the reader. It must stand behind the middleware. A poll
+// without the token of a link begins one, and is answered at once with its hello; the
+// ones that follow carry none and wait for _wait seconds, at most Hold.
 func Handler(m *session.Manager, o Options) http.Handler {
 	h := &handler{m: m, o: o.complete(), up: upstream.Handler(m, upstream.Options{
 		MaxBody: o.MaxBody, MaxBatch: o.MaxBatch, Timeout: o.BodyTimeout,
@@ -109,20 +113,22 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 	}
 	p := poll{woken: make(chan struct{}, 1), server: h.servers.Of(r)}
 	link, err := h.m.Attach(r.Context(), session.Attach{
-		ID: id.ID, Asked: id.Asked, Reader: reader, Number: id.Link, Position: admission.Position(r), Transport: "poll", Poll: true, Wake: p.wake,
+		ID: id.ID, Asked: id.Asked, Reader: reader, Number: id.Link, Position: admission.Position(r),
+		Transport: "poll", Poll: true, Wake: p.wake,
 	})
 	if err != nil {
 		answer.Refuse(w, r, err)
 		return
 	}
-	over := true // what panics ends the link
+	goesOn := false // a panic ends the link
 	defer func() {
-		if over {
-			link.Close()
+		if goesOn {
+			link.Park(h.o.Pause)
 			return
 		}
-		link.Park(h.o.Pause)
+		link.Close()
 	}()
+
 	var hello []byte
 	if begins {
 		id.Grant(w)
@@ -134,14 +140,15 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 		_ = rc.SetWriteDeadline(time.Now().Add(wait + h.o.WriteTimeout))
 	}
 	if !p.wait(r.Context(), link, wait) {
-		over = false // the client left, and may come back to the link
+		goesOn = true // the client left, and may come back to the link
 		return
 	}
+
 	_ = rc.SetWriteDeadline(time.Now().Add(h.o.WriteTimeout)) // net/http lifts it after the response
 	refuse.NotUpgraded(w.Header(), r)
 	write(w, downstream.Append(hello, &p.batch, link.Plain))
-	over = p.batch.End != "" ||
-		begins && r.Context().Err() != nil // the client left, and nobody has the token of its link
+	abandoned := begins && r.Context().Err() != nil // the client left, and nobody has the token of its link
+	goesOn = p.batch.End == "" && !abandoned
 	p.batch = session.Batch{} // a parked link holds no messages
 }
 
@@ -169,14 +176,15 @@ func (p *poll) wake() {
 	}
 }
 
-// wait takes what the link has, or gets within that time. ok is false if the client has left.
+// wait takes what the link has, or gets within that time. ok is false if the client has
+// left.
 func (p *poll) wait(ctx context.Context, link *session.Link, atMost time.Duration) (ok bool) {
 	_ = link.Take(ctx, &p.batch) // a failure of the store: the next poll tries again
 	if !p.batch.Empty() || atMost <= 0 {
 		return true
 	}
-	over := time.NewTimer(atMost)
-	defer over.Stop()
+	timer := time.NewTimer(atMost)
+	defer timer.Stop()
 	down := p.server.Done()
 	for p.batch.Empty() {
 		select {
@@ -184,7 +192,7 @@ func (p *poll) wait(ctx context.Context, link *session.Link, atMost time.Duratio
 		case <-down:
 			downstream.Drain(link)
 			down = nil
-		case <-over.C:
+		case <-timer.C:
 			return true
 		case <-ctx.Done():
 			return false

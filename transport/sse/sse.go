@@ -1,4 +1,5 @@
-// Package sse carries sessions over Server-Sent Events (WHATWG HTML §9.2): a GET is a stream that does not end, POST and DELETE are its way up.
+// Package sse carries sessions over Server-Sent Events (WHATWG HTML §9.2): a GET is a
+// stream that does not end, POST and DELETE are its way up.
 package sse
 
 import (
@@ -23,13 +24,14 @@ import (
 
 // Options configure a Handler. The zero value is a working one.
 type Options struct {
-	// LinkAge is how long a stream lives, ±20 %; then the client comes back at once and loses nothing. It bounds how old a validation of the id can
-	// be. Zero means 10m.
+	// LinkAge is how long a stream lives, ±20 %; then the client comes back at once and
+	// loses nothing. It bounds how old a validation of the id can be. Zero means 10m.
 	LinkAge time.Duration
-	// WriteTimeout is how long a client may take to read what was written to it, or half as long again; then its link ends and the
-	// log stays. Zero means 10s.
+	// WriteTimeout is how long a client may take to read what was written to it, or half
+	// as long again; then its link ends and the log stays. Zero means 10s.
 	WriteTimeout time.Duration
-	// Retry is what an EventSource is told to wait before it comes back by itself, ±50 %. Zero means 1s.
+	// Retry is what an EventSource is told to wait before it comes back by itself, ±50 %.
+	// Zero means 1s.
 	Retry time.Duration
 
 	// KeepHandler keeps the handler's goroutine and net/http's writer for each stream, as
@@ -38,7 +40,8 @@ type Options struct {
 	// then costs a fifth of the memory. Loggers see the handler return at once; OnClose
 	// is what tells how long a stream lived.
 	KeepHandler bool
-	// OnClose is called once for each stream when it is over. It must be quick; a panic is logged.
+	// OnClose is called once for each stream when it has ended. It must be quick; a panic
+	// is logged.
 	OnClose func(Closed)
 
 	// MaxBody bounds the body of a POST, in bytes. Zero means 64 KiB, or a third more
@@ -50,7 +53,7 @@ type Options struct {
 	BodyTimeout time.Duration
 }
 
-// Closed is a stream that is over.
+// Closed is a stream that has ended.
 type Closed struct {
 	ID, Reader string        // whose it was
 	RemoteAddr string        // of the request
@@ -66,8 +69,9 @@ func (o Options) complete() Options {
 	return o
 }
 
-// Handler returns the handler of one URL: GET begins a stream, POST brings messages and acknowledgements, DELETE ends the reader. It must
-// stand behind the middleware and where responses can be flushed; it says so where they cannot.
+// Handler returns the handler of one URL: GET begins a stream, POST brings messages and
+// acknowledgements, DELETE ends the reader. It must stand behind the middleware and where
+// responses can be flushed; it says so where they cannot.
 func Handler(m *session.Manager, o Options) http.Handler {
 	h := &handler{m: m, o: o.complete(), up: upstream.Handler(m, upstream.Options{
 		MaxBody: o.MaxBody, MaxBatch: o.MaxBatch, Timeout: o.BodyTimeout,
@@ -100,8 +104,8 @@ func (h *handler) get(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !response.CanFlush(w) {
-		refuse.Write(w, r, http.StatusNotImplemented, "this route cannot stream: a middleware around it hides http.Flusher "+
-			"(http.TimeoutHandler does); long-poll works: ask with _wait=25", 0)
+		refuse.Write(w, r, http.StatusNotImplemented, "this route cannot stream: a middleware around it hides "+
+			"http.Flusher (http.TimeoutHandler does); long-poll works: ask with _wait=25", 0)
 		return
 	}
 	h.stream(w, r, id)
@@ -112,7 +116,8 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.I
 	life := duration.Within(ctx, duration.Jitter(h.o.LinkAge))
 	pump := downstream.NewPump()
 	link, err := h.m.Attach(ctx, session.Attach{
-		ID: id.ID, Asked: id.Asked, Reader: id.Client, Position: admission.Position(r), Transport: "sse", Life: life, Wake: pump.Wake,
+		ID: id.ID, Asked: id.Asked, Reader: id.Client, Position: admission.Position(r),
+		Transport: "sse", Life: life, Wake: pump.Wake,
 	})
 	if err != nil {
 		answer.Refuse(w, r, err)
@@ -167,8 +172,8 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.I
 
 // warnHeldBack says why streams on this route end at once.
 func warnHeldBack(w http.ResponseWriter) {
-	slog.Warn("mirage: a middleware around this route holds responses back, flushed or not, so that streams end after their first "+
-		"event: mount the route outside of it, or let clients poll", "writer", fmt.Sprintf("%T", w))
+	slog.Warn("mirage: a middleware around this route holds responses back, flushed or not, so that streams end "+
+		"after their first event: mount the route outside of it, or let clients poll", "writer", fmt.Sprintf("%T", w))
 }
 
 // telling returns closed with the application's OnClose after it.
@@ -176,6 +181,7 @@ func (h *handler) telling(closed func(), link *session.Link, pump *downstream.Pu
 	start := time.Now()
 	return func() {
 		closed()
-		downstream.CallOnClose(h.o.OnClose, Closed{link.ID(), link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()})
+		c := Closed{link.ID(), link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()}
+		downstream.CallOnClose(h.o.OnClose, c)
 	}
 }

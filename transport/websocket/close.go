@@ -18,8 +18,8 @@ const (
 	maxLinger  = 1 << 20         // bytes that are read from a client that is to leave
 )
 
-// closeOf returns the close frame after a link that ended so. code is 0 if the client cannot
-// be reached.
+// closeOf returns the close frame after a link that ended so. code is 0 if the client
+// cannot be reached.
 func closeOf(end session.End) (code int, reason string) {
 	switch end {
 	case "":
@@ -37,8 +37,8 @@ func closeOf(end session.End) (code int, reason string) {
 }
 
 // finish ends the link with a close frame of that code, after what is being written, and
-// after the answer to what is being handled if the client is to come back. Only the first end
-// counts. A code of 0 is a close frame without one.
+// after the answer to what is being handled if the client is to come back. Only the first
+// end counts. A code of 0 is a close frame without one.
 func (w *writer) finish(code int, reason string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -66,9 +66,9 @@ func (w *writer) Close() {
 	}
 }
 
-// leave ends the link because reading has: the client is gone, or has said goodbye, or must
-// not send any more. A close frame that is on its way is written first, and a client that has
-// not said goodbye gets time to read it. Nobody may read after leave.
+// leave ends the link because reading has: the client is gone, or has said goodbye, or
+// must not send any more. A close frame that is on its way is written first, and a client
+// that has not said goodbye gets time to read it. Nobody may read after leave.
 func (w *writer) leave(goodbye bool) {
 	w.mu.Lock()
 	switch w.state {
@@ -91,8 +91,9 @@ func (w *writer) leave(goodbye bool) {
 	w.conn.Close()
 }
 
-// linger gives a client that has not said goodbye time to read the close frame: a connection
-// that is closed with bytes unread is reset, and the reset may overtake the frame.
+// linger gives a client that has not said goodbye time to read the close frame: a
+// connection that is closed with bytes unread is reset, and the reset may overtake the
+// frame.
 func (w *writer) linger() {
 	c, ok := w.conn.(interface{ CloseWrite() error })
 	if !ok || c.CloseWrite() != nil {

@@ -15,8 +15,8 @@ import (
 // noFrame is for links whose end says nothing to the client.
 func noFrame() (code int, reason string) { return 0, "" }
 
-// L1: a link is closed, and Shutdown goes on, once nothing takes from it any more, whatever
-// ended it.
+// L1: a link is closed, and Shutdown goes on, once nothing takes from it any more,
+// whatever ended it.
 func TestL1WriterClosedLast(t *testing.T) {
 	before := slog.Default()
 	defer slog.SetDefault(before)

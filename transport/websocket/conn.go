@@ -12,9 +12,9 @@ import (
 	ws "github.com/coder/websocket"
 )
 
-// conn is what the library reads from: the connection, except that the library writes nothing
-// itself. Its pongs and close frames go out by the writer, which has only whole frames in each
-// write and knows the deadlines.
+// conn is what the library reads from: the connection, except that the library writes
+// nothing itself. Its pongs and close frames go out by the writer, which has only whole
+// frames in each write and knows the deadlines.
 type conn struct {
 	ws      *ws.Conn
 	net     net.Conn
@@ -99,8 +99,8 @@ func (p *pipe) read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write implements net.Conn. What the library writes is a close frame, because the client sent
-// one, or sent what no client may send.
+// Write implements net.Conn. What the library writes is a close frame, because the client
+// sent one, or sent what no client may send.
 func (p *pipe) Write(b []byte) (int, error) {
 	code, reason := 0, ""
 	if len(b) >= 4 {
@@ -116,8 +116,8 @@ func (p *pipe) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Close implements net.Conn. The reader closes the connection, by leave. If it has not, the
-// library has given up a ping that did not come whole.
+// Close implements net.Conn. The reader closes the connection, by leave. If it has not,
+// the library has given up a ping that did not come whole.
 func (p *pipe) Close() error {
 	p.c.out.finish(4000+http.StatusRequestTimeout, tooSlow)
 	return nil

@@ -11,12 +11,15 @@ const (
 	opPing = 0x89
 	opPong = 0x8a
 
-	maxControl = 125      // bytes of a control frame's payload
-	maxFrame   = 16 << 10 // bytes of a text frame, unless one block is larger: it counts for a client only when it has come whole
+	maxControl = 125 // bytes of a control frame's payload
+
+	// maxFrame is in bytes, of a text frame, unless one block is larger. A frame counts for a
+	// client only when it has come whole.
+	maxFrame = 16 << 10
 )
 
-// frames appends what goes out in one write: a ping if it is time for one, text frames of b
-// and the replies, the pong, and the close frame.
+// frames appends what goes out in one write: a ping if it is time for one, text frames of
+// b and the replies, the pong, and the close frame.
 func (w *writer) frames(dst, b []byte) (_ []byte, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

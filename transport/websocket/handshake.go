@@ -12,8 +12,8 @@ import (
 	"github.com/mirage-go/mirage/internal/response"
 )
 
-// The sizes of the library's buffers. Of small frames several come in one read; large ones
-// are read past the buffer.
+// The sizes of the library's buffers. Of small frames several come in one read; large
+// ones are read past the buffer.
 const (
 	readBuffer  = 256
 	writeBuffer = 2 + 125 // a control frame, so that it is written whole

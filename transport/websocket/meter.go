@@ -23,8 +23,8 @@ type meter struct {
 func (m *meter) wait(now time.Time) time.Duration {
 	m.used = max(0, m.used-now.Sub(m.at).Seconds()*float64(m.rate))
 	m.at = now
-	over := m.used - float64(4*m.rate)
-	return max(0, time.Duration(over/float64(m.rate)*float64(time.Second)))
+	excess := m.used - float64(4*m.rate)
+	return max(0, time.Duration(excess/float64(m.rate)*float64(time.Second)))
 }
 
 // count counts the frames that begin in b, which follows what was counted before.
@@ -41,7 +41,7 @@ func (m *meter) count(b []byte) {
 		b = b[1:]
 		if size := m.size(); m.have == size {
 			began++
-			m.have, m.skip = 0, m.rest(size)
+			m.have, m.skip = 0, m.payload(size)
 		}
 	}
 	free := min(began, max(0, m.earned()-m.spent))
@@ -62,8 +62,8 @@ func (m *meter) size() int {
 	return 2
 }
 
-// rest is how many bytes of the frame follow its head of that size.
-func (m *meter) rest(size int) (n uint64) {
+// payload is how many bytes of the frame follow its head of that size.
+func (m *meter) payload(size int) (n uint64) {
 	for _, c := range m.head[2:size] {
 		n = n<<8 | uint64(c)
 	}

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// begun is the zero of a clock that no change of the wall clock moves: none makes what was
-// read last older than a ping.
+// begun is the zero of a clock that no change of the wall clock moves: none makes what
+// was read last older than a ping.
 var begun = time.Now()
 
 var errNoPong = errors.New("websocket: no answer to a ping")
@@ -14,9 +14,9 @@ var errNoPong = errors.New("websocket: no answer to a ping")
 // noteRead notes that bytes came from the client.
 func (w *writer) noteRead() { w.lastRead.Store(int64(time.Since(begun))) }
 
-// appendPingLocked appends a ping where the link had nothing to write for a while, and finds
-// out whether the last one was answered. A busy link needs none: its client acknowledges, or
-// the network's buffer gets full.
+// appendPingLocked appends a ping where the link had nothing to write for a while, and
+// finds out whether the last one was answered. A busy link needs none: its client
+// acknowledges, or the network's buffer gets full.
 func (w *writer) appendPingLocked(dst []byte) ([]byte, error) {
 	now := time.Since(begun)
 	idle := now-w.wrote > w.beat/4*3

@@ -29,7 +29,9 @@ type reader struct {
 	handled  atomic.Int64 // frames with messages that are new
 	accepted uint64       // the last number that was accepted on this link; of whoever holds answers
 
-	answers chan struct{} // full while a frame is handled and answered, so that answers are in order; nil before the first
+	// answers is full while a frame is handled and answered, so that answers are in order. It
+	// is nil before the first.
+	answers chan struct{}
 }
 
 func (l *reader) run() {
@@ -45,7 +47,7 @@ func (l *reader) run() {
 		switch {
 		case err == nil:
 			continue
-		case errors.Is(err, os.ErrDeadlineExceeded): // a link that is over already stays what it is
+		case errors.Is(err, os.ErrDeadlineExceeded): // a link that has ended already stays as it is
 			out.finish(4000+http.StatusRequestTimeout, tooSlow)
 		case errors.Is(err, errBytes):
 			out.finish(int(ws.StatusUnsupportedData), "the frames here are text")

@@ -22,7 +22,8 @@ func (l *reader) receive(kind ws.MessageType, body []byte) {
 	}
 
 	if none := len(up.Messages) == 0; none || len(l.answers) > 0 {
-		_, err := l.h.m.Receive(l.ctx, session.Upstream{ID: up.ID, Link: up.Link, Ack: up.Ack, Leaving: up.Leaving && none})
+		ack := session.Upstream{ID: up.ID, Link: up.Link, Ack: up.Ack, Leaving: up.Leaving && none}
+		_, err := l.h.m.Receive(l.ctx, ack)
 		if none {
 			if err != nil {
 				l.refuse(err)
@@ -39,7 +40,8 @@ func (l *reader) receive(kind ws.MessageType, body []byte) {
 	go l.handle(up)
 }
 
-// lockAnswers waits until the frames before are answered. Reading from answers unlocks it.
+// lockAnswers waits until the frames before are answered. Reading from answers unlocks
+// it.
 func (l *reader) lockAnswers() {
 	if l.answers == nil {
 		l.answers = make(chan struct{}, 1)

@@ -29,9 +29,9 @@ func (w *writer) replyPong(payload []byte) {
 	}
 }
 
-// setHandling notes whether a message of the client is being handled. Nobody may read from
-// the client meanwhile, so that its silence means nothing, and a link that ends so that its
-// client comes back gives the answer some time.
+// setHandling notes whether a message of the client is being handled. Nobody may read
+// from the client meanwhile, so that its silence means nothing, and a link that ends so
+// that its client comes back gives the answer some time.
 func (w *writer) setHandling(handling bool) {
 	w.noteRead()
 	w.mu.Lock()

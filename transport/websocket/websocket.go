@@ -1,4 +1,5 @@
-// Package websocket carries sessions over WebSocket (RFC 6455): each text frame is a piece of the same text that a stream and a POST carry.
+// Package websocket carries sessions over WebSocket (RFC 6455): each text frame is a
+// piece of the same text that a stream and a POST carry.
 package websocket
 
 import (
@@ -20,16 +21,18 @@ import (
 
 // Options configure a Handler. The zero value is a working one.
 type Options struct {
-	// LinkAge is how long a link lives, ±20 %; then the client comes back at once and loses nothing. It bounds how old a validation of the id can
-	// be. Zero means 10m.
+	// LinkAge is how long a link lives, ±20 %; then the client comes back at once and
+	// loses nothing. It bounds how old a validation of the id can be. Zero means 10m.
 	LinkAge time.Duration
-	// WriteTimeout is how long a client may take to read what was written to it, or half as long again; then its link ends and the
-	// log stays. Zero means 10s.
+	// WriteTimeout is how long a client may take to read what was written to it, or half
+	// as long again; then its link ends and the log stays. Zero means 10s.
 	WriteTimeout time.Duration
-	// OnClose is called once for each link when it is over. It must be quick; a panic is logged. Loggers see the handler return as soon as the link has begun.
+	// OnClose is called once for each link when it has ended. It must be quick; a panic
+	// is logged. Loggers see the handler return as soon as the link has begun.
 	OnClose func(Closed)
-	// Context returns the values for OnMessage's context. It is called once for each link, while its request lasts; what only lives as long as the
-	// request (chi's route context does) must not be in it. Nil means no values.
+	// Context returns the values for OnMessage's context. It is called once for each
+	// link, while its request lasts; what only lives as long as the request (chi's route
+	// context does) must not be in it. Nil means no values.
 	Context func(*http.Request) context.Context
 
 	// MaxFrame bounds a frame that a client sends, in bytes. Zero means 64 KiB, or a
@@ -47,7 +50,7 @@ type Options struct {
 	FrameRate int
 }
 
-// Closed is a link that is over.
+// Closed is a link that has ended.
 type Closed struct {
 	ID, Reader string        // whose it was
 	RemoteAddr string        // of the request
@@ -68,8 +71,9 @@ func (o Options) complete() Options {
 	return o
 }
 
-// Handler returns the handler of one URL: a GET that asks for it becomes a WebSocket, POST brings messages and acknowledgements, DELETE ends the reader.
-// It must stand behind the middleware and where connections can be taken over; it says so where they cannot.
+// Handler returns the handler of one URL: a GET that asks for it becomes a WebSocket,
+// POST brings messages and acknowledgements, DELETE ends the reader. It must stand behind
+// the middleware and where connections can be taken over; it says so where they cannot.
 func Handler(m *session.Manager, o Options) http.Handler {
 	up := upstream.Options{MaxBody: o.MaxFrame, MaxBatch: o.MaxBatch, Timeout: o.FrameTimeout}
 	h := &handler{m: m, o: o.complete(), up: up.Complete(m.MaxMessageSize()), post: upstream.Handler(m, up)}
@@ -101,22 +105,25 @@ func (h *handler) get(w http.ResponseWriter, r *http.Request) {
 	case !refuse.IsHandshake(r):
 		w.Header().Set("Upgrade", "websocket")
 		w.Header().Set("Sec-WebSocket-Version", "13")
-		refuse.Write(w, r, http.StatusUpgradeRequired, "this is no WebSocket handshake (RFC 6455, 4.2.1) over HTTP/1.1", 0)
+		refuse.Write(w, r, http.StatusUpgradeRequired,
+			"this is no WebSocket handshake (RFC 6455, 4.2.1) over HTTP/1.1", 0)
 	case !response.CanHijack(w, r):
-		refuse.Write(w, r, http.StatusNotImplemented, "this route cannot carry WebSocket: its server is not net/http's, or a middleware "+
-			"around it hides http.Hijacker (http.TimeoutHandler does); Server-Sent Events or long-poll work", 0)
+		refuse.Write(w, r, http.StatusNotImplemented, "this route cannot carry WebSocket: its server is not "+
+			"net/http's, or a middleware around it hides http.Hijacker (http.TimeoutHandler does); Server-Sent Events or long-poll work", 0)
 	default:
 		h.begin(w, r, id)
 	}
 }
 
-// begin makes the link and takes the connection over. The handler returns; the link lives on.
+// begin makes the link and takes the connection over. The handler returns; the link lives
+// on.
 func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
 	ctx := h.o.Context(r) // first: it is the application's, and may panic
 	life := duration.Jitter(h.o.LinkAge)
 	pump := downstream.NewPump()
 	link, err := h.m.Attach(r.Context(), session.Attach{
-		ID: id.ID, Asked: id.Asked, Reader: id.Client, Position: admission.Position(r), Transport: "websocket", Life: life, Wake: pump.Wake,
+		ID: id.ID, Asked: id.Asked, Reader: id.Client, Position: admission.Position(r),
+		Transport: "websocket", Life: life, Wake: pump.Wake,
 	})
 	if err != nil {
 		answer.Refuse(w, r, err)
@@ -127,7 +134,8 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Id
 		unfollow()
 		link.Close()
 		if h.o.OnClose != nil {
-			downstream.CallOnClose(h.o.OnClose, Closed{link.ID(), link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()})
+			c := Closed{link.ID(), link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()}
+			downstream.CallOnClose(h.o.OnClose, c)
 		}
 	}
 	hello := downstream.Hello(id, link, life, h.m.Heartbeat(), 0)
@@ -135,8 +143,8 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Id
 	conn, err := accept(w, r)
 	if err != nil {
 		closed()
-		// The answer is 101 already. net/http would send it, keep the connection, and read the
-		// client's frames as requests.
+		// The answer is 101 already. net/http would send it, keep the connection, and
+		// read the client's frames as requests.
 		panic(http.ErrAbortHandler)
 	}
 	conn.timeout = h.up.Timeout
@@ -144,7 +152,8 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Id
 	conn.out = newWriter(&h.pool, conn.net, h.o.WriteTimeout, h.m.Heartbeat(), closeFrame, closed)
 	l := &reader{h: h, ctx: ctx, id: id.ID, ref: link.Hello.Link, plain: link.Plain, conn: conn}
 	if h.o.FrameRate > 0 {
-		conn.meter = &meter{rate: h.o.FrameRate, earned: func() int64 { return 2 * (pump.Entries() + l.handled.Load()) }, at: start}
+		earned := func() int64 { return 2 * (pump.Entries() + l.handled.Load()) }
+		conn.meter = &meter{rate: h.o.FrameRate, earned: earned, at: start}
 	}
 	pump.Start(context.Background(), conn.out, link, hello)
 	go l.run()

@@ -12,8 +12,8 @@ import (
 )
 
 // A writer is the way out of a link: the server's half of RFC 6455. Each write is a text
-// frame, or some; replies to the client, pings, pongs and the close frame go along with it.
-// The reader is another goroutine, which closes the connection by leave.
+// frame, or some; replies to the client, pings, pongs and the close frame go along with
+// it. The reader is another goroutine, which closes the connection by leave.
 type writer struct {
 	task       writers.Task
 	work       func() // run, made once
@@ -40,11 +40,13 @@ type writer struct {
 	last     []byte // the close frame, until it is written
 }
 
-// newWriter returns the way out over conn. Each write must succeed within timeout, or half as
-// long again. A client that was silent for about two beats, though it was pinged, is gone; 0
-// pings nobody. closeFrame says how a link ends that Close ends. onClose is called once, when
-// no more will be written and nothing takes from the link any more.
-func newWriter(pool *writers.Pool, conn net.Conn, timeout, beat time.Duration, closeFrame func() (code int, reason string), onClose func()) *writer {
+// newWriter returns the way out over conn. Each write must succeed within timeout, or
+// half as long again. A client that was silent for about two beats, though it was pinged,
+// is gone; 0 pings nobody. closeFrame says how a link ends that Close ends. onClose is
+// called once, when no more will be written and nothing takes from the link any more.
+func newWriter(pool *writers.Pool, conn net.Conn, timeout, beat time.Duration,
+	closeFrame func() (code int, reason string), onClose func()) *writer {
+
 	w := &writer{
 		conn: conn, deadline: downstream.NewDeadline(timeout), beat: beat, closeFrame: closeFrame, onClose: onClose,
 		wrote: time.Since(begun),
@@ -113,8 +115,8 @@ func (w *writer) end(panicked bool) {
 // memory keeps buffers for what is being read and written; idle links hold none.
 var memory buffers.Pool[[]byte]
 
-// Write implements downstream.Out. b is whole blocks. Replies, pong and close frame go along,
-// and all of it is one write.
+// Write implements downstream.Out. b is whole blocks. Replies, pong and close frame go
+// along, and all of it is one write.
 func (w *writer) Write(b []byte) error {
 	buf := memory.Get()
 	defer func() { memory.Put(buf, cap(*buf)) }()

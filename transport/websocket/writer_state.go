@@ -15,9 +15,9 @@ import "time"
 //	                                           v    run returns
 //	any of them --a write fails-----------> Broken ------------> Gone
 //
-// A run that panics leads to Gone at once. Closed and Gone are final: nothing is written any
-// more. In Closed the client may still answer the close frame; the reader then closes the
-// connection.
+// A run that panics leads to Gone at once. Closed and Gone are final: nothing is written
+// any more. In Closed the client may still answer the close frame; the reader then closes
+// the connection.
 type state uint8
 
 const (
@@ -30,7 +30,7 @@ const (
 	stateGone
 )
 
-// isFinal reports whether the last run is over.
+// isFinal reports whether the last run has ended.
 func (s state) isFinal() bool { return s >= stateClosed }
 
 // writes reports whether something may be written.
@@ -45,8 +45,8 @@ func (w *writer) moveLocked(to state) {
 	case stateClosing:
 		w.task.Schedule(w.work)
 	case stateClosed:
-		// A client whose connection ends before it has answered the close frame (RFC 6455,
-		// 7.1.4) tells its page that the end was not clean.
+		// A client whose connection ends before it has answered the close frame (RFC
+		// 6455, 7.1.4) tells its page that the end was not clean.
 		_ = w.conn.SetReadDeadline(time.Now().Add(answerWait))
 	}
 	if to.isFinal() {
@@ -62,8 +62,8 @@ func (w *writer) isOver() bool {
 	return w.state != stateOpen
 }
 
-// readUntil sets the deadline for reading, unless the link has ended: then it has its own.
-// The zero time is none.
+// readUntil sets the deadline for reading, unless the link has ended: then it has its
+// own. The zero time is none.
 func (w *writer) readUntil(t time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
