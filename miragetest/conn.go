@@ -43,8 +43,8 @@ func (c *conn) carry() {
 		down = newHolder(c.server)
 	}
 	var wg sync.WaitGroup
-	wg.Go(func() { c.lane(Up, c.client, c.server) })
-	wg.Go(func() { c.lane(Down, down, c.client) })
+	wg.Go(func() { c.pipe(Up, c.client, c.server) })
+	wg.Go(func() { c.pipe(Down, down, c.client) })
 	wg.Wait()
 }
 

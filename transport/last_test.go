@@ -40,7 +40,7 @@ func TestI15ResponsesDeliveredLast(t *testing.T) {
 					app := &shop{how: how, hook: time.Second, late: true}
 					inWorld(t, app.setup(), func(w *world) {
 						b := w.browser()
-						lane := b.lane(func(r *http.Request) time.Duration {
+						pipe := b.pipe(func(r *http.Request) time.Duration {
 							if r.Header.Get(slowly) != "" {
 								return 20 * time.Second
 							}
@@ -96,7 +96,7 @@ func TestI15ResponsesDeliveredLast(t *testing.T) {
 							t.Errorf("the browser ends up with a cookie for %q; want %q, it was %q", id, want, old)
 						}
 						if how != replace { // there the log-in itself renews
-							lane.check(w, want)
+							pipe.check(w, want)
 						}
 					})
 				})

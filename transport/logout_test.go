@@ -39,7 +39,7 @@ func pagesAtLogOut(t *testing.T, app *shop, late time.Duration, when moment) {
 	hook := max(0, app.hook)
 	inWorld(t, app.setup(), func(w *world) {
 		b := w.browser()
-		lane := b.lane(takes(late))
+		pipe := b.pipe(takes(late))
 		b.fetch("GET", "/")
 		old := b.holds()
 		open, resting, fresh := b.pages(pageWays), b.pages(pageWays), b.pages(pageWays)
@@ -101,7 +101,7 @@ func pagesAtLogOut(t *testing.T, app *shop, late time.Duration, when moment) {
 		if _, err := w.m.Send(w.Context(), old, store.Text("x")); err == nil {
 			t.Errorf("%s: there is a session of %q again", when.name, old)
 		}
-		lane.check(w)
+		pipe.check(w)
 
 		// The next visit.
 		before := make(map[*page]int)
@@ -142,7 +142,7 @@ func TestI11LogInAfterLogOut(t *testing.T) {
 			app := &shop{how: rotate}
 			inWorld(t, app.setup(), func(w *world) {
 				b := w.browser()
-				b.lane(takes(late))
+				b.pipe(takes(late))
 				b.fetch("GET", "/")
 				old := b.holds()
 				pages := b.pages(pageWays)

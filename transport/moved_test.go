@@ -96,7 +96,7 @@ func pagesAtLogIn(t *testing.T, app *shop, late time.Duration, when moment, ways
 	how, hook := app.how, max(0, app.hook)
 	inWorld(t, app.setup(), func(w *world) {
 		b := w.browser()
-		lane := b.lane(takes(late))
+		pipe := b.pipe(takes(late))
 		b.fetch("GET", "/")
 		old := b.holds()
 		open, resting, fresh := b.pages(ways), b.pages(ways), b.pages(ways)
@@ -193,7 +193,7 @@ func pagesAtLogIn(t *testing.T, app *shop, late time.Duration, when moment, ways
 		if n := len(app.from(id, "late")); n != len(all) {
 			t.Errorf("%s: %d of %d pages were heard as %q", when.name, n, len(all), id)
 		}
-		lane.check(w, id)
+		pipe.check(w, id)
 	})
 }
 
@@ -218,7 +218,7 @@ func pagesAtRandom(t *testing.T, random *rand.Rand) {
 	late := upTo(2 * time.Second)
 	inWorld(t, app.setup(), func(w *world) {
 		b := w.browser()
-		lane := b.lane(func(*http.Request) time.Duration { return rand.N(late + 1) })
+		pipe := b.pipe(func(*http.Request) time.Duration { return rand.N(late + 1) })
 		b.fetch("GET", "/")
 		ids := []string{b.holds()}
 		start := time.Now()
@@ -279,6 +279,6 @@ func pagesAtRandom(t *testing.T, random *rand.Rand) {
 			p.hasEnd(sent...)
 		}
 		app.counts(w, said)
-		lane.check(w, ids[1:]...)
+		pipe.check(w, ids[1:]...)
 	})
 }

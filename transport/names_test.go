@@ -44,7 +44,7 @@ func TestI17Names(t *testing.T) {
 			s.transport.WebSocket.OnClose = func(c sockets.Closed) { meet("OnClose", c.Reader) }
 			inWorld(t, s, func(w *world) {
 				b := w.browser()
-				b.lane(takes(0))
+				b.pipe(takes(0))
 				b.do("GET", "?_wait=0", "")
 				pages := b.pages([]string{way, way})
 				defer closePages(pages)

@@ -12,9 +12,9 @@ import (
 // pageKey is the key of the page in the contexts of its requests.
 type pageKey struct{}
 
-// A lane is the network between a browser and the server: a response takes time on it,
+// A pipe is the network between a browser and the server: a response takes time on it,
 // and everything is noted.
-type lane struct {
+type pipe struct {
 	next http.RoundTripper
 	late func(*http.Request) time.Duration // how long the head of the response is on its way
 
@@ -29,9 +29,9 @@ type passage struct {
 	status              int
 }
 
-// lane puts a lane before the browser.
-func (b *browser) lane(late func(*http.Request) time.Duration) *lane {
-	l := &lane{next: b.client.Transport, late: late}
+// pipe puts a pipe before the browser.
+func (b *browser) pipe(late func(*http.Request) time.Duration) *pipe {
+	l := &pipe{next: b.client.Transport, late: late}
 	b.client.Transport = l
 	b.w.Cleanup(l.CloseIdleConnections)
 	return l
@@ -43,10 +43,10 @@ func takes(d time.Duration) func(*http.Request) time.Duration {
 }
 
 // CloseIdleConnections is for http.Client's method of that name.
-func (l *lane) CloseIdleConnections() { l.next.(*http.Transport).CloseIdleConnections() }
+func (l *pipe) CloseIdleConnections() { l.next.(*http.Transport).CloseIdleConnections() }
 
 // RoundTrip implements http.RoundTripper.
-func (l *lane) RoundTrip(r *http.Request) (*http.Response, error) {
+func (l *pipe) RoundTrip(r *http.Request) (*http.Response, error) {
 	if p, ok := r.Context().Value(pageKey{}).(*page); ok && r.Method == "GET" {
 		time.Sleep(time.Duration(p.lag.Swap(0)))
 	}
@@ -73,7 +73,7 @@ func (l *lane) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // check looks at every response that sets a cookie for somebody who came with one: it is
 // for one of these ids, which are new.
-func (l *lane) check(w *world, ids ...string) {
+func (l *pipe) check(w *world, ids ...string) {
 	w.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()

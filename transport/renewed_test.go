@@ -31,7 +31,7 @@ func TestI7RenewedLinksTakeNothing(t *testing.T) {
 			s.identity.Validate = func(*http.Request, string) (string, error) { asked.Add(1); return "", nil }
 			inWorld(t, s, func(w *world) {
 				b := w.browser()
-				b.lane(takes(0))
+				b.pipe(takes(0))
 				b.do("GET", "?_wait=0", "") // for the cookie
 				p := b.page(way)
 				p.load()
@@ -95,7 +95,7 @@ func TestI7PagesAtRevalidate(t *testing.T) {
 				}
 				inWorld(t, s, func(w *world) {
 					b := w.browser()
-					b.lane(takes(late))
+					b.pipe(takes(late))
 					b.fetch("GET", "/")
 					open, beginning := b.pages(pageWays), b.pages(pageWays)
 					all := slices.Concat(open, beginning)

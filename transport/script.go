@@ -18,7 +18,7 @@ import (
 
 // script is mirage.js as it goes out.
 type script struct {
-	version    string
+	version   string
 	text, zip []byte
 }
 
@@ -27,7 +27,7 @@ var theScript = sync.OnceValue(func() *script {
 	s := &script{version: base64.RawURLEncoding.EncodeToString(sum[:12]), text: []byte(js.Minified)}
 	var b bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level exists
-	_, _ = z.Write(s.text)                               // to memory: no error
+	_, _ = z.Write(s.text)                                // to memory: no error
 	_ = z.Close()
 	s.zip = b.Bytes()
 	return s

@@ -31,7 +31,7 @@ func TestI14OldValues(t *testing.T) {
 			app := &shop{how: rotate, hook: -1}
 			inWorld(t, app.setup(), func(w *world) {
 				b := w.browser()
-				b.lane(takes(0))
+				b.pipe(takes(0))
 				b.fetch("GET", "/")
 				old := b.client.Jar.Cookies(mustURL(w.url))[0].String()
 				honest := b.tab()

@@ -14,11 +14,11 @@ type chunk struct {
 	due  time.Time
 }
 
-// lane carries one direction until src ends. It reads on after a cut, so that a FIN is not followed by the RST with which
+// pipe carries one direction until src ends. It reads on after a cut, so that a FIN is not followed by the RST with which
 // a kernel answers bytes for a closed socket.
-func (c *conn) lane(dir Direction, src io.Reader, dst net.Conn) {
+func (c *conn) pipe(dir Direction, src io.Reader, dst net.Conn) {
 	queue := make(chan chunk, 64)
-	go func() { // ends with src, and lane then ends with the queue
+	go func() { // ends with src, and pipe then ends with the queue
 		defer close(queue)
 		for buf := make([]byte, 4<<10); ; {
 			n, err := src.Read(buf)
