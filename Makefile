@@ -43,7 +43,7 @@ unit: ## All Go tests, with the race detector where there is a C compiler.
 	go test $(RACE) -count=1 -timeout=10m ./...
 	go test $(RACE) -count=1 -timeout=10m -skip=Soak ./transport -plain
 	go test $(RACE) -count=1 -timeout=10m -skip='$(ELSEWHERE)' ./transport -websocket
-	$(if $(RACE),go test -count=1 -timeout=5m -run=Alloc ./session ./store/... ./internal/... # what the race detector hides)
+	$(if $(RACE),go test -count=1 -timeout=5m -run=Alloc ./session ./store/... ./internal/... ./transport/websocket # what the race detector hides)
 	go -C internal/test/others test $(RACE) -count=1 -timeout=5m ./...
 	$(if $(wildcard e2e/go.mod),go -C e2e test $(RACE) -count=1 -timeout=8m ./...)
 
