@@ -19,7 +19,7 @@ RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 ELSEWHERE := CutAnywhere|CutHTTP2|X1Chaos|UnderLoad|ImmediateReconnect|FiftyResumes|SlowNetwork|W1Versions|L3Others|L3Mounts|W2Alone|Soak|Alloc|PagesAt|I1[57]|I14OldValues
 
 # Packages that are about real servers, proxies and other people's clients alone. Elsewhere -short leaves such tests out.
-REAL := /internal/(hostile|plain|proxies)$$
+REAL := /internal/test/(hostile|plain|proxies)$$
 
 FUZZTIME := 10s
 T := 60s

@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/mirage-go/mirage/internal/memnet"
+	"github.com/mirage-go/mirage/internal/test/memnet"
 	"github.com/mirage-go/mirage/miragetest"
 )
 

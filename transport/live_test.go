@@ -23,7 +23,7 @@ import (
 
 	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/internal/frame"
-	"github.com/mirage-go/mirage/internal/memnet"
+	"github.com/mirage-go/mirage/internal/test/memnet"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"

@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mirage-go/mirage/internal/npm"
+	"github.com/mirage-go/mirage/internal/test/npm"
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"

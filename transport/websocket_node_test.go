@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mirage-go/mirage/internal/npm"
+	"github.com/mirage-go/mirage/internal/test/npm"
 	"github.com/mirage-go/mirage/session"
 )
 

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/client/js"
-	"github.com/mirage-go/mirage/internal/npm"
+	"github.com/mirage-go/mirage/internal/test/npm"
 )
 
 // largest is how many bytes mirage.js may have on the wire, minified and gzipped.

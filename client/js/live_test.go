@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/cookie"
-	"github.com/mirage-go/mirage/internal/npm"
+	"github.com/mirage-go/mirage/internal/test/npm"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/internal/frame"
-	"github.com/mirage-go/mirage/internal/npm"
+	"github.com/mirage-go/mirage/internal/test/npm"
 )
 
 // W2, W4: what mirage.js writes upwards is read by the server as it was meant: the events of all vectors, sent unnamed, and the named ones as JSON, too.

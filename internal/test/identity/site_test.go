@@ -14,7 +14,7 @@ import (
 	ws "github.com/coder/websocket"
 
 	"github.com/mirage-go/mirage/cookie"
-	"github.com/mirage-go/mirage/internal/memnet"
+	"github.com/mirage-go/mirage/internal/test/memnet"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"

@@ -74,7 +74,7 @@ func TestPlainClientsRevoked(t *testing.T) {
 
 // docs/plain.md names the versions that are tested.
 func TestVersions(t *testing.T) {
-	page, err := os.ReadFile("../../docs/plain.md")
+	page, err := os.ReadFile("../../../docs/plain.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 
 	r3 "github.com/r3labs/sse/v2"
 
-	"github.com/mirage-go/mirage/internal/npm"
+	"github.com/mirage-go/mirage/internal/test/npm"
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/store/memory"
 )

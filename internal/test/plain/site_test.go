@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/cookie"
-	"github.com/mirage-go/mirage/internal/npm"
+	"github.com/mirage-go/mirage/internal/test/npm"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
@@ -207,7 +207,7 @@ func (s *site) until(what string, done func() bool) {
 // block is the code in docs/plain.md that is marked so.
 func block(t *testing.T, mark string) string {
 	t.Helper()
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "plain.md"))
+	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "plain.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 	gosse "github.com/tmaxmax/go-sse"
 
 	"github.com/mirage-go/mirage/internal/needs"
-	"github.com/mirage-go/mirage/internal/npm"
+	"github.com/mirage-go/mirage/internal/test/npm"
 )
 
 // A client of somebody else: start lets it read the site's URL until the test ends.

@@ -131,7 +131,7 @@ func codec(keys ...string) (*cookie.Codec, error) {
 
 // Every Go block of docs/operations.md is in this file, to the letter.
 func TestRecipesAreTheDocument(t *testing.T) {
-	doc, err := os.ReadFile("../../docs/operations.md")
+	doc, err := os.ReadFile("../../../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/net/nettest"
 
-	"github.com/mirage-go/mirage/internal/memnet"
+	"github.com/mirage-go/mirage/internal/test/memnet"
 )
 
 // connect returns both ends of a new connection.

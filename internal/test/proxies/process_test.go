@@ -23,7 +23,7 @@ func binary(t *testing.T, proxy string) string {
 // documented are the blocks of a language in docs/operations.md, in their order.
 func documented(t *testing.T, language string) (blocks []string) {
 	t.Helper()
-	doc, err := os.ReadFile("../../docs/operations.md")
+	doc, err := os.ReadFile("../../../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ func buildChat(t *testing.T) *program {
 	dir := t.TempDir()
 	p := &program{T: t, bin: filepath.Join(dir, "chat"), keys: filepath.Join(dir, "keys"), addr: "127.0.0.1:0", log: new(sink)}
 	build := exec.Command("go", "build", "-o", p.bin, "./example/chat")
-	build.Dir = "../.."
+	build.Dir = "../../.."
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
