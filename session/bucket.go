@@ -46,36 +46,3 @@ func (b *bucket) inherit(o *bucket) {
 	defer b.mu.Unlock()
 	b.used, b.at = o.used, o.at
 }
-
-// letGo releases a session that has sent something or begun a link. Unless a link keeps
-// it here, or somebody does for that long, it stays until its buckets are full again: the
-// next one of its id would begin with full ones.
-func (m *Manager) letGo(s *Session, held time.Duration) {
-	if s.links.Load() != nil {
-		m.release(s)
-		return
-	}
-	now := m.now()
-	wait := max(s.rate.full(now, m.o.Rate), s.begun.full(now, m.o.LinkRate))
-	if wait <= held {
-		m.release(s)
-		return
-	}
-	m.mu.Lock()
-	first := !s.lingers
-	s.lingers = true
-	m.mu.Unlock()
-	if !first {
-		m.release(s)
-		return
-	}
-	if s.linger == nil {
-		s.linger = &alarm{ring: func() {
-			m.mu.Lock()
-			s.lingers = false
-			m.mu.Unlock()
-			m.release(s)
-		}}
-	}
-	m.wheel.set(s.linger, wait)
-}

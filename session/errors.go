@@ -1,6 +1,10 @@
 package session
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/mirage-go/mirage/store"
+)
 
 // The errors of a Manager; those of its Store are in package store. Test for them with
 // errors.Is: what is returned may say more. Each is one answer on the wire.
@@ -23,3 +27,8 @@ var (
 	// ErrInput: an argument that no well-behaved client sends; the text says which.
 	ErrInput = errors.New("session: bad input")
 )
+
+// over tells whether err says that the session is not there any more.
+func over(err error) bool {
+	return errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrMoved) || errors.Is(err, store.ErrRevoked)
+}

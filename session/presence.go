@@ -55,13 +55,6 @@ func (m *Manager) hangUp(s *Session, link store.LinkRef, value any) {
 	m.detach(s, link, info, value)
 }
 
-// hold keeps the session registered here until one more release.
-func (m *Manager) hold(s *Session) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	s.refs++
-}
-
 // A departure is a reader that has lost its last link, and is given time to come back.
 type departure struct {
 	alarm alarm
@@ -134,25 +127,6 @@ func (m *Manager) left(s *Session, info ReaderInfo, value any) {
 	}
 }
 
-// leave reports readers gone whose session has another id now. s is the local session of
-// the old one, if there was any, and values are its readers'.
-func (m *Manager) leave(s *Session, id string, left []store.Left, values map[string]any) {
-	if s == nil {
-		s = &Session{m: m, id: id, log: movedLog{}}
-	}
-	for _, l := range left {
-		s.order.do(func() { m.left(s, ReaderInfo{Reader: l.Reader, Plain: l.Plain}, values[l.Reader]) })
-	}
-}
-
-// movedLog is all that is left of a session under an id that it had: nothing can be sent
-// there.
-type movedLog struct{ store.Log }
-
-func (movedLog) Append(context.Context, *store.Message, string) (store.Position, error) {
-	return store.Position{}, store.ErrMoved
-}
-
 // missed reports a reader gone that was at a node that died.
 func (m *Manager) missed(l store.Left) {
 	s, err := m.lookup(m.ctx, l.ID)
@@ -163,38 +137,4 @@ func (m *Manager) missed(l store.Left) {
 		return
 	}
 	s.order.do(func() { m.left(s, ReaderInfo{Reader: l.Reader, Plain: l.Plain}, nil) })
-}
-
-// Quit is a client's goodbye: its reader will not come back.
-type Quit struct {
-	ID    string        // the session
-	Link  store.LinkRef // on which the client speaks, by reader and number
-	Value any           // of the request, for OnDetach and OnEnd: see Value
-}
-
-// Quit ends a reader for good because its client said so, and the session with its last
-// reader; OnDetach is called at once. store.ErrNotFound without such a reader. It waits
-// for the session's OnOpen, OnAttach and OnDetach that run already, so that none of these
-// may call it for its own session.
-func (m *Manager) Quit(ctx context.Context, q Quit) error {
-	if !m.enter() {
-		return ErrClosed
-	}
-	defer m.work.Done()
-	s, err := m.lookup(ctx, q.ID)
-	if err != nil {
-		return err
-	}
-	here, ended, err := s.log.Quit(ctx, q.Link)
-	if err != nil {
-		return err
-	}
-	if here {
-		s.order.do(func() { m.left(s, ReaderInfo{Reader: q.Link.Reader}, q.Value) })
-	}
-	if ended != nil {
-		s.markEnded()
-		m.ended(*ended, q.Value)
-	}
-	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/mirage-go/mirage/store"
@@ -205,87 +204,4 @@ func (m *Manager) turn(ctx, steady context.Context, log store.Log, up *Upstream,
 			return t, last, ctx.Err()
 		}
 	}
-}
-
-// handle runs OnMessage; a panic is an error. The client hears only that it failed, so the reason
-// is logged here.
-func (m *Manager) handle(ctx context.Context, s *Session, in Incoming) (err error) {
-	if m.o.OnMessage == nil {
-		return errors.New("session: Options.OnMessage is not set")
-	}
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("session: OnMessage panicked: %v", v)
-			m.panicked("OnMessage", v, "session", s.id, "writer", in.Writer, "number", in.Number)
-		}
-	}()
-	if err = m.o.OnMessage(ctx, s, in); err != nil {
-		m.o.Logger.Warn("session: OnMessage failed", "session", s.id, "writer", in.Writer, "number", in.Number, "error", err)
-	}
-	return err
-}
-
-// handlerContext has the end of the Manager's context, and the values of the request's. To derive it costs nothing at the Manager's, which all share.
-type handlerContext struct {
-	context.Context
-	request context.Context
-	value   any // for Value
-}
-
-func (c handlerContext) Value(key any) any {
-	if key == (valueKey{}) {
-		return c.value
-	}
-	if v := c.Context.Value(key); v != nil { // itself, for package context
-		return v
-	}
-	return c.request.Value(key)
-}
-
-// turns lets the requests of one writer in one at a time.
-type turns struct {
-	mu   sync.Mutex
-	held map[turnKey]*turn // nil while nobody waits for the end of it
-}
-
-type turnKey struct{ id, writer string }
-
-// A turn is what others wait for.
-type turn struct {
-	over   chan struct{}
-	failed []uint64 // numbers, once it is over
-}
-
-// take waits for the turn, and tells what failed in those that it has waited for.
-func (t *turns) take(ctx context.Context, k turnKey) (failed []uint64, err error) {
-	for {
-		t.mu.Lock()
-		other, held := t.held[k]
-		if !held {
-			t.held[k] = nil
-			t.mu.Unlock()
-			return failed, nil
-		}
-		if other == nil {
-			other = &turn{over: make(chan struct{})}
-			t.held[k] = other
-		}
-		t.mu.Unlock()
-		select {
-		case <-other.over:
-			failed = append(failed, other.failed...)
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
-
-func (t *turns) give(k turnKey, failed []uint64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if waited := t.held[k]; waited != nil {
-		waited.failed = failed
-		close(waited.over)
-	}
-	delete(t.held, k)
 }

@@ -1,0 +1,57 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// call runs a callback that nobody waits for an answer of. about says for the log whom it is about.
+func (m *Manager) call(name string, f func(), about ...any) {
+	defer func() {
+		if v := recover(); v != nil {
+			m.panicked(name, v, about...)
+		}
+	}()
+	f()
+}
+
+// panicked logs the panic of a callback.
+func (m *Manager) panicked(callback string, v any, about ...any) {
+	m.o.Logger.Error("session: callback panicked", append([]any{"callback", callback, "panic", fmt.Sprint(v)}, about...)...)
+}
+
+// handle runs OnMessage; a panic is an error. The client hears only that it failed, so the reason
+// is logged here.
+func (m *Manager) handle(ctx context.Context, s *Session, in Incoming) (err error) {
+	if m.o.OnMessage == nil {
+		return errors.New("session: Options.OnMessage is not set")
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("session: OnMessage panicked: %v", v)
+			m.panicked("OnMessage", v, "session", s.id, "writer", in.Writer, "number", in.Number)
+		}
+	}()
+	if err = m.o.OnMessage(ctx, s, in); err != nil {
+		m.o.Logger.Warn("session: OnMessage failed", "session", s.id, "writer", in.Writer, "number", in.Number, "error", err)
+	}
+	return err
+}
+
+// handlerContext has the end of the Manager's context, and the values of the request's. To derive it costs nothing at the Manager's, which all share.
+type handlerContext struct {
+	context.Context
+	request context.Context
+	value   any // for Value
+}
+
+func (c handlerContext) Value(key any) any {
+	if key == (valueKey{}) {
+		return c.value
+	}
+	if v := c.Context.Value(key); v != nil { // itself, for package context
+		return v
+	}
+	return c.request.Value(key)
+}

@@ -1,0 +1,51 @@
+package session
+
+import "github.com/mirage-go/mirage/store"
+
+// sweep ends the sessions whose retention has passed.
+func (m *Manager) sweep() {
+	for {
+		due, err := m.store.Expired(m.ctx, 100)
+		for _, l := range due.Left {
+			m.missed(l)
+		}
+		for _, e := range due.Ended {
+			m.expired(e)
+		}
+		found := len(due.Ended)+len(due.Left) > 0
+		switch {
+		case err != nil:
+			m.o.Logger.Error("session: looking for expired sessions failed; trying again", "error", err)
+			m.wheel.sooner(&m.sweeper, m.o.Retention/4)
+			return
+		case due.Next == 0 && !found:
+			return
+		case !found:
+			m.wheel.sooner(&m.sweeper, due.Next)
+			return
+		}
+	}
+}
+
+// maxEnding is how many calls of OnEnd for expired sessions run at once.
+const maxEnding = 64
+
+// ended tells the application of a session that is over.
+func (m *Manager) ended(e store.Ended, value any) {
+	if m.o.OnEnd != nil {
+		m.call("OnEnd", func() { m.o.OnEnd(m.callbackContext(value), e) }, "session", e.ID)
+	}
+}
+
+// expired is ended for a session that nobody has asked to end. Up to maxEnding calls run at once,
+// so that slow ones do not delay the end of the other sessions.
+func (m *Manager) expired(e store.Ended) {
+	if m.o.OnEnd == nil {
+		return
+	}
+	m.ending <- struct{}{}
+	m.work.Go(func() { // sweep is counted in work, so Shutdown waits for this, too
+		defer func() { <-m.ending }()
+		m.ended(e, nil)
+	})
+}

@@ -1,0 +1,67 @@
+package session
+
+import "iter"
+
+// all yields the links that live here, the newest first. One that is removed meanwhile may come all the same.
+func (s *Session) all() iter.Seq[*Link] {
+	return func(yield func(*Link) bool) {
+		for l := s.links.Load(); l != nil && yield(l); l = l.next.Load() {
+		}
+	}
+}
+
+// add makes l one of the links. Where two carry one link, as of a poll and the one that
+// goes on with it, the later turn stays, whichever was here first. Of too many that are
+// parked, the one that has been for longest goes, of its own reader if there is one: the
+// log has ended one.
+func (s *Session) add(l *Link) {
+	s.mu.Lock()
+	l.next.Store(s.links.Load())
+	s.links.Store(l)
+	s.mu.Unlock()
+	var oldest, own *Link
+	parked, mine := 0, &l.Hello.Link
+	for o := range s.all() {
+		switch its := &o.Hello.Link; {
+		case o == l:
+		case its.Number == mine.Number && its.Turn > mine.Turn:
+			l.finish(EndSuperseded)
+		case its.Number == mine.Number && o.parked.Load(): // it waited for l: the log need not hear of it
+			o.close(false)
+		case its.Number == mine.Number:
+			o.finish(EndSuperseded)
+		case o.parked.Load():
+			parked, oldest = parked+1, o
+			if its.Reader == mine.Reader {
+				own = o
+			}
+		}
+	}
+	switch {
+	case parked < s.m.o.MaxLinks:
+	case own != nil:
+		own.Close()
+	default:
+		oldest.Close()
+	}
+}
+
+// remove takes l out of the list if it is there. What l knows as the next stays, for whoever is just there.
+func (s *Session) remove(l *Link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := &s.links
+	for o := range s.all() {
+		if o == l {
+			at.Store(l.next.Load())
+			return
+		}
+		at = &o.next
+	}
+}
+
+func (s *Session) wake() {
+	for l := range s.all() {
+		l.wake()
+	}
+}

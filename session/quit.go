@@ -1,0 +1,41 @@
+package session
+
+import (
+	"context"
+
+	"github.com/mirage-go/mirage/store"
+)
+
+// Quit is a client's goodbye: its reader will not come back.
+type Quit struct {
+	ID    string        // the session
+	Link  store.LinkRef // on which the client speaks, by reader and number
+	Value any           // of the request, for OnDetach and OnEnd: see Value
+}
+
+// Quit ends a reader for good because its client said so, and the session with its last
+// reader; OnDetach is called at once. store.ErrNotFound without such a reader. It waits
+// for the session's OnOpen, OnAttach and OnDetach that run already, so that none of these
+// may call it for its own session.
+func (m *Manager) Quit(ctx context.Context, q Quit) error {
+	if !m.enter() {
+		return ErrClosed
+	}
+	defer m.work.Done()
+	s, err := m.lookup(ctx, q.ID)
+	if err != nil {
+		return err
+	}
+	here, ended, err := s.log.Quit(ctx, q.Link)
+	if err != nil {
+		return err
+	}
+	if here {
+		s.order.do(func() { m.left(s, ReaderInfo{Reader: q.Link.Reader}, q.Value) })
+	}
+	if ended != nil {
+		s.markEnded()
+		m.ended(*ended, q.Value)
+	}
+	return nil
+}

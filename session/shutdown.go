@@ -1,0 +1,58 @@
+package session
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// Shutdown ends the Manager. It takes no new links, tells the clients of the others to come back after a delay that is spread over them,
+// and returns when every link has ended and every callback has returned. When ctx ends first, the context of the callbacks ends with it and
+// Shutdown returns its error. A second call waits likewise.
+func (m *Manager) Shutdown(ctx context.Context) error {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	all := m.links()
+	spread := min(10*time.Second, max(250*time.Millisecond, time.Duration(len(all))*2*time.Millisecond))
+	for _, l := range all {
+		l.Drain(rand.N(spread))
+	}
+	m.wheel.stop()
+	done := make(chan struct{})
+	go func() { m.work.Wait(); close(done) }()
+	defer m.cancel()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// enter counts a call that Shutdown waits for, until work.Done.
+func (m *Manager) enter() bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return false
+	}
+	m.work.Add(1)
+	return true
+}
+
+// open tells whether Shutdown has not begun.
+func (m *Manager) open() bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return !m.closed
+}
+
+// spawn runs f on a goroutine that Shutdown waits for.
+func (m *Manager) spawn(f func()) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if !m.closed {
+		m.work.Go(f)
+	}
+}

@@ -1,0 +1,54 @@
+package session
+
+import (
+	"context"
+	"sync"
+)
+
+// turns lets the requests of one writer in one at a time.
+type turns struct {
+	mu   sync.Mutex
+	held map[turnKey]*turn // nil while nobody waits for the end of it
+}
+
+type turnKey struct{ id, writer string }
+
+// A turn is what others wait for.
+type turn struct {
+	over   chan struct{}
+	failed []uint64 // numbers, once it is over
+}
+
+// take waits for the turn, and tells what failed in those that it has waited for.
+func (t *turns) take(ctx context.Context, k turnKey) (failed []uint64, err error) {
+	for {
+		t.mu.Lock()
+		other, held := t.held[k]
+		if !held {
+			t.held[k] = nil
+			t.mu.Unlock()
+			return failed, nil
+		}
+		if other == nil {
+			other = &turn{over: make(chan struct{})}
+			t.held[k] = other
+		}
+		t.mu.Unlock()
+		select {
+		case <-other.over:
+			failed = append(failed, other.failed...)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (t *turns) give(k turnKey, failed []uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if waited := t.held[k]; waited != nil {
+		waited.failed = failed
+		close(waited.over)
+	}
+	delete(t.held, k)
+}
