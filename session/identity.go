@@ -29,10 +29,14 @@ func (m *Manager) end(ctx context.Context, id string, refuse time.Duration) erro
 	if m.enter() { // after Shutdown, too, sessions can be ended
 		defer m.work.Done()
 	}
-	s := m.here(id)
+	s := m.local.find(id)
 	ended, err := m.store.End(ctx, id, refuse)
 	if err == nil || errors.Is(err, store.ErrNotFound) {
-		s.markEnded()
+		why := EndOver
+		if refuse > 0 {
+			why = EndBarred
+		}
+		s.markEnded(why)
 	}
 	if err == nil {
 		m.ended(ended, nil)
@@ -47,7 +51,7 @@ func (m *Manager) end(ctx context.Context, id string, refuse time.Duration) erro
 // To keep a client out, Revoke. Where the store fails, the links of this node have ended all the
 // same.
 func (m *Manager) Revalidate(ctx context.Context, id string) error {
-	if s := m.here(id); s != nil {
+	if s := m.local.find(id); s != nil {
 		for l := range s.all() {
 			l.finish(EndRenewed)
 		}
@@ -90,12 +94,12 @@ func (m *Manager) Rotate(ctx context.Context, from, to string, a store.Asked) er
 
 func (m *Manager) move(ctx context.Context, from, to string, how store.Moving) error {
 	how.Keep, how.Settle = m.o.Retention, store.Settle
-	s := m.here(from)
+	s := m.local.find(from)
 	var values map[string]any
 	left, err := m.store.Move(ctx, from, to, how)
 	if err == nil && from != to {
 		values = s.values() // while the links are here
-		s.markEnded()
+		s.markEnded(EndMoved)
 	}
 	m.leave(s, from, left, values)
 	return err

@@ -57,7 +57,7 @@ func (in *Intake) Close() {
 	in.s.intakes.held.Add(-in.held)
 	in.m.intakes.held.Add(-in.held)
 	in.held = 0
-	in.m.letGo(in.s, 0)
+	in.m.local.release(in.s)
 }
 
 // take adds more to what one that holds mine already holds, unless there are others and

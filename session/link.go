@@ -99,7 +99,7 @@ func (m *Manager) begin(ctx context.Context, a Attach, c store.Claim) (*Link, er
 			return nil, unsettled(err)
 		}
 		if s.begun.take(m.now(), m.o.LinkRate, m.o.LinkBurst) > 0 {
-			m.letGo(s, 0)
+			m.local.release(s)
 			return nil, ErrLinkRate
 		}
 		s.watchLog()
@@ -107,7 +107,7 @@ func (m *Manager) begin(ctx context.Context, a Attach, c store.Claim) (*Link, er
 		if err == nil {
 			return m.link(ctx, s, a, hello, nil)
 		}
-		m.letGo(s, 0)
+		m.local.release(s)
 
 		ended := errors.Is(err, store.ErrNotFound) // since it was looked up
 		if !over(err) || fresh && !ended || ctx.Err() != nil {
@@ -138,13 +138,13 @@ func (m *Manager) goOn(ctx context.Context, a Attach, c store.Claim) (*Link, err
 	hello, err := s.log.Attach(steady, c)
 	if over(err) {
 		if next, now, no := retryOnSuccessor(ctx, s, func(log store.Log) (store.Attached, error) { return log.Attach(steady, c) }); no == nil {
-			m.release(s)
+			m.local.release(s)
 			s, hello, err = next, now, nil
 			s.watchLog()
 		}
 	}
 	if err != nil {
-		m.release(s)
+		m.local.release(s)
 		held.release(m)
 		return nil, err
 	}
@@ -170,7 +170,7 @@ func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello store.At
 	}
 	if !m.enter() {
 		_, _ = s.log.Detach(context.WithoutCancel(ctx), hello.Link)
-		m.letGo(s, 0)
+		m.local.release(s)
 		held.release(m)
 		return nil, ErrClosed
 	}

@@ -100,7 +100,7 @@ func (l *Link) finish(end End) {
 func (l *Link) Park(d time.Duration) {
 	l.mu.Lock()
 	l.parked.Store(true)
-	over := l.end != "" || l.s.dead.Load()
+	over := l.end != "" || l.s.ended.Load()
 	if !over && !l.closed {
 		l.s.m.wheel.set(&l.alarm, d)
 	}
@@ -127,11 +127,10 @@ func (l *Link) close(detach bool) {
 	m := l.s.m
 	l.s.remove(l)
 	m.wheel.cancel(&l.alarm)
-	held := time.Duration(0)
 	if detach {
-		held = m.detach(l.s, l.Hello.Link, l.reader(), l.value)
+		m.detach(l.s, l.Hello.Link, l.reader(), l.value)
 	}
-	m.letGo(l.s, held)
+	m.local.release(l.s)
 	l.account.note(l.Hello.Link.Turn, end)
 	l.account.release(m)
 	m.work.Done()

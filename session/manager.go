@@ -23,9 +23,9 @@ type Manager struct {
 	ctx    context.Context // of the callbacks; ends with Shutdown
 	cancel context.CancelFunc
 
+	local registry // the sessions that this node knows
+
 	mu     sync.RWMutex
-	local  map[string]*Session   // those with something here that needs one: links, departures
-	former map[*Session]struct{} // those whose place in local another one has taken
 	closed bool
 	work   sync.WaitGroup // links, callbacks: all that Shutdown waits for
 }
@@ -37,9 +37,10 @@ func New(o Options) *Manager {
 	o.checkRoom()
 	m := &Manager{
 		o: o, store: o.Store, start: time.Now().Add(-1),
-		local: make(map[string]*Session), former: make(map[*Session]struct{}),
+		local: registry{local: make(map[string]*Session), former: make(map[*Session]struct{})},
 		turns: turns{held: make(map[turnKey]*turn)}, ending: make(chan struct{}, maxEnding),
 	}
+	m.local.wheel = &m.wheel
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.sweeper.ring = func() { m.spawn(m.sweep) }
 	return m
@@ -71,6 +72,6 @@ func (m *Manager) Open(ctx context.Context, id string) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer m.release(s)
+	defer m.local.release(s)
 	return s, nil
 }

@@ -73,7 +73,7 @@ func TestD9PollsOvertake(t *testing.T) {
 		pollOn(t, m, "r", first.Hello.Link.Number).Park(30 * time.Second)
 		close(release)
 		<-done
-		if n := len(m.links()); n != 1 {
+		if n := len(m.local.links()); n != 1 {
 			t.Errorf("%d links here, want 1", n)
 		}
 		if time.Sleep(5 * time.Minute); ended.Load() != 1 {
@@ -93,7 +93,7 @@ func TestD9PollLeftBehind(t *testing.T) {
 			l.Park(30 * time.Second)
 			l = next
 		}
-		if n := len(m.links()); n != 1 {
+		if n := len(m.local.links()); n != 1 {
 			t.Errorf("%d links here, want 1", n)
 		}
 		l.Close()
@@ -126,7 +126,7 @@ func TestD9PollsBesideStreams(t *testing.T) {
 			pollOn(t, m, fmt.Sprint(i), 0).Park(time.Hour)
 		}
 		parked := 0
-		for _, l := range m.links() {
+		for _, l := range m.local.links() {
 			if l.parked.Load() {
 				parked++
 			}

@@ -16,8 +16,8 @@ func plainName() string { return "plain-" + rand.Text() }
 const storeWait = 10 * time.Second
 
 // detach ends the link in the log, and sees to what follows if it was the last of its
-// reader. It returns how long the session is held here for that.
-func (m *Manager) detach(s *Session, link store.LinkRef, info ReaderInfo, value any) (held time.Duration) {
+// reader.
+func (m *Manager) detach(s *Session, link store.LinkRef, info ReaderInfo, value any) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
 	defer cancel()
 	left, err := s.log.Detach(ctx, link)
@@ -25,15 +25,14 @@ func (m *Manager) detach(s *Session, link store.LinkRef, info ReaderInfo, value 
 		m.o.Logger.Error("session: detaching a link failed; its reader stays until the store forgets it", "error", err)
 	}
 	if left == 0 {
-		return 0
+		return
 	}
 	m.wheel.sooner(&m.sweeper, m.o.Retention)
 	d := &departure{s: s, info: info, value: value, left: left}
 	d.alarm.ring = func() { m.spawn(d.leave) }
 	s.leaving(d)
-	m.hold(s)
+	m.local.hold(s)
 	m.wheel.set(&d.alarm, away)
-	return away
 }
 
 // hangUp ends a link because its client's page does, wherever the link is: its last
@@ -106,7 +105,7 @@ func (s *Session) values() map[string]any {
 // leave reports the reader gone unless it came back.
 func (d *departure) leave() {
 	m := d.s.m
-	defer m.release(d.s)
+	defer m.local.release(d.s)
 	defer d.s.hasLeft(d)
 	d.s.order.do(func() {
 		ctx, cancel := context.WithTimeout(m.ctx, storeWait) // not before it is this one's turn

@@ -34,7 +34,7 @@ func (m *Manager) Quit(ctx context.Context, q Quit) error {
 		s.order.do(func() { m.left(s, ReaderInfo{Reader: q.Link.Reader}, q.Value) })
 	}
 	if ended != nil {
-		s.markEnded()
+		s.markEnded(EndOver)
 		m.ended(*ended, q.Value)
 	}
 	return nil

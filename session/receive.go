@@ -62,12 +62,12 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, unsettled(err)
 	}
-	defer func() { m.letGo(s, 0) }()
+	defer func() { m.local.release(s) }()
 	if up.Link.Reader != "" {
 		err := s.log.Ack(ctx, up.Link, ack)
 		if over(err) {
 			if next, _, no := retryOnSuccessor(ctx, s, func(log store.Log) (any, error) { return nil, log.Ack(ctx, up.Link, ack) }); no == nil {
-				m.release(s)
+				m.local.release(s)
 				s, err = next, nil
 			}
 		}

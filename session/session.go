@@ -19,12 +19,9 @@ type Session struct {
 	intakes intakes
 	rate    bucket      // of upstream messages
 	begun   bucket      // of new links
-	dead    atomic.Bool // the log is over: a later session of this id has another Session
+	ended   atomic.Bool // the log has: a later session of this id has another Session
 
-	// Guarded by the Manager's lock.
-	refs    int
-	lingers bool // one of the refs is there to keep the buckets
-	linger  *alarm
+	registration
 
 	watch sync.Once // of the log, before the first link
 	stop  func()

@@ -6,24 +6,6 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// lookup returns the session id if there is one.
-func (m *Manager) lookup(ctx context.Context, id string) (*Session, error) {
-	m.mu.RLock()
-	s, closed := m.local[id], m.closed
-	m.mu.RUnlock()
-	if closed {
-		return nil, ErrClosed
-	}
-	if s != nil && !s.dead.Load() {
-		return s, nil
-	}
-	log, _, err := m.store.Open(ctx, id, store.Asked{}, false, m.o.bounds())
-	if err != nil {
-		return nil, err
-	}
-	return &Session{m: m, id: id, log: log}, nil
-}
-
 // on runs f with the session id. Where f says that it is over, this node may not have heard of that yet, and another session may have the id.
 func (m *Manager) on(ctx context.Context, id string, f func(*Session) error) error {
 	s, err := m.lookup(ctx, id)
@@ -33,7 +15,7 @@ func (m *Manager) on(ctx context.Context, id string, f func(*Session) error) err
 	if err = f(s); !over(err) {
 		return err
 	}
-	s.markEnded() // does nothing to one that only lookup knows
+	s.markEnded(EndOver) // does nothing to one that only lookup knows
 	if s, err = m.lookup(ctx, id); err != nil {
 		return err
 	}
@@ -54,7 +36,7 @@ func retryOnSuccessor[T any](ctx context.Context, s *Session, step func(store.Lo
 		return nil, granted, err
 	}
 	if log.Handle() != s.log.Handle() { // else the step was granted at the second try
-		s.markEnded()
+		s.markEnded(EndOver)
 	}
-	return m.register(&Session{m: m, id: s.id, log: log}), granted, nil
+	return m.local.register(&Session{m: m, id: s.id, log: log}), granted, nil
 }
