@@ -53,7 +53,7 @@ func (m *Manager) end(ctx context.Context, id string, refuse time.Duration) erro
 func (m *Manager) Revalidate(ctx context.Context, id string) error {
 	if s := m.local.find(id); s != nil {
 		for l := range s.all() {
-			l.finish(EndRenewed)
+			l.finish(EndRenewed, 0)
 		}
 	}
 	err := m.on(ctx, id, func(s *Session) error { return s.log.Renew(ctx) })

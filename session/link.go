@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,21 +26,20 @@ type Attach struct {
 	RemoteAddr string        // of the request, for OnClose
 }
 
-// A Link is one live transport attachment: a cursor in the session's log and the means to wake whoever writes. One goroutine at a time may
-// call Take or Next; everything else is safe for concurrent use. Close it when the transport is done.
+// A Link is one live transport attachment: a cursor in the session's log and the means to
+// wake whoever writes. One goroutine at a time may call Take or Next; everything else is
+// safe for concurrent use. Close it when the transport is done.
 type Link struct {
 	// What each message needs stands together in front, with Hello.Link.
-	Plain   bool // it acknowledges nothing: no acknowledgement timeout, and heartbeats that it does not see
-	poll    bool
-	parked  atomic.Bool
-	ending  atomic.Bool // there is an end
-	onWake  func()
-	s       *Session
-	account *account             // nil without OnClose
-	next    atomic.Pointer[Link] // of the session, the older one
-	wrote   atomic.Int64         // when Take last had something, on the Manager's clock
-	waits   atomic.Int64         // since when an acknowledgement is waited for; 0 none
-	beat    time.Duration        // jittered
+	Plain  bool // it acknowledges nothing: no acknowledgement timeout, and heartbeats that it does not see
+	poll   bool
+	end    linkEnd
+	onWake func()
+	s      *Session
+	next   atomic.Pointer[Link] // of the session, the older one
+	wrote  atomic.Int64         // when Take last had something, on the Manager's clock
+	waits  atomic.Int64         // since when an acknowledgement is waited for; 0 none
+	beat   time.Duration        // jittered
 
 	// Owned by whoever calls Take.
 	cursor   uint64
@@ -52,14 +50,10 @@ type Link struct {
 
 	transport string
 	value     any
+	account   *account      // nil without OnClose
 	woken     chan struct{} // for Next; nil with Wake
 	until     int64         // the end of its life on the Manager's clock; 0 if it has none
 	alarm     alarm
-
-	mu     sync.Mutex
-	end    End
-	retry  time.Duration
-	closed bool
 }
 
 // Attach begins a link, and the session with it if there is none; with Number it goes on
@@ -198,18 +192,6 @@ func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello store.At
 	return l, nil
 }
 
-// firstBeat is when a client that knows heartbeats sees the first one, unless a message comes before.
-const firstBeat = time.Second
-
-// jittered is the heartbeat's interval for one link: ±10 %, so that links do not beat together.
-func (m *Manager) jittered() time.Duration {
-	d := m.o.Heartbeat
-	if d < 0 {
-		d = 15 * time.Second // the log still wants a sign of life
-	}
-	return d - d/10 + rand.N(d/5+1)
-}
-
 func (m *Manager) gap(s *Session, info ReaderInfo, value any, lost store.Lost) {
 	if m.o.OnGap != nil {
 		m.call("OnGap", func() { m.o.OnGap(m.callbackContext(value), s, info, lost) }, s.about(info)...)
@@ -224,7 +206,7 @@ func (l *Link) reader() ReaderInfo {
 func (l *Link) ID() string { return l.s.id }
 
 func (l *Link) wake() {
-	if !l.parked.Load() {
+	if l.end.state() != linkParked {
 		l.onWake()
 	}
 }

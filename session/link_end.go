@@ -1,6 +1,13 @@
 package session
 
-import "time"
+import (
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/mirage-go/mirage/store"
+)
 
 // End says why a link is over. Its text is fit for logs.
 type End string
@@ -10,120 +17,153 @@ const (
 	EndRenewed    End = "renewed"    // Revalidate: the client comes back at once, through the hooks
 	EndMoved      End = "moved"      // the session has a new id: the client comes back after Batch.Retry
 	EndDrained    End = "drained"    // Shutdown: the client comes back after Batch.Retry
-	EndCrowded    End = "crowded"    // the session has too many links, and this one was silent for longest: the client comes back after Batch.Retry
+	EndCrowded    End = "crowded"    // too many links, and this client was silent for longest: it comes back after Batch.Retry
 	EndSuperseded End = "superseded" // the client is on another link: nothing more to say
 	EndSilent     End = "silent"     // the client acknowledged nothing in time: it is thought dead
 	EndOver       End = "over"       // the session was ended: the client stops
 	EndBarred     End = "revoked"    // the id was revoked: the client stops
 )
 
-// settle is how long a client stays away when its session got another id. The one response that hands that out, of a login, must have reached the
-// browser by then: a tab that came sooner would still show the old id, which Rotate has revoked, and be told to stop.
-const settle = 2 * time.Second
+// returnDelay is how long a client stays away when its session got another id. The one
+// response that hands that out, of a login, must have reached the browser by then: a tab
+// that came sooner would still show the old id, which Rotate has revoked, and be told to
+// stop.
+const returnDelay = 2 * time.Second
 
-// due is how long after now the link next needs a look.
-func (l *Link) due(now int64) time.Duration {
-	next := l.wrote.Load() + int64(l.beat)
-	if next <= now {
-		next = now + int64(l.beat)
-	}
-	if waits := l.waits.Load(); waits != 0 {
-		if late := waits + int64(l.s.m.o.AckTimeout); late > now {
-			next = min(next, late)
-		}
-	}
-	if l.until != 0 {
-		next = min(next, l.until)
-	}
-	return time.Duration(next - now)
+// A linkEnd is the state of a link, in one word that Take reads for each message:
+//
+//	      end(reason, retry)           park, close
+//	open ────────────────────▶ ending ─────────────▶ closed
+//	 │ │                                              ▲  ▲
+//	 │ └────────────────────── close ─────────────────┘  │
+//	 └─────── park ──────────▶ parked ───────────────────┘
+//	                                  close, end(reason)
+//
+// A link that is open is carried by a request or a connection, which takes from it; a
+// parked one waits for the next poll. One that is ending is carried still: its client is
+// yet to be told. The first reason stays; "" is a client that left.
+type linkEnd struct{ word atomic.Uint64 }
+
+type linkState uint64
+
+const (
+	linkOpen linkState = iota
+	linkParked
+	linkEnding
+	linkClosed
+)
+
+// The word has the state in its lowest bits, then the reason, then the delay.
+const (
+	reasonShift, reasonMask = 2, 0xf
+	retryShift              = 8
+	maxRetry                = time.Duration(1)<<(64-retryShift) - 1 // two years
+)
+
+// reasons are what an End is in the word.
+var reasons = []End{
+	"", EndAged, EndRenewed, EndMoved, EndDrained, EndCrowded, EndSuperseded, EndSilent, EndOver, EndBarred,
 }
 
-// ring is the alarm's: it wakes the link where something is due.
-func (l *Link) ring() {
-	if l.parked.Load() {
-		l.s.m.spawn(l.Close)
-		return
+// state returns the state alone.
+func (e *linkEnd) state() linkState { return linkState(e.word.Load() & (1<<reasonShift - 1)) }
+
+// reason returns why the link ends, and how long its client stays away; "" while there is
+// no reason.
+func (e *linkEnd) reason() (End, time.Duration) {
+	word := e.word.Load()
+	if word == 0 { // nearly always
+		return "", 0
 	}
-	now := l.s.m.now()
-	if l.until != 0 && now >= l.until {
-		l.finish(EndAged)
-		return
+	return reasons[word>>reasonShift&reasonMask], time.Duration(word >> retryShift)
+}
+
+// move moves the state by a step, to parked, ending or closed, with the reason for ending.
+// It returns the state then, and whether that is another one than before: a link whose
+// last carrier is gone goes on from ending to closed, and the other way round.
+func (e *linkEnd) move(to linkState, why End, retry time.Duration) (now linkState, moved bool) {
+	for {
+		word := e.word.Load()
+		was := linkState(word & (1<<reasonShift - 1))
+		told := word >> reasonShift << reasonShift
+
+		now = to
+		switch {
+		case was == linkClosed, was == linkEnding && to == linkParked, was == linkParked && to == linkEnding:
+			now = linkClosed
+		}
+		if to == linkEnding && told == 0 {
+			told = uint64(slices.Index(reasons, why))<<reasonShift | uint64(min(max(0, retry), maxRetry))<<retryShift
+		}
+		if e.word.CompareAndSwap(word, told|uint64(now)) {
+			return now, now != was
+		}
 	}
-	l.wake()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.closed { // else Close has cancelled the alarm for good
-		l.s.m.wheel.set(&l.alarm, l.due(now))
+}
+
+// finish lets the link end, and its client come back after retry where the reason is one to
+// come back. The first reason stays.
+func (l *Link) finish(why End, retry time.Duration) {
+	switch now, moved := l.end.move(linkEnding, why, retry); {
+	case now == linkEnding:
+		l.onWake()
+	case moved:
+		l.leave(true)
 	}
 }
 
 // Drain lets the link end because its server does, and its client come back after retry.
-func (l *Link) Drain(retry time.Duration) { l.sendOff(EndDrained, retry) }
+func (l *Link) Drain(retry time.Duration) { l.finish(EndDrained, retry) }
 
-// sendOff ends the link, and lets its client come back after retry.
-func (l *Link) sendOff(end End, retry time.Duration) {
-	l.mu.Lock()
-	if l.end == "" {
-		l.retry = retry
+// endOf is the end of a link, or of a parked one's session, that the log refuses with err;
+// "" if that is another failure.
+func endOf(err error) (why End, retry time.Duration) {
+	switch {
+	case errors.Is(err, store.ErrSuperseded):
+		return EndSuperseded, 0
+	case errors.Is(err, store.ErrRenewed):
+		return EndRenewed, 0
+	case errors.Is(err, store.ErrMoved):
+		return EndMoved, returnDelay
+	case errors.Is(err, store.ErrCrowded):
+		return EndCrowded, CrowdedRetry
+	case errors.Is(err, store.ErrRevoked):
+		return EndBarred, 0
+	case errors.Is(err, store.ErrNotFound):
+		return EndOver, 0
 	}
-	l.mu.Unlock()
-	l.finish(end)
+	return "", 0
 }
 
-// ended returns the end, "" while there is none.
-func (l *Link) ended() (End, time.Duration) {
-	if !l.ending.Load() { // Take asks with each message
-		return "", 0
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.end, l.retry
-}
-
-// finish lets the link end; the first reason stays.
-func (l *Link) finish(end End) {
-	l.mu.Lock()
-	if l.end == "" {
-		l.end = end
-	}
-	l.mu.Unlock()
-	l.ending.Store(true)
-	if l.parked.Load() {
-		l.Close()
-		return
-	}
-	l.onWake()
-}
-
-// Park lets a poll's link live on for d without a request that carries it; then it ends. Take must not be called any more; the request that goes on
-// with it gets another Link.
+// Park lets a poll's link live on for d without a request that carries it; then it ends.
+// Take must not be called any more; the request that goes on with it gets another Link.
 func (l *Link) Park(d time.Duration) {
-	l.mu.Lock()
-	l.parked.Store(true)
-	over := l.end != "" || l.s.ended.Load()
-	if !over && !l.closed {
-		l.s.m.wheel.set(&l.alarm, d)
-	}
-	l.mu.Unlock()
-	if over {
+	switch now, moved := l.end.move(linkParked, "", 0); {
+	case now == linkClosed && moved:
+		l.leave(true)
+	case now == linkClosed:
+	case l.s.ended.Load(): // markEnded may not have seen it parked
 		l.Close()
+	default:
+		l.setAlarm(d)
 	}
 }
 
-// Close ends the link: at the client, who is to be told by the last Batch, and in the log, where ten seconds later its reader is
-// reported gone unless it has another link. The second call does nothing.
+// Close ends the link: at the client, who is to be told by the last Batch, and in the log,
+// where ten seconds later its reader is reported gone unless it has another link. The
+// second call does nothing.
 func (l *Link) Close() { l.close(true) }
 
 // close detaches the link unless another request carries it on.
 func (l *Link) close(detach bool) {
-	l.mu.Lock()
-	again := l.closed
-	l.closed = true
-	end := l.end
-	l.mu.Unlock()
-	if again {
-		return
+	if _, moved := l.end.move(linkClosed, "", 0); moved {
+		l.leave(detach)
 	}
+}
+
+// leave takes a link that has just been closed out of the session, and out of the log if
+// it is to be detached.
+func (l *Link) leave(detach bool) {
 	m := l.s.m
 	l.s.remove(l)
 	m.wheel.cancel(&l.alarm)
@@ -131,7 +171,9 @@ func (l *Link) close(detach bool) {
 		m.detach(l.s, l.Hello.Link, l.reader(), l.value)
 	}
 	m.local.release(l.s)
-	l.account.note(l.Hello.Link.Turn, end)
+
+	why, _ := l.end.reason()
+	l.account.note(l.Hello.Link.Turn, why)
 	l.account.release(m)
 	m.work.Done()
 }

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/mirage-go/mirage/store"
@@ -40,7 +39,7 @@ func (l *Link) signal() {
 // there is only that End. An error is a failure of the store: nothing is lost, and Take may be called again after the next wake.
 func (l *Link) Take(ctx context.Context, b *Batch) error {
 	*b = Batch{Entries: b.Entries[:0]}
-	end, retry := l.ended()
+	end, retry := l.end.reason()
 	if end == EndSuperseded || end == EndSilent || end == EndOver || end == EndBarred {
 		b.End = end
 		return nil
@@ -64,8 +63,8 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 	}
 	b.End, b.Retry = end, retry // what there is beyond this batch waits for the next link: else a client that is behind would stay for as long as it is
 	now := l.s.m.now()
-	if l.late(now, tail.Acked) {
-		l.finish(EndSilent)
+	if l.ackOverdue(now, tail.Acked) {
+		l.finish(EndSilent, 0)
 		b.End = EndSilent
 	}
 	b.More = tail.More && b.End == ""
@@ -79,31 +78,23 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 	return nil
 }
 
-// failed turns the log's refusal into the link's end; another failure is none, but for a link that has one.
+// failed turns the log's refusal into the link's end. Another failure is none, but for a
+// link that has one already.
 func (l *Link) failed(b *Batch, err error) error {
-	switch {
-	case errors.Is(err, store.ErrSuperseded):
-		l.finish(EndSuperseded)
-	case errors.Is(err, store.ErrRenewed):
-		l.finish(EndRenewed)
-	case errors.Is(err, store.ErrMoved):
-		l.sendOff(EndMoved, settle)
-	case errors.Is(err, store.ErrCrowded):
-		l.sendOff(EndCrowded, CrowdedRetry)
-	case errors.Is(err, store.ErrRevoked):
-		l.finish(EndBarred)
-	case errors.Is(err, store.ErrNotFound):
-		l.finish(EndOver)
+	if why, retry := endOf(err); why != "" {
+		l.finish(why, retry)
 	}
-	if b.End, b.Retry = l.ended(); b.End == "" {
+	if b.End, b.Retry = l.end.reason(); b.End == "" {
 		return err
 	}
 	return nil // to end takes no store
 }
 
-// late keeps account of what the client has not acknowledged, and tells whether it has left that too long. Each acknowledgement that moves is
-// a sign of life, and begins the time anew for all that is still missing: a slow network may need longer for what was written at once.
-func (l *Link) late(now int64, acked uint64) bool {
+// ackOverdue keeps account of what the client has not acknowledged, and reports whether it
+// has left that too long. Each acknowledgement that moves is a sign of life, and begins the
+// time anew for all that is still missing: a slow network may need longer for what was
+// written at once.
+func (l *Link) ackOverdue(now int64, acked uint64) bool {
 	if l.poll || l.Plain || l.s.m.o.AckTimeout < 0 {
 		return false
 	}

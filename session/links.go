@@ -25,12 +25,12 @@ func (s *Session) add(l *Link) {
 		switch its := &o.Hello.Link; {
 		case o == l:
 		case its.Number == mine.Number && its.Turn > mine.Turn:
-			l.finish(EndSuperseded)
-		case its.Number == mine.Number && o.parked.Load(): // it waited for l: the log need not hear of it
+			l.finish(EndSuperseded, 0)
+		case its.Number == mine.Number && o.end.state() == linkParked: // it waited for l: the log need not hear of it
 			o.close(false)
 		case its.Number == mine.Number:
-			o.finish(EndSuperseded)
-		case o.parked.Load():
+			o.finish(EndSuperseded, 0)
+		case o.end.state() == linkParked:
 			parked, oldest = parked+1, o
 			if its.Reader == mine.Reader {
 				own = o
@@ -40,9 +40,9 @@ func (s *Session) add(l *Link) {
 	switch {
 	case parked < s.m.o.MaxLinks:
 	case own != nil:
-		own.Close()
+		own.finish(EndCrowded, CrowdedRetry)
 	default:
-		oldest.Close()
+		oldest.finish(EndCrowded, CrowdedRetry)
 	}
 }
 

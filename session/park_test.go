@@ -127,7 +127,7 @@ func TestD9PollsBesideStreams(t *testing.T) {
 		}
 		parked := 0
 		for _, l := range m.local.links() {
-			if l.parked.Load() {
+			if l.end.state() == linkParked {
 				parked++
 			}
 		}

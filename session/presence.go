@@ -47,7 +47,7 @@ func (m *Manager) hangUp(s *Session, link store.LinkRef, value any) {
 			if l.value != nil {
 				value = l.value
 			}
-			l.finish(EndSuperseded)
+			l.finish(EndSuperseded, 0)
 		}
 	}
 	link.Turn = 0

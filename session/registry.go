@@ -219,8 +219,8 @@ func (s *Session) markEnded(why End) {
 	}
 	s.ended.Store(true)
 	for l := range s.all() {
-		if l.parked.Load() {
-			l.finish(why)
+		if l.end.state() == linkParked {
+			l.finish(why, 0)
 		}
 	}
 }

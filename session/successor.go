@@ -15,7 +15,8 @@ func (m *Manager) on(ctx context.Context, id string, f func(*Session) error) err
 	if err = f(s); !over(err) {
 		return err
 	}
-	s.markEnded(EndOver) // does nothing to one that only lookup knows
+	why, _ := endOf(err)
+	s.markEnded(why) // does nothing to one that only lookup knows
 	if s, err = m.lookup(ctx, id); err != nil {
 		return err
 	}
