@@ -10,27 +10,27 @@ import (
 func (m *Manager) call(name string, f func(), about ...any) {
 	defer func() {
 		if v := recover(); v != nil {
-			m.panicked(name, v, about...)
+			m.logPanic(name, v, about...)
 		}
 	}()
 	f()
 }
 
-// panicked logs the panic of a callback.
-func (m *Manager) panicked(callback string, v any, about ...any) {
+// logPanic logs the panic of a callback.
+func (m *Manager) logPanic(callback string, v any, about ...any) {
 	m.o.Logger.Error("session: callback panicked", append([]any{"callback", callback, "panic", fmt.Sprint(v)}, about...)...)
 }
 
-// handle runs OnMessage; a panic is an error. The client hears only that it failed, so the reason
+// callOnMessage runs OnMessage; a panic is an error. The client hears only that it failed, so the reason
 // is logged here.
-func (m *Manager) handle(ctx context.Context, s *Session, in Incoming) (err error) {
+func (m *Manager) callOnMessage(ctx context.Context, s *Session, in Incoming) (err error) {
 	if m.o.OnMessage == nil {
 		return errors.New("session: Options.OnMessage is not set")
 	}
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("session: OnMessage panicked: %v", v)
-			m.panicked("OnMessage", v, "session", s.id, "writer", in.Writer, "number", in.Number)
+			m.logPanic("OnMessage", v, "session", s.id, "writer", in.Writer, "number", in.Number)
 		}
 	}()
 	if err = m.o.OnMessage(ctx, s, in); err != nil {

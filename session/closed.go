@@ -25,13 +25,13 @@ type account struct {
 
 	mu      sync.Mutex
 	holders int    // Links, and requests
-	turn    uint64 // of the latest Link: what it says counts
+	latest  uint64 // Turn of a Link: what that one says counts
 	told    Closed
 }
 
-// carry holds the account of the link with that number, for a request that is about to go
+// holdAccount holds the account of the link with that number, for a request that is about to go
 // on with it. It is nil if no Link here has that number.
-func (s *Session) carry(number uint64) *account {
+func (s *Session) holdAccount(number uint64) *account {
 	for l := range s.all() {
 		if l.Hello.Link.Number == number && l.account.hold() {
 			return l.account
@@ -67,8 +67,8 @@ func (l *Link) open(held *account, addr string) {
 
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if ref := l.Hello.Link; ref.Turn >= a.turn {
-		a.turn = ref.Turn
+	if ref := l.Hello.Link; ref.Turn >= a.latest {
+		a.latest = ref.Turn
 		a.told = Closed{ID: l.s.id, Reader: ref.Reader, Transport: l.transport, RemoteAddr: addr}
 	}
 	l.account = a
@@ -81,7 +81,7 @@ func (a *account) note(turn uint64, end End) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if turn == a.turn {
+	if turn == a.latest {
 		a.told.End = end
 	}
 }

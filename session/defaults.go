@@ -53,13 +53,13 @@ const rememberMore = time.Hour
 const CrowdedRetry = time.Minute
 
 const (
-	quiet    = time.Minute      // how long a link keeps its place after its client was heard of
-	away     = 10 * time.Second // how long a reader may be gone before OnDetach
-	readers  = 128
-	writers  = 32
-	stall    = 3 * time.Second            // clients acknowledge within a second, so that such a one hangs or has a bad network
-	turnHeld = 30 * time.Second           // after this another node may handle a message whose handler's node died
-	forever  = 100 * 365 * 24 * time.Hour // what is longer is as long: a sum with the longest Duration overflows
+	quietAfter        = time.Minute      // how long a link keeps its place after its client was heard of
+	detachAfter       = 10 * time.Second // how long a reader may be gone before OnDetach
+	defaultMaxReaders = 128
+	defaultMaxWriters = 32
+	stalledAfter      = 3 * time.Second            // clients acknowledge within a second, so that such a one hangs or has a bad network
+	turnLease         = 30 * time.Second           // after this another node may handle a message whose handler's node died
+	forever           = 100 * 365 * 24 * time.Hour // what is longer is as long: a sum with the longest Duration overflows
 )
 
 func (o Options) withDefaults() Options {
@@ -110,6 +110,6 @@ func orTime(v *time.Duration, d time.Duration) {
 func (o *Options) bounds() store.Bounds {
 	return store.Bounds{
 		MaxMessages: o.MaxMessages, MaxBytes: o.MaxBytes, Overflow: o.Overflow, Retention: o.Retention,
-		MaxLinks: o.MaxLinks, Quiet: quiet, MaxReaders: readers, MaxWriters: writers, Stall: stall,
+		MaxLinks: o.MaxLinks, Quiet: quietAfter, MaxReaders: defaultMaxReaders, MaxWriters: defaultMaxWriters, Stall: stalledAfter,
 	}
 }

@@ -28,7 +28,7 @@ var (
 	ErrInput = errors.New("session: bad input")
 )
 
-// over tells whether err says that the session is not there any more.
-func over(err error) bool {
+// isOver reports whether err means that the session has ended.
+func isOver(err error) bool {
 	return errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrMoved) || errors.Is(err, store.ErrRevoked)
 }

@@ -7,10 +7,10 @@ func (m *Manager) sweep() {
 	for {
 		due, err := m.store.Expired(m.ctx, 100)
 		for _, l := range due.Left {
-			m.missed(l)
+			m.reportLost(l)
 		}
 		for _, e := range due.Ended {
-			m.expired(e)
+			m.callOnEndOfExpired(e)
 		}
 		found := len(due.Ended)+len(due.Left) > 0
 		switch {
@@ -30,22 +30,22 @@ func (m *Manager) sweep() {
 // maxEnding is how many calls of OnEnd for expired sessions run at once.
 const maxEnding = 64
 
-// ended tells the application of a session that is over.
-func (m *Manager) ended(e store.Ended, value any) {
+// callOnEnd tells the application of a session that is over.
+func (m *Manager) callOnEnd(e store.Ended, value any) {
 	if m.o.OnEnd != nil {
 		m.call("OnEnd", func() { m.o.OnEnd(m.callbackContext(value), e) }, "session", e.ID)
 	}
 }
 
-// expired is ended for a session that nobody has asked to end. Up to maxEnding calls run at once,
+// callOnEndOfExpired is callOnEnd for a session that nobody has asked to end. Up to maxEnding calls run at once,
 // so that slow ones do not delay the end of the other sessions.
-func (m *Manager) expired(e store.Ended) {
+func (m *Manager) callOnEndOfExpired(e store.Ended) {
 	if m.o.OnEnd == nil {
 		return
 	}
 	m.ending <- struct{}{}
 	m.work.Go(func() { // sweep is counted in work, so Shutdown waits for this, too
 		defer func() { <-m.ending }()
-		m.ended(e, nil)
+		m.callOnEnd(e, nil)
 	})
 }

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	finishWithin = 5 * time.Second
-	finishMost   = time.Minute
+	defaultFinish = 5 * time.Second
+	maxFinish     = time.Minute
 )
 
 // Finish is End that first lets the readers have what is in the log. It waits until each
@@ -29,9 +29,9 @@ const (
 // therefore calls Finish and RevokeWith on another goroutine: called directly they may
 // wait for all of within.
 func (m *Manager) Finish(ctx context.Context, id string, within time.Duration) error {
-	waiting, cancel := context.WithTimeout(ctx, patience(within))
+	waiting, cancel := context.WithTimeout(ctx, finishTimeout(within))
 	defer cancel()
-	m.delivered(waiting, id, 0)
+	m.awaitDelivery(waiting, id, 0)
 	return m.end(context.WithoutCancel(ctx), id, 0)
 }
 
@@ -44,26 +44,26 @@ func (m *Manager) Finish(ctx context.Context, id string, within time.Duration) e
 // ErrTooLarge or store.ErrEvent, at once, and store.ErrFull if the log had no room within
 // the time.
 func (m *Manager) RevokeWith(ctx context.Context, id string, last store.Message, within time.Duration) error {
-	waiting, cancel := context.WithTimeout(ctx, patience(within))
+	waiting, cancel := context.WithTimeout(ctx, finishTimeout(within))
 	defer cancel()
-	seq, err := m.lastWord(waiting, id, &last)
-	if errors.Is(err, store.ErrFull) && m.delivered(waiting, id, 0) { // there may be room now
-		seq, err = m.lastWord(waiting, id, &last)
+	seq, err := m.appendLast(waiting, id, &last)
+	if errors.Is(err, store.ErrFull) && m.awaitDelivery(waiting, id, 0) { // there may be room now
+		seq, err = m.appendLast(waiting, id, &last)
 	}
 	if err == nil {
-		m.delivered(waiting, id, seq)
-	} else if over(err) {
+		m.awaitDelivery(waiting, id, seq)
+	} else if isOver(err) {
 		err = nil // nobody is there to read it
 	}
 	return errors.Join(err, m.Revoke(context.WithoutCancel(ctx), id))
 }
 
-// lastWord appends the message and returns its number.
-func (m *Manager) lastWord(ctx context.Context, id string, last *store.Message) (seq uint64, err error) {
-	if err := m.check(last); err != nil {
+// appendLast appends the message and returns its number.
+func (m *Manager) appendLast(ctx context.Context, id string, last *store.Message) (seq uint64, err error) {
+	if err := m.checkMessage(last); err != nil {
 		return 0, err
 	}
-	err = m.on(ctx, id, func(s *Session) error {
+	err = m.withSession(ctx, id, func(s *Session) error {
 		p, err := s.log.Append(ctx, last, "")
 		seq = p.Seq
 		return err
@@ -71,20 +71,20 @@ func (m *Manager) lastWord(ctx context.Context, id string, last *store.Message) 
 	return seq, err
 }
 
-// patience is how long an end waits at most.
-func patience(within time.Duration) time.Duration {
+// finishTimeout is how long an end waits at most.
+func finishTimeout(within time.Duration) time.Duration {
 	if within <= 0 {
-		return finishWithin
+		return defaultFinish
 	}
-	return min(within, finishMost)
+	return min(within, maxFinish)
 }
 
-// delivered waits until every reader that is here has what is in the log up to seq, or,
+// awaitDelivery waits until every reader that is here has what is in the log up to seq, or,
 // if that is 0, what is in it now. It reports whether that came before the end of ctx.
-func (m *Manager) delivered(ctx context.Context, id string, seq uint64) bool {
+func (m *Manager) awaitDelivery(ctx context.Context, id string, seq uint64) bool {
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
 		var behind int
-		err := m.on(ctx, id, func(s *Session) (err error) {
+		err := m.withSession(ctx, id, func(s *Session) (err error) {
 			var top uint64
 			if behind, top, err = s.log.Behind(ctx, seq); seq == 0 {
 				seq = top
@@ -94,7 +94,7 @@ func (m *Manager) delivered(ctx context.Context, id string, seq uint64) bool {
 		switch {
 		case err == nil && (behind == 0 || seq == 0):
 			return true
-		case over(err), errors.Is(err, ErrClosed):
+		case isOver(err), errors.Is(err, ErrClosed):
 			return false
 		}
 		select {

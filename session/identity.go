@@ -39,7 +39,7 @@ func (m *Manager) end(ctx context.Context, id string, refuse time.Duration) erro
 		s.markEnded(why)
 	}
 	if err == nil {
-		m.ended(ended, nil)
+		m.callOnEnd(ended, nil)
 	}
 	return err
 }
@@ -56,8 +56,8 @@ func (m *Manager) Revalidate(ctx context.Context, id string) error {
 			l.finish(EndRenewed, 0)
 		}
 	}
-	err := m.on(ctx, id, func(s *Session) error { return s.log.Renew(ctx) })
-	if over(err) {
+	err := m.withSession(ctx, id, func(s *Session) error { return s.log.Renew(ctx) })
+	if isOver(err) {
 		return nil
 	}
 	return err
@@ -101,6 +101,6 @@ func (m *Manager) move(ctx context.Context, from, to string, how store.Moving) e
 		values = s.values() // while the links are here
 		s.markEnded(EndMoved)
 	}
-	m.leave(s, from, left, values)
+	m.reportMoved(s, from, left, values)
 	return err
 }

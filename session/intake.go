@@ -19,8 +19,8 @@ type Intake struct {
 // intakes is what intakes hold: of a session, or all of them.
 type intakes struct{ held atomic.Int64 }
 
-// smallest is what an Intake counts at least, once it holds anything.
-const smallest = 4 << 10
+// minIntake is what an Intake counts at least, once it holds anything.
+const minIntake = 4 << 10
 
 // Expect looks for the session of a request before its body is read: store.ErrNotFound
 // without one, and the other errors of Receive that say so. Close it when the request has
@@ -28,7 +28,7 @@ const smallest = 4 << 10
 func (m *Manager) Expect(ctx context.Context, id string, a store.Asked) (*Intake, error) {
 	s, err := m.acquire(ctx, id, opening{asked: a})
 	if err != nil {
-		return nil, unsettled(err)
+		return nil, asSettling(err)
 	}
 	return &Intake{m: m, s: s}, nil
 }
@@ -37,7 +37,7 @@ func (m *Manager) Expect(ctx context.Context, id string, a store.Asked) (*Intake
 // changed, if all together would hold more than Options.Intake, or those of one session
 // more than a sixteenth of that. A request that is the only one there may hold anything.
 func (in *Intake) Hold(n int) error {
-	more := max(int64(n), smallest) - in.held
+	more := max(int64(n), minIntake) - in.held
 	if more <= 0 || in.m.o.Intake < 0 {
 		return nil
 	}

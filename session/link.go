@@ -78,19 +78,19 @@ func (m *Manager) Attach(ctx context.Context, a Attach) (*Link, error) {
 		}
 	}
 	if a.Number != 0 {
-		return m.goOn(ctx, a, c)
+		return m.continueLink(ctx, a, c)
 	}
-	return m.begin(ctx, a, c)
+	return m.beginLink(ctx, a, c)
 }
 
-// begin makes a link that is new, and the session with it if there is none. What this node
+// beginLink makes a link that is new, and the session with it if there is none. What this node
 // knows of the session may be out of date; only a log that was looked up just now decides.
-func (m *Manager) begin(ctx context.Context, a Attach, c store.Claim) (*Link, error) {
+func (m *Manager) beginLink(ctx context.Context, a Attach, c store.Claim) (*Link, error) {
 	acquire := m.acquire
 	for fresh := false; ; fresh = true {
 		s, err := acquire(ctx, a.ID, opening{asked: a.Asked, create: true, value: a.Value})
 		if err != nil {
-			return nil, unsettled(err)
+			return nil, asSettling(err)
 		}
 		if s.begun.take(m.now(), m.o.LinkRate, m.o.LinkBurst) > 0 {
 			m.local.release(s)
@@ -99,38 +99,38 @@ func (m *Manager) begin(ctx context.Context, a Attach, c store.Claim) (*Link, er
 		s.watchLog()
 		hello, err := s.log.Attach(context.WithoutCancel(ctx), c) // else a link could be nobody's
 		if err == nil {
-			return m.link(ctx, s, a, hello, nil)
+			return m.newLink(ctx, s, a, hello, nil)
 		}
 		m.local.release(s)
 
 		ended := errors.Is(err, store.ErrNotFound) // since it was looked up
-		if !over(err) || fresh && !ended || ctx.Err() != nil {
-			return nil, unsettled(err)
+		if !isOver(err) || fresh && !ended || ctx.Err() != nil {
+			return nil, asSettling(err)
 		}
 		acquire = m.acquireFresh
 	}
 }
 
-// unsettled is ErrSettling where err refuses a new link because of what became of its id: how
+// asSettling is ErrSettling where err refuses a new link because of what became of its id: how
 // that stands is for Resolve and the hooks to say, again.
-func unsettled(err error) error {
+func asSettling(err error) error {
 	if errors.Is(err, store.ErrMoved) || errors.Is(err, store.ErrRevoked) {
 		return fmt.Errorf("%w: %w", ErrSettling, err)
 	}
 	return err
 }
 
-// goOn carries on a link that is there.
-func (m *Manager) goOn(ctx context.Context, a Attach, c store.Claim) (*Link, error) {
+// continueLink carries on a link that is there.
+func (m *Manager) continueLink(ctx context.Context, a Attach, c store.Claim) (*Link, error) {
 	s, err := m.acquire(ctx, a.ID, opening{asked: a.Asked})
 	if err != nil {
 		return nil, err
 	}
 	s.watchLog()
-	held := s.carry(a.Number)
+	held := s.holdAccount(a.Number)
 	steady := context.WithoutCancel(ctx) // else a link could be nobody's
 	hello, err := s.log.Attach(steady, c)
-	if over(err) {
+	if isOver(err) {
 		if next, now, no := retryOnSuccessor(ctx, s, func(log store.Log) (store.Attached, error) { return log.Attach(steady, c) }); no == nil {
 			m.local.release(s)
 			s, hello, err = next, now, nil
@@ -142,12 +142,12 @@ func (m *Manager) goOn(ctx context.Context, a Attach, c store.Claim) (*Link, err
 		held.release(m)
 		return nil, err
 	}
-	return m.link(ctx, s, a, hello, held)
+	return m.newLink(ctx, s, a, hello, held)
 }
 
-// link makes the Link of an attachment that the log has granted. held is the account with
+// newLink makes the Link of an attachment that the log has granted. held is the account with
 // which it goes on, if there is one.
-func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello store.Attached, held *account) (*Link, error) {
+func (m *Manager) newLink(ctx context.Context, s *Session, a Attach, hello store.Attached, held *account) (*Link, error) {
 	l := &Link{
 		Hello: hello, Plain: a.Reader == "", s: s, transport: a.Transport, value: a.Value, poll: a.Poll, onWake: a.Wake,
 		cursor: hello.Position.Seq, accepted: hello.Accepted,
@@ -170,7 +170,7 @@ func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello store.At
 	}
 	l.open(held, a.RemoteAddr)
 	s.add(l)
-	if !m.open() { // Shutdown began since, and may have counted the link without seeing it
+	if !m.isOpen() { // Shutdown began since, and may have counted the link without seeing it
 		l.Drain(rand.N(time.Second))
 	}
 	if !l.poll {
@@ -183,18 +183,18 @@ func (m *Manager) link(ctx context.Context, s *Session, a Attach, hello store.At
 	info := l.reader()
 	if hello.Joined && m.o.OnAttach != nil {
 		s.order.do(func() {
-			m.call("OnAttach", func() { m.o.OnAttach(m.callbackContext(l.value), s, info) }, s.about(info)...)
+			m.call("OnAttach", func() { m.o.OnAttach(m.callbackContext(l.value), s, info) }, s.logAttrs(info)...)
 		})
 	}
 	if hello.Fresh && hello.Lost != (store.Lost{}) && hello.Reason != store.MissingTrimmed {
-		m.gap(s, info, l.value, hello.Lost)
+		m.callOnGap(s, info, l.value, hello.Lost)
 	}
 	return l, nil
 }
 
-func (m *Manager) gap(s *Session, info ReaderInfo, value any, lost store.Lost) {
+func (m *Manager) callOnGap(s *Session, info ReaderInfo, value any, lost store.Lost) {
 	if m.o.OnGap != nil {
-		m.call("OnGap", func() { m.o.OnGap(m.callbackContext(value), s, info, lost) }, s.about(info)...)
+		m.call("OnGap", func() { m.o.OnGap(m.callbackContext(value), s, info, lost) }, s.logAttrs(info)...)
 	}
 }
 

@@ -108,7 +108,7 @@ func (l *Link) finish(why End, retry time.Duration) {
 	case now == linkEnding:
 		l.onWake()
 	case moved:
-		l.leave(true)
+		l.cleanUp(true)
 	}
 }
 
@@ -140,7 +140,7 @@ func endOf(err error) (why End, retry time.Duration) {
 func (l *Link) Park(d time.Duration) {
 	switch now, moved := l.end.move(linkParked, "", 0); {
 	case now == linkClosed && moved:
-		l.leave(true)
+		l.cleanUp(true)
 	case now == linkClosed:
 	case l.s.ended.Load(): // markEnded may not have seen it parked
 		l.Close()
@@ -157,13 +157,13 @@ func (l *Link) Close() { l.close(true) }
 // close detaches the link unless another request carries it on.
 func (l *Link) close(detach bool) {
 	if _, moved := l.end.move(linkClosed, "", 0); moved {
-		l.leave(detach)
+		l.cleanUp(detach)
 	}
 }
 
-// leave takes a link that has just been closed out of the session, and out of the log if
+// cleanUp takes a link that has just been closed out of the session, and out of the log if
 // it is to be detached.
-func (l *Link) leave(detach bool) {
+func (l *Link) cleanUp(detach bool) {
 	m := l.s.m
 	l.s.remove(l)
 	m.wheel.cancel(&l.alarm)

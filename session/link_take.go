@@ -46,16 +46,16 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 	}
 	entries, tail, err := l.s.log.Read(ctx, l.Hello.Link, l.cursor, takeBytes, b.Entries)
 	if err != nil {
-		return l.failed(b, err)
+		return l.refused(b, err)
 	}
 	b.Entries, b.Gap, b.GapTag, b.Epoch = entries, tail.Gap, tail.Tag, tail.Epoch
 	for _, u := range tail.Undelivered {
-		l.s.m.gap(l.s, ReaderInfo{Reader: u.Reader, Plain: u.Plain}, nil, u.Lost)
+		l.s.m.callOnGap(l.s, ReaderInfo{Reader: u.Reader, Plain: u.Plain}, nil, u.Lost)
 	}
 	if b.Gap != (store.Lost{}) {
 		l.cursor = b.Gap.To
 		if !tail.Told {
-			l.s.m.gap(l.s, l.reader(), l.value, b.Gap)
+			l.s.m.callOnGap(l.s, l.reader(), l.value, b.Gap)
 		}
 	}
 	if n := len(entries); n > 0 {
@@ -78,9 +78,9 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 	return nil
 }
 
-// failed turns the log's refusal into the link's end. Another failure is none, but for a
+// refused turns the log's refusal into the link's end. Another failure is none, but for a
 // link that has one already.
-func (l *Link) failed(b *Batch, err error) error {
+func (l *Link) refused(b *Batch, err error) error {
 	if why, retry := endOf(err); why != "" {
 		l.finish(why, retry)
 	}

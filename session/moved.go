@@ -6,14 +6,14 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// leave reports readers gone whose session has another id now. s is the local session of
+// reportMoved reports readers gone whose session has another id now. s is the local session of
 // the old one, if there was any, and values are its readers'.
-func (m *Manager) leave(s *Session, id string, left []store.Left, values map[string]any) {
+func (m *Manager) reportMoved(s *Session, id string, left []store.Left, values map[string]any) {
 	if s == nil {
 		s = &Session{m: m, id: id, log: movedLog{}}
 	}
 	for _, l := range left {
-		s.order.do(func() { m.left(s, ReaderInfo{Reader: l.Reader, Plain: l.Plain}, values[l.Reader]) })
+		s.order.do(func() { m.callOnDetach(s, ReaderInfo{Reader: l.Reader, Plain: l.Plain}, values[l.Reader]) })
 	}
 }
 

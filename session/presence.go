@@ -21,7 +21,7 @@ func (m *Manager) detach(s *Session, link store.LinkRef, info ReaderInfo, value 
 	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
 	defer cancel()
 	left, err := s.log.Detach(ctx, link)
-	if err != nil && !over(err) {
+	if err != nil && !isOver(err) {
 		m.o.Logger.Error("session: detaching a link failed; its reader stays until the store forgets it", "error", err)
 	}
 	if left == 0 {
@@ -29,17 +29,17 @@ func (m *Manager) detach(s *Session, link store.LinkRef, info ReaderInfo, value 
 	}
 	m.wheel.sooner(&m.sweeper, m.o.Retention)
 	d := &departure{s: s, info: info, value: value, left: left}
-	d.alarm.ring = func() { m.spawn(d.leave) }
-	s.leaving(d)
+	d.alarm.ring = func() { m.spawn(d.report) }
+	s.noteDeparture(d)
 	m.local.hold(s)
-	m.wheel.set(&d.alarm, away)
+	m.wheel.set(&d.alarm, detachAfter)
 }
 
-// hangUp ends a link because its client's page does, wherever the link is: its last
+// endLink ends a link because its client's page does, wherever the link is: its last
 // request may have come to another node than an earlier one whose Link is still here. A
 // stream that is here ends, too, though its client may keep the connection: the log
 // counts the link no more. value is that of the request that says so.
-func (m *Manager) hangUp(s *Session, link store.LinkRef, value any) {
+func (m *Manager) endLink(s *Session, link store.LinkRef, value any) {
 	info := ReaderInfo{Reader: link.Reader}
 	for l := range s.all() {
 		if l.Hello.Link.Number == link.Number {
@@ -63,8 +63,8 @@ type departure struct {
 	left  uint64
 }
 
-// leaving notes the value of a departure, for a Move that overtakes it.
-func (s *Session) leaving(d *departure) {
+// noteDeparture notes the value of a departure, for a Move that overtakes it.
+func (s *Session) noteDeparture(d *departure) {
 	if d.value == nil {
 		return
 	}
@@ -76,8 +76,8 @@ func (s *Session) leaving(d *departure) {
 	s.away[d.info.Reader] = d
 }
 
-// hasLeft forgets what leaving noted.
-func (s *Session) hasLeft(d *departure) {
+// forgetDeparture forgets what noteDeparture noted.
+func (s *Session) forgetDeparture(d *departure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.away[d.info.Reader] == d {
@@ -102,38 +102,38 @@ func (s *Session) values() map[string]any {
 	return values
 }
 
-// leave reports the reader gone unless it came back.
-func (d *departure) leave() {
+// report reports the reader gone unless it came back.
+func (d *departure) report() {
 	m := d.s.m
 	defer m.local.release(d.s)
-	defer d.s.hasLeft(d)
+	defer d.s.forgetDeparture(d)
 	d.s.order.do(func() {
 		ctx, cancel := context.WithTimeout(m.ctx, storeWait) // not before it is this one's turn
 		defer cancel()
 		gone, err := d.s.log.Leave(ctx, d.info.Reader, d.left)
-		if err != nil && !over(err) {
+		if err != nil && !isOver(err) {
 			m.o.Logger.Error("session: a reader's departure is not known to the store", "error", err)
 		}
 		if gone {
-			m.left(d.s, d.info, d.value)
+			m.callOnDetach(d.s, d.info, d.value)
 		}
 	})
 }
 
-func (m *Manager) left(s *Session, info ReaderInfo, value any) {
+func (m *Manager) callOnDetach(s *Session, info ReaderInfo, value any) {
 	if m.o.OnDetach != nil {
-		m.call("OnDetach", func() { m.o.OnDetach(m.callbackContext(value), s, info) }, s.about(info)...)
+		m.call("OnDetach", func() { m.o.OnDetach(m.callbackContext(value), s, info) }, s.logAttrs(info)...)
 	}
 }
 
-// missed reports a reader gone that was at a node that died.
-func (m *Manager) missed(l store.Left) {
+// reportLost reports a reader gone that was at a node that died.
+func (m *Manager) reportLost(l store.Left) {
 	s, err := m.lookup(m.ctx, l.ID)
 	if err != nil {
-		if !over(err) {
+		if !isOver(err) {
 			m.o.Logger.Error("session: a departure could not be told", "error", err)
 		}
 		return
 	}
-	s.order.do(func() { m.left(s, ReaderInfo{Reader: l.Reader, Plain: l.Plain}, nil) })
+	s.order.do(func() { m.callOnDetach(s, ReaderInfo{Reader: l.Reader, Plain: l.Plain}, nil) })
 }

@@ -31,11 +31,11 @@ func (m *Manager) Quit(ctx context.Context, q Quit) error {
 		return err
 	}
 	if here {
-		s.order.do(func() { m.left(s, ReaderInfo{Reader: q.Link.Reader}, q.Value) })
+		s.order.do(func() { m.callOnDetach(s, ReaderInfo{Reader: q.Link.Reader}, q.Value) })
 	}
 	if ended != nil {
 		s.markEnded(EndOver)
-		m.ended(*ended, q.Value)
+		m.callOnEnd(*ended, q.Value)
 	}
 	return nil
 }

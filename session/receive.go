@@ -60,12 +60,12 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 	}
 	s, err := acquire(ctx, up.ID, opening{asked: up.Asked})
 	if err != nil {
-		return Receipt{}, unsettled(err)
+		return Receipt{}, asSettling(err)
 	}
 	defer func() { m.local.release(s) }()
 	if up.Link.Reader != "" {
 		err := s.log.Ack(ctx, up.Link, ack)
-		if over(err) {
+		if isOver(err) {
 			if next, _, no := retryOnSuccessor(ctx, s, func(log store.Log) (any, error) { return nil, log.Ack(ctx, up.Link, ack) }); no == nil {
 				m.local.release(s)
 				s, err = next, nil
@@ -76,14 +76,14 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 		}
 	}
 	if up.Leaving && up.Link.Reader != "" {
-		m.hangUp(s, up.Link, up.Value)
+		m.endLink(s, up.Link, up.Value)
 	}
 	if len(up.Messages) == 0 && up.Writer == "" {
 		return Receipt{}, nil
 	}
 	hctx := handlerContext{m.ctx, ctx, up.Value}
 	if up.Writer == "" {
-		return m.unnumbered(hctx, s, up.Messages[0].Message)
+		return m.receiveOne(hctx, s, up.Messages[0].Message)
 	}
 	key := turnKey{up.ID, up.Writer}
 	failed, err := m.turns.take(ctx, key)
@@ -92,7 +92,7 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 	}
 	var got Receipt
 	defer func() { m.turns.give(key, got.Failed) }()
-	got, err = m.numbered(ctx, hctx, s, up, failed)
+	got, err = m.receiveNumbered(ctx, hctx, s, up, failed)
 	return got, err
 }
 
@@ -129,29 +129,29 @@ func (up *Upstream) check(maxMessage int) (ack store.Position, err error) {
 	return ack, nil
 }
 
-func (m *Manager) unnumbered(ctx context.Context, s *Session, msg store.Message) (Receipt, error) {
+func (m *Manager) receiveOne(ctx context.Context, s *Session, msg store.Message) (Receipt, error) {
 	if wait := s.rate.take(m.now(), m.o.Rate, m.o.Burst); wait > 0 {
 		return Receipt{Retry: wait}, ErrRate
 	}
-	if err := m.handle(ctx, s, Incoming{Message: msg}); err != nil {
+	if err := m.callOnMessage(ctx, s, Incoming{Message: msg}); err != nil {
 		return Receipt{Failed: []uint64{0}}, nil
 	}
 	return Receipt{}, nil
 }
 
-// numbered handles what is new. failed are the numbers of the writer that failed while this request waited for its turn.
-func (m *Manager) numbered(ctx, hctx context.Context, s *Session, up Upstream, failed []uint64) (Receipt, error) {
+// receiveNumbered handles what is new. failed are the numbers of the writer that failed while this request waited for its turn.
+func (m *Manager) receiveNumbered(ctx, hctx context.Context, s *Session, up Upstream, failed []uint64) (Receipt, error) {
 	var got Receipt
 	steady := context.WithoutCancel(hctx)
 	if len(up.Messages) == 0 {
-		_, last, err := s.log.Begin(ctx, up.Link, up.Writer, up.Base, 0, turnHeld)
+		_, last, err := s.log.Begin(ctx, up.Link, up.Writer, up.Base, 0, turnLease)
 		got.Accepted = last
 		return got, err
 	}
 	for i := range up.Messages {
 		n := &up.Messages[i]
-		t, last, err := m.turn(ctx, steady, s.log, &up, n.Number)
-		if over(err) && i > 0 { // the messages before it are handled: that must reach the client
+		t, last, err := m.awaitTurn(ctx, steady, s.log, &up, n.Number)
+		if isOver(err) && i > 0 { // the messages before it are handled: that must reach the client
 			return got, nil
 		}
 		got.Accepted = last
@@ -170,7 +170,7 @@ func (m *Manager) numbered(ctx, hctx context.Context, s *Session, up Upstream, f
 			got.Retry = wait
 			return got, errors.Join(ErrRate, s.log.Commit(steady, up.Writer, n.Number, false))
 		}
-		failure := m.handle(hctx, s, Incoming{Message: n.Message, Reader: up.Link.Reader, Writer: up.Writer, Number: n.Number, Again: up.Again})
+		failure := m.callOnMessage(hctx, s, Incoming{Message: n.Message, Reader: up.Link.Reader, Writer: up.Writer, Number: n.Number, Again: up.Again})
 		if failure != nil && m.ctx.Err() != nil { // it was not allowed to finish: the next node may
 			return got, errors.Join(ErrClosed, s.log.Commit(steady, up.Writer, n.Number, false))
 		}
@@ -178,7 +178,7 @@ func (m *Manager) numbered(ctx, hctx context.Context, s *Session, up Upstream, f
 			got.Failed = append(got.Failed, n.Number)
 		}
 		err = s.log.Commit(steady, up.Writer, n.Number, true)
-		if err != nil && !over(err) {
+		if err != nil && !isOver(err) {
 			return got, err
 		}
 		got.Accepted = n.Number
@@ -189,12 +189,12 @@ func (m *Manager) numbered(ctx, hctx context.Context, s *Session, up Upstream, f
 	return got, nil
 }
 
-// turn asks for the turn of message n, and asks again while another node has it. A
+// awaitTurn asks for the turn of message n, and asks again while another node has it. A
 // question that is on its way is not given up with the request (steady): its answer may
 // be the turn, which nobody else would get.
-func (m *Manager) turn(ctx, steady context.Context, log store.Log, up *Upstream, n uint64) (store.Turn, uint64, error) {
+func (m *Manager) awaitTurn(ctx, steady context.Context, log store.Log, up *Upstream, n uint64) (store.Turn, uint64, error) {
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		t, last, err := log.Begin(steady, up.Link, up.Writer, up.Base, n, turnHeld)
+		t, last, err := log.Begin(steady, up.Link, up.Writer, up.Base, n, turnLease)
 		if err != nil || t != store.TurnBusy {
 			return t, last, err
 		}

@@ -237,7 +237,7 @@ type opening struct {
 // already is not asked for again: it may have ended, and what is asked may not count in it,
 // which its log says at the next step.
 func (m *Manager) acquire(ctx context.Context, id string, how opening) (*Session, error) {
-	if !m.open() {
+	if !m.isOpen() {
 		return nil, ErrClosed
 	}
 	if s := m.local.reuse(id); s != nil {
@@ -262,7 +262,7 @@ func (m *Manager) acquireFresh(ctx context.Context, id string, how opening) (*Se
 
 // lookup returns the session id if there is one, as a handle alone unless it is here.
 func (m *Manager) lookup(ctx context.Context, id string) (*Session, error) {
-	if !m.open() {
+	if !m.isOpen() {
 		return nil, ErrClosed
 	}
 	if s := m.local.find(id); s != nil && !s.ended.Load() {

@@ -14,7 +14,7 @@ import (
 // wait for any reader.
 func (m *Manager) Send(ctx context.Context, id string, msg store.Message) (store.Position, error) {
 	var at store.Position
-	err := m.on(ctx, id, func(s *Session) (err error) {
+	err := m.withSession(ctx, id, func(s *Session) (err error) {
 		at, err = s.Send(ctx, msg)
 		return err
 	})
@@ -34,10 +34,10 @@ type Sent struct {
 // and is returned beside what was done until then.
 func (m *Manager) Broadcast(ctx context.Context, msg store.Message) (Sent, error) {
 	var sent Sent
-	if err := m.check(&msg); err != nil {
+	if err := m.checkMessage(&msg); err != nil {
 		return sent, err
 	}
-	if !m.open() {
+	if !m.isOpen() {
 		return sent, ErrClosed
 	}
 	if b, ok := m.store.(store.Broadcaster); ok {
@@ -64,14 +64,14 @@ func (sent *Sent) count(id string, err error) error {
 		sent.Sessions++
 	case errors.Is(err, store.ErrFull):
 		sent.Full = append(sent.Full, id)
-	case !over(err): // else it ended meanwhile
+	case !isOver(err): // else it ended meanwhile
 		return err
 	}
 	return nil
 }
 
-// check tells whether the application may send msg.
-func (m *Manager) check(msg *store.Message) error {
+// checkMessage returns an error unless the application may send msg.
+func (m *Manager) checkMessage(msg *store.Message) error {
 	if len(msg.Data) > m.o.MaxMessageSize {
 		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(msg.Data), m.o.MaxMessageSize)
 	}

@@ -44,18 +44,18 @@ func (s *Session) Send(ctx context.Context, msg store.Message) (store.Position, 
 // reader. A reader without a link gets it if it comes back within the retention. If not,
 // or if it says goodbye before that, OnGap tells, or OnEnd has the message.
 func (s *Session) SendTo(ctx context.Context, reader string, msg store.Message) (store.Position, error) {
-	if err := s.m.check(&msg); err != nil {
+	if err := s.m.checkMessage(&msg); err != nil {
 		return store.Position{}, err
 	}
 	at, err := s.log.Append(ctx, &msg, reader)
-	if over(err) {
+	if isOver(err) {
 		err = store.ErrNotFound // whatever became of it
 	}
 	return at, err
 }
 
-// about names a reader of the session in the log.
-func (s *Session) about(r ReaderInfo) []any {
+// logAttrs names a reader of the session in the log.
+func (s *Session) logAttrs(r ReaderInfo) []any {
 	return []any{"session", s.id, "reader", r.Reader, "transport", r.Transport}
 }
 

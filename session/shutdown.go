@@ -41,8 +41,8 @@ func (m *Manager) enter() bool {
 	return true
 }
 
-// open tells whether Shutdown has not begun.
-func (m *Manager) open() bool {
+// isOpen reports whether Shutdown has not begun.
+func (m *Manager) isOpen() bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return !m.closed

@@ -6,13 +6,13 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// on runs f with the session id. Where f says that it is over, this node may not have heard of that yet, and another session may have the id.
-func (m *Manager) on(ctx context.Context, id string, f func(*Session) error) error {
+// withSession runs f with the session id. Where f says that it is over, this node may not have heard of that yet, and another session may have the id.
+func (m *Manager) withSession(ctx context.Context, id string, f func(*Session) error) error {
 	s, err := m.lookup(ctx, id)
 	if err != nil {
 		return err
 	}
-	if err = f(s); !over(err) {
+	if err = f(s); !isOver(err) {
 		return err
 	}
 	why, _ := endOf(err)

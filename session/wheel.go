@@ -87,14 +87,14 @@ func (w *wheel) stop() {
 func (w *wheel) arm() {
 	d := max(0, w.alarms[0].due-time.Since(w.start))
 	if w.timer == nil {
-		w.timer = time.AfterFunc(d, w.turn)
+		w.timer = time.AfterFunc(d, w.fire)
 		return
 	}
 	w.timer.Reset(d)
 }
 
-// turn rings what is due.
-func (w *wheel) turn() {
+// fire rings what is due.
+func (w *wheel) fire() {
 	for {
 		w.mu.Lock()
 		if len(w.alarms) == 0 {
