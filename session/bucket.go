@@ -5,14 +5,16 @@ import (
 	"time"
 )
 
-// bucket is a token bucket: it fills by rate tokens a second up to burst, and starts full.
+// bucket is a token bucket: it fills by rate tokens a second up to burst, and starts
+// full.
 type bucket struct {
 	mu   sync.Mutex
 	used float64 // how much is missing to a full bucket
 	at   int64   // when that was so
 }
 
-// take takes one token if there is one at now, in nanoseconds, and else says how long until there is.
+// take takes one token if there is one at now, in nanoseconds, and else says how long
+// until there is.
 func (b *bucket) take(now int64, rate, burst int) time.Duration {
 	if rate < 0 {
 		return 0

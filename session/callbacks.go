@@ -6,7 +6,8 @@ import (
 	"fmt"
 )
 
-// call runs a callback that nobody waits for an answer of. about says for the log whom it is about.
+// call runs a callback that nobody waits for an answer of. about says for the log whom it
+// is about.
 func (m *Manager) call(name string, f func(), about ...any) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -21,8 +22,8 @@ func (m *Manager) logPanic(callback string, v any, about ...any) {
 	m.o.Logger.Error("session: callback panicked", append([]any{"callback", callback, "panic", fmt.Sprint(v)}, about...)...)
 }
 
-// callOnMessage runs OnMessage; a panic is an error. The client hears only that it failed, so the reason
-// is logged here.
+// callOnMessage runs OnMessage; a panic is an error. The client hears only that it
+// failed, so the reason is logged here.
 func (m *Manager) callOnMessage(ctx context.Context, s *Session, in Incoming) (err error) {
 	if m.o.OnMessage == nil {
 		return errors.New("session: Options.OnMessage is not set")
@@ -39,7 +40,8 @@ func (m *Manager) callOnMessage(ctx context.Context, s *Session, in Incoming) (e
 	return err
 }
 
-// handlerContext has the end of the Manager's context, and the values of the request's. To derive it costs nothing at the Manager's, which all share.
+// handlerContext has the end of the Manager's context, and the values of the request's.
+// To derive it costs nothing at the Manager's, which all share.
 type handlerContext struct {
 	context.Context
 	request context.Context

@@ -16,8 +16,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// U2: a handler that ends its own session has handled the message all the same: the client is told
-// so, and does not send it again.
+// U2: a handler that ends its own session has handled the message all the same: the
+// client is told so, and does not send it again.
 func TestU2HandlerEndsItsSession(t *testing.T) {
 	for name, end := range map[string]func(ctx context.Context, m *session.Manager, link store.LinkRef) error{
 		"End":    func(ctx context.Context, m *session.Manager, _ store.LinkRef) error { return m.End(ctx, "id") },

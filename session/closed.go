@@ -29,8 +29,8 @@ type account struct {
 	told    Closed
 }
 
-// holdAccount holds the account of the link with that number, for a request that is about to go
-// on with it. It is nil if no Link here has that number.
+// holdAccount holds the account of the link with that number, for a request that is about
+// to go on with it. It is nil if no Link here has that number.
 func (s *Session) holdAccount(number uint64) *account {
 	for l := range s.all() {
 		if l.Hello.Link.Number == number && l.account.hold() {

@@ -108,8 +108,8 @@ func TestL3OnCloseOfPolls(t *testing.T) {
 		closed.Bytes, closed.Duration = 123, 70*time.Second
 		told.want(t, closed)
 
-		// A poll that is still under way when the next one comes is superseded, and says nothing,
-		// whichever of them is done first.
+		// A poll that is still under way when the next one comes is superseded, and says
+		// nothing, whichever of them is done first.
 		for _, order := range []string{"old first", "new first"} {
 			number = begin()
 			second, third = poll(t, m, number, "b"), poll(t, m, number, "c")

@@ -43,9 +43,10 @@ func (o *Options) checkRoom() {
 	}
 }
 
-// rememberMore is how much longer than Options.Remember a revocation counts. The Max-Age of a value
-// begins when it is handed out: for a request that came before the revocation that may be after it.
-// And the clock of the node by which it is counted may be another one than the Store's.
+// rememberMore is how much longer than Options.Remember a revocation counts. The Max-Age
+// of a value begins when it is handed out: for a request that came before the revocation
+// that may be after it. And the clock of the node by which it is counted may be another
+// one than the Store's.
 const rememberMore = time.Hour
 
 // CrowdedRetry is how long a client stays away that finds no place among the links of its

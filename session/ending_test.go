@@ -12,7 +12,8 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// L1, I7: a link ends at its age, though there is always more to read: how old a validation is must not depend on who sends how much.
+// L1, I7: a link ends at its age, though there is always more to read: how old a
+// validation is must not depend on who sends how much.
 func TestL1AgedUnderLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := session.New(session.Options{Overflow: store.OverflowDropOldest})
@@ -82,7 +83,8 @@ func TestL1ShutdownWithoutStore(t *testing.T) {
 	})
 }
 
-// L1: Shutdown waits for every callback that has begun, whoever made the call that it belongs to.
+// L1: Shutdown waits for every callback that has begun, whoever made the call that it
+// belongs to.
 func TestL1ShutdownWaitsForCallbacks(t *testing.T) {
 	for name, act := range map[string]func(ctx context.Context, m *session.Manager) error{
 		"OnOpen": func(ctx context.Context, m *session.Manager) error { _, err := m.Open(ctx, "new"); return err },

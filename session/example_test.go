@@ -64,8 +64,9 @@ func Example() {
 	//   3 three
 }
 
-// Two tabs are two readers of one log. A new one without a position starts at the mark, the highest position that any reader acknowledged:
-// what nobody has said to have, it gets, too.
+// Two tabs are two readers of one log. A new one without a position starts at the mark,
+// the highest position that any reader acknowledged: what nobody has said to have, it
+// gets, too.
 func Example_tabs() {
 	ctx := context.Background()
 	m := session.New(session.Options{})
@@ -166,8 +167,10 @@ func ExampleManager_Receive() {
 	// accepted 2 <nil>
 }
 
-// A page that shows a list survives its reload, a long absence and a restart of the server: whoever comes is sent the whole of it, and replaces
-// what it shows by that. The mutex keeps list and log in one order, so that each line is either in the list sent or follows it.
+// A page that shows a list survives its reload, a long absence and a restart of the
+// server: whoever comes is sent the whole of it, and replaces what it shows by that. The
+// mutex keeps list and log in one order, so that each line is either in the list sent or
+// follows it.
 func Example_reload() {
 	ctx := context.Background()
 	var mu sync.Mutex

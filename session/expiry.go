@@ -37,8 +37,9 @@ func (m *Manager) callOnEnd(e store.Ended, value any) {
 	}
 }
 
-// callOnEndOfExpired is callOnEnd for a session that nobody has asked to end. Up to maxEnding calls run at once,
-// so that slow ones do not delay the end of the other sessions.
+// callOnEndOfExpired is callOnEnd for a session that nobody has asked to end. Up to
+// maxEnding calls run at once, so that slow ones do not delay the end of the other
+// sessions.
 func (m *Manager) callOnEndOfExpired(e store.Ended) {
 	if m.o.OnEnd == nil {
 		return

@@ -79,8 +79,9 @@ func finishTimeout(within time.Duration) time.Duration {
 	return min(within, maxFinish)
 }
 
-// awaitDelivery waits until every reader that is here has what is in the log up to seq, or,
-// if that is 0, what is in it now. It reports whether that came before the end of ctx.
+// awaitDelivery waits until every reader that is here has what is in the log up to seq,
+// or, if that is 0, what is in it now. It reports whether that came before the end of
+// ctx.
 func (m *Manager) awaitDelivery(ctx context.Context, id string, seq uint64) bool {
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
 		var behind int

@@ -12,7 +12,8 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// meanwhile is a store on which something happens between its answer to Open and what is asked of the log.
+// meanwhile is a store on which something happens between its answer to Open and what is
+// asked of the log.
 type meanwhile struct {
 	store.Store
 	happens func()
@@ -27,8 +28,9 @@ func (s *meanwhile) Open(ctx context.Context, id string, a store.Asked, create b
 	return log, created, err
 }
 
-// I11, I6: a link that is asked for while its id is revoked or moved does not begin under that id: its client has to ask anew who it is. Only where the
-// session has just ended, a new one begins.
+// I11, I6: a link that is asked for while its id is revoked or moved does not begin under
+// that id: its client has to ask anew who it is. Only where the session has just ended, a
+// new one begins.
 func TestI11AttachMeanwhile(t *testing.T) {
 	for _, tt := range []struct {
 		name    string

@@ -44,12 +44,13 @@ func (m *Manager) end(ctx context.Context, id string, refuse time.Duration) erro
 	return err
 }
 
-// Revalidate ends the links of the session id, on every node; their clients come back through the hooks of the middleware and lose nothing.
-// Requests that are under way are told to come back, too, because their hook may have answered already.
-// Without a session there is nothing to do, and nothing is remembered: if the hook of a request
-// that is under way has answered already, its link begins, and lives for the transport's LinkAge.
-// To keep a client out, Revoke. Where the store fails, the links of this node have ended all the
-// same.
+// Revalidate ends the links of the session id, on every node; their clients come back
+// through the hooks of the middleware and lose nothing. Requests that are under way are
+// told to come back, too, because their hook may have answered already. Without a session
+// there is nothing to do, and nothing is remembered: if the hook of a request that is
+// under way has answered already, its link begins, and lives for the transport's LinkAge.
+// To keep a client out, Revoke. Where the store fails, the links of this node have ended
+// all the same.
 func (m *Manager) Revalidate(ctx context.Context, id string) error {
 	if s := m.local.find(id); s != nil {
 		for l := range s.all() {
@@ -86,8 +87,8 @@ func (m *Manager) Replace(ctx context.Context, from, to string, a store.Asked, c
 	return m.move(ctx, from, to, store.Moving{Asked: a, Client: client})
 }
 
-// Rotate is Replace that revokes from in the same step, for Options.Remember, and leaves no way
-// from it to the new id.
+// Rotate is Replace that revokes from in the same step, for Options.Remember, and leaves
+// no way from it to the new id.
 func (m *Manager) Rotate(ctx context.Context, from, to string, a store.Asked) error {
 	return m.move(ctx, from, to, store.Moving{Asked: a, Refuse: m.o.Remember + rememberMore})
 }

@@ -83,8 +83,9 @@ func (m *Manager) Attach(ctx context.Context, a Attach) (*Link, error) {
 	return m.beginLink(ctx, a, c)
 }
 
-// beginLink makes a link that is new, and the session with it if there is none. What this node
-// knows of the session may be out of date; only a log that was looked up just now decides.
+// beginLink makes a link that is new, and the session with it if there is none. What this
+// node knows of the session may be out of date; only a log that was looked up just now
+// decides.
 func (m *Manager) beginLink(ctx context.Context, a Attach, c store.Claim) (*Link, error) {
 	acquire := m.acquire
 	for fresh := false; ; fresh = true {
@@ -111,8 +112,8 @@ func (m *Manager) beginLink(ctx context.Context, a Attach, c store.Claim) (*Link
 	}
 }
 
-// asSettling is ErrSettling where err refuses a new link because of what became of its id: how
-// that stands is for Resolve and the hooks to say, again.
+// asSettling is ErrSettling where err refuses a new link because of what became of its
+// id: how that stands is for Resolve and the hooks to say, again.
 func asSettling(err error) error {
 	if errors.Is(err, store.ErrMoved) || errors.Is(err, store.ErrRevoked) {
 		return fmt.Errorf("%w: %w", ErrSettling, err)
@@ -145,8 +146,8 @@ func (m *Manager) continueLink(ctx context.Context, a Attach, c store.Claim) (*L
 	return m.newLink(ctx, s, a, hello, held)
 }
 
-// newLink makes the Link of an attachment that the log has granted. held is the account with
-// which it goes on, if there is one.
+// newLink makes the Link of an attachment that the log has granted. held is the account
+// with which it goes on, if there is one.
 func (m *Manager) newLink(ctx context.Context, s *Session, a Attach, hello store.Attached, held *account) (*Link, error) {
 	l := &Link{
 		Hello: hello, Plain: a.Reader == "", s: s, transport: a.Transport, value: a.Value, poll: a.Poll, onWake: a.Wake,

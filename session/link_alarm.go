@@ -19,8 +19,8 @@ func (m *Manager) jittered() time.Duration {
 	return d - d/10 + rand.N(d/5+1)
 }
 
-// due is how long after now the link next needs a look: for a heartbeat, an acknowledgement
-// that is overdue, or the end of its life.
+// due is how long after now the link next needs a look: for a heartbeat, an
+// acknowledgement that is overdue, or the end of its life.
 func (l *Link) due(now int64) time.Duration {
 	next := l.wrote.Load() + int64(l.beat)
 	if next <= now {
@@ -52,7 +52,8 @@ func (l *Link) ring() {
 	l.setAlarm(l.due(now))
 }
 
-// setAlarm sets the link's alarm unless the link is closed: that has cancelled it for good.
+// setAlarm sets the link's alarm unless the link is closed: that has cancelled it for
+// good.
 func (l *Link) setAlarm(in time.Duration) {
 	l.s.m.wheel.set(&l.alarm, in)
 	if l.end.state() == linkClosed { // perhaps since then

@@ -78,9 +78,9 @@ func (e *linkEnd) reason() (End, time.Duration) {
 	return reasons[word>>reasonShift&reasonMask], time.Duration(word >> retryShift)
 }
 
-// move moves the state by a step, to parked, ending or closed, with the reason for ending.
-// It returns the state then, and whether that is another one than before: a link whose
-// last carrier is gone goes on from ending to closed, and the other way round.
+// move moves the state by a step, to parked, ending or closed, with the reason for
+// ending. It returns the state then, and whether that is another one than before: a link
+// whose last carrier is gone goes on from ending to closed, and the other way round.
 func (e *linkEnd) move(to linkState, why End, retry time.Duration) (now linkState, moved bool) {
 	for {
 		word := e.word.Load()
@@ -101,8 +101,8 @@ func (e *linkEnd) move(to linkState, why End, retry time.Duration) (now linkStat
 	}
 }
 
-// finish lets the link end, and its client come back after retry where the reason is one to
-// come back. The first reason stays.
+// finish lets the link end, and its client come back after retry where the reason is one
+// to come back. The first reason stays.
 func (l *Link) finish(why End, retry time.Duration) {
 	switch now, moved := l.end.move(linkEnding, why, retry); {
 	case now == linkEnding:
@@ -115,8 +115,8 @@ func (l *Link) finish(why End, retry time.Duration) {
 // Drain lets the link end because its server does, and its client come back after retry.
 func (l *Link) Drain(retry time.Duration) { l.finish(EndDrained, retry) }
 
-// endOf is the end of a link, or of a parked one's session, that the log refuses with err;
-// "" if that is another failure.
+// endOf is the end of a link, or of a parked one's session, that the log refuses with
+// err; "" if that is another failure.
 func endOf(err error) (why End, retry time.Duration) {
 	switch {
 	case errors.Is(err, store.ErrSuperseded):
@@ -149,9 +149,9 @@ func (l *Link) Park(d time.Duration) {
 	}
 }
 
-// Close ends the link: at the client, who is to be told by the last Batch, and in the log,
-// where ten seconds later its reader is reported gone unless it has another link. The
-// second call does nothing.
+// Close ends the link: at the client, who is to be told by the last Batch, and in the
+// log, where ten seconds later its reader is reported gone unless it has another link.
+// The second call does nothing.
 func (l *Link) Close() { l.close(true) }
 
 // close detaches the link unless another request carries it on.
@@ -161,8 +161,8 @@ func (l *Link) close(detach bool) {
 	}
 }
 
-// cleanUp takes a link that has just been closed out of the session, and out of the log if
-// it is to be detached.
+// cleanUp takes a link that has just been closed out of the session, and out of the log
+// if it is to be detached.
 func (l *Link) cleanUp(detach bool) {
 	m := l.s.m
 	l.s.remove(l)

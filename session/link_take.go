@@ -35,8 +35,10 @@ func (l *Link) signal() {
 	}
 }
 
-// Take fills b with everything that waits for the client, without waiting for more: it is Empty if there is nothing. After a Batch with End
-// there is only that End. An error is a failure of the store: nothing is lost, and Take may be called again after the next wake.
+// Take fills b with everything that waits for the client, without waiting for more: it is
+// Empty if there is nothing. After a Batch with End there is only that End. An error is a
+// failure of the store: nothing is lost, and Take may be called again after the next
+// wake.
 func (l *Link) Take(ctx context.Context, b *Batch) error {
 	*b = Batch{Entries: b.Entries[:0]}
 	end, retry := l.end.reason()
@@ -90,10 +92,10 @@ func (l *Link) refused(b *Batch, err error) error {
 	return nil // to end takes no store
 }
 
-// ackOverdue keeps account of what the client has not acknowledged, and reports whether it
-// has left that too long. Each acknowledgement that moves is a sign of life, and begins the
-// time anew for all that is still missing: a slow network may need longer for what was
-// written at once.
+// ackOverdue keeps account of what the client has not acknowledged, and reports whether
+// it has left that too long. Each acknowledgement that moves is a sign of life, and
+// begins the time anew for all that is still missing: a slow network may need longer for
+// what was written at once.
 func (l *Link) ackOverdue(now int64, acked uint64) bool {
 	if l.poll || l.Plain || l.s.m.o.AckTimeout < 0 {
 		return false
@@ -113,7 +115,8 @@ func (l *Link) ackOverdue(now int64, acked uint64) bool {
 	return false
 }
 
-// Next is Take that waits until there is something, or ctx ends. It is for links without Wake.
+// Next is Take that waits until there is something, or ctx ends. It is for links without
+// Wake.
 func (l *Link) Next(ctx context.Context, b *Batch) error {
 	for {
 		if err := l.Take(ctx, b); err != nil || !b.Empty() {

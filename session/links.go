@@ -2,7 +2,8 @@ package session
 
 import "iter"
 
-// all yields the links that live here, the newest first. One that is removed meanwhile may come all the same.
+// all yields the links that live here, the newest first. One that is removed meanwhile
+// may come all the same.
 func (s *Session) all() iter.Seq[*Link] {
 	return func(yield func(*Link) bool) {
 		for l := s.links.Load(); l != nil && yield(l); l = l.next.Load() {
@@ -46,7 +47,8 @@ func (s *Session) add(l *Link) {
 	}
 }
 
-// remove takes l out of the list if it is there. What l knows as the next stays, for whoever is just there.
+// remove takes l out of the list if it is there. What l knows as the next stays, for
+// whoever is just there.
 func (s *Session) remove(l *Link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

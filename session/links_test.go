@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// Whoever wakes a session's links, while others come and go, meets each one that was there all the time.
+// Whoever wakes a session's links, while others come and go, meets each one that was
+// there all the time.
 func TestLinksWhileTheyChange(t *testing.T) {
 	s := &Session{m: New(Options{MaxLinks: 1000})}
 	link := func(n uint64) *Link {

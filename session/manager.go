@@ -8,8 +8,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// A Manager is this process's part in the sessions of a Store: the links that live here and the application's callbacks. It is safe for
-// concurrent use. It has no goroutine, and no timer unless a link or a session waits for a time. Make one with New.
+// A Manager is this process's part in the sessions of a Store: the links that live here
+// and the application's callbacks. It is safe for concurrent use. It has no goroutine,
+// and no timer unless a link or a session waits for a time. Make one with New.
 type Manager struct {
 	o       Options
 	store   store.Store
@@ -56,13 +57,15 @@ func (m *Manager) Options() Options { return m.o }
 // MaxMessageSize is the bound on the Data of one message that the Manager was made with.
 func (m *Manager) MaxMessageSize() int { return m.o.MaxMessageSize }
 
-// Heartbeat is the longest silence of a stream that the Manager was made with; 0 if there is no bound.
+// Heartbeat is the longest silence of a stream that the Manager was made with; 0 if there
+// is no bound.
 func (m *Manager) Heartbeat() time.Duration { return max(0, m.o.Heartbeat) }
 
 // Remember is Options.Remember, as it is completed: how long a revoked id stays revoked.
 func (m *Manager) Remember() time.Duration { return m.o.Remember }
 
-// Open returns the session id, and makes it if there is none. It then lives for the retention, and longer only by links.
+// Open returns the session id, and makes it if there is none. It then lives for the
+// retention, and longer only by links.
 func (m *Manager) Open(ctx context.Context, id string) (*Session, error) {
 	if !m.enter() {
 		return nil, ErrClosed

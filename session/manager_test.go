@@ -26,7 +26,8 @@ func link(t testing.TB, m *session.Manager, a session.Attach) *session.Link {
 	return l
 }
 
-// L2: 200 readers that read nothing, and one that does: Send waits for nobody, and the one gets everything at once.
+// L2: 200 readers that read nothing, and one that does: Send waits for nobody, and the
+// one gets everything at once.
 func TestL2SlowReaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := session.New(session.Options{MaxLinks: 500})
@@ -122,8 +123,8 @@ func TestL4Abandoned(t *testing.T) {
 	})
 }
 
-// U1, L2: many writers and readers against few sessions: each message is handled once and in order of its writer, and each
-// reader sees 1, 2, 3 …
+// U1, L2: many writers and readers against few sessions: each message is handled once and
+// in order of its writer, and each reader sees 1, 2, 3 …
 func TestU1Crowd(t *testing.T) {
 	var mu sync.Mutex
 	last := map[string]uint64{}
@@ -226,7 +227,8 @@ func TestL1ShutdownCutsOff(t *testing.T) {
 	})
 }
 
-// L4: a link whose alarm rings while it closes leaves no alarm behind: the bubble would not end.
+// L4: a link whose alarm rings while it closes leaves no alarm behind: the bubble would
+// not end.
 func TestL4ClosingLinks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := session.New(session.Options{Heartbeat: time.Millisecond})
@@ -287,7 +289,8 @@ func BenchmarkManager(b *testing.B) {
 	})
 }
 
-// L1: a link that is being made while Shutdown begins is refused or drained; Shutdown never waits for one that nobody told.
+// L1: a link that is being made while Shutdown begins is refused or drained; Shutdown
+// never waits for one that nobody told.
 func TestL1ShutdownDuringAttach(t *testing.T) {
 	for range 2000 {
 		m := session.New(session.Options{})

@@ -6,8 +6,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// reportMoved reports readers gone whose session has another id now. s is the local session of
-// the old one, if there was any, and values are its readers'.
+// reportMoved reports readers gone whose session has another id now. s is the local
+// session of the old one, if there was any, and values are its readers'.
 func (m *Manager) reportMoved(s *Session, id string, left []store.Left, values map[string]any) {
 	if s == nil {
 		s = &Session{m: m, id: id, log: movedLog{}}

@@ -8,7 +8,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Options configure a Manager. The zero value is a working one: bounded sessions in memory.
+// Options configure a Manager. The zero value is a working one: bounded sessions in
+// memory.
 //
 // Of the callbacks, OnOpen, OnAttach and OnDetach of one session never overlap on one
 // node; the others run at any time, and at once. All may use the Session and the Manager,
@@ -43,8 +44,10 @@ type Options struct {
 	// that go on with a link do not count. Zero means 10, and ten times MaxLinks. A
 	// negative LinkRate disables the bound.
 	LinkRate, LinkBurst int
-	// Rate and Burst bound the upstream messages of one session on this node: Rate a second, and Burst at once. Zero
-	// means 50 and 200. A negative Rate disables the bound. All tabs of a visitor share it; what is beyond waits in their clients, and comes later.
+	// Rate and Burst bound the upstream messages of one session on this node: Rate a
+	// second, and Burst at once. Zero means 50 and 200. A negative Rate disables the
+	// bound. All tabs of a visitor share it; what is beyond waits in their clients, and
+	// comes later.
 	Rate, Burst int
 
 	// Intake bounds the bytes that requests hold together whose body is being read, or
@@ -53,21 +56,23 @@ type Options struct {
 	// MiB. A negative Intake disables the bound.
 	Intake int64
 
-	// Retention is how long a session lives without links, and a reader is remembered without one. Zero means 2m.
+	// Retention is how long a session lives without links, and a reader is remembered
+	// without one. Zero means 2m.
 	Retention time.Duration
-	// Remember is how long a revoked id stays revoked, and an hour more, in memory at most until
-	// the process restarts; give it the Max-Age of the cookie that carries ids. Zero means 720h
-	// (30 days).
+	// Remember is how long a revoked id stays revoked, and an hour more, in memory at
+	// most until the process restarts; give it the Max-Age of the cookie that carries
+	// ids. Zero means 720h (30 days).
 	Remember time.Duration
-	// Heartbeat is how long a stream stays silent at most, ±10 %. Zero means 15s. Negative
-	// disables.
+	// Heartbeat is how long a stream stays silent at most, ±10 %. Zero means 15s.
+	// Negative disables.
 	Heartbeat time.Duration
-	// AckTimeout is how long a client may leave unacknowledged what was sent to it; then the link ends and the log stays. It does not concern
-	// plain readers. Zero means 20s. Negative disables.
+	// AckTimeout is how long a client may leave unacknowledged what was sent to it; then
+	// the link ends and the log stays. It does not concern plain readers. Zero means 20s.
+	// Negative disables.
 	AckTimeout time.Duration
 
-	// The following bounds and ages of links are kept by the transports. They stand here so
-	// that all transports of one Manager have the same.
+	// The following bounds and ages of links are kept by the transports. They stand here
+	// so that all transports of one Manager have the same.
 
 	// LinkAge is how long a link lives at most, ±20 %; then its client comes back at once
 	// and loses nothing. It bounds how old a validation of the id can be. Zero means 10m.
@@ -95,11 +100,13 @@ type Options struct {
 	// reader of a session that has got another id (Rotate, Move, a replacing Validate),
 	// when it comes back under that. See the example Reload.
 	OnAttach func(context.Context, *Session, ReaderInfo)
-	// OnMessage handles one upstream message. The calls of one writer come one at a time and in order; an error or panic is an answer as well and
-	// is not tried again. The text of an error is logged
-	// (Warn) and goes no further: the client hears that the handler failed (status 500). The context carries
-	// the values of the request (over WebSocket those of websocket.Options.Context), and ends with Shutdown, not with the request. The
-	// triple of session id, writer and number names a message for good, should a node die between the call and the acknowledgement.
+	// OnMessage handles one upstream message. The calls of one writer come one at a time
+	// and in order; an error or panic is an answer as well and is not tried again. The
+	// text of an error is logged (Warn) and goes no further: the client hears that the
+	// handler failed (status 500). The context carries the values of the request (over
+	// WebSocket those of websocket.Options.Context), and ends with Shutdown, not with the
+	// request. The triple of session id, writer and number names a message for good,
+	// should a node die between the call and the acknowledgement.
 	OnMessage func(context.Context, *Session, Incoming) error
 	// OnDetach is called when a reader has been away for ten seconds, or at once if its
 	// client said goodbye, or if its session gets another id: then under the one that it
@@ -123,7 +130,8 @@ type Options struct {
 	// one is in that one and gets no OnEnd.
 	OnEnd func(context.Context, store.Ended)
 
-	// Logger gets what no caller can be told: panics of callbacks and failures of the store behind a link's back. Nil means slog.Default().
+	// Logger gets what no caller can be told: panics of callbacks and failures of the
+	// store behind a link's back. Nil means slog.Default().
 	Logger *slog.Logger
 }
 

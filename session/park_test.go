@@ -12,7 +12,8 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// pollOn returns a link of a poll: a new one, or one that goes on with the link of that number.
+// pollOn returns a link of a poll: a new one, or one that goes on with the link of that
+// number.
 func pollOn(t *testing.T, m *Manager, reader string, number uint64) *Link {
 	t.Helper()
 	l, err := m.Attach(t.Context(), Attach{ID: "id", Reader: reader, Number: number, Poll: true, Wake: func() {}})
@@ -22,7 +23,8 @@ func pollOn(t *testing.T, m *Manager, reader string, number uint64) *Link {
 	return l
 }
 
-// delaying is a store whose answer to the next Attach is held up for as long as hold blocks: the step itself was done.
+// delaying is a store whose answer to the next Attach is held up for as long as hold
+// blocks: the step itself was done.
 type delaying struct {
 	store.Store
 	hold func()
@@ -47,7 +49,8 @@ func (l delayingLog) Attach(ctx context.Context, c store.Claim) (store.Attached,
 	return a, err
 }
 
-// D9: of two polls at once the one that came later carries the link, in whatever order they go on. Neither leaves a link behind that keeps the session.
+// D9: of two polls at once the one that came later carries the link, in whatever order
+// they go on. Neither leaves a link behind that keeps the session.
 func TestD9PollsOvertake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ended atomic.Int32

@@ -85,7 +85,8 @@ func (s *Session) forgetDeparture(d *departure) {
 	}
 }
 
-// values returns, for each reader, the value of its last link here. A nil Session has none.
+// values returns, for each reader, the value of its last link here. A nil Session has
+// none.
 func (s *Session) values() map[string]any {
 	if s == nil {
 		return nil

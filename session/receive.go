@@ -139,7 +139,8 @@ func (m *Manager) receiveOne(ctx context.Context, s *Session, msg store.Message)
 	return Receipt{}, nil
 }
 
-// receiveNumbered handles what is new. failed are the numbers of the writer that failed while this request waited for its turn.
+// receiveNumbered handles what is new. failed are the numbers of the writer that failed
+// while this request waited for its turn.
 func (m *Manager) receiveNumbered(ctx, hctx context.Context, s *Session, up Upstream, failed []uint64) (Receipt, error) {
 	var got Receipt
 	steady := context.WithoutCancel(hctx)

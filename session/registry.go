@@ -102,8 +102,9 @@ func (r *registry) reuse(id string) *Session {
 }
 
 // register makes s the session of its id, with one user, unless there is one with the
-// same log: then that has one more. One with another log has ended, or s has: its log will
-// say so, and Shutdown finds the links of both. Either way the buckets are those of the id.
+// same log: then that has one more. One with another log has ended, or s has: its log
+// will say so, and Shutdown finds the links of both. Either way the buckets are those of
+// the id.
 func (r *registry) register(s *Session) *Session {
 	r.mu.Lock()
 	have := r.local[s.id]
@@ -142,7 +143,8 @@ func (r *registry) hold(s *Session) {
 	s.users++
 }
 
-// release takes a user from the session. Without one it lingers until its buckets are full.
+// release takes a user from the session. Without one it lingers until its buckets are
+// full.
 func (r *registry) release(s *Session) {
 	r.mu.Lock()
 	s.users--
@@ -209,10 +211,11 @@ func (s *Session) unwatch() {
 	}
 }
 
-// markEnded notes that the log has ended, for that reason, so that nobody finds the session
-// here. It must have: one that lives on would lose its parked links. Where a store that
-// failed has ended it all the same, the next step says so. Whoever takes from a link finds
-// out why it ended; nobody takes from a parked one. A nil Session has nothing to note.
+// markEnded notes that the log has ended, for that reason, so that nobody finds the
+// session here. It must have: one that lives on would lose its parked links. Where a
+// store that failed has ended it all the same, the next step says so. Whoever takes from
+// a link finds out why it ended; nobody takes from a parked one. A nil Session has
+// nothing to note.
 func (s *Session) markEnded(why End) {
 	if s == nil {
 		return
@@ -225,17 +228,17 @@ func (s *Session) markEnded(why End) {
 	}
 }
 
-// An opening says on whose word a session is looked up, and whether it is made if there is
-// none.
+// An opening says on whose word a session is looked up, and whether it is made if there
+// is none.
 type opening struct {
 	asked  store.Asked
 	create bool
 	value  any // of the request, for OnOpen
 }
 
-// acquire returns the session id, registered here until a call of release. One that is here
-// already is not asked for again: it may have ended, and what is asked may not count in it,
-// which its log says at the next step.
+// acquire returns the session id, registered here until a call of release. One that is
+// here already is not asked for again: it may have ended, and what is asked may not count
+// in it, which its log says at the next step.
 func (m *Manager) acquire(ctx context.Context, id string, how opening) (*Session, error) {
 	if !m.isOpen() {
 		return nil, ErrClosed

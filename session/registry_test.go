@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// A session is here as long as somebody uses it, and after that until its buckets are full.
+// A session is here as long as somebody uses it, and after that until its buckets are
+// full.
 func TestRegistryStates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New(Options{LinkRate: 1, LinkBurst: 10})

@@ -2,7 +2,8 @@ package session
 
 import "sync"
 
-// serial runs functions one at a time in the order of their calls, on the goroutine of one of the callers, and without a lock held.
+// serial runs functions one at a time in the order of their calls, on the goroutine of
+// one of the callers, and without a lock held.
 type serial struct {
 	mu      sync.Mutex
 	queue   []func()

@@ -8,8 +8,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// A Session is the mailbox of one mirage id, as callbacks and Manager.Open hand it out. It is a handle: cheap, safe for concurrent use, and
-// of no use once the session is over (its methods are store.ErrNotFound then).
+// A Session is the mailbox of one mirage id, as callbacks and Manager.Open hand it out.
+// It is a handle: cheap, safe for concurrent use, and of no use once the session is over
+// (its methods are store.ErrNotFound then).
 type Session struct {
 	m     *Manager
 	id    string

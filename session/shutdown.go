@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// Shutdown ends the Manager. It takes no new links, tells the clients of the others to come back after a delay that is spread over them,
-// and returns when every link has ended and every callback has returned. When ctx ends first, the context of the callbacks ends with it and
-// Shutdown returns its error. A second call waits likewise.
+// Shutdown ends the Manager. It takes no new links, tells the clients of the others to
+// come back after a delay that is spread over them, and returns when every link has ended
+// and every callback has returned. When ctx ends first, the context of the callbacks ends
+// with it and Shutdown returns its error. A second call waits likewise.
 func (m *Manager) Shutdown(ctx context.Context) error {
 	m.mu.Lock()
 	m.closed = true

@@ -6,7 +6,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// withSession runs f with the session id. Where f says that it is over, this node may not have heard of that yet, and another session may have the id.
+// withSession runs f with the session id. Where f says that it is over, this node may not
+// have heard of that yet, and another session may have the id.
 func (m *Manager) withSession(ctx context.Context, id string, f func(*Session) error) error {
 	s, err := m.lookup(ctx, id)
 	if err != nil {

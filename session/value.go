@@ -10,8 +10,8 @@ import "context"
 //   - OnDetach: that of the reader's last link on this node, or of the Quit that ended it.
 //   - OnEnd after Quit: that of the Quit.
 //
-// It is nil where no request of this node is known: the application itself opened or ended
-// the session, the session expired, or the reader was at a node that died.
+// It is nil where no request of this node is known: the application itself opened or
+// ended the session, the session expired, or the reader was at a node that died.
 func Value(ctx context.Context) any { return ctx.Value(valueKey{}) }
 
 type valueKey struct{}

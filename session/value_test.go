@@ -101,8 +101,8 @@ func TestValueOfAGapAtTheHello(t *testing.T) {
 	said.want(t, "open link", "attach link", "gap link")
 }
 
-// A Move reports each reader gone with the value of its last link: of one that is here, of
-// one between two polls, and of one that has just left.
+// A Move reports each reader gone with the value of its last link: of one that is here,
+// of one between two polls, and of one that has just left.
 func TestValueAtMove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said told
@@ -120,8 +120,8 @@ func TestValueAtMove(t *testing.T) {
 	})
 }
 
-// The page's goodbye is a request, too: where this node has no link of the reader, OnDetach
-// finds its value.
+// The page's goodbye is a request, too: where this node has no link of the reader,
+// OnDetach finds its value.
 func TestValueOfTheGoodbye(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var first, second told

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// wheel runs every alarm of a Manager from one timer, which exists only while there is an alarm.
+// wheel runs every alarm of a Manager from one timer, which exists only while there is an
+// alarm.
 type wheel struct {
 	mu      sync.Mutex
 	start   time.Time // zero of the alarms' clock: when the first one was set
@@ -15,7 +16,8 @@ type wheel struct {
 	stopped bool
 }
 
-// An alarm calls ring when it is due, on the timer's goroutine: ring must not wait. It may set the alarm again.
+// An alarm calls ring when it is due, on the timer's goroutine: ring must not wait. It
+// may set the alarm again.
 type alarm struct {
 	ring  func()
 	due   time.Duration // on the wheel's clock

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Alarms ring once each, at their time, in the order of their times; a cancelled one does not, one set again rings at the later setting.
+// Alarms ring once each, at their time, in the order of their times; a cancelled one does
+// not, one set again rings at the later setting.
 func TestWheel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w wheel
