@@ -19,7 +19,8 @@ func (m *Manager) call(name string, f func(), about ...any) {
 
 // logPanic logs the panic of a callback.
 func (m *Manager) logPanic(callback string, v any, about ...any) {
-	m.o.Logger.Error("session: callback panicked", append([]any{"callback", callback, "panic", fmt.Sprint(v)}, about...)...)
+	what := []any{"callback", callback, "panic", fmt.Sprint(v)}
+	m.o.Logger.Error("session: callback panicked", append(what, about...)...)
 }
 
 // callOnMessage runs OnMessage; a panic is an error. The client hears only that it
@@ -35,7 +36,8 @@ func (m *Manager) callOnMessage(ctx context.Context, s *Session, in Incoming) (e
 		}
 	}()
 	if err = m.o.OnMessage(ctx, s, in); err != nil {
-		m.o.Logger.Warn("session: OnMessage failed", "session", s.id, "writer", in.Writer, "number", in.Number, "error", err)
+		m.o.Logger.Warn("session: OnMessage failed",
+			"session", s.id, "writer", in.Writer, "number", in.Number, "error", err)
 	}
 	return err
 }

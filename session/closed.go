@@ -100,7 +100,8 @@ func (a *account) release(m *Manager) {
 	}
 
 	told.Bytes, told.Duration = a.bytes.Load(), time.Duration(m.now()-a.began)
-	m.call("OnClose", func() { m.o.OnClose(told) }, "session", told.ID, "reader", told.Reader, "transport", told.Transport)
+	m.call("OnClose", func() { m.o.OnClose(told) },
+		"session", told.ID, "reader", told.Reader, "transport", told.Transport)
 }
 
 // Wrote notes that the transport has written n bytes to the client, for OnClose.

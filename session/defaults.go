@@ -38,8 +38,8 @@ func (o *Options) check() {
 // checkRoom panics if a message can be larger than a log. The options are complete.
 func (o *Options) checkRoom() {
 	if int64(new(store.Message).Size()+o.MaxMessageSize+store.MaxEvent) > o.MaxBytes {
-		panic(fmt.Sprintf("session: Options: a message of MaxMessageSize (%d bytes) does not fit into a log of MaxBytes (%d); "+
-			"raise MaxBytes or lower MaxMessageSize", o.MaxMessageSize, o.MaxBytes))
+		panic(fmt.Sprintf("session: Options: a message of MaxMessageSize (%d bytes) does not fit into a log of "+
+			"MaxBytes (%d); raise MaxBytes or lower MaxMessageSize", o.MaxMessageSize, o.MaxBytes))
 	}
 }
 
@@ -53,14 +53,23 @@ const rememberMore = time.Hour
 // session (store.ErrCrowded), or has given its place to another reader.
 const CrowdedRetry = time.Minute
 
+// defaultMaxReaders and defaultMaxWriters bound what one session remembers.
 const (
-	quietAfter        = time.Minute      // how long a link keeps its place after its client was heard of
-	detachAfter       = 10 * time.Second // how long a reader may be gone before OnDetach
 	defaultMaxReaders = 128
 	defaultMaxWriters = 32
-	stalledAfter      = 3 * time.Second            // clients acknowledge within a second, so that such a one hangs or has a bad network
-	turnLease         = 30 * time.Second           // after this another node may handle a message whose handler's node died
-	forever           = 100 * 365 * 24 * time.Hour // what is longer is as long: a sum with the longest Duration overflows
+)
+
+const (
+	quietAfter  = time.Minute      // how long a link keeps its place after its client was heard of
+	detachAfter = 10 * time.Second // how long a reader may be gone before OnDetach
+
+	// Clients acknowledge within a second: one that has acknowledged nothing for so long
+	// hangs, or has a bad network.
+	stalledAfter = 3 * time.Second
+	// After this another node may handle a message whose handler's node died.
+	turnLease = 30 * time.Second
+	// A longer time is as long: a sum with the longest Duration overflows.
+	forever = 100 * 365 * 24 * time.Hour
 )
 
 func (o Options) withDefaults() Options {
@@ -111,6 +120,7 @@ func orTime(v *time.Duration, d time.Duration) {
 func (o *Options) bounds() store.Bounds {
 	return store.Bounds{
 		MaxMessages: o.MaxMessages, MaxBytes: o.MaxBytes, Overflow: o.Overflow, Retention: o.Retention,
-		MaxLinks: o.MaxLinks, Quiet: quietAfter, MaxReaders: defaultMaxReaders, MaxWriters: defaultMaxWriters, Stall: stalledAfter,
+		MaxLinks: o.MaxLinks, Quiet: quietAfter, Stall: stalledAfter,
+		MaxReaders: defaultMaxReaders, MaxWriters: defaultMaxWriters,
 	}
 }

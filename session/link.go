@@ -18,12 +18,12 @@ type Attach struct {
 	Reader     string        // the client object's name; "" for a plain client, which gets a name of ours
 	Number     uint64        // the link that this request goes on with, of a poll; 0 begins a new one
 	Position   string        // what the client has, as it came; "" for nothing
-	Transport  string        // for ReaderInfo
-	Poll       bool          // the link is carried by one short answer after another: no heartbeat, no acknowledgement timeout
-	Life       time.Duration // after which the link ends as Aged; 0 never
-	Wake       func()        // called when Take may have something; must not wait. Nil for Next
+	Transport  string        // for ReaderInfo and Closed
+	RemoteAddr string        // of the request, for Closed
 	Value      any           // of the request, for the callbacks: see Value
-	RemoteAddr string        // of the request, for OnClose
+	Poll       bool          // one short answer after another carries the link: no heartbeat, no AckTimeout
+	Life       time.Duration // after which the link ends as EndAged; 0 never
+	Wake       func()        // called when Take may have something; must not wait. Nil for Next
 }
 
 // A Link is one live transport attachment: a cursor in the session's log and the means to
@@ -132,7 +132,8 @@ func (m *Manager) continueLink(ctx context.Context, a Attach, c store.Claim) (*L
 	steady := context.WithoutCancel(ctx) // else a link could be nobody's
 	hello, err := s.log.Attach(steady, c)
 	if isOver(err) {
-		if next, now, no := retryOnSuccessor(ctx, s, func(log store.Log) (store.Attached, error) { return log.Attach(steady, c) }); no == nil {
+		again := func(log store.Log) (store.Attached, error) { return log.Attach(steady, c) }
+		if next, now, no := retryOnSuccessor(ctx, s, again); no == nil {
 			m.local.release(s)
 			s, hello, err = next, now, nil
 			s.watchLog()

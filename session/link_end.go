@@ -17,7 +17,7 @@ const (
 	EndRenewed    End = "renewed"    // Revalidate: the client comes back at once, through the hooks
 	EndMoved      End = "moved"      // the session has a new id: the client comes back after Batch.Retry
 	EndDrained    End = "drained"    // Shutdown: the client comes back after Batch.Retry
-	EndCrowded    End = "crowded"    // too many links, and this client was silent for longest: it comes back after Batch.Retry
+	EndCrowded    End = "crowded"    // another link took its place: the client comes back after Batch.Retry
 	EndSuperseded End = "superseded" // the client is on another link: nothing more to say
 	EndSilent     End = "silent"     // the client acknowledged nothing in time: it is thought dead
 	EndOver       End = "over"       // the session was ended: the client stops

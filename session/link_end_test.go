@@ -14,7 +14,8 @@ func TestLinkEndStates(t *testing.T) {
 		to  linkState
 		why End
 	}
-	park, end, other, closed := step{linkParked, ""}, step{linkEnding, EndAged}, step{linkEnding, EndOver}, step{linkClosed, ""}
+	park, closed := step{linkParked, ""}, step{linkClosed, ""}
+	end, other := step{linkEnding, EndAged}, step{linkEnding, EndOver}
 	for _, tt := range []struct {
 		name  string
 		steps []step
@@ -42,8 +43,10 @@ func TestLinkEndStates(t *testing.T) {
 			for _, s := range tt.steps {
 				_, moved = e.move(s.to, s.why, time.Second)
 			}
-			if why, retry := e.reason(); e.state() != tt.want || why != tt.why || moved != tt.moved || (retry != 0) != (why != "") {
-				t.Errorf("state %d, %q, %v, moved %v; want %d, %q, moved %v", e.state(), why, retry, moved, tt.want, tt.why, tt.moved)
+			why, retry := e.reason()
+			if e.state() != tt.want || why != tt.why || moved != tt.moved || (retry != 0) != (why != "") {
+				t.Errorf("state %d, %q after %v, moved %v; want %d, %q, moved %v",
+					e.state(), why, retry, moved, tt.want, tt.why, tt.moved)
 			}
 		})
 	}

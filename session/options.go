@@ -146,7 +146,9 @@ type ReaderInfo struct {
 type Incoming struct {
 	store.Message
 	Reader string // by whose link it came: who asks now, for SendTo; "" for an unnumbered message
-	Writer string // who numbers it: mostly the same, or the page before it after a reload; "" for an unnumbered message, which nothing protects from coming twice
+	// who numbers it: mostly the same as Reader, or the page before it after a reload; ""
+	// for an unnumbered message, which nothing protects from coming twice
+	Writer string
 	Number uint64 // 1, 2, 3 … within the writer
 	Again  bool   // the client sent it before, to a server that does not remember: it may have been handled
 }

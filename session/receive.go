@@ -14,7 +14,7 @@ import (
 type Upstream struct {
 	ID       string        // the session
 	Asked    store.Asked   // on whose word, where there is no link; the zero Asked is the application's own
-	Link     store.LinkRef // on which the client speaks, by reader and number; the zero LinkRef for one message without a link
+	Link     store.LinkRef // on which the client speaks, by reader and number; zero for one message without a link
 	Ack      string        // the position that the client has; "" for none
 	Writer   string        // who numbers the messages; "" for an unnumbered one
 	Base     uint64        // the lowest number that the client still keeps
@@ -66,7 +66,8 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 	if up.Link.Reader != "" {
 		err := s.log.Ack(ctx, up.Link, ack)
 		if isOver(err) {
-			if next, _, no := retryOnSuccessor(ctx, s, func(log store.Log) (any, error) { return nil, log.Ack(ctx, up.Link, ack) }); no == nil {
+			again := func(log store.Log) (any, error) { return nil, log.Ack(ctx, up.Link, ack) }
+			if next, _, no := retryOnSuccessor(ctx, s, again); no == nil {
 				m.local.release(s)
 				s, err = next, nil
 			}
@@ -141,7 +142,9 @@ func (m *Manager) receiveOne(ctx context.Context, s *Session, msg store.Message)
 
 // receiveNumbered handles what is new. failed are the numbers of the writer that failed
 // while this request waited for its turn.
-func (m *Manager) receiveNumbered(ctx, hctx context.Context, s *Session, up Upstream, failed []uint64) (Receipt, error) {
+func (m *Manager) receiveNumbered(
+	ctx, hctx context.Context, s *Session, up Upstream, failed []uint64,
+) (Receipt, error) {
 	var got Receipt
 	steady := context.WithoutCancel(hctx)
 	if len(up.Messages) == 0 {
@@ -171,7 +174,9 @@ func (m *Manager) receiveNumbered(ctx, hctx context.Context, s *Session, up Upst
 			got.Retry = wait
 			return got, errors.Join(ErrRate, s.log.Commit(steady, up.Writer, n.Number, false))
 		}
-		failure := m.callOnMessage(hctx, s, Incoming{Message: n.Message, Reader: up.Link.Reader, Writer: up.Writer, Number: n.Number, Again: up.Again})
+		failure := m.callOnMessage(hctx, s, Incoming{
+			Message: n.Message, Reader: up.Link.Reader, Writer: up.Writer, Number: n.Number, Again: up.Again,
+		})
 		if failure != nil && m.ctx.Err() != nil { // it was not allowed to finish: the next node may
 			return got, errors.Join(ErrClosed, s.log.Commit(steady, up.Writer, n.Number, false))
 		}
@@ -193,7 +198,9 @@ func (m *Manager) receiveNumbered(ctx, hctx context.Context, s *Session, up Upst
 // awaitTurn asks for the turn of message n, and asks again while another node has it. A
 // question that is on its way is not given up with the request (steady): its answer may
 // be the turn, which nobody else would get.
-func (m *Manager) awaitTurn(ctx, steady context.Context, log store.Log, up *Upstream, n uint64) (store.Turn, uint64, error) {
+func (m *Manager) awaitTurn(
+	ctx, steady context.Context, log store.Log, up *Upstream, n uint64,
+) (t store.Turn, last uint64, err error) {
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		t, last, err := log.Begin(steady, up.Link, up.Writer, up.Base, n, turnLease)
 		if err != nil || t != store.TurnBusy {

@@ -28,7 +28,9 @@ func (m *Manager) withSession(ctx context.Context, id string, f func(*Session) e
 // does not know the link: another node may have ended the session and made the next one,
 // without a word to this one. If the log that the store has under the id now grants the
 // step, s is over, and next is registered here until a call of release.
-func retryOnSuccessor[T any](ctx context.Context, s *Session, step func(store.Log) (T, error)) (next *Session, granted T, err error) {
+func retryOnSuccessor[T any](
+	ctx context.Context, s *Session, step func(store.Log) (T, error),
+) (next *Session, granted T, err error) {
 	m := s.m
 	log, _, err := m.store.Open(ctx, s.id, store.Asked{}, false, m.o.bounds())
 	if err == nil {

@@ -7,7 +7,7 @@ import "context"
 //
 //   - OnOpen, OnAttach and OnGap: that of the link's Attach.
 //   - OnMessage: that of the Upstream.
-//   - OnDetach: that of the reader's last link on this node, or of the Quit that ended it.
+//   - OnDetach: that of the reader's last link on this node, or of its Quit.
 //   - OnEnd after Quit: that of the Quit.
 //
 // It is nil where no request of this node is known: the application itself opened or

@@ -86,7 +86,8 @@ func TestValue(t *testing.T) {
 
 		link(t, m, session.Attach{ID: "id", Reader: "r", Value: "last"}).Close()
 		said = nil
-		if err := m.Quit(t.Context(), session.Quit{ID: "id", Link: store.LinkRef{Reader: "r"}, Value: "bye"}); err != nil {
+		bye := session.Quit{ID: "id", Link: store.LinkRef{Reader: "r"}, Value: "bye"}
+		if err := m.Quit(t.Context(), bye); err != nil {
 			t.Fatal(err)
 		}
 		said.want(t, "detach bye", "end bye")
