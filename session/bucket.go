@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// bucket is a token bucket: it fills by rate tokens a second up to burst, and starts
+// A bucket is a token bucket: it fills by rate tokens a second up to burst, and starts
 // full.
 type bucket struct {
 	mu   sync.Mutex

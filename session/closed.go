@@ -54,8 +54,8 @@ func (a *account) hold() bool {
 	return true
 }
 
-// open gives l its account: the one that its request holds, or else a new one.
-func (l *Link) open(held *account, addr string) {
+// openAccount gives l its account: the one that its request holds, or else a new one.
+func (l *Link) openAccount(held *account, addr string) {
 	m := l.s.m
 	if m.o.OnClose == nil {
 		return
@@ -74,7 +74,7 @@ func (l *Link) open(held *account, addr string) {
 	l.account = a
 }
 
-// note notes how a Link of that turn has ended.
+// note notes how a Link has ended, unless a later one carries the link.
 func (a *account) note(turn uint64, end End) {
 	if a == nil {
 		return

@@ -149,10 +149,12 @@ func (m *Manager) continueLink(ctx context.Context, a Attach, c store.Claim) (*L
 
 // newLink makes the Link of an attachment that the log has granted. held is the account
 // with which it goes on, if there is one.
-func (m *Manager) newLink(ctx context.Context, s *Session, a Attach, hello store.Attached, held *account) (*Link, error) {
+func (m *Manager) newLink(
+	ctx context.Context, s *Session, a Attach, hello store.Attached, held *account,
+) (*Link, error) {
 	l := &Link{
-		Hello: hello, Plain: a.Reader == "", s: s, transport: a.Transport, value: a.Value, poll: a.Poll, onWake: a.Wake,
-		cursor: hello.Position.Seq, accepted: hello.Accepted,
+		Hello: hello, Plain: a.Reader == "", s: s, transport: a.Transport, value: a.Value, poll: a.Poll,
+		onWake: a.Wake, cursor: hello.Position.Seq, accepted: hello.Accepted,
 	}
 	if a.Wake == nil {
 		l.woken = make(chan struct{}, 1)
@@ -164,34 +166,41 @@ func (m *Manager) newLink(ctx context.Context, s *Session, a Attach, hello store
 	if a.Life > 0 {
 		l.until = now + int64(min(a.Life, forever))
 	}
+
 	if !m.enter() {
 		_, _ = s.log.Detach(context.WithoutCancel(ctx), hello.Link)
 		m.local.release(s)
 		held.release(m)
 		return nil, ErrClosed
 	}
-	l.open(held, a.RemoteAddr)
+	l.openAccount(held, a.RemoteAddr)
 	s.add(l)
 	if !m.isOpen() { // Shutdown began since, and may have counted the link without seeing it
 		l.Drain(rand.N(time.Second))
 	}
+
 	if !l.poll {
 		l.beat = m.jittered()
-		if !l.Plain { // the first one comes soon: it proves to the client that nobody on the way holds the stream back
+		if !l.Plain { // the first one soon: it proves to the client that nobody holds the stream back
 			l.wrote.Add(int64(min(firstBeat, l.beat) - l.beat))
 		}
 		m.wheel.set(&l.alarm, l.due(now))
 	}
+
 	info := l.reader()
-	if hello.Joined && m.o.OnAttach != nil {
-		s.order.do(func() {
-			m.call("OnAttach", func() { m.o.OnAttach(m.callbackContext(l.value), s, info) }, s.logAttrs(info)...)
-		})
+	if hello.Joined {
+		s.order.do(func() { m.callOnAttach(s, info, l.value) })
 	}
 	if hello.Fresh && hello.Lost != (store.Lost{}) && hello.Reason != store.MissingTrimmed {
 		m.callOnGap(s, info, l.value, hello.Lost)
 	}
 	return l, nil
+}
+
+func (m *Manager) callOnAttach(s *Session, info ReaderInfo, value any) {
+	if m.o.OnAttach != nil {
+		m.call("OnAttach", func() { m.o.OnAttach(m.callbackContext(value), s, info) }, s.logAttrs(info)...)
+	}
 }
 
 func (m *Manager) callOnGap(s *Session, info ReaderInfo, value any, lost store.Lost) {

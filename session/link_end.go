@@ -78,9 +78,10 @@ func (e *linkEnd) reason() (End, time.Duration) {
 	return reasons[word>>reasonShift&reasonMask], time.Duration(word >> retryShift)
 }
 
-// move moves the state by a step, to parked, ending or closed, with the reason for
-// ending. It returns the state then, and whether that is another one than before: a link
-// whose last carrier is gone goes on from ending to closed, and the other way round.
+// move moves the state by a step, to parked, ending or closed, with the reason for ending.
+// It returns the state then, and whether that is another one than before. A parked link
+// has nobody who could be told of its end, and one that is ending has no next poll to
+// wait for: both together are closed.
 func (e *linkEnd) move(to linkState, why End, retry time.Duration) (now linkState, moved bool) {
 	for {
 		word := e.word.Load()
@@ -88,8 +89,7 @@ func (e *linkEnd) move(to linkState, why End, retry time.Duration) (now linkStat
 		told := word >> reasonShift << reasonShift
 
 		now = to
-		switch {
-		case was == linkClosed, was == linkEnding && to == linkParked, was == linkParked && to == linkEnding:
+		if was == linkClosed || was == linkEnding && to == linkParked || was == linkParked && to == linkEnding {
 			now = linkClosed
 		}
 		if to == linkEnding && told == 0 {

@@ -12,7 +12,7 @@ func (s *Session) all() iter.Seq[*Link] {
 }
 
 // add makes l one of the links. Where two carry one link, as of a poll and the one that
-// goes on with it, the later turn stays, whichever was here first. Of too many that are
+// goes on with it, the later one stays, whichever was here first. Of too many that are
 // parked, the one that has been for longest goes, of its own reader if there is one: the
 // log has ended one.
 func (s *Session) add(l *Link) {
@@ -20,6 +20,7 @@ func (s *Session) add(l *Link) {
 	l.next.Store(s.links.Load())
 	s.links.Store(l)
 	s.mu.Unlock()
+
 	var oldest, own *Link
 	parked, mine := 0, &l.Hello.Link
 	for o := range s.all() {
@@ -27,8 +28,8 @@ func (s *Session) add(l *Link) {
 		case o == l:
 		case its.Number == mine.Number && its.Turn > mine.Turn:
 			l.finish(EndSuperseded, 0)
-		case its.Number == mine.Number && o.end.state() == linkParked: // it waited for l: the log need not hear of it
-			o.close(false)
+		case its.Number == mine.Number && o.end.state() == linkParked:
+			o.close(false) // it waited for l: the log need not hear of it
 		case its.Number == mine.Number:
 			o.finish(EndSuperseded, 0)
 		case o.end.state() == linkParked:
@@ -38,6 +39,7 @@ func (s *Session) add(l *Link) {
 			}
 		}
 	}
+
 	switch {
 	case parked < s.m.o.MaxLinks:
 	case own != nil:

@@ -27,7 +27,7 @@ type Options struct {
 	MaxMessages int
 	MaxBytes    int64
 	// Overflow says what happens to a message for which a log has no room. Zero means
-	// Refuse. While a reader is live, those without a link, and those that have taken
+	// store.OverflowRefuse. While a reader is live, those without a link, and those that have taken
 	// nothing for three seconds, do not hold a full log: the oldest messages leave, and
 	// these readers are told of the gap.
 	Overflow store.Overflow

@@ -109,7 +109,7 @@ func (d *departure) report() {
 	defer m.local.release(d.s)
 	defer d.s.forgetDeparture(d)
 	d.s.order.do(func() {
-		ctx, cancel := context.WithTimeout(m.ctx, storeWait) // not before it is this one's turn
+		ctx, cancel := context.WithTimeout(m.ctx, storeWait) // not while others run
 		defer cancel()
 		gone, err := d.s.log.Leave(ctx, d.info.Reader, d.left)
 		if err != nil && !isOver(err) {

@@ -54,6 +54,7 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, err
 	}
+
 	acquire := m.acquire
 	if up.Link.Reader == "" { // no step of a log follows that would look at the id again
 		acquire = m.acquireFresh
@@ -64,37 +65,49 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 	}
 	defer func() { m.local.release(s) }()
 	if up.Link.Reader != "" {
-		err := s.log.Ack(ctx, up.Link, ack)
-		if isOver(err) {
-			again := func(log store.Log) (any, error) { return nil, log.Ack(ctx, up.Link, ack) }
-			if next, _, no := retryOnSuccessor(ctx, s, again); no == nil {
-				m.local.release(s)
-				s, err = next, nil
-			}
-		}
-		if err != nil {
+		if s, err = m.acknowledge(ctx, s, up.Link, ack); err != nil {
 			return Receipt{}, err
 		}
+		if up.Leaving {
+			m.endLink(s, up.Link, up.Value)
+		}
 	}
-	if up.Leaving && up.Link.Reader != "" {
-		m.endLink(s, up.Link, up.Value)
-	}
-	if len(up.Messages) == 0 && up.Writer == "" {
-		return Receipt{}, nil
-	}
+
 	hctx := handlerContext{m.ctx, ctx, up.Value}
-	if up.Writer == "" {
+	switch {
+	case up.Writer != "":
+		return m.receiveInTurn(ctx, hctx, s, up)
+	case len(up.Messages) > 0:
 		return m.receiveOne(hctx, s, up.Messages[0].Message)
 	}
+	return Receipt{}, nil
+}
+
+// acknowledge notes what the client has, and that it speaks on the link. It returns the
+// session in whose log it did so, which takes the place of s.
+func (m *Manager) acknowledge(ctx context.Context, s *Session, link store.LinkRef, p store.Position) (*Session, error) {
+	err := s.log.Ack(ctx, link, p)
+	if !isOver(err) {
+		return s, err
+	}
+	again := func(log store.Log) (any, error) { return nil, log.Ack(ctx, link, p) }
+	next, _, no := retryOnSuccessor(ctx, s, again)
+	if no != nil {
+		return s, err
+	}
+	m.local.release(s)
+	return next, nil
+}
+
+// receiveInTurn handles numbered messages when it is their writer's turn.
+func (m *Manager) receiveInTurn(ctx, hctx context.Context, s *Session, up Upstream) (got Receipt, err error) {
 	key := turnKey{up.ID, up.Writer}
 	failed, err := m.turns.take(ctx, key)
 	if err != nil {
 		return Receipt{}, err
 	}
-	var got Receipt
 	defer func() { m.turns.give(key, got.Failed) }()
-	got, err = m.receiveNumbered(ctx, hctx, s, up, failed)
-	return got, err
+	return m.receiveNumbered(ctx, hctx, s, up, failed)
 }
 
 // check looks at what needs no log, before anything is done.
@@ -130,6 +143,7 @@ func (up *Upstream) check(maxMessage int) (ack store.Position, err error) {
 	return ack, nil
 }
 
+// receiveOne handles a message without a number.
 func (m *Manager) receiveOne(ctx context.Context, s *Session, msg store.Message) (Receipt, error) {
 	if wait := s.rate.take(m.now(), m.o.Rate, m.o.Burst); wait > 0 {
 		return Receipt{Retry: wait}, ErrRate
@@ -170,6 +184,7 @@ func (m *Manager) receiveNumbered(
 		case t == store.TurnEarly:
 			return got, ErrOrder
 		}
+
 		if wait := s.rate.take(m.now(), m.o.Rate, m.o.Burst); wait > 0 {
 			got.Retry = wait
 			return got, errors.Join(ErrRate, s.log.Commit(steady, up.Writer, n.Number, false))
@@ -183,6 +198,7 @@ func (m *Manager) receiveNumbered(
 		if failure != nil {
 			got.Failed = append(got.Failed, n.Number)
 		}
+
 		err = s.log.Commit(steady, up.Writer, n.Number, true)
 		if err != nil && !isOver(err) {
 			return got, err

@@ -21,6 +21,34 @@ func (m *Manager) Send(ctx context.Context, id string, msg store.Message) (store
 	return at, err
 }
 
+// SendTo is Send for one reader: also store.ErrNotFound if the session knows none of that
+// name. The others pass over the message. See Session.SendTo.
+func (m *Manager) SendTo(ctx context.Context, id, reader string, msg store.Message) (store.Position, error) {
+	s, err := m.lookup(ctx, id)
+	if err != nil {
+		return store.Position{}, err
+	}
+	at, err := s.SendTo(ctx, reader, msg)
+	if !isOver(err) {
+		return at, err
+	}
+
+	// Either there is no such reader, or this node has not heard yet that the session is over:
+	// then another one may have the id.
+	log, _, gone := m.store.Open(ctx, id, store.Asked{}, false, m.o.bounds())
+	switch {
+	case gone != nil && !isOver(gone):
+		return at, gone
+	case gone != nil:
+		s.markEnded(EndOver)
+		return at, err
+	case log.Handle() == s.log.Handle():
+		return at, err
+	}
+	s.markEnded(EndOver)
+	return (&Session{m: m, id: id, log: log}).SendTo(ctx, reader, msg)
+}
+
 // Sent says what became of a broadcast.
 type Sent struct {
 	Sessions int      // how many logs took the message

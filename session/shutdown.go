@@ -14,12 +14,14 @@ func (m *Manager) Shutdown(ctx context.Context) error {
 	m.mu.Lock()
 	m.closed = true
 	m.mu.Unlock()
+
 	all := m.local.links()
 	spread := min(10*time.Second, max(250*time.Millisecond, time.Duration(len(all))*2*time.Millisecond))
 	for _, l := range all {
 		l.Drain(rand.N(spread))
 	}
 	m.wheel.stop()
+
 	done := make(chan struct{})
 	go func() { m.work.Wait(); close(done) }()
 	defer m.cancel()

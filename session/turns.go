@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// turns lets the requests of one writer in one at a time.
+// turns lets one request of a writer in at a time.
 type turns struct {
 	mu   sync.Mutex
 	held map[turnKey]*turn // nil while nobody waits for the end of it
@@ -13,7 +13,7 @@ type turns struct {
 
 type turnKey struct{ id, writer string }
 
-// A turn is what others wait for.
+// A turn is a writer's, which one of its requests has, and for which others wait.
 type turn struct {
 	over   chan struct{}
 	failed []uint64 // numbers, once it is over
@@ -34,6 +34,7 @@ func (t *turns) take(ctx context.Context, k turnKey) (failed []uint64, err error
 			t.held[k] = other
 		}
 		t.mu.Unlock()
+
 		select {
 		case <-other.over:
 			failed = append(failed, other.failed...)
@@ -43,6 +44,7 @@ func (t *turns) take(ctx context.Context, k turnKey) (failed []uint64, err error
 	}
 }
 
+// give ends the turn, and tells those who wait for it what failed.
 func (t *turns) give(k turnKey, failed []uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
