@@ -37,4 +37,26 @@
 // sessions: package store/memory in this process, store/redis on several. The package
 // knows no HTTP; the transports are links' users: they call [Manager.Attach] and write
 // what [Link.Take] gives whenever they are woken.
+//
+// # Writing a transport
+//
+// Applications use Options, Manager and Session. The rest is for transports, and stays
+// exported for one of your own: those below package transport use nothing else.
+//
+//   - [Manager.Attach] begins a link for a client, and [Link.Hello] is what to tell it
+//     first. [Attach] carries who asks and what it has.
+//   - [Link.Take] fills a [Batch] whenever Attach.Wake was called; [Link.Next] waits for
+//     that. Write the gap before the entries, and nothing after an [End]. [Link.Wrote]
+//     counts for OnClose.
+//   - [Link.Ack], or [Manager.Receive] with an [Upstream], passes on what the client
+//     acknowledges. Receive also takes its messages, [Numbered], and its [Receipt] says
+//     which of them the client need not keep.
+//   - [Manager.Expect] and [Intake.Hold] come before the body of a request is read, so
+//     that the bodies under way are bounded together.
+//   - [Manager.Quit] is a client's goodbye.
+//   - [Link.Close] is called once nothing takes from the link any more. A long-poll that was
+//     answered calls [Link.Park] instead, and the next one attaches with Attach.Number.
+//
+// Keep the bounds and ages in [Manager.Options]: LinkAge, WriteTimeout, MaxBody, MaxBatch
+// and BodyTimeout. The example Transport is a whole one.
 package session
