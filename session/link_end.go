@@ -32,16 +32,14 @@ const returnDelay = 2 * time.Second
 
 // A linkEnd is the state of a link, in one word that Take reads for each message:
 //
-//	      end(reason, retry)           park, close
-//	open ────────────────────▶ ending ─────────────▶ closed
-//	 │ │                                              ▲  ▲
-//	 │ └────────────────────── close ─────────────────┘  │
-//	 └─────── park ──────────▶ parked ───────────────────┘
-//	                                  close, end(reason)
+//	open ── finish ──▶ ending ── close or park ──▶ closed
+//	 ├───── park ────▶ parked ── close or finish ────▲
+//	 └───── close ───────────────────────────────────┘
 //
 // A link that is open is carried by a request or a connection, which takes from it; a
-// parked one waits for the next poll. One that is ending is carried still: its client is
-// yet to be told. The first reason stays; "" is a client that left.
+// parked one waits for the next poll. One that is ending is carried still: its client has
+// yet to be told. The first reason for which a link finishes stays; a link without one was
+// left by its client.
 type linkEnd struct{ word atomic.Uint64 }
 
 type linkState uint64

@@ -20,7 +20,7 @@ type Batch struct {
 	More     bool // there is more: call Take again
 }
 
-// Empty tells whether there is nothing to write.
+// Empty reports whether there is nothing to write.
 func (b *Batch) Empty() bool {
 	return len(b.Entries) == 0 && b.Gap == store.Lost{} && !b.Beat && b.End == ""
 }
@@ -97,7 +97,7 @@ func (l *Link) refused(b *Batch, err error) error {
 
 // ackOverdue keeps account of what the client has not acknowledged, and reports whether
 // it has left that too long. Each acknowledgement that moves is a sign of life, and
-// begins the time anew for all that is still missing: a slow network may need longer for
+// restarts the time for all that is still missing: a slow network may need longer for
 // what was written at once.
 func (l *Link) ackOverdue(now int64, acked uint64) bool {
 	if l.poll || l.Plain || l.s.m.o.AckTimeout < 0 {

@@ -50,7 +50,7 @@ func (s *Session) add(l *Link) {
 }
 
 // remove takes l out of the list if it is there. What l knows as the next stays, for
-// whoever is just there.
+// whoever walks the list just now.
 func (s *Session) remove(l *Link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,15 +12,11 @@ import (
 // A registry has the sessions that this node knows, each for as long as somebody uses it:
 // a link, a request, or a reader's departure. Every other Session is a handle alone.
 //
-//	            register             the last user, buckets full
-//	handle ───────────────▶ live ─────────────────────────────────▶ gone
-//	                       │ ▲ │                                     ▲ ▲
-//	                       │ │ │ the last user     buckets full,     │ │
-//	                       │ │ └───────────▶ lingering ──────────────┘ │
-//	                       │ │       reuse       │  or replaced        │
-//	                       │ └───────────────────┘                     │
-//	                       │ register of another log     the last user │
-//	                       └───────────────────────▶ replaced ─────────┘
+//	handle ── register ──▶ live ── last release ──▶ lingering ── buckets full ──▶ gone
+//	                       │ ▲                          │ │                        ▲
+//	                       │ └───────── reuse ──────────┘ └─────── replaced ───────┤
+//	                       ├── last release, buckets full ─────────────────────────┤
+//	                       └── replaced ──▶ replaced ── last release ──────────────┘
 //
 // A lingering session is kept for its buckets alone: the next one of its id would begin
 // with full ones. A replaced one has given its id and its buckets to another one, and is

@@ -54,7 +54,7 @@ func (w *wheel) setLocked(a *alarm, in time.Duration) {
 		heap.Fix(&w.alarms, a.index-1)
 	}
 	if a.index == 1 {
-		w.arm()
+		w.armLocked()
 	}
 }
 
@@ -85,8 +85,8 @@ func (w *wheel) stop() {
 	}
 }
 
-// arm sets the timer for the first alarm.
-func (w *wheel) arm() {
+// armLocked sets the timer for the first alarm.
+func (w *wheel) armLocked() {
 	d := max(0, w.alarms[0].due-time.Since(w.start))
 	if w.timer == nil {
 		w.timer = time.AfterFunc(d, w.fire)
@@ -105,7 +105,7 @@ func (w *wheel) fire() {
 		}
 		a := w.alarms[0]
 		if a.due > time.Since(w.start) {
-			w.arm()
+			w.armLocked()
 			w.mu.Unlock()
 			return
 		}
