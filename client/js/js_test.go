@@ -62,7 +62,7 @@ func TestGenerated(t *testing.T) {
 
 // What a strict Content-Security-Policy or the bfcache forbids is not in there.
 func TestForbidden(t *testing.T) {
-	if found := regexp.MustCompile(`\beval\b|new Function|innerHTML|beforeunload|['"]unload|document\.write|\bimport\b|\brequire\b`).FindString(js.Minified); found != "" {
+	if found := regexp.MustCompile(`\beval\b|new Function|innerHTML|beforeunload|['"]unload|document\.write|\bimport\b([^.]|\.[^m])|\brequire\b`).FindString(js.Minified); found != "" {
 		t.Errorf("mirage.js has %q", found)
 	}
 }

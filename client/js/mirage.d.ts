@@ -22,7 +22,7 @@ export interface MirageOptions {
   transports?: readonly TransportName[] | undefined
   /** Where id, position and unaccepted messages outlive a page load. Default `sessionStorage` in a window, otherwise nothing; `null` is nothing. */
   storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | null | undefined
-  /** The name of the record in `storage`; each client in a page needs its own. Default: the URL. */
+  /** The name of the record in `storage`; each client in a page needs its own. Default: the URL, without a slash at the end of its path. */
   name?: string | undefined
   /** Of fetch(). Default `'same-origin'`. */
   credentials?: RequestCredentials | undefined
@@ -127,8 +127,14 @@ export class Mirage<In extends EventsMap = EventsMap, Out extends EventsMap = Ev
   static readonly CLOSING: 2
   static readonly CLOSED: 3
 
-  constructor(url: string | URL, options?: MirageOptions)
+  /**
+   * Without a URL the client connects to the directory of the mirage.js that the server serves. In a bundle, and for a
+   * module from a file, that throws a TypeError: give the URL.
+   */
+  constructor(options?: MirageOptions)
+  constructor(url: string | URL | undefined, options?: MirageOptions)
 
+  /** The URL that the client was given, resolved. */
   readonly url: string
   /** The mirage id; `''` until the server gave one. */
   readonly id: string

@@ -57,6 +57,17 @@ async function check(answer) {
   throw failure(detail || 'status ' + status, status, { expected, retry: 1000 * headers.get('Retry-After') })
 }
 
+// scriptDirectory returns the URL of the directory that the server serves this script from,
+// which is where Mirage is mounted. It throws in a bundle, which has another name, and in a
+// module from a file.
+function scriptDirectory() {
+  // Bundlers take new URL('…', import.meta.url) for a file to include: hence the variable.
+  const script = import.meta.url
+  if (/^https?:[^?#]*\/mirage(\.min)?\.js([?#]|$)/.test(script)) return new URL('.', script)
+  throw new TypeError("the URL is missing: write new Mirage('/live'), with the URL where your server has Mirage. "
+    + 'Only a mirage.js that the browser loaded from that server knows it by itself; a bundle or a file does not.')
+}
+
 /** The client. All that is private lives in the constructor: so it stays private, and small. */
 export class Mirage extends EventTarget {
   static CONNECTING = 0
@@ -72,6 +83,7 @@ export class Mirage extends EventTarget {
 
   constructor(url, options) {
     super()
+    if (url && typeof url === 'object' && !('href' in url)) [url, options] = [null, url] // new Mirage(options)
     options ||= {}
     const self = this
     const { document, location, origin } = globalThis
@@ -79,9 +91,10 @@ export class Mirage extends EventTarget {
       mirage, name, signal, credentials, timeout = 5000, head = 1500, upgrade = 300_000, messages: most = 256, bytes: room = 1 << 20,
       start: begin = true, fetch: ask, WebSocket: Socket,
     } = options
-    const base = new URL(url, document?.baseURI ?? location?.href) // as fetch() takes it
+    // As fetch() takes it.
+    const base = new URL(url ?? scriptDirectory(), document?.baseURI ?? location?.href)
     const cid = crypto.getRandomValues(new Uint32Array(4)).join('_') // 128 bits in base64url, of a kind
-    const key = 'mirage:' + (name || base)
+    const key = 'mirage:' + (name || base.href.replace(/^([^?#]*)\/(?=[?#]|$)/, '$1')) // /live and /live/ are one
     const end = new AbortController()
 
     const links = new Set() // all that are under way

@@ -43,6 +43,10 @@ client.addEventListener('message', e => e.again, { once: true })
 client.close(1000, 'bye').then(() => client.state === 'closed')
 new Mirage(new URL('http://localhost'), { storage: new Map() as unknown as Storage, fetch: (url, init) => fetch(url, { ...init, headers: { a: url } }) })
 new Mirage('/live', { storage: { getItem: () => null, setItem() {}, removeItem() {} }, start: false, credentials: 'include' })
+new Mirage<In, Out>().emit('say', { text: 'x' })
+new Mirage({ start: false, storage: null })
+new Mirage(undefined, { start: false })
+new Mirage(undefined)
 const external = (store: { subscribe(run: (value: unknown) => void): () => void }) => store // Svelte's Readable
 external(client)
 
@@ -66,8 +70,12 @@ client.on('siad', () => 0)
 client.on('count', (n: string) => n)
 // @ts-expect-error there is no such state
 const no: boolean = client.state === 'away'
-// @ts-expect-error there is no URL
-new Mirage()
+// @ts-expect-error a number is neither a URL nor options
+new Mirage(5)
+// @ts-expect-error options come last
+new Mirage({ start: false }, '/live')
+// @ts-expect-error no such option, without a URL, too
+new Mirage({ retries: 3 })
 // @ts-expect-error a transport that there is not
 new Mirage('/live', { transports: ['pigeon'] })
 // @ts-expect-error a number of milliseconds

@@ -1,0 +1,22 @@
+// Modules with the address of a web page's: as if a server had sent mirage.js to a browser.
+
+import { register } from 'node:module'
+
+const hooks = `
+  let sources
+  export function initialize(data) { sources = data }
+  const ours = url => /^https?:/.test(url)
+  export function resolve(url, context, next) {
+    return ours(url) ? { url, shortCircuit: true } : next(url, context)
+  }
+  export async function load(url, context, next) {
+    if (!ours(url)) return next(url, context)
+    const source = sources[new URL(url).hostname] ?? await (await fetch(url)).text()
+    return { format: 'module', source, shortCircuit: true }
+  }
+`
+
+/** serve says what source the hosts named in sources answer with, whatever the path. Other hosts are asked. */
+export function serve(sources) {
+  register('data:text/javascript,' + encodeURIComponent(hooks), { data: sources })
+}
