@@ -83,7 +83,22 @@ func (e *echo) begin() {
 	mux := http.NewServeMux()
 	mux.Handle("/live", transport.Handler(m, transport.Options{}))
 	mux.HandleFunc("/page", func(http.ResponseWriter, *http.Request) {}) // its response sets the cookie
-	live := middleware.New(middleware.Options{Codec: e.codec, Sessions: m, Logger: e.log}).Guard(mux)
+	identify := middleware.New(middleware.Options{Codec: e.codec, Sessions: m, Logger: e.log}).Guard
+
+	// Below /307 the mux redirects /307/live to /307/live/. Below /301 it is done as nginx does,
+	// and Go before 1.26.
+	mounted := http.NewServeMux()
+	mounted.Handle("/", identify(mux))
+	for _, status := range []int{http.StatusTemporaryRedirect, http.StatusMovedPermanently} {
+		path := fmt.Sprintf("/%d/live/", status)
+		mounted.Handle(path, identify(transport.Handler(m, transport.Options{})))
+		mounted.Handle(path+"mirage.js", transport.Script())
+	}
+	mounted.HandleFunc("/301/live", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/301/live/?"+r.URL.RawQuery, http.StatusMovedPermanently)
+	})
+
+	var live http.Handler = mounted
 	e.live.Store(&live)
 	e.mu.Lock()
 	defer e.mu.Unlock()

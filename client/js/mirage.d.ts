@@ -134,7 +134,7 @@ export class Mirage<In extends EventsMap = EventsMap, Out extends EventsMap = Ev
   constructor(options?: MirageOptions)
   constructor(url: string | URL | undefined, options?: MirageOptions)
 
-  /** The URL that the client was given, resolved. */
+  /** The URL that the client was given, resolved. A redirect does not change it. */
   readonly url: string
   /** The mirage id; `''` until the server gave one. */
   readonly id: string

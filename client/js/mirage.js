@@ -68,6 +68,10 @@ function scriptDirectory() {
     + 'Only a mirage.js that the browser loaded from that server knows it by itself; a bundle or a file does not.')
 }
 
+// isEventStream reports whether the answer is a stream or a long-poll of the server, and not a
+// page that a redirect led to.
+const isEventStream = answer => answer.status === 200 && /^text\/event-stream\b/.test(answer.headers.get('Content-Type'))
+
 /** The client. All that is private lives in the constructor: so it stays private, and small. */
 export class Mirage extends EventTarget {
   static CONNECTING = 0
@@ -91,7 +95,7 @@ export class Mirage extends EventTarget {
       mirage, name, signal, credentials, timeout = 5000, head = 1500, upgrade = 300_000, messages: most = 256, bytes: room = 1 << 20,
       start: begin = true, fetch: ask, WebSocket: Socket,
     } = options
-    // As fetch() takes it.
+    // As fetch() takes it. adopt() changes the path.
     const base = new URL(url ?? scriptDirectory(), document?.baseURI ?? location?.href)
     const cid = crypto.getRandomValues(new Uint32Array(4)).join('_') // 128 bits in base64url, of a kind
     const key = 'mirage:' + (name || base.href.replace(/^([^?#]*)\/(?=[?#]|$)/, '$1')) // /live and /live/ are one
@@ -218,10 +222,24 @@ export class Mirage extends EventTarget {
       return { batch, w, body }
     }
 
+    // submit sends a body in a POST and returns the server's answer. A redirect with 301 or 302
+    // turns the POST into a GET without a body, which the server answers with a stream. request
+    // has adopted the path then, so the next try is not redirected.
+    const submit = async (token, body, signal) => {
+      const answer = await check(await request('POST', token, { body, signal }))
+      if (isEventStream(answer)) {
+        answer.body.cancel().catch(() => 0)
+        throw failure('redirected')
+      }
+      const result = await answer.json()
+      if (result.accepted >= 0) adopt(answer)
+      return result
+    }
+
     // say takes a body up and returns what the server answers. It does not answer a frame that is an acknowledgement alone.
     const say = async (link, body, signal, wait) => {
       const { socket, token } = link
-      if (!socket) return (await check(await request('POST', token, { body, signal }))).json()
+      if (!socket) return submit(token, body, signal)
       socket.readyState > 1 || socket.send(body) // else its close event is on the way
       return wait && new Promise((ok, no) => {
         link.answer = answer => answer.status === 200 ? ok(answer) : no(failure(answer.detail, answer.status, answer))
@@ -280,11 +298,21 @@ export class Mirage extends EventTarget {
       const headers = { Accept: 'text/event-stream' }
       if (init.body) headers['Content-Type'] = headers.Accept
       if (token) headers['Mirage-Link'] = token
-      return (ask || fetch)(address(query), {
+      const answer = await (ask || fetch)(address(query), {
         method, headers, credentials, cache: 'no-store',
         referrerPolicy: 'same-origin', // over plain http the Referer alone shows whose page asks
         ...init,
       })
+      if (isEventStream(answer)) adopt(answer)
+      return answer
+    }
+
+    // adopt makes the path that a redirect led to, as from /live to /live/, the path of all
+    // requests, because a WebSocket follows no redirect. Callers call it for answers of Mirage
+    // alone: the redirect may lead to a log-in form. Another origin is not adopted.
+    const adopt = ({ redirected, url }) => {
+      const { origin, pathname } = redirected ? new URL(url) : base
+      if (origin === base.origin) base.pathname = pathname
     }
 
     // loop goes round after round until there is a link.
@@ -319,25 +347,35 @@ export class Mirage extends EventTarget {
 
     // round tries one transport after the other: each has some time before the next one starts beside it. The first hello wins; what failed
     // before it is bad for half an hour. Where nothing wins, the network is to blame. It returns why it failed.
+    // A WebSocket does not follow the redirect that the winner followed. It failed at the former
+    // path, which says nothing about WebSockets: it is tried again at the adopted one.
     const round = async names => {
       const tried = []
       let won, why
       for (const name of names) {
         const link = start(name)
-        tried.push(link.hello)
+        tried.push(link)
         const done = link.hello.then(() => { won = name }, error => { why = error })
         await Promise.race([done, sleep(head)])
         if (won || !wanted || hidden || why?.status && why.status !== 501) break // the server would tell the next one the same
       }
-      await Promise.any(tried).catch(() => 0)
+      await Promise.any(tried.map(link => link.hello)).catch(() => 0)
       if (!won || !live) return why
-      for (const name of [mute, ...names.slice(0, names.indexOf(won))]) if (name) bad[name] = Date.now() + 1_800_000
+
+      const failed = tried.slice(0, names.indexOf(won))
+      const astray = failed.find(({ name, path }) => name === 'websocket' && path !== base.pathname)
+      markBad([mute, ...failed.filter(link => link !== astray).map(link => link.name)])
       mute = 0
       delete bad[won]
+      if (astray) round([astray.name]).then(error => { if (error && live) markBad([astray.name]) })
+    }
+
+    const markBad = names => {
+      for (const name of names) if (name) bad[name] = Date.now() + 1_800_000
     }
 
     const start = name => {
-      const link = { name, turn, ctl: new AbortController() }
+      const link = { name, turn, path: base.pathname, ctl: new AbortController() }
       link.hello = new Promise((ok, no) => Object.assign(link, { ok, no }))
       links.add(link)
       carriers[name](link).catch(error => error).then(error => over(link, link.ctl.signal.reason || error || failure('ended')))

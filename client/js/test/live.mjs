@@ -11,6 +11,7 @@ import { beforeEach, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { Mirage } from '../mirage.js'
+import { serve } from './served.js'
 import { Store } from './world.js'
 
 const { LIVE, CONTROL } = process.env
@@ -173,6 +174,77 @@ for (const name of ['websocket', 'sse', 'poll']) {
     c.connect()
     await until(() => 'the last link', async () => (await begun()).length > length)
     assert.deepEqual((await begun()).at(-1).was, [id])
+  })
+}
+
+// The server has Mirage at /307/live/ and at /301/live/, and redirects to there with that status.
+
+serve({}) // module URLs with http are asked of the server
+
+// withPaths notes what fetch() and WebSocket are asked for.
+function withPaths() {
+  const paths = []
+  const note = (method, url) => paths.push(`${method} ${new URL(url).pathname}`)
+  return {
+    paths,
+    fetch(url, init) {
+      note(init.method, url)
+      return fetch(url, init)
+    },
+    WebSocket: function (url) {
+      note('WS', url)
+      return new WebSocket(url)
+    },
+  }
+}
+
+for (const status of [307, 301]) {
+  const path = `/${status}/live`
+  const url = new URL(path, LIVE)
+
+  test(`a client that is redirected with ${status} is on a WebSocket soon`, async t => {
+    const storage = new Store(), { paths, ...ways } = withPaths()
+    const c = open(t, { storage, ...ways }, url), got = []
+    c.on('message', data => got.push(data))
+    c.send('a')
+    await until(() => 'a WebSocket, is ' + c.transport, () => c.transport === 'websocket', 5000)
+    await until(() => 'the echo', () => got.length === 1)
+    assert.deepEqual(paths.filter(p => !p.startsWith('POST')), ['WS ' + path, 'GET ' + path, `WS ${path}/`])
+    const { ids, up } = await control('look')
+    assert.deepEqual(ids, [c.id], 'one session')
+    assert.deepEqual(up, ['a'])
+
+    paths.length = 0
+    await control('cut')
+    await c.emit('say', 'b')
+    assert.equal(c.transport, 'websocket')
+    assert.deepEqual([...new Set(paths)], [`WS ${path}/`])
+    assert.deepEqual(c.told.map(e => e.type), ['mirage'])
+    c.disconnect()
+    assert.deepEqual(JSON.parse(storage.getItem('mirage:' + url)).bad, {})
+  })
+
+  for (const name of ['sse', 'poll']) {
+    test(`messages both ways over ${name}, redirected with ${status}`, async t => {
+      const { paths, ...ways } = withPaths()
+      const c = open(t, { transports: [name], storage: null, ...ways }, url), got = []
+      c.on('message', data => got.push(data))
+      for (const n of numbers(20)) c.send(n)
+      await until(() => `20, got ${got.length}`, () => got.length === 20 && !c.bufferedAmount)
+      assert.deepEqual((await control('look')).up, numbers(20))
+      assert.deepEqual(paths.filter(p => !p.endsWith('/')), ['GET ' + path])
+    })
+  }
+
+  test(`a page that imports ${path}/mirage.js needs no URL`, async t => {
+    const { Mirage: Served } = await import(`${url}/mirage.js?v=1`)
+    const { paths, ...ways } = withPaths()
+    const c = new Served({ storage: null, ...ways })
+    t.after(() => c.disconnect())
+    assert.equal(c.url, url + '/')
+    await c.emit('say', 'a')
+    assert.equal(c.transport, 'websocket')
+    assert.deepEqual([...new Set(paths)], [`WS ${path}/`])
   })
 }
 
