@@ -29,7 +29,7 @@ type void struct {
 }
 
 func (v *void) Write(b []byte) (int, error) {
-	v.events.Add(int64(bytes.Count(b, []byte("\ndata: "))))
+	v.events.Add(int64(bytes.Count(b, []byte("\nid: "))))
 	return len(b), nil
 }
 func (v *void) Read([]byte) (int, error)         { <-v.closed; return 0, net.ErrClosed }
