@@ -54,13 +54,6 @@ func (m *Manager) now() int64 { return int64(time.Since(m.start)) }
 // were zero. No duration is longer than a hundred years.
 func (m *Manager) Options() Options { return m.o }
 
-// MaxMessageSize is the bound on the Data of one message that the Manager was made with.
-func (m *Manager) MaxMessageSize() int { return m.o.MaxMessageSize }
-
-// Heartbeat is the longest silence of a stream that the Manager was made with; 0 if there
-// is no bound.
-func (m *Manager) Heartbeat() time.Duration { return max(0, m.o.Heartbeat) }
-
 // Remember is Options.Remember, as it is completed: how long a revoked id stays revoked.
 func (m *Manager) Remember() time.Duration { return m.o.Remember }
 

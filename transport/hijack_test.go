@@ -177,8 +177,9 @@ func TestL3HijackedHead(t *testing.T) {
 // L3: OnClose tells what a stream came to, on both ways out.
 func TestL3OnClose(t *testing.T) {
 	for _, plain := range []bool{false, true} {
-		closed := make(chan sse.Closed, 2)
-		srv, m := serve(t, session.Options{}, sse.Options{KeepHandler: plain, OnClose: func(c sse.Closed) { closed <- c }}, false)
+		closed := make(chan session.Closed, 2)
+		o := session.Options{OnClose: func(c session.Closed) { closed <- c }}
+		srv, m := serve(t, o, sse.Options{KeepHandler: plain}, false)
 		for _, leaves := range []bool{true, false} {
 			conn, err := net.Dial("tcp", srv.Listener.Addr().String())
 			if err != nil {

@@ -12,8 +12,6 @@ import (
 	"github.com/mirage-go/mirage/internal/cid"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
-	"github.com/mirage-go/mirage/transport/sse"
-	sockets "github.com/mirage-go/mirage/transport/websocket"
 )
 
 // I17: a _cid is for its client alone. Whatever names a client to the application, or to
@@ -40,8 +38,7 @@ func TestI17Names(t *testing.T) {
 				return err
 			}
 			s.session.MaxMessages, s.session.Overflow = 10, store.OverflowDropOldest
-			s.transport.SSE.OnClose = func(c sse.Closed) { meet("OnClose", c.Reader) }
-			s.transport.WebSocket.OnClose = func(c sockets.Closed) { meet("OnClose", c.Reader) }
+			s.session.OnClose = func(c session.Closed) { meet("OnClose", c.Reader) }
 			inWorld(t, s, func(w *world) {
 				b := w.browser()
 				b.pipe(takes(0))
@@ -80,9 +77,6 @@ func TestI17Names(t *testing.T) {
 						want = append(want, "OnGap")
 					}
 					for _, where := range want {
-						if way == "poll" && where == "OnClose" {
-							continue // it has none
-						}
 						if !strings.Contains(met.String(), where+" "+name) {
 							t.Errorf("%q is not among %s", where+" "+name, &met)
 						}

@@ -11,13 +11,13 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/internal/frame"
+	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/transport"
 	"github.com/mirage-go/mirage/transport/poll"
 	"github.com/mirage-go/mirage/transport/sse"
-	sockets "github.com/mirage-go/mirage/transport/websocket"
 )
 
-// L1: every option of the transports does what it says.
+// L1: every option of the transports, and of what they share, does what it says.
 func TestOptions(t *testing.T) {
 	within := func(t *testing.T, what string, got, low, high time.Duration) {
 		t.Helper()
@@ -27,16 +27,16 @@ func TestOptions(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name string
-		o    transport.Options
+		s    setup
 		test func(t *testing.T, w *world, tab *tab)
 	}{
-		{"SSE.LinkAge", transport.Options{SSE: sse.Options{LinkAge: time.Minute}}, func(t *testing.T, w *world, tab *tab) {
+		{"LinkAge of a stream", setup{session: session.Options{LinkAge: time.Minute}}, func(t *testing.T, w *world, tab *tab) {
 			tab.b.streams = true
 			l, start := tab.open(), time.Now()
 			<-l.done
 			within(t, "the stream ended", time.Since(start), 48*time.Second, 72*time.Second)
 		}},
-		{"SSE.Retry", transport.Options{SSE: sse.Options{Retry: 10 * time.Second}}, func(t *testing.T, w *world, tab *tab) {
+		{"SSE.Retry", setup{transport: transport.Options{SSE: sse.Options{Retry: 10 * time.Second}}}, func(t *testing.T, w *world, tab *tab) {
 			r, err := tab.b.request(w.Context(), "GET", "", "")
 			w.must(err)
 			defer r.Body.Close()
@@ -46,21 +46,21 @@ func TestOptions(t *testing.T) {
 			w.must(err)
 			within(t, "a browser comes back", time.Duration(ms)*time.Millisecond, 5*time.Second, 15*time.Second)
 		}},
-		{"SSE.MaxBody", transport.Options{SSE: sse.Options{MaxBody: 100}}, func(t *testing.T, w *world, tab *tab) {
+		{"MaxBody of a POST", setup{session: session.Options{MaxBody: 100}}, func(t *testing.T, w *world, tab *tab) {
 			for n, status := range map[int]int{100: 200, 101: 413} {
 				if a := tab.b.do("POST", "", strings.Repeat("x", n)); a.status != status {
 					t.Errorf("%d bytes: %d %s", n, a.status, a.body)
 				}
 			}
 		}},
-		{"SSE.MaxBatch", transport.Options{SSE: sse.Options{MaxBatch: 2}}, func(t *testing.T, w *world, tab *tab) {
+		{"MaxBatch of a POST", setup{session: session.Options{MaxBatch: 2}}, func(t *testing.T, w *world, tab *tab) {
 			for _, batch := range [][]string{{"1:a", "2:b"}, {"3:c", "4:d", "5:e"}} {
 				if a := tab.post(batch...); a.status != 200 && len(batch) == 2 || a.status != 413 && len(batch) == 3 {
 					t.Errorf("%d messages: %d %s", len(batch), a.status, a.body)
 				}
 			}
 		}},
-		{"SSE.BodyTimeout", transport.Options{SSE: sse.Options{BodyTimeout: 3 * time.Second}}, func(t *testing.T, w *world, tab *tab) {
+		{"BodyTimeout of a POST", setup{session: session.Options{BodyTimeout: 3 * time.Second}}, func(t *testing.T, w *world, tab *tab) {
 			conn, err := w.net.Dial(w.Context())
 			w.must(err)
 			defer conn.Close()
@@ -73,12 +73,12 @@ func TestOptions(t *testing.T) {
 			}
 			within(t, "the body was given up", time.Since(start), 3*time.Second, 4*time.Second)
 		}},
-		{"WebSocket.LinkAge", transport.Options{WebSocket: sockets.Options{LinkAge: time.Minute}}, func(t *testing.T, w *world, tab *tab) {
+		{"LinkAge of a WebSocket", setup{session: session.Options{LinkAge: time.Minute}}, func(t *testing.T, w *world, tab *tab) {
 			s, start := tab.openSocket(), time.Now()
 			<-s.done
 			within(t, "the link ended", time.Since(start), 48*time.Second, 72*time.Second)
 		}},
-		{"WebSocket.MaxFrame", transport.Options{WebSocket: sockets.Options{MaxFrame: 200}}, func(t *testing.T, w *world, tab *tab) {
+		{"MaxBody of a frame", setup{session: session.Options{MaxBody: 200}}, func(t *testing.T, w *world, tab *tab) {
 			tab.openSocket()
 			room := 200 - len(tab.batch("1:"))
 			for n, status := range map[int]int{room: 500, room + 1: 413} { // there is no OnMessage
@@ -87,7 +87,7 @@ func TestOptions(t *testing.T) {
 				}
 			}
 		}},
-		{"WebSocket.MaxBatch", transport.Options{WebSocket: sockets.Options{MaxBatch: 2}}, func(t *testing.T, w *world, tab *tab) {
+		{"MaxBatch of a WebSocket", setup{session: session.Options{MaxBatch: 2}}, func(t *testing.T, w *world, tab *tab) {
 			tab.openSocket()
 			for _, batch := range [][]string{{"1:a", "2:b"}, {"3:c", "4:d", "5:e"}} {
 				if a := tab.post(batch...); a.status != 200 && len(batch) == 2 || a.status != 413 && len(batch) == 3 {
@@ -95,7 +95,7 @@ func TestOptions(t *testing.T) {
 				}
 			}
 		}},
-		{"WebSocket.FrameTimeout", transport.Options{WebSocket: sockets.Options{FrameTimeout: 3 * time.Second}}, func(t *testing.T, w *world, tab *tab) {
+		{"BodyTimeout of a frame", setup{session: session.Options{BodyTimeout: 3 * time.Second}}, func(t *testing.T, w *world, tab *tab) {
 			r := tab.rawSocket()
 			time.Sleep(5 * time.Second) // before a frame there is no hurry
 			start := time.Now()
@@ -103,7 +103,7 @@ func TestOptions(t *testing.T) {
 			r.ends(4408)
 			within(t, "the frame was given up", time.Since(start), 3*time.Second, 3*time.Second)
 		}},
-		{"WebSocket.WriteTimeout", transport.Options{WebSocket: sockets.Options{WriteTimeout: 4 * time.Second}}, func(t *testing.T, w *world, tab *tab) {
+		{"WriteTimeout of a WebSocket", setup{session: session.Options{WriteTimeout: 4 * time.Second}}, func(t *testing.T, w *world, tab *tab) {
 			r := tab.rawSocket()
 			for range 3 {
 				w.send(tab.hello.ID, strings.Repeat("x", 64<<10)) // more than the network takes
@@ -116,18 +116,18 @@ func TestOptions(t *testing.T) {
 			}
 			within(t, "the link ended", time.Since(start), 4*time.Second, 6100*time.Millisecond)
 		}},
-		{"Poll.LinkAge", transport.Options{Poll: poll.Options{LinkAge: 10 * time.Second}}, func(t *testing.T, w *world, tab *tab) {
+		{"LinkAge of polls", setup{session: session.Options{LinkAge: 10 * time.Second}}, func(t *testing.T, w *world, tab *tab) {
 			start := time.Now()
 			for tab.poll("1"); tab.hellos == 1 && time.Since(start) < time.Hour; tab.poll("1") {
 			}
 			within(t, "a new link began", time.Since(start), 8*time.Second, 74*time.Second) // its token lives a minute longer
 		}},
-		{"Poll.Hold", transport.Options{Poll: poll.Options{Hold: 3 * time.Second}}, func(t *testing.T, w *world, tab *tab) {
+		{"Poll.Hold", setup{transport: transport.Options{Poll: poll.Options{Hold: 3 * time.Second}}}, func(t *testing.T, w *world, tab *tab) {
 			start := time.Now()
 			tab.poll("25")
 			within(t, "an empty answer", time.Since(start), 3*time.Second, 3*time.Second)
 		}},
-		{"Poll.Pause", transport.Options{Poll: poll.Options{Pause: 3 * time.Second}}, func(t *testing.T, w *world, tab *tab) {
+		{"Poll.Pause", setup{transport: transport.Options{Poll: poll.Options{Pause: 3 * time.Second}}}, func(t *testing.T, w *world, tab *tab) {
 			for pause, status := range map[time.Duration]int{2: 200, 4: 401} {
 				tab.mu.Lock()
 				tab.hello = frame.Hello{}
@@ -141,7 +141,7 @@ func TestOptions(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			inWorld(t, setup{transport: tt.o}, func(w *world) {
+			inWorld(t, tt.s, func(w *world) {
 				tab := w.browser().tab()
 				tab.poll("25")
 				tt.test(t, w, tab)
@@ -176,11 +176,11 @@ func TestW2ExpectContinue(t *testing.T) {
 // L1: the longest Duration there is means for ever, in every option of the transports.
 func TestOptionsForever(t *testing.T) {
 	const forever = math.MaxInt64
-	inWorld(t, setup{transport: transport.Options{
-		SSE:       sse.Options{LinkAge: forever, WriteTimeout: forever, Retry: forever, BodyTimeout: forever},
-		WebSocket: sockets.Options{LinkAge: forever, WriteTimeout: forever, FrameTimeout: forever},
-		Poll:      poll.Options{LinkAge: forever, Hold: forever, Pause: forever, WriteTimeout: forever, BodyTimeout: forever},
-	}}, func(w *world) {
+	s := setup{
+		session:   session.Options{LinkAge: forever, WriteTimeout: forever, BodyTimeout: forever},
+		transport: transport.Options{SSE: sse.Options{Retry: forever}, Poll: poll.Options{Hold: forever, Pause: forever}},
+	}
+	inWorld(t, s, func(w *world) {
 		for _, begin := range []func(*tab){
 			func(t *tab) { t.b.streams = true; t.open() },
 			func(t *tab) { t.openSocket() },
@@ -202,43 +202,26 @@ func TestOptionsForever(t *testing.T) {
 	})
 }
 
-// L1: one place bounds what comes up, by POST and by frame; what a transport has set for
-// itself is not ignored.
-func TestOptionsBounds(t *testing.T) {
-	type bounds struct{ post, frame int } // bytes that are taken
-	of := func(maxBody, sseBody, pollBody, frame int) transport.Options {
-		return transport.Options{
-			MaxBody: maxBody, SSE: sse.Options{MaxBody: sseBody}, Poll: poll.Options{MaxBody: pollBody}, WebSocket: sockets.Options{MaxFrame: frame},
-		}
-	}
-	for name, tt := range map[string]struct {
-		o    transport.Options
-		want bounds
-	}{
-		"none":            {of(0, 0, 0, 0), bounds{64 << 10, 64 << 10}},
-		"all":             {of(300, 0, 0, 0), bounds{300, 300}},
-		"only poll's":     {of(0, 0, 300, 0), bounds{300, 64 << 10}},
-		"only streams'":   {of(0, 300, 0, 0), bounds{300, 64 << 10}},
-		"both":            {of(0, 400, 300, 0), bounds{300, 64 << 10}},
-		"only frames'":    {of(0, 0, 0, 300), bounds{64 << 10, 300}},
-		"all, and frames": {of(400, 0, 0, 300), bounds{400, 300}},
-		"all goes before": {of(400, 300, 300, 0), bounds{400, 400}},
-		"below zero":      {of(-1, -1, -1, -1), bounds{64 << 10, 64 << 10}},
+// H2: one place bounds what comes up, by POST and by frame.
+func TestH2OneMaxBody(t *testing.T) {
+	for name, tt := range map[string]struct{ option, taken int }{
+		"none":      {0, 64 << 10},
+		"300 bytes": {300, 300},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, setup{transport: tt.o}, func(w *world) {
+			inWorld(t, setup{session: session.Options{MaxBody: tt.option}}, func(w *world) {
 				b := w.browser()
 				b.tab().poll("1")
-				for n, status := range map[int]int{tt.want.post: 200, tt.want.post + 1: 413} {
+				for n, status := range map[int]int{tt.taken: 200, tt.taken + 1: 413} {
 					if a := b.do("POST", "", strings.Repeat("x", n)); a.status != status {
 						t.Errorf("a POST of %d bytes: %d %.100s", n, a.status, a.body)
 					}
 				}
 				tab := w.browser().tab()
 				tab.openSocket()
-				room := tt.want.frame - len(tab.batch("1:"))
-				if tt.want.frame > 1000 { // there the bound of a message is smaller
-					room = tt.want.frame
+				room := tt.taken - len(tab.batch("1:"))
+				if tt.taken > 1000 { // there the bound of a message is smaller
+					room = tt.taken
 				}
 				for n, status := range map[int]int{room: 500, room + 1: 413} { // there is no OnMessage
 					if a := tab.post("1:" + strings.Repeat("x", n)); a.status != status && (status == 413 || !strings.Contains(a.body, "failed")) {
@@ -250,32 +233,25 @@ func TestOptionsBounds(t *testing.T) {
 	}
 }
 
-// L1: the same for the other two bounds.
-func TestOptionsBoundsOfBatches(t *testing.T) {
-	for name, o := range map[string]transport.Options{
-		"all":         {MaxBatch: 2, BodyTimeout: 3 * time.Second},
-		"only poll's": {Poll: poll.Options{MaxBatch: 2, BodyTimeout: 3 * time.Second}},
-		"the smaller": {SSE: sse.Options{MaxBatch: 3, BodyTimeout: time.Minute}, Poll: poll.Options{MaxBatch: 2, BodyTimeout: 3 * time.Second}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			inWorld(t, setup{transport: o}, func(w *world) {
-				tab := w.browser().tab()
-				tab.poll("1")
-				for _, batch := range [][]string{{"1:a", "2:b"}, {"3:c", "4:d", "5:e"}} {
-					if a := tab.post(batch...); a.status != 200 && len(batch) == 2 || a.status != 413 && len(batch) == 3 {
-						t.Errorf("%d messages: %d %s", len(batch), a.status, a.body)
-					}
-				}
-				conn, err := w.net.Dial(w.Context())
-				w.must(err)
-				defer conn.Close()
-				start := time.Now()
-				fmt.Fprintf(conn, "POST /live HTTP/1.1\r\nHost: 127.0.0.1:80\r\nContent-Length: 10\r\n%s\r\n", tab.credentials())
-				resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-				if took := time.Since(start); err != nil || resp.StatusCode != 408 || took > 4*time.Second {
-					t.Error(resp, err, took)
-				}
-			})
-		})
-	}
+// H2: the same for the other two bounds.
+func TestH2OneMaxBatchAndBodyTimeout(t *testing.T) {
+	o := session.Options{MaxBatch: 2, BodyTimeout: 3 * time.Second}
+	inWorld(t, setup{session: o}, func(w *world) {
+		tab := w.browser().tab()
+		tab.poll("1")
+		for _, batch := range [][]string{{"1:a", "2:b"}, {"3:c", "4:d", "5:e"}} {
+			if a := tab.post(batch...); a.status != 200 && len(batch) == 2 || a.status != 413 && len(batch) == 3 {
+				t.Errorf("%d messages: %d %s", len(batch), a.status, a.body)
+			}
+		}
+		conn, err := w.net.Dial(w.Context())
+		w.must(err)
+		defer conn.Close()
+		start := time.Now()
+		fmt.Fprintf(conn, "POST /live HTTP/1.1\r\nHost: 127.0.0.1:80\r\nContent-Length: 10\r\n%s\r\n", tab.credentials())
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if took := time.Since(start); err != nil || resp.StatusCode != 408 || took > 4*time.Second {
+			t.Error(resp, err, took)
+		}
+	})
 }

@@ -10,9 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/mirage-go/mirage/transport"
-	"github.com/mirage-go/mirage/transport/sse"
-	sockets "github.com/mirage-go/mirage/transport/websocket"
+	"github.com/mirage-go/mirage/session"
 )
 
 // quietly keeps net/http's report of a panic out of the test's output.
@@ -32,9 +30,9 @@ func (w *world) idle() {
 
 // L4: a panic in the application's part of a link ends that link alone, and leaves nothing of it.
 func TestL4CallbacksPanic(t *testing.T) {
-	t.Run("websocket.Options.Context", func(t *testing.T) {
+	t.Run("middleware.Options.Value", func(t *testing.T) {
 		s := setup{server: quietly}
-		s.transport.WebSocket.Context = func(*http.Request) context.Context { panic("context") }
+		s.identity.Value = func(*http.Request) any { panic("value") }
 		inWorld(t, s, func(w *world) {
 			ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
 			defer cancel()
@@ -47,14 +45,13 @@ func TestL4CallbacksPanic(t *testing.T) {
 	})
 	for way, open := range map[string]func(*tab) (cut func()){
 		"sse":       func(t *tab) func() { t.b.streams = true; return t.open().close },
+		"poll":      func(t *tab) func() { t.poll("0"); return func() {} },
 		"websocket": func(t *tab) func() { s := t.openSocket(); return func() { s.CloseNow() } },
 	} {
 		t.Run(way+".Options.OnClose", func(t *testing.T) {
 			calls := 0
-			inWorld(t, setup{transport: transport.Options{
-				SSE:       sse.Options{OnClose: func(sse.Closed) { calls++; panic("closed") }},
-				WebSocket: sockets.Options{OnClose: func(sockets.Closed) { calls++; panic("closed") }},
-			}, server: quietly}, func(w *world) {
+			o := session.Options{OnClose: func(session.Closed) { calls++; panic("closed") }}
+			inWorld(t, setup{session: o, server: quietly}, func(w *world) {
 				open(w.browser().tab())()
 				w.idle()
 				if calls != 1 {

@@ -19,8 +19,6 @@ import (
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
-	"github.com/mirage-go/mirage/transport"
-	"github.com/mirage-go/mirage/transport/sse"
 )
 
 // gauge counts the requests under way.
@@ -133,8 +131,7 @@ func TestL2SendNeverWaits(t *testing.T) {
 	const clients, n = 200, 50
 	text := strings.Repeat("x", 4<<10)
 	s := newSite(t, setup{
-		session:   session.Options{AckTimeout: -1},
-		transport: transport.Options{SSE: sse.Options{WriteTimeout: 300 * time.Millisecond}},
+		session: session.Options{AckTimeout: -1, WriteTimeout: 300 * time.Millisecond},
 	})
 	conns := &narrow{Listener: s.srv.Listener}
 	s.srv.Listener = conns

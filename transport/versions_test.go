@@ -13,8 +13,6 @@ import (
 
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
-	"github.com/mirage-go/mirage/transport"
-	"github.com/mirage-go/mirage/transport/sse"
 )
 
 // version is how a server and a browser speak a version of HTTP without TLS.
@@ -138,9 +136,8 @@ func TestW1HTTP10(t *testing.T) {
 // survives, and so does its neighbour on the connection.
 func TestL1IdleHTTP2(t *testing.T) {
 	o := setup{
-		session:   session.Options{Heartbeat: time.Hour},
-		transport: transport.Options{SSE: sse.Options{LinkAge: 10 * time.Hour}},
-		server:    versions["HTTP/2"].server,
+		session: session.Options{Heartbeat: time.Hour, LinkAge: 10 * time.Hour},
+		server:  versions["HTTP/2"].server,
 	}
 	inWorld(t, o, func(w *world) {
 		b := w.browser()

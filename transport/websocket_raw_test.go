@@ -16,8 +16,6 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
-	"github.com/mirage-go/mirage/transport"
-	sockets "github.com/mirage-go/mirage/transport/websocket"
 )
 
 // raw is a WebSocket without a library, which does what none would.
@@ -288,7 +286,7 @@ func TestL1SocketClientCloses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			left := 0
 			var s setup
-			s.transport.WebSocket.OnClose = func(sockets.Closed) { left++ }
+			s.session.OnClose = func(session.Closed) { left++ }
 			inWorld(t, s, func(w *world) {
 				tab := w.browser().tab()
 				r := tab.rawSocket()
@@ -326,8 +324,8 @@ func TestL1SocketFarewell(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tt.code), func(t *testing.T) {
 			var links atomic.Int32
-			o := sockets.Options{OnClose: func(sockets.Closed) { links.Add(-1) }}
-			inWorld(t, setup{transport: transport.Options{WebSocket: o}}, func(w *world) {
+			o := session.Options{OnClose: func(session.Closed) { links.Add(-1) }}
+			inWorld(t, setup{session: o}, func(w *world) {
 				begin := func() *raw {
 					r := w.browser().tab().rawSocket()
 					r.next()

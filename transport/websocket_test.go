@@ -19,7 +19,6 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
-	"github.com/mirage-go/mirage/transport"
 	sockets "github.com/mirage-go/mirage/transport/websocket"
 )
 
@@ -138,8 +137,8 @@ func TestL1SocketCloses(t *testing.T) {
 		{"said goodbye", func(w *world, tab *tab) { tab.b.do("DELETE", tab.query(""), "", "Mirage-Link", tab.token()) }, 4410, "event: mirage-end", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var closed []sockets.Closed
-			s := setup{transport: transport.Options{WebSocket: sockets.Options{OnClose: func(c sockets.Closed) { closed = append(closed, c) }}}}
+			var closed []session.Closed
+			s := setup{session: session.Options{OnClose: func(c session.Closed) { closed = append(closed, c) }}}
 			inWorld(t, s, func(w *world) {
 				tab := w.browser().tab()
 				s := tab.openSocket()
@@ -357,29 +356,6 @@ func TestW2UpgradeList(t *testing.T) {
 		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil || resp.StatusCode != 101 {
 			t.Errorf("%v %v", resp, err)
-		}
-	})
-}
-
-// U2: OnMessage's context has what Options.Context says, and outlives the request.
-func TestU2SocketContext(t *testing.T) {
-	type key struct{}
-	var seen any
-	alive := true
-	s := setup{
-		session: session.Options{OnMessage: func(ctx context.Context, _ *session.Session, _ session.Incoming) error {
-			seen, alive = ctx.Value(key{}), ctx.Err() == nil
-			return nil
-		}},
-		transport: transport.Options{WebSocket: sockets.Options{Context: func(r *http.Request) context.Context {
-			return context.WithValue(context.Background(), key{}, r.URL.Query().Get("_cid"))
-		}}},
-	}
-	inWorld(t, s, func(w *world) {
-		tab := w.browser().tab()
-		tab.openSocket()
-		if a := tab.post("1:x"); a.status != 200 || seen != tab.cid || !alive {
-			t.Errorf("%+v, the context has %v, alive %t", a, seen, alive)
 		}
 	})
 }

@@ -22,7 +22,6 @@ import (
 	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/transport"
 	"github.com/mirage-go/mirage/transport/sse"
-	"github.com/mirage-go/mirage/transport/websocket"
 )
 
 func main() {
@@ -32,7 +31,7 @@ func main() {
 	}
 	var up atomic.Int64
 	m := session.New(session.Options{
-		Budget: -1, Rate: -1, MaxMessages: 1024, Overflow: store.OverflowDropOldest,
+		Budget: -1, Rate: -1, MaxMessages: 1024, Overflow: store.OverflowDropOldest, LinkAge: time.Hour,
 		OnMessage: func(context.Context, *session.Session, session.Incoming) error { up.Add(1); return nil },
 	})
 	identify := middleware.New(middleware.Options{
@@ -40,8 +39,7 @@ func main() {
 		AcceptUnsigned: true, Validate: func(*http.Request, string) (string, error) { return "", nil },
 	}).Guard
 	live := transport.Handler(m, transport.Options{
-		SSE:       sse.Options{LinkAge: time.Hour, KeepHandler: os.Getenv("MIRAGE") == "plain"},
-		WebSocket: websocket.Options{LinkAge: time.Hour},
+		SSE: sse.Options{KeepHandler: os.Getenv("MIRAGE") == "plain"},
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/live", identify(live))

@@ -21,7 +21,6 @@ type Pump struct {
 	link  *session.Link
 	first []byte // the hello; nil once it is written
 
-	bytes   atomic.Int64
 	entries atomic.Int64
 	end     atomic.Pointer[session.End]
 }
@@ -94,9 +93,6 @@ func (p *Pump) Start(ctx context.Context, out Out, link *session.Link, first []b
 	}
 }
 
-// Bytes is how much was written.
-func (p *Pump) Bytes() int64 { return p.bytes.Load() }
-
 // Entries is how many entries of the log were written, including those that are for other
 // readers.
 func (p *Pump) Entries() int64 { return p.entries.Load() }
@@ -143,7 +139,7 @@ func (p *Pump) write(s *scratch) (more bool) {
 	var err error
 	if len(s.buf) > 0 {
 		err = p.out.Write(s.buf)
-		p.bytes.Add(int64(len(s.buf)))
+		p.link.Wrote(len(s.buf))
 	}
 	if err == nil && s.batch.End == "" {
 		return s.batch.More

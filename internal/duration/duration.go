@@ -4,6 +4,7 @@ package duration
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"time"
 )
@@ -11,10 +12,13 @@ import (
 // longest is as good as for ever: no sum with it overflows.
 const longest = 100 * 365 * 24 * time.Hour
 
-// Or returns the option d, or its default if d is not above zero. It returns at most a
-// hundred years, so that no sum with it overflows.
-func Or(d, zero time.Duration) time.Duration {
-	if d <= 0 {
+// Option returns the option of that name, or its default if d is zero. It returns at most a
+// hundred years, so that no sum with it overflows, and panics if d is negative.
+func Option(name string, d, zero time.Duration) time.Duration {
+	switch {
+	case d < 0:
+		panic(fmt.Sprintf("%s is %v; give a positive time, or 0 for %v", name, d, zero))
+	case d == 0:
 		return zero
 	}
 	return min(d, longest)

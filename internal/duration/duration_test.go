@@ -2,6 +2,7 @@ package duration_test
 
 import (
 	"context"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,4 +30,19 @@ func TestL3Within(t *testing.T) {
 			cancel()
 		}
 	})
+}
+
+// H2: a negative duration is refused, and its text names the option and the remedy.
+func TestH2Option(t *testing.T) {
+	for d, want := range map[time.Duration]time.Duration{0: time.Minute, time.Second: time.Second, math.MaxInt64: 100 * 365 * 24 * time.Hour} {
+		if got := duration.Option("x.Options.Y", d, time.Minute); got != want {
+			t.Errorf("%v: %v, want %v", d, got, want)
+		}
+	}
+	defer func() {
+		if text, want := recover(), "x.Options.Y is -1s; give a positive time, or 0 for 1m0s"; text != want {
+			t.Errorf("panic %v, want %q", text, want)
+		}
+	}()
+	duration.Option("x.Options.Y", -time.Second, time.Minute)
 }

@@ -27,12 +27,12 @@ type body struct {
 // bodyOf bounds the body of a request.
 func (h *handler) bodyOf(w http.ResponseWriter, r *http.Request) (body, error) {
 	switch {
-	case r.ContentLength > int64(h.MaxBody):
+	case r.ContentLength > int64(h.o.MaxBody):
 		return body{}, ErrSize
 	case r.ContentLength >= 0:
 		return body{r.Body, int(r.ContentLength), true}, nil
 	}
-	return body{http.MaxBytesReader(w, r.Body, int64(h.MaxBody)), h.MaxBody + 1, false}, nil
+	return body{http.MaxBytesReader(w, r.Body, int64(h.o.MaxBody)), h.o.MaxBody + 1, false}, nil
 }
 
 // first waits for the first byte, and holds no other memory meanwhile. It is nil if the
@@ -120,7 +120,7 @@ func (h *handler) decoder() *decoder {
 	if d, ok := h.decoders.Get().(*decoder); ok {
 		return d
 	}
-	return &decoder{parser: frame.NewParser(h.m.MaxMessageSize())}
+	return &decoder{parser: frame.NewParser(h.o.MaxMessageSize)}
 }
 
 // free lets d be used again.

@@ -12,42 +12,22 @@ import (
 
 	"github.com/mirage-go/mirage/internal/admission"
 	"github.com/mirage-go/mirage/internal/answer"
-	"github.com/mirage-go/mirage/internal/duration"
 	"github.com/mirage-go/mirage/internal/refuse"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 )
 
-// Options bound what a request or frame may bring. A zero is the default that the
-// transports document.
-type Options struct {
-	MaxBody  int           // bytes of a body
-	MaxBatch int           // messages in it
-	Timeout  time.Duration // for reading it
-}
-
-// Complete returns o with the defaults, for messages of at most maxMessage bytes.
-func (o Options) Complete(maxMessage int) Options {
-	if o.MaxBody <= 0 {
-		o.MaxBody = max(64<<10, maxMessage/3*4+1024) // base64 makes four of three
-	}
-	if o.MaxBatch <= 0 {
-		o.MaxBatch = 100
-	}
-	o.Timeout = duration.Or(o.Timeout, 10*time.Second)
-	return o
-}
-
-// Handler returns the handler for every method but GET.
-func Handler(m *session.Manager, o Options) http.Handler {
-	h := &handler{m: m, Options: o.Complete(m.MaxMessageSize())}
+// Handler returns the handler for every method but GET. The options of m bound what a
+// request may bring.
+func Handler(m *session.Manager) http.Handler {
+	h := &handler{m: m, o: m.Options()}
 	return http.HandlerFunc(h.serve)
 }
 
 type handler struct {
-	m *session.Manager
-	Options
+	m        *session.Manager
+	o        session.Options
 	decoders sync.Pool
 }
 
@@ -76,7 +56,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request) *upload {
 	if r.ContentLength != 0 {
 		// For net/http, too, which reads on after a refusal. It lifts the deadline when
 		// the body is at its end.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.Timeout))
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.o.BodyTimeout))
 	}
 	switch r.Method {
 	case http.MethodPost, http.MethodDelete:
@@ -108,7 +88,9 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request) *upload {
 // quit ends the reader of the link token. One that is gone already was ended by an
 // earlier try.
 func (h *handler) quit(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
-	err := h.m.Quit(r.Context(), session.Quit{ID: id.ID, Link: store.LinkRef{Reader: id.Reader, Number: id.Link}})
+	err := h.m.Quit(r.Context(), session.Quit{
+		ID: id.ID, Link: store.LinkRef{Reader: id.Reader, Number: id.Link}, Value: id.Value,
+	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		answer.Refuse(w, r, err)
 		return
@@ -174,10 +156,10 @@ func (p *upload) take() {
 		refuseBody(w, r, err)
 		return
 	}
-	up := session.Upstream{ID: p.id.ID, Asked: p.id.Asked, Link: store.LinkRef{Reader: p.id.Reader, Number: p.id.Link}}
+	up := session.Upstream{ID: p.id.ID, Asked: p.id.Asked, Value: p.id.Value, Link: store.LinkRef{Reader: p.id.Reader, Number: p.id.Link}}
 	if p.batch {
 		d.body = text
-		err = d.parse(&up, p.MaxBatch)
+		err = d.parse(&up, p.o.MaxBatch)
 	} else {
 		up.Messages = []session.Numbered{{Message: store.Message{Data: text}}}
 	}

@@ -19,34 +19,20 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// Options configure a Handler. The zero value is a working one.
+// Options configure a Handler. The zero value is a working one. The ages and bounds that
+// all transports share are session.Options.
 type Options struct {
-	// LinkAge is how long a link lives, ±20 %; then the client begins a new one and loses
-	// nothing. It bounds how old a validation of the id can be. Zero means 10m.
-	LinkAge time.Duration
 	// Hold is how long a poll waits for a message at most; a client asks for less with
 	// _wait. Zero means 25s.
 	Hold time.Duration
 	// Pause is how long a link lives after an answer that no poll follows. Zero means
 	// 30s.
 	Pause time.Duration
-	// WriteTimeout is how long a client may take to read an answer. Zero means 10s.
-	WriteTimeout time.Duration
-
-	// MaxBody bounds the body of a POST, in bytes. Zero means 64 KiB, or a third more
-	// than the Manager's MaxMessageSize if that is larger.
-	MaxBody int
-	// MaxBatch bounds the messages in one POST. Zero means 100.
-	MaxBatch int
-	// BodyTimeout is how long a body may take to arrive. Zero means 10s.
-	BodyTimeout time.Duration
 }
 
 func (o Options) complete() Options {
-	o.LinkAge = duration.Or(o.LinkAge, 10*time.Minute)
-	o.Hold = duration.Or(o.Hold, 25*time.Second)
-	o.Pause = duration.Or(o.Pause, 30*time.Second)
-	o.WriteTimeout = duration.Or(o.WriteTimeout, 10*time.Second)
+	o.Hold = duration.Option("poll: Options.Hold", o.Hold, 25*time.Second)
+	o.Pause = duration.Option("poll: Options.Pause", o.Pause, 30*time.Second)
 	return o
 }
 
@@ -55,15 +41,14 @@ func (o Options) complete() Options {
 // without the token of a link begins one, and is answered at once with its hello; the
 // ones that follow carry none and wait for _wait seconds, at most Hold.
 func Handler(m *session.Manager, o Options) http.Handler {
-	h := &handler{m: m, o: o.complete(), up: upstream.Handler(m, upstream.Options{
-		MaxBody: o.MaxBody, MaxBatch: o.MaxBatch, Timeout: o.BodyTimeout,
-	})}
+	h := &handler{m: m, o: o.complete(), shared: m.Options(), up: upstream.Handler(m)}
 	return http.HandlerFunc(h.serve)
 }
 
 type handler struct {
 	m       *session.Manager
 	o       Options
+	shared  session.Options
 	up      http.Handler
 	servers downstream.Servers
 }
@@ -113,8 +98,8 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 	}
 	p := poll{woken: make(chan struct{}, 1), server: h.servers.Of(r)}
 	link, err := h.m.Attach(r.Context(), session.Attach{
-		ID: id.ID, Asked: id.Asked, Reader: reader, Number: id.Link, Position: admission.Position(r),
-		Transport: "poll", Poll: true, Wake: p.wake,
+		ID: id.ID, Asked: id.Asked, Value: id.Value, Reader: reader, Number: id.Link, Position: admission.Position(r),
+		Transport: "poll", RemoteAddr: r.RemoteAddr, Poll: true, Wake: p.wake,
 	})
 	if err != nil {
 		answer.Refuse(w, r, err)
@@ -132,21 +117,23 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 	var hello []byte
 	if begins {
 		id.Grant(w)
-		hello = downstream.Hello(id, link, duration.Jitter(h.o.LinkAge), h.m.Heartbeat(), 0)
+		hello = downstream.Hello(id, link, duration.Jitter(h.shared.LinkAge), max(0, h.shared.Heartbeat), 0)
 		wait = 0
 	}
 	rc := http.NewResponseController(w)
 	if r.ProtoMajor >= 2 { // it ends a response whose deadline passes while it waits
-		_ = rc.SetWriteDeadline(time.Now().Add(wait + h.o.WriteTimeout))
+		_ = rc.SetWriteDeadline(time.Now().Add(wait + h.shared.WriteTimeout))
 	}
 	if !p.wait(r.Context(), link, wait) {
 		goesOn = true // the client left, and may come back to the link
 		return
 	}
 
-	_ = rc.SetWriteDeadline(time.Now().Add(h.o.WriteTimeout)) // net/http lifts it after the response
+	_ = rc.SetWriteDeadline(time.Now().Add(h.shared.WriteTimeout)) // net/http lifts it after the response
 	refuse.NotUpgraded(w.Header(), r)
-	write(w, downstream.Append(hello, &p.batch, link.Plain))
+	body := downstream.Append(hello, &p.batch, link.Plain)
+	write(w, body)
+	link.Wrote(len(body))
 	abandoned := begins && r.Context().Err() != nil // the client left, and nobody has the token of its link
 	goesOn = p.batch.End == "" && !abandoned
 	p.batch = session.Batch{} // a parked link holds no messages

@@ -20,7 +20,7 @@ import (
 // reader is the goroutine of a link: it takes in one frame after another.
 type reader struct {
 	h     *handler
-	ctx   context.Context // of the handlers
+	value any // of the request, for callbacks
 	id    string
 	ref   store.LinkRef
 	plain bool
@@ -90,7 +90,7 @@ func (l *reader) next() error {
 	buf := memory.Get()
 	defer func() { memory.Put(buf, cap(*buf)) }()
 	l.conn.beginFrame()
-	body, err := read((*buf)[:0], r, l.h.up.MaxBody)
+	body, err := read((*buf)[:0], r, l.h.shared.MaxBody)
 	l.conn.endFrame()
 	*buf = body
 

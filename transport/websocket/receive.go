@@ -1,6 +1,8 @@
 package websocket
 
 import (
+	"context"
+
 	ws "github.com/coder/websocket"
 
 	"github.com/mirage-go/mirage/internal/upstream"
@@ -12,18 +14,18 @@ import (
 // acknowledgement counts at once; a message waits until the one before it is handled, and
 // nothing more is read meanwhile.
 func (l *reader) receive(kind ws.MessageType, body []byte) {
-	up := session.Upstream{ID: l.id, Link: l.ref}
+	up := session.Upstream{ID: l.id, Value: l.value, Link: l.ref}
 	if l.plain {
 		msg := store.Message{Data: append([]byte{}, body...), Binary: kind == ws.MessageBinary}
 		up.Messages = []session.Numbered{{Message: msg}}
-	} else if err := upstream.Parse(&up, body, l.h.m.MaxMessageSize(), l.h.up.MaxBatch); err != nil {
+	} else if err := upstream.Parse(&up, body, l.h.shared.MaxMessageSize, l.h.shared.MaxBatch); err != nil {
 		l.refuse(err)
 		return
 	}
 
 	if none := len(up.Messages) == 0; none || len(l.answers) > 0 {
 		ack := session.Upstream{ID: up.ID, Link: up.Link, Ack: up.Ack, Leaving: up.Leaving && none}
-		_, err := l.h.m.Receive(l.ctx, ack)
+		_, err := l.h.m.Receive(context.Background(), ack)
 		if none {
 			if err != nil {
 				l.refuse(err)
@@ -61,7 +63,7 @@ func (l *reader) handle(up session.Upstream) {
 	defer func() { <-l.answers }()
 	defer l.conn.out.setHandling(false)
 	defer l.recover()
-	got, err := l.h.m.Receive(l.ctx, up)
+	got, err := l.h.m.Receive(context.Background(), up)
 	if got.Accepted > l.accepted || l.plain && err == nil {
 		l.accepted = got.Accepted
 		l.handled.Add(1)

@@ -19,29 +19,9 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// Options configure a Handler. The zero value is a working one.
+// Options configure a Handler. The zero value is a working one. The ages and bounds that
+// all transports share are session.Options.
 type Options struct {
-	// LinkAge is how long a link lives, ±20 %; then the client comes back at once and
-	// loses nothing. It bounds how old a validation of the id can be. Zero means 10m.
-	LinkAge time.Duration
-	// WriteTimeout is how long a client may take to read what was written to it, or half
-	// as long again; then its link ends and the log stays. Zero means 10s.
-	WriteTimeout time.Duration
-	// OnClose is called once for each link when it has ended. It must be quick; a panic
-	// is logged. Loggers see the handler return as soon as the link has begun.
-	OnClose func(Closed)
-	// Context returns the values for OnMessage's context. It is called once for each
-	// link, while its request lasts; what only lives as long as the request (chi's route
-	// context does) must not be in it. Nil means no values.
-	Context func(*http.Request) context.Context
-
-	// MaxFrame bounds a frame that a client sends, in bytes. Zero means 64 KiB, or a
-	// third more than the Manager's MaxMessageSize if that is larger.
-	MaxFrame int
-	// MaxBatch bounds the messages in one frame. Zero means 100.
-	MaxBatch int
-	// FrameTimeout is how long a frame may take to arrive. Zero means 10s.
-	FrameTimeout time.Duration
 	// FrameRate is how many frames a second are read from a client, of any kind and
 	// fragments too, and four times as many at once. Beyond that the server reads no
 	// faster, and the link stays. Two frames for each message that the link has written,
@@ -50,23 +30,9 @@ type Options struct {
 	FrameRate int
 }
 
-// Closed is a link that has ended.
-type Closed struct {
-	ID, Reader string        // whose it was
-	RemoteAddr string        // of the request
-	Bytes      int64         // of blocks written to the client
-	Duration   time.Duration // from hello to the end
-	End        session.End   // why it ended; "" if the client left
-}
-
 func (o Options) complete() Options {
-	o.LinkAge = duration.Or(o.LinkAge, 10*time.Minute)
-	o.WriteTimeout = duration.Or(o.WriteTimeout, 10*time.Second)
 	if o.FrameRate == 0 {
 		o.FrameRate = 50
-	}
-	if o.Context == nil {
-		o.Context = func(*http.Request) context.Context { return context.Background() }
 	}
 	return o
 }
@@ -75,16 +41,15 @@ func (o Options) complete() Options {
 // POST brings messages and acknowledgements, DELETE ends the reader. It must stand behind
 // the middleware and where connections can be taken over; it says so where they cannot.
 func Handler(m *session.Manager, o Options) http.Handler {
-	up := upstream.Options{MaxBody: o.MaxFrame, MaxBatch: o.MaxBatch, Timeout: o.FrameTimeout}
-	h := &handler{m: m, o: o.complete(), up: up.Complete(m.MaxMessageSize()), post: upstream.Handler(m, up)}
+	h := &handler{m: m, o: o.complete(), shared: m.Options(), up: upstream.Handler(m)}
 	return http.HandlerFunc(h.serve)
 }
 
 type handler struct {
 	m       *session.Manager
 	o       Options
-	up      upstream.Options
-	post    http.Handler
+	shared  session.Options
+	up      http.Handler
 	servers downstream.Servers
 	pool    writers.Pool
 }
@@ -93,7 +58,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet {
 		h.get(w, r)
 	} else {
-		h.post.ServeHTTP(w, r)
+		h.up.ServeHTTP(w, r)
 	}
 }
 
@@ -118,27 +83,22 @@ func (h *handler) get(w http.ResponseWriter, r *http.Request) {
 // begin makes the link and takes the connection over. The handler returns; the link lives
 // on.
 func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
-	ctx := h.o.Context(r) // first: it is the application's, and may panic
-	life := duration.Jitter(h.o.LinkAge)
+	life := duration.Jitter(h.shared.LinkAge)
 	pump := downstream.NewPump()
 	link, err := h.m.Attach(r.Context(), session.Attach{
-		ID: id.ID, Asked: id.Asked, Reader: id.Client, Position: admission.Position(r),
-		Transport: "websocket", Life: life, Wake: pump.Wake,
+		ID: id.ID, Asked: id.Asked, Value: id.Value, Reader: id.Client, Position: admission.Position(r),
+		Transport: "websocket", RemoteAddr: r.RemoteAddr, Life: life, Wake: pump.Wake,
 	})
 	if err != nil {
 		answer.Refuse(w, r, err)
 		return
 	}
-	unfollow, start, addr := h.servers.Follow(r, link), time.Now(), r.RemoteAddr
+	unfollow := h.servers.Follow(r, link)
 	closed := func() {
 		unfollow()
 		link.Close()
-		if h.o.OnClose != nil {
-			c := Closed{link.ID(), link.Hello.Link.Reader, addr, pump.Bytes(), time.Since(start), pump.End()}
-			downstream.CallOnClose(h.o.OnClose, c)
-		}
 	}
-	hello := downstream.Hello(id, link, life, h.m.Heartbeat(), 0)
+	hello := downstream.Hello(id, link, life, max(0, h.shared.Heartbeat), 0)
 	id.Grant(w)
 	conn, err := accept(w, r)
 	if err != nil {
@@ -147,13 +107,13 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Id
 		// read the client's frames as requests.
 		panic(http.ErrAbortHandler)
 	}
-	conn.timeout = h.up.Timeout
+	conn.timeout = h.shared.BodyTimeout
 	closeFrame := func() (int, string) { return closeOf(pump.End()) }
-	conn.out = newWriter(&h.pool, conn.net, h.o.WriteTimeout, h.m.Heartbeat(), closeFrame, closed)
-	l := &reader{h: h, ctx: ctx, id: id.ID, ref: link.Hello.Link, plain: link.Plain, conn: conn}
+	conn.out = newWriter(&h.pool, conn.net, h.shared.WriteTimeout, max(0, h.shared.Heartbeat), closeFrame, closed)
+	l := &reader{h: h, id: id.ID, value: id.Value, ref: link.Hello.Link, plain: link.Plain, conn: conn}
 	if h.o.FrameRate > 0 {
 		earned := func() int64 { return 2 * (pump.Entries() + l.handled.Load()) }
-		conn.meter = &meter{rate: h.o.FrameRate, earned: earned, at: start}
+		conn.meter = &meter{rate: h.o.FrameRate, earned: earned, at: time.Now()}
 	}
 	pump.Start(context.Background(), conn.out, link, hello)
 	go l.run()

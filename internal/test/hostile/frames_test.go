@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/session"
-	"github.com/mirage-go/mirage/transport"
-	"github.com/mirage-go/mirage/transport/websocket"
 )
 
 // frameTimeout is 10s where it is not shortened.
@@ -116,9 +114,8 @@ func (f *frames) closed() (code int, said string) {
 
 func framesSite(t *testing.T) *site {
 	return newSite(t, setup{
-		session:   session.Options{Rate: -1},
-		transport: transport.Options{WebSocket: websocket.Options{FrameTimeout: frameTimeout}},
-		server:    func(s *http.Server) { s.ReadHeaderTimeout = time.Second },
+		session: session.Options{Rate: -1, BodyTimeout: frameTimeout},
+		server:  func(s *http.Server) { s.ReadHeaderTimeout = time.Second },
 	})
 }
 

@@ -27,7 +27,6 @@ import (
 
 	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/session"
-	"github.com/mirage-go/mirage/transport/sse"
 )
 
 // newServer is what a server on the open internet needs. No WriteTimeout and no ReadTimeout: streams set their own deadlines.
@@ -104,9 +103,11 @@ func hideQuery(logger func(http.Handler) http.Handler) func(http.Handler) http.H
 	}
 }
 
-// logStream is for sse.Options.OnClose: what a stream came to, of which an access log saw the beginning alone.
-func logStream(c sse.Closed) {
-	slog.Info("stream closed", "id", c.ID, "reader", c.Reader, "remote", c.RemoteAddr, "bytes", c.Bytes, "duration", c.Duration, "end", c.End)
+// logLink is for Options.OnClose: what a link came to, of which an access log saw the
+// beginning alone.
+func logLink(c session.Closed) {
+	slog.Info("link closed", "id", c.ID, "reader", c.Reader, "transport", c.Transport,
+		"remote", c.RemoteAddr, "bytes", c.Bytes, "duration", c.Duration, "end", c.End)
 }
 
 // shutDown ends everything in good order: clients are told when to come back, spread over up to ten seconds, and callbacks finish.
@@ -271,12 +272,12 @@ func TestRecipeHideQuery(t *testing.T) {
 }
 
 // What a stream came to is logged at its end, and nothing that admits anybody.
-func TestRecipeLogStream(t *testing.T) {
+func TestRecipeLogLink(t *testing.T) {
 	before := slog.Default()
 	defer slog.SetDefault(before)
 	var out bytes.Buffer
 	slog.SetDefault(slog.New(slog.NewTextHandler(&out, nil)))
-	logStream(sse.Closed{ID: "vera", Reader: "r", RemoteAddr: "192.0.2.1:5", Bytes: 700, Duration: time.Minute, End: session.EndAged})
+	logLink(session.Closed{ID: "vera", Reader: "r", Transport: "sse", RemoteAddr: "192.0.2.1:5", Bytes: 700, Duration: time.Minute, End: session.EndAged})
 	for _, want := range []string{"id=vera", "bytes=700", "duration=1m0s", "end=aged"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%s is not in %s", want, out.String())

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/transport"
 	"github.com/mirage-go/mirage/transport/poll"
-	"github.com/mirage-go/mirage/transport/sse"
 )
 
 // bodyTimeout is 10s where it is not shortened.
@@ -31,7 +31,8 @@ func slowSite(t *testing.T) *site {
 			}
 			return "", nil
 		}},
-		transport: transport.Options{SSE: sse.Options{BodyTimeout: bodyTimeout}, Poll: poll.Options{BodyTimeout: bodyTimeout, Pause: time.Minute}},
+		session:   session.Options{BodyTimeout: bodyTimeout},
+		transport: transport.Options{Poll: poll.Options{Pause: time.Minute}},
 		server:    func(s *http.Server) { s.ReadHeaderTimeout, s.IdleTimeout = time.Second, time.Second },
 	})
 }
