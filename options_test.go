@@ -139,8 +139,7 @@ func TestH1EveryOption(t *testing.T) {
 	for part, options := range map[string]reflect.Type{
 		"cookie": reflect.TypeFor[cookie.Options](), "middleware": reflect.TypeFor[middleware.Options](), "session": reflect.TypeFor[session.Options](),
 	} {
-		for i := range options.NumField() {
-			field := options.Field(i)
+		for field := range options.Fields() {
 			name, renamed := elsewhere[part+"."+field.Name]
 			if !renamed {
 				name = field.Name

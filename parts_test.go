@@ -13,8 +13,8 @@ import (
 func TestH1OptionsReachTheirParts(t *testing.T) {
 	var o Options
 	set := reflect.ValueOf(&o).Elem()
-	for i := range set.NumField() {
-		fill(set.Field(i))
+	for _, field := range set.Fields() {
+		fill(field)
 	}
 	o.Store = struct{ Store }{}
 	for name, part := range map[string]any{

@@ -19,7 +19,11 @@ func TestMap(t *testing.T) {
 		if err != nil || d.IsDir() || filepath.Ext(path) != ".go" {
 			return err
 		}
-		if dir := filepath.ToSlash(filepath.Dir(path)[len("../"):]); !strings.Contains(table, "`"+dir+"`") {
+		dir := strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), "..")
+		if dir = strings.TrimPrefix(dir, "/"); dir == "" {
+			dir = "."
+		}
+		if !strings.Contains(table, "`"+dir+"`") {
 			t.Errorf("the map lacks %s", dir)
 			return filepath.SkipDir
 		}

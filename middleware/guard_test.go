@@ -195,10 +195,11 @@ func TestH1TwoNames(t *testing.T) {
 		t.Fatalf("a %q, b %q, inner %q, cookies %v", ida.ID, idb.ID, inner.ID, w.Result().Cookies())
 	}
 
-	both := "Cookie: "
+	var pairs []string
 	for _, c := range w.Result().Cookies() {
-		both += c.Name + "=" + c.Value + "; "
+		pairs = append(pairs, c.Name+"="+c.Value)
 	}
+	both := "Cookie: " + strings.Join(pairs, "; ")
 	wasA, wasB := ida.ID, idb.ID
 	w = httptest.NewRecorder()
 	h.ServeHTTP(w, request("POST", "/login", both))

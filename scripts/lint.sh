@@ -23,6 +23,14 @@ check() { # check NAME COMMAND...: one line if it is fine, all that it said if n
 
 in_dir() { (cd "$1" && "${@:2}"); }
 
+columns() { # lines that are too long, in files that people write
+	git ls-files '*.go' '*.js' | grep -v -e '\.min\.js$' -e /testdata/ | go run scripts/columns.go
+}
+
+imports() { # those that do not lead downwards
+	go list -f '{{.ImportPath}} {{join .Imports " "}}' ./... | go run scripts/imports.go
+}
+
 # A finding fails. A vulnerability database that does not answer does not: CI machines may not reach it. One that was
 # chosen by hand (GOVULNDB) has to answer.
 vulnerabilities() {
@@ -51,6 +59,8 @@ govulncheck=$(go -C tools tool -n govulncheck)
 
 echo 'lint:'
 check gofmt "$(go env GOROOT)/bin/gofmt" -d .
+check columns columns
+check imports imports
 for dir in "${modules[@]}"; do
 	in=${dir#.}
 	check "vet $in" go -C "$dir" vet ./...

@@ -32,6 +32,7 @@ func TestWarnings(t *testing.T) {
 func TestOptionalDependencies(t *testing.T) {
 	const module = "github.com/mirage-go/mirage/"
 	users := map[string][]string{
+		"go-chi": {module + "example/chat", module + "example/hello", module + "example/id", module + "example/nodes"},
 		"redis":  {module + "example/nodes", module + "store/redis"},
 		"r3labs": {module + "transport/sse/r3labs"},
 	}
