@@ -14,8 +14,8 @@ import (
 const makeKey = "make one with: head -c 32 /dev/urandom | base64"
 
 // ParseKeys reads the keys of Options.Keys from the text of a secret or an environment
-// variable: base64 of at least 32 bytes each, separated by spaces, commas or line ends, the
-// newest one first. An error never shows a key.
+// variable: base64 of at least 32 bytes each, separated by spaces, commas or line ends,
+// the newest one first. An error never shows a key.
 func ParseKeys(text string) ([][]byte, error) {
 	var keys [][]byte
 	for _, s := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" ,\t\r\n", r) }) {
@@ -31,7 +31,8 @@ func ParseKeys(text string) ([][]byte, error) {
 	return keys, nil
 }
 
-// keys returns the keys that sign ids. A random one serves development on one machine alone.
+// keys returns the keys that sign ids. A random one serves development on one machine
+// alone.
 func (o *Options) keys() [][]byte {
 	_, local := o.Store.(*memory.Store)
 	switch {

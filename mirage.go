@@ -1,6 +1,7 @@
 // Package mirage gives web applications sessions that survive the network.
 //
-// [New] returns a [Live]: the handler of one URL, and the middleware for the pages around it.
+// [New] returns a [Live]: the handler of one URL, and the middleware for the pages around
+// it.
 //
 //	live := mirage.New(mirage.Options{Keys: keys, OnMessage: receive})
 //
@@ -8,8 +9,8 @@
 //	r.Use(live.Identify)     // every visitor has an id: live.ID(r)
 //	r.Mount("/live", live)   // streams, long-polls, WebSockets, messages, mirage.js
 //
-// With [http.ServeMux] that is mux.Handle("/live/", live), and live.Identify(mux) around it.
-// The page has its half:
+// With [http.ServeMux] that is mux.Handle("/live/", live), and live.Identify(mux) around
+// it. The page has its half:
 //
 //	<script type="module">
 //	  import Mirage from '/live/mirage.js'
@@ -18,14 +19,14 @@
 //	  client.send('hello')
 //	</script>
 //
-// A visitor has an id, in a signed cookie. The id has a session: one bounded log of messages,
-// into which [Live.Send] writes. Each tab reads the log through whatever transport works, and
-// goes on where it was after a reconnect, a reload or a change of transport. What tabs send
-// arrives at Options.OnMessage, once and in order.
+// A visitor has an id, in a signed cookie. The id has a session: one bounded log of
+// messages, into which [Live.Send] writes. Each tab reads the log through whatever
+// transport works, and goes on where it was after a reconnect, a reload or a change of
+// transport. What tabs send arrives at Options.OnMessage, once and in order.
 //
-// The parts are packages of their own, and can be composed by hand: see the example ByHand.
-// Package middleware says who gets an id and what a stranger can forge, package session what
-// is kept and for how long, package transport what is served.
+// The parts are packages of their own, and can be composed by hand: see the example
+// ByHand. Package middleware says who gets an id and what a stranger can forge, package
+// session what is kept and for how long, package transport what is served.
 package mirage
 
 import (
@@ -41,8 +42,8 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// A Live is a live URL and the sessions behind it. It is safe for concurrent use. Make one
-// with New, and end it with Shutdown.
+// A Live is a live URL and the sessions behind it. It is safe for concurrent use. Make
+// one with New, and end it with Shutdown.
 type Live struct {
 	codec    *cookie.Codec
 	sessions *session.Manager
@@ -51,8 +52,8 @@ type Live struct {
 	script   http.Handler
 }
 
-// New returns a Live. It panics if the options are impossible, and the message says what to
-// change.
+// New returns a Live. It panics if the options are impossible, and the message says what
+// to change.
 func New(o Options) *Live {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -103,9 +104,9 @@ func (l *Live) Codec() *cookie.Codec { return l.codec }
 // Lives stand before one handler.
 func (l *Live) Middleware() *middleware.Middleware { return l.who }
 
-// Identify is the middleware for pages. It gives every visitor an id, see ID, and never asks
-// Options.Validate about one that was signed, so that it locks nobody out. It may stand
-// before everything, the live URL included.
+// Identify is the middleware for pages. It gives every visitor an id, see ID, and never
+// asks Options.Validate about one that was signed, so that it locks nobody out. It may
+// stand before everything, the live URL included.
 func (l *Live) Identify(next http.Handler) http.Handler { return l.who.Identify(next) }
 
 // Guard is Identify that asks Options.Validate, and refuses a page as it would refuse a
@@ -119,15 +120,15 @@ func (l *Live) ID(r *http.Request) string {
 	return id.ID
 }
 
-// Rotate gives the visitor of a request behind Identify or Guard a new id, with the session
-// and its messages, and revokes the old one: call it at every log-in. It must be called
-// before the response is written. See middleware.Rotate.
+// Rotate gives the visitor of a request behind Identify or Guard a new id, with the
+// session and its messages, and revokes the old one: call it at every log-in. It must be
+// called before the response is written. See middleware.Rotate.
 func (l *Live) Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 	return middleware.Rotate(w, r.WithContext(l.who.Context(r.Context())))
 }
 
-// Logout ends the session of the visitor and all its tabs, revokes the id, and expires the
-// cookie. It must be called before the response is written. See middleware.Logout.
+// Logout ends the session of the visitor and all its tabs, revokes the id, and expires
+// the cookie. It must be called before the response is written. See middleware.Logout.
 func (l *Live) Logout(w http.ResponseWriter, r *http.Request) error {
 	return middleware.Logout(w, r.WithContext(l.who.Context(r.Context())))
 }
@@ -154,14 +155,14 @@ func (l *Live) Broadcast(ctx context.Context, msg Message) (Sent, error) {
 	return l.sessions.Broadcast(ctx, msg)
 }
 
-// Shutdown tells all clients to come back in a while, spread over some seconds, and returns
-// when every link has ended and every callback has returned, or ctx ends. Call it before
-// http.Server.Shutdown, which waits for open links and tells nobody.
+// Shutdown tells all clients to come back in a while, spread over some seconds, and
+// returns when every link has ended and every callback has returned, or ctx ends. Call it
+// before http.Server.Shutdown, which waits for open links and tells nobody.
 func (l *Live) Shutdown(ctx context.Context) error { return l.sessions.Shutdown(ctx) }
 
-// Value returns what Options.Value made of the request that a callback is about. ok is false
-// if that is no T, and where there is no such request: a session that expired, a reader
-// whose node died, an end by the application.
+// Value returns what Options.Value made of the request that a callback is about. ok is
+// false if that is no T, and where there is no such request: a session that expired, a
+// reader whose node died, an end by the application.
 func Value[T any](ctx context.Context) (v T, ok bool) {
 	v, ok = session.Value(ctx).(T)
 	return v, ok

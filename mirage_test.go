@@ -152,7 +152,8 @@ func (b *browser) socket(path, more string, headers ...string) *websocket.Conn {
 		name, value, _ := strings.Cut(line, ": ")
 		h.Set(name, value)
 	}
-	conn, _, err := websocket.Dial(b.t.Context(), b.base+path+"?"+more, &websocket.DialOptions{HTTPClient: b.http, HTTPHeader: h})
+	conn, _, err := websocket.Dial(b.t.Context(), b.base+path+"?"+more,
+		&websocket.DialOptions{HTTPClient: b.http, HTTPHeader: h})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -170,8 +171,8 @@ func whoami(live *mirage.Live) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, live.ID(r)) })
 }
 
-// H1: a Live works wherever routers put it, with Identify before everything or before pages
-// alone: one id, all transports, the script, with and without a slash at the end.
+// H1: a Live works wherever routers put it, with Identify before everything or before
+// pages alone: one id, all transports, the script, with and without a slash at the end.
 func TestH1Mounts(t *testing.T) {
 	mounts := map[string]func(live *mirage.Live) (h http.Handler, base string){
 		"chi": func(live *mirage.Live) (http.Handler, string) {
@@ -271,14 +272,16 @@ func TestH1Mounts(t *testing.T) {
 			if res.Header.Get("Set-Cookie") != "" || strings.Contains(res.Header.Get("Vary"), "Cookie") {
 				t.Errorf("caches may keep the script, and it has %v", res.Header)
 			}
-			if res, text := stranger.ask("GET", strings.TrimSuffix(base, "/")+"/mirage.js.map", ""); res.StatusCode != http.StatusNotFound || res.Header.Get("Set-Cookie") != "" {
+			if res, text := stranger.ask("GET", strings.TrimSuffix(base, "/")+"/mirage.js.map",
+				""); res.StatusCode != http.StatusNotFound || res.Header.Get("Set-Cookie") != "" {
 				t.Errorf("a source map: %s %s %v", res.Status, text, res.Header)
 			}
 		})
 	}
 }
 
-// H1: Live asks Validate about links alone, whatever stands before it, and Guard protects a page.
+// H1: Live asks Validate about links alone, whatever stands before it, and Guard protects
+// a page.
 func TestH1Validate(t *testing.T) {
 	asked := 0
 	live := newLive(t, mirage.Options{Validate: func(r *http.Request, id string) (string, error) {
@@ -433,7 +436,8 @@ func TestH1TwoLives(t *testing.T) {
 	}
 }
 
-// H1: a page of a listed origin, behind net/http's own protection, which has to know it, too.
+// H1: a page of a listed origin, behind net/http's own protection, which has to know it,
+// too.
 func TestH1CrossOriginProtection(t *testing.T) {
 	const origin = "https://app.example.com"
 	live := newLive(t, mirage.Options{Origins: []string{origin}, OnMessage: echo})

@@ -38,17 +38,18 @@ func TestI2New(t *testing.T) {
 		keys    [][]byte
 		err     string // "" means none
 	}{
-		"one key":              {keys: [][]byte{good}},
-		"two keys":             {keys: [][]byte{good, other}},
-		"longer key":           {keys: [][]byte{append(good, other...)}},
-		"no key":               {err: "32 random bytes"},
-		"nil key":              {keys: [][]byte{nil}, err: "key 1 has 0 bytes; give at least 32"},
-		"empty key":            {keys: [][]byte{good, {}}, err: "key 2 has 0 bytes"},
-		"short key":            {keys: [][]byte{good[:31]}, err: "31 bytes; give at least 32"},
-		"the same key twice":   {keys: [][]byte{good, other, good}, err: "key 3 is there twice"},
-		"negative age":         {cookie.Options{MaxAge: -1}, [][]byte{good}, "give at least 30m0s"},
-		"age of a minute":      {cookie.Options{MaxAge: time.Minute}, [][]byte{good}, "give at least 30m0s"},
-		"insecure, embedded":   {cookie.Options{Insecure: true, Embedded: true}, [][]byte{good}, "drop Insecure or Embedded"},
+		"one key":            {keys: [][]byte{good}},
+		"two keys":           {keys: [][]byte{good, other}},
+		"longer key":         {keys: [][]byte{append(good, other...)}},
+		"no key":             {err: "32 random bytes"},
+		"nil key":            {keys: [][]byte{nil}, err: "key 1 has 0 bytes; give at least 32"},
+		"empty key":          {keys: [][]byte{good, {}}, err: "key 2 has 0 bytes"},
+		"short key":          {keys: [][]byte{good[:31]}, err: "31 bytes; give at least 32"},
+		"the same key twice": {keys: [][]byte{good, other, good}, err: "key 3 is there twice"},
+		"negative age":       {cookie.Options{MaxAge: -1}, [][]byte{good}, "give at least 30m0s"},
+		"age of a minute":    {cookie.Options{MaxAge: time.Minute}, [][]byte{good}, "give at least 30m0s"},
+		"insecure, embedded": {cookie.Options{Insecure: true, Embedded: true}, [][]byte{good},
+			"drop Insecure or Embedded"},
 		"embedded":             {cookie.Options{Embedded: true}, [][]byte{good}, ""},
 		"the shortest age":     {cookie.Options{MaxAge: 30 * time.Minute}, [][]byte{good}, ""},
 		"age of ten years, ok": {cookie.Options{MaxAge: 10 * 365 * 24 * time.Hour}, [][]byte{good}, ""},
@@ -56,7 +57,8 @@ func TestI2New(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			_, err := cookie.New(test.options, test.keys...)
-			if test.err == "" && err != nil || test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err)) {
+			if test.err == "" && err != nil || test.err != "" &&
+				(err == nil || !strings.Contains(err.Error(), test.err)) {
 				t.Errorf("error %v, want %q", err, test.err)
 			}
 			if err != nil && strings.Contains(err.Error(), "aaaa") {
@@ -82,7 +84,8 @@ func TestI2KeysAreCopied(t *testing.T) {
 	}
 }
 
-// I8: a name that browsers or net/http would drop is refused, and the error says what to write.
+// I8: a name that browsers or net/http would drop is refused, and the error says what to
+// write.
 func TestI8Name(t *testing.T) {
 	const longest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	tests := map[string]string{ // name: what the error says, "" means none
@@ -113,8 +116,8 @@ func TestI8Name(t *testing.T) {
 		}
 	}
 
-	// Of single bytes exactly the characters of a token (RFC 6265 §4.1.1) are taken, and the
-	// cookie comes back.
+	// Of single bytes exactly the characters of a token (RFC 6265 §4.1.1) are taken, and
+	// the cookie comes back.
 	const symbols = "!#$%&'*+-.^_`|~"
 	for b := range 256 {
 		name := string([]byte{byte(b)})
@@ -175,11 +178,13 @@ func TestI8Attributes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, want := h.Get("Set-Cookie"), test.name+"="+signed+"; Path=/; "+test.age+"; "+test.rest; got != want {
+			if got, want := h.Get("Set-Cookie"), test.name+"="+signed+"; Path=/; "+test.age+"; "+
+				test.rest; got != want {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
 			c.Expire(h)
-			if got, want := h["Set-Cookie"], test.name+"=; Path=/; Max-Age=0; "+test.rest; len(got) != 1 || got[0] != want {
+			if got, want := h["Set-Cookie"], test.name+"=; Path=/; Max-Age=0; "+test.rest; len(got) != 1 ||
+				got[0] != want {
 				t.Errorf("Expire: got  %q\nwant %s", got, want)
 			}
 			if warned := strings.Contains(log.String(), "level=WARN"); warned != c.Insecure() {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// maxCookies is how many cookies of our name are looked at. Browsers send one; more of them are an attempt to toss cookies or to make
-// us compute.
+// maxCookies is how many cookies of our name are looked at. Browsers send one; more of
+// them are an attempt to toss cookies or to make us compute.
 const maxCookies = 16
 
 // Presented is an id that came in a cookie whose signature verified.
@@ -19,11 +19,11 @@ type Presented struct {
 	Renew  bool      // due for renewal: MaxAge is used by a quarter, or a key other than the first signed
 }
 
-// Read returns the id that the request's cookie presents. Values that do not verify count for
-// nothing, so a forged cookie beside the right one does no harm. Of several values for one id
-// the one with the latest signing time is returned. Cookies with two different ids are
-// tossing (somebody planted one), and then Read reports false. Only the first 16 cookies of
-// our name count.
+// Read returns the id that the request's cookie presents. Values that do not verify count
+// for nothing, so a forged cookie beside the right one does no harm. Of several values
+// for one id the one with the latest signing time is returned. Cookies with two different
+// ids are tossing (somebody planted one), and then Read reports false. Only the first 16
+// cookies of our name count.
 func (c *Codec) Read(r *http.Request) (p Presented, ok bool) {
 	for _, value := range c.Values(r) {
 		id, signed, key, err := c.verify(ID, value)
@@ -43,7 +43,8 @@ func (c *Codec) Read(r *http.Request) (p Presented, ok bool) {
 // Stale tells whether a value signed then is due for renewal.
 func (c *Codec) Stale(signed time.Time) bool { return time.Since(signed) > c.options.MaxAge/4 }
 
-// Values returns the unverified values of the first 16 cookies of our name: for telling "none came" from "none verified".
+// Values returns the unverified values of the first 16 cookies of our name: for telling
+// "none came" from "none verified".
 func (c *Codec) Values(r *http.Request) []string {
 	cookies := r.CookiesNamed(c.name)
 	values := make([]string, min(len(cookies), maxCookies))
@@ -53,8 +54,8 @@ func (c *Codec) Values(r *http.Request) []string {
 	return values
 }
 
-// Set is Sign and Put: it signs id as of now and puts the signed value into h. Set fails if
-// Sign does, and then h is as it was.
+// Set is Sign and Put: it signs id as of now and puts the signed value into h. Set fails
+// if Sign does, and then h is as it was.
 func (c *Codec) Set(h http.Header, id string) (signed string, err error) {
 	signed, err = c.Sign(ID, id)
 	if err != nil {
@@ -64,15 +65,15 @@ func (c *Codec) Set(h http.Header, id string) (signed string, err error) {
 	return signed, nil
 }
 
-// Put puts a value that was signed for the purpose ID into h, the header of a response that is
-// not yet written, as a Set-Cookie that replaces an earlier one of ours. It also keeps shared
-// caches from storing the response, unless h has a Cache-Control already.
+// Put puts a value that was signed for the purpose ID into h, the header of a response
+// that is not yet written, as a Set-Cookie that replaces an earlier one of ours. It also
+// keeps shared caches from storing the response, unless h has a Cache-Control already.
 func (c *Codec) Put(h http.Header, signed string) {
 	c.put(h, signed, int(c.options.MaxAge/time.Second))
 }
 
-// Withdraw removes our Set-Cookie from h, the header of a response that is not yet written.
-// Other cookies stay, and so does Cache-Control.
+// Withdraw removes our Set-Cookie from h, the header of a response that is not yet
+// written. Other cookies stay, and so does Cache-Control.
 func (c *Codec) Withdraw(h http.Header) {
 	lines := slices.DeleteFunc(h["Set-Cookie"], func(line string) bool { return strings.HasPrefix(line, c.name+"=") })
 	if len(lines) == 0 {
@@ -84,7 +85,8 @@ func (c *Codec) Withdraw(h http.Header) {
 
 // Expire puts into h, the header of a response that is not yet written, a Set-Cookie that
 // deletes our cookie in the browser. It replaces an earlier one of ours and treats
-// Cache-Control as Put does. A copy of the signed value remains good: Expire revokes nothing.
+// Cache-Control as Put does. A copy of the signed value remains good: Expire revokes
+// nothing.
 func (c *Codec) Expire(h http.Header) {
 	c.put(h, "", -1)
 }

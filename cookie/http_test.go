@@ -54,7 +54,8 @@ func TestI8Read(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			p, ok := c.Read(withCookies(test.values...))
-			if p.ID != test.want || ok != (test.want != "") || p.Renew || ok == p.Signed.IsZero() || ok == (p.Value == "") {
+			if p.ID != test.want || ok != (test.want != "") || p.Renew || ok == p.Signed.IsZero() ||
+				ok == (p.Value == "") {
 				t.Errorf("%+v, ok %v; want %q", p, ok, test.want)
 			}
 			if n := len(c.Values(withCookies(test.values...))); n > 16 {
@@ -64,7 +65,8 @@ func TestI8Read(t *testing.T) {
 	}
 }
 
-// I8: renewed when a quarter of its age is used, and when the key is no longer the first. The newest of several counts.
+// I8: renewed when a quarter of its age is used, and when the key is no longer the first.
+// The newest of several counts.
 func TestI8Renew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCodec(t, cookie.Options{MaxAge: 4 * time.Hour})
@@ -81,7 +83,8 @@ func TestI8Renew(t *testing.T) {
 		}
 		young, _ := c.Sign(cookie.ID, "ann")
 		for _, values := range [][]string{{old, young}, {young, old}} {
-			if p, ok := c.Read(withCookies(values...)); !ok || p.Renew || !p.Signed.Equal(time.Now()) || p.Value != young {
+			if p, ok := c.Read(withCookies(values...)); !ok || p.Renew || !p.Signed.Equal(time.Now()) ||
+				p.Value != young {
 				t.Errorf("of an old and a young value: %+v, ok %v", p, ok)
 			}
 		}
@@ -118,8 +121,8 @@ func TestI8Set(t *testing.T) {
 	}
 }
 
-// I8, I11: after any two of Put, Expire and Withdraw, h has what the second one left of our
-// cookie. Other cookies stay in their order, and a Cache-Control stays as it was.
+// I8, I11: after any two of Put, Expire and Withdraw, h has what the second one left of
+// our cookie. Other cookies stay in their order, and a Cache-Control stays as it was.
 func TestI8PutExpireWithdraw(t *testing.T) {
 	c := newCodec(t, cookie.Options{})
 	steps := []struct {
@@ -238,7 +241,8 @@ func TestI8TwoNames(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	c := newCodec(f, cookie.Options{})
 	signed, _ := c.Sign(cookie.ID, "ann")
-	for _, s := range []string{"", "__Host-mirage=" + signed, "__Host-mirage=x; __Host-mirage=" + signed, `__Host-mirage="` + signed + `"`, ";;=;"} {
+	for _, s := range []string{"", "__Host-mirage=" + signed, "__Host-mirage=x; __Host-mirage=" + signed,
+		`__Host-mirage="` + signed + `"`, ";;=;"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
@@ -246,7 +250,8 @@ func FuzzRead(f *testing.F) {
 		if ok != (p.ID == "ann") || !ok && p != (cookie.Presented{}) {
 			t.Errorf("%q reads as %+v, ok %v", line, p, ok)
 		}
-		if id, signed, err := c.Verify(cookie.ID, p.Value); ok && (err != nil || id != p.ID || !signed.Equal(p.Signed)) {
+		if id, signed, err := c.Verify(cookie.ID, p.Value); ok &&
+			(err != nil || id != p.ID || !signed.Equal(p.Signed)) {
 			t.Errorf("%q reads as %+v, whose value is of %q, %v, %v", line, p, id, signed, err)
 		}
 	})
@@ -269,7 +274,8 @@ func Example() {
 	// cookie: the value does not verify
 }
 
-// Changing keys: the new one signs, the old one still verifies, and Read says that the cookie is due for the new key.
+// Changing keys: the new one signs, the old one still verifies, and Read says that the
+// cookie is due for the new key.
 func ExampleNew_rotation() {
 	old, young := []byte("the key that is to go, 32 bytes.."), []byte("the key that is to come, 32 bytes")
 	before, _ := cookie.New(cookie.Options{}, old)

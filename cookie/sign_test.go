@@ -49,9 +49,12 @@ func TestI2Malformed(t *testing.T) {
 	c := newCodec(t, cookie.Options{}, key('a'), key('b'))
 	signed, _ := c.Sign(cookie.ID, "ann")
 	for name, value := range map[string]string{
-		"empty": "", "garbage": "garbage", "one character": "A", "padded": signed + "=", "line end inside": signed[:9] + "\n" + signed[9:],
-		"line end behind": signed + "\r\n", "cut": signed[:len(signed)-2], "too long": strings.Repeat("A", cookie.MaxValue+1),
-		"far too long": strings.Repeat("A", 100_000), "space": " " + signed, "other alphabet": signed[:9] + "+/" + signed[11:],
+		"empty": "", "garbage": "garbage", "one character": "A", "padded": signed + "=", "line end inside": signed[:9] +
+			"\n" + signed[9:],
+		"line end behind": signed + "\r\n", "cut": signed[:len(signed)-2],
+		"too long":     strings.Repeat("A", cookie.MaxValue+1),
+		"far too long": strings.Repeat("A", 100_000), "space": " " + signed, "other alphabet": signed[:9] + "+/" +
+			signed[11:],
 		"NUL": signed + "\x00", "twice": signed + signed, "not UTF-8": "\xff" + signed,
 	} {
 		invalid(t, name, c, cookie.ID, value)
@@ -61,7 +64,8 @@ func TestI2Malformed(t *testing.T) {
 	}
 }
 
-// Pitfall 7: what another program signed with the same key and a name of its own does not verify; nor does a stray payload of our own name.
+// Pitfall 7: what another program signed with the same key and a name of its own does not
+// verify; nor does a stray payload of our own name.
 func TestI2OtherUsersOfTheKey(t *testing.T) {
 	c := newCodec(t, cookie.Options{})
 	theirs := securecookie.New(key('k'), nil).SetSerializer(securecookie.NopEncoder{})
@@ -110,7 +114,8 @@ func TestI2Ahead(t *testing.T) {
 	})
 }
 
-// I13: SignAt's time is the signing time, to the nanosecond, and does not change how long the value is good.
+// I13: SignAt's time is the signing time, to the nanosecond, and does not change how long
+// the value is good.
 func TestI13SignAt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCodec(t, cookie.Options{MaxAge: time.Hour})
@@ -148,8 +153,8 @@ func TestI13SignAt(t *testing.T) {
 	})
 }
 
-// I13: the Store's clock may be far from this machine's, as after somebody has set it: values go
-// on to be signed and to verify, and bear the Store's time.
+// I13: the Store's clock may be far from this machine's, as after somebody has set it:
+// values go on to be signed and to verify, and bear the Store's time.
 func TestI13ClocksApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCodec(t, cookie.Options{})
@@ -170,7 +175,8 @@ func TestI13ClocksApart(t *testing.T) {
 func TestI13SignAtBounds(t *testing.T) {
 	c := newCodec(t, cookie.Options{})
 	for name, at := range map[string]time.Time{
-		"zero": {}, "year 2300": time.Date(2300, 1, 1, 0, 0, 0, 0, time.UTC), "far beyond": time.Unix(1<<60, 0), // as nanoseconds they are long past
+		// as nanoseconds they are long past
+		"zero": {}, "year 2300": time.Date(2300, 1, 1, 0, 0, 0, 0, time.UTC), "far beyond": time.Unix(1<<60, 0),
 	} {
 		signed, err := c.SignAt(cookie.ID, "ann", at)
 		if err == nil || signed != "" || !strings.Contains(err.Error(), "between 1970 and 2262") {
@@ -195,7 +201,8 @@ func TestI2Rotation(t *testing.T) {
 	}
 }
 
-// Pitfall 5: Sign leaves the payload alone; and it fails rather than make a value that would not verify.
+// Pitfall 5: Sign leaves the payload alone; and it fails rather than make a value that
+// would not verify.
 func TestI2SignBounds(t *testing.T) {
 	c := newCodec(t, cookie.Options{})
 	for n := range 600 {

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// The README's program is example/hello, to the letter, but for the comment on its package.
+// The README's program is example/hello, to the letter, but for the comment on its
+// package.
 func TestReadmeProgram(t *testing.T) {
 	program, err := os.ReadFile("../example/hello/main.go")
 	if err != nil {

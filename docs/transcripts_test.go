@@ -23,7 +23,8 @@ import (
 
 var update = flag.Bool("update", false, "write what the commands print into the documents")
 
-// TestTranscripts runs every command of the documents' console blocks in one shell and compares what it prints.
+// TestTranscripts runs every command of the documents' console blocks in one shell and
+// compares what it prints.
 func TestTranscripts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: curl against a server, in real time")
@@ -67,12 +68,14 @@ func hello(t *testing.T) (address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := session.New(session.Options{OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
+	m := session.New(session.Options{OnMessage: func(ctx context.Context, s *session.Session,
+		in session.Incoming) error {
 		_, err := s.Send(ctx, in.Message)
 		return err
 	}})
 	mux := http.NewServeMux()
-	mux.Handle("/live", middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard(transport.Handler(m, transport.Options{})))
+	mux.Handle("/live", middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard(transport.Handler(m,
+		transport.Options{})))
 	server := httptest.NewServer(mux)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

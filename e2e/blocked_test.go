@@ -95,7 +95,8 @@ func (c *blockedConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// Where a transport does not work another one does, within five seconds and unseen; the next page knows; and it is used again when it works again.
+// Where a transport does not work another one does, within five seconds and unseen; the
+// next page knows; and it is used again when it works again.
 func TestClientBlocked(t *testing.T) {
 	t.Parallel()
 	browser := startBrowser(t)
@@ -103,11 +104,14 @@ func TestClientBlocked(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			each(t, func(t *testing.T, transport string) {
 				if transport == "poll" && how != head {
-					return // its hello is a whole answer; and who may not ask for it by a simple GET may not ask for anything
+					// its hello is a whole answer; and who may not ask for it by a simple
+					// GET may not ask for anything
+					return
 				}
 				p := &block{how: how, transport: transport}
 				s := startSite(t, setup{front: p.before})
-				order := append([]string{transport}, slices.DeleteFunc(slices.Clone(transports), func(name string) bool { return name == transport })...)
+				order := append([]string{transport},
+					slices.DeleteFunc(slices.Clone(transports), func(name string) bool { return name == transport })...)
 				b := openTab(t, browser, how+" "+transport, s.address("", options{"transports": order}))
 				s.until("a session", s.began)
 				s.push(10 * time.Millisecond)
@@ -120,7 +124,8 @@ func TestClientBlocked(t *testing.T) {
 				}
 
 				b.must(chromedp.Do(b.ctx, chromedp.Reload()))
-				again := b.within("the next page, open", `record.events.filter(e => e === 'load').length === 2 && client.state === 'open'`, 5*time.Second)
+				again := b.within("the next page, open",
+					`record.events.filter(e => e === 'load').length === 2 && client.state === 'open'`, 5*time.Second)
 				if now := get[string](b, `client.transport`); now == transport {
 					t.Errorf("the next page tries %s first", now)
 				}
@@ -133,7 +138,8 @@ func TestClientBlocked(t *testing.T) {
 				b.traffic(20)
 				b.told(false)
 				s.settled(b)
-				t.Logf("traffic after %.0f ms; the next page is open %v after its load", took, again.Round(10*time.Millisecond))
+				t.Logf("traffic after %.0f ms; the next page is open %v after its load", took,
+					again.Round(10*time.Millisecond))
 			})
 		})
 	}
@@ -146,7 +152,8 @@ func (s *site) began() bool {
 	return len(s.opened) > 0
 }
 
-// A proxy that holds all answers back until they end and knows no WebSocket: traffic by long-poll within five seconds; the next page knows.
+// A proxy that holds all answers back until they end and knows no WebSocket: traffic by
+// long-poll within five seconds; the next page knows.
 func TestClientHeld(t *testing.T) {
 	t.Parallel()
 	p := &block{how: refused, transport: "websocket"}

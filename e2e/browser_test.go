@@ -24,8 +24,10 @@ func absent(t *testing.T, what string) {
 
 // findChromium returns the path of a browser, "" without one.
 func findChromium() string {
-	// Debian's wrapper in /usr/bin adds flags and prints errors where there is no desktop, so the program itself comes first.
-	for _, name := range []string{os.Getenv("CHROMIUM"), "/usr/lib/chromium/chromium", "chromium", "chromium-browser", "google-chrome"} {
+	// Debian's wrapper in /usr/bin adds flags and prints errors where there is no
+	// desktop, so the program itself comes first.
+	for _, name := range []string{os.Getenv("CHROMIUM"), "/usr/lib/chromium/chromium", "chromium", "chromium-browser",
+		"google-chrome"} {
 		if path, err := exec.LookPath(name); name != "" && err == nil {
 			return path
 		}
@@ -33,7 +35,8 @@ func findChromium() string {
 	return ""
 }
 
-// theBrowser is the one that all tests share: a start costs seconds. Each tab has cookies and storage of its own.
+// theBrowser is the one that all tests share: a start costs seconds. Each tab has cookies
+// and storage of its own.
 var theBrowser = sync.OnceValues(func() (context.Context, error) {
 	dir, err := os.MkdirTemp("", "mirage-e2e-")
 	if err != nil {
@@ -41,9 +44,11 @@ var theBrowser = sync.OnceValues(func() (context.Context, error) {
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(findChromium()), chromedp.NoSandbox, chromedp.UserDataDir(dir),
-		chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true),
 		// Tabs in the background have slow timers, as people's have.
-		chromedp.Flag("disable-background-timer-throttling", false), chromedp.Flag("disable-renderer-backgrounding", false),
+		chromedp.Flag("disable-background-timer-throttling", false),
+		chromedp.Flag("disable-renderer-backgrounding", false),
 	)
 	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, _ = chromedp.NewContext(ctx)
@@ -104,7 +109,8 @@ func attach(t *testing.T, parent context.Context, name string, options ...chrome
 	return b
 }
 
-// watch lets the test fail on what the page complains about: exceptions, and violations of the page's policy.
+// watch lets the test fail on what the page complains about: exceptions, and violations
+// of the page's policy.
 func (b *tab) watch(messages func(func(chromedp.ConsoleMessage, error) bool)) {
 	for m, err := range messages {
 		if err != nil {
@@ -113,7 +119,8 @@ func (b *tab) watch(messages func(func(chromedp.ConsoleMessage, error) bool)) {
 		if strings.Contains(m.Text, "blocked by CORS policy") && strings.HasPrefix(b.name, unlisted) {
 			continue
 		}
-		if m.Type == chromedp.ConsoleException || m.Type == chromedp.ConsoleError && !isNetwork(m.Text) && !strings.HasPrefix(m.Text, "WebSocket connection to") {
+		if m.Type == chromedp.ConsoleException || m.Type == chromedp.ConsoleError && !isNetwork(m.Text) &&
+			!strings.HasPrefix(m.Text, "WebSocket connection to") {
 			b.t.Errorf("%s: console: %s", b.name, m.Text)
 		}
 	}
@@ -145,7 +152,8 @@ func run[T any](b *tab, expression string) (T, error) {
 	return chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
 }
 
-// until waits for an expression to be true. It does not use chromedp.Poll, which needs animation frames.
+// until waits for an expression to be true. It does not use chromedp.Poll, which needs
+// animation frames.
 func (b *tab) until(what, expression string) {
 	b.t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {

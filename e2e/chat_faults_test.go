@@ -52,8 +52,8 @@ func problem(w http.ResponseWriter, status int, detail string) bool {
 	return true
 }
 
-// A page that is loaded anew amid a talk loses nothing and doubles nothing: what was on its way; what the server never got; what it got, and the page
-// never heard of. X2, U1.
+// A page that is loaded anew amid a talk loses nothing and doubles nothing: what was on
+// its way; what the server never got; what it got, and the page never heard of. X2, U1.
 func TestChatReload(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)
@@ -106,7 +106,8 @@ func TestChatReload(t *testing.T) {
 	chat.stop()
 }
 
-// Without a network the page says so, keeps what is written, and goes on by itself when there is one.
+// Without a network the page says so, keeps what is written, and goes on by itself when
+// there is one.
 func TestChatOffline(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)
@@ -134,7 +135,8 @@ func TestChatOffline(t *testing.T) {
 		}
 	}
 	a, b := ann.texts(), bob.texts()
-	if !slices.Equal(a, b) || !slices.Equal(of(a, "ann"), sequence("ann", 3)) || !slices.Equal(of(a, "bob"), sequence("bob", 3)) {
+	if !slices.Equal(a, b) || !slices.Equal(of(a, "ann"), sequence("ann", 3)) ||
+		!slices.Equal(of(a, "bob"), sequence("bob", 3)) {
 		t.Errorf("ann %q\nbob %q", a, b)
 	}
 	if loss := get[int](bob, `document.querySelectorAll('.mark.loss').length`); loss != 0 {
@@ -146,11 +148,13 @@ func TestChatOffline(t *testing.T) {
 // offline tells the browser whether there is a network.
 func offline(b *tab, off bool) {
 	b.t.Helper()
-	_, err := chromedp.Call(b.ctx, network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: off, DownloadThroughput: -1, UploadThroughput: -1})
+	_, err := chromedp.Call(b.ctx, network.OverrideNetworkState,
+		network.OverrideNetworkStateParams{Offline: off, DownloadThroughput: -1, UploadThroughput: -1})
 	b.must(err)
 }
 
-// A server that refuses is quoted, what waits is not lost from sight, and the keyboard is where one can go on. I5.
+// A server that refuses is quoted, what waits is not lost from sight, and the keyboard is
+// where one can go on. I5.
 func TestChatRefused(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)
@@ -187,7 +191,8 @@ func TestChatRefused(t *testing.T) {
 	chat.stop()
 }
 
-// A transport that does not get through is said to, and the conversation goes on over the other.
+// A transport that does not get through is said to, and the conversation goes on over the
+// other.
 func TestChatBlocked(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)
@@ -207,7 +212,8 @@ func TestChatBlocked(t *testing.T) {
 	chat.stop()
 }
 
-// What is not taken stays in sight, with the reason and a way to try again: a full queue, and a handler that refuses.
+// What is not taken stays in sight, with the reason and a way to try again: a full queue,
+// and a handler that refuses.
 func TestChatNotTaken(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)
@@ -220,7 +226,8 @@ func TestChatNotTaken(t *testing.T) {
 	bob.do(`document.querySelector('.failed').remove()
 		for (let i = 1; i <= 258; i++) { document.getElementById('text').value = 'm ' + i; document.getElementById('say').requestSubmit() }`)
 	bob.until("two are too many", `document.querySelectorAll('.failed').length === 2 && document.getElementById('waiting').textContent === '256'`)
-	if why := get[string](bob, `document.querySelector('.failed .note').textContent`); !strings.HasPrefix(why, "not sent: too many messages wait already") {
+	if why := get[string](bob, `document.querySelector('.failed .note').textContent`); !strings.HasPrefix(why,
+		"not sent: too many messages wait already") {
 		t.Error(why)
 	}
 	bob.click("away")

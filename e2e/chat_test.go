@@ -80,7 +80,8 @@ func (p *program) stop() {
 	}
 }
 
-// isNetwork tells what Chromium logs about requests that fail, which is what this test is about.
+// isNetwork tells what Chromium logs about requests that fail, which is what this test is
+// about.
 func isNetwork(text string) bool {
 	return strings.Contains(text, "Failed to load resource") || strings.Contains(text, "WebSocket connection to")
 }
@@ -88,7 +89,8 @@ func isNetwork(text string) bool {
 // say lets a person write a message in the form.
 func (b *tab) say(text string) {
 	b.t.Helper()
-	b.do(fmt.Sprintf(`document.getElementById('text').value = %q; document.getElementById('say').requestSubmit()`, text))
+	b.do(fmt.Sprintf(`document.getElementById('text').value = %q; document.getElementById('say').requestSubmit()`,
+		text))
 }
 
 // talk lets a person write n messages at a brisk pace, while the test goes on.
@@ -141,7 +143,8 @@ func of(all []string, prefix string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return !strings.HasPrefix(s, prefix) })
 }
 
-// Two people talk while the network does its worst to one of them; nothing is missing, nothing doubled, and both see one order. X1, X2, D2, U1.
+// Two people talk while the network does its worst to one of them; nothing is missing,
+// nothing doubled, and both see one order. X1, X2, D2, U1.
 func TestChat(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)
@@ -170,7 +173,8 @@ func TestChat(t *testing.T) {
 		p.untilState("open")
 		p.until("name", `document.getElementById('name').value !== ''`)
 		name := strings.ToUpper(p.name[:1]) + p.name[1:]
-		p.do(fmt.Sprintf(`document.getElementById('name').value = %q; document.getElementById('me').requestSubmit()`, name))
+		p.do(fmt.Sprintf(`document.getElementById('name').value = %q; document.getElementById('me').requestSubmit()`,
+			name))
 	}
 	for _, p := range []*tab{ann, bob} {
 		p.until("both in the list", `document.querySelectorAll('#people li').length === 2 && document.getElementById('people').innerText.includes('Ann') && document.getElementById('people').innerText.includes('Bob')`)
@@ -252,7 +256,8 @@ func TestChat(t *testing.T) {
 	chat.stop()
 }
 
-// When the log could not keep what was said meanwhile, the page says how much is missing, and goes on. D3.
+// When the log could not keep what was said meanwhile, the page says how much is missing,
+// and goes on. D3.
 func TestChatGap(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)
@@ -279,7 +284,8 @@ func TestChatGap(t *testing.T) {
 	chat.stop()
 }
 
-// plainTalk is somebody with curl, who says n things: a stream, and a plain POST for each.
+// plainTalk is somebody with curl, who says n things: a stream, and a plain POST for
+// each.
 func plainTalk(t *testing.T, url string, n int) {
 	t.Helper()
 	jar, _ := cookiejar.New(nil)
@@ -303,7 +309,8 @@ func plainTalk(t *testing.T, url string, n int) {
 	}
 }
 
-// Two tabs of one browser are one person; each gets everything once, and sends what it was given. D8.
+// Two tabs of one browser are one person; each gets everything once, and sends what it
+// was given. D8.
 func TestChatTabs(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)
@@ -329,7 +336,8 @@ func TestChatTabs(t *testing.T) {
 	chat.stop()
 }
 
-// A server that has lost its keys makes strangers of all: what was written as somebody else is handed back, not sent. U3.
+// A server that has lost its keys makes strangers of all: what was written as somebody
+// else is handed back, not sent. U3.
 func TestChatStranger(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)
@@ -350,8 +358,8 @@ func TestChatStranger(t *testing.T) {
 	chat.stop()
 }
 
-// TestChatPictures keeps how the page looks in the middle of a conversation: light, dark, on a phone, away, after a restart. It fails where the
-// page is wider than its window.
+// TestChatPictures keeps how the page looks in the middle of a conversation: light, dark,
+// on a phone, away, after a restart. It fails where the page is wider than its window.
 func TestChatPictures(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)
@@ -359,7 +367,8 @@ func TestChatPictures(t *testing.T) {
 	for name, p := range map[string]*tab{"Ann": ann, "Bob": bob} {
 		p.untilState("open")
 		p.until("a name", `document.getElementById('name').value !== ''`)
-		p.do(fmt.Sprintf(`document.getElementById('name').value = %q; document.getElementById('me').requestSubmit()`, name))
+		p.do(fmt.Sprintf(`document.getElementById('name').value = %q; document.getElementById('me').requestSubmit()`,
+			name))
 	}
 	bob.look("empty")
 	n := 0
@@ -398,7 +407,8 @@ func TestChatPictures(t *testing.T) {
 		bob.scheme(scheme)
 		bob.look(scheme)
 		ann.scheme(scheme)
-		ann.must(chromedp.Do(ann.ctx, chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2), chromedp.EmulateMobile)))
+		ann.must(chromedp.Do(ann.ctx, chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2),
+			chromedp.EmulateMobile)))
 		ann.do(`document.getElementById('log').scrollTop = 1e6`)
 		ann.look("phone-" + scheme)
 		ann.click("toggle")

@@ -53,7 +53,8 @@ type scenario struct {
 	setup setup
 }
 
-// Traffic at a hundred messages a second, both ways, while the world does what it does: everything arrives once and in order, in one session.
+// Traffic at a hundred messages a second, both ways, while the world does what it does:
+// everything arrives once and in order, in one session.
 func TestClient(t *testing.T) {
 	t.Parallel()
 	browser := startBrowser(t)
@@ -118,8 +119,9 @@ var scenarios = []scenario{
 			b.opened()
 		}
 	}},
-	// A network that swallows all without a sign. A stream is given up after two heartbeats and five seconds, a poll when something that goes up
-	// is not answered in fifteen.
+	// A network that swallows all without a sign. A stream is given up after two
+	// heartbeats and five seconds, a poll when something that goes up is not answered in
+	// fifteen.
 	{name: "black hole", run: func(t *testing.T, s *site, b *tab) {
 		s.proxy.Hole()
 		time.Sleep(6 * time.Second)
@@ -145,7 +147,8 @@ var scenarios = []scenario{
 		b.lifecycle("active")
 		t.Logf("traffic %v after", b.flows(10, 10*time.Second).Round(10*time.Millisecond))
 	}},
-	// Somebody looks at another tab: timers are slow, and a link that breaks meanwhile is replaced all the same.
+	// Somebody looks at another tab: timers are slow, and a link that breaks meanwhile is
+	// replaced all the same.
 	{name: "hidden", run: func(t *testing.T, s *site, b *tab) {
 		other := attach(t, b.ctx, "another tab", chromedp.WithNewWindow(false))
 		other.must(chromedp.Do(other.ctx, chromedp.Navigate(s.proxy.URL()+"/away.html")))
@@ -193,7 +196,8 @@ var scenarios = []scenario{
 	}},
 }
 
-// X1: live switches at two hundred messages a second, both ways, from each transport to each other one; the application sees nothing of it.
+// X1: live switches at two hundred messages a second, both ways, from each transport to
+// each other one; the application sees nothing of it.
 func TestClientSwitch(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, setup{})
@@ -226,7 +230,8 @@ func (b *tab) back() {
 	b.must(err)
 	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
 	defer cancel()
-	_, err = chromedp.Call(ctx, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{EntryID: history.Entries[history.CurrentIndex-1].ID})
+	_, err = chromedp.Call(ctx, page.NavigateToHistoryEntry,
+		page.NavigateToHistoryEntryParams{EntryID: history.Entries[history.CurrentIndex-1].ID})
 	b.must(err)
 }
 
@@ -236,7 +241,8 @@ func (b *tab) lifecycle(state page.SetWebLifecycleStateState) {
 	b.must(err)
 }
 
-// offline takes the network from the browser, which says so to its pages, or gives it back. (CDP's own emulation of that crashes Chromium 156.)
+// offline takes the network from the browser, which says so to its pages, or gives it
+// back. (CDP's own emulation of that crashes Chromium 156.)
 func (b *tab) offline(s *site, off bool) {
 	b.t.Helper()
 	if off {
@@ -245,6 +251,7 @@ func (b *tab) offline(s *site, off bool) {
 	} else {
 		s.proxy.Heal()
 	}
-	_, err := chromedp.Call(b.ctx, network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: off, DownloadThroughput: -1, UploadThroughput: -1})
+	_, err := chromedp.Call(b.ctx, network.OverrideNetworkState,
+		network.OverrideNetworkStateParams{Offline: off, DownloadThroughput: -1, UploadThroughput: -1})
 	b.must(err)
 }

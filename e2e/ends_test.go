@@ -18,7 +18,8 @@ import (
 	"github.com/mirage-go/mirage/transport/poll"
 )
 
-// What ends a client, or takes messages from it, is one clear event with its reason and, where something is lost, the range. D3, I5, I11.
+// What ends a client, or takes messages from it, is one clear event with its reason and,
+// where something is lost, the range. D3, I5, I11.
 func TestClientTold(t *testing.T) {
 	t.Parallel()
 	browser := startBrowser(t)
@@ -40,28 +41,34 @@ func TestClientTold(t *testing.T) {
 					return "", &middleware.Error{Status: http.StatusForbidden, Reason: "not any more"}
 				}
 				return "", nil
-			}}, session: session.Options{OnAttach: func(context.Context, *session.Session, session.ReaderInfo) { known.Store(true) }}}
+			}}, session: session.Options{OnAttach: func(context.Context, *session.Session,
+				session.ReaderInfo) {
+				known.Store(true)
+			}}}
 		}, func(t *testing.T, s *site, b *tab) runs {
 			s.manager().Revalidate(t.Context(), s.id())
 			return nil
 		}, "mirage new; close 4403 not any more"},
 		{"hook too slow", func() setup {
 			var calls atomic.Int32
-			return setup{identity: middleware.Options{Timeout: 200 * time.Millisecond, Generate: func(r *http.Request) (string, error) {
-				if calls.Add(1) == 1 {
-					<-r.Context().Done()
-					return "", r.Context().Err()
-				}
-				return "visitor", nil
-			}}}
-		}, func(t *testing.T, s *site, b *tab) runs { return nil }, "error 503 failed to generate the id in a timely manner; mirage new"},
+			return setup{identity: middleware.Options{Timeout: 200 * time.Millisecond,
+				Generate: func(r *http.Request) (string, error) {
+					if calls.Add(1) == 1 {
+						<-r.Context().Done()
+						return "", r.Context().Err()
+					}
+					return "visitor", nil
+				}}}
+		}, func(t *testing.T, s *site, b *tab) runs { return nil },
+			"error 503 failed to generate the id in a timely manner; mirage new"},
 		{"revoked", nil, func(t *testing.T, s *site, b *tab) runs {
 			if err := s.manager().Revoke(t.Context(), s.id()); err != nil {
 				t.Error(err)
 			}
 			return nil
 		}, "mirage new; close 4410 the id was revoked"},
-		// A long-poll that is not under way then is not told: its client comes back to a new session.
+		// A long-poll that is not under way then is not told: its client comes back to a
+		// new session.
 		{"ended", nil, func(t *testing.T, s *site, b *tab) runs {
 			if get[string](b, `client.transport`) == "poll" {
 				s.until("a poll for what follows", func() bool { return s.polled("-10") })
@@ -71,14 +78,15 @@ func TestClientTold(t *testing.T) {
 			}
 			return nil
 		}, "mirage new; close 4410 the session was ended"},
-		{"expired", func() setup { return setup{session: session.Options{Retention: 500 * time.Millisecond}} }, func(t *testing.T, s *site, b *tab) runs {
-			b.do(`client.disconnect()`)
-			s.until("no link", func() bool { return len(s.links.names()) == 0 })
-			s.sendAll(5)
-			s.until("the session's end", s.over)
-			b.do(`client.connect()`)
-			return runs{{11, 15}}
-		}, "mirage new; mirage expired; gap 11-null expired"},
+		{"expired", func() setup { return setup{session: session.Options{Retention: 500 * time.Millisecond}} },
+			func(t *testing.T, s *site, b *tab) runs {
+				b.do(`client.disconnect()`)
+				s.until("no link", func() bool { return len(s.links.names()) == 0 })
+				s.sendAll(5)
+				s.until("the session's end", s.over)
+				b.do(`client.connect()`)
+				return runs{{11, 15}}
+			}, "mirage new; mirage expired; gap 11-null expired"},
 		{"restarted", nil, func(t *testing.T, s *site, b *tab) runs {
 			b.do(`client.disconnect()`)
 			s.until("no link", func() bool { return len(s.links.names()) == 0 })
@@ -122,7 +130,8 @@ func TestClientTold(t *testing.T) {
 					b.wait("open", fmt.Sprintf(`client.state === 'open' && record.events.filter(e => e.startsWith('mirage ')).length === %d`, strings.Count(row.want, "mirage ")))
 					s.sendAll(10)
 					b.do(`for (let i = 0; i < 5; i++) { client.send(':' + ++record.sent['']) }`)
-					b.wait("all messages", fmt.Sprintf(`record.got.at(-1)?.[1] === %d && client.bufferedAmount === 0`, s.down))
+					b.wait("all messages", fmt.Sprintf(`record.got.at(-1)?.[1] === %d && client.bufferedAmount === 0`,
+						s.down))
 					want := upTo(s.down)
 					if lost != nil {
 						want = runs{{1, lost[0][0] - 1}, {lost[0][1] + 1, s.down}}
@@ -146,7 +155,8 @@ func TestClientTold(t *testing.T) {
 func (b *tab) clear() []string {
 	return slices.DeleteFunc(b.events(), func(e string) bool {
 		kind, _, _ := strings.Cut(e, " ")
-		return kind == "load" || kind == "open" || kind == "state" || strings.HasPrefix(e, "error  ") || strings.HasPrefix(e, "error 401 ")
+		return kind == "load" || kind == "open" || kind == "state" || strings.HasPrefix(e, "error  ") ||
+			strings.HasPrefix(e, "error 401 ")
 	})
 }
 
@@ -174,7 +184,8 @@ func TestD7ClientLeaves(t *testing.T) {
 			"speaking": `client.send(('x'.repeat(64) + '\n').repeat(990));`,
 		} {
 			t.Run(name, func(t *testing.T) {
-				s := startSite(t, setup{transport: transport.Options{Poll: poll.Options{Pause: 30 * time.Second}}}) // as by default
+				// as by default
+				s := startSite(t, setup{transport: transport.Options{Poll: poll.Options{Pause: 30 * time.Second}}})
 				b := openTab(t, browser, "leaves "+name+" on "+way, s.address("", only(way)))
 				b.opened()
 				s.until("a link", func() bool { return len(s.links.names()) == 1 })

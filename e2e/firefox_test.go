@@ -85,7 +85,8 @@ func TestFirefox(t *testing.T) {
 		if up := *s.up[""]; !slices.Equal(up, upTo(r.Sent[""])) {
 			t.Errorf("%s: %v came up, %v were sent", transport, up, r.Sent)
 		}
-		told := slices.DeleteFunc(slices.Clone(r.Events), func(e string) bool { // Firefox closes sockets before it tells the page that it is left
+		// Firefox closes sockets before it tells the page that it is left
+		told := slices.DeleteFunc(slices.Clone(r.Events), func(e string) bool {
 			return e == "state reconnecting" || strings.HasPrefix(e, "error ")
 		})
 		if want := strings.Split("load,state open,open,mirage new,load,state open,open,mirage resumed,state closing,state closed,close 1000 ", ","); !slices.Equal(told, want) {
@@ -96,11 +97,13 @@ func TestFirefox(t *testing.T) {
 		}
 		s.until("no link", func() bool { return len(s.links.names()) == 0 })
 		s.referred()
-		t.Logf("%s: %v down, %v up, %v after the start", transport, r.Got, r.Sent, time.Since(began).Round(100*time.Millisecond))
+		t.Logf("%s: %v down, %v up, %v after the start", transport, r.Got, r.Sent,
+			time.Since(began).Round(100*time.Millisecond))
 	}
 }
 
-// L1, I5: Firefox calls the end of a WebSocket clean, whether its client is to come back or not.
+// L1, I5: Firefox calls the end of a WebSocket clean, whether its client is to come back
+// or not.
 func TestFirefoxFarewell(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, setup{})
@@ -125,7 +128,9 @@ func TestFirefoxFarewell(t *testing.T) {
 	case r := <-s.reports:
 		if want := []string{
 			"1012 come back true", "4410 the id was revoked true",
-			"4410 the id was revoked", // by the middleware, which waits for a second, as internal/refuse tests: on a busy machine that may be too little
+			// by the middleware, which waits for a second, as internal/refuse tests: on a
+			// busy machine that may be too little
+			"4410 the id was revoked",
 		}; len(r.Events) != 3 || !slices.Equal(r.Events[:2], want[:2]) || !strings.HasPrefix(r.Events[2], want[2]) {
 			t.Errorf("closed with %q, want %q", r.Events, want)
 		}

@@ -23,7 +23,8 @@ import (
 	"github.com/mirage-go/mirage/transport/sse"
 )
 
-// hideQuery puts any logger of whole URLs, httplog say, where it sees none of a query: hideQuery(httplog.RequestLogger(logger, nil)).
+// hideQuery puts any logger of whole URLs, httplog say, where it sees none of a query:
+// hideQuery(httplog.RequestLogger(logger, nil)).
 func hideQuery(logger func(http.Handler) http.Handler) func(http.Handler) http.Handler {
 	type key struct{}
 	return func(next http.Handler) http.Handler {
@@ -41,8 +42,8 @@ func hideQuery(logger func(http.Handler) http.Handler) func(http.Handler) http.H
 	}
 }
 
-// L3: behind httplog streams work on both ways out, are logged with their status and without their query. It is here because the module itself is to
-// depend on no logger.
+// L3: behind httplog streams work on both ways out, are logged with their status and
+// without their query. It is here because the module itself is to depend on no logger.
 func TestL3Httplog(t *testing.T) {
 	doc, err := os.ReadFile("../docs/operations.md")
 	if err != nil {
@@ -67,7 +68,8 @@ func TestL3Httplog(t *testing.T) {
 			}
 			m := session.New(session.Options{})
 			live := transport.Handler(m, transport.Options{SSE: sse.Options{KeepHandler: plain}})
-			srv := httptest.NewServer(hideQuery(httplog.RequestLogger(logger, &httplog.Options{Schema: httplog.SchemaOTEL}))(
+			srv := httptest.NewServer(hideQuery(httplog.RequestLogger(logger,
+				&httplog.Options{Schema: httplog.SchemaOTEL}))(
 				middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard(live)))
 			defer srv.Close()
 			req, err := http.NewRequestWithContext(t.Context(), "GET", srv.URL+"/live?_mirage=", nil)
@@ -108,7 +110,8 @@ func TestL3Httplog(t *testing.T) {
 			for end := time.Now().Add(10 * time.Second); out.String() == "" && time.Now().Before(end); {
 				time.Sleep(time.Millisecond) // a handler whose connection was taken over writes its line when it likes
 			}
-			if line := out.String(); !strings.Contains(line, "http.response.status_code=200") || !strings.Contains(line, "url.path=/live") ||
+			if line := out.String(); !strings.Contains(line, "http.response.status_code=200") ||
+				!strings.Contains(line, "url.path=/live") ||
 				strings.Contains(line, "_mirage") {
 				t.Errorf("logged: %s", line)
 			}

@@ -18,8 +18,9 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// Where a page's address is not what fetch takes relative ones from, and where scripts are trusted by their nonce alone, and
-// where a service worker takes part, a client does what it does elsewhere: cut and reloaded it goes on with one identity.
+// Where a page's address is not what fetch takes relative ones from, and where scripts
+// are trusted by their nonce alone, and where a service worker takes part, a client does
+// what it does elsewhere: cut and reloaded it goes on with one identity.
 func TestClientPlaces(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ name, page string }{
@@ -38,8 +39,10 @@ func TestClientPlaces(t *testing.T) {
 	}
 }
 
-// The same from a page of another origin, which the server lists. The cookie counts where the client asks for credentials and the browser gives them to
-// pages of that site; a WebSocket brings it in any case. Otherwise the client keeps its id by itself, for its tab.
+// The same from a page of another origin, which the server lists. The cookie counts where
+// the client asks for credentials and the browser gives them to pages of that site; a
+// WebSocket brings it in any case. Otherwise the client keeps its id by itself, for its
+// tab.
 func TestClientAbroad(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ host, credentials string }{
@@ -73,7 +76,8 @@ func TestClientAbroad(t *testing.T) {
 				other := openTab(t, b.ctx, "another tab of it", address, sameBrowser)
 				other.opened()
 				one := get[string](b, `client.id`) == get[string](other, `client.id`)
-				if want := row.host == "127.0.0.1" && (row.credentials == "include" || name == "websocket"); one != want {
+				if want := row.host == "127.0.0.1" &&
+					(row.credentials == "include" || name == "websocket"); one != want {
 					t.Errorf("two tabs have one id: %v, want %v", one, want)
 				}
 			})
@@ -116,7 +120,8 @@ func TestI9ClientUnlisted(t *testing.T) {
 	}
 }
 
-// A frame of another site gets no cookie. Its client does what others do if it keeps its id by itself.
+// A frame of another site gets no cookie. Its client does what others do if it keeps its
+// id by itself.
 func TestClientFramed(t *testing.T) {
 	each(t, func(t *testing.T, name string) {
 		s := startSite(t, setup{})
@@ -149,7 +154,8 @@ func TestClientFramed(t *testing.T) {
 	})
 }
 
-// keeps wants the client at an address to lose nothing when its link is cut and when its page is loaded anew.
+// keeps wants the client at an address to lose nothing when its link is cut and when its
+// page is loaded anew.
 func (s *site) keeps(name, address string) {
 	s.Helper()
 	b := openTab(s.T, startBrowser(s.T), name, address)
@@ -171,8 +177,8 @@ func (s *site) keeps(name, address string) {
 	s.settled(b)
 }
 
-// I9: over plain http the Referer may be all that shows whose page asks. Each fetch of the client
-// brings it, although the pages' own policy is to send none.
+// I9: over plain http the Referer may be all that shows whose page asks. Each fetch of
+// the client brings it, although the pages' own policy is to send none.
 func TestI9Referer(t *testing.T) {
 	each(t, func(t *testing.T, transport string) {
 		s := startSite(t, setup{})

@@ -48,7 +48,8 @@ type setup struct {
 	routes    map[string]http.HandlerFunc     // the application's own, behind the middleware
 }
 
-// A site is a server in this process and the network before it. Its application sends numbers down and keeps those that come up.
+// A site is a server in this process and the network before it. Its application sends
+// numbers down and keeps those that come up.
 type site struct {
 	*testing.T
 	setup
@@ -78,7 +79,8 @@ func startSite(t *testing.T, o setup) *site {
 	t.Helper()
 	s := &site{T: t, setup: o, up: map[string]*runs{}, show: make(chan struct{}), reports: make(chan report, 1)}
 	var err error
-	if s.codec, err = cookie.New(cookie.Options{Insecure: true}, []byte("e2e-e2e-e2e-e2e-e2e-e2e-e2e-e2e-")); err != nil {
+	if s.codec, err = cookie.New(cookie.Options{Insecure: true},
+		[]byte("e2e-e2e-e2e-e2e-e2e-e2e-e2e-e2e-")); err != nil {
 		t.Fatal(err)
 	}
 	s.session.Logger = slog.New(slog.DiscardHandler)
@@ -106,7 +108,8 @@ func startSite(t *testing.T, o setup) *site {
 	}
 	s.session.OnMessage = s.onMessage
 	if s.transport.Poll.Pause == 0 {
-		s.transport.Poll = poll.Options{Pause: 2 * time.Second} // after which the last poll of a page that is gone counts as gone
+		// after which the last poll of a page that is gone counts as gone
+		s.transport.Poll = poll.Options{Pause: 2 * time.Second}
 	}
 	s.identity.Codec, s.identity.Logger = s.codec, s.session.Logger
 	s.start(memory.New(memory.Options{}))
@@ -172,7 +175,8 @@ func startSite(t *testing.T, o setup) *site {
 	return s
 }
 
-// policyOf is the strictest policy under which a page can load the client and reach the server.
+// policyOf is the strictest policy under which a page can load the client and reach the
+// server.
 func policyOf(page string) string {
 	scripts, base, frames := "'self'", "'none'", "'none'"
 	switch page {
@@ -183,7 +187,8 @@ func policyOf(page string) string {
 	case "/deep/base.html":
 		base = "'self'"
 	}
-	return "default-src 'none'; script-src " + scripts + "; connect-src 'self'; base-uri " + base + "; form-action 'none'; frame-ancestors " + frames + "; " +
+	return "default-src 'none'; script-src " + scripts + "; connect-src 'self'; base-uri " + base +
+		"; form-action 'none'; frame-ancestors " + frames + "; " +
 		"require-trusted-types-for 'script'"
 }
 

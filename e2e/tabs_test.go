@@ -13,8 +13,9 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// HTTP/1.1 browsers open six connections to a host, but for WebSockets. Seven tabs of one person get and send everything all the same; and without
-// WebSocket five of them: the sixth connection is for what goes up. D8.
+// HTTP/1.1 browsers open six connections to a host, but for WebSockets. Seven tabs of one
+// person get and send everything all the same; and without WebSocket five of them: the
+// sixth connection is for what goes up. D8.
 func TestClientTabs(t *testing.T) {
 	t.Parallel()
 	browser := startBrowser(t)
@@ -27,7 +28,8 @@ func TestClientTabs(t *testing.T) {
 		{"sse", 5, only("sse")},
 		{"poll", 5, only("poll")},
 	} {
-		t.Run(row.name, func(t *testing.T) { // one after another: seventeen tabs at once are too many for a small machine
+		// one after another: seventeen tabs at once are too many for a small machine
+		t.Run(row.name, func(t *testing.T) {
 			s := startSite(t, setup{})
 			var pages []*tab
 			for i := range row.tabs {
@@ -80,7 +82,8 @@ func TestClientCrowd(t *testing.T) {
 		}
 	})`)
 	b.until("32 links, and 4 that wait", `crowd.filter(c => c.state === 'open').length === 31 && delays.length === 4`)
-	if delays := get[[]float64](b, `delays`); slices.ContainsFunc(delays, func(ms float64) bool { return ms != 60_000 }) {
+	if delays := get[[]float64](b, `delays`); slices.ContainsFunc(delays,
+		func(ms float64) bool { return ms != 60_000 }) {
 		t.Errorf("they are back after %v ms", delays)
 	}
 	if n := gets.Load(); n != 36 {
@@ -92,7 +95,8 @@ func TestClientCrowd(t *testing.T) {
 	b.do(`for (const c of crowd) c.disconnect()`)
 }
 
-// A duplicated tab has a copy of the storage: what waits in it arrives once, from whichever of the two, and each of them gets everything. X2.
+// A duplicated tab has a copy of the storage: what waits in it arrives once, from
+// whichever of the two, and each of them gets everything. X2.
 func TestClientDuplicate(t *testing.T) {
 	each(t, func(t *testing.T, transport string) {
 		s := startSite(t, setup{})
@@ -123,13 +127,15 @@ func TestClientDuplicate(t *testing.T) {
 	})
 }
 
-// A page that the browser prepares before anybody looks at it is no client yet; it is one when it is shown.
+// A page that the browser prepares before anybody looks at it is no client yet; it is one
+// when it is shown.
 func TestClientPrerendered(t *testing.T) {
 	each(t, func(t *testing.T, transport string) {
 		s := startSite(t, setup{})
 		_, query, _ := strings.Cut(s.address("", only(transport)), "?")
 		opener := openTab(t, startBrowser(t), "opener", s.proxy.URL()+"/away.html")
-		opener.do(fmt.Sprintf(`void open('/before.html?%s', '', 'noopener')`, query)) // Chromium prepares nothing for a page that it is debugged from
+		// Chromium prepares nothing for a page that it is debugged from
+		opener.do(fmt.Sprintf(`void open('/before.html?%s', '', 'noopener')`, query))
 		s.until("a page that is not shown", func() bool { return s.prepared.Load() > 0 })
 		if s.began() {
 			t.Error("a page that nobody sees has a session")

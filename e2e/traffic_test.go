@@ -13,7 +13,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// runs are the numbers that came, as they came, in stretches of consecutive ones: [[1,90]] is all of ninety, once and in order.
+// runs are the numbers that came, as they came, in stretches of consecutive ones:
+// [[1,90]] is all of ninety, once and in order.
 type runs [][2]int
 
 func (r *runs) add(n int) {
@@ -31,7 +32,8 @@ func upTo(n int) runs {
 	return runs{{1, n}}
 }
 
-// send sends the next number down, and tells whether one may go on. A server that is down takes none.
+// send sends the next number down, and tells whether one may go on. A server that is down
+// takes none.
 func (s *site) send() bool {
 	n := s.down + 1 // nobody else sends
 	switch _, err := s.manager().Send(context.Background(), s.id(), store.Text(strconv.Itoa(n))); {
@@ -77,8 +79,8 @@ func (s *site) hush() {
 	}
 }
 
-// settled waits until everything has arrived in all these pages and from them, and wants it once and in order; for all of them one session, and
-// for each one link.
+// settled waits until everything has arrived in all these pages and from them, and wants
+// it once and in order; for all of them one session, and for each one link.
 func (s *site) settled(pages ...*tab) {
 	s.Helper()
 	s.hush()
@@ -115,7 +117,8 @@ func (s *site) settled(pages ...*tab) {
 	s.Logf("%d down, %d of those that came up flagged; %v", s.down, s.again, s.proxy.Stats())
 }
 
-// equal wants a page to have got these numbers, none flagged, and the server those that the page sent.
+// equal wants a page to have got these numbers, none flagged, and the server those that
+// the page sent.
 func (s *site) equal(b *tab, down runs) {
 	s.Helper()
 	if got := get[runs](b, `record.got`); !slices.Equal(got, down) {
@@ -139,7 +142,8 @@ func (s *site) equal(b *tab, down runs) {
 // events is what the client told its application, but messages.
 func (b *tab) events() []string { return get[[]string](b, `record.events`) }
 
-// told wants the application to have been told nothing but what every page is told at its beginning; with a reconnect allowed, of that, too.
+// told wants the application to have been told nothing but what every page is told at its
+// beginning; with a reconnect allowed, of that, too.
 func (b *tab) told(reconnect bool) {
 	b.t.Helper()
 	loads, known, odd := 0, 0, 0
@@ -167,7 +171,8 @@ func (b *tab) wait(what, expression string) {
 	b.within(what, expression, 40*time.Second)
 }
 
-// within fails unless the expression becomes true in time, and returns how long that took.
+// within fails unless the expression becomes true in time, and returns how long that
+// took.
 func (b *tab) within(what, expression string, most time.Duration) time.Duration {
 	b.t.Helper()
 	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {

@@ -15,13 +15,15 @@ func (w *nowhere) Header() http.Header       { return w.header }
 func (*nowhere) Write(b []byte) (int, error) { return len(b), nil }
 func (*nowhere) WriteHeader(int)             {}
 
-// The three cases that decide what the middleware costs: a page or a new link of a known visitor, a poll or POST of a link, a new visitor.
+// The three cases that decide what the middleware costs: a page or a new link of a known
+// visitor, a poll or POST of a link, a new visitor.
 func BenchmarkMiddleware(b *testing.B) {
 	codec := newCodec(b, cookie.Options{})
 	var id middleware.Identity
-	h := middleware.New(middleware.Options{Codec: codec}).Guard(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		id, _ = middleware.FromContext(r.Context())
-	}))
+	h := middleware.New(middleware.Options{Codec: codec}).Guard(http.HandlerFunc(
+		func(_ http.ResponseWriter, r *http.Request) {
+			id, _ = middleware.FromContext(r.Context())
+		}))
 	signed, _ := codec.Sign(cookie.ID, "0123456789abcdef")
 	h.ServeHTTP(&nowhere{http.Header{}}, request("GET", "/", withCookie(signed)))
 	token := id.LinkToken(cid, 7, time.Hour)

@@ -27,9 +27,9 @@ func (m *Middleware) put(h http.Header, v *visit, id *Identity, signed string) {
 	}
 }
 
-// Grant hands out the cookie that is due, before the response is written: a transport calls
-// it once the link is granted. Require has taken it back, because no link is refused and
-// gets one (I15). Without a cookie that is due it does nothing.
+// Grant hands out the cookie that is due, before the response is written: a transport
+// calls it once the link is granted. Require has taken it back, because no link is
+// refused and gets one (I15). Without a cookie that is due it does nothing.
 func (id Identity) Grant(w http.ResponseWriter) {
 	if v := id.visit; v != nil && v.cookie != "" {
 		v.m.o.Codec.Put(w.Header(), v.cookie)

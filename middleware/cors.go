@@ -2,7 +2,8 @@ package middleware
 
 import "net/http"
 
-// allow writes the CORS headers for a page of an allowed origin. Set, not Add: an outer CORS middleware may have answered alike.
+// allow writes the CORS headers for a page of an allowed origin. Set, not Add: an outer
+// CORS middleware may have answered alike.
 func allow(h http.Header, r *http.Request) {
 	h.Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
 	h.Set("Access-Control-Allow-Credentials", "true")

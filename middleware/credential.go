@@ -32,8 +32,8 @@ const maxID = 128
 func (c credential) unsigned() bool { return c.from != nothing && c.signed == "" }
 
 // find finds the id that came: of the query, else of the cookie, else none. A value that
-// does not verify counts as absent and is counted: a forged or expired one must not lock its
-// owner out (I2).
+// does not verify counts as absent and is counted: a forged or expired one must not lock
+// its owner out (I2).
 func (m *Middleware) find(r *http.Request, q query, came time.Time) credential {
 	if p, ok := m.findInQuery(q, came); ok {
 		return p
@@ -54,7 +54,8 @@ func (m *Middleware) findInQuery(q query, came time.Time) (credential, bool) {
 	signed, isSigned := strings.CutPrefix(q.id, "~")
 	if isSigned {
 		if id, issued, err := m.o.Codec.Verify(cookie.ID, signed); err == nil && isID(id) {
-			return credential{id: id, from: fromQuery, issued: issued, renew: m.o.Codec.Stale(issued), signed: q.id}, true
+			return credential{id: id, from: fromQuery, issued: issued, renew: m.o.Codec.Stale(issued), signed: q.id},
+				true
 		}
 	} else if m.o.AcceptUnsigned && isID(q.id) {
 		return credential{id: q.id, from: fromQuery, issued: came, renew: true}, true // Validate vouches for it, now

@@ -17,7 +17,8 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// A visitor keeps the id from one request to the next, and a forged cookie makes somebody new.
+// A visitor keeps the id from one request to the next, and a forged cookie makes somebody
+// new.
 func Example() {
 	codec, err := cookie.New(cookie.Options{}, []byte("32 bytes of crypto/rand, not this"))
 	if err != nil {
@@ -48,7 +49,8 @@ func Example() {
 	// 0 new cookies
 }
 
-// Validate decides about an id that came: take it, replace it, refuse it, or ask the client to come back.
+// Validate decides about an id that came: take it, replace it, refuse it, or ask the
+// client to come back.
 func Example_validate() {
 	codec, _ := cookie.New(cookie.Options{}, []byte("32 bytes of crypto/rand, not this"))
 	errLocked := errors.New("account locked")
@@ -83,7 +85,8 @@ func Example_validate() {
 	// 429 {"type":"about:blank","title":"Too Many Requests","status":429,"detail":"too many new accounts"}
 }
 
-// At a log-in the id changes, so that one which somebody planted or saw before is worth nothing.
+// At a log-in the id changes, so that one which somebody planted or saw before is worth
+// nothing.
 func ExampleRotate() {
 	codec, _ := cookie.New(cookie.Options{}, []byte("32 bytes of crypto/rand, not this"))
 	next := 0
@@ -130,7 +133,8 @@ func get(h http.Handler, path string, cookies []*http.Cookie) *httptest.Response
 	return w
 }
 
-// One id for each login. The accounts' own session is a cookie "user" here, where others have scs or gorilla/sessions.
+// One id for each login. The accounts' own session is a cookie "user" here, where others
+// have scs or gorilla/sessions.
 func Example_login() {
 	codec, _ := cookie.New(cookie.Options{}, []byte("32 bytes of crypto/rand, not this"))
 	m := session.New(session.Options{})
@@ -144,12 +148,13 @@ func Example_login() {
 		return c.Value
 	}
 	pages := middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard
-	links := middleware.New(middleware.Options{Codec: codec, Sessions: m, Validate: func(r *http.Request, id string) (string, error) {
-		if owner, ok := owners.Load(id); ok && owner != user(r) {
-			return "", &middleware.Error{Status: http.StatusForbidden, Reason: "log in again"} // close, code 4403
-		}
-		return "", nil
-	}}).Guard
+	links := middleware.New(middleware.Options{Codec: codec, Sessions: m,
+		Validate: func(r *http.Request, id string) (string, error) {
+			if owner, ok := owners.Load(id); ok && owner != user(r) {
+				return "", &middleware.Error{Status: http.StatusForbidden, Reason: "log in again"} // close, code 4403
+			}
+			return "", nil
+		}}).Guard
 	r := chi.NewRouter()
 	r.With(links).Handle("/live", transport.Handler(m, transport.Options{}))
 	r.Group(func(r chi.Router) {

@@ -10,9 +10,11 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 )
 
-// In the fuzzed texts ANN stands for the signed value of ann, TOKEN for a link token of ann: the fuzzer's processes each sign their own.
+// In the fuzzed texts ANN stands for the signed value of ann, TOKEN for a link token of
+// ann: the fuzzer's processes each sign their own.
 
-// I2: whatever comes as query and cookie, only what we signed is somebody; everything else is somebody new.
+// I2: whatever comes as query and cookie, only what we signed is somebody; everything
+// else is somebody new.
 func FuzzIdentity(f *testing.F) {
 	s := newSite(f, middleware.Options{})
 	ann := s.sign("ann")

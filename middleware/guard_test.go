@@ -16,8 +16,8 @@ import (
 
 const stream = "Accept: text/event-stream"
 
-// house is a site with pages behind Identify and a link behind Guard, with Identify before
-// everything or not. It counts what the hooks are asked.
+// house is a site with pages behind Identify and a link behind Guard, with Identify
+// before everything or not. It counts what the hooks are asked.
 type house struct {
 	mw                  *middleware.Middleware
 	handler             http.Handler
@@ -90,14 +90,15 @@ func TestH1TwoStrengths(t *testing.T) {
 			}
 			res := s.do(request("GET", "/live?_cid="+cid, stream)) // without a page before it
 			if s.generated != 2 || s.asked != 1 || s.atLink.ID != "new-ii" || len(res.Cookies()) != 1 {
-				t.Errorf("a link as the first request: %d made, %d asked, id %q, cookies %v", s.generated, s.asked, s.atLink.ID, res.Cookies())
+				t.Errorf("a link as the first request: %d made, %d asked, id %q, cookies %v", s.generated, s.asked,
+					s.atLink.ID, res.Cookies())
 			}
 		})
 	}
 }
 
-// H1: what Guard finds out behind Identify replaces what Identify found: the id, the cookie,
-// and what is signed.
+// H1: what Guard finds out behind Identify replaces what Identify found: the id, the
+// cookie, and what is signed.
 func TestH1GuardBehindIdentify(t *testing.T) {
 	s := newHouse(t, middleware.Options{}, true)
 	c := withCookie(cookieOf(s.do(request("GET", "/"))))
@@ -113,7 +114,8 @@ func TestH1GuardBehindIdentify(t *testing.T) {
 	}
 
 	s.answer, s.err = "", errors.New("no")
-	if res := s.do(request("GET", "/live?_cid="+cid, c, stream)); res.StatusCode != 403 || s.reachedLink || len(res.Cookies()) != 0 {
+	if res := s.do(request("GET", "/live?_cid="+cid, c, stream)); res.StatusCode != 403 || s.reachedLink ||
+		len(res.Cookies()) != 0 {
 		t.Errorf("refused: status %d, reached %v, cookies %v", res.StatusCode, s.reachedLink, res.Cookies())
 	}
 	if res := s.do(request("GET", "/", c)); res.StatusCode != 200 || s.atPage.ID != "new-i" {
@@ -121,7 +123,8 @@ func TestH1GuardBehindIdentify(t *testing.T) {
 	}
 }
 
-// I15: a cookie that Identify was about to renew does not go out with a link that Guard refuses.
+// I15: a cookie that Identify was about to renew does not go out with a link that Guard
+// refuses.
 func TestI15RenewedThenRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newHouse(t, middleware.Options{}, true)
@@ -137,7 +140,8 @@ func TestI15RenewedThenRefused(t *testing.T) {
 	})
 }
 
-// I3: Validate alone vouches for an unsigned id, so Identify asks it, too, and Guard behind it not again.
+// I3: Validate alone vouches for an unsigned id, so Identify asks it, too, and Guard
+// behind it not again.
 func TestI3UnsignedAtIdentify(t *testing.T) {
 	s := newHouse(t, middleware.Options{AcceptUnsigned: true}, true)
 	s.do(request("GET", "/live?_mirage=mine&_cid="+cid, stream))
@@ -150,8 +154,8 @@ func TestI3UnsignedAtIdentify(t *testing.T) {
 	}
 }
 
-// I11: an id that is revoked between Identify and the link: the link is refused, and a page
-// goes on as somebody new, whose cookie is the one that goes out.
+// I11: an id that is revoked between Identify and the link: the link is refused, and a
+// page goes on as somebody new, whose cookie is the one that goes out.
 func TestI11RevokedBetween(t *testing.T) {
 	f := newFake()
 	s := newHouse(t, middleware.Options{Sessions: f}, true)
@@ -173,8 +177,8 @@ func TestI11RevokedBetween(t *testing.T) {
 	}
 }
 
-// H1: two programs on one host keep their ids apart: by the cookie's name, by what is signed,
-// and where both stand before a route.
+// H1: two programs on one host keep their ids apart: by the cookie's name, by what is
+// signed, and where both stand before a route.
 func TestH1TwoNames(t *testing.T) {
 	a := middleware.New(middleware.Options{Codec: newCodec(t, cookie.Options{})})
 	b := middleware.New(middleware.Options{Codec: newCodec(t, cookie.Options{Name: "admin"})})
@@ -203,7 +207,8 @@ func TestH1TwoNames(t *testing.T) {
 	wasA, wasB := ida.ID, idb.ID
 	w = httptest.NewRecorder()
 	h.ServeHTTP(w, request("POST", "/login", both))
-	if ida.ID != wasA || idb.ID != wasB || len(w.Result().Cookies()) != 1 || w.Result().Cookies()[0].Name != cookieName {
+	if ida.ID != wasA || idb.ID != wasB || len(w.Result().Cookies()) != 1 ||
+		w.Result().Cookies()[0].Name != cookieName {
 		t.Errorf("a %q, b %q, cookies after Rotate of a: %v", ida.ID, idb.ID, w.Result().Cookies())
 	}
 
@@ -217,7 +222,8 @@ func TestH1TwoNames(t *testing.T) {
 	}
 }
 
-// H2: two middlewares with one cookie on one path would give each visitor two ids in turn.
+// H2: two middlewares with one cookie on one path would give each visitor two ids in
+// turn.
 func TestH2OneCookieTwice(t *testing.T) {
 	var log strings.Builder
 	o := middleware.Options{Codec: newCodec(t, cookie.Options{}), Logger: slog.New(slog.NewTextHandler(&log, nil))}
@@ -244,10 +250,12 @@ type rememberer struct {
 
 func (r rememberer) Remember() time.Duration { return r.d }
 
-// H2: a revocation that is forgotten before the cookie is worth nothing lets it count again.
+// H2: a revocation that is forgotten before the cookie is worth nothing lets it count
+// again.
 func TestH2Remember(t *testing.T) {
 	codec := newCodec(t, cookie.Options{MaxAge: 2 * time.Hour})
-	if _, err := tryNew(middleware.Options{Codec: codec, Sessions: rememberer{newFake(), time.Hour}}); !strings.Contains(err, "raise Remember") {
+	if _, err := tryNew(middleware.Options{Codec: codec,
+		Sessions: rememberer{newFake(), time.Hour}}); !strings.Contains(err, "raise Remember") {
 		t.Errorf("panic %q", err)
 	}
 	if _, err := tryNew(middleware.Options{Codec: codec, Sessions: rememberer{newFake(), 2 * time.Hour}}); err != "" {

@@ -20,7 +20,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// scs.New starts a goroutine of its own for good; stopping it races with its start (scs #222).
+	// scs.New starts a goroutine of its own for good; stopping it races with its start
+	// (scs #222).
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/alexedwards/scs/v2/memstore.(*MemStore).startCleanup"))
 }
 
@@ -43,7 +44,8 @@ func newCodec(t testing.TB, o cookie.Options, keys ...[]byte) *cookie.Codec {
 	return c
 }
 
-// A site is an application behind the middleware under test. It remembers what reached it.
+// A site is an application behind the middleware under test. It remembers what reached
+// it.
 type site struct {
 	t       testing.TB
 	codec   *cookie.Codec
@@ -127,7 +129,8 @@ func (s *site) admit(r *http.Request) (*http.Response, middleware.Identity) {
 	s.t.Helper()
 	res, v, reached := s.do(r)
 	if !reached || !v.ok && v.Link == 0 {
-		s.t.Fatalf("%s %s: status %d, reached %v, identity %v; want an identity", r.Method, r.URL, res.StatusCode, reached, v.ok)
+		s.t.Fatalf("%s %s: status %d, reached %v, identity %v; want an identity", r.Method, r.URL, res.StatusCode,
+			reached, v.ok)
 	}
 	return res, v.Identity
 }

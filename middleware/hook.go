@@ -18,9 +18,11 @@ const (
 
 var errNoAnswer = errors.New("the hook ended without an answer")
 
-// run calls one hook, and returns when it answers or ctx ends. The hook has a goroutine of its own, because it may not return when it
-// should; until it does, it keeps one of the slots.
-func (m *Middleware) run(ctx context.Context, r *http.Request, what string, hook func(*http.Request) (string, error)) (string, *Error) {
+// run calls one hook, and returns when it answers or ctx ends. The hook has a goroutine
+// of its own, because it may not return when it should; until it does, it keeps one of
+// the slots.
+func (m *Middleware) run(ctx context.Context, r *http.Request, what string,
+	hook func(*http.Request) (string, error)) (string, *Error) {
 	select {
 	case m.slots <- struct{}{}:
 	default:
@@ -36,7 +38,8 @@ func (m *Middleware) run(ctx context.Context, r *http.Request, what string, hook
 		a := answer{err: errNoAnswer} // stays if the hook calls runtime.Goexit
 		defer func() {
 			if p := recover(); p != nil {
-				m.o.Logger.Error("mirage: hook panicked", "hook", what, "panic", p, "path", short(r.URL.Path), "remote", r.RemoteAddr,
+				m.o.Logger.Error("mirage: hook panicked", "hook", what, "panic", p, "path", short(r.URL.Path), "remote",
+					r.RemoteAddr,
 					"client", cid.Name(parseQuery(r.URL.RawQuery).cid), "stack", string(debug.Stack()))
 				a.err = fmt.Errorf("%w: panic", errNoAnswer)
 			}
@@ -74,7 +77,8 @@ func (m *Middleware) hookError(what string, err error) *Error {
 	return &Error{Status: http.StatusForbidden, Reason: "the id was refused"}
 }
 
-// failed is for what went wrong on our side: the client may try again, and the reason is for the log alone.
+// failed is for what went wrong on our side: the client may try again, and the reason is
+// for the log alone.
 func (m *Middleware) failed(what string, err error) *Error {
 	if isContext(err) {
 		return m.late(what, err)

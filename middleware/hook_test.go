@@ -58,15 +58,17 @@ func TestI5Outcomes(t *testing.T) {
 		reason   string
 		generate int
 	}{
-		"an error":                {errors.New("SECRET"), 403, "the id was refused", 503},
-		"wrapped *Error":          {fmt.Errorf("no: %w", &middleware.Error{Status: 402, Reason: "pay first"}), 402, "pay first", 402},
+		"an error": {errors.New("SECRET"), 403, "the id was refused", 503},
+		"wrapped *Error": {fmt.Errorf("no: %w", &middleware.Error{Status: 402, Reason: "pay first"}), 402,
+			"pay first", 402},
 		"*Error to come back":     {busy, 429, "slow down", 429},
 		"*Error 500":              {&middleware.Error{Status: 500}, 500, "Internal Server Error", 500},
 		"*Error without a reason": {&middleware.Error{Status: 410}, 410, "Gone", 410},
 		"*Error 200":              {&middleware.Error{Status: 200}, 503, "failed to validate the id", 503},
 		"*Error without a status": {&middleware.Error{Reason: "x"}, 503, "failed to validate the id", 503},
-		"a store's timeout":       {fmt.Errorf("db: %w", context.DeadlineExceeded), 503, "failed to validate the id in a timely manner", 503},
-		"cancelled":               {context.Canceled, 503, "failed to validate the id in a timely manner", 503},
+		"a store's timeout": {fmt.Errorf("db: %w", context.DeadlineExceeded), 503,
+			"failed to validate the id in a timely manner", 503},
+		"cancelled": {context.Canceled, 503, "failed to validate the id in a timely manner", 503},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -74,7 +76,8 @@ func TestI5Outcomes(t *testing.T) {
 			s := newSite(t, middleware.Options{
 				Logger:   slog.New(slog.NewTextHandler(&log, nil)),
 				Generate: func(*http.Request) (string, error) { return "x", test.err },
-				Validate: func(*http.Request, string) (string, error) { return "x", test.err }, // with an id: the error wins
+				// with an id: the error wins
+				Validate: func(*http.Request, string) (string, error) { return "x", test.err },
 			})
 			res, reason := s.refuse(request("GET", "/", withCookie(s.sign("ann"))), test.validate)
 			if reason != test.reason {
@@ -94,11 +97,13 @@ func TestI5Outcomes(t *testing.T) {
 	}
 }
 
-// I4: a hook's id that is no id is a failure of that attempt. An empty one of Generate is, too: the original's client then waited for ever.
+// I4: a hook's id that is no id is a failure of that attempt. An empty one of Generate
+// is, too: the original's client then waited for ever.
 func TestI4BadIDs(t *testing.T) {
 	for name, id := range map[string]string{
-		"too long": strings.Repeat("x", 129), "space": "a b", "markup": "<script>", "NUL": "a\x00", "line end": "a\r\nSet-Cookie: x=y",
-		"tilde": "~a", "umlaut": "ä", "slash": "a/b", "not UTF-8": "\xff", "colon": "a:b", "only a space": " ",
+		"too long": strings.Repeat("x", 129), "space": "a b", "markup": "<script>", "NUL": "a\x00",
+		"line end": "a\r\nSet-Cookie: x=y",
+		"tilde":    "~a", "umlaut": "ä", "slash": "a/b", "not UTF-8": "\xff", "colon": "a:b", "only a space": " ",
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, middleware.Options{
@@ -120,11 +125,13 @@ func TestI4BadIDs(t *testing.T) {
 			t.Errorf("its cookie reads %q", again.ID)
 		}
 	}
-	s := newSite(t, middleware.Options{Generate: func(*http.Request) (string, error) { return "", nil }, Logger: slog.New(slog.DiscardHandler)})
+	s := newSite(t, middleware.Options{Generate: func(*http.Request) (string, error) { return "", nil },
+		Logger: slog.New(slog.DiscardHandler)})
 	s.refuse(request("GET", "/"), 503)
 }
 
-// I3: five seconds unless told otherwise; a hook that never looks at its context is left behind, and its answer has no effect.
+// I3: five seconds unless told otherwise; a hook that never looks at its context is left
+// behind, and its answer has no effect.
 func TestI3Timeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, polite := range []bool{true, false} {
@@ -139,12 +146,15 @@ func TestI3Timeout(t *testing.T) {
 				time.Sleep(time.Minute)
 				return "late", nil
 			}
-			s := newSite(t, middleware.Options{Generate: hook, Validate: func(r *http.Request, _ string) (string, error) { return hook(r) }})
+			s := newSite(t, middleware.Options{Generate: hook,
+				Validate: func(r *http.Request, _ string) (string, error) { return hook(r) }})
 			start := time.Now()
-			if _, reason := s.refuse(request("GET", "/"), 503); reason != "failed to generate the id in a timely manner" {
+			if _, reason := s.refuse(request("GET", "/"),
+				503); reason != "failed to generate the id in a timely manner" {
 				t.Errorf("reason %q", reason)
 			}
-			if _, reason := s.refuse(request("GET", "/", withCookie(s.sign("ann"))), 503); reason != "failed to validate the id in a timely manner" {
+			if _, reason := s.refuse(request("GET", "/", withCookie(s.sign("ann"))),
+				503); reason != "failed to validate the id in a timely manner" {
 				t.Errorf("reason %q", reason)
 			}
 			if took := time.Since(start); took != 10*time.Second {
@@ -179,7 +189,8 @@ func TestI3ClientLeaves(t *testing.T) {
 	})
 }
 
-// I3: an answer that comes when the context has ended has no effect, whichever of the two is seen first.
+// I3: an answer that comes when the context has ended has no effect, whichever of the two
+// is seen first.
 func TestI3AnswerAtTheEnd(t *testing.T) {
 	s := newSite(t, middleware.Options{Validate: func(*http.Request, string) (string, error) { return "", nil }})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -199,11 +210,13 @@ func TestI3Panic(t *testing.T) {
 	s := newSite(t, middleware.Options{Logger: slog.New(slog.NewTextHandler(&log, nil)), MaxHooks: 1,
 		Validate: func(*http.Request, string) (string, error) { how(); return "", nil }})
 	for name, f := range map[string]func(){
-		"panic": func() { panic("boom") }, "nil map": func() { none["x"]++ }, "abort": func() { panic(http.ErrAbortHandler) }, "goexit": runtime.Goexit,
+		"panic": func() { panic("boom") }, "nil map": func() { none["x"]++ },
+		"abort": func() { panic(http.ErrAbortHandler) }, "goexit": runtime.Goexit,
 	} {
 		how = f
 		log.Reset()
-		if _, reason := s.refuse(request("GET", "/", withCookie(s.sign("ann"))), 503); reason != "failed to validate the id" {
+		if _, reason := s.refuse(request("GET", "/", withCookie(s.sign("ann"))),
+			503); reason != "failed to validate the id" {
 			t.Errorf("%s: reason %q", name, reason)
 		}
 		if log.Len() == 0 || name != "goexit" && !strings.Contains(log.String(), "hook_test.go") {
@@ -214,7 +227,8 @@ func TestI3Panic(t *testing.T) {
 	}
 }
 
-// I3: ten thousand requests while Validate hangs: as many hooks as allowed, 503 at once for the others, and who needs no hook notices nothing.
+// I3: ten thousand requests while Validate hangs: as many hooks as allowed, 503 at once
+// for the others, and who needs no hook notices nothing.
 func TestI3Storm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var running, most atomic.Int32
@@ -274,7 +288,8 @@ func TestI3Storm(t *testing.T) {
 	})
 }
 
-// I5: a refusal by a hook reaches the browser's WebSocket as a close code, a program's as a status, a plain EventSource as "come back".
+// I5: a refusal by a hook reaches the browser's WebSocket as a close code, a program's as
+// a status, a plain EventSource as "come back".
 func TestI5Forms(t *testing.T) {
 	codec := newCodec(t, cookie.Options{})
 	h := middleware.New(middleware.Options{Codec: codec, Validate: func(*http.Request, string) (string, error) {
@@ -299,8 +314,11 @@ func TestI5Forms(t *testing.T) {
 		n, _ := res.Body.Read(b)
 		return res.StatusCode, string(b[:n])
 	}
-	ws := []string{"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="}
-	if status, body := get(append(ws, "Origin: "+server.URL)...); status != 101 || !strings.HasPrefix(body, "\x88\x1b\x11\x97maintenance; retry in ") { // 0x1197 is 4503
+	ws := []string{"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="}
+	// 0x1197 is 4503
+	if status, body := get(append(ws, "Origin: "+server.URL)...); status != 101 ||
+		!strings.HasPrefix(body, "\x88\x1b\x11\x97maintenance; retry in ") {
 		t.Errorf("browser's WebSocket: %d %q", status, body)
 	}
 	if status, _ := get(ws...); status != 503 {

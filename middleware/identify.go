@@ -9,7 +9,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// This file is the way of a request from what it brings to who makes it. It reads downwards:
+// This file is the way of a request from what it brings to who makes it. It reads
+// downwards:
 //
 //	link token ──valid──────────────────────────────────────────────▶ linked
 //	    │ none                                      (for transports alone)
@@ -29,8 +30,8 @@ type arrival struct {
 	cred  credential
 }
 
-// identify finds out who is there and writes it into v, and the cookie, if it is due, into
-// h. An error ends the request.
+// identify finds out who is there and writes it into v, and the cookie, if it is due,
+// into h. An error ends the request.
 func (m *Middleware) identify(h http.Header, r *http.Request, v *visit, guard bool) *Error {
 	q := queryOf(r)
 	v.asks = q.asks
@@ -66,8 +67,8 @@ func (m *Middleware) identify(h http.Header, r *http.Request, v *visit, guard bo
 	return a.welcome(h, id)
 }
 
-// guardLater asks Validate about the id that Identify has found. Ids of our own making, and
-// requests without an identity, are not for Validate.
+// guardLater asks Validate about the id that Identify has found. Ids of our own making,
+// and requests without an identity, are not for Validate.
 func (m *Middleware) guardLater(h http.Header, r *http.Request, v *visit, guard bool) *Error {
 	if !guard || v.state != identified || v.rotated.Load() != nil {
 		return nil
@@ -95,14 +96,14 @@ func (m *Middleware) now() time.Time {
 	return m.o.Sessions.Now()
 }
 
-// decide returns the id of the request: the one that came, what it was replaced by, or a new
-// one. It moves the visit's state, but for barred, to which resolve has moved it.
+// decide returns the id of the request: the one that came, what it was replaced by, or a
+// new one. It moves the visit's state, but for barred, to which resolve has moved it.
 func (a *arrival) decide(guard bool) (id string, err *Error) {
 	switch {
 	case a.cred.from != nothing:
-		// A link of an id that counts for nothing ends here. An application's own route goes
-		// on with a new id: else log-in, too, would be out of reach for whoever holds a dead
-		// cookie.
+		// A link of an id that counts for nothing ends here. An application's own route
+		// goes on with a new id: else log-in, too, would be out of reach for whoever
+		// holds a dead cookie.
 		id, err = a.admit(guard)
 		if a.v.state != barred || a.query.cid != "" {
 			a.v.presented = a.cred
@@ -120,8 +121,8 @@ func (a *arrival) decide(guard bool) (id string, err *Error) {
 }
 
 // admit decides about the id that came and returns what it is called from now on. What
-// becomes of it while the hook runs counts: it may be revoked then, or moved by a parallel
-// request.
+// becomes of it while the hook runs counts: it may be revoked then, or moved by a
+// parallel request.
 func (a *arrival) admit(guard bool) (string, *Error) {
 	m := a.m
 	client := ""
@@ -223,7 +224,8 @@ func (a *arrival) replace(from, to, client string) *Error {
 func (a *arrival) welcome(h http.Header, id string) *Error {
 	v, p := a.v, a.cred
 	same := p.id == id && v.state != barred
-	v.id = Identity{ID: id, Client: v.client, Asked: store.Asked{Signed: v.decided, Came: v.came}, codec: a.m.o.Codec, visit: v}
+	v.id = Identity{ID: id, Client: v.client, Asked: store.Asked{Signed: v.decided, Came: v.came}, codec: a.m.o.Codec,
+		visit: v}
 	if same {
 		v.id.Asked.Signed = p.issued
 	} else if p.from != nothing && v.state != barred {

@@ -11,9 +11,9 @@ import (
 type Identity struct {
 	ID       string // the mirage id
 	Previous string // the id that the client came with, if it is another: the client is to use ID from now on
-	// Signed is what the client presents as _mirage from now on. It is set only for a request
-	// that carries the key _mirage, be it empty, and that begins a link: nobody else gets to
-	// see the signed value.
+	// Signed is what the client presents as _mirage from now on. It is set only for a
+	// request that carries the key _mirage, be it empty, and that begins a link: nobody
+	// else gets to see the signed value.
 	Signed string
 	Client string // names the client object (a page load), by a hash of its _cid; "" for a plain client
 	Reader string // of the link token, if a valid one came
@@ -29,11 +29,11 @@ type Identity struct {
 
 // FromContext returns the identity of the request with this context, for the application.
 // Behind several Middlewares it is that of the innermost, see Middleware.Context. ok is
-// false outside of a Middleware, for HEAD and OPTIONS, for a page of a foreign origin, and
-// for every request with a link token that counts: such a one passed no hook and is for the
-// transports alone, which ask Require. Else a client could take an application's own routes
-// past Validate and Revoke with the token of a link that is still open. After Rotate it is
-// the new identity.
+// false outside of a Middleware, for HEAD and OPTIONS, for a page of a foreign origin,
+// and for every request with a link token that counts: such a one passed no hook and is
+// for the transports alone, which ask Require. Else a client could take an application's
+// own routes past Validate and Revoke with the token of a link that is still open. After
+// Rotate it is the new identity.
 func FromContext(ctx context.Context) (id Identity, ok bool) {
 	v := visitOf(ctx)
 	if v == nil || v.state == linked || v.state == refused && v.rotated.Load() == nil {

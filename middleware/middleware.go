@@ -10,9 +10,10 @@ import (
 )
 
 // A Middleware finds out who makes a request, in two strengths: [Middleware.Identify] for
-// pages, [Middleware.Guard] for links. Both may be mounted any number of times. One request
-// is looked at once: behind Identify, Guard goes on with the id that was found, and behind
-// Guard neither does anything. A Middleware is safe for concurrent use. Make one with New.
+// pages, [Middleware.Guard] for links. Both may be mounted any number of times. One
+// request is looked at once: behind Identify, Guard goes on with the id that was found,
+// and behind Guard neither does anything. A Middleware is safe for concurrent use. Make
+// one with New.
 type Middleware struct {
 	o       Options
 	origins map[string]bool // of others, allowed
@@ -37,24 +38,25 @@ func New(o Options) *Middleware {
 	}
 }
 
-// Identify is the middleware for pages: every visitor has an id behind it, see FromContext.
-// It does not ask Options.Validate about an id that we signed, so that it locks nobody out.
-// An unsigned one (Options.AcceptUnsigned) is nothing without Validate, which is asked here,
-// too.
+// Identify is the middleware for pages: every visitor has an id behind it, see
+// FromContext. It does not ask Options.Validate about an id that we signed, so that it
+// locks nobody out. An unsigned one (Options.AcceptUnsigned) is nothing without Validate,
+// which is asked here, too.
 func (m *Middleware) Identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r, next, false) })
 }
 
-// Guard is the middleware for transports, and for pages that Options.Validate protects. It
-// is Identify that asks Validate, and refuses a page as it would refuse a link: whoever is
-// refused stays so until the cookie is gone, which for a visitor means for good.
+// Guard is the middleware for transports, and for pages that Options.Validate protects.
+// It is Identify that asks Validate, and refuses a page as it would refuse a link:
+// whoever is refused stays so until the cookie is gone, which for a visitor means for
+// good.
 func (m *Middleware) Guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r, next, true) })
 }
 
 // Context returns a context in which FromContext, Rotate and Logout mean this Middleware,
-// where several stand before a handler. Without that they mean the innermost one. It is ctx
-// itself if this one is the innermost, or is not there.
+// where several stand before a handler. Without that they mean the innermost one. It is
+// ctx itself if this one is the innermost, or is not there.
 func (m *Middleware) Context(ctx context.Context) context.Context {
 	found := chainOf(ctx)
 	if v := found.of(m); v != nil && v != found.visit {
@@ -63,7 +65,8 @@ func (m *Middleware) Context(ctx context.Context) context.Context {
 	return ctx
 }
 
-// serve lets the request through to next with what is known of who makes it, or answers it.
+// serve lets the request through to next with what is known of who makes it, or answers
+// it.
 func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next http.Handler, guard bool) {
 	outer := chainOf(r.Context())
 	switch v := outer.of(m); {
@@ -109,8 +112,8 @@ func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 	next.ServeHTTP(w, r.WithContext(v.context(r.Context())))
 }
 
-// vary names the headers on which it depends whether a response belongs to an identity, and
-// to which.
+// vary names the headers on which it depends whether a response belongs to an identity,
+// and to which.
 const vary = "Cookie, Origin, Sec-Fetch-Site, Sec-Fetch-Mode"
 
 // varyOnly is shared: whoever adds to it gets memory of its own.

@@ -67,8 +67,9 @@ func (d *door) ask(method, target, value string, headers ...string) *http.Respon
 // value is the cookie that a page gets.
 func (d *door) value() string { return cookieOf(d.ask("GET", "/", "")) }
 
-// I11, I14: after Rotate the old value is told to come back for ten seconds, by links and by
-// tokenless POSTs, and is refused for good after that. It never gets a cookie from a link.
+// I11, I14: after Rotate the old value is told to come back for ten seconds, by links and
+// by tokenless POSTs, and is refused for good after that. It never gets a cookie from a
+// link.
 func TestI14RotatedLinks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDoor(t, middleware.Options{})
@@ -100,7 +101,8 @@ func TestI14RotatedLinks(t *testing.T) {
 			for name, link := range links {
 				status, res := link(old)
 				if status != when.want || cookieOf(res) != "" {
-					t.Errorf("%s, %v later: status %d with the cookie %q, want %d", name, when.after, status, cookieOf(res), when.want)
+					t.Errorf("%s, %v later: status %d with the cookie %q, want %d", name, when.after, status,
+						cookieOf(res), when.want)
 				}
 				if retry := res.Header.Get("Retry-After"); res.StatusCode == 503 && retry != "1" && retry != "2" {
 					t.Errorf("%s: Retry-After %q", name, retry)
@@ -113,8 +115,9 @@ func TestI14RotatedLinks(t *testing.T) {
 	})
 }
 
-// I14, I15: a route of the application takes a rotated or revoked value for absent. For ten seconds
-// the identity is for this request alone, because a log-in may be on its way; then it is a new one.
+// I14, I15: a route of the application takes a rotated or revoked value for absent. For
+// ten seconds the identity is for this request alone, because a log-in may be on its way;
+// then it is a new one.
 func TestI15QuietRoutes(t *testing.T) {
 	for name, end := range map[string]func(d *door, value string){
 		"rotated": func(d *door, value string) { d.ask("POST", "/login", value) },
@@ -135,7 +138,8 @@ func TestI15QuietRoutes(t *testing.T) {
 				end(d, old)
 				for _, target := range []string{"/", "/?_mirage="} {
 					res := d.ask("POST", target, old)
-					if !d.known || d.seen.ID == was || d.seen.Previous != "" || d.seen.Signed != "" || cookieOf(res) != "" {
+					if !d.known || d.seen.ID == was || d.seen.Previous != "" || d.seen.Signed != "" ||
+						cookieOf(res) != "" {
 						t.Errorf("%s at once: %+v, %v, cookie %q", target, d.seen, d.known, cookieOf(res))
 					}
 				}
@@ -148,7 +152,8 @@ func TestI15QuietRoutes(t *testing.T) {
 
 				time.Sleep(store.Settle)
 				res = d.ask("POST", "/", old)
-				if id, _, err := d.codec.Verify(cookie.ID, cookieOf(res)); !d.known || err != nil || id != d.seen.ID || id == was {
+				if id, _, err := d.codec.Verify(cookie.ID, cookieOf(res)); !d.known || err != nil || id != d.seen.ID ||
+					id == was {
 					t.Errorf("later: %+v, the cookie is for %q, %v", d.seen, id, err)
 				}
 			})
@@ -156,8 +161,8 @@ func TestI15QuietRoutes(t *testing.T) {
 	}
 }
 
-// I11: log-out revokes the id and lets the browser forget the cookie; a tab that comes without a
-// value and was that id is told that it is over, and nobody else is.
+// I11: log-out revokes the id and lets the browser forget the cookie; a tab that comes
+// without a value and was that id is told that it is over, and nobody else is.
 func TestI11Logout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDoor(t, middleware.Options{})
@@ -168,7 +173,8 @@ func TestI11Logout(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		res := d.ask("POST", "/logout", value)
-		if got := res.Cookies(); len(got) != 1 || got[0].Name != cookieName || got[0].MaxAge >= 0 || got[0].Value != "" {
+		if got := res.Cookies(); len(got) != 1 || got[0].Name != cookieName || got[0].MaxAge >= 0 ||
+			got[0].Value != "" {
 			t.Errorf("cookies %v; want one that expires ours", got)
 		}
 		if _, err := d.m.Send(t.Context(), id, store.Text("x")); err == nil {
@@ -184,20 +190,23 @@ func TestI11Logout(t *testing.T) {
 			t.Errorf("a tab that was it: %d, cookie %q", res.StatusCode, cookieOf(res))
 		}
 		for name, target := range map[string]string{
-			"a new tab": live, "a tab that was somebody else": live + "&_was=other", "nonsense": live + "&_was=%00", "a page": "/?_was=other",
+			"a new tab": live, "a tab that was somebody else": live + "&_was=other", "nonsense": live + "&_was=%00",
+			"a page": "/?_was=other",
 		} {
 			if res := d.ask("GET", target, ""); res.StatusCode != 200 || cookieOf(res) == "" {
 				t.Errorf("%s: %d, cookie %q", name, res.StatusCode, cookieOf(res))
 			}
 		}
 		other := d.value()
-		if res := d.ask("GET", live+"&_was="+id, other, "Accept: text/event-stream"); res.StatusCode != 200 || d.link != nil {
+		if res := d.ask("GET", live+"&_was="+id, other, "Accept: text/event-stream"); res.StatusCode != 200 ||
+			d.link != nil {
 			t.Errorf("a tab that was it and has a value again: %d, %v", res.StatusCode, d.link)
 		}
 	})
 }
 
-// I11: Logout without a visitor, or of one whom it cannot revoke, changes nothing and says so.
+// I11: Logout without a visitor, or of one whom it cannot revoke, changes nothing and
+// says so.
 func TestI11LogoutFails(t *testing.T) {
 	codec := newCodec(t, cookie.Options{})
 	old, _ := codec.Sign(cookie.ID, "ann")
@@ -205,7 +214,8 @@ func TestI11LogoutFails(t *testing.T) {
 		var err error
 		o.Codec = codec
 		w := httptest.NewRecorder()
-		middleware.New(o).Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { err = middleware.Logout(w, r) })).ServeHTTP(w, r)
+		middleware.New(o).Guard(http.HandlerFunc(
+			func(w http.ResponseWriter, r *http.Request) { err = middleware.Logout(w, r) })).ServeHTTP(w, r)
 		return w.Result(), err
 	}
 	broken := newFake()
@@ -231,8 +241,8 @@ func TestI11LogoutFails(t *testing.T) {
 	}
 }
 
-// I13: what is handed out was signed when the request was first looked at, whatever the hook took;
-// a revocation in between counts.
+// I13: what is handed out was signed when the request was first looked at, whatever the
+// hook took; a revocation in between counts.
 func TestI13SignedWhenItCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDoor(t, middleware.Options{Generate: func(r *http.Request) (string, error) {
@@ -257,8 +267,8 @@ func TestI13SignedWhenItCame(t *testing.T) {
 	})
 }
 
-// I11: a value of a revoked id counts no more as long as it verifies, which may be longer than the
-// cookie's Max-Age after the revocation: it was handed out later.
+// I11: a value of a revoked id counts no more as long as it verifies, which may be longer
+// than the cookie's Max-Age after the revocation: it was handed out later.
 func TestI11RevocationOutlivesTheValue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDoor(t, middleware.Options{Generate: func(r *http.Request) (string, error) {
@@ -282,8 +292,8 @@ func TestI11RevocationOutlivesTheValue(t *testing.T) {
 	})
 }
 
-// I13, I10: an id that two requests of a client share was decided when the first of them came, and
-// is not shared any more once it was revoked.
+// I13, I10: an id that two requests of a client share was decided when the first of them
+// came, and is not shared any more once it was revoked.
 func TestI13SharedIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
@@ -309,8 +319,8 @@ func TestI13SharedIDs(t *testing.T) {
 	})
 }
 
-// I15: who only asks gets the value that it presented, so that no answer is signed later than the
-// request before it.
+// I15: who only asks gets the value that it presented, so that no answer is signed later
+// than the request before it.
 func TestI15AskingSignsNothing(t *testing.T) {
 	d := newDoor(t, middleware.Options{})
 	value := d.value()
@@ -321,7 +331,8 @@ func TestI15AskingSignsNothing(t *testing.T) {
 	}
 }
 
-// I15: for ten seconds after a replacement the old value is not renewed, however old it is.
+// I15: for ten seconds after a replacement the old value is not renewed, however old it
+// is.
 func TestI15NoRenewalOfWhatMoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		replaces := true
@@ -349,8 +360,9 @@ func TestI15NoRenewalOfWhatMoved(t *testing.T) {
 	})
 }
 
-// I11: an identity provider answers with a form that its page posts: the browser sends no cookie,
-// and Rotate gives the person a new id. No other request of a foreign page gets one.
+// I11: an identity provider answers with a form that its page posts: the browser sends no
+// cookie, and Rotate gives the person a new id. No other request of a foreign page gets
+// one.
 func TestI11RotateInACallback(t *testing.T) {
 	form := []string{"Origin: https://idp.example", "Sec-Fetch-Site: cross-site"}
 	for name, test := range map[string]struct {
@@ -369,7 +381,8 @@ func TestI11RotateInACallback(t *testing.T) {
 			codec := newCodec(t, cookie.Options{})
 			value, _ := codec.Sign(cookie.ID, "ann") // as with Embedded cookies, which are sent
 			headers := append(append(test.headers, form...), withCookie(value))
-			res, id, after, err := login(middleware.Options{Codec: codec, Sessions: f}, request(test.method, "/", headers...))
+			res, id, after, err := login(middleware.Options{Codec: codec, Sessions: f},
+				request(test.method, "/", headers...))
 			if (err == nil) != test.want || (cookieOf(res) != "") != test.want || (after.ID != "") != test.want {
 				t.Errorf("%q, %v, cookie %q, identity %+v", id, err, cookieOf(res), after)
 			}

@@ -41,15 +41,18 @@ func (m *Middleware) origin(r *http.Request) originClass {
 		return ours
 	case len(origins) == 1 && m.origins[origins[0]]:
 		return listed
-	case r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document":
+	case r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" &&
+		r.Header.Get("Sec-Fetch-Dest") == "document":
 		return ours // somebody followed a link to us
 	}
 	return foreign
 }
 
-// isOwn tells whether origin is this very site by the request's Host. Behind a proxy that ends TLS we cannot see our own scheme. So an https
-// origin of our name counts in any case, and an http one only where the site can be on http: without TLS here, and on a loopback host or
-// with a cookie that goes over plain http. Elsewhere an http page of our name is the work of somebody on the network.
+// isOwn tells whether origin is this very site by the request's Host. Behind a proxy that
+// ends TLS we cannot see our own scheme. So an https origin of our name counts in any
+// case, and an http one only where the site can be on http: without TLS here, and on a
+// loopback host or with a cookie that goes over plain http. Elsewhere an http page of our
+// name is the work of somebody on the network.
 func (m *Middleware) isOwn(r *http.Request, origin string) bool {
 	if m.own[origin] {
 		return true
@@ -74,13 +77,15 @@ func isLoopback(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || net.ParseIP(host).IsLoopback()
 }
 
-// isNavigation tells that a person goes to a page, as opposed to a page that fetches something.
+// isNavigation tells that a person goes to a page, as opposed to a page that fetches
+// something.
 func isNavigation(r *http.Request) bool {
 	if mode := r.Header["Sec-Fetch-Mode"]; len(mode) > 0 {
 		return mode[0] == "navigate"
 	}
 	accept := strings.Join(r.Header["Accept"], ",")
-	return r.Method == http.MethodGet && strings.Contains(accept, "text/html") && !strings.Contains(accept, "text/event-stream")
+	return r.Method == http.MethodGet && strings.Contains(accept, "text/html") &&
+		!strings.Contains(accept, "text/event-stream")
 }
 
 // originSet checks the origins of an option. They must be written as browsers write them,
@@ -97,7 +102,8 @@ func originSet(option string, origins []string) map[string]bool {
 		case isWebOrigin(o), apps && isAppOrigin(o):
 			set[o] = true
 		case scheme == "null", scheme == "file":
-			panic("middleware: Options." + option + " has " + o + "; pages of files, sandboxed frames and data: URLs, " +
+			panic("middleware: Options." + option + " has " + o +
+				"; pages of files, sandboxed frames and data: URLs, " +
 				"anybody's, send Origin: null, so it tells nothing: serve the page over https, " +
 				"or from a scheme of your app's own")
 		default:

@@ -12,7 +12,8 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 )
 
-// I9: whose page it is, by Sec-Fetch-Site, else by Origin against Host, own origins and the allow-list, compared exactly.
+// I9: whose page it is, by Sec-Fetch-Site, else by Origin against Host, own origins and
+// the allow-list, compared exactly.
 func TestI9Origin(t *testing.T) {
 	secure := newCodec(t, cookie.Options{})
 	insecure := newCodec(t, cookie.Options{Insecure: true})
@@ -23,69 +24,96 @@ func TestI9Origin(t *testing.T) {
 		insecure bool
 		want     bool // an identity
 	}{
-		"a program":                           {nil, "", false, false, true},
-		"same-origin":                         {[]string{"Sec-Fetch-Site: same-origin"}, "", false, false, true},
-		"typed":                               {[]string{"Sec-Fetch-Site: none"}, "", false, false, true},
-		"same-site":                           {[]string{"Sec-Fetch-Site: same-site"}, "", false, false, false},
-		"cross-site":                          {[]string{"Sec-Fetch-Site: cross-site"}, "", false, false, false},
-		"unknown site":                        {[]string{"Sec-Fetch-Site: same"}, "", false, false, false},
-		"empty site":                          {[]string{"Sec-Fetch-Site: "}, "", false, false, false},
-		"two sites":                           {[]string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: cross-site"}, "", false, false, false},
-		"cross-site with our Origin":          {[]string{"Sec-Fetch-Site: cross-site", "Origin: https://example.com"}, "", false, false, false},
-		"same-site, allowed":                  {[]string{"Sec-Fetch-Site: same-site", "Origin: https://app.example.com"}, "", false, false, true},
-		"cross-site, allowed":                 {[]string{"Sec-Fetch-Site: cross-site", "Origin: https://app.example.com"}, "", false, false, true},
-		"link from elsewhere":                 {[]string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"}, "", false, false, true},
-		"frame elsewhere":                     {[]string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe"}, "", false, false, false},
-		"document, not navigated":             {[]string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: document"}, "", false, false, false},
-		"our origin":                          {[]string{"Origin: https://example.com"}, "", false, false, true},
-		"our origin, TLS here":                {[]string{"Origin: https://example.com"}, "", true, false, true},
-		"default port in Host":                {[]string{"Origin: https://example.com"}, "example.com:443", false, false, true},
-		"upper case Host":                     {[]string{"Origin: https://example.com"}, "EXAMPLE.com", false, false, true},
-		"another port":                        {[]string{"Origin: https://example.com:8443"}, "", false, false, false},
-		"port missing":                        {[]string{"Origin: https://example.com"}, "example.com:8443", false, false, false},
-		"port of the other scheme":            {[]string{"Origin: https://example.com"}, "example.com:80", false, false, false},
-		"http page of our name: downgrade":    {[]string{"Origin: http://example.com"}, "", false, false, false},
-		"http page, TLS here: downgrade":      {[]string{"Origin: http://example.com"}, "", true, true, false},
-		"http page, plain http site":          {[]string{"Origin: http://example.com"}, "", false, true, true},
-		"http page, default port":             {[]string{"Origin: http://example.com"}, "example.com:80", false, true, true},
-		"http://localhost":                    {[]string{"Origin: http://localhost:8080"}, "localhost:8080", false, false, true},
-		"http://127.0.0.1":                    {[]string{"Origin: http://127.0.0.1:8080"}, "127.0.0.1:8080", false, false, true},
-		"http://[::1]":                        {[]string{"Origin: http://[::1]:8080"}, "[::1]:8080", false, false, true},
-		"http://[::1] without port":           {[]string{"Origin: http://[::1]"}, "[::1]", false, false, true},
-		"http://app.localhost":                {[]string{"Origin: http://app.localhost"}, "app.localhost", false, false, true},
-		"localhost.evil.com":                  {[]string{"Origin: http://localhost.evil.com"}, "localhost.evil.com", false, false, false},
-		"another loopback port":               {[]string{"Origin: http://localhost:9000"}, "localhost:8080", false, false, false},
-		"null":                                {[]string{"Origin: null"}, "", false, false, false},
-		"empty":                               {[]string{"Origin: "}, "", false, false, false},
-		"suffix":                              {[]string{"Origin: https://evil-example.com"}, "", false, false, false},
-		"prefix":                              {[]string{"Origin: https://example.com.evil.com"}, "", false, false, false},
-		"sub-domain":                          {[]string{"Origin: https://a.example.com"}, "", false, false, false},
-		"userinfo":                            {[]string{"Origin: https://example.com@evil.com"}, "", false, false, false},
-		"userinfo of ours":                    {[]string{"Origin: https://user@example.com"}, "", false, false, false},
-		"path":                                {[]string{"Origin: https://example.com/"}, "", false, false, false},
-		"no scheme":                           {[]string{"Origin: example.com"}, "", false, false, false},
-		"another scheme":                      {[]string{"Origin: ftp://example.com"}, "", false, false, false},
-		"upper case scheme":                   {[]string{"Origin: HTTPS://example.com"}, "", false, false, false},
-		"two origins":                         {[]string{"Origin: https://example.com", "Origin: https://evil.com"}, "", false, false, false},
-		"no Host":                             {[]string{"Origin: https://"}, "", false, false, false},
-		"allowed":                             {[]string{"Origin: https://app.example.com"}, "", false, false, true},
-		"allowed, with a port":                {[]string{"Origin: http://localhost:3000"}, "", false, false, true},
-		"allowed, another port":               {[]string{"Origin: http://localhost:3001"}, "", false, false, false},
-		"allowed, another scheme":             {[]string{"Origin: http://app.example.com"}, "", false, false, false},
-		"allowed, in capitals":                {[]string{"Origin: https://APP.example.com"}, "", false, false, false},
-		"app":                                 {[]string{"Origin: capacitor://localhost"}, "", false, false, true},
-		"app, cross-site":                     {[]string{"Origin: capacitor://localhost", "Sec-Fetch-Site: cross-site"}, "", false, false, true},
-		"app, another port":                   {[]string{"Origin: capacitor://localhost:80"}, "", false, false, false},
-		"app, another host":                   {[]string{"Origin: capacitor://localhost.evil.com"}, "", false, false, false},
-		"app, in capitals":                    {[]string{"Origin: Capacitor://localhost"}, "", false, false, false},
-		"app, with a path":                    {[]string{"Origin: capacitor://localhost/"}, "", false, false, false},
-		"app of our name, not listed":         {[]string{"Origin: ionic://example.com"}, "", false, false, false},
-		"app of our name, plain http":         {[]string{"Origin: ionic://localhost"}, "localhost", false, true, false},
-		"extension":                           {[]string{"Origin: chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb"}, "", false, false, true},
-		"another extension":                   {[]string{"Origin: chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllclec"}, "", false, false, false},
-		"file":                                {[]string{"Origin: file://"}, "", false, false, false},
-		"own origin behind a proxy":           {[]string{"Origin: https://www.example.com"}, "10.0.0.7:8080", false, false, true},
-		"own origin, but the browser says no": {[]string{"Origin: https://www.example.com", "Sec-Fetch-Site: cross-site"}, "10.0.0.7:8080", false, false, false},
+		"a program":    {nil, "", false, false, true},
+		"same-origin":  {[]string{"Sec-Fetch-Site: same-origin"}, "", false, false, true},
+		"typed":        {[]string{"Sec-Fetch-Site: none"}, "", false, false, true},
+		"same-site":    {[]string{"Sec-Fetch-Site: same-site"}, "", false, false, false},
+		"cross-site":   {[]string{"Sec-Fetch-Site: cross-site"}, "", false, false, false},
+		"unknown site": {[]string{"Sec-Fetch-Site: same"}, "", false, false, false},
+		"empty site":   {[]string{"Sec-Fetch-Site: "}, "", false, false, false},
+		"two sites": {[]string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: cross-site"},
+			"", false, false, false},
+		"cross-site with our Origin": {[]string{"Sec-Fetch-Site: cross-site", "Origin: https://example.com"},
+			"", false, false, false},
+		"same-site, allowed": {[]string{"Sec-Fetch-Site: same-site",
+			"Origin: https://app.example.com"}, "", false, false, true},
+		"cross-site, allowed": {[]string{"Sec-Fetch-Site: cross-site",
+			"Origin: https://app.example.com"}, "", false, false, true},
+		"link from elsewhere": {[]string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate",
+			"Sec-Fetch-Dest: document"}, "", false, false, true},
+		"frame elsewhere": {[]string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate",
+			"Sec-Fetch-Dest: iframe"}, "", false, false, false},
+		"document, not navigated": {[]string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors",
+			"Sec-Fetch-Dest: document"}, "", false, false, false},
+		"our origin":           {[]string{"Origin: https://example.com"}, "", false, false, true},
+		"our origin, TLS here": {[]string{"Origin: https://example.com"}, "", true, false, true},
+		"default port in Host": {[]string{"Origin: https://example.com"}, "example.com:443", false,
+			false, true},
+		"upper case Host": {[]string{"Origin: https://example.com"}, "EXAMPLE.com", false, false,
+			true},
+		"another port": {[]string{"Origin: https://example.com:8443"}, "", false, false, false},
+		"port missing": {[]string{"Origin: https://example.com"}, "example.com:8443", false,
+			false, false},
+		"port of the other scheme": {[]string{"Origin: https://example.com"}, "example.com:80", false, false,
+			false},
+		"http page of our name: downgrade": {[]string{"Origin: http://example.com"}, "", false, false, false},
+		"http page, TLS here: downgrade":   {[]string{"Origin: http://example.com"}, "", true, true, false},
+		"http page, plain http site":       {[]string{"Origin: http://example.com"}, "", false, true, true},
+		"http page, default port": {[]string{"Origin: http://example.com"}, "example.com:80", false, true,
+			true},
+		"http://localhost": {[]string{"Origin: http://localhost:8080"}, "localhost:8080", false,
+			false, true},
+		"http://127.0.0.1": {[]string{"Origin: http://127.0.0.1:8080"}, "127.0.0.1:8080", false,
+			false, true},
+		"http://[::1]": {[]string{"Origin: http://[::1]:8080"}, "[::1]:8080", false, false,
+			true},
+		"http://[::1] without port": {[]string{"Origin: http://[::1]"}, "[::1]", false, false, true},
+		"http://app.localhost": {[]string{"Origin: http://app.localhost"}, "app.localhost", false, false,
+			true},
+		"localhost.evil.com": {[]string{"Origin: http://localhost.evil.com"}, "localhost.evil.com",
+			false, false, false},
+		"another loopback port": {[]string{"Origin: http://localhost:9000"}, "localhost:8080", false,
+			false, false},
+		"null":   {[]string{"Origin: null"}, "", false, false, false},
+		"empty":  {[]string{"Origin: "}, "", false, false, false},
+		"suffix": {[]string{"Origin: https://evil-example.com"}, "", false, false, false},
+		"prefix": {[]string{"Origin: https://example.com.evil.com"}, "", false, false,
+			false},
+		"sub-domain": {[]string{"Origin: https://a.example.com"}, "", false, false, false},
+		"userinfo": {[]string{"Origin: https://example.com@evil.com"}, "", false, false,
+			false},
+		"userinfo of ours":  {[]string{"Origin: https://user@example.com"}, "", false, false, false},
+		"path":              {[]string{"Origin: https://example.com/"}, "", false, false, false},
+		"no scheme":         {[]string{"Origin: example.com"}, "", false, false, false},
+		"another scheme":    {[]string{"Origin: ftp://example.com"}, "", false, false, false},
+		"upper case scheme": {[]string{"Origin: HTTPS://example.com"}, "", false, false, false},
+		"two origins": {[]string{"Origin: https://example.com", "Origin: https://evil.com"}, "",
+			false, false, false},
+		"no Host":                 {[]string{"Origin: https://"}, "", false, false, false},
+		"allowed":                 {[]string{"Origin: https://app.example.com"}, "", false, false, true},
+		"allowed, with a port":    {[]string{"Origin: http://localhost:3000"}, "", false, false, true},
+		"allowed, another port":   {[]string{"Origin: http://localhost:3001"}, "", false, false, false},
+		"allowed, another scheme": {[]string{"Origin: http://app.example.com"}, "", false, false, false},
+		"allowed, in capitals":    {[]string{"Origin: https://APP.example.com"}, "", false, false, false},
+		"app":                     {[]string{"Origin: capacitor://localhost"}, "", false, false, true},
+		"app, cross-site": {[]string{"Origin: capacitor://localhost", "Sec-Fetch-Site: cross-site"},
+			"", false, false, true},
+		"app, another port": {[]string{"Origin: capacitor://localhost:80"}, "", false, false, false},
+		"app, another host": {[]string{"Origin: capacitor://localhost.evil.com"}, "", false, false,
+			false},
+		"app, in capitals":            {[]string{"Origin: Capacitor://localhost"}, "", false, false, false},
+		"app, with a path":            {[]string{"Origin: capacitor://localhost/"}, "", false, false, false},
+		"app of our name, not listed": {[]string{"Origin: ionic://example.com"}, "", false, false, false},
+		"app of our name, plain http": {[]string{"Origin: ionic://localhost"}, "localhost", false, true, false},
+		"extension": {[]string{"Origin: chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb"},
+			"", false, false, true},
+		"another extension": {[]string{"Origin: chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllclec"},
+			"", false, false, false},
+		"file": {[]string{"Origin: file://"}, "", false, false, false},
+		"own origin behind a proxy": {[]string{"Origin: https://www.example.com"}, "10.0.0.7:8080", false,
+			false, true},
+		"own origin, but the browser says no": {[]string{"Origin: https://www.example.com",
+			"Sec-Fetch-Site: cross-site"}, "10.0.0.7:8080", false, false, false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -118,7 +146,8 @@ func TestI9Origin(t *testing.T) {
 					t.Errorf("%s: Require %v, cookies %v; want 403 and none", method, v.refusal, res.Cookies())
 				}
 				cors := res.Header.Get("Access-Control-Allow-Origin")
-				if strings.HasPrefix(name, "allowed") && test.want && cors != r.Header.Get("Origin") || !v.ok && cors != "" {
+				if strings.HasPrefix(name, "allowed") && test.want && cors != r.Header.Get("Origin") || !v.ok &&
+					cors != "" {
 					t.Errorf("Access-Control-Allow-Origin %q", cors)
 				}
 			}
@@ -126,15 +155,18 @@ func TestI9Origin(t *testing.T) {
 	}
 }
 
-// I9: a page of an allowed origin may read answers with credentials, refusals and Retry-After included; the preflight is answered for it.
+// I9: a page of an allowed origin may read answers with credentials, refusals and
+// Retry-After included; the preflight is answered for it.
 func TestI9CORS(t *testing.T) {
-	s := newSite(t, middleware.Options{Origins: []string{"https://app.example.com"}, Validate: func(*http.Request, string) (string, error) {
-		return "", &middleware.Error{Status: 429}
-	}})
+	s := newSite(t, middleware.Options{Origins: []string{"https://app.example.com"},
+		Validate: func(*http.Request, string) (string, error) {
+			return "", &middleware.Error{Status: 429}
+		}})
 	from := []string{"Sec-Fetch-Site: same-site", "Origin: https://app.example.com"}
 	res, _ := s.refuse(request("POST", "/", append(from, withCookie(s.sign("ann")))...), 429)
 	for name, want := range map[string]string{
-		"Access-Control-Allow-Origin": "https://app.example.com", "Access-Control-Allow-Credentials": "true", "Access-Control-Expose-Headers": "Retry-After",
+		"Access-Control-Allow-Origin": "https://app.example.com", "Access-Control-Allow-Credentials": "true",
+		"Access-Control-Expose-Headers": "Retry-After",
 	} {
 		if got := res.Header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
@@ -144,12 +176,15 @@ func TestI9CORS(t *testing.T) {
 		t.Errorf("Vary %q", res.Header.Get("Vary"))
 	}
 
-	res, _, reached := s.do(request("OPTIONS", "/", append(from, "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: mirage-link")...))
-	if reached || res.StatusCode != 204 || !strings.Contains(res.Header.Get("Access-Control-Allow-Headers"), "Mirage-Link") ||
+	res, _, reached := s.do(request("OPTIONS", "/",
+		append(from, "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: mirage-link")...))
+	if reached || res.StatusCode != 204 || !strings.Contains(res.Header.Get("Access-Control-Allow-Headers"),
+		"Mirage-Link") ||
 		res.Header.Get("Access-Control-Allow-Methods") != "GET, POST, DELETE" || len(res.Cookies()) > 0 {
 		t.Errorf("preflight: reached %v, %d %v", reached, res.StatusCode, res.Header)
 	}
-	res, v, reached := s.do(request("OPTIONS", "/", "Sec-Fetch-Site: cross-site", "Origin: https://evil.com", "Access-Control-Request-Method: POST"))
+	res, v, reached := s.do(request("OPTIONS", "/", "Sec-Fetch-Site: cross-site", "Origin: https://evil.com",
+		"Access-Control-Request-Method: POST"))
 	if !reached || v.ok || res.Header.Get("Access-Control-Allow-Origin") != "" {
 		t.Errorf("a foreign preflight: reached %v, identity %v, %v", reached, v.ok, res.Header)
 	}
@@ -159,8 +194,10 @@ func TestI9CORS(t *testing.T) {
 // answers name exactly that origin.
 func TestI9AppOrigins(t *testing.T) {
 	for _, origin := range []string{
-		"capacitor://localhost", "ionic://localhost", "tauri://localhost", "http://tauri.localhost", "https://localhost",
-		"app://bundle", "app://.", "app://-", "app://obsidian.md", "capacitor-electron://-", "com.example.app://localhost:8080",
+		"capacitor://localhost", "ionic://localhost", "tauri://localhost", "http://tauri.localhost",
+		"https://localhost",
+		"app://bundle", "app://.", "app://-", "app://obsidian.md", "capacitor-electron://-",
+		"com.example.app://localhost:8080",
 		"chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb", "moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc",
 		"safari-web-extension://140BB581-A2C0-422A-9DD3-6982A5ABEE5E", "vscode-webview://1nocp8ov",
 	} {
@@ -182,7 +219,8 @@ func TestI9AppOrigins(t *testing.T) {
 	}
 }
 
-// I9: a name that an attacker made point to us is another origin with cookies of its own: all that its page can get is a new id.
+// I9: a name that an attacker made point to us is another origin with cookies of its own:
+// all that its page can get is a new id.
 func TestI9Rebinding(t *testing.T) {
 	s := newSite(t, middleware.Options{})
 	r := request("GET", "/", "Sec-Fetch-Site: same-origin", "Origin: https://evil.com")
@@ -203,7 +241,8 @@ func TestI9HeadOptions(t *testing.T) {
 		for _, h := range []string{"X-Nothing: 1", withCookie(s.sign("ann"))} {
 			res, v, reached := s.do(request(method, "/?_mirage=~"+s.sign("bob"), h))
 			if !reached || v.ok || statusOf(v.refusal) != 405 || hooks != 0 || len(res.Cookies()) != 0 {
-				t.Errorf("%s: reached %v, identity %v, %v, %d hooks, %v", method, reached, v.ok, v.refusal, hooks, res.Cookies())
+				t.Errorf("%s: reached %v, identity %v, %v, %d hooks, %v", method, reached, v.ok, v.refusal, hooks,
+					res.Cookies())
 			}
 		}
 	}
@@ -224,19 +263,21 @@ func TestNewPanics(t *testing.T) {
 		options middleware.Options
 		want    string
 	}{
-		"no codec":       {middleware.Options{}, "cookie.New"},
-		"unsigned":       {with(func(o *middleware.Options) { o.AcceptUnsigned = true }), "needs Options.Validate"},
-		"timeout":        {with(func(o *middleware.Options) { o.Timeout = -1 }), "0 for 5s"},
-		"hooks":          {with(func(o *middleware.Options) { o.MaxHooks = -1 }), "0 for 64"},
-		"short ids":      {with(func(o *middleware.Options) { o.IDBytes = 4 }), "8 to 64"},
-		"long ids":       {with(func(o *middleware.Options) { o.IDBytes = 65 }), "8 to 64"},
-		"own origin":     {with(func(o *middleware.Options) { o.OwnOrigins = []string{"example.com"} }), "OwnOrigins has example.com"},
-		"star":           {origins("*"), "no wildcard"},
-		"wildcard":       {origins("https://*.example.com"), "no wildcard"},
-		"null":           {origins("null"), "anybody's, send Origin: null"},
-		"files":          {origins("file://"), "a scheme of your app's own"},
-		"a file":         {origins("file:///app/index.html"), "Origins has file:///app/index.html"},
-		"own app":        {with(func(o *middleware.Options) { o.OwnOrigins = []string{"capacitor://localhost"} }), "OwnOrigins has capacitor"},
+		"no codec":  {middleware.Options{}, "cookie.New"},
+		"unsigned":  {with(func(o *middleware.Options) { o.AcceptUnsigned = true }), "needs Options.Validate"},
+		"timeout":   {with(func(o *middleware.Options) { o.Timeout = -1 }), "0 for 5s"},
+		"hooks":     {with(func(o *middleware.Options) { o.MaxHooks = -1 }), "0 for 64"},
+		"short ids": {with(func(o *middleware.Options) { o.IDBytes = 4 }), "8 to 64"},
+		"long ids":  {with(func(o *middleware.Options) { o.IDBytes = 65 }), "8 to 64"},
+		"own origin": {with(func(o *middleware.Options) { o.OwnOrigins = []string{"example.com"} }),
+			"OwnOrigins has example.com"},
+		"star":     {origins("*"), "no wildcard"},
+		"wildcard": {origins("https://*.example.com"), "no wildcard"},
+		"null":     {origins("null"), "anybody's, send Origin: null"},
+		"files":    {origins("file://"), "a scheme of your app's own"},
+		"a file":   {origins("file:///app/index.html"), "Origins has file:///app/index.html"},
+		"own app": {with(func(o *middleware.Options) { o.OwnOrigins = []string{"capacitor://localhost"} }),
+			"OwnOrigins has capacitor"},
 		"app's path":     {origins("capacitor://localhost/"), "no path"},
 		"app's capitals": {origins("Capacitor://localhost"), "lower case"},
 		"app's wildcard": {origins("chrome-extension://*"), "no wildcard"},
@@ -305,7 +346,10 @@ func FuzzOrigin(f *testing.F) {
 			t.Errorf("Origins %q was taken", listed)
 		}
 		ok := false
-		h := with(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, ok = middleware.FromContext(r.Context()) }))
+		h := with(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			_,
+				ok = middleware.FromContext(r.Context())
+		}))
 		r, w := httptest.NewRequest("POST", "/", nil), httptest.NewRecorder()
 		r.Host = host
 		r.Header.Set("Origin", origin)
@@ -313,13 +357,15 @@ func FuzzOrigin(f *testing.F) {
 			r.Header.Set("Sec-Fetch-Site", site)
 		}
 		h.ServeHTTP(w, r)
-		if allowed := w.Header().Get("Access-Control-Allow-Origin"); allowed != "" && (allowed != listed || origin != listed) {
+		if allowed := w.Header().Get("Access-Control-Allow-Origin"); allowed != "" &&
+			(allowed != listed || origin != listed) {
 			t.Errorf("Origin %q, Origins %q: allowed %q", origin, listed, allowed)
 		}
 		if !ok {
 			return
 		}
-		// Let in: by the browser's word, by the list, or because the origin is the host's, in which it can then be found.
+		// Let in: by the browser's word, by the list, or because the origin is the
+		// host's, in which it can then be found.
 		scheme, name, _ = strings.Cut(origin, "://")
 		same := name != "" && (scheme == "http" || scheme == "https") &&
 			strings.HasPrefix(strings.ToLower(host), strings.ToLower(name))

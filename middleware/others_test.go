@@ -21,7 +21,8 @@ func hello(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, id.ID, " ", ok)
 }
 
-// The middleware works wherever chi mounts one, on a bare ServeMux, and among other people's middleware.
+// The middleware works wherever chi mounts one, on a bare ServeMux, and among other
+// people's middleware.
 func TestMounts(t *testing.T) {
 	codec := newCodec(t, cookie.Options{})
 	var room string
@@ -63,7 +64,8 @@ func TestMounts(t *testing.T) {
 		},
 		"outside others": func() http.Handler {
 			r := chi.NewRouter()
-			r.Use(mw, sessions.LoadAndSave, chimw.Compress(5), chimw.Timeout(time.Minute), chimw.Throttle(10), chimw.GetHead)
+			r.Use(mw, sessions.LoadAndSave, chimw.Compress(5), chimw.Timeout(time.Minute), chimw.Throttle(10),
+				chimw.GetHead)
 			r.Get("/a/rt", hello)
 			return r
 		},
@@ -100,7 +102,8 @@ func TestBesideSCS(t *testing.T) {
 		}
 		hello(w, r)
 	})
-	for name, h := range map[string]http.Handler{"inside": sessions.LoadAndSave(mw(app)), "outside": mw(sessions.LoadAndSave(app))} {
+	for name, h := range map[string]http.Handler{"inside": sessions.LoadAndSave(mw(app)),
+		"outside": mw(sessions.LoadAndSave(app))} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, request("GET", "/"))
 		names := map[string]int{}
@@ -113,7 +116,8 @@ func TestBesideSCS(t *testing.T) {
 	}
 }
 
-// byClient is the recipe for limits per address: chi's ClientIPFrom… knows which one is the client's.
+// byClient is the recipe for limits per address: chi's ClientIPFrom… knows which one is
+// the client's.
 func byClient(r *http.Request) (string, error) {
 	return httprate.CanonicalizeIP(chimw.GetClientIP(r.Context())), nil
 }

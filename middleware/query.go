@@ -18,8 +18,8 @@ type query struct {
 	wait     bool   // the key _wait is there
 }
 
-// queryOf is the query of a request, but of a navigation: a link on a foreign page must not
-// plant an id (I1).
+// queryOf is the query of a request, but of a navigation: a link on a foreign page must
+// not plant an id (I1).
 func queryOf(r *http.Request) query {
 	if isNavigation(r) {
 		return query{}
@@ -27,7 +27,8 @@ func queryOf(r *http.Request) query {
 	return parseQuery(r.URL.RawQuery)
 }
 
-// parseQuery reads four keys in one pass. Unlike url.ParseQuery it builds no map, because it runs for every poll and POST.
+// parseQuery reads four keys in one pass. Unlike url.ParseQuery it builds no map, because
+// it runs for every poll and POST.
 func parseQuery(raw string) (q query) {
 	cids := 0
 	for len(raw) > 0 {
@@ -63,7 +64,8 @@ func parseQuery(raw string) (q query) {
 	return q
 }
 
-// own gives the texts memory of their own: what is kept of them must not keep the whole request line.
+// own gives the texts memory of their own: what is kept of them must not keep the whole
+// request line.
 func (q *query) own() {
 	q.cid, q.id, q.was = strings.Clone(q.cid), strings.Clone(q.id), strings.Clone(q.was)
 }

@@ -15,7 +15,8 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 )
 
-// I6: the application sees the new id only, the client learns both, the session moves, and what is handed out is for the new id.
+// I6: the application sees the new id only, the client learns both, the session moves,
+// and what is handed out is for the new id.
 func TestI6Replaced(t *testing.T) {
 	f := newFake()
 	var asked []string
@@ -48,13 +49,15 @@ func TestI6Replaced(t *testing.T) {
 	}
 	// The same id again is no replacement.
 	asked = nil
-	if res, id := s.admit(request("GET", "/", withCookie(s.sign("new1")))); id.Previous != "" || cookieOf(res) != "" || len(f.moves) != 3 {
+	if res, id := s.admit(request("GET", "/", withCookie(s.sign("new1")))); id.Previous != "" || cookieOf(res) != "" ||
+		len(f.moves) != 3 {
 		t.Errorf("%+v, moves %q, asked %q", id, f.moves, asked)
 	}
 }
 
-// I6: the answer was lost, and the client comes with the old value again: it is led to the new id,
-// Validate is asked about that one, and nobody else is led anywhere, a plain client neither.
+// I6: the answer was lost, and the client comes with the old value again: it is led to
+// the new id, Validate is asked about that one, and nobody else is led anywhere, a plain
+// client neither.
 func TestI6AnswerLost(t *testing.T) {
 	f := newFake()
 	var asked []string
@@ -74,17 +77,21 @@ func TestI6AnswerLost(t *testing.T) {
 		s.admit(request("GET", first[0], withCookie(old), first[1]))
 		asked = nil
 		res, id := s.admit(request("GET", first[0], withCookie(old), first[1]))
-		if id.ID != "new" || id.Previous != "old" || !cmp.Equal(asked, []string{"new"}) || cookieOf(res) == "" || len(f.moves) != 1 {
+		if id.ID != "new" || id.Previous != "old" || !cmp.Equal(asked, []string{"new"}) || cookieOf(res) == "" ||
+			len(f.moves) != 1 {
 			t.Errorf("%s: %+v, asked %q, moves %q, cookie %q", name, id, asked, f.moves, cookieOf(res))
 		}
 		for other, r := range map[string]*http.Request{
-			"another _cid":                         request("GET", "/?_cid=x"+cid, withCookie(old), first[1]),
-			"the same _cid with other credentials": request("GET", "/?_cid="+cid, withCookie(old), "Authorization: other"),
-			"the same _cid with other cookies":     request("GET", "/?_cid="+cid, withCookie(old), "Cookie: a=1", first[1]),
-			"a plain client":                       request("GET", "/", withCookie(old), first[1]),
-			"other credentials":                    request("GET", "/", withCookie(old), "Authorization: other"),
-			"other cookies":                        request("GET", "/", withCookie(old), "Cookie: a=1", "Authorization: basic"),
-			"without credentials":                  request("GET", "/", withCookie(old)),
+			"another _cid": request("GET", "/?_cid=x"+cid, withCookie(old), first[1]),
+			"the same _cid with other credentials": request("GET", "/?_cid="+cid, withCookie(old),
+				"Authorization: other"),
+			"the same _cid with other cookies": request("GET", "/?_cid="+cid, withCookie(old), "Cookie: a=1",
+				first[1]),
+			"a plain client":    request("GET", "/", withCookie(old), first[1]),
+			"other credentials": request("GET", "/", withCookie(old), "Authorization: other"),
+			"other cookies": request("GET", "/", withCookie(old), "Cookie: a=1",
+				"Authorization: basic"),
+			"without credentials": request("GET", "/", withCookie(old)),
 		} {
 			asked = nil
 			if s.admit(r); !cmp.Equal(asked, []string{"old"}) {
@@ -94,10 +101,12 @@ func TestI6AnswerLost(t *testing.T) {
 	}
 }
 
-// I6: an id that was moved and is now replaced again: the session moves on from where it is, and the client hears of the name that it knows.
+// I6: an id that was moved and is now replaced again: the session moves on from where it
+// is, and the client hears of the name that it knows.
 func TestI6Twice(t *testing.T) {
 	f := newFake()
-	s := newSite(t, middleware.Options{Sessions: f, Validate: func(*http.Request, string) (string, error) { return "new", nil }})
+	s := newSite(t, middleware.Options{Sessions: f,
+		Validate: func(*http.Request, string) (string, error) { return "new", nil }})
 	signed := s.sign("old")
 	r := func() *http.Request { return request("GET", "/?_cid="+cid, withCookie(signed)) }
 	s.admit(r())
@@ -108,7 +117,8 @@ func TestI6Twice(t *testing.T) {
 	}
 }
 
-// I6: two parallel requests of one client are both replaced; the second finds the move done while its hook ran.
+// I6: two parallel requests of one client are both replaced; the second finds the move
+// done while its hook ran.
 func TestI6Parallel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -126,7 +136,8 @@ func TestI6Parallel(t *testing.T) {
 	})
 }
 
-// I5: a session layer that fails or is slow is a failure, not a refusal and not a new id: nobody loses a session for it.
+// I5: a session layer that fails or is slow is a failure, not a refusal and not a new id:
+// nobody loses a session for it.
 func TestI5SessionsFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -135,14 +146,16 @@ func TestI5SessionsFail(t *testing.T) {
 		f.err = errors.New("redis: connection refused")
 		s.refuse(request("GET", "/", withCookie(s.sign("ann"))), 503)
 		f.wait = true
-		if _, reason := s.refuse(request("GET", "/", withCookie(s.sign("ann"))), 503); reason != "failed to resolve the id in a timely manner" {
+		if _, reason := s.refuse(request("GET", "/", withCookie(s.sign("ann"))),
+			503); reason != "failed to resolve the id in a timely manner" {
 			t.Errorf("reason %q", reason)
 		}
 	})
 }
 
-// I11: what was signed before Revoke counts for nothing, in every way of coming. Links get 410 and
-// no cookie; routes of the application take the value for absent; what is signed afterwards is good.
+// I11: what was signed before Revoke counts for nothing, in every way of coming. Links
+// get 410 and no cookie; routes of the application take the value for absent; what is
+// signed afterwards is good.
 func TestI11Revoked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -172,10 +185,11 @@ func TestI11Revoked(t *testing.T) {
 			"fetch":       {request("GET", "/", withCookie(old)), true},
 			"EventSource": {request("GET", "/", withCookie(old), "Accept: text/event-stream"), true},
 			"POST":        {request("POST", "/", withCookie(old)), true},
-			"form":        {request("POST", "/", withCookie(old), "Sec-Fetch-Mode: navigate", "Sec-Fetch-Site: same-origin"), true},
-			"WebSocket":   {request("GET", "/", append(ws, withCookie(old))...), true},
-			"navigation":  {request("GET", "/", withCookie(old), "Accept: text/html"), true},
-			"query":       {request("GET", "/?_mirage=~"+old), false},
+			"form": {request("POST", "/", withCookie(old), "Sec-Fetch-Mode: navigate",
+				"Sec-Fetch-Site: same-origin"), true},
+			"WebSocket":  {request("GET", "/", append(ws, withCookie(old))...), true},
+			"navigation": {request("GET", "/", withCookie(old), "Accept: text/html"), true},
+			"query":      {request("GET", "/?_mirage=~"+old), false},
 		} {
 			res, v, _ := s.do(test.r)
 			if !v.ok || v.ID == "ann" || v.Previous != "" {
@@ -184,7 +198,8 @@ func TestI11Revoked(t *testing.T) {
 			if statusOf(v.refusal) != 410 {
 				t.Errorf("%s: a transport answers %v", name, v.refusal)
 			}
-			if got, _, err := s.codec.Verify(cookie.ID, cookieOf(res)); test.cookie && (err != nil || got == "ann") || !test.cookie && got != "" {
+			if got, _, err := s.codec.Verify(cookie.ID, cookieOf(res)); test.cookie && (err != nil || got == "ann") ||
+				!test.cookie && got != "" {
 				t.Errorf("%s: the cookie is for %q, %v", name, got, err)
 			}
 		}
@@ -203,16 +218,18 @@ func TestI11RevokedMeanwhile(t *testing.T) {
 	s.refuse(request("GET", "/?_cid="+cid, withCookie(s.sign("ann"))), 410)
 }
 
-// I2: with AcceptUnsigned Validate decides about any id in the query that could be one; a signed one stays signed.
+// I2: with AcceptUnsigned Validate decides about any id in the query that could be one; a
+// signed one stays signed.
 func TestI2Unsigned(t *testing.T) {
 	var asked []string
-	s := newSite(t, middleware.Options{AcceptUnsigned: true, Sessions: newFake(), Validate: func(_ *http.Request, id string) (string, error) {
-		asked = append(asked, id)
-		if id != "ann" {
-			return "", errors.New("who?")
-		}
-		return "", nil
-	}})
+	s := newSite(t, middleware.Options{AcceptUnsigned: true, Sessions: newFake(),
+		Validate: func(_ *http.Request, id string) (string, error) {
+			asked = append(asked, id)
+			if id != "ann" {
+				return "", errors.New("who?")
+			}
+			return "", nil
+		}})
 	res, id := s.admit(request("GET", "/?_mirage=ann", withCookie(s.sign("other"))))
 	if id.ID != "ann" || cookieOf(res) != "" {
 		t.Errorf("%+v, cookie %q", id, cookieOf(res))

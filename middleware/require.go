@@ -11,8 +11,8 @@ import (
 // browser load (images, frames, prefetches, navigations), and a cookie on a GET that a
 // page of another origin may have made a browser send.
 //
-// The cookie that would be due is taken back: the transport hands it out with Identity.Grant, once
-// it has granted the link.
+// The cookie that would be due is taken back: the transport hands it out with
+// Identity.Grant, once it has granted the link.
 //
 //	410  the id was revoked; 503 if it has only just changed: come back
 //	403  a foreign page, or a load or a GET of that kind
@@ -59,9 +59,10 @@ func isLoad(r *http.Request) bool {
 // Firefox send):
 //
 //   - Without CORS no page can set Mirage-Link, nor the headers of a WebSocket handshake.
-//   - Any page can ask for an event stream, because scripts may choose Accept. But no page
-//     can change the browser's User-Agent, or send a Referer of another origin than its
-//     own. So a browser must send a Referer of ours; a program has another User-Agent.
+//   - Any page can ask for an event stream, because scripts may choose Accept. But no
+//     page can change the browser's User-Agent, or send a Referer of another origin than
+//     its own. So a browser must send a Referer of ours; a program has another
+//     User-Agent.
 //   - What pages load without a script (images, frames, forms) never asks for an event
 //     stream. So an image that somebody placed in a page of ours is refused, too.
 func (m *Middleware) isBareGET(r *http.Request) bool {

@@ -10,29 +10,32 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Rotate gives the visitor a new id, made by Generate, with the session and its messages, and
-// revokes the old one in the same step: to be called whenever somebody gains or loses a privilege,
-// so that an id planted or seen before is worth nothing after. It must be called before the
-// response is written. The new id goes into this response alone: as the cookie, or, if the id
-// came in the query, as FromContext's Signed. What the session held goes along; whoever else holds
-// the old id may have read it, and gets nothing from then on.
+// Rotate gives the visitor a new id, made by Generate, with the session and its messages,
+// and revokes the old one in the same step: to be called whenever somebody gains or loses
+// a privilege, so that an id planted or seen before is worth nothing after. It must be
+// called before the response is written. The new id goes into this response alone: as the
+// cookie, or, if the id came in the query, as FromContext's Signed. What the session held
+// goes along; whoever else holds the old id may have read it, and gets nothing from then
+// on.
 //
-// Links of the old id end with mirage-drain and come back two seconds later with the new cookie.
-// For ten seconds, requests with the old id are told to come back soon, because the response may
-// still be on its way: links by 503 and Retry-After; routes of the application get an identity for
-// this request alone, without a cookie. After that the old id is revoked for good (410).
+// Links of the old id end with mirage-drain and come back two seconds later with the new
+// cookie. For ten seconds, requests with the old id are told to come back soon, because
+// the response may still be on its way: links by 503 and Retry-After; routes of the
+// application get an identity for this request alone, without a cookie. After that the
+// old id is revoked for good (410).
 //
-// If the old id was revoked or moved since the request came, the new one goes out without a
-// session. So it does, with the old id left as it is, where an identity provider answers with a
-// form that a foreign page posts: such a request has no identity (its browser sends no cookie),
-// but a navigation to a page may begin a new one. To take the session along, answer that POST
-// with a redirect (303) to a page of your own, and call Rotate there.
+// If the old id was revoked or moved since the request came, the new one goes out without
+// a session. So it does, with the old id left as it is, where an identity provider
+// answers with a form that a foreign page posts: such a request has no identity (its
+// browser sends no cookie), but a navigation to a page may begin a new one. To take the
+// session along, answer that POST with a redirect (303) to a page of your own, and call
+// Rotate there.
 //
 // At a log-out the messages that wait are not for whoever comes next: call Logout.
 //
-// An error with id "" means that nothing changed. With an id the error is store.ErrUncertain: the
-// new id was handed out because the move may have taken place. Without Sessions nothing moves and
-// the old id stays good.
+// An error with id "" means that nothing changed. With an id the error is
+// store.ErrUncertain: the new id was handed out because the move may have taken place.
+// Without Sessions nothing moves and the old id stays good.
 func Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 	v := visitOf(r.Context())
 	if v == nil || v.m == nil {
@@ -84,8 +87,8 @@ func Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 
 var errNobody = errors.New("the request has no identity: it is HEAD or OPTIONS, of a foreign page, or of a link")
 
-// isCallback reports whether a foreign page has sent a person to a page of ours by a form, as
-// identity providers do. It cannot be a frame, a fetch or an image.
+// isCallback reports whether a foreign page has sent a person to a page of ours by a
+// form, as identity providers do. It cannot be a frame, a fetch or an image.
 func isCallback(v *visit, r *http.Request) bool {
 	return v.refusal == errForeign && r.Method == http.MethodPost &&
 		r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
@@ -98,9 +101,10 @@ func isCallback(v *visit, r *http.Request) bool {
 // last message. Values of the id that were signed until now never count again (with
 // sessions in memory, until the process restarts: there Validate is the lasting gate).
 //
-// An error means that the cookie stays and the visitor is still logged in. After store.ErrUncertain
-// the id may have been revoked all the same. In either case the next request may call Logout again.
-// After Logout a response may call Rotate, to give the visitor a new id at once.
+// An error means that the cookie stays and the visitor is still logged in. After
+// store.ErrUncertain the id may have been revoked all the same. In either case the next
+// request may call Logout again. After Logout a response may call Rotate, to give the
+// visitor a new id at once.
 func Logout(w http.ResponseWriter, r *http.Request) error {
 	v := visitOf(r.Context())
 	if v == nil || v.m == nil {

@@ -30,7 +30,8 @@ type sharedKey struct {
 	credentials [sha256.Size]byte
 }
 
-// A sharedCall is one call of generate for all requests of its key. The request that comes first makes it.
+// A sharedCall is one call of generate for all requests of its key. The request that
+// comes first makes it.
 type sharedCall struct {
 	came   time.Time     // of the request that makes it
 	done   chan struct{} // closed when id and err are there
@@ -41,8 +42,9 @@ type sharedCall struct {
 	waiting int // requests that have not left; guarded by sharing.mu
 }
 
-// create makes an id for a request that came without one, or takes that of the parallel request
-// that did. Then it was decided when that one came, and whatever revokes it since counts.
+// create makes an id for a request that came without one, or takes that of the parallel
+// request that did. Then it was decided when that one came, and whatever revokes it since
+// counts.
 func (m *Middleware) create(ctx context.Context, r *http.Request, q query, v *visit) (string, *Error) {
 	if q.cid == "" {
 		return m.generate(ctx, r)
@@ -84,7 +86,8 @@ func (m *Middleware) create(ctx context.Context, r *http.Request, q query, v *vi
 	return call.id, call.err
 }
 
-// join waits for the id of a parallel request. One that was revoked since that came is not shared.
+// join waits for the id of a parallel request. One that was revoked since that came is
+// not shared.
 func (m *Middleware) join(ctx context.Context, r *http.Request, call *sharedCall, v *visit) (string, *Error) {
 	select {
 	case <-call.done:
@@ -133,7 +136,8 @@ func (m *Middleware) forgetLocked(key sharedKey, call *sharedCall) {
 	}
 }
 
-// credentials is a fingerprint of what a browser or client adds to its requests by itself.
+// credentials is a fingerprint of what a browser or client adds to its requests by
+// itself.
 func credentials(r *http.Request) (sum [sha256.Size]byte) {
 	h := sha256.New()
 	for _, name := range []string{"Cookie", "Authorization"} {
@@ -149,8 +153,8 @@ func credentials(r *http.Request) (sum [sha256.Size]byte) {
 	return sum
 }
 
-// aliasName names who may still use an id that was replaced (I6): a client object with the same
-// cookies and credentials. A plain client has no name of its own, and gets none.
+// aliasName names who may still use an id that was replaced (I6): a client object with
+// the same cookies and credentials. A plain client has no name of its own, and gets none.
 func aliasName(r *http.Request, q query) string {
 	if q.cid == "" {
 		return ""

@@ -13,9 +13,10 @@ import (
 // grace is how much longer than its link a token lives.
 const grace = time.Minute
 
-// LinkToken returns the signed name of a link: what later requests of that link present in the header Mirage-Link instead of going
-// through the hooks. It is good for life and a minute more. reader has at most 64 bytes. LinkToken returns "" if the
-// identity does not come from this package's middleware or the reader is too long.
+// LinkToken returns the signed name of a link: what later requests of that link present
+// in the header Mirage-Link instead of going through the hooks. It is good for life and a
+// minute more. reader has at most 64 bytes. LinkToken returns "" if the identity does not
+// come from this package's middleware or the reader is too long.
 func (id Identity) LinkToken(reader string, link uint64, life time.Duration) string {
 	if id.codec == nil || len(reader) > cid.Max {
 		return ""
@@ -49,8 +50,8 @@ func (m *Middleware) readToken(signed string) (t token, ok bool) {
 	return t, err1 == nil && err2 == nil && time.Now().Before(t.expires)
 }
 
-// honoured tells the requests on which a link token counts: all upstream ones and the polls that follow. Any other GET is a new link,
-// and a new link goes through the hooks.
+// honoured tells the requests on which a link token counts: all upstream ones and the
+// polls that follow. Any other GET is a new link, and a new link goes through the hooks.
 func honoured(method string, q query) bool {
 	switch method {
 	case http.MethodPost, http.MethodDelete:
@@ -61,8 +62,9 @@ func honoured(method string, q query) bool {
 	return false
 }
 
-// linked finds the identity of a request by its link token, which must be of the id that came beside it: the token alone, leaked, is
-// worth nothing. A pair that verified is remembered; the next request with the same two texts costs a look-up.
+// linked finds the identity of a request by its link token, which must be of the id that
+// came beside it: the token alone, leaked, is worth nothing. A pair that verified is
+// remembered; the next request with the same two texts costs a look-up.
 func (m *Middleware) linked(r *http.Request, q query, tokens []string, v *visit) bool {
 	if len(tokens) != 1 {
 		return false
@@ -91,7 +93,8 @@ func (m *Middleware) linked(r *http.Request, q query, tokens []string, v *visit)
 	return true
 }
 
-// beside is the value of the id that came beside a token, unverified; its value is "" where it takes a closer look.
+// beside is the value of the id that came beside a token, unverified; its value is ""
+// where it takes a closer look.
 func (m *Middleware) beside(r *http.Request, q query) pair {
 	if q.id != "" {
 		return pair{from: fromQuery, value: q.id}

@@ -17,9 +17,10 @@ type pair struct {
 	value string
 }
 
-// tokenCache keeps link tokens that verified, each with the one value that came beside it. It has two generations: when the younger one
-// is half the bound or 15 minutes old, the older one is forgotten. What is used stays. The zero value is ready; all methods may be
-// called concurrently.
+// tokenCache keeps link tokens that verified, each with the one value that came beside
+// it. It has two generations: when the younger one is half the bound or 15 minutes old,
+// the older one is forgotten. What is used stays. The zero value is ready; all methods
+// may be called concurrently.
 type tokenCache struct {
 	mu           sync.Mutex
 	young, older map[string]entry // guarded by mu
@@ -31,7 +32,8 @@ type entry struct {
 	token  token
 }
 
-// get returns the token for signed if it is known, not expired, and beside is what it was known with.
+// get returns the token for signed if it is known, not expired, and beside is what it was
+// known with.
 func (m *tokenCache) get(signed string, beside pair) (token, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -14,7 +14,11 @@ import (
 // I7: with a good link token no hook runs, and the identity is the token's.
 func TestI7Token(t *testing.T) {
 	hooks := 0
-	s := newSite(t, middleware.Options{Validate: func(*httpRequest, string) (string, error) { hooks++; return "", nil }})
+	s := newSite(t, middleware.Options{Validate: func(*httpRequest, string) (string, error) {
+		hooks++
+		return "",
+			nil
+	}})
 	c := s.sign("ann")
 	_, id := s.admit(request("GET", "/", withCookie(c)))
 	token := id.LinkToken(cid, 7, 10*time.Minute)
@@ -36,27 +40,34 @@ func TestI7Token(t *testing.T) {
 		hooks          int
 		status         int // of Require; 0 means none
 	}{
-		"POST":                       {"POST", "/", []string{withCookie(c), "Mirage-Link: " + token}, true, 0, 0},
-		"POST again, remembered":     {"POST", "/", []string{withCookie(c), "Mirage-Link: " + token}, true, 0, 0},
-		"DELETE":                     {"DELETE", "/", []string{withCookie(c), "Mirage-Link: " + token}, true, 0, 0},
-		"poll":                       {"GET", "/?_wait=25", []string{withCookie(c), "Mirage-Link: " + token}, true, 0, 0},
-		"by query":                   {"POST", "/?_mirage=~" + c, []string{"Mirage-Link: " + token}, true, 0, 0},
-		"query is not cookie":        {"POST", "/?_mirage=" + c, []string{"Mirage-Link: " + token}, false, 0, 401},
-		"GET without _wait":          {"GET", "/", []string{withCookie(c), "Mirage-Link: " + token}, false, 1, 0},
-		"POST, no token":             {"POST", "/", []string{withCookie(c)}, false, 1, 0},
-		"DELETE, no token":           {"DELETE", "/", []string{withCookie(c)}, false, 1, 401},
-		"POST, forged":               {"POST", "/", []string{withCookie(c), "Mirage-Link: x" + token}, false, 0, 401},
-		"POST, empty":                {"POST", "/", []string{withCookie(c), "Mirage-Link: "}, false, 0, 401},
-		"poll, forged":               {"GET", "/?_wait=25", []string{withCookie(c), "Mirage-Link: x"}, false, 1, 0},
-		"POST, of another id":        {"POST", "/", []string{withCookie(c), "Mirage-Link: " + foreign}, false, 0, 401},
-		"poll, of another id":        {"GET", "/?_wait=25", []string{withCookie(c), "Mirage-Link: " + foreign}, false, 1, 0},
-		"POST, alone":                {"POST", "/", []string{"Mirage-Link: " + token}, false, 0, 401},
-		"POST, beside a forgery":     {"POST", "/", []string{withCookie("x" + c), "Mirage-Link: " + token}, false, 0, 401},
-		"POST, two tokens":           {"POST", "/", []string{withCookie(c), "Mirage-Link: " + token, "Mirage-Link: " + token}, false, 0, 401},
-		"POST, id as token":          {"POST", "/", []string{withCookie(c), "Mirage-Link: " + c}, false, 0, 401},
-		"POST, bad query, cookie":    {"POST", "/?_mirage=~x", []string{withCookie(c), "Mirage-Link: " + token}, true, 0, 0},
-		"poll, from a foreign page":  {"GET", "/?_wait=25", []string{withCookie(c), "Mirage-Link: " + token, "Sec-Fetch-Site: cross-site"}, false, 0, 403},
-		"HEAD":                       {"HEAD", "/?_wait=25", []string{withCookie(c), "Mirage-Link: " + token}, false, 0, 405},
+		"POST":                   {"POST", "/", []string{withCookie(c), "Mirage-Link: " + token}, true, 0, 0},
+		"POST again, remembered": {"POST", "/", []string{withCookie(c), "Mirage-Link: " + token}, true, 0, 0},
+		"DELETE":                 {"DELETE", "/", []string{withCookie(c), "Mirage-Link: " + token}, true, 0, 0},
+		"poll": {"GET", "/?_wait=25", []string{withCookie(c), "Mirage-Link: " + token}, true, 0,
+			0},
+		"by query":            {"POST", "/?_mirage=~" + c, []string{"Mirage-Link: " + token}, true, 0, 0},
+		"query is not cookie": {"POST", "/?_mirage=" + c, []string{"Mirage-Link: " + token}, false, 0, 401},
+		"GET without _wait":   {"GET", "/", []string{withCookie(c), "Mirage-Link: " + token}, false, 1, 0},
+		"POST, no token":      {"POST", "/", []string{withCookie(c)}, false, 1, 0},
+		"DELETE, no token":    {"DELETE", "/", []string{withCookie(c)}, false, 1, 401},
+		"POST, forged":        {"POST", "/", []string{withCookie(c), "Mirage-Link: x" + token}, false, 0, 401},
+		"POST, empty":         {"POST", "/", []string{withCookie(c), "Mirage-Link: "}, false, 0, 401},
+		"poll, forged":        {"GET", "/?_wait=25", []string{withCookie(c), "Mirage-Link: x"}, false, 1, 0},
+		"POST, of another id": {"POST", "/", []string{withCookie(c), "Mirage-Link: " + foreign}, false, 0, 401},
+		"poll, of another id": {"GET", "/?_wait=25", []string{withCookie(c), "Mirage-Link: " + foreign}, false,
+			1, 0},
+		"POST, alone": {"POST", "/", []string{"Mirage-Link: " + token}, false, 0, 401},
+		"POST, beside a forgery": {"POST", "/", []string{withCookie("x" + c), "Mirage-Link: " + token}, false, 0,
+			401},
+		"POST, two tokens": {"POST", "/",
+			[]string{withCookie(c), "Mirage-Link: " + token, "Mirage-Link: " + token}, false, 0, 401},
+		"POST, id as token": {"POST", "/", []string{withCookie(c), "Mirage-Link: " + c}, false, 0, 401},
+		"POST, bad query, cookie": {"POST", "/?_mirage=~x", []string{withCookie(c), "Mirage-Link: " + token}, true,
+			0, 0},
+		"poll, from a foreign page": {"GET", "/?_wait=25",
+			[]string{withCookie(c), "Mirage-Link: " + token, "Sec-Fetch-Site: cross-site"}, false, 0, 403},
+		"HEAD": {"HEAD", "/?_wait=25", []string{withCookie(c), "Mirage-Link: " + token}, false, 0,
+			405},
 		"PUT: no method of the wire": {"PUT", "/", []string{withCookie(c), "Mirage-Link: " + token}, false, 1, 0},
 	}
 	for name, test := range tests {
@@ -77,7 +88,8 @@ func TestI7Token(t *testing.T) {
 	}
 }
 
-// I7: a token is good for the link's life and a minute, remembered or not, and never longer than the id value beside it.
+// I7: a token is good for the link's life and a minute, remembered or not, and never
+// longer than the id value beside it.
 func TestI7TokenExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, middleware.Options{Codec: newCodec(t, cookie.Options{MaxAge: time.Hour})})
@@ -121,8 +133,10 @@ func TestI7RememberedPair(t *testing.T) {
 		want         bool
 	}{
 		{"first", "/", a, true}, {"remembered", "/", a, true}, {"a newer value of the id", "/", b, true},
-		{"forged", "/", forged, false}, {"another id", "/", s.sign("bob"), false}, {"the cookie's text as query", "/?_mirage=" + b, "", false},
-		{"beside a bad query", "/?_mirage=~x", a, true}, {"the same, forged", "/?_mirage=~x", forged, false}, {"again", "/", a, true},
+		{"forged", "/", forged, false}, {"another id", "/", s.sign("bob"), false},
+		{"the cookie's text as query", "/?_mirage=" + b, "", false},
+		{"beside a bad query", "/?_mirage=~x", a, true}, {"the same, forged", "/?_mirage=~x", forged, false},
+		{"again", "/", a, true},
 	} {
 		_, v, _ := s.do(request("POST", step.target, withCookie(step.value), token))
 		if got := v.refusal == nil; got != step.want {
@@ -131,7 +145,8 @@ func TestI7RememberedPair(t *testing.T) {
 	}
 }
 
-// I7: a link token is for the transports. On the application's own routes it is worth nothing, or it would lead past Validate and Revoke.
+// I7: a link token is for the transports. On the application's own routes it is worth
+// nothing, or it would lead past Validate and Revoke.
 func TestI7TokenIsForTransports(t *testing.T) {
 	f := newFake()
 	s := newSite(t, middleware.Options{Sessions: f})
@@ -147,14 +162,16 @@ func TestI7TokenIsForTransports(t *testing.T) {
 	}
 }
 
-// I7: the longest of ids, readers and numbers still fit a token; a reader that is too long makes none.
+// I7: the longest of ids, readers and numbers still fit a token; a reader that is too
+// long makes none.
 func TestI7LongestToken(t *testing.T) {
 	s := newSite(t, middleware.Options{})
 	c := s.sign(strings.Repeat("x", 128))
 	_, id := s.admit(request("GET", "/", withCookie(c)))
 	reader := strings.Repeat("r", 64)
 	token := id.LinkToken(reader, math.MaxUint64, 100*365*24*time.Hour)
-	if _, v, _ := s.do(request("POST", "/", withCookie(c), "Mirage-Link: "+token)); v.Reader != reader || v.Link != math.MaxUint64 {
+	if _, v, _ := s.do(request("POST", "/", withCookie(c), "Mirage-Link: "+token)); v.Reader != reader ||
+		v.Link != math.MaxUint64 {
 		t.Errorf("token %q: %+v", token, v)
 	}
 	if token := id.LinkToken(reader+"r", 1, time.Minute); token != "" {

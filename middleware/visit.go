@@ -49,8 +49,8 @@ const (
 	barred                  // the id that came counts for nothing; this one is new, for pages alone
 )
 
-// passing reports whether the identity is for this request alone: its client keeps nothing
-// of it, because the response that holds its next id may be on its way (I14).
+// passing reports whether the identity is for this request alone: its client keeps
+// nothing of it, because the response that holds its next id may be on its way (I14).
 func (v *visit) passing() bool { return v.state == barred && v.quiet }
 
 func (v *visit) identity() Identity {
@@ -60,8 +60,8 @@ func (v *visit) identity() Identity {
 	return v.id
 }
 
-// A chain is a visit and those of other Middlewares that the request has passed before, the
-// innermost first. A nil chain is empty.
+// A chain is a visit and those of other Middlewares that the request has passed before,
+// the innermost first. A nil chain is empty.
 type chain struct {
 	*visit
 	outer *chain

@@ -12,8 +12,9 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 )
 
-// I8: the cookie is set when there is none and renewed when a quarter of its age is used, for the same id; in between nothing is set. A
-// value in the query is renewed alike, through Signed.
+// I8: the cookie is set when there is none and renewed when a quarter of its age is used,
+// for the same id; in between nothing is set. A value in the query is renewed alike,
+// through Signed.
 func TestI8Renewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, middleware.Options{Codec: newCodec(t, cookie.Options{MaxAge: 4 * time.Hour})})
@@ -30,7 +31,8 @@ func TestI8Renewal(t *testing.T) {
 			}
 			_, got = s.admit(request("GET", "/?_mirage=~"+value))
 			if got.ID != id.ID || (got.Signed != "~"+value) != step.renew {
-				t.Errorf("query, after %v more: %q, renewed %v, want %v", step.wait, got.ID, got.Signed != "~"+value, step.renew)
+				t.Errorf("query, after %v more: %q, renewed %v, want %v", step.wait, got.ID, got.Signed != "~"+value,
+					step.renew)
 			}
 		}
 		time.Sleep(3 * time.Hour) // expired: its owner is not locked out, but new
@@ -40,7 +42,8 @@ func TestI8Renewal(t *testing.T) {
 	})
 }
 
-// I8: valid cookies of two different ids are tossing: none counts, and the answer ends the quarrel with a third.
+// I8: valid cookies of two different ids are tossing: none counts, and the answer ends
+// the quarrel with a third.
 func TestI8Tossing(t *testing.T) {
 	s := newSite(t, middleware.Options{})
 	res, id := s.admit(request("GET", "/", withCookie(s.sign("ann")), withCookie(s.sign("eve"))))
@@ -49,7 +52,8 @@ func TestI8Tossing(t *testing.T) {
 	}
 }
 
-// I2: keys change without anybody being thrown out, and the cookie follows to the new key.
+// I2: keys change without anybody being thrown out, and the cookie follows to the new
+// key.
 func TestI2KeyRotation(t *testing.T) {
 	before := newSite(t, middleware.Options{Codec: newCodec(t, cookie.Options{}, key('o'))})
 	res, ann := before.admit(request("GET", "/"))
@@ -64,17 +68,19 @@ func TestI2KeyRotation(t *testing.T) {
 	}
 }
 
-// I8: the header is set before next, next gets the very ResponseWriter, and the response varies by what decides about the identity.
+// I8: the header is set before next, next gets the very ResponseWriter, and the response
+// varies by what decides about the identity.
 func TestI8NeverWraps(t *testing.T) {
 	w := httptest.NewRecorder()
-	h := middleware.New(middleware.Options{Codec: newCodec(t, cookie.Options{})}).Guard(http.HandlerFunc(func(got http.ResponseWriter, r *http.Request) {
-		if got != http.ResponseWriter(w) {
-			t.Errorf("next got a %T", got)
-		}
-		if got.Header().Get("Set-Cookie") == "" {
-			t.Error("the cookie is not there yet")
-		}
-	}))
+	h := middleware.New(middleware.Options{Codec: newCodec(t, cookie.Options{})}).Guard(http.HandlerFunc(
+		func(got http.ResponseWriter, r *http.Request) {
+			if got != http.ResponseWriter(w) {
+				t.Errorf("next got a %T", got)
+			}
+			if got.Header().Get("Set-Cookie") == "" {
+				t.Error("the cookie is not there yet")
+			}
+		}))
 	w.Header().Set("Vary", "Accept-Encoding")
 	h.ServeHTTP(w, request("GET", "/"))
 	if got := strings.Join(w.Header()["Vary"], ", "); !strings.HasPrefix(got, "Accept-Encoding, Cookie, ") {
@@ -82,7 +88,8 @@ func TestI8NeverWraps(t *testing.T) {
 	}
 }
 
-// Mounted twice over one handler, the inner one does nothing; another middleware decides for itself.
+// Mounted twice over one handler, the inner one does nothing; another middleware decides
+// for itself.
 func TestMountedTwice(t *testing.T) {
 	hooks := 0
 	mw := middleware.New(middleware.Options{
@@ -96,9 +103,11 @@ func TestMountedTwice(t *testing.T) {
 	}
 }
 
-// Require says what is wrong where there is no middleware; NewContext is enough for the test of a handler.
+// Require says what is wrong where there is no middleware; NewContext is enough for the
+// test of a handler.
 func TestRequire(t *testing.T) {
-	if _, err := middleware.Require(request("GET", "/")); statusOf(err) != 500 || !strings.Contains(err.Error(), "not mounted") {
+	if _, err := middleware.Require(request("GET", "/")); statusOf(err) != 500 ||
+		!strings.Contains(err.Error(), "not mounted") {
 		t.Errorf("without the middleware: %v", err)
 	}
 	if _, ok := middleware.FromContext(t.Context()); ok {
@@ -127,24 +136,33 @@ func TestI9Require(t *testing.T) {
 		headers        []string
 		want           int
 	}{
-		"cookie, bare GET":             {"GET", "/", nil, 403},
-		"cookie, event stream":         {"GET", "/", []string{"Accept: text/html, text/event-stream"}, 0},
-		"cookie, our header":           {"GET", "/", []string{"Mirage-Link: anything"}, 0},
-		"cookie, WebSocket":            {"GET", "/", []string{"Sec-WebSocket-Key: x"}, 0},
-		"cookie, with Sec-Fetch-Site":  {"GET", "/", []string{"Sec-Fetch-Site: same-origin"}, 0},
-		"cookie, with Origin":          {"GET", "/", []string{"Origin: https://example.com"}, 0},
-		"cookie, POST":                 {"POST", "/", nil, 0},
-		"query, bare GET":              {"GET", "/?_mirage=~" + s.sign("bob"), nil, 0},
-		"image":                        {"GET", "/", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: image"}, 403},
-		"worker":                       {"GET", "/", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: worker"}, 403},
-		"empty dest":                   {"GET", "/", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: empty"}, 0},
-		"websocket dest":               {"GET", "/", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: websocket"}, 0},
-		"two dests":                    {"GET", "/", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: empty", "Sec-Fetch-Dest: image"}, 403},
-		"prefetch":                     {"GET", "/", []string{"Sec-Fetch-Site: same-origin", "Sec-Purpose: prefetch"}, 403},
-		"prerender":                    {"GET", "/", []string{"Sec-Fetch-Site: none", "Sec-Purpose: prefetch;prerender"}, 403},
-		"query, prefetch":              {"GET", "/?_mirage=~" + s.sign("bob"), []string{"Sec-Purpose: prefetch"}, 403},
-		"form":                         {"POST", "/", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: document"}, 403},
-		"image of an allow-listed one": {"GET", "/", []string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Dest: image"}, 403},
+		"cookie, bare GET":            {"GET", "/", nil, 403},
+		"cookie, event stream":        {"GET", "/", []string{"Accept: text/html, text/event-stream"}, 0},
+		"cookie, our header":          {"GET", "/", []string{"Mirage-Link: anything"}, 0},
+		"cookie, WebSocket":           {"GET", "/", []string{"Sec-WebSocket-Key: x"}, 0},
+		"cookie, with Sec-Fetch-Site": {"GET", "/", []string{"Sec-Fetch-Site: same-origin"}, 0},
+		"cookie, with Origin":         {"GET", "/", []string{"Origin: https://example.com"}, 0},
+		"cookie, POST":                {"POST", "/", nil, 0},
+		"query, bare GET":             {"GET", "/?_mirage=~" + s.sign("bob"), nil, 0},
+		"image": {"GET", "/", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: image"},
+			403},
+		"worker": {"GET", "/", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: worker"},
+			403},
+		"empty dest": {"GET", "/", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: empty"},
+			0},
+		"websocket dest": {"GET", "/",
+			[]string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: websocket"}, 0},
+		"two dests": {"GET", "/",
+			[]string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: empty", "Sec-Fetch-Dest: image"}, 403},
+		"prefetch": {"GET", "/", []string{"Sec-Fetch-Site: same-origin", "Sec-Purpose: prefetch"},
+			403},
+		"prerender": {"GET", "/",
+			[]string{"Sec-Fetch-Site: none", "Sec-Purpose: prefetch;prerender"}, 403},
+		"query, prefetch": {"GET", "/?_mirage=~" + s.sign("bob"), []string{"Sec-Purpose: prefetch"}, 403},
+		"form": {"POST", "/",
+			[]string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: document"}, 403},
+		"image of an allow-listed one": {"GET", "/", []string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Dest: image"},
+			403},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -7,7 +7,8 @@ import (
 	"net/http"
 )
 
-// heldBytes is how much of one response a proxy under Hold keeps at most, as a real one does with its disk.
+// heldBytes is how much of one response a proxy under Hold keeps at most, as a real one
+// does with its disk.
 const heldBytes = 16 << 20
 
 // holder reads what src sends, byte for byte, but in whole HTTP/1 responses.
@@ -36,7 +37,8 @@ func (t tap) Read(b []byte) (n int, err error) {
 	return n, err
 }
 
-// Read hands out the responses that are complete, and waits for the next if there is none.
+// Read hands out the responses that are complete, and waits for the next if there is
+// none.
 func (h *holder) Read(b []byte) (int, error) {
 	for h.whole == 0 {
 		switch {
@@ -52,7 +54,8 @@ func (h *holder) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// next reads one response. Where that fails, as it is too large, broken off or no response, everything passes as it comes.
+// next reads one response. Where that fails, as it is too large, broken off or no
+// response, everything passes as it comes.
 func (h *holder) next() {
 	resp, err := http.ReadResponse(h.parse, nil)
 	if err == nil {

@@ -10,7 +10,8 @@ import (
 	"github.com/mirage-go/mirage/miragetest"
 )
 
-// A test breaks the connection in the middle of an answer, and looks at what the client makes of it.
+// A test breaks the connection in the middle of an answer, and looks at what the client
+// makes of it.
 func ExampleProxy() {
 	t := new(example) // in a test, its *testing.T
 	defer t.end()

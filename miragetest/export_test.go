@@ -1,4 +1,5 @@
 package miragetest
 
-// NewProxyOn makes a proxy of any listener and dialer, so that its timers run in a synctest bubble.
+// NewProxyOn makes a proxy of any listener and dialer, so that its timers run in a
+// synctest bubble.
 var NewProxyOn = newProxy

@@ -14,8 +14,8 @@ type chunk struct {
 	due  time.Time
 }
 
-// pipe carries one direction until src ends. It reads on after a cut, so that a FIN is not followed by the RST with which
-// a kernel answers bytes for a closed socket.
+// pipe carries one direction until src ends. It reads on after a cut, so that a FIN is
+// not followed by the RST with which a kernel answers bytes for a closed socket.
 func (c *conn) pipe(dir Direction, src io.Reader, dst net.Conn) {
 	queue := make(chan chunk, 64)
 	go func() { // ends with src, and pipe then ends with the queue

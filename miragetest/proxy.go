@@ -1,4 +1,5 @@
-// Package miragetest helps to test applications that use Mirage: Proxy is a network that fails when a test tells it to.
+// Package miragetest helps to test applications that use Mirage: Proxy is a network that
+// fails when a test tells it to.
 package miragetest
 
 import (
@@ -11,11 +12,13 @@ import (
 	"testing"
 )
 
-// A Proxy carries TCP connections to a server and does to them what networks do: it cuts, swallows, delays and withholds.
-// What passes, passes unchanged. In each direction of a connection at most 256 KiB are on their way inside the proxy, under Hold one
-// response more; when they do not get on, the sender's own buffers fill.
+// A Proxy carries TCP connections to a server and does to them what networks do: it cuts,
+// swallows, delays and withholds. What passes, passes unchanged. In each direction of a
+// connection at most 256 KiB are on their way inside the proxy, under Hold one response
+// more; when they do not get on, the sender's own buffers fill.
 //
-// The methods may be called concurrently and from any goroutine. Each fault lasts until Heal and does not replace another kind.
+// The methods may be called concurrently and from any goroutine. Each fault lasts until
+// Heal and does not replace another kind.
 type Proxy struct {
 	tb     testing.TB
 	scheme string
@@ -40,9 +43,11 @@ type Stats struct {
 	Up, Down    int64 // bytes handed on to the server, to the client
 }
 
-// NewProxy starts a proxy to target, which is "host:port" or a URL such as that of an httptest.Server. It listens on a port of its
-// own on 127.0.0.1. A Cleanup of the test resets all connections, closes the port and waits for the proxy's goroutines. A server whose
-// Close waits for connections is to be closed in an earlier Cleanup, which runs later.
+// NewProxy starts a proxy to target, which is "host:port" or a URL such as that of an
+// httptest.Server. It listens on a port of its own on 127.0.0.1. A Cleanup of the test
+// resets all connections, closes the port and waits for the proxy's goroutines. A server
+// whose Close waits for connections is to be closed in an earlier Cleanup, which runs
+// later.
 func NewProxy(tb testing.TB, target string) *Proxy {
 	tb.Helper()
 	scheme := "http"
@@ -71,7 +76,8 @@ func newProxy(tb testing.TB, ln net.Listener, dial func(context.Context) (net.Co
 // Addr returns the address of the proxy, "127.0.0.1:port".
 func (p *Proxy) Addr() string { return p.ln.Addr().String() }
 
-// URL returns the address as a URL, with the scheme of the target or else http, and without a slash at the end.
+// URL returns the address as a URL, with the scheme of the target or else http, and
+// without a slash at the end.
 func (p *Proxy) URL() string { return p.scheme + "://" + p.Addr() }
 
 // Stats returns the counters.
@@ -117,7 +123,8 @@ func (p *Proxy) serve(client net.Conn) {
 	c.carry()
 }
 
-// enter makes a connection of one that was accepted, nil if it is refused. One that enters a hole is not handed on.
+// enter makes a connection of one that was accepted, nil if it is refused. One that
+// enters a hole is not handed on.
 func (p *Proxy) enter(client net.Conn) (c *conn, hole bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -39,7 +39,8 @@ func (n network) connect(t *testing.T) (client, server *net.TCPConn) {
 	return client, bounded(t, c, err)
 }
 
-// mustRefuse wants a new connection to be reset, which the dial may see or the first read.
+// mustRefuse wants a new connection to be reset, which the dial may see or the first
+// read.
 func (n network) mustRefuse(t *testing.T) {
 	t.Helper()
 	if c, err := net.Dial("tcp", n.Addr()); err == nil {

@@ -146,7 +146,8 @@ func TestHole(t *testing.T) {
 	})
 }
 
-// Under Hold a response arrives when it has ended, on one connection after the other response, and an upgrade passes at once.
+// Under Hold a response arrives when it has ended, on one connection after the other
+// response, and an upgrade passes at once.
 func TestHold(t *testing.T) {
 	bubble(t, func(t *testing.T, p *miragetest.Proxy, front, back *memnet.Listener) {
 		p.Hold()

@@ -77,7 +77,8 @@ func TestD3AnswerToAReloadedPage(t *testing.T) {
 func TestU2Reader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got session.Incoming
-		m := session.New(session.Options{OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
+		m := session.New(session.Options{OnMessage: func(ctx context.Context, s *session.Session,
+			in session.Incoming) error {
 			got = in
 			_, err := s.SendTo(ctx, in.Reader, store.Text("the answer"))
 			return err
@@ -87,7 +88,8 @@ func TestU2Reader(t *testing.T) {
 		page := annAt(t, m, "after")
 		defer page.Close()
 		_, err := m.Receive(t.Context(), session.Upstream{
-			ID: "ann", Link: page.Hello.Link, Writer: "before", Base: 1, Messages: []session.Numbered{{Number: 1, Message: store.Text("?")}},
+			ID: "ann", Link: page.Hello.Link, Writer: "before", Base: 1,
+			Messages: []session.Numbered{{Number: 1, Message: store.Text("?")}},
 		})
 		if err != nil || got.Reader != "after" || got.Writer != "before" {
 			t.Errorf("%v: Reader %q, Writer %q", err, got.Reader, got.Writer)

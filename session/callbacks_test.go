@@ -34,7 +34,8 @@ func TestU2HandlerEndsItsSession(t *testing.T) {
 				var m *session.Manager
 				var l *session.Link
 				calls := 0
-				m = session.New(session.Options{OnMessage: func(ctx context.Context, _ *session.Session, _ session.Incoming) error {
+				m = session.New(session.Options{OnMessage: func(ctx context.Context, _ *session.Session,
+					_ session.Incoming) error {
 					calls++
 					return end(ctx, m, l.Hello.Link)
 				}})
@@ -42,7 +43,8 @@ func TestU2HandlerEndsItsSession(t *testing.T) {
 				l = link(t, m, session.Attach{ID: "id", Reader: "r"})
 				got, err := m.Receive(t.Context(), session.Upstream{
 					ID: "id", Link: l.Hello.Link, Writer: "r", Base: 1,
-					Messages: []session.Numbered{{Number: 1, Message: store.Text("bye")}, {Number: 2, Message: store.Text("x")}},
+					Messages: []session.Numbered{{Number: 1, Message: store.Text("bye")},
+						{Number: 2, Message: store.Text("x")}},
 				})
 				if err != nil || got.Accepted != 1 || len(got.Failed) > 0 || calls != 1 {
 					t.Errorf("%+v, %v, %d calls; want 1 to be accepted", got, err, calls)

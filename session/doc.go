@@ -54,8 +54,9 @@
 //   - [Manager.Expect] and [Intake.Hold] come before the body of a request is read, so
 //     that the bodies under way are bounded together.
 //   - [Manager.Quit] is a client's goodbye.
-//   - [Link.Close] is called once nothing takes from the link any more. A long-poll that was
-//     answered calls [Link.Park] instead, and the next one attaches with Attach.Number.
+//   - [Link.Close] is called once nothing takes from the link any more. A long-poll that
+//     was answered calls [Link.Park] instead, and the next one attaches with
+//     Attach.Number.
 //
 // Keep the bounds and ages in [Manager.Options]: LinkAge, WriteTimeout, MaxBody, MaxBatch
 // and BodyTimeout. The example Transport is a whole one.

@@ -51,12 +51,14 @@ type unreadable struct{ store.Store }
 
 type unreadableLog struct{ store.Log }
 
-func (s unreadable) Open(ctx context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool, error) {
+func (s unreadable) Open(ctx context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool,
+	error) {
 	log, created, err := s.Store.Open(ctx, id, a, create, b)
 	return unreadableLog{log}, created, err
 }
 
-func (unreadableLog) Read(context.Context, store.LinkRef, uint64, int, []store.Entry) ([]store.Entry, store.Tail, error) {
+func (unreadableLog) Read(context.Context, store.LinkRef, uint64, int, []store.Entry) ([]store.Entry, store.Tail,
+	error) {
 	return nil, store.Tail{}, errors.New("the store is away")
 }
 

@@ -13,7 +13,8 @@ import (
 
 // attach opens a link as a transport does, and prints what hello would say.
 func attach(m *session.Manager, id, reader, position string) *session.Link {
-	l, err := m.Attach(context.Background(), session.Attach{ID: id, Reader: reader, Position: position, Transport: "example"})
+	l, err := m.Attach(context.Background(), session.Attach{ID: id, Reader: reader, Position: position,
+		Transport: "example"})
 	if err != nil {
 		panic(err)
 	}
@@ -188,7 +189,8 @@ func Example_reload() {
 		mu.Lock()
 		defer mu.Unlock()
 		lines = append(lines, line)
-		m.Send(ctx, "ann", store.Message{Event: "line", Data: []byte(line)}) // ErrNotFound: nobody is there, and nothing is lost
+		// ErrNotFound: nobody is there, and nothing is lost
+		m.Send(ctx, "ann", store.Message{Event: "line", Data: []byte(line)})
 	}
 
 	add("one")

@@ -16,7 +16,8 @@ import (
 func TestL1Forever(t *testing.T) {
 	const forever = math.MaxInt64
 	synctest.Test(t, func(t *testing.T) {
-		m := session.New(session.Options{Retention: forever, Remember: forever, Heartbeat: forever, AckTimeout: forever})
+		m := session.New(session.Options{Retention: forever, Remember: forever, Heartbeat: forever,
+			AckTimeout: forever})
 		t.Cleanup(func() { m.Shutdown(context.Background()) })
 		if _, err := m.Open(t.Context(), "open"); err != nil {
 			t.Fatal(err)
@@ -49,10 +50,12 @@ func TestL1Forever(t *testing.T) {
 			}
 		}
 		long := m.Now().Add(-time.Hour * 24 * 100)
-		if is, err := m.Resolve(t.Context(), "revoked", store.Asked{Signed: long, Came: long}, ""); err != nil || is.State != store.StateRevoked {
+		if is, err := m.Resolve(t.Context(), "revoked", store.Asked{Signed: long, Came: long}, ""); err != nil ||
+			is.State != store.StateRevoked {
 			t.Error("what was revoked is good again")
 		}
-		again, err := m.Attach(t.Context(), session.Attach{ID: "poll", Reader: "r", Number: parked.Hello.Link.Number, Poll: true})
+		again, err := m.Attach(t.Context(), session.Attach{ID: "poll", Reader: "r", Number: parked.Hello.Link.Number,
+			Poll: true})
 		if err != nil {
 			t.Fatalf("the parked link: %v", err)
 		}

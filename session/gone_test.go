@@ -19,7 +19,8 @@ type meanwhile struct {
 	happens func()
 }
 
-func (s *meanwhile) Open(ctx context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool, error) {
+func (s *meanwhile) Open(ctx context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool,
+	error) {
 	log, created, err := s.Store.Open(ctx, id, a, create, b)
 	if happens := s.happens; happens != nil {
 		s.happens = nil
@@ -37,14 +38,16 @@ func TestI11AttachMeanwhile(t *testing.T) {
 		happens func(ctx context.Context, m *session.Manager) error
 		want    error
 	}{
-		{"revoked", func(ctx context.Context, m *session.Manager) error { return m.Revoke(ctx, "id") }, session.ErrSettling},
+		{"revoked", func(ctx context.Context, m *session.Manager) error { return m.Revoke(ctx, "id") },
+			session.ErrSettling},
 		{"joined to another", func(ctx context.Context, m *session.Manager) error {
 			if _, err := m.Open(ctx, "to"); err != nil {
 				return err
 			}
 			return m.Move(ctx, "id", "to", "")
 		}, session.ErrSettling},
-		{"moved", func(ctx context.Context, m *session.Manager) error { return m.Move(ctx, "id", "to", "") }, session.ErrSettling},
+		{"moved", func(ctx context.Context, m *session.Manager) error { return m.Move(ctx, "id", "to", "") },
+			session.ErrSettling},
 		{"ended", func(ctx context.Context, m *session.Manager) error { return m.End(ctx, "id") }, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -14,7 +14,8 @@ import (
 func TestD7LeavingAtAnotherNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var gone time.Time
-		o := session.Options{Store: memory.New(memory.Options{}), OnDetach: func(context.Context, *session.Session, session.ReaderInfo) { gone = time.Now() }}
+		o := session.Options{Store: memory.New(memory.Options{}),
+			OnDetach: func(context.Context, *session.Session, session.ReaderInfo) { gone = time.Now() }}
 		nodes := []*session.Manager{session.New(o), session.New(o)}
 		defer func() {
 			for _, m := range nodes {
@@ -32,7 +33,8 @@ func TestD7LeavingAtAnotherNode(t *testing.T) {
 				ref := l.Hello.Link
 				ref.Turn = 0 // as a token names it
 				start := time.Now()
-				if _, err := leaves.Receive(t.Context(), session.Upstream{ID: "id", Link: ref, Writer: "w", Base: 1, Leaving: true}); err != nil {
+				if _, err := leaves.Receive(t.Context(),
+					session.Upstream{ID: "id", Link: ref, Writer: "w", Base: 1, Leaving: true}); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Minute)

@@ -38,8 +38,8 @@ const returnDelay = 2 * time.Second
 //
 // A link that is open is carried by a request or a connection, which takes from it; a
 // parked one waits for the next poll. One that is ending is carried still: its client has
-// yet to be told. The first reason for which a link finishes stays; a link without one was
-// left by its client.
+// yet to be told. The first reason for which a link finishes stays; a link without one
+// was left by its client.
 type linkEnd struct{ word atomic.Uint64 }
 
 type linkState uint64
@@ -76,10 +76,10 @@ func (e *linkEnd) reason() (End, time.Duration) {
 	return reasons[word>>reasonShift&reasonMask], time.Duration(word >> retryShift)
 }
 
-// move moves the state by a step, to parked, ending or closed, with the reason for ending.
-// It returns the state then, and whether that is another one than before. A parked link
-// has nobody who could be told of its end, and one that is ending has no next poll to
-// wait for: both together are closed.
+// move moves the state by a step, to parked, ending or closed, with the reason for
+// ending. It returns the state then, and whether that is another one than before. A
+// parked link has nobody who could be told of its end, and one that is ending has no next
+// poll to wait for: both together are closed.
 func (e *linkEnd) move(to linkState, why End, retry time.Duration) (now linkState, moved bool) {
 	for {
 		word := e.word.Load()

@@ -63,8 +63,8 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 	if n := len(entries); n > 0 {
 		l.cursor = entries[n-1].Seq
 	}
-	// What there is beyond this batch waits for the next link: else a client that is behind
-	// would stay for as long as it is.
+	// What there is beyond this batch waits for the next link: else a client that is
+	// behind would stay for as long as it is.
 	b.End, b.Retry = end, retry
 
 	now := l.s.m.now()

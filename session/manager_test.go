@@ -128,17 +128,18 @@ func TestL4Abandoned(t *testing.T) {
 func TestU1Crowd(t *testing.T) {
 	var mu sync.Mutex
 	last := map[string]uint64{}
-	m := session.New(session.Options{Rate: -1, MaxMessages: 100_000, MaxBytes: 64 << 20, OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
-		mu.Lock()
-		key := s.ID() + in.Writer
-		if in.Number != last[key]+1 {
-			t.Errorf("%s: %d after %d", key, in.Number, last[key])
-		}
-		last[key] = in.Number
-		mu.Unlock()
-		_, err := s.Send(ctx, in.Message)
-		return err
-	}})
+	m := session.New(session.Options{Rate: -1, MaxMessages: 100_000, MaxBytes: 64 << 20,
+		OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
+			mu.Lock()
+			key := s.ID() + in.Writer
+			if in.Number != last[key]+1 {
+				t.Errorf("%s: %d after %d", key, in.Number, last[key])
+			}
+			last[key] = in.Number
+			mu.Unlock()
+			_, err := s.Send(ctx, in.Message)
+			return err
+		}})
 	var wg sync.WaitGroup
 	const sessions, writers, messages = 10, 10, 50
 	for i := range sessions {
@@ -183,11 +184,16 @@ func TestU1Crowd(t *testing.T) {
 // U2: a panic of the handler is an answer; the number is used up.
 func TestU2Panic(t *testing.T) {
 	calls := 0
-	m := session.New(session.Options{OnMessage: func(context.Context, *session.Session, session.Incoming) error { calls++; panic("no") }})
+	m := session.New(session.Options{OnMessage: func(context.Context, *session.Session,
+		session.Incoming) error {
+		calls++
+		panic("no")
+	}})
 	defer m.Shutdown(context.Background())
 	l := link(t, m, session.Attach{ID: "id", Reader: "r"})
 	defer l.Close()
-	up := session.Upstream{ID: "id", Link: l.Hello.Link, Writer: "w", Base: 1, Messages: []session.Numbered{{Number: 1, Message: store.Text("x")}}}
+	up := session.Upstream{ID: "id", Link: l.Hello.Link, Writer: "w", Base: 1,
+		Messages: []session.Numbered{{Number: 1, Message: store.Text("x")}}}
 	got, err := m.Receive(t.Context(), up)
 	if err != nil || got.Accepted != 1 || len(got.Failed) != 1 {
 		t.Errorf("%+v, %v", got, err)
@@ -201,12 +207,14 @@ func TestU2Panic(t *testing.T) {
 func TestL1ShutdownCutsOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kept := memory.New(memory.Options{})
-		m := session.New(session.Options{Store: kept, OnMessage: func(ctx context.Context, _ *session.Session, _ session.Incoming) error {
-			<-ctx.Done()
-			return ctx.Err()
-		}})
+		m := session.New(session.Options{Store: kept,
+			OnMessage: func(ctx context.Context, _ *session.Session, _ session.Incoming) error {
+				<-ctx.Done()
+				return ctx.Err()
+			}})
 		l := link(t, m, session.Attach{ID: "id", Reader: "r"})
-		up := session.Upstream{ID: "id", Link: l.Hello.Link, Writer: "w", Base: 1, Messages: []session.Numbered{{Number: 1, Message: store.Text("x")}}}
+		up := session.Upstream{ID: "id", Link: l.Hello.Link, Writer: "w", Base: 1,
+			Messages: []session.Numbered{{Number: 1, Message: store.Text("x")}}}
 		answer := make(chan error)
 		go func() { _, err := m.Receive(context.Background(), up); answer <- err }()
 		synctest.Wait()
@@ -219,8 +227,10 @@ func TestL1ShutdownCutsOff(t *testing.T) {
 		if err := <-answer; !errors.Is(err, session.ErrClosed) {
 			t.Errorf("Receive: %v", err)
 		}
-		again := session.New(session.Options{Store: kept, OnMessage: func(context.Context, *session.Session, session.Incoming) error { return nil }})
-		if got, err := again.Receive(context.Background(), up); err != nil || got.Accepted != 1 || len(got.Failed) != 0 {
+		again := session.New(session.Options{Store: kept,
+			OnMessage: func(context.Context, *session.Session, session.Incoming) error { return nil }})
+		if got, err := again.Receive(context.Background(), up); err != nil || got.Accepted != 1 ||
+			len(got.Failed) != 0 {
 			t.Errorf("the next manager: %+v, %v", got, err)
 		}
 		again.Shutdown(context.Background())
@@ -276,9 +286,11 @@ func BenchmarkManager(b *testing.B) {
 		}
 	})
 	b.Run("receive", func(b *testing.B) {
-		m := session.New(session.Options{Rate: -1, OnMessage: func(context.Context, *session.Session, session.Incoming) error { return nil }})
+		m := session.New(session.Options{Rate: -1,
+			OnMessage: func(context.Context, *session.Session, session.Incoming) error { return nil }})
 		l := link(b, m, session.Attach{ID: "id", Reader: "r", Wake: func() {}})
-		up := session.Upstream{ID: "id", Link: l.Hello.Link, Writer: "w", Base: 1, Messages: []session.Numbered{{Message: msg}}}
+		up := session.Upstream{ID: "id", Link: l.Hello.Link, Writer: "w", Base: 1,
+			Messages: []session.Numbered{{Message: msg}}}
 		b.ReportAllocs()
 		for b.Loop() {
 			up.Messages[0].Number++
@@ -297,7 +309,8 @@ func TestL1ShutdownDuringAttach(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 4 {
 			wg.Go(func() {
-				l, err := m.Attach(context.Background(), session.Attach{ID: "id", Reader: fmt.Sprint(i), Transport: "test"})
+				l, err := m.Attach(context.Background(),
+					session.Attach{ID: "id", Reader: fmt.Sprint(i), Transport: "test"})
 				if err != nil {
 					if !errors.Is(err, session.ErrClosed) {
 						t.Error(err)
@@ -356,7 +369,8 @@ func TestD2SendReturnsThePosition(t *testing.T) {
 			t.Errorf("message %d: Send said %v, and it came at %v", i, at, want)
 		}
 	}
-	if at, err := m.Send(t.Context(), "ann", store.Text("no room")); !errors.Is(err, store.ErrFull) || at != (store.Position{}) {
+	if at, err := m.Send(t.Context(), "ann", store.Text("no room")); !errors.Is(err, store.ErrFull) ||
+		at != (store.Position{}) {
 		t.Errorf("without room: %v, %v", at, err)
 	}
 }

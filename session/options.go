@@ -27,9 +27,9 @@ type Options struct {
 	MaxMessages int
 	MaxBytes    int64
 	// Overflow says what happens to a message for which a log has no room. Zero means
-	// store.OverflowRefuse. While a reader is live, those without a link, and those that have taken
-	// nothing for three seconds, do not hold a full log: the oldest messages leave, and
-	// these readers are told of the gap.
+	// store.OverflowRefuse. While a reader is live, those without a link, and those that
+	// have taken nothing for three seconds, do not hold a full log: the oldest messages
+	// leave, and these readers are told of the gap.
 	Overflow store.Overflow
 	// MaxMessageSize bounds the Data of one message in either direction. Zero means 64
 	// KiB.

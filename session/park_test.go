@@ -35,7 +35,8 @@ type delayingLog struct {
 	store *delaying
 }
 
-func (s *delaying) Open(ctx context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool, error) {
+func (s *delaying) Open(ctx context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool,
+	error) {
 	log, created, err := s.Store.Open(ctx, id, a, create, b)
 	return delayingLog{log, s}, created, err
 }

@@ -33,8 +33,8 @@ func (m *Manager) SendTo(ctx context.Context, id, reader string, msg store.Messa
 		return at, err
 	}
 
-	// Either there is no such reader, or this node has not heard yet that the session is over:
-	// then another one may have the id.
+	// Either there is no such reader, or this node has not heard yet that the session is
+	// over: then another one may have the id.
 	log, _, gone := m.store.Open(ctx, id, store.Asked{}, false, m.o.bounds())
 	switch {
 	case gone != nil && !isOver(gone):

@@ -36,7 +36,8 @@ func TestD4AcknowledgesSlowly(t *testing.T) {
 		}
 		for seq := uint64(1); seq < 20; seq++ {
 			if end := end(5 * time.Second); end != "" {
-				t.Fatalf("the link ended (%s) although its client had acknowledged %d messages, one every 5 s", end, seq-1)
+				t.Fatalf("the link ended (%s) although its client had acknowledged %d messages, one every 5 s", end,
+					seq-1)
 			}
 			if err := l.Ack(t.Context(), store.Position{Epoch: b.Epoch, Seq: seq}); err != nil {
 				t.Fatal(err)

@@ -10,10 +10,12 @@ import (
 // W3: names that begin with mirage are ours, open, error and close the browser's.
 func TestW3EventNames(t *testing.T) {
 	for name, ok := range map[string]bool{
-		"": true, "message": true, "news": true, "a b": true, "ü 🚀": true, "Mirage": true, "opened": true, "errors": true, "datastar-patch-elements": true,
+		"": true, "message": true, "news": true, "a b": true, "ü 🚀": true, "Mirage": true, "opened": true,
+		"errors": true, "datastar-patch-elements": true,
 		"htmx:sse": true, strings.Repeat("e", MaxEvent): true, "\u2028": true,
 		"mirage": false, "mirage-gap": false, "miragex": false, "open": false, "error": false, "close": false,
-		"a\nb": false, "a\rb": false, "a\x00b": false, "a\tb": false, "\x7f": false, "\u0085": false, "\xff": false, "\xc3": false,
+		"a\nb": false, "a\rb": false, "a\x00b": false, "a\tb": false, "\x7f": false, "\u0085": false, "\xff": false,
+		"\xc3":                          false,
 		strings.Repeat("e", MaxEvent+1): false,
 	} {
 		err := CheckEvent(name)
@@ -39,7 +41,8 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// D5: a message counts with its name and what keeping it costs, so that a million empty ones are not free.
+// D5: a message counts with its name and what keeping it costs, so that a million empty
+// ones are not free.
 func TestD5SizeOfAMessage(t *testing.T) {
 	m := Message{Event: "news", Data: make([]byte, 1000)}
 	if got := m.Size(); got != overhead+4+1000 {

@@ -6,11 +6,13 @@ import (
 	"strings"
 )
 
-// MaxSeq is the highest number of a message in either direction: 2⁵³−1, what a JavaScript number holds exactly.
+// MaxSeq is the highest number of a message in either direction: 2⁵³−1, what a JavaScript
+// number holds exactly.
 const MaxSeq = 1<<53 - 1
 
-// A Position names a place in one session's log: after the message Seq of the log's epoch. Its text is the SSE event id on every
-// transport, at most 64 bytes of [A-Za-z0-9._-]: "epoch-seq", or "epoch-seq.tag" where a store tags its entries.
+// A Position names a place in one session's log: after the message Seq of the log's
+// epoch. Its text is the SSE event id on every transport, at most 64 bytes of
+// [A-Za-z0-9._-]: "epoch-seq", or "epoch-seq.tag" where a store tags its entries.
 type Position struct {
 	Epoch uint64 // of the log; never 0 in a position that a log gave out
 	Seq   uint64 // the last message before the place; 0 before the first
@@ -33,7 +35,8 @@ func (p Position) append(b []byte) []byte {
 	return b
 }
 
-// appendBase36 is strconv.AppendUint for base 36 in a quarter of the time: it divides by a constant, and each message of each link has an epoch.
+// appendBase36 is strconv.AppendUint for base 36 in a quarter of the time: it divides by
+// a constant, and each message of each link has an epoch.
 func appendBase36(b []byte, n uint64) []byte {
 	const digits = "0123456789abcdefghijklmnopqrstuvwxyz"
 	var text [13]byte // 36¹³ > 2⁶⁴
@@ -50,8 +53,8 @@ func appendBase36(b []byte, n uint64) []byte {
 // String returns the position's text.
 func (p Position) String() string { return string(p.append(make([]byte, 0, 48))) }
 
-// ParsePosition reads a position's text. It accepts exactly what AppendText writes, so that two texts are equal if and only if
-// their positions are.
+// ParsePosition reads a position's text. It accepts exactly what AppendText writes, so
+// that two texts are equal if and only if their positions are.
 func ParsePosition(s string) (Position, error) {
 	var p Position
 	epoch, rest, ok := strings.Cut(s, "-")
@@ -76,7 +79,8 @@ func ParsePosition(s string) (Position, error) {
 	return p, nil
 }
 
-// parseUint is strconv.ParseUint for canonical text alone: lower case, no sign, no leading zero.
+// parseUint is strconv.ParseUint for canonical text alone: lower case, no sign, no
+// leading zero.
 func parseUint(s string, base, bits int) (uint64, error) {
 	if s == "" || len(s) > 1 && s[0] == '0' || strings.ContainsFunc(s, func(r rune) bool {
 		return (r < '0' || r > '9') && (r < 'a' || r > 'z')

@@ -169,7 +169,8 @@ type Log interface {
 	// TurnDeliver the caller handles the message and calls Commit; a node that dies in
 	// between gives its turn back after lease. n == 0 only asks for last and is answered
 	// TurnDone.
-	Begin(ctx context.Context, l LinkRef, writer string, base, n uint64, lease time.Duration) (t Turn, last uint64, err error)
+	Begin(ctx context.Context, l LinkRef, writer string, base, n uint64, lease time.Duration) (t Turn, last uint64,
+		err error)
 
 	// Commit ends the turn for n. handled says that n is accepted from now on; otherwise
 	// it may be begun again.

@@ -29,7 +29,8 @@ func TestW2Alone(t *testing.T) {
 	}
 }
 
-// X1: a client that polls with the token of its stream goes on with that link: the stream ends quietly, nothing is lost and nothing comes twice.
+// X1: a client that polls with the token of its stream goes on with that link: the stream
+// ends quietly, nothing is lost and nothing comes twice.
 func TestX1PollOnAStreamsLink(t *testing.T) {
 	inWorld(t, setup{}, func(w *world) {
 		tab := w.browser().tab()

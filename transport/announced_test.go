@@ -35,7 +35,8 @@ func TestL2AnnouncedBodies(t *testing.T) {
 	}
 	m := session.New(session.Options{})
 	defer m.Shutdown(context.Background())
-	ours := middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard(transport.Handler(m, transport.Options{}))
+	ours := middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard(transport.Handler(m,
+		transport.Options{}))
 	bare := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { r.Body.Read(make([]byte, 1)) })
 	for _, name := range []string{"HTTP/1.1", "HTTP/2"} {
 		t.Run(name, func(t *testing.T) {
@@ -45,7 +46,8 @@ func TestL2AnnouncedBodies(t *testing.T) {
 			got := announced(t, name == "HTTP/2", ours, n, &header)
 			t.Logf("%d bytes each, a bare handler's %d", got, least)
 			if got > least+most {
-				t.Errorf("a body that is announced costs %d bytes more than in a bare handler; at most %d", got-least, most)
+				t.Errorf("a body that is announced costs %d bytes more than in a bare handler; at most %d", got-least,
+					most)
 			}
 		})
 	}
@@ -55,11 +57,12 @@ func TestL2AnnouncedBodies(t *testing.T) {
 func announced(t *testing.T, h2 bool, h http.Handler, n int, header *http.Header) int {
 	l := memnet.Listen()
 	var under atomic.Int64
-	srv := &http.Server{Protocols: new(http.Protocols), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		under.Add(1)
-		h.ServeHTTP(w, r)
-		under.Add(-1)
-	})}
+	srv := &http.Server{Protocols: new(http.Protocols),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			under.Add(1)
+			h.ServeHTTP(w, r)
+			under.Add(-1)
+		})}
 	srv.Protocols.SetHTTP1(true)
 	srv.Protocols.SetUnencryptedHTTP2(true)
 	go srv.Serve(l)

@@ -17,7 +17,8 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// bench returns a handler behind the middleware, and the header of a client that has a link to it.
+// bench returns a handler behind the middleware, and the header of a client that has a
+// link to it.
 func bench(b *testing.B, o session.Options) (http.Handler, http.Header, *tab) {
 	codec, err := cookie.New(cookie.Options{}, key)
 	if err != nil {
@@ -44,13 +45,15 @@ func bench(b *testing.B, o session.Options) (http.Handler, http.Header, *tab) {
 	return h, header, t
 }
 
-// BenchmarkPost is one numbered message of 200 bytes in a POST, from the middleware to OnMessage and back, without the network and net/http's part.
+// BenchmarkPost is one numbered message of 200 bytes in a POST, from the middleware to
+// OnMessage and back, without the network and net/http's part.
 func BenchmarkPost(b *testing.B) {
 	handled := 0
-	h, header, t := bench(b, session.Options{Rate: -1, OnMessage: func(context.Context, *session.Session, session.Incoming) error {
-		handled++
-		return nil
-	}})
+	h, header, t := bench(b, session.Options{Rate: -1,
+		OnMessage: func(context.Context, *session.Session, session.Incoming) error {
+			handled++
+			return nil
+		}})
 	header.Set("Content-Type", "text/event-stream")
 	msg := store.Text(strings.Repeat("x", 200))
 	n := uint64(0)

@@ -9,7 +9,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// W4: what is marked as bytes is so at the other end, in both directions, though it could travel as text.
+// W4: what is marked as bytes is so at the other end, in both directions, though it could
+// travel as text.
 func TestW4Binary(t *testing.T) {
 	var app inbox
 	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage}}, func(w *world) {
@@ -23,8 +24,10 @@ func TestW4Binary(t *testing.T) {
 		}
 		tab.has("text")
 		body := frame.AppendUpstream(frame.AppendUp(nil, frame.Up{Writer: tab.cid, Base: 1}), 1, &msg)
-		a := tab.b.do("POST", tab.query(""), string(body), "Mirage-Link", tab.token(), "Content-Type", "text/event-stream")
-		if a.status != 200 || len(app.seen) != 1 || !app.seen[0].Binary || app.seen[0].Event != "e" || string(app.seen[0].Data) != "text" {
+		a := tab.b.do("POST", tab.query(""), string(body), "Mirage-Link", tab.token(), "Content-Type",
+			"text/event-stream")
+		if a.status != 200 || len(app.seen) != 1 || !app.seen[0].Binary || app.seen[0].Event != "e" ||
+			string(app.seen[0].Data) != "text" {
 			t.Errorf("up: %d, %+v", a.status, app.seen)
 		}
 	})

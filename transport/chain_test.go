@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// chain is a sequence of messages that each depend on all before: who knows the beginning can tell any other message from the right one.
+// chain is a sequence of messages that each depend on all before: who knows the beginning
+// can tell any other message from the right one.
 type chain struct {
 	n    int // how many there were
 	last string

@@ -14,8 +14,9 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// X1, D7, U1: clients that change their transport all the time, over networks that are cut by FIN, RST and black hole every few milliseconds, with
-// traffic both ways: everything once and in order at both ends.
+// X1, D7, U1: clients that change their transport all the time, over networks that are
+// cut by FIN, RST and black hole every few milliseconds, with traffic both ways:
+// everything once and in order at both ends.
 func TestX1Chaos(t *testing.T) {
 	s := started(t, setup{session: session.Options{Rate: -1}})
 	var all sync.WaitGroup
@@ -25,7 +26,8 @@ func TestX1Chaos(t *testing.T) {
 	all.Wait()
 }
 
-// suffer lets one client exchange messages with the application for two seconds of random faults, and then in peace.
+// suffer lets one client exchange messages with the application for two seconds of random
+// faults, and then in peace.
 func suffer(t *testing.T, s *site, random *rand.Rand) {
 	proxy := miragetest.NewProxy(t, s.srv.URL)
 	c := s.client(nil)

@@ -15,7 +15,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// L4: after clients of every kind have come and gone, in good order and not, goroutines and sessions are what they were before.
+// L4: after clients of every kind have come and gone, in good order and not, goroutines
+// and sessions are what they were before.
 func TestL4Churn(t *testing.T) {
 	for name, version := range versions {
 		t.Run(name, func(t *testing.T) {
@@ -61,7 +62,8 @@ func bubble() (n int, stacks string) {
 	return strings.Count(stacks, "synctest bubble"), stacks
 }
 
-// L3: behind a proxy that holds every answer back until it is whole, a stream brings nothing, not even its head, and long-poll works.
+// L3: behind a proxy that holds every answer back until it is whole, a stream brings
+// nothing, not even its head, and long-poll works.
 func TestL3BufferingProxy(t *testing.T) {
 	s := started(t, setup{session: session.Options{OnAttach: greet}})
 	proxy := miragetest.NewProxy(t, s.srv.URL)
@@ -92,7 +94,8 @@ func TestD7SlowNetwork(t *testing.T) {
 	}
 }
 
-// D7, D1: the cuts of TestD7CutAnywhere at offsets of an HTTP/2 connection, which carries everything: a sample.
+// D7, D1: the cuts of TestD7CutAnywhere at offsets of an HTTP/2 connection, which carries
+// everything: a sample.
 func TestD7CutHTTP2(t *testing.T) {
 	s := newSite(t, setup{session: session.Options{OnAttach: greet}, server: func(s *http.Server) {
 		s.Protocols = new(http.Protocols)

@@ -106,7 +106,8 @@ func (b *browser) refusal(reason string, after int) {
 	if a := b.do("GET", "", ""); a.status != 200 || a.body != fmt.Sprintf("retry: %d000\n\n", after) {
 		b.w.Errorf("a plain EventSource: %d %q", a.status, a.body)
 	}
-	if _, resp, err := b.tab().upgrade(b.w.Context(), b.tab().query("")); err == nil || resp.StatusCode != 429 || resp.Header.Get("Retry-After") != seconds {
+	if _, resp, err := b.tab().upgrade(b.w.Context(), b.tab().query("")); err == nil || resp.StatusCode != 429 ||
+		resp.Header.Get("Retry-After") != seconds {
 		b.w.Errorf("a WebSocket of a program: %+v %v", resp, err)
 	}
 	for _, query := range []string{b.tab().query(""), ""} {
@@ -268,7 +269,8 @@ func TestD8MoreTabsThanLinks(t *testing.T) {
 					}
 				}
 				minutes := length.Minutes()
-				t.Logf("%d tabs: %.1f GETs a minute, of which %.1f refused", tabs, float64(gets.Load())/minutes, float64(refused.Load())/minutes)
+				t.Logf("%d tabs: %.1f GETs a minute, of which %.1f refused", tabs, float64(gets.Load())/minutes,
+					float64(refused.Load())/minutes)
 				if most := tabs*3 + 5*minutes*(tabs-32); float64(gets.Load()) > most { // links age, 36 in ten minutes
 					t.Errorf("%d GETs, at most %.0f are right", gets.Load(), most)
 				}

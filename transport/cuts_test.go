@@ -25,7 +25,8 @@ var (
 	answers = map[string]func(*peer, context.Context){"sse": ways["sse"], "poll": ways["poll"]}
 )
 
-// batches are the sizes of what exchange sends at a time: 14 messages up, which come down again. With the greetings it is thirty messages.
+// batches are the sizes of what exchange sends at a time: 14 messages up, which come down
+// again. With the greetings it is thirty messages.
 var (
 	batches   = []int{1, 4, 4, 5}
 	greetings = []string{"good", "day"}
@@ -69,8 +70,9 @@ func exchange(s *site, url string, c *http.Client, way func(*peer, context.Conte
 	return nil
 }
 
-// D1, D2, D3, D7, U1, U2: one connection of an exchange is cut at every byte, in both directions and in both ways, on all transports. At both
-// ends there is the exact sequence, each message once, and no link after the first is without resumption.
+// D1, D2, D3, D7, U1, U2: one connection of an exchange is cut at every byte, in both
+// directions and in both ways, on all transports. At both ends there is the exact
+// sequence, each message once, and no link after the first is without resumption.
 //
 // All 40 000 offsets take some minutes; every eleventh is cut, unless MIRAGE_CUTS=all.
 func TestD7CutAnywhere(t *testing.T) {
@@ -96,8 +98,10 @@ func TestD7CutAnywhere(t *testing.T) {
 	t.Logf("%d cuts in %v", cuts.Load(), time.Since(began).Round(time.Millisecond))
 }
 
-// sweep cuts at first, first+step and so on, up to the length of the exchange, and returns how many cuts there were.
-func sweep(t *testing.T, s *site, client *http.Client, way func(*peer, context.Context), dir miragetest.Direction, how miragetest.Ending, first, step int) (cuts int64) {
+// sweep cuts at first, first+step and so on, up to the length of the exchange, and
+// returns how many cuts there were.
+func sweep(t *testing.T, s *site, client *http.Client, way func(*peer, context.Context), dir miragetest.Direction,
+	how miragetest.Ending, first, step int) (cuts int64) {
 	proxy := miragetest.NewProxy(t, s.srv.URL)
 	carried := func() int64 {
 		for proxy.Stats().Open > 0 { // what the last client left behind must not count for the next

@@ -14,7 +14,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// D2, D3: a client that is cut resumes where it was, over either transport, without loss or repeat.
+// D2, D3: a client that is cut resumes where it was, over either transport, without loss
+// or repeat.
 func TestD3CutAndResume(t *testing.T) {
 	t.Run("sse", func(t *testing.T) {
 		inWorld(t, setup{}, func(w *world) {
@@ -60,7 +61,8 @@ func TestD3CutAndResume(t *testing.T) {
 	})
 }
 
-// X1: SSE → poll → SSE under traffic both ways: everything once and in order at both ends.
+// X1: SSE → poll → SSE under traffic both ways: everything once and in order at both
+// ends.
 func TestX1Switch(t *testing.T) {
 	var app inbox
 	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage}}, func(w *world) {
@@ -99,7 +101,8 @@ func TestX1Switch(t *testing.T) {
 	})
 }
 
-// D7: the client that is back before the server noticed loses nothing, and the older link ends once the client has spoken on the newer.
+// D7: the client that is back before the server noticed loses nothing, and the older link
+// ends once the client has spoken on the newer.
 func TestD7HalfOpen(t *testing.T) {
 	inWorld(t, setup{}, func(w *world) {
 		tab := w.browser().tab()
@@ -174,12 +177,14 @@ func TestD5Full(t *testing.T) {
 	})
 }
 
-// D5, D3: with DropOldest the reader is told exactly what it misses, before the next message, and the application hears of it once.
+// D5, D3: with DropOldest the reader is told exactly what it misses, before the next
+// message, and the application hears of it once.
 func TestD3GapTold(t *testing.T) {
 	var mirrored []store.Lost
-	o := session.Options{MaxMessages: 3, Overflow: store.OverflowDropOldest, OnGap: func(_ context.Context, _ *session.Session, _ session.ReaderInfo, lost store.Lost) {
-		mirrored = append(mirrored, lost)
-	}}
+	o := session.Options{MaxMessages: 3, Overflow: store.OverflowDropOldest,
+		OnGap: func(_ context.Context, _ *session.Session, _ session.ReaderInfo, lost store.Lost) {
+			mirrored = append(mirrored, lost)
+		}}
 	inWorld(t, setup{session: o}, func(w *world) {
 		tab := w.browser().tab()
 		tab.open().close()
@@ -193,7 +198,8 @@ func TestD3GapTold(t *testing.T) {
 			if len(tab.gaps) != 1 || tab.gaps[0].From != 1 || tab.gaps[0].To != 2 || tab.gaps[0].Reason != "trimmed" {
 				t.Errorf("gaps: %+v", tab.gaps)
 			}
-			if h := tab.hello; h.Resumed || h.Reason != "trimmed" || h.Lost == nil || h.Lost.From != 1 || h.Lost.To != 2 {
+			if h := tab.hello; h.Resumed || h.Reason != "trimmed" || h.Lost == nil || h.Lost.From != 1 ||
+				h.Lost.To != 2 {
 				t.Errorf("hello: %+v", h)
 			}
 		}
@@ -203,7 +209,8 @@ func TestD3GapTold(t *testing.T) {
 	})
 }
 
-// D6: a session without links ends after the retention, not before, and OnEnd gets what was never acknowledged.
+// D6: a session without links ends after the retention, not before, and OnEnd gets what
+// was never acknowledged.
 func TestD6Retention(t *testing.T) {
 	over := make(chan store.Ended, 2)
 	o := session.Options{OnEnd: func(_ context.Context, e store.Ended) { over <- e }}
@@ -223,7 +230,8 @@ func TestD6Retention(t *testing.T) {
 		if _, err := w.m.Send(w.Context(), id, store.Text("e")); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("after the retention: %v", err)
 		}
-		if e := <-over; e.ID != id || len(e.Messages) != 2 || string(e.Messages[1].Message.Data) != "d" || len(over) > 0 {
+		if e := <-over; e.ID != id || len(e.Messages) != 2 || string(e.Messages[1].Message.Data) != "d" ||
+			len(over) > 0 {
 			t.Errorf("OnEnd: %+v, %d more", e, len(over))
 		}
 		tab.open()
@@ -233,7 +241,8 @@ func TestD6Retention(t *testing.T) {
 	})
 }
 
-// D4: what a client was written but never acknowledged closes the link after 20 s, and stays in the log.
+// D4: what a client was written but never acknowledged closes the link after 20 s, and
+// stays in the log.
 func TestD4AckTimeout(t *testing.T) {
 	inWorld(t, setup{}, func(w *world) {
 		tab := w.browser().tab()
@@ -270,7 +279,8 @@ func TestD4AckTimeout(t *testing.T) {
 	})
 }
 
-// D7, D8: OnAttach and OnDetach speak of readers: a reconnect within ten seconds is none, DELETE is at once.
+// D7, D8: OnAttach and OnDetach speak of readers: a reconnect within ten seconds is none,
+// DELETE is at once.
 func TestD7Presence(t *testing.T) {
 	var events journal
 	note := func(what string) func(context.Context, *session.Session, session.ReaderInfo) {
@@ -309,7 +319,8 @@ func TestD7Presence(t *testing.T) {
 	})
 }
 
-// D9: a first poll answers at once with hello, its followers hold; of two at once the older is answered empty; 30 s after an answer the link ends.
+// D9: a first poll answers at once with hello, its followers hold; of two at once the
+// older is answered empty; 30 s after an answer the link ends.
 func TestD9Poll(t *testing.T) {
 	inWorld(t, setup{}, func(w *world) {
 		tab := w.browser().tab()

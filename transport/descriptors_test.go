@@ -23,8 +23,9 @@ import (
 
 const childOfDescriptors = "MIRAGE_TEST_DESCRIPTORS"
 
-// L4: a process that has used up its file descriptors accepts nobody for the time being; the streams that it has go on, and when there is room
-// again, the next client is served. In a process of its own, whose bound can be lowered.
+// L4: a process that has used up its file descriptors accepts nobody for the time being;
+// the streams that it has go on, and when there is room again, the next client is served.
+// In a process of its own, whose bound can be lowered.
 func TestL4Descriptors(t *testing.T) {
 	if os.Getenv(childOfDescriptors) != "" {
 		fewDescriptors(t)
@@ -102,7 +103,8 @@ func TestL4Descriptors(t *testing.T) {
 	}
 }
 
-// fewDescriptors is the server: it tells its address, sends a message to everybody now and then, and ends with its input.
+// fewDescriptors is the server: it tells its address, sends a message to everybody now
+// and then, and ends with its input.
 func fewDescriptors(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 64, Max: 64}); err != nil {
 		t.Fatal(err)

@@ -20,16 +20,17 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// The parts composed by hand, which package mirage does for most programs. A visitor polls,
-// says something, and finds the answer in the next poll. Behind the same URL an EventSource
-// would get a stream.
+// The parts composed by hand, which package mirage does for most programs. A visitor
+// polls, says something, and finds the answer in the next poll. Behind the same URL an
+// EventSource would get a stream.
 func ExampleHandler() {
 	slog.SetDefault(slog.New(slog.DiscardHandler)) // Insecure warns
 	codec, err := cookie.New(cookie.Options{Insecure: true}, bytes.Repeat([]byte("k"), 32))
 	if err != nil {
 		panic(err)
 	}
-	m := session.New(session.Options{OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
+	m := session.New(session.Options{OnMessage: func(ctx context.Context, s *session.Session,
+		in session.Incoming) error {
 		_, err := s.Send(ctx, store.Text("you said "+string(in.Data)))
 		return err
 	}})

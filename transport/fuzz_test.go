@@ -22,7 +22,8 @@ import (
 	"github.com/mirage-go/mirage/transport/poll"
 )
 
-// target is a whole handler, middleware included, without a network. Each fuzzed input has a session to itself.
+// target is a whole handler, middleware included, without a network. Each fuzzed input
+// has a session to itself.
 type target struct {
 	handler http.Handler
 	m       *session.Manager
@@ -38,10 +39,11 @@ func newTarget(f *testing.F) *target {
 		f.Fatal(err)
 	}
 	t := new(target)
-	t.m = session.New(session.Options{Rate: -1, MaxMessageSize: 1 << 10, OnMessage: func(_ context.Context, _ *session.Session, in session.Incoming) error {
-		t.calls = append(t.calls, in)
-		return nil
-	}})
+	t.m = session.New(session.Options{Rate: -1, MaxMessageSize: 1 << 10,
+		OnMessage: func(_ context.Context, _ *session.Session, in session.Incoming) error {
+			t.calls = append(t.calls, in)
+			return nil
+		}})
 	f.Cleanup(func() { _ = t.m.Shutdown(context.Background()) })
 	var n atomic.Int64
 	t.handler = middleware.New(middleware.Options{
@@ -72,7 +74,8 @@ func (t *target) do(method, query string, body io.Reader, header http.Header) *h
 
 func (t *target) cid() string { return fmt.Sprintf("fuzzed-client-%010d", t.inputs) }
 
-// link opens a session with one message in it; the header that is returned goes on with its link.
+// link opens a session with one message in it; the header that is returned goes on with
+// its link.
 func (t *target) link(test *testing.T) (http.Header, frame.Hello) {
 	t.inputs++ // as somebody else each time: the same one would be the same visitor for ten seconds
 	w := t.do("GET", "_wait=0&_cid="+t.cid(), nil, http.Header{"Accept": {"text/event-stream"}})
@@ -94,15 +97,22 @@ func (t *target) end(test *testing.T, header http.Header) {
 	}
 }
 
-// W6, U1: whatever the body of a POST is, the answer is none of 5xx, and nothing of a body that is refused is handled.
+// W6, U1: whatever the body of a POST is, the answer is none of 5xx, and nothing of a
+// body that is refused is handled.
 func FuzzPost(f *testing.F) {
-	head := fmt.Sprintf("event: mirage-up\ndata: {\"writer\":%q,\"base\":1,\"ack\":\"\",\"again\":false}\n\n", fuzzWriter)
+	head := fmt.Sprintf("event: mirage-up\ndata: {\"writer\":%q,\"base\":1,\"ack\":\"\",\"again\":false}\n\n",
+		fuzzWriter)
 	for _, body := range []string{
-		"", head, head + "id: 1\ndata: one\n\nid: 2\nevent: e\ndata: two\n\n", head + "id: 2\ndata: ahead\n\n", head + "id: 1\ndata: cut",
-		head + "id: 1\nencoding: base64\ntype: binary\ndata: AAEC\n\n", head + "id: 1\nencoding: base64\ndata: %\n\n", head + "id: 1\nevent: mirage-up\ndata: {}\n\n",
-		head + "id: 1\ndata: " + strings.Repeat("x", 1025) + "\n\n", strings.Repeat(head, 2), strings.ReplaceAll(head, "\n", "\r"),
-		strings.Replace(head, `"ack":""`, `"ack":"1-1"`, 1) + "id: 9007199254740991\ndata: last\n\n", "\uFEFF" + head, strings.Repeat("id: 1\ndata: x\n\n", 101),
-		strings.Replace(head, "1,", "18446744073709551615,", 1), strings.Replace(head, "1,", "1e9,", 1), "data: " + strings.Repeat("[", 5000) + "\n\n",
+		"", head, head + "id: 1\ndata: one\n\nid: 2\nevent: e\ndata: two\n\n", head + "id: 2\ndata: ahead\n\n", head +
+			"id: 1\ndata: cut",
+		head + "id: 1\nencoding: base64\ntype: binary\ndata: AAEC\n\n", head + "id: 1\nencoding: base64\ndata: %\n\n",
+		head + "id: 1\nevent: mirage-up\ndata: {}\n\n",
+		head + "id: 1\ndata: " + strings.Repeat("x", 1025) + "\n\n", strings.Repeat(head, 2),
+		strings.ReplaceAll(head, "\n", "\r"),
+		strings.Replace(head, `"ack":""`, `"ack":"1-1"`, 1) + "id: 9007199254740991\ndata: last\n\n", "\uFEFF" + head,
+		strings.Repeat("id: 1\ndata: x\n\n", 101),
+		strings.Replace(head, "1,", "18446744073709551615,", 1), strings.Replace(head, "1,", "1e9,", 1), "data: " +
+			strings.Repeat("[", 5000) + "\n\n",
 	} {
 		f.Add([]byte(body), "text/event-stream", true, int64(0))
 		f.Add([]byte(body), "text/plain", false, int64(-1))
@@ -135,16 +145,19 @@ func FuzzPost(f *testing.F) {
 			if in.Writer == "" && (len(t.calls) > 1 || !bytes.Equal(in.Data, body)) {
 				test.Errorf("handled %+v", t.calls)
 			}
-			if len(in.Data) > 1<<10 || store.CheckEvent(in.Event) != nil || i > 0 && in.Number != t.calls[i-1].Number+1 {
+			if len(in.Data) > 1<<10 || store.CheckEvent(in.Event) != nil || i > 0 && in.Number != t.calls[i-1].Number+
+				1 {
 				test.Errorf("handled %+v", t.calls)
 			}
 		}
 	})
 }
 
-// D2, D3, D9, W6: whatever position and wait a GET comes with, the answer is a hello that does not claim more than there is, or 400.
+// D2, D3, D9, W6: whatever position and wait a GET comes with, the answer is a hello that
+// does not claim more than there is, or 400.
 func FuzzGet(f *testing.F) {
-	for _, pos := range []string{"", "x", "1", "1-0", "1-1", "1-2.3", "EPOCH-0", "EPOCH-1", "EPOCH-2", "EPOCH-01", "EPOCH-1.1", "EPOCH-9007199254740992", "%zz", "EPOCH-1&_pos=EPOCH-0", "\r\nid: 1", strings.Repeat("9", 5000)} {
+	for _, pos := range []string{"", "x", "1", "1-0", "1-1", "1-2.3", "EPOCH-0", "EPOCH-1", "EPOCH-2", "EPOCH-01",
+		"EPOCH-1.1", "EPOCH-9007199254740992", "%zz", "EPOCH-1&_pos=EPOCH-0", "\r\nid: 1", strings.Repeat("9", 5000)} {
 		f.Add(pos, "25", true, false, false)
 		f.Add(pos, "0", true, true, true)
 		f.Add(pos, "", false, true, false)

@@ -13,7 +13,8 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 )
 
-// L1, W2: a polling client that says goodbye and comes back under its id leaves nothing behind that Shutdown would wait for.
+// L1, W2: a polling client that says goodbye and comes back under its id leaves nothing
+// behind that Shutdown would wait for.
 func TestL1ShutdownAfterGoodbye(t *testing.T) {
 	inWorld(t, setup{}, func(w *world) {
 		b := w.browser()
@@ -45,7 +46,8 @@ func TestL1GetWithBody(t *testing.T) {
 				start := time.Now()
 				if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil {
 					t.Errorf("after %v: %v", time.Since(start), err)
-				} else if _, err := resp.Body.Read(make([]byte, 1)); err != nil && err != io.EOF || time.Since(start) > 11*time.Second {
+				} else if _, err := resp.Body.Read(make([]byte, 1)); err != nil && err != io.EOF ||
+					time.Since(start) > 11*time.Second {
 					t.Errorf("%s after %v, %v", resp.Status, time.Since(start), err)
 				}
 				ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
@@ -58,8 +60,9 @@ func TestL1GetWithBody(t *testing.T) {
 	}
 }
 
-// L1: http.Server.Shutdown alone does not hang either when it comes while the server's first link waits for a hook. On the plain way out
-// it does, until its context ends: see stream.Servers.Follow.
+// L1: http.Server.Shutdown alone does not hang either when it comes while the server's
+// first link waits for a hook. On the plain way out it does, until its context ends: see
+// stream.Servers.Follow.
 func TestL1ShutdownDuringTheFirstHook(t *testing.T) {
 	var release chan struct{} // made in the bubble
 	o := middleware.Options{Generate: func(*http.Request) (string, error) { <-release; return "ann", nil }}

@@ -57,7 +57,8 @@ func TestP1Goroutines(t *testing.T) {
 	for name, want := range map[string]int{"hijacked": 1, "plain": 2} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{transport: transport.Options{SSE: sse.Options{KeepHandler: name == "plain"}}, exactly: true})
+				w := newWorld(t, setup{transport: transport.Options{SSE: sse.Options{KeepHandler: name == "plain"}},
+					exactly: true})
 				defer w.close()
 				const n = 100
 				before := runtime.NumGoroutine()
@@ -120,7 +121,8 @@ func serve(t *testing.T, o session.Options, s sse.Options, secure bool) (*httpte
 	}
 	m := session.New(o)
 	mux := http.NewServeMux()
-	mux.Handle("/live", middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard(transport.Handler(m, transport.Options{SSE: s})))
+	mux.Handle("/live", middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard(transport.Handler(m,
+		transport.Options{SSE: s})))
 	srv := httptest.NewUnstartedServer(mux)
 	if secure {
 		srv.StartTLS()
@@ -143,7 +145,8 @@ func serve(t *testing.T, o session.Options, s sse.Options, secure bool) (*httpte
 func TestL3HijackedHead(t *testing.T) {
 	var logged bytes.Buffer
 	sessions := &scs.SessionManager{ // not scs.New: its store has a goroutine for good
-		Lifetime: time.Hour, Store: memstore.NewWithCleanupInterval(0), Codec: scs.GobCodec{}, Cookie: scs.SessionCookie{Name: "session", Path: "/"},
+		Lifetime: time.Hour, Store: memstore.NewWithCleanupInterval(0), Codec: scs.GobCodec{},
+		Cookie: scs.SessionCookie{Name: "session", Path: "/"},
 	}
 	around := []func(http.Handler) http.Handler{
 		chimw.RequestID,
@@ -164,7 +167,8 @@ func TestL3HijackedHead(t *testing.T) {
 		fmt.Fprint(conn, get)
 		head, _ := greeted(t, conn)
 		cookies := strings.Join(head.Header["Set-Cookie"], "\n")
-		if !strings.Contains(cookies, "session=") || !strings.Contains(cookies, "mirage=") || head.Header.Get("X-Ours") != "yes" || !head.Close {
+		if !strings.Contains(cookies, "session=") || !strings.Contains(cookies, "mirage=") ||
+			head.Header.Get("X-Ours") != "yes" || !head.Close {
 			t.Errorf("head: %v", head)
 		}
 		synctest.Wait()
@@ -199,7 +203,8 @@ func TestL3OnClose(t *testing.T) {
 				}
 			}
 			c := <-closed
-			if c.End != want || c.Bytes < 200 || c.Duration <= 0 || c.RemoteAddr != conn.LocalAddr().String() || len(c.ID) != 16 || c.Reader == "" {
+			if c.End != want || c.Bytes < 200 || c.Duration <= 0 || c.RemoteAddr != conn.LocalAddr().String() ||
+				len(c.ID) != 16 || c.Reader == "" {
 				t.Errorf("plain %v, leaves %v: %+v", plain, leaves, c)
 			}
 			conn.Close()
@@ -210,7 +215,8 @@ func TestL3OnClose(t *testing.T) {
 // L3: over TLS, with HTTP/1.1, a stream is hijacked all the same.
 func TestL3HijackedTLS(t *testing.T) {
 	srv, m := serve(t, session.Options{}, sse.Options{}, true)
-	conn, err := tls.Dial("tcp", srv.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
+	conn, err := tls.Dial("tcp", srv.Listener.Addr().String(),
+		&tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,7 +315,8 @@ func TestL2HijackedSlowReader(t *testing.T) {
 	})
 }
 
-// L1: http.Server.Close knows nothing of connections that were taken over: hijacked streams go on until Manager.Shutdown.
+// L1: http.Server.Close knows nothing of connections that were taken over: hijacked
+// streams go on until Manager.Shutdown.
 func TestL1ServerCloseLeavesHijacked(t *testing.T) {
 	srv, m := serve(t, session.Options{}, sse.Options{}, false)
 	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
@@ -345,7 +352,8 @@ func TestL1ServerCloseLeavesHijacked(t *testing.T) {
 	}
 }
 
-// lent is a request context whose values are good until the handler has returned, as those of a middleware that takes them back.
+// lent is a request context whose values are good until the handler has returned, as
+// those of a middleware that takes them back.
 type lent struct {
 	context.Context
 	back *atomic.Bool
@@ -359,13 +367,15 @@ func (l lent) Value(key any) any {
 	return l.Context.Value(key)
 }
 
-// asking is a store that looks at the context that it is read with, as a remote one would.
+// asking is a store that looks at the context that it is read with, as a remote one
+// would.
 type asking struct {
 	store.Store
 	over *atomic.Int32
 }
 
-func (s asking) Open(ctx context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool, error) {
+func (s asking) Open(ctx context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool,
+	error) {
 	log, created, err := s.Store.Open(ctx, id, a, create, b)
 	return askingLog{log, s.over}, created, err
 }
@@ -375,7 +385,8 @@ type askingLog struct {
 	over *atomic.Int32
 }
 
-func (l askingLog) Read(ctx context.Context, ref store.LinkRef, after uint64, room int, dst []store.Entry) ([]store.Entry, store.Tail, error) {
+func (l askingLog) Read(ctx context.Context, ref store.LinkRef, after uint64, room int,
+	dst []store.Entry) ([]store.Entry, store.Tail, error) {
 	if _ = ctx.Value("a key"); ctx.Err() != nil {
 		l.over.Add(1)
 	}

@@ -14,7 +14,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// I1, I2, I4: a new visitor gets an id, and keeps it; a forged cookie is none; the query wins over the cookie.
+// I1, I2, I4: a new visitor gets an id, and keeps it; a forged cookie is none; the query
+// wins over the cookie.
 func TestI1Ids(t *testing.T) {
 	inWorld(t, setup{}, func(w *world) {
 		b := w.browser()
@@ -49,7 +50,8 @@ func TestI1Ids(t *testing.T) {
 	})
 }
 
-// I5: refused, timed out and failed differ, and nothing of such a request reaches the application.
+// I5: refused, timed out and failed differ, and nothing of such a request reaches the
+// application.
 func TestI5Outcomes(t *testing.T) {
 	var app inbox
 	for _, tt := range []struct {
@@ -59,16 +61,18 @@ func TestI5Outcomes(t *testing.T) {
 		retry  bool
 	}{
 		{"refused", func(*http.Request, string) (string, error) { return "", errors.New("no") }, 403, false},
-		{"slow", func(r *http.Request, _ string) (string, error) { <-r.Context().Done(); return "", r.Context().Err() }, 503, true},
+		{"slow", func(r *http.Request, _ string) (string, error) { <-r.Context().Done(); return "", r.Context().Err() },
+			503, true},
 		{"told to come back", func(*http.Request, string) (string, error) {
 			return "", &middleware.Error{Status: 429, Reason: "busy", RetryAfter: time.Second}
 		}, 429, true},
 		{"panic", func(*http.Request, string) (string, error) { panic("hook") }, 503, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := setup{session: session.Options{OnMessage: app.onMessage, OnAttach: func(context.Context, *session.Session, session.ReaderInfo) {
-				t.Error("OnAttach for a refused request")
-			}}}
+			s := setup{session: session.Options{OnMessage: app.onMessage,
+				OnAttach: func(context.Context, *session.Session, session.ReaderInfo) {
+					t.Error("OnAttach for a refused request")
+				}}}
 			s.identity.Validate = tt.hook
 			inWorld(t, s, func(w *world) {
 				b := w.browser()
@@ -76,8 +80,10 @@ func TestI5Outcomes(t *testing.T) {
 				w.must(err)
 				b.header["Cookie"] = []string{"mirage=" + signed}
 				tab := b.tab()
-				for _, a := range []answer{b.do("GET", tab.query(""), ""), b.do("GET", tab.query("&_wait=1"), ""), b.do("POST", "", "hello")} {
-					if a.status != tt.status || (a.header.Get("Retry-After") != "") != tt.retry || a.header.Get("Content-Type") != "application/problem+json" {
+				for _, a := range []answer{b.do("GET", tab.query(""), ""), b.do("GET", tab.query("&_wait=1"), ""),
+					b.do("POST", "", "hello")} {
+					if a.status != tt.status || (a.header.Get("Retry-After") != "") != tt.retry ||
+						a.header.Get("Content-Type") != "application/problem+json" {
 						t.Errorf("%d %q %v", a.status, a.body, a.header)
 					}
 				}
@@ -87,8 +93,9 @@ func TestI5Outcomes(t *testing.T) {
 	}
 }
 
-// I3, I5, U3: what is sent to a session while the hook of its returning client runs arrives once and in order after acceptance; the client's own
-// message, sent meanwhile, too; a broadcast does not reach who is not accepted.
+// I3, I5, U3: what is sent to a session while the hook of its returning client runs
+// arrives once and in order after acceptance; the client's own message, sent meanwhile,
+// too; a broadcast does not reach who is not accepted.
 func TestI5WhileAHookRuns(t *testing.T) {
 	var app inbox
 	slow := false
@@ -122,8 +129,9 @@ func TestI5WhileAHookRuns(t *testing.T) {
 	})
 }
 
-// I6: the application sees the new id alone, hello names both, the session moves with its messages; if the answer is lost, the old value gives the
-// new id again to the same client, and to nobody else.
+// I6: the application sees the new id alone, hello names both, the session moves with its
+// messages; if the answer is lost, the old value gives the new id again to the same
+// client, and to nobody else.
 func TestI6Replacement(t *testing.T) {
 	var s setup
 	s.identity.Validate = func(_ *http.Request, id string) (string, error) {
@@ -165,7 +173,8 @@ func TestI6Replacement(t *testing.T) {
 	})
 }
 
-// I7, W6: hooks run once per link, not per poll or POST; a token of a session that is gone is 401 and makes none.
+// I7, W6: hooks run once per link, not per poll or POST; a token of a session that is
+// gone is 401 and makes none.
 func TestI7LinkToken(t *testing.T) {
 	calls := 0
 	var app inbox
@@ -216,8 +225,10 @@ func TestI9Foreign(t *testing.T) {
 			{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Dest", "image"},
 			{"Sec-Fetch-Site", "same-origin", "Sec-Purpose", "prefetch"},
 		} {
-			for _, a := range []answer{b.do("GET", "", "", h...), b.do("GET", "?_wait=1", "", h...), b.do("POST", "", "x", h...)} {
-				if a.status != 403 || a.header.Get("Set-Cookie") != "" || a.header.Get("Access-Control-Allow-Origin") != "" {
+			for _, a := range []answer{b.do("GET", "", "", h...), b.do("GET", "?_wait=1", "", h...),
+				b.do("POST", "", "x", h...)} {
+				if a.status != 403 || a.header.Get("Set-Cookie") != "" ||
+					a.header.Get("Access-Control-Allow-Origin") != "" {
 					t.Errorf("%v: %d %v", h, a.status, a.header)
 				}
 			}
@@ -244,8 +255,9 @@ func TestI11Revoke(t *testing.T) {
 	})
 }
 
-// I11: the response that hands out a new id may reach the browser later than the end of its links: a client that came back at once would still
-// show the old id, be told 410, and stop for good. So everyone is told to wait, whatever the transport.
+// I11: the response that hands out a new id may reach the browser later than the end of
+// its links: a client that came back at once would still show the old id, be told 410,
+// and stop for good. So everyone is told to wait, whatever the transport.
 func TestI11MovedClientsWait(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

@@ -38,7 +38,8 @@ func TestW4Largest(t *testing.T) {
 					msg := store.Message{Event: strings.Repeat("e", store.MaxEvent), Data: []byte(tt.data)}
 					up := frame.AppendUp(nil, frame.Up{Writer: stream.cid, Base: 1, Ack: stream.pos.String()})
 					body := frame.AppendUpstream(up, uint64(i+1), &msg)
-					a := b.do("POST", stream.query(""), string(body), "Mirage-Link", stream.token(), "Content-Type", "text/event-stream")
+					a := b.do("POST", stream.query(""), string(body), "Mirage-Link", stream.token(), "Content-Type",
+						"text/event-stream")
 					if a.status != tt.status {
 						t.Errorf("%d bytes of body: %d %s", len(body), a.status, a.body)
 					}

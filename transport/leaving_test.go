@@ -97,7 +97,10 @@ func TestD7LeavingEndsTheLink(t *testing.T) {
 func TestD7LeftDuringTheFirstPoll(t *testing.T) {
 	var gone time.Time
 	inWorld(t, setup{
-		session: session.Options{OnDetach: func(context.Context, *session.Session, session.ReaderInfo) { gone = time.Now() }},
+		session: session.Options{OnDetach: func(context.Context, *session.Session,
+			session.ReaderInfo) {
+			gone = time.Now()
+		}},
 		inside: func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				time.Sleep(time.Second) // a slow hook, say
@@ -125,7 +128,8 @@ func TestD7LeftDuringTheFirstPoll(t *testing.T) {
 // leave says the last words of a page.
 func (t *tab) leave() {
 	t.b.w.Helper()
-	a := t.b.do("POST", "?_cid="+t.cid, string(t.lastWords()), "Content-Type", "text/event-stream", "Mirage-Link", t.token())
+	a := t.b.do("POST", "?_cid="+t.cid, string(t.lastWords()), "Content-Type", "text/event-stream", "Mirage-Link",
+		t.token())
 	if a.status != 200 {
 		t.b.w.Fatal(a.status, a.body)
 	}

@@ -45,7 +45,8 @@ type setup struct {
 	routes func(w *world, r chi.Router)
 }
 
-// world is a server in memory and the network before it, in a bubble where time costs nothing.
+// world is a server in memory and the network before it, in a bubble where time costs
+// nothing.
 type world struct {
 	*testing.T
 	m      *session.Manager
@@ -57,10 +58,12 @@ type world struct {
 
 var key = bytes.Repeat([]byte{7}, 32)
 
-// plain runs the tests over the way out that keeps the handler, instead of the hijacked one.
+// plain runs the tests over the way out that keeps the handler, instead of the hijacked
+// one.
 var plain = flag.Bool("plain", false, "streams do not take the connection over")
 
-// overSocket lets the tabs use a WebSocket where they would use a stream, and speak over it.
+// overSocket lets the tabs use a WebSocket where they would use a stream, and speak over
+// it.
 var overSocket = flag.Bool("websocket", false, "tabs use WebSocket instead of streams")
 
 // streaming is the transport of a tab's open.
@@ -188,7 +191,8 @@ func (b *browser) request(ctx context.Context, method, query, body string, heade
 	return b.client.Do(r)
 }
 
-// tab is one client object of a browser, as docs/protocol.md describes it. Without a cid it is a plain one.
+// tab is one client object of a browser, as docs/protocol.md describes it. Without a cid
+// it is a plain one.
 type tab struct {
 	b    *browser
 	cid  string
@@ -366,7 +370,8 @@ func (t *tab) post(messages ...string) answer {
 			return a
 		}
 	}
-	return t.b.do("POST", t.query(""), t.batch(messages...), "Mirage-Link", t.token(), "Content-Type", "text/event-stream")
+	return t.b.do("POST", t.query(""), t.batch(messages...), "Mirage-Link", t.token(), "Content-Type",
+		"text/event-stream")
 }
 
 func (t *tab) batch(messages ...string) string {

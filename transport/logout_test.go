@@ -88,7 +88,8 @@ func pagesAtLogOut(t *testing.T, app *shop, late time.Duration, when moment) {
 		}
 		time.Sleep(25 * time.Second)
 
-		// A page that came without the cookie, and could not say who it was, is somebody new.
+		// A page that came without the cookie, and could not say who it was, is somebody
+		// new.
 		for _, p := range all {
 			stopped := strings.HasPrefix(p.end(), "410") || strings.HasPrefix(p.end(), `mirage-end {"status":410,`)
 			if isNew(p) == stopped || isNew(p) && p.id() == old {

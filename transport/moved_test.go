@@ -33,8 +33,8 @@ var moments = []moment{
 	{"after the answer", func(_, late time.Duration) time.Duration { return late + 5*instant }, 0},
 }
 
-// behind is the moment of a GET that the middleware lets in before the change, and that takes a
-// second from there to the transport.
+// behind is the moment of a GET that the middleware lets in before the change, and that
+// takes a second from there to the transport.
 var behind = moment{"behind the middleware", always(-500 * time.Millisecond), 0}
 
 func always(d time.Duration) func(hook, late time.Duration) time.Duration {

@@ -27,24 +27,28 @@ var quietLogger = chimw.RequestLogger(&chimw.DefaultLogFormatter{Logger: log.New
 // others are the middlewares of other people under which the transports work.
 func others(sessions *scs.SessionManager) map[string][]wrapper {
 	return map[string][]wrapper{
-		"Logger":                         {quietLogger},
-		"Recoverer":                      {chimw.Recoverer},
-		"RequestID":                      {chimw.RequestID},
-		"Compress":                       {chimw.Compress(5)},
-		"Compress with event streams":    {chimw.Compress(5, "text/event-stream")},
-		"Compress with all text":         {chimw.Compress(5, "text/*")},
-		"Timeout":                        {chimw.Timeout(time.Minute)},
-		"Throttle":                       {chimw.Throttle(10)},
-		"NoCache":                        {chimw.NoCache},
-		"GetHead":                        {chimw.GetHead},
-		"StripSlashes":                   {chimw.StripSlashes},
-		"RequestSize":                    {chimw.RequestSize(1 << 20)},
-		"ClientIP":                       {chimw.ClientIPFromRemoteAddr},
-		"httprate":                       {chimw.ClientIPFromRemoteAddr, httprate.LimitBy(1000, time.Minute, byClient)},
-		"scs":                            {sessions.LoadAndSave},
-		"all of them":                    {chimw.RequestID, quietLogger, chimw.Recoverer, chimw.Compress(5, "text/event-stream"), chimw.NoCache, chimw.GetHead, chimw.StripSlashes, chimw.Throttle(10), chimw.Timeout(time.Minute), sessions.LoadAndSave},
-		"one that only unwraps":          {wrapping(func(w http.ResponseWriter) http.ResponseWriter { return unwrapper{w} })},
-		"one that only has http.Flusher": {wrapping(func(w http.ResponseWriter) http.ResponseWriter { return flusher{w, w.(http.Flusher)} })},
+		"Logger":                      {quietLogger},
+		"Recoverer":                   {chimw.Recoverer},
+		"RequestID":                   {chimw.RequestID},
+		"Compress":                    {chimw.Compress(5)},
+		"Compress with event streams": {chimw.Compress(5, "text/event-stream")},
+		"Compress with all text":      {chimw.Compress(5, "text/*")},
+		"Timeout":                     {chimw.Timeout(time.Minute)},
+		"Throttle":                    {chimw.Throttle(10)},
+		"NoCache":                     {chimw.NoCache},
+		"GetHead":                     {chimw.GetHead},
+		"StripSlashes":                {chimw.StripSlashes},
+		"RequestSize":                 {chimw.RequestSize(1 << 20)},
+		"ClientIP":                    {chimw.ClientIPFromRemoteAddr},
+		"httprate":                    {chimw.ClientIPFromRemoteAddr, httprate.LimitBy(1000, time.Minute, byClient)},
+		"scs":                         {sessions.LoadAndSave},
+		"all of them": {chimw.RequestID, quietLogger, chimw.Recoverer,
+			chimw.Compress(5, "text/event-stream"), chimw.NoCache, chimw.GetHead, chimw.StripSlashes,
+			chimw.Throttle(10), chimw.Timeout(time.Minute), sessions.LoadAndSave},
+		"one that only unwraps": {wrapping(
+			func(w http.ResponseWriter) http.ResponseWriter { return unwrapper{w} })},
+		"one that only has http.Flusher": {wrapping(
+			func(w http.ResponseWriter) http.ResponseWriter { return flusher{w, w.(http.Flusher)} })},
 	}
 }
 
@@ -58,7 +62,8 @@ func wrapping(wrap func(http.ResponseWriter) http.ResponseWriter) wrapper {
 	}
 }
 
-// unwrapper is a writer as new middleware has it, flusher one as old middleware has it: without deadlines.
+// unwrapper is a writer as new middleware has it, flusher one as old middleware has it:
+// without deadlines.
 type unwrapper struct{ w http.ResponseWriter }
 
 func (u unwrapper) Header() http.Header         { return u.w.Header() }
@@ -75,10 +80,12 @@ func (f flusher) Header() http.Header         { return f.w.Header() }
 func (f flusher) Write(b []byte) (int, error) { return f.w.Write(b) }
 func (f flusher) WriteHeader(status int)      { f.w.WriteHeader(status) }
 
-// L3: behind other people's middleware a whole exchange succeeds on every transport, with a client that takes gzip.
+// L3: behind other people's middleware a whole exchange succeeds on every transport, with
+// a client that takes gzip.
 func TestL3Others(t *testing.T) {
 	sessions := &scs.SessionManager{ // not scs.New: its store has a goroutine for good
-		Lifetime: time.Hour, Store: memstore.NewWithCleanupInterval(0), Codec: scs.GobCodec{}, Cookie: scs.SessionCookie{Name: "session", Path: "/"},
+		Lifetime: time.Hour, Store: memstore.NewWithCleanupInterval(0), Codec: scs.GobCodec{},
+		Cookie: scs.SessionCookie{Name: "session", Path: "/"},
 	}
 	for name, around := range others(sessions) {
 		t.Run(name, func(t *testing.T) {
@@ -116,8 +123,19 @@ func TestL3Mounts(t *testing.T) {
 			m.Handle("/", http.StripPrefix("", sub))
 			return m
 		},
-		"chi Use":   func(s *site) http.Handler { r := chi.NewRouter(); r.Use(s.mw); r.Handle("/live", s.live); return r },
-		"chi With":  func(s *site) http.Handler { r := chi.NewRouter(); r.With(s.mw).Handle("/live", s.live); return r },
+		"chi Use": func(s *site) http.Handler {
+			r := chi.NewRouter()
+			r.Use(s.mw)
+			r.Handle("/live",
+				s.live)
+			return r
+		},
+		"chi With": func(s *site) http.Handler {
+			r := chi.NewRouter()
+			r.With(s.mw).Handle("/live",
+				s.live)
+			return r
+		},
 		"chi Mount": func(s *site) http.Handler { r := chi.NewRouter(); r.Mount("/live", s.mw(s.live)); return r },
 		"chi Group": func(s *site) http.Handler {
 			r := chi.NewRouter()
@@ -157,7 +175,8 @@ func TestL3Mounts(t *testing.T) {
 	}
 }
 
-// L3: where a response cannot be flushed, a stream is refused with an error that says why and what works, and long-poll works.
+// L3: where a response cannot be flushed, a stream is refused with an error that says why
+// and what works, and long-poll works.
 func TestL3NoFlush(t *testing.T) {
 	for name, around := range map[string]wrapper{
 		"TimeoutHandler": func(next http.Handler) http.Handler { return http.TimeoutHandler(next, time.Minute, "") },
@@ -176,7 +195,8 @@ func TestL3NoFlush(t *testing.T) {
 				}
 				body, _ := io.ReadAll(resp.Body)
 				resp.Body.Close()
-				if resp.StatusCode != 501 || !strings.Contains(string(body), "http.Flusher") || !strings.Contains(string(body), "_wait") {
+				if resp.StatusCode != 501 || !strings.Contains(string(body), "http.Flusher") ||
+					!strings.Contains(string(body), "_wait") {
 					t.Errorf("%q: %s %s", query, resp.Status, body)
 				}
 			}
@@ -190,8 +210,9 @@ func TestL3NoFlush(t *testing.T) {
 	}
 }
 
-// L3: a middleware that ends a request after a while (chi's Timeout, http.TimeoutHandler) costs no message and no error: before it strikes, the stream
-// ends and its client comes back, and the poll is answered.
+// L3: a middleware that ends a request after a while (chi's Timeout, http.TimeoutHandler)
+// costs no message and no error: before it strikes, the stream ends and its client comes
+// back, and the poll is answered.
 func TestL3Timeouts(t *testing.T) {
 	handler := func(next http.Handler) http.Handler { return http.TimeoutHandler(next, 10*time.Second, "") }
 	for _, tt := range []struct {
@@ -233,8 +254,9 @@ func TestL3Timeouts(t *testing.T) {
 	}
 }
 
-// L3: a stream that keeps its handler holds a token of Throttle for its life, and what is beyond gets Throttle's own answer until there is one again. A
-// hijacked stream gives it back at once.
+// L3: a stream that keeps its handler holds a token of Throttle for its life, and what is
+// beyond gets Throttle's own answer until there is one again. A hijacked stream gives it
+// back at once.
 func TestL3Throttle(t *testing.T) {
 	beside := 200
 	if *plain {
@@ -253,10 +275,12 @@ func TestL3Throttle(t *testing.T) {
 	})
 }
 
-// L3, L: a server's ReadTimeout, WriteTimeout and IdleTimeout do not end what lives longer than they are, over HTTP/1 and HTTP/2.
+// L3, L: a server's ReadTimeout, WriteTimeout and IdleTimeout do not end what lives
+// longer than they are, over HTTP/1 and HTTP/2.
 func TestL3ServersTimeouts(t *testing.T) {
 	short := func(s *http.Server) {
-		s.ReadTimeout, s.ReadHeaderTimeout, s.WriteTimeout, s.IdleTimeout = time.Second, time.Second, 2*time.Second, 2*time.Second
+		s.ReadTimeout, s.ReadHeaderTimeout, s.WriteTimeout, s.IdleTimeout = time.Second, time.Second, 2*time.Second,
+			2*time.Second
 	}
 	for name, version := range versions {
 		for _, wait := range []string{"", "25"} {

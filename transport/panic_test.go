@@ -28,7 +28,8 @@ func (w *world) idle() {
 	}
 }
 
-// L4: a panic in the application's part of a link ends that link alone, and leaves nothing of it.
+// L4: a panic in the application's part of a link ends that link alone, and leaves
+// nothing of it.
 func TestL4CallbacksPanic(t *testing.T) {
 	t.Run("middleware.Options.Value", func(t *testing.T) {
 		s := setup{server: quietly}
@@ -79,7 +80,8 @@ func TestL4CallbacksPanic(t *testing.T) {
 	}
 }
 
-// breaks is a ResponseWriter that panics when something is written, as one that copies to a proxy's client does (http.ErrAbortHandler).
+// breaks is a ResponseWriter that panics when something is written, as one that copies to
+// a proxy's client does (http.ErrAbortHandler).
 type breaks struct{ http.ResponseWriter }
 
 func (b breaks) Write([]byte) (int, error) { panic(http.ErrAbortHandler) }

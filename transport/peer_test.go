@@ -20,9 +20,11 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// peer is a client as docs/protocol.md describes it, on a network where anything may break at any byte. It numbers what it sends and
-// repeats it until it is accepted, acknowledges, and comes back at once. Whatever the protocol forbids the server is a fault: a hole or a
-// repeat within a link, a position that was not resumed, another id, an answer that makes no sense.
+// peer is a client as docs/protocol.md describes it, on a network where anything may
+// break at any byte. It numbers what it sends and repeats it until it is accepted,
+// acknowledges, and comes back at once. Whatever the protocol forbids the server is a
+// fault: a hole or a repeat within a link, a position that was not resumed, another id,
+// an answer that makes no sense.
 type peer struct {
 	url  string
 	cid  string
@@ -43,7 +45,8 @@ type peer struct {
 
 	rest time.Duration // before a retry
 
-	// Called under mu, if they are set, with what otherwise is kept in got, is a fault, or goes without saying.
+	// Called under mu, if they are set, with what otherwise is kept in got, is a fault,
+	// or goes without saying.
 	take   func(text string)
 	gap    func(from, to uint64)
 	hears  func(id string) // the first hello
@@ -61,14 +64,16 @@ func newPeer(url string, c *http.Client) *peer {
 	return &peer{url: url, cid: fmt.Sprintf("peer-%022d", peers.Add(1)), http: c, change: make(chan struct{})}
 }
 
-// keepStream, keepPolling and keepSocket are the ways down: each keeps one request under way until ctx ends. Over a WebSocket goes what is sent, too.
+// keepStream, keepPolling and keepSocket are the ways down: each keeps one request under
+// way until ctx ends. Over a WebSocket goes what is sent, too.
 func (p *peer) keepStream(ctx context.Context)  { p.keep(ctx, "") }
 func (p *peer) keepPolling(ctx context.Context) { p.keep(ctx, "5") }
 func (p *peer) keepSocket(ctx context.Context)  { p.keep(ctx, websocket) }
 
 const websocket = "websocket"
 
-// keepSwitching changes between them ten times a second, and begins the one before the other has ended.
+// keepSwitching changes between them ten times a second, and begins the one before the
+// other has ended.
 func (p *peer) keepSwitching(ctx context.Context) {
 	var overlap sync.WaitGroup
 	defer overlap.Wait()
@@ -85,7 +90,8 @@ func (p *peer) keepSwitching(ctx context.Context) {
 	}
 }
 
-// keepWandering changes between them at random, each 50 to 500 ms, and half of the time begins the one before the other has ended.
+// keepWandering changes between them at random, each 50 to 500 ms, and half of the time
+// begins the one before the other has ended.
 func (p *peer) keepWandering(ctx context.Context, random *rand.Rand) {
 	var overlap sync.WaitGroup
 	defer overlap.Wait()
@@ -129,7 +135,8 @@ func (p *peer) stop() {
 	p.http.CloseIdleConnections()
 }
 
-// get is one GET: a stream without wait, a WebSocket, or a poll. A nil error is a whole answer.
+// get is one GET: a stream without wait, a WebSocket, or a poll. A nil error is a whole
+// answer.
 func (p *peer) get(ctx context.Context, wait string) error {
 	p.mu.Lock()
 	query := url.Values{"_cid": {p.cid}}
@@ -186,7 +193,8 @@ func (p *peer) drop(token string) {
 	p.changed()
 }
 
-// send sends messages in one batch, with all that was not accepted before, until all is accepted or the client has a fault.
+// send sends messages in one batch, with all that was not accepted before, until all is
+// accepted or the client has a fault.
 func (p *peer) send(texts ...string) {
 	p.mu.Lock()
 	for _, text := range texts {
@@ -259,7 +267,8 @@ func (p *peer) strange(resp *http.Response) error {
 	return errors.New(resp.Status)
 }
 
-// retry counts what had to be tried again. A client that never gets on has a fault, unless it rests before it tries again.
+// retry counts what had to be tried again. A client that never gets on has a fault,
+// unless it rests before it tries again.
 func (p *peer) retry() {
 	p.mu.Lock()
 	p.retries++
@@ -290,7 +299,8 @@ func (p *peer) changed() {
 	p.change = make(chan struct{})
 }
 
-// until waits for a condition, which is called under p.mu. It is false if the client has a fault first: ten seconds are one, too.
+// until waits for a condition, which is called under p.mu. It is false if the client has
+// a fault first: ten seconds are one, too.
 func (p *peer) until(is func() bool) bool {
 	late := time.After(10 * time.Second)
 	for {
@@ -303,7 +313,8 @@ func (p *peer) until(is func() bool) bool {
 		select {
 		case <-change:
 		case <-late:
-			p.fault("waited for ten seconds: hellos %d, token %t, got %d messages", p.hellos, p.hello.Link != "", len(p.got))
+			p.fault("waited for ten seconds: hellos %d, token %t, got %d messages", p.hellos, p.hello.Link != "",
+				len(p.got))
 		}
 	}
 }

@@ -21,19 +21,22 @@ import (
 // event is what another reader than ours makes of a block.
 type event struct{ id, name, data string }
 
-// readers are other people's clients. Each reads url until ctx ends, comes back by itself with the last id, and calls on.
+// readers are other people's clients. Each reads url until ctx ends, comes back by itself
+// with the last id, and calls on.
 var readers = map[string]func(ctx context.Context, url string, c *http.Client, on func(event)){
 	"go-sse": func(ctx context.Context, url string, c *http.Client, on func(event)) {
 		r, _ := http.NewRequestWithContext(ctx, "GET", url, nil)
-		client := gosse.Client{HTTPClient: c, Backoff: gosse.Backoff{InitialInterval: 5 * time.Millisecond, Multiplier: 1}}
+		client := gosse.Client{HTTPClient: c,
+			Backoff: gosse.Backoff{InitialInterval: 5 * time.Millisecond, Multiplier: 1}}
 		conn := client.NewConnection(r)
 		conn.Buffer(nil, 8<<20)
 		conn.SubscribeToAll(func(e gosse.Event) { on(event{e.LastEventID, e.Type, e.Data}) })
 		_ = conn.Connect() // until ctx ends
 	},
 	"r3labs": func(ctx context.Context, url string, c *http.Client, on func(event)) {
-		client := r3.NewClient(url, r3.ClientMaxBufferSize(8<<20)) // 64 KiB by default, and then it begins again for ever
-		client.Connection, client.ReconnectStrategy = c, never{}   // a clean end is no reason for it to come back
+		// 64 KiB by default, and then it begins again for ever
+		client := r3.NewClient(url, r3.ClientMaxBufferSize(8<<20))
+		client.Connection, client.ReconnectStrategy = c, never{} // a clean end is no reason for it to come back
 		for ctx.Err() == nil {
 			_ = client.SubscribeRawWithContext(ctx, func(e *r3.Event) {
 				if len(e.Data) > 0 || len(e.Event) > 0 { // it calls for comments, too
@@ -49,7 +52,8 @@ type never struct{}
 func (never) NextBackOff() time.Duration { return -1 }
 func (never) Reset()                     {}
 
-// fidelity is the table of W4; text is what data lines carry as it is. The names are there for r3labs' client, which drops what has neither name nor data.
+// fidelity is the table of W4; text is what data lines carry as it is. The names are
+// there for r3labs' client, which drops what has neither name nor data.
 var fidelity = []struct {
 	name, data string
 	text       bool
@@ -72,8 +76,9 @@ var fidelity = []struct {
 	{"megabyte of bytes", strings.Repeat("\xff\x00\r\n", 1<<18), false},
 }
 
-// W1, W4, D3: other people's readers get every payload byte-identically over a live link, base64 where text would not do, through streams and through
-// polls; cut after every third message they lose none and get none twice.
+// W1, W4, D3: other people's readers get every payload byte-identically over a live link,
+// base64 where text would not do, through streams and through polls; cut after every
+// third message they lose none and get none twice.
 func TestW4OtherReaders(t *testing.T) {
 	for name, read := range readers {
 		for kind, query := range map[string]string{"sse": "", "poll": "?_wait=25"} {
@@ -111,7 +116,8 @@ func TestW4OtherReaders(t *testing.T) {
 					if i%3 == 2 {
 						proxy.Cut([]miragetest.Ending{miragetest.FIN, miragetest.RST}[i%2])
 					}
-					if sent, err := s.m.Broadcast(ctx, store.Message{Event: tt.name, Data: []byte(tt.data)}); err != nil || sent.Sessions != 1 {
+					if sent, err := s.m.Broadcast(ctx,
+						store.Message{Event: tt.name, Data: []byte(tt.data)}); err != nil || sent.Sessions != 1 {
 						t.Fatal(sent, err)
 					}
 					want := event{name: tt.name, data: tt.data}
@@ -125,8 +131,10 @@ func TestW4OtherReaders(t *testing.T) {
 						}
 						got = next()
 					}
-					if got.name != want.name || got.data != want.data || !strings.HasSuffix(got.id, "-"+fmt.Sprint(i+1)) {
-						t.Fatalf("%s arrived as %q %q, %d bytes: %.60q", tt.name, got.id, got.name, len(got.data), got.data)
+					if got.name != want.name || got.data != want.data ||
+						!strings.HasSuffix(got.id, "-"+fmt.Sprint(i+1)) {
+						t.Fatalf("%s arrived as %q %q, %d bytes: %.60q", tt.name, got.id, got.name, len(got.data),
+							got.data)
 					}
 				}
 			})

@@ -92,8 +92,9 @@ func (r *reading) first(e frame.Event, at store.Position) {
 	}
 }
 
-// message takes a message. The numbers of a link grow, and the next one that the client does not have is one more than the last that it has. What
-// it has, another link has brought.
+// message takes a message. The numbers of a link grow, and the next one that the client
+// does not have is one more than the last that it has. What it has, another link has
+// brought.
 func (r *reading) message(e frame.Event, at store.Position) {
 	p := r.p
 	p.mu.Lock()
@@ -118,7 +119,8 @@ func (r *reading) message(e frame.Event, at store.Position) {
 	p.changed()
 }
 
-// gap takes the statement that everything up to at is lost, of which the client may have some.
+// gap takes the statement that everything up to at is lost, of which the client may have
+// some.
 func (r *reading) gap(at store.Position) {
 	p := r.p
 	p.mu.Lock()

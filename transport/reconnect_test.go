@@ -40,7 +40,8 @@ func (f *forgetful) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, errors.New("the answer was lost")
 }
 
-// U1, D9: the answer to every POST, and to every poll, is lost once: each message is handled once, each answer comes again.
+// U1, D9: the answer to every POST, and to every poll, is lost once: each message is
+// handled once, each answer comes again.
 func TestU1EveryAnswerLostOnce(t *testing.T) {
 	s := started(t, setup{session: session.Options{OnAttach: greet}})
 	for _, tt := range []struct{ way, method string }{{"sse", "POST"}, {"poll", "POST"}, {"poll", "GET"}} {
@@ -56,7 +57,8 @@ func TestU1EveryAnswerLostOnce(t *testing.T) {
 	}
 }
 
-// D9: two polls of one link at once, all the time: no answer but 200, every message once and in order.
+// D9: two polls of one link at once, all the time: no answer but 200, every message once
+// and in order.
 func TestD9TwoPollsAtOnce(t *testing.T) {
 	s := started(t, setup{})
 	p := newPeer(s.url(), s.client(nil))
@@ -99,8 +101,10 @@ func TestD9TwoPollsAtOnce(t *testing.T) {
 	}
 }
 
-// D7, D4: a hundred times the network goes silent, what is sent meanwhile is written to nobody, and the client is back before the server has
-// noticed anything: a hundred times nothing is missing and nothing comes twice. The half of the times the client does not speak before it is gone again.
+// D7, D4: a hundred times the network goes silent, what is sent meanwhile is written to
+// nobody, and the client is back before the server has noticed anything: a hundred times
+// nothing is missing and nothing comes twice. The half of the times the client does not
+// speak before it is gone again.
 func TestD7ImmediateReconnect(t *testing.T) {
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
@@ -139,7 +143,8 @@ func TestD7ImmediateReconnect(t *testing.T) {
 	}
 }
 
-// D2, D3: fifty resumes in a row without new data bring nothing but hello, before the first message, too.
+// D2, D3: fifty resumes in a row without new data bring nothing but hello, before the
+// first message, too.
 func TestD3FiftyResumes(t *testing.T) {
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
@@ -167,7 +172,8 @@ func TestD3FiftyResumes(t *testing.T) {
 	}
 }
 
-// D3: a position at the top resumes however old it is, though everything before it left the log long ago and the reader is forgotten.
+// D3: a position at the top resumes however old it is, though everything before it left
+// the log long ago and the reader is forgotten.
 func TestD3ResumeAfterADay(t *testing.T) {
 	for _, wait := range []string{"", "25", websocket} {
 		inWorld(t, setup{}, func(w *world) {

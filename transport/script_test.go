@@ -74,16 +74,19 @@ func TestScript(t *testing.T) {
 					t.Errorf("%s: %d, %d bytes", row.name, w.Code, w.Body.Len())
 				}
 				got := w.Header()
-				if got.Get("Content-Encoding") != row.encoding || got.Get("Cache-Control") != row.cache || got.Get("Content-Type") != "text/javascript; charset=utf-8" ||
+				if got.Get("Content-Encoding") != row.encoding || got.Get("Cache-Control") != row.cache ||
+					got.Get("Content-Type") != "text/javascript; charset=utf-8" ||
 					!strings.Contains(strings.Join(got["Vary"], ","), "Accept-Encoding") {
 					t.Errorf("%s: %v", row.name, got)
 				}
 				tag := got.Get("ETag")
 				tags[tag] = true
-				if w := ask("GET", row.url, append(header, "If-None-Match", `"x", W/`+tag)...); w.Code != 304 || w.Body.Len() > 0 {
+				if w := ask("GET", row.url, append(header, "If-None-Match", `"x", W/`+tag)...); w.Code != 304 ||
+					w.Body.Len() > 0 {
 					t.Errorf("%s, again: %d, %d bytes", row.name, w.Code, w.Body.Len())
 				}
-				if w := ask("HEAD", row.url, header...); w.Code != 200 || w.Body.Len() > 0 || w.Header().Get("ETag") != tag {
+				if w := ask("HEAD", row.url, header...); w.Code != 200 || w.Body.Len() > 0 ||
+					w.Header().Get("ETag") != tag {
 					t.Errorf("%s, HEAD: %d %v", row.name, w.Code, w.Header())
 				}
 			}

@@ -93,7 +93,8 @@ func (s *site) close() {
 	}
 }
 
-// client returns a client of its own for the site: no connection is shared with another one.
+// client returns a client of its own for the site: no connection is shared with another
+// one.
 func (s *site) client(protocols func(*http.Protocols)) *http.Client {
 	t := &http.Transport{DisableCompression: true}
 	if protocols != nil {
@@ -107,7 +108,8 @@ func (s *site) client(protocols func(*http.Protocols)) *http.Client {
 	return &http.Client{Transport: t}
 }
 
-// ledger keeps what the application was called with, by session, and answers each call with a message to the session.
+// ledger keeps what the application was called with, by session, and answers each call
+// with a message to the session.
 type ledger struct {
 	mu sync.Mutex
 	of map[string][]string

@@ -32,7 +32,8 @@ func (g *gauge) around(next http.Handler) http.Handler {
 	})
 }
 
-// narrow is a listener that counts its connections and gives them small buffers, or the kernel takes a whole log.
+// narrow is a listener that counts its connections and gives them small buffers, or the
+// kernel takes a whole log.
 type narrow struct {
 	net.Listener
 	open atomic.Int64
@@ -44,7 +45,8 @@ func (n *narrow) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	n.open.Add(1)
-	return &narrowConn{Conn: c, close: sync.OnceFunc(func() { n.open.Add(-1) })}, c.(*net.TCPConn).SetWriteBuffer(4 << 10)
+	return &narrowConn{Conn: c, close: sync.OnceFunc(func() { n.open.Add(-1) })},
+		c.(*net.TCPConn).SetWriteBuffer(4 << 10)
 }
 
 type narrowConn struct {
@@ -105,7 +107,8 @@ func TestL2SlowPollIsCut(t *testing.T) {
 	for name, version := range versions {
 		t.Run(name, func(t *testing.T) {
 			var under gauge
-			s := setup{session: session.Options{MaxBytes: 16 << 20, MaxMessageSize: 8 << 20}, around: []wrapper{under.around}, server: version.server}
+			s := setup{session: session.Options{MaxBytes: 16 << 20, MaxMessageSize: 8 << 20},
+				around: []wrapper{under.around}, server: version.server}
 			inWorld(t, s, func(w *world) {
 				b := w.browser()
 				version.client(b)
@@ -126,7 +129,8 @@ func TestL2SlowPollIsCut(t *testing.T) {
 	}
 }
 
-// L2, D4: Send waits for none of 200 clients that read nothing; they are cut, and their logs kept.
+// L2, D4: Send waits for none of 200 clients that read nothing; they are cut, and their
+// logs kept.
 func TestL2SendNeverWaits(t *testing.T) {
 	const clients, n = 200, 50
 	text := strings.Repeat("x", 4<<10)
@@ -247,7 +251,8 @@ func TestW6BodyThatStalls(t *testing.T) {
 	}
 }
 
-// D4: over a network that has become a black hole writes succeed for long; what was sent there comes when the client is back.
+// D4: over a network that has become a black hole writes succeed for long; what was sent
+// there comes when the client is back.
 func TestD4WrittenIntoAHole(t *testing.T) {
 	s := started(t, setup{})
 	proxy := miragetest.NewProxy(t, s.srv.URL)

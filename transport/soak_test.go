@@ -26,9 +26,11 @@ import (
 
 var soak = flag.Duration("soak", 30*time.Second, "how long TestSoak lets the network be bad")
 
-// X1, D3, D7, U1, L4: clients of two kinds, in Go and mirage.js in Node, each behind a network of its own that fails at random, change among the three
-// transports at random, with traffic both ways. Every message is a link of a chain, so that one that is lost, doubled, changed or out of order
-// shows at once; what a full log dropped was told, with its range. When they have left, nothing of them is left.
+// X1, D3, D7, U1, L4: clients of two kinds, in Go and mirage.js in Node, each behind a
+// network of its own that fails at random, change among the three transports at random,
+// with traffic both ways. Every message is a link of a chain, so that one that is lost,
+// doubled, changed or out of order shows at once; what a full log dropped was told, with
+// its range. When they have left, nothing of them is left.
 func TestSoak(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: half a minute of real time")
@@ -39,7 +41,8 @@ func TestSoak(t *testing.T) {
 		Rate: -1, MaxMessages: 100, Overflow: store.OverflowDropOldest, Heartbeat: time.Second, OnMessage: up.onMessage,
 	}})
 	live := func(name string, length time.Duration, seed uint64) (sum tally) {
-		t.Run(name, func(t *testing.T) { sum = liveTogether(t, s, up, node, length, seed) }) // whose end closes the proxies
+		// whose end closes the proxies
+		t.Run(name, func(t *testing.T) { sum = liveTogether(t, s, up, node, length, seed) })
 		return sum
 	}
 	live("warm", time.Second, 1) // what is made once is made
@@ -129,7 +132,8 @@ func (c *chains) forget(m *session.Manager, id string) (n int) {
 	return n
 }
 
-// weather lets a network fail in one way after the other, until ctx ends; then it is good again, with every connection new.
+// weather lets a network fail in one way after the other, until ctx ends; then it is good
+// again, with every connection new.
 func weather(ctx context.Context, p *miragetest.Proxy, random *rand.Rand) {
 	defer p.Cut(miragetest.RST) // what was in a hole stays there
 	defer p.Heal()
@@ -241,7 +245,8 @@ func wander(t *testing.T, s *site, came *chains, length time.Duration, random *r
 	return tally{down: down.n - lost, lost: lost, up: up.n, links: p.hellos}
 }
 
-// wanderNode is the life of mirage.js in Node. testdata/soak.mjs does there what wander does here.
+// wanderNode is the life of mirage.js in Node. testdata/soak.mjs does there what wander
+// does here.
 func wanderNode(t *testing.T, s *site, came *chains, path string, length time.Duration, random *rand.Rand) (sum tally) {
 	proxy := miragetest.NewProxy(t, s.srv.URL)
 	script, err := filepath.Abs("../client/js/mirage.min.js")
@@ -251,7 +256,8 @@ func wanderNode(t *testing.T, s *site, came *chains, path string, length time.Du
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), length+2*time.Minute)
 	defer cancel()
-	node := exec.CommandContext(ctx, path, "--experimental-websocket", "testdata/soak.mjs", script, proxy.URL()+"/live", strconv.Itoa(int(random.Int32())))
+	node := exec.CommandContext(ctx, path, "--experimental-websocket", "testdata/soak.mjs", script, proxy.URL()+"/live",
+		strconv.Itoa(int(random.Int32())))
 	node.Stderr = t.Output()
 	in, _ := node.StdinPipe()
 	out, _ := node.StdoutPipe()

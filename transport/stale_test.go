@@ -10,8 +10,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// D3, X1: a GET that was sent before its reader acknowledged more by another link is not told that what it acknowledged is lost, and neither is the
-// application.
+// D3, X1: a GET that was sent before its reader acknowledged more by another link is not
+// told that what it acknowledged is lost, and neither is the application.
 func TestX1StalePosition(t *testing.T) {
 	for _, tt := range []struct {
 		name, query string
@@ -23,7 +23,10 @@ func TestX1StalePosition(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			gaps := 0
-			o := session.Options{OnGap: func(context.Context, *session.Session, session.ReaderInfo, store.Lost) { gaps++ }}
+			o := session.Options{OnGap: func(context.Context, *session.Session, session.ReaderInfo,
+				store.Lost) {
+				gaps++
+			}}
 			inWorld(t, setup{session: o}, func(w *world) {
 				tab := w.browser().tab()
 				tab.poll("25")
@@ -46,7 +49,8 @@ func TestX1StalePosition(t *testing.T) {
 				<-done
 				tab.has("a", "b", "c", "d")
 				if h := tab.hello; !tt.token && (!h.Resumed || h.Lost != nil) || len(tab.gaps) > 0 || gaps > 0 {
-					t.Errorf("hello %+v; told of %v, the application %d times; %s", h, tab.gaps, gaps, strings.Join(tab.told, " "))
+					t.Errorf("hello %+v; told of %v, the application %d times; %s", h, tab.gaps, gaps,
+						strings.Join(tab.told, " "))
 				}
 			})
 		})

@@ -11,8 +11,9 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// X1: a client that goes from SSE to poll and back ten times a second, with 200 messages a second each way: everything once and in order at both
-// ends, and the application sees one reader that never leaves.
+// X1: a client that goes from SSE to poll and back ten times a second, with 200 messages
+// a second each way: everything once and in order at both ends, and the application sees
+// one reader that never leaves.
 func TestX1SwitchUnderLoad(t *testing.T) {
 	t.Parallel()
 	var came, left atomic.Int32

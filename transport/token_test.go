@@ -15,8 +15,9 @@ import (
 	sockets "github.com/mirage-go/mirage/transport/websocket"
 )
 
-// I7, I11: a link token lets a poll go on, and begins nothing by itself: not a stream, not a WebSocket, with _wait or without. Else it would renew itself
-// for ever past Validate, and past Revoke.
+// I7, I11: a link token lets a poll go on, and begins nothing by itself: not a stream,
+// not a WebSocket, with _wait or without. Else it would renew itself for ever past
+// Validate, and past Revoke.
 func TestI7TokenBeginsNothing(t *testing.T) {
 	calls := 0
 	var s setup
@@ -45,16 +46,20 @@ func TestI7TokenBeginsNothing(t *testing.T) {
 	})
 }
 
-// I7: likewise for each transport that is mounted alone, where _wait makes no poll of a request.
+// I7: likewise for each transport that is mounted alone, where _wait makes no poll of a
+// request.
 func TestI7TokenBeginsNothingAlone(t *testing.T) {
 	m := session.New(session.Options{})
 	defer m.Shutdown(context.Background())
-	for way, h := range map[string]http.Handler{"sse": sse.Handler(m, sse.Options{}), "websocket": sockets.Handler(m, sockets.Options{})} {
-		ctx, cancel := context.WithCancel(middleware.NewContext(t.Context(), middleware.Identity{ID: "ann", Client: "tab", Reader: "tab", Link: 7}))
+	for way, h := range map[string]http.Handler{"sse": sse.Handler(m, sse.Options{}),
+		"websocket": sockets.Handler(m, sockets.Options{})} {
+		ctx, cancel := context.WithCancel(middleware.NewContext(t.Context(),
+			middleware.Identity{ID: "ann", Client: "tab", Reader: "tab", Link: 7}))
 		cancel() // a stream that begins ends at once
 		r := httptest.NewRequestWithContext(ctx, "GET", "/?_wait=25", nil)
 		r.Header = http.Header{
-			"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
+			"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
+			"Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
 		}
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)

@@ -49,7 +49,8 @@ func TestD3PlainClientsAreTold(t *testing.T) {
 
 					text := plain.look(way)
 					hello, rest, _ := strings.Cut(text, "\n\n")
-					if !strings.Contains(hello, `"lost":{"from":3,`) || !strings.HasPrefix(rest, "event: mirage-gap\n") {
+					if !strings.Contains(hello, `"lost":{"from":3,`) ||
+						!strings.HasPrefix(rest, "event: mirage-gap\n") {
 						t.Errorf("came back to %q", text)
 					}
 					if tt.name != "trimmed" && strings.Contains(hello, "\nid: ") {

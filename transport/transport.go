@@ -14,8 +14,9 @@ import (
 	"github.com/mirage-go/mirage/transport/websocket"
 )
 
-// Options configure single transports. The zero value is a working one. The ages and bounds
-// that all transports share are session.Options, so that no two of them can differ.
+// Options configure single transports. The zero value is a working one. The ages and
+// bounds that all transports share are session.Options, so that no two of them can
+// differ.
 type Options struct {
 	SSE       sse.Options
 	Poll      poll.Options

@@ -40,7 +40,8 @@ func (t *tab) dialWith(more string) *line {
 	return l
 }
 
-// U1, U2: a message is handled once however often it comes; ahead is 409 with what is expected; a handler's error is an answer.
+// U1, U2: a message is handled once however often it comes; ahead is 409 with what is
+// expected; a handler's error is an answer.
 func TestU1Repeats(t *testing.T) {
 	var app inbox
 	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage}}, func(w *world) {
@@ -75,7 +76,8 @@ func TestU1Repeats(t *testing.T) {
 	})
 }
 
-// U2: a repeat that comes during the call waits for the same answer; the call outlives its request.
+// U2: a repeat that comes during the call waits for the same answer; the call outlives
+// its request.
 func TestU2RepeatDuringTheCall(t *testing.T) {
 	var release chan struct{}
 	calls := 0
@@ -90,7 +92,8 @@ func TestU2RepeatDuringTheCall(t *testing.T) {
 		tab.open()
 		ctx, cancel := context.WithCancel(w.Context())
 		body := tab.batch("1:a")
-		go tab.b.request(ctx, "POST", tab.query(""), body, "Mirage-Link", tab.token(), "Content-Type", "text/event-stream")
+		go tab.b.request(ctx, "POST", tab.query(""), body, "Mirage-Link", tab.token(), "Content-Type",
+			"text/event-stream")
 		synctest.Wait()
 		cancel() // the client gives up
 		synctest.Wait()
@@ -125,13 +128,15 @@ func TestU2RepeatsOfAFailure(t *testing.T) {
 		answers := make(chan answer, 3)
 		for range cap(answers) {
 			go func() { // by POST: frames of one WebSocket come one after the other
-				answers <- tab.b.do("POST", tab.query(""), tab.batch("1:a"), "Mirage-Link", tab.token(), "Content-Type", "text/event-stream")
+				answers <- tab.b.do("POST", tab.query(""), tab.batch("1:a"), "Mirage-Link", tab.token(), "Content-Type",
+					"text/event-stream")
 			}()
 			synctest.Wait()
 		}
 		close(release)
 		for range cap(answers) {
-			if a := <-answers; a.status != 200 || !strings.Contains(a.body, `"accepted":1`) || !strings.Contains(a.body, `"failed":[1]`) {
+			if a := <-answers; a.status != 200 || !strings.Contains(a.body, `"accepted":1`) ||
+				!strings.Contains(a.body, `"failed":[1]`) {
 				t.Errorf("%d %s", a.status, a.body)
 			}
 		}
@@ -201,7 +206,8 @@ func TestW6BadBodies(t *testing.T) {
 			{"no data", up(good, "id: 1\n\n"), numbered, 400},
 			{"no data, but a name", up(good, "event: note\nid: 1\n\n"), numbered, 400},
 			{"no data, but an encoding", up(good, "encoding: base64\ntype: binary\nid: 1\n\n"), numbered, 400},
-			{"no data between two", up(good, "data: x\nid: 1\n\n", "event: x\n\n", "data: y\nid: 2\n\n"), numbered, 400},
+			{"no data between two", up(good, "data: x\nid: 1\n\n", "event: x\n\n", "data: y\nid: 2\n\n"), numbered,
+				400},
 			{"no data in the last", up(good, "data: x\nid: 1\n\n", "event: note\n\n"), numbered, 400},
 			{"no data before the head", "id: 1\n\n" + up(good, "data: x\nid: 1\n\n"), numbered, 400},
 			{"no data in the head", "event: mirage-up\n\n", numbered, 400},
@@ -237,7 +243,8 @@ func TestW6BadBodies(t *testing.T) {
 			status int
 		}{{"PUT", 405}, {"OPTIONS", 204}, {"HEAD", 200}, {"DELETE", 401}} {
 			a := w.browser().do(tt.method, "", "")
-			if a.status != tt.status || a.header.Get("Set-Cookie") != "" && tt.method != "PUT" && tt.method != "DELETE" {
+			if a.status != tt.status || a.header.Get("Set-Cookie") != "" && tt.method != "PUT" &&
+				tt.method != "DELETE" {
 				t.Errorf("%s: %d %v", tt.method, a.status, a.header)
 			}
 		}
@@ -272,8 +279,10 @@ func TestL1Rate(t *testing.T) {
 // W4: every payload arrives as it was sent, on both transports and upstream.
 func TestW4Payloads(t *testing.T) {
 	payloads := map[string]string{
-		"LF": "a\nb\n", "CR": "a\rb", "CRLF": "a\r\nb\r\n", "NUL": "a\x00b", "leading space": "  a", "colon": ":a: b", "BOM": "\uFEFFa",
-		"U+2028": "a\u2028b", "empty": "", "not UTF-8": "\xff\xfe", "blank lines": "\n\n\n", "field": "x\n\ndata: y\n\nid: 1", "1 MB": strings.Repeat("0123456789abcdef", 1<<16),
+		"LF": "a\nb\n", "CR": "a\rb", "CRLF": "a\r\nb\r\n", "NUL": "a\x00b", "leading space": "  a", "colon": ":a: b",
+		"BOM":    "\uFEFFa",
+		"U+2028": "a\u2028b", "empty": "", "not UTF-8": "\xff\xfe", "blank lines": "\n\n\n",
+		"field": "x\n\ndata: y\n\nid: 1", "1 MB": strings.Repeat("0123456789abcdef", 1<<16),
 	}
 	var app inbox
 	o := session.Options{OnMessage: app.onMessage, MaxMessageSize: 2 << 20, MaxBytes: 64 << 20}
@@ -316,8 +325,9 @@ func TestW5Headers(t *testing.T) {
 			}
 			r.Body.Close()
 			for k, v := range map[string]string{
-				"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no",
-				"Incremental": "?1", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+				"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store, no-transform",
+				"X-Accel-Buffering": "no",
+				"Incremental":       "?1", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
 			} {
 				if got := r.Header.Get(k); got != v {
 					t.Errorf("%s: %s %q", q, k, got)

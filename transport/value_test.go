@@ -12,8 +12,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// H1: what Options.Value made of a request is at hand in every callback that it leads to, on
-// every transport.
+// H1: what Options.Value made of a request is at hand in every callback that it leads to,
+// on every transport.
 func TestH1Value(t *testing.T) {
 	ways := map[string]func(*tab) (leave func()){
 		"sse":       func(t *tab) func() { t.b.streams = true; return t.open().close },
@@ -29,7 +29,8 @@ func TestH1Value(t *testing.T) {
 					got = append(got, callback+" "+value)
 				}
 			}
-			open, attach, message, detach, end := see("OnOpen"), see("OnAttach"), see("OnMessage"), see("OnDetach"), see("OnEnd")
+			open, attach, message, detach, end := see("OnOpen"), see("OnAttach"), see("OnMessage"), see("OnDetach"),
+				see("OnEnd")
 			s := setup{session: session.Options{
 				OnOpen:   func(ctx context.Context, _ *session.Session) { open(ctx) },
 				OnAttach: func(ctx context.Context, _ *session.Session, _ session.ReaderInfo) { attach(ctx) },
@@ -64,7 +65,8 @@ func TestH1Value(t *testing.T) {
 				tab.b.do("DELETE", tab.query(""), "", "Mirage-Link", tab.token())
 				leave()
 				synctest.Wait()
-				if want := []string{"OnOpen GET", "OnAttach GET", "OnDetach DELETE", "OnEnd DELETE"}; !slices.Equal(got, want) {
+				if want := []string{"OnOpen GET", "OnAttach GET", "OnDetach DELETE", "OnEnd DELETE"}; !slices.Equal(got,
+					want) {
 					t.Errorf("a goodbye: %q, want %q", got, want)
 				}
 			})

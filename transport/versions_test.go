@@ -47,7 +47,8 @@ func TestW1Versions(t *testing.T) {
 	}{
 		{"HTTP/1.1", "HTTP/1.1", func(s *site) { s.srv.Start() }, nil},
 		{"HTTP/1.1, TLS", "HTTP/1.1", func(s *site) { s.srv.StartTLS() }, nil},
-		{"HTTP/2, TLS", "HTTP/2.0", func(s *site) { s.srv.EnableHTTP2 = true; s.srv.StartTLS() }, func(p *http.Protocols) { p.SetHTTP2(true) }},
+		{"HTTP/2, TLS", "HTTP/2.0", func(s *site) { s.srv.EnableHTTP2 = true; s.srv.StartTLS() },
+			func(p *http.Protocols) { p.SetHTTP2(true) }},
 		{"HTTP/2, no TLS", "HTTP/2.0", func(s *site) {
 			s.srv.Config.Protocols = new(http.Protocols)
 			s.srv.Config.Protocols.SetHTTP1(true)
@@ -81,7 +82,8 @@ func TestW1Versions(t *testing.T) {
 	}
 }
 
-// W1, D2: to HTTP/1.0, as nginx speaks by default, a stream is a body that ends with the connection; hello is first, and a cut resumes.
+// W1, D2: to HTTP/1.0, as nginx speaks by default, a stream is a body that ends with the
+// connection; hello is first, and a cut resumes.
 func TestW1HTTP10(t *testing.T) {
 	s := started(t, setup{})
 	const cid = "an-old-client-0123456789"
@@ -92,7 +94,8 @@ func TestW1HTTP10(t *testing.T) {
 		}
 		t.Cleanup(func() { conn.Close() })
 		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-		_, _ = io.WriteString(conn, "GET /live?_cid="+cid+query+" HTTP/1.0\r\nAccept: text/event-stream\r\nCookie: "+s.cookie("old")+"\r\n\r\n")
+		_, _ = io.WriteString(conn, "GET /live?_cid="+cid+query+" HTTP/1.0\r\nAccept: text/event-stream\r\nCookie: "+
+			s.cookie("old")+"\r\n\r\n")
 		b := bufio.NewReader(conn)
 		resp, err := http.ReadResponse(b, nil)
 		if err != nil || resp.StatusCode != 200 || len(resp.TransferEncoding) > 0 {
@@ -126,7 +129,8 @@ func TestW1HTTP10(t *testing.T) {
 	pos := strings.TrimSpace(one[strings.LastIndex(one, "id: ")+len("id: "):])
 	for _, wait := range []string{"", "&_wait=25"} {
 		b, _ = ask("&_pos=" + pos + wait)
-		if hello, two := next(b), next(b); !strings.Contains(hello, `"resumed":true`) || !strings.HasPrefix(two, "data: two\nid: ") {
+		if hello, two := next(b), next(b); !strings.Contains(hello, `"resumed":true`) ||
+			!strings.HasPrefix(two, "data: two\nid: ") {
 			t.Errorf("%s: %q %q", wait, hello, two)
 		}
 	}
@@ -162,7 +166,8 @@ func TestL1IdleHTTP2(t *testing.T) {
 	})
 }
 
-// L1: http.Server.Shutdown alone ends what is under way and does not hang; the clients are told to come back.
+// L1: http.Server.Shutdown alone ends what is under way and does not hang; the clients
+// are told to come back.
 func TestL1ShutdownAloneByVersion(t *testing.T) {
 	for name, version := range versions {
 		t.Run(name, func(t *testing.T) {

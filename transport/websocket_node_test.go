@@ -9,8 +9,9 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// plainNode is a page's few lines without mirage.js: it says hello once it has its own, and prints what comes until it has its message back twice, as
-// text and as bytes. It ends the link, and comes back with its position.
+// plainNode is a page's few lines without mirage.js: it says hello once it has its own,
+// and prints what comes until it has its message back twice, as text and as bytes. It
+// ends the link, and comes back with its position.
 const plainNode = `
 const [url, cookie] = process.argv.slice(1)
 let position = '', got = 0
@@ -36,7 +37,8 @@ open()
 setTimeout(() => process.exit(1), 20000)
 `
 
-// W2: another engine's WebSocket (undici's, which is Node's) is a plain client: text, bytes, a close frame, and back with the position.
+// W2: another engine's WebSocket (undici's, which is Node's) is a plain client: text,
+// bytes, a close frame, and back with the position.
 func TestW2PlainNode(t *testing.T) {
 	node := npm.Node(t)
 	flags := []string{"--no-warnings", "--experimental-websocket"} // the latter is the default from 22 on

@@ -77,34 +77,35 @@ func TestL1SocketFrameRate(t *testing.T) {
 func TestL1SocketFramesOfTheHonest(t *testing.T) {
 	var got inbox
 	o := session.Options{OnMessage: got.onMessage, Rate: -1}
-	inWorld(t, setup{session: o, transport: transport.Options{WebSocket: sockets.Options{FrameRate: 1}}}, func(w *world) {
-		tab := w.browser().tab()
-		tab.poll("0")
-		r := tab.rawSocket()
-		r.next()
-		const each, rounds = 500, 20
-		for round := range rounds { // ten thousand messages in no time
-			for i := range each {
-				w.send(tab.hello.ID, fmt.Sprint(round, ".", i))
+	inWorld(t, setup{session: o, transport: transport.Options{WebSocket: sockets.Options{FrameRate: 1}}},
+		func(w *world) {
+			tab := w.browser().tab()
+			tab.poll("0")
+			r := tab.rawSocket()
+			r.next()
+			const each, rounds = 500, 20
+			for round := range rounds { // ten thousand messages in no time
+				for i := range each {
+					w.send(tab.hello.ID, fmt.Sprint(round, ".", i))
+				}
+				for len(tab.got) < (round+1)*each {
+					r.next()
+				}
+				for range each {
+					r.write(masked(0x81, tab.batch()))
+				}
+				n := uint64(round + 1)
+				r.write(masked(0x81, tab.batch(fmt.Sprint(n, ":up"))))
+				for text := ""; !strings.Contains(text, fmt.Sprintf(`"accepted":%d}`, n)); {
+					text = r.next()
+				}
 			}
-			for len(tab.got) < (round+1)*each {
-				r.next()
+			synctest.Wait()
+			if passed := time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)); passed > 100*time.Millisecond {
+				t.Errorf("it took %v", passed)
 			}
-			for range each {
-				r.write(masked(0x81, tab.batch()))
+			if len(got.got) != rounds {
+				t.Errorf("%d messages came up", len(got.got))
 			}
-			n := uint64(round + 1)
-			r.write(masked(0x81, tab.batch(fmt.Sprint(n, ":up"))))
-			for text := ""; !strings.Contains(text, fmt.Sprintf(`"accepted":%d}`, n)); {
-				text = r.next()
-			}
-		}
-		synctest.Wait()
-		if passed := time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)); passed > 100*time.Millisecond {
-			t.Errorf("it took %v", passed)
-		}
-		if len(got.got) != rounds {
-			t.Errorf("%d messages came up", len(got.got))
-		}
-	})
+		})
 }

@@ -35,7 +35,8 @@ func (t *tab) rawSocket() *raw {
 	for _, c := range t.b.client.Jar.Cookies(mustURL(w.url)) {
 		cookie = "Cookie: " + c.String() + "\r\n"
 	}
-	fmt.Fprint(conn, strings.Replace(strings.Replace(upgrade, "GET /live", "GET /live"+t.query(""), 1), "\r\n\r\n", "\r\n"+cookie+"\r\n", 1))
+	fmt.Fprint(conn, strings.Replace(strings.Replace(upgrade, "GET /live", "GET /live"+t.query(""), 1), "\r\n\r\n",
+		"\r\n"+cookie+"\r\n", 1))
 	in := bufio.NewReader(conn)
 	resp, err := http.ReadResponse(in, nil)
 	if err != nil || resp.StatusCode != 101 {
@@ -103,7 +104,8 @@ func (r *raw) next() string {
 	}
 }
 
-// ends reads to the end, which must be a close frame of this code and then nothing more; 0 is no frame, -1 one without a code.
+// ends reads to the end, which must be a close frame of this code and then nothing more;
+// 0 is no frame, -1 one without a code.
 func (r *raw) ends(code int) {
 	r.t.b.w.Helper()
 	got := 0
@@ -131,7 +133,8 @@ func (r *raw) broken() bool {
 	return err != nil
 }
 
-// L4: a client that vanishes without a word is found within 35 seconds, because it answers no ping; one that is there stays.
+// L4: a client that vanishes without a word is found within 35 seconds, because it
+// answers no ping; one that is there stays.
 func TestL4SocketVanishes(t *testing.T) {
 	inWorld(t, setup{session: session.Options{AckTimeout: -1}}, func(w *world) {
 		gone, here := w.browser().tab(), w.browser().plain()
@@ -158,7 +161,8 @@ func TestL4SocketVanishes(t *testing.T) {
 	})
 }
 
-// L2, D4: a client that reads nothing loses its link at the write deadline; nobody waits for it, and its log stays.
+// L2, D4: a client that reads nothing loses its link at the write deadline; nobody waits
+// for it, and its log stays.
 func TestL2SocketSlowReader(t *testing.T) {
 	var app inbox
 	o := session.Options{MaxBytes: 16 << 20, MaxMessages: 100_000, OnMessage: app.onMessage}
@@ -189,7 +193,8 @@ func TestL2SocketSlowReader(t *testing.T) {
 	})
 }
 
-// L2: a client that asks and does not read the answers is read no further once some wait: what it may make the server keep has a bound.
+// L2: a client that asks and does not read the answers is read no further once some wait:
+// what it may make the server keep has a bound.
 func TestL2SocketAnswersNotRead(t *testing.T) {
 	inWorld(t, setup{}, func(w *world) {
 		tab := w.browser().tab()
@@ -212,7 +217,8 @@ func TestL2SocketAnswersNotRead(t *testing.T) {
 	})
 }
 
-// D7, U1: a frame that is cut is no frame, wherever it is cut: neither a batch nor the message of a plain client.
+// D7, U1: a frame that is cut is no frame, wherever it is cut: neither a batch nor the
+// message of a plain client.
 func TestD7SocketCutFrame(t *testing.T) {
 	var app inbox
 	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage, Rate: -1}}, func(w *world) {
@@ -231,7 +237,8 @@ func TestD7SocketCutFrame(t *testing.T) {
 	})
 }
 
-// D2, W1: hello has a frame of its own, and a backlog has frames of a size that a slow network carries in time: whole blocks, 16 KiB at most unless one is larger.
+// D2, W1: hello has a frame of its own, and a backlog has frames of a size that a slow
+// network carries in time: whole blocks, 16 KiB at most unless one is larger.
 func TestD2SocketFrames(t *testing.T) {
 	inWorld(t, setup{}, func(w *world) {
 		tab := w.browser().tab()
@@ -257,7 +264,8 @@ func TestD2SocketFrames(t *testing.T) {
 	})
 }
 
-// L1, U1: what comes behind the end of a link is nobody's: it is not answered, so its client sends it again.
+// L1, U1: what comes behind the end of a link is nobody's: it is not answered, so its
+// client sends it again.
 func TestU1SocketBehindTheEnd(t *testing.T) {
 	var app inbox
 	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage}}, func(w *world) {
@@ -274,7 +282,8 @@ func TestU1SocketBehindTheEnd(t *testing.T) {
 	})
 }
 
-// L1: whatever way the client ends a link, it is over at once, and a close frame is answered by one.
+// L1: whatever way the client ends a link, it is over at once, and a close frame is
+// answered by one.
 func TestL1SocketClientCloses(t *testing.T) {
 	for name, end := range map[string]func(*raw){
 		"close frame":              func(r *raw) { r.write(masked(0x88, "\x03\xe8bye")); r.ends(1000) },
@@ -312,8 +321,9 @@ func (r *raw) closed() int {
 	}
 }
 
-// L1: after its close frame the server waits for the client's, two seconds at most, and only then ends the connection: browsers say wasClean: false
-// otherwise. The link is over meanwhile.
+// L1: after its close frame the server waits for the client's, two seconds at most, and
+// only then ends the connection: browsers say wasClean: false otherwise. The link is over
+// meanwhile.
 func TestL1SocketFarewell(t *testing.T) {
 	for _, tt := range []struct {
 		code int
@@ -372,7 +382,8 @@ func TestL1SocketFarewell(t *testing.T) {
 
 // W4: RFC 6455, 8.1: the reason of a close frame that is no UTF-8 is answered with 1007.
 func TestW4SocketReason(t *testing.T) {
-	for reason, want := range map[string]int{"": 1000, "see you": 1000, "à bientôt": 1000, "\xff\xfe": 1007, "cut \xc3": 1007} {
+	for reason, want := range map[string]int{"": 1000, "see you": 1000, "à bientôt": 1000, "\xff\xfe": 1007,
+		"cut \xc3": 1007} {
 		inWorld(t, setup{}, func(w *world) {
 			r := w.browser().tab().rawSocket()
 			r.next()

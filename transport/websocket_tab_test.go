@@ -97,7 +97,8 @@ func (s *socket) send(messages ...string) {
 	synctest.Wait()
 }
 
-// post sends messages and waits for the answer, which it returns as a POST's. ok is false if the link has ended meanwhile.
+// post sends messages and waits for the answer, which it returns as a POST's. ok is false
+// if the link has ended meanwhile.
 func (s *socket) post(messages ...string) (a answer, ok bool) {
 	if s.Write(context.Background(), ws.MessageText, []byte(s.t.batch(messages...))) != nil {
 		return a, false

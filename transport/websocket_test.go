@@ -57,7 +57,8 @@ func TestW1WebSocket(t *testing.T) {
 // origin is a page of the world's own.
 func (w *world) origin() string { return "http://" + mustURL(w.url).Hostname() }
 
-// I5, W6: why there is no link, from a hook or a session, is a close code that a page can read; who is no page, or a foreign one, gets the status.
+// I5, W6: why there is no link, from a hook or a session, is a close code that a page can
+// read; who is no page, or a foreign one, gets the status.
 func TestI5SocketRefused(t *testing.T) {
 	refuse := func(err error) setup {
 		var s setup
@@ -65,7 +66,11 @@ func TestI5SocketRefused(t *testing.T) {
 		return s
 	}
 	slow := setup{}
-	slow.identity.Generate = func(r *http.Request) (string, error) { <-r.Context().Done(); return "", r.Context().Err() }
+	slow.identity.Generate = func(r *http.Request) (string, error) {
+		<-r.Context().Done()
+		return "",
+			r.Context().Err()
+	}
 	long := strings.Repeat("ü", 100)
 	for _, tt := range []struct {
 		name   string
@@ -75,11 +80,14 @@ func TestI5SocketRefused(t *testing.T) {
 		reason string
 	}{
 		{"refused", refuse(&middleware.Error{Status: 403, Reason: "not you"}), nil, 403, "not you"},
-		{"a long reason", refuse(&middleware.Error{Status: 429, Reason: long, RetryAfter: time.Second}), nil, 429, long[:108] + "; retry in 1 s"},
+		{"a long reason", refuse(&middleware.Error{Status: 429, Reason: long, RetryAfter: time.Second}), nil, 429,
+			long[:108] + "; retry in 1 s"},
 		{"failed", refuse(errors.New("secret")), nil, 503, ""},
 		{"timed out", slow, nil, 503, ""},
-		{"the server goes away", setup{}, func(w *world) { w.must(w.m.Shutdown(context.Background())) }, 503, "the server is going away: come back; retry in 2 s"},
-		{"no room", setup{session: session.Options{Budget: 1}}, nil, 503, "no room for a new session or tab: come back later; retry in 10 s"},
+		{"the server goes away", setup{}, func(w *world) { w.must(w.m.Shutdown(context.Background())) }, 503,
+			"the server is going away: come back; retry in 2 s"},
+		{"no room", setup{session: session.Options{Budget: 1}}, nil, 503,
+			"no room for a new session or tab: come back later; retry in 10 s"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, tt.setup, func(w *world) {
@@ -87,7 +95,8 @@ func TestI5SocketRefused(t *testing.T) {
 					tt.before(w)
 				}
 				code, reason := w.browser().tab().openSocket("Origin", w.origin()).code()
-				if code != 4000+tt.status || tt.reason != "" && reason != tt.reason || strings.Contains(reason, "secret") {
+				if code != 4000+tt.status || tt.reason != "" && reason != tt.reason ||
+					strings.Contains(reason, "secret") {
 					t.Errorf("closed with %d %q", code, reason)
 				}
 				for _, other := range []struct {
@@ -95,7 +104,8 @@ func TestI5SocketRefused(t *testing.T) {
 					status int
 				}{{nil, tt.status}, {[]string{"Origin", "http://evil.example"}, 403}} {
 					tab := w.browser().tab()
-					if _, resp, err := tab.upgrade(w.Context(), tab.query(""), other.header...); resp == nil || resp.StatusCode != other.status {
+					if _, resp, err := tab.upgrade(w.Context(), tab.query(""), other.header...); resp == nil ||
+						resp.StatusCode != other.status {
 						t.Errorf("%v: %v", other.header, err)
 					}
 				}
@@ -104,7 +114,8 @@ func TestI5SocketRefused(t *testing.T) {
 	}
 }
 
-// I9: the middleware's word on origins is the only one: a page of another host is let in where it is listed.
+// I9: the middleware's word on origins is the only one: a page of another host is let in
+// where it is listed.
 func TestI9SocketOrigins(t *testing.T) {
 	s := setup{identity: middleware.Options{Origins: []string{"https://friend.example"}}}
 	inWorld(t, s, func(w *world) {
@@ -125,16 +136,23 @@ func TestL1SocketCloses(t *testing.T) {
 		last   string
 		within time.Duration
 	}{
-		{"revoked", func(w *world, tab *tab) { w.must(w.m.Revoke(w.Context(), tab.hello.ID)) }, 4410, "event: mirage-end\ndata: {\"status\":410,", 0},
-		{"ended", func(w *world, tab *tab) { w.must(w.m.End(w.Context(), tab.hello.ID)) }, 4410, "event: mirage-end\ndata: {\"status\":410,", 0},
-		{"moved", func(w *world, tab *tab) { w.must(w.m.Move(w.Context(), tab.hello.ID, "other", "")) }, 1012, "event: mirage-drain\ndata: {\"retry\":2000}", 0},
-		{"renewed", func(w *world, tab *tab) { w.m.Revalidate(w.Context(), tab.hello.ID) }, 1012, "event: mirage-drain\ndata: {\"retry\":0}", 0},
-		{"shut down", func(w *world, _ *tab) { w.must(w.m.Shutdown(context.Background())) }, 1012, "event: mirage-drain", 0},
-		{"its server shut down", func(w *world, _ *tab) { w.must(w.server.Shutdown(context.Background())) }, 1012, "event: mirage-drain", 0},
+		{"revoked", func(w *world, tab *tab) { w.must(w.m.Revoke(w.Context(), tab.hello.ID)) }, 4410,
+			"event: mirage-end\ndata: {\"status\":410,", 0},
+		{"ended", func(w *world, tab *tab) { w.must(w.m.End(w.Context(), tab.hello.ID)) }, 4410,
+			"event: mirage-end\ndata: {\"status\":410,", 0},
+		{"moved", func(w *world, tab *tab) { w.must(w.m.Move(w.Context(), tab.hello.ID, "other", "")) }, 1012,
+			"event: mirage-drain\ndata: {\"retry\":2000}", 0},
+		{"renewed", func(w *world, tab *tab) { w.m.Revalidate(w.Context(), tab.hello.ID) }, 1012,
+			"event: mirage-drain\ndata: {\"retry\":0}", 0},
+		{"shut down", func(w *world, _ *tab) { w.must(w.m.Shutdown(context.Background())) }, 1012,
+			"event: mirage-drain", 0},
+		{"its server shut down", func(w *world, _ *tab) { w.must(w.server.Shutdown(context.Background())) }, 1012,
+			"event: mirage-drain", 0},
 		{"aged", func(*world, *tab) {}, 1012, "event: mirage-drain\ndata: {\"retry\":0}", 12 * time.Minute},
 		{"silent", func(w *world, tab *tab) { w.send(tab.hello.ID, "a") }, 4408, "mirage-ack", 21 * time.Second},
 		{"superseded", func(w *world, tab *tab) { tab.openSocket().send() }, 1000, "event: mirage\n", 0},
-		{"said goodbye", func(w *world, tab *tab) { tab.b.do("DELETE", tab.query(""), "", "Mirage-Link", tab.token()) }, 4410, "event: mirage-end", 0},
+		{"said goodbye", func(w *world, tab *tab) { tab.b.do("DELETE", tab.query(""), "", "Mirage-Link", tab.token()) },
+			4410, "event: mirage-end", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var closed []session.Closed
@@ -152,7 +170,8 @@ func TestL1SocketCloses(t *testing.T) {
 					t.Errorf("last frame %q", last)
 				}
 				synctest.Wait()
-				if len(closed) != 1 || closed[0].End == "" || closed[0].Reader != cid.Name(tab.cid) || closed[0].ID == "" || closed[0].Bytes < 100 {
+				if len(closed) != 1 || closed[0].End == "" || closed[0].Reader != cid.Name(tab.cid) ||
+					closed[0].ID == "" || closed[0].Bytes < 100 {
 					t.Errorf("OnClose: %+v", closed)
 				}
 			})
@@ -160,14 +179,19 @@ func TestL1SocketCloses(t *testing.T) {
 	}
 }
 
-// L1, U2: what is being handled when the server goes away is answered before the link closes, and Shutdown waits for both; a handler that takes too long is
-// not waited for by the link.
+// L1, U2: what is being handled when the server goes away is answered before the link
+// closes, and Shutdown waits for both; a handler that takes too long is not waited for by
+// the link.
 func TestL1SocketShutdownAnswers(t *testing.T) {
 	for _, tt := range []struct {
 		takes time.Duration
 		want  string
 	}{{2 * time.Second, `"accepted":1`}, {8 * time.Second, "mirage-drain"}} {
-		o := session.Options{OnMessage: func(context.Context, *session.Session, session.Incoming) error { time.Sleep(tt.takes); return nil }}
+		o := session.Options{OnMessage: func(context.Context, *session.Session,
+			session.Incoming) error {
+			time.Sleep(tt.takes)
+			return nil
+		}}
 		inWorld(t, setup{session: o}, func(w *world) {
 			tab := w.browser().tab()
 			s := tab.openSocket()
@@ -222,7 +246,8 @@ func TestW6SocketAnswers(t *testing.T) {
 			{"one of 10 MB", tab.post("2:" + strings.Repeat("x", 10<<20)), 413, "larger"},
 			{"as large as can be", tab.post("2:" + strings.Repeat("\n", 64<<10)), 200, `"accepted":2`},
 			{"many", tab.post(number(3, 100)...), 200, `"accepted":102`},
-			{"too fast", tab.post(number(103, 100)...), 429, `"accepted":150,"detail":"too many messages: slow down","retry":1000`},
+			{"too fast", tab.post(number(103, 100)...), 429,
+				`"accepted":150,"detail":"too many messages: slow down","retry":1000`},
 		} {
 			if step.answer.status != step.status || !strings.Contains(step.answer.body, step.says) {
 				t.Errorf("%s: %d %s", step.name, step.answer.status, step.answer.body)
@@ -236,7 +261,8 @@ func TestW6SocketAnswers(t *testing.T) {
 	})
 }
 
-// U1, L2: a handler that takes its time holds up neither what goes down nor the heartbeat; what comes meanwhile waits in order.
+// U1, L2: a handler that takes its time holds up neither what goes down nor the
+// heartbeat; what comes meanwhile waits in order.
 func TestU2SocketHandlerTakesTime(t *testing.T) {
 	var app inbox
 	o := session.Options{OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
@@ -257,7 +283,8 @@ func TestU2SocketHandlerTakesTime(t *testing.T) {
 				s.send(fmt.Sprintf("%d:m", i+2)) // acknowledges, too; what could be refused at once waits as well
 				w.must(s.Write(w.Context(), ws.MessageText, []byte("data: not a batch\n\n")))
 			} else { // the reader waits behind what is being handled
-				go tab.b.do("POST", tab.query(""), tab.batch(), "Mirage-Link", tab.token(), "Content-Type", "text/event-stream")
+				go tab.b.do("POST", tab.query(""), tab.batch(), "Mirage-Link", tab.token(), "Content-Type",
+					"text/event-stream")
 			}
 		}
 		tab.has(strings.Fields(strings.Repeat("x ", 7))...)
@@ -274,7 +301,8 @@ func TestU2SocketHandlerTakesTime(t *testing.T) {
 	})
 }
 
-// D8, W2: a WebSocket of no code of ours: what comes is event blocks, what goes is one unnumbered message a frame, of bytes if the frame is.
+// D8, W2: a WebSocket of no code of ours: what comes is event blocks, what goes is one
+// unnumbered message a frame, of bytes if the frame is.
 func TestW2PlainSocket(t *testing.T) {
 	var app inbox
 	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage, Burst: 4}}, func(w *world) {
@@ -291,11 +319,13 @@ func TestW2PlainSocket(t *testing.T) {
 		app.has(w, "hello", batch, "fail", "")
 		w.must(s.Write(w.Context(), ws.MessageBinary, []byte{0, 0xff}))
 		synctest.Wait()
-		if last := app.seen[len(app.seen)-1]; len(app.seen) != 5 || string(last.Data) != "\x00\xff" || !last.Binary || last.Writer != "" {
+		if last := app.seen[len(app.seen)-1]; len(app.seen) != 5 || string(last.Data) != "\x00\xff" || !last.Binary ||
+			last.Writer != "" {
 			t.Errorf("%+v", last)
 		}
 		text := s.text()
-		for _, want := range []string{"data: a\nid: ", ":\n", `{"status":200,"accepted":0,"failed":[0]}`, `{"status":429,`} {
+		for _, want := range []string{"data: a\nid: ", ":\n", `{"status":200,"accepted":0,"failed":[0]}`,
+			`{"status":429,`} {
 			if strings.Count(text, want) < 1 {
 				t.Errorf("%q is not in %q", want, text)
 			}
@@ -307,10 +337,12 @@ func TestW2PlainSocket(t *testing.T) {
 	})
 }
 
-// W6: what is no handshake is told what is missing; where nothing can be taken over, that.
+// W6: what is no handshake is told what is missing; where nothing can be taken over,
+// that.
 func TestW6NoSocket(t *testing.T) {
 	inWorld(t, setup{}, func(w *world) {
-		alone := middleware.New(middleware.Options{Codec: w.codec, Sessions: w.m}).Guard(sockets.Handler(w.m, sockets.Options{}))
+		alone := middleware.New(middleware.Options{Codec: w.codec, Sessions: w.m}).Guard(sockets.Handler(w.m,
+			sockets.Options{}))
 		for _, tt := range []struct {
 			name   string
 			header []string
@@ -327,8 +359,9 @@ func TestW6NoSocket(t *testing.T) {
 			r := httptest.NewRequest("GET", "/live", nil)
 			r.Header.Set("Accept", "text/event-stream")
 			if tt.header != nil {
-				r.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
-					"Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}}
+				r.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
+					"Sec-Websocket-Version": {"13"},
+					"Sec-Websocket-Key":     {"dGhlIHNhbXBsZSBub25jZQ=="}}
 			}
 			for i := 0; i+1 < len(tt.header); i += 2 {
 				r.Header.Set(tt.header[i], tt.header[i+1])

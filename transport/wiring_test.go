@@ -17,8 +17,8 @@ import (
 // own is a session layer of the application around a Manager.
 type own struct{ *session.Manager }
 
-// I11: a transport whose middleware has not its Manager refuses every request and says what to change, because what is revoked there would be good here.
-// The log says it once.
+// I11: a transport whose middleware has not its Manager refuses every request and says
+// what to change, because what is revoked there would be good here. The log says it once.
 func TestI11Wiring(t *testing.T) {
 	codec, err := cookie.New(cookie.Options{Insecure: true}, key)
 	if err != nil {
@@ -46,7 +46,8 @@ func TestI11Wiring(t *testing.T) {
 			var log sink
 			h := transport.Handler(m, transport.Options{})
 			if tt.mounted {
-				h = middleware.New(middleware.Options{Codec: codec, Sessions: tt.sessions, Logger: slog.New(slog.NewTextHandler(&log, nil))}).Guard(h)
+				h = middleware.New(middleware.Options{Codec: codec, Sessions: tt.sessions,
+					Logger: slog.New(slog.NewTextHandler(&log, nil))}).Guard(h)
 			}
 			srv := httptest.NewServer(h)
 			defer srv.Close()
@@ -58,7 +59,8 @@ func TestI11Wiring(t *testing.T) {
 				{"GET", "?_wait=1&_cid=0123456789012345678901", nil},
 				{"POST", "", []string{"Content-Type", "text/plain"}},
 				{"GET", "", []string{"Accept", "text/event-stream"}},
-				{"GET", "", []string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}},
+				{"GET", "", []string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13",
+					"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}},
 				{"DELETE", "", nil},
 			} {
 				if tt.want == "" && !strings.HasPrefix(request.query, "?_wait") {

@@ -15,7 +15,8 @@ func newCentrifuge(addr string) engine {
 		check(err)
 		shard, err := centrifuge.NewRedisShard(n, centrifuge.RedisShardConfig{Address: addr})
 		check(err)
-		broker, err := centrifuge.NewRedisBroker(n, centrifuge.RedisBrokerConfig{Shards: []*centrifuge.RedisShard{shard}})
+		broker, err := centrifuge.NewRedisBroker(n,
+			centrifuge.RedisBrokerConfig{Shards: []*centrifuge.RedisShard{shard}})
 		check(err)
 		n.SetBroker(broker)
 		n.OnConnecting(func(context.Context, centrifuge.ConnectEvent) (centrifuge.ConnectReply, error) {

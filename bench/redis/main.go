@@ -1,10 +1,12 @@
-// Command redis compares Mirage's Store in Redis with the Redis engine of centrifuge: two nodes of each in this process, one redis-server for
-// both, emptied in between, in alternating rounds.
+// Command redis compares Mirage's Store in Redis with the Redis engine of centrifuge: two
+// nodes of each in this process, one redis-server for both, emptied in between, in
+// alternating rounds.
 //
 //	go run ./redis -rounds 5
 //
-// Both keep what they publish: centrifuge in a stream of 100 entries for each channel, Mirage in a log of 100 messages for each session, which drops
-// the oldest. Mirage's clients acknowledge every 16 messages, as ours do; centrifuge has no acknowledgements.
+// Both keep what they publish: centrifuge in a stream of 100 entries for each channel,
+// Mirage in a log of 100 messages for each session, which drops the oldest. Mirage's
+// clients acknowledge every 16 messages, as ours do; centrifuge has no acknowledgements.
 package main
 
 import (
@@ -150,8 +152,8 @@ func settle(e engine, i int, arrived *atomic.Int64) {
 	}
 }
 
-// flood publishes to every channel from a goroutine each, with at most 16 messages under way where they arrive somewhere, and returns how many
-// there were in a second.
+// flood publishes to every channel from a goroutine each, with at most 16 messages under
+// way where they arrive somewhere, and returns how many there were in a second.
 func flood(e engine, arrived *[channels]atomic.Int64) float64 {
 	var total atomic.Int64
 	var wg sync.WaitGroup
@@ -202,7 +204,8 @@ func startRedis() (addr string, stop func()) {
 }
 
 func client(addr string) rueidis.Client {
-	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{addr}, DisableCache: true, ForceSingleClient: true})
+	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{addr}, DisableCache: true,
+		ForceSingleClient: true})
 	check(err)
 	return c
 }

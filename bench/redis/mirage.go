@@ -47,7 +47,8 @@ func (e *mirage) publish(i int, data []byte) error {
 }
 
 func (e *mirage) keep(i int) error {
-	l, err := e.near.Attach(context.Background(), session.Attach{ID: id(i), Reader: "reader-of-22-characters", Wake: func() {}})
+	l, err := e.near.Attach(context.Background(),
+		session.Attach{ID: id(i), Reader: "reader-of-22-characters", Wake: func() {}})
 	if err == nil {
 		l.Hello.Reason = ""
 	}
@@ -56,12 +57,13 @@ func (e *mirage) keep(i int) error {
 
 func (e *mirage) subscribe(i int, arrived func()) error {
 	woken := make(chan struct{}, 1)
-	l, err := e.far.Attach(context.Background(), session.Attach{ID: id(i), Reader: "reader-of-22-characters", Wake: func() {
-		select {
-		case woken <- struct{}{}:
-		default:
-		}
-	}})
+	l, err := e.far.Attach(context.Background(),
+		session.Attach{ID: id(i), Reader: "reader-of-22-characters", Wake: func() {
+			select {
+			case woken <- struct{}{}:
+			default:
+			}
+		}})
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,8 @@ func control(mux *http.ServeMux, up *atomic.Int64, broadcast func([]byte), unica
 	})
 	mux.HandleFunc("/_bench/unicast", func(w http.ResponseWriter, r *http.Request) {
 		size, seq, sessions := number(r, "size", 200), number(r, "seq", 0), number(r, "sessions", 1)
-		pace(number(r, "n", 1), number(r, "rate", 0), func(i int) { unicast((seq+i)%sessions, payload((seq+i)/sessions, size)) })
+		pace(number(r, "n", 1), number(r, "rate", 0),
+			func(i int) { unicast((seq+i)%sessions, payload((seq+i)/sessions, size)) })
 		fmt.Fprint(w, "ok")
 	})
 	mux.HandleFunc("/_bench/gc", func(w http.ResponseWriter, _ *http.Request) {
@@ -49,7 +50,8 @@ func memory(w http.ResponseWriter, up *atomic.Int64) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	_ = json.NewEncoder(w).Encode(map[string]any{
-		"heapInuse": m.HeapInuse, "heapAlloc": m.HeapAlloc, "heapObjects": m.HeapObjects, "stackInuse": m.StackInuse, "sys": m.Sys,
+		"heapInuse": m.HeapInuse, "heapAlloc": m.HeapAlloc, "heapObjects": m.HeapObjects, "stackInuse": m.StackInuse,
+		"sys":   m.Sys,
 		"numGC": m.NumGC, "goroutines": runtime.NumGoroutine(), "dropped": 0, "up": up.Load(),
 	})
 }
@@ -61,8 +63,9 @@ func number(r *http.Request, key string, otherwise int) int {
 	return otherwise
 }
 
-// payload is '@M', ten digits of the sequence number, 'T', sixteen of CLOCK_MONOTONIC in nanoseconds, and padding. It is written by hand because it is
-// part of what each message costs here, as it is in the peers' servers.
+// payload is '@M', ten digits of the sequence number, 'T', sixteen of CLOCK_MONOTONIC in
+// nanoseconds, and padding. It is written by hand because it is part of what each message
+// costs here, as it is in the peers' servers.
 func payload(seq, size int) []byte {
 	var now unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
@@ -87,7 +90,8 @@ func digits(b []byte, n int64, width int) []byte {
 	return b
 }
 
-// pace calls f(0) to f(n-1), rate times a second, or as fast as it can without a rate. It wakes every millisecond at most, for all that is due.
+// pace calls f(0) to f(n-1), rate times a second, or as fast as it can without a rate. It
+// wakes every millisecond at most, for all that is due.
 func pace(n, rate int, f func(int)) {
 	start := time.Now()
 	for i := 0; i < n; {

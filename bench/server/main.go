@@ -1,5 +1,6 @@
-// Command server is Mirage under the load generator: streams, WebSockets, polls and POSTs at /live for the unsigned ids s0, s1, …, with every bound
-// raised so that nothing is refused, and endpoints by which the generator drives it from outside.
+// Command server is Mirage under the load generator: streams, WebSockets, polls and POSTs
+// at /live for the unsigned ids s0, s1, …, with every bound raised so that nothing is
+// refused, and endpoints by which the generator drives it from outside.
 //
 //	PORT=9000 go run ./server            # streams are hijacked
 //	MIRAGE=plain PORT=9000 go run ./server

@@ -1,4 +1,5 @@
-// Package js holds mirage.js, the browser client. Package transport serves it; docs/client.md is its manual.
+// Package js holds mirage.js, the browser client. Package transport serves it;
+// docs/client.md is its manual.
 package js
 
 import _ "embed"

@@ -45,7 +45,8 @@ func TestGenerated(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	if out, err := exec.CommandContext(ctx, "go", "-C", "internal/minify", "run", ".", dir).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "go", "-C", "internal/minify", "run", ".",
+		dir).CombinedOutput(); err != nil {
 		if os.Getenv("CI") == "" && strings.Contains(string(out), "dial tcp") {
 			t.Skip("esbuild cannot be fetched from here")
 		}
@@ -73,7 +74,8 @@ func TestTypes(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
 	tsc := exec.CommandContext(ctx, compiler,
-		"--strict", "--exactOptionalPropertyTypes", "--noEmit", "--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom,dom.iterable", "test/types.ts")
+		"--strict", "--exactOptionalPropertyTypes", "--noEmit", "--target", "es2022", "--module", "nodenext", "--lib",
+		"es2022,dom,dom.iterable", "test/types.ts")
 	if out, err := tsc.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -128,10 +130,12 @@ func TestPackage(t *testing.T) {
 	}
 	write("use.mts", use)
 	run(compiler, "--strict", "--noEmit", "--lib", "es2022,dom", "--module", "nodenext", "use.mts")
-	run(compiler, "--strict", "--noEmit", "--lib", "es2022,dom", "--module", "esnext", "--moduleResolution", "bundler", "use.mts")
+	run(compiler, "--strict", "--noEmit", "--lib", "es2022,dom", "--module", "esnext", "--moduleResolution", "bundler",
+		"use.mts")
 }
 
-// What test/*.test.js says, of what is written and of what is served. By hand: node --test client/js/test/
+// What test/*.test.js says, of what is written and of what is served. By hand: node
+// --test client/js/test/
 func TestNode(t *testing.T) {
 	if testing.Short() {
 		nodeTests(t, ".", "20")

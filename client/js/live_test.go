@@ -25,7 +25,8 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// echo is a real server whose application sends back what it is sent, and the network before it. Node tells both what to do.
+// echo is a real server whose application sends back what it is sent, and the network
+// before it. Node tells both what to do.
 type echo struct {
 	*testing.T
 	codec *cookie.Codec
@@ -85,8 +86,8 @@ func (e *echo) begin() {
 	mux.HandleFunc("/page", func(http.ResponseWriter, *http.Request) {}) // its response sets the cookie
 	identify := middleware.New(middleware.Options{Codec: e.codec, Sessions: m, Logger: e.log}).Guard
 
-	// Below /307 the mux redirects /307/live to /307/live/. Below /301 it is done as nginx does,
-	// and Go before 1.26.
+	// Below /307 the mux redirects /307/live to /307/live/. Below /301 it is done as
+	// nginx does, and Go before 1.26.
 	mounted := http.NewServeMux()
 	mounted.Handle("/", identify(mux))
 	for _, status := range []int{http.StatusTemporaryRedirect, http.StatusMovedPermanently} {
@@ -119,7 +120,8 @@ func (e *echo) end() {
 	}
 }
 
-// control is what Node asks for: POST /cut, /restart, /revoke?id=, /send?id=&n=, /forget, /look; it answers with what the server knows.
+// control is what Node asks for: POST /cut, /restart, /revoke?id=, /send?id=&n=, /forget,
+// /look; it answers with what the server knows.
 func (e *echo) control(w http.ResponseWriter, r *http.Request) {
 	switch r.PathValue("what") {
 	case "cut":
@@ -152,8 +154,8 @@ func (e *echo) control(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"ids": e.ids, "up": e.up, "gets": e.gets})
 }
 
-// D1, D3, I11, U1, U2, U3, X1, X2: mirage.js in Node against a real server behind a network
-// that cuts. What test/live.mjs says.
+// D1, D3, I11, U1, U2, U3, X1, X2: mirage.js in Node against a real server behind a
+// network that cuts. What test/live.mjs says.
 func TestLive(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: seconds of real time")

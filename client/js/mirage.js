@@ -1,4 +1,5 @@
-// mirage.js: the browser client of Mirage, sessions that do not notice the network. docs/client.md has the manual, docs/protocol.md the wire.
+// mirage.js: the browser client of Mirage, sessions that do not notice the network.
+// docs/client.md has the manual, docs/protocol.md the wire.
 //
 //   down  Drop what is here already. A position moves after its listeners ran, and is stored before it is acknowledged.
 //   up    Number the messages, and keep them until the server has accepted them. One POST is under way at a time.
@@ -57,19 +58,20 @@ async function check(answer) {
   throw failure(detail || 'status ' + status, status, { expected, retry: 1000 * headers.get('Retry-After') })
 }
 
-// scriptDirectory returns the URL of the directory that the server serves this script from,
-// which is where Mirage is mounted. It throws in a bundle, which has another name, and in a
-// module from a file.
+// scriptDirectory returns the URL of the directory that the server serves this script
+// from, which is where Mirage is mounted. It throws in a bundle, which has another name,
+// and in a module from a file.
 function scriptDirectory() {
-  // Bundlers take new URL('…', import.meta.url) for a file to include: hence the variable.
+  // Bundlers take new URL('…', import.meta.url) for a file to include: hence the
+  // variable.
   const script = import.meta.url
   if (/^https?:[^?#]*\/mirage(\.min)?\.js([?#]|$)/.test(script)) return new URL('.', script)
   throw new TypeError("the URL is missing: write new Mirage('/live'), with the URL where your server has Mirage. "
     + 'Only a mirage.js that the browser loaded from that server knows it by itself; a bundle or a file does not.')
 }
 
-// isEventStream reports whether the answer is a stream or a long-poll of the server, and not a
-// page that a redirect led to.
+// isEventStream reports whether the answer is a stream or a long-poll of the server, and
+// not a page that a redirect led to.
 const isEventStream = answer => answer.status === 200 && /^text\/event-stream\b/.test(answer.headers.get('Content-Type'))
 
 /** The client. All that is private lives in the constructor: so it stays private, and small. */
@@ -130,7 +132,8 @@ export class Mirage extends EventTarget {
       ({ storage = document && sessionStorage } = options)
       kept = JSON.parse(storage.getItem(key)) || kept
     } catch { /* there is none, or we may not */ }
-    // What is not accepted yet: {w: writer, n: number, e: event, d: data, x: encoded, t: tried, a: again}.
+    // What is not accepted yet: {w: writer, n: number, e: event, d: data, x: encoded, t:
+    // tried, a: again}.
     let queue = []
     const bad = kept.bad || {} // until when a transport is not to be tried first
     let repeats = kept.again || 0 // up to this number an earlier page, which crashed, may have had it; -1 until hello tells
@@ -206,7 +209,8 @@ export class Mirage extends EventTarget {
       return length - queue.length
     }
 
-    // next is what the next POST brings. What is left of an earlier page comes first, under its writer.
+    // next is what the next POST brings. What is left of an earlier page comes first,
+    // under its writer.
     const next = leaving => {
       const { w = cid, n = count + 1, a } = queue[0] || {}
       let size = 0, full
@@ -222,9 +226,9 @@ export class Mirage extends EventTarget {
       return { batch, w, body }
     }
 
-    // submit sends a body in a POST and returns the server's answer. A redirect with 301 or 302
-    // turns the POST into a GET without a body, which the server answers with a stream. request
-    // has adopted the path then, so the next try is not redirected.
+    // submit sends a body in a POST and returns the server's answer. A redirect with 301
+    // or 302 turns the POST into a GET without a body, which the server answers with a
+    // stream. request has adopted the path then, so the next try is not redirected.
     const submit = async (token, body, signal) => {
       const answer = await check(await request('POST', token, { body, signal }))
       if (isEventStream(answer)) {
@@ -236,7 +240,8 @@ export class Mirage extends EventTarget {
       return result
     }
 
-    // say takes a body up and returns what the server answers. It does not answer a frame that is an acknowledgement alone.
+    // say takes a body up and returns what the server answers. It does not answer a frame
+    // that is an acknowledgement alone.
     const say = async (link, body, signal, wait) => {
       const { socket, token } = link
       if (!socket) return submit(token, body, signal)
@@ -289,9 +294,10 @@ export class Mirage extends EventTarget {
       return url.href
     }
 
-    // lastID is what a GET says in _was: the id that the last hello named. If a log-out has revoked it
-    // and expired the cookie, the server answers 410 instead of going on under a new id. The id from
-    // storage does not count, because a page load is a new visit.
+    // lastID is what a GET says in _was: the id that the last hello named. If a log-out
+    // has revoked it and expired the cookie, the server answers 410 instead of going on
+    // under a new id. The id from storage does not count, because a page load is a new
+    // visit.
     const lastID = () => opened && !signed ? self.id : null
 
     const request = async (method, token, init, query) => {
@@ -307,9 +313,10 @@ export class Mirage extends EventTarget {
       return answer
     }
 
-    // adopt makes the path that a redirect led to, as from /live to /live/, the path of all
-    // requests, because a WebSocket follows no redirect. Callers call it for answers of Mirage
-    // alone: the redirect may lead to a log-in form. Another origin is not adopted.
+    // adopt makes the path that a redirect led to, as from /live to /live/, the path of
+    // all requests, because a WebSocket follows no redirect. Callers call it for answers
+    // of Mirage alone: the redirect may lead to a log-in form. Another origin is not
+    // adopted.
     const adopt = ({ redirected, url }) => {
       const { origin, pathname } = redirected ? new URL(url) : base
       if (origin === base.origin) base.pathname = pathname
@@ -330,7 +337,8 @@ export class Mirage extends EventTarget {
       looping = false
     }
 
-    // rest is how long to wait before the next try: with full jitter, so that not all come back at once.
+    // rest is how long to wait before the next try: with full jitter, so that not all
+    // come back at once.
     const rest = (error, tries) => error.retry || Math.random() * Math.min(20_000, 500 * 2 ** tries)
 
     const complain = (error, attempt) => {
@@ -345,10 +353,12 @@ export class Mirage extends EventTarget {
       return [...transports].sort((a, b) => rank(a) - rank(b))
     }
 
-    // round tries one transport after the other: each has some time before the next one starts beside it. The first hello wins; what failed
-    // before it is bad for half an hour. Where nothing wins, the network is to blame. It returns why it failed.
-    // A WebSocket does not follow the redirect that the winner followed. It failed at the former
-    // path, which says nothing about WebSockets: it is tried again at the adopted one.
+    // round tries one transport after the other: each has some time before the next one
+    // starts beside it. The first hello wins; what failed before it is bad for half an
+    // hour. Where nothing wins, the network is to blame. It returns why it failed. A
+    // WebSocket does not follow the redirect that the winner followed. It failed at the
+    // former path, which says nothing about WebSockets: it is tried again at the adopted
+    // one.
     const round = async names => {
       const tried = []
       let won, why
@@ -453,9 +463,10 @@ export class Mirage extends EventTarget {
       wake?.()
     }
 
-    // leave lets go of the link. The page may end: last words go out, a server that sees no link end
-    // is told, and the same messages are stored, too; the server knows them when they come again.
-    // What is too long for a request that outlives its page is only stored.
+    // leave lets go of the link. The page may end: last words go out, a server that sees
+    // no link end is told, and the same messages are stored, too; the server knows them
+    // when they come again. What is too long for a request that outlives its page is only
+    // stored.
     const leave = () => {
       if (live && (queue[0] || unacked || live.name === 'poll')) {
         let { body } = next(true)
@@ -471,7 +482,8 @@ export class Mirage extends EventTarget {
       if (wanted) self.connect()
     }
 
-    // refresh looks for a link now that the world may have changed; the present one stays until another has said hello.
+    // refresh looks for a link now that the world may have changed; the present one stays
+    // until another has said hello.
     const refresh = gently => {
       if (!live) wake?.()
       else if (!gently || Date.now() - live.heard > 1.2 * (live.beat || 15_000) + 2000) round(order(1))

@@ -1,4 +1,5 @@
-// A page that opens one WebSocket after another, without a client library, and reports how each of the three ends.
+// A page that opens one WebSocket after another, without a client library, and reports
+// how each of the three ends.
 const events = []
 function open(n) {
   const socket = new WebSocket('/live')

@@ -1,5 +1,5 @@
-// A page with a client. The query, a frame's parent's where it has none, says how it is called and what its client's options are; what it did outlives a
-// reload.
+// A page with a client. The query, a frame's parent's where it has none, says how it is
+// called and what its client's options are; what it did outlives a reload.
 import Mirage from '/live/mirage.js'
 import { follow } from './record.js'
 

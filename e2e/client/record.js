@@ -1,4 +1,5 @@
-// What a client gets, sends and is told. Numbers are kept as runs of consecutive ones, so that they fit into storage at every message.
+// What a client gets, sends and is told. Numbers are kept as runs of consecutive ones, so
+// that they fit into storage at every message.
 export function follow(client, name, record, save = () => 0) {
   record.name = name
   record.got ??= []

@@ -1,5 +1,5 @@
-// A page that tests by itself: the cases of its kind, in the page and in workers, then the next
-// page. The server names that one once it has seen what it waits for.
+// A page that tests by itself: the cases of its kind, in the page and in workers, then
+// the next page. The server names that one once it has seen what it waits for.
 const query = new URLSearchParams(location.search)
 const target = query.get('target'), kind = query.get('kind'), prefix = query.get('prefix')
 const url = name => at(target, prefix + name)
@@ -19,7 +19,8 @@ function add(tag, attributes, parent = document.body) {
 
 const frame = name => { add('iframe', { name }); return name }
 
-// elements is what a page makes a browser load without fetch: only the server waits for it.
+// elements is what a page makes a browser load without fetch: only the server waits for
+// it.
 function elements() {
   for (const policy of ['', 'no-referrer', 'unsafe-url']) {
     add('img', { src: url('img ' + policy), referrerpolicy: policy })

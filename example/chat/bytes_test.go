@@ -61,7 +61,8 @@ func TestD5NewcomersCostOthersLittle(t *testing.T) {
 		}
 		for i := range maxHistory {
 			_, err := m.Receive(t.Context(), session.Upstream{
-				ID: "person0", Messages: []session.Numbered{{Message: store.Text(fmt.Sprint(i, strings.Repeat("x", maxText/2)))}},
+				ID: "person0", Messages: []session.Numbered{{Message: store.Text(fmt.Sprint(i,
+					strings.Repeat("x", maxText/2)))}},
 			})
 			if err != nil {
 				t.Fatal(err)

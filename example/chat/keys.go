@@ -11,8 +11,9 @@ import (
 	"github.com/mirage-go/mirage"
 )
 
-// signingKeys reads the keys of a file, one in base64 on each line, the newest first; a missing file is made with one new key. Without a
-// file the key is as old as the program. kept says in words which.
+// signingKeys reads the keys of a file, one in base64 on each line, the newest first; a
+// missing file is made with one new key. Without a file the key is as old as the program.
+// kept says in words which.
 func signingKeys(file string) (keys [][]byte, kept string, err error) {
 	if file == "" {
 		key, _ := newKey()
@@ -32,7 +33,8 @@ func signingKeys(file string) (keys [][]byte, kept string, err error) {
 	return keys, file, nil
 }
 
-// makeKeys writes a new key to a file that only its owner can read. It never overwrites one.
+// makeKeys writes a new key to a file that only its owner can read. It never overwrites
+// one.
 func makeKeys(file string) ([]byte, error) {
 	_, text := newKey()
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

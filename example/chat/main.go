@@ -1,4 +1,5 @@
-// Command chat is a chat whose visitors and messages survive whatever the network does: the program to look at first.
+// Command chat is a chat whose visitors and messages survive whatever the network does:
+// the program to look at first.
 //
 //	go run ./example/chat
 //	go run ./example/chat -keys chat.keys    # everybody is still who they were after a restart
@@ -66,9 +67,9 @@ func run(ctx context.Context, addr, keyFile string) error {
 	return errors.Join(live.Shutdown(ctx), server.Shutdown(ctx)) // in this order: links first, then the server
 }
 
-// newLive names the cookie after the port, because browsers send cookies to every port of a
-// host: two chats on one machine would otherwise overwrite each other's cookie. Behind a load
-// balancer all processes need one name instead.
+// newLive names the cookie after the port, because browsers send cookies to every port of
+// a host: two chats on one machine would otherwise overwrite each other's cookie. Behind
+// a load balancer all processes need one name instead.
 func newLive(l net.Listener, keys [][]byte) *mirage.Live {
 	o := newRoom().options()
 	o.Keys = keys
@@ -86,7 +87,8 @@ func address(addr string, l net.Listener) string {
 	return "http://" + net.JoinHostPort(host, port(l))
 }
 
-// port is the port that l listens on, which is chosen by the system for an address like localhost:0.
+// port is the port that l listens on, which is chosen by the system for an address like
+// localhost:0.
 func port(l net.Listener) string {
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	return port

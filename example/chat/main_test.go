@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// I8: one browser visits two chats on one machine, in turn, and is one person in each: the
-// cookies lie beside each other.
+// I8: one browser visits two chats on one machine, in turn, and is one person in each:
+// the cookies lie beside each other.
 func TestI8TwoChats(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	var chats sync.WaitGroup

@@ -9,7 +9,8 @@ import (
 //go:embed page
 var files embed.FS
 
-// policy lets the page load its own files and talk to its own server, and nothing else: no inline script, no HTML made of text.
+// policy lets the page load its own files and talk to its own server, and nothing else:
+// no inline script, no HTML made of text.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 

@@ -36,8 +36,10 @@ func (r *room) rename(s *mirage.Session, name string) {
 }
 
 var (
-	moods   = [...]string{"Amber", "Brave", "Calm", "Coral", "Dusty", "Early", "Gentle", "Golden", "Lunar", "Mellow", "Misty", "Quiet", "Silver", "Sunny", "Velvet", "Wild"}
-	animals = [...]string{"Bee", "Camel", "Crane", "Finch", "Fox", "Gecko", "Hare", "Heron", "Ibex", "Jackal", "Lark", "Lynx", "Oryx", "Otter", "Owl", "Wren"}
+	moods = [...]string{"Amber", "Brave", "Calm", "Coral", "Dusty", "Early", "Gentle", "Golden", "Lunar", "Mellow",
+		"Misty", "Quiet", "Silver", "Sunny", "Velvet", "Wild"}
+	animals = [...]string{"Bee", "Camel", "Crane", "Finch", "Fox", "Gecko", "Hare", "Heron", "Ibex", "Jackal", "Lark",
+		"Lynx", "Oryx", "Otter", "Owl", "Wren"}
 )
 
 // defaultName is what somebody is called who has not said so: always the same for an id.
@@ -48,14 +50,16 @@ func defaultName(id string) string {
 	return moods[n%16] + " " + animals[n/16%16]
 }
 
-// clean makes text of what a stranger sent: valid, without control characters, at most max characters. Markup needs no care
-// here: the page shows text as text.
+// clean makes text of what a stranger sent: valid, without control characters, at most
+// max characters. Markup needs no care here: the page shows text as text.
 func clean(s string, max int) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\t':
 			return ' '
-		case unicode.IsControl(r) || r == unicode.ReplacementChar || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069: // and what turns the direction of text
+		case unicode.IsControl(r) || r == unicode.ReplacementChar || r >= 0x202a && r <= 0x202e || r >= 0x2066 &&
+			r <= 0x2069:
+			// and what turns the direction of text
 			return -1
 		}
 		return r

@@ -16,7 +16,8 @@ const (
 	maxPeople  = 200 // that the list of people names
 )
 
-// A room is the state of the application: what was said and who is here. Mirage keeps what is on its way to whom; this is not its business.
+// A room is the state of the application: what was said and who is here. Mirage keeps
+// what is on its way to whom; this is not its business.
 type room struct {
 	mu      sync.Mutex
 	last    int64              // the latest stamp
@@ -55,7 +56,8 @@ func (r *room) options() mirage.Options {
 	}
 }
 
-// stamp is the time in microseconds, and later than every stamp before: a number for what happens here that stays good over restarts.
+// stamp is the time in microseconds, and later than every stamp before: a number for what
+// happens here that stays good over restarts.
 func (r *room) stamp() int64 {
 	r.last = max(r.last+1, time.Now().UnixMicro())
 	return r.last

@@ -10,7 +10,8 @@ import (
 	"github.com/mirage-go/mirage"
 )
 
-// receive handles what a client sends: "say", "name", or the plain text of somebody with curl.
+// receive handles what a client sends: "say", "name", or the plain text of somebody with
+// curl.
 func (r *room) receive(ctx context.Context, s *mirage.Session, in mirage.Incoming) error {
 	var v struct{ Text, Key, Name string }
 	if in.Event == "" {
@@ -45,7 +46,8 @@ func (r *room) say(ctx context.Context, s *mirage.Session, text, key string, aga
 	return err
 }
 
-// note adds a message to the history. One that comes again, because its session has ended since, is not fresh if it is there already.
+// note adds a message to the history. One that comes again, because its session has ended
+// since, is not fresh if it is there already.
 func (r *room) note(id, text, key string, again bool) (msg mirage.Message, fresh bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -65,7 +67,8 @@ func (r *room) note(id, text, key string, again bool) (msg mirage.Message, fresh
 	return msg, true, nil
 }
 
-// recall sends the history to one reader. It is another event than what is said now, and the same bytes.
+// recall sends the history to one reader. It is another event than what is said now, and
+// the same bytes.
 func (r *room) recall(ctx context.Context, s *mirage.Session, reader string) {
 	r.mu.Lock()
 	history := slices.Clone(r.history)

@@ -20,8 +20,9 @@ func (a *accounts) generate(*http.Request) (string, error) {
 	return id, nil
 }
 
-// validate is the middleware's Validate: it runs for an id that came. One that is in the table may come in; behind any other there is
-// nobody any more, and who holds it goes on as a stranger with a new one. To turn somebody away, return an error.
+// validate is the middleware's Validate: it runs for an id that came. One that is in the
+// table may come in; behind any other there is nobody any more, and who holds it goes on
+// as a stranger with a new one. To turn somebody away, return an error.
 func (a *accounts) validate(r *http.Request, id string) (replacement string, err error) {
 	if _, ok := a.name(id); ok {
 		return "", nil

@@ -19,7 +19,8 @@ var pageText string
 
 var page = template.Must(template.New("page").Parse(pageText))
 
-// A site is the little application. Its handler is exchanged as a whole when the key changes; a real site does that by a restart.
+// A site is the little application. Its handler is exchanged as a whole when the key
+// changes; a real site does that by a restart.
 type site struct {
 	accounts accounts
 	handler  atomic.Pointer[chi.Mux]
@@ -39,16 +40,19 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.Loa
 func (s *site) changeKey() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// A real site keeps its keys with its other secrets. With new ones at each start all visitors are strangers after it.
+	// A real site keeps its keys with its other secrets. With new ones at each start all
+	// visitors are strangers after it.
 	key := make([]byte, 32)
 	rand.Read(key)
 	s.keys = append([][]byte{key}, s.keys[:min(len(s.keys), 1)]...)
-	codec, err := cookie.New(cookie.Options{Insecure: true}, s.keys...) // plain http on this machine; leave Insecure out where there is https
+	// plain http on this machine; leave Insecure out where there is https
+	codec, err := cookie.New(cookie.Options{Insecure: true}, s.keys...)
 	if err != nil {
 		return err
 	}
 	r := chi.NewRouter()
-	r.Use(middleware.New(middleware.Options{Codec: codec, Generate: s.accounts.generate, Validate: s.accounts.validate}).Guard)
+	r.Use(middleware.New(middleware.Options{Codec: codec, Generate: s.accounts.generate,
+		Validate: s.accounts.validate}).Guard)
 	r.Get("/", s.show)
 	r.Group(func(r chi.Router) {
 		r.Use(ours)
@@ -62,7 +66,8 @@ func (s *site) changeKey() error {
 	return nil
 }
 
-// ours lets in what has an identity. Pages of other sites have none here, so none of them can log anybody in or out.
+// ours lets in what has an identity. Pages of other sites have none here, so none of them
+// can log anybody in or out.
 func ours(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, ok := middleware.FromContext(r.Context()); !ok {
@@ -73,7 +78,8 @@ func ours(next http.Handler) http.Handler {
 	})
 }
 
-// show is the page. It takes the id from the context: whatever the visitor sent, the middleware has decided who it is.
+// show is the page. It takes the id from the context: whatever the visitor sent, the
+// middleware has decided who it is.
 func (s *site) show(w http.ResponseWriter, r *http.Request) {
 	id, _ := middleware.FromContext(r.Context())
 	name, _ := s.accounts.name(id.ID)
@@ -83,7 +89,8 @@ func (s *site) show(w http.ResponseWriter, r *http.Request) {
 func (s *site) login(w http.ResponseWriter, r *http.Request)  { s.become(w, r, r.FormValue("name")) }
 func (s *site) logout(w http.ResponseWriter, r *http.Request) { s.become(w, r, "") }
 
-// become makes the visitor the named account, or a stranger without a name. Both change what the visitor may do, so both change the id.
+// become makes the visitor the named account, or a stranger without a name. Both change
+// what the visitor may do, so both change the id.
 func (s *site) become(w http.ResponseWriter, r *http.Request, name string) {
 	old, _ := middleware.FromContext(r.Context())
 	id, err := middleware.Rotate(w, r)
@@ -96,7 +103,8 @@ func (s *site) become(w http.ResponseWriter, r *http.Request, name string) {
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-// closeAccount forgets who is behind the id. The visitor still holds it: the validator sees to that with the next page.
+// closeAccount forgets who is behind the id. The visitor still holds it: the validator
+// sees to that with the next page.
 func (s *site) closeAccount(w http.ResponseWriter, r *http.Request) {
 	id, _ := middleware.FromContext(r.Context())
 	s.accounts.remove(id.ID)

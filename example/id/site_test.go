@@ -48,7 +48,8 @@ func (v *visitor) read(res *http.Response, err error) seen {
 func (v *visitor) open() seen { return v.read(v.http.Get(v.base)) }
 
 func (v *visitor) press(button string) seen {
-	return v.read(v.http.Post(v.base+button, "application/x-www-form-urlencoded", strings.NewReader(url.Values{"name": {"Ann"}}.Encode())))
+	return v.read(v.http.Post(v.base+button, "application/x-www-form-urlencoded",
+		strings.NewReader(url.Values{"name": {"Ann"}}.Encode())))
 }
 
 func TestVisit(t *testing.T) {

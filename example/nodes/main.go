@@ -1,4 +1,5 @@
-// Command nodes is example/hello on several machines: start it as often as you like, with one Redis, and send any request to any of them.
+// Command nodes is example/hello on several machines: start it as often as you like, with
+// one Redis, and send any request to any of them.
 //
 //	redis-server --appendonly yes --maxmemory-policy noeviction
 //	go run ./example/nodes -addr localhost:8081
@@ -45,14 +46,16 @@ func run(addr, server string) error {
 	kept := redis.New(client, redis.Options{Prefix: "nodes"})
 	defer kept.Close()
 	live := mirage.New(mirage.Options{
-		Keys:      [][]byte{[]byte("replace me: 32 secret bytes here")}, // the same on every node
-		Insecure:  true,                                                 // plain http: leave this out where there is TLS
+		Keys: [][]byte{[]byte("replace me: 32 secret bytes here")}, // the same on every node
+		// plain http: leave this out where there is TLS
+		Insecure:  true,
 		Store:     kept,
 		OnMessage: echo,
 	})
 	r := chi.NewRouter()
 	r.Mount("/live", live)
-	r.Get("/ready", func(http.ResponseWriter, *http.Request) {}) // for the balancer: that this process answers, whatever Redis does
+	// for the balancer: that this process answers, whatever Redis does
+	r.Get("/ready", func(http.ResponseWriter, *http.Request) {})
 	s := &http.Server{Addr: addr, Handler: r}
 
 	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)

@@ -15,8 +15,9 @@ import (
 	"github.com/mirage-go/mirage/internal/needs"
 )
 
-// Two processes and a Redis, as docs/operations.md starts them: what is sent to one arrives at a stream of the other, and when that is killed the
-// client goes on at the one that lives, with what it has not had.
+// Two processes and a Redis, as docs/operations.md starts them: what is sent to one
+// arrives at a stream of the other, and when that is killed the client goes on at the one
+// that lives, with what it has not had.
 func TestTwoProcesses(t *testing.T) {
 	redis := needs.Program(t, "redis-server")
 	program := filepath.Join(t.TempDir(), "nodes")
@@ -25,7 +26,8 @@ func TestTwoProcesses(t *testing.T) {
 	}
 	server := free(t)
 	host, port, _ := net.SplitHostPort(server)
-	start(t, server, redis, "--port", port, "--bind", host, "--dir", t.TempDir(), "--appendonly", "yes", "--maxmemory-policy", "noeviction")
+	start(t, server, redis, "--port", port, "--bind", host, "--dir", t.TempDir(), "--appendonly", "yes",
+		"--maxmemory-policy", "noeviction")
 	one, two := free(t), free(t)
 	first := start(t, one, program, "-addr", one, "-redis", server)
 	start(t, two, program, "-addr", two, "-redis", server)
@@ -81,7 +83,8 @@ func start(t *testing.T, addr, name string, args ...string) *exec.Cmd {
 	return nil
 }
 
-// listen opens a stream, and tells whether it resumed; next returns the first message with that text, and its id.
+// listen opens a stream, and tells whether it resumed; next returns the first message
+// with that text, and its id.
 func listen(t *testing.T, browser *http.Client, addr, last string) (next func(string) (id, data string), resumed bool) {
 	t.Helper()
 	req, err := http.NewRequest("GET", "http://"+addr+"/live", nil)

@@ -1,4 +1,5 @@
-// Package cid knows the names that client objects give themselves: _cid, as reader and as writer.
+// Package cid knows the names that client objects give themselves: _cid, as reader and as
+// writer.
 package cid
 
 import (
@@ -13,9 +14,9 @@ const (
 )
 
 // Name is what everybody but the client itself gets to see of a _cid: 22 characters of
-// base64url from which it cannot be found. Whoever knows a _cid could ask for its owner's id
-// while that is being made (I10), so applications, stores and other clients only meet its name
-// (I17). The name of "" is "".
+// base64url from which it cannot be found. Whoever knows a _cid could ask for its owner's
+// id while that is being made (I10), so applications, stores and other clients only meet
+// its name (I17). The name of "" is "".
 func Name(cid string) string {
 	if cid == "" {
 		return ""

@@ -24,7 +24,8 @@ func TestL1ResponseWaits(t *testing.T) {
 		leaves bool // the client, while drain waits
 	}{
 		{"client leaves", func(_ *downstream.Response, wait func()) { wait() }, true},
-		{"client leaves, and the write fails", func(out *downstream.Response, wait func()) { wait(); out.Close() }, true},
+		{"client leaves, and the write fails", func(out *downstream.Response, wait func()) { wait(); out.Close() },
+			true},
 		{"link ends", func(out *downstream.Response, wait func()) { out.Close(); wait() }, false},
 		{"link ends, scheduled meanwhile", func(out *downstream.Response, wait func()) {
 			out.Close()

@@ -12,8 +12,8 @@ import (
 // longest is as good as for ever: no sum with it overflows.
 const longest = 100 * 365 * 24 * time.Hour
 
-// Option returns the option of that name, or its default if d is zero. It returns at most a
-// hundred years, so that no sum with it overflows, and panics if d is negative.
+// Option returns the option of that name, or its default if d is zero. It returns at most
+// a hundred years, so that no sum with it overflows, and panics if d is negative.
 func Option(name string, d, zero time.Duration) time.Duration {
 	switch {
 	case d < 0:

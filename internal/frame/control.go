@@ -15,12 +15,14 @@ type Gap struct {
 	Reason string `json:"reason"`
 }
 
-// Ack is the data of EventAck: the highest number up to which the writer's messages are accepted.
+// Ack is the data of EventAck: the highest number up to which the writer's messages are
+// accepted.
 type Ack struct {
 	Accepted uint64 `json:"accepted"`
 }
 
-// Drain is the data of EventDrain: how many milliseconds the client waits before it comes back.
+// Drain is the data of EventDrain: how many milliseconds the client waits before it comes
+// back.
 type Drain struct {
 	Retry int64 `json:"retry"`
 }
@@ -49,7 +51,8 @@ func AppendGap(dst []byte, lost Range, pos store.Position, reason string) []byte
 	return AppendID(append(dst, "}\n"...), pos)
 }
 
-// AppendAck appends the acknowledgement of what came up. It is the heartbeat for Mirage's own clients too.
+// AppendAck appends the acknowledgement of what came up. It is the heartbeat for Mirage's
+// own clients too.
 func AppendAck(dst []byte, accepted uint64) []byte {
 	dst = appendControl(dst, EventAck)
 	dst = strconv.AppendUint(append(dst, `{"accepted":`...), accepted, 10)
@@ -63,7 +66,8 @@ func AppendDrain(dst []byte, retry time.Duration) []byte {
 	return append(dst, "}\n\n"...)
 }
 
-// AppendRetry appends what AppendDrain is for a plain client: the delay before the browser's own reconnect.
+// AppendRetry appends what AppendDrain is for a plain client: the delay before the
+// browser's own reconnect.
 func AppendRetry(dst []byte, retry time.Duration) []byte {
 	return append(appendRetry(dst, retry), '\n')
 }

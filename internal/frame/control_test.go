@@ -15,7 +15,8 @@ import (
 // W2, D2, D3, L1: each control event to the byte, and read back.
 func TestControl(t *testing.T) {
 	at := store.Position{Epoch: 36, Seq: 9}
-	hello := frame.Hello{ID: "abc", Previous: "old", Mirage: "~v", Reader: "r", Link: "l", Resumed: true, Sent: 9, Accepted: 3, Heartbeat: 15000}
+	hello := frame.Hello{ID: "abc", Previous: "old", Mirage: "~v", Reader: "r", Link: "l", Resumed: true, Sent: 9,
+		Accepted: 3, Heartbeat: 15000}
 	lost := frame.Hello{ID: "abc", Reason: "trimmed", Lost: &frame.Range{From: 2, To: 5}}
 	open := frame.Hello{ID: "abc", Reason: "restarted", Lost: &frame.Range{From: 2}}
 	for _, tt := range []struct {
@@ -37,14 +38,19 @@ func TestControl(t *testing.T) {
 			`data: {"from":4,"to":9,"reason":"full"}` + "\nid: 10-9\n\n", &frame.Gap{From: 4, To: 9, Reason: "full"}},
 		{"gap without a known end", frame.AppendGap(nil, frame.Range{From: 4}, at, "expired"), "event: mirage-gap\n" +
 			`data: {"from":4,"to":null,"reason":"expired"}` + "\nid: 10-9\n\n", &frame.Gap{From: 4, Reason: "expired"}},
-		{"ack", frame.AppendAck(nil, store.MaxSeq), "event: mirage-ack\n" + `data: {"accepted":9007199254740991}` + "\n\n",
+		{"ack", frame.AppendAck(nil, store.MaxSeq), "event: mirage-ack\n" + `data: {"accepted":9007199254740991}` +
+			"\n\n",
 			&frame.Ack{Accepted: store.MaxSeq}},
-		{"drain", frame.AppendDrain(nil, 2*time.Second), "event: mirage-drain\n" + `data: {"retry":2000}` + "\n\n", &frame.Drain{Retry: 2000}},
-		{"drain at once", frame.AppendDrain(nil, -time.Second), "event: mirage-drain\n" + `data: {"retry":0}` + "\n\n", &frame.Drain{}},
-		{"end", frame.AppendEnd(nil, 410, "revoked"), "event: mirage-end\n" + `data: {"status":410,"reason":"revoked"}` + "\n\n",
+		{"drain", frame.AppendDrain(nil, 2*time.Second), "event: mirage-drain\n" + `data: {"retry":2000}` + "\n\n",
+			&frame.Drain{Retry: 2000}},
+		{"drain at once", frame.AppendDrain(nil, -time.Second), "event: mirage-drain\n" + `data: {"retry":0}` + "\n\n",
+			&frame.Drain{}},
+		{"end", frame.AppendEnd(nil, 410, "revoked"), "event: mirage-end\n" +
+			`data: {"status":410,"reason":"revoked"}` + "\n\n",
 			&frame.End{Status: 410, Reason: "revoked"}},
 		{"up", frame.AppendUp(nil, frame.Up{Writer: "w", Base: 7, Ack: "10-9", Again: true}), "event: mirage-up\n" +
-			`data: {"writer":"w","base":7,"ack":"10-9","again":true}` + "\n\n", &frame.Up{Writer: "w", Base: 7, Ack: "10-9", Again: true}},
+			`data: {"writer":"w","base":7,"ack":"10-9","again":true}` + "\n\n",
+			&frame.Up{Writer: "w", Base: 7, Ack: "10-9", Again: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if string(tt.block) != tt.want {
@@ -90,12 +96,14 @@ func TestAppendRetry(t *testing.T) {
 
 // W4: no string of a control event breaks out of its field, whatever it holds.
 func TestControlStrings(t *testing.T) {
-	for _, s := range []string{"\n\ndata: x\n\n", "\r\rid: 1\r", "\"},{", "\\", "\u2028", "a\x00b", "\x7f\u0085", strings.Repeat("\n", 99)} {
+	for _, s := range []string{"\n\ndata: x\n\n", "\r\rid: 1\r", "\"},{", "\\", "\u2028", "a\x00b", "\x7f\u0085",
+		strings.Repeat("\n", 99)} {
 		for name, block := range map[string][]byte{
-			"hello": frame.AppendHello(nil, pos, 0, &frame.Hello{ID: s, Previous: s, Mirage: s, Reader: s, Link: s, Reason: s}),
-			"gap":   frame.AppendGap(nil, frame.Range{From: 1}, pos, s),
-			"end":   frame.AppendEnd(nil, 410, s),
-			"up":    frame.AppendUp(nil, frame.Up{Writer: s, Ack: s}),
+			"hello": frame.AppendHello(nil, pos, 0,
+				&frame.Hello{ID: s, Previous: s, Mirage: s, Reader: s, Link: s, Reason: s}),
+			"gap": frame.AppendGap(nil, frame.Range{From: 1}, pos, s),
+			"end": frame.AppendEnd(nil, 410, s),
+			"up":  frame.AppendUp(nil, frame.Up{Writer: s, Ack: s}),
 		} {
 			events, p, err := parse(t, 10000, block)
 			if err != nil || len(events) != 1 || p.LastID() != "" && p.LastID() != pos.String() {
@@ -103,7 +111,8 @@ func TestControlStrings(t *testing.T) {
 				continue
 			}
 			var v struct{ ID, Reason, Writer string }
-			if err := json.Unmarshal([]byte(events[0].Data), &v); err != nil || s != v.ID+v.Writer && s != v.Reason && s != v.ID {
+			if err := json.Unmarshal([]byte(events[0].Data), &v); err != nil || s != v.ID+v.Writer && s != v.Reason &&
+				s != v.ID {
 				t.Errorf("%s with %q: read back %+v, error %v", name, s, v, err)
 			}
 		}

@@ -12,7 +12,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// What an attacker may choose costs time in proportion to its length: quadratic time would take minutes here.
+// What an attacker may choose costs time in proportion to its length: quadratic time
+// would take minutes here.
 func TestLinearTime(t *testing.T) {
 	const size = 2 << 20
 	for _, tt := range []struct {
@@ -25,8 +26,10 @@ func TestLinearTime(t *testing.T) {
 		{"LFs, then CRs", append(bytes.Repeat([]byte("\n"), size/2), bytes.Repeat([]byte("\r"), size/2)...), size},
 		{"one line in bytes", append([]byte("data: "), bytes.Repeat([]byte("a"), size)...), 1},
 		{"lines in bytes", bytes.Repeat([]byte("data\n"), size/5), 1},
-		{"a long id and blank lines", append(append([]byte("id: "), bytes.Repeat([]byte("a"), size/2)...), bytes.Repeat([]byte("\n"), size/2)...), size},
-		{"events after a long id", append(append([]byte("id: "), bytes.Repeat([]byte("a"), size/2)...), bytes.Repeat([]byte("\ndata\n\n"), size/14)...), size},
+		{"a long id and blank lines", append(append([]byte("id: "), bytes.Repeat([]byte("a"), size/2)...),
+			bytes.Repeat([]byte("\n"), size/2)...), size},
+		{"events after a long id", append(append([]byte("id: "), bytes.Repeat([]byte("a"), size/2)...),
+			bytes.Repeat([]byte("\ndata\n\n"), size/14)...), size},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			begin := time.Now()
@@ -72,7 +75,8 @@ func TestBoundedMemory(t *testing.T) {
 				}
 			}
 			runtime.ReadMemStats(&after)
-			// Everything that was ever allocated, with what growing left behind and two strings an event has of its own.
+			// Everything that was ever allocated, with what growing left behind and two
+			// strings an event has of its own.
 			if got := after.TotalAlloc - before.TotalAlloc; got > 16*largest {
 				t.Errorf("allocated %d KiB for a bound of %d KiB", got>>10, largest>>10)
 			}
@@ -109,7 +113,8 @@ func BenchmarkAppend(b *testing.B) {
 		}
 	})
 	b.Run("Hello", func(b *testing.B) {
-		h := &frame.Hello{ID: "0123456789abcdef", Reader: "0123456789abcdef012345", Link: strings.Repeat("t", 120), Resumed: true, Heartbeat: 15000}
+		h := &frame.Hello{ID: "0123456789abcdef", Reader: "0123456789abcdef012345", Link: strings.Repeat("t", 120),
+			Resumed: true, Heartbeat: 15000}
 		var dst []byte
 		b.ReportAllocs()
 		for b.Loop() {

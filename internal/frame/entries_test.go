@@ -11,7 +11,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// W3: the blocks of a batch are those of its entries one by one, whatever is before them, tagged or for another reader.
+// W3: the blocks of a batch are those of its entries one by one, whatever is before them,
+// tagged or for another reader.
 func TestW3EntriesAreTheirMessages(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		epoch := rapid.Uint64Min(1).Draw(t, "epoch")
@@ -19,7 +20,8 @@ func TestW3EntriesAreTheirMessages(t *testing.T) {
 		want := bytes.Clone(got)
 		var entries []store.Entry
 		for i := range rapid.IntRange(0, 5).Draw(t, "n") {
-			e := store.Entry{Seq: rapid.Uint64Range(1, store.MaxSeq).Draw(t, "seq"), Tag: rapid.SampledFrom([]uint32{0, 0, 0, 1, 1 << 31}).Draw(t, "tag")}
+			e := store.Entry{Seq: rapid.Uint64Range(1, store.MaxSeq).Draw(t, "seq"),
+				Tag: rapid.SampledFrom([]uint32{0, 0, 0, 1, 1 << 31}).Draw(t, "tag")}
 			at := store.Position{Epoch: epoch, Seq: e.Seq, Tag: e.Tag}
 			if rapid.Bool().Draw(t, "ours") {
 				m := store.Text(fmt.Sprint("message ", i))

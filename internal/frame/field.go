@@ -41,8 +41,8 @@ func (p *Parser) field(line []byte) {
 	}
 }
 
-// dispatch ends the block at a blank line. It makes an event if there is data. If it fails, p.err is set and the last id not moved:
-// who resumes there gets the event again.
+// dispatch ends the block at a blank line. It makes an event if there is data. If it
+// fails, p.err is set and the last id not moved: who resumes there gets the event again.
 func (p *Parser) dispatch() (event Event, ok bool) {
 	if ok = len(p.data) > 0; ok {
 		if event.Data, p.err = p.payload(); p.err != nil {

@@ -42,7 +42,8 @@ func parse(t testing.TB, largest int, pieces ...[]byte) ([]got, *frame.Parser, e
 // inPieces cuts text into pieces of n bytes.
 func inPieces(text []byte, n int) [][]byte { return slices.Collect(slices.Chunk(text, n)) }
 
-// payloads is the table of W4. Where text is set, text SSE carries it as it is, so that every reader gets the same bytes.
+// payloads is the table of W4. Where text is set, text SSE carries it as it is, so that
+// every reader gets the same bytes.
 var payloads = []struct {
 	name   string
 	data   string
@@ -86,7 +87,8 @@ func allBytes() string {
 	return string(b[:])
 }
 
-// W4: every payload arrives byte-identical, in chunks of every kind, and none breaks out of its field.
+// W4: every payload arrives byte-identical, in chunks of every kind, and none breaks out
+// of its field.
 func TestFidelity(t *testing.T) {
 	for _, tt := range payloads {
 		t.Run(tt.name, func(t *testing.T) {
@@ -124,11 +126,16 @@ func TestAppendMessage(t *testing.T) {
 		{"empty", store.Message{}, "data: \nid: 10-7\n\n"},
 		{"lines", store.Text("a\n\n b"), "data: a\ndata: \ndata:  b\nid: 10-7\n\n"},
 		{"CR", store.Text("a\rb"), "encoding: base64\ndata: YQ1i\nid: 10-7\n\n"},
-		{"binary", store.Message{Event: "b", Data: []byte{1}, Binary: true}, "event: b\nencoding: base64\ntype: binary\ndata: AQ==\nid: 10-7\n\n"},
-		{"name with a line break", store.Message{Event: "a\ndata: x", Data: []byte("hi")}, "event: \uFFFD\ndata: hi\nid: 10-7\n\n"},
-		{"name with a CR", store.Message{Event: "a\rdata: x", Data: []byte("hi")}, "event: \uFFFD\ndata: hi\nid: 10-7\n\n"},
-		{"name that is too long", store.Message{Event: strings.Repeat("e", store.MaxEvent+1)}, "event: \uFFFD\ndata: \nid: 10-7\n\n"},
-		{"name of a control event", store.Message{Event: "mirage-end", Data: []byte("{}")}, "event: \uFFFD\ndata: {}\nid: 10-7\n\n"},
+		{"binary", store.Message{Event: "b", Data: []byte{1}, Binary: true},
+			"event: b\nencoding: base64\ntype: binary\ndata: AQ==\nid: 10-7\n\n"},
+		{"name with a line break", store.Message{Event: "a\ndata: x", Data: []byte("hi")},
+			"event: \uFFFD\ndata: hi\nid: 10-7\n\n"},
+		{"name with a CR", store.Message{Event: "a\rdata: x", Data: []byte("hi")},
+			"event: \uFFFD\ndata: hi\nid: 10-7\n\n"},
+		{"name that is too long", store.Message{Event: strings.Repeat("e", store.MaxEvent+1)},
+			"event: \uFFFD\ndata: \nid: 10-7\n\n"},
+		{"name of a control event", store.Message{Event: "mirage-end", Data: []byte("{}")},
+			"event: \uFFFD\ndata: {}\nid: 10-7\n\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := string(frame.AppendMessage([]byte("before "), p, &tt.m)); got != "before "+tt.want {

@@ -37,7 +37,8 @@ func FuzzRoundTrip(f *testing.F) {
 				t.Fatalf("%s: %q made %+v", reader, stream, events)
 			}
 			e := events[0]
-			if e.ID != pos.String() || e.Data != data || allowed && e.Name != name || strings.HasPrefix(e.Name, frame.EventHello) {
+			if e.ID != pos.String() || e.Data != data || allowed && e.Name != name ||
+				strings.HasPrefix(e.Name, frame.EventHello) {
 				t.Fatalf("%s: %q made %+v", reader, stream, e)
 			}
 		}
@@ -59,9 +60,11 @@ func FuzzRoundTrip(f *testing.F) {
 	})
 }
 
-// W1: any bytes, in one piece, in single bytes and cut at any place, are what the standard says, or an error at the same event.
+// W1: any bytes, in one piece, in single bytes and cut at any place, are what the
+// standard says, or an error at the same event.
 func FuzzParser(f *testing.F) {
-	f.Add([]byte("\uFEFFid: 1\r\nevent: x\rdata: a\ndata\n\nencoding: base64\ndata: AA==\n\n:\n\nretry: 5\ndata: b"), uint16(9))
+	f.Add([]byte("\uFEFFid: 1\r\nevent: x\rdata: a\ndata\n\nencoding: base64\ndata: AA==\n\n:\n\nretry: 5\ndata: b"),
+		uint16(9))
 	f.Add([]byte("data: \xff\x00\r\r\n\ntype: binary\ndata:\n\nencoding: x\ndata: y\n\n"), uint16(3))
 	f.Add([]byte(strings.Repeat("data: 0123456789\n", 99)), uint16(500))
 	f.Fuzz(func(t *testing.T, stream []byte, at uint16) {
@@ -71,7 +74,8 @@ func FuzzParser(f *testing.F) {
 		const largest = 256
 		want, _, wantErr := parse(t, largest, stream)
 		cut := min(int(at), len(stream))
-		for _, pieces := range [][][]byte{inPieces(stream, 1), {stream[:cut], stream[cut:]}, inPieces(stream, max(1, cut))} {
+		for _, pieces := range [][][]byte{inPieces(stream, 1), {stream[:cut], stream[cut:]},
+			inPieces(stream, max(1, cut))} {
 			events, _, err := parse(t, largest, pieces...)
 			if !slices.Equal(events, want) || err != wantErr {
 				t.Fatalf("in pieces: %+v, error %v; whole: %+v, error %v", events, err, want, wantErr)
@@ -87,7 +91,8 @@ func FuzzParser(f *testing.F) {
 	})
 }
 
-// interpret is WHATWG HTML §9.2.6 word for word, with no regard to speed and bounds, and our two fields.
+// interpret is WHATWG HTML §9.2.6 word for word, with no regard to speed and bounds, and
+// our two fields.
 func interpret(stream []byte) (events []got, lastID string) {
 	text := strings.TrimPrefix(string(stream), "\uFEFF")
 	text = strings.ReplaceAll(text, "\r\n", "\n")

@@ -22,14 +22,15 @@ type Hello struct {
 	Heartbeat int64  `json:"heartbeat"` // in milliseconds
 }
 
-// A Range is the messages From to To, both included. To is 0 where the server cannot know it: null on the wire.
+// A Range is the messages From to To, both included. To is 0 where the server cannot know
+// it: null on the wire.
 type Range struct {
 	From uint64 `json:"from"`
 	To   uint64 `json:"to"`
 }
 
-// AppendHello appends the first block of a link; pos is the position after which the link goes on. A positive retry is the
-// delay before the browser's own reconnect.
+// AppendHello appends the first block of a link; pos is the position after which the link
+// goes on. A positive retry is the delay before the browser's own reconnect.
 func AppendHello(dst []byte, pos store.Position, retry time.Duration, h *Hello) []byte {
 	return AppendID(appendHello(dst, retry, h), pos)
 }

@@ -10,21 +10,24 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// AppendMessage appends the block of one message on its way down; pos is the position after it.
+// AppendMessage appends the block of one message on its way down; pos is the position
+// after it.
 //
 // Its id is its last line, as in every block here. Many clients take an id as soon as its
 // line comes: a cut between it and the data would leave them with the id of a message
 // that they have not delivered.
 //
-// Text travels as it is, one data line for each of its lines. What such lines cannot carry unchanged, that is CR, NUL and invalid
-// UTF-8, and everything that is marked as binary, travels as base64. So a block has at most len(Data) plus seven bytes for each LF
-// in it, or 4/3 of len(Data), and about 250 bytes for the other fields.
+// Text travels as it is, one data line for each of its lines. What such lines cannot
+// carry unchanged, that is CR, NUL and invalid UTF-8, and everything that is marked as
+// binary, travels as base64. So a block has at most len(Data) plus seven bytes for each
+// LF in it, or 4/3 of len(Data), and about 250 bytes for the other fields.
 func AppendMessage(dst []byte, pos store.Position, m *store.Message) []byte {
 	return AppendID(appendMessage(dst, m), pos)
 }
 
-// AppendEntries appends the blocks of entries of one epoch: AppendMessage for each, or AppendID where it is for another reader, but what the
-// positions have in common is written once and copied.
+// AppendEntries appends the blocks of entries of one epoch: AppendMessage for each, or
+// AppendID where it is for another reader, but what the positions have in common is
+// written once and copied.
 func AppendEntries(dst []byte, epoch uint64, entries []store.Entry) []byte {
 	var head []byte // "id: epoch-", a part of dst
 	for i := range entries {
@@ -43,8 +46,9 @@ func AppendEntries(dst []byte, epoch uint64, entries []store.Entry) []byte {
 	return dst
 }
 
-// AppendUpstream appends the block of one message on its way up; number is its writer's number of it. Text of so many lines that base64 is shorter
-// travels so, because the body that it goes into is bounded.
+// AppendUpstream appends the block of one message on its way up; number is its writer's
+// number of it. Text of so many lines that base64 is shorter travels so, because the body
+// that it goes into is bounded.
 func AppendUpstream(dst []byte, number uint64, m *store.Message) []byte {
 	if len("data: ")*bytes.Count(m.Data, []byte{'\n'}) > len(m.Data)/3 {
 		dst = appendEncoded(appendEvent(dst, m.Event), m)
@@ -62,8 +66,8 @@ func AppendID(dst []byte, pos store.Position) []byte {
 	return append(dst, "\n\n"...)
 }
 
-// AppendBeat appends the heartbeat for plain clients: a comment line, without the blank line for which some readers
-// call their handler with an empty event.
+// AppendBeat appends the heartbeat for plain clients: a comment line, without the blank
+// line for which some readers call their handler with an empty event.
 func AppendBeat(dst []byte) []byte { return append(dst, ":\n"...) }
 
 // appendMessage appends the lines of a block but for its id and its end.
@@ -102,8 +106,9 @@ func appendEncoded(dst []byte, m *store.Message) []byte {
 	return append(dst, '\n')
 }
 
-// isText tells whether data lines carry data unchanged to every reader. A data line ends at CR too, NUL is lost or refused by some
-// readers, and EventSource replaces what is not UTF-8.
+// isText tells whether data lines carry data unchanged to every reader. A data line ends
+// at CR too, NUL is lost or refused by some readers, and EventSource replaces what is not
+// UTF-8.
 func isText(data []byte) bool {
 	return bytes.IndexByte(data, '\r') < 0 && bytes.IndexByte(data, 0) < 0 && utf8.Valid(data)
 }

@@ -16,19 +16,22 @@ var (
 
 // An Event is one event that a Parser has read.
 type Event struct {
-	// ID is the last event id: this event's own if HasID, otherwise that of an earlier block, or "".
+	// ID is the last event id: this event's own if HasID, otherwise that of an earlier
+	// block, or "".
 	ID    string
 	HasID bool
 	// Name is the event's name, "" for the unnamed message.
 	Name string
-	// Data is the payload, decoded. It is valid until the next call of Next: the parser uses the memory again.
+	// Data is the payload, decoded. It is valid until the next call of Next: the parser
+	// uses the memory again.
 	Data []byte
 	// Binary says that the sender marked Data as bytes.
 	Binary bool
 }
 
-// A Parser reads the text piece by piece: Feed gives it a chunk, of any size and cut anywhere; Next hands out the events that are
-// complete. It interprets the stream as WHATWG HTML §9.2.6 says, and with it the two fields of Mirage's own:
+// A Parser reads the text piece by piece: Feed gives it a chunk, of any size and cut
+// anywhere; Next hands out the events that are complete. It interprets the stream as
+// WHATWG HTML §9.2.6 says, and with it the two fields of Mirage's own:
 //
 //	p := frame.NewParser(64 << 10)
 //	p.Feed(body)
@@ -38,8 +41,9 @@ type Event struct {
 //		if !ok { break }	// Feed more, or leave: an incomplete block at the end counts for nothing
 //	}
 //
-// It takes time linear in what it is fed, in chunks of any size, and keeps at most a small multiple of its bound. A Parser reads one
-// stream and is used by one goroutine at a time.
+// It takes time linear in what it is fed, in chunks of any size, and keeps at most a
+// small multiple of its bound. A Parser reads one stream and is used by one goroutine at
+// a time.
 type Parser struct {
 	largest int // payload, decoded
 	kept    int // data and line together, as they come
@@ -70,14 +74,16 @@ type Parser struct {
 	skipped  int
 }
 
-// slack is the room that the bound leaves beside the payload: for a line with a name or an id, and for the name of the field.
+// slack is the room that the bound leaves beside the payload: for a line with a name or
+// an id, and for the name of the field.
 const slack = store.MaxEvent + 384
 
 // controlBytes is how large a control event may be, in any case.
 const controlBytes = 4 << 10
 
-// NewParser returns a parser for payloads of at most largest bytes, counted after decoding; above it, and at a line that could not be
-// part of such an event, Next fails with ErrTooLarge. Control events may have 4 KiB even if messages may not. Comments and
+// NewParser returns a parser for payloads of at most largest bytes, counted after
+// decoding; above it, and at a line that could not be part of such an event, Next fails
+// with ErrTooLarge. Control events may have 4 KiB even if messages may not. Comments and
 // unknown fields are not kept.
 func NewParser(largest int) *Parser {
 	return &Parser{largest: largest, kept: base64.StdEncoding.EncodedLen(max(largest, controlBytes)) + slack}
@@ -91,8 +97,9 @@ func (p *Parser) Reset() {
 	}
 }
 
-// Feed gives the parser the next chunk of the stream, which it reads but does not change, until Next reports that there is no further
-// event. To feed it before that is a mistake of the program, and Feed panics.
+// Feed gives the parser the next chunk of the stream, which it reads but does not change,
+// until Next reports that there is no further event. To feed it before that is a mistake
+// of the program, and Feed panics.
 func (p *Parser) Feed(chunk []byte) {
 	if len(p.chunk) != 0 && p.err == nil {
 		panic("frame: Feed before Next has reported false")
@@ -100,7 +107,8 @@ func (p *Parser) Feed(chunk []byte) {
 	p.chunk, p.lf, p.cr = chunk, -1, -1
 }
 
-// Next returns the next event; ok is false if it takes another chunk to complete it. An error is final.
+// Next returns the next event; ok is false if it takes another chunk to complete it. An
+// error is final.
 func (p *Parser) Next() (_ Event, ok bool, _ error) {
 	for p.err == nil {
 		line, ok := p.nextLine()
@@ -116,8 +124,8 @@ func (p *Parser) Next() (_ Event, ok bool, _ error) {
 	return Event{}, false, p.err
 }
 
-// LastID returns the last event id of the stream: that of the last event that Next returned, or of a later block which had no data.
-// An incomplete block has not moved it.
+// LastID returns the last event id of the stream: that of the last event that Next
+// returned, or of a later block which had no data. An incomplete block has not moved it.
 func (p *Parser) LastID() string { return p.lastID }
 
 // Retry returns the last reconnection time that the stream named, if any.

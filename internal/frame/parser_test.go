@@ -12,7 +12,8 @@ import (
 	"github.com/mirage-go/mirage/internal/frame"
 )
 
-// streams is the table of W1, of the interpretation of WHATWG HTML §9.2.6; most rows are those of the web platform tests (eventsource/format-*).
+// streams is the table of W1, of the interpretation of WHATWG HTML §9.2.6; most rows are
+// those of the web platform tests (eventsource/format-*).
 var streams = []struct {
 	name   string
 	stream string
@@ -22,21 +23,26 @@ var streams = []struct {
 	{name: "nothing"},
 	{name: "one", stream: "data: a\n\n", want: []got{{Data: "a"}}},
 	{name: "lines", stream: "data: a\ndata: b\n\n", want: []got{{Data: "a\nb"}}},
-	{name: "no space, one space, two spaces", stream: "data:a\n\ndata: a\n\ndata:  a\n\n", want: []got{{Data: "a"}, {Data: "a"}, {Data: " a"}}},
+	{name: "no space, one space, two spaces", stream: "data:a\n\ndata: a\n\ndata:  a\n\n",
+		want: []got{{Data: "a"}, {Data: "a"}, {Data: " a"}}},
 	{name: "a tab is no space", stream: "data:\ta\n\n", want: []got{{Data: "\ta"}}},
 	{name: "empty data", stream: "data\n\ndata:\n\ndata: \n\n", want: []got{{}, {}, {}}},
 	{name: "two empty lines of data", stream: "data\ndata\n\n", want: []got{{Data: "\n"}}},
 	{name: "no data, no event", stream: "event: a\n\ndata: b\n\n", want: []got{{Data: "b"}}},
 	{name: "CR", stream: "data: a\rdata: b\r\r", want: []got{{Data: "a\nb"}}},
 	{name: "CRLF", stream: "data: a\r\ndata: b\r\n\r\n", want: []got{{Data: "a\nb"}}},
-	{name: "mixed ends", stream: "data: a\r\ndata: b\rdata: c\n\r\ndata: d\n\r", want: []got{{Data: "a\nb\nc"}, {Data: "d"}}},
+	{name: "mixed ends", stream: "data: a\r\ndata: b\rdata: c\n\r\ndata: d\n\r",
+		want: []got{{Data: "a\nb\nc"}, {Data: "d"}}},
 	{name: "BOM", stream: "\uFEFFdata: a\n\n", want: []got{{Data: "a"}}},
-	{name: "second BOM is part of the field's name", stream: "\uFEFF\uFEFFdata: a\n\ndata: b\n\n", want: []got{{Data: "b"}}},
-	{name: "BOM later", stream: "data: a\n\n\uFEFFdata: b\n\ndata: \uFEFF\n\n", want: []got{{Data: "a"}, {Data: "\uFEFF"}}},
+	{name: "second BOM is part of the field's name", stream: "\uFEFF\uFEFFdata: a\n\ndata: b\n\n",
+		want: []got{{Data: "b"}}},
+	{name: "BOM later", stream: "data: a\n\n\uFEFFdata: b\n\ndata: \uFEFF\n\n",
+		want: []got{{Data: "a"}, {Data: "\uFEFF"}}},
 	{name: "comments", stream: ":\n: a\ndata: b\n:data: c\n\n:\n\n", want: []got{{Data: "b"}}},
 	{name: "unknown fields", stream: "data: a\nDATA: b\n data: c\nfoo: d\nfoo\n\n", want: []got{{Data: "a"}}},
 	{name: "name", stream: "event: x\ndata: a\n\ndata: b\n\n", want: []got{{Name: "x", Data: "a"}, {Data: "b"}}},
-	{name: "last name counts", stream: "event: x\nevent: y\ndata: a\n\nevent: x\nevent\ndata: b\n\n", want: []got{{Name: "y", Data: "a"}, {Data: "b"}}},
+	{name: "last name counts", stream: "event: x\nevent: y\ndata: a\n\nevent: x\nevent\ndata: b\n\n",
+		want: []got{{Name: "y", Data: "a"}, {Data: "b"}}},
 	{name: "message is unnamed", stream: "event: message\ndata: a\n\n", want: []got{{Data: "a"}}},
 	{name: "id stays", stream: "id: 1\ndata: a\n\ndata: b\n\n", lastID: "1",
 		want: []got{{ID: "1", HasID: true, Data: "a"}, {ID: "1", Data: "b"}}},
@@ -47,18 +53,26 @@ var streams = []struct {
 	{name: "incomplete block with its id", stream: "data: a\nid: 1\n\ndata: b\nid: 2\n", lastID: "1",
 		want: []got{{ID: "1", HasID: true, Data: "a"}}},
 	{name: "id alone", stream: "id: 1\n\ndata: a\n\nid: 2\n\n", lastID: "2", want: []got{{ID: "1", Data: "a"}}},
-	{name: "empty id", stream: "id: 1\ndata: a\n\nid\ndata: b\n\n", want: []got{{ID: "1", HasID: true, Data: "a"}, {HasID: true, Data: "b"}}},
+	{name: "empty id", stream: "id: 1\ndata: a\n\nid\ndata: b\n\n",
+		want: []got{{ID: "1", HasID: true, Data: "a"}, {HasID: true, Data: "b"}}},
 	{name: "id with NUL", stream: "id: 1\n\nid: 2\x003\ndata: a\n\n", lastID: "1", want: []got{{ID: "1", Data: "a"}}},
-	{name: "incomplete block", stream: "id: 1\ndata: a\n\nid: 2\ndata: b\n", lastID: "1", want: []got{{ID: "1", HasID: true, Data: "a"}}},
-	{name: "incomplete line", stream: "id: 1\ndata: a\n\nid: 2", lastID: "1", want: []got{{ID: "1", HasID: true, Data: "a"}}},
+	{name: "incomplete block", stream: "id: 1\ndata: a\n\nid: 2\ndata: b\n", lastID: "1",
+		want: []got{{ID: "1", HasID: true, Data: "a"}}},
+	{name: "incomplete line", stream: "id: 1\ndata: a\n\nid: 2", lastID: "1",
+		want: []got{{ID: "1", HasID: true, Data: "a"}}},
 	{name: "NUL in data", stream: "data: \x00\n\n", want: []got{{Data: "\x00"}}},
-	{name: "base64", stream: "encoding: base64\ndata: AAECDQo=\n\ndata: AAECDQo=\n\n", want: []got{{Data: "\x00\x01\x02\r\n"}, {Data: "AAECDQo="}}},
-	{name: "base64 in lines", stream: "encoding: base64\ndata: AAEC\ndata: DQo=\n\n", want: []got{{Data: "\x00\x01\x02\r\n"}}},
+	{name: "base64", stream: "encoding: base64\ndata: AAECDQo=\n\ndata: AAECDQo=\n\n",
+		want: []got{{Data: "\x00\x01\x02\r\n"}, {Data: "AAECDQo="}}},
+	{name: "base64 in lines", stream: "encoding: base64\ndata: AAEC\ndata: DQo=\n\n",
+		want: []got{{Data: "\x00\x01\x02\r\n"}}},
 	{name: "base64 of nothing", stream: "encoding: base64\ntype: binary\ndata: \n\n", want: []got{{Binary: true}}},
-	{name: "binary", stream: "type: binary\nencoding: base64\ndata: AA==\n\n", want: []got{{Data: "\x00", Binary: true}}},
+	{name: "binary", stream: "type: binary\nencoding: base64\ndata: AA==\n\n",
+		want: []got{{Data: "\x00", Binary: true}}},
 	{name: "unknown type", stream: "type: image\ndata: a\n\n", want: []got{{Data: "a"}}},
-	{name: "letters of several bytes", stream: "event: é\ndata: 日本 🎉\u2028\n\n", want: []got{{Name: "é", Data: "日本 🎉\u2028"}}},
-	{name: "text in base64 keeps its BOM", stream: "encoding: base64\ndata: 77u/DQ==\n\n", want: []got{{Data: "\uFEFF\r"}}},
+	{name: "letters of several bytes", stream: "event: é\ndata: 日本 🎉\u2028\n\n",
+		want: []got{{Name: "é", Data: "日本 🎉\u2028"}}},
+	{name: "text in base64 keeps its BOM", stream: "encoding: base64\ndata: 77u/DQ==\n\n",
+		want: []got{{Data: "\uFEFF\r"}}},
 	{name: "fields that objects have", stream: "__proto__: a\nconstructor: b\ndata: c\n\n", want: []got{{Data: "c"}}},
 }
 
@@ -69,7 +83,8 @@ func TestParser(t *testing.T) {
 			for size := 1; size <= len(tt.stream)+1; size++ {
 				events, p, err := parse(t, 1000, inPieces([]byte(tt.stream), size)...)
 				if err != nil || !slices.Equal(events, tt.want) || p.LastID() != tt.lastID {
-					t.Fatalf("in pieces of %d: error %v, last id %q\ngot  %+v\nwant %+v", size, err, p.LastID(), events, tt.want)
+					t.Fatalf("in pieces of %d: error %v, last id %q\ngot  %+v\nwant %+v", size, err, p.LastID(), events,
+						tt.want)
 				}
 			}
 		})
@@ -120,7 +135,8 @@ func TestParserErrors(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, size := range []int{1, 5, len(tt.stream) + 100} {
-				events, p, err := parse(t, largest, inPieces([]byte("id: 1\n\nid: 2\n"+tt.stream+"data: next\n\n"), size)...)
+				events, p, err := parse(t, largest,
+					inPieces([]byte("id: 1\n\nid: 2\n"+tt.stream+"data: next\n\n"), size)...)
 				if err != tt.want || err != nil && len(events) != 0 {
 					t.Fatalf("in pieces of %d: %d events, error %v, want %v", size, len(events), err, tt.want)
 				}
@@ -161,7 +177,8 @@ func TestAll(t *testing.T) {
 		"byte by byte":    {iotest.OneByteReader(strings.NewReader(stream)), nil},
 		"data with error": {iotest.DataErrReader(strings.NewReader(stream)), nil},
 		"broken":          {io.MultiReader(strings.NewReader(stream), iotest.ErrReader(broken)), broken},
-		"not readable":    {strings.NewReader("data: a\n\ndata: b\n\nencoding: rot13\ndata: c\n\ndata: d\n\n"), frame.ErrEncoding},
+		"not readable": {strings.NewReader("data: a\n\ndata: b\n\nencoding: rot13\ndata: c\n\ndata: d\n\n"),
+			frame.ErrEncoding},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var data []string

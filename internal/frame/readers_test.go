@@ -15,7 +15,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// readers are other people's: what they read is what a plain client gets. An unnamed event is "" or "message" to them.
+// readers are other people's: what they read is what a plain client gets. An unnamed
+// event is "" or "message" to them.
 var readers = map[string]func(t testing.TB, stream []byte) []got{
 	"go-sse": func(t testing.TB, stream []byte) (events []got) {
 		for e, err := range gosse.Read(bytes.NewReader(stream), &gosse.ReadConfig{MaxEventSize: 8 << 20}) {
@@ -63,7 +64,8 @@ func TestOtherReaders(t *testing.T) {
 	}
 }
 
-// W1: a whole link, as other readers see it: control events have names that nobody listens for.
+// W1: a whole link, as other readers see it: control events have names that nobody
+// listens for.
 func TestOtherReadersOfALink(t *testing.T) {
 	one, two := store.Text("one"), store.Message{Event: "e", Data: []byte("two\nlines")}
 	at := func(seq uint64) store.Position { return store.Position{Epoch: 36, Seq: seq} }

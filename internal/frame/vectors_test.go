@@ -13,7 +13,8 @@ import (
 
 var update = flag.Bool("update", false, "write the vectors that clients in other languages are tested with")
 
-// A vector is what a reader is to make of a text. Clients in other languages have no bytes in text, so theirs is JSON.
+// A vector is what a reader is to make of a text. Clients in other languages have no
+// bytes in text, so theirs is JSON.
 type vector struct {
 	Name   string  `json:"name"`
 	Stream string  `json:"stream"`
@@ -48,7 +49,8 @@ func vectorOf(name, stream string, events []got, lastID string) vector {
 	return v
 }
 
-// W1, W4: mirage.js is tested with what this parser reads and what this encoder writes: client/js/test/vectors.json is both, as it is now.
+// W1, W4: mirage.js is tested with what this parser reads and what this encoder writes:
+// client/js/test/vectors.json is both, as it is now.
 func TestVectors(t *testing.T) {
 	const file = "../../client/js/test/vectors.json"
 	var all []vector
@@ -78,6 +80,7 @@ func TestVectors(t *testing.T) {
 		}
 	}
 	if got, err := os.ReadFile(file); err != nil || string(got) != string(want) {
-		t.Errorf("%s is not what is read and written now (%v): go test ./internal/frame -run Vectors -update", file, err)
+		t.Errorf("%s is not what is read and written now (%v): go test ./internal/frame -run Vectors -update", file,
+			err)
 	}
 }

@@ -23,12 +23,12 @@ type problem struct {
 // nothing may have been written before and nothing may be written after it. There are
 // three forms:
 //
-//   - A WebSocket handshake of a browser (it has an Origin) is accepted and at once closed
-//     with 4000+status and the reason, which ends in "; retry in N s" if there is a
-//     retryAfter. Write then returns after the client's answer, at the latest after a second.
-//     Not so for a request marked by Foreign, nor where w cannot be hijacked.
-//   - A plain EventSource that is to come back (401, 408, 429, 5xx) gets 200, "retry:" and
-//     the end.
+//   - A WebSocket handshake of a browser (it has an Origin) is accepted and at once
+//     closed with 4000+status and the reason, which ends in "; retry in N s" if there is
+//     a retryAfter. Write then returns after the client's answer, at the latest after a
+//     second. Not so for a request marked by Foreign, nor where w cannot be hijacked.
+//   - A plain EventSource that is to come back (401, 408, 429, 5xx) gets 200, "retry:"
+//     and the end.
 //   - Everybody else gets the status, Retry-After and a problem as JSON.
 //
 // No answer may be stored by a cache, and an answer other than 101 to a request for a

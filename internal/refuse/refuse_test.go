@@ -30,7 +30,8 @@ func TestW6Problem(t *testing.T) {
 	if err := json.NewDecoder(res.Body).Decode(&got); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]any{"type": "about:blank", "title": "Service Unavailable", "status": 503.0, "detail": `say "hello" <b>`}
+	want := map[string]any{"type": "about:blank", "title": "Service Unavailable", "status": 503.0,
+		"detail": `say "hello" <b>`}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -52,7 +53,8 @@ func TestW6Conflict(t *testing.T) {
 	w := httptest.NewRecorder()
 	refuse.Conflict(w, "ahead", 7)
 	var got struct{ Status, Expected int }
-	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Expected != 7 || got.Status != 409 || w.Code != 409 {
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Expected != 7 || got.Status != 409 ||
+		w.Code != 409 {
 		t.Errorf("%d %s, %v", w.Code, w.Body, err)
 	}
 }
@@ -66,14 +68,15 @@ func TestW6EventSource(t *testing.T) {
 		after                  time.Duration
 		want                   string // the whole body; "" means a problem with the status
 	}{
-		"503 with a time":    {"GET", "/", "text/event-stream", 503, 1500 * time.Millisecond, "retry: 1500\n\n"},
-		"503 without":        {"GET", "/", "text/event-stream", 503, 0, `retry: [34]\d{3}\n\n`},
-		"429":                {"GET", "/", "text/event-stream", 429, time.Second, "retry: 1000\n\n"},
-		"401":                {"GET", "/", "text/event-stream", 401, time.Second, "retry: 1000\n\n"},
-		"408":                {"GET", "/", "text/event-stream", 408, time.Second, "retry: 1000\n\n"},
-		"500, among others":  {"GET", "/", "text/html, text/event-stream;q=0.5", 500, time.Second, "retry: 1000\n\n"},
-		"empty _cid":         {"GET", "/?_cid=", "text/event-stream", 503, time.Second, "retry: 1000\n\n"},
-		"less than a ms":     {"GET", "/", "text/event-stream", 503, 1, "retry: 1\n\n"}, // 0 would make Chromium reconnect at once
+		"503 with a time":   {"GET", "/", "text/event-stream", 503, 1500 * time.Millisecond, "retry: 1500\n\n"},
+		"503 without":       {"GET", "/", "text/event-stream", 503, 0, `retry: [34]\d{3}\n\n`},
+		"429":               {"GET", "/", "text/event-stream", 429, time.Second, "retry: 1000\n\n"},
+		"401":               {"GET", "/", "text/event-stream", 401, time.Second, "retry: 1000\n\n"},
+		"408":               {"GET", "/", "text/event-stream", 408, time.Second, "retry: 1000\n\n"},
+		"500, among others": {"GET", "/", "text/html, text/event-stream;q=0.5", 500, time.Second, "retry: 1000\n\n"},
+		"empty _cid":        {"GET", "/?_cid=", "text/event-stream", 503, time.Second, "retry: 1000\n\n"},
+		// 0 would make Chromium reconnect at once
+		"less than a ms":     {"GET", "/", "text/event-stream", 503, 1, "retry: 1\n\n"},
 		"403 is final":       {"GET", "/", "text/event-stream", 403, 0, ""},
 		"410 is final":       {"GET", "/", "text/event-stream", 410, 0, ""},
 		"our client":         {"GET", "/?_cid=abcdefghijklmnopqrstuv", "text/event-stream", 503, time.Second, ""},

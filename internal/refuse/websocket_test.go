@@ -69,7 +69,8 @@ func TestI5WebSocketClose(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			conn, in, res := dial(t, refuseAll(403, test.reason), handshake())
-			if res.StatusCode != 101 || res.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" { // RFC 6455, 1.3
+			// RFC 6455, 1.3
+			if res.StatusCode != 101 || res.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
 				t.Fatalf("%d %v", res.StatusCode, res.Header)
 			}
 			for _, n := range []int{0, 125, 126, 65535} { // what the page has sent at once, masked with zeros
@@ -94,7 +95,8 @@ func TestI5WebSocketClose(t *testing.T) {
 			if len(frame) < 4 || frame[0] != 0x88 || int(frame[1]) != len(frame)-2 || len(frame) > 127 {
 				t.Fatalf("no close frame: %x", frame)
 			}
-			if code := binary.BigEndian.Uint16(frame[2:]); code != 4403 || string(frame[4:]) != test.want || !utf8.Valid(frame[4:]) {
+			if code := binary.BigEndian.Uint16(frame[2:]); code != 4403 || string(frame[4:]) != test.want ||
+				!utf8.Valid(frame[4:]) {
 				t.Errorf("close %d %q, want 4403 %q", code, frame[4:], test.want)
 			}
 		})

@@ -16,8 +16,8 @@ type layer struct {
 	unwraps bool          // it has the method Unwrap
 }
 
-// isBare reports whether w is a writer of net/http, with nothing around it: mostly so, and cheap to
-// tell.
+// isBare reports whether w is a writer of net/http, with nothing around it: mostly so,
+// and cheap to tell.
 func isBare(w http.ResponseWriter) bool {
 	t := reflect.TypeOf(w)
 	return t.Kind() == reflect.Pointer && t.Elem().PkgPath() == "net/http"
@@ -37,8 +37,8 @@ func inwards(w http.ResponseWriter) iter.Seq[layer] {
 	}
 }
 
-// inner returns the writer that v wraps: what Unwrap returns, or else what is in a field, because
-// most wrappers that are older than Unwrap embed an http.ResponseWriter.
+// inner returns the writer that v wraps: what Unwrap returns, or else what is in a field,
+// because most wrappers that are older than Unwrap embed an http.ResponseWriter.
 func inner(v reflect.Value) (next reflect.Value, unwraps bool) {
 	if v.CanInterface() {
 		if u, ok := v.Interface().(unwrapper); ok {

@@ -1,5 +1,5 @@
-// Package response finds out what the http.ResponseWriter of a request can do, through whatever
-// middleware has put around it.
+// Package response finds out what the http.ResponseWriter of a request can do, through
+// whatever middleware has put around it.
 package response
 
 import (
@@ -20,15 +20,16 @@ var (
 	hijackerType     = reflect.TypeFor[http.Hijacker]()
 )
 
-// CanFlush reports whether a response through w can be a stream. It looks for the methods and
-// calls none, because a flush sends the head.
+// CanFlush reports whether a response through w can be a stream. It looks for the methods
+// and calls none, because a flush sends the head.
 func CanFlush(w http.ResponseWriter) bool {
 	return all(w, func(t reflect.Type) bool { return t.Implements(flusherType) || t.Implements(errorFlusherType) })
 }
 
-// CanHijack reports whether the connection of this request can be taken over. HTTP/2 has none for
-// one request, and HTTP/1.0 is not worth it. Only net/http's server lets go of a connection for
-// good: behind an adaptor, such as fiber's, other requests would follow on it.
+// CanHijack reports whether the connection of this request can be taken over. HTTP/2 has
+// none for one request, and HTTP/1.0 is not worth it. Only net/http's server lets go of a
+// connection for good: behind an adaptor, such as fiber's, other requests would follow on
+// it.
 func CanHijack(w http.ResponseWriter, r *http.Request) bool {
 	if r.ProtoMajor != 1 || r.ProtoMinor != 1 {
 		return false
@@ -39,9 +40,10 @@ func CanHijack(w http.ResponseWriter, r *http.Request) bool {
 	return all(w, func(t reflect.Type) bool { return t.Implements(hijackerType) })
 }
 
-// all reports whether each writer from w inwards has what can says of its type, or unwraps. To
-// look at w alone is not enough: the writers of gin, echo and gzhttp have every method, and panic
-// or do nothing if the one that they wrap, as that of http.TimeoutHandler, has not.
+// all reports whether each writer from w inwards has what can says of its type, or
+// unwraps. To look at w alone is not enough: the writers of gin, echo and gzhttp have
+// every method, and panic or do nothing if the one that they wrap, as that of
+// http.TimeoutHandler, has not.
 func all(w http.ResponseWriter, can func(reflect.Type) bool) bool {
 	if isBare(w) {
 		return can(reflect.TypeOf(w))
@@ -55,9 +57,9 @@ func all(w http.ResponseWriter, can func(reflect.Type) bool) bool {
 	return !l.inner.IsValid() // else there are too many
 }
 
-// Sent reports whether net/http has been given the head of a response on HTTP/1. A middleware may
-// hold it back, and even not let it go with a flush. known is false if net/http's writer is not
-// found.
+// Sent reports whether net/http has been given the head of a response on HTTP/1. A
+// middleware may hold it back, and even not let it go with a flush. known is false if
+// net/http's writer is not found.
 func Sent(w http.ResponseWriter) (sent, known bool) {
 	last := reflect.ValueOf(w)
 	if !isBare(w) {
@@ -65,7 +67,8 @@ func Sent(w http.ResponseWriter) (sent, known bool) {
 			last = l.writer
 		}
 	}
-	if last.Kind() != reflect.Pointer || last.Type().String() != "*http.response" || last.Type().Elem().PkgPath() != "net/http" {
+	if last.Kind() != reflect.Pointer || last.Type().String() != "*http.response" ||
+		last.Type().Elem().PkgPath() != "net/http" {
 		return false, false
 	}
 	wrote := last.Elem().FieldByName("wroteHeader") // there is no other way to learn it
@@ -75,9 +78,10 @@ func Sent(w http.ResponseWriter) (sent, known bool) {
 	return wrote.Bool(), true
 }
 
-// Identity says in the head that nobody is to compress the response, where there is an old
-// middleware between. Cache-Control: no-transform says so, too, but NYTimes/gziphandler, and what
-// was made from it, only looks at Content-Encoding, and holds back the first 1400 bytes otherwise.
+// Identity says in the head that nobody is to compress the response, where there is an
+// old middleware between. Cache-Control: no-transform says so, too, but
+// NYTimes/gziphandler, and what was made from it, only looks at Content-Encoding, and
+// holds back the first 1400 bytes otherwise.
 func Identity(w http.ResponseWriter) {
 	if isBare(w) || w.Header().Get("Content-Encoding") != "" {
 		return

@@ -51,7 +51,8 @@ func (pointer) Flush()                                       {}
 func (pointer) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, nil }
 func (l looping) Unwrap() http.ResponseWriter                { return l }
 
-// serve shows f the writer that net/http, perhaps within http.TimeoutHandler, gives to a handler.
+// serve shows f the writer that net/http, perhaps within http.TimeoutHandler, gives to a
+// handler.
 func serve(t *testing.T, timeout, http2 bool, f func(http.ResponseWriter, *http.Request)) {
 	t.Helper()
 	var h http.Handler = http.HandlerFunc(f)
@@ -73,7 +74,8 @@ func serve(t *testing.T, timeout, http2 bool, f func(http.ResponseWriter, *http.
 	resp.Body.Close()
 }
 
-// L3: what a response can do is decided by the innermost writer, and by each one that does not unwrap.
+// L3: what a response can do is decided by the innermost writer, and by each one that
+// does not unwrap.
 func TestL3Can(t *testing.T) {
 	for name, tt := range map[string]struct {
 		wrap      func(writer) writer
@@ -89,9 +91,10 @@ func TestL3Can(t *testing.T) {
 		"embedded in nothing":   {func(w writer) writer { return pointer{} }, true, true, true},
 		"hides":                 {func(w writer) writer { return embeds{w} }, false, false, false},
 		"unwraps to what hides": {func(w writer) writer { return unwraps{&embeds{w}} }, false, false, false},
-		"only Flush":            {func(w writer) writer { f, _ := w.(http.Flusher); return mixed{w, f} }, true, false, false},
-		"unwraps to nothing":    {func(writer) writer { return unwraps{} }, false, false, false},
-		"unwraps to itself":     {func(w writer) writer { return looping{w} }, false, false, false},
+		"only Flush": {func(w writer) writer { f, _ := w.(http.Flusher); return mixed{w, f} }, true, false,
+			false},
+		"unwraps to nothing": {func(writer) writer { return unwraps{} }, false, false, false},
+		"unwraps to itself":  {func(w writer) writer { return looping{w} }, false, false, false},
 		"five of them": {func(w writer) writer {
 			return unwraps{named{unwraps{hidden{pointer{&embeds{w}}}}, nil}}
 		}, true, true, false},
@@ -108,7 +111,8 @@ func TestL3Can(t *testing.T) {
 			})
 			serve(t, true, false, func(w http.ResponseWriter, r *http.Request) {
 				wrapped := tt.wrap(w)
-				if f, h := response.CanFlush(wrapped), response.CanHijack(wrapped, r); f != tt.inTimeout || h != tt.inTimeout {
+				if f, h := response.CanFlush(wrapped), response.CanHijack(wrapped, r); f != tt.inTimeout ||
+					h != tt.inTimeout {
 					t.Errorf("in TimeoutHandler: flush %v, hijack %v", f, h)
 				}
 			})
@@ -122,7 +126,8 @@ func TestL3Can(t *testing.T) {
 	}
 }
 
-// L3: whether the head of a response has gone to net/http is known, and otherwise said to be unknown.
+// L3: whether the head of a response has gone to net/http is known, and otherwise said to
+// be unknown.
 func TestL3Sent(t *testing.T) {
 	sent := func(name string, w http.ResponseWriter, want, wantKnown bool) {
 		t.Helper()
@@ -145,7 +150,8 @@ func TestL3Sent(t *testing.T) {
 	sent("nothing", pointer{}, false, false)
 }
 
-// L3: where an old middleware may compress, the head says that nobody is to; elsewhere it stays as it is.
+// L3: where an old middleware may compress, the head says that nobody is to; elsewhere it
+// stays as it is.
 func TestL3Identity(t *testing.T) {
 	for name, tt := range map[string]struct {
 		w    http.ResponseWriter

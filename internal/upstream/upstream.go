@@ -156,7 +156,8 @@ func (p *upload) take() {
 		refuseBody(w, r, err)
 		return
 	}
-	up := session.Upstream{ID: p.id.ID, Asked: p.id.Asked, Value: p.id.Value, Link: store.LinkRef{Reader: p.id.Reader, Number: p.id.Link}}
+	up := session.Upstream{ID: p.id.ID, Asked: p.id.Asked, Value: p.id.Value,
+		Link: store.LinkRef{Reader: p.id.Reader, Number: p.id.Link}}
 	if p.batch {
 		d.body = text
 		err = d.parse(&up, p.o.MaxBatch)

@@ -12,8 +12,8 @@ type Key struct{}
 
 // A Value is what the middleware puts there.
 type Value interface {
-	// Wired returns an error that says what to change if the middleware has no sessions, or
-	// others than these.
+	// Wired returns an error that says what to change if the middleware has no sessions,
+	// or others than these.
 	Wired(sessions any) error
 	// Withdraw takes back what every middleware before has put into the header of the
 	// response.
@@ -29,8 +29,8 @@ func Check(ctx context.Context, sessions any) error {
 	return v.Wired(sessions)
 }
 
-// Withdraw takes cookies and Vary back from h, the header of a response that is the same for
-// everybody and that caches may keep.
+// Withdraw takes cookies and Vary back from h, the header of a response that is the same
+// for everybody and that caches may keep.
 func Withdraw(ctx context.Context, h http.Header) {
 	if v, ok := ctx.Value(Key{}).(Value); ok {
 		v.Withdraw(h)

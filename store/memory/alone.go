@@ -48,7 +48,8 @@ func (l *memLog) giveUp(r *memReader) {
 		}
 	}
 	if lost != (store.Lost{}) {
-		l.undelivered = append(l.undelivered, undelivered{Undelivered: store.Undelivered{Reader: r.name, Plain: r.plain, Lost: lost}})
+		l.undelivered = append(l.undelivered,
+			undelivered{Undelivered: store.Undelivered{Reader: r.name, Plain: r.plain, Lost: lost}})
 	}
 }
 
@@ -108,7 +109,8 @@ func (l *memLog) unread() []store.Entry {
 	}
 	for seq := from; seq <= l.top(); seq++ {
 		if seq > l.mark || l.lacks(seq) {
-			left = append(left, store.Entry{Seq: seq, Message: l.entries.at(int(seq - l.floor)).message, Reader: l.only[seq]})
+			left = append(left, store.Entry{Seq: seq, Message: l.entries.at(int(seq - l.floor)).message,
+				Reader: l.only[seq]})
 		}
 	}
 	return left

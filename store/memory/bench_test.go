@@ -77,7 +77,8 @@ func BenchmarkLogPoll(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var err error
-		if a, err = l.Attach(bg, store.Claim{Reader: "r", Link: a.Link.Number, Given: store.GivenPresented, Position: a.Position}); err != nil {
+		if a, err = l.Attach(bg, store.Claim{Reader: "r", Link: a.Link.Number, Given: store.GivenPresented,
+			Position: a.Position}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -96,7 +97,8 @@ func BenchmarkLogBeginCommit(b *testing.B) {
 			for b.Loop() {
 				i = (i + 1) % writers
 				last[i]++
-				if t, _, err := l.Begin(bg, store.LinkRef{}, names[i], 1, last[i], time.Second); err != nil || t != store.TurnDeliver {
+				if t, _, err := l.Begin(bg, store.LinkRef{}, names[i], 1, last[i], time.Second); err != nil ||
+					t != store.TurnDeliver {
 					b.Fatal(t, err)
 				}
 				if err := l.Commit(bg, names[i], last[i], true); err != nil {

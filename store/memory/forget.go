@@ -20,7 +20,10 @@ func (h *memHandle) Detach(_ context.Context, ref store.LinkRef) (left uint64, e
 		return 0, nil
 	}
 	n := len(r.links)
-	r.links = slices.DeleteFunc(r.links, func(k memLink) bool { return k.number == ref.Number && (k.turn == ref.Turn || ref.Turn == 0) })
+	r.links = slices.DeleteFunc(r.links, func(k memLink) bool {
+		return k.number == ref.Number &&
+			(k.turn == ref.Turn || ref.Turn == 0)
+	})
 	l.links -= int32(n - len(r.links))
 	l.account()
 	switch {
@@ -109,7 +112,8 @@ func (l *memLog) depart(id string) (left []store.Left) {
 	return left
 }
 
-// forget drops the readers that have been away for the retention, and of too many those that left first.
+// forget drops the readers that have been away for the retention, and of too many those
+// that left first.
 func (l *memLog) forget() {
 	if !slices.ContainsFunc(l.readers, func(r *memReader) bool { return len(r.links) == 0 }) {
 		return

@@ -6,8 +6,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// memHandle is a log as Open returned it: under an id, which the log may no longer have. A log
-// has one handle at a time. After a Move it is another one, and the old one is refused.
+// memHandle is a log as Open returned it: under an id, which the log may no longer have.
+// A log has one handle at a time. After a Move it is another one, and the old one is
+// refused.
 type memHandle struct {
 	*memLog
 	as *openedAs // apart, because no message needs it
@@ -33,8 +34,8 @@ func (h *memHandle) ID() string {
 // Handle implements Log.
 func (h *memHandle) Handle() store.Handle { return store.Handle{Epoch: h.epoch, Moves: h.as.moves} }
 
-// enter locks the log for a step, which is refused with an error if it is not for this handle
-// any more. The caller unlocks it in either case.
+// enter locks the log for a step, which is refused with an error if it is not for this
+// handle any more. The caller unlocks it in either case.
 func (h *memHandle) enter() error {
 	h.mu.Lock()
 	if h.handle != h && !h.as.any {

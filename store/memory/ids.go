@@ -7,8 +7,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// memIDs is what the memory knows of ids beside their sessions. An id that was neither moved
-// nor revoked, and to which nothing leads, has no entry. Times are stamps of memClock.
+// memIDs is what the memory knows of ids beside their sessions. An id that was neither
+// moved nor revoked, and to which nothing leads, has no entry. Times are stamps of
+// memClock.
 type memIDs struct {
 	states map[string]*memID
 	ways   uint64       // the last number of ways that was given out
@@ -31,8 +32,9 @@ type memID struct {
 	leadsUntil int64
 	ledBy      uint64 // the ways of to when this one was added
 
-	// Old ids lead here if they know this number; another one ends all of them at once. No two
-	// states ever have the same, so that a way does not begin again when its state was forgotten.
+	// Old ids lead here if they know this number; another one ends all of them at once.
+	// No two states ever have the same, so that a way does not begin again when its state
+	// was forgotten.
 	ways uint64
 	led  int // how many they are
 }
@@ -42,8 +44,8 @@ const idCost = 224
 
 func (st *memID) cost() int64 { return idCost + int64(len(st.id)) }
 
-// fenceKept is how much longer than settledAt a move is remembered: longer than any request
-// takes that came before it.
+// fenceKept is how much longer than settledAt a move is remembered: longer than any
+// request takes that came before it.
 const fenceKept = time.Minute
 
 // change returns the state of id, for writing.
@@ -119,8 +121,8 @@ func (st *memID) settling(came time.Time) bool {
 	return st != nil && !came.IsZero() && came.UnixNano() < st.settledAt
 }
 
-// refuse says why what was asked with this id does not count: ErrRevoked, or ErrMoved where
-// Rotate revoked it and the browser could not know yet. nil lets it pass.
+// refuse says why what was asked with this id does not count: ErrRevoked, or ErrMoved
+// where Rotate revoked it and the browser could not know yet. nil lets it pass.
 func (st *memID) refuse(a store.Asked, now int64) error {
 	switch at := st.revoked(now); {
 	case a.Signed.IsZero() || at == 0 || a.Signed.UnixNano() > at:
@@ -140,9 +142,9 @@ func (st *memID) quiet(came time.Time, now int64) bool {
 	return st.settling(came) || at != 0 && came.UnixNano() < at+int64(store.Settle)
 }
 
-// leave notes that the session of an id has moved away, or that the id has without one. It is
-// no longer unsettled for being left again without a session: who holds the old id could else
-// keep everybody waiting.
+// leave notes that the session of an id has moved away, or that the id has without one.
+// It is no longer unsettled for being left again without a session: who holds the old id
+// could else keep everybody waiting.
 func (st *memID) leave(at int64, m *store.Moving, session bool) {
 	if m.Settle > 0 && (session || st.settledAt <= at) {
 		st.settledAt = at + int64(m.Settle)
@@ -169,15 +171,15 @@ func (ids *memIDs) lead(from *memID, to, client string, now, until int64) {
 	from.to, from.client, from.leadsUntil, from.ledBy = to, client, until, target.ways
 }
 
-// settle ends all the ways that lead to the id: its holder has presented it, or nobody holds it
-// any more.
+// settle ends all the ways that lead to the id: its holder has presented it, or nobody
+// holds it any more.
 func (ids *memIDs) settle(st *memID) {
 	ids.ways++
 	st.ways, st.led = ids.ways, 0
 }
 
-// forgetWay ends the way that leads away from the id. If it had ended before, those that lead
-// to the id had ended with it, and do not begin again.
+// forgetWay ends the way that leads away from the id. If it had ended before, those that
+// lead to the id had ended with it, and do not begin again.
 func (ids *memIDs) forgetWay(st *memID) {
 	switch {
 	case st.to == "":
@@ -195,8 +197,8 @@ func (ids *memIDs) leads(st *memID) bool {
 	return target != nil && target.ways == st.ledBy
 }
 
-// find returns where the client's id is now: it may have moved several times. A way that was
-// ended ends those that lead to it, too.
+// find returns where the client's id is now: it may have moved several times. A way that
+// was ended ends those that lead to it, too.
 func (ids *memIDs) find(id, client string, now int64) string {
 	at := id
 	for range 8 { // and in a circle, if it comes to the worst

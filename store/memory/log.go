@@ -12,10 +12,11 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// memLog is a session in memory. Its parts are: the entries (this file), the readers and their links (memreader.go) and the writers
-// (memwriter.go).
+// memLog is a session in memory. Its parts are: the entries (this file), the readers and
+// their links (memreader.go) and the writers (memwriter.go).
 //
-// What each message needs stands together in front: of many sessions, each one's memory is far away when its turn comes.
+// What each message needs stands together in front: of many sessions, each one's memory
+// is far away when its turn comes.
 type memLog struct {
 	own     memHandle  // the first handle, and mostly the only one
 	mu      sync.Mutex // guards all that can change, but for watch
@@ -88,8 +89,8 @@ func (l *memLog) needsWake() bool {
 	return wake
 }
 
-// broadcast appends m at that tick, whatever id the log has, and reports that id if there is no
-// room. What has come by a join already does not come twice.
+// broadcast appends m at that tick, whatever id the log has, and reports that id if there
+// is no room. What has come by a join already does not come twice.
 func (l *memLog) broadcast(m *store.Message, at uint32) (id string, err error) {
 	l.mu.Lock()
 	err = l.gone
@@ -142,8 +143,9 @@ func (l *memLog) put(m *store.Message, reader string, at uint32) (store.Position
 	return l.position(top), nil
 }
 
-// room makes room for an entry of that size, takes it from the budget, and tells whether it could; if not, nothing has left. Who yields
-// is D5's order, and no more leaves than must.
+// room makes room for an entry of that size, takes it from the budget, and tells whether
+// it could; if not, nothing has left. Who yields is D5's order, and no more leaves than
+// must.
 func (l *memLog) room(size int64) bool {
 	last, freed, ok := l.must(size)
 	if !ok || last >= l.floor && !l.may(last) || size != freed && !l.store.reserve(size-freed) {
@@ -153,7 +155,8 @@ func (l *memLog) room(size int64) bool {
 	return true
 }
 
-// must finds the last entry that has to leave for one more of that size, and the bytes that this frees. ok is false if all would not do.
+// must finds the last entry that has to leave for one more of that size, and the bytes
+// that this frees. ok is false if all would not do.
 func (l *memLog) must(size int64) (last uint64, freed int64, ok bool) {
 	for n := range l.entries.n + 1 {
 		if l.entries.n-n < l.bounds.MaxMessages && l.bytes-freed+size <= l.bounds.MaxBytes && l.store.has(size-freed) {
@@ -296,8 +299,8 @@ func (l *memLog) holds(m *store.Message) bool {
 	return false
 }
 
-// rename lets the log go on under another id, without its links and its old handle. Values of
-// that id that were signed until bar do not count in it.
+// rename lets the log go on under another id, without its links and its old handle.
+// Values of that id that were signed until bar do not count in it.
 func (l *memLog) rename(to string, bar int64, keep time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -360,7 +363,8 @@ func (l *memLog) markActive() {
 	l.resting = nil
 }
 
-// A watcher is one of those to wake. The list of them is copied on write, so that waking needs no lock.
+// A watcher is one of those to wake. The list of them is copied on write, so that waking
+// needs no lock.
 type watcher struct {
 	wake   func()
 	number uint64

@@ -34,12 +34,14 @@ type Store struct {
 	over   memRevoked
 	bounds *store.Bounds // of the last session made: mostly they are the same for all
 
-	// The logs without links, the one that has been so for longest in front. Its lock is a leaf: it is taken under a log's.
+	// The logs without links, the one that has been so for longest in front. Its lock is
+	// a leaf: it is taken under a log's.
 	idleMu sync.Mutex
 	idle   list.List
 }
 
-// sessionCost is what a session without messages counts against the budget: more than one measures with a reader, a link and a writer.
+// sessionCost is what a session without messages counts against the budget: more than one
+// measures with a reader, a link and a writer.
 const sessionCost = 1024
 
 // Options configure a Store. The zero value is a working one.
@@ -115,7 +117,8 @@ func (s *Store) remembers() bool {
 func (s *Store) Now() time.Time { return time.Unix(0, s.clock.read()) }
 
 // Open implements Store.
-func (s *Store) Open(_ context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool, error) {
+func (s *Store) Open(_ context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool,
+	error) {
 	s.mu.RLock()
 	l := s.logs[id]
 	if l != nil {
@@ -131,8 +134,8 @@ func (s *Store) Open(_ context.Context, id string, a store.Asked, create bool, b
 	return s.openNew(id, a, create, b)
 }
 
-// opened returns the log to whoever counts in it. It is called with the store's lock, without
-// which no log gets another id.
+// opened returns the log to whoever counts in it. It is called with the store's lock,
+// without which no log gets another id.
 func (l *memLog) opened(a store.Asked) (store.Log, bool, error) {
 	l.mu.Lock() // for Renew
 	defer l.mu.Unlock()
@@ -161,7 +164,8 @@ func (s *Store) openNew(id string, a store.Asked, create bool, b store.Bounds) (
 		s.bounds = &b
 	}
 	first := random() >> 12
-	l := &memLog{store: s, epoch: uint64(s.boot)<<32 | random()>>32, bounds: s.bounds, floor: 1, first: first, number: first}
+	l := &memLog{store: s, epoch: uint64(s.boot)<<32 | random()>>32, bounds: s.bounds, floor: 1, first: first,
+		number: first}
 	l.own = memHandle{l, &openedAs{id: id}}
 	l.handle = &l.own
 	if st != nil {
@@ -324,7 +328,8 @@ func (s *Store) Expired(_ context.Context, max int) (store.Due, error) {
 	return due, nil
 }
 
-// oldestIdle returns the log that has been without links for longest, and how long it still has.
+// oldestIdle returns the log that has been without links for longest, and how long it
+// still has.
 func (s *Store) oldestIdle() (*memLog, time.Duration) {
 	s.idleMu.Lock()
 	defer s.idleMu.Unlock()

@@ -17,7 +17,8 @@ import (
 
 var bg = context.Background()
 
-var roomy = store.Bounds{MaxMessages: 1000, MaxBytes: 1 << 20, Retention: time.Minute, MaxLinks: 32, MaxReaders: 128, MaxWriters: 32}
+var roomy = store.Bounds{MaxMessages: 1000, MaxBytes: 1 << 20, Retention: time.Minute, MaxLinks: 32, MaxReaders: 128,
+	MaxWriters: 32}
 
 // openMem makes the session id in s.
 func openMem(t testing.TB, s *Store, id string, b store.Bounds) *memHandle {
@@ -43,7 +44,8 @@ func sized(n int) *store.Message {
 	return &store.Message{Data: bytes.Repeat([]byte("x"), n-new(store.Message).Size())}
 }
 
-// D5: over the budget a new session is refused, and so is a message; ending a session gives everything back.
+// D5: over the budget a new session is refused, and so is a message; ending a session
+// gives everything back.
 func TestD5Budget(t *testing.T) {
 	s := New(Options{Budget: 3*sessionCost + 500})
 	a, b, c := openMem(t, s, "a", roomy), openMem(t, s, "b", roomy), openMem(t, s, "c", roomy)
@@ -64,7 +66,8 @@ func TestD5Budget(t *testing.T) {
 	if _, err := c.Append(bg, sized(250), ""); err != nil {
 		t.Errorf("a message with room again: %v", err)
 	}
-	if _, err := s.Move(bg, "b", "c", store.Moving{}); err != nil { // joined: b's message moves, its cost as a session goes
+	// joined: b's message moves, its cost as a session goes
+	if _, err := s.Move(bg, "b", "c", store.Moving{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.used.Load(); got != sessionCost+500 {
@@ -78,7 +81,8 @@ func TestD5Budget(t *testing.T) {
 	}
 }
 
-// D5: a full budget takes what everybody has passed from the log that needs the room, and counts it right.
+// D5: a full budget takes what everybody has passed from the log that needs the room, and
+// counts it right.
 func TestD5BudgetOfOneLog(t *testing.T) {
 	s := New(Options{Budget: sessionCost + 300})
 	l := openMem(t, s, "a", roomy)
@@ -99,7 +103,8 @@ func TestD5BudgetOfOneLog(t *testing.T) {
 	}
 }
 
-// D5: where the budget has no room, a log does not drop its own for a message that is refused all the same.
+// D5: where the budget has no room, a log does not drop its own for a message that is
+// refused all the same.
 func TestD5BudgetDropsNothingInVain(t *testing.T) {
 	s := New(Options{Budget: 2*sessionCost + 1000})
 	other, b := openMem(t, s, "other", roomy), roomy
@@ -128,7 +133,8 @@ func TestD5BudgetDropsNothingInVain(t *testing.T) {
 	}
 }
 
-// D5: another session's message that turns out not to fit is in the budget for a moment. Who takes no more than it gives back does not see that.
+// D5: another session's message that turns out not to fit is in the budget for a moment.
+// Who takes no more than it gives back does not see that.
 func TestD5BudgetForAMoment(t *testing.T) {
 	s, b := New(Options{Budget: 4 * sessionCost}), roomy
 	b.Overflow, b.MaxMessages = store.OverflowDropOldest, 2
@@ -177,7 +183,8 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		},
 		"begin, commit": func() error {
 			n++
-			if turn, _, err := l.Begin(bg, store.LinkRef{}, "w", 1, n, time.Second); err != nil || turn != store.TurnDeliver {
+			if turn, _, err := l.Begin(bg, store.LinkRef{}, "w", 1, n, time.Second); err != nil ||
+				turn != store.TurnDeliver {
 				return fmt.Errorf("turn %v, %v", turn, err)
 			}
 			return l.Commit(bg, "w", n, true)
@@ -314,7 +321,8 @@ func TestL4AbandonedSessionsLeaveNothing(t *testing.T) {
 // moved is the error of a Move.
 func moved(_ []store.Left, err error) error { return err }
 
-// L4: an id that is moved over and over (a client that never takes the new one) leaves nothing behind.
+// L4: an id that is moved over and over (a client that never takes the new one) leaves
+// nothing behind.
 func TestL4RepeatedMovesLeaveNothing(t *testing.T) {
 	long := store.Moving{Client: "c", Keep: time.Hour, Settle: time.Hour}
 	moves := map[string]func(s *Store, i int) error{
@@ -346,7 +354,8 @@ func TestL4RepeatedMovesLeaveNothing(t *testing.T) {
 	}
 }
 
-// D5: a log takes no more memory than it may hold, however long it is used: what has left is not held.
+// D5: a log takes no more memory than it may hold, however long it is used: what has left
+// is not held.
 func TestD5LogLetsGo(t *testing.T) {
 	l := openMem(t, New(Options{}), "a", roomy)
 	a := attachMem(t, l, "r")
@@ -369,7 +378,8 @@ func TestD5LogLetsGo(t *testing.T) {
 	runtime.KeepAlive(l)
 }
 
-// L2: what a reader that never reads leaves behind slows nobody: Append to a full log costs no more than its readers' number.
+// L2: what a reader that never reads leaves behind slows nobody: Append to a full log
+// costs no more than its readers' number.
 func TestL2FullLogRefusesAtOnce(t *testing.T) {
 	l := openMem(t, New(Options{}), "a", roomy)
 	for i := range 32 {
@@ -415,7 +425,8 @@ func TestI7RenewWhileOthersOpen(t *testing.T) {
 	wg.Go(func() {
 		for range 100 {
 			now := s.Now()
-			if _, _, err := s.Open(bg, "a", store.Asked{Signed: now, Came: now}, false, roomy); err != nil && !errors.Is(err, store.ErrMoved) {
+			if _, _, err := s.Open(bg, "a", store.Asked{Signed: now, Came: now}, false, roomy); err != nil &&
+				!errors.Is(err, store.ErrMoved) {
 				t.Error(err)
 			}
 		}
@@ -423,8 +434,8 @@ func TestI7RenewWhileOthersOpen(t *testing.T) {
 	wg.Wait()
 }
 
-// I6: a way that ended because its id was presented does not begin again when the store has
-// forgotten all else of that id.
+// I6: a way that ended because its id was presented does not begin again when the store
+// has forgotten all else of that id.
 func TestI6EndedWayStaysEnded(t *testing.T) {
 	s := New(Options{})
 	leads := func(from, client string) string {
@@ -437,7 +448,8 @@ func TestI6EndedWayStaysEnded(t *testing.T) {
 	}
 	move := func(from, to, client string) {
 		t.Helper()
-		if _, err := s.Move(bg, from, to, store.Moving{Client: client, Keep: time.Hour, Settle: store.Settle}); err != nil {
+		if _, err := s.Move(bg, from, to, store.Moving{Client: client, Keep: time.Hour,
+			Settle: store.Settle}); err != nil {
 			t.Fatal(err)
 		}
 	}

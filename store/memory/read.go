@@ -7,7 +7,8 @@ import (
 )
 
 // Read implements Log.
-func (h *memHandle) Read(_ context.Context, ref store.LinkRef, after uint64, room int, dst []store.Entry) ([]store.Entry, store.Tail, error) {
+func (h *memHandle) Read(_ context.Context, ref store.LinkRef, after uint64, room int,
+	dst []store.Entry) ([]store.Entry, store.Tail, error) {
 	l, err := h.memLog, h.enter()
 	defer l.mu.Unlock()
 	r := l.reader(ref.Reader)
@@ -124,7 +125,8 @@ func (l *memLog) acknowledge(r *memReader, seq uint64) {
 	l.trim(l.passed(easy))
 }
 
-// speak notes a sign of the client on a link, and ends the older links of its reader if it is the first on this one.
+// speak notes a sign of the client on a link, and ends the older links of its reader if
+// it is the first on this one.
 func (l *memLog) speak(r *memReader, k *memLink) (older bool) {
 	k.heard = l.store.now()
 	if k.number <= r.spoken {

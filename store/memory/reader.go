@@ -50,7 +50,8 @@ func (r *memReader) link(number uint64) *memLink {
 	return nil
 }
 
-// ended is why Read sends the link's owner away; nil while the link is good, or not known.
+// ended is why Read sends the link's owner away; nil while the link is good, or not
+// known.
 func (r *memReader) ended(number uint64) error {
 	if r == nil {
 		return nil
@@ -95,9 +96,9 @@ func (h *memHandle) Attach(_ context.Context, c store.Claim) (store.Attached, er
 	return a, err
 }
 
-// refuse says why what was asked does not count in this log: its value was signed before the
-// id was last revoked; or it came while the id was moving, before this log was made, or before
-// the last Renew.
+// refuse says why what was asked does not count in this log: its value was signed before
+// the id was last revoked; or it came while the id was moving, before this log was made,
+// or before the last Renew.
 func (l *memLog) refuse(a store.Asked) error {
 	switch {
 	case !a.Signed.IsZero() && a.Signed.UnixNano() <= l.bar:
@@ -128,7 +129,8 @@ func (l *memLog) attach(c store.Claim) (store.Attached, error) {
 	}
 	a := store.Attached{Sent: l.sent, Accepted: l.accepted(c.Reader), Fresh: r == nil}
 	start := l.place(&a, r, c)
-	owns := a.Resumed || a.Reason == store.MissingTrimmed || a.Reason == store.MissingAhead // it says that it has what is before
+	// it says that it has what is before
+	owns := a.Resumed || a.Reason == store.MissingTrimmed || a.Reason == store.MissingAhead
 	if r == nil {
 		r = &memReader{name: c.Reader, plain: c.Plain, acked: start, sent: start}
 		r.links = r.room[:0]
@@ -152,7 +154,8 @@ func (l *memLog) attach(c store.Claim) (store.Attached, error) {
 	return a, nil
 }
 
-// place finds the seq after which a new link reads, and says in a how that compares with what the client wished.
+// place finds the seq after which a new link reads, and says in a how that compares with
+// what the client wished.
 func (l *memLog) place(a *store.Attached, r *memReader, c store.Claim) uint64 {
 	start := l.mark
 	switch {
@@ -206,7 +209,8 @@ func (l *memLog) foreign(epoch uint64) store.Missing {
 	}
 }
 
-// goOn lets another request carry a link: the turn passes to it, and the client speaks on it.
+// goOn lets another request carry a link: the turn passes to it, and the client speaks on
+// it.
 func (l *memLog) goOn(r *memReader, c store.Claim) (store.Attached, error) {
 	if r == nil {
 		return store.Attached{}, store.ErrNotFound

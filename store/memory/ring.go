@@ -6,14 +6,16 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// ring holds a log's entries, oldest first, in a circle that grows on demand and gives its room back when it has been emptied.
+// ring holds a log's entries, oldest first, in a circle that grows on demand and gives
+// its room back when it has been emptied.
 type ring struct {
 	slots []slot // its length is zero or a power of two
 	head  int
 	n     int
 }
 
-// A slot is small: under load to many sessions, fetching it from memory is most of what an entry costs.
+// A slot is small: under load to many sessions, fetching it from memory is most of what
+// an entry costs.
 type slot struct {
 	message *store.Message
 	at      uint32 // when it was appended, in ticks since the store began

@@ -8,7 +8,8 @@ import (
 	"github.com/mirage-go/mirage/store/storetest"
 )
 
-// newMemory returns a store that must be found empty, its budget included, when the suite is done with it.
+// newMemory returns a store that must be found empty, its budget included, when the suite
+// is done with it.
 func newMemory(t testing.TB) store.Store {
 	s := memory.New(memory.Options{})
 	t.Cleanup(func() {

@@ -26,8 +26,10 @@ func (l *memLog) accepted(name string) uint64 {
 	return 0
 }
 
-// Begin implements Log. The lease has no use here: who handles a message dies with the log.
-func (h *memHandle) Begin(_ context.Context, ref store.LinkRef, writer string, base, n uint64, _ time.Duration) (store.Turn, uint64, error) {
+// Begin implements Log. The lease has no use here: who handles a message dies with the
+// log.
+func (h *memHandle) Begin(_ context.Context, ref store.LinkRef, writer string, base, n uint64,
+	_ time.Duration) (store.Turn, uint64, error) {
 	l, err := h.memLog, h.enterLink(ref)
 	defer l.mu.Unlock()
 	if err != nil {
@@ -60,7 +62,8 @@ func (l *memLog) recall(name string, base uint64) *memWriter {
 		l.writers[last] = w
 	default:
 		if len(l.writers) >= l.bounds.MaxWriters {
-			// Those whose message is being handled stay: their number is about to be accepted.
+			// Those whose message is being handled stay: their number is about to be
+			// accepted.
 			if i := slices.IndexFunc(l.writers, func(w memWriter) bool { return w.busy == 0 }); i >= 0 {
 				l.writers = slices.Delete(l.writers, i, i+1)
 			}

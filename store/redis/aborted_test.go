@@ -82,7 +82,8 @@ func abortGets(t *testing.T, s store.Store, query string) {
 		t.Fatal(err)
 	}
 	o := transport.Options{Poll: poll.Options{Pause: time.Second}}
-	web := httptest.NewServer(middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard(transport.Handler(m, o)))
+	web := httptest.NewServer(middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard(transport.Handler(m,
+		o)))
 	defer func() { web.CloseClientConnections(); web.Close() }()
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
@@ -93,7 +94,8 @@ func abortGets(t *testing.T, s store.Store, query string) {
 		all.Go(func() {
 			for i := range next {
 				gone, cancel := context.WithTimeout(ctx, time.Duration(1+i%60)*time.Millisecond)
-				r, _ := http.NewRequestWithContext(gone, "GET", fmt.Sprintf("%s/?_cid=aborted-%016d%s", web.URL, i, query), nil)
+				r, _ := http.NewRequestWithContext(gone, "GET",
+					fmt.Sprintf("%s/?_cid=aborted-%016d%s", web.URL, i, query), nil)
 				r.Header.Set("Accept", "text/event-stream")
 				r.Header.Set("Cookie", "__Host-mirage="+value)
 				if res, err := client.Do(r); err == nil {

@@ -24,7 +24,8 @@ func TestDepartureFromADeadNode(t *testing.T) {
 	addr := startServer(t).addr
 	lifeline := miragetest.NewProxy(t, addr)
 	const lease = time.Second
-	a := newStore(t, dial(t, lifeline.Addr()), redis.Options{Prefix: "dead", Lease: lease, Timeout: 300 * time.Millisecond})
+	a := newStore(t, dial(t, lifeline.Addr()),
+		redis.Options{Prefix: "dead", Lease: lease, Timeout: 300 * time.Millisecond})
 	var mu sync.Mutex
 	var left []string
 	note := func(_ context.Context, s *session.Session, r session.ReaderInfo) {
@@ -85,7 +86,8 @@ func TestDepartureFromADeadNode(t *testing.T) {
 func TestRevalidateAcrossNodes(t *testing.T) {
 	t.Parallel()
 	addr := startServer(t).addr
-	a, b := newNode(t, addr, "renew", redis.Options{}, session.Options{}), newNode(t, addr, "renew", redis.Options{}, session.Options{})
+	a, b := newNode(t, addr, "renew", redis.Options{}, session.Options{}),
+		newNode(t, addr, "renew", redis.Options{}, session.Options{})
 	l, err := b.Attach(ctx, session.Attach{ID: "x", Reader: "r"})
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +109,8 @@ func TestRevalidateAcrossNodes(t *testing.T) {
 	}
 }
 
-// Redis hears the question for what has expired, and nobody hears its answer: it is given again, once.
+// Redis hears the question for what has expired, and nobody hears its answer: it is given
+// again, once.
 func TestExpiredAnswerIsLost(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
@@ -171,7 +174,8 @@ func TestLateQuestionClaimsNothing(t *testing.T) {
 	}
 }
 
-// A node that saw a departure and shut down before it could tell of it leaves that to another one.
+// A node that saw a departure and shut down before it could tell of it leaves that to
+// another one.
 func TestDepartureOfAShutDownNode(t *testing.T) {
 	t.Parallel()
 	m := miniredis.RunT(t)

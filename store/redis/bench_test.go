@@ -14,7 +14,8 @@ import (
 	"github.com/mirage-go/mirage/store/redis"
 )
 
-// BenchmarkAppend: 100-byte messages to 64 sessions that nobody reads and that drop the oldest, from 64 goroutines.
+// BenchmarkAppend: 100-byte messages to 64 sessions that nobody reads and that drop the
+// oldest, from 64 goroutines.
 func BenchmarkAppend(b *testing.B) {
 	s := newStore(b, dial(b, startServer(b).addr), redis.Options{})
 	bounds := roomy
@@ -43,7 +44,8 @@ func BenchmarkAppend(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "appends/s")
 }
 
-// BenchmarkCycle: append, read and acknowledge one 100-byte message, each in a session of its own, from 64 goroutines.
+// BenchmarkCycle: append, read and acknowledge one 100-byte message, each in a session of
+// its own, from 64 goroutines.
 func BenchmarkCycle(b *testing.B) {
 	s := newStore(b, dial(b, startServer(b).addr), redis.Options{})
 	data := []byte(strings.Repeat("x", 100))
@@ -83,7 +85,8 @@ func BenchmarkCycle(b *testing.B) {
 func BenchmarkAcross(b *testing.B) {
 	addr := startServer(b).addr
 	node := func() *session.Manager {
-		return session.New(session.Options{Store: newStore(b, dial(b, addr), redis.Options{Prefix: "across"}), AckTimeout: -1})
+		return session.New(session.Options{Store: newStore(b, dial(b, addr), redis.Options{Prefix: "across"}),
+			AckTimeout: -1})
 	}
 	near, far := node(), node()
 	defer near.Shutdown(ctx)
@@ -130,7 +133,8 @@ func BenchmarkAcross(b *testing.B) {
 	b.ReportMetric(float64(all[len(all)*99/100].Microseconds()), "p99-µs")
 }
 
-// BenchmarkMemory tells what a session with a reader, a link and so many 100-byte messages takes in Redis.
+// BenchmarkMemory tells what a session with a reader, a link and so many 100-byte
+// messages takes in Redis.
 func BenchmarkMemory(b *testing.B) {
 	c := dial(b, startServer(b).addr)
 	for _, n := range []int{0, 1, 10, 100} {

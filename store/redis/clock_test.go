@@ -99,7 +99,8 @@ func TestI13ClocksDiffer(t *testing.T) {
 				tick(-wrong) // miniredis stands still in between
 				rotate := round%4 > 1
 				if rotate {
-					if _, err := by.Move(ctx, "a", "b", store.Moving{Settle: store.Settle, Refuse: time.Hour}); err != nil {
+					if _, err := by.Move(ctx, "a", "b",
+						store.Moving{Settle: store.Settle, Refuse: time.Hour}); err != nil {
 						t.Fatal(err)
 					}
 				} else if _, err := by.End(ctx, "a", time.Hour); !errors.Is(err, store.ErrNotFound) {

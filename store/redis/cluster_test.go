@@ -79,7 +79,8 @@ func spread(t *testing.T, c *cluster) {
 }
 
 func wakes(t *testing.T, c *cluster) {
-	a, b := newStore(t, c.client(), redis.Options{Prefix: "wakes"}), newStore(t, c.client(), redis.Options{Prefix: "wakes", SafetyRead: time.Hour})
+	a, b := newStore(t, c.client(), redis.Options{Prefix: "wakes"}),
+		newStore(t, c.client(), redis.Options{Prefix: "wakes", SafetyRead: time.Hour})
 	for _, id := range idsOfShards(20) {
 		woken := make(chan struct{}, 1)
 		stop := open(t, b, id).Watch(func() {
@@ -103,7 +104,8 @@ func wakes(t *testing.T, c *cluster) {
 	}
 }
 
-// traffic appends numbers to sessions from one node, through whatever happens, while another node reads and acknowledges them.
+// traffic appends numbers to sessions from one node, through whatever happens, while
+// another node reads and acknowledges them.
 type traffic struct {
 	t    *testing.T
 	far  *redis.Store
@@ -194,7 +196,8 @@ func migration(t *testing.T, c *cluster) {
 		t.Fatalf("the first primary has %d slots with sessions", len(slots))
 	}
 	for _, slot := range slots {
-		c.migrate(slot, c.servers[0], c.servers[1], func() { time.Sleep(100 * time.Millisecond) }) // the traffic meets it half done
+		// the traffic meets it half done
+		c.migrate(slot, c.servers[0], c.servers[1], func() { time.Sleep(100 * time.Millisecond) })
 	}
 	tr.more(5)
 	var before [12]int64
@@ -218,8 +221,8 @@ func migration(t *testing.T, c *cluster) {
 	}
 }
 
-// primaryLost kills a primary. Its replica takes over; what it had not seen is told to who had it: diverged or ahead. Sessions elsewhere notice
-// nothing.
+// primaryLost kills a primary. Its replica takes over; what it had not seen is told to
+// who had it: diverged or ahead. Sessions elsewhere notice nothing.
 func primaryLost(t *testing.T, c *cluster) {
 	const prefix = "lost"
 	near := newStore(t, c.client(), redis.Options{Prefix: prefix, Timeout: 2 * time.Second})

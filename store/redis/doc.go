@@ -1,5 +1,6 @@
-// Package redis keeps sessions in Redis, so that any request may land on any node: no sticky sessions, and a node that dies takes nothing with
-// it. It is a store.Store on the caller's rueidis client.
+// Package redis keeps sessions in Redis, so that any request may land on any node: no
+// sticky sessions, and a node that dies takes nothing with it. It is a store.Store on the
+// caller's rueidis client.
 //
 //	client, err := rueidis.NewClient(rueidis.ClientOption{
 //		InitAddress:      []string{"127.0.0.1:6379"},
@@ -14,13 +15,13 @@
 // error is store.ErrUncertain. Pub/sub only wakes: what it loses is found within
 // Options.SafetyRead.
 //
-// Time is that of Redis: for retention, and for what tells a value that was revoked from a later
-// one. Now is a lower bound of it, which every answer to a step of an id makes better, and needs
-// no clock of the node. In a Cluster it is the time of the primary that is furthest behind; a
-// call that revokes waits until Now is later than its stamp, so that primaries should agree to
-// the millisecond. Redis's clock should be slewed, not set back: until it has caught up, what was
-// signed before may outlive a revocation, and what is signed then under an id that was revoked
-// before does not count.
+// Time is that of Redis: for retention, and for what tells a value that was revoked from
+// a later one. Now is a lower bound of it, which every answer to a step of an id makes
+// better, and needs no clock of the node. In a Cluster it is the time of the primary that
+// is furthest behind; a call that revokes waits until Now is later than its stamp, so
+// that primaries should agree to the millisecond. Redis's clock should be slewed, not set
+// back: until it has caught up, what was signed before may outlive a revocation, and what
+// is signed then under an id that was revoked before does not count.
 //
 // Every entry has a random tag, which is part of the position after it. When a replica
 // takes over that had not seen the last entries, their numbers are given again; the tags

@@ -8,8 +8,10 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// An entry in Redis is its tag (4 bytes), the time at which it was appended (6, written by the script), whether it is binary (1), the length of
-// the event (2) and of the reader (2); then reader, event and data. What is meant for another reader comes back as the tag alone.
+// An entry in Redis is its tag (4 bytes), the time at which it was appended (6, written
+// by the script), whether it is binary (1), the length of the event (2) and of the reader
+// (2); then reader, event and data. What is meant for another reader comes back as the
+// tag alone.
 const head = 15
 
 var errEntry = errors.New("redis: an entry is not one of ours")
@@ -39,12 +41,14 @@ func decode(seq uint64, raw string) (store.Entry, error) {
 	if len(raw) < head {
 		return e, errEntry
 	}
-	events, readers := int(binary.BigEndian.Uint16([]byte(raw[11:13]))), int(binary.BigEndian.Uint16([]byte(raw[13:15])))
+	events, readers := int(binary.BigEndian.Uint16([]byte(raw[11:13]))),
+		int(binary.BigEndian.Uint16([]byte(raw[13:15])))
 	if len(raw) < head+readers+events {
 		return e, errEntry
 	}
 	rest := raw[head:]
 	e.Reader = unescape(rest[:readers])
-	e.Message = &store.Message{Event: rest[readers : readers+events], Data: []byte(rest[readers+events:]), Binary: raw[10] == 1}
+	e.Message = &store.Message{Event: rest[readers : readers+events], Data: []byte(rest[readers+events:]),
+		Binary: raw[10] == 1}
 	return e, nil
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/mirage-go/mirage/store/redis"
 )
 
-// Two nodes share their sessions: what one sends reaches a link of the other. The code is that of one node, but for the Store.
+// Two nodes share their sessions: what one sends reaches a link of the other. The code is
+// that of one node, but for the Store.
 func Example() {
 	server := miniredis.NewMiniRedis() // in production: a Redis with appendonly yes and maxmemory-policy noeviction
 	if err := server.Start(); err != nil {

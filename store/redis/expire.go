@@ -13,8 +13,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// claims is what this node has asked each shard for that may have expired. An answer that was lost is asked for again, under the number of its
-// question: so nothing that was claimed is lost while the node lives.
+// claims is what this node has asked each shard for that may have expired. An answer that
+// was lost is asked for again, under the number of its question: so nothing that was
+// claimed is lost while the node lives.
 type claims struct {
 	turn  chan struct{} // holds one token: a shard is asked one question at a time
 	last  int64         // counts questions
@@ -28,7 +29,8 @@ func newClaims() claims {
 	return c
 }
 
-// soonest is the least that next is: it bounds how often an idle node asks where many sessions expire one after another.
+// soonest is the least that next is: it bounds how often an idle node asks where many
+// sessions expire one after another.
 const soonest = 100 * time.Millisecond
 
 // Expired implements store.Store.
@@ -43,7 +45,8 @@ func (s *Store) Expired(ctx context.Context, max int) (due store.Due, err error)
 	return due, err
 }
 
-// expired begins with another shard each time, so that one that cannot be reached does not stand before the others.
+// expired begins with another shard each time, so that one that cannot be reached does
+// not stand before the others.
 func (s *Store) expired(ctx context.Context, max int, due *store.Due) error {
 	if s.clock.old() { // here, because every node comes by again and again
 		s.sample(ctx)
@@ -72,8 +75,8 @@ func (s *Store) expired(ctx context.Context, max int, due *store.Due) error {
 	return err
 }
 
-// waits asks all shards at once how long it is until one of their sessions has to be looked at; 0 now, negative never. It costs Redis a microsecond
-// for each.
+// waits asks all shards at once how long it is until one of their sessions has to be
+// looked at; 0 now, negative never. It costs Redis a microsecond for each.
 func (s *Store) waits(ctx context.Context) (all [shards]time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
@@ -100,7 +103,8 @@ func (s *Store) waits(ctx context.Context) (all [shards]time.Duration, err error
 	return all, err
 }
 
-// claim asks one shard for one thing that is due, and adds it to due. wait is like that of waits.
+// claim asks one shard for one thing that is due, and adds it to due. wait is like that
+// of waits.
 func (s *Store) claim(ctx context.Context, shard int, due *store.Due) (wait time.Duration, err error) {
 	c := &s.claims
 	if c.op[shard] == "" {
@@ -120,7 +124,8 @@ func (s *Store) claim(ctx context.Context, shard int, due *store.Due) (wait time
 	case "left":
 		names := a.list(3)
 		for i := 0; i+1 < len(names); i += 2 {
-			due.Left = append(due.Left, store.Left{ID: unescape(a.text(1)), Reader: unescape(names[i]), Plain: names[i+1] == "1"})
+			due.Left = append(due.Left, store.Left{ID: unescape(a.text(1)), Reader: unescape(names[i]),
+				Plain: names[i+1] == "1"})
 		}
 		return 0, nil
 	case "unsettled":

@@ -30,7 +30,8 @@ func AppendTwice(s *Store, to store.Log, m *store.Message) error {
 	l := to.(*log)
 	entry, tag := encode(m, "")
 	for _, before := range []int{1, 0} {
-		if _, err := s.repeat(context.Background(), l.shard, "append", hexTag(tag), before, []string{l.place, entry, ""}); err != nil {
+		if _, err := s.repeat(context.Background(), l.shard, "append", hexTag(tag), before,
+			[]string{l.place, entry, ""}); err != nil {
 			return err
 		}
 	}
@@ -53,7 +54,8 @@ func Hurry(s *Store) {
 	}
 }
 
-// AskLate asks the shard of id for what has expired before it is, and lets the same question come a second time when it is.
+// AskLate asks the shard of id for what has expired before it is, and lets the same
+// question come a second time when it is.
 func AskLate(s *Store, id string) error {
 	ctx, shard := context.Background(), ShardOf(id)
 	if _, err := s.repeat(ctx, shard, "expire", "op", 1, []string{"1", ""}); err != nil {
@@ -84,7 +86,8 @@ func ClaimAll(s *Store) (due store.Due, err error) {
 	return due, nil
 }
 
-// EndLate revokes an id by an end that was asked twice. Its first question comes when late is called.
+// EndLate revokes an id by an end that was asked twice. Its first question comes when
+// late is called.
 func EndLate(s *Store, id string) (late func() error, err error) {
 	end := func(before int) error {
 		shard := ShardOf(id)
@@ -101,8 +104,8 @@ func EndLate(s *Store, id string) (late func() error, err error) {
 // Directory is the key that says where the session id is.
 func (s *Store) Directory(id string) string { return s.base[ShardOf(id)] + ":i" }
 
-// CutAt calls f before the step of that number of what comes next, counted from 0, and never
-// again.
+// CutAt calls f before the step of that number of what comes next, counted from 0, and
+// never again.
 func (s *Store) CutAt(step int, f func()) {
 	n := 0
 	s.cut = func() bool {
@@ -120,8 +123,8 @@ func (s *Store) Shift(d time.Duration) {
 	s.clock.local = func() time.Duration { return local() + d }
 }
 
-// Clock is that of a node alone: its machine's clock shows wall, and its monotonic time is set
-// by the test.
+// Clock is that of a node alone: its machine's clock shows wall, and its monotonic time
+// is set by the test.
 type Clock struct {
 	c     *clock
 	Local time.Duration
@@ -155,8 +158,8 @@ func (s *Store) IDKey(kind, id string) string {
 	return s.base[ShardOf(id)] + ":" + kind + ":" + escape(id)
 }
 
-// PointLate lets from lead client to to, by a point that was asked twice. Its first question comes
-// when late is called.
+// PointLate lets from lead client to to, by a point that was asked twice. Its first
+// question comes when late is called.
 func PointLate(s *Store, from, to, client string) (late func() error, err error) {
 	ctx := context.Background()
 	i := newIntent(from, to, &store.Moving{Client: client, Keep: time.Hour, Settle: store.Settle}, s.Now())
@@ -181,7 +184,8 @@ func (s *Store) PassTime(d time.Duration) {
 // BeginLate is a Begin that Redis hears of when it was given back.
 func BeginLate(s *Store, to store.Log, writer string, n uint64) (store.Turn, error) {
 	l := to.(*log)
-	if _, err := s.repeat(context.Background(), l.shard, "undo", newOp(), 0, []string{l.hex, "begin", "late", writer}); err != nil {
+	if _, err := s.repeat(context.Background(), l.shard, "undo", newOp(), 0,
+		[]string{l.hex, "begin", "late", writer}); err != nil {
 		return 0, err
 	}
 	a, err := s.repeat(context.Background(), l.shard, "begin", "late", 0,
@@ -192,7 +196,8 @@ func BeginLate(s *Store, to store.Log, writer string, n uint64) (store.Turn, err
 // AttachLate is an Attach that Redis hears of when it was given back.
 func AttachLate(s *Store, to store.Log, reader string) (answer, error) {
 	l := to.(*log)
-	if _, err := s.repeat(context.Background(), l.shard, "undo", newOp(), 0, []string{l.hex, "attach", "late", reader}); err != nil {
+	if _, err := s.repeat(context.Background(), l.shard, "undo", newOp(), 0,
+		[]string{l.hex, "attach", "late", reader}); err != nil {
 		return nil, err
 	}
 	return s.repeat(context.Background(), l.shard, "attach", "late", 0,
@@ -208,7 +213,8 @@ for _, r in ipairs(st.r) do all[#all + 1] = r.n .. ':' .. #r.c end
 return table.concat(all, ' ')`
 	l := of.(*log)
 	key := s.base[l.shard] + ":s:" + l.hex
-	all, err := s.client.Do(context.Background(), s.client.B().Eval().Script(script).Numkeys(1).Key(key).Build()).ToString()
+	all, err := s.client.Do(context.Background(),
+		s.client.B().Eval().Script(script).Numkeys(1).Key(key).Build()).ToString()
 	if err != nil {
 		return err.Error()
 	}
@@ -243,7 +249,8 @@ end
 local x = redis.call('ZRANGE', KEYS[1] .. ':x', 0, -1)
 for _, m in ipairs(x) do redis.call('ZINCRBY', KEYS[1] .. ':x', -d, m) end`
 	for _, base := range s.base {
-		err := s.client.Do(context.Background(), s.client.B().Eval().Script(script).Numkeys(1).Key(base).Arg(millis(d)).Build()).Error()
+		err := s.client.Do(context.Background(),
+			s.client.B().Eval().Script(script).Numkeys(1).Key(base).Arg(millis(d)).Build()).Error()
 		if err != nil && !rueidis.IsRedisNil(err) {
 			panic(err)
 		}

@@ -13,7 +13,8 @@ import (
 	"github.com/mirage-go/mirage/store/redis"
 )
 
-var roomy = store.Bounds{MaxMessages: 1000, MaxBytes: 1 << 20, Retention: time.Hour, MaxLinks: 32, MaxReaders: 128, MaxWriters: 32}
+var roomy = store.Bounds{MaxMessages: 1000, MaxBytes: 1 << 20, Retention: time.Hour, MaxLinks: 32, MaxReaders: 128,
+	MaxWriters: 32}
 
 func open(t testing.TB, s store.Store, id string) store.Log {
 	t.Helper()
@@ -41,7 +42,8 @@ func TestKilledWithAOF(t *testing.T) {
 	for _, fsync := range []string{"always", "everysec"} {
 		t.Run(fsync, func(t *testing.T) {
 			t.Parallel()
-			// kill -9: nothing that was acknowledged is lost, nothing repeated is doubled.
+			// kill -9: nothing that was acknowledged is lost, nothing repeated is
+			// doubled.
 			server := startServer(t, "--appendonly", "yes", "--appendfsync", fsync)
 			s := newStore(t, dial(t, server.addr), redis.Options{Timeout: time.Second})
 			l := open(t, s, "a")
@@ -137,7 +139,8 @@ func TestBlackHole(t *testing.T) {
 	t.Logf("the slowest call took %v; the limit is %v", worst, limit)
 	proxy.Heal()
 	until := time.Now().Add(20 * time.Second)
-	for _, name := range []string{"Append", "Read"} { // perhaps by another connection each, which finds out for itself that it is dead
+	// perhaps by another connection each, which finds out for itself that it is dead
+	for _, name := range []string{"Append", "Read"} {
 		for err = calls[name](); err != nil && time.Now().Before(until); {
 			err = calls[name]()
 		}
@@ -174,7 +177,8 @@ func TestBlackHole(t *testing.T) {
 
 func TestLateAnswer(t *testing.T) {
 	t.Parallel()
-	// Redis gets the append and answers too late; asked again, with or without an error in between, it does it once.
+	// Redis gets the append and answers too late; asked again, with or without an error
+	// in between, it does it once.
 	server := startServer(t)
 	s := newStore(t, dial(t, server.addr), redis.Options{Timeout: 400 * time.Millisecond})
 	l := open(t, s, "a")
@@ -205,7 +209,8 @@ func TestNoMemory(t *testing.T) {
 	c := dial(t, startServer(t).addr)
 	limit := func(bytes string) {
 		t.Helper()
-		if err := c.Do(ctx, c.B().ConfigSet().ParameterValue().ParameterValue("maxmemory", bytes).Build()).Error(); err != nil {
+		if err := c.Do(ctx, c.B().ConfigSet().ParameterValue().ParameterValue("maxmemory",
+			bytes).Build()).Error(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -252,7 +257,8 @@ func TestNoMemory(t *testing.T) {
 
 func TestFirstQuestionComesLast(t *testing.T) {
 	t.Parallel()
-	// The first attempt is held up on a connection of its own and arrives after the second one: it finds the append done, acknowledged or not.
+	// The first attempt is held up on a connection of its own and arrives after the
+	// second one: it finds the append done, acknowledged or not.
 	s := newStore(t, dial(t, startServer(t).addr), redis.Options{})
 	l := open(t, s, "a")
 	for i := range 5 {
@@ -266,7 +272,8 @@ func TestFirstQuestionComesLast(t *testing.T) {
 	}
 }
 
-// A primary that has lost its replicas takes nothing that would be lost with it (min-replicas-to-write).
+// A primary that has lost its replicas takes nothing that would be lost with it
+// (min-replicas-to-write).
 func TestNoReplicas(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)

@@ -49,7 +49,8 @@ func TestD6LastWordAtAnotherNode(t *testing.T) {
 				t.Fatalf("it ended before the acknowledgement: %v", err)
 			default:
 			}
-			if err := c.up(there.Manager, l, 1); err != nil && !errors.Is(err, store.ErrRevoked) && !errors.Is(err, store.ErrNotFound) {
+			if err := c.up(there.Manager, l, 1); err != nil && !errors.Is(err, store.ErrRevoked) &&
+				!errors.Is(err, store.ErrNotFound) {
 				t.Errorf("the acknowledgement: %v", err)
 			}
 			if err := <-over; err != nil {

@@ -174,7 +174,8 @@ func TestI13RevokedUnderWay(t *testing.T) {
 					t.Parallel()
 					x, y := ids[0], ids[1]
 					prefix := strings.NewReplacer(" ", "-", ":", "", ",", "").Replace(name)
-					s, other := newStore(t, c, redis.Options{Prefix: prefix}), newStore(t, c, redis.Options{Prefix: prefix})
+					s, other := newStore(t, c, redis.Options{Prefix: prefix}),
+						newStore(t, c, redis.Options{Prefix: prefix})
 					old := open(t, s, x)
 					put(t, old, "1")
 					stolen := asked(other)
@@ -438,7 +439,8 @@ func TestI16LogsInPages(t *testing.T) {
 	moves := 0
 	move := func(i int) {
 		to := fmt.Sprint("to", moves)
-		if _, err := s.Move(ctx, ids[i], to, store.Moving{Client: "c", Keep: time.Hour, Settle: store.Settle}); err != nil {
+		if _, err := s.Move(ctx, ids[i], to, store.Moving{Client: "c", Keep: time.Hour,
+			Settle: store.Settle}); err != nil {
 			t.Fatal(err)
 		}
 		ids[i] = to

@@ -142,7 +142,8 @@ func TestD6LongPause(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(c.Close)
-		n := newNodeOn(t, c, "paused", redis.Options{Lease: lease, Timeout: time.Second, SafetyRead: 200 * time.Millisecond}, mo)
+		n := newNodeOn(t, c, "paused", redis.Options{Lease: lease, Timeout: time.Second,
+			SafetyRead: 200 * time.Millisecond}, mo)
 		nodes = append(nodes, n)
 	}
 	t.Cleanup(func() { cancel(); all.Wait() })

@@ -12,8 +12,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// log is one session as it was found under an id. Its epoch stays when that changes, but the
-// place does not: how often it had moved is a part of it.
+// log is one session as it was found under an id. Its epoch stays when that changes, but
+// the place does not: how often it had moved is a part of it.
 type log struct {
 	s     *Store
 	id    string
@@ -132,7 +132,8 @@ func (l *log) Attach(ctx context.Context, c store.Claim) (store.Attached, error)
 		Link:     store.LinkRef{Reader: c.Reader, Number: a.seq(1), Turn: a.seq(2)},
 		Position: store.Position{Epoch: l.epoch, Seq: a.seq(3), Tag: parseTag(a.text(4))},
 		Resumed:  a.num(5) == 1, Reason: store.Missing(a.text(6)), Lost: store.Lost{From: a.seq(7), To: a.seq(8)},
-		Sent: a.seq(9), Accepted: accepted, Previous: unescape(a.text(11)), Joined: a.num(12) == 1, Fresh: a.num(13) == 1,
+		Sent: a.seq(9), Accepted: accepted, Previous: unescape(a.text(11)), Joined: a.num(12) == 1,
+		Fresh: a.num(13) == 1,
 	}
 	if at.Reason == store.MissingRestarted && l.s.elsewhere(ctx, l.shard, c.Position.Epoch) {
 		at.Reason = store.MissingExpired
@@ -146,8 +147,10 @@ func (l *log) Attach(ctx context.Context, c store.Claim) (store.Attached, error)
 }
 
 // Read implements store.Log.
-func (l *log) Read(ctx context.Context, ref store.LinkRef, after uint64, max int, dst []store.Entry) ([]store.Entry, store.Tail, error) {
-	a, err := l.run(ctx, "read", escape(ref.Reader), decimal(ref.Number), decimal(ref.Turn), decimal(after), l.last(ref, after), strconv.Itoa(max))
+func (l *log) Read(ctx context.Context, ref store.LinkRef, after uint64, max int, dst []store.Entry) ([]store.Entry,
+	store.Tail, error) {
+	a, err := l.run(ctx, "read", escape(ref.Reader), decimal(ref.Number), decimal(ref.Turn), decimal(after),
+		l.last(ref, after), strconv.Itoa(max))
 	if err != nil {
 		return dst, store.Tail{}, err
 	}
@@ -207,7 +210,8 @@ func (l *log) last(ref store.LinkRef, after uint64) string {
 
 // Ack implements store.Log.
 func (l *log) Ack(ctx context.Context, ref store.LinkRef, p store.Position) error {
-	a, err := l.run(ctx, "ack", escape(ref.Reader), decimal(ref.Number), fmt.Sprintf("%016x", p.Epoch), decimal(p.Seq), hexTag(p.Tag))
+	a, err := l.run(ctx, "ack", escape(ref.Reader), decimal(ref.Number), fmt.Sprintf("%016x", p.Epoch), decimal(p.Seq),
+		hexTag(p.Tag))
 	if err == nil && a.num(1) == 1 {
 		l.wake()
 	}
@@ -282,7 +286,8 @@ func (l *log) Begin(
 	return turn, last, nil
 }
 
-var turns = map[string]store.Turn{"deliver": store.TurnDeliver, "done": store.TurnDone, "busy": store.TurnBusy, "early": store.TurnEarly}
+var turns = map[string]store.Turn{"deliver": store.TurnDeliver, "done": store.TurnDone, "busy": store.TurnBusy,
+	"early": store.TurnEarly}
 
 // Commit implements store.Log.
 func (l *log) Commit(ctx context.Context, writer string, n uint64, handled bool) error {

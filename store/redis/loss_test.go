@@ -47,7 +47,8 @@ func TestKilledWithoutPersistence(t *testing.T) {
 			c.take(l)
 			l.Close()
 		}
-		if !slices.Equal(c.why, []store.Missing{store.MissingRestarted}) || !slices.Equal(c.got, []string{"x", "y", "y", "y"}) {
+		if !slices.Equal(c.why, []store.Missing{store.MissingRestarted}) ||
+			!slices.Equal(c.got, []string{"x", "y", "y", "y"}) {
 			t.Errorf("%s: resets %q, messages %q", c.id, c.why, c.got)
 		}
 	}
@@ -55,8 +56,10 @@ func TestKilledWithoutPersistence(t *testing.T) {
 
 func TestKilledWithSnapshot(t *testing.T) {
 	t.Parallel()
-	// What was written after the last snapshot is gone. Each client is told once what became of it: one that has nothing of it resumes, one
-	// that has more than Redis still knows is ahead, or diverged where the numbers were given anew, one whose session is gone begins anew.
+	// What was written after the last snapshot is gone. Each client is told once what
+	// became of it: one that has nothing of it resumes, one that has more than Redis
+	// still knows is ahead, or diverged where the numbers were given anew, one whose
+	// session is gone begins anew.
 	server := startServer(t, "--dbfilename", "dump.rdb")
 	n := newNode(t, server.addr, "rdb", redis.Options{Timeout: 2 * time.Second}, session.Options{})
 	attach := func(id string) *client {
@@ -96,7 +99,8 @@ func TestKilledWithSnapshot(t *testing.T) {
 			want, got = []store.Missing{store.MissingAhead}, []string{c.id + "1", c.id + "2", "lost3", "lost4", "new"}
 		case 2: // others have been told its numbers since
 			say(t, n, c.id, "new3", "new4")
-			want, got = []store.Missing{store.MissingDiverged}, []string{c.id + "1", c.id + "2", "lost3", "lost4", "new3", "new4", "new"}
+			want, got = []store.Missing{store.MissingDiverged},
+				[]string{c.id + "1", c.id + "2", "lost3", "lost4", "new3", "new4", "new"}
 		}
 		reset(t, n, c, want, got)
 	}
@@ -150,12 +154,14 @@ func TestReplicaTakesOver(t *testing.T) {
 	replica.do("REPLICAOF", host, port)
 	synced := func() { // the replica has everything
 		until(t, "the replica follows", func() bool {
-			return strings.Contains(replica.do("INFO", "replication"), "master_link_status:up") && primary.do("WAIT", "1", "1000") == "1"
+			return strings.Contains(replica.do("INFO", "replication"), "master_link_status:up") &&
+				primary.do("WAIT", "1", "1000") == "1"
 		})
 	}
 	synced()
 	proxy := miragetest.NewProxy(t, primary.addr)
-	before := newNode(t, proxy.Addr(), "failover", redis.Options{Timeout: 2 * time.Second}, session.Options{Logger: slog.New(slog.DiscardHandler)})
+	before := newNode(t, proxy.Addr(), "failover", redis.Options{Timeout: 2 * time.Second},
+		session.Options{Logger: slog.New(slog.DiscardHandler)})
 	after := newNode(t, replica.addr, "failover", redis.Options{}, session.Options{})
 	had, ahead, behind := &client{t: t, id: "had"}, &client{t: t, id: "ahead"}, &client{t: t, id: "behind"}
 	for _, c := range []*client{had, ahead, behind} {
@@ -178,14 +184,16 @@ func TestReplicaTakesOver(t *testing.T) {
 	}
 	proxy.Hole()
 	say(t, after, "had", "new", "newer", "newest")
-	reset(t, after, had, []store.Missing{store.MissingDiverged}, []string{"1", "old", "older", "new", "newer", "newest", "new"})
+	reset(t, after, had, []store.Missing{store.MissingDiverged},
+		[]string{"1", "old", "older", "new", "newer", "newest", "new"})
 	reset(t, after, ahead, []store.Missing{store.MissingAhead}, []string{"1", "old", "older", "new"})
 	reset(t, after, behind, nil, []string{"1", "new"})
 }
 
 func TestFailoverIsDiverged(t *testing.T) {
 	t.Parallel()
-	// What a replica that had not seen the last entries does: their numbers are given anew, under the same epoch.
+	// What a replica that had not seen the last entries does: their numbers are given
+	// anew, under the same epoch.
 	c := dial(t, startServer(t).addr)
 	s := newStore(t, c, redis.Options{})
 	l := open(t, s, "a")
@@ -253,11 +261,13 @@ func TestFailoverIsDiverged(t *testing.T) {
 	}
 }
 
-// What Redis loses under clients that are there: each is sent to come back, not away, and is told once.
+// What Redis loses under clients that are there: each is sent to come back, not away, and
+// is told once.
 func TestLossUnderLiveLinks(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
-	n := newNode(t, server.addr, "live", redis.Options{Timeout: 2 * time.Second, SafetyRead: 200 * time.Millisecond}, session.Options{})
+	n := newNode(t, server.addr, "live", redis.Options{Timeout: 2 * time.Second, SafetyRead: 200 * time.Millisecond},
+		session.Options{})
 	del := func(kind string) func(store.Position) {
 		return func(p store.Position) { server.do("DEL", n.store.Key(kind, p.Epoch)) }
 	}
@@ -275,8 +285,10 @@ func TestLossUnderLiveLinks(t *testing.T) {
 		},
 			[]store.Missing{store.MissingExpired}, session.EndRenewed},
 		{"the directory", func(store.Position) { server.do("DEL", n.store.Directory("the directory")) }, nil, ""},
-		{"everything", func(store.Position) { server.do("FLUSHALL") }, []store.Missing{store.MissingRestarted}, session.EndRenewed},
-		{"Redis", func(store.Position) { server.kill(); server.start() }, []store.Missing{store.MissingRestarted}, session.EndRenewed},
+		{"everything", func(store.Position) { server.do("FLUSHALL") }, []store.Missing{store.MissingRestarted},
+			session.EndRenewed},
+		{"Redis", func(store.Position) { server.kill(); server.start() }, []store.Missing{store.MissingRestarted},
+			session.EndRenewed},
 	} {
 		c := &client{t: t, id: tt.name}
 		l := c.attach(n.Manager)

@@ -8,7 +8,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// The model's random runs, each of which makes its stores anew, are fewer here than in memory unless the caller says how many.
+// The model's random runs, each of which makes its stores anew, are fewer here than in
+// memory unless the caller says how many.
 func TestMain(m *testing.M) {
 	if addr := os.Getenv(asNode); addr != "" {
 		otherProcess(addr)
@@ -20,5 +21,6 @@ func TestMain(m *testing.M) {
 		flag.Set("rapid.checks", "15")
 	}
 	goleak.VerifyTestMain(m,
-		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2")) // it sleeps for five seconds after Close
+		// it sleeps for five seconds after Close
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
 }

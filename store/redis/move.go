@@ -14,11 +14,13 @@ import (
 // A session whose id changes may get one that lies in another shard, and so in another
 // slot. Move of x to y, whose log is in a third shard, is a row of steps:
 //
-//   - look and point, in the shards of x and y: nothing of what was asked was revoked, y leads
-//     nowhere any more, and the way that will lead there has a token
-//   - begin, in the log's shard: its id is y, old handles are refused on every node, and what
-//     is left to do is kept there. Before it nothing has happened; after it everybody finishes
-//   - leave, in the shard of x: its fence, its revocation, its way; the session is not there
+//   - look and point, in the shards of x and y: nothing of what was asked was revoked, y
+//     leads nowhere any more, and the way that will lead there has a token
+//   - begin, in the log's shard: its id is y, old handles are refused on every node, and
+//     what is left to do is kept there. Before it nothing has happened; after it
+//     everybody finishes
+//   - leave, in the shard of x: its fence, its revocation, its way; the session is not
+//     there
 //   - claim, in the shard of y: the session is there, or is joined to the one that is
 //   - done, in the log's shard
 //
@@ -58,7 +60,8 @@ func newIntent(from, to string, m *store.Moving, now time.Time) intent {
 	return intent{
 		from: escape(from), to: escape(to), client: escape(m.Client),
 		signed: given(m.Signed), came: given(m.Came), now: micros(now),
-		keep: lasting(m.Keep), settle: strconv.FormatInt(max(0, m.Settle).Microseconds(), 10), refuse: lasting(m.Refuse),
+		keep: lasting(m.Keep), settle: strconv.FormatInt(max(0, m.Settle).Microseconds(), 10),
+		refuse: lasting(m.Refuse),
 	}
 }
 
@@ -196,7 +199,8 @@ func (s *Store) leave(ctx context.Context, i intent) (is string, err error) {
 func (s *Store) carry(ctx context.Context, i intent) (readers []string, done, barred bool, err error) {
 	epoch := epochOf(i.place)
 	far := flag(shardOfPlace(i.place) != shardOf(i.to))
-	a, err := s.step(ctx, "begin", epoch, append([]string{"", i.from, i.place, i.to, i.keep, far, i.from}, i.list()...)...)
+	a, err := s.step(ctx, "begin", epoch, append([]string{"", i.from, i.place, i.to, i.keep, far, i.from},
+		i.list()...)...)
 	switch {
 	case err != nil:
 		return nil, false, false, err
@@ -249,7 +253,8 @@ func (s *Store) look(ctx context.Context, epoch, id, place string, asked store.A
 	case "there":
 		at.id, at.place, at.verdict = a.text(2), a.text(3), a.text(4)
 	case "moving":
-		at.id, at.place, at.moves, at.frozen, at.intent = a.text(2), a.text(3), a.text(4), a.text(5), intentOf(a.list(6))
+		at.id, at.place, at.moves, at.frozen, at.intent = a.text(2), a.text(3), a.text(4), a.text(5),
+			intentOf(a.list(6))
 	}
 	return at, nil
 }
@@ -378,7 +383,8 @@ func (s *Store) join(ctx context.Context, epoch string, at spot, depth int) (ove
 	}
 	into := a.text(1)
 	s.watcher.wake(epoch)
-	took, err := s.step(ctx, "absorb", into, append([]string{"", epoch, at.intent.from, at.intent.keep}, a.list(2)...)...)
+	took, err := s.step(ctx, "absorb", into, append([]string{"", epoch, at.intent.from, at.intent.keep},
+		a.list(2)...)...)
 	if err != nil {
 		return false, err
 	}

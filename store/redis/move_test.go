@@ -181,14 +181,15 @@ func TestI12MoveInterrupted(t *testing.T) {
 		}},
 		{name: "into a session of another shard", from: far[0], to: far[1], joined: true},
 		{name: "into a session of its shard", from: far[0], to: idBeside(far[0]), joined: true},
-		{name: "into a session that came from elsewhere", from: far[0], to: far[1], joined: true, prepare: func(w world) {
-			if _, err := w.s.Move(ctx, far[1], far[3], settle); err != nil {
-				w.Fatal(err)
-			}
-			if _, err := w.s.Move(ctx, far[3], far[1], settle); err != nil {
-				w.Fatal(err)
-			}
-		}},
+		{name: "into a session that came from elsewhere", from: far[0], to: far[1], joined: true,
+			prepare: func(w world) {
+				if _, err := w.s.Move(ctx, far[1], far[3], settle); err != nil {
+					w.Fatal(err)
+				}
+				if _, err := w.s.Move(ctx, far[3], far[1], settle); err != nil {
+					w.Fatal(err)
+				}
+			}},
 	}
 	for _, tt := range cases {
 		for _, who := range finishers {

@@ -104,7 +104,8 @@ func numbers(n int) (all []string) {
 // up sends message n, with an acknowledgement of what has come.
 func (c *client) up(m *session.Manager, l *session.Link, n uint64) error {
 	_, err := m.Receive(ctx, session.Upstream{
-		ID: c.id, Link: l.Hello.Link, Ack: c.pos, Writer: "w", Base: n, Messages: []session.Numbered{{Number: n, Message: store.Text(fmt.Sprint(n - 1))}},
+		ID: c.id, Link: l.Hello.Link, Ack: c.pos, Writer: "w", Base: n,
+		Messages: []session.Numbered{{Number: n, Message: store.Text(fmt.Sprint(n - 1))}},
 	})
 	return err
 }
@@ -122,7 +123,8 @@ func TestTwoNodes(t *testing.T) {
 	})
 }
 
-// twoNodes: any request may land on any node; 1 000 messages each way, 0 lost, 0 doubled, whatever happens after the i-th.
+// twoNodes: any request may land on any node; 1 000 messages each way, 0 lost, 0 doubled,
+// whatever happens after the i-th.
 func twoNodes(t *testing.T, connect func() rueidis.Client, after func(i int)) {
 	var mu sync.Mutex
 	var handled []string
@@ -132,7 +134,8 @@ func twoNodes(t *testing.T, connect func() rueidis.Client, after func(i int)) {
 		handled = append(handled, string(in.Data))
 		return nil
 	}}
-	nodes := []node{newNodeOn(t, connect(), "two", redis.Options{}, mo), newNodeOn(t, connect(), "two", redis.Options{}, mo)}
+	nodes := []node{newNodeOn(t, connect(), "two", redis.Options{}, mo),
+		newNodeOn(t, connect(), "two", redis.Options{}, mo)}
 	any := func() *session.Manager { return nodes[rand.IntN(2)].Manager }
 	const all = 1000
 	c := &client{t: t, id: "a"}
@@ -200,10 +203,12 @@ func TestNodeDies(t *testing.T) {
 	addr := startServer(t).addr
 	lifeline := miragetest.NewProxy(t, addr)
 	a := newNode(t, lifeline.Addr(), "dies", redis.Options{Lease: time.Second, Timeout: 500 * time.Millisecond},
-		session.Options{Heartbeat: 200 * time.Millisecond, Retention: 500 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+		session.Options{Heartbeat: 200 * time.Millisecond, Retention: 500 * time.Millisecond,
+			Logger: slog.New(slog.DiscardHandler)})
 	ended := make(chan store.Ended, 1)
-	b := newNode(t, addr, "dies", redis.Options{Lease: time.Second}, session.Options{Heartbeat: 200 * time.Millisecond, Retention: 500 * time.Millisecond,
-		OnEnd: func(_ context.Context, e store.Ended) { ended <- e }})
+	b := newNode(t, addr, "dies", redis.Options{Lease: time.Second},
+		session.Options{Heartbeat: 200 * time.Millisecond, Retention: 500 * time.Millisecond,
+			OnEnd: func(_ context.Context, e store.Ended) { ended <- e }})
 	c := &client{t: t, id: "x"}
 	first := c.attach(a.Manager)
 	defer first.Close()
@@ -248,7 +253,8 @@ func TestDeafNode(t *testing.T) {
 	// All of pub/sub is lost: delivery within the safety read.
 	addr := startServer(t).addr
 	const safety = 300 * time.Millisecond
-	a, b := newNode(t, addr, "deaf", redis.Options{}, session.Options{}), newNode(t, addr, "deaf", redis.Options{SafetyRead: safety}, session.Options{})
+	a, b := newNode(t, addr, "deaf", redis.Options{}, session.Options{}),
+		newNode(t, addr, "deaf", redis.Options{SafetyRead: safety}, session.Options{})
 	b.store.Deafen()
 	l, err := b.Attach(ctx, session.Attach{ID: "x", Reader: "r"})
 	if err != nil {
@@ -284,7 +290,8 @@ func TestDeafNode(t *testing.T) {
 func TestRevokeAcrossNodes(t *testing.T) {
 	t.Parallel()
 	addr := startServer(t).addr
-	a, b := newNode(t, addr, "rev", redis.Options{}, session.Options{}), newNode(t, addr, "rev", redis.Options{}, session.Options{})
+	a, b := newNode(t, addr, "rev", redis.Options{}, session.Options{}),
+		newNode(t, addr, "rev", redis.Options{}, session.Options{})
 	l, err := b.Attach(ctx, session.Attach{ID: "x", Reader: "r"})
 	if err != nil {
 		t.Fatal(err)
@@ -354,7 +361,8 @@ func settled(t testing.TB, m node, l *session.Link) {
 func TestBroadcastAcrossNodes(t *testing.T) {
 	t.Parallel()
 	addr := startServer(t).addr
-	a, b := newNode(t, addr, "all", redis.Options{}, session.Options{}), newNode(t, addr, "all", redis.Options{}, session.Options{})
+	a, b := newNode(t, addr, "all", redis.Options{}, session.Options{}),
+		newNode(t, addr, "all", redis.Options{}, session.Options{})
 	for i := range 20 {
 		if _, err := []node{a, b}[i%2].Open(ctx, fmt.Sprint("s", i)); err != nil {
 			t.Fatal(err)

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// outage tells the Logger that Redis fails, and that it does not any more: clients wait quietly for the one to become the other, so that nobody else
-// would say it.
+// outage tells the Logger that Redis fails, and that it does not any more: clients wait
+// quietly for the one to become the other, so that nobody else would say it.
 type outage struct {
 	failing atomic.Bool // what a call that went well looks at
 
@@ -25,7 +25,8 @@ type outage struct {
 // sayAgain is how often an outage that goes on is told again.
 const sayAgain = time.Minute
 
-// fails notes that Redis has failed a call; why is its own error, or that of the way to it.
+// fails notes that Redis has failed a call; why is its own error, or that of the way to
+// it.
 func (s *Store) fails(step string, why error) {
 	what := advice(why)
 	o := &s.outage
@@ -48,8 +49,9 @@ func (s *Store) fails(step string, why error) {
 	}
 }
 
-// works notes that Redis has done what it was asked for. The outage is over when for Timeout nothing has failed: in a Cluster, or when memory runs
-// out, one call goes well while the next one does not.
+// works notes that Redis has done what it was asked for. The outage is over when for
+// Timeout nothing has failed: in a Cluster, or when memory runs out, one call goes well
+// while the next one does not.
 func (s *Store) works() {
 	o := &s.outage
 	if !o.failing.Load() {
@@ -95,7 +97,8 @@ func advice(why error) string {
 	return "does not answer as it should; until it does, clients wait, and calls are uncertain: see that it runs and can be reached from here"
 }
 
-// cause returns the newer error, or the older one where that says more than that the time was over.
+// cause returns the newer error, or the older one where that says more than that the time
+// was over.
 func cause(older, newer error) error {
 	if older != nil && (errors.Is(newer, context.DeadlineExceeded) || errors.Is(newer, context.Canceled)) {
 		return older

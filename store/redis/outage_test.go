@@ -45,7 +45,8 @@ func (d *diary) has(t *testing.T, text string) {
 	}
 }
 
-// A Redis that is away is told once, also where nobody sends anything, and once that it is back.
+// A Redis that is away is told once, also where nobody sends anything, and once that it
+// is back.
 func TestOutageIsTold(t *testing.T) {
 	t.Parallel()
 	server := startServer(t, "--appendonly", "yes")
@@ -77,15 +78,19 @@ func TestRefusalsAreTold(t *testing.T) {
 		set, unset []string
 		want       string
 	}{
-		"full":        {[]string{"CONFIG", "SET", "maxmemory", "1"}, []string{"CONFIG", "SET", "maxmemory", "0"}, "more maxmemory"},
-		"replica":     {[]string{"REPLICAOF", "127.0.0.1", "1"}, []string{"REPLICAOF", "NO", "ONE"}, "lead to the primary"},
-		"no replicas": {[]string{"CONFIG", "SET", "min-replicas-to-write", "1"}, []string{"CONFIG", "SET", "min-replicas-to-write", "0"}, "bring them back"},
+		"full": {[]string{"CONFIG", "SET", "maxmemory", "1"}, []string{"CONFIG", "SET", "maxmemory", "0"},
+			"more maxmemory"},
+		"replica": {[]string{"REPLICAOF", "127.0.0.1", "1"}, []string{"REPLICAOF", "NO", "ONE"},
+			"lead to the primary"},
+		"no replicas": {[]string{"CONFIG", "SET", "min-replicas-to-write", "1"},
+			[]string{"CONFIG", "SET", "min-replicas-to-write", "0"}, "bring them back"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := startServer(t)
 			var said diary
-			s := newStore(t, dial(t, server.addr), redis.Options{Timeout: 200 * time.Millisecond, Logger: said.logger()})
+			s := newStore(t, dial(t, server.addr),
+				redis.Options{Timeout: 200 * time.Millisecond, Logger: said.logger()})
 			l := open(t, s, "a")
 			server.do(test.set...)
 			m := store.Text("no")
@@ -103,7 +108,8 @@ func TestRefusalsAreTold(t *testing.T) {
 	}
 }
 
-// A user without channels costs time and no message: what others send is found at the next look, and the log says why so late.
+// A user without channels costs time and no message: what others send is found at the
+// next look, and the log says why so late.
 func TestNoChannels(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)

@@ -20,13 +20,16 @@ import (
 // asNode names the Redis of a node that is a process of its own.
 const asNode = "MIRAGE_TEST_NODE"
 
-// otherProcess is that node: it has a client, sends it a hundred messages, says so, and waits to be killed.
+// otherProcess is that node: it has a client, sends it a hundred messages, says so, and
+// waits to be killed.
 func otherProcess(addr string) {
-	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{addr}, DisableCache: true, ForceSingleClient: true, Dialer: net.Dialer{}})
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{addr}, DisableCache: true,
+		ForceSingleClient: true, Dialer: net.Dialer{}})
 	if err != nil {
 		panic(err)
 	}
-	m := session.New(session.Options{Store: redis.New(client, redis.Options{Prefix: "process", Logger: slog.New(slog.DiscardHandler)})})
+	m := session.New(session.Options{Store: redis.New(client,
+		redis.Options{Prefix: "process", Logger: slog.New(slog.DiscardHandler)})})
 	if _, err := m.Attach(ctx, session.Attach{ID: "x", Reader: "r"}); err != nil {
 		panic(err)
 	}

@@ -106,7 +106,8 @@ func byShard(epochs []string, only map[string]bool) iter.Seq2[int, []string] {
 	}
 }
 
-// at subscribes to logs of one shard, where that is: the primary that has it is known, or another one tells.
+// at subscribes to logs of one shard, where that is: the primary that has it is known, or
+// another one tells.
 func (w *watcher) at(shard int, some []string) bool {
 	for range 3 {
 		e := w.connection(w.home[shard])
@@ -193,7 +194,8 @@ func (w *watcher) message(m rueidis.PubSubMessage) {
 	w.wake(epochOfChannel(m.Channel))
 }
 
-// subscribed wakes for what came before a subscription; one that ended though it was wanted has gone to another primary with its slot.
+// subscribed wakes for what came before a subscription; one that ended though it was
+// wanted has gone to another primary with its slot.
 func (w *watcher) subscribed(s rueidis.PubSubSubscription) {
 	epoch := epochOfChannel(s.Channel)
 	switch s.Kind {

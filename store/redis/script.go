@@ -22,7 +22,8 @@ var sources embed.FS
 // Redis's time.
 var ofIDs = map[string]bool{"open": true, "end": true, "resolve": true, "name": true}
 
-// scripts are the steps by name, each with the prelude in front. Exec uses EVALSHA, and EVAL where Redis does not know the script (any more).
+// scripts are the steps by name, each with the prelude in front. Exec uses EVALSHA, and
+// EVAL where Redis does not know the script (any more).
 var scripts = func() map[string]*rueidis.Lua {
 	source := func(name string) string {
 		text, err := sources.ReadFile("lua/" + name)
@@ -57,7 +58,8 @@ var refusals = map[string]error{
 	"crowded": store.ErrCrowded,
 }
 
-// run takes one step in a shard. It is asked again, under the same number, until its outcome is known or the time is over.
+// run takes one step in a shard. It is asked again, under the same number, until its
+// outcome is known or the time is over.
 func (s *Store) run(ctx context.Context, shard int, name string, args ...string) (answer, error) {
 	return s.repeat(ctx, shard, name, newOp(), 0, args)
 }
@@ -114,7 +116,8 @@ func (s *Store) bounded(ctx context.Context, call func(context.Context) error) e
 	return err
 }
 
-// once asks once, for half of the time that a call has: an answer that was lost on one connection may come on another.
+// once asks once, for half of the time that a call has: an answer that was lost on one
+// connection may come on another.
 func (s *Store) once(ctx context.Context, shard int, name string, argv []string) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout/2)
 	defer cancel()
@@ -126,7 +129,8 @@ func (s *Store) once(ctx context.Context, shard int, name string, argv []string)
 	return a, err
 }
 
-// passing tells whether Redis refused for a reason that is soon over: it starts, another one becomes the primary, or a slot migrates.
+// passing tells whether Redis refused for a reason that is soon over: it starts, another
+// one becomes the primary, or a slot migrates.
 func passing(e *rueidis.RedisError) bool {
 	s := e.Error()
 	for _, p := range []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY"} {
@@ -134,10 +138,12 @@ func passing(e *rueidis.RedisError) bool {
 			return true
 		}
 	}
-	return strings.Contains(s, "READONLY") || strings.Contains(s, "NOREPLICAS") // Redis 6 says it within what a script said
+	// Redis 6 says it within what a script said
+	return strings.Contains(s, "READONLY") || strings.Contains(s, "NOREPLICAS")
 }
 
-// explain turns an error of Redis into one of package session. Scripts write their state first, so that none without memory has done a half.
+// explain turns an error of Redis into one of package session. Scripts write their state
+// first, so that none without memory has done a half.
 func explain(name string, e *rueidis.RedisError) error {
 	if strings.Contains(e.Error(), "OOM") {
 		if name == "open" {
@@ -200,8 +206,9 @@ func lasting(d time.Duration) string {
 	return millis(max(d, time.Millisecond))
 }
 
-// given is when a value was signed, or a request came: to the microsecond before, as Redis
-// counts, so that nothing becomes younger than it is. "" stands for the application's own word.
+// given is when a value was signed, or a request came: to the microsecond before, as
+// Redis counts, so that nothing becomes younger than it is. "" stands for the
+// application's own word.
 func given(t time.Time) string {
 	if t.IsZero() {
 		return ""

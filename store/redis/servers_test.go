@@ -13,7 +13,8 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// do asks a server for something, past every client of the tests, and fails the test if it says no.
+// do asks a server for something, past every client of the tests, and fails the test if
+// it says no.
 func (s *server) do(args ...string) string {
 	s.tb.Helper()
 	out, err := s.try(args...)
@@ -44,7 +45,8 @@ func until(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// cluster is a Redis Cluster of a test's own: three primaries, and a replica of the first.
+// cluster is a Redis Cluster of a test's own: three primaries, and a replica of the
+// first.
 type cluster struct {
 	t       testing.TB
 	servers []*server
@@ -55,7 +57,8 @@ func startCluster(t testing.TB) *cluster {
 	t.Helper()
 	c := &cluster{t: t}
 	for range 4 {
-		c.servers = append(c.servers, startServer(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--appendonly", "no",
+		c.servers = append(c.servers, startServer(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "1500",
+			"--appendonly", "no",
 			"--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0"))
 	}
 	c.replica, c.servers = c.servers[3], c.servers[:3]
@@ -73,14 +76,20 @@ func startCluster(t testing.TB) *cluster {
 		c.servers[0].do("CLUSTER", "MEET", host, port)
 	}
 	until(t, "the servers know each other", func() bool {
-		return !slices.ContainsFunc(c.all(), func(s *server) bool { return !strings.Contains(s.do("CLUSTER", "INFO"), "cluster_known_nodes:4") })
+		return !slices.ContainsFunc(c.all(), func(s *server) bool {
+			return !strings.Contains(s.do("CLUSTER", "INFO"),
+				"cluster_known_nodes:4")
+		})
 	})
 	until(t, "the replica replicates", func() bool {
 		_, err := c.replica.try("CLUSTER", "REPLICATE", c.servers[0].do("CLUSTER", "MYID"))
 		return err == nil
 	})
 	until(t, "the Cluster is ready", func() bool {
-		ok := !slices.ContainsFunc(c.all(), func(s *server) bool { return !strings.Contains(s.do("CLUSTER", "INFO"), "cluster_state:ok") })
+		ok := !slices.ContainsFunc(c.all(), func(s *server) bool {
+			return !strings.Contains(s.do("CLUSTER", "INFO"),
+				"cluster_state:ok")
+		})
 		return ok && strings.Contains(c.replica.do("INFO", "replication"), "master_link_status:up")
 	})
 	return c
@@ -118,7 +127,8 @@ func (c *cluster) slots(s *server, prefix string) (all []string) {
 	return all
 }
 
-// migrate moves a slot from one primary to another, as redis-cli --cluster reshard does; between is called when half of its keys have gone.
+// migrate moves a slot from one primary to another, as redis-cli --cluster reshard does;
+// between is called when half of its keys have gone.
 func (c *cluster) migrate(slot string, from, to *server, between func()) {
 	c.t.Helper()
 	source, target := from.do("CLUSTER", "MYID"), to.do("CLUSTER", "MYID")

@@ -5,11 +5,13 @@ import (
 	"strings"
 )
 
-// The sessions are spread over so many shards, each in one hash slot, and the slots evenly over a Cluster. It is a constant because all nodes
-// must agree on it, whatever they find Redis to be: so a single Redis can become a Cluster. lua knows it, too.
+// The sessions are spread over so many shards, each in one hash slot, and the slots
+// evenly over a Cluster. It is a constant because all nodes must agree on it, whatever
+// they find Redis to be: so a single Redis can become a Cluster. lua knows it, too.
 const shards = 64
 
-// bases returns what the keys of each shard begin with: {prefix.n}, with the first n whose slot lies in that shard's part of the 16 384.
+// bases returns what the keys of each shard begin with: {prefix.n}, with the first n
+// whose slot lies in that shard's part of the 16 384.
 func bases(prefix string) (all [shards]string) {
 	for n, found := 0, 0; found < shards; n++ {
 		tag := prefix + "." + strconv.Itoa(n)
@@ -21,7 +23,8 @@ func bases(prefix string) (all [shards]string) {
 	return all
 }
 
-// shardOf is the shard of an id, escaped: of what is known about it, and of the session that is made for it.
+// shardOf is the shard of an id, escaped: of what is known about it, and of the session
+// that is made for it.
 func shardOf(id string) int { return int(crc16(id) % shards) }
 
 // shardOfEpoch is the shard of a log, for ever.
@@ -30,7 +33,8 @@ func shardOfEpoch(epoch uint64) int { return int(epoch % shards) }
 // epochLen is how long an epoch is in hex.
 const epochLen = 16
 
-// shardOfPlace is that of a log by its place: its epoch in hex, and behind a dot how often it has moved.
+// shardOfPlace is that of a log by its place: its epoch in hex, and behind a dot how
+// often it has moved.
 func shardOfPlace(v string) int {
 	hex, _, _ := strings.Cut(v, ".")
 	epoch, _ := strconv.ParseUint(hex, 16, 64)

@@ -17,17 +17,20 @@ import (
 
 // Options configure a Store. The zero value is a working one.
 type Options struct {
-	// Prefix begins the name of every key; Stores with the same prefix share their sessions. It must not contain braces. Zero means "mirage".
+	// Prefix begins the name of every key; Stores with the same prefix share their
+	// sessions. It must not contain braces. Zero means "mirage".
 	Prefix string
 	// Timeout bounds every call, repeats included. Zero means 4s.
 	Timeout time.Duration
-	// SafetyRead is how often a session that is being watched is looked at in case pub/sub lost its wake-up. Zero means 5s.
+	// SafetyRead is how often a session that is being watched is looked at in case
+	// pub/sub lost its wake-up. Zero means 5s.
 	SafetyRead time.Duration
-	// Lease is how long a link whose node says nothing still counts, so at least three of the Manager's heartbeats, and more than a poll
-	// waits and is parked. A session whose nodes died ends its retention later than that. Zero means 90s.
+	// Lease is how long a link whose node says nothing still counts, so at least three of
+	// the Manager's heartbeats, and more than a poll waits and is parked. A session whose
+	// nodes died ends its retention later than that. Zero means 90s.
 	Lease time.Duration
-	// Logger gets the warnings about Redis's configuration, and whenever Redis begins to fail and is well again, what to do about it. Nil means
-	// slog.Default().
+	// Logger gets the warnings about Redis's configuration, and whenever Redis begins to
+	// fail and is well again, what to do about it. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
@@ -52,8 +55,9 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// New returns a Store on the caller's client, which the caller closes after the Store. It asks Redis for its time and its configuration, for a second at most,
-// and logs what is wrong with it; that Redis cannot be reached is no error here.
+// New returns a Store on the caller's client, which the caller closes after the Store. It
+// asks Redis for its time and its configuration, for a second at most, and logs what is
+// wrong with it; that Redis cannot be reached is no error here.
 func New(client rueidis.Client, o Options) *Store {
 	if o.Prefix == "" {
 		o.Prefix = "mirage"
@@ -153,8 +157,8 @@ func (s *Store) Open(
 	return nil, false, errRestless
 }
 
-// maxFirst bounds the random number from which a log counts its links, so that no two logs have
-// a link in common. Lua's numbers are exact far beyond it.
+// maxFirst bounds the random number from which a log counts its links, so that no two
+// logs have a link in common. Lua's numbers are exact far beyond it.
 const maxFirst = 1 << 46
 
 // End implements store.Store.

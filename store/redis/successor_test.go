@@ -9,8 +9,9 @@ import (
 	"github.com/mirage-go/mirage/store/redis"
 )
 
-// A node that still has a link of a session that is over finds the one that another node has made since: for what the application sends, for what
-// the client sends, and for its polls.
+// A node that still has a link of a session that is over finds the one that another node
+// has made since: for what the application sends, for what the client sends, and for its
+// polls.
 func TestSuccessor(t *testing.T) {
 	t.Parallel()
 	addr := startServer(t).addr
@@ -21,7 +22,8 @@ func TestSuccessor(t *testing.T) {
 				_, err := s.Send(ctx, in.Message)
 				return err
 			}}
-			one, two := newNode(t, addr, "succeeded by "+how, redis.Options{}, mo), newNode(t, addr, "succeeded by "+how, redis.Options{}, mo)
+			one, two := newNode(t, addr, "succeeded by "+how, redis.Options{}, mo),
+				newNode(t, addr, "succeeded by "+how, redis.Options{}, mo)
 			left := (&client{t: t, id: "a"}).attach(one.Manager)
 			defer left.Close()
 			if err := two.End(ctx, "a"); err != nil {
@@ -37,11 +39,13 @@ func TestSuccessor(t *testing.T) {
 				_, err = one.Send(ctx, "a", store.Text("1"))
 			case "Receive":
 				_, err = one.Receive(ctx, session.Upstream{
-					ID: "a", Link: l.Hello.Link, Writer: "w", Base: 1, Messages: []session.Numbered{{Number: 1, Message: store.Text("1")}},
+					ID: "a", Link: l.Hello.Link, Writer: "w", Base: 1,
+					Messages: []session.Numbered{{Number: 1, Message: store.Text("1")}},
 				})
 			case "poll":
 				var on *session.Link
-				if on, err = one.Attach(ctx, session.Attach{ID: "a", Reader: "r", Number: l.Hello.Link.Number, Poll: true}); err == nil {
+				if on, err = one.Attach(ctx, session.Attach{ID: "a", Reader: "r", Number: l.Hello.Link.Number,
+					Poll: true}); err == nil {
 					on.Close()
 				}
 			}

@@ -15,7 +15,8 @@ func checkOptions(o Options) {
 	}
 }
 
-// warn says what about the configuration of Redis, or of any server of a Cluster, costs sessions.
+// warn says what about the configuration of Redis, or of any server of a Cluster, costs
+// sessions.
 func (s *Store) warn(ctx context.Context) {
 	said := make(map[string]bool)
 	for addr, server := range s.client.Nodes() {
@@ -40,7 +41,8 @@ func warnings(info string) (all []string) {
 		has[k] = v
 	}
 	if p := has["maxmemory_policy"]; p != "" && p != "noeviction" {
-		all = append(all, "redis: maxmemory-policy is "+p+", so Redis may evict messages and sessions; set it to noeviction")
+		all = append(all, "redis: maxmemory-policy is "+p+
+			", so Redis may evict messages and sessions; set it to noeviction")
 	}
 	if has["aof_enabled"] == "0" {
 		all = append(all, "redis: appendonly is off, so sessions do not outlive Redis; set it to yes, with appendfsync everysec or always")

@@ -47,7 +47,8 @@ type subscription struct {
 }
 
 func (w *watcher) init(s *Store) {
-	w.s, w.logs, w.subscriptions, w.news = s, make(map[string]*watched), make(map[string]*subscription), make(chan struct{}, 1)
+	w.s, w.logs, w.subscriptions, w.news = s, make(map[string]*watched), make(map[string]*subscription),
+		make(chan struct{}, 1)
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 }
 
@@ -123,7 +124,8 @@ func (w *watcher) safety() {
 	for some := range slices.Chunk(all, batch) {
 		cmds := make(rueidis.Commands, len(some))
 		for i, epoch := range some {
-			cmds[i] = w.s.client.B().Getrange().Key(w.s.base[shardOfPlace(epoch)] + ":s:" + epoch).Start(0).End(9).Build()
+			cmds[i] = w.s.client.B().Getrange().Key(w.s.base[shardOfPlace(epoch)] + ":s:" +
+				epoch).Start(0).End(9).Build()
 		}
 		var failed error
 		for i, r := range w.s.client.DoMulti(ctx, cmds...) {

@@ -11,12 +11,14 @@ import (
 
 var ids3 = []string{"a", "b", "c"}
 
-// asked chooses on whose word a step is taken: the application's own, or that of a request that
-// has just come, has an old value, or is old itself, but not older than a store must know.
+// asked chooses on whose word a step is taken: the application's own, or that of a
+// request that has just come, has an old value, or is old itself, but not older than a
+// store must know.
 func (m *machine) asked(rt *rapid.T) store.Asked {
 	now := m.store.Now()
 	old, came := now.Add(-time.Hour), now.Add(-30*time.Second)
-	return draw(rt, "asked", []store.Asked{{}, {}, {Signed: now, Came: now}, {Signed: old, Came: now}, {Signed: old, Came: came}})
+	return draw(rt, "asked", []store.Asked{{}, {}, {Signed: now, Came: now}, {Signed: old, Came: now},
+		{Signed: old, Came: came}})
 }
 
 // bar is when values of the id were revoked last; zero if none is refused.

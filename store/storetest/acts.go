@@ -48,7 +48,8 @@ func (m *machine) doOpen(rt *rapid.T) {
 
 func (m *machine) append(rt *rapid.T, l *model, log store.Log, to string) {
 	m.texts++
-	s := said{text: fmt.Sprintf("%d%s", m.texts, strings.Repeat("x", rapid.SampledFrom([]int{0, 0, 10, 100, 500}).Draw(rt, "length"))), to: to, at: time.Now()}
+	s := said{text: fmt.Sprintf("%d%s", m.texts,
+		strings.Repeat("x", rapid.SampledFrom([]int{0, 0, 10, 100, 500}).Draw(rt, "length"))), to: to, at: time.Now()}
 	msg := text(s.text)
 	s.size = int64(msg.Size())
 	p, err := log.Append(ctx, msg, to)
@@ -93,7 +94,8 @@ func (m *machine) doAttach(rt *rapid.T) {
 	l, log := m.log(rt)
 	c := store.Claim{Reader: draw(rt, "reader", readerNames)}
 	c.Plain = c.Reader[0] == 'p'
-	c.Given = draw(rt, "given", []store.Given{store.GivenNothing, store.GivenPresented, store.GivenPresented, store.GivenPresented, store.GivenMalformed})
+	c.Given = draw(rt, "given", []store.Given{store.GivenNothing, store.GivenPresented, store.GivenPresented,
+		store.GivenPresented, store.GivenMalformed})
 	var foreign []store.Missing
 	if c.Given == store.GivenPresented {
 		c.Position, foreign = m.position(rt, l)
@@ -134,7 +136,8 @@ func (m *machine) position(rt *rapid.T, l *model) (p store.Position, foreign []s
 	return p, m.foreign(h, l)
 }
 
-// foreign is the reasons that the log may give for not knowing the epoch; nil if it is its own.
+// foreign is the reasons that the log may give for not knowing the epoch; nil if it is
+// its own.
 func (m *machine) foreign(h history, l *model) []store.Missing {
 	switch {
 	case h.Epoch == l.epoch:
@@ -328,7 +331,8 @@ func (m *machine) doCommit(rt *rapid.T) {
 	l.committed(name, n, handled)
 }
 
-// takes tells whether it is certain which of some messages find room, and that they are for all.
+// takes tells whether it is certain which of some messages find room, and that they are
+// for all.
 func (m *machine) takes(l *model, left []said) bool {
 	c := *l
 	for _, s := range left {

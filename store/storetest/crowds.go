@@ -83,7 +83,8 @@ func (c *crowd) breathe() {
 	runtime.Gosched()
 }
 
-// over tells whether err says that the session is not there any more, and complains of anything else.
+// over tells whether err says that the session is not there any more, and complains of
+// anything else.
 func (c *crowd) over(what string, err error) bool {
 	switch {
 	case err == nil:
@@ -113,7 +114,8 @@ func (c *crowd) send(i, n int) {
 	}
 }
 
-// listen is one client: it takes what comes, acknowledges some of it, and begins new links at any time, often before the old one has ended.
+// listen is one client: it takes what comes, acknowledges some of it, and begins new
+// links at any time, often before the old one has ended.
 func (c *crowd) listen(i, n int) {
 	name := fmt.Sprint("r", n)
 	var has store.Position
@@ -190,7 +192,8 @@ func (c *crowd) hear(l store.Log, a store.Attached, has *store.Position, left *i
 	}
 }
 
-// compare checks one message against what everybody else was told of its place, and against its sender's order.
+// compare checks one message against what everybody else was told of its place, and
+// against its sender's order.
 func (c *crowd) compare(p store.Position, s string, last map[int]int) {
 	if was, _ := c.said.LoadOrStore(place{p.Epoch, p.Seq}, s); was != s {
 		c.e.Errorf("%x-%d is %q, and was %q", p.Epoch, p.Seq, s, was)

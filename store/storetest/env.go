@@ -14,7 +14,8 @@ import (
 
 var ctx = context.Background()
 
-// env is what a clause is tested with: a store, and helpers that fail the test where a call fails unexpectedly.
+// env is what a clause is tested with: a store, and helpers that fail the test where a
+// call fails unexpectedly.
 type env struct {
 	*testing.T
 	suite
@@ -44,7 +45,8 @@ func (e *env) brief() time.Duration {
 	return 400 * time.Millisecond
 }
 
-// pass lets d go by, with look called often enough to be a sign of life. It is the one place that waits: in a bubble it takes no time.
+// pass lets d go by, with look called often enough to be a sign of life. It is the one
+// place that waits: in a bubble it takes no time.
 func (e *env) pass(d time.Duration, look func()) {
 	step := min(d, e.brief()) / 4
 	for until := time.Now().Add(d); time.Now().Before(until); {
@@ -72,7 +74,8 @@ func (e *env) soon(what string, ok func() bool) {
 
 // bounds are roomy; a test narrows what it is about.
 func bounds(narrow ...func(*store.Bounds)) store.Bounds {
-	b := store.Bounds{MaxMessages: 1000, MaxBytes: 1 << 20, Retention: time.Hour, MaxLinks: 32, MaxReaders: 128, MaxWriters: 32}
+	b := store.Bounds{MaxMessages: 1000, MaxBytes: 1 << 20, Retention: time.Hour, MaxLinks: 32, MaxReaders: 128,
+		MaxWriters: 32}
 	for _, f := range narrow {
 		f(&b)
 	}
@@ -244,7 +247,8 @@ type link struct {
 	tail   store.Tail     // of the last Read
 }
 
-// hello tells the place that a link got: "resumed at 3", "new at 0", "trimmed at 2, lost 3-5", "expired at 0, lost 8-?".
+// hello tells the place that a link got: "resumed at 3", "new at 0", "trimmed at 2, lost
+// 3-5", "expired at 0, lost 8-?".
 func (k *link) hello() string {
 	s := string(k.Reason)
 	if k.Resumed {
@@ -264,8 +268,8 @@ func lost(l store.Lost) string {
 	return fmt.Sprintf("%d-%d", l.From, l.To)
 }
 
-// take reads once, and tells what came: "1:a 2:b", with a gap as "gap 1-3" or, if it was told before, "gap 1-3 again", and "4:-" for an
-// entry meant for another reader.
+// take reads once, and tells what came: "1:a 2:b", with a gap as "gap 1-3" or, if it was
+// told before, "gap 1-3 again", and "4:-" for an entry meant for another reader.
 func (k *link) take(room int) string {
 	k.log.e.Helper()
 	entries, tail, err := k.Log().Read(ctx, k.Link, k.cursor, room, nil)

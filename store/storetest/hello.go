@@ -25,7 +25,8 @@ var hello = []clause{
 			{"beyond the top", presents(9), "ahead at 7, lost 8-9"},
 		}
 		for i, tt := range tests {
-			// Each has a session of its own: a client that presents a position moves the mark for those after it.
+			// Each has a session of its own: a client that presents a position moves the
+			// mark for those after it.
 			l := e.openLog(fmt.Sprint("a", i), messages(5), dropOldest)
 			p := l.add("1", "2", "3", "4", "5", "6", "7") // 1 and 2 had to leave
 			c := tt.claim
@@ -220,7 +221,8 @@ var delivery = []clause{
 		l.add("a", "b", "c")
 		k.reads("1:a 2:b 3:c")
 		k.detach()
-		l.claim(store.Claim{Reader: "p2", Plain: true, Given: store.GivenPresented, Position: e.at(k.last, 1)}).says("resumed at 1").reads("2:b 3:c")
+		l.claim(store.Claim{Reader: "p2", Plain: true, Given: store.GivenPresented,
+			Position: e.at(k.last, 1)}).says("resumed at 1").reads("2:b 3:c")
 		equal(e, "not acknowledged", undelivered(e.end("a")), "2:b 3:c")
 	}},
 	{"D4 what a plain reader was sent leaves when room is needed", func(e *env) {

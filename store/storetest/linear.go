@@ -10,8 +10,10 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// What follows checks small histories of concurrent calls: there must be an order of them, one after another, that agrees with what each
-// call returned and with which of them had returned before another began (Herlihy and Wing; the search is Wing and Gong's).
+// What follows checks small histories of concurrent calls: there must be an order of
+// them, one after another, that agrees with what each call returned and with which of
+// them had returned before another began (Herlihy and Wing; the search is Wing and
+// Gong's).
 
 type call struct {
 	begun, done int64
@@ -26,7 +28,8 @@ type call struct {
 }
 
 func (c call) String() string {
-	return fmt.Sprintf("[%d,%d] %s(%d%s) = %v, seq %d, gap to %d, acked %d, %q", c.begun, c.done, c.what, c.arg, c.text, c.ok, c.seq, c.gap, c.acked, c.texts)
+	return fmt.Sprintf("[%d,%d] %s(%d%s) = %v, seq %d, gap to %d, acked %d, %q", c.begun, c.done, c.what, c.arg, c.text,
+		c.ok, c.seq, c.gap, c.acked, c.texts)
 }
 
 const smallLog = 3
@@ -38,7 +41,8 @@ type smallState struct {
 	floor uint64 // it is at least this
 }
 
-// step tells whether the call could have returned what it did in this state, and what the state is then.
+// step tells whether the call could have returned what it did in this state, and what the
+// state is then.
 func (s smallState) step(c call) (smallState, bool) {
 	top := uint64(len(s.all))
 	switch c.what {

@@ -157,10 +157,14 @@ func (m *machine) link(rt *rapid.T) *linked { return draw(rt, "link", m.links) }
 
 func (m *machine) actions() map[string]func(*rapid.T) {
 	acts := map[string]func(*rapid.T){
-		"append": m.doAppend, "appendTo": m.doAppendTo, "attach": m.doAttach, "attach again": m.doAttach, "go on": m.doGoOn,
-		"read": m.doRead, "read more": m.doRead, "read all": m.doReadAll, "ack": m.doAck, "ack what came": m.doAckCursor,
-		"detach": m.doDetach, "leave": m.doLeave, "quit": m.doQuit, "open": m.doOpen, "begin": m.doBegin, "commit": m.doCommit,
-		"end": m.doEnd, "move": m.doMove, "move again": m.doMove, "resolve": m.doResolve, "old handle": m.doStale, "renew": m.doRenew, "ask": m.doAsk, "restart": m.doRestart, "pressure": m.doPressure,
+		"append": m.doAppend, "appendTo": m.doAppendTo, "attach": m.doAttach, "attach again": m.doAttach,
+		"go on": m.doGoOn,
+		"read":  m.doRead, "read more": m.doRead, "read all": m.doReadAll, "ack": m.doAck,
+		"ack what came": m.doAckCursor,
+		"detach":        m.doDetach, "leave": m.doLeave, "quit": m.doQuit, "open": m.doOpen, "begin": m.doBegin,
+		"commit": m.doCommit,
+		"end":    m.doEnd, "move": m.doMove, "move again": m.doMove, "resolve": m.doResolve, "old handle": m.doStale,
+		"renew": m.doRenew, "ask": m.doAsk, "restart": m.doRestart, "pressure": m.doPressure,
 	}
 	if m.bubble { // where no time passes that the model does not know of
 		acts["wait"], acts["expire"] = m.doWait, m.doExpire

@@ -8,9 +8,11 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// model is one session as the contract tells it, in the plainest code: nothing is ever thrown away, everything is searched from the start.
-// Where the contract leaves a store free, the model learns from what the store does: when exactly an entry leaves that may leave (floor is
-// between lo and hi), and whether a cursor that a client brought counts as sent.
+// model is one session as the contract tells it, in the plainest code: nothing is ever
+// thrown away, everything is searched from the start. Where the contract leaves a store
+// free, the model learns from what the store does: when exactly an entry leaves that may
+// leave (floor is between lo and hi), and whether a cursor that a client brought counts
+// as sent.
 type model struct {
 	fail func(format string, args ...any) // does not return
 

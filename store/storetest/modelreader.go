@@ -17,7 +17,8 @@ func (m *model) accepted(writer string) uint64 {
 	return 0
 }
 
-// attached is what the store answered to a claim for a new link; foreign is the reasons that it may give for another epoch.
+// attached is what the store answered to a claim for a new link; foreign is the reasons
+// that it may give for another epoch.
 func (m *model) attached(c store.Claim, a store.Attached, log store.Log, foreign []store.Missing) *modelLink {
 	m.settle()
 	m.knownSent(a.Sent)
@@ -48,16 +49,20 @@ func (m *model) attached(c store.Claim, a store.Attached, log store.Log, foreign
 	case r != nil && p.Seq < r.acked: // said before it acknowledged more
 		owns = true
 	case p.Seq > m.top():
-		reasons, miss, start, owns = []store.Missing{store.MissingAhead}, store.Lost{From: m.top() + 1, To: p.Seq}, m.top(), true
+		reasons, miss, start, owns = []store.Missing{store.MissingAhead}, store.Lost{From: m.top() + 1, To: p.Seq},
+			m.top(), true
 	case p.Seq+1 < m.lo || p.Seq+1 < m.hi && !a.Resumed:
 		m.knownFloor(got.To + 1)
-		reasons, miss, start, owns = []store.Missing{store.MissingTrimmed}, store.Lost{From: p.Seq + 1, To: got.To}, p.Seq, true
+		reasons, miss, start, owns = []store.Missing{store.MissingTrimmed}, store.Lost{From: p.Seq + 1, To: got.To},
+			p.Seq, true
 	default:
 		m.hi = min(m.hi, p.Seq+1)
 		start, owns = p.Seq, true
 	}
-	if a.Resumed != (reasons == nil) || reasons != nil && !slices.Contains(reasons, a.Reason) || a.Resumed && a.Reason != "" || got != miss {
-		m.fail("attached: resumed %v, reason %q, lost %v; want one of %q (none: resumed), lost %v", a.Resumed, a.Reason, got, reasons, miss)
+	if a.Resumed != (reasons == nil) || reasons != nil && !slices.Contains(reasons, a.Reason) || a.Resumed &&
+		a.Reason != "" || got != miss {
+		m.fail("attached: resumed %v, reason %q, lost %v; want one of %q (none: resumed), lost %v", a.Resumed, a.Reason,
+			got, reasons, miss)
 	}
 	m.placed(a.Position, start)
 	m.same("accepted", a.Accepted, m.accepted(c.Reader))
@@ -234,7 +239,8 @@ func (m *model) detached(r *modelReader, k *modelLink, left uint64) {
 	m.settle()
 }
 
-// quit is what the store said to a reader that is there; it tells whether the session is over.
+// quit is what the store said to a reader that is there; it tells whether the session is
+// over.
 func (m *model) quit(r *modelReader, here bool, ended *store.Ended) bool {
 	m.same("here", here, r.here)
 	m.readers = slices.DeleteFunc(m.readers, func(o *modelReader) bool { return o == r })
@@ -265,7 +271,8 @@ func (m *model) ended(e store.Ended) {
 		case here && !may:
 			m.fail("%d was acknowledged by everybody it was for, and is among what nobody has", seq)
 		case !here && must && seq >= m.hi:
-			m.fail("%d was for %s alone, which did not acknowledge it, and is not among what nobody has", seq, m.all[seq-1].to)
+			m.fail("%d was for %s alone, which did not acknowledge it, and is not among what nobody has", seq,
+				m.all[seq-1].to)
 		case here:
 			below++
 		}
@@ -384,8 +391,8 @@ func (m *model) departed(left []store.Left) {
 	}
 }
 
-// left is what a session that is joined to another one hands over: the texts above its mark. ok is false where that depends on what the store
-// has let leave.
+// left is what a session that is joined to another one hands over: the texts above its
+// mark. ok is false where that depends on what the store has let leave.
 func (m *model) leftovers() (left []said, ok bool) {
 	m.settle()
 	from := max(m.mark+1, m.lo)

@@ -6,8 +6,9 @@
 //		storetest.Run(t, func(t testing.TB) store.Store { return newStore(t) })
 //	}
 //
-// Beside the clauses one by one, the suite drives the store and a naive model with the same random commands and compares everything that
-// both say, and lets many goroutines loose on one store.
+// Beside the clauses one by one, the suite drives the store and a naive model with the
+// same random commands and compares everything that both say, and lets many goroutines
+// loose on one store.
 package storetest
 
 import (
@@ -18,13 +19,15 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Run runs the suite against the stores that open returns. Each call of open must return an empty store that shares nothing with
-// the others; calls come from parallel tests. What a store needs to be closed belongs into t.Cleanup. Time is real: some
-// sub-tests wait for a second or so.
+// Run runs the suite against the stores that open returns. Each call of open must return
+// an empty store that shares nothing with the others; calls come from parallel tests.
+// What a store needs to be closed belongs into t.Cleanup. Time is real: some sub-tests
+// wait for a second or so.
 func Run(t *testing.T, open func(testing.TB) store.Store) { suite{open: open}.run(t) }
 
-// RunInBubble is Run for a store that lives in this process alone, without I/O: every sub-test runs in a bubble of testing/synctest, where
-// waiting takes no time, so that hours can be tested. open is called within the bubble.
+// RunInBubble is Run for a store that lives in this process alone, without I/O: every
+// sub-test runs in a bubble of testing/synctest, where waiting takes no time, so that
+// hours can be tested. open is called within the bubble.
 func RunInBubble(t *testing.T, open func(testing.TB) store.Store) {
 	suite{open: open, bubble: true}.run(t)
 }
@@ -41,7 +44,8 @@ type clause struct {
 }
 
 func (s suite) run(t *testing.T) {
-	for _, c := range slices.Concat(appending, hello, gaps, delivery, room, alone, retention, halfOpen, departing, tabs, polls, upstream, ids, identity, waking, crowds) {
+	for _, c := range slices.Concat(appending, hello, gaps, delivery, room, alone, retention, halfOpen, departing, tabs,
+		polls, upstream, ids, identity, waking, crowds) {
 		t.Run(c.name, func(t *testing.T) {
 			if !s.bubble {
 				t.Parallel()

@@ -13,8 +13,8 @@ const (
 
 	maxControl = 125 // bytes of a control frame's payload
 
-	// maxFrame is in bytes, of a text frame, unless one block is larger. A frame counts for a
-	// client only when it has come whole.
+	// maxFrame is in bytes, of a text frame, unless one block is larger. A frame counts
+	// for a client only when it has come whole.
 	maxFrame = 16 << 10
 )
 

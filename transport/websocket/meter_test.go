@@ -38,7 +38,8 @@ func TestL1MeterCounts(t *testing.T) {
 			rest = rest[n:]
 		}
 		if m.used != float64(frames) || m.have != 0 || m.skip != 0 {
-			t.Fatalf("in pieces of at most %d bytes: %v frames and %d, %d bytes, want %d frames", most+1, m.used, m.have, m.skip, frames)
+			t.Fatalf("in pieces of at most %d bytes: %v frames and %d, %d bytes, want %d frames", most+1, m.used,
+				m.have, m.skip, frames)
 		}
 	}
 }

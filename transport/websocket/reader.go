@@ -29,8 +29,8 @@ type reader struct {
 	handled  atomic.Int64 // frames with messages that are new
 	accepted uint64       // the last number that was accepted on this link; of whoever holds answers
 
-	// answers is full while a frame is handled and answered, so that answers are in order. It
-	// is nil before the first.
+	// answers is full while a frame is handled and answered, so that answers are in
+	// order. It is nil before the first.
 	answers chan struct{}
 }
 

@@ -42,7 +42,8 @@ func TestL1WriterStates(t *testing.T) {
 		}, stateClosed, 0, stateClosed, "\x81\x03a\n\n" + closed1012},
 		{"the answer has five seconds", func(w *writer, _ net.Conn) { w.setHandling(true); w.finish(1012, "") },
 			stateAnswering, closeWait, stateClosed, closed1012},
-		{"the answer is not waited for with another code", func(w *writer, _ net.Conn) { w.setHandling(true); w.finish(1002, "") },
+		{"the answer is not waited for with another code",
+			func(w *writer, _ net.Conn) { w.setHandling(true); w.finish(1002, "") },
 			stateClosed, 0, stateClosed, closed1002},
 		{"the reader leaves before the answer", func(w *writer, _ net.Conn) {
 			w.setHandling(true)
@@ -51,8 +52,10 @@ func TestL1WriterStates(t *testing.T) {
 		}, stateClosed, 0, stateClosed, closed1012},
 		{"no close frame", func(w *writer, _ net.Conn) { w.Schedule(w.Close) }, stateGone, 0, stateGone, ""},
 		{"the reader leaves", func(w *writer, _ net.Conn) { w.leave(false) }, stateGone, 0, stateGone, ""},
-		{"a write fails", func(w *writer, client net.Conn) { client.Close(); w.reply([]byte("a\n\n")) }, stateGone, 0, stateGone, ""},
-		{"the close frame fails", func(w *writer, client net.Conn) { client.Close(); w.finish(1002, "") }, stateGone, 0, stateGone, ""},
+		{"a write fails", func(w *writer, client net.Conn) { client.Close(); w.reply([]byte("a\n\n")) }, stateGone, 0,
+			stateGone, ""},
+		{"the close frame fails", func(w *writer, client net.Conn) { client.Close(); w.finish(1002, "") }, stateGone, 0,
+			stateGone, ""},
 		{"a panic", func(w *writer, _ net.Conn) { w.Schedule(func() { panic("no") }) },
 			stateGone, 0, stateGone, ""},
 	} {

@@ -458,8 +458,9 @@ test('signal, subscribe, iterator, mirage option', async () => {
   assert.equal(calls, 3)
 })
 
-// X1, D7, U1: a network that loses, cuts and forgets, and a client that moves between transports all the time: both ways everything arrives
-// once and in order. Each seed is another world.
+// X1, D7, U1: a network that loses, cuts and forgets, and a client that moves between
+// transports all the time: both ways everything arrives once and in order. Each seed is
+// another world.
 const seeds = +(process.env.SEEDS ?? 150)
 test(`lossy networks, ${seeds} seeds`, async () => {
   for (let seed = 1; seed <= seeds; seed++) {

@@ -1,4 +1,5 @@
-// Our parser beside npm's eventsource-parser: streams that nobody thought of, cut anywhere, are the same to both.
+// Our parser beside npm's eventsource-parser: streams that nobody thought of, cut
+// anywhere, are the same to both.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -8,7 +9,8 @@ import { random } from './world.js'
 
 const utf8 = text => [...new TextEncoder().encode(text)]
 
-// What streams are made of: fields and what looks like them, line ends, and bytes that are hard to cut or are no UTF-8.
+// What streams are made of: fields and what looks like them, line ends, and bytes that
+// are hard to cut or are no UTF-8.
 const tokens = [
   ...['data', 'data:', 'data: ', 'data:  ', 'event:', 'event: ', 'event', 'id:', 'id: ', 'id', 'retry: 1', 'retry', ':', ': ', ' ', 'DATA:', 'foo: ', 'ids: ', 'message',
     'a', 'b\tc', 'mirage', '__proto__: x', '0', 'é', '日本', '🎉', '\u2028', '\u0085', '\0', '\uFEFF', '\uFFFD'].map(utf8),

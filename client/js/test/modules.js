@@ -1,4 +1,5 @@
-// Other people's packages, which package npm of the tests fetches and names in MODULES. By hand, without it, what needs them is skipped.
+// Other people's packages, which package npm of the tests fetches and names in MODULES.
+// By hand, without it, what needs them is skipped.
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
 

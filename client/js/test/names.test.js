@@ -1,4 +1,5 @@
-// Three tell the same story: mirage.js by what it does, mirage.d.ts, and the tables of docs/client.md.
+// Three tell the same story: mirage.js by what it does, mirage.d.ts, and the tables of
+// docs/client.md.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -12,7 +13,8 @@ const source = read('../mirage.js'), types = read('../mirage.d.ts'), manual = re
 const sorted = names => [...new Set(names)].sort()
 const all = (text, pattern) => [...text.matchAll(pattern)].map(m => m[1])
 
-// members are the names in an interface or class of mirage.d.ts, each with the comment before it.
+// members are the names in an interface or class of mirage.d.ts, each with the comment
+// before it.
 function members(name) {
   const [, body] = new RegExp(`(?:interface|class) ${name}\\b[^{]*\\{(.*?)\\}\\n`, 's').exec(types.replace(/\{ (readonly [^{}]*) \}\n/g, '{ $1; }\n').replace(/\{[^{}\n]*\}(?!\n)/g, '0'))
   const out = new Map()

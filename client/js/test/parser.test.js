@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { parser } from '../mirage.js'
 
-// What the server's encoder writes and its parser reads: internal/frame's TestVectors writes the file.
+// What the server's encoder writes and its parser reads: internal/frame's TestVectors
+// writes the file.
 const vectors = JSON.parse(readFileSync(new URL('vectors.json', import.meta.url)))
 
 // read is what our parser makes of a stream in these pieces, in the vectors' form.

@@ -1,5 +1,7 @@
-// Whatever the server, the network and the page do, in whatever order: what was written is handled once and in order, or handed back; what was sent
-// arrives once and in order, or is told missing. Each seed is another world, and the same one again: SEED=7 runs only that, and tells.
+// Whatever the server, the network and the page do, in whatever order: what was written
+// is handled once and in order, or handed back; what was sent arrives once and in order,
+// or is told missing. Each seed is another world, and the same one again: SEED=7 runs
+// only that, and tells.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -11,7 +13,8 @@ import { Clock, Store, random } from './world.js'
 const { SEED, SEEDS = 150 } = process.env
 const bound = 20 // messages that may wait
 
-// A Page is one client object, and says in one story what it was told. A dead one hears and says nothing.
+// A Page is one client object, and says in one story what it was told. A dead one hears
+// and says nothing.
 class Page {
   unsettled = 0 // promises
 

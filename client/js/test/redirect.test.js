@@ -1,4 +1,5 @@
-// A server that redirects /live to /live/, as http.ServeMux and nginx do. fetch() follows, a WebSocket does not.
+// A server that redirects /live to /live/, as http.ServeMux and nginx do. fetch()
+// follows, a WebSocket does not.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -6,8 +7,8 @@ import { socketTo } from './socket.js'
 import { client, clock, server, until } from './stage.js'
 import { Store } from './world.js'
 
-// mount puts server at one path and redirects other paths to it. It returns the transports of a
-// client there, and notes the path of each request.
+// mount puts server at one path and redirects other paths to it. It returns the
+// transports of a client there, and notes the path of each request.
 function mount({ path = '/live/', status = 307, host = 'http://mirage.test', query = true, hangs, answer } = {}) {
   const place = { path, asked: [] }
   const note = (method, url) => place.asked.push(`${method} ${url.pathname}`)

@@ -1,4 +1,5 @@
-// Modules with the address of a web page's: as if a server had sent mirage.js to a browser.
+// Modules with the address of a web page's: as if a server had sent mirage.js to a
+// browser.
 
 import { register } from 'node:module'
 

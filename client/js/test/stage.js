@@ -1,4 +1,5 @@
-// What each test of a file has to itself: a clock, a server, and clients that end with it.
+// What each test of a file has to itself: a clock, a server, and clients that end with
+// it.
 
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach } from 'node:test'

@@ -34,7 +34,8 @@ test('WebSocket is the first choice; messages and acknowledgements go in its fra
   assert.deepEqual(c.seen, ['open', 'mirage'])
 })
 
-// Blocked in each of three ways: a working transport within five seconds, of which the application sees nothing, and back when it works again.
+// Blocked in each of three ways: a working transport within five seconds, of which the
+// application sees nothing, and back when it works again.
 for (const [what, broken, ms] of [
   ['refused', { refused: true }, 100], ['accepted, then mute', { mute: true }, 1700],
   ['mute after hello', { silent: true }, 4700], ['killed after hello', { killed: true }, 4900],

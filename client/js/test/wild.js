@@ -1,5 +1,6 @@
-// A server that does all that a server may do: it refuses for a while, asks for another link, expects another number, forgets what it had or a part of
-// it, gives another id, and fails to handle messages. It keeps account of what it was called with.
+// A server that does all that a server may do: it refuses for a while, asks for another
+// link, expects another number, forgets what it had or a part of it, gives another id,
+// and fails to handle messages. It keeps account of what it was called with.
 
 import { Server } from './world.js'
 

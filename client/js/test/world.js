@@ -1,4 +1,5 @@
-// A world without a network: a clock that jumps, a server that speaks docs/protocol.md, and faults from a seed.
+// A world without a network: a clock that jumps, a server that speaks docs/protocol.md,
+// and faults from a seed.
 
 import { setMaxListeners } from 'node:events'
 

@@ -1,4 +1,5 @@
-// The chat: what to say and what to show. It may forget that there is a network; link.js shows how that fares to whoever wants to know.
+// The chat: what to say and what to show. It may forget that there is a network; link.js
+// shows how that fares to whoever wants to know.
 
 import Mirage from '/live/mirage.js'
 import { Link } from './link.js'
@@ -6,7 +7,8 @@ import { Log } from './log.js'
 
 const $ = id => document.getElementById(id)
 
-// What of our own outlives a refresh: the transport picked, the counters, the latest stamp shown, and how far our clock is ahead of the server's.
+// What of our own outlives a refresh: the transport picked, the counters, the latest
+// stamp shown, and how far our clock is ahead of the server's.
 const kept = { choice: '', sent: 0, received: 0, replayed: 0, last: 0, skew: Number.MAX_VALUE, ...JSON.parse(sessionStorage.getItem('chat') ?? '{}') }
 
 const client = new Mirage('/live', { start: false })
@@ -81,7 +83,8 @@ function say(text) {
 // waiting is what was written and has not arrived, also before a refresh.
 const waiting = messages => messages.filter(m => m.event === 'say').map(m => JSON.parse(m.data))
 
-// What will not arrive is told here, too, for what was written before a refresh has no promise.
+// What will not arrive is told here, too, for what was written before a refresh has no
+// promise.
 client.on('mirage-returned', ({ messages, error }) => {
   for (const { key } of waiting(messages)) log.failed(key, words(error))
   save()

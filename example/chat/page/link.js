@@ -1,4 +1,5 @@
-// How the link fares, in words and as a picture. None of this is needed to chat: a page may as well leave it out.
+// How the link fares, in words and as a picture. None of this is needed to chat: a page
+// may as well leave it out.
 
 import { Strip } from './strip.js'
 

@@ -1,5 +1,6 @@
-// The list of messages. It keeps them in the order of the server's stamps, whatever the order in which they come, and shows each once.
-// What the server has not stamped yet stands at the end.
+// The list of messages. It keeps them in the order of the server's stamps, whatever the
+// order in which they come, and shows each once. What the server has not stamped yet
+// stands at the end.
 
 const keep = 2_000 // lines: twice what the server keeps for somebody who is away
 
@@ -16,7 +17,8 @@ export class Log {
     new ResizeObserver(() => this.#follow()).observe(list)
   }
 
-  // add shows a message of the server: 'new', or 'echo' if it was ours that waited, or 'known' if it is shown already.
+  // add shows a message of the server: 'new', or 'echo' if it was ours that waited, or
+  // 'known' if it is shown already.
   add(m, own, late = false) {
     if (this.#shown.has(m.at)) return 'known'
     this.#shown.add(m.at)

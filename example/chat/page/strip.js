@@ -1,4 +1,5 @@
-// The last half minute as a picture: a band for the link, coloured by its transport, and a tick for each message.
+// The last half minute as a picture: a band for the link, coloured by its transport, and
+// a tick for each message.
 
 const span = 30_000
 

@@ -30,7 +30,8 @@ type program struct {
 func buildChat(t *testing.T) *program {
 	t.Helper()
 	dir := t.TempDir()
-	p := &program{T: t, bin: filepath.Join(dir, "chat"), keys: filepath.Join(dir, "keys"), addr: "127.0.0.1:0", log: new(sink)}
+	p := &program{T: t, bin: filepath.Join(dir, "chat"), keys: filepath.Join(dir, "keys"), addr: "127.0.0.1:0",
+		log: new(sink)}
 	build := exec.Command("go", "build", "-o", p.bin, "./example/chat")
 	build.Dir = "../../.."
 	if out, err := build.CombinedOutput(); err != nil {
@@ -95,7 +96,8 @@ func (p *program) send(text string) (*http.Response, *wire, error) {
 
 // say sends message 1 of a reader.
 func (p *program) say(cid, cookie, link string, again bool) error {
-	body := up(fmt.Sprintf(`{"writer":%q,"base":1,"again":%t}`, cid, again), "id: 1\nevent: say\ndata: {\"text\":\""+payload+"\",\"key\":\"k1\"}\n\n")
+	body := up(fmt.Sprintf(`{"writer":%q,"base":1,"again":%t}`, cid, again), "id: 1\nevent: say\ndata: {\"text\":\""+
+		payload+"\",\"key\":\"k1\"}\n\n")
 	r, w, err := p.send(request("POST", "/live?_cid="+cid, body, "Cookie: "+cookie, withLink(link), isText))
 	if err != nil {
 		return err
@@ -181,7 +183,8 @@ func TestL1Chat(t *testing.T) {
 	if !drainOf.Match(rest) {
 		t.Errorf("the stream ended with %q", rest[max(0, len(rest)-200):])
 	}
-	for _, secret := range []string{payload, cookie[strings.Index(cookie, "=")+1:], link, "_cid=", "panic", "superfluous"} {
+	for _, secret := range []string{payload, cookie[strings.Index(cookie, "=")+1:], link, "_cid=", "panic",
+		"superfluous"} {
 		if bytes.Contains([]byte(p.log.String()), []byte(secret)) {
 			t.Errorf("%q is in the log:\n%s", secret, p.log.String())
 		}

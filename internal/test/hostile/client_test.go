@@ -18,7 +18,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// client is a well-behaved one, as docs/protocol.md describes it: one client object with the cookie of an id.
+// client is a well-behaved one, as docs/protocol.md describes it: one client object with
+// the cookie of an id.
 type client struct {
 	testing.TB
 	site *site
@@ -67,7 +68,8 @@ func (c *client) request(ctx context.Context, method, more, body string, header 
 	return c.http.Do(r)
 }
 
-// open keeps a stream open until the test ends or the server ends it; it returns after hello.
+// open keeps a stream open until the test ends or the server ends it; it returns after
+// hello.
 func (c *client) open() (over <-chan struct{}) {
 	c.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -205,7 +207,8 @@ func (c *client) post(ctx context.Context) error {
 	return nil
 }
 
-// fine says something and wants it back: everything that it ever sent was handled once and in order, and came back so.
+// fine says something and wants it back: everything that it ever sent was handled once
+// and in order, and came back so.
 func (c *client) fine(during string) {
 	c.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -223,8 +226,10 @@ func (c *client) fine(during string) {
 		got, twice := slices.Clone(c.got), c.twice
 		c.mu.Unlock()
 		switch {
-		case twice > 0 || len(got) > len(want) || !slices.Equal(got, want[:len(got)]) || !slices.Equal(c.site.calls(c.id), want):
-			c.Fatalf("%s: %s has %q, the application %q, %d holes or repeats", during, c.id, got, c.site.calls(c.id), twice)
+		case twice > 0 || len(got) > len(want) || !slices.Equal(got, want[:len(got)]) ||
+			!slices.Equal(c.site.calls(c.id), want):
+			c.Fatalf("%s: %s has %q, the application %q, %d holes or repeats", during, c.id, got, c.site.calls(c.id),
+				twice)
 		case len(got) == len(want):
 			return
 		case ctx.Err() != nil:
@@ -234,7 +239,8 @@ func (c *client) fine(during string) {
 	}
 }
 
-// patience is how long a well-behaved client waits for anything, on a machine that is busy with others.
+// patience is how long a well-behaved client waits for anything, on a machine that is
+// busy with others.
 const patience = 5 * time.Second
 
 func pause() { time.Sleep(time.Millisecond) }

@@ -32,7 +32,8 @@ func TestI3PendingHandshakes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var pending atomic.Int64
 			s := newSite(t, setup{identity: middleware.Options{
-				MaxHooks: hooks, Timeout: 5 * time.Second, // net/http does not see that a client with bytes to read has left
+				// net/http does not see that a client with bytes to read has left
+				MaxHooks: hooks, Timeout: 5 * time.Second,
 				Validate: func(r *http.Request, id string) (string, error) {
 					if strings.HasPrefix(id, "crowd") {
 						pending.Add(1)
@@ -52,7 +53,8 @@ func TestI3PendingHandshakes(t *testing.T) {
 			for i := range crowd {
 				w := s.dial()
 				wires = append(wires, w)
-				head := request("POST", "/live", "", withCookie(s.sign(fmt.Sprint("crowd", i))), fmt.Sprint("Content-Length: ", len(megabyte)))
+				head := request("POST", "/live", "", withCookie(s.sign(fmt.Sprint("crowd", i))),
+					fmt.Sprint("Content-Length: ", len(megabyte)))
 				if i%2 == 0 { // a stream, and what is not a request any more
 					head = request("GET", "/live", "", withCookie(s.sign(fmt.Sprint("crowd", i))), accept)
 				}
@@ -63,7 +65,8 @@ func TestI3PendingHandshakes(t *testing.T) {
 				})
 				senders.Go(func() {
 					defer over.Add(1)
-					if a, err := w.reply("POST"); err == nil && (a.status == 503 || strings.HasPrefix(a.body, "retry:")) {
+					if a, err := w.reply("POST"); err == nil &&
+						(a.status == 503 || strings.HasPrefix(a.body, "retry:")) {
 						refused.Add(1)
 					}
 				})
@@ -73,7 +76,9 @@ func TestI3PendingHandshakes(t *testing.T) {
 				want = 64
 			}
 			eventually(t, "the hooks hang", func() bool { return pending.Load() >= want && over.Load() >= crowd-want })
-			if refused.Load() < (crowd-want)/2 { // TCP forgets an answer when the rest of the megabyte finds the connection closed
+			// TCP forgets an answer when the rest of the megabyte finds the connection
+			// closed
+			if refused.Load() < (crowd-want)/2 {
 				t.Errorf("of %d refused %d were told to come back", crowd-want, refused.Load())
 			}
 			start := time.Now()
@@ -82,7 +87,8 @@ func TestI3PendingHandshakes(t *testing.T) {
 			}
 			roundTrip := time.Since(start) / 20
 			cost := (measure().bytes - before.bytes) / crowd
-			t.Logf("%d pending, %d told to come back: %d bytes each; vera's round trip %v", pending.Load(), refused.Load(), cost, roundTrip)
+			t.Logf("%d pending, %d told to come back: %d bytes each; vera's round trip %v", pending.Load(),
+				refused.Load(), cost, roundTrip)
 			if cost > ceiling {
 				t.Errorf("%d bytes for each handshake, at most %d are right", cost, ceiling)
 			}
@@ -98,7 +104,8 @@ func TestI3PendingHandshakes(t *testing.T) {
 	}
 }
 
-// D5: when the memory of all sessions is used up, new ones get 503 and those that are there go on.
+// D5: when the memory of all sessions is used up, new ones get 503 and those that are
+// there go on.
 func TestD5SessionFlood(t *testing.T) {
 	s := newSite(t, setup{session: session.Options{Budget: 1 << 20, MaxBytes: 256 << 10}})
 	vera := s.client("vera")
@@ -119,7 +126,8 @@ func TestD5SessionFlood(t *testing.T) {
 		switch {
 		case err != nil:
 			t.Fatal(err)
-		case a.status == 503 && a.header.Get("Retry-After") != "" && a.detail() != "", cid == "" && a.status == 200 && strings.HasPrefix(a.body, "retry:"):
+		case a.status == 503 && a.header.Get("Retry-After") != "" && a.detail() != "", cid == "" && a.status == 200 &&
+			strings.HasPrefix(a.body, "retry:"):
 			refused++
 		case a.status == 200 && strings.Contains(a.body, frame.EventHello):
 			made++
@@ -151,7 +159,8 @@ func TestD5TenThousandReaders(t *testing.T) {
 	if testing.Short() {
 		n = 1000
 	}
-	s := newSite(t, setup{session: session.Options{Rate: -1, LinkRate: -1}, transport: transport.Options{Poll: poll.Options{Pause: 10 * time.Millisecond}}})
+	s := newSite(t, setup{session: session.Options{Rate: -1, LinkRate: -1},
+		transport: transport.Options{Poll: poll.Options{Pause: 10 * time.Millisecond}}})
 	vera := s.client("vera")
 	vera.open()
 	vera.fine("before")
@@ -164,7 +173,8 @@ func TestD5TenThousandReaders(t *testing.T) {
 			c := &http.Client{Transport: &http.Transport{}}
 			defer c.CloseIdleConnections()
 			for i := k; i < n; i += 4 {
-				reader := &client{TB: t, site: s, id: "mallory", cid: fmt.Sprintf("reader-%020d", i), sig: mallory.sig, http: c}
+				reader := &client{TB: t, site: s, id: "mallory", cid: fmt.Sprintf("reader-%020d", i), sig: mallory.sig,
+					http: c}
 				err := reader.poll(context.Background(), "0")
 				if err == nil && i%10 == 0 {
 					reader.write(payload)
@@ -214,14 +224,17 @@ func TestL1LinksOfASession(t *testing.T) {
 		tab.open()
 	}
 	for _, wait := range []string{"", "&_wait=25"} {
-		a, err := s.exchange(request("GET", "/live?_cid=one-too-many-0123456789"+wait, "", accept, withCookie(tabs[0].sig)))
-		if err != nil || a.status != 429 || a.header.Get("Retry-After") != "60" || !strings.Contains(a.detail(), "close one") {
+		a, err := s.exchange(request("GET", "/live?_cid=one-too-many-0123456789"+wait, "", accept,
+			withCookie(tabs[0].sig)))
+		if err != nil || a.status != 429 || a.header.Get("Retry-After") != "60" ||
+			!strings.Contains(a.detail(), "close one") {
 			t.Errorf("%+v %v", a, err)
 		}
 	}
 	s.sent(s.m.Send(t.Context(), "mallory", store.Text("to all")))
 	for i, tab := range tabs {
-		eventually(t, fmt.Sprint("tab ", i, " has it"), func() bool { tab.mu.Lock(); defer tab.mu.Unlock(); return len(tab.got) == 1 })
+		eventually(t, fmt.Sprint("tab ", i, " has it"),
+			func() bool { tab.mu.Lock(); defer tab.mu.Unlock(); return len(tab.got) == 1 })
 	}
 	vera.fine("at the end")
 }
@@ -233,7 +246,8 @@ func TestL1LinkFlood(t *testing.T) {
 	vera.open()
 	refused := 0
 	for i := range 500 {
-		a, err := s.exchange(request("GET", fmt.Sprintf("/live?_wait=0&_cid=link-%020d", i%8), "", accept, withCookie(mallory.sig)))
+		a, err := s.exchange(request("GET", fmt.Sprintf("/live?_wait=0&_cid=link-%020d", i%8), "", accept,
+			withCookie(mallory.sig)))
 		switch {
 		case err != nil || a.status != 200 && a.status != 429:
 			t.Fatalf("%+v %v", a, err)
@@ -297,7 +311,8 @@ func TestD5LongQueries(t *testing.T) {
 		if i%2 == 0 {
 			who = "" // sessions of their own
 		}
-		a, err := s.exchange(request("GET", fmt.Sprintf("/live?_wait=0&_cid=reader-%020d&x=%s", i, strings.Repeat("x", long)), "", accept, withCookie(who)))
+		a, err := s.exchange(request("GET", fmt.Sprintf("/live?_wait=0&_cid=reader-%020d&x=%s", i,
+			strings.Repeat("x", long)), "", accept, withCookie(who)))
 		if err != nil || a.status != 200 {
 			t.Fatalf("%+v %v", a, err)
 		}

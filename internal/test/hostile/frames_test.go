@@ -53,7 +53,8 @@ func (c *client) upgrade(more string) *frames {
 	c.Helper()
 	w := c.site.dial()
 	c.Cleanup(func() { w.Close() })
-	_, err := io.WriteString(w, request("GET", "/live?_cid="+c.cid, "", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+	_, err := io.WriteString(w, request("GET", "/live?_cid="+c.cid, "", "Connection: Upgrade", "Upgrade: websocket",
+		"Sec-WebSocket-Version: 13",
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", withCookie(c.sig))+more)
 	c.site.must(err)
 	resp, err := http.ReadResponse(w.in, nil)
@@ -91,7 +92,8 @@ func (f *frames) read() (first byte, payload string, err error) {
 	return b[0], string(p), err
 }
 
-// closed reads until a close frame, and returns its code and what came before; -1 if there is none, -2 if something follows.
+// closed reads until a close frame, and returns its code and what came before; -1 if
+// there is none, -2 if something follows.
 func (f *frames) closed() (code int, said string) {
 	for code = -1; ; {
 		first, p, err := f.read()
@@ -168,7 +170,8 @@ func TestW6Frames(t *testing.T) {
 		{"half a frame", framed(text, batch)[:20], 4408},
 		{"fragments without end", framed(begins, batch) + strings.Repeat(framed(goesOn, "data: x\n\n"), 1000), 4408},
 		{"empty fragments without end", framed(begins, "") + strings.Repeat(framed(goesOn, ""), 10_000), 4408},
-		{"a ping between fragments that do not end", framed(begins, batch) + framed(ping, "now") + framed(goesOn, ""), 4408},
+		{"a ping between fragments that do not end", framed(begins, batch) + framed(ping, "now") + framed(goesOn, ""),
+			4408},
 	} {
 		for _, where := range []string{"behind hello", "with the handshake"} {
 			t.Run(tt.name+" "+where, func(t *testing.T) {
@@ -199,7 +202,8 @@ func TestW6Frames(t *testing.T) {
 	settles(t, before)
 }
 
-// U1: fragments of one byte, with pings between them, are the message that they make up; so is what comes in one write with the handshake.
+// U1: fragments of one byte, with pings between them, are the message that they make up;
+// so is what comes in one write with the handshake.
 func TestU1Fragments(t *testing.T) {
 	s := newSite(t, setup{})
 	mallory := s.client("mallory")
@@ -227,7 +231,8 @@ func TestU1Fragments(t *testing.T) {
 		s.must(err)
 		said += more
 	}
-	if got := s.calls("mallory"); len(got) != 2 || got[0] != "early" || got[1] != payload || !strings.Contains(said, "event: mirage\n") {
+	if got := s.calls("mallory"); len(got) != 2 || got[0] != "early" || got[1] != payload ||
+		!strings.Contains(said, "event: mirage\n") {
 		t.Errorf("handled %q, said %q", got, said)
 	}
 }
@@ -292,12 +297,14 @@ func TestL2FrameFloods(t *testing.T) {
 	settles(t, before)
 }
 
-// L4: a handshake that does not end, and one after which nothing comes, hold a connection no longer than a request would, and a link no longer than its age.
+// L4: a handshake that does not end, and one after which nothing comes, hold a connection
+// no longer than a request would, and a link no longer than its age.
 func TestL4HalfHandshakes(t *testing.T) {
 	s := framesSite(t)
 	vera, mallory := s.client("vera"), s.client("mallory")
 	vera.open()
-	whole := request("GET", "/live?_cid="+mallory.cid, "", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+	whole := request("GET", "/live?_cid="+mallory.cid, "", "Connection: Upgrade", "Upgrade: websocket",
+		"Sec-WebSocket-Version: 13",
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", withCookie(mallory.sig))
 	for _, n := range []int{10, len(whole) / 2, len(whole) - 1} {
 		w := s.dial()

@@ -7,6 +7,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// net/http lingers for half a second on a connection that it closes, so that its answer is not lost; goleak waits less.
+	// net/http lingers for half a second on a connection that it closes, so that its
+	// answer is not lost; goleak waits less.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
 }

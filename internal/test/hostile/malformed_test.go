@@ -15,8 +15,8 @@ import (
 	"github.com/mirage-go/mirage/transport/poll"
 )
 
-// A malformed row is a request and exactly what comes back. A refusal of ours says in its detail what to do; what net/http or chi refuse before
-// us says it in their words.
+// A malformed row is a request and exactly what comes back. A refusal of ours says in its
+// detail what to do; what net/http or chi refuse before us says it in their words.
 type malformed struct {
 	name   string
 	send   string
@@ -42,7 +42,8 @@ func TestW6Malformed(t *testing.T) {
 	vera.open()
 	s.must(mallory.poll(t.Context(), "0"))
 	vera.fine("before")
-	for _, row := range slicesOf(identityRows(s, mallory, vera), originRows(mallory), queryRows(mallory), bodyRows(mallory), framingRows(mallory)) {
+	for _, row := range slicesOf(identityRows(s, mallory, vera), originRows(mallory), queryRows(mallory),
+		bodyRows(mallory), framingRows(mallory)) {
 		t.Run(row.name, func(t *testing.T) {
 			_, sessions := s.others("vera")
 			a, err := s.exchange(row.send)
@@ -114,38 +115,67 @@ func identityRows(s *site, mallory, vera *client) []malformed {
 	s.must(barred.poll(s.Context(), "0"))
 	s.must(s.m.Revoke(s.Context(), "revoked"))
 	return []malformed{
-		{name: "ten cookies, one good", send: request("GET", "/live", "", accept, cookie10+"; __Host-mirage="+mallory.sig), status: 200, says: `"id":"mallory"`},
-		{name: "ten cookies of two ids", send: request("POST", "/live", one, tossing, withLink(mallory.token()), isText), status: 401, says: "open a new link"},
-		{name: "3 001 cookies", send: request("POST", "/live", one, cookie3001, withLink(mallory.token()), isText), status: 401, says: "open a new link"},
-		{name: "two ids", send: request("GET", "/live?_mirage=~"+mallory.sig, "", accept, withCookie(vera.sig)), status: 200, says: `"id":"mallory"`},
-		{name: "two ids in the query", send: request("GET", "/live?_mirage=~"+mallory.sig+"&_mirage=~"+vera.sig, "", accept), status: 200, says: `"resumed":false`},
-		{name: "unsigned id", send: request("POST", "/live?_mirage=vera", payload), status: 401, says: "open a new one"},
-		{name: "a link token as id", send: request("POST", "/live?_mirage=~"+linkAsID, payload), status: 401, says: "open a new one"},
-		{name: "an id as link token", send: request("POST", "/live", one, withCookie(mallory.sig), withLink(mallory.sig), isText), status: 401, says: "open a new link"},
-		{name: "token without id", send: request("POST", "/live", one, withLink(mallory.token()), isText), status: 401, says: "open a new link"},
-		{name: "token twice", send: mallory.batch(one, withLink(mallory.token())), status: 401, says: "open a new link"},
-		{name: "token of vera's session", send: request("POST", "/live", one, withCookie(mallory.sig), withLink(vera.token()), isText), status: 401, says: "open a new link"},
-		{name: "DELETE with vera's token", send: request("DELETE", "/live", "", withCookie(mallory.sig), withLink(vera.token())), status: 401, says: "open a new link"},
-		{name: "poll with vera's token", send: request("GET", "/live?_wait=1", "", accept, withCookie(mallory.sig), withLink(vera.token())), status: 200, says: `"id":"mallory"`},
-		{name: "DELETE without token", send: request("DELETE", "/live", "", withCookie(mallory.sig)), status: 401, says: "open a new link"},
-		{name: "token that is not UTF-8", send: request("POST", "/live", one, withCookie(mallory.sig), withLink("\xff\xfe"), isText), status: 401, says: "open a new link"},
-		{name: "after Rotate, all old", send: request("POST", "/live", one, withCookie(old.sig), withLink(old.token()), isText), status: 401, says: "open a new one"},
-		{name: "after Rotate, the old cookie on a new link", send: request("GET", "/live?_cid="+old.cid, "", accept, withCookie(old.sig)), status: 503, says: "come back soon"},
-		{name: "after Rotate, the old token beside the new cookie", send: request("POST", "/live", one, withCookie(fresh), withLink(old.token()), isText), status: 401, says: "open a new link"},
-		{name: "after Revoke, token and cookie", send: request("POST", "/live", one, withCookie(barred.sig), withLink(barred.token()), isText), status: 401, says: "new"},
-		{name: "after Revoke, a poll of the link", send: request("GET", "/live?_wait=1&_cid="+barred.cid, "", accept, withCookie(barred.sig), withLink(barred.token())), status: 401, says: "new"},
-		{name: "after Revoke, a new link", send: request("GET", "/live?_cid="+barred.cid, "", accept, withCookie(barred.sig)), status: 410, says: "revoked"},
-		{name: "after Revoke, an EventSource", send: request("GET", "/live", "", accept, withCookie(barred.sig)), status: 410, says: "revoked"},
-		{name: "after Revoke, a message", send: request("POST", "/live", payload, withCookie(barred.sig)), status: 410, says: "revoked"},
+		{name: "ten cookies, one good", send: request("GET", "/live", "", accept, cookie10+"; __Host-mirage="+
+			mallory.sig), status: 200, says: `"id":"mallory"`},
+		{name: "ten cookies of two ids", send: request("POST", "/live", one, tossing, withLink(mallory.token()),
+			isText), status: 401, says: "open a new link"},
+		{name: "3 001 cookies", send: request("POST", "/live", one, cookie3001, withLink(mallory.token()), isText),
+			status: 401, says: "open a new link"},
+		{name: "two ids", send: request("GET", "/live?_mirage=~"+mallory.sig, "", accept, withCookie(vera.sig)),
+			status: 200, says: `"id":"mallory"`},
+		{name: "two ids in the query", send: request("GET", "/live?_mirage=~"+mallory.sig+"&_mirage=~"+vera.sig, "",
+			accept), status: 200, says: `"resumed":false`},
+		{name: "unsigned id", send: request("POST", "/live?_mirage=vera", payload), status: 401,
+			says: "open a new one"},
+		{name: "a link token as id", send: request("POST", "/live?_mirage=~"+linkAsID, payload), status: 401,
+			says: "open a new one"},
+		{name: "an id as link token", send: request("POST", "/live", one, withCookie(mallory.sig),
+			withLink(mallory.sig), isText), status: 401, says: "open a new link"},
+		{name: "token without id", send: request("POST", "/live", one, withLink(mallory.token()), isText), status: 401,
+			says: "open a new link"},
+		{name: "token twice", send: mallory.batch(one, withLink(mallory.token())), status: 401,
+			says: "open a new link"},
+		{name: "token of vera's session", send: request("POST", "/live", one, withCookie(mallory.sig),
+			withLink(vera.token()), isText), status: 401, says: "open a new link"},
+		{name: "DELETE with vera's token", send: request("DELETE", "/live", "", withCookie(mallory.sig),
+			withLink(vera.token())), status: 401, says: "open a new link"},
+		{name: "poll with vera's token", send: request("GET", "/live?_wait=1", "", accept, withCookie(mallory.sig),
+			withLink(vera.token())), status: 200, says: `"id":"mallory"`},
+		{name: "DELETE without token", send: request("DELETE", "/live", "", withCookie(mallory.sig)), status: 401,
+			says: "open a new link"},
+		{name: "token that is not UTF-8", send: request("POST", "/live", one, withCookie(mallory.sig),
+			withLink("\xff\xfe"), isText), status: 401, says: "open a new link"},
+		{name: "after Rotate, all old", send: request("POST", "/live", one, withCookie(old.sig), withLink(old.token()),
+			isText), status: 401, says: "open a new one"},
+		{name: "after Rotate, the old cookie on a new link",
+			send: request("GET", "/live?_cid="+old.cid, "", accept, withCookie(old.sig)), status: 503,
+			says: "come back soon"},
+		{name: "after Rotate, the old token beside the new cookie",
+			send: request("POST", "/live", one, withCookie(fresh), withLink(old.token()), isText), status: 401,
+			says: "open a new link"},
+		{name: "after Revoke, token and cookie",
+			send: request("POST", "/live", one, withCookie(barred.sig), withLink(barred.token()), isText), status: 401,
+			says: "new"},
+		{name: "after Revoke, a poll of the link",
+			send: request("GET", "/live?_wait=1&_cid="+barred.cid, "", accept, withCookie(barred.sig),
+				withLink(barred.token())), status: 401, says: "new"},
+		{name: "after Revoke, a new link", send: request("GET", "/live?_cid="+barred.cid, "", accept,
+			withCookie(barred.sig)), status: 410, says: "revoked"},
+		{name: "after Revoke, an EventSource", send: request("GET", "/live", "", accept, withCookie(barred.sig)),
+			status: 410, says: "revoked"},
+		{name: "after Revoke, a message", send: request("POST", "/live", payload, withCookie(barred.sig)), status: 410,
+			says: "revoked"},
 	}
 }
 
 func originRows(mallory *client) []malformed {
 	foreign := func(name string, header ...string) malformed {
-		return malformed{name: name, send: request("POST", "/live", payload, append(header, withCookie(mallory.sig))...), status: 403, says: "origin"}
+		return malformed{name: name, send: request("POST", "/live", payload,
+			append(header, withCookie(mallory.sig))...), status: 403, says: "origin"}
 	}
 	load := func(name string, header ...string) malformed {
-		return malformed{name: name, send: request("GET", "/live", "", append(header, withCookie(mallory.sig))...), status: 403, says: "EventSource"}
+		return malformed{name: name, send: request("GET", "/live", "", append(header, withCookie(mallory.sig))...),
+			status: 403, says: "EventSource"}
 	}
 	rows := []malformed{
 		foreign("a sandboxed frame", "Origin: null"),
@@ -168,28 +198,52 @@ func originRows(mallory *client) []malformed {
 		foreign("cross-site, same-origin in one", "Sec-Fetch-Site: same-origin, cross-site"),
 		foreign("same-origin in capitals", "Sec-Fetch-Site: Same-Origin"),
 		foreign("nothing in Sec-Fetch-Site", "Sec-Fetch-Site: "),
-		foreign("a form that navigates", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"),
+		foreign("a form that navigates", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate",
+			"Sec-Fetch-Dest: document"),
 		foreign("a rebound name", "Host: evil.example:8080", "Origin: http://evil.example:8080"),
-		foreign("a beacon", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors", "Content-Type: text/plain;charset=UTF-8"),
+		foreign("a beacon", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors",
+			"Content-Type: text/plain;charset=UTF-8"),
 		load("an image", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: image"),
 		load("a frame", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: iframe", accept),
-		load("a link that was followed", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"),
-		load("two destinations", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: empty", "Sec-Fetch-Dest: image", accept),
+		load("a link that was followed", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate",
+			"Sec-Fetch-Dest: document"),
+		load("two destinations", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: empty", "Sec-Fetch-Dest: image",
+			accept),
 		load("a prefetch", "Sec-Fetch-Site: same-origin", "Sec-Purpose: prefetch;prerender", accept),
 		load("nothing says who asks", "Accept: image/png"),
 	}
-	handshake := []string{"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="}
+	handshake := []string{"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="}
 	return append(rows,
-		malformed{name: "a foreign WebSocket", send: request("GET", "/live", "", append(handshake, "Origin: https://evil.example", withCookie(mallory.sig))...), status: 403},
-		malformed{name: "a WebSocket of no key", send: request("GET", "/live", "", append(handshake[:3:3], withCookie(mallory.sig))...), status: 403, says: "WebSocket"},
-		malformed{name: "a WebSocket of two keys", send: request("GET", "/live", "", append(handshake, handshake[3], withCookie(mallory.sig))...), status: 426, says: "RFC 6455"},
-		malformed{name: "a WebSocket of a long key", send: request("GET", "/live", "", append(handshake[:3:3], "Sec-WebSocket-Key: "+strings.Repeat("A", 8<<10), withCookie(mallory.sig))...), status: 426, says: "RFC 6455"},
-		malformed{name: "a WebSocket of another version", send: request("GET", "/live", "", append(handshake[:2:2], "Sec-WebSocket-Version: 8", handshake[3], withCookie(mallory.sig))...), status: 426, says: "RFC 6455"},
-		malformed{name: "a WebSocket by POST", send: request("POST", "/live", "", append(handshake, withCookie(mallory.sig), withLink(mallory.token()), isText)...), status: 400, says: "docs/protocol.md"},
-		malformed{name: "a foreign GET", send: request("GET", "/live", "", accept, "Origin: https://evil.example", withCookie(mallory.sig)), status: 403, says: "origin"},
-		malformed{name: "a foreign poll", send: request("GET", "/live?_wait=25", "", accept, "Origin: null", withCookie(mallory.sig), withLink(mallory.token())), status: 403, says: "origin"},
-		malformed{name: "a foreign DELETE", send: request("DELETE", "/live", "", "Origin: null", withCookie(mallory.sig), withLink(mallory.token())), status: 403, says: "origin"},
-		malformed{name: "a preflight", send: request("OPTIONS", "/live", "", "Origin: https://evil.example", "Access-Control-Request-Method: POST"), status: 204},
+		malformed{name: "a foreign WebSocket",
+			send: request("GET", "/live", "",
+				append(handshake, "Origin: https://evil.example", withCookie(mallory.sig))...), status: 403},
+		malformed{name: "a WebSocket of no key",
+			send: request("GET", "/live", "", append(handshake[:3:3], withCookie(mallory.sig))...), status: 403,
+			says: "WebSocket"},
+		malformed{name: "a WebSocket of two keys",
+			send: request("GET", "/live", "", append(handshake, handshake[3], withCookie(mallory.sig))...), status: 426,
+			says: "RFC 6455"},
+		malformed{name: "a WebSocket of a long key",
+			send: request("GET", "/live", "",
+				append(handshake[:3:3], "Sec-WebSocket-Key: "+strings.Repeat("A", 8<<10), withCookie(mallory.sig))...),
+			status: 426, says: "RFC 6455"},
+		malformed{name: "a WebSocket of another version",
+			send: request("GET", "/live", "",
+				append(handshake[:2:2], "Sec-WebSocket-Version: 8", handshake[3], withCookie(mallory.sig))...),
+			status: 426, says: "RFC 6455"},
+		malformed{name: "a WebSocket by POST",
+			send: request("POST", "/live", "",
+				append(handshake, withCookie(mallory.sig), withLink(mallory.token()), isText)...), status: 400,
+			says: "docs/protocol.md"},
+		malformed{name: "a foreign GET", send: request("GET", "/live", "", accept, "Origin: https://evil.example",
+			withCookie(mallory.sig)), status: 403, says: "origin"},
+		malformed{name: "a foreign poll", send: request("GET", "/live?_wait=25", "", accept, "Origin: null",
+			withCookie(mallory.sig), withLink(mallory.token())), status: 403, says: "origin"},
+		malformed{name: "a foreign DELETE", send: request("DELETE", "/live", "", "Origin: null",
+			withCookie(mallory.sig), withLink(mallory.token())), status: 403, says: "origin"},
+		malformed{name: "a preflight", send: request("OPTIONS", "/live", "", "Origin: https://evil.example",
+			"Access-Control-Request-Method: POST"), status: 204},
 	)
 }
 
@@ -203,7 +257,8 @@ func queryRows(mallory *client) []malformed {
 		return malformed{name: name, send: get(query, header...), status: 200, says: says}
 	}
 	wait := func(value string) malformed {
-		return malformed{name: "_wait=" + value[:min(len(value), 12)], send: get("_cid=" + mallory.cid + "&_wait=" + value), status: 400, says: "_wait must be a number"}
+		return malformed{name: "_wait=" + value[:min(len(value), 12)],
+			send: get("_cid=" + mallory.cid + "&_wait=" + value), status: 400, says: "_wait must be a number"}
 	}
 	return []malformed{
 		hello("_cid of 60 KB", "_cid="+long, `"reader":"plain-`),
@@ -224,7 +279,8 @@ func queryRows(mallory *client) []malformed {
 		hello("a query of nothing", strings.Repeat("&", 10<<10), `"id":"mallory"`),
 		hello("ten thousand parameters", strings.Repeat("a=b&", 10_000), `"id":"mallory"`),
 		hello("semicolons", "_cid="+mallory.cid+";_pos=1-1", `"reader":"plain-`),
-		wait("-1"), wait("1e3"), wait("NaN"), wait("0x10"), wait("99999999999999999999"), wait("65536"), wait("%ff"), wait(""), wait(strings.Repeat("9", 60<<10)),
+		wait("-1"), wait("1e3"), wait("NaN"), wait("0x10"), wait("99999999999999999999"), wait("65536"), wait("%ff"),
+		wait(""), wait(strings.Repeat("9", 60<<10)),
 	}
 }
 
@@ -246,14 +302,17 @@ func bodyRows(mallory *client) []malformed {
 		fmt.Fprintf(&many, "id: %d\ndata: %s\n\n", i+1, payload)
 	}
 	return []malformed{
-		{name: "ack ahead", send: mallory.batch(ack(`"` + positionOf(mallory, "1") + `"`)), status: 400, says: "beyond what was ever sent"},
+		{name: "ack ahead", send: mallory.batch(ack(`"` + positionOf(mallory, "1") + `"`)), status: 400,
+			says: "beyond what was ever sent"},
 		bad("ack negative", ack(`"`+positionOf(mallory, "-1")+`"`)),
 		bad("ack of 2^53", ack(`"`+positionOf(mallory, "9007199254740992")+`"`)),
 		bad("ack NaN", ack("NaN")),
 		bad("ack that is a number", ack("1")),
 		bad("ack of 60 KB", ack(`"`+strings.Repeat("z", 60<<10)+`"`)),
-		bad("base 0", base("0")), bad("base -1", base("-1")), bad("base NaN", base("NaN")), bad("base 1.5", base("1.5")),
-		bad("base 1e400", base("1e400")), bad("base of 2^53", base("9007199254740992")), bad("base beyond the message", base("2")),
+		bad("base 0", base("0")), bad("base -1", base("-1")), bad("base NaN", base("NaN")),
+		bad("base 1.5", base("1.5")),
+		bad("base 1e400", base("1e400")), bad("base of 2^53", base("9007199254740992")),
+		bad("base beyond the message", base("2")),
 		bad("JSON 10 001 deep", up(mallory.head(`,"x":`+strings.Repeat("[", 10_001)+strings.Repeat("]", 10_001)), one)),
 		bad("JSON that is an array", up("["+mallory.head("")+"]", one)),
 		bad("two JSON values", up(mallory.head("")+mallory.head(""), one)),
@@ -268,16 +327,26 @@ func bodyRows(mallory *client) []malformed {
 		bad("an event of the browser", up(mallory.head(""), "id: 1\nevent: error\ndata: x\n\n")),
 		bad("an event that is not UTF-8", up(mallory.head(""), "id: 1\nevent: \xff\xfe\ndata: x\n\n")),
 		bad("an event of 60 KB", up(mallory.head(""), "id: 1\nevent: "+strings.Repeat("e", 60<<10)+"\ndata: x\n\n")),
-		{name: "an encoding that is none", send: mallory.batch(up(mallory.head(""), "id: 1\nencoding: rot13\ndata: x\n\n")), status: 400, says: "encoding"},
-		{name: "base64 that is none", send: mallory.batch(up(mallory.head(""), "id: 1\nencoding: base64\ndata: "+payload+"!\n\n")), status: 400, says: "encoding"},
-		{name: "no data", send: mallory.batch(up(mallory.head(""), "id: 1\n\n", one)), status: 400, says: "no data line"},
-		{name: "numbers that jump", send: mallory.batch(up(mallory.head(""), "id: 5\ndata: "+payload+"\n\n")), status: 409, says: "expected number"},
-		{name: "101 messages", send: mallory.batch(up(mallory.head(""), many.String())), status: 413, says: "send fewer"},
-		{name: "a batch of 100 KB", send: mallory.batch(up(mallory.head(""), "id: 1\ndata: "+strings.Repeat("x", 100<<10)+"\n\n")), status: 413, says: "send fewer"},
-		{name: "a message of 65 KB", send: mallory.batch(up(mallory.head(""), "id: 1\ndata: "+strings.Repeat("x", 65<<10)+"\n\n")), status: 413, says: "larger"},
-		{name: "gzip", send: mallory.batch("\x1f\x8b\x08", "Content-Encoding: gzip"), status: 415, says: "without Content-Encoding"},
-		{name: "identity, they say", send: mallory.batch(up(mallory.head(""), one), "Content-Encoding: identity"), status: 415, says: "without Content-Encoding"},
-		{name: "a batch without token", send: request("POST", "/live", up(mallory.head(""), one), withCookie(mallory.sig), isText), status: 401, says: "Mirage-Link"},
+		{name: "an encoding that is none", send: mallory.batch(up(mallory.head(""),
+			"id: 1\nencoding: rot13\ndata: x\n\n")), status: 400, says: "encoding"},
+		{name: "base64 that is none", send: mallory.batch(up(mallory.head(""), "id: 1\nencoding: base64\ndata: "+
+			payload+"!\n\n")), status: 400, says: "encoding"},
+		{name: "no data", send: mallory.batch(up(mallory.head(""), "id: 1\n\n", one)), status: 400,
+			says: "no data line"},
+		{name: "numbers that jump", send: mallory.batch(up(mallory.head(""), "id: 5\ndata: "+payload+"\n\n")),
+			status: 409, says: "expected number"},
+		{name: "101 messages", send: mallory.batch(up(mallory.head(""), many.String())), status: 413,
+			says: "send fewer"},
+		{name: "a batch of 100 KB", send: mallory.batch(up(mallory.head(""), "id: 1\ndata: "+
+			strings.Repeat("x", 100<<10)+"\n\n")), status: 413, says: "send fewer"},
+		{name: "a message of 65 KB", send: mallory.batch(up(mallory.head(""), "id: 1\ndata: "+
+			strings.Repeat("x", 65<<10)+"\n\n")), status: 413, says: "larger"},
+		{name: "gzip", send: mallory.batch("\x1f\x8b\x08", "Content-Encoding: gzip"), status: 415,
+			says: "without Content-Encoding"},
+		{name: "identity, they say", send: mallory.batch(up(mallory.head(""), one), "Content-Encoding: identity"),
+			status: 415, says: "without Content-Encoding"},
+		{name: "a batch without token", send: request("POST", "/live", up(mallory.head(""), one),
+			withCookie(mallory.sig), isText), status: 401, says: "Mirage-Link"},
 		{name: "a message of a stranger", send: request("POST", "/live", payload), status: 401, says: "open a new one"},
 	}
 }
@@ -291,23 +360,32 @@ func framingRows(mallory *client) []malformed {
 		return malformed{name: method, send: request(method, "/live", "", me), status: status, says: says}
 	}
 	return []malformed{
-		method("HEAD", 200, ""), method("OPTIONS", 204, ""), method("TRACE", 405, "GET, POST, DELETE"), method("CONNECT", 405, "GET, POST, DELETE"),
+		method("HEAD", 200, ""), method("OPTIONS", 204, ""), method("TRACE", 405, "GET, POST, DELETE"),
+		method("CONNECT", 405, "GET, POST, DELETE"),
 		method("PUT", 405, "GET, POST, DELETE"), method("PATCH", 405, "GET, POST, DELETE"),
 		{name: "BREW", send: request("BREW", "/live", "", me), status: 405, theirs: true},
 		{name: "get", send: request("get", "/live", "", me, accept), status: 405, theirs: true},
-		{name: "chunks that break off", send: post("5\r\n"+payload+halfClosed, "Transfer-Encoding: chunked"), status: 400, says: "did not come whole"},
-		{name: "chunks that are none", send: post("zz\r\n", "Transfer-Encoding: chunked"), status: 400, says: "did not come whole"},
-		{name: "a body that breaks off", send: post(payload+halfClosed, "Content-Length: 1000"), status: 400, says: "did not come whole"},
-		{name: "chunks of 100 KB", send: post("19000\r\n"+strings.Repeat("x", 0x19000)+"\r\n0\r\n\r\n", "Transfer-Encoding: chunked"), status: 413, says: "send fewer"},
-		{name: "100-continue for too much", send: post("", "Content-Length: 10000000", "Expect: 100-continue"), status: 413, says: "send fewer"},
+		{name: "chunks that break off", send: post("5\r\n"+payload+halfClosed, "Transfer-Encoding: chunked"),
+			status: 400, says: "did not come whole"},
+		{name: "chunks that are none", send: post("zz\r\n", "Transfer-Encoding: chunked"), status: 400,
+			says: "did not come whole"},
+		{name: "a body that breaks off", send: post(payload+halfClosed, "Content-Length: 1000"), status: 400,
+			says: "did not come whole"},
+		{name: "chunks of 100 KB", send: post("19000\r\n"+strings.Repeat("x", 0x19000)+"\r\n0\r\n\r\n",
+			"Transfer-Encoding: chunked"), status: 413, says: "send fewer"},
+		{name: "100-continue for too much", send: post("", "Content-Length: 10000000", "Expect: 100-continue"),
+			status: 413, says: "send fewer"},
 		{name: "two lengths", send: post(payload, "Content-Length: 7", "Content-Length: 8"), status: 400, theirs: true},
 		{name: "a negative length", send: post(payload, "Content-Length: -1"), status: 400, theirs: true},
 		{name: "gzip chunks", send: post(payload, "Transfer-Encoding: gzip, chunked"), status: 501, theirs: true},
 		{name: "no host", send: "GET /live HTTP/1.1\r\n\r\n", status: 400, theirs: true},
-		{name: "two hosts", send: request("GET", "/live", "", "Host: "+host, "Host: evil.example", me, accept), status: 400, theirs: true},
-		{name: "a host with a path", send: request("GET", "/live", "", "Host: evil/"+host, me, accept), status: 400, theirs: true},
+		{name: "two hosts", send: request("GET", "/live", "", "Host: "+host, "Host: evil.example", me, accept),
+			status: 400, theirs: true},
+		{name: "a host with a path", send: request("GET", "/live", "", "Host: evil/"+host, me, accept), status: 400,
+			theirs: true},
 		{name: "NUL in a header", send: request("GET", "/live", "", "X: \x00", me, accept), status: 400, theirs: true},
-		{name: "no HTTP", send: "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 " + payload + "\r\n\r\n", status: 400, theirs: true},
+		{name: "no HTTP", send: "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 " + payload + "\r\n\r\n", status: 400,
+			theirs: true},
 		{name: "HTTP/3.0", send: "GET /live HTTP/3.0\r\nHost: " + host + "\r\n\r\n", status: 505, theirs: true},
 	}
 }

@@ -81,7 +81,8 @@ func (s *site) exchange(text string) (answer, error) {
 // halfClosed ends a request after which the client says no more.
 const halfClosed = "\r\nthe end"
 
-// request is the text of a request. A header is "Name: value"; Host comes first unless there is one.
+// request is the text of a request. A header is "Name: value"; Host comes first unless
+// there is one.
 func request(method, target, body string, header ...string) string {
 	var b strings.Builder
 	b.WriteString(method + " " + target + " HTTP/1.1\r\n")
@@ -114,13 +115,15 @@ const (
 func withCookie(value string) string { return "Cookie: __Host-mirage=" + value }
 func withLink(token string) string   { return "Mirage-Link: " + token }
 
-// detail is the text for the developer in the body of a refusal, "" if the body is not what a refusal's must be.
+// detail is the text for the developer in the body of a refusal, "" if the body is not
+// what a refusal's must be.
 func (a answer) detail() string {
 	var p struct {
 		Status int
 		Detail string
 	}
-	if a.header.Get("Content-Type") != "application/problem+json" || json.Unmarshal([]byte(a.body), &p) != nil || p.Status != a.status {
+	if a.header.Get("Content-Type") != "application/problem+json" || json.Unmarshal([]byte(a.body), &p) != nil ||
+		p.Status != a.status {
 		return ""
 	}
 	return p.Detail

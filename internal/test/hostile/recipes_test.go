@@ -29,7 +29,8 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// newServer is what a server on the open internet needs. No WriteTimeout and no ReadTimeout: streams set their own deadlines.
+// newServer is what a server on the open internet needs. No WriteTimeout and no
+// ReadTimeout: streams set their own deadlines.
 func newServer(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           handler,
@@ -45,8 +46,8 @@ func newServer(handler http.Handler) *http.Server {
 	}
 }
 
-// dropDeadPeers lets Linux end a connection whose peer has acknowledged nothing for 20 seconds. On the listener it cannot be set: Go listens with
-// Multipath TCP.
+// dropDeadPeers lets Linux end a connection whose peer has acknowledged nothing for 20
+// seconds. On the listener it cannot be set: Go listens with Multipath TCP.
 func dropDeadPeers(ctx context.Context, c net.Conn) context.Context {
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
@@ -62,8 +63,9 @@ func dropDeadPeers(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// limit puts a bound on what one address may ask for, before anything else is done. Here one proxy on this machine stands in front; without one it
-// is chimw.ClientIPFromRemoteAddr, behind a CDN chimw.ClientIPFromXFF with its networks.
+// limit puts a bound on what one address may ask for, before anything else is done. Here
+// one proxy on this machine stands in front; without one it is
+// chimw.ClientIPFromRemoteAddr, behind a CDN chimw.ClientIPFromXFF with its networks.
 func limit(r chi.Router, requests int, within time.Duration) {
 	r.Use(chimw.ClientIPFromXFF("127.0.0.1/32", "::1/128"))
 	r.Use(httprate.LimitBy(requests, within, func(r *http.Request) (string, error) {
@@ -85,7 +87,8 @@ func logged(to *log.Logger) func(http.Handler) http.Handler {
 	return chimw.RequestLogger(withoutQuery{&chimw.DefaultLogFormatter{Logger: to, NoColor: true}})
 }
 
-// hideQuery puts any logger of whole URLs, httplog say, where it sees none of a query: hideQuery(httplog.RequestLogger(logger, nil)).
+// hideQuery puts any logger of whole URLs, httplog say, where it sees none of a query:
+// hideQuery(httplog.RequestLogger(logger, nil)).
 func hideQuery(logger func(http.Handler) http.Handler) func(http.Handler) http.Handler {
 	type key struct{}
 	return func(next http.Handler) http.Handler {
@@ -110,7 +113,8 @@ func logLink(c session.Closed) {
 		"remote", c.RemoteAddr, "bytes", c.Bytes, "duration", c.Duration, "end", c.End)
 }
 
-// shutDown ends everything in good order: clients are told when to come back, spread over up to ten seconds, and callbacks finish.
+// shutDown ends everything in good order: clients are told when to come back, spread over
+// up to ten seconds, and callbacks finish.
 func shutDown(manager *session.Manager, server *http.Server, grace time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
@@ -151,20 +155,24 @@ func TestRecipesAreTheDocument(t *testing.T) {
 	}
 }
 
-// The recommended server refuses heads that are too long by itself, and everybody is served on it, over TLS and HTTP/2, too.
+// The recommended server refuses heads that are too long by itself, and everybody is
+// served on it, over TLS and HTTP/2, too.
 func TestL3RecommendedServer(t *testing.T) {
 	s := newSite(t, setup{server: func(server *http.Server) {
 		r := newServer(server.Handler)
-		server.ReadHeaderTimeout, server.IdleTimeout, server.MaxHeaderBytes = r.ReadHeaderTimeout, r.IdleTimeout, r.MaxHeaderBytes
+		server.ReadHeaderTimeout, server.IdleTimeout, server.MaxHeaderBytes = r.ReadHeaderTimeout, r.IdleTimeout,
+			r.MaxHeaderBytes
 		server.ConnContext, server.HTTP2 = r.ConnContext, r.HTTP2
 	}})
 	vera := s.client("vera")
 	vera.open()
 	for name, send := range map[string]string{
-		"a URL of 100 KB":  request("GET", "/live?x="+strings.Repeat(payload, 100<<10/len(payload)), "", accept),
-		"3 001 cookies":    request("GET", "/live", "", accept, withCookie(vera.sig)+strings.Repeat("; __Host-mirage=bad", 3000)),
+		"a URL of 100 KB": request("GET", "/live?x="+strings.Repeat(payload, 100<<10/len(payload)), "", accept),
+		"3 001 cookies": request("GET", "/live", "", accept, withCookie(vera.sig)+
+			strings.Repeat("; __Host-mirage=bad", 3000)),
 		"a header of 1 MB": request("GET", "/live", "", accept, "X: "+strings.Repeat("x", 1<<20)),
-		"10 000 headers":   request("GET", "/live", "", append(strings.Split(strings.Repeat("X: y,", 10_000), ","), accept)[1:]...),
+		"10 000 headers": request("GET", "/live", "",
+			append(strings.Split(strings.Repeat("X: y,", 10_000), ","), accept)[1:]...),
 	} {
 		if a, err := s.exchange(send); err != nil || a.status != 431 {
 			t.Errorf("%s: %+v %v", name, a, err)
@@ -247,7 +255,8 @@ func TestRecipeLog(t *testing.T) {
 	}))
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest("GET", "/live?_mirage=secret", nil))
-	if w.Body.String() != "secret" || !strings.Contains(out.String(), "/live") || strings.Contains(out.String(), "secret") {
+	if w.Body.String() != "secret" || !strings.Contains(out.String(), "/live") ||
+		strings.Contains(out.String(), "secret") {
 		t.Errorf("served %q, logged %q", w.Body, out.String())
 	}
 }
@@ -277,7 +286,8 @@ func TestRecipeLogLink(t *testing.T) {
 	defer slog.SetDefault(before)
 	var out bytes.Buffer
 	slog.SetDefault(slog.New(slog.NewTextHandler(&out, nil)))
-	logLink(session.Closed{ID: "vera", Reader: "r", Transport: "sse", RemoteAddr: "192.0.2.1:5", Bytes: 700, Duration: time.Minute, End: session.EndAged})
+	logLink(session.Closed{ID: "vera", Reader: "r", Transport: "sse", RemoteAddr: "192.0.2.1:5", Bytes: 700,
+		Duration: time.Minute, End: session.EndAged})
 	for _, want := range []string{"id=vera", "bytes=700", "duration=1m0s", "end=aged"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%s is not in %s", want, out.String())

@@ -13,7 +13,8 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// app is an application that notes what it is called with, and keeps each tenth answer back until release.
+// app is an application that notes what it is called with, and keeps each tenth answer
+// back until release.
 type app struct {
 	mu      sync.Mutex
 	calls   map[string][]session.Incoming
@@ -103,7 +104,8 @@ func TestU1Restart(t *testing.T) {
 		c.mu.Unlock()
 		before, after := first.calls[c.id], second.calls[c.id]
 		if len(before) != 10 || len(after) == 0 || after[0].Number != 10 || !after[0].Again {
-			t.Errorf("%s: the first server handled %d messages, the second began with %+v", c.id, len(before), after[:min(1, len(after))])
+			t.Errorf("%s: the first server handled %d messages, the second began with %+v", c.id, len(before),
+				after[:min(1, len(after))])
 		}
 		next := uint64(1)
 		for _, in := range slices.Concat(before[:9], after) {
@@ -146,7 +148,8 @@ func (c *client) drop() {
 	}
 }
 
-// chatter writes n messages, one or two at a time, each as soon as the ones before it are accepted.
+// chatter writes n messages, one or two at a time, each as soon as the ones before it are
+// accepted.
 func (c *client) chatter(ctx context.Context, n uint64) {
 	for ctx.Err() == nil {
 		c.mu.Lock()

@@ -100,8 +100,8 @@ func (l *listener) delay() (time.Duration, error) {
 	return time.Duration(ms) * time.Millisecond, err
 }
 
-// L1: 500 links through a shutdown in the two ways there are. It is quick, each client is told when to come back, the times are spread, and a POST
-// that is under way is answered.
+// L1: 500 links through a shutdown in the two ways there are. It is quick, each client is
+// told when to come back, the times are spread, and a POST that is under way is answered.
 func TestL1ShutdownOfFiveHundred(t *testing.T) {
 	const crowd = 500
 	for name, shutdown := range map[string]func(s *site) error{
@@ -112,7 +112,8 @@ func TestL1ShutdownOfFiveHundred(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			called, release := make(chan struct{}), make(chan struct{})
-			s := newSite(t, setup{session: session.Options{OnMessage: func(ctx context.Context, _ *session.Session, _ session.Incoming) error {
+			s := newSite(t, setup{session: session.Options{OnMessage: func(ctx context.Context, _ *session.Session,
+				_ session.Incoming) error {
 				close(called)
 				<-release
 				return ctx.Err()
@@ -170,7 +171,8 @@ func TestL1ShutdownOfFiveHundred(t *testing.T) {
 			if told > 3*time.Second || time.Since(released) > 2*time.Second {
 				t.Errorf("%v to tell all, %v to end", told, time.Since(released))
 			}
-			isSpread(t, delays, (crowd+1)*2*time.Millisecond) // 2 ms for each link; with the Server alone it is a second for however many
+			// 2 ms for each link; with the Server alone it is a second for however many
+			isSpread(t, delays, (crowd+1)*2*time.Millisecond)
 			vera.http.CloseIdleConnections()
 			links = nil
 			before.bytes += crowd * 5 << 10 // the sessions, which live on for their retention

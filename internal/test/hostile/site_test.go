@@ -22,7 +22,8 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// host is what the site is called. It is on https, as far as its cookies and origins are concerned: a proxy before it ended TLS.
+// host is what the site is called. It is on https, as far as its cookies and origins are
+// concerned: a proxy before it ended TLS.
 const host = "app.example"
 
 // payload is in every message and every query that is sent, and in no log.
@@ -40,7 +41,8 @@ type setup struct {
 	routes    func(chi.Router, func(http.Handler) http.Handler)
 }
 
-// site is a server on a real port. Its application answers each message with the same to the sender's session.
+// site is a server on a real port. Its application answers each message with the same to
+// the sender's session.
 type site struct {
 	testing.TB
 	m      *session.Manager
@@ -84,7 +86,8 @@ func newSite(t testing.TB, o setup) *site {
 	if o.routes != nil {
 		o.routes(r, identify)
 	}
-	s.server = &http.Server{Handler: r, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelError)}
+	s.server = &http.Server{Handler: r, ReadHeaderTimeout: 5 * time.Second,
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelError)}
 	s.server.ConnState = s.state
 	if o.server != nil {
 		o.server(s.server)
@@ -111,7 +114,8 @@ func (s *site) state(c net.Conn, state http.ConnState) {
 	s.active.Delete(c)
 }
 
-// links is how many connections the server works for, or has ever worked for since it took them over.
+// links is how many connections the server works for, or has ever worked for since it
+// took them over.
 func (s *site) links() int {
 	n := int(s.taken.Load())
 	s.active.Range(func(any, any) bool { n++; return true })
@@ -129,7 +133,8 @@ func (s *site) close() {
 	s.clean()
 }
 
-// clean checks that nothing of what must stay secret is in the log, and that nothing went wrong in the server.
+// clean checks that nothing of what must stay secret is in the log, and that nothing went
+// wrong in the server.
 func (s *site) clean() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -189,7 +194,8 @@ func (s *site) calls(id string) (texts []string) {
 	return texts
 }
 
-// others is how many calls the application had for any session but id, and sessions how many there were.
+// others is how many calls the application had for any session but id, and sessions how
+// many there were.
 func (s *site) others(id string) (n, sessions int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -242,7 +248,8 @@ func measure() usage {
 	return usage{runtime.NumGoroutine(), int64(m.HeapAlloc + m.StackInuse)}
 }
 
-// settles waits until the process is back where it was, give or take some goroutines and three megabytes: the runtime keeps what describes a goroutine for ever.
+// settles waits until the process is back where it was, give or take some goroutines and
+// three megabytes: the runtime keeps what describes a goroutine for ever.
 func settles(t testing.TB, before usage) {
 	t.Helper()
 	var now usage

@@ -17,7 +17,8 @@ import (
 // bodyTimeout is 10s where it is not shortened.
 const bodyTimeout = 300 * time.Millisecond
 
-// refusedTimeout is how long the middleware gives the body of a request that it has refused.
+// refusedTimeout is how long the middleware gives the body of a request that it has
+// refused.
 const refusedTimeout = 10 * time.Second
 
 func slowSite(t *testing.T) *site {
@@ -94,7 +95,8 @@ func TestL4BodiesThatDoNotCome(t *testing.T) {
 	}
 }
 
-// A request that comes byte by byte is served, and one whose head does not end is not waited for.
+// A request that comes byte by byte is served, and one whose head does not end is not
+// waited for.
 func TestL4ByteByByte(t *testing.T) {
 	s := slowSite(t)
 	vera, mallory := s.client("vera"), s.client("mallory")
@@ -130,15 +132,18 @@ func TestL4ByteByByte(t *testing.T) {
 	vera.fine("at the end")
 }
 
-// A GET whose body does not come is a link like any other or none at all: it does not hang before its hello, and it ends with its client.
+// A GET whose body does not come is a link like any other or none at all: it does not
+// hang before its hello, and it ends with its client.
 func TestL4GETWithBody(t *testing.T) {
 	s := slowSite(t)
 	vera := s.client("vera")
 	vera.open()
 	for name, send := range map[string]string{
-		"stream":          request("GET", "/live", "", withCookie(s.sign("mallory")), accept, "Content-Length: 10"),
-		"stream, chunked": request("GET", "/live", "", withCookie(s.sign("mallory")), accept, "Transfer-Encoding: chunked"),
-		"poll":            request("GET", "/live?_wait=1", "", withCookie(s.sign("mallory")), accept, "Content-Length: 10"),
+		"stream": request("GET", "/live", "", withCookie(s.sign("mallory")), accept, "Content-Length: 10"),
+		"stream, chunked": request("GET", "/live", "", withCookie(s.sign("mallory")), accept,
+			"Transfer-Encoding: chunked"),
+		"poll": request("GET", "/live?_wait=1", "", withCookie(s.sign("mallory")), accept,
+			"Content-Length: 10"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := measure()

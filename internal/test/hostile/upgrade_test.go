@@ -71,18 +71,20 @@ type liar struct {
 	once *sync.Once
 }
 
-// WriteHeader hides that the WebSocket library answers again, of which net/http's log complains.
+// WriteHeader hides that the WebSocket library answers again, of which net/http's log
+// complains.
 func (l liar) WriteHeader(status int) { l.once.Do(func() { l.ResponseWriter.WriteHeader(status) }) }
 
 func (liar) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, errors.ErrUnsupported }
 
-// I5: a connection that could not be taken over is not kept, either: its client may believe that
-// it has a WebSocket.
+// I5: a connection that could not be taken over is not kept, either: its client may
+// believe that it has a WebSocket.
 func TestI5UpgradeThatFailsEndsConnection(t *testing.T) {
 	s := upgradeSite(t)
 	w := s.dial()
 	defer w.Close()
-	if _, err := io.WriteString(w, request("GET", "/liar", "", append(upgrade, withCookie(s.sign("vera")))...)); err != nil {
+	if _, err := io.WriteString(w, request("GET", "/liar", "",
+		append(upgrade, withCookie(s.sign("vera")))...)); err != nil {
 		t.Fatal(err)
 	}
 	if !w.freed(5 * time.Second) {
@@ -122,29 +124,31 @@ func refusedUpgrades(s *site) map[string]refusedUpgrade {
 		up      = "event: mirage-up\ndata: {\"writer\":\"vera-0123456789-01234567\",\"base\":1}\n\n"
 	)
 	tests := map[string]refusedUpgrade{
-		"foreign page":            {403, get("/live", as("vera"), foreign)},
-		"foreign page, ours":      {403, get("/live"+cid, as("vera"), foreign)},
-		"an image":                {403, get("/live", as("vera"), "Sec-Fetch-Dest: image")},
-		"refused":                 {403, get("/live", as("refused"))},
-		"unknown":                 {401, get("/live", as("unknown"))},
-		"unknown, event stream":   {200, get("/live", as("unknown"), accept)}, // "retry:" and the end
-		"a link token":            {401, get("/live"+cid+"&_wait=1", as("vera"), token)},
-		"revoked":                 {410, get("/live", revoked)},
-		"busy":                    {429, get("/live", as("busy"))},
-		"broken":                  {503, get("/live", as("broken"))},
-		"broken, event stream":    {200, get("/live", as("broken"), accept)},
-		"no Hijacker":             {501, get("/timeout", as("vera"))},
-		"no Hijacker, refused":    {403, get("/timeout", as("refused"), ours)}, // cannot be accepted and closed
-		"no Hijacker, broken":     {503, get("/timeout"+cid, as("broken"), ours)},
-		"with a body":             {400, send("GET", "/live", "body", as("vera"))},
-		"wrong version":           {426, strings.Replace(get("/live", as("vera")), "Version: 13", "Version: 8", 1)},
-		"no version":              {426, without("Sec-WebSocket-Version", get("/live", as("vera")))},
-		"no key":                  {426, without("Sec-WebSocket-Key", get("/live", as("vera"), accept))},
-		"no Connection":           {426, without("Connection", get("/live", as("vera")))},
-		"keep-alive":              {426, strings.Replace(get("/live", as("vera")), ": Upgrade", ": keep-alive", 1)},
-		"among others":            {403, strings.Replace(get("/live", as("refused")), ": websocket", ": h2c, WebSocket", 1)},
-		"no key, foreign":         {403, without("Sec-WebSocket-Key", get("/live", foreign))},
-		"wrong version, refused":  {403, strings.Replace(get("/live", as("refused"), ours), "Version: 13", "Version: 8", 1)},
+		"foreign page":          {403, get("/live", as("vera"), foreign)},
+		"foreign page, ours":    {403, get("/live"+cid, as("vera"), foreign)},
+		"an image":              {403, get("/live", as("vera"), "Sec-Fetch-Dest: image")},
+		"refused":               {403, get("/live", as("refused"))},
+		"unknown":               {401, get("/live", as("unknown"))},
+		"unknown, event stream": {200, get("/live", as("unknown"), accept)}, // "retry:" and the end
+		"a link token":          {401, get("/live"+cid+"&_wait=1", as("vera"), token)},
+		"revoked":               {410, get("/live", revoked)},
+		"busy":                  {429, get("/live", as("busy"))},
+		"broken":                {503, get("/live", as("broken"))},
+		"broken, event stream":  {200, get("/live", as("broken"), accept)},
+		"no Hijacker":           {501, get("/timeout", as("vera"))},
+		"no Hijacker, refused":  {403, get("/timeout", as("refused"), ours)}, // cannot be accepted and closed
+		"no Hijacker, broken":   {503, get("/timeout"+cid, as("broken"), ours)},
+		"with a body":           {400, send("GET", "/live", "body", as("vera"))},
+		"wrong version":         {426, strings.Replace(get("/live", as("vera")), "Version: 13", "Version: 8", 1)},
+		"no version":            {426, without("Sec-WebSocket-Version", get("/live", as("vera")))},
+		"no key":                {426, without("Sec-WebSocket-Key", get("/live", as("vera"), accept))},
+		"no Connection":         {426, without("Connection", get("/live", as("vera")))},
+		"keep-alive":            {426, strings.Replace(get("/live", as("vera")), ": Upgrade", ": keep-alive", 1)},
+		"among others": {403, strings.Replace(get("/live", as("refused")), ": websocket", ": h2c, WebSocket",
+			1)},
+		"no key, foreign": {403, without("Sec-WebSocket-Key", get("/live", foreign))},
+		"wrong version, refused": {403, strings.Replace(get("/live", as("refused"), ours), "Version: 13", "Version: 8",
+			1)},
 		"POST, foreign":           {403, send("POST", "/live", payload, as("vera"), foreign)},
 		"POST, refused":           {403, send("POST", "/live", payload, as("refused"))},
 		"POST, encoded":           {415, send("POST", "/live", payload, as("vera"), "Content-Encoding: gzip")},
@@ -178,9 +182,9 @@ func refusedUpgrades(s *site) map[string]refusedUpgrade {
 	return tests
 }
 
-// I5, W6: an answer other than 101 to a request for a WebSocket is the connection's last. The
-// client's frames may be on their way, and a server that kept the connection would read them
-// as the head of the next request.
+// I5, W6: an answer other than 101 to a request for a WebSocket is the connection's last.
+// The client's frames may be on their way, and a server that kept the connection would
+// read them as the head of the next request.
 func TestI5RefusedUpgradeEndsConnection(t *testing.T) {
 	s := upgradeSite(t)
 	for name, test := range refusedUpgrades(s) {
@@ -209,8 +213,9 @@ func TestI5RefusedUpgradeEndsConnection(t *testing.T) {
 
 	// Who asks for no WebSocket keeps the connection.
 	for name, text := range map[string]string{
-		"POST":            request("POST", "/live", payload, withCookie(s.sign("refused"))),
-		"another upgrade": request("GET", "/live", "", withCookie(s.sign("refused")), "Connection: Upgrade", "Upgrade: h2c"),
+		"POST": request("POST", "/live", payload, withCookie(s.sign("refused"))),
+		"another upgrade": request("GET", "/live", "", withCookie(s.sign("refused")), "Connection: Upgrade",
+			"Upgrade: h2c"),
 	} {
 		w := s.dial()
 		defer w.Close()
@@ -225,8 +230,8 @@ func TestI5RefusedUpgradeEndsConnection(t *testing.T) {
 	}
 }
 
-// I5, W6: two hundred clients that send a megabyte behind a handshake that is refused, and keep
-// their ends of the connections, hold no memory of the server.
+// I5, W6: two hundred clients that send a megabyte behind a handshake that is refused,
+// and keep their ends of the connections, hold no memory of the server.
 func TestI5RefusedUpgradeFlood(t *testing.T) {
 	const crowd, ceiling = 200, 64 << 10
 	megabyte := bytes.Repeat([]byte{0x82}, 1<<20)
@@ -243,8 +248,8 @@ func TestI5RefusedUpgradeFlood(t *testing.T) {
 			vera.fine("before")
 			before := measure()
 
-			// The clients close nothing: the server has to. An answer may be lost when the
-			// connection is reset.
+			// The clients close nothing: the server has to. An answer may be lost when
+			// the connection is reset.
 			var clients sync.WaitGroup
 			var wires []*wire
 			var refused, ended atomic.Int64

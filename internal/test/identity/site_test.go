@@ -187,8 +187,8 @@ func (n *node) dial(ctx context.Context, target string, h http.Header) (*ws.Conn
 	return ws.Dial(ctx, n.url+target, &ws.DialOptions{HTTPClient: &http.Client{Transport: n.client}, HTTPHeader: h})
 }
 
-// status sends the request and returns the status of the answer, which must have an end, with our
-// cookie from it.
+// status sends the request and returns the status of the answer, which must have an end,
+// with our cookie from it.
 func (c call) status(t testing.TB) (status int, value string) {
 	t.Helper()
 	res, err := c.do(context.Background())

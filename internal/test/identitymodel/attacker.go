@@ -179,7 +179,8 @@ func (w *world) attackerPosts(s state, i int, emit emitFunc) {
 	}
 
 	ok := w.accepts(&s, r.handle, r.id) && (k.log == r.handle.log || !w.UniqueLinks)
-	if k.state == linkRenewed && (r.step == attackerAcks && w.AckRenewed || r.step == attackerBegins && w.BeginRenewed) {
+	if k.state == linkRenewed && (r.step == attackerAcks && w.AckRenewed || r.step == attackerBegins &&
+		w.BeginRenewed) {
 		ok = false
 	}
 	switch {

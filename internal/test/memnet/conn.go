@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// window is how many bytes a direction takes that nobody has read, like the buffers of a socket: a write is not a delivery.
+// window is how many bytes a direction takes that nobody has read, like the buffers of a
+// socket: a write is not a delivery.
 const window = 64 << 10
 
 // conn is one end of a connection: it reads from one direction and writes to the other.
@@ -38,7 +39,8 @@ func (c *conn) SetDeadline(t time.Time) error {
 // CloseWrite tells the peer that nothing follows what was written.
 func (c *conn) CloseWrite() error { return c.out.end(&c.out.writer) }
 
-// Close ends both directions. The peer reads what was written before and io.EOF then, and fails to write.
+// Close ends both directions. The peer reads what was written before and io.EOF then, and
+// fails to write.
 func (c *conn) Close() error {
 	c.in.end(&c.in.reader)
 	return c.out.end(&c.out.writer)
@@ -118,8 +120,8 @@ func (d *direction) until(s *side, t time.Time) error {
 		return net.ErrClosed
 	}
 	s.stop()
-	// A deadline in the past needs no timer. Under the race detector a timer that fires at once
-	// can crash a bubble: https://go.dev/issue/78156
+	// A deadline in the past needs no timer. Under the race detector a timer that fires
+	// at once can crash a bubble: https://go.dev/issue/78156
 	if s.deadline = t; time.Until(t) > 0 {
 		s.timer = time.AfterFunc(time.Until(t), d.wake)
 	}

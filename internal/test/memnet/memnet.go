@@ -1,5 +1,6 @@
-// Package memnet is a network in memory for tests in a testing/synctest bubble: all its waiting is durable there, so that
-// heartbeats, deadlines and expiry take no real time. Create a Listener inside the bubble that uses it.
+// Package memnet is a network in memory for tests in a testing/synctest bubble: all its
+// waiting is durable there, so that heartbeats, deadlines and expiry take no real time.
+// Create a Listener inside the bubble that uses it.
 package memnet
 
 import (
@@ -10,7 +11,8 @@ import (
 	"sync/atomic"
 )
 
-// A Listener is a net.Listener whose peers Dial it. Its methods may be called concurrently.
+// A Listener is a net.Listener whose peers Dial it. Its methods may be called
+// concurrently.
 type Listener struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -39,8 +41,9 @@ func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
 	}
 }
 
-// Client returns a new HTTP client that reaches the listener under any http URL; "http://" + l.Addr().String() is the one that
-// proxies and origin checks expect. Call its CloseIdleConnections before the bubble ends.
+// Client returns a new HTTP client that reaches the listener under any http URL;
+// "http://" + l.Addr().String() is the one that proxies and origin checks expect. Call
+// its CloseIdleConnections before the bubble ends.
 func (l *Listener) Client() *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.Dial(ctx) },

@@ -1,7 +1,8 @@
-// Package npm brings the JavaScript of other people that tests meet: TypeScript, parsers and clients of event streams, htmx. Nothing of it is
-// part of Mirage.
+// Package npm brings the JavaScript of other people that tests meet: TypeScript, parsers
+// and clients of event streams, htmx. Nothing of it is part of Mirage.
 //
-// package.json pins versions, package-lock.json what their archives must hash to. To change them:
+// package.json pins versions, package-lock.json what their archives must hash to. To
+// change them:
 //
 //	npm install --package-lock-only --omit-lockfile-registry-resolved NAME@VERSION
 package npm
@@ -26,9 +27,10 @@ var (
 	lock []byte
 )
 
-// Modules returns the directory node_modules, outside of the tree. It fetches the packages at the first call on a machine, in some seconds, and
-// again when the lock has changed. Where they cannot be had the test is skipped; with CI set that is a failure. It may be called from
-// several tests and processes at once.
+// Modules returns the directory node_modules, outside of the tree. It fetches the
+// packages at the first call on a machine, in some seconds, and again when the lock has
+// changed. Where they cannot be had the test is skipped; with CI set that is a failure.
+// It may be called from several tests and processes at once.
 func Modules(t testing.TB) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
@@ -45,13 +47,14 @@ func Modules(t testing.TB) string {
 	return dir
 }
 
-// Node returns the path of Node 20.10 or later, the first with a WebSocket (--experimental-websocket). Without one the test is skipped, and fails with CI
-// set.
+// Node returns the path of Node 20.10 or later, the first with a WebSocket
+// (--experimental-websocket). Without one the test is skipped, and fails with CI set.
 func Node(t testing.TB) string {
 	t.Helper()
 	path, err := exec.LookPath("node")
 	if err == nil {
-		if out, old := exec.CommandContext(t.Context(), path, "--experimental-websocket", "-e", "WebSocket").CombinedOutput(); old != nil {
+		if out, old := exec.CommandContext(t.Context(), path, "--experimental-websocket", "-e",
+			"WebSocket").CombinedOutput(); old != nil {
 			err = fmt.Errorf("npm: a Node before 20.10? %w: %s", old, out)
 		}
 	}

@@ -35,7 +35,8 @@ func TestLock(t *testing.T) {
 	}
 }
 
-// What is in the cache is not fetched again; what cannot be fetched is an error that leaves nothing behind.
+// What is in the cache is not fetched again; what cannot be fetched is an error that
+// leaves nothing behind.
 func TestModules(t *testing.T) {
 	real := Modules(t)
 	if again := Modules(t); again != real {
@@ -46,7 +47,8 @@ func TestModules(t *testing.T) {
 		t.Errorf("without npm %s and not %s", again, real)
 	}
 	empty := t.TempDir()
-	if err := os.WriteFile(filepath.Join(os.Getenv("PATH"), "npm"), []byte("#!/bin/sh\necho no network >&2; exit 1\n"), 0o755); err != nil {
+	if err := os.WriteFile(filepath.Join(os.Getenv("PATH"), "npm"), []byte("#!/bin/sh\necho no network >&2; exit 1\n"),
+		0o755); err != nil {
 		t.Fatal(err)
 	}
 	_, err := modules(t.Context(), empty)

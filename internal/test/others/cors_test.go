@@ -29,7 +29,8 @@ var readme = chicors.Options{
 	MaxAge:         300,
 }
 
-// I9: a page of a listed origin can do all that it needs without a CORS middleware, and behind one in the ways that docs/operations.md has.
+// I9: a page of a listed origin can do all that it needs without a CORS middleware, and
+// behind one in the ways that docs/operations.md has.
 func TestI9CORSMiddleware(t *testing.T) {
 	passing := readme
 	passing.OptionsPassthrough = true
@@ -63,7 +64,8 @@ func TestI9CORSMiddleware(t *testing.T) {
 					}
 				}
 			}
-			poll := v.do("GET", "/live"+poll, "", "Origin", friend, "Sec-Fetch-Site", "cross-site", "Accept", "text/event-stream")
+			poll := v.do("GET", "/live"+poll, "", "Origin", friend, "Sec-Fetch-Site", "cross-site", "Accept",
+				"text/event-stream")
 			allowed(t, poll)
 			if poll.StatusCode != 200 {
 				t.Errorf("a poll: %s", poll.Status)
@@ -72,7 +74,8 @@ func TestI9CORSMiddleware(t *testing.T) {
 	}
 }
 
-// allowed checks that a browser lets the page see the answer to a request with credentials.
+// allowed checks that a browser lets the page see the answer to a request with
+// credentials.
 func allowed(t *testing.T, resp *http.Response) {
 	t.Helper()
 	if origin := resp.Header["Access-Control-Allow-Origin"]; !slices.Equal(origin, []string{friend}) ||

@@ -1,5 +1,5 @@
-// Package others_test tests Mirage behind routers and middleware that the module itself is not to
-// depend on.
+// Package others_test tests Mirage behind routers and middleware that the module itself
+// is not to depend on.
 package others_test
 
 import (
@@ -111,8 +111,8 @@ func TestL3Others(t *testing.T) {
 	}
 }
 
-// L3: where http.TimeoutHandler stands around them, too, streams and WebSocket are refused readably,
-// and polls work.
+// L3: where http.TimeoutHandler stands around them, too, streams and WebSocket are
+// refused readably, and polls work.
 func TestL3OthersTimeoutHandler(t *testing.T) {
 	for name, around := range wrappers {
 		t.Run(name, func(t *testing.T) {
@@ -151,8 +151,9 @@ func TestL3NoRoute(t *testing.T) {
 	}
 }
 
-// L3: behind fiber's adaptor, whose connections are not net/http's, streams and polls work, WebSocket
-// is refused, and nothing comes between the answers to other requests on the connection.
+// L3: behind fiber's adaptor, whose connections are not net/http's, streams and polls
+// work, WebSocket is refused, and nothing comes between the answers to other requests on
+// the connection.
 func TestL3Fiber(t *testing.T) {
 	s := newSite(t, middleware.Options{})
 	app := fiber.New()
@@ -191,8 +192,8 @@ func TestL3Fiber(t *testing.T) {
 	}
 }
 
-// L3: a stream whose middleware lets neither the head nor a flush through ends, with what came until
-// then, and is no text without a head.
+// L3: a stream whose middleware lets neither the head nor a flush through ends, with what
+// came until then, and is no text without a head.
 func TestL3HeldBack(t *testing.T) {
 	for name, around := range map[string]wrapper{
 		"with Unwrap":    buffered(true),

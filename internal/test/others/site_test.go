@@ -34,8 +34,8 @@ const patience = 10 * time.Second
 
 type wrapper = func(http.Handler) http.Handler
 
-// site is a Mirage whose routes other people's software serves: live at /live, the script at
-// /live/mirage.js.
+// site is a Mirage whose routes other people's software serves: live at /live, the script
+// at /live/mirage.js.
 type site struct {
 	*testing.T
 	m   *session.Manager
@@ -44,7 +44,8 @@ type site struct {
 	log sink // of net/http
 }
 
-// newSite makes the routes. Its application greets each reader, and sends back what it is sent.
+// newSite makes the routes. Its application greets each reader, and sends back what it is
+// sent.
 func newSite(t *testing.T, o middleware.Options) *site {
 	s := &site{T: t}
 	s.m = session.New(session.Options{
@@ -145,7 +146,8 @@ func (v *visitor) status(method, path, body string, header ...string) (int, stri
 var (
 	sse       = []string{"Accept", "text/event-stream"}
 	handshake = []string{
-		"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==",
+		"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key",
+		"dGhlIHNhbXBsZSBub25jZQ==",
 	}
 )
 
@@ -228,7 +230,8 @@ func (v *visitor) refused() {
 	for name, header := range map[string][]string{
 		"a WebSocket": handshake, "a browser's WebSocket": append([]string{"Origin", v.url}, handshake...),
 	} {
-		if status, text := v.status("GET", "/live"+cid, "", header...); status != 501 || !strings.Contains(text, "WebSocket") {
+		if status, text := v.status("GET", "/live"+cid, "", header...); status != 501 ||
+			!strings.Contains(text, "WebSocket") {
 			v.Errorf("%s: %d %q", name, status, text)
 		}
 	}
@@ -237,7 +240,8 @@ func (v *visitor) refused() {
 func (v *visitor) noStream() {
 	v.Helper()
 	for _, query := range []string{"", cid} {
-		if status, text := v.status("GET", "/live"+query, "", sse...); status != 501 || !strings.Contains(text, "_wait") {
+		if status, text := v.status("GET", "/live"+query, "", sse...); status != 501 ||
+			!strings.Contains(text, "_wait") {
 			v.Errorf("a stream: %d %q", status, text)
 		}
 	}

@@ -38,7 +38,8 @@ var clients = []client{
 	{"go-sse", goSSE, "go-sse has stopped", "go-sse has stopped"},
 }
 
-// reporter stands at the end of each page: it tells the site what the page shows, one line after the other.
+// reporter stands at the end of each page: it tells the site what the page shows, one
+// line after the other.
 const reporter = `
 <script type="module">
   let last = Promise.resolve()
@@ -57,7 +58,8 @@ const reporter = `
 const imports = `<script type="importmap">{"imports": {"@microsoft/fetch-event-source": "/npm/@microsoft/fetch-event-source/lib/esm/index.js"}}</script>
 `
 
-// page opens a page of docs/plain.md in a browser of its own. files are the scripts that it loads, and where they are in the packages.
+// page opens a page of docs/plain.md in a browser of its own. files are the scripts that
+// it loads, and where they are in the packages.
 func page(mark, files string) func(s *site) {
 	return func(s *site) {
 		html := imports + block(s.T, mark) + fmt.Sprintf(reporter, s.direct)
@@ -67,8 +69,10 @@ func page(mark, files string) func(s *site) {
 		s.mu.Lock()
 		s.page = html
 		s.mu.Unlock()
-		s.run(exec.CommandContext(s.Context(), chromium(s.T), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic",
-			"--disable-component-update", "--disable-background-networking", "--disable-sync", "--user-data-dir="+s.TempDir(), s.proxy.URL()+"/"))
+		s.run(exec.CommandContext(s.Context(), chromium(s.T), "--headless", "--no-sandbox", "--disable-gpu",
+			"--no-first-run", "--disable-quic",
+			"--disable-component-update", "--disable-background-networking", "--disable-sync", "--user-data-dir="+
+				s.TempDir(), s.proxy.URL()+"/"))
 	}
 }
 
@@ -77,7 +81,8 @@ func page(mark, files string) func(s *site) {
 func chromium(t *testing.T) string {
 	t.Helper()
 	// Debian's wrapper in /usr/bin adds flags, so the program itself comes first.
-	return needs.Program(t, os.Getenv("CHROMIUM"), "/usr/lib/chromium/chromium", "chromium", "chromium-browser", "google-chrome")
+	return needs.Program(t, os.Getenv("CHROMIUM"), "/usr/lib/chromium/chromium", "chromium", "chromium-browser",
+		"google-chrome")
 }
 
 // node runs the program of docs/plain.md: it is put beside the packages that it imports.
@@ -110,7 +115,8 @@ func (s *site) local(code string) string {
 	return strings.ReplaceAll(code, written, s.proxy.URL())
 }
 
-// run starts a program, hears each line that it prints, and ends it with all that it started when the test ends.
+// run starts a program, hears each line that it prints, and ends it with all that it
+// started when the test ends.
 func (s *site) run(cmd *exec.Cmd) {
 	s.Helper()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -150,7 +156,8 @@ func inProcess(s *site, read func(ctx context.Context, url string, c *http.Clien
 func goSSE(s *site) {
 	inProcess(s, func(ctx context.Context, url string, c *http.Client) {
 		r, _ := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		client := gosse.Client{HTTPClient: c, Backoff: gosse.Backoff{InitialInterval: 20 * time.Millisecond, Multiplier: 1}}
+		client := gosse.Client{HTTPClient: c,
+			Backoff: gosse.Backoff{InitialInterval: 20 * time.Millisecond, Multiplier: 1}}
 		conn := client.NewConnection(r)
 		conn.SubscribeMessages(func(e gosse.Event) {
 			if e.Data != "" { // it makes an event of retry: alone

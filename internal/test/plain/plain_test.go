@@ -14,14 +14,17 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// D2, D4, L1, W1, W6: clients of other people get everything once and in order: after a first answer that says "later", while the connection is cut at
-// bytes within the messages, and through a restart of the server. When their id was revoked while they were away, they stop, or ask again.
+// D2, D4, L1, W1, W6: clients of other people get everything once and in order: after a
+// first answer that says "later", while the connection is cut at bytes within the
+// messages, and through a restart of the server. When their id was revoked while they
+// were away, they stop, or ask again.
 func TestPlainClients(t *testing.T) {
 	for _, c := range clients {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			kept := memory.New(memory.Options{})
-			s := startSite(t, kept, &middleware.Error{Status: http.StatusServiceUnavailable, RetryAfter: 50 * time.Millisecond})
+			s := startSite(t, kept, &middleware.Error{Status: http.StatusServiceUnavailable,
+				RetryAfter: 50 * time.Millisecond})
 			c.start(s)
 			s.until("a reader", func() bool { return s.attached > 0 })
 			s.send(3)
@@ -32,7 +35,8 @@ func TestPlainClients(t *testing.T) {
 
 			r := rand.New(rand.NewPCG(1, 2))
 			for i := range 16 {
-				s.proxy.CutAfter(miragetest.Down, 1+r.IntN(150), []miragetest.Ending{miragetest.FIN, miragetest.RST}[i%2])
+				s.proxy.CutAfter(miragetest.Down, 1+r.IntN(150),
+					[]miragetest.Ending{miragetest.FIN, miragetest.RST}[i%2])
 				s.send(4)
 				s.wantAll()
 			}
@@ -56,7 +60,8 @@ func TestPlainClients(t *testing.T) {
 	}
 }
 
-// I11, W6: who is told by mirage-end that the id was revoked stops; who cannot read that asks once more, and is told by the status.
+// I11, W6: who is told by mirage-end that the id was revoked stops; who cannot read that
+// asks once more, and is told by the status.
 func TestPlainClientsRevoked(t *testing.T) {
 	for _, c := range clients {
 		t.Run(c.name, func(t *testing.T) {
@@ -86,7 +91,8 @@ func TestVersions(t *testing.T) {
 		"@microsoft/fetch-event-source", "event-source-polyfill", "eventsource", "htmx-ext-sse", "htmx.org", "htmx4",
 	} {
 		version := regexp.MustCompile(`"` + name + `": "(?:npm:htmx.org@)?([^"]+)"`).FindSubmatch(manifest)
-		if version == nil || !strings.Contains(string(page), " "+string(version[1])+" ") && !strings.Contains(string(page), " "+string(version[1])+", ") {
+		if version == nil || !strings.Contains(string(page), " "+string(version[1])+" ") &&
+			!strings.Contains(string(page), " "+string(version[1])+", ") {
 			t.Errorf("%s %s is not in docs/plain.md", name, version)
 		}
 	}

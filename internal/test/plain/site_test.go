@@ -33,7 +33,8 @@ const (
 	patience = 30 * time.Second
 )
 
-// A site is a server and the network before it. It serves the pages of docs/plain.md and hears what they show.
+// A site is a server and the network before it. It serves the pages of docs/plain.md and
+// hears what they show.
 type site struct {
 	*testing.T
 	proxy  *miragetest.Proxy
@@ -88,7 +89,8 @@ func startSite(t *testing.T, kept store.Store, refuse ...error) *site {
 	return s
 }
 
-// modulesDir is where packages are; what is imported without ".js", as bundlers allow, has it.
+// modulesDir is where packages are; what is imported without ".js", as bundlers allow,
+// has it.
 type modulesDir string
 
 func (d modulesDir) Open(name string) (http.File, error) {
@@ -101,25 +103,27 @@ func (d modulesDir) Open(name string) (http.File, error) {
 // serve begins to serve the sessions of a store.
 func (s *site) serve(kept store.Store) {
 	log := slog.New(slog.DiscardHandler)
-	m := session.New(session.Options{Store: kept, Logger: log, OnAttach: func(context.Context, *session.Session, session.ReaderInfo) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.attached++
-	}})
+	m := session.New(session.Options{Store: kept, Logger: log,
+		OnAttach: func(context.Context, *session.Session, session.ReaderInfo) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.attached++
+		}})
 	codec, err := cookie.New(cookie.Options{Insecure: true}, bytes.Repeat([]byte("plain"), 8))
 	if err != nil {
 		s.Fatal(err)
 	}
-	identify := middleware.New(middleware.Options{Codec: codec, Sessions: m, Logger: log, Generate: func(*http.Request) (string, error) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if len(s.refuse) == 0 {
-			return visitor, nil
-		}
-		err := s.refuse[0]
-		s.refuse = s.refuse[1:]
-		return "", err
-	}}).Guard
+	identify := middleware.New(middleware.Options{Codec: codec, Sessions: m, Logger: log,
+		Generate: func(*http.Request) (string, error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if len(s.refuse) == 0 {
+				return visitor, nil
+			}
+			err := s.refuse[0]
+			s.refuse = s.refuse[1:]
+			return "", err
+		}}).Guard
 	live := identify(transport.Handler(m, transport.Options{SSE: sse.Options{Retry: 40 * time.Millisecond}}))
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -159,7 +163,8 @@ func (s *site) send(n int) {
 	s.Helper()
 	for range n {
 		s.last++
-		if _, err := s.manager().Send(s.Context(), visitor, store.Text(fmt.Sprintf("<li>%d</li>", s.last))); err != nil {
+		if _, err := s.manager().Send(s.Context(), visitor,
+			store.Text(fmt.Sprintf("<li>%d</li>", s.last))); err != nil {
 			s.Fatal(err)
 		}
 	}

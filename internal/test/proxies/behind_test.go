@@ -15,7 +15,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// L3: behind nginx with the configurations of docs/operations.md everything comes at once, goes on after a cut and ends when the client does.
+// L3: behind nginx with the configurations of docs/operations.md everything comes at
+// once, goes on after a cut and ends when the client does.
 func TestL3Nginx(t *testing.T) {
 	binary(t, "nginx")
 	for i, name := range []string{"smallest", "better", "compressing"} {
@@ -30,7 +31,8 @@ func TestL3Nginx(t *testing.T) {
 				s.behind(t, n.url, "websocket", "eve")
 			}
 			s.polls(n.url)
-			if log, err := os.ReadFile(filepath.Join(n.dir, "access.log")); name == "better" && (err != nil || !strings.Contains(string(log), "/live") || strings.Contains(string(log), "_cid")) {
+			if log, err := os.ReadFile(filepath.Join(n.dir, "access.log")); name == "better" &&
+				(err != nil || !strings.Contains(string(log), "/live") || strings.Contains(string(log), "_cid")) {
 				t.Errorf("the access log: %q, %v", log, err)
 			}
 		})
@@ -75,7 +77,8 @@ func (s *site) behind(t *testing.T, url, way, id string) *client {
 	return c
 }
 
-// I9: where nginx changes Host, the page is foreign to the server, which says what to do; OwnOrigins does it.
+// I9: where nginx changes Host, the page is foreign to the server, which says what to do;
+// OwnOrigins does it.
 func TestI9NginxHost(t *testing.T) {
 	binary(t, "nginx")
 	s := newSite(t, 0)
@@ -93,7 +96,8 @@ func TestI9NginxHost(t *testing.T) {
 	c.say("one")
 }
 
-// latency sends n messages and tells how long half of them, and 99 % of them, took at most.
+// latency sends n messages and tells how long half of them, and 99 % of them, took at
+// most.
 func (c *client) latency(n int) (half, most time.Duration) {
 	c.Helper()
 	var sent []time.Time
@@ -145,7 +149,8 @@ func (s *site) polls(proxy string) {
 	c.say("from a poll")
 }
 
-// L3: heartbeats keep a link open where nginx ends a silent one; without them it does end.
+// L3: heartbeats keep a link open where nginx ends a silent one; without them it does
+// end.
 func TestL3NginxIdle(t *testing.T) {
 	binary(t, "nginx")
 	idle(t, func(s *site) string {
@@ -185,8 +190,9 @@ func idle(t *testing.T, start func(*site) (url string)) {
 	}
 }
 
-// L3, W6: while the server is away nginx tells a plain EventSource when to come back, in the only way that does not end it for good, and everybody else 503.
-// What the server itself answers stays as it is.
+// L3, W6: while the server is away nginx tells a plain EventSource when to come back, in
+// the only way that does not end it for good, and everybody else 503. What the server
+// itself answers stays as it is.
 func TestL3NginxAway(t *testing.T) {
 	binary(t, "nginx")
 	s := newSite(t, 0)
@@ -206,20 +212,23 @@ func TestL3NginxAway(t *testing.T) {
 	}
 	for range 5 {
 		resp, text := get("/live", "text/event-stream")
-		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" || resp.Header.Get("Cache-Control") != "no-store" ||
+		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" ||
+			resp.Header.Get("Cache-Control") != "no-store" ||
 			!regexp.MustCompile("^retry: [2-5]000\n\n$").MatchString(text) {
 			t.Errorf("a plain EventSource: %s %v %q", resp.Status, resp.Header, text)
 		}
 	}
 	for name, request := range map[string][2]string{
-		"our client": {"/live?_cid=0123456789012345678901", "text/event-stream"}, "a page": {"/", "text/html,*/*"}, "curl": {"/live", "*/*"},
+		"our client": {"/live?_cid=0123456789012345678901", "text/event-stream"}, "a page": {"/", "text/html,*/*"},
+		"curl": {"/live", "*/*"},
 	} {
 		if resp, text := get(request[0], request[1]); resp.StatusCode != 503 {
 			t.Errorf("%s: %s %q", name, resp.Status, text)
 		}
 	}
 	s.node(node)
-	if resp, text := get("/live?_wait=1", "text/event-stream"); resp.StatusCode != 200 || !strings.Contains(text, "event: mirage\n") {
+	if resp, text := get("/live?_wait=1", "text/event-stream"); resp.StatusCode != 200 ||
+		!strings.Contains(text, "event: mirage\n") {
 		t.Errorf("with the server back: %s %q", resp.Status, text)
 	}
 	if resp, text := get("/live?_wait=1&_cid=0123456789012345678901&_mirage=~x", "*/*"); resp.StatusCode != 200 {
@@ -228,7 +237,8 @@ func TestL3NginxAway(t *testing.T) {
 	if err := s.m.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if resp, text := get("/live?_cid=0123456789012345678901", "text/event-stream"); resp.StatusCode != 503 || !strings.Contains(text, "going away") {
+	if resp, text := get("/live?_cid=0123456789012345678901", "text/event-stream"); resp.StatusCode != 503 ||
+		!strings.Contains(text, "going away") {
 		t.Errorf("the server's own answer: %s %q", resp.Status, text)
 	}
 }

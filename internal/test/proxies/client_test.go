@@ -48,8 +48,9 @@ func (s *site) client(proxy, id string) *client {
 	t := &http.Transport{} // it asks for gzip and unpacks it, as browsers do
 	s.Cleanup(t.CloseIdleConnections)
 	return &client{
-		site: s, id: id, url: proxy + "/live", origin: proxy, cid: (id + "-0123456789-0123456789")[:22], cookie: "mirage=" + signed,
-		http: &http.Client{Transport: t}, answers: make(chan string, 100),
+		site: s, id: id, url: proxy + "/live", origin: proxy, cid: (id + "-0123456789-0123456789")[:22],
+		cookie: "mirage=" + signed,
+		http:   &http.Client{Transport: t}, answers: make(chan string, 100),
 	}
 }
 
@@ -80,7 +81,8 @@ func (c *client) do(ctx context.Context, method, more, body string, header ...st
 	return c.http.Do(r)
 }
 
-// open opens a stream and returns after its hello. cut ends it from this side; over is closed when it has ended.
+// open opens a stream and returns after its hello. cut ends it from this side; over is
+// closed when it has ended.
 func (c *client) open() (cut func(), over <-chan struct{}) { return c.connect("sse") }
 
 // connect is open for a stream or a WebSocket.

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// startHAProxy runs HAProxy with the defaults of the document, of which timeouts may be replaced, and returns its URL.
+// startHAProxy runs HAProxy with the defaults of the document, of which timeouts may be
+// replaced, and returns its URL.
 func startHAProxy(t *testing.T, upstream string, replace ...string) string {
 	t.Helper()
 	bin := binary(t, "haproxy")
@@ -41,7 +42,8 @@ func runHAProxy(t *testing.T, bin, addr, text string) {
 	run(t, addr, text, exec.Command(bin, "-db", "-f", file))
 }
 
-// L3: behind HAProxy with the defaults of docs/operations.md everything comes at once and goes on after a cut, by every transport.
+// L3: behind HAProxy with the defaults of docs/operations.md everything comes at once and
+// goes on after a cut, by every transport.
 func TestL3HAProxy(t *testing.T) {
 	binary(t, "haproxy")
 	s := newSite(t, 500*time.Millisecond) // by which the server learns that a client has left
@@ -52,7 +54,8 @@ func TestL3HAProxy(t *testing.T) {
 	s.polls(url)
 }
 
-// L3: heartbeats keep a link open where HAProxy ends a silent one; without them it does end.
+// L3: heartbeats keep a link open where HAProxy ends a silent one; without them it does
+// end.
 func TestL3HAProxyIdle(t *testing.T) {
 	binary(t, "haproxy")
 	idle(t, func(s *site) string { return startHAProxy(s.T, s.addr, "60s", "2s") })

@@ -25,8 +25,8 @@ func configurations(t *testing.T) []string {
 	return blocks
 }
 
-// startNginx runs nginx with a configuration of the document, in which only the addresses and files are other ones. more are directives that
-// the test adds to the location.
+// startNginx runs nginx with a configuration of the document, in which only the addresses
+// and files are other ones. more are directives that the test adds to the location.
 func startNginx(t *testing.T, configuration, upstream string, more ...string) *nginx {
 	t.Helper()
 	bin := binary(t, "nginx")

@@ -33,7 +33,8 @@ func documented(t *testing.T, language string) (blocks []string) {
 	return blocks
 }
 
-// run runs a proxy until the test ends, and returns once it listens at addr. configuration is shown if the test fails.
+// run runs a proxy until the test ends, and returns once it listens at addr.
+// configuration is shown if the test fails.
 func run(t *testing.T, addr, configuration string, cmd *exec.Cmd) {
 	t.Helper()
 	var said bytes.Buffer

@@ -20,7 +20,8 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// site is a Mirage server on a real port, behind whatever the test puts before it. Its application sends back what it is sent.
+// site is a Mirage server on a real port, behind whatever the test puts before it. Its
+// application sends back what it is sent.
 type site struct {
 	*testing.T
 	m     *session.Manager
@@ -71,7 +72,8 @@ func newSite(t *testing.T, heartbeat time.Duration) *site {
 	return s
 }
 
-// identify is the middleware with the site's own origins of this moment: a test learns its proxy's address late.
+// identify is the middleware with the site's own origins of this moment: a test learns
+// its proxy's address late.
 func (s *site) identify(next http.Handler) http.Handler {
 	o := middleware.Options{Codec: s.codec, Sessions: s.m}
 	strict := middleware.New(o).Guard(next)

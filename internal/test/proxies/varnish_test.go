@@ -27,11 +27,13 @@ func startVarnish(t *testing.T, upstream string) string {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run(t, addr, text, exec.Command(bin, "-F", "-j", "none", "-a", addr, "-f", file, "-n", filepath.Join(dir, "n"), "-s", "malloc,10m", "-T", "none"))
+	run(t, addr, text, exec.Command(bin, "-F", "-j", "none", "-a", addr, "-f", file, "-n", filepath.Join(dir, "n"),
+		"-s", "malloc,10m", "-T", "none"))
 	return "http://" + addr
 }
 
-// L3: behind Varnish with the VCL of docs/operations.md hello comes at once, and all else does, by every transport.
+// L3: behind Varnish with the VCL of docs/operations.md hello comes at once, and all else
+// does, by every transport.
 func TestL3Varnish(t *testing.T) {
 	s := newSite(t, 0)
 	url := startVarnish(t, s.addr)

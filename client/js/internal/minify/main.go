@@ -32,8 +32,9 @@ func main() {
 
 var constant = regexp.MustCompile(`\bconst\b`)
 
-// minify returns source as small as we know how. esbuild renames; the other one, which cannot rename properties, saves three
-// hundredths more of what it leaves; and let beside const is one word too many once esbuild has seen to it that no constant is set.
+// minify returns source as small as we know how. esbuild renames; the other one, which
+// cannot rename properties, saves three hundredths more of what it leaves; and let beside
+// const is one word too many once esbuild has seen to it that no constant is set.
 func minify(source []byte) ([]byte, error) {
 	result := api.Transform(constant.ReplaceAllString(string(source), "let"), api.TransformOptions{
 		Target:            api.ES2022,
@@ -42,11 +43,13 @@ func minify(source []byte) ([]byte, error) {
 		MinifyWhitespace:  true,
 		MinifyIdentifiers: true,
 		MinifySyntax:      true,
-		MangleProps:       `^(answer|beat|born|ctl|drain|heard|hello|late|socket|speaks|timer|token|turn)$`, // of our own objects; no API has them
-		Sourcefile:        "mirage.js",
+		// of our own objects; no API has them
+		MangleProps: `^(answer|beat|born|ctl|drain|heard|hello|late|socket|speaks|timer|token|turn)$`,
+		Sourcefile:  "mirage.js",
 	})
 	if len(result.Errors) > 0 {
-		return nil, fmt.Errorf("%v", api.FormatMessages(result.Errors, api.FormatMessagesOptions{Kind: api.ErrorMessage}))
+		return nil, fmt.Errorf("%v", api.FormatMessages(result.Errors,
+			api.FormatMessagesOptions{Kind: api.ErrorMessage}))
 	}
 	m := minifier.New()
 	m.Add("text/javascript", &js.Minifier{Version: 2022})
