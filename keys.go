@@ -31,8 +31,8 @@ func ParseKeys(text string) ([][]byte, error) {
 	return keys, nil
 }
 
-// keys returns the keys that sign ids. A random one serves development on one machine
-// alone.
+// keys returns the keys that sign ids. A random one serves development on
+// one machine alone.
 func (o *Options) keys() [][]byte {
 	_, local := o.Store.(*memory.Store)
 	switch {
@@ -45,7 +45,9 @@ func (o *Options) keys() [][]byte {
 		panic("mirage: Options.Keys is empty: no id would be good after a restart; " +
 			makeKey + ", and read it as a secret with ParseKeys. For development on plain http, set Insecure instead")
 	}
-	o.Logger.Warn("mirage: Options.Keys is empty: ids are signed with a random key, so that every restart makes strangers of all visitors")
+
+	o.Logger.Warn("mirage: Options.Keys is empty: ids are signed with a random key, " +
+		"so that every restart makes strangers of all visitors")
 	key := make([]byte, 32)
 	rand.Read(key)
 	return [][]byte{key}

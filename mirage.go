@@ -58,20 +58,24 @@ func New(o Options) *Live {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+
 	defer func() {
 		if v := recover(); v != nil {
 			panic(asOurs(fmt.Sprint(v)))
 		}
 	}()
+
 	codec, err := cookie.New(o.cookie(), o.keys()...)
 	if err != nil {
 		panic(err.Error())
 	}
 	sessions := session.New(o.session(codec.MaxAge()))
 	if age := sessions.Options().LinkAge; codec.MaxAge() < 2*(age+age/5) {
-		panic(fmt.Sprintf("mirage: Options.CookieAge is %v, and a link lives up to %v: a cookie would expire under an open link; "+
-			"raise CookieAge to twice that, or lower LinkAge", codec.MaxAge(), age+age/5))
+		panic(fmt.Sprintf("mirage: Options.CookieAge is %v, and a link lives up to %v: "+
+			"a cookie would expire under an open link; raise CookieAge to twice that, or lower LinkAge",
+			codec.MaxAge(), age+age/5))
 	}
+
 	who := middleware.New(o.middleware(codec, sessions))
 	return &Live{
 		codec: codec, sessions: sessions, who: who,

@@ -120,17 +120,20 @@ func (b *browser) stream(path string, headers ...string) (next func(want string)
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.t.Context(), 10*time.Second)
 	b.t.Cleanup(cancel)
+
 	r, _ := http.NewRequestWithContext(ctx, "GET", b.base+path, nil)
 	r.Header.Set("Accept", "text/event-stream")
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
 		r.Header.Set(name, value)
 	}
+
 	res, err := b.http.Do(r)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() { res.Body.Close() })
+
 	lines := bufio.NewScanner(res.Body)
 	return func(want string) string {
 		b.t.Helper()
@@ -228,6 +231,7 @@ func TestH1Mounts(t *testing.T) {
 			return mux, "/"
 		},
 	}
+
 	for name, mount := range mounts {
 		t.Run(name, func(t *testing.T) {
 			made := 0
@@ -236,6 +240,7 @@ func TestH1Mounts(t *testing.T) {
 				return fmt.Sprint("visitor-", made), nil
 			}})
 			h, base := mount(live)
+
 			b := visit(t, h)
 			id := b.get("/page")
 			if id != "visitor-1" {
@@ -252,11 +257,13 @@ func TestH1Mounts(t *testing.T) {
 				t.Errorf("POST: %s %s", res.Status, text)
 			}
 			next("data: hello")
+
 			conn := b.socket(base, "")
 			if _, text, err := conn.Read(t.Context()); err != nil || !strings.Contains(string(text), id) {
 				t.Errorf("a WebSocket: %s, %v", text, err)
 			}
 			conn.CloseNow()
+
 			if res, _ := b.ask("OPTIONS", base, ""); res.StatusCode != http.StatusNoContent {
 				t.Errorf("OPTIONS: %s", res.Status)
 			}
@@ -272,8 +279,8 @@ func TestH1Mounts(t *testing.T) {
 			if res.Header.Get("Set-Cookie") != "" || strings.Contains(res.Header.Get("Vary"), "Cookie") {
 				t.Errorf("caches may keep the script, and it has %v", res.Header)
 			}
-			if res, text := stranger.ask("GET", strings.TrimSuffix(base, "/")+"/mirage.js.map",
-				""); res.StatusCode != http.StatusNotFound || res.Header.Get("Set-Cookie") != "" {
+			res, text = stranger.ask("GET", strings.TrimSuffix(base, "/")+"/mirage.js.map", "")
+			if res.StatusCode != http.StatusNotFound || res.Header.Get("Set-Cookie") != "" {
 				t.Errorf("a source map: %s %s %v", res.Status, text, res.Header)
 			}
 		})
@@ -291,6 +298,7 @@ func TestH1Validate(t *testing.T) {
 		}
 		return "", nil
 	}})
+
 	r := chi.NewRouter()
 	r.Use(live.Identify)
 	r.Mount("/live", live)
@@ -298,6 +306,7 @@ func TestH1Validate(t *testing.T) {
 	r.With(live.Guard).Handle("/private", whoami(live))
 	b := visit(t, r)
 	id := b.get("/")
+
 	for _, path := range []string{"/", "/live/mirage.js"} {
 		if b.get(path, "X-Deny: yes"); asked != 0 {
 			t.Fatalf("%s asked Validate", path)
@@ -309,6 +318,7 @@ func TestH1Validate(t *testing.T) {
 			t.Errorf("%s: %s %s, asked %d times", path, res.Status, text, asked)
 		}
 	}
+
 	if got := b.get("/private"); got != id || asked != 3 {
 		t.Errorf("let in: id %q, want %q; asked %d times", got, id, asked)
 	}
@@ -321,6 +331,7 @@ func TestH1ConcurrentFirstRequests(t *testing.T) {
 	r.Use(live.Identify)
 	r.Mount("/live", live)
 	b := visit(t, r)
+
 	ids := make(chan string, 16)
 	var all sync.WaitGroup
 	for range cap(ids) {
@@ -340,6 +351,7 @@ func TestH1ConcurrentFirstRequests(t *testing.T) {
 	all.Wait()
 	http.DefaultClient.CloseIdleConnections()
 	close(ids)
+
 	first := <-ids
 	for id := range ids {
 		if id != first {
@@ -355,6 +367,7 @@ func TestH1ConcurrentFirstRequests(t *testing.T) {
 func TestH1LogIn(t *testing.T) {
 	ended := make(chan string, 8)
 	live := newLive(t, mirage.Options{OnEnd: func(_ context.Context, e mirage.Ended) { ended <- e.ID }})
+
 	r := chi.NewRouter()
 	r.Use(live.Identify)
 	r.Mount("/live", live)
@@ -372,6 +385,7 @@ func TestH1LogIn(t *testing.T) {
 			t.Error(err)
 		}
 	})
+
 	b := visit(t, r)
 	b.poll("/live")
 	_, in := b.ask("POST", "/login", "")
@@ -381,10 +395,12 @@ func TestH1LogIn(t *testing.T) {
 	if _, err := live.Send(t.Context(), in, mirage.Text("kept")); err != nil {
 		t.Errorf("the session did not come along: %v", err)
 	}
+
 	b.ask("POST", "/logout", "")
 	if got := <-ended; got != in {
 		t.Errorf("%q ended, want %q", got, in)
 	}
+
 	next := b.get("/")
 	if next == in || next == "" {
 		t.Errorf("after the log-out the page says %q", next)
@@ -412,6 +428,7 @@ func TestH1TwoLives(t *testing.T) {
 			t.Error(err)
 		}
 	})
+
 	b := visit(t, r)
 	ids := strings.Fields(b.get("/"))
 	if len(ids) != 2 || ids[0] == ids[1] {
@@ -422,11 +439,13 @@ func TestH1TwoLives(t *testing.T) {
 			t.Errorf("%s: %q, want %q", path, got, ids[i])
 		}
 	}
+
 	b.ask("POST", "/login", "")
 	after := strings.Fields(b.get("/"))
 	if after[0] != ids[0] || after[1] == ids[1] {
 		t.Errorf("after a log-in at admin: %q, before %q", after, ids)
 	}
+
 	signed, err := shop.Codec().Sign("id", "root")
 	if err != nil {
 		t.Fatal(err)
@@ -436,8 +455,8 @@ func TestH1TwoLives(t *testing.T) {
 	}
 }
 
-// H1: a page of a listed origin, behind net/http's own protection, which has to know it,
-// too.
+// H1: a page of a listed origin, behind net/http's own protection, which has to
+// know it, too.
 func TestH1CrossOriginProtection(t *testing.T) {
 	const origin = "https://app.example.com"
 	live := newLive(t, mirage.Options{Origins: []string{origin}, OnMessage: echo})

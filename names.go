@@ -8,8 +8,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// What an application names. The packages in which these types are defined have their
-// methods.
+// What an application names. The packages in which these types are defined
+// have their methods.
 type (
 	Session  = session.Session    // the mailbox of one visitor, as callbacks get it
 	Message  = store.Message      // an event's name, and data
@@ -47,12 +47,12 @@ var (
 // Text returns a message of text without a name: the browser's event "message".
 func Text(s string) Message { return store.Text(s) }
 
-// JSON returns a message named event whose data is v as JSON. The error is that of
-// json.Marshal.
+// JSON returns a message named event whose data is v as JSON. The error is
+// that of json.Marshal.
 func JSON(event string, v any) (Message, error) { return store.JSON(event, v) }
 
-// NewContext returns a context with this identity, as Identify makes it: for tests of
-// handlers.
+// NewContext returns a context with this identity, as Identify makes it: for
+// tests of handlers.
 func NewContext(ctx context.Context, id Identity) context.Context {
 	return middleware.NewContext(ctx, id)
 }

@@ -12,16 +12,16 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// Options configure a Live. Keys are required, or Insecure for development; everything
-// else has a default. A field is described in full where its type or the named package
-// is.
+// Options configure a Live. Keys are required, or Insecure for development;
+// everything else has a default. A field is described in full where its type or the
+// named package is.
 type Options struct {
 	// Keys sign ids: the first one signs, all verify. Each has 32 random bytes or more.
 	// Read them with ParseKeys. Empty means, with Insecure and sessions in memory, a
 	// random key.
 	Keys [][]byte
-	// Insecure lets the cookie travel over plain http: for development. See
-	// cookie.Options.
+	// Insecure lets the cookie travel over plain http: for
+	// development. See cookie.Options.
 	Insecure bool
 	// Name is part of the cookie's name and of what is signed. Two programs on one host,
 	// or two Lives, need two names, because cookies ignore ports. Empty means "mirage".

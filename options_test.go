@@ -31,50 +31,71 @@ func TestH2Options(t *testing.T) {
 	quiet := slog.New(slog.DiscardHandler)
 	key := []byte(strings.Repeat("k", 32))
 	type options = mirage.Options
+
 	for name, test := range map[string]struct {
 		options
 		want []string
 	}{
-		"no keys": {options{},
-			[]string{"mirage: Options.Keys is empty", "/dev/urandom", "ParseKeys", "Insecure"}},
-		"a store and no keys": {options{Insecure: true, Store: shared{}},
-			[]string{"mirage: Options.Keys is empty", "share a store"}},
-		"a short key": {options{Keys: [][]byte{key[:31]}},
-			[]string{"mirage: Options: key 1 has 31 bytes", "at least 32"}},
-		"one key twice": {options{Keys: [][]byte{key, key}},
-			[]string{"mirage: Options: key 2", "give each key once"}},
-		"insecure and embedded": {options{Insecure: true, Embedded: true},
-			[]string{"mirage: Options: Embedded", "drop Insecure"}},
-		"a name with a prefix": {options{Insecure: true, Name: "__Host-mirage"},
-			[]string{"mirage: Options: Name", "leave out"}},
-		"a name with a space": {options{Insecure: true, Name: "a b"},
-			[]string{"mirage: Options: Name", "letters"}},
-		"a short cookie": {options{Insecure: true, CookieAge: time.Minute},
-			[]string{"mirage: Options.CookieAge", "at least 30m"}},
-		"a link older than a cookie": {options{Insecure: true, CookieAge: time.Hour, LinkAge: time.Hour},
-			[]string{"mirage: Options.CookieAge", "lower LinkAge"}},
-		"unsigned, nobody vouches": {options{Insecure: true, AcceptUnsigned: true},
-			[]string{"mirage: Options.AcceptUnsigned needs Options.Validate"}},
-		"a wildcard origin": {options{Insecure: true, Origins: []string{"https://*.example.com"}},
-			[]string{"mirage: Options.Origins", "no wildcard"}},
-		"negative hooks": {options{Insecure: true, MaxHooks: -1},
-			[]string{"mirage: Options.MaxHooks is -1"}},
-		"a negative hook timeout": {options{Insecure: true, HookTimeout: -1},
-			[]string{"mirage: Options.HookTimeout"}},
-		"ids of one byte": {options{Insecure: true, IDBytes: 1},
-			[]string{"mirage: Options.IDBytes is 1", "8 to 64"}},
-		"negative messages": {options{Insecure: true, MaxMessages: -1},
-			[]string{"mirage: Options", "MaxMessages", "leave"}},
-		"negative retention": {options{Insecure: true, Retention: -1},
-			[]string{"mirage: Options", "Retention", "leave"}},
-		"a negative link age": {options{Insecure: true, LinkAge: -1},
-			[]string{"mirage: Options", "LinkAge", "leave"}},
-		"a negative write timeout": {options{Insecure: true, WriteTimeout: -1},
-			[]string{"mirage: Options", "WriteTimeout", "leave"}},
-		"a negative batch": {options{Insecure: true, MaxBatch: -1},
-			[]string{"mirage: Options", "MaxBatch", "leave"}},
-		"a message above its log": {options{Insecure: true, MaxMessageSize: 2 << 20},
-			[]string{"mirage: Options", "raise MaxBytes"}},
+		"no keys": {options{}, []string{
+			"mirage: Options.Keys is empty", "/dev/urandom", "ParseKeys", "Insecure",
+		}},
+		"a store and no keys": {options{Insecure: true, Store: shared{}}, []string{
+			"mirage: Options.Keys is empty", "share a store",
+		}},
+		"a short key": {options{Keys: [][]byte{key[:31]}}, []string{
+			"mirage: Options: key 1 has 31 bytes", "at least 32",
+		}},
+		"one key twice": {options{Keys: [][]byte{key, key}}, []string{
+			"mirage: Options: key 2", "give each key once",
+		}},
+		"insecure and embedded": {options{Insecure: true, Embedded: true}, []string{
+			"mirage: Options: Embedded", "drop Insecure",
+		}},
+		"a name with a prefix": {options{Insecure: true, Name: "__Host-mirage"}, []string{
+			"mirage: Options: Name", "leave out",
+		}},
+		"a name with a space": {options{Insecure: true, Name: "a b"}, []string{
+			"mirage: Options: Name", "letters",
+		}},
+		"a short cookie": {options{Insecure: true, CookieAge: time.Minute}, []string{
+			"mirage: Options.CookieAge", "at least 30m",
+		}},
+		"a link older than a cookie": {options{Insecure: true, CookieAge: time.Hour, LinkAge: time.Hour}, []string{
+			"mirage: Options.CookieAge", "lower LinkAge",
+		}},
+		"unsigned, nobody vouches": {options{Insecure: true, AcceptUnsigned: true}, []string{
+			"mirage: Options.AcceptUnsigned needs Options.Validate",
+		}},
+		"a wildcard origin": {options{Insecure: true, Origins: []string{"https://*.example.com"}}, []string{
+			"mirage: Options.Origins", "no wildcard",
+		}},
+		"negative hooks": {options{Insecure: true, MaxHooks: -1}, []string{
+			"mirage: Options.MaxHooks is -1",
+		}},
+		"a negative hook timeout": {options{Insecure: true, HookTimeout: -1}, []string{
+			"mirage: Options.HookTimeout",
+		}},
+		"ids of one byte": {options{Insecure: true, IDBytes: 1}, []string{
+			"mirage: Options.IDBytes is 1", "8 to 64",
+		}},
+		"negative messages": {options{Insecure: true, MaxMessages: -1}, []string{
+			"mirage: Options", "MaxMessages", "leave",
+		}},
+		"negative retention": {options{Insecure: true, Retention: -1}, []string{
+			"mirage: Options", "Retention", "leave",
+		}},
+		"a negative link age": {options{Insecure: true, LinkAge: -1}, []string{
+			"mirage: Options", "LinkAge", "leave",
+		}},
+		"a negative write timeout": {options{Insecure: true, WriteTimeout: -1}, []string{
+			"mirage: Options", "WriteTimeout", "leave",
+		}},
+		"a negative batch": {options{Insecure: true, MaxBatch: -1}, []string{
+			"mirage: Options", "MaxBatch", "leave",
+		}},
+		"a message above its log": {options{Insecure: true, MaxMessageSize: 2 << 20}, []string{
+			"mirage: Options", "raise MaxBytes",
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.Logger = quiet
@@ -99,8 +120,10 @@ type shared struct{ store.Store }
 func TestH2RandomKey(t *testing.T) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
-	for name, kept := range map[string]mirage.Store{"no store": nil,
-		"the default store": memory.New(memory.Options{})} {
+	for name, kept := range map[string]mirage.Store{
+		"no store":          nil,
+		"the default store": memory.New(memory.Options{}),
+	} {
 		t.Run(name, func(t *testing.T) {
 			log.Reset()
 			live := newLive(t, mirage.Options{Store: kept, Logger: logger})
@@ -122,6 +145,7 @@ func TestH2RandomKey(t *testing.T) {
 func TestH1ParseKeys(t *testing.T) {
 	a := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("a", 32)))
 	b := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("b", 48)))
+
 	for name, test := range map[string]struct {
 		text string
 		keys int
@@ -140,20 +164,20 @@ func TestH1ParseKeys(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			keys, err := mirage.ParseKeys(test.text)
-			if len(keys) != test.keys || (err == nil) != (test.err == "") || err != nil &&
-				!strings.Contains(err.Error(), test.err) {
+			if len(keys) != test.keys || (err == nil) != (test.err == "") ||
+				err != nil && !strings.Contains(err.Error(), test.err) {
 				t.Errorf("%d keys, %v; want %d, %q", len(keys), err, test.keys, test.err)
 			}
-			if err != nil && (strings.Contains(err.Error(), "secret!") ||
-				!strings.Contains(err.Error(), "/dev/urandom")) {
+			if err != nil &&
+				(strings.Contains(err.Error(), "secret!") || !strings.Contains(err.Error(), "/dev/urandom")) {
 				t.Errorf("error %q", err)
 			}
 		})
 	}
 }
 
-// H1: every option of the parts has a field here, under the same name but for those
-// below.
+// H1: every option of the parts has a field here, under the same name but
+// for those below.
 func TestH1EveryOption(t *testing.T) {
 	here := reflect.TypeFor[mirage.Options]()
 	elsewhere := map[string]string{ // name in a part: name here; "" for what New sets itself
@@ -161,8 +185,9 @@ func TestH1EveryOption(t *testing.T) {
 		"middleware.Codec": "", "middleware.Sessions": "", "session.Remember": "",
 	}
 	for part, options := range map[string]reflect.Type{
-		"cookie": reflect.TypeFor[cookie.Options](), "middleware": reflect.TypeFor[middleware.Options](),
-		"session": reflect.TypeFor[session.Options](),
+		"cookie":     reflect.TypeFor[cookie.Options](),
+		"middleware": reflect.TypeFor[middleware.Options](),
+		"session":    reflect.TypeFor[session.Options](),
 	} {
 		for field := range options.Fields() {
 			name, renamed := elsewhere[part+"."+field.Name]

@@ -11,9 +11,9 @@ import (
 // script is the name of the browser client below the live URL.
 const script = "mirage.js"
 
-// files are the kinds of files for which pages and development tools ask below the live
-// URL. Each is answered with 404: else a tool that looks for a source map would hold a
-// stream.
+// files are the kinds of files for which pages and development tools ask below the
+// live URL. Each is answered with 404: else a tool that looks for a source map would
+// hold a stream.
 var files = []string{".css", ".html", ".ico", ".js", ".json", ".map", ".mjs", ".ts", ".txt"}
 
 // ServeHTTP serves links, and the browser client mirage.js below them. It looks at the
