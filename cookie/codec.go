@@ -42,13 +42,13 @@ type Options struct {
 	// 30 minutes, and twice as long as a link may live, because a cookie that expires
 	// under an open stream is missing at the next refresh. Zero means 30 days.
 	MaxAge time.Duration
-	// Insecure drops the __Host- prefix and Secure, so that the cookie works over plain
-	// http: for development. Whoever can read or change the traffic then has the id. New
-	// warns.
+	// Insecure drops the __Host- prefix and Secure, so that the cookie works over
+	// plain http: for development. Whoever can read or change the traffic then has the
+	// id. New warns.
 	Insecure bool
-	// Embedded makes the cookie SameSite=None and Partitioned: for pages that live in
-	// frames of other sites. Each embedding site then has its own id for the same
-	// visitor.
+	// Embedded makes the cookie SameSite=None and Partitioned: for pages that
+	// live in frames of other sites. Each embedding site then has its own id for
+	// the same visitor.
 	Embedded bool
 	// Logger gets the warning about Insecure. Nil means slog.Default().
 	Logger *slog.Logger
@@ -76,6 +76,7 @@ func New(o Options, keys ...[]byte) (*Codec, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+
 	if err := checkName(o.Name); err != nil {
 		return nil, err
 	}
@@ -83,15 +84,19 @@ func New(o Options, keys ...[]byte) (*Codec, error) {
 	case o.MaxAge < minAge:
 		return nil, fmt.Errorf("cookie: MaxAge is %v; give at least %v, or 0 for 30 days", o.MaxAge, minAge)
 	case o.Insecure && o.Embedded:
-		return nil, errors.New("cookie: Embedded needs SameSite=None, which browsers take over https only; drop Insecure or Embedded")
+		return nil, errors.New("cookie: Embedded needs SameSite=None, which browsers take over https only; " +
+			"drop Insecure or Embedded")
 	case len(keys) == 0:
 		return nil, errors.New("cookie: no key; give one of 32 random bytes")
 	}
+
 	c := &Codec{options: o, name: hostPrefix + o.Name}
 	if o.Insecure {
 		c.name = o.Name
-		o.Logger.Warn("cookie: Insecure is set: the mirage id travels readable for everybody on the way; use it for development only")
+		o.Logger.Warn("cookie: Insecure is set: the mirage id travels readable for everybody on the way; " +
+			"use it for development only")
 	}
+
 	for i, key := range keys {
 		if err := checkKey(keys[:i], key); err != nil {
 			return nil, fmt.Errorf("cookie: key %d %w", i+1, err)
@@ -103,6 +108,7 @@ func New(o Options, keys ...[]byte) (*Codec, error) {
 		}
 		c.codecs = append(c.codecs, codec)
 	}
+
 	return c, nil
 }
 
@@ -123,15 +129,17 @@ func checkName(name string) error {
 		return fmt.Errorf("cookie: Name has %d bytes; give at most %d", len(name), maxName)
 	}
 	if err := (&http.Cookie{Name: name}).Valid(); err != nil {
-		return fmt.Errorf("cookie: Name is %q; write it with letters, digits, '-', '_' and '.', such as mirage-8080",
-			name)
+		return fmt.Errorf(
+			"cookie: Name is %q; write it with letters, digits, '-', '_' and '.', such as mirage-8080", name)
 	}
+
 	for _, prefix := range []string{hostPrefix, "__Secure-", "__Http-"} {
 		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
-			return fmt.Errorf("cookie: Name is %q; leave out %s, New adds the prefix that fits", name,
-				name[:len(prefix)])
+			return fmt.Errorf("cookie: Name is %q; leave out %s, New adds the prefix that fits",
+				name, name[:len(prefix)])
 		}
 	}
+
 	return nil
 }
 

@@ -32,33 +32,33 @@ func newCodec(t testing.TB, o cookie.Options, keys ...[]byte) *cookie.Codec {
 // I2: securecookie takes a key of one byte, and shows a bad codec on use; New refuses,
 // and says what to do.
 func TestI2New(t *testing.T) {
+	type o = cookie.Options
 	good, other := key('a'), key('b')
 	tests := map[string]struct {
-		options cookie.Options
+		options o
 		keys    [][]byte
 		err     string // "" means none
 	}{
-		"one key":            {keys: [][]byte{good}},
-		"two keys":           {keys: [][]byte{good, other}},
-		"longer key":         {keys: [][]byte{append(good, other...)}},
-		"no key":             {err: "32 random bytes"},
-		"nil key":            {keys: [][]byte{nil}, err: "key 1 has 0 bytes; give at least 32"},
-		"empty key":          {keys: [][]byte{good, {}}, err: "key 2 has 0 bytes"},
-		"short key":          {keys: [][]byte{good[:31]}, err: "31 bytes; give at least 32"},
-		"the same key twice": {keys: [][]byte{good, other, good}, err: "key 3 is there twice"},
-		"negative age":       {cookie.Options{MaxAge: -1}, [][]byte{good}, "give at least 30m0s"},
-		"age of a minute":    {cookie.Options{MaxAge: time.Minute}, [][]byte{good}, "give at least 30m0s"},
-		"insecure, embedded": {cookie.Options{Insecure: true, Embedded: true}, [][]byte{good},
-			"drop Insecure or Embedded"},
-		"embedded":             {cookie.Options{Embedded: true}, [][]byte{good}, ""},
-		"the shortest age":     {cookie.Options{MaxAge: 30 * time.Minute}, [][]byte{good}, ""},
-		"age of ten years, ok": {cookie.Options{MaxAge: 10 * 365 * 24 * time.Hour}, [][]byte{good}, ""},
+		"one key":              {keys: [][]byte{good}},
+		"two keys":             {keys: [][]byte{good, other}},
+		"longer key":           {keys: [][]byte{append(good, other...)}},
+		"no key":               {err: "32 random bytes"},
+		"nil key":              {keys: [][]byte{nil}, err: "key 1 has 0 bytes; give at least 32"},
+		"empty key":            {keys: [][]byte{good, {}}, err: "key 2 has 0 bytes"},
+		"short key":            {keys: [][]byte{good[:31]}, err: "31 bytes; give at least 32"},
+		"the same key twice":   {keys: [][]byte{good, other, good}, err: "key 3 is there twice"},
+		"negative age":         {o{MaxAge: -1}, [][]byte{good}, "give at least 30m0s"},
+		"age of a minute":      {o{MaxAge: time.Minute}, [][]byte{good}, "give at least 30m0s"},
+		"insecure, embedded":   {o{Insecure: true, Embedded: true}, [][]byte{good}, "drop Insecure or Embedded"},
+		"embedded":             {o{Embedded: true}, [][]byte{good}, ""},
+		"the shortest age":     {o{MaxAge: 30 * time.Minute}, [][]byte{good}, ""},
+		"age of ten years, ok": {o{MaxAge: 10 * 365 * 24 * time.Hour}, [][]byte{good}, ""},
 	}
+
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			_, err := cookie.New(test.options, test.keys...)
-			if test.err == "" && err != nil || test.err != "" &&
-				(err == nil || !strings.Contains(err.Error(), test.err)) {
+			if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 				t.Errorf("error %v, want %q", err, test.err)
 			}
 			if err != nil && strings.Contains(err.Error(), "aaaa") {
@@ -84,8 +84,8 @@ func TestI2KeysAreCopied(t *testing.T) {
 	}
 }
 
-// I8: a name that browsers or net/http would drop is refused, and the error says what to
-// write.
+// I8: a name that browsers or net/http would drop is refused, and the error says
+// what to write.
 func TestI8Name(t *testing.T) {
 	const longest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	tests := map[string]string{ // name: what the error says, "" means none
@@ -109,6 +109,7 @@ func TestI8Name(t *testing.T) {
 		"plauderei-für":   "such as mirage-8080",
 		"localhost:8080":  "such as mirage-8080",
 	}
+
 	for name, want := range tests {
 		_, err := cookie.New(cookie.Options{Name: name}, key('k'))
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
@@ -129,6 +130,7 @@ func TestI8Name(t *testing.T) {
 		if err != nil {
 			continue
 		}
+
 		h := http.Header{}
 		if _, err := c.Set(h, "ann"); err != nil {
 			t.Fatal(err)
@@ -147,10 +149,12 @@ func TestI8Attributes(t *testing.T) {
 	old := slog.Default()
 	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
 	defer slog.SetDefault(old)
+
 	type o = cookie.Options
 	const month, hour = "Max-Age=2592000", "Max-Age=3600"
 	const lax, plain = "HttpOnly; Secure; SameSite=Lax", "HttpOnly; SameSite=Lax"
 	const embedded = "HttpOnly; Secure; SameSite=None; Partitioned"
+
 	tests := map[string]struct {
 		options o
 		name    string
@@ -170,6 +174,7 @@ func TestI8Attributes(t *testing.T) {
 		"named, insecure":      {o{Name: "chat", Insecure: true}, "chat", month, plain},
 		"named, age, insecure": {o{Name: "chat", MaxAge: time.Hour, Insecure: true}, "chat", hour, plain},
 	}
+
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			log.Reset()
@@ -178,15 +183,17 @@ func TestI8Attributes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, want := h.Get("Set-Cookie"), test.name+"="+signed+"; Path=/; "+test.age+"; "+
-				test.rest; got != want {
+			want := test.name + "=" + signed + "; Path=/; " + test.age + "; " + test.rest
+			if got := h.Get("Set-Cookie"); got != want {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
+
 			c.Expire(h)
-			if got, want := h["Set-Cookie"], test.name+"=; Path=/; Max-Age=0; "+test.rest; len(got) != 1 ||
-				got[0] != want {
+			want = test.name + "=; Path=/; Max-Age=0; " + test.rest
+			if got := h["Set-Cookie"]; len(got) != 1 || got[0] != want {
 				t.Errorf("Expire: got  %q\nwant %s", got, want)
 			}
+
 			if warned := strings.Contains(log.String(), "level=WARN"); warned != c.Insecure() {
 				t.Errorf("warned %v, insecure %v", warned, c.Insecure())
 			}

@@ -83,10 +83,10 @@ func (c *Codec) Withdraw(h http.Header) {
 	h["Set-Cookie"] = lines
 }
 
-// Expire puts into h, the header of a response that is not yet written, a Set-Cookie that
-// deletes our cookie in the browser. It replaces an earlier one of ours and treats
-// Cache-Control as Put does. A copy of the signed value remains good: Expire revokes
-// nothing.
+// Expire puts into h, the header of a response that is not yet written, a
+// Set-Cookie that deletes our cookie in the browser. It replaces an earlier one of
+// ours and treats Cache-Control as Put does. A copy of the signed value remains
+// good: Expire revokes nothing.
 func (c *Codec) Expire(h http.Header) {
 	c.put(h, "", -1)
 }

@@ -23,8 +23,8 @@ func withCookies(values ...string) *http.Request {
 	return r
 }
 
-// I2, I8: the cookie that verifies counts, wherever it stands; two different ids are
-// tossing.
+// I2, I8: the cookie that verifies counts, wherever it stands; two different
+// ids are tossing.
 func TestI8Read(t *testing.T) {
 	c := newCodec(t, cookie.Options{})
 	ann, _ := c.Sign(cookie.ID, "ann")
@@ -32,6 +32,7 @@ func TestI8Read(t *testing.T) {
 	bob, _ := c.Sign(cookie.ID, "bob")
 	link, _ := c.Sign(cookie.Link, "ann")
 	many := strings.Split(strings.Repeat("forged,", 9), ",")[:9]
+
 	tests := map[string]struct {
 		values []string
 		want   string // "" means none
@@ -51,11 +52,12 @@ func TestI8Read(t *testing.T) {
 		"behind sixteen":                {append(strings.Split(strings.Repeat("x,", 16), ",")[:16], ann), ""},
 		"3001 cookies":                  {strings.Split(strings.Repeat("x,", 3001), ",")[:3001], ""},
 	}
+
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			p, ok := c.Read(withCookies(test.values...))
-			if p.ID != test.want || ok != (test.want != "") || p.Renew || ok == p.Signed.IsZero() ||
-				ok == (p.Value == "") {
+			if p.ID != test.want || p.Renew ||
+				ok != (test.want != "") || ok == p.Signed.IsZero() || ok == (p.Value == "") {
 				t.Errorf("%+v, ok %v; want %q", p, ok, test.want)
 			}
 			if n := len(c.Values(withCookies(test.values...))); n > 16 {
@@ -72,6 +74,7 @@ func TestI8Renew(t *testing.T) {
 		c := newCodec(t, cookie.Options{MaxAge: 4 * time.Hour})
 		old, _ := c.Sign(cookie.ID, "ann")
 		first := time.Now()
+
 		for _, step := range []struct {
 			wait  time.Duration
 			renew bool
@@ -81,13 +84,15 @@ func TestI8Renew(t *testing.T) {
 				t.Errorf("after %v: %+v, ok %v, want renew %v", time.Since(first), p, ok, step.renew)
 			}
 		}
+
 		young, _ := c.Sign(cookie.ID, "ann")
 		for _, values := range [][]string{{old, young}, {young, old}} {
-			if p, ok := c.Read(withCookies(values...)); !ok || p.Renew || !p.Signed.Equal(time.Now()) ||
-				p.Value != young {
+			p, ok := c.Read(withCookies(values...))
+			if !ok || p.Renew || !p.Signed.Equal(time.Now()) || p.Value != young {
 				t.Errorf("of an old and a young value: %+v, ok %v", p, ok)
 			}
 		}
+
 		rotated := newCodec(t, cookie.Options{}, key('n'), key('k'))
 		if p, ok := rotated.Read(withCookies(young)); !ok || !p.Renew {
 			t.Errorf("signed by the second key: %+v, ok %v", p, ok)
@@ -215,6 +220,7 @@ func TestI8TwoNames(t *testing.T) {
 	for _, insecure := range []bool{false, true} {
 		one := newCodec(t, cookie.Options{Name: "mirage-8080", Insecure: insecure}, key('1'))
 		two := newCodec(t, cookie.Options{Name: "mirage-8081", Insecure: insecure}, key('2'))
+
 		jar, err := cookiejar.New(nil)
 		if err != nil {
 			t.Fatal(err)
@@ -226,10 +232,12 @@ func TestI8TwoNames(t *testing.T) {
 			}
 			jar.SetCookies(&url.URL{Scheme: "https", Host: "localhost"}, (&http.Response{Header: h}).Cookies())
 		}
+
 		r := httptest.NewRequest("GET", "https://localhost/", nil)
 		for _, cookie := range jar.Cookies(r.URL) {
 			r.AddCookie(cookie)
 		}
+
 		for id, c := range map[string]*cookie.Codec{"ann": one, "bob": two} {
 			if p, ok := c.Read(r); !ok || p.ID != id || len(c.Values(r)) != 1 {
 				t.Errorf("insecure %v: %+v, ok %v, %d values; want %q", insecure, p, ok, len(c.Values(r)), id)
@@ -241,8 +249,10 @@ func TestI8TwoNames(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	c := newCodec(f, cookie.Options{})
 	signed, _ := c.Sign(cookie.ID, "ann")
-	for _, s := range []string{"", "__Host-mirage=" + signed, "__Host-mirage=x; __Host-mirage=" + signed,
-		`__Host-mirage="` + signed + `"`, ";;=;"} {
+	for _, s := range []string{
+		"", "__Host-mirage=" + signed, "__Host-mirage=x; __Host-mirage=" + signed,
+		`__Host-mirage="` + signed + `"`, ";;=;",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
@@ -250,8 +260,8 @@ func FuzzRead(f *testing.F) {
 		if ok != (p.ID == "ann") || !ok && p != (cookie.Presented{}) {
 			t.Errorf("%q reads as %+v, ok %v", line, p, ok)
 		}
-		if id, signed, err := c.Verify(cookie.ID, p.Value); ok &&
-			(err != nil || id != p.ID || !signed.Equal(p.Signed)) {
+		id, signed, err := c.Verify(cookie.ID, p.Value)
+		if ok && (err != nil || id != p.ID || !signed.Equal(p.Signed)) {
 			t.Errorf("%q reads as %+v, whose value is of %q, %v, %v", line, p, id, signed, err)
 		}
 	})

@@ -49,10 +49,12 @@ func (c *Codec) SignAt(purpose Purpose, payload string, at time.Time) (string, e
 	case at.Year() < 1970 || at.Year() > 2261:
 		return "", errors.New("cookie: the signing time is not between 1970 and 2262; give the time of the request")
 	}
+
 	b := make([]byte, 0, 16+len(payload))
 	b = strconv.AppendInt(b, at.UnixNano(), 36)
 	b = append(b, ' ')
 	b = append(b, payload...)
+
 	signed, err := c.codecs[0].Encode(c.bound(purpose), b)
 	if err != nil {
 		return "", fmt.Errorf("cookie: sign %s: %w", purpose, err)
@@ -73,12 +75,14 @@ func (c *Codec) verify(purpose Purpose, signed string) (payload string, issued t
 	if signed == "" || len(signed) > MaxValue || strings.IndexFunc(signed, foreign) >= 0 {
 		return "", time.Time{}, 0, ErrInvalid
 	}
+
 	padded := signed + "==="[:-len(signed)&3]
 	for i, codec := range c.codecs {
 		var b []byte
 		if codec.Decode(c.bound(purpose), padded, &b) != nil {
 			continue
 		}
+
 		stamp, payload, ok := strings.Cut(string(b), " ")
 		nano, err := strconv.ParseInt(stamp, 36, 64)
 		if !ok || err != nil {
@@ -89,6 +93,7 @@ func (c *Codec) verify(purpose Purpose, signed string) (payload string, issued t
 		}
 		return payload, time.Unix(0, nano), i, nil
 	}
+
 	return "", time.Time{}, 0, ErrInvalid
 }
 
@@ -102,8 +107,8 @@ func isAhead(signed string) bool {
 	return err != nil || no != nil || time.Until(time.Unix(at, 0)) > maxAhead
 }
 
-// bound is what securecookie binds the value to. No name of a cookie has a parenthesis in
-// it.
+// bound is what securecookie binds the value to. No name of a cookie has a
+// parenthesis in it.
 func (c *Codec) bound(p Purpose) string {
 	if c.options.Name == defaultName {
 		return "mirage:v1:" + string(p)

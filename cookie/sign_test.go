@@ -49,13 +49,20 @@ func TestI2Malformed(t *testing.T) {
 	c := newCodec(t, cookie.Options{}, key('a'), key('b'))
 	signed, _ := c.Sign(cookie.ID, "ann")
 	for name, value := range map[string]string{
-		"empty": "", "garbage": "garbage", "one character": "A", "padded": signed + "=", "line end inside": signed[:9] +
-			"\n" + signed[9:],
-		"line end behind": signed + "\r\n", "cut": signed[:len(signed)-2],
-		"too long":     strings.Repeat("A", cookie.MaxValue+1),
-		"far too long": strings.Repeat("A", 100_000), "space": " " + signed, "other alphabet": signed[:9] + "+/" +
-			signed[11:],
-		"NUL": signed + "\x00", "twice": signed + signed, "not UTF-8": "\xff" + signed,
+		"empty":           "",
+		"garbage":         "garbage",
+		"one character":   "A",
+		"padded":          signed + "=",
+		"line end inside": signed[:9] + "\n" + signed[9:],
+		"line end behind": signed + "\r\n",
+		"cut":             signed[:len(signed)-2],
+		"too long":        strings.Repeat("A", cookie.MaxValue+1),
+		"far too long":    strings.Repeat("A", 100_000),
+		"space":           " " + signed,
+		"other alphabet":  signed[:9] + "+/" + signed[11:],
+		"NUL":             signed + "\x00",
+		"twice":           signed + signed,
+		"not UTF-8":       "\xff" + signed,
 	} {
 		invalid(t, name, c, cookie.ID, value)
 	}
@@ -175,8 +182,10 @@ func TestI13ClocksApart(t *testing.T) {
 func TestI13SignAtBounds(t *testing.T) {
 	c := newCodec(t, cookie.Options{})
 	for name, at := range map[string]time.Time{
-		// as nanoseconds they are long past
-		"zero": {}, "year 2300": time.Date(2300, 1, 1, 0, 0, 0, 0, time.UTC), "far beyond": time.Unix(1<<60, 0),
+		// As nanoseconds these are long past.
+		"zero":       {},
+		"year 2300":  time.Date(2300, 1, 1, 0, 0, 0, 0, time.UTC),
+		"far beyond": time.Unix(1<<60, 0),
 	} {
 		signed, err := c.SignAt(cookie.ID, "ann", at)
 		if err == nil || signed != "" || !strings.Contains(err.Error(), "between 1970 and 2262") {
