@@ -20,13 +20,15 @@ func (*nowhere) WriteHeader(int)             {}
 func BenchmarkMiddleware(b *testing.B) {
 	codec := newCodec(b, cookie.Options{})
 	var id middleware.Identity
-	h := middleware.New(middleware.Options{Codec: codec}).Guard(http.HandlerFunc(
-		func(_ http.ResponseWriter, r *http.Request) {
-			id, _ = middleware.FromContext(r.Context())
-		}))
+	guard := middleware.New(middleware.Options{Codec: codec}).Guard
+	h := guard(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		id, _ = middleware.FromContext(r.Context())
+	}))
+
 	signed, _ := codec.Sign(cookie.ID, "0123456789abcdef")
 	h.ServeHTTP(&nowhere{http.Header{}}, request("GET", "/", withCookie(signed)))
 	token := id.LinkToken(cid, 7, time.Hour)
+
 	for name, r := range map[string]*http.Request{
 		"cookie": request("GET", "/rt?_cid="+cid, withCookie(signed), "Accept: text/event-stream"),
 		"token":  request("POST", "/rt?_cid="+cid, withCookie(signed), "Mirage-Link: "+token),

@@ -51,15 +51,22 @@ func (m *Middleware) findInQuery(q query, came time.Time) (credential, bool) {
 	if q.id == "" && !q.conflict {
 		return credential{}, false
 	}
+
 	signed, isSigned := strings.CutPrefix(q.id, "~")
 	if isSigned {
 		if id, issued, err := m.o.Codec.Verify(cookie.ID, signed); err == nil && isID(id) {
-			return credential{id: id, from: fromQuery, issued: issued, renew: m.o.Codec.Stale(issued), signed: q.id},
-				true
+			return credential{
+				id:     id,
+				from:   fromQuery,
+				issued: issued,
+				renew:  m.o.Codec.Stale(issued),
+				signed: q.id,
+			}, true
 		}
 	} else if m.o.AcceptUnsigned && isID(q.id) {
 		return credential{id: q.id, from: fromQuery, issued: came, renew: true}, true // Validate vouches for it, now
 	}
+
 	m.o.Count("invalid-query")
 	return credential{}, false
 }

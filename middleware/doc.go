@@ -3,7 +3,9 @@
 //
 //	codec, err := cookie.New(cookie.Options{}, key)
 //	...
-//	who := middleware.New(middleware.Options{Codec: codec, Sessions: sessions, Validate: …})
+//	who := middleware.New(middleware.Options{
+//		Codec: codec, Sessions: sessions, Validate: …,
+//	})
 //	r := chi.NewRouter()
 //	r.Use(who.Identify)
 //	r.Get("/", func(w http.ResponseWriter, r *http.Request) {

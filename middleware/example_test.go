@@ -2,6 +2,7 @@ package middleware_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -17,8 +18,8 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// A visitor keeps the id from one request to the next, and a forged cookie makes somebody
-// new.
+// A visitor keeps the id from one request to the next, and a forged cookie
+// makes somebody new.
 func Example() {
 	codec, err := cookie.New(cookie.Options{}, []byte("32 bytes of crypto/rand, not this"))
 	if err != nil {
@@ -76,17 +77,17 @@ func Example_validate() {
 	for _, id := range []string{"ann", "old-name", "locked", "other"} {
 		signed, _ := codec.Sign(cookie.ID, id)
 		res := get(h, "/", []*http.Cookie{{Name: "__Host-mirage", Value: signed}})
-		fmt.Println(res.Code, res.Body)
+		fmt.Println(res.Code, detail(res))
 	}
 	// Output:
 	// 200 ann, before ""
 	// 200 new-name, before "old-name"
-	// 403 {"type":"about:blank","title":"Forbidden","status":403,"detail":"the id was refused"}
-	// 429 {"type":"about:blank","title":"Too Many Requests","status":429,"detail":"too many new accounts"}
+	// 403 the id was refused
+	// 429 too many new accounts
 }
 
-// At a log-in the id changes, so that one which somebody planted or saw before is worth
-// nothing.
+// At a log-in the id changes, so that one which somebody planted or saw before
+// is worth nothing.
 func ExampleRotate() {
 	codec, _ := cookie.New(cookie.Options{}, []byte("32 bytes of crypto/rand, not this"))
 	next := 0
@@ -133,6 +134,16 @@ func get(h http.Handler, path string, cookies []*http.Cookie) *httptest.Response
 	return w
 }
 
+// detail returns the reason of a refusal, which is a problem document (RFC 9457), and any
+// other answer as it is.
+func detail(res *httptest.ResponseRecorder) string {
+	var problem struct{ Detail string }
+	if json.Unmarshal(res.Body.Bytes(), &problem) != nil {
+		return res.Body.String()
+	}
+	return problem.Detail
+}
+
 // One id for each login. The accounts' own session is a cookie "user" here, where others
 // have scs or gorilla/sessions.
 func Example_login() {
@@ -147,14 +158,19 @@ func Example_login() {
 		}
 		return c.Value
 	}
+
 	pages := middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard
-	links := middleware.New(middleware.Options{Codec: codec, Sessions: m,
+	links := middleware.New(middleware.Options{
+		Codec:    codec,
+		Sessions: m,
 		Validate: func(r *http.Request, id string) (string, error) {
 			if owner, ok := owners.Load(id); ok && owner != user(r) {
 				return "", &middleware.Error{Status: http.StatusForbidden, Reason: "log in again"} // close, code 4403
 			}
 			return "", nil
-		}}).Guard
+		},
+	}).Guard
+
 	r := chi.NewRouter()
 	r.With(links).Handle("/live", transport.Handler(m, transport.Options{}))
 	r.Group(func(r chi.Router) {
@@ -178,6 +194,7 @@ func Example_login() {
 			http.SetCookie(w, &http.Cookie{Name: "user", MaxAge: -1})
 		})
 	})
+
 	link := func(jar []*http.Cookie) {
 		fmt.Println("/live", get(r, "/live?_wait=0", jar).Code)
 	}

@@ -16,6 +16,7 @@ func (m *Middleware) generate(ctx context.Context, r *http.Request) (string, *Er
 		m.o.Count("generated")
 		return hex.EncodeToString(b), nil
 	}
+
 	id, err := m.run(ctx, r, generating, m.o.Generate)
 	if err == nil && !isID(id) {
 		err = m.failed(generating, errBadID)
@@ -23,6 +24,7 @@ func (m *Middleware) generate(ctx context.Context, r *http.Request) (string, *Er
 	if err != nil {
 		return "", err
 	}
+
 	m.o.Count("generated")
 	return id, nil
 }

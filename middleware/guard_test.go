@@ -35,11 +35,13 @@ func newHouse(t *testing.T, o middleware.Options, everywhere bool) *house {
 	if o.Codec == nil {
 		o.Codec = newCodec(t, cookie.Options{MaxAge: time.Hour})
 	}
+
 	o.Generate = func(*http.Request) (string, error) {
 		s.generated++
 		return "new-" + strings.Repeat("i", s.generated), nil
 	}
 	o.Validate = func(*http.Request, string) (string, error) { s.asked++; return s.answer, s.err }
+
 	s.mw = middleware.New(o)
 	mux := http.NewServeMux()
 	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -54,6 +56,7 @@ func newHouse(t *testing.T, o middleware.Options, everywhere bool) *house {
 			id.Grant(w)
 		}
 	})))
+
 	mux.Handle("/", s.mw.Identify(page))
 	s.handler = mux
 	if everywhere {
@@ -90,8 +93,8 @@ func TestH1TwoStrengths(t *testing.T) {
 			}
 			res := s.do(request("GET", "/live?_cid="+cid, stream)) // without a page before it
 			if s.generated != 2 || s.asked != 1 || s.atLink.ID != "new-ii" || len(res.Cookies()) != 1 {
-				t.Errorf("a link as the first request: %d made, %d asked, id %q, cookies %v", s.generated, s.asked,
-					s.atLink.ID, res.Cookies())
+				t.Errorf("a link as the first request: %d made, %d asked, id %q, cookies %v",
+					s.generated, s.asked, s.atLink.ID, res.Cookies())
 			}
 		})
 	}
@@ -114,8 +117,8 @@ func TestH1GuardBehindIdentify(t *testing.T) {
 	}
 
 	s.answer, s.err = "", errors.New("no")
-	if res := s.do(request("GET", "/live?_cid="+cid, c, stream)); res.StatusCode != 403 || s.reachedLink ||
-		len(res.Cookies()) != 0 {
+	res = s.do(request("GET", "/live?_cid="+cid, c, stream))
+	if res.StatusCode != 403 || s.reachedLink || len(res.Cookies()) != 0 {
 		t.Errorf("refused: status %d, reached %v, cookies %v", res.StatusCode, s.reachedLink, res.Cookies())
 	}
 	if res := s.do(request("GET", "/", c)); res.StatusCode != 200 || s.atPage.ID != "new-i" {
@@ -123,8 +126,8 @@ func TestH1GuardBehindIdentify(t *testing.T) {
 	}
 }
 
-// I15: a cookie that Identify was about to renew does not go out with a link that Guard
-// refuses.
+// I15: a cookie that Identify was about to renew does not go out with a link
+// that Guard refuses.
 func TestI15RenewedThenRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newHouse(t, middleware.Options{}, true)
@@ -207,8 +210,8 @@ func TestH1TwoNames(t *testing.T) {
 	wasA, wasB := ida.ID, idb.ID
 	w = httptest.NewRecorder()
 	h.ServeHTTP(w, request("POST", "/login", both))
-	if ida.ID != wasA || idb.ID != wasB || len(w.Result().Cookies()) != 1 ||
-		w.Result().Cookies()[0].Name != cookieName {
+	cookies := w.Result().Cookies()
+	if ida.ID != wasA || idb.ID != wasB || len(cookies) != 1 || cookies[0].Name != cookieName {
 		t.Errorf("a %q, b %q, cookies after Rotate of a: %v", ida.ID, idb.ID, w.Result().Cookies())
 	}
 
@@ -222,8 +225,8 @@ func TestH1TwoNames(t *testing.T) {
 	}
 }
 
-// H2: two middlewares with one cookie on one path would give each visitor two ids in
-// turn.
+// H2: two middlewares with one cookie on one path would give each visitor two
+// ids in turn.
 func TestH2OneCookieTwice(t *testing.T) {
 	var log strings.Builder
 	o := middleware.Options{Codec: newCodec(t, cookie.Options{}), Logger: slog.New(slog.NewTextHandler(&log, nil))}
@@ -250,15 +253,16 @@ type rememberer struct {
 
 func (r rememberer) Remember() time.Duration { return r.d }
 
-// H2: a revocation that is forgotten before the cookie is worth nothing lets it count
-// again.
+// H2: a revocation that is forgotten before the cookie is worth nothing lets
+// it count again.
 func TestH2Remember(t *testing.T) {
 	codec := newCodec(t, cookie.Options{MaxAge: 2 * time.Hour})
-	if _, err := tryNew(middleware.Options{Codec: codec,
-		Sessions: rememberer{newFake(), time.Hour}}); !strings.Contains(err, "raise Remember") {
+	_, err := tryNew(middleware.Options{Codec: codec, Sessions: rememberer{newFake(), time.Hour}})
+	if !strings.Contains(err, "raise Remember") {
 		t.Errorf("panic %q", err)
 	}
-	if _, err := tryNew(middleware.Options{Codec: codec, Sessions: rememberer{newFake(), 2 * time.Hour}}); err != "" {
+	_, err = tryNew(middleware.Options{Codec: codec, Sessions: rememberer{newFake(), 2 * time.Hour}})
+	if err != "" {
 		t.Errorf("panic %q", err)
 	}
 }
@@ -270,6 +274,7 @@ func TestH1Value(t *testing.T) {
 		Codec: newCodec(t, cookie.Options{}),
 		Value: func(r *http.Request) any { asked++; return r.Header.Get("X-User") },
 	})
+
 	var got middleware.Identity
 	var err error
 	h := mw.Guard(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -278,10 +283,12 @@ func TestH1Value(t *testing.T) {
 		}
 		got, err = middleware.Require(r)
 	}))
+
 	h.ServeHTTP(httptest.NewRecorder(), request("POST", "/", "X-User: ann"))
 	if err != nil || got.Value != "ann" || asked != 1 {
 		t.Errorf("value %v, error %v, asked %d times", got.Value, err, asked)
 	}
+
 	for _, r := range []*http.Request{
 		request("HEAD", "/"), request("POST", "/", "Sec-Fetch-Site: cross-site"), request("DELETE", "/"),
 	} {

@@ -22,7 +22,8 @@ import (
 func TestMain(m *testing.M) {
 	// scs.New starts a goroutine of its own for good; stopping it races with its start
 	// (scs #222).
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/alexedwards/scs/v2/memstore.(*MemStore).startCleanup"))
+	const cleanup = "github.com/alexedwards/scs/v2/memstore.(*MemStore).startCleanup"
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction(cleanup))
 }
 
 const (
@@ -44,8 +45,8 @@ func newCodec(t testing.TB, o cookie.Options, keys ...[]byte) *cookie.Codec {
 	return c
 }
 
-// A site is an application behind the middleware under test. It remembers what reached
-// it.
+// A site is an application behind the middleware under test. It remembers
+// what reached it.
 type site struct {
 	t       testing.TB
 	codec   *cookie.Codec
@@ -69,11 +70,13 @@ func newSite(t testing.TB, o middleware.Options) *site {
 		s.codec = newCodec(t, cookie.Options{})
 		o.Codec = s.codec
 	}
+
 	o.Count = func(what string) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.counted[what]++
 	}
+
 	s.handler = middleware.New(o).Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, ok := middleware.FromContext(r.Context())
 		cookies := slices.Clone(w.Header()["Set-Cookie"])
@@ -85,16 +88,19 @@ func newSite(t testing.TB, o middleware.Options) *site {
 			t.Errorf("a link that was granted gets %q, a page %q", w.Header()["Set-Cookie"], cookies)
 		}
 		w.Header()["Set-Cookie"] = cookies // the answer is that of a route of the application
+
 		if err == nil {
 			if ok && id != required || ok != (id.Link == 0 && required.Link == 0) {
 				t.Errorf("FromContext %+v, %v; Require %+v", id, ok, required)
 			}
 			id = required
 		}
+
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.visits = append(s.visits, visit{id, ok, err})
 	}))
+
 	return s
 }
 
@@ -129,8 +135,8 @@ func (s *site) admit(r *http.Request) (*http.Response, middleware.Identity) {
 	s.t.Helper()
 	res, v, reached := s.do(r)
 	if !reached || !v.ok && v.Link == 0 {
-		s.t.Fatalf("%s %s: status %d, reached %v, identity %v; want an identity", r.Method, r.URL, res.StatusCode,
-			reached, v.ok)
+		s.t.Fatalf("%s %s: status %d, reached %v, identity %v; want an identity",
+			r.Method, r.URL, res.StatusCode, reached, v.ok)
 	}
 	return res, v.Identity
 }

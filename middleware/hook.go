@@ -21,14 +21,16 @@ var errNoAnswer = errors.New("the hook ended without an answer")
 // run calls one hook, and returns when it answers or ctx ends. The hook has a goroutine
 // of its own, because it may not return when it should; until it does, it keeps one of
 // the slots.
-func (m *Middleware) run(ctx context.Context, r *http.Request, what string,
-	hook func(*http.Request) (string, error)) (string, *Error) {
+func (m *Middleware) run(
+	ctx context.Context, r *http.Request, what string, hook func(*http.Request) (string, error),
+) (string, *Error) {
 	select {
 	case m.slots <- struct{}{}:
 	default:
 		m.o.Count("busy")
 		return "", retryable(http.StatusServiceUnavailable, "too many requests at once to "+what+" the id")
 	}
+
 	type answer struct {
 		id  string
 		err error
@@ -38,8 +40,8 @@ func (m *Middleware) run(ctx context.Context, r *http.Request, what string,
 		a := answer{err: errNoAnswer} // stays if the hook calls runtime.Goexit
 		defer func() {
 			if p := recover(); p != nil {
-				m.o.Logger.Error("mirage: hook panicked", "hook", what, "panic", p, "path", short(r.URL.Path), "remote",
-					r.RemoteAddr,
+				m.o.Logger.Error("mirage: hook panicked",
+					"hook", what, "panic", p, "path", short(r.URL.Path), "remote", r.RemoteAddr,
 					"client", cid.Name(parseQuery(r.URL.RawQuery).cid), "stack", string(debug.Stack()))
 				a.err = fmt.Errorf("%w: panic", errNoAnswer)
 			}
@@ -48,6 +50,7 @@ func (m *Middleware) run(ctx context.Context, r *http.Request, what string,
 		}()
 		a.id, a.err = hook(r.WithContext(ctx))
 	}()
+
 	select {
 	case a := <-done:
 		if ctx.Err() == nil {
@@ -55,6 +58,7 @@ func (m *Middleware) run(ctx context.Context, r *http.Request, what string,
 		}
 	case <-ctx.Done():
 	}
+
 	return "", m.late(what, ctx.Err()) // also for an answer that came just then: late answers have no effect
 }
 

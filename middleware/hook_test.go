@@ -52,33 +52,35 @@ func TestI3OneHook(t *testing.T) {
 // reaches the application.
 func TestI5Outcomes(t *testing.T) {
 	busy := &middleware.Error{Status: 429, Reason: "slow down", RetryAfter: 9 * time.Second}
+	pay := &middleware.Error{Status: 402, Reason: "pay first"}
+	const late = "failed to validate the id in a timely manner"
 	tests := map[string]struct {
 		err      error
 		validate int // status
 		reason   string
 		generate int
 	}{
-		"an error": {errors.New("SECRET"), 403, "the id was refused", 503},
-		"wrapped *Error": {fmt.Errorf("no: %w", &middleware.Error{Status: 402, Reason: "pay first"}), 402,
-			"pay first", 402},
+		"an error":                {errors.New("SECRET"), 403, "the id was refused", 503},
+		"wrapped *Error":          {fmt.Errorf("no: %w", pay), 402, "pay first", 402},
 		"*Error to come back":     {busy, 429, "slow down", 429},
 		"*Error 500":              {&middleware.Error{Status: 500}, 500, "Internal Server Error", 500},
 		"*Error without a reason": {&middleware.Error{Status: 410}, 410, "Gone", 410},
 		"*Error 200":              {&middleware.Error{Status: 200}, 503, "failed to validate the id", 503},
 		"*Error without a status": {&middleware.Error{Reason: "x"}, 503, "failed to validate the id", 503},
-		"a store's timeout": {fmt.Errorf("db: %w", context.DeadlineExceeded), 503,
-			"failed to validate the id in a timely manner", 503},
-		"cancelled": {context.Canceled, 503, "failed to validate the id in a timely manner", 503},
+		"a store's timeout":       {fmt.Errorf("db: %w", context.DeadlineExceeded), 503, late, 503},
+		"cancelled":               {context.Canceled, 503, late, 503},
 	}
+
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
 			s := newSite(t, middleware.Options{
-				Logger:   slog.New(slog.NewTextHandler(&log, nil)),
+				Logger: slog.New(slog.NewTextHandler(&log, nil)),
+				// Both return an id, too: the error wins.
 				Generate: func(*http.Request) (string, error) { return "x", test.err },
-				// with an id: the error wins
 				Validate: func(*http.Request, string) (string, error) { return "x", test.err },
 			})
+
 			res, reason := s.refuse(request("GET", "/", withCookie(s.sign("ann"))), test.validate)
 			if reason != test.reason {
 				t.Errorf("reason %q, want %q", reason, test.reason)
@@ -89,6 +91,7 @@ func TestI5Outcomes(t *testing.T) {
 			if test.err == error(busy) && res.Header.Get("Retry-After") != "9" {
 				t.Errorf("Retry-After %q, want 9", res.Header.Get("Retry-After"))
 			}
+
 			_, reason = s.refuse(request("GET", "/"), test.generate)
 			if strings.Contains(reason, "SECRET") || strings.Contains(log.String(), s.sign("ann")[:20]) {
 				t.Errorf("told too much: %q, log %s", reason, &log)
@@ -101,9 +104,17 @@ func TestI5Outcomes(t *testing.T) {
 // is, too: the original's client then waited for ever.
 func TestI4BadIDs(t *testing.T) {
 	for name, id := range map[string]string{
-		"too long": strings.Repeat("x", 129), "space": "a b", "markup": "<script>", "NUL": "a\x00",
-		"line end": "a\r\nSet-Cookie: x=y",
-		"tilde":    "~a", "umlaut": "ä", "slash": "a/b", "not UTF-8": "\xff", "colon": "a:b", "only a space": " ",
+		"too long":     strings.Repeat("x", 129),
+		"space":        "a b",
+		"markup":       "<script>",
+		"NUL":          "a\x00",
+		"line end":     "a\r\nSet-Cookie: x=y",
+		"tilde":        "~a",
+		"umlaut":       "ä",
+		"slash":        "a/b",
+		"not UTF-8":    "\xff",
+		"colon":        "a:b",
+		"only a space": " ",
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, middleware.Options{
@@ -115,6 +126,7 @@ func TestI4BadIDs(t *testing.T) {
 			s.refuse(request("GET", "/", withCookie(s.sign("ann"))), 503)
 		})
 	}
+
 	for _, id := range []string{"a", "A-Z_a.z-09", strings.Repeat("x", 128)} {
 		s := newSite(t, middleware.Options{Generate: func(*http.Request) (string, error) { return id, nil }})
 		res, got := s.admit(request("GET", "/"))
@@ -125,8 +137,11 @@ func TestI4BadIDs(t *testing.T) {
 			t.Errorf("its cookie reads %q", again.ID)
 		}
 	}
-	s := newSite(t, middleware.Options{Generate: func(*http.Request) (string, error) { return "", nil },
-		Logger: slog.New(slog.DiscardHandler)})
+
+	s := newSite(t, middleware.Options{
+		Generate: func(*http.Request) (string, error) { return "", nil },
+		Logger:   slog.New(slog.DiscardHandler),
+	})
 	s.refuse(request("GET", "/"), 503)
 }
 
@@ -146,20 +161,25 @@ func TestI3Timeout(t *testing.T) {
 				time.Sleep(time.Minute)
 				return "late", nil
 			}
-			s := newSite(t, middleware.Options{Generate: hook,
-				Validate: func(r *http.Request, _ string) (string, error) { return hook(r) }})
+
+			s := newSite(t, middleware.Options{
+				Generate: hook,
+				Validate: func(r *http.Request, _ string) (string, error) { return hook(r) },
+			})
+
 			start := time.Now()
-			if _, reason := s.refuse(request("GET", "/"),
-				503); reason != "failed to generate the id in a timely manner" {
+			_, reason := s.refuse(request("GET", "/"), 503)
+			if reason != "failed to generate the id in a timely manner" {
 				t.Errorf("reason %q", reason)
 			}
-			if _, reason := s.refuse(request("GET", "/", withCookie(s.sign("ann"))),
-				503); reason != "failed to validate the id in a timely manner" {
+			_, reason = s.refuse(request("GET", "/", withCookie(s.sign("ann"))), 503)
+			if reason != "failed to validate the id in a timely manner" {
 				t.Errorf("reason %q", reason)
 			}
 			if took := time.Since(start); took != 10*time.Second {
 				t.Errorf("two timeouts took %v", took)
 			}
+
 			time.Sleep(2 * time.Minute)
 			if s.reached() != 0 || s.count("timeout") != 2 {
 				t.Errorf("a late answer reached the application")
@@ -168,8 +188,8 @@ func TestI3Timeout(t *testing.T) {
 	})
 }
 
-// I3: a client that leaves ends the hook's context at once, and nothing happens
-// afterwards.
+// I3: a client that leaves ends the hook's context at once, and
+// nothing happens afterwards.
 func TestI3ClientLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ended time.Time
@@ -207,21 +227,28 @@ func TestI3Panic(t *testing.T) {
 	var log bytes.Buffer
 	how := func() {}
 	var none map[string]int
-	s := newSite(t, middleware.Options{Logger: slog.New(slog.NewTextHandler(&log, nil)), MaxHooks: 1,
-		Validate: func(*http.Request, string) (string, error) { how(); return "", nil }})
+	s := newSite(t, middleware.Options{
+		Logger:   slog.New(slog.NewTextHandler(&log, nil)),
+		MaxHooks: 1,
+		Validate: func(*http.Request, string) (string, error) { how(); return "", nil },
+	})
+
 	for name, f := range map[string]func(){
-		"panic": func() { panic("boom") }, "nil map": func() { none["x"]++ },
-		"abort": func() { panic(http.ErrAbortHandler) }, "goexit": runtime.Goexit,
+		"panic":   func() { panic("boom") },
+		"nil map": func() { none["x"]++ },
+		"abort":   func() { panic(http.ErrAbortHandler) },
+		"goexit":  runtime.Goexit,
 	} {
 		how = f
 		log.Reset()
-		if _, reason := s.refuse(request("GET", "/", withCookie(s.sign("ann"))),
-			503); reason != "failed to validate the id" {
+		_, reason := s.refuse(request("GET", "/", withCookie(s.sign("ann"))), 503)
+		if reason != "failed to validate the id" {
 			t.Errorf("%s: reason %q", name, reason)
 		}
 		if log.Len() == 0 || name != "goexit" && !strings.Contains(log.String(), "hook_test.go") {
 			t.Errorf("%s: nothing to find it by in the log: %s", name, &log)
 		}
+
 		how = func() {}
 		s.admit(request("GET", "/", withCookie(s.sign("ann")))) // the only slot is free again
 	}
@@ -243,6 +270,7 @@ func TestI3Storm(t *testing.T) {
 			<-release // not even the context ends it
 			return "", nil
 		}})
+
 		c := s.sign("ann")
 		_, id := s.admit(request("GET", "/", withCookie(c)))
 		token := id.LinkToken(cid, 1, time.Minute)
@@ -260,12 +288,14 @@ func TestI3Storm(t *testing.T) {
 				at[i], status[i] = time.Since(start), w.Code
 			})
 		}
+
 		synctest.Wait()
 		s.admit(request("GET", "/")) // a new visitor
 		s.admit(request("POST", "/", withCookie(c), "Mirage-Link: "+token))
 		if time.Since(start) != 0 {
 			t.Error("others had to wait")
 		}
+
 		wg.Wait()
 		busy := 0
 		for i := range storm {
@@ -281,6 +311,7 @@ func TestI3Storm(t *testing.T) {
 		if busy != storm-64 || most.Load() != 64 || s.count("busy") != busy {
 			t.Errorf("%d refused at once, %d hooks at most, counted %d", busy, most.Load(), s.count("busy"))
 		}
+
 		s.refuse(request("GET", "/", withCookie(c)), 503) // the hooks still hang, and so does the bound
 		close(release)
 		synctest.Wait()
@@ -299,9 +330,11 @@ func TestI5Forms(t *testing.T) {
 			refuse.Write(w, r, statusOf(err), "no", 0)
 		}
 	}))
+
 	server := httptest.NewServer(h)
 	defer server.Close()
 	signed, _ := codec.Sign(cookie.ID, "ann")
+
 	get := func(headers ...string) (int, string) {
 		r := request("GET", server.URL+"/?_mirage=~"+signed, headers...)
 		r.RequestURI = ""
@@ -314,11 +347,14 @@ func TestI5Forms(t *testing.T) {
 		n, _ := res.Body.Read(b)
 		return res.StatusCode, string(b[:n])
 	}
-	ws := []string{"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="}
-	// 0x1197 is 4503
-	if status, body := get(append(ws, "Origin: "+server.URL)...); status != 101 ||
-		!strings.HasPrefix(body, "\x88\x1b\x11\x97maintenance; retry in ") {
+
+	ws := []string{
+		"Connection: Upgrade", "Upgrade: websocket",
+		"Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+	}
+
+	const closes = "\x88\x1b\x11\x97maintenance; retry in " // 0x1197 is 4503
+	if status, body := get(append(ws, "Origin: "+server.URL)...); status != 101 || !strings.HasPrefix(body, closes) {
 		t.Errorf("browser's WebSocket: %d %q", status, body)
 	}
 	if status, _ := get(ws...); status != 503 {

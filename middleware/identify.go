@@ -9,16 +9,16 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// This file is the way of a request from what it brings to who makes it. It reads
-// downwards:
+// This file is the way of a request from what it brings to who makes it.
+// It reads downwards:
 //
 //	link token ──valid──────────────────────────────────────────────▶ linked
 //	    │ none                                      (for transports alone)
 //	credential ──none──▶ create ─────────────────────┐
 //	    │ found                                      │
-//	resolve ──revoked, moved──▶ create (for a page) ─┼──▶ welcome ──▶ barred
+//	resolve ──revoked, moved──▶ create (for a page) ─┼──▶ welcome ─▶ barred
 //	    │ counts                                     │
-//	validate (Guard) ──▶ let in, or replace ─────────┴──▶ welcome ──▶ identified, guarded
+//	validate (Guard) ──▶ let in, or replace ─────────┴──▶ welcome ─▶ identified, guarded
 
 // An arrival is one request on this way.
 type arrival struct {
@@ -73,22 +73,25 @@ func (m *Middleware) guardLater(h http.Header, r *http.Request, v *visit, guard 
 	if !guard || v.state != identified || v.rotated.Load() != nil {
 		return nil
 	}
+
 	q := queryOf(r)
 	q.own()
 	ctx, cancel := context.WithTimeout(r.Context(), m.o.Timeout)
 	defer cancel()
+
 	a := &arrival{m: m, ctx: ctx, r: r, v: v, query: q, cred: v.presented}
 	id, err := a.decide(true)
 	v.withdraw() // what was due to the id that Identify has found
 	v.cookie = ""
+
 	if err != nil {
 		return err
 	}
 	return a.welcome(h, id)
 }
 
-// now is the Store's time, with which everything is signed that this request hands out
-// (I13).
+// now is the Store's time, with which everything is signed that this request
+// hands out (I13).
 func (m *Middleware) now() time.Time {
 	if m.o.Sessions == nil {
 		return time.Now()
@@ -114,6 +117,7 @@ func (a *arrival) decide(guard bool) (id string, err *Error) {
 			return "", err
 		}
 	}
+
 	if a.v.state != barred {
 		a.v.state = guarded // what we make ourselves is not for Validate
 	}
@@ -176,9 +180,9 @@ func (a *arrival) resolve(client string) (string, *Error) {
 	return is.ID, refusal
 }
 
-// ended refuses a link without a value whose client was told the id before, if that id is
-// revoked: its cookie is gone because of a log-out, and its page is not to go on as a
-// stranger.
+// ended refuses a link without a value whose client was told the id before, if that
+// id is revoked: its cookie is gone because of a log-out, and its page is not to go
+// on as a stranger.
 func (a *arrival) ended() *Error {
 	asked := store.Asked{Signed: time.Unix(1, 0), Named: true, Came: a.v.came}
 	is, err := a.m.o.Sessions.Resolve(a.ctx, a.query.was, asked, "")
@@ -206,10 +210,12 @@ func (a *arrival) replace(from, to, client string) *Error {
 	if a.m.o.Sessions == nil {
 		return nil
 	}
+
 	asked := store.Asked{Signed: a.cred.issued, Came: a.v.came}
 	if from != a.cred.id { // decided in this request
 		asked.Signed = a.v.came
 	}
+
 	switch err := a.m.o.Sessions.Replace(a.ctx, from, to, asked, client); {
 	case err == nil:
 		return nil
@@ -224,8 +230,13 @@ func (a *arrival) replace(from, to, client string) *Error {
 func (a *arrival) welcome(h http.Header, id string) *Error {
 	v, p := a.v, a.cred
 	same := p.id == id && v.state != barred
-	v.id = Identity{ID: id, Client: v.client, Asked: store.Asked{Signed: v.decided, Came: v.came}, codec: a.m.o.Codec,
-		visit: v}
+	v.id = Identity{
+		ID:     id,
+		Client: v.client,
+		Asked:  store.Asked{Signed: v.decided, Came: v.came},
+		codec:  a.m.o.Codec,
+		visit:  v,
+	}
 	if same {
 		v.id.Asked.Signed = p.issued
 	} else if p.from != nothing && v.state != barred {

@@ -21,6 +21,7 @@ func TestI11LoginAfterLogout(t *testing.T) {
 	m := session.New(session.Options{})
 	defer m.Shutdown(context.Background())
 	var ids []string // that the application saw
+
 	mux := http.NewServeMux()
 	mux.HandleFunc("/login", func(w http.ResponseWriter, r *http.Request) {
 		if _, err := middleware.Rotate(w, r); err != nil {
@@ -40,6 +41,7 @@ func TestI11LoginAfterLogout(t *testing.T) {
 			t.Errorf("Revoke: %v", err)
 		}
 	})
+
 	srv := httptest.NewServer(middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard(mux))
 	defer srv.Close()
 	jar, _ := cookiejar.New(nil)
@@ -58,6 +60,7 @@ func TestI11LoginAfterLogout(t *testing.T) {
 		if path != "/login" {
 			continue
 		}
+
 		last := ids[len(ids)-1]
 		if slices.Contains(ids[:len(ids)-1], last) {
 			t.Errorf("the id %q comes again", last)

@@ -46,10 +46,10 @@ func (m *Middleware) Identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r, next, false) })
 }
 
-// Guard is the middleware for transports, and for pages that Options.Validate protects.
-// It is Identify that asks Validate, and refuses a page as it would refuse a link:
-// whoever is refused stays so until the cookie is gone, which for a visitor means for
-// good.
+// Guard is the middleware for transports, and for pages that Options.Validate
+// protects. It is Identify that asks Validate, and refuses a page as it would refuse a
+// link: whoever is refused stays so until the cookie is gone, which for a visitor
+// means for good.
 func (m *Middleware) Guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r, next, true) })
 }
@@ -65,8 +65,8 @@ func (m *Middleware) Context(ctx context.Context) context.Context {
 	return ctx
 }
 
-// serve lets the request through to next with what is known of who makes it, or answers
-// it.
+// serve lets the request through to next with what is known of who makes it,
+// or answers it.
 func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next http.Handler, guard bool) {
 	outer := chainOf(r.Context())
 	switch v := outer.of(m); {

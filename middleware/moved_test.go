@@ -30,6 +30,7 @@ func newDoor(t *testing.T, o middleware.Options) *door {
 	d := &door{T: t, codec: newCodec(t, cookie.Options{}), m: session.New(session.Options{})}
 	t.Cleanup(func() { d.m.Shutdown(context.Background()) })
 	o.Codec, o.Sessions = d.codec, d.m
+
 	mux := http.NewServeMux()
 	mux.HandleFunc("/login", func(w http.ResponseWriter, r *http.Request) {
 		if _, err := middleware.Rotate(w, r); err != nil {
@@ -51,6 +52,7 @@ func newDoor(t *testing.T, o middleware.Options) *door {
 	mux.HandleFunc("/", func(_ http.ResponseWriter, r *http.Request) {
 		d.seen, d.known = middleware.FromContext(r.Context())
 	})
+
 	d.mux = middleware.New(o).Guard(mux)
 	return d
 }
@@ -67,15 +69,16 @@ func (d *door) ask(method, target, value string, headers ...string) *http.Respon
 // value is the cookie that a page gets.
 func (d *door) value() string { return cookieOf(d.ask("GET", "/", "")) }
 
-// I11, I14: after Rotate the old value is told to come back for ten seconds, by links and
-// by tokenless POSTs, and is refused for good after that. It never gets a cookie from a
-// link.
+// I11, I14: after Rotate the old value is told to come back for ten seconds, by links
+// and by tokenless POSTs, and is refused for good after that. It never gets a cookie
+// from a link.
 func TestI14RotatedLinks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDoor(t, middleware.Options{})
 		old := d.value()
 		time.Sleep(time.Minute)
 		now := cookieOf(d.ask("POST", "/login", old))
+
 		links := map[string]func(value string) (status int, res *http.Response){
 			"a link of our client": func(value string) (int, *http.Response) {
 				res := d.ask("GET", "/live?_cid="+cid, value, "Accept: text/event-stream")
@@ -93,6 +96,7 @@ func TestI14RotatedLinks(t *testing.T) {
 				return statusOf(d.link), res
 			},
 		}
+
 		for _, when := range []struct {
 			after time.Duration
 			want  int
@@ -101,8 +105,8 @@ func TestI14RotatedLinks(t *testing.T) {
 			for name, link := range links {
 				status, res := link(old)
 				if status != when.want || cookieOf(res) != "" {
-					t.Errorf("%s, %v later: status %d with the cookie %q, want %d", name, when.after, status,
-						cookieOf(res), when.want)
+					t.Errorf("%s, %v later: status %d with the cookie %q, want %d",
+						name, when.after, status, cookieOf(res), when.want)
 				}
 				if retry := res.Header.Get("Retry-After"); res.StatusCode == 503 && retry != "1" && retry != "2" {
 					t.Errorf("%s: Retry-After %q", name, retry)
@@ -138,8 +142,8 @@ func TestI15QuietRoutes(t *testing.T) {
 				end(d, old)
 				for _, target := range []string{"/", "/?_mirage="} {
 					res := d.ask("POST", target, old)
-					if !d.known || d.seen.ID == was || d.seen.Previous != "" || d.seen.Signed != "" ||
-						cookieOf(res) != "" {
+					if !d.known || d.seen.ID == was ||
+						d.seen.Previous != "" || d.seen.Signed != "" || cookieOf(res) != "" {
 						t.Errorf("%s at once: %+v, %v, cookie %q", target, d.seen, d.known, cookieOf(res))
 					}
 				}
@@ -152,8 +156,8 @@ func TestI15QuietRoutes(t *testing.T) {
 
 				time.Sleep(store.Settle)
 				res = d.ask("POST", "/", old)
-				if id, _, err := d.codec.Verify(cookie.ID, cookieOf(res)); !d.known || err != nil || id != d.seen.ID ||
-					id == was {
+				id, _, err := d.codec.Verify(cookie.ID, cookieOf(res))
+				if !d.known || err != nil || id != d.seen.ID || id == was {
 					t.Errorf("later: %+v, the cookie is for %q, %v", d.seen, id, err)
 				}
 			})
@@ -173,8 +177,8 @@ func TestI11Logout(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		res := d.ask("POST", "/logout", value)
-		if got := res.Cookies(); len(got) != 1 || got[0].Name != cookieName || got[0].MaxAge >= 0 ||
-			got[0].Value != "" {
+		got := res.Cookies()
+		if len(got) != 1 || got[0].Name != cookieName || got[0].MaxAge >= 0 || got[0].Value != "" {
 			t.Errorf("cookies %v; want one that expires ours", got)
 		}
 		if _, err := d.m.Send(t.Context(), id, store.Text("x")); err == nil {
@@ -190,16 +194,18 @@ func TestI11Logout(t *testing.T) {
 			t.Errorf("a tab that was it: %d, cookie %q", res.StatusCode, cookieOf(res))
 		}
 		for name, target := range map[string]string{
-			"a new tab": live, "a tab that was somebody else": live + "&_was=other", "nonsense": live + "&_was=%00",
-			"a page": "/?_was=other",
+			"a new tab":                    live,
+			"a tab that was somebody else": live + "&_was=other",
+			"nonsense":                     live + "&_was=%00",
+			"a page":                       "/?_was=other",
 		} {
 			if res := d.ask("GET", target, ""); res.StatusCode != 200 || cookieOf(res) == "" {
 				t.Errorf("%s: %d, cookie %q", name, res.StatusCode, cookieOf(res))
 			}
 		}
 		other := d.value()
-		if res := d.ask("GET", live+"&_was="+id, other, "Accept: text/event-stream"); res.StatusCode != 200 ||
-			d.link != nil {
+		res = d.ask("GET", live+"&_was="+id, other, "Accept: text/event-stream")
+		if res.StatusCode != 200 || d.link != nil {
 			t.Errorf("a tab that was it and has a value again: %d, %v", res.StatusCode, d.link)
 		}
 	})
@@ -213,11 +219,12 @@ func TestI11LogoutFails(t *testing.T) {
 	logout := func(o middleware.Options, r *http.Request) (*http.Response, error) {
 		var err error
 		o.Codec = codec
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { err = middleware.Logout(w, r) })
 		w := httptest.NewRecorder()
-		middleware.New(o).Guard(http.HandlerFunc(
-			func(w http.ResponseWriter, r *http.Request) { err = middleware.Logout(w, r) })).ServeHTTP(w, r)
+		middleware.New(o).Guard(h).ServeHTTP(w, r)
 		return w.Result(), err
 	}
+
 	broken := newFake()
 	broken.revokeErr = context.DeadlineExceeded
 	for name, test := range map[string]struct {
@@ -232,6 +239,7 @@ func TestI11LogoutFails(t *testing.T) {
 			t.Errorf("%s: %v, cookies %v", name, err, res.Cookies())
 		}
 	}
+
 	if err := middleware.Logout(httptest.NewRecorder(), request("POST", "/")); statusOf(err) != 500 {
 		t.Errorf("without the middleware: %v", err)
 	}
@@ -331,8 +339,8 @@ func TestI15AskingSignsNothing(t *testing.T) {
 	}
 }
 
-// I15: for ten seconds after a replacement the old value is not renewed, however old it
-// is.
+// I15: for ten seconds after a replacement the old value is not renewed, however
+// old it is.
 func TestI15NoRenewalOfWhatMoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		replaces := true
@@ -342,6 +350,7 @@ func TestI15NoRenewalOfWhatMoved(t *testing.T) {
 			}
 			return "", nil
 		}})
+
 		replaces = false
 		old := d.value()
 		time.Sleep(20 * 24 * time.Hour) // renewal is long due
@@ -349,6 +358,7 @@ func TestI15NoRenewalOfWhatMoved(t *testing.T) {
 		if id, _, _ := d.codec.Verify(cookie.ID, cookieOf(d.ask("GET", "/", old))); id != "account" {
 			t.Fatalf("replaced by %q", id)
 		}
+
 		replaces = false
 		if res := d.ask("GET", "/", old); cookieOf(res) != "" {
 			t.Errorf("the old value was renewed at once: %q", cookieOf(res))
@@ -360,9 +370,9 @@ func TestI15NoRenewalOfWhatMoved(t *testing.T) {
 	})
 }
 
-// I11: an identity provider answers with a form that its page posts: the browser sends no
-// cookie, and Rotate gives the person a new id. No other request of a foreign page gets
-// one.
+// I11: an identity provider answers with a form that its page posts: the browser
+// sends no cookie, and Rotate gives the person a new id. No other request of a
+// foreign page gets one.
 func TestI11RotateInACallback(t *testing.T) {
 	form := []string{"Origin: https://idp.example", "Sec-Fetch-Site: cross-site"}
 	for name, test := range map[string]struct {
@@ -381,8 +391,9 @@ func TestI11RotateInACallback(t *testing.T) {
 			codec := newCodec(t, cookie.Options{})
 			value, _ := codec.Sign(cookie.ID, "ann") // as with Embedded cookies, which are sent
 			headers := append(append(test.headers, form...), withCookie(value))
-			res, id, after, err := login(middleware.Options{Codec: codec, Sessions: f},
-				request(test.method, "/", headers...))
+
+			o := middleware.Options{Codec: codec, Sessions: f}
+			res, id, after, err := login(o, request(test.method, "/", headers...))
 			if (err == nil) != test.want || (cookieOf(res) != "") != test.want || (after.ID != "") != test.want {
 				t.Errorf("%q, %v, cookie %q, identity %+v", id, err, cookieOf(res), after)
 			}

@@ -80,13 +80,13 @@ type Options struct {
 	// better where a guessed id would tell something.
 	IDBytes int
 
-	// Origins are pages of other origins that may use the session as if they were ours,
-	// with credentials. They are compared exactly, so write what the browser sends as
-	// Origin:
+	// Origins are pages of other origins that may use the session as if they were
+	// ours, with credentials. They are compared exactly, so write what the browser
+	// sends as Origin:
 	//
 	//	https://app.example.com  the port only if it is not the default
-	//	https://localhost        Capacitor on Android (http://localhost before version 6)
-	//	capacitor://localhost    Capacitor on iOS; older Ionic apps have ionic://localhost
+	//	https://localhost        Capacitor on Android; http://localhost before version 6
+	//	capacitor://localhost    Capacitor on iOS; older Ionic apps: ionic://localhost
 	//	tauri://localhost        Tauri; on Windows and Android http://tauri.localhost
 	//	app://bundle             Electron, with a scheme registered as standard
 	//	chrome-extension://<id>  an extension; in Firefox (moz-extension://<uuid>) and
@@ -106,12 +106,12 @@ type Options struct {
 	// Logger gets failures and panics of hooks, with their errors. Of itself it never
 	// gets a signed value or a query. Nil means slog.Default().
 	Logger *slog.Logger
-	// Count, if set, is called with the name of what happened, for a metric: "generated",
-	// "replaced", "refused", "revoked", "settling", "failed", "timeout", "left" (the
-	// client, before it was let in), "busy" (outcomes of a request), "foreign" (a foreign
-	// page: no identity), "invalid-query", "invalid-cookie", "invalid-token" (values that
-	// did not verify and count as absent). It is called by many goroutines and must not
-	// wait.
+	// Count, if set, is called with the name of what happened, for a metric:
+	// "generated", "replaced", "refused", "revoked", "settling", "failed", "timeout",
+	// "left" (the client, before it was let in), "busy" (outcomes of a request),
+	// "foreign" (a foreign page: no identity), "invalid-query", "invalid-cookie",
+	// "invalid-token" (values that did not verify and count as absent). It is called by
+	// many goroutines and must not wait.
 	Count func(what string)
 }
 
@@ -155,13 +155,15 @@ func (o Options) complete() Options {
 	if o.Count == nil {
 		o.Count = func(string) {}
 	}
+
 	switch {
 	case o.Codec == nil:
 		panic("middleware: Options.Codec is nil; make one with cookie.New(cookie.Options{}, key)")
 	case remembers(o.Sessions) < o.Codec.MaxAge():
-		panic(fmt.Sprintf("middleware: session.Options.Remember is %v, and a cookie is good for %v (cookie.Options.MaxAge): "+
-			"a value that was revoked would be good again; raise Remember or lower MaxAge", remembers(o.Sessions),
-			o.Codec.MaxAge()))
+		panic(fmt.Sprintf("middleware: session.Options.Remember is %v, "+
+			"and a cookie is good for %v (cookie.Options.MaxAge): "+
+			"a value that was revoked would be good again; raise Remember or lower MaxAge",
+			remembers(o.Sessions), o.Codec.MaxAge()))
 	case o.AcceptUnsigned && o.Validate == nil:
 		panic("middleware: Options.AcceptUnsigned needs Options.Validate: nothing else vouches for an unsigned id")
 	case o.Timeout < 0:
@@ -169,9 +171,10 @@ func (o Options) complete() Options {
 	case o.MaxHooks < 0:
 		panic(fmt.Sprintf("middleware: Options.MaxHooks is %d; give a positive number, or 0 for 64", o.MaxHooks))
 	case o.IDBytes < defaultIDBytes || o.IDBytes > maxID/2:
-		panic(fmt.Sprintf("middleware: Options.IDBytes is %d; give %d to %d, or 0 for %[2]d", o.IDBytes, defaultIDBytes,
-			maxID/2))
+		panic(fmt.Sprintf("middleware: Options.IDBytes is %d; give %d to %d, or 0 for %[2]d",
+			o.IDBytes, defaultIDBytes, maxID/2))
 	}
+
 	return o
 }
 

@@ -27,6 +27,8 @@ func (m *Middleware) origin(r *http.Request) originClass {
 	if len(origins) > 1 || len(sites) > 1 {
 		return foreign
 	}
+
+	// Without Sec-Fetch-Site, Origin decides alone.
 	if len(sites) == 0 {
 		switch {
 		case len(origins) == 0, m.isOwn(r, origins[0]):
@@ -36,6 +38,7 @@ func (m *Middleware) origin(r *http.Request) originClass {
 		}
 		return foreign
 	}
+
 	switch {
 	case sites[0] == "same-origin", sites[0] == "none":
 		return ours
@@ -77,8 +80,8 @@ func isLoopback(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || net.ParseIP(host).IsLoopback()
 }
 
-// isNavigation tells that a person goes to a page, as opposed to a page that fetches
-// something.
+// isNavigation tells that a person goes to a page, as opposed to a page
+// that fetches something.
 func isNavigation(r *http.Request) bool {
 	if mode := r.Header["Sec-Fetch-Mode"]; len(mode) > 0 {
 		return mode[0] == "navigate"
@@ -96,6 +99,7 @@ func originSet(option string, origins []string) map[string]bool {
 	if apps {
 		example = "https://app.example.com, http://localhost:3000 or, for an app's own scheme, capacitor://localhost"
 	}
+
 	set := make(map[string]bool, len(origins))
 	for _, o := range origins {
 		switch scheme, _, _ := strings.Cut(strings.ToLower(o), ":"); {
@@ -103,14 +107,14 @@ func originSet(option string, origins []string) map[string]bool {
 			set[o] = true
 		case scheme == "null", scheme == "file":
 			panic("middleware: Options." + option + " has " + o +
-				"; pages of files, sandboxed frames and data: URLs, " +
-				"anybody's, send Origin: null, so it tells nothing: serve the page over https, " +
-				"or from a scheme of your app's own")
+				"; pages of files, sandboxed frames and data: URLs, anybody's, send Origin: null, " +
+				"so it tells nothing: serve the page over https, or from a scheme of your app's own")
 		default:
 			panic("middleware: Options." + option + " has " + o + "; write it like " + example + ": " +
 				"lower case, no path, no default port, no wildcard")
 		}
 	}
+
 	return set
 }
 

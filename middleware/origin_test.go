@@ -17,6 +17,7 @@ import (
 func TestI9Origin(t *testing.T) {
 	secure := newCodec(t, cookie.Options{})
 	insecure := newCodec(t, cookie.Options{Insecure: true})
+
 	tests := map[string]struct {
 		headers  []string
 		host     string // example.com if empty
@@ -31,90 +32,99 @@ func TestI9Origin(t *testing.T) {
 		"cross-site":   {[]string{"Sec-Fetch-Site: cross-site"}, "", false, false, false},
 		"unknown site": {[]string{"Sec-Fetch-Site: same"}, "", false, false, false},
 		"empty site":   {[]string{"Sec-Fetch-Site: "}, "", false, false, false},
-		"two sites": {[]string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: cross-site"},
-			"", false, false, false},
-		"cross-site with our Origin": {[]string{"Sec-Fetch-Site: cross-site", "Origin: https://example.com"},
-			"", false, false, false},
-		"same-site, allowed": {[]string{"Sec-Fetch-Site: same-site",
-			"Origin: https://app.example.com"}, "", false, false, true},
-		"cross-site, allowed": {[]string{"Sec-Fetch-Site: cross-site",
-			"Origin: https://app.example.com"}, "", false, false, true},
-		"link from elsewhere": {[]string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate",
-			"Sec-Fetch-Dest: document"}, "", false, false, true},
-		"frame elsewhere": {[]string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate",
-			"Sec-Fetch-Dest: iframe"}, "", false, false, false},
-		"document, not navigated": {[]string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors",
-			"Sec-Fetch-Dest: document"}, "", false, false, false},
-		"our origin":           {[]string{"Origin: https://example.com"}, "", false, false, true},
-		"our origin, TLS here": {[]string{"Origin: https://example.com"}, "", true, false, true},
-		"default port in Host": {[]string{"Origin: https://example.com"}, "example.com:443", false,
-			false, true},
-		"upper case Host": {[]string{"Origin: https://example.com"}, "EXAMPLE.com", false, false,
-			true},
-		"another port": {[]string{"Origin: https://example.com:8443"}, "", false, false, false},
-		"port missing": {[]string{"Origin: https://example.com"}, "example.com:8443", false,
-			false, false},
-		"port of the other scheme": {[]string{"Origin: https://example.com"}, "example.com:80", false, false,
-			false},
+		"two sites": {[]string{
+			"Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: cross-site",
+		}, "", false, false, false},
+		"cross-site with our Origin": {[]string{
+			"Sec-Fetch-Site: cross-site", "Origin: https://example.com",
+		}, "", false, false, false},
+		"same-site, allowed": {[]string{
+			"Sec-Fetch-Site: same-site", "Origin: https://app.example.com",
+		}, "", false, false, true},
+		"cross-site, allowed": {[]string{
+			"Sec-Fetch-Site: cross-site", "Origin: https://app.example.com",
+		}, "", false, false, true},
+		"link from elsewhere": {[]string{
+			"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document",
+		}, "", false, false, true},
+		"frame elsewhere": {[]string{
+			"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe",
+		}, "", false, false, false},
+		"document, not navigated": {[]string{
+			"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: document",
+		}, "", false, false, false},
+
+		"our origin":               {[]string{"Origin: https://example.com"}, "", false, false, true},
+		"our origin, TLS here":     {[]string{"Origin: https://example.com"}, "", true, false, true},
+		"default port in Host":     {[]string{"Origin: https://example.com"}, "example.com:443", false, false, true},
+		"upper case Host":          {[]string{"Origin: https://example.com"}, "EXAMPLE.com", false, false, true},
+		"another port":             {[]string{"Origin: https://example.com:8443"}, "", false, false, false},
+		"port missing":             {[]string{"Origin: https://example.com"}, "example.com:8443", false, false, false},
+		"port of the other scheme": {[]string{"Origin: https://example.com"}, "example.com:80", false, false, false},
+
 		"http page of our name: downgrade": {[]string{"Origin: http://example.com"}, "", false, false, false},
 		"http page, TLS here: downgrade":   {[]string{"Origin: http://example.com"}, "", true, true, false},
 		"http page, plain http site":       {[]string{"Origin: http://example.com"}, "", false, true, true},
-		"http page, default port": {[]string{"Origin: http://example.com"}, "example.com:80", false, true,
-			true},
-		"http://localhost": {[]string{"Origin: http://localhost:8080"}, "localhost:8080", false,
-			false, true},
-		"http://127.0.0.1": {[]string{"Origin: http://127.0.0.1:8080"}, "127.0.0.1:8080", false,
-			false, true},
-		"http://[::1]": {[]string{"Origin: http://[::1]:8080"}, "[::1]:8080", false, false,
-			true},
+		"http page, default port": {[]string{
+			"Origin: http://example.com",
+		}, "example.com:80", false, true, true},
+
+		"http://localhost":          {[]string{"Origin: http://localhost:8080"}, "localhost:8080", false, false, true},
+		"http://127.0.0.1":          {[]string{"Origin: http://127.0.0.1:8080"}, "127.0.0.1:8080", false, false, true},
+		"http://[::1]":              {[]string{"Origin: http://[::1]:8080"}, "[::1]:8080", false, false, true},
 		"http://[::1] without port": {[]string{"Origin: http://[::1]"}, "[::1]", false, false, true},
-		"http://app.localhost": {[]string{"Origin: http://app.localhost"}, "app.localhost", false, false,
-			true},
-		"localhost.evil.com": {[]string{"Origin: http://localhost.evil.com"}, "localhost.evil.com",
-			false, false, false},
-		"another loopback port": {[]string{"Origin: http://localhost:9000"}, "localhost:8080", false,
-			false, false},
-		"null":   {[]string{"Origin: null"}, "", false, false, false},
-		"empty":  {[]string{"Origin: "}, "", false, false, false},
-		"suffix": {[]string{"Origin: https://evil-example.com"}, "", false, false, false},
-		"prefix": {[]string{"Origin: https://example.com.evil.com"}, "", false, false,
-			false},
-		"sub-domain": {[]string{"Origin: https://a.example.com"}, "", false, false, false},
-		"userinfo": {[]string{"Origin: https://example.com@evil.com"}, "", false, false,
-			false},
+		"http://app.localhost":      {[]string{"Origin: http://app.localhost"}, "app.localhost", false, false, true},
+		"localhost.evil.com": {[]string{
+			"Origin: http://localhost.evil.com",
+		}, "localhost.evil.com", false, false, false},
+		"another loopback port": {[]string{"Origin: http://localhost:9000"}, "localhost:8080", false, false, false},
+
+		"null":              {[]string{"Origin: null"}, "", false, false, false},
+		"empty":             {[]string{"Origin: "}, "", false, false, false},
+		"suffix":            {[]string{"Origin: https://evil-example.com"}, "", false, false, false},
+		"prefix":            {[]string{"Origin: https://example.com.evil.com"}, "", false, false, false},
+		"sub-domain":        {[]string{"Origin: https://a.example.com"}, "", false, false, false},
+		"userinfo":          {[]string{"Origin: https://example.com@evil.com"}, "", false, false, false},
 		"userinfo of ours":  {[]string{"Origin: https://user@example.com"}, "", false, false, false},
 		"path":              {[]string{"Origin: https://example.com/"}, "", false, false, false},
 		"no scheme":         {[]string{"Origin: example.com"}, "", false, false, false},
 		"another scheme":    {[]string{"Origin: ftp://example.com"}, "", false, false, false},
 		"upper case scheme": {[]string{"Origin: HTTPS://example.com"}, "", false, false, false},
-		"two origins": {[]string{"Origin: https://example.com", "Origin: https://evil.com"}, "",
-			false, false, false},
-		"no Host":                 {[]string{"Origin: https://"}, "", false, false, false},
+		"two origins": {[]string{
+			"Origin: https://example.com", "Origin: https://evil.com",
+		}, "", false, false, false},
+		"no Host": {[]string{"Origin: https://"}, "", false, false, false},
+
 		"allowed":                 {[]string{"Origin: https://app.example.com"}, "", false, false, true},
 		"allowed, with a port":    {[]string{"Origin: http://localhost:3000"}, "", false, false, true},
 		"allowed, another port":   {[]string{"Origin: http://localhost:3001"}, "", false, false, false},
 		"allowed, another scheme": {[]string{"Origin: http://app.example.com"}, "", false, false, false},
 		"allowed, in capitals":    {[]string{"Origin: https://APP.example.com"}, "", false, false, false},
-		"app":                     {[]string{"Origin: capacitor://localhost"}, "", false, false, true},
-		"app, cross-site": {[]string{"Origin: capacitor://localhost", "Sec-Fetch-Site: cross-site"},
-			"", false, false, true},
-		"app, another port": {[]string{"Origin: capacitor://localhost:80"}, "", false, false, false},
-		"app, another host": {[]string{"Origin: capacitor://localhost.evil.com"}, "", false, false,
-			false},
+
+		"app": {[]string{"Origin: capacitor://localhost"}, "", false, false, true},
+		"app, cross-site": {[]string{
+			"Origin: capacitor://localhost", "Sec-Fetch-Site: cross-site",
+		}, "", false, false, true},
+		"app, another port":           {[]string{"Origin: capacitor://localhost:80"}, "", false, false, false},
+		"app, another host":           {[]string{"Origin: capacitor://localhost.evil.com"}, "", false, false, false},
 		"app, in capitals":            {[]string{"Origin: Capacitor://localhost"}, "", false, false, false},
 		"app, with a path":            {[]string{"Origin: capacitor://localhost/"}, "", false, false, false},
 		"app of our name, not listed": {[]string{"Origin: ionic://example.com"}, "", false, false, false},
 		"app of our name, plain http": {[]string{"Origin: ionic://localhost"}, "localhost", false, true, false},
-		"extension": {[]string{"Origin: chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb"},
-			"", false, false, true},
-		"another extension": {[]string{"Origin: chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllclec"},
-			"", false, false, false},
+		"extension": {[]string{
+			"Origin: chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb",
+		}, "", false, false, true},
+		"another extension": {[]string{
+			"Origin: chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllclec",
+		}, "", false, false, false},
 		"file": {[]string{"Origin: file://"}, "", false, false, false},
-		"own origin behind a proxy": {[]string{"Origin: https://www.example.com"}, "10.0.0.7:8080", false,
-			false, true},
-		"own origin, but the browser says no": {[]string{"Origin: https://www.example.com",
-			"Sec-Fetch-Site: cross-site"}, "10.0.0.7:8080", false, false, false},
+
+		"own origin behind a proxy": {[]string{"Origin: https://www.example.com"}, "10.0.0.7:8080", false, false, true},
+		"own origin, but the browser says no": {[]string{
+			"Origin: https://www.example.com", "Sec-Fetch-Site: cross-site",
+		}, "10.0.0.7:8080", false, false, false},
 	}
+
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			codec := secure
@@ -122,11 +132,14 @@ func TestI9Origin(t *testing.T) {
 				codec = insecure
 			}
 			s := newSite(t, middleware.Options{
-				Codec: codec, OwnOrigins: []string{"https://www.example.com"}, Origins: []string{
+				Codec:      codec,
+				OwnOrigins: []string{"https://www.example.com"},
+				Origins: []string{
 					"https://app.example.com", "http://localhost:3000",
 					"capacitor://localhost", "chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb",
 				},
 			})
+
 			for _, method := range []string{"GET", "POST"} {
 				if method == "POST" && slices.Contains(test.headers, "Sec-Fetch-Mode: navigate") {
 					continue
@@ -138,6 +151,7 @@ func TestI9Origin(t *testing.T) {
 				if test.tls {
 					r.TLS = &tls.ConnectionState{}
 				}
+
 				res, v, reached := s.do(r)
 				if !reached || v.ok != test.want {
 					t.Fatalf("%s: reached %v, identity %v, want %v", method, reached, v.ok, test.want)
@@ -145,9 +159,10 @@ func TestI9Origin(t *testing.T) {
 				if !v.ok && (statusOf(v.refusal) != 403 || len(res.Cookies()) > 0) {
 					t.Errorf("%s: Require %v, cookies %v; want 403 and none", method, v.refusal, res.Cookies())
 				}
+
 				cors := res.Header.Get("Access-Control-Allow-Origin")
-				if strings.HasPrefix(name, "allowed") && test.want && cors != r.Header.Get("Origin") || !v.ok &&
-					cors != "" {
+				if strings.HasPrefix(name, "allowed") && test.want && cors != r.Header.Get("Origin") ||
+					!v.ok && cors != "" {
 					t.Errorf("Access-Control-Allow-Origin %q", cors)
 				}
 			}
@@ -158,15 +173,18 @@ func TestI9Origin(t *testing.T) {
 // I9: a page of an allowed origin may read answers with credentials, refusals and
 // Retry-After included; the preflight is answered for it.
 func TestI9CORS(t *testing.T) {
-	s := newSite(t, middleware.Options{Origins: []string{"https://app.example.com"},
+	s := newSite(t, middleware.Options{
+		Origins: []string{"https://app.example.com"},
 		Validate: func(*http.Request, string) (string, error) {
 			return "", &middleware.Error{Status: 429}
-		}})
+		},
+	})
 	from := []string{"Sec-Fetch-Site: same-site", "Origin: https://app.example.com"}
 	res, _ := s.refuse(request("POST", "/", append(from, withCookie(s.sign("ann")))...), 429)
 	for name, want := range map[string]string{
-		"Access-Control-Allow-Origin": "https://app.example.com", "Access-Control-Allow-Credentials": "true",
-		"Access-Control-Expose-Headers": "Retry-After",
+		"Access-Control-Allow-Origin":      "https://app.example.com",
+		"Access-Control-Allow-Credentials": "true",
+		"Access-Control-Expose-Headers":    "Retry-After",
 	} {
 		if got := res.Header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
@@ -178,13 +196,13 @@ func TestI9CORS(t *testing.T) {
 
 	res, _, reached := s.do(request("OPTIONS", "/",
 		append(from, "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: mirage-link")...))
-	if reached || res.StatusCode != 204 || !strings.Contains(res.Header.Get("Access-Control-Allow-Headers"),
-		"Mirage-Link") ||
+	if reached || res.StatusCode != 204 ||
+		!strings.Contains(res.Header.Get("Access-Control-Allow-Headers"), "Mirage-Link") ||
 		res.Header.Get("Access-Control-Allow-Methods") != "GET, POST, DELETE" || len(res.Cookies()) > 0 {
 		t.Errorf("preflight: reached %v, %d %v", reached, res.StatusCode, res.Header)
 	}
-	res, v, reached := s.do(request("OPTIONS", "/", "Sec-Fetch-Site: cross-site", "Origin: https://evil.com",
-		"Access-Control-Request-Method: POST"))
+	res, v, reached := s.do(request("OPTIONS", "/",
+		"Sec-Fetch-Site: cross-site", "Origin: https://evil.com", "Access-Control-Request-Method: POST"))
 	if !reached || v.ok || res.Header.Get("Access-Control-Allow-Origin") != "" {
 		t.Errorf("a foreign preflight: reached %v, identity %v, %v", reached, v.ok, res.Header)
 	}
@@ -194,24 +212,27 @@ func TestI9CORS(t *testing.T) {
 // answers name exactly that origin.
 func TestI9AppOrigins(t *testing.T) {
 	for _, origin := range []string{
-		"capacitor://localhost", "ionic://localhost", "tauri://localhost", "http://tauri.localhost",
-		"https://localhost",
-		"app://bundle", "app://.", "app://-", "app://obsidian.md", "capacitor-electron://-",
-		"com.example.app://localhost:8080",
+		"capacitor://localhost", "ionic://localhost",
+		"tauri://localhost", "http://tauri.localhost", "https://localhost",
+		"app://bundle", "app://.", "app://-", "app://obsidian.md",
+		"capacitor-electron://-", "com.example.app://localhost:8080",
 		"chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb", "moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc",
 		"safari-web-extension://140BB581-A2C0-422A-9DD3-6982A5ABEE5E", "vscode-webview://1nocp8ov",
 	} {
 		s := newSite(t, middleware.Options{Origins: []string{origin}})
 		from := []string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: cors", "Origin: " + origin}
+
 		res, v, _ := s.do(request("POST", "/?_mirage=~"+s.sign("ann"), from...))
 		if v.ID != "ann" || v.refusal != nil || res.Header.Get("Access-Control-Allow-Origin") != origin ||
 			res.Header.Get("Access-Control-Allow-Credentials") != "true" {
 			t.Errorf("%s: id %q, %v, %v", origin, v.ID, v.refusal, res.Header)
 		}
+
 		res, _, reached := s.do(request("OPTIONS", "/", append(from, "Access-Control-Request-Method: GET")...))
 		if reached || res.StatusCode != 204 || res.Header.Get("Access-Control-Allow-Origin") != origin {
 			t.Errorf("%s: preflight reached %v, %d, %v", origin, reached, res.StatusCode, res.Header)
 		}
+
 		_, v, _ = s.do(request("POST", "/", "Origin: "+origin+"x", withCookie(s.sign("ann"))))
 		if v.ok || statusOf(v.refusal) != 403 {
 			t.Errorf("%sx: identity %v, %v", origin, v.ok, v.refusal)
@@ -241,8 +262,8 @@ func TestI9HeadOptions(t *testing.T) {
 		for _, h := range []string{"X-Nothing: 1", withCookie(s.sign("ann"))} {
 			res, v, reached := s.do(request(method, "/?_mirage=~"+s.sign("bob"), h))
 			if !reached || v.ok || statusOf(v.refusal) != 405 || hooks != 0 || len(res.Cookies()) != 0 {
-				t.Errorf("%s: reached %v, identity %v, %v, %d hooks, %v", method, reached, v.ok, v.refusal, hooks,
-					res.Cookies())
+				t.Errorf("%s: reached %v, identity %v, %v, %d hooks, %v",
+					method, reached, v.ok, v.refusal, hooks, res.Cookies())
 			}
 		}
 	}
@@ -259,25 +280,27 @@ func TestNewPanics(t *testing.T) {
 	origins := func(s string) middleware.Options {
 		return with(func(o *middleware.Options) { o.Origins = []string{s} })
 	}
+	own := func(s string) middleware.Options {
+		return with(func(o *middleware.Options) { o.OwnOrigins = []string{s} })
+	}
+
 	for name, test := range map[string]struct {
 		options middleware.Options
 		want    string
 	}{
-		"no codec":  {middleware.Options{}, "cookie.New"},
-		"unsigned":  {with(func(o *middleware.Options) { o.AcceptUnsigned = true }), "needs Options.Validate"},
-		"timeout":   {with(func(o *middleware.Options) { o.Timeout = -1 }), "0 for 5s"},
-		"hooks":     {with(func(o *middleware.Options) { o.MaxHooks = -1 }), "0 for 64"},
-		"short ids": {with(func(o *middleware.Options) { o.IDBytes = 4 }), "8 to 64"},
-		"long ids":  {with(func(o *middleware.Options) { o.IDBytes = 65 }), "8 to 64"},
-		"own origin": {with(func(o *middleware.Options) { o.OwnOrigins = []string{"example.com"} }),
-			"OwnOrigins has example.com"},
-		"star":     {origins("*"), "no wildcard"},
-		"wildcard": {origins("https://*.example.com"), "no wildcard"},
-		"null":     {origins("null"), "anybody's, send Origin: null"},
-		"files":    {origins("file://"), "a scheme of your app's own"},
-		"a file":   {origins("file:///app/index.html"), "Origins has file:///app/index.html"},
-		"own app": {with(func(o *middleware.Options) { o.OwnOrigins = []string{"capacitor://localhost"} }),
-			"OwnOrigins has capacitor"},
+		"no codec":       {middleware.Options{}, "cookie.New"},
+		"unsigned":       {with(func(o *middleware.Options) { o.AcceptUnsigned = true }), "needs Options.Validate"},
+		"timeout":        {with(func(o *middleware.Options) { o.Timeout = -1 }), "0 for 5s"},
+		"hooks":          {with(func(o *middleware.Options) { o.MaxHooks = -1 }), "0 for 64"},
+		"short ids":      {with(func(o *middleware.Options) { o.IDBytes = 4 }), "8 to 64"},
+		"long ids":       {with(func(o *middleware.Options) { o.IDBytes = 65 }), "8 to 64"},
+		"own origin":     {own("example.com"), "OwnOrigins has example.com"},
+		"star":           {origins("*"), "no wildcard"},
+		"wildcard":       {origins("https://*.example.com"), "no wildcard"},
+		"null":           {origins("null"), "anybody's, send Origin: null"},
+		"files":          {origins("file://"), "a scheme of your app's own"},
+		"a file":         {origins("file:///app/index.html"), "Origins has file:///app/index.html"},
+		"own app":        {own("capacitor://localhost"), "OwnOrigins has capacitor"},
 		"app's path":     {origins("capacitor://localhost/"), "no path"},
 		"app's capitals": {origins("Capacitor://localhost"), "lower case"},
 		"app's wildcard": {origins("chrome-extension://*"), "no wildcard"},
@@ -319,9 +342,9 @@ func tryNew(o middleware.Options) (with func(http.Handler) http.Handler, err str
 	return middleware.New(o).Guard, ""
 }
 
-// I9: whatever Origin comes, and whatever Origins can be written, only what is listed
-// gets CORS headers, those for exactly itself, and only what is listed or ours gets an
-// identity.
+// I9: whatever Origin comes, and whatever Origins can be written, only what is
+// listed gets CORS headers, those for exactly itself, and only what is listed or
+// ours gets an identity.
 func FuzzOrigin(f *testing.F) {
 	for _, o := range []string{
 		"https://example.com", "http://example.com", "null", "https://example.com:443", "https://app.example.com",
@@ -331,6 +354,7 @@ func FuzzOrigin(f *testing.F) {
 		f.Add(o, "example.com", "", "https://app.example.com")
 		f.Add(o, "example.com", "cross-site", o)
 	}
+
 	codec := newCodec(f, cookie.Options{})
 	f.Fuzz(func(t *testing.T, origin, host, site, listed string) {
 		with, err := tryNew(middleware.Options{Codec: codec, Origins: []string{listed}})
@@ -340,15 +364,16 @@ func FuzzOrigin(f *testing.F) {
 			}
 			return
 		}
+
 		scheme, name, found := strings.Cut(listed, "://")
 		if !found || name == "" || strings.ContainsAny(listed, "*?#@ \t\r\n\\") || strings.Contains(name, "/") ||
 			scheme == "file" || scheme != strings.ToLower(scheme) {
 			t.Errorf("Origins %q was taken", listed)
 		}
+
 		ok := false
 		h := with(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			_,
-				ok = middleware.FromContext(r.Context())
+			_, ok = middleware.FromContext(r.Context())
 		}))
 		r, w := httptest.NewRequest("POST", "/", nil), httptest.NewRecorder()
 		r.Host = host
@@ -356,14 +381,16 @@ func FuzzOrigin(f *testing.F) {
 		if site != "" {
 			r.Header.Set("Sec-Fetch-Site", site)
 		}
+
 		h.ServeHTTP(w, r)
-		if allowed := w.Header().Get("Access-Control-Allow-Origin"); allowed != "" &&
-			(allowed != listed || origin != listed) {
+		allowed := w.Header().Get("Access-Control-Allow-Origin")
+		if allowed != "" && (allowed != listed || origin != listed) {
 			t.Errorf("Origin %q, Origins %q: allowed %q", origin, listed, allowed)
 		}
 		if !ok {
 			return
 		}
+
 		// Let in: by the browser's word, by the list, or because the origin is the
 		// host's, in which it can then be found.
 		scheme, name, _ = strings.Cut(origin, "://")

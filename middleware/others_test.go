@@ -30,6 +30,7 @@ func TestMounts(t *testing.T) {
 		room = r.PathValue("room") // chi sets it, too
 		return "", nil
 	}}).Guard
+
 	signed, _ := codec.Sign(cookie.ID, "ann")
 	sessions := scs.New()
 	mount := map[string]func() http.Handler{
@@ -64,12 +65,13 @@ func TestMounts(t *testing.T) {
 		},
 		"outside others": func() http.Handler {
 			r := chi.NewRouter()
-			r.Use(mw, sessions.LoadAndSave, chimw.Compress(5), chimw.Timeout(time.Minute), chimw.Throttle(10),
-				chimw.GetHead)
+			r.Use(mw, sessions.LoadAndSave,
+				chimw.Compress(5), chimw.Timeout(time.Minute), chimw.Throttle(10), chimw.GetHead)
 			r.Get("/a/rt", hello)
 			return r
 		},
 	}
+
 	for name, handler := range mount {
 		t.Run(name, func(t *testing.T) {
 			h := handler()
@@ -82,6 +84,7 @@ func TestMounts(t *testing.T) {
 			if known := name == "ServeMux" || name == "chi With"; known != (room == "a") {
 				t.Errorf("Validate saw the room %q", room)
 			}
+
 			w = httptest.NewRecorder()
 			h.ServeHTTP(w, request("GET", "/a/rt"))
 			if cookieOf(w.Result()) == "" {
@@ -102,8 +105,10 @@ func TestBesideSCS(t *testing.T) {
 		}
 		hello(w, r)
 	})
-	for name, h := range map[string]http.Handler{"inside": sessions.LoadAndSave(mw(app)),
-		"outside": mw(sessions.LoadAndSave(app))} {
+	for name, h := range map[string]http.Handler{
+		"inside":  sessions.LoadAndSave(mw(app)),
+		"outside": mw(sessions.LoadAndSave(app)),
+	} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, request("GET", "/"))
 		names := map[string]int{}

@@ -52,6 +52,8 @@ func parseQuery(raw string) (q query) {
 			q.wait = true
 		}
 	}
+
+	// What contradicts itself or is malformed counts as absent.
 	if q.conflict {
 		q.id = ""
 	}
@@ -61,6 +63,7 @@ func parseQuery(raw string) (q query) {
 	if !isID(q.was) {
 		q.was = ""
 	}
+
 	return q
 }
 

@@ -24,6 +24,7 @@ func TestI6Replaced(t *testing.T) {
 		asked = append(asked, id)
 		return strings.Replace(id, "old", "new", 1), nil
 	}})
+
 	for name, test := range map[string]struct {
 		request *http.Request
 		cookie  bool
@@ -44,13 +45,15 @@ func TestI6Replaced(t *testing.T) {
 			t.Errorf("%s: Signed is for %q, %v", name, got, err)
 		}
 	}
+
 	if s.count("replaced") != 3 || len(f.moves) != 3 {
 		t.Errorf("counted %d, moves %q", s.count("replaced"), f.moves)
 	}
+
 	// The same id again is no replacement.
 	asked = nil
-	if res, id := s.admit(request("GET", "/", withCookie(s.sign("new1")))); id.Previous != "" || cookieOf(res) != "" ||
-		len(f.moves) != 3 {
+	res, id := s.admit(request("GET", "/", withCookie(s.sign("new1"))))
+	if id.Previous != "" || cookieOf(res) != "" || len(f.moves) != 3 {
 		t.Errorf("%+v, moves %q, asked %q", id, f.moves, asked)
 	}
 }
@@ -68,7 +71,8 @@ func TestI6AnswerLost(t *testing.T) {
 		}
 		return "", nil
 	}})
-	old := s.sign("old")
+
+	old, same := s.sign("old"), "/?_cid="+cid
 	for name, first := range map[string][]string{
 		"client with _cid":                 {"/?_cid=" + cid, "X-Nothing: 1"},
 		"client with _cid and credentials": {"/?_cid=" + cid, "Authorization: basic"},
@@ -77,20 +81,19 @@ func TestI6AnswerLost(t *testing.T) {
 		s.admit(request("GET", first[0], withCookie(old), first[1]))
 		asked = nil
 		res, id := s.admit(request("GET", first[0], withCookie(old), first[1]))
-		if id.ID != "new" || id.Previous != "old" || !cmp.Equal(asked, []string{"new"}) || cookieOf(res) == "" ||
-			len(f.moves) != 1 {
+		if id.ID != "new" || id.Previous != "old" || cookieOf(res) == "" ||
+			!cmp.Equal(asked, []string{"new"}) || len(f.moves) != 1 {
 			t.Errorf("%s: %+v, asked %q, moves %q, cookie %q", name, id, asked, f.moves, cookieOf(res))
 		}
+
 		for other, r := range map[string]*http.Request{
-			"another _cid": request("GET", "/?_cid=x"+cid, withCookie(old), first[1]),
-			"the same _cid with other credentials": request("GET", "/?_cid="+cid, withCookie(old),
-				"Authorization: other"),
-			"the same _cid with other cookies": request("GET", "/?_cid="+cid, withCookie(old), "Cookie: a=1",
-				first[1]),
-			"a plain client":    request("GET", "/", withCookie(old), first[1]),
-			"other credentials": request("GET", "/", withCookie(old), "Authorization: other"),
-			"other cookies": request("GET", "/", withCookie(old), "Cookie: a=1",
-				"Authorization: basic"),
+			"another _cid":                         request("GET", "/?_cid=x"+cid, withCookie(old), first[1]),
+			"the same _cid with other credentials": request("GET", same, withCookie(old), "Authorization: other"),
+			"the same _cid with other cookies":     request("GET", same, withCookie(old), "Cookie: a=1", first[1]),
+
+			"a plain client":      request("GET", "/", withCookie(old), first[1]),
+			"other credentials":   request("GET", "/", withCookie(old), "Authorization: other"),
+			"other cookies":       request("GET", "/", withCookie(old), "Cookie: a=1", "Authorization: basic"),
 			"without credentials": request("GET", "/", withCookie(old)),
 		} {
 			asked = nil
@@ -105,8 +108,10 @@ func TestI6AnswerLost(t *testing.T) {
 // is, and the client hears of the name that it knows.
 func TestI6Twice(t *testing.T) {
 	f := newFake()
-	s := newSite(t, middleware.Options{Sessions: f,
-		Validate: func(*http.Request, string) (string, error) { return "new", nil }})
+	s := newSite(t, middleware.Options{
+		Sessions: f,
+		Validate: func(*http.Request, string) (string, error) { return "new", nil },
+	})
 	signed := s.sign("old")
 	r := func() *http.Request { return request("GET", "/?_cid="+cid, withCookie(signed)) }
 	s.admit(r())
@@ -146,8 +151,8 @@ func TestI5SessionsFail(t *testing.T) {
 		f.err = errors.New("redis: connection refused")
 		s.refuse(request("GET", "/", withCookie(s.sign("ann"))), 503)
 		f.wait = true
-		if _, reason := s.refuse(request("GET", "/", withCookie(s.sign("ann"))),
-			503); reason != "failed to resolve the id in a timely manner" {
+		_, reason := s.refuse(request("GET", "/", withCookie(s.sign("ann"))), 503)
+		if reason != "failed to resolve the id in a timely manner" {
 			t.Errorf("reason %q", reason)
 		}
 	})
@@ -167,6 +172,7 @@ func TestI11Revoked(t *testing.T) {
 		young := s.sign("ann")
 
 		ws := []string{"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: x"}
+		form := []string{"Sec-Fetch-Mode: navigate", "Sec-Fetch-Site: same-origin"}
 		for name, r := range map[string]*http.Request{
 			"stream":    request("GET", "/?_cid="+cid, withCookie(old), "Accept: text/event-stream"),
 			"poll":      request("GET", "/?_wait=25&_cid="+cid, withCookie(old)),
@@ -178,6 +184,7 @@ func TestI11Revoked(t *testing.T) {
 				t.Errorf("%s: reason %q", name, reason)
 			}
 		}
+
 		for name, test := range map[string]struct {
 			r      *http.Request
 			cookie bool
@@ -185,11 +192,10 @@ func TestI11Revoked(t *testing.T) {
 			"fetch":       {request("GET", "/", withCookie(old)), true},
 			"EventSource": {request("GET", "/", withCookie(old), "Accept: text/event-stream"), true},
 			"POST":        {request("POST", "/", withCookie(old)), true},
-			"form": {request("POST", "/", withCookie(old), "Sec-Fetch-Mode: navigate",
-				"Sec-Fetch-Site: same-origin"), true},
-			"WebSocket":  {request("GET", "/", append(ws, withCookie(old))...), true},
-			"navigation": {request("GET", "/", withCookie(old), "Accept: text/html"), true},
-			"query":      {request("GET", "/?_mirage=~"+old), false},
+			"form":        {request("POST", "/", append(form, withCookie(old))...), true},
+			"WebSocket":   {request("GET", "/", append(ws, withCookie(old))...), true},
+			"navigation":  {request("GET", "/", withCookie(old), "Accept: text/html"), true},
+			"query":       {request("GET", "/?_mirage=~"+old), false},
 		} {
 			res, v, _ := s.do(test.r)
 			if !v.ok || v.ID == "ann" || v.Previous != "" {
@@ -198,11 +204,12 @@ func TestI11Revoked(t *testing.T) {
 			if statusOf(v.refusal) != 410 {
 				t.Errorf("%s: a transport answers %v", name, v.refusal)
 			}
-			if got, _, err := s.codec.Verify(cookie.ID, cookieOf(res)); test.cookie && (err != nil || got == "ann") ||
-				!test.cookie && got != "" {
+			got, _, err := s.codec.Verify(cookie.ID, cookieOf(res))
+			if test.cookie && (err != nil || got == "ann") || !test.cookie && got != "" {
 				t.Errorf("%s: the cookie is for %q, %v", name, got, err)
 			}
 		}
+
 		if _, id := s.admit(request("GET", "/", withCookie(young))); id.ID != "ann" {
 			t.Errorf("signed afterwards: %+v", id)
 		}
@@ -222,14 +229,18 @@ func TestI11RevokedMeanwhile(t *testing.T) {
 // signed one stays signed.
 func TestI2Unsigned(t *testing.T) {
 	var asked []string
-	s := newSite(t, middleware.Options{AcceptUnsigned: true, Sessions: newFake(),
+	s := newSite(t, middleware.Options{
+		AcceptUnsigned: true,
+		Sessions:       newFake(),
 		Validate: func(_ *http.Request, id string) (string, error) {
 			asked = append(asked, id)
 			if id != "ann" {
 				return "", errors.New("who?")
 			}
 			return "", nil
-		}})
+		},
+	})
+
 	res, id := s.admit(request("GET", "/?_mirage=ann", withCookie(s.sign("other"))))
 	if id.ID != "ann" || cookieOf(res) != "" {
 		t.Errorf("%+v, cookie %q", id, cookieOf(res))
@@ -237,6 +248,7 @@ func TestI2Unsigned(t *testing.T) {
 	if got, err := verify(s.codec, id.Signed); err != nil || got != "ann" {
 		t.Errorf("Signed is for %q, %v", got, err)
 	}
+
 	s.refuse(request("GET", "/?_mirage=eve"), 403)
 	asked = nil
 	s.admit(request("GET", "/?_mirage=<script>")) // no id at all: as if absent

@@ -24,6 +24,7 @@ func Require(r *http.Request) (Identity, error) {
 	if v == nil {
 		return Identity{}, errMount
 	}
+
 	v.withdraw()
 	switch {
 	case v.state == refused, v.state == barred:
@@ -35,6 +36,7 @@ func Require(r *http.Request) (Identity, error) {
 	case r.Method == http.MethodDelete && v.state != linked:
 		return Identity{}, errToken
 	}
+
 	id := v.identity()
 	if v.m != nil && v.m.o.Value != nil {
 		id.Value = v.m.o.Value(r)

@@ -10,13 +10,13 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Rotate gives the visitor a new id, made by Generate, with the session and its messages,
-// and revokes the old one in the same step: to be called whenever somebody gains or loses
-// a privilege, so that an id planted or seen before is worth nothing after. It must be
-// called before the response is written. The new id goes into this response alone: as the
-// cookie, or, if the id came in the query, as FromContext's Signed. What the session held
-// goes along; whoever else holds the old id may have read it, and gets nothing from then
-// on.
+// Rotate gives the visitor a new id, made by Generate, with the session and its
+// messages, and revokes the old one in the same step: to be called whenever somebody
+// gains or loses a privilege, so that an id planted or seen before is worth nothing
+// after. It must be called before the response is written. The new id goes into this
+// response alone: as the cookie, or, if the id came in the query, as FromContext's
+// Signed. What the session held goes along; whoever else holds the old id may have read
+// it, and gets nothing from then on.
 //
 // Links of the old id end with mirage-drain and come back two seconds later with the new
 // cookie. For ten seconds, requests with the old id are told to come back soon, because
@@ -45,6 +45,7 @@ func Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 	if !known && !isCallback(v, r) {
 		return "", fmt.Errorf("middleware: rotate: %w", errNobody)
 	}
+
 	m := v.m
 	ctx, cancel := context.WithTimeout(r.Context(), m.o.Timeout)
 	defer cancel()
@@ -55,6 +56,7 @@ func Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 	case id == old.ID:
 		return "", errors.New("middleware: rotate: Generate returned the old id; it must make a new one")
 	}
+
 	came := v.came
 	if !known {
 		came = m.now()
@@ -75,6 +77,7 @@ func Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 			return "", fmt.Errorf("middleware: rotate: %w", err)
 		}
 	}
+
 	v.came, v.decided = came, came
 	next := Identity{ID: id, Client: v.client, Asked: store.Asked{Signed: came, Came: came}, codec: m.o.Codec, visit: v}
 	if v.state != barred {
@@ -114,6 +117,7 @@ func Logout(w http.ResponseWriter, r *http.Request) error {
 	if !known {
 		return fmt.Errorf("middleware: logout: %w", errNobody)
 	}
+
 	m := v.m
 	if m.o.Sessions != nil && v.state != barred {
 		ctx, cancel := context.WithTimeout(r.Context(), m.o.Timeout)
@@ -122,6 +126,7 @@ func Logout(w http.ResponseWriter, r *http.Request) error {
 			return fmt.Errorf("middleware: logout: %w", err)
 		}
 	}
+
 	if v.cookie = ""; v.from != fromQuery {
 		m.o.Codec.Expire(w.Header())
 	}

@@ -19,8 +19,9 @@ import (
 
 // login is an application that rotates on every request. It returns the answer, what
 // Rotate returned and FromContext afterwards.
-func login(o middleware.Options, r *http.Request) (res *http.Response, id string, after middleware.Identity,
-	err error) {
+func login(
+	o middleware.Options, r *http.Request,
+) (res *http.Response, id string, after middleware.Identity, err error) {
 	w := httptest.NewRecorder()
 	middleware.New(o).Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, err = middleware.Rotate(w, r)
@@ -37,6 +38,7 @@ func TestI11Rotate(t *testing.T) {
 		o := middleware.Options{Codec: codec, Sessions: f}
 		old, _ := codec.Sign(cookie.ID, "ann")
 		time.Sleep(30 * time.Minute) // so the middleware itself has set the cookie already
+
 		res, id, after, err := login(o, request("POST", "/", withCookie(old)))
 		if err != nil || len(id) != 16 || after.ID != id || after.Previous != "ann" || after.Signed != "" {
 			t.Fatalf("%q, %+v, %v", id, after, err)
@@ -50,23 +52,25 @@ func TestI11Rotate(t *testing.T) {
 		if !cmp.Equal(f.moves, []string{"ann>>" + id}) {
 			t.Errorf("moves %q", f.moves)
 		}
+
 		s := newSite(t, o)
 		s.refuse(request("GET", "/?_cid="+cid, withCookie(old)), 410)
 		if _, got := s.admit(request("GET", "/", withCookie(cookieOf(res)))); got.ID != id {
 			t.Errorf("the new cookie is %q", got.ID)
 		}
+
 		before, _ := codec.Sign(cookie.Link, "ann 1 zzzzzzzz "+cid) // of a link that is still open
 		for token, want := range map[string]int{before: 401, after.LinkToken(cid, 1, time.Minute): 0} {
-			if _, v, _ := s.do(request("POST", "/", withCookie(cookieOf(res)), "Mirage-Link: "+
-				token)); statusOf(v.refusal) != want {
+			_, v, _ := s.do(request("POST", "/", withCookie(cookieOf(res)), "Mirage-Link: "+token))
+			if statusOf(v.refusal) != want {
 				t.Errorf("a link token: %v, want %d", v.refusal, want)
 			}
 		}
 	})
 }
 
-// I11: who came by the query gets the new value as Signed, and the cookie stays out of
-// it.
+// I11: who came by the query gets the new value as Signed, and the cookie stays
+// out of it.
 func TestI11RotateQuery(t *testing.T) {
 	codec := newCodec(t, cookie.Options{})
 	signed, _ := codec.Sign(cookie.ID, "ann")
@@ -80,27 +84,28 @@ func TestI11RotateQuery(t *testing.T) {
 func TestI11RotateFails(t *testing.T) {
 	codec := newCodec(t, cookie.Options{})
 	old, _ := codec.Sign(cookie.ID, "ann")
-	boom := errors.New("boom")
+	boom, noIDs := errors.New("boom"), &middleware.Error{Status: 503, Reason: "no ids"}
+	generates := func(id string, err error) middleware.Options {
+		return middleware.Options{Generate: func(*http.Request) (string, error) { return id, err }}
+	}
+	moves := func(err error) middleware.Options {
+		return middleware.Options{Sessions: &failing{fake: newFake(), move: err}}
+	}
 	tests := map[string]struct {
 		options middleware.Options
 		headers []string
 		want    string // in the error
 		moved   bool
 	}{
-		"generate fails": {middleware.Options{Generate: func(*http.Request) (string, error) {
-			return "",
-				&middleware.Error{Status: 503, Reason: "no ids"}
-		}}, nil, "no ids", false},
-		"the same id": {middleware.Options{Generate: func(*http.Request) (string, error) { return "ann", nil }},
-			nil, "old id", false},
-		"a bad id": {middleware.Options{Generate: func(*http.Request) (string, error) { return "a b", nil }},
-			nil, "failed to generate", false},
-		"move fails": {middleware.Options{Sessions: &failing{fake: newFake(), move: boom}}, nil, "boom", false},
-		"it is not known": {middleware.Options{Sessions: &failing{fake: newFake(), move: store.ErrUncertain}}, nil,
-			"unknown", true},
+		"generate fails":   {generates("", noIDs), nil, "no ids", false},
+		"the same id":      {generates("ann", nil), nil, "old id", false},
+		"a bad id":         {generates("a b", nil), nil, "failed to generate", false},
+		"move fails":       {moves(boom), nil, "boom", false},
+		"it is not known":  {moves(store.ErrUncertain), nil, "unknown", true},
 		"a foreign page":   {middleware.Options{}, []string{"Sec-Fetch-Site: cross-site"}, "no identity", false},
 		"a worthless link": {middleware.Options{}, []string{"Mirage-Link: x"}, "no identity", false},
 	}
+
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			test.options.Codec = codec
@@ -108,18 +113,19 @@ func TestI11RotateFails(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v, want %q", err, test.want)
 			}
-			if moved := id != ""; moved != test.moved || moved != (cookieOf(res) != "") ||
-				moved != (after.Previous == "ann") {
+			moved := id != ""
+			if moved != test.moved || moved != (cookieOf(res) != "") || moved != (after.Previous == "ann") {
 				t.Errorf("id %q, cookie %q, afterwards %+v; want moved %v", id, cookieOf(res), after, test.moved)
 			}
 		})
 	}
+
 	for name, ctx := range map[string]context.Context{
-		"no middleware": t.Context(), "only NewContext": middleware.NewContext(t.Context(),
-			middleware.Identity{ID: "ann"}),
+		"no middleware":   t.Context(),
+		"only NewContext": middleware.NewContext(t.Context(), middleware.Identity{ID: "ann"}),
 	} {
-		if _, err := middleware.Rotate(httptest.NewRecorder(),
-			request("POST", "/").WithContext(ctx)); statusOf(err) != 500 {
+		_, err := middleware.Rotate(httptest.NewRecorder(), request("POST", "/").WithContext(ctx))
+		if statusOf(err) != 500 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -132,14 +138,14 @@ type failing struct {
 
 func (f *failing) Rotate(context.Context, string, string, store.Asked) error { return f.move }
 
-// I11: where the new id cannot be signed, the old one stays good: its session has not
-// moved.
+// I11: where the new id cannot be signed, the old one stays good: its session
+// has not moved.
 func TestI11RotateCannotSign(t *testing.T) {
 	codec := newCodec(t, cookie.Options{})
 	old, _ := codec.Sign(cookie.ID, "ann")
 	sessions := &ahead{newFake()}
-	res, id, _, err := login(middleware.Options{Codec: codec, Sessions: sessions},
-		request("POST", "/", withCookie(old)))
+	o := middleware.Options{Codec: codec, Sessions: sessions}
+	res, id, _, err := login(o, request("POST", "/", withCookie(old)))
 	if err == nil || id != "" || cookieOf(res) != "" {
 		t.Errorf("id %q, cookie %q, error %v", id, cookieOf(res), err)
 	}

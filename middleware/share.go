@@ -42,9 +42,9 @@ type sharedCall struct {
 	waiting int // requests that have not left; guarded by sharing.mu
 }
 
-// create makes an id for a request that came without one, or takes that of the parallel
-// request that did. Then it was decided when that one came, and whatever revokes it since
-// counts.
+// create makes an id for a request that came without one, or takes that of the
+// parallel request that did. Then it was decided when that one came, and whatever
+// revokes it since counts.
 func (m *Middleware) create(ctx context.Context, r *http.Request, q query, v *visit) (string, *Error) {
 	if q.cid == "" {
 		return m.generate(ctx, r)
@@ -94,9 +94,11 @@ func (m *Middleware) join(ctx context.Context, r *http.Request, call *sharedCall
 	case <-ctx.Done():
 		return "", m.late(generating, ctx.Err())
 	}
+
 	if call.err != nil || m.o.Sessions == nil {
 		return call.id, call.err
 	}
+
 	is, err := m.o.Sessions.Resolve(ctx, call.id, store.Asked{Signed: call.came, Came: v.came}, "")
 	switch {
 	case err != nil:
@@ -104,6 +106,7 @@ func (m *Middleware) join(ctx context.Context, r *http.Request, call *sharedCall
 	case is.State != store.StateGood:
 		return m.generate(ctx, r)
 	}
+
 	v.decided = call.came
 	return call.id, nil
 }
@@ -136,8 +139,8 @@ func (m *Middleware) forgetLocked(key sharedKey, call *sharedCall) {
 	}
 }
 
-// credentials is a fingerprint of what a browser or client adds to its requests by
-// itself.
+// credentials is a fingerprint of what a browser or client adds to its
+// requests by itself.
 func credentials(r *http.Request) (sum [sha256.Size]byte) {
 	h := sha256.New()
 	for _, name := range []string{"Cookie", "Authorization"} {

@@ -91,27 +91,35 @@ func TestI10Default(t *testing.T) {
 	}
 }
 
-// I10: not shared with another client, other credentials, or by a name that could be
-// guessed.
+// I10: not shared with another client, other credentials, or by a name that
+// could be guessed.
 func TestI10NotShared(t *testing.T) {
 	tests := map[string][2]*http.Request{
-		"another _cid": {request("GET", "/?_cid="+cid), request("GET", "/?_cid="+cid+"x")},
-		"another cookie": {request("GET", "/?_cid="+cid, "Cookie: a=1"),
-			request("GET", "/?_cid="+cid, "Cookie: a=2")},
-		"another principal": {request("GET", "/?_cid="+cid, "Authorization: a"),
-			request("GET", "/?_cid="+cid, "Authorization: b")},
-		"moved between": {request("GET", "/?_cid="+cid, "Cookie: a"),
-			request("GET", "/?_cid="+cid, "Authorization: a")},
-		"split otherwise": {request("GET", "/?_cid="+cid, "Cookie: a", "Cookie: b"),
-			request("GET", "/?_cid="+cid, "Cookie: ab")},
+		"another _cid":   {request("GET", "/?_cid="+cid), request("GET", "/?_cid="+cid+"x")},
+		"another cookie": {request("GET", "/?_cid="+cid, "Cookie: a=1"), request("GET", "/?_cid="+cid, "Cookie: a=2")},
+		"another principal": {
+			request("GET", "/?_cid="+cid, "Authorization: a"),
+			request("GET", "/?_cid="+cid, "Authorization: b"),
+		},
+		"moved between": {
+			request("GET", "/?_cid="+cid, "Cookie: a"),
+			request("GET", "/?_cid="+cid, "Authorization: a"),
+		},
+		"split otherwise": {
+			request("GET", "/?_cid="+cid, "Cookie: a", "Cookie: b"),
+			request("GET", "/?_cid="+cid, "Cookie: ab"),
+		},
 		"too short":    {request("GET", "/?_cid="+cid[1:]), request("GET", "/?_cid="+cid[1:])},
 		"too long":     {request("GET", "/?_cid="+cid+cid+cid), request("GET", "/?_cid="+cid+cid+cid)},
 		"no base64url": {request("GET", "/?_cid="+cid+"+"), request("GET", "/?_cid="+cid+"+")},
 		"two of them":  {request("GET", "/?_cid="+cid+"&_cid=x"+cid), request("GET", "/?_cid="+cid+"&_cid=x"+cid)},
-		"three of them": {request("GET", "/?_cid="+cid+"&_cid=&_cid="+cid),
-			request("GET", "/?_cid="+cid+"&_cid=&_cid="+cid)},
+		"three of them": {
+			request("GET", "/?_cid="+cid+"&_cid=&_cid="+cid),
+			request("GET", "/?_cid="+cid+"&_cid=&_cid="+cid),
+		},
 		"no _cid": {request("GET", "/"), request("GET", "/")},
 	}
+
 	for name, pair := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, middleware.Options{})
@@ -184,11 +192,13 @@ func TestI10Failure(t *testing.T) {
 // I10: a panic of a shared Generate wakes those who wait.
 func TestI10Panic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSite(t, middleware.Options{Logger: slog.New(slog.DiscardHandler),
+		s := newSite(t, middleware.Options{
+			Logger: slog.New(slog.DiscardHandler),
 			Generate: func(*http.Request) (string, error) {
 				time.Sleep(time.Second)
 				panic("boom")
-			}})
+			},
+		})
 		start := time.Now()
 		serve(s, s.codec, request("GET", "/?_cid="+cid), request("GET", "/?_cid="+cid))
 		if time.Since(start) != time.Second {

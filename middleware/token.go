@@ -69,6 +69,7 @@ func (m *Middleware) linked(r *http.Request, q query, tokens []string, v *visit)
 	if len(tokens) != 1 {
 		return false
 	}
+
 	beside := m.beside(r, q)
 	t, ok := m.tokens.get(tokens[0], beside)
 	if !ok {
@@ -87,6 +88,7 @@ func (m *Middleware) linked(r *http.Request, q query, tokens []string, v *visit)
 		}
 		beside.from = p.from
 	}
+
 	v.state, v.from = linked, beside.from
 	v.client = t.reader
 	v.id = Identity{ID: t.id, Client: v.client, Reader: t.reader, Link: t.link, codec: m.o.Codec}

@@ -16,6 +16,7 @@ func TestI7Remembered(t *testing.T) {
 		good := token{id: "ann", expires: time.Now().Add(24 * time.Hour)}
 		m.put("used", beside, good)
 		m.put("unused", beside, good)
+
 		for i := range 3 * maxCachedTokens {
 			m.put(strings.Repeat("x", i%7)+time.Duration(i).String(), beside, good)
 			if i%1000 == 0 {
@@ -30,6 +31,7 @@ func TestI7Remembered(t *testing.T) {
 		if _, ok := m.get("unused", beside); ok {
 			t.Error("an unused token was not forgotten")
 		}
+
 		time.Sleep(time.Hour)
 		m.put("a", beside, good)
 		time.Sleep(time.Hour)

@@ -16,8 +16,7 @@ func TestI7Token(t *testing.T) {
 	hooks := 0
 	s := newSite(t, middleware.Options{Validate: func(*httpRequest, string) (string, error) {
 		hooks++
-		return "",
-			nil
+		return "", nil
 	}})
 	c := s.sign("ann")
 	_, id := s.admit(request("GET", "/", withCookie(c)))
@@ -25,10 +24,12 @@ func TestI7Token(t *testing.T) {
 	if hooks != 1 || token == "" {
 		t.Fatalf("%d hooks, token %q", hooks, token)
 	}
+
 	bob := middleware.Identity{}
 	if bob.LinkToken(cid, 1, time.Minute) != "" {
 		t.Error("an identity from nowhere made a token")
 	}
+
 	_, other := s.admit(request("GET", "/?_mirage=~"+s.sign("bob")))
 	foreign := other.LinkToken(cid, 8, 10*time.Minute)
 	hooks = 0
@@ -43,33 +44,37 @@ func TestI7Token(t *testing.T) {
 		"POST":                   {"POST", "/", []string{withCookie(c), "Mirage-Link: " + token}, true, 0, 0},
 		"POST again, remembered": {"POST", "/", []string{withCookie(c), "Mirage-Link: " + token}, true, 0, 0},
 		"DELETE":                 {"DELETE", "/", []string{withCookie(c), "Mirage-Link: " + token}, true, 0, 0},
-		"poll": {"GET", "/?_wait=25", []string{withCookie(c), "Mirage-Link: " + token}, true, 0,
-			0},
-		"by query":            {"POST", "/?_mirage=~" + c, []string{"Mirage-Link: " + token}, true, 0, 0},
-		"query is not cookie": {"POST", "/?_mirage=" + c, []string{"Mirage-Link: " + token}, false, 0, 401},
-		"GET without _wait":   {"GET", "/", []string{withCookie(c), "Mirage-Link: " + token}, false, 1, 0},
-		"POST, no token":      {"POST", "/", []string{withCookie(c)}, false, 1, 0},
-		"DELETE, no token":    {"DELETE", "/", []string{withCookie(c)}, false, 1, 401},
-		"POST, forged":        {"POST", "/", []string{withCookie(c), "Mirage-Link: x" + token}, false, 0, 401},
-		"POST, empty":         {"POST", "/", []string{withCookie(c), "Mirage-Link: "}, false, 0, 401},
-		"poll, forged":        {"GET", "/?_wait=25", []string{withCookie(c), "Mirage-Link: x"}, false, 1, 0},
-		"POST, of another id": {"POST", "/", []string{withCookie(c), "Mirage-Link: " + foreign}, false, 0, 401},
-		"poll, of another id": {"GET", "/?_wait=25", []string{withCookie(c), "Mirage-Link: " + foreign}, false,
-			1, 0},
-		"POST, alone": {"POST", "/", []string{"Mirage-Link: " + token}, false, 0, 401},
-		"POST, beside a forgery": {"POST", "/", []string{withCookie("x" + c), "Mirage-Link: " + token}, false, 0,
-			401},
-		"POST, two tokens": {"POST", "/",
-			[]string{withCookie(c), "Mirage-Link: " + token, "Mirage-Link: " + token}, false, 0, 401},
+		"poll":                   {"GET", "/?_wait=25", []string{withCookie(c), "Mirage-Link: " + token}, true, 0, 0},
+		"by query":               {"POST", "/?_mirage=~" + c, []string{"Mirage-Link: " + token}, true, 0, 0},
+		"query is not cookie":    {"POST", "/?_mirage=" + c, []string{"Mirage-Link: " + token}, false, 0, 401},
+		"GET without _wait":      {"GET", "/", []string{withCookie(c), "Mirage-Link: " + token}, false, 1, 0},
+		"POST, no token":         {"POST", "/", []string{withCookie(c)}, false, 1, 0},
+		"DELETE, no token":       {"DELETE", "/", []string{withCookie(c)}, false, 1, 401},
+		"POST, forged":           {"POST", "/", []string{withCookie(c), "Mirage-Link: x" + token}, false, 0, 401},
+		"POST, empty":            {"POST", "/", []string{withCookie(c), "Mirage-Link: "}, false, 0, 401},
+		"poll, forged":           {"GET", "/?_wait=25", []string{withCookie(c), "Mirage-Link: x"}, false, 1, 0},
+		"POST, of another id":    {"POST", "/", []string{withCookie(c), "Mirage-Link: " + foreign}, false, 0, 401},
+		"poll, of another id": {"GET", "/?_wait=25", []string{
+			withCookie(c), "Mirage-Link: " + foreign,
+		}, false, 1, 0},
+		"POST, alone":            {"POST", "/", []string{"Mirage-Link: " + token}, false, 0, 401},
+		"POST, beside a forgery": {"POST", "/", []string{withCookie("x" + c), "Mirage-Link: " + token}, false, 0, 401},
+		"POST, two tokens": {"POST", "/", []string{
+			withCookie(c), "Mirage-Link: " + token, "Mirage-Link: " + token,
+		}, false, 0, 401},
 		"POST, id as token": {"POST", "/", []string{withCookie(c), "Mirage-Link: " + c}, false, 0, 401},
-		"POST, bad query, cookie": {"POST", "/?_mirage=~x", []string{withCookie(c), "Mirage-Link: " + token}, true,
-			0, 0},
-		"poll, from a foreign page": {"GET", "/?_wait=25",
-			[]string{withCookie(c), "Mirage-Link: " + token, "Sec-Fetch-Site: cross-site"}, false, 0, 403},
-		"HEAD": {"HEAD", "/?_wait=25", []string{withCookie(c), "Mirage-Link: " + token}, false, 0,
-			405},
+		"POST, bad query, cookie": {"POST", "/?_mirage=~x", []string{
+			withCookie(c), "Mirage-Link: " + token,
+		}, true, 0, 0},
+		"poll, from a foreign page": {"GET", "/?_wait=25", []string{
+			withCookie(c), "Mirage-Link: " + token, "Sec-Fetch-Site: cross-site",
+		}, false, 0, 403},
+		"HEAD": {"HEAD", "/?_wait=25", []string{
+			withCookie(c), "Mirage-Link: " + token,
+		}, false, 0, 405},
 		"PUT: no method of the wire": {"PUT", "/", []string{withCookie(c), "Mirage-Link: " + token}, false, 1, 0},
 	}
+
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			hooks = 0
@@ -101,6 +106,7 @@ func TestI7TokenExpires(t *testing.T) {
 			_, v, _ := s.do(request("POST", "/", withCookie(c), "Mirage-Link: "+token))
 			return v.refusal == nil
 		}
+
 		for _, step := range []struct {
 			wait time.Duration
 			ok   bool
@@ -110,6 +116,7 @@ func TestI7TokenExpires(t *testing.T) {
 				t.Errorf("after %v more: %v, want %v", step.wait, got, step.ok)
 			}
 		}
+
 		if !post(long) {
 			t.Error("the long token does not count")
 		}
@@ -127,15 +134,20 @@ func TestI7RememberedPair(t *testing.T) {
 	_, id := s.admit(request("GET", "/", withCookie(a)))
 	token := "Mirage-Link: " + id.LinkToken(cid, 7, time.Minute)
 	b, forged := s.sign("ann"), a[:len(a)-4]+"AAAA"
+
 	for _, step := range []struct {
 		name, target string
 		value        string
 		want         bool
 	}{
-		{"first", "/", a, true}, {"remembered", "/", a, true}, {"a newer value of the id", "/", b, true},
-		{"forged", "/", forged, false}, {"another id", "/", s.sign("bob"), false},
+		{"first", "/", a, true},
+		{"remembered", "/", a, true},
+		{"a newer value of the id", "/", b, true},
+		{"forged", "/", forged, false},
+		{"another id", "/", s.sign("bob"), false},
 		{"the cookie's text as query", "/?_mirage=" + b, "", false},
-		{"beside a bad query", "/?_mirage=~x", a, true}, {"the same, forged", "/?_mirage=~x", forged, false},
+		{"beside a bad query", "/?_mirage=~x", a, true},
+		{"the same, forged", "/?_mirage=~x", forged, false},
 		{"again", "/", a, true},
 	} {
 		_, v, _ := s.do(request("POST", step.target, withCookie(step.value), token))
@@ -170,8 +182,8 @@ func TestI7LongestToken(t *testing.T) {
 	_, id := s.admit(request("GET", "/", withCookie(c)))
 	reader := strings.Repeat("r", 64)
 	token := id.LinkToken(reader, math.MaxUint64, 100*365*24*time.Hour)
-	if _, v, _ := s.do(request("POST", "/", withCookie(c), "Mirage-Link: "+token)); v.Reader != reader ||
-		v.Link != math.MaxUint64 {
+	_, v, _ := s.do(request("POST", "/", withCookie(c), "Mirage-Link: "+token))
+	if v.Reader != reader || v.Link != math.MaxUint64 {
 		t.Errorf("token %q: %+v", token, v)
 	}
 	if token := id.LinkToken(reader+"r", 1, time.Minute); token != "" {

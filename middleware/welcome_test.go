@@ -20,6 +20,7 @@ func TestI8Renewal(t *testing.T) {
 		s := newSite(t, middleware.Options{Codec: newCodec(t, cookie.Options{MaxAge: 4 * time.Hour})})
 		res, id := s.admit(request("GET", "/"))
 		value := cookieOf(res)
+
 		for _, step := range []struct {
 			wait  time.Duration
 			renew bool
@@ -31,10 +32,11 @@ func TestI8Renewal(t *testing.T) {
 			}
 			_, got = s.admit(request("GET", "/?_mirage=~"+value))
 			if got.ID != id.ID || (got.Signed != "~"+value) != step.renew {
-				t.Errorf("query, after %v more: %q, renewed %v, want %v", step.wait, got.ID, got.Signed != "~"+value,
-					step.renew)
+				t.Errorf("query, after %v more: %q, renewed %v, want %v",
+					step.wait, got.ID, got.Signed != "~"+value, step.renew)
 			}
 		}
+
 		time.Sleep(3 * time.Hour) // expired: its owner is not locked out, but new
 		if _, got := s.admit(request("GET", "/", withCookie(value))); got.ID == id.ID {
 			t.Error("an expired cookie still counts")
@@ -52,8 +54,8 @@ func TestI8Tossing(t *testing.T) {
 	}
 }
 
-// I2: keys change without anybody being thrown out, and the cookie follows to the new
-// key.
+// I2: keys change without anybody being thrown out, and the cookie follows to
+// the new key.
 func TestI2KeyRotation(t *testing.T) {
 	before := newSite(t, middleware.Options{Codec: newCodec(t, cookie.Options{}, key('o'))})
 	res, ann := before.admit(request("GET", "/"))
@@ -72,15 +74,15 @@ func TestI2KeyRotation(t *testing.T) {
 // varies by what decides about the identity.
 func TestI8NeverWraps(t *testing.T) {
 	w := httptest.NewRecorder()
-	h := middleware.New(middleware.Options{Codec: newCodec(t, cookie.Options{})}).Guard(http.HandlerFunc(
-		func(got http.ResponseWriter, r *http.Request) {
-			if got != http.ResponseWriter(w) {
-				t.Errorf("next got a %T", got)
-			}
-			if got.Header().Get("Set-Cookie") == "" {
-				t.Error("the cookie is not there yet")
-			}
-		}))
+	guard := middleware.New(middleware.Options{Codec: newCodec(t, cookie.Options{})}).Guard
+	h := guard(http.HandlerFunc(func(got http.ResponseWriter, r *http.Request) {
+		if got != http.ResponseWriter(w) {
+			t.Errorf("next got a %T", got)
+		}
+		if got.Header().Get("Set-Cookie") == "" {
+			t.Error("the cookie is not there yet")
+		}
+	}))
 	w.Header().Set("Vary", "Accept-Encoding")
 	h.ServeHTTP(w, request("GET", "/"))
 	if got := strings.Join(w.Header()["Vary"], ", "); !strings.HasPrefix(got, "Accept-Encoding, Cookie, ") {
@@ -106,8 +108,8 @@ func TestMountedTwice(t *testing.T) {
 // Require says what is wrong where there is no middleware; NewContext is enough for the
 // test of a handler.
 func TestRequire(t *testing.T) {
-	if _, err := middleware.Require(request("GET", "/")); statusOf(err) != 500 ||
-		!strings.Contains(err.Error(), "not mounted") {
+	_, err := middleware.Require(request("GET", "/"))
+	if statusOf(err) != 500 || !strings.Contains(err.Error(), "not mounted") {
 		t.Errorf("without the middleware: %v", err)
 	}
 	if _, ok := middleware.FromContext(t.Context()); ok {
@@ -131,6 +133,7 @@ func TestRequire(t *testing.T) {
 // I9: what Require adds to the middleware's own check.
 func TestI9Require(t *testing.T) {
 	s := newSite(t, middleware.Options{})
+
 	tests := map[string]struct {
 		method, target string
 		headers        []string
@@ -144,26 +147,28 @@ func TestI9Require(t *testing.T) {
 		"cookie, with Origin":         {"GET", "/", []string{"Origin: https://example.com"}, 0},
 		"cookie, POST":                {"POST", "/", nil, 0},
 		"query, bare GET":             {"GET", "/?_mirage=~" + s.sign("bob"), nil, 0},
-		"image": {"GET", "/", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: image"},
-			403},
-		"worker": {"GET", "/", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: worker"},
-			403},
-		"empty dest": {"GET", "/", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: empty"},
-			0},
-		"websocket dest": {"GET", "/",
-			[]string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: websocket"}, 0},
-		"two dests": {"GET", "/",
-			[]string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: empty", "Sec-Fetch-Dest: image"}, 403},
-		"prefetch": {"GET", "/", []string{"Sec-Fetch-Site: same-origin", "Sec-Purpose: prefetch"},
-			403},
-		"prerender": {"GET", "/",
-			[]string{"Sec-Fetch-Site: none", "Sec-Purpose: prefetch;prerender"}, 403},
+		"image": {"GET", "/", []string{
+			"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: image",
+		}, 403},
+		"worker": {"GET", "/", []string{
+			"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: worker",
+		}, 403},
+		"empty dest": {"GET", "/", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: empty"}, 0},
+		"websocket dest": {"GET", "/", []string{
+			"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: websocket",
+		}, 0},
+		"two dests": {"GET", "/", []string{
+			"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: empty", "Sec-Fetch-Dest: image",
+		}, 403},
+		"prefetch":        {"GET", "/", []string{"Sec-Fetch-Site: same-origin", "Sec-Purpose: prefetch"}, 403},
+		"prerender":       {"GET", "/", []string{"Sec-Fetch-Site: none", "Sec-Purpose: prefetch;prerender"}, 403},
 		"query, prefetch": {"GET", "/?_mirage=~" + s.sign("bob"), []string{"Sec-Purpose: prefetch"}, 403},
-		"form": {"POST", "/",
-			[]string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: document"}, 403},
-		"image of an allow-listed one": {"GET", "/", []string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Dest: image"},
-			403},
+		"form":            {"POST", "/", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: document"}, 403},
+		"image of an allow-listed one": {"GET", "/", []string{
+			"Sec-Fetch-Site: cross-site", "Sec-Fetch-Dest: image",
+		}, 403},
 	}
+
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			_, v, reached := s.do(request(test.method, test.target, append(test.headers, withCookie(s.sign("ann")))...))
@@ -172,6 +177,7 @@ func TestI9Require(t *testing.T) {
 			}
 		})
 	}
+
 	if _, v, _ := s.do(request("GET", "/")); v.refusal != nil {
 		t.Errorf("a program without a cookie: %v", v.refusal) // curl -N: there is no cookie to abuse
 	}

@@ -14,13 +14,14 @@ var (
 		"set middleware.Options.Sessions to the Manager of the transport")
 )
 
-// Wired implements wiring.Value, for transports. A type of the application's own is
-// believed.
+// Wired implements wiring.Value, for transports. A type of the application's
+// own is believed.
 func (v *visit) Wired(sessions any) error {
 	m := v.m
 	if m == nil { // NewContext
 		return nil
 	}
+
 	var err error
 	switch {
 	case m.o.Sessions == nil:
@@ -30,6 +31,7 @@ func (v *visit) Wired(sessions any) error {
 	default:
 		return nil
 	}
+
 	m.logWiring.Do(func() { m.o.Logger.Error("mirage: all requests to a transport are refused: " + err.Error()) })
 	return err
 }
