@@ -27,6 +27,7 @@ func TestD3AnswerToAReloadedPage(t *testing.T) {
 				OnEnd: func(_ context.Context, e store.Ended) { left = e.Messages },
 			})
 			t.Cleanup(func() { m.Shutdown(context.Background()) })
+
 			var b session.Batch
 			take := func(l *session.Link) {
 				if err := l.Take(t.Context(), &b); err != nil {
@@ -38,10 +39,12 @@ func TestD3AnswerToAReloadedPage(t *testing.T) {
 					}
 				}
 			}
+
 			page := annAt(t, m, "before")
 			sendAnn(t, m, "hello")
 			take(page)
 			page.Close()
+
 			s, err := m.Open(t.Context(), "ann")
 			if err != nil {
 				t.Fatal(err)
@@ -49,6 +52,7 @@ func TestD3AnswerToAReloadedPage(t *testing.T) {
 			if _, err := s.SendTo(t.Context(), "before", store.Text("the answer")); err != nil {
 				t.Fatal(err)
 			}
+
 			page = annAt(t, m, "after")
 			take(page)
 			if stays {
@@ -62,6 +66,7 @@ func TestD3AnswerToAReloadedPage(t *testing.T) {
 				}
 				return
 			}
+
 			page.Close()
 			time.Sleep(3 * time.Minute)
 			synctest.Wait()
@@ -77,16 +82,19 @@ func TestD3AnswerToAReloadedPage(t *testing.T) {
 func TestU2Reader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got session.Incoming
-		m := session.New(session.Options{OnMessage: func(ctx context.Context, s *session.Session,
-			in session.Incoming) error {
-			got = in
-			_, err := s.SendTo(ctx, in.Reader, store.Text("the answer"))
-			return err
-		}})
+		m := session.New(session.Options{
+			OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
+				got = in
+				_, err := s.SendTo(ctx, in.Reader, store.Text("the answer"))
+				return err
+			},
+		})
 		t.Cleanup(func() { m.Shutdown(context.Background()) })
+
 		annAt(t, m, "before").Close()
 		page := annAt(t, m, "after")
 		defer page.Close()
+
 		_, err := m.Receive(t.Context(), session.Upstream{
 			ID: "ann", Link: page.Hello.Link, Writer: "before", Base: 1,
 			Messages: []session.Numbered{{Number: 1, Message: store.Text("?")}},
@@ -94,6 +102,7 @@ func TestU2Reader(t *testing.T) {
 		if err != nil || got.Reader != "after" || got.Writer != "before" {
 			t.Errorf("%v: Reader %q, Writer %q", err, got.Reader, got.Writer)
 		}
+
 		var b session.Batch
 		if err := page.Take(t.Context(), &b); err != nil || len(b.Entries) != 1 || b.Entries[0].Message == nil {
 			t.Errorf("the page that asked got %+v, %v", b.Entries, err)

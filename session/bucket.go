@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A bucket is a token bucket: it fills by rate tokens a second up to burst, and starts
-// full.
+// A bucket is a token bucket: it fills by rate tokens a second up to burst,
+// and starts full.
 type bucket struct {
 	mu   sync.Mutex
 	used float64 // how much is missing to a full bucket

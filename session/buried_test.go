@@ -152,6 +152,7 @@ func TestL1ShutdownOfTheNextSession(t *testing.T) {
 				first := link(t, m, session.Attach{ID: "a", Reader: "first"})
 				var next *session.Link
 				s.meanwhile = func() { next = link(t, m, session.Attach{ID: "a", Reader: "next"}) }
+
 				if err := end(m); err != nil {
 					t.Fatal(err)
 				}

@@ -29,12 +29,14 @@ func (m *Manager) callOnMessage(ctx context.Context, s *Session, in Incoming) (e
 	if m.o.OnMessage == nil {
 		return errors.New("session: Options.OnMessage is not set")
 	}
+
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("session: OnMessage panicked: %v", v)
 			m.logPanic("OnMessage", v, "session", s.id, "writer", in.Writer, "number", in.Number)
 		}
 	}()
+
 	if err = m.o.OnMessage(ctx, s, in); err != nil {
 		m.o.Logger.Warn("session: OnMessage failed",
 			"session", s.id, "writer", in.Writer, "number", in.Number, "error", err)

@@ -34,17 +34,21 @@ func TestU2HandlerEndsItsSession(t *testing.T) {
 				var m *session.Manager
 				var l *session.Link
 				calls := 0
-				m = session.New(session.Options{OnMessage: func(ctx context.Context, _ *session.Session,
-					_ session.Incoming) error {
-					calls++
-					return end(ctx, m, l.Hello.Link)
-				}})
+				m = session.New(session.Options{
+					OnMessage: func(ctx context.Context, _ *session.Session, _ session.Incoming) error {
+						calls++
+						return end(ctx, m, l.Hello.Link)
+					},
+				})
 				t.Cleanup(func() { m.Shutdown(context.Background()) })
 				l = link(t, m, session.Attach{ID: "id", Reader: "r"})
+
 				got, err := m.Receive(t.Context(), session.Upstream{
 					ID: "id", Link: l.Hello.Link, Writer: "r", Base: 1,
-					Messages: []session.Numbered{{Number: 1, Message: store.Text("bye")},
-						{Number: 2, Message: store.Text("x")}},
+					Messages: []session.Numbered{
+						{Number: 1, Message: store.Text("bye")},
+						{Number: 2, Message: store.Text("x")},
+					},
 				})
 				if err != nil || got.Accepted != 1 || len(got.Failed) > 0 || calls != 1 {
 					t.Errorf("%+v, %v, %d calls; want 1 to be accepted", got, err, calls)
@@ -96,6 +100,7 @@ func TestL4FailuresAreLogged(t *testing.T) {
 			},
 		})
 		t.Cleanup(func() { m.Shutdown(context.Background()) })
+
 		l := link(t, m, session.Attach{ID: "id", Reader: "r"})
 		up := session.Upstream{ID: "id", Link: l.Hello.Link, Writer: "w", Base: 1}
 		for n := range uint64(2) {
@@ -105,10 +110,12 @@ func TestL4FailuresAreLogged(t *testing.T) {
 			}
 			boom = false
 		}
+
 		l.Close()
+		const panicked = `level=ERROR msg="session: callback panicked" callback=`
 		for _, want := range []string{
-			`level=ERROR msg="session: callback panicked" callback=OnAttach panic=attach session=id reader=r transport=test`,
-			`level=ERROR msg="session: callback panicked" callback=OnMessage panic=boom session=id writer=w number=1`,
+			panicked + `OnAttach panic=attach session=id reader=r transport=test`,
+			panicked + `OnMessage panic=boom session=id writer=w number=1`,
 			`level=WARN msg="session: OnMessage failed" session=id writer=w number=2 error="no such room"`,
 		} {
 			if got := strings.Count(log.String(), want); got != 1 {

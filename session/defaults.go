@@ -76,6 +76,7 @@ func (o Options) withDefaults() Options {
 	if o.Store == nil {
 		o.Store = memory.New(memory.Options{Budget: o.Budget, Logger: o.Logger})
 	}
+
 	orInt(&o.MaxMessages, 1000)
 	orInt(&o.MaxMessageSize, 64<<10)
 	orInt(&o.MaxLinks, 32)
@@ -89,6 +90,7 @@ func (o Options) withDefaults() Options {
 	if o.Intake == 0 {
 		o.Intake = 64 << 20
 	}
+
 	orTime(&o.Retention, 2*time.Minute)
 	orTime(&o.Remember, 30*24*time.Hour)
 	orTime(&o.Heartbeat, 15*time.Second)
@@ -98,6 +100,7 @@ func (o Options) withDefaults() Options {
 	orTime(&o.BodyTimeout, 10*time.Second)
 	orInt(&o.MaxBody, max(64<<10, o.MaxMessageSize/3*4+1024)) // base64 makes four bytes of three
 	orInt(&o.MaxBatch, 100)
+
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}

@@ -9,18 +9,18 @@
 // # What leaves the log, and when
 //
 // A write is not a delivery: a socket accepts megabytes that nobody reads. Only what a
-// client says counts: an acknowledgement, or the position that it presents. The highest
-// of these, over all readers of a session, is its mark. An entry leaves the log when
-// every acknowledging reader has passed it. Plain readers (an EventSource, curl)
-// acknowledge nothing; what they were sent stays for the retention, unless the room is
-// needed.
+// client says counts: an acknowledgement, or the position that it presents. The
+// highest of these, over all readers of a session, is its mark. An entry leaves the
+// log when every acknowledging reader has passed it. Plain readers (an EventSource,
+// curl) acknowledge nothing; what they were sent stays for the retention, unless the
+// room is needed.
 //
-// When room is needed, what everybody has passed leaves first; then what is kept only for
-// readers without a link, provided another reader has one. Beyond that the log is full,
-// and [store.Overflow] decides: Send returns [store.ErrFull], or the oldest entries
-// leave. Whoever has not passed what left is told of the gap, with its exact range,
-// before the next message, and so is the application (Options.OnGap). There is no silent
-// hole.
+// When room is needed, what everybody has passed leaves first; then what is kept only
+// for readers without a link, provided another reader has one. Beyond that the log is
+// full, and [store.Overflow] decides: Send returns [store.ErrFull], or the oldest
+// entries leave. Whoever has not passed what left is told of the gap, with its exact
+// range, before the next message, and so is the application (Options.OnGap). There is
+// no silent hole.
 //
 // A session without links lives for the retention. Then it ends, and Options.OnEnd gets
 // the messages above the mark: those that no reader ever had.

@@ -22,6 +22,7 @@ func TestL1AgedUnderLoad(t *testing.T) {
 		defer l.Close()
 		msg := store.Message{Data: make([]byte, 60<<10)}
 		var b session.Batch
+
 		for range 100 {
 			for range 2 {
 				if _, err := m.Send(t.Context(), "id", msg); err != nil {
@@ -40,6 +41,7 @@ func TestL1AgedUnderLoad(t *testing.T) {
 			time.Sleep(time.Second)
 			synctest.Wait()
 		}
+
 		if b.End != session.EndAged || b.More {
 			t.Errorf("after 100 s a link of one minute has the end %q, more %v", b.End, b.More)
 		}
@@ -51,14 +53,16 @@ type unreadable struct{ store.Store }
 
 type unreadableLog struct{ store.Log }
 
-func (s unreadable) Open(ctx context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool,
-	error) {
+func (s unreadable) Open(
+	ctx context.Context, id string, a store.Asked, create bool, b store.Bounds,
+) (store.Log, bool, error) {
 	log, created, err := s.Store.Open(ctx, id, a, create, b)
 	return unreadableLog{log}, created, err
 }
 
-func (unreadableLog) Read(context.Context, store.LinkRef, uint64, int, []store.Entry) ([]store.Entry, store.Tail,
-	error) {
+func (unreadableLog) Read(
+	context.Context, store.LinkRef, uint64, int, []store.Entry,
+) ([]store.Entry, store.Tail, error) {
 	return nil, store.Tail{}, errors.New("the store is away")
 }
 
@@ -118,11 +122,13 @@ func TestL1ShutdownWaitsForCallbacks(t *testing.T) {
 					OnDetach: func(context.Context, *session.Session, session.ReaderInfo) { wait("OnDetach") },
 					OnEnd:    func(context.Context, store.Ended) { wait("OnEnd") },
 				})
+
 				link(t, m, session.Attach{ID: "id", Reader: "r"}).Close()
 				slow = name
 				acted := make(chan error, 1)
 				go func() { acted <- act(context.Background(), m) }()
 				<-begun
+
 				down := make(chan error, 1)
 				go func() { down <- m.Shutdown(context.Background()) }()
 				synctest.Wait()
@@ -131,6 +137,7 @@ func TestL1ShutdownWaitsForCallbacks(t *testing.T) {
 					t.Error("Shutdown has returned while the callback runs")
 				default:
 				}
+
 				close(release)
 				if err := <-acted; err != nil {
 					t.Error(err)

@@ -13,8 +13,9 @@ import (
 
 // attach opens a link as a transport does, and prints what hello would say.
 func attach(m *session.Manager, id, reader, position string) *session.Link {
-	l, err := m.Attach(context.Background(), session.Attach{ID: id, Reader: reader, Position: position,
-		Transport: "example"})
+	l, err := m.Attach(context.Background(), session.Attach{
+		ID: id, Reader: reader, Position: position, Transport: "example",
+	})
 	if err != nil {
 		panic(err)
 	}
@@ -115,8 +116,8 @@ func Example_full() {
 	// <nil>
 }
 
-// With OverflowDropOldest the newest messages stay, and who misses the others is told
-// which.
+// With OverflowDropOldest the newest messages stay, and who misses the others
+// is told which.
 func Example_gap() {
 	ctx := context.Background()
 	m := session.New(session.Options{
@@ -189,7 +190,7 @@ func Example_reload() {
 		mu.Lock()
 		defer mu.Unlock()
 		lines = append(lines, line)
-		// ErrNotFound: nobody is there, and nothing is lost
+		// Its error may be ErrNotFound: nobody is there, and nothing is lost.
 		m.Send(ctx, "ann", store.Message{Event: "line", Data: []byte(line)})
 	}
 

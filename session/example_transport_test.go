@@ -103,6 +103,7 @@ func (t lines) write(ctx context.Context, conn net.Conn, link *session.Link) {
 func (t lines) receive(ctx context.Context, conn net.Conn, link *session.Link, line string) error {
 	verb, rest, _ := strings.Cut(line, " ")
 	ref := link.Hello.Link
+
 	switch verb {
 	case "ack":
 		p, err := store.ParsePosition(rest)
@@ -126,6 +127,7 @@ func (t lines) receive(ctx context.Context, conn net.Conn, link *session.Link, l
 	case "bye":
 		return t.m.Quit(ctx, session.Quit{ID: link.ID(), Link: ref})
 	}
+
 	return session.ErrInput
 }
 

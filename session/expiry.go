@@ -12,6 +12,7 @@ func (m *Manager) sweep() {
 		for _, e := range due.Ended {
 			m.callOnEndOfExpired(e)
 		}
+
 		found := len(due.Ended)+len(due.Left) > 0
 		switch {
 		case err != nil:
@@ -37,9 +38,9 @@ func (m *Manager) callOnEnd(e store.Ended, value any) {
 	}
 }
 
-// callOnEndOfExpired is callOnEnd for a session that nobody has asked to end. Up to
-// maxEnding calls run at once, so that slow ones do not delay the end of the other
-// sessions.
+// callOnEndOfExpired is callOnEnd for a session that nobody has asked to end.
+// Up to maxEnding calls run at once, so that slow ones do not delay the end of
+// the other sessions.
 func (m *Manager) callOnEndOfExpired(e store.Ended) {
 	if m.o.OnEnd == nil {
 		return

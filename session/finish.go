@@ -13,14 +13,14 @@ const (
 	maxFinish     = time.Minute
 )
 
-// Finish is End that first lets the readers have what is in the log. It waits until each
-// reader that is here has acknowledged what was sent before the call, or, if it is a
-// plain one, until that was written to it; then it ends the session. It waits at most for
-// within: zero means 5s, and more than a minute is a minute. A reader that lost its link
-// less than ten seconds ago may be coming back, and is waited for, too, unless it is a
-// plain one, which comes back as another reader. When ctx ends, the session ends at once.
-// What a reader did not acknowledge in time is in OnEnd as ever. The error is that of
-// End.
+// Finish is End that first lets the readers have what is in the log. It waits until
+// each reader that is here has acknowledged what was sent before the call, or, if it is
+// a plain one, until that was written to it; then it ends the session. It waits at most
+// for within: zero means 5s, and more than a minute is a minute. A reader that lost its
+// link less than ten seconds ago may be coming back, and is waited for, too, unless it
+// is a plain one, which comes back as another reader. When ctx ends, the session ends
+// at once. What a reader did not acknowledge in time is in OnEnd as ever. The error is
+// that of End.
 //
 // While Finish waits, the session goes on: its clients may send, and begin links.
 // Messages that are sent to it then may be lost to its readers, as before End.
@@ -79,9 +79,9 @@ func finishTimeout(within time.Duration) time.Duration {
 	return min(within, maxFinish)
 }
 
-// awaitDelivery waits until every reader that is here has what is in the log up to seq,
-// or, if that is 0, what is in it now. It reports whether that came before the end of
-// ctx.
+// awaitDelivery waits until every reader that is here has what is in the log up to
+// seq, or, if that is 0, what is in it now. It reports whether that came before the
+// end of ctx.
 func (m *Manager) awaitDelivery(ctx context.Context, id string, seq uint64) bool {
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
 		var behind int
@@ -92,12 +92,14 @@ func (m *Manager) awaitDelivery(ctx context.Context, id string, seq uint64) bool
 			}
 			return err
 		})
+
 		switch {
 		case err == nil && (behind == 0 || seq == 0):
 			return true
 		case isOver(err), errors.Is(err, ErrClosed):
 			return false
 		}
+
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():

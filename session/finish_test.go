@@ -24,6 +24,7 @@ func TestD6LastWordIntoAFullLog(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+
 			var got []string
 			read := func() {
 				var b session.Batch
@@ -39,6 +40,7 @@ func TestD6LastWordIntoAFullLog(t *testing.T) {
 				time.AfterFunc(300*time.Millisecond, read)
 				time.AfterFunc(900*time.Millisecond, read)
 			}
+
 			start := time.Now()
 			err := m.RevokeWith(t.Context(), "id", store.Text("last"), 2*time.Second)
 			took := time.Since(start)
@@ -48,6 +50,7 @@ func TestD6LastWordIntoAFullLog(t *testing.T) {
 			case !acks && (!errors.Is(err, store.ErrFull) || took != 2*time.Second):
 				t.Errorf("nobody reads: %v after %v", err, took)
 			}
+
 			isRevoked(t, m, "id")
 		})
 	}

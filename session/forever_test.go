@@ -16,15 +16,18 @@ import (
 func TestL1Forever(t *testing.T) {
 	const forever = math.MaxInt64
 	synctest.Test(t, func(t *testing.T) {
-		m := session.New(session.Options{Retention: forever, Remember: forever, Heartbeat: forever,
-			AckTimeout: forever})
+		m := session.New(session.Options{
+			Retention: forever, Remember: forever, Heartbeat: forever, AckTimeout: forever,
+		})
 		t.Cleanup(func() { m.Shutdown(context.Background()) })
+
 		if _, err := m.Open(t.Context(), "open"); err != nil {
 			t.Fatal(err)
 		}
 		if err := m.Revoke(t.Context(), "revoked"); err != nil {
 			t.Fatal(err)
 		}
+
 		var links []*session.Link
 		for range 20 { // the heartbeat is spread by chance
 			links = append(links, link(t, m, session.Attach{ID: "id", Reader: "r", Life: forever}))
@@ -34,6 +37,7 @@ func TestL1Forever(t *testing.T) {
 		if _, err := m.Send(t.Context(), "id", store.Text("x")); err != nil {
 			t.Fatal(err)
 		}
+
 		var b session.Batch
 		for range 3 {
 			time.Sleep(20 * 24 * time.Hour)
@@ -44,18 +48,21 @@ func TestL1Forever(t *testing.T) {
 				}
 			}
 		}
+
 		for _, id := range []string{"open", "id"} {
 			if _, err := m.Send(t.Context(), id, store.Text("y")); err != nil {
 				t.Errorf("session %s: %v", id, err)
 			}
 		}
 		long := m.Now().Add(-time.Hour * 24 * 100)
-		if is, err := m.Resolve(t.Context(), "revoked", store.Asked{Signed: long, Came: long}, ""); err != nil ||
-			is.State != store.StateRevoked {
+		is, err := m.Resolve(t.Context(), "revoked", store.Asked{Signed: long, Came: long}, "")
+		if err != nil || is.State != store.StateRevoked {
 			t.Error("what was revoked is good again")
 		}
-		again, err := m.Attach(t.Context(), session.Attach{ID: "poll", Reader: "r", Number: parked.Hello.Link.Number,
-			Poll: true})
+
+		again, err := m.Attach(t.Context(), session.Attach{
+			ID: "poll", Reader: "r", Number: parked.Hello.Link.Number, Poll: true,
+		})
 		if err != nil {
 			t.Fatalf("the parked link: %v", err)
 		}

@@ -19,8 +19,9 @@ type meanwhile struct {
 	happens func()
 }
 
-func (s *meanwhile) Open(ctx context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool,
-	error) {
+func (s *meanwhile) Open(
+	ctx context.Context, id string, a store.Asked, create bool, b store.Bounds,
+) (store.Log, bool, error) {
 	log, created, err := s.Store.Open(ctx, id, a, create, b)
 	if happens := s.happens; happens != nil {
 		s.happens = nil
@@ -38,17 +39,21 @@ func TestI11AttachMeanwhile(t *testing.T) {
 		happens func(ctx context.Context, m *session.Manager) error
 		want    error
 	}{
-		{"revoked", func(ctx context.Context, m *session.Manager) error { return m.Revoke(ctx, "id") },
-			session.ErrSettling},
+		{"revoked", func(ctx context.Context, m *session.Manager) error {
+			return m.Revoke(ctx, "id")
+		}, session.ErrSettling},
 		{"joined to another", func(ctx context.Context, m *session.Manager) error {
 			if _, err := m.Open(ctx, "to"); err != nil {
 				return err
 			}
 			return m.Move(ctx, "id", "to", "")
 		}, session.ErrSettling},
-		{"moved", func(ctx context.Context, m *session.Manager) error { return m.Move(ctx, "id", "to", "") },
-			session.ErrSettling},
-		{"ended", func(ctx context.Context, m *session.Manager) error { return m.End(ctx, "id") }, nil},
+		{"moved", func(ctx context.Context, m *session.Manager) error {
+			return m.Move(ctx, "id", "to", "")
+		}, session.ErrSettling},
+		{"ended", func(ctx context.Context, m *session.Manager) error {
+			return m.End(ctx, "id")
+		}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -60,6 +65,7 @@ func TestI11AttachMeanwhile(t *testing.T) {
 						t.Error(err)
 					}
 				}
+
 				asked := store.Asked{Signed: m.Now(), Came: m.Now()}
 				l, err := m.Attach(t.Context(), session.Attach{ID: "id", Asked: asked, Reader: "r"})
 				if !errors.Is(err, tt.want) {
@@ -71,6 +77,7 @@ func TestI11AttachMeanwhile(t *testing.T) {
 				if _, err := m.Send(t.Context(), "id", store.Text("x")); (err == nil) != (tt.want == nil) {
 					t.Errorf("a session under the id: %v", err)
 				}
+
 				time.Sleep(store.Settle)
 				asked = store.Asked{Signed: m.Now(), Came: m.Now()}
 				if l, err := m.Attach(t.Context(), session.Attach{ID: "id", Asked: asked, Reader: "r"}); err != nil {

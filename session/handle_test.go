@@ -29,9 +29,11 @@ func TestD8HandleOfWhatIsOver(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+
 				if err := over(t.Context(), m); err != nil {
 					t.Fatal(err)
 				}
+
 				failure := func(_ store.Position, err error) error { return err }
 				for what, err := range map[string]error{
 					"Session.Send":   failure(s.Send(t.Context(), store.Text("x"))),

@@ -29,6 +29,7 @@ func (m *Manager) end(ctx context.Context, id string, refuse time.Duration) erro
 	if m.enter() { // after Shutdown, too, sessions can be ended
 		defer m.work.Done()
 	}
+
 	s := m.local.find(id)
 	ended, err := m.store.End(ctx, id, refuse)
 	if err == nil || errors.Is(err, store.ErrNotFound) {
@@ -38,6 +39,7 @@ func (m *Manager) end(ctx context.Context, id string, refuse time.Duration) erro
 		}
 		s.markEnded(why)
 	}
+
 	if err == nil {
 		m.callOnEnd(ended, nil)
 	}

@@ -14,14 +14,17 @@ import (
 func TestD7LeavingAtAnotherNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var gone time.Time
-		o := session.Options{Store: memory.New(memory.Options{}),
-			OnDetach: func(context.Context, *session.Session, session.ReaderInfo) { gone = time.Now() }}
+		o := session.Options{
+			Store:    memory.New(memory.Options{}),
+			OnDetach: func(context.Context, *session.Session, session.ReaderInfo) { gone = time.Now() },
+		}
 		nodes := []*session.Manager{session.New(o), session.New(o)}
 		defer func() {
 			for _, m := range nodes {
 				m.Shutdown(context.Background())
 			}
 		}()
+
 		stays := link(t, nodes[0], session.Attach{ID: "id", Reader: "stays"})
 		defer stays.Close()
 		for _, last := range nodes {
@@ -32,9 +35,10 @@ func TestD7LeavingAtAnotherNode(t *testing.T) {
 				next.Park(30 * time.Second)
 				ref := l.Hello.Link
 				ref.Turn = 0 // as a token names it
+
 				start := time.Now()
-				if _, err := leaves.Receive(t.Context(),
-					session.Upstream{ID: "id", Link: ref, Writer: "w", Base: 1, Leaving: true}); err != nil {
+				up := session.Upstream{ID: "id", Link: ref, Writer: "w", Base: 1, Leaving: true}
+				if _, err := leaves.Receive(t.Context(), up); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Minute)

@@ -66,6 +66,7 @@ func (m *Manager) Attach(ctx context.Context, a Attach) (*Link, error) {
 		return nil, ErrClosed
 	}
 	defer m.work.Done()
+
 	c := store.Claim{Reader: a.Reader, Plain: a.Reader == "", Link: a.Number, Asked: a.Asked}
 	if c.Plain {
 		c.Reader = plainName()
@@ -77,15 +78,16 @@ func (m *Manager) Attach(ctx context.Context, a Attach) (*Link, error) {
 			c.Given = store.GivenMalformed
 		}
 	}
+
 	if a.Number != 0 {
 		return m.continueLink(ctx, a, c)
 	}
 	return m.beginLink(ctx, a, c)
 }
 
-// beginLink makes a link that is new, and the session with it if there is none. What this
-// node knows of the session may be out of date; only a log that was looked up just now
-// decides.
+// beginLink makes a link that is new, and the session with it if there is none. What
+// this node knows of the session may be out of date; only a log that was looked up
+// just now decides.
 func (m *Manager) beginLink(ctx context.Context, a Attach, c store.Claim) (*Link, error) {
 	acquire := m.acquire
 	for fresh := false; ; fresh = true {
@@ -127,11 +129,12 @@ func (m *Manager) continueLink(ctx context.Context, a Attach, c store.Claim) (*L
 	if err != nil {
 		return nil, err
 	}
+
 	s.watchLog()
 	held := s.holdAccount(a.Number)
 	steady := context.WithoutCancel(ctx) // else a link could be nobody's
 	hello, err := s.log.Attach(steady, c)
-	if isOver(err) {
+	if isOver(err) { // the link may live on in the session that follows
 		again := func(log store.Log) (store.Attached, error) { return log.Attach(steady, c) }
 		if next, now, no := retryOnSuccessor(ctx, s, again); no == nil {
 			m.local.release(s)
@@ -139,6 +142,7 @@ func (m *Manager) continueLink(ctx context.Context, a Attach, c store.Claim) (*L
 			s.watchLog()
 		}
 	}
+
 	if err != nil {
 		m.local.release(s)
 		held.release(m)

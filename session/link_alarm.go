@@ -9,8 +9,8 @@ import (
 // comes before.
 const firstBeat = time.Second
 
-// jittered is the heartbeat's interval for one link: ±10 %, so that links do not beat
-// together.
+// jittered is the heartbeat's interval for one link: ±10 %, so that links do
+// not beat together.
 func (m *Manager) jittered() time.Duration {
 	d := m.o.Heartbeat
 	if d < 0 {
@@ -52,8 +52,8 @@ func (l *Link) ring() {
 	l.setAlarm(l.due(now))
 }
 
-// setAlarm sets the link's alarm unless the link is closed: that has cancelled it for
-// good.
+// setAlarm sets the link's alarm unless the link is closed: that has cancelled
+// it for good.
 func (l *Link) setAlarm(in time.Duration) {
 	l.s.m.wheel.set(&l.alarm, in)
 	if l.end.state() == linkClosed { // perhaps since then

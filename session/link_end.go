@@ -25,9 +25,9 @@ const (
 )
 
 // returnDelay is how long a client stays away when its session got another id. The one
-// response that hands that out, of a login, must have reached the browser by then: a tab
-// that came sooner would still show the old id, which Rotate has revoked, and be told to
-// stop.
+// response that hands that out, of a login, must have reached the browser by then: a
+// tab that came sooner would still show the old id, which Rotate has revoked, and be
+// told to stop.
 const returnDelay = 2 * time.Second
 
 // A linkEnd is the state of a link, in one word that Take reads for each message:

@@ -16,6 +16,7 @@ func TestLinkEndStates(t *testing.T) {
 	}
 	park, closed := step{linkParked, ""}, step{linkClosed, ""}
 	end, other := step{linkEnding, EndAged}, step{linkEnding, EndOver}
+
 	for _, tt := range []struct {
 		name  string
 		steps []step
@@ -43,6 +44,7 @@ func TestLinkEndStates(t *testing.T) {
 			for _, s := range tt.steps {
 				_, moved = e.move(s.to, s.why, time.Second)
 			}
+
 			why, retry := e.reason()
 			if e.state() != tt.want || why != tt.why || moved != tt.moved || (retry != 0) != (why != "") {
 				t.Errorf("state %d, %q after %v, moved %v; want %d, %q, moved %v",

@@ -35,10 +35,10 @@ func (l *Link) signal() {
 	}
 }
 
-// Take fills b with everything that waits for the client, without waiting for more: it is
-// Empty if there is nothing. After a Batch with End there is only that End. An error is a
-// failure of the store: nothing is lost, and Take may be called again after the next
-// wake.
+// Take fills b with everything that waits for the client, without waiting for more: it
+// is Empty if there is nothing. After a Batch with End there is only that End. An
+// error is a failure of the store: nothing is lost, and Take may be called again after
+// the next wake.
 func (l *Link) Take(ctx context.Context, b *Batch) error {
 	*b = Batch{Entries: b.Entries[:0]}
 	end, retry := l.end.reason()
@@ -46,10 +46,12 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 		b.End = end
 		return nil
 	}
+
 	entries, tail, err := l.s.log.Read(ctx, l.Hello.Link, l.cursor, takeBytes, b.Entries)
 	if err != nil {
 		return l.refused(b, err)
 	}
+
 	b.Entries, b.Gap, b.GapTag, b.Epoch = entries, tail.Gap, tail.Tag, tail.Epoch
 	for _, u := range tail.Undelivered {
 		l.s.m.callOnGap(l.s, ReaderInfo{Reader: u.Reader, Plain: u.Plain}, nil, u.Lost)
@@ -63,6 +65,7 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 	if n := len(entries); n > 0 {
 		l.cursor = entries[n-1].Seq
 	}
+
 	// What there is beyond this batch waits for the next link: else a client that is
 	// behind would stay for as long as it is.
 	b.End, b.Retry = end, retry
@@ -103,6 +106,7 @@ func (l *Link) ackOverdue(now int64, acked uint64) bool {
 	if l.poll || l.Plain || l.s.m.o.AckTimeout < 0 {
 		return false
 	}
+
 	switch {
 	case acked >= l.cursor:
 		l.waits.Store(0)
@@ -115,11 +119,12 @@ func (l *Link) ackOverdue(now int64, acked uint64) bool {
 	default:
 		return now-l.waits.Load() >= int64(l.s.m.o.AckTimeout)
 	}
+
 	return false
 }
 
-// Next is Take that waits until there is something, or ctx ends. It is for links without
-// Wake.
+// Next is Take that waits until there is something, or ctx ends. It is for
+// links without Wake.
 func (l *Link) Next(ctx context.Context, b *Batch) error {
 	for {
 		if err := l.Take(ctx, b); err != nil || !b.Empty() {

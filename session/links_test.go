@@ -16,6 +16,7 @@ func TestLinksWhileTheyChange(t *testing.T) {
 		l.Hello.Link.Number = n
 		return l
 	}
+
 	stay := make([]*Link, 5)
 	var group sync.WaitGroup
 	done := make(chan struct{})
@@ -26,6 +27,7 @@ func TestLinksWhileTheyChange(t *testing.T) {
 		stay[i] = link(uint64(i))
 		s.add(stay[i])
 	}
+
 	for i := range 4 {
 		group.Go(func() {
 			var mine []*Link
@@ -45,6 +47,7 @@ func TestLinksWhileTheyChange(t *testing.T) {
 			}
 		})
 	}
+
 	var walker sync.WaitGroup
 	walker.Go(func() {
 		for {
@@ -64,9 +67,11 @@ func TestLinksWhileTheyChange(t *testing.T) {
 			}
 		}
 	})
+
 	group.Wait()
 	close(done)
 	walker.Wait()
+
 	var left []uint64
 	for l := range s.all() {
 		left = append(left, l.Hello.Link.Number)

@@ -68,6 +68,7 @@ func TestD7PresenceAlternates(t *testing.T) {
 				here[r.Reader] = now
 			}
 		}
+
 		m := session.New(session.Options{OnAttach: report(true), OnDetach: report(false), Retention: time.Hour})
 		var wg sync.WaitGroup
 		for i := range 20 {
@@ -89,6 +90,7 @@ func TestD7PresenceAlternates(t *testing.T) {
 				}
 			})
 		}
+
 		wg.Wait()
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -128,7 +130,10 @@ func TestL4Abandoned(t *testing.T) {
 func TestU1Crowd(t *testing.T) {
 	var mu sync.Mutex
 	last := map[string]uint64{}
-	m := session.New(session.Options{Rate: -1, MaxMessages: 100_000, MaxBytes: 64 << 20,
+	m := session.New(session.Options{
+		Rate:        -1,
+		MaxMessages: 100_000,
+		MaxBytes:    64 << 20,
 		OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
 			mu.Lock()
 			key := s.ID() + in.Writer
@@ -139,7 +144,9 @@ func TestU1Crowd(t *testing.T) {
 			mu.Unlock()
 			_, err := s.Send(ctx, in.Message)
 			return err
-		}})
+		},
+	})
+
 	var wg sync.WaitGroup
 	const sessions, writers, messages = 10, 10, 50
 	for i := range sessions {
@@ -161,6 +168,7 @@ func TestU1Crowd(t *testing.T) {
 				}
 			}
 		})
+
 		for w := range writers {
 			wg.Go(func() {
 				up := session.Upstream{ID: id, Link: reader.Hello.Link, Writer: fmt.Sprint("writer", w), Base: 1}
@@ -175,6 +183,7 @@ func TestU1Crowd(t *testing.T) {
 			})
 		}
 	}
+
 	wg.Wait()
 	if err := m.Shutdown(t.Context()); err != nil {
 		t.Error(err)
@@ -184,16 +193,16 @@ func TestU1Crowd(t *testing.T) {
 // U2: a panic of the handler is an answer; the number is used up.
 func TestU2Panic(t *testing.T) {
 	calls := 0
-	m := session.New(session.Options{OnMessage: func(context.Context, *session.Session,
-		session.Incoming) error {
-		calls++
-		panic("no")
-	}})
+	m := session.New(session.Options{
+		OnMessage: func(context.Context, *session.Session, session.Incoming) error { calls++; panic("no") },
+	})
 	defer m.Shutdown(context.Background())
 	l := link(t, m, session.Attach{ID: "id", Reader: "r"})
 	defer l.Close()
-	up := session.Upstream{ID: "id", Link: l.Hello.Link, Writer: "w", Base: 1,
-		Messages: []session.Numbered{{Number: 1, Message: store.Text("x")}}}
+	up := session.Upstream{
+		ID: "id", Link: l.Hello.Link, Writer: "w", Base: 1,
+		Messages: []session.Numbered{{Number: 1, Message: store.Text("x")}},
+	}
 	got, err := m.Receive(t.Context(), up)
 	if err != nil || got.Accepted != 1 || len(got.Failed) != 1 {
 		t.Errorf("%+v, %v", got, err)
@@ -207,18 +216,24 @@ func TestU2Panic(t *testing.T) {
 func TestL1ShutdownCutsOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kept := memory.New(memory.Options{})
-		m := session.New(session.Options{Store: kept,
+		m := session.New(session.Options{
+			Store: kept,
 			OnMessage: func(ctx context.Context, _ *session.Session, _ session.Incoming) error {
 				<-ctx.Done()
 				return ctx.Err()
-			}})
+			},
+		})
+
 		l := link(t, m, session.Attach{ID: "id", Reader: "r"})
-		up := session.Upstream{ID: "id", Link: l.Hello.Link, Writer: "w", Base: 1,
-			Messages: []session.Numbered{{Number: 1, Message: store.Text("x")}}}
+		up := session.Upstream{
+			ID: "id", Link: l.Hello.Link, Writer: "w", Base: 1,
+			Messages: []session.Numbered{{Number: 1, Message: store.Text("x")}},
+		}
 		answer := make(chan error)
 		go func() { _, err := m.Receive(context.Background(), up); answer <- err }()
 		synctest.Wait()
 		l.Close()
+
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if err := m.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -227,10 +242,13 @@ func TestL1ShutdownCutsOff(t *testing.T) {
 		if err := <-answer; !errors.Is(err, session.ErrClosed) {
 			t.Errorf("Receive: %v", err)
 		}
-		again := session.New(session.Options{Store: kept,
-			OnMessage: func(context.Context, *session.Session, session.Incoming) error { return nil }})
-		if got, err := again.Receive(context.Background(), up); err != nil || got.Accepted != 1 ||
-			len(got.Failed) != 0 {
+
+		again := session.New(session.Options{
+			Store:     kept,
+			OnMessage: func(context.Context, *session.Session, session.Incoming) error { return nil },
+		})
+		got, err := again.Receive(context.Background(), up)
+		if err != nil || got.Accepted != 1 || len(got.Failed) != 0 {
 			t.Errorf("the next manager: %+v, %v", got, err)
 		}
 		again.Shutdown(context.Background())
@@ -260,6 +278,7 @@ func TestL4ClosingLinks(t *testing.T) {
 func BenchmarkManager(b *testing.B) {
 	ctx := b.Context()
 	msg := store.Text("0123456789")
+
 	b.Run("send", func(b *testing.B) {
 		m := session.New(session.Options{Overflow: store.OverflowDropOldest})
 		link(b, m, session.Attach{ID: "id", Reader: "r", Wake: func() {}})
@@ -268,6 +287,7 @@ func BenchmarkManager(b *testing.B) {
 			m.Send(ctx, "id", msg)
 		}
 	})
+
 	b.Run("broadcast to 1000", func(b *testing.B) {
 		m := session.New(session.Options{Overflow: store.OverflowDropOldest})
 		for i := range 1000 {
@@ -278,6 +298,7 @@ func BenchmarkManager(b *testing.B) {
 			m.Broadcast(ctx, msg)
 		}
 	})
+
 	b.Run("attach and close", func(b *testing.B) {
 		m := session.New(session.Options{LinkRate: 1e9, LinkBurst: 1e9})
 		b.ReportAllocs()
@@ -285,12 +306,17 @@ func BenchmarkManager(b *testing.B) {
 			link(b, m, session.Attach{ID: "id", Reader: "r", Wake: func() {}}).Close()
 		}
 	})
+
 	b.Run("receive", func(b *testing.B) {
-		m := session.New(session.Options{Rate: -1,
-			OnMessage: func(context.Context, *session.Session, session.Incoming) error { return nil }})
+		m := session.New(session.Options{
+			Rate:      -1,
+			OnMessage: func(context.Context, *session.Session, session.Incoming) error { return nil },
+		})
 		l := link(b, m, session.Attach{ID: "id", Reader: "r", Wake: func() {}})
-		up := session.Upstream{ID: "id", Link: l.Hello.Link, Writer: "w", Base: 1,
-			Messages: []session.Numbered{{Message: msg}}}
+		up := session.Upstream{
+			ID: "id", Link: l.Hello.Link, Writer: "w", Base: 1,
+			Messages: []session.Numbered{{Message: msg}},
+		}
 		b.ReportAllocs()
 		for b.Loop() {
 			up.Messages[0].Number++
@@ -309,8 +335,8 @@ func TestL1ShutdownDuringAttach(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 4 {
 			wg.Go(func() {
-				l, err := m.Attach(context.Background(),
-					session.Attach{ID: "id", Reader: fmt.Sprint(i), Transport: "test"})
+				a := session.Attach{ID: "id", Reader: fmt.Sprint(i), Transport: "test"}
+				l, err := m.Attach(context.Background(), a)
 				if err != nil {
 					if !errors.Is(err, session.ErrClosed) {
 						t.Error(err)
@@ -327,6 +353,7 @@ func TestL1ShutdownDuringAttach(t *testing.T) {
 				}
 			})
 		}
+
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		err := m.Shutdown(ctx)
 		cancel()
@@ -337,8 +364,8 @@ func TestL1ShutdownDuringAttach(t *testing.T) {
 	}
 }
 
-// D2: Send and SendTo return the position of the message, from which a client could go
-// on.
+// D2: Send and SendTo return the position of the message, from which a client
+// could go on.
 func TestD2SendReturnsThePosition(t *testing.T) {
 	m := session.New(session.Options{MaxMessages: 2})
 	defer m.Shutdown(context.Background())
@@ -369,8 +396,8 @@ func TestD2SendReturnsThePosition(t *testing.T) {
 			t.Errorf("message %d: Send said %v, and it came at %v", i, at, want)
 		}
 	}
-	if at, err := m.Send(t.Context(), "ann", store.Text("no room")); !errors.Is(err, store.ErrFull) ||
-		at != (store.Position{}) {
+	at, err := m.Send(t.Context(), "ann", store.Text("no room"))
+	if !errors.Is(err, store.ErrFull) || at != (store.Position{}) {
 		t.Errorf("without room: %v, %v", at, err)
 	}
 }

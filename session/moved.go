@@ -17,8 +17,8 @@ func (m *Manager) reportMoved(s *Session, id string, left []store.Left, values m
 	}
 }
 
-// movedLog is all that is left of a session under an id that it had: nothing can be sent
-// there.
+// movedLog is all that is left of a session under an id that it had: nothing can
+// be sent there.
 type movedLog struct{ store.Log }
 
 func (movedLog) Append(context.Context, *store.Message, string) (store.Position, error) {

@@ -29,6 +29,7 @@ func TestI6ReadersMove(t *testing.T) {
 					}
 				}
 			}
+
 			m := session.New(session.Options{OnAttach: say("joins"), OnDetach: say("leaves")})
 			t.Cleanup(func() { m.Shutdown(context.Background()) })
 			want := []string{"tab joins anon", "tab leaves anon", "tab joins user"}
@@ -36,12 +37,14 @@ func TestI6ReadersMove(t *testing.T) {
 				link(t, m, session.Attach{ID: "user", Reader: "other"}).Close()
 				said = nil
 			}
+
 			before := link(t, m, session.Attach{ID: "anon", Reader: "tab"})
 			if err := m.Move(t.Context(), "anon", "user", ""); err != nil {
 				t.Fatal(err)
 			}
 			before.Close()
 			after := link(t, m, session.Attach{ID: "user", Reader: "tab", Position: before.Hello.Position.String()})
+
 			time.Sleep(9 * time.Second)
 			synctest.Wait()
 			if !slices.Equal(said, want) {

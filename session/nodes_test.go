@@ -21,6 +21,7 @@ func TestD8BegunAnewElsewhere(t *testing.T) {
 		for _, m := range []*session.Manager{here, there} {
 			t.Cleanup(func() { m.Shutdown(context.Background()) })
 		}
+
 		anew := func() *session.Link {
 			link(t, here, session.Attach{ID: "id", Reader: "r"}).Close() // it may come back for ten seconds
 			if err := there.End(t.Context(), "id"); err != nil {
@@ -28,11 +29,13 @@ func TestD8BegunAnewElsewhere(t *testing.T) {
 			}
 			return link(t, there, session.Attach{ID: "id", Reader: "other"})
 		}
+
 		l := anew()
 		if _, err := here.Send(t.Context(), "id", store.Text("x")); err != nil {
 			t.Errorf("Send: %v", err)
 		}
 		l.Close()
+
 		l = anew()
 		var b session.Batch
 		if err := here.Revalidate(t.Context(), "id"); err != nil {
@@ -67,6 +70,7 @@ func TestI7RevalidateWhileALinkBegins(t *testing.T) {
 		if err := there.Revalidate(t.Context(), "id"); err != nil {
 			t.Fatal(err)
 		}
+
 		begin := func(m *session.Manager, asked store.Asked) error {
 			l, err := m.Attach(t.Context(), session.Attach{ID: "id", Asked: asked, Reader: "r"})
 			if err == nil {
@@ -80,6 +84,7 @@ func TestI7RevalidateWhileALinkBegins(t *testing.T) {
 			})
 			return err
 		}
+
 		for name, m := range map[string]*session.Manager{"here": here, "there": there} {
 			if err := begin(m, came); !errors.Is(err, session.ErrSettling) {
 				t.Errorf("%s: a link begins: %v", name, err)

@@ -8,8 +8,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Options configure a Manager. The zero value is a working one: bounded sessions in
-// memory.
+// Options configure a Manager. The zero value is a working one: bounded
+// sessions in memory.
 //
 // Of the callbacks, OnOpen, OnAttach and OnDetach of one session never overlap on one
 // node; the others run at any time, and at once. All may use the Session and the Manager,
@@ -22,8 +22,8 @@ type Options struct {
 	// Zero means 256 MiB. Negative is no bound.
 	Budget int64
 
-	// MaxMessages and MaxBytes bound one session's log. Zero means 1 000 messages and 1
-	// MiB.
+	// MaxMessages and MaxBytes bound one session's log. Zero means 1 000 messages
+	// and 1 MiB.
 	MaxMessages int
 	MaxBytes    int64
 	// Overflow says what happens to a message for which a log has no room. Zero means
@@ -31,8 +31,8 @@ type Options struct {
 	// have taken nothing for three seconds, do not hold a full log: the oldest messages
 	// leave, and these readers are told of the gap.
 	Overflow store.Overflow
-	// MaxMessageSize bounds the Data of one message in either direction. Zero means 64
-	// KiB.
+	// MaxMessageSize bounds the Data of one message in either direction. Zero
+	// means 64 KiB.
 	MaxMessageSize int
 	// MaxLinks bounds the links of one session. One more takes the place of the link
 	// whose client was silent for longest, if that is a minute or longer, and is refused

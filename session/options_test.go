@@ -36,6 +36,7 @@ func TestH2ImpossibleOptions(t *testing.T) {
 			session.New(o)
 		})
 	}
+
 	t.Run("a message larger than its log", func(t *testing.T) {
 		defer func() {
 			if text, _ := recover().(string); !strings.Contains(text, "raise MaxBytes or lower MaxMessageSize") {
@@ -89,6 +90,7 @@ func TestOptionsAreComplete(t *testing.T) {
 			t.Errorf("MaxBody for %s is %d, want %d", tt.name, got, tt.want)
 		}
 	}
+
 	m := session.New(session.Options{LinkAge: math.MaxInt64, Remember: time.Hour})
 	if age := m.Options().LinkAge; age > 101*365*24*time.Hour {
 		t.Errorf("LinkAge is %v: sums with it overflow", age)

@@ -12,8 +12,8 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// pollOn returns a link of a poll: a new one, or one that goes on with the link of that
-// number.
+// pollOn returns a link of a poll: a new one, or one that goes on with the link
+// of that number.
 func pollOn(t *testing.T, m *Manager, reader string, number uint64) *Link {
 	t.Helper()
 	l, err := m.Attach(t.Context(), Attach{ID: "id", Reader: reader, Number: number, Poll: true, Wake: func() {}})
@@ -35,8 +35,9 @@ type delayingLog struct {
 	store *delaying
 }
 
-func (s *delaying) Open(ctx context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool,
-	error) {
+func (s *delaying) Open(
+	ctx context.Context, id string, a store.Asked, create bool, b store.Bounds,
+) (store.Log, bool, error) {
 	log, created, err := s.Store.Open(ctx, id, a, create, b)
 	return delayingLog{log, s}, created, err
 }
@@ -104,8 +105,8 @@ func TestD9PollLeftBehind(t *testing.T) {
 	})
 }
 
-// L1, D9: links beyond the bound end the one heard of least recently, and no poll beside
-// it.
+// L1, D9: links beyond the bound end the one heard of least recently, and no
+// poll beside it.
 func TestD9PollsBesideStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New(Options{MaxLinks: 2})

@@ -15,11 +15,12 @@ func plainName() string { return "plain-" + rand.Text() }
 // storeWait bounds a step of the store that no request waits for.
 const storeWait = 10 * time.Second
 
-// detach ends the link in the log, and sees to what follows if it was the last of its
-// reader.
+// detach ends the link in the log, and sees to what follows if it was the last
+// of its reader.
 func (m *Manager) detach(s *Session, link store.LinkRef, info ReaderInfo, value any) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
 	defer cancel()
+
 	left, err := s.log.Detach(ctx, link)
 	if err != nil && !isOver(err) {
 		m.o.Logger.Error("session: detaching a link failed; its reader stays until the store forgets it", "error", err)
@@ -28,6 +29,7 @@ func (m *Manager) detach(s *Session, link store.LinkRef, info ReaderInfo, value 
 		return
 	}
 	m.wheel.sooner(&m.sweeper, m.o.Retention)
+
 	d := &departure{s: s, info: info, value: value, left: left}
 	d.alarm.ring = func() { m.spawn(d.report) }
 	s.noteDeparture(d)
@@ -85,8 +87,8 @@ func (s *Session) forgetDeparture(d *departure) {
 	}
 }
 
-// values returns, for each reader, the value of its last link here. A nil Session has
-// none.
+// values returns, for each reader, the value of its last link here. A nil
+// Session has none.
 func (s *Session) values() map[string]any {
 	if s == nil {
 		return nil
@@ -108,6 +110,7 @@ func (d *departure) report() {
 	m := d.s.m
 	defer m.local.release(d.s)
 	defer d.s.forgetDeparture(d)
+
 	d.s.order.do(func() {
 		ctx, cancel := context.WithTimeout(m.ctx, storeWait) // not while others run
 		defer cancel()

@@ -22,6 +22,7 @@ func (m *Manager) Quit(ctx context.Context, q Quit) error {
 		return ErrClosed
 	}
 	defer m.work.Done()
+
 	s, err := m.lookup(ctx, q.ID)
 	if err != nil {
 		return err
@@ -30,6 +31,7 @@ func (m *Manager) Quit(ctx context.Context, q Quit) error {
 	if err != nil {
 		return err
 	}
+
 	if here {
 		s.order.do(func() { m.callOnDetach(s, ReaderInfo{Reader: q.Link.Reader}, q.Value) })
 	}

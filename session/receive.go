@@ -117,6 +117,7 @@ func (up *Upstream) check(maxMessage int) (ack store.Position, err error) {
 			return ack, fmt.Errorf("%w: ack is no position", ErrInput)
 		}
 	}
+
 	last := uint64(0)
 	for i := range up.Messages {
 		n := &up.Messages[i]
@@ -134,6 +135,7 @@ func (up *Upstream) check(maxMessage int) (ack store.Position, err error) {
 		}
 		last = n.Number
 	}
+
 	if up.Writer != "" && (up.Base < 1 || up.Base > store.MaxSeq) {
 		return ack, fmt.Errorf("%w: base must be between 1 and %d", ErrInput, uint64(store.MaxSeq))
 	}
@@ -161,11 +163,13 @@ func (m *Manager) receiveNumbered(
 ) (Receipt, error) {
 	var got Receipt
 	steady := context.WithoutCancel(hctx)
+
 	if len(up.Messages) == 0 {
 		_, last, err := s.log.Begin(ctx, up.Link, up.Writer, up.Base, 0, turnLease)
 		got.Accepted = last
 		return got, err
 	}
+
 	for i := range up.Messages {
 		n := &up.Messages[i]
 		t, last, err := m.awaitTurn(ctx, steady, s.log, &up, n.Number)

@@ -84,8 +84,8 @@ func (r *registry) find(id string) *Session {
 	return r.local[id]
 }
 
-// reuse returns the session of that id with one more user, nil if there is none or it has
-// ended.
+// reuse returns the session of that id with one more user, nil if there is none or
+// it has ended.
 func (r *registry) reuse(id string) *Session {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -139,8 +139,8 @@ func (r *registry) hold(s *Session) {
 	s.users++
 }
 
-// release takes a user from the session. Without one it lingers until its buckets are
-// full.
+// release takes a user from the session. Without one it lingers until its
+// buckets are full.
 func (r *registry) release(s *Session) {
 	r.mu.Lock()
 	s.users--

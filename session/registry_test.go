@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A session is here as long as somebody uses it, and after that until its buckets are
-// full.
+// A session is here as long as somebody uses it, and after that until its
+// buckets are full.
 func TestRegistryStates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New(Options{LinkRate: 1, LinkBurst: 10})
@@ -66,6 +66,7 @@ func TestRegistryStates(t *testing.T) {
 func TestRegistryReplaces(t *testing.T) {
 	m := New(Options{LinkRate: 1, LinkBurst: 10})
 	t.Cleanup(func() { m.Shutdown(context.Background()) })
+
 	begin := func(users int) *Session {
 		t.Helper()
 		var s *Session
@@ -88,6 +89,7 @@ func TestRegistryReplaces(t *testing.T) {
 		}
 		return s
 	}
+
 	for _, lingers := range []bool{false, true} {
 		first := begin(2)
 		m.local.release(first)
@@ -105,6 +107,7 @@ func TestRegistryReplaces(t *testing.T) {
 		if used := second.begun.used; used < 1.9 {
 			t.Errorf("%v of the new one's bucket is used", used)
 		}
+
 		if !lingers {
 			m.local.release(first)
 		}

@@ -68,10 +68,12 @@ func (m *Manager) Broadcast(ctx context.Context, msg store.Message) (Sent, error
 	if !m.isOpen() {
 		return sent, ErrClosed
 	}
+
 	if b, ok := m.store.(store.Broadcaster); ok {
 		err := b.Broadcast(ctx, &msg, sent.count)
 		return sent, err
 	}
+
 	for log, err := range m.store.Logs(ctx) {
 		if err != nil {
 			return sent, err

@@ -47,8 +47,8 @@ func TestD8SendToById(t *testing.T) {
 		again := session.Attach{ID: "id", Reader: "polls", Poll: true, Number: polls.Hello.Link.Number}
 		link(t, here, again).Close() // the parked link lives
 
-		// This node has not heard that another one ended the session and made the next
-		// one.
+		// This node has not heard that another one ended the session and made
+		// the next one.
 		if err := there.End(t.Context(), "id"); err != nil {
 			t.Fatal(err)
 		}

@@ -15,11 +15,14 @@ func (s *serial) do(f func()) {
 	done := make(chan struct{})
 	s.mu.Lock()
 	s.queue = append(s.queue, func() { defer close(done); f() })
+
 	if s.running {
 		s.mu.Unlock()
 		<-done
 		return
 	}
+
+	// Whoever finds nobody running runs the queue, with what others add to it.
 	s.running = true
 	for len(s.queue) > 0 {
 		next := s.queue[0]

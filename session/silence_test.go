@@ -23,10 +23,12 @@ func TestD4AcknowledgesSlowly(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+
 		var b session.Batch
 		if err := l.Take(t.Context(), &b); err != nil || len(b.Entries) != 100 {
 			t.Fatal(err, len(b.Entries))
 		}
+
 		end := func(d time.Duration) session.End {
 			ctx, cancel := context.WithTimeout(t.Context(), d)
 			defer cancel()
@@ -34,15 +36,17 @@ func TestD4AcknowledgesSlowly(t *testing.T) {
 			}
 			return b.End
 		}
+
 		for seq := uint64(1); seq < 20; seq++ {
 			if end := end(5 * time.Second); end != "" {
-				t.Fatalf("the link ended (%s) although its client had acknowledged %d messages, one every 5 s", end,
-					seq-1)
+				t.Fatalf("the link ended (%s) although its client had acknowledged %d messages, one every 5 s",
+					end, seq-1)
 			}
 			if err := l.Ack(t.Context(), store.Position{Epoch: b.Epoch, Seq: seq}); err != nil {
 				t.Fatal(err)
 			}
 		}
+
 		start := time.Now()
 		if end := end(time.Hour); end != session.EndSilent || time.Since(start) > 40*time.Second {
 			t.Errorf("the link ended (%s) %v after the last acknowledgement", end, time.Since(start))

@@ -16,9 +16,12 @@ func TestD5StalledTab(t *testing.T) {
 	for _, poll := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			var told store.Lost
-			m := New(Options{MaxMessages: 300,
-				OnGap: func(_ context.Context, _ *Session, _ ReaderInfo, l store.Lost) { told = l }})
+			m := New(Options{
+				MaxMessages: 300,
+				OnGap:       func(_ context.Context, _ *Session, _ ReaderInfo, l store.Lost) { told = l },
+			})
 			t.Cleanup(func() { m.Shutdown(context.Background()) })
+
 			hangs, err := m.Attach(t.Context(), Attach{ID: "a", Reader: "hangs", Poll: poll})
 			if err != nil {
 				t.Fatal(err)
@@ -48,6 +51,7 @@ func TestD5StalledTab(t *testing.T) {
 				}
 				time.Sleep(time.Second / 80)
 			}
+
 			if got != 15*80 {
 				t.Errorf("the live tab got %d", got)
 			}

@@ -39,6 +39,7 @@ func retryOnSuccessor[T any](
 	if err != nil {
 		return nil, granted, err
 	}
+
 	if log.Handle() != s.log.Handle() { // else the step was granted at the second try
 		s.markEnded(EndOver)
 	}

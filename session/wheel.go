@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// wheel runs every alarm of a Manager from one timer, which exists only while there is an
-// alarm.
+// wheel runs every alarm of a Manager from one timer, which exists only while there
+// is an alarm.
 type wheel struct {
 	mu      sync.Mutex
 	start   time.Time // zero of the alarms' clock: when the first one was set
@@ -47,12 +47,14 @@ func (w *wheel) setLocked(a *alarm, in time.Duration) {
 	if w.start.IsZero() {
 		w.start = time.Now()
 	}
+
 	a.due = time.Since(w.start) + min(in, forever)
 	if a.index == 0 {
 		heap.Push(&w.alarms, a)
 	} else {
 		heap.Fix(&w.alarms, a.index-1)
 	}
+
 	if a.index == 1 {
 		w.armLocked()
 	}
@@ -103,12 +105,14 @@ func (w *wheel) fire() {
 			w.mu.Unlock()
 			return
 		}
+
 		a := w.alarms[0]
 		if a.due > time.Since(w.start) {
 			w.armLocked()
 			w.mu.Unlock()
 			return
 		}
+
 		heap.Pop(&w.alarms)
 		w.mu.Unlock()
 		a.ring()

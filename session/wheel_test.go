@@ -18,6 +18,7 @@ func TestWheel(t *testing.T) {
 		rang := make(map[int]time.Duration)
 		alarms := make([]alarm, 200)
 		due := make([]time.Duration, len(alarms))
+
 		for i := range alarms {
 			alarms[i].ring = func() {
 				mu.Lock()
@@ -30,6 +31,7 @@ func TestWheel(t *testing.T) {
 			due[i] = time.Duration(rand.IntN(1000)) * time.Second
 			w.set(&alarms[i], due[i])
 		}
+
 		for i := 0; i < len(alarms); i += 3 {
 			w.cancel(&alarms[i])
 			w.cancel(&alarms[i])
@@ -41,6 +43,7 @@ func TestWheel(t *testing.T) {
 		w.sooner(&alarms[2], due[2]+time.Second)
 		w.sooner(&alarms[5], due[5]/2)
 		due[5] /= 2
+
 		time.Sleep(1001 * time.Second)
 		synctest.Wait()
 		for i := range alarms {
@@ -104,6 +107,7 @@ func TestBucket(t *testing.T) {
 		var b bucket
 		start := time.Now()
 		take := func(rate, burst int) time.Duration { return b.take(int64(time.Since(start)), rate, burst) }
+
 		taken := 0
 		for ; take(50, 200) == 0; taken++ {
 		}
@@ -113,18 +117,21 @@ func TestBucket(t *testing.T) {
 		if wait := take(50, 200); wait < 19*time.Millisecond || wait > 21*time.Millisecond {
 			t.Errorf("wait %v", wait)
 		}
+
 		time.Sleep(time.Second)
 		for taken = 0; take(50, 200) == 0; taken++ {
 		}
 		if taken < 49 || taken > 51 {
 			t.Errorf("%d after a second", taken)
 		}
+
 		time.Sleep(time.Hour)
 		for taken = 0; take(50, 200) == 0; taken++ {
 		}
 		if taken != 200 {
 			t.Errorf("burst of %d after an hour", taken)
 		}
+
 		if take(-1, 200) != 0 {
 			t.Error("a negative rate is no bound")
 		}
