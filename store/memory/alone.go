@@ -48,8 +48,9 @@ func (l *memLog) giveUp(r *memReader) {
 		}
 	}
 	if lost != (store.Lost{}) {
-		l.undelivered = append(l.undelivered,
-			undelivered{Undelivered: store.Undelivered{Reader: r.name, Plain: r.plain, Lost: lost}})
+		l.undelivered = append(l.undelivered, undelivered{
+			Undelivered: store.Undelivered{Reader: r.name, Plain: r.plain, Lost: lost},
+		})
 	}
 }
 
@@ -64,9 +65,9 @@ func (l *memLog) expect(name string, seq uint64) {
 	extend(&l.undelivered[i].Lost, seq)
 }
 
-// cameBack forgets what was to be told of a reader that is here now and reads on after
-// start. If it owns what is before, because its position says so, nothing is left to
-// tell.
+// cameBack forgets what was to be told of a reader that is here now and reads on
+// after start. If it owns what is before, because its position says so, nothing is
+// left to tell.
 func (l *memLog) cameBack(name string, start uint64, owns bool) {
 	l.undelivered = slices.DeleteFunc(l.undelivered, func(u undelivered) bool {
 		return u.Reader == name && (owns || u.Lost.From > start)
@@ -109,8 +110,8 @@ func (l *memLog) unread() []store.Entry {
 	}
 	for seq := from; seq <= l.top(); seq++ {
 		if seq > l.mark || l.lacks(seq) {
-			left = append(left, store.Entry{Seq: seq, Message: l.entries.at(int(seq - l.floor)).message,
-				Reader: l.only[seq]})
+			s := l.entries.at(int(seq - l.floor))
+			left = append(left, store.Entry{Seq: seq, Message: s.message, Reader: l.only[seq]})
 		}
 	}
 	return left

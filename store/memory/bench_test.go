@@ -30,6 +30,7 @@ func BenchmarkLogAppendReadAck(b *testing.B) {
 			l, m := openMem(b, New(Options{Budget: -1}), "a", roomy), sized(200)
 			a := attachMem(b, l, "r")
 			dst, after := make([]store.Entry, 0, batch), uint64(0)
+
 			b.ReportAllocs()
 			for b.Loop() {
 				var p store.Position
@@ -39,6 +40,7 @@ func BenchmarkLogAppendReadAck(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
+
 				got, _, err := l.Read(bg, a.Link, after, 1<<20, dst)
 				if err != nil || len(got) != batch {
 					b.Fatal(len(got), err)
@@ -77,8 +79,10 @@ func BenchmarkLogPoll(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var err error
-		if a, err = l.Attach(bg, store.Claim{Reader: "r", Link: a.Link.Number, Given: store.GivenPresented,
-			Position: a.Position}); err != nil {
+		a, err = l.Attach(bg, store.Claim{
+			Reader: "r", Link: a.Link.Number, Given: store.GivenPresented, Position: a.Position,
+		})
+		if err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -97,8 +101,8 @@ func BenchmarkLogBeginCommit(b *testing.B) {
 			for b.Loop() {
 				i = (i + 1) % writers
 				last[i]++
-				if t, _, err := l.Begin(bg, store.LinkRef{}, names[i], 1, last[i], time.Second); err != nil ||
-					t != store.TurnDeliver {
+				t, _, err := l.Begin(bg, store.LinkRef{}, names[i], 1, last[i], time.Second)
+				if err != nil || t != store.TurnDeliver {
 					b.Fatal(t, err)
 				}
 				if err := l.Commit(bg, names[i], last[i], true); err != nil {
@@ -122,6 +126,7 @@ func BenchmarkLogBroadcast1000(b *testing.B) {
 		l := openMem(b, s, fmt.Sprint("s", i), roomy)
 		ends = append(ends, end{l, attachMem(b, l, "r")})
 	}
+
 	m, dst, seq := sized(200), make([]store.Entry, 0, 1), uint64(0)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -130,6 +135,7 @@ func BenchmarkLogBroadcast1000(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
+
 		for _, e := range ends {
 			got, _, err := e.l.Read(bg, e.a.Link, seq, 1<<16, dst)
 			if err != nil || len(got) != 1 {

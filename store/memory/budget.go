@@ -33,7 +33,8 @@ func (s *Store) warnOfIDs() {
 		return
 	}
 	s.warned.Do(func() {
-		s.log.Warn("memory: ids that were revoked or moved take a quarter of the budget; at half of it, Revoke, Rotate and "+
-			"Move will fail: raise Options.Budget, or lower session.Options.Remember", "bytes", bytes)
+		s.log.Warn("memory: ids that were revoked or moved take a quarter of the budget; "+
+			"at half of it, Revoke, Rotate and Move will fail: "+
+			"raise Options.Budget, or lower session.Options.Remember", "bytes", bytes)
 	})
 }

@@ -19,6 +19,7 @@ func TestD5BudgetOfReaders(t *testing.T) {
 	s := New(Options{Budget: -1})
 	b := roomy
 	b.MaxLinks, b.MaxReaders, b.MaxWriters = 32, 128, writers
+
 	before := heapAlloc()
 	for i := range sessions {
 		l := openMem(t, s, fmt.Sprint("s", i), b)
@@ -40,11 +41,13 @@ func TestD5BudgetOfReaders(t *testing.T) {
 			}
 		}
 	}
+
 	is, counts := int64(heapAlloc()-before)/sessions, s.used.Load()/sessions
 	t.Logf("a session with %d readers and %d writers takes %d bytes, and counts as %d", readers, writers, is, counts)
 	if is > counts || counts > 2*is {
 		t.Error("that is too far apart")
 	}
+
 	for i := range sessions {
 		if _, err := s.End(bg, fmt.Sprint("s", i), 0); err != nil {
 			t.Fatal(err)
@@ -72,10 +75,12 @@ func TestD5BudgetRefusesReaders(t *testing.T) {
 	if n < 10 || n > 40 {
 		t.Errorf("%d readers before the budget ended", n)
 	}
+
 	attachMem(t, l, "r0")
 	if _, err := l.Append(bg, sized(sessionCost), ""); err != nil {
 		t.Errorf("a message: %v", err)
 	}
+
 	for i := range n {
 		if _, _, err := l.Quit(bg, store.LinkRef{Reader: fmt.Sprint("r", i)}); err != nil {
 			t.Fatal(err)
@@ -91,6 +96,7 @@ func TestD5BudgetOfRevocations(t *testing.T) {
 	var said bytes.Buffer
 	s := New(Options{Budget: 200 * idCost, Logger: slog.New(slog.NewTextHandler(&said, nil))})
 	signed := store.Asked{Signed: s.Now()}
+
 	n := 0
 	var err error
 	for ; n < 300 && err == nil; n++ {
@@ -101,6 +107,7 @@ func TestD5BudgetOfRevocations(t *testing.T) {
 	if !errors.Is(err, store.ErrBudget) || n < 90 || n > 110 {
 		t.Errorf("after %d revocations: %v", n, err)
 	}
+
 	if _, err := s.Move(bg, "from", "to", store.Moving{Settle: store.Settle}); !errors.Is(err, store.ErrBudget) {
 		t.Errorf("Move: %v", err)
 	}
@@ -109,6 +116,7 @@ func TestD5BudgetOfRevocations(t *testing.T) {
 			t.Fatalf("%d: %+v, %v", i, is, err)
 		}
 	}
+
 	if _, _, err := s.Open(bg, "new", store.Asked{}, true, roomy); err != nil {
 		t.Errorf("a new session beside them: %v", err)
 	}

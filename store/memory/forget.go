@@ -15,17 +15,19 @@ func (h *memHandle) Detach(_ context.Context, ref store.LinkRef) (left uint64, e
 	if l.gone != nil {
 		return 0, l.gone
 	}
+
 	r := l.reader(ref.Reader)
 	if r == nil {
 		return 0, nil
 	}
+
 	n := len(r.links)
 	r.links = slices.DeleteFunc(r.links, func(k memLink) bool {
-		return k.number == ref.Number &&
-			(k.turn == ref.Turn || ref.Turn == 0)
+		return k.number == ref.Number && (k.turn == ref.Turn || ref.Turn == 0)
 	})
 	l.links -= int32(n - len(r.links))
 	l.account()
+
 	switch {
 	case len(r.links) > 0:
 		return 0, nil
@@ -57,6 +59,7 @@ func (l *memLog) prune() {
 	if int(l.links) <= l.bounds.MaxLinks+lingering {
 		return
 	}
+
 	var ended []uint64
 	for _, r := range l.readers {
 		for i := range r.links {
@@ -69,6 +72,8 @@ func (l *memLog) prune() {
 	if over <= 0 {
 		return
 	}
+
+	// The oldest of them go.
 	slices.Sort(ended)
 	last := ended[over-1]
 	for _, r := range l.readers {
@@ -118,6 +123,7 @@ func (l *memLog) forget() {
 	if !slices.ContainsFunc(l.readers, func(r *memReader) bool { return len(r.links) == 0 }) {
 		return
 	}
+
 	before, were := l.store.now()-int64(l.bounds.Retention), len(l.readers)
 	away := 0
 	l.readers = slices.DeleteFunc(l.readers, func(r *memReader) bool {
@@ -131,6 +137,8 @@ func (l *memLog) forget() {
 		away++
 		return false
 	})
+
+	// Of those beyond the bound, the ones that left first are given up.
 	for ; away > l.bounds.MaxReaders; away-- {
 		first := -1
 		for i, r := range l.readers {
@@ -141,6 +149,7 @@ func (l *memLog) forget() {
 		l.giveUp(l.readers[first])
 		l.readers = slices.Delete(l.readers, first, first+1)
 	}
+
 	if len(l.readers) < were {
 		l.account()
 	}
@@ -165,10 +174,12 @@ func (h *memHandle) quit(ref store.LinkRef) (here bool, ended *store.Ended, err 
 	if err != nil {
 		return false, nil, err
 	}
+
 	r := l.reader(ref.Reader)
 	if r == nil {
 		return false, nil, store.ErrNotFound
 	}
+
 	l.giveUp(r)
 	l.readers = slices.DeleteFunc(l.readers, func(o *memReader) bool { return o == r })
 	l.links -= int32(len(r.links))
@@ -177,6 +188,7 @@ func (h *memHandle) quit(ref store.LinkRef) (here bool, ended *store.Ended, err 
 		over := l.endLocked(store.ErrNotFound)
 		return r.here, &over, nil
 	}
+
 	l.account()
 	l.trim(l.passed(easy))
 	if !l.linked() {

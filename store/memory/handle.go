@@ -6,9 +6,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// memHandle is a log as Open returned it: under an id, which the log may no longer have.
-// A log has one handle at a time. After a Move it is another one, and the old one is
-// refused.
+// memHandle is a log as Open returned it: under an id, which the log may no longer
+// have. A log has one handle at a time. After a Move it is another one, and the old
+// one is refused.
 type memHandle struct {
 	*memLog
 	as *openedAs // apart, because no message needs it

@@ -7,9 +7,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// memIDs is what the memory knows of ids beside their sessions. An id that was neither
-// moved nor revoked, and to which nothing leads, has no entry. Times are stamps of
-// memClock.
+// memIDs is what the memory knows of ids beside their sessions. An id that was
+// neither moved nor revoked, and to which nothing leads, has no entry. Times are
+// stamps of memClock.
 type memIDs struct {
 	states map[string]*memID
 	ways   uint64       // the last number of ways that was given out
@@ -83,9 +83,11 @@ func (ids *memIDs) tidy(now int64) {
 		if ids.first = st.next; ids.first == nil {
 			ids.last = nil
 		}
+
 		if ids.states[st.id] != st { // it was dropped before its turn
 			continue
 		}
+
 		if st.leadsUntil <= now {
 			ids.forgetWay(st)
 		}
@@ -211,6 +213,7 @@ func (ids *memIDs) find(id, client string, now int64) string {
 		case client == "" || st.client != client || st.leadsUntil <= now:
 			return at
 		}
+
 		at = st.to
 	}
 	return at

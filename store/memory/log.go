@@ -97,11 +97,13 @@ func (l *memLog) broadcast(m *store.Message, at uint32) (id string, err error) {
 	if err == nil && !l.came(m) {
 		_, err = l.append(m, "", at)
 	}
+
 	wake := err == nil && l.needsWake()
 	if err != nil {
 		id = l.handle.as.id
 	}
 	l.mu.Unlock()
+
 	if wake {
 		l.wake()
 	}
@@ -125,15 +127,18 @@ func (l *memLog) put(m *store.Message, reader string, at uint32) (store.Position
 	if size > math.MaxUint32 || !l.room(size) {
 		return store.Position{}, store.ErrFull
 	}
+
 	if l.past != nil && l.past.joined != nil && l.store.broadcasts.Load() == 0 {
 		l.past.joined = nil
 	}
+
 	if l.entries.n > 0 { // somebody may have looked at the clock later and been faster
 		at = max(at, l.entries.at(l.entries.n-1).at)
 	}
 	l.entries.push(slot{m, at, uint32(size)})
 	l.bytes += size
 	top := l.top()
+
 	if reader != "" {
 		if l.only == nil {
 			l.only = make(map[uint64]string)
@@ -143,9 +148,9 @@ func (l *memLog) put(m *store.Message, reader string, at uint32) (store.Position
 	return l.position(top), nil
 }
 
-// room makes room for an entry of that size, takes it from the budget, and tells whether
-// it could; if not, nothing has left. Who yields is D5's order, and no more leaves than
-// must.
+// room makes room for an entry of that size, takes it from the budget, and tells
+// whether it could; if not, nothing has left. Who yields is D5's order, and no more
+// leaves than must.
 func (l *memLog) room(size int64) bool {
 	last, freed, ok := l.must(size)
 	if !ok || last >= l.floor && !l.may(last) || size != freed && !l.store.reserve(size-freed) {
@@ -194,6 +199,7 @@ func (l *memLog) passed(n need) uint64 {
 	if n == easy {
 		aged = l.aged()
 	}
+
 	for _, r := range l.readers {
 		at := r.acked
 		if r.plain {
@@ -204,11 +210,13 @@ func (l *memLog) passed(n need) uint64 {
 		}
 		low = min(low, at)
 	}
+
 	if n == easy {
 		for i := range l.undelivered {
 			low = min(low, l.undelivered[i].Lost.From-1)
 		}
 	}
+
 	switch {
 	case low < math.MaxUint64:
 		return low
@@ -266,12 +274,14 @@ func (l *memLog) leave(seq uint64) (freed int64) {
 func (l *memLog) absorb(other store.Ended, keep time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+
 	h := l.history()
 	h.id, h.until = other.ID, l.store.now()+int64(keep)
 	h.epochs = append(h.epochs, other.Epoch)
 	if len(h.epochs) > 8 {
 		h.epochs = h.epochs[1:]
 	}
+
 	for _, e := range other.Messages {
 		if l.holds(e.Message) {
 			continue

@@ -14,9 +14,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Store is the store.Store that keeps everything in this process: the fastest, and gone
-// with it. A restart is told to every client as store.MissingRestarted. Make one with
-// New.
+// Store is the store.Store that keeps everything in this process: the fastest, and
+// gone with it. A restart is told to every client as store.MissingRestarted. Make
+// one with New.
 type Store struct {
 	boot   uint32    // the upper half of every epoch
 	start  time.Time // what the logs count their time from
@@ -56,8 +56,8 @@ type Options struct {
 	// forget an earlier revocation would let its values count again. Zero means 256 MiB.
 	// Negative is no bound.
 	Budget int64
-	// Logger is told, once, when ids take a quarter of the budget. Nil means
-	// slog.Default().
+	// Logger is told, once, when ids take a quarter of the budget.
+	// Nil means slog.Default().
 	Logger *slog.Logger
 }
 
@@ -69,6 +69,7 @@ func New(o Options) *Store {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+
 	now := time.Now()
 	return &Store{
 		boot:   uint32(random()) | 1, // an epoch is never zero
@@ -117,8 +118,9 @@ func (s *Store) remembers() bool {
 func (s *Store) Now() time.Time { return time.Unix(0, s.clock.read()) }
 
 // Open implements Store.
-func (s *Store) Open(_ context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool,
-	error) {
+func (s *Store) Open(
+	_ context.Context, id string, a store.Asked, create bool, b store.Bounds,
+) (store.Log, bool, error) {
 	s.mu.RLock()
 	l := s.logs[id]
 	if l != nil {
@@ -126,6 +128,8 @@ func (s *Store) Open(_ context.Context, id string, a store.Asked, create bool, b
 		return l.opened(a)
 	}
 	s.mu.RUnlock()
+
+	// Between the two locks somebody else may have made it.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l = s.logs[id]; l != nil {
@@ -160,17 +164,25 @@ func (s *Store) openNew(id string, a store.Asked, create bool, b store.Bounds) (
 	case !s.has(s.budget/4) || !s.reserve(sessionCost):
 		return nil, false, store.ErrBudget
 	}
+
 	if s.bounds == nil || *s.bounds != b {
 		s.bounds = &b
 	}
 	first := random() >> 12
-	l := &memLog{store: s, epoch: uint64(s.boot)<<32 | random()>>32, bounds: s.bounds, floor: 1, first: first,
-		number: first}
+	l := &memLog{
+		store:  s,
+		epoch:  uint64(s.boot)<<32 | random()>>32,
+		bounds: s.bounds,
+		floor:  1,
+		first:  first,
+		number: first,
+	}
 	l.own = memHandle{l, &openedAs{id: id}}
 	l.handle = &l.own
 	if st != nil {
 		l.bar, l.since = st.revoked(now), st.settledAt
 	}
+
 	s.logs[id] = l
 	l.markIdle()
 	return l.handle, true, nil
@@ -179,12 +191,14 @@ func (s *Store) openNew(id string, a store.Asked, create bool, b store.Bounds) (
 // Resolve implements Store.
 func (s *Store) Resolve(_ context.Context, id string, a store.Asked, client string) (store.Standing, error) {
 	now := s.clock.read()
+
 	s.mu.RLock()
 	st := s.ids.states[id]
 	if st == nil {
 		s.mu.RUnlock()
 		return store.Standing{ID: id}, nil
 	}
+
 	if st.led > 0 && !a.Named && st.refuse(a, now) == nil { // its holder has the new id: the old ones are over
 		s.mu.RUnlock()
 		s.mu.Lock()
@@ -193,6 +207,7 @@ func (s *Store) Resolve(_ context.Context, id string, a store.Asked, client stri
 		s.mu.RLock()
 	}
 	defer s.mu.RUnlock()
+
 	is := store.Standing{ID: id, Quiet: st.quiet(a.Came, now)}
 	switch err := st.refuse(a, now); err {
 	case nil:
@@ -289,11 +304,13 @@ func (s *Store) End(_ context.Context, id string, refuse time.Duration) (store.E
 		st.settledAt = 0
 		why = store.ErrRevoked
 	}
+
 	l := s.logs[id]
 	if l == nil {
 		s.mu.Unlock()
 		return store.Ended{}, store.ErrNotFound
 	}
+
 	delete(s.logs, id)
 	ended := l.end(why)
 	if refuse > 0 {
@@ -316,6 +333,7 @@ func (s *Store) Expired(_ context.Context, max int) (store.Due, error) {
 			due.Next = wait
 			return due, nil
 		}
+
 		s.mu.Lock()
 		over, ok := l.expire()
 		if ok { // else a link came, or somebody was faster
@@ -324,6 +342,7 @@ func (s *Store) Expired(_ context.Context, max int) (store.Due, error) {
 		}
 		s.mu.Unlock()
 	}
+
 	due.Next = 1 // there may be more at once
 	return due, nil
 }

@@ -17,8 +17,14 @@ import (
 
 var bg = context.Background()
 
-var roomy = store.Bounds{MaxMessages: 1000, MaxBytes: 1 << 20, Retention: time.Minute, MaxLinks: 32, MaxReaders: 128,
-	MaxWriters: 32}
+var roomy = store.Bounds{
+	MaxMessages: 1000,
+	MaxBytes:    1 << 20,
+	Retention:   time.Minute,
+	MaxLinks:    32,
+	MaxReaders:  128,
+	MaxWriters:  32,
+}
 
 // openMem makes the session id in s.
 func openMem(t testing.TB, s *Store, id string, b store.Bounds) *memHandle {
@@ -52,6 +58,7 @@ func TestD5Budget(t *testing.T) {
 	if _, _, err := s.Open(bg, "d", store.Asked{}, true, roomy); !errors.Is(err, store.ErrBudget) {
 		t.Errorf("a session beyond the budget: %v, want ErrBudget", err)
 	}
+
 	for _, l := range []store.Log{a, b} {
 		if _, err := l.Append(bg, sized(250), ""); err != nil {
 			t.Fatal(err)
@@ -60,19 +67,22 @@ func TestD5Budget(t *testing.T) {
 	if _, err := c.Append(bg, sized(100), ""); !errors.Is(err, store.ErrFull) {
 		t.Errorf("a message beyond the budget: %v, want ErrFull", err)
 	}
+
 	if _, err := s.End(bg, "a", 0); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Append(bg, sized(250), ""); err != nil {
 		t.Errorf("a message with room again: %v", err)
 	}
-	// joined: b's message moves, its cost as a session goes
+
+	// The two are joined: b's message moves, its cost as a session goes.
 	if _, err := s.Move(bg, "b", "c", store.Moving{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.used.Load(); got != sessionCost+500 {
 		t.Errorf("%d bytes of the budget are used, want one session and 500", got)
 	}
+
 	if _, err := s.End(bg, "c", 0); err != nil {
 		t.Fatal(err)
 	}
@@ -110,6 +120,7 @@ func TestD5BudgetDropsNothingInVain(t *testing.T) {
 	other, b := openMem(t, s, "other", roomy), roomy
 	b.Overflow = store.OverflowDropOldest
 	l := openMem(t, s, "a", b)
+
 	for range 4 {
 		if _, err := other.Append(bg, sized(150), ""); err != nil {
 			t.Fatal(err)
@@ -120,6 +131,7 @@ func TestD5BudgetDropsNothingInVain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+
 	// 100 bytes are free, 300 are the log's own.
 	if _, err := l.Append(bg, sized(500), ""); !errors.Is(err, store.ErrFull) {
 		t.Fatalf("Append beyond the budget: %v, want ErrFull", err)
@@ -127,6 +139,7 @@ func TestD5BudgetDropsNothingInVain(t *testing.T) {
 	if _, err := l.Append(bg, sized(300), ""); err != nil {
 		t.Fatalf("Append in place of two: %v", err)
 	}
+
 	ended, err := s.End(bg, "a", 0)
 	if err != nil || len(ended.Messages) != 2 || ended.Messages[0].Seq != 3 {
 		t.Errorf("the log kept %v, %v; want the third and the new one", ended.Messages, err)
@@ -168,6 +181,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 	defer stop()
 	m, dst := sized(200), make([]store.Entry, 0, 16)
 	after, n := uint64(0), uint64(0)
+
 	tests := map[string]func() error{
 		"append, read, acknowledge": func() error {
 			p, err := l.Append(bg, m, "")
@@ -183,13 +197,14 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		},
 		"begin, commit": func() error {
 			n++
-			if turn, _, err := l.Begin(bg, store.LinkRef{}, "w", 1, n, time.Second); err != nil ||
-				turn != store.TurnDeliver {
+			turn, _, err := l.Begin(bg, store.LinkRef{}, "w", 1, n, time.Second)
+			if err != nil || turn != store.TurnDeliver {
 				return fmt.Errorf("turn %v, %v", turn, err)
 			}
 			return l.Commit(bg, "w", n, true)
 		},
 	}
+
 	for name, f := range tests {
 		t.Run(name, func(t *testing.T) {
 			if allocs := testing.AllocsPerRun(1000, func() {
@@ -248,6 +263,7 @@ func TestL4AbandonedSessionsLeaveNothing(t *testing.T) {
 	b, m := roomy, sized(100)
 	b.Retention = time.Nanosecond
 	ended := 0
+
 	sweep := func() {
 		for {
 			due, err := s.Expired(bg, 100)
@@ -259,6 +275,7 @@ func TestL4AbandonedSessionsLeaveNothing(t *testing.T) {
 			}
 		}
 	}
+
 	for i := range n {
 		id := fmt.Sprint("s", i)
 		l := openMem(t, s, id, b)
@@ -267,6 +284,7 @@ func TestL4AbandonedSessionsLeaveNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+
 		switch a := (store.Attached{}); i % 5 {
 		case 0: // never attached to
 		case 1:
@@ -295,11 +313,13 @@ func TestL4AbandonedSessionsLeaveNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+
 		if i%1000 == 0 {
 			sweep()
 		}
 	}
 	sweep()
+
 	if ended != n {
 		t.Errorf("%d sessions ended, %d were made", ended, n)
 	}
@@ -337,6 +357,7 @@ func TestL4RepeatedMovesLeaveNothing(t *testing.T) {
 			return moved(s.Move(bg, fmt.Sprint("a", i), "b", store.Moving{Client: "c", Keep: 1, Settle: 1}))
 		},
 	}
+
 	for name, move := range moves {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -425,8 +446,8 @@ func TestI7RenewWhileOthersOpen(t *testing.T) {
 	wg.Go(func() {
 		for range 100 {
 			now := s.Now()
-			if _, _, err := s.Open(bg, "a", store.Asked{Signed: now, Came: now}, false, roomy); err != nil &&
-				!errors.Is(err, store.ErrMoved) {
+			_, _, err := s.Open(bg, "a", store.Asked{Signed: now, Came: now}, false, roomy)
+			if err != nil && !errors.Is(err, store.ErrMoved) {
 				t.Error(err)
 			}
 		}
@@ -446,23 +467,27 @@ func TestI6EndedWayStaysEnded(t *testing.T) {
 		}
 		return is.ID
 	}
+
 	move := func(from, to, client string) {
 		t.Helper()
-		if _, err := s.Move(bg, from, to, store.Moving{Client: client, Keep: time.Hour,
-			Settle: store.Settle}); err != nil {
+		how := store.Moving{Client: client, Keep: time.Hour, Settle: store.Settle}
+		if _, err := s.Move(bg, from, to, how); err != nil {
 			t.Fatal(err)
 		}
 	}
+
 	move("x", "y", "c")
 	if got := leads("x", "c"); got != "y" {
 		t.Fatalf("x leads to %s", got)
 	}
+
 	leads("y", "") // its holder presents it
 	for i := range 500 {
 		if _, err := s.End(bg, fmt.Sprint("other", i), time.Hour); !errors.Is(err, store.ErrNotFound) {
 			t.Fatal(err)
 		}
 	}
+
 	move("z", "y", "d")
 	if got := leads("x", "c"); got != "x" {
 		t.Errorf("x leads to %s again", got)

@@ -7,10 +7,12 @@ import (
 )
 
 // Read implements Log.
-func (h *memHandle) Read(_ context.Context, ref store.LinkRef, after uint64, room int,
-	dst []store.Entry) ([]store.Entry, store.Tail, error) {
+func (h *memHandle) Read(
+	_ context.Context, ref store.LinkRef, after uint64, room int, dst []store.Entry,
+) ([]store.Entry, store.Tail, error) {
 	l, err := h.memLog, h.enter()
 	defer l.mu.Unlock()
+
 	r := l.reader(ref.Reader)
 	switch {
 	case err == store.ErrMoved && r.ended(ref.Number) == store.ErrSuperseded: // before the move
@@ -20,6 +22,7 @@ func (h *memHandle) Read(_ context.Context, ref store.LinkRef, after uint64, roo
 	case r == nil: // it was forgotten
 		return dst, store.Tail{}, store.ErrRenewed
 	}
+
 	k := r.link(ref.Number)
 	switch {
 	case k == nil || k.turn != ref.Turn:
@@ -27,6 +30,7 @@ func (h *memHandle) Read(_ context.Context, ref store.LinkRef, after uint64, roo
 	case k.end != nil:
 		return dst, store.Tail{}, k.end
 	}
+
 	l.woken = false
 	var told []store.Undelivered
 	if after >= l.top() { // nothing new, so there is time
@@ -36,6 +40,7 @@ func (h *memHandle) Read(_ context.Context, ref store.LinkRef, after uint64, roo
 		}
 		l.trim(l.passed(easy))
 	}
+
 	t := store.Tail{Undelivered: told, Epoch: l.epoch, Acked: r.acked, Accepted: l.accepted(r.name)}
 	after = max(after, r.acked) // as it may have said on another link
 	if after+1 < l.floor {
@@ -44,6 +49,8 @@ func (h *memHandle) Read(_ context.Context, ref store.LinkRef, after uint64, roo
 		r.told, r.missed = t.Gap.To, store.Lost{}
 		after = t.Gap.To
 	}
+
+	// As many entries as fit into room, but one at least.
 	for seq, first := after+1, true; seq <= l.top(); seq, first = seq+1, false {
 		s := l.entries.at(int(seq - l.floor))
 		if room -= int(s.size); room < 0 && !first {
@@ -56,6 +63,7 @@ func (h *memHandle) Read(_ context.Context, ref store.LinkRef, after uint64, roo
 		dst = append(dst, e)
 		after = seq
 	}
+
 	t.More = after < l.top()
 	if after > r.sent {
 		r.sent = after
@@ -76,10 +84,12 @@ func (h *memHandle) Behind(_ context.Context, seq uint64) (readers int, top uint
 	if err != nil {
 		return 0, 0, err
 	}
+
 	top = l.top()
 	if seq == 0 {
 		seq = top
 	}
+
 	for _, r := range l.readers {
 		if (len(r.links) > 0 || r.here && !r.plain) && r.has() < seq {
 			readers++
@@ -109,6 +119,7 @@ func (l *memLog) ack(ref store.LinkRef, p store.Position) (older bool, err error
 	if p.Epoch == l.epoch && p.Seq > l.top() {
 		return false, store.ErrAhead
 	}
+
 	if k := r.link(ref.Number); k != nil {
 		older = l.speak(r, k)
 	}

@@ -50,8 +50,8 @@ func (r *memReader) link(number uint64) *memLink {
 	return nil
 }
 
-// ended is why Read sends the link's owner away; nil while the link is good, or not
-// known.
+// ended is why Read sends the link's owner away; nil while the link is good,
+// or not known.
 func (r *memReader) ended(number uint64) error {
 	if r == nil {
 		return nil
@@ -113,24 +113,29 @@ func (l *memLog) attach(c store.Claim) (store.Attached, error) {
 	if err := l.refuse(c.Asked); err != nil {
 		return store.Attached{}, err
 	}
+
 	if c.Link == 0 {
 		l.prune()
 	}
 	l.forget()
+
 	r := l.reader(c.Reader)
 	if c.Link != 0 {
 		return l.goOn(r, c)
 	}
+
 	switch {
 	case r == nil && !l.admits():
 		return store.Attached{}, store.ErrBudget
 	case !l.makeRoom(r):
 		return store.Attached{}, store.ErrCrowded
 	}
+
 	a := store.Attached{Sent: l.sent, Accepted: l.accepted(c.Reader), Fresh: r == nil}
 	start := l.place(&a, r, c)
-	// it says that it has what is before
+	// owns says that the client has everything before start.
 	owns := a.Resumed || a.Reason == store.MissingTrimmed || a.Reason == store.MissingAhead
+
 	if r == nil {
 		r = &memReader{name: c.Reader, plain: c.Plain, acked: start, sent: start}
 		r.links = r.room[:0]
@@ -140,10 +145,12 @@ func (l *memLog) attach(c store.Claim) (store.Attached, error) {
 	if owns {
 		l.acknowledge(r, start)
 	}
+
 	a.Joined, r.here, r.pruned = !r.here, true, false
 	if l.past != nil && l.store.now() < l.past.until {
 		a.Previous = l.past.id
 	}
+
 	l.number++
 	r.links = append(r.links, memLink{number: l.number, turn: 1, heard: l.store.now()})
 	l.links++
@@ -164,6 +171,7 @@ func (l *memLog) place(a *store.Attached, r *memReader, c store.Claim) uint64 {
 	case c.Plain:
 		start = max(l.mark, l.sent)
 	}
+
 	p := c.Position
 	switch {
 	case c.Given == store.GivenNothing:
@@ -209,12 +217,13 @@ func (l *memLog) foreign(epoch uint64) store.Missing {
 	}
 }
 
-// goOn lets another request carry a link: the turn passes to it, and the client speaks on
-// it.
+// goOn lets another request carry a link: the turn passes to it, and the client
+// speaks on it.
 func (l *memLog) goOn(r *memReader, c store.Claim) (store.Attached, error) {
 	if r == nil {
 		return store.Attached{}, store.ErrNotFound
 	}
+
 	k := r.link(c.Link)
 	switch {
 	case k == nil, k.end == store.ErrRenewed: // the client begins a new one
@@ -222,6 +231,7 @@ func (l *memLog) goOn(r *memReader, c store.Claim) (store.Attached, error) {
 	case k.end != nil:
 		return store.Attached{}, k.end
 	}
+
 	start := r.acked
 	if c.Given == store.GivenPresented && c.Position.Epoch == l.epoch {
 		if c.Position.Seq > l.top() {
@@ -230,6 +240,7 @@ func (l *memLog) goOn(r *memReader, c store.Claim) (store.Attached, error) {
 		l.acknowledge(r, c.Position.Seq)
 		start = r.acked
 	}
+
 	l.speak(r, k)
 	k.turn++
 	return store.Attached{
@@ -251,6 +262,7 @@ func (l *memLog) makeRoom(r *memReader) bool {
 	if live < l.bounds.MaxLinks {
 		return true
 	}
+
 	var oldest, spare *memLink // heard of least recently: of all, and of those whose reader has another one
 	for _, o := range l.readers {
 		several := o == r || o.live() > 1
@@ -267,6 +279,7 @@ func (l *memLog) makeRoom(r *memReader) bool {
 			}
 		}
 	}
+
 	switch {
 	case spare != nil:
 		spare.end = store.ErrSuperseded

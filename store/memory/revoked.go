@@ -29,6 +29,7 @@ func (r *memRevoked) add(epoch uint64, id string, now int64) {
 	if r.ids == nil {
 		r.ids = make(map[uint64]string)
 	}
+
 	for range 2 { // more than one comes
 		front := r.order.Front()
 		if front == nil || front.Value.(revokedLog).until > now {
@@ -36,6 +37,7 @@ func (r *memRevoked) add(epoch uint64, id string, now int64) {
 		}
 		delete(r.ids, r.order.Remove(front).(revokedLog).epoch)
 	}
+
 	r.ids[epoch] = id
 	r.order.PushBack(revokedLog{epoch, now + int64(revokedLogKept)})
 }

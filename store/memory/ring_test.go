@@ -16,6 +16,7 @@ func TestRingIsAQueue(t *testing.T) {
 		var r ring
 		var want []uint32
 		next := uint32(0)
+
 		t.Repeat(map[string]func(*rapid.T){
 			"push": func(t *rapid.T) {
 				for range rapid.IntRange(1, 100).Draw(t, "n") {

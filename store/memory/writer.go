@@ -26,10 +26,11 @@ func (l *memLog) accepted(name string) uint64 {
 	return 0
 }
 
-// Begin implements Log. The lease has no use here: who handles a message dies with the
-// log.
-func (h *memHandle) Begin(_ context.Context, ref store.LinkRef, writer string, base, n uint64,
-	_ time.Duration) (store.Turn, uint64, error) {
+// Begin implements Log. The lease has no use here: who handles a message dies
+// with the log.
+func (h *memHandle) Begin(
+	_ context.Context, ref store.LinkRef, writer string, base, n uint64, _ time.Duration,
+) (store.Turn, uint64, error) {
 	l, err := h.memLog, h.enterLink(ref)
 	defer l.mu.Unlock()
 	if err != nil {
@@ -38,6 +39,7 @@ func (h *memHandle) Begin(_ context.Context, ref store.LinkRef, writer string, b
 	if n == 0 {
 		return store.TurnDone, l.accepted(writer), nil
 	}
+
 	w := l.recall(writer, base)
 	switch {
 	case n <= w.last:
@@ -47,6 +49,7 @@ func (h *memHandle) Begin(_ context.Context, ref store.LinkRef, writer string, b
 	case w.busy != 0:
 		return store.TurnBusy, w.last, nil
 	}
+
 	w.busy = n
 	return store.TurnDeliver, w.last, nil
 }
@@ -62,8 +65,8 @@ func (l *memLog) recall(name string, base uint64) *memWriter {
 		l.writers[last] = w
 	default:
 		if len(l.writers) >= l.bounds.MaxWriters {
-			// Those whose message is being handled stay: their number is about to be
-			// accepted.
+			// Those whose message is being handled stay:
+			// their number is about to be accepted.
 			if i := slices.IndexFunc(l.writers, func(w memWriter) bool { return w.busy == 0 }); i >= 0 {
 				l.writers = slices.Delete(l.writers, i, i+1)
 			}
@@ -71,6 +74,7 @@ func (l *memLog) recall(name string, base uint64) *memWriter {
 		l.writers = append(l.writers, memWriter{name: name, last: base - 1})
 		l.account()
 	}
+
 	return &l.writers[len(l.writers)-1]
 }
 
@@ -82,10 +86,12 @@ func (h *memHandle) Commit(_ context.Context, writer string, n uint64, handled b
 	if l.gone != nil {
 		return l.gone
 	}
+
 	i := l.writer(writer)
 	if i < 0 || l.writers[i].busy != n {
 		return nil
 	}
+
 	w := &l.writers[i]
 	w.busy = 0
 	if handled {
