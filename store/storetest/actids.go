@@ -17,8 +17,9 @@ var ids3 = []string{"a", "b", "c"}
 func (m *machine) asked(rt *rapid.T) store.Asked {
 	now := m.store.Now()
 	old, came := now.Add(-time.Hour), now.Add(-30*time.Second)
-	return draw(rt, "asked", []store.Asked{{}, {}, {Signed: now, Came: now}, {Signed: old, Came: now},
-		{Signed: old, Came: came}})
+	return draw(rt, "asked", []store.Asked{
+		{}, {}, {Signed: now, Came: now}, {Signed: old, Came: now}, {Signed: old, Came: came},
+	})
 }
 
 // bar is when values of the id were revoked last; zero if none is refused.
@@ -61,17 +62,22 @@ func (m *machine) doEnd(rt *rapid.T) {
 	case 0:
 		refuse, why = 5*kept, store.ErrRevoked
 		m.presented(id)
-		*m.ids[id] = modelID{revoked: time.Now(), until: maxTime(m.ids[id].until, time.Now().Add(refuse))}
+		*m.ids[id] = modelID{
+			revoked: time.Now(),
+			until:   maxTime(m.ids[id].until, time.Now().Add(refuse)),
+		}
 	case 1:
 	default:
 		rt.SkipNow() // sessions should live for a while
 	}
+
 	ended, err := m.store.End(ctx, id, refuse)
 	l := m.logs[id]
 	if l == nil {
 		m.wants("End of nothing", err, store.ErrNotFound)
 		return
 	}
+
 	m.must("End", err)
 	l.ended(ended)
 	m.over(l, why)
@@ -99,6 +105,7 @@ func (m *machine) doMove(rt *rapid.T) {
 	if rapid.Bool().Draw(rt, "stay") {
 		rt.SkipNow()
 	}
+
 	l, target := m.logs[from], m.logs[to]
 	var left []said
 	if l != nil && target != nil && from != to {
@@ -107,12 +114,14 @@ func (m *machine) doMove(rt *rapid.T) {
 			rt.SkipNow() // it depends on what the store has let leave
 		}
 	}
+
 	var old store.Log
 	if l != nil && from != to {
 		var err error
 		old, _, err = m.store.Open(ctx, from, store.Asked{}, false, bounds())
 		m.must("Open", err)
 	}
+
 	at := time.Now() // the store's stamp is not before it; what is asked next is later than both
 	gone, err := m.store.Move(ctx, from, to, how)
 	was, is := m.ids[from], m.ids[to]
@@ -127,11 +136,13 @@ func (m *machine) doMove(rt *rapid.T) {
 		m.wants("Move to what was revoked", err, store.ErrRevoked)
 		return
 	}
+
 	m.must("Move", err)
 	if how.Refuse > 0 {
 		m.presented(from)
 		was.revoked, was.until = at, maxTime(was.until, time.Now().Add(how.Refuse))
 	}
+
 	is.to = "" // it is in use again
 	if l != nil || !time.Now().Before(was.settled) {
 		was.settled = at.Add(how.Settle)
@@ -139,6 +150,7 @@ func (m *machine) doMove(rt *rapid.T) {
 	if how.Client != "" && how.Keep > 0 {
 		was.to, was.client, was.leadsUntil = to, how.Client, time.Now().Add(how.Keep)
 	}
+
 	if l == nil {
 		return
 	}
@@ -151,9 +163,11 @@ func (m *machine) doMove(rt *rapid.T) {
 		m.logs[to] = l
 		return
 	}
+
 	m.over(l, store.ErrMoved)
 	target.absorbed = append(target.absorbed, l.epoch)
 	target.previous, target.prevTil = from, time.Now().Add(how.Keep)
+
 	for _, s := range left {
 		target.settle()
 		if must, _ := target.fits(s.size); !must {
@@ -174,6 +188,7 @@ func (m *machine) doStale(rt *rapid.T) {
 	if len(m.refs) > 0 && rapid.Bool().Draw(rt, "of a link") {
 		ref = draw(rt, "link", m.refs).was
 	}
+
 	steps := map[string]func() error{
 		"Append":   func() error { _, err := log.Append(ctx, text("stale"), ""); return err },
 		"AppendTo": func() error { _, err := log.Append(ctx, text("stale"), ref.Reader); return err },
@@ -191,6 +206,7 @@ func (m *machine) doStale(rt *rapid.T) {
 		"Renew": func() error { return log.Renew(ctx) },
 		"Begin": func() error { _, _, err := log.Begin(ctx, ref, "w1", 1, 1, time.Hour); return err },
 	}
+
 	name := draw(rt, "step", []string{"Append", "AppendTo", "Attach", "goOn", "Read", "Ack", "Quit", "Renew", "Begin"})
 	m.wants(name+" by an old handle", steps[name](), store.ErrMoved)
 }
@@ -201,8 +217,10 @@ func (m *machine) doRenew(rt *rapid.T) {
 	if rapid.IntRange(0, 3).Draw(rt, "really") > 0 {
 		rt.SkipNow()
 	}
+
 	m.must("Renew", log.Renew(ctx))
 	l.since = maxTime(l.since, time.Now())
+
 	for _, k := range m.refs {
 		if k.m == l {
 			k.renewed = true
@@ -235,6 +253,7 @@ func (m *machine) doResolve(rt *rapid.T) {
 	a := m.asked(rt)
 	is, err := m.store.Resolve(ctx, id, a, client)
 	m.must("Resolve", err)
+
 	state := m.ids[id]
 	refused := state.refuses(a)
 	at := state.bar()
@@ -250,6 +269,7 @@ func (m *machine) doResolve(rt *rapid.T) {
 	}
 	m.same("state", is.State, store.StateGood)
 	m.presented(id)
+
 	want := id
 	for client != "" {
 		st := m.ids[want]

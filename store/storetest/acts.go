@@ -17,6 +17,7 @@ func (m *machine) doOpen(rt *rapid.T) {
 	if m.logs[id] != nil {
 		rt.SkipNow()
 	}
+
 	asked := m.asked(rt)
 	b := bounds(keptFor(kept), messages(rapid.IntRange(1, 6).Draw(rt, "messages")))
 	b.MaxLinks, b.MaxWriters = 100, 2
@@ -30,6 +31,7 @@ func (m *machine) doOpen(rt *rapid.T) {
 	if rapid.Bool().Draw(rt, "drop") {
 		b.Overflow = store.OverflowDropOldest
 	}
+
 	_, created, err := m.store.Open(ctx, id, asked, true, b)
 	if want := m.ids[id].refuses(asked); want != nil || m.ids[id].settling(asked) {
 		if want == nil {
@@ -38,6 +40,7 @@ func (m *machine) doOpen(rt *rapid.T) {
 		m.wants("Open", err, want)
 		return
 	}
+
 	m.must("Open", err)
 	if !created {
 		m.fail("session %q is there already", id)
@@ -48,10 +51,11 @@ func (m *machine) doOpen(rt *rapid.T) {
 
 func (m *machine) append(rt *rapid.T, l *model, log store.Log, to string) {
 	m.texts++
-	s := said{text: fmt.Sprintf("%d%s", m.texts,
-		strings.Repeat("x", rapid.SampledFrom([]int{0, 0, 10, 100, 500}).Draw(rt, "length"))), to: to, at: time.Now()}
+	more := strings.Repeat("x", rapid.SampledFrom([]int{0, 0, 10, 100, 500}).Draw(rt, "length"))
+	s := said{text: fmt.Sprintf("%d%s", m.texts, more), to: to, at: time.Now()}
 	msg := text(s.text)
 	s.size = int64(msg.Size())
+
 	p, err := log.Append(ctx, msg, to)
 	if to != "" && l.reader(to) == nil {
 		m.wants("Append to nobody", err, store.ErrNotFound)
@@ -60,6 +64,7 @@ func (m *machine) append(rt *rapid.T, l *model, log store.Log, to string) {
 	if !errors.Is(err, store.ErrFull) {
 		m.must("Append", err)
 	}
+
 	l.appended(s, err != nil, p)
 	if err == nil {
 		m.see(p)
@@ -94,24 +99,29 @@ func (m *machine) doAttach(rt *rapid.T) {
 	l, log := m.log(rt)
 	c := store.Claim{Reader: draw(rt, "reader", readerNames)}
 	c.Plain = c.Reader[0] == 'p'
-	c.Given = draw(rt, "given", []store.Given{store.GivenNothing, store.GivenPresented, store.GivenPresented,
-		store.GivenPresented, store.GivenMalformed})
+	c.Given = draw(rt, "given", []store.Given{
+		store.GivenNothing, store.GivenPresented, store.GivenPresented, store.GivenPresented, store.GivenMalformed,
+	})
+
 	var foreign []store.Missing
 	if c.Given == store.GivenPresented {
 		c.Position, foreign = m.position(rt, l)
 	}
 	c.Asked = m.asked(rt)
+
 	a, err := log.Attach(ctx, c)
 	if want := l.refuses(c.Asked); want != nil {
 		m.wants("Attach", err, want)
 		return
 	}
+
 	l.settle()
 	if _, _, full := l.crowded(c.Reader); full {
 		m.wants("Attach to a crowded session", err, store.ErrCrowded)
 		return
 	}
 	m.must("Attach", err)
+
 	k := &linked{m: l, modelLink: l.attached(c, a, log, foreign), was: a.Link, moves: l.moves}
 	k.r = l.reader(c.Reader)
 	m.links, m.refs = append(m.links, k), append(m.refs, k)
@@ -124,6 +134,7 @@ func (m *machine) position(rt *rapid.T, l *model) (p store.Position, foreign []s
 	if rapid.IntRange(0, 3).Draw(rt, "whose") > 0 {
 		some = slices.DeleteFunc(slices.Clone(some), func(h history) bool { return h.Epoch != l.epoch })
 	}
+
 	h := draw(rt, "position", some)
 	p = h.Position
 	switch rapid.IntRange(0, 9).Draw(rt, "how") {
@@ -161,12 +172,14 @@ func (m *machine) doGoOn(rt *rapid.T) {
 		c.Position, foreign = m.position(rt, k.m)
 		mine = foreign == nil
 	}
+
 	a, err := k.log.Attach(ctx, c)
 	if mine && c.Position.Seq > k.m.top() {
 		m.wants("Attach beyond the top", err, store.ErrAhead)
 		return
 	}
 	m.must("Attach", err)
+
 	old := k.ref
 	k.m.wentOn(k.r, k.modelLink, c, a, mine)
 	_, _, err = k.log.Read(ctx, old, 0, 100, nil)
@@ -235,6 +248,7 @@ func (m *machine) ack(k *linked, p store.Position) {
 		m.wants("Ack beyond the top", err, store.ErrAhead)
 		return
 	}
+
 	m.must("Ack", err)
 	l.settle()
 	for _, o := range r.links {
@@ -270,6 +284,7 @@ func (m *machine) doLeave(rt *rapid.T) {
 			left--
 		}
 	}
+
 	gone, err := log.Leave(ctx, name, left)
 	m.must("Leave", err)
 	want := r != nil && r.here && r.left == left && left != 0 && len(r.links) == 0
@@ -285,6 +300,7 @@ func (m *machine) doQuit(rt *rapid.T) {
 	if l.overdue(name) || rapid.IntRange(0, 2).Draw(rt, "really") > 0 {
 		rt.SkipNow()
 	}
+
 	r := l.reader(name)
 	here, ended, err := log.Quit(ctx, store.LinkRef{Reader: name})
 	if r == nil {
@@ -295,6 +311,7 @@ func (m *machine) doQuit(rt *rapid.T) {
 	if l.quit(r, here, ended) {
 		m.over(l, store.ErrNotFound)
 	}
+
 	m.links = slices.DeleteFunc(m.links, func(k *linked) bool {
 		if k.r != r {
 			return false
@@ -383,11 +400,13 @@ func (m *machine) doExpire(rt *rapid.T) {
 			want[id] = true
 		}
 	}
+
 	n := rapid.IntRange(1, 4).Draw(rt, "max")
 	due, err := m.store.Expired(ctx, n)
 	ended, next := due.Ended, due.Next
 	m.must("Expired", err)
 	m.same("sessions ended", len(ended), min(n, len(want)))
+
 	for _, e := range ended {
 		if !want[e.ID] {
 			m.fail("%q ended before its time, or twice", e.ID)
@@ -399,6 +418,7 @@ func (m *machine) doExpire(rt *rapid.T) {
 	if len(want) > 0 {
 		return
 	}
+
 	least := time.Duration(0)
 	for _, l := range m.logs {
 		if left := l.b.Retention - time.Since(l.resting); !l.resting.IsZero() && (least == 0 || left < least) {

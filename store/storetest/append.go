@@ -86,7 +86,10 @@ var appending = []clause{
 			all[i] = byte(i)
 		}
 		sent := []store.Message{
-			{}, {Data: []byte{}}, {Data: all, Binary: true}, {Event: "news", Data: []byte("a\nb\r\n\x00")},
+			{},
+			{Data: []byte{}},
+			{Data: all, Binary: true},
+			{Event: "news", Data: []byte("a\nb\r\n\x00")},
 			{Event: "ü", Data: []byte(" \ufeff\u2028")},
 			{Event: strings.Repeat("e", store.MaxEvent), Data: bytes.Repeat([]byte("0123456789abcdef"), 4096)},
 		}
@@ -110,8 +113,8 @@ var appending = []clause{
 		for i, g := range got {
 			m := g.Message
 			if w := sent[i]; m.Event != w.Event || !bytes.Equal(m.Data, w.Data) || m.Binary != w.Binary {
-				e.Errorf("message %d: got %.40q %.40q %v, want %.40q %.40q %v", i+1, m.Event, m.Data, m.Binary, w.Event,
-					w.Data, w.Binary)
+				e.Errorf("message %d: got %.40q %.40q %v, want %.40q %.40q %v",
+					i+1, m.Event, m.Data, m.Binary, w.Event, w.Data, w.Binary)
 			}
 		}
 	}},

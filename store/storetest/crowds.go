@@ -51,6 +51,7 @@ func (c *crowd) run() {
 		}
 		wg.Go(func() { c.disturb(i) })
 	}
+
 	wg.Wait()
 	if c.got.Load() == 0 {
 		c.e.Error("nobody got anything")
@@ -103,6 +104,7 @@ func (c *crowd) send(i, n int) {
 			return
 		}
 		c.breathe()
+
 		s := fmt.Sprintf("%d.%d.%d", i, n, op)
 		p, err := c.session(i).Append(ctx, text(s), "")
 		if errors.Is(err, store.ErrFull) || c.over("Append", err) {
@@ -127,6 +129,7 @@ func (c *crowd) listen(i, n int) {
 		}
 		c.breathe()
 		l := c.session(i)
+
 		claim := store.Claim{Reader: name, Plain: n == 0}
 		if has.Epoch != 0 {
 			claim.Given, claim.Position = store.GivenPresented, has
@@ -135,11 +138,13 @@ func (c *crowd) listen(i, n int) {
 		if c.over("Attach", err) {
 			continue
 		}
+
 		if a.Resumed && a.Position != has {
 			c.e.Errorf("resumed at %v; the client was at %v", a.Position, has)
 		}
 		has = a.Position
 		c.hear(l, a, &has, &left)
+
 		old = append(old, func() {
 			_, err := l.Detach(ctx, a.Link)
 			c.over("Detach", err)
@@ -155,12 +160,14 @@ func (c *crowd) listen(i, n int) {
 func (c *crowd) hear(l store.Log, a store.Attached, has *store.Position, left *int) {
 	last := map[int]int{} // sender → its last number
 	var dst []store.Entry
+
 	for n := 1 + rand.IntN(20); n > 0 && *left > 0; n-- {
 		if c.late() {
 			*left = 0
 		}
 		*left--
 		c.breathe()
+
 		entries, tail, err := l.Read(ctx, a.Link, has.Seq, 200+rand.IntN(2000), dst[:0])
 		if errors.Is(err, store.ErrSuperseded) || errors.Is(err, store.ErrRenewed) || c.over("Read", err) {
 			return // or its reader has quit
@@ -169,6 +176,7 @@ func (c *crowd) hear(l store.Log, a store.Attached, has *store.Position, left *i
 		if tail.Epoch != has.Epoch {
 			c.e.Errorf("epoch %x on a link of %x", tail.Epoch, has.Epoch)
 		}
+
 		if g := tail.Gap; g != (store.Lost{}) {
 			c.gaps.Add(1)
 			if g.From != has.Seq+1 || g.To < g.From {
@@ -176,6 +184,7 @@ func (c *crowd) hear(l store.Log, a store.Attached, has *store.Position, left *i
 			}
 			*has = store.Position{Epoch: tail.Epoch, Seq: g.To, Tag: tail.Tag}
 		}
+
 		for _, entry := range entries {
 			c.got.Add(1)
 			if entry.Seq != has.Seq+1 {
@@ -184,6 +193,7 @@ func (c *crowd) hear(l store.Log, a store.Attached, has *store.Position, left *i
 			*has = store.Position{Epoch: tail.Epoch, Seq: entry.Seq, Tag: entry.Tag}
 			c.compare(*has, string(entry.Message.Data), last)
 		}
+
 		if rand.IntN(2) == 0 {
 			if err := l.Ack(ctx, a.Link, *has); c.over("Ack", err) {
 				return
@@ -217,6 +227,7 @@ func (c *crowd) disturb(i int) {
 		for range 20 {
 			c.breathe()
 		}
+
 		id := *c.now[i].Load()
 		switch rand.IntN(4) {
 		case 0:

@@ -74,8 +74,14 @@ func (e *env) soon(what string, ok func() bool) {
 
 // bounds are roomy; a test narrows what it is about.
 func bounds(narrow ...func(*store.Bounds)) store.Bounds {
-	b := store.Bounds{MaxMessages: 1000, MaxBytes: 1 << 20, Retention: time.Hour, MaxLinks: 32, MaxReaders: 128,
-		MaxWriters: 32}
+	b := store.Bounds{
+		MaxMessages: 1000,
+		MaxBytes:    1 << 20,
+		Retention:   time.Hour,
+		MaxLinks:    32,
+		MaxReaders:  128,
+		MaxWriters:  32,
+	}
 	for _, f := range narrow {
 		f(&b)
 	}
@@ -278,6 +284,7 @@ func (k *link) take(room int) string {
 	}
 	k.tail = tail
 	k.cursor = max(k.cursor, tail.Acked)
+
 	var out []string
 	if tail.Gap != (store.Lost{}) {
 		s := "gap " + lost(tail.Gap)
@@ -288,6 +295,7 @@ func (k *link) take(room int) string {
 		k.cursor = tail.Gap.To
 		k.last = k.log.e.note(store.Position{Epoch: tail.Epoch, Seq: tail.Gap.To, Tag: tail.Tag})
 	}
+
 	for _, e := range entries {
 		if e.Seq != k.cursor+1 {
 			k.log.e.Fatalf("Read gave seq %d after %d without a gap", e.Seq, k.cursor)
@@ -303,6 +311,7 @@ func (k *link) take(room int) string {
 		}
 		out = append(out, fmt.Sprintf("%d:%s", e.Seq, e.Message.Data))
 	}
+
 	return strings.Join(out, " ")
 }
 

@@ -221,8 +221,9 @@ var delivery = []clause{
 		l.add("a", "b", "c")
 		k.reads("1:a 2:b 3:c")
 		k.detach()
-		l.claim(store.Claim{Reader: "p2", Plain: true, Given: store.GivenPresented,
-			Position: e.at(k.last, 1)}).says("resumed at 1").reads("2:b 3:c")
+		l.claim(store.Claim{
+			Reader: "p2", Plain: true, Given: store.GivenPresented, Position: e.at(k.last, 1),
+		}).says("resumed at 1").reads("2:b 3:c")
 		equal(e, "not acknowledged", undelivered(e.end("a")), "2:b 3:c")
 	}},
 	{"D4 what a plain reader was sent leaves when room is needed", func(e *env) {

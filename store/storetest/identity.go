@@ -13,8 +13,9 @@ import (
 func (e *env) rotate(from, to string) (before store.Asked) {
 	e.Helper()
 	before = e.asked()
-	_, err := e.store.Move(ctx, from, to, store.Moving{Asked: e.later(), Keep: time.Hour, Settle: store.Settle,
-		Refuse: time.Hour})
+	_, err := e.store.Move(ctx, from, to, store.Moving{
+		Asked: e.later(), Keep: time.Hour, Settle: store.Settle, Refuse: time.Hour,
+	})
 	e.is("Move", err, nil)
 	return before
 }
@@ -67,8 +68,7 @@ var identity = []clause{
 				"Append":    func() error { _, err := old.Append(ctx, text("x"), ""); return err },
 				"Append to": func() error { _, err := old.Append(ctx, text("x"), "r"); return err },
 				"Attach": func() error {
-					_,
-						err := old.Attach(ctx, store.Claim{Reader: "q", Asked: e.asked()})
+					_, err := old.Attach(ctx, store.Claim{Reader: "q", Asked: e.asked()})
 					return err
 				},
 				"Attach on": func() error { _, err := old.Attach(ctx, goOn(parked)); return err },
@@ -216,14 +216,13 @@ var identity = []clause{
 	{"I11 Rotate after a revocation or another Rotate is refused", func(e *env) {
 		e.openLog("a")
 		before := e.rotate("a", "b")
-		e.is("Rotate again", e.moves(ctx, "a", "c",
-			store.Moving{Asked: before, Settle: store.Settle, Refuse: time.Hour}), store.ErrMoved)
+		how := store.Moving{Asked: before, Settle: store.Settle, Refuse: time.Hour}
+		e.is("Rotate again", e.moves(ctx, "a", "c", how), store.ErrMoved)
 		e.missing("c")
 		e.again("b")
-		asked := e.later()
+		how.Asked = e.later()
 		e.revoke("b")
-		e.is("Rotate", e.moves(ctx, "b", "c", store.Moving{Asked: asked, Settle: store.Settle, Refuse: time.Hour}),
-			store.ErrRevoked)
+		e.is("Rotate", e.moves(ctx, "b", "c", how), store.ErrRevoked)
 		e.missing("c")
 	}},
 	{"I11 Rotate ends the ways that lead to the id that it revokes", func(e *env) {
@@ -291,8 +290,8 @@ var identity = []clause{
 		equal(e, "after a Move", e.stands("a", "", asked), store.Standing{ID: "a", Quiet: true})
 		equal(e, "the new one", e.stands("b", "", asked).Quiet, false)
 		e.revoke("c")
-		equal(e, "after a revocation", e.stands("c", "", asked),
-			store.Standing{ID: "c", State: store.StateRevoked, Quiet: true})
+		revoked := store.Standing{ID: "c", State: store.StateRevoked, Quiet: true}
+		equal(e, "after a revocation", e.stands("c", "", asked), revoked)
 		later := asked
 		later.Came = later.Came.Add(time.Minute)
 		equal(e, "of a Move, later", e.stands("a", "", later).Quiet, false)
@@ -312,8 +311,8 @@ var identity = []clause{
 			var wg sync.WaitGroup
 			for _, to := range []string{a + "b", a + "c"} {
 				wg.Go(func() {
-					if _, err := e.store.Move(ctx, a, to,
-						store.Moving{Asked: asked, Settle: store.Settle}); err != nil {
+					_, err := e.store.Move(ctx, a, to, store.Moving{Asked: asked, Settle: store.Settle})
+					if err != nil {
 						e.Errorf("Move: %v", err)
 					}
 				})

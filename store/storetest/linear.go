@@ -10,10 +10,10 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// What follows checks small histories of concurrent calls: there must be an order of
-// them, one after another, that agrees with what each call returned and with which of
-// them had returned before another began (Herlihy and Wing; the search is Wing and
-// Gong's).
+// What follows checks small histories of concurrent calls: there must be an order
+// of them, one after another, that agrees with what each call returned and with
+// which of them had returned before another began (Herlihy and Wing; the search is
+// Wing and Gong's).
 
 type call struct {
 	begun, done int64
@@ -28,8 +28,8 @@ type call struct {
 }
 
 func (c call) String() string {
-	return fmt.Sprintf("[%d,%d] %s(%d%s) = %v, seq %d, gap to %d, acked %d, %q", c.begun, c.done, c.what, c.arg, c.text,
-		c.ok, c.seq, c.gap, c.acked, c.texts)
+	return fmt.Sprintf("[%d,%d] %s(%d%s) = %v, seq %d, gap to %d, acked %d, %q",
+		c.begun, c.done, c.what, c.arg, c.text, c.ok, c.seq, c.gap, c.acked, c.texts)
 }
 
 const smallLog = 3
@@ -64,6 +64,7 @@ func (s smallState) step(c call) (smallState, bool) {
 		if c.acked != s.acked || c.gap > s.acked || c.gap == 0 && max(c.arg, s.acked)+1 < s.floor {
 			return s, false
 		}
+
 		s.floor = max(s.floor, c.gap+1)
 		from := max(c.arg, c.gap, s.acked)
 		if uint64(len(c.texts)) != top-min(top, from) {
@@ -87,6 +88,7 @@ func (s smallState) explains(calls []call) bool {
 	for _, c := range calls {
 		first = min(first, c.done)
 	}
+
 	for i, c := range calls {
 		if c.begun > first { // another one had returned before
 			continue
@@ -106,6 +108,7 @@ func linearizable(e *env) {
 	if e.bubble {
 		rounds = 500
 	}
+
 	for round := range rounds {
 		l := e.openLog(fmt.Sprint("h", round), messages(smallLog))
 		k := l.attach("r")
@@ -114,6 +117,7 @@ func linearizable(e *env) {
 		var calls []call
 		var wg sync.WaitGroup
 		start := make(chan struct{})
+
 		for g := range 4 {
 			mine := make([]call, 3)
 			for i := range mine {
@@ -132,6 +136,7 @@ func linearizable(e *env) {
 				mu.Unlock()
 			})
 		}
+
 		close(start)
 		wg.Wait()
 		if !(smallState{floor: 1}).explains(calls) {

@@ -204,8 +204,9 @@ var halfOpen = []clause{
 		k.ack() // nothing is left in the log
 		l.add("4")
 		l.resume("r", e.at(p, 1)).says("resumed at 3").reads("4:4")
-		l.claim(store.Claim{Reader: "r", Link: k.Link.Number, Given: store.GivenPresented,
-			Position: e.at(p, 1)}).says("resumed at 3").reads("4:4")
+		l.claim(store.Claim{
+			Reader: "r", Link: k.Link.Number, Given: store.GivenPresented, Position: e.at(p, 1),
+		}).says("resumed at 3").reads("4:4")
 	}},
 	{"D7 an acknowledgement beyond the top is refused", func(e *env) {
 		l := e.openLog("a")
@@ -248,8 +249,8 @@ var halfOpen = []clause{
 		l := e.openLog("a")
 		k := l.attach("r")
 		p := l.add("a")
-		e.is("Ack", l.Ack(ctx, store.LinkRef{Reader: "nobody", Number: k.Link.Number, Turn: k.Link.Turn}, p),
-			store.ErrNotFound)
+		nobody := store.LinkRef{Reader: "nobody", Number: k.Link.Number, Turn: k.Link.Turn}
+		e.is("Ack", l.Ack(ctx, nobody, p), store.ErrNotFound)
 		equal(e, "not acknowledged", undelivered(e.end("a")), "1:a")
 	}},
 	{"L1 links that have ended, and their readers, have a bound", func(e *env) {

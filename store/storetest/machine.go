@@ -22,6 +22,7 @@ func (s suite) model(t *testing.T) {
 	if s.bubble {
 		rounds = 30
 	}
+
 	check := func(rt *rapid.T) {
 		run := func(rt *rapid.T) {
 			m := &machine{suite: s, tb: t, tags: map[place]uint32{}}
@@ -37,6 +38,7 @@ func (s suite) model(t *testing.T) {
 			run(rt)
 		}
 	}
+
 	for range rounds {
 		rapid.Check(t, check)
 	}
@@ -157,18 +159,37 @@ func (m *machine) link(rt *rapid.T) *linked { return draw(rt, "link", m.links) }
 
 func (m *machine) actions() map[string]func(*rapid.T) {
 	acts := map[string]func(*rapid.T){
-		"append": m.doAppend, "appendTo": m.doAppendTo, "attach": m.doAttach, "attach again": m.doAttach,
-		"go on": m.doGoOn,
-		"read":  m.doRead, "read more": m.doRead, "read all": m.doReadAll, "ack": m.doAck,
+		"append":        m.doAppend,
+		"appendTo":      m.doAppendTo,
+		"attach":        m.doAttach,
+		"attach again":  m.doAttach,
+		"go on":         m.doGoOn,
+		"read":          m.doRead,
+		"read more":     m.doRead,
+		"read all":      m.doReadAll,
+		"ack":           m.doAck,
 		"ack what came": m.doAckCursor,
-		"detach":        m.doDetach, "leave": m.doLeave, "quit": m.doQuit, "open": m.doOpen, "begin": m.doBegin,
-		"commit": m.doCommit,
-		"end":    m.doEnd, "move": m.doMove, "move again": m.doMove, "resolve": m.doResolve, "old handle": m.doStale,
-		"renew": m.doRenew, "ask": m.doAsk, "restart": m.doRestart, "pressure": m.doPressure,
+		"detach":        m.doDetach,
+		"leave":         m.doLeave,
+		"quit":          m.doQuit,
+		"open":          m.doOpen,
+		"begin":         m.doBegin,
+		"commit":        m.doCommit,
+		"end":           m.doEnd,
+		"move":          m.doMove,
+		"move again":    m.doMove,
+		"resolve":       m.doResolve,
+		"old handle":    m.doStale,
+		"renew":         m.doRenew,
+		"ask":           m.doAsk,
+		"restart":       m.doRestart,
+		"pressure":      m.doPressure,
 	}
+
 	if m.bubble { // where no time passes that the model does not know of
 		acts["wait"], acts["expire"] = m.doWait, m.doExpire
 	}
+
 	for name, f := range acts {
 		acts[name] = func(rt *rapid.T) {
 			m.rt = rt
@@ -203,6 +224,7 @@ func (m *machine) detach(k *linked) {
 		}
 		return
 	}
+
 	m.must("Detach", err)
 	if !slices.Contains(k.r.links, k.modelLink) { // of a reader that quit
 		m.wants("departure of who quit", nil, nil)

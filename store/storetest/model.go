@@ -111,6 +111,7 @@ func (m *model) passed(linkedOnly, plainSent bool) uint64 {
 		}
 		low = min(low, at)
 	}
+
 	if low == math.MaxUint64 {
 		return m.mark
 	}
@@ -169,6 +170,7 @@ func (m *model) appended(s said, full bool, p store.Position) {
 	case !may:
 		m.fail("took a message that needs the floor %d; only %d is allowed", need, m.allowed())
 	}
+
 	m.lo, m.hi = max(m.lo, need), max(m.hi, need)
 	m.all = append(m.all, s)
 	m.placed(p, m.top())

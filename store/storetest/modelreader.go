@@ -29,6 +29,7 @@ func (m *model) attached(c store.Claim, a store.Attached, log store.Log, foreign
 	} else if c.Plain {
 		start = max(m.mark, a.Sent)
 	}
+
 	p, got := c.Position, a.Lost
 	var reasons []store.Missing // none: resumed
 	var miss store.Lost
@@ -49,30 +50,34 @@ func (m *model) attached(c store.Claim, a store.Attached, log store.Log, foreign
 	case r != nil && p.Seq < r.acked: // said before it acknowledged more
 		owns = true
 	case p.Seq > m.top():
-		reasons, miss, start, owns = []store.Missing{store.MissingAhead}, store.Lost{From: m.top() + 1, To: p.Seq},
-			m.top(), true
+		reasons, miss = []store.Missing{store.MissingAhead}, store.Lost{From: m.top() + 1, To: p.Seq}
+		start, owns = m.top(), true
 	case p.Seq+1 < m.lo || p.Seq+1 < m.hi && !a.Resumed:
 		m.knownFloor(got.To + 1)
-		reasons, miss, start, owns = []store.Missing{store.MissingTrimmed}, store.Lost{From: p.Seq + 1, To: got.To},
-			p.Seq, true
+		reasons, miss = []store.Missing{store.MissingTrimmed}, store.Lost{From: p.Seq + 1, To: got.To}
+		start, owns = p.Seq, true
 	default:
 		m.hi = min(m.hi, p.Seq+1)
 		start, owns = p.Seq, true
 	}
-	if a.Resumed != (reasons == nil) || reasons != nil && !slices.Contains(reasons, a.Reason) || a.Resumed &&
-		a.Reason != "" || got != miss {
-		m.fail("attached: resumed %v, reason %q, lost %v; want one of %q (none: resumed), lost %v", a.Resumed, a.Reason,
-			got, reasons, miss)
+
+	if got != miss || a.Resumed != (reasons == nil) || a.Resumed && a.Reason != "" ||
+		reasons != nil && !slices.Contains(reasons, a.Reason) {
+		m.fail("attached: resumed %v, reason %q, lost %v; want one of %q (none: resumed), lost %v",
+			a.Resumed, a.Reason, got, reasons, miss)
 	}
+
 	m.placed(a.Position, start)
 	m.same("accepted", a.Accepted, m.accepted(c.Reader))
 	m.same("fresh", a.Fresh, r == nil)
 	m.same("joined", a.Joined, r == nil || !r.here)
+
 	previous := ""
 	if time.Now().Before(m.prevTil) {
 		previous = m.previous
 	}
 	m.same("previous", a.Previous, previous)
+
 	if r == nil {
 		m.readers = slices.DeleteFunc(m.readers, func(o *modelReader) bool { return o.name == c.Reader })
 		r = &modelReader{name: c.Reader, plain: c.Plain, acked: start, sent: start}
@@ -85,9 +90,11 @@ func (m *model) attached(c store.Claim, a store.Attached, log store.Log, foreign
 		m.acknowledge(r, start)
 	}
 	r.here = true
+
 	if o, why, _ := m.crowded(c.Reader); o != nil {
 		o.over = why
 	}
+
 	k := &modelLink{ref: a.Link, log: log, cursor: start, heard: time.Now()}
 	m.same("link's reader", a.Link.Reader, c.Reader)
 	r.links = append(r.links, k)
@@ -118,9 +125,11 @@ func (m *model) crowded(reader string) (k *modelLink, why error, full bool) {
 			spare = append(spare, its...)
 		}
 	}
+
 	byHeard := func(a, b *modelLink) int {
 		return cmp.Or(a.heard.Compare(b.heard), cmp.Compare(a.ref.Number, b.ref.Number))
 	}
+
 	switch {
 	case len(live) < m.b.MaxLinks:
 		return nil, nil, false
@@ -153,6 +162,7 @@ func (m *model) wentOn(r *modelReader, k *modelLink, c store.Claim, a store.Atta
 		m.acknowledge(r, c.Position.Seq)
 		start = r.acked
 	}
+
 	m.speak(r, k)
 	m.same("resumed", a.Resumed, true)
 	m.same("joined", a.Joined, false)
@@ -167,6 +177,7 @@ func (m *model) wentOn(r *modelReader, k *modelLink, c store.Claim, a store.Atta
 func (m *model) read(r *modelReader, k *modelLink, max64 int, entries []store.Entry, t store.Tail) {
 	m.settle()
 	k.cursor = max(k.cursor, r.acked)
+
 	if t.Gap != (store.Lost{}) {
 		m.same("gap from", t.Gap.From, k.cursor+1)
 		if t.Gap.To < t.Gap.From {
@@ -182,9 +193,11 @@ func (m *model) read(r *modelReader, k *modelLink, max64 int, entries []store.En
 		}
 		m.hi = min(m.hi, max(m.lo, k.cursor+1))
 	}
+
 	if len(entries) == 0 && k.cursor < m.top() {
 		m.fail("nothing after %d; the top is %d", k.cursor, m.top())
 	}
+
 	room := max64
 	for i, e := range entries {
 		k.cursor++
@@ -205,15 +218,18 @@ func (m *model) read(r *modelReader, k *modelLink, max64 int, entries []store.En
 			m.fail("%d entries are more than %d bytes", len(entries), max64)
 		}
 	}
+
 	for _, u := range t.Undelivered {
 		if u.Lost.To < u.Lost.From || m.all[u.Lost.From-1].to != u.Reader {
 			m.fail("%+v is told to be undelivered", u)
 		}
 	}
+
 	m.same("more", t.More, k.cursor < m.top())
 	m.same("epoch", t.Epoch, m.epoch)
 	m.same("acked", t.Acked, r.acked)
 	m.same("accepted", t.Accepted, m.accepted(r.name))
+
 	r.sent = max(r.sent, k.cursor)
 	m.sentHi = max(m.sentHi, k.cursor)
 	if len(entries) > 0 {
@@ -239,8 +255,8 @@ func (m *model) detached(r *modelReader, k *modelLink, left uint64) {
 	m.settle()
 }
 
-// quit is what the store said to a reader that is there; it tells whether the session is
-// over.
+// quit is what the store said to a reader that is there; it tells whether the
+// session is over.
 func (m *model) quit(r *modelReader, here bool, ended *store.Ended) bool {
 	m.same("here", here, r.here)
 	m.readers = slices.DeleteFunc(m.readers, func(o *modelReader) bool { return o == r })
@@ -264,6 +280,7 @@ func (m *model) ended(e store.Ended) {
 	if m.epoch != 0 {
 		m.same("ended epoch", e.Epoch, m.epoch)
 	}
+
 	below := 0
 	for seq := m.lo; seq <= m.mark; seq++ {
 		here := below < len(e.Messages) && e.Messages[below].Seq == seq
@@ -271,12 +288,13 @@ func (m *model) ended(e store.Ended) {
 		case here && !may:
 			m.fail("%d was acknowledged by everybody it was for, and is among what nobody has", seq)
 		case !here && must && seq >= m.hi:
-			m.fail("%d was for %s alone, which did not acknowledge it, and is not among what nobody has", seq,
-				m.all[seq-1].to)
+			m.fail("%d was for %s alone, which did not acknowledge it, and is not among what nobody has",
+				seq, m.all[seq-1].to)
 		case here:
 			below++
 		}
 	}
+
 	m.said(e.Messages[:below], 0)
 	e.Messages = e.Messages[below:]
 	first := m.top() + 1 - uint64(len(e.Messages))
@@ -322,6 +340,7 @@ func (m *model) begun(name string, base, n uint64, t store.Turn, last uint64) {
 		m.same("last", last, m.accepted(name))
 		return
 	}
+
 	i := slices.IndexFunc(m.writers, func(w modelWriter) bool { return w.name == name })
 	w := modelWriter{name: name, last: base - 1}
 	if i >= 0 {
@@ -333,6 +352,7 @@ func (m *model) begun(name string, base, n uint64, t store.Turn, last uint64) {
 			m.writers = slices.Delete(m.writers, j, j+1)
 		}
 	}
+
 	want := store.TurnDeliver
 	switch {
 	case n <= w.last:
@@ -342,6 +362,7 @@ func (m *model) begun(name string, base, n uint64, t store.Turn, last uint64) {
 	case w.busy != 0:
 		want = store.TurnBusy
 	}
+
 	m.same("turn", turn(t), turn(want))
 	m.same("last", last, w.last)
 	if want == store.TurnDeliver {

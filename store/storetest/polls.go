@@ -12,8 +12,9 @@ var polls = []clause{
 		first := l.attach("r")
 		p := l.add("a", "b")
 		first.reads("1:a 2:b")
-		second := l.claim(store.Claim{Reader: "r", Link: first.Link.Number, Given: store.GivenPresented,
-			Position: e.at(p, 1)}).says("resumed at 1")
+		second := l.claim(store.Claim{
+			Reader: "r", Link: first.Link.Number, Given: store.GivenPresented, Position: e.at(p, 1),
+		}).says("resumed at 1")
 		equal(e, "link", second.Link.Number, first.Link.Number)
 		equal(e, "joined", second.Joined, false)
 		first.over(store.ErrSuperseded)
@@ -29,8 +30,9 @@ var polls = []clause{
 		stream, poll := l.attach("r"), l.attach("r")
 		p := l.add("a", "b")
 		poll.read()
-		l.claim(store.Claim{Reader: "r", Link: poll.Link.Number, Given: store.GivenPresented,
-			Position: p}).says("resumed at 2")
+		l.claim(store.Claim{
+			Reader: "r", Link: poll.Link.Number, Given: store.GivenPresented, Position: p,
+		}).says("resumed at 2")
 		stream.over(store.ErrSuperseded)
 		l.add("c", "d")
 		l.refuses("e")
@@ -47,8 +49,9 @@ var polls = []clause{
 		l := e.openLog("a")
 		k := l.attach("r")
 		p := l.add("a")
-		_, err := l.Attach(ctx, store.Claim{Reader: "r", Link: k.Link.Number, Given: store.GivenPresented,
-			Position: e.at(p, 2)})
+		_, err := l.Attach(ctx, store.Claim{
+			Reader: "r", Link: k.Link.Number, Given: store.GivenPresented, Position: e.at(p, 2),
+		})
 		e.is("Attach", err, store.ErrAhead)
 		k.reads("1:a")
 	}},
@@ -58,8 +61,9 @@ var polls = []clause{
 		p := l.add("1", "2")
 		k.read()
 		l.add("3", "4", "5")
-		l.claim(store.Claim{Reader: "r", Link: k.Link.Number, Given: store.GivenPresented,
-			Position: p}).reads("gap 3-3 4:4 5:5")
+		l.claim(store.Claim{
+			Reader: "r", Link: k.Link.Number, Given: store.GivenPresented, Position: p,
+		}).reads("gap 3-3 4:4 5:5")
 	}},
 	{"D9 a link that is none cannot go on", func(e *env) {
 		l := e.openLog("a")

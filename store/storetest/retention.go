@@ -121,7 +121,7 @@ var retention = []clause{
 		e.is("Expired", err, nil)
 		left := k.detach()
 		due, err = e.store.Expired(ctx, 10)
-		// sooner, where somebody else may have to tell the departure
+		// It is sooner where somebody else may have to tell the departure.
 		if err != nil || due.Next > time.Hour || due.Next <= 0 {
 			e.Fatalf("with a session that has an hour: next %v, %v", due.Next, err)
 		}

@@ -44,8 +44,11 @@ type clause struct {
 }
 
 func (s suite) run(t *testing.T) {
-	for _, c := range slices.Concat(appending, hello, gaps, delivery, room, alone, retention, halfOpen, departing, tabs,
-		polls, upstream, ids, identity, waking, crowds) {
+	clauses := slices.Concat(
+		appending, hello, gaps, delivery, room, alone, retention, halfOpen, departing, tabs,
+		polls, upstream, ids, identity, waking, crowds)
+
+	for _, c := range clauses {
 		t.Run(c.name, func(t *testing.T) {
 			if !s.bubble {
 				t.Parallel()
@@ -55,6 +58,7 @@ func (s suite) run(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { s.one(t, c) })
 		})
 	}
+
 	t.Run("D1–D9, U1 store and model agree", s.model)
 }
 

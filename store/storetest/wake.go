@@ -16,8 +16,9 @@ type lossy struct{ store.Store }
 
 type lossyLog struct{ store.Log }
 
-func (s lossy) Open(ctx context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool,
-	error) {
+func (s lossy) Open(
+	ctx context.Context, id string, a store.Asked, create bool, b store.Bounds,
+) (store.Log, bool, error) {
 	l, created, err := s.Store.Open(ctx, id, a, create, b)
 	if err != nil {
 		return nil, false, err
@@ -127,8 +128,8 @@ var waking = []clause{
 				got++
 				equal(e, "seq", entry.Seq, uint64(got))
 			}
-			_, err := m.Receive(limit, session.Upstream{ID: "a", Link: l.Hello.Link,
-				Ack: e.at(l.Hello.Position, uint64(got)).String()})
+			ack := e.at(l.Hello.Position, uint64(got)).String()
+			_, err := m.Receive(limit, session.Upstream{ID: "a", Link: l.Hello.Link, Ack: ack})
 			e.is("Receive", err, nil)
 		}
 	}},

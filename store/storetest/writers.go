@@ -16,8 +16,8 @@ func (l *log) begins(writer string, base, n uint64, want store.Turn, last uint64
 	l.e.Helper()
 	t, got, err := l.Begin(ctx, store.LinkRef{}, writer, base, n, lease)
 	if err != nil || t != want || got != last {
-		l.e.Fatalf("Begin(%q, base %d, %d) = %s, last %d, %v; want %s, last %d", writer, base, n, turn(t), got, err,
-			turn(want), last)
+		l.e.Fatalf("Begin(%q, base %d, %d) = %s, last %d, %v; want %s, last %d",
+			writer, base, n, turn(t), got, err, turn(want), last)
 	}
 }
 
