@@ -16,15 +16,15 @@ type Asked struct {
 	// Named says that the request only names the id, without a value of it: nobody has
 	// presented it.
 	Named bool
-	// Came is the Store's Now when the request was first looked at, before Resolve and
-	// hooks.
+	// Came is the Store's Now when the request was first looked at, before
+	// Resolve and hooks.
 	Came time.Time
 }
 
 // A Standing is what a Store says of an id that a request presents.
 type Standing struct {
-	// ID is what the holder's id is called now: itself, or where Move took it for this
-	// client.
+	// ID is what the holder's id is called now: itself, or where Move took it
+	// for this client.
 	ID    string
 	State State
 	// Quiet reports whether the request came less than Settle after the id was moved or

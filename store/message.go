@@ -47,7 +47,8 @@ func CheckEvent(name string) error {
 	case len(name) > MaxEvent:
 		return fmt.Errorf("%w: it has %d bytes, at most %d are allowed", ErrEvent, len(name), MaxEvent)
 	case strings.HasPrefix(name, "mirage"), name == "open", name == "error", name == "close":
-		return fmt.Errorf("%w: %.20q is reserved; choose a name that does not begin with mirage and is not open, error or close", ErrEvent, name)
+		return fmt.Errorf("%w: %.20q is reserved; "+
+			"choose a name that does not begin with mirage and is not open, error or close", ErrEvent, name)
 	case !utf8.ValidString(name), strings.ContainsFunc(name, isControl):
 		return fmt.Errorf("%w: it must be UTF-8 without control characters", ErrEvent)
 	}

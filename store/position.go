@@ -61,6 +61,7 @@ func ParsePosition(s string) (Position, error) {
 	if !ok {
 		return Position{}, errPosition
 	}
+
 	seq, tag, tagged := strings.Cut(rest, ".")
 	var err error
 	if p.Epoch, err = parseUint(epoch, 36, 64); err != nil || p.Epoch == 0 {
@@ -69,6 +70,7 @@ func ParsePosition(s string) (Position, error) {
 	if p.Seq, err = parseUint(seq, 10, 53); err != nil {
 		return Position{}, errPosition
 	}
+
 	if tagged {
 		t, err := parseUint(tag, 36, 32)
 		if err != nil || t == 0 {

@@ -21,9 +21,12 @@ func TestW3PositionText(t *testing.T) {
 		"before the first message": {Position{Epoch: 1}, "1-0"},
 		"the epoch has base 36":    {Position{Epoch: 36*36 + 35, Seq: 12}, "10z-12"},
 		"a tag":                    {Position{Epoch: 7, Seq: 3, Tag: 36}, "7-3.10"},
-		"the highest of all": {Position{Epoch: math.MaxUint64, Seq: MaxSeq, Tag: math.MaxUint32},
-			"3w5e11264sgsf-9007199254740991.1z141z3"},
+		"the highest of all": {
+			Position{Epoch: math.MaxUint64, Seq: MaxSeq, Tag: math.MaxUint32},
+			"3w5e11264sgsf-9007199254740991.1z141z3",
+		},
 	}
+
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			if got := tt.position.String(); got != tt.text {
@@ -32,6 +35,7 @@ func TestW3PositionText(t *testing.T) {
 			if !eventID.MatchString(tt.text) {
 				t.Errorf("%q is no event id", tt.text)
 			}
+
 			got, err := ParsePosition(tt.text)
 			if err != nil || got != tt.position {
 				t.Errorf("ParsePosition(%q) = %v, %v", tt.text, got, err)
@@ -47,10 +51,9 @@ func TestW3PositionText(t *testing.T) {
 // D2: what is no position of ours is malformed, and no text but ours is one.
 func TestD2MalformedPositions(t *testing.T) {
 	for _, s := range []string{
-		"", "-", "1", "1-", "-1", "0-1", "01-1", "1-01", "1-00", "1-+1", "1--1", "1-1.", "1-1.0", "1-1.01", "1-1.1.1",
-		"1-1-1", "A-1", "1-1.A", "1-a",
-		" 1-1", "1-1 ", "1-1\n", "1-1\x00", "1_0-1", "1-1_0", "é-1", "0x1-1", "1-1e3", "1-9007199254740992",
-		"1-18446744073709551616",
+		"", "-", "1", "1-", "-1", "0-1", "01-1", "1-01", "1-00", "1-+1", "1--1", "1-1.", "1-1.0", "1-1.01",
+		"1-1.1.1", "1-1-1", "A-1", "1-1.A", "1-a", " 1-1", "1-1 ", "1-1\n", "1-1\x00", "1_0-1", "1-1_0", "é-1",
+		"0x1-1", "1-1e3", "1-9007199254740992", "1-18446744073709551616",
 		"3w5e11264sgsg-1", "1-1.1z141z4", "null", "undefined", "NaN", strings.Repeat("1", 1<<16) + "-1",
 	} {
 		if p, err := ParsePosition(s); err == nil {
@@ -61,8 +64,10 @@ func TestD2MalformedPositions(t *testing.T) {
 
 // W3: whatever a stranger sends is either refused, or the one text of its position.
 func FuzzParsePosition(f *testing.F) {
-	for _, s := range []string{"1-0", "10z-12", "7-3.10", "3w5e11264sgsf-9007199254740991.1z141z3", "", "0-1", "A-1",
-		"1-01", "1-1.", "é-1"} {
+	for _, s := range []string{
+		"1-0", "10z-12", "7-3.10", "3w5e11264sgsf-9007199254740991.1z141z3",
+		"", "0-1", "A-1", "1-01", "1-1.", "é-1",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -87,10 +92,8 @@ func TestPositionAllocatesNothing(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("AppendText allocates %v times", n)
 	}
-	if n := testing.AllocsPerRun(100, func() {
-		_,
-			_ = ParsePosition("3w5e11264sgsf-9007199254740991.1z141z3")
-	}); n != 0 {
+	n := testing.AllocsPerRun(100, func() { _, _ = ParsePosition("3w5e11264sgsf-9007199254740991.1z141z3") })
+	if n != 0 {
 		t.Errorf("ParsePosition allocates %v times", n)
 	}
 }

@@ -79,9 +79,9 @@ type Broadcaster interface {
 }
 
 // A Log is one session: numbered messages on their way down, the readers' places among
-// them, and the numbers of the writers on their way up. Every method is one atomic step,
-// safe for concurrent use. After the session has ended, each is ErrNotFound, ErrMoved or
-// ErrRevoked.
+// them, and the numbers of the writers on their way up. Every method is one atomic
+// step, safe for concurrent use. After the session has ended, each is ErrNotFound,
+// ErrMoved or ErrRevoked.
 //
 // A Log acts under the id and the move under which it was opened. Once the session has
 // moved, every step is ErrMoved (I12), but for Commit, Detach and Leave, which end what
@@ -147,8 +147,8 @@ type Log interface {
 	// (see Claim.Link), changes nothing. Turn 0 is the link whichever request carries it.
 	Detach(ctx context.Context, l LinkRef) (left uint64, err error)
 
-	// Leave tells one caller alone that the reader has not come back since the departure
-	// left.
+	// Leave tells one caller alone that the reader has not come back since
+	// the departure left.
 	Leave(ctx context.Context, reader string, left uint64) (gone bool, err error)
 
 	// Quit forgets the link's reader (ErrNotFound without it, ErrRenewed after Renew) and
@@ -163,14 +163,15 @@ type Log interface {
 	Renew(ctx context.Context) error
 
 	// Begin asks whether message n of the writer, which came by the link l, is to be
-	// handled now. It is refused as Ack is; the zero LinkRef is never. base is the lowest
-	// number that the client still keeps: a writer unknown to the log begins there, and
-	// what is below counts as accepted. last is the writer's last accepted number. After
-	// TurnDeliver the caller handles the message and calls Commit; a node that dies in
-	// between gives its turn back after lease. n == 0 only asks for last and is answered
-	// TurnDone.
-	Begin(ctx context.Context, l LinkRef, writer string, base, n uint64, lease time.Duration) (t Turn, last uint64,
-		err error)
+	// handled now. It is refused as Ack is; the zero LinkRef is never. base is the
+	// lowest number that the client still keeps: a writer unknown to the log begins
+	// there, and what is below counts as accepted. last is the writer's last accepted
+	// number. After TurnDeliver the caller handles the message and calls Commit; a node
+	// that dies in between gives its turn back after lease. n == 0 only asks for last
+	// and is answered TurnDone.
+	Begin(
+		ctx context.Context, l LinkRef, writer string, base, n uint64, lease time.Duration,
+	) (t Turn, last uint64, err error)
 
 	// Commit ends the turn for n. handled says that n is accepted from now on; otherwise
 	// it may be begun again.
@@ -210,8 +211,8 @@ type Overflow uint8
 
 const (
 	OverflowRefuse Overflow = iota // Send returns ErrFull
-	// the oldest entries leave, and every reader that has not passed them is told of the
-	// gap
+	// the oldest entries leave, and every reader that has not passed them is told
+	// of the gap
 	OverflowDropOldest
 )
 
@@ -267,13 +268,13 @@ type Attached struct {
 type Missing string
 
 const (
-	// the client presented no position, or one in a session of another id that was
-	// revoked
+	// the client presented no position, or one in a session of another id
+	// that was revoked
 	MissingNoPosition Missing = "new"
 	MissingExpired    Missing = "expired"   // the session ended and this is a later one
 	MissingRestarted  Missing = "restarted" // the store was lost or restarted
-	// the log is here, but some messages had to leave; the gap is told before the next
-	// one
+	// the log is here, but some messages had to leave; the gap is told before
+	// the next one
 	MissingTrimmed    Missing = "trimmed"
 	MissingDiverged   Missing = "diverged"  // the position belongs to a history that the store lost
 	MissingRelocated  Missing = "moved"     // the session was joined to another one
@@ -281,9 +282,9 @@ const (
 	MissingUnreadable Missing = "malformed" // the position is no position of ours
 )
 
-// Lost is a range of messages, both ends included, that the client will never get. To is
-// zero where the log cannot know the end; the zero Lost is none. Do not subtract: Count
-// does.
+// Lost is a range of messages, both ends included, that the client will never get.
+// To is zero where the log cannot know the end; the zero Lost is none. Do not
+// subtract: Count does.
 type Lost struct{ From, To uint64 }
 
 // Count returns how many messages are lost. known is false where the log cannot know: the
