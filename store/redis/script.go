@@ -15,38 +15,49 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-//go:embed lua/*.lua
+//go:embed lua
 var sources embed.FS
 
 // ofIDs are the scripts that are steps of an id, and not of a log. Their second answer is
 // Redis's time.
 var ofIDs = map[string]bool{"open": true, "end": true, "resolve": true, "name": true}
 
-// scripts are the steps by name, each with the prelude in front. Exec uses EVALSHA, and
-// EVAL where Redis does not know the script (any more).
+// shared are the files of lua/shared that stand in front of every step, in this order; ids is
+// there only for steps of an id.
+var shared = []string{
+	"prelude", "lease", "save", "entries", "undelivered", "departures", "forget", "room", "acknowledge", "finish",
+}
+
+// scripts are the steps by name, one for each file of lua. Exec uses EVALSHA, and EVAL where
+// Redis does not know the script (any more).
 var scripts = func() map[string]*rueidis.Lua {
 	source := func(name string) string {
-		text, err := sources.ReadFile("lua/" + name)
+		text, err := sources.ReadFile("lua/" + name + ".lua")
 		if err != nil {
 			panic(err)
 		}
 		return string(text)
 	}
+	var prelude strings.Builder
+	for _, name := range shared {
+		prelude.WriteString(source("shared/" + name))
+	}
+
 	all := make(map[string]*rueidis.Lua)
 	files, err := sources.ReadDir("lua")
 	if err != nil {
 		panic(err)
 	}
 	for _, f := range files {
-		name := strings.TrimSuffix(f.Name(), ".lua")
-		prelude := source("prelude.lua")
-		switch {
-		case name == "prelude" || name == "ids":
+		name, isStep := strings.CutSuffix(f.Name(), ".lua")
+		if !isStep {
 			continue
-		case ofIDs[name]:
-			prelude += source("ids.lua")
 		}
-		all[name] = rueidis.NewLuaScript(prelude + source(f.Name()))
+		before := prelude.String()
+		if ofIDs[name] {
+			before += source("shared/ids")
+		}
+		all[name] = rueidis.NewLuaScript(before + source(name))
 	}
 	return all
 }()

@@ -1,0 +1,29 @@
+local function index(st, seq) return seq - st.f + drop end
+local function entry(st, seq) return redis.call('LINDEX', M, string.format('%.0f', index(st, seq))) end
+
+-- tag is that of the position after seq, in four bytes; '' where there is none or it is not known any more.
+local function tag(st, seq)
+  if seq == st.f - 1 then return st.g end
+  if seq < st.f or seq > top(st) then return '' end
+  return hex(string.sub(entry(st, seq) or '', 1, 4))
+end
+local function diverged(st, seq, given)
+  local is = given ~= '' and tag(st, seq) or ''
+  return is ~= '' and is ~= given
+end
+
+-- beyond is what a position above the top gets: one with a tag was probably given out, and Redis has lost it. Its client opens a new link, whose
+-- hello says so; at 'ahead' it would stop.
+local function beyond(tag) return tag ~= '' and 'notfound' or 'ahead' end
+
+local function reader(st, name)
+  for i, r in ipairs(st.r) do if r.n == name then return r, i end end
+end
+local function link(r, number)
+  for i, k in ipairs(r.c) do if k.n == number then return k, i end end
+end
+local function accepted(st, name)
+  for _, w in ipairs(st.w) do if w.n == name then return w.l end end
+  return '0'
+end
+

@@ -1,0 +1,39 @@
+-- grave returns what an operation claimed, as long as it is remembered.
+local function grave(op)
+  local s = redis.call('GET', K .. ':z:' .. op)
+  if not s then return nil end
+  local g = unpack(s)
+  if g.l then return { 'left', g.i, g.e, g.l } end
+  local Y, below = K .. ':y:' .. op, {}
+  for i, n in ipairs(g.b or {}) do below[i] = i % 2 == 1 and string.format('%.0f', n) or redis.call('LINDEX', Y, n) end
+  return { 'ok', g.i, g.e, g.f, redis.call('LRANGE', Y, g.n, -1), g.h, g.d, below }
+end
+
+-- finish ends a session and hands over what is above the mark (D6). why stays for those who still hold the log; what it has absorbed stays for
+-- those who might bring it again; and while the directory names it in another shard, it stays in the index.
+local function finish(st, why, op, here, life)
+  write()
+  local from, d = math.max(st.m + 1, st.f)
+  if st.fr == 1 then
+    d = { st.i, where(st) }
+  elseif redis.call('HGET', K .. ':i', st.i) == where(st) then
+    redis.call('HDEL', K .. ':i', st.i)
+  end
+  local below = {} -- of what is below the mark, and yet to be handed over, the seq and where it is
+  unread(st, function(seq) below[#below + 1], below[#below + 2] = seq, index(st, seq) end)
+  local g = { i = st.i, e = st.e, f = from, n = index(st, from), h = here and 1 or 0, d = d and 1 or 0, b = below }
+  redis.call('SET', K .. ':z:' .. op, pack(g), 'PX', life)
+  if redis.call('EXISTS', M) == 1 then
+    redis.call('RENAME', M, K .. ':y:' .. op)
+    redis.call('PEXPIRE', K .. ':y:' .. op, life)
+  end
+  local tomb = { w = why == '' and 'notfound' or why, i = why ~= '' and st.i or nil, ab = st.ab, mg = st.mg, d = d, k = d and member(st) }
+  redis.call('SET', S, 'X' .. pack(tomb), 'PX', why == '' and #st.ab == 0 and not d and LEASE or LEASE + KEEP)
+  if d then
+    redis.call('ZADD', K .. ':x', string.format('%.0f', NOW + SOON), member(st))
+  else
+    redis.call('ZREM', K .. ':x', member(st))
+  end
+  wake(st)
+  return grave(op)
+end

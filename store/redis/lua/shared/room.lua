@@ -1,0 +1,84 @@
+-- stalled is whether a reader that has passed seq has had the next entry before it, and
+-- taken nothing, for as long as b[9].
+local function stalled(st, r, seq)
+  local patience = st.b[9] or 0
+  if patience == 0 or seq >= top(st) then return false end
+  local el = entry(st, math.max(seq + 1, st.f))
+  local since = math.max(r.tk or 0, el and stamp(el) or NOW)
+  for _, k in ipairs(r.c) do
+    if k.e == '' then since = math.max(since, k.h) end
+  end
+  return since <= NOW - patience
+end
+
+-- passed is the highest entry that may leave (D5's order). level: 0 asks nothing of plain
+-- readers, 1 what they were sent, 2 and all that only readers without a link have not
+-- passed, 3 and all that only these and stalled ones have not passed.
+local function passed(st, level)
+  local low
+  for _, r in ipairs(st.r) do
+    local at = r.a
+    if r.p and level > 0 then at = math.max(at, r.s) end
+    local yields = level >= 2 and #r.c == 0 or level == 3 and stalled(st, r, at)
+    if not yields then low = low and math.min(low, at) or at end
+  end
+  if level == 3 and not low then return 0 end -- nobody is live
+  return math.min(low or st.m, top(st))
+end
+
+-- lost makes a gap of entries that Redis has not kept (an evicted or deleted list): said, not skipped (D3).
+local function lost(st) st.f, st.c, st.y, st.g = top(st) + 1, 0, 0, '' end
+
+-- shed lets entries up to seq leave, of those above sure only what is older than the retention.
+local function shed(st, seq, sure)
+  local before = NOW - st.b[4]
+  local changed = false
+  while st.c > 0 and st.f <= seq do
+    local n = math.min(64, seq - st.f + 1)
+    local els = redis.call('LRANGE', M, drop, drop + n - 1)
+    if #els == 0 then lost(st) return true end
+    for _, el in ipairs(els) do
+      if st.f > sure and stamp(el) > before then return changed end
+      changed = true
+      local name = addressee(el)
+      local r = name and reader(st, name)
+      if r and has(r) < st.f then r.mf, r.mt = r.mf or st.f, st.f end
+      drop = drop + 1
+      st.f, st.c, st.y = st.f + 1, st.c - 1, st.y - size(el)
+      st.g = hex(string.sub(el, 1, 4))
+      -- What left is remembered for a while, in case its append is asked again.
+      if NOW - st.oa > 10000 then st.o = '' end
+      st.o, st.oa = string.sub(st.o .. st.g, -8 * REMEMBERED), NOW
+    end
+  end
+  return changed
+end
+local function tidy(st)
+  local told = top(st) -- what is to be told stays
+  for _, u in ipairs(st.un or {}) do told = math.min(told, u.f - 1) end
+  local changed = shed(st, math.min(told, passed(st, 1)), math.min(told, passed(st, 0)))
+  if st.o ~= '' and NOW - st.oa > 10000 then st.o, changed = '', true end
+  return changed
+end
+
+-- room makes room for an entry of that size and tells whether it could; if not, nothing has left (D5).
+local function room(st, need)
+  local b, freed = st.b, 0
+  if need > b[2] or b[1] < 1 then return false end
+  if st.c < b[1] and st.y + need <= b[2] then return true end
+  local n = 0
+  while st.c - n >= b[1] or st.y - freed + need > b[2] do
+    local el = entry(st, st.f + n)
+    if not el then lost(st) return true end
+    freed = freed + size(el)
+    n = n + 1
+  end
+  local last = st.f + n - 1
+  forget(st)
+  if b[3] == 1 or last <= passed(st, 1) or linked(st) and last <= passed(st, 2) or last <= passed(st, 3) then
+    shed(st, last, last)
+    return true
+  end
+  return false
+end
+

@@ -1,0 +1,31 @@
+-- wake is a hint: where channels are forbidden the step goes on, and the next look at the log finds what it did.
+local function wake(st, by) redis.pcall(PUB, K .. ':w:' .. st.e, by or ME) end
+
+-- save wakes the other nodes if stir is true, and all of them if it is ''. It writes the
+-- state first: where Redis has no memory left, that is refused before anything has
+-- changed.
+local function save(st, stir)
+  if stir then st.v = (st.v + 1) % 1e9 end
+  if linked(st) then st.z = 0 elseif st.z == 0 then st.z = NOW end
+  local at = due(st)
+  local moved = at < st.u or at > st.u + (st.z == 0 and LEASE / 8 or 0)
+  if moved then st.u = at end
+  local life = math.max(LEASE, st.b[4]) + KEEP
+  write()
+  local packed = string.format('%010d', st.v) .. pack(st)
+  if st.mg > 0 then -- the directory that names it may be in another shard: it must not go by itself
+    redis.call('SET', S, packed)
+  else
+    redis.call('SET', S, packed, 'PX', life)
+  end
+  if drop > 0 then
+    redis.call('LTRIM', M, drop, -1)
+    drop = 0
+  end
+  if moved then
+    redis.call('ZADD', K .. ':x', string.format('%.0f', at), member(st))
+    redis.call('PEXPIRE', M, life)
+  end
+  if stir then wake(st, stir ~= true and stir) end
+end
+
