@@ -48,6 +48,7 @@ func main() {
 		fmt.Printf(format+"\n", args...)
 		failed = true
 	}
+
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -58,6 +59,7 @@ func main() {
 			complain("%s is on no floor: add it in scripts/imports.go", from)
 			continue
 		}
+
 		for _, path := range fields[1:] {
 			if !strings.HasPrefix(path, module) {
 				continue
@@ -67,6 +69,7 @@ func main() {
 			}
 		}
 	}
+
 	if failed {
 		os.Exit(1)
 	}
