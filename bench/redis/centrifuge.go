@@ -18,6 +18,7 @@ func newCentrifuge(addr string) engine {
 		broker, err := centrifuge.NewRedisBroker(n,
 			centrifuge.RedisBrokerConfig{Shards: []*centrifuge.RedisShard{shard}})
 		check(err)
+
 		n.SetBroker(broker)
 		n.OnConnecting(func(context.Context, centrifuge.ConnectEvent) (centrifuge.ConnectReply, error) {
 			return centrifuge.ConnectReply{Credentials: &centrifuge.Credentials{UserID: "user"}}, nil
@@ -26,6 +27,7 @@ func newCentrifuge(addr string) engine {
 		check(n.Run())
 		return n
 	}
+
 	return &peers{node(), node()}
 }
 
@@ -69,7 +71,8 @@ func (link) PingPongConfig() centrifuge.PingPongConfig {
 func (link) Close(centrifuge.Disconnect) error { return nil }
 
 func (link) DisabledPushFlags() uint64 {
-	return centrifuge.PushFlagConnect | centrifuge.PushFlagDisconnect | centrifuge.PushFlagSubscribe | centrifuge.PushFlagUnsubscribe |
+	return centrifuge.PushFlagConnect | centrifuge.PushFlagDisconnect |
+		centrifuge.PushFlagSubscribe | centrifuge.PushFlagUnsubscribe |
 		centrifuge.PushFlagJoin | centrifuge.PushFlagLeave | centrifuge.PushFlagMessage
 }
 

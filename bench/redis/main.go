@@ -51,6 +51,7 @@ func main() {
 	flag.Parse()
 	addr, stop := startRedis()
 	defer stop()
+
 	results := map[string]map[string][]float64{}
 	for round := range *rounds {
 		for n := range engines {
@@ -63,12 +64,14 @@ func main() {
 			}
 		}
 	}
+
 	fmt.Printf("median of %d rounds\n", *rounds)
 	var names []string
 	for what := range results {
 		names = append(names, what)
 	}
 	slices.Sort(names)
+
 	for _, what := range names {
 		for _, e := range engines {
 			all := results[what][e.name]
@@ -159,6 +162,7 @@ func flood(e engine, arrived *[channels]atomic.Int64) float64 {
 	var wg sync.WaitGroup
 	began := time.Now()
 	until := began.Add(*span)
+
 	for i := range channels {
 		wg.Go(func() {
 			var base int64
@@ -179,6 +183,7 @@ func flood(e engine, arrived *[channels]atomic.Int64) float64 {
 			}
 		})
 	}
+
 	wg.Wait()
 	return float64(total.Load()) / time.Since(began).Seconds()
 }
@@ -189,9 +194,11 @@ func startRedis() (addr string, stop func()) {
 	addr = l.Addr().String()
 	_ = l.Close()
 	_, port, _ := net.SplitHostPort(addr)
+
 	cmd := exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--loglevel", "warning")
 	cmd.Stderr = os.Stderr
 	check(cmd.Start())
+
 	for range 200 {
 		if c, err := net.Dial("tcp", addr); err == nil {
 			_ = c.Close()
@@ -199,13 +206,17 @@ func startRedis() (addr string, stop func()) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+
 	log.Fatal("redis-server does not start")
 	return "", nil
 }
 
 func client(addr string) rueidis.Client {
-	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{addr}, DisableCache: true,
-		ForceSingleClient: true})
+	c, err := rueidis.NewClient(rueidis.ClientOption{
+		InitAddress:       []string{addr},
+		DisableCache:      true,
+		ForceSingleClient: true,
+	})
 	check(err)
 	return c
 }

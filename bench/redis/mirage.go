@@ -57,16 +57,18 @@ func (e *mirage) keep(i int) error {
 
 func (e *mirage) subscribe(i int, arrived func()) error {
 	woken := make(chan struct{}, 1)
+	wake := func() {
+		select {
+		case woken <- struct{}{}:
+		default:
+		}
+	}
 	l, err := e.far.Attach(context.Background(),
-		session.Attach{ID: id(i), Reader: "reader-of-22-characters", Wake: func() {
-			select {
-			case woken <- struct{}{}:
-			default:
-			}
-		}})
+		session.Attach{ID: id(i), Reader: "reader-of-22-characters", Wake: wake})
 	if err != nil {
 		return err
 	}
+
 	e.readers.Go(func() {
 		defer l.Close()
 		var b session.Batch
@@ -91,6 +93,7 @@ func (e *mirage) subscribe(i int, arrived func()) error {
 			}
 		}
 	})
+
 	return nil
 }
 

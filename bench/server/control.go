@@ -17,10 +17,14 @@ import (
 
 // control mounts what the generator drives the server by.
 //
-//	POST /_bench/broadcast?n=&size=&rate=&seq=           n messages to everybody; answers when they are sent
-//	POST /_bench/unicast?n=&size=&rate=&seq=&sessions=   n messages to the sessions in turn
-//	POST /_bench/gc                                      settles the heap; answers with memory figures
-//	GET  /_bench/mem, GET /_bench/up                     memory figures; the count of upstream messages
+//	POST /_bench/broadcast?n=&size=&rate=&seq=
+//		n messages to everybody; answers when they are sent
+//	POST /_bench/unicast?n=&size=&rate=&seq=&sessions=
+//		n messages to the sessions in turn
+//	POST /_bench/gc
+//		settles the heap; answers with memory figures
+//	GET /_bench/mem, GET /_bench/up
+//		memory figures; the count of upstream messages
 func control(mux *http.ServeMux, up *atomic.Int64, broadcast func([]byte), unicast func(int, []byte)) {
 	mux.HandleFunc("/_bench/broadcast", func(w http.ResponseWriter, r *http.Request) {
 		size, seq := number(r, "size", 200), number(r, "seq", 0)
@@ -33,6 +37,7 @@ func control(mux *http.ServeMux, up *atomic.Int64, broadcast func([]byte), unica
 			func(i int) { unicast((seq+i)%sessions, payload((seq+i)/sessions, size)) })
 		fmt.Fprint(w, "ok")
 	})
+
 	mux.HandleFunc("/_bench/gc", func(w http.ResponseWriter, _ *http.Request) {
 		runtime.GC()
 		time.Sleep(50 * time.Millisecond)
@@ -42,6 +47,7 @@ func control(mux *http.ServeMux, up *atomic.Int64, broadcast func([]byte), unica
 	})
 	mux.HandleFunc("/_bench/mem", func(w http.ResponseWriter, _ *http.Request) { memory(w, up) })
 	mux.HandleFunc("/_bench/up", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, up.Load()) })
+
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 }
@@ -50,9 +56,9 @@ func memory(w http.ResponseWriter, up *atomic.Int64) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	_ = json.NewEncoder(w).Encode(map[string]any{
-		"heapInuse": m.HeapInuse, "heapAlloc": m.HeapAlloc, "heapObjects": m.HeapObjects, "stackInuse": m.StackInuse,
-		"sys":   m.Sys,
-		"numGC": m.NumGC, "goroutines": runtime.NumGoroutine(), "dropped": 0, "up": up.Load(),
+		"heapInuse": m.HeapInuse, "heapAlloc": m.HeapAlloc, "heapObjects": m.HeapObjects,
+		"stackInuse": m.StackInuse, "sys": m.Sys, "numGC": m.NumGC,
+		"goroutines": runtime.NumGoroutine(), "dropped": 0, "up": up.Load(),
 	})
 }
 

@@ -30,6 +30,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+
 	var up atomic.Int64
 	m := session.New(session.Options{
 		Budget: -1, Rate: -1, MaxMessages: 1024, Overflow: store.OverflowDropOldest, LinkAge: time.Hour,
@@ -42,8 +43,10 @@ func main() {
 	live := transport.Handler(m, transport.Options{
 		SSE: sse.Options{KeepHandler: os.Getenv("MIRAGE") == "plain"},
 	})
+
 	mux := http.NewServeMux()
 	mux.Handle("/live", identify(live))
+
 	ctx := context.Background()
 	var ids [1 << 16]string // an application has the id at hand
 	for n := range ids {
