@@ -68,14 +68,15 @@ func hello(t *testing.T) (address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := session.New(session.Options{OnMessage: func(ctx context.Context, s *session.Session,
-		in session.Incoming) error {
-		_, err := s.Send(ctx, in.Message)
-		return err
-	}})
+	m := session.New(session.Options{
+		OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
+			_, err := s.Send(ctx, in.Message)
+			return err
+		},
+	})
+	who := middleware.New(middleware.Options{Codec: codec, Sessions: m})
 	mux := http.NewServeMux()
-	mux.Handle("/live", middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard(transport.Handler(m,
-		transport.Options{})))
+	mux.Handle("/live", who.Guard(transport.Handler(m, transport.Options{})))
 	server := httptest.NewServer(mux)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -124,6 +125,7 @@ func run(t *testing.T, address string, commands []command) []string {
 		line := strings.ReplaceAll(c.line, "localhost:8080", address)
 		script.WriteString(strings.ReplaceAll(line, "curl ", "curl --noproxy '*' ") + "\necho '" + mark + "'\n")
 	}
+
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	shell := exec.CommandContext(ctx, "bash")
@@ -132,6 +134,7 @@ func run(t *testing.T, address string, commands []command) []string {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, printed)
 	}
+
 	var outputs []string
 	var output strings.Builder
 	lines := bufio.NewScanner(bytes.NewReader(printed))
@@ -145,6 +148,7 @@ func run(t *testing.T, address string, commands []command) []string {
 			output.Reset()
 		}
 	}
+
 	if len(outputs) != len(commands) {
 		t.Fatalf("%d of %d commands ran:\n%s", len(outputs), len(commands), printed)
 	}
