@@ -66,12 +66,14 @@ func TestP1NoAllocEndToEnd(t *testing.T) {
 					pump.Start(context.Background(), out, link, []byte("hello\n\n"))
 					return
 				}
+
 				defer link.Close()
 				out := downstream.NewResponse(&pool, w, r, time.Minute)
 				pump.Start(r.Context(), out, link, []byte("hello\n\n"))
 				out.Run(r.Context())
 			}))
 			defer srv.Close()
+
 			conn, err := net.Dial("tcp", srv.Listener.Addr().String())
 			if err != nil {
 				t.Fatal(err)
@@ -85,12 +87,14 @@ func TestP1NoAllocEndToEnd(t *testing.T) {
 			if _, err := conn.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
 				t.Fatal(err)
 			}
+
 			r := bufio.NewReader(conn)
 			until(t, r, "hello\n")
 			log, _, err := memory.Open(t.Context(), "id", store.Asked{}, false, store.Bounds{})
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			msg, ctx := store.Text(strings.Repeat("x", 200)), t.Context()
 			line := "data: " + string(msg.Data) + "\n"
 			one := func() {
@@ -100,6 +104,7 @@ func TestP1NoAllocEndToEnd(t *testing.T) {
 			for range 2000 { // grow the ring and the buffers
 				one()
 			}
+
 			var before, after runtime.MemStats
 			const n = 1000
 			runtime.GC() // so that none takes the pooled memory away meanwhile

@@ -59,10 +59,12 @@ func BenchmarkTakeEncode(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer link.Close()
+
 			log, _, _ := memory.Open(b.Context(), "id", store.Asked{}, false, store.Bounds{})
 			msg, ctx := store.Text(strings.Repeat("x", 200)), b.Context()
 			var batch session.Batch
 			buf := make([]byte, 0, 64<<10)
+
 			b.ReportAllocs()
 			n := 0
 			for b.Loop() {
@@ -75,6 +77,7 @@ func BenchmarkTakeEncode(b *testing.B) {
 				buf = downstream.Append(buf[:0], &batch, true)
 				n += size
 			}
+
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/message")
 		})
 	}

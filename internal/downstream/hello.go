@@ -23,10 +23,12 @@ func Hello(id middleware.Identity, link *session.Link, life, heartbeat, retry ti
 	if h.Previous == "" {
 		h.Previous = a.Previous
 	}
+
 	dst := make([]byte, 0, 640)
 	if a.Lost == (store.Lost{}) {
 		return frame.AppendHello(dst, a.Position, retry, &h)
 	}
+
 	h.Lost = (*frame.Range)(&a.Lost)
 	// Of what was trimmed the log tells each reader when it comes there.
 	if !link.Plain || a.Reason == store.MissingTrimmed {

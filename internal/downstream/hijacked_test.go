@@ -17,6 +17,7 @@ func TestL1HijackedClosedLast(t *testing.T) {
 	before := slog.Default()
 	defer slog.SetDefault(before)
 	slog.SetDefault(slog.New(slog.DiscardHandler))
+
 	for _, tt := range []struct {
 		name   string
 		drain  func(out downstream.Out, wait func())
@@ -41,6 +42,7 @@ func TestL1HijackedClosedLast(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+
 				if tt.drain != nil {
 					out.Schedule(func() { tt.drain(out, func() { <-hang }) })
 					synctest.Wait()
@@ -49,6 +51,7 @@ func TestL1HijackedClosedLast(t *testing.T) {
 					client.Close()
 					synctest.Wait()
 				}
+
 				if tt.drain != nil && closed > 0 {
 					t.Error("closed while something takes from the link")
 				}

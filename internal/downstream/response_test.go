@@ -18,14 +18,17 @@ func TestL1ResponseWaits(t *testing.T) {
 	before := slog.Default()
 	defer slog.SetDefault(before)
 	slog.SetDefault(slog.New(slog.DiscardHandler))
+
 	for _, tt := range []struct {
 		name   string
 		drain  func(out *downstream.Response, wait func())
 		leaves bool // the client, while drain waits
 	}{
 		{"client leaves", func(_ *downstream.Response, wait func()) { wait() }, true},
-		{"client leaves, and the write fails", func(out *downstream.Response, wait func()) { wait(); out.Close() },
-			true},
+		{"client leaves, and the write fails", func(out *downstream.Response, wait func()) {
+			wait()
+			out.Close()
+		}, true},
 		{"link ends", func(out *downstream.Response, wait func()) { out.Close(); wait() }, false},
 		{"link ends, scheduled meanwhile", func(out *downstream.Response, wait func()) {
 			out.Close()
@@ -43,6 +46,7 @@ func TestL1ResponseWaits(t *testing.T) {
 				out := downstream.NewResponse(&pool, httptest.NewRecorder(), r, time.Minute)
 				ctx, leave := context.WithCancel(t.Context())
 				defer leave()
+
 				writing, returned := false, false
 				hang := make(chan struct{})
 				go func() {
@@ -57,11 +61,13 @@ func TestL1ResponseWaits(t *testing.T) {
 					defer func() { writing = false }()
 					tt.drain(out, func() { <-hang })
 				})
+
 				synctest.Wait()
 				if tt.leaves {
 					leave()
 					synctest.Wait()
 				}
+
 				if returned {
 					t.Error("returned too early")
 				}
@@ -70,6 +76,7 @@ func TestL1ResponseWaits(t *testing.T) {
 				if !returned {
 					t.Fatal("did not return")
 				}
+
 				out.Schedule(func() { t.Error("ran after the end") })
 				synctest.Wait()
 			})
