@@ -34,8 +34,11 @@ func TestL3Within(t *testing.T) {
 
 // H2: a negative duration is refused, and its text names the option and the remedy.
 func TestH2Option(t *testing.T) {
-	for d, want := range map[time.Duration]time.Duration{0: time.Minute, time.Second: time.Second,
-		math.MaxInt64: 100 * 365 * 24 * time.Hour} {
+	for d, want := range map[time.Duration]time.Duration{
+		0:             time.Minute,
+		time.Second:   time.Second,
+		math.MaxInt64: 100 * 365 * 24 * time.Hour,
+	} {
 		if got := duration.Option("x.Options.Y", d, time.Minute); got != want {
 			t.Errorf("%v: %v, want %v", d, got, want)
 		}
