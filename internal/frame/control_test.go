@@ -15,10 +15,13 @@ import (
 // W2, D2, D3, L1: each control event to the byte, and read back.
 func TestControl(t *testing.T) {
 	at := store.Position{Epoch: 36, Seq: 9}
-	hello := frame.Hello{ID: "abc", Previous: "old", Mirage: "~v", Reader: "r", Link: "l", Resumed: true, Sent: 9,
-		Accepted: 3, Heartbeat: 15000}
+	hello := frame.Hello{
+		ID: "abc", Previous: "old", Mirage: "~v", Reader: "r", Link: "l",
+		Resumed: true, Sent: 9, Accepted: 3, Heartbeat: 15000,
+	}
 	lost := frame.Hello{ID: "abc", Reason: "trimmed", Lost: &frame.Range{From: 2, To: 5}}
 	open := frame.Hello{ID: "abc", Reason: "restarted", Lost: &frame.Range{From: 2}}
+
 	for _, tt := range []struct {
 		name  string
 		block []byte
@@ -26,28 +29,29 @@ func TestControl(t *testing.T) {
 		value any // a pointer, with what the data reads as
 	}{
 		{"hello", frame.AppendHello(nil, at, 0, &hello), "event: mirage\n" +
-			`data: {"id":"abc","previous":"old","mirage":"~v","reader":"r","link":"l","resumed":true,"reason":"","lost":null,` +
+			`data: {"id":"abc","previous":"old","mirage":"~v","reader":"r","link":"l",` +
+			`"resumed":true,"reason":"","lost":null,` +
 			`"sent":9,"accepted":3,"heartbeat":15000}` + "\nid: 10-9\n\n", &hello},
 		{"hello with a loss", frame.AppendHello(nil, at, 1500*time.Millisecond, &lost), "retry: 1500\nevent: mirage\n" +
-			`data: {"id":"abc","previous":"","mirage":"","reader":"","link":"","resumed":false,"reason":"trimmed","lost":{"from":2,"to":5},` +
+			`data: {"id":"abc","previous":"","mirage":"","reader":"","link":"",` +
+			`"resumed":false,"reason":"trimmed","lost":{"from":2,"to":5},` +
 			`"sent":0,"accepted":0,"heartbeat":0}` + "\nid: 10-9\n\n", &lost},
 		{"hello with an open loss", frame.AppendHello(nil, at, 0, &open), "event: mirage\n" +
-			`data: {"id":"abc","previous":"","mirage":"","reader":"","link":"","resumed":false,"reason":"restarted","lost":{"from":2,"to":null},` +
+			`data: {"id":"abc","previous":"","mirage":"","reader":"","link":"",` +
+			`"resumed":false,"reason":"restarted","lost":{"from":2,"to":null},` +
 			`"sent":0,"accepted":0,"heartbeat":0}` + "\nid: 10-9\n\n", &open},
 		{"gap", frame.AppendGap(nil, frame.Range{From: 4, To: 9}, at, "full"), "event: mirage-gap\n" +
 			`data: {"from":4,"to":9,"reason":"full"}` + "\nid: 10-9\n\n", &frame.Gap{From: 4, To: 9, Reason: "full"}},
 		{"gap without a known end", frame.AppendGap(nil, frame.Range{From: 4}, at, "expired"), "event: mirage-gap\n" +
 			`data: {"from":4,"to":null,"reason":"expired"}` + "\nid: 10-9\n\n", &frame.Gap{From: 4, Reason: "expired"}},
-		{"ack", frame.AppendAck(nil, store.MaxSeq), "event: mirage-ack\n" + `data: {"accepted":9007199254740991}` +
-			"\n\n",
-			&frame.Ack{Accepted: store.MaxSeq}},
-		{"drain", frame.AppendDrain(nil, 2*time.Second), "event: mirage-drain\n" + `data: {"retry":2000}` + "\n\n",
-			&frame.Drain{Retry: 2000}},
-		{"drain at once", frame.AppendDrain(nil, -time.Second), "event: mirage-drain\n" + `data: {"retry":0}` + "\n\n",
-			&frame.Drain{}},
+		{"ack", frame.AppendAck(nil, store.MaxSeq), "event: mirage-ack\n" +
+			`data: {"accepted":9007199254740991}` + "\n\n", &frame.Ack{Accepted: store.MaxSeq}},
+		{"drain", frame.AppendDrain(nil, 2*time.Second), "event: mirage-drain\n" +
+			`data: {"retry":2000}` + "\n\n", &frame.Drain{Retry: 2000}},
+		{"drain at once", frame.AppendDrain(nil, -time.Second), "event: mirage-drain\n" +
+			`data: {"retry":0}` + "\n\n", &frame.Drain{}},
 		{"end", frame.AppendEnd(nil, 410, "revoked"), "event: mirage-end\n" +
-			`data: {"status":410,"reason":"revoked"}` + "\n\n",
-			&frame.End{Status: 410, Reason: "revoked"}},
+			`data: {"status":410,"reason":"revoked"}` + "\n\n", &frame.End{Status: 410, Reason: "revoked"}},
 		{"up", frame.AppendUp(nil, frame.Up{Writer: "w", Base: 7, Ack: "10-9", Again: true}), "event: mirage-up\n" +
 			`data: {"writer":"w","base":7,"ack":"10-9","again":true}` + "\n\n",
 			&frame.Up{Writer: "w", Base: 7, Ack: "10-9", Again: true}},
@@ -56,10 +60,12 @@ func TestControl(t *testing.T) {
 			if string(tt.block) != tt.want {
 				t.Fatalf("got  %q\nwant %q", tt.block, tt.want)
 			}
+
 			events, _, err := parse(t, 1000, tt.block)
 			if err != nil || len(events) != 1 {
 				t.Fatalf("%d events, error %v", len(events), err)
 			}
+
 			back := zeroOf(tt.value)
 			if err := json.Unmarshal([]byte(events[0].Data), back); err != nil {
 				t.Fatal(err)
@@ -96,8 +102,10 @@ func TestAppendRetry(t *testing.T) {
 
 // W4: no string of a control event breaks out of its field, whatever it holds.
 func TestControlStrings(t *testing.T) {
-	for _, s := range []string{"\n\ndata: x\n\n", "\r\rid: 1\r", "\"},{", "\\", "\u2028", "a\x00b", "\x7f\u0085",
-		strings.Repeat("\n", 99)} {
+	for _, s := range []string{
+		"\n\ndata: x\n\n", "\r\rid: 1\r", "\"},{", "\\", "\u2028", "a\x00b", "\x7f\u0085",
+		strings.Repeat("\n", 99),
+	} {
 		for name, block := range map[string][]byte{
 			"hello": frame.AppendHello(nil, pos, 0,
 				&frame.Hello{ID: s, Previous: s, Mirage: s, Reader: s, Link: s, Reason: s}),
@@ -111,8 +119,8 @@ func TestControlStrings(t *testing.T) {
 				continue
 			}
 			var v struct{ ID, Reason, Writer string }
-			if err := json.Unmarshal([]byte(events[0].Data), &v); err != nil || s != v.ID+v.Writer && s != v.Reason &&
-				s != v.ID {
+			if err := json.Unmarshal([]byte(events[0].Data), &v); err != nil ||
+				s != v.ID+v.Writer && s != v.Reason && s != v.ID {
 				t.Errorf("%s with %q: read back %+v, error %v", name, s, v, err)
 			}
 		}

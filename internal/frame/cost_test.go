@@ -16,6 +16,7 @@ import (
 // would take minutes here.
 func TestLinearTime(t *testing.T) {
 	const size = 2 << 20
+
 	for _, tt := range []struct {
 		name   string
 		stream []byte
@@ -26,10 +27,17 @@ func TestLinearTime(t *testing.T) {
 		{"LFs, then CRs", append(bytes.Repeat([]byte("\n"), size/2), bytes.Repeat([]byte("\r"), size/2)...), size},
 		{"one line in bytes", append([]byte("data: "), bytes.Repeat([]byte("a"), size)...), 1},
 		{"lines in bytes", bytes.Repeat([]byte("data\n"), size/5), 1},
-		{"a long id and blank lines", append(append([]byte("id: "), bytes.Repeat([]byte("a"), size/2)...),
-			bytes.Repeat([]byte("\n"), size/2)...), size},
-		{"events after a long id", append(append([]byte("id: "), bytes.Repeat([]byte("a"), size/2)...),
-			bytes.Repeat([]byte("\ndata\n\n"), size/14)...), size},
+		{
+			"a long id and blank lines",
+			append(append([]byte("id: "), bytes.Repeat([]byte("a"), size/2)...), bytes.Repeat([]byte("\n"), size/2)...),
+			size,
+		},
+		{
+			"events after a long id",
+			append(append([]byte("id: "), bytes.Repeat([]byte("a"), size/2)...),
+				bytes.Repeat([]byte("\ndata\n\n"), size/14)...),
+			size,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			begin := time.Now()
@@ -44,6 +52,7 @@ func TestLinearTime(t *testing.T) {
 					}
 				}
 			}
+
 			if d := time.Since(begin); d > 10*time.Second {
 				t.Errorf("took %v", d)
 			}
@@ -55,6 +64,7 @@ func TestLinearTime(t *testing.T) {
 func TestBoundedMemory(t *testing.T) {
 	const largest = 64 << 10
 	encoded := frame.AppendMessage(nil, pos, &store.Message{Data: make([]byte, largest), Binary: true})
+
 	for name, unit := range map[string][]byte{
 		"noise":    []byte("\x00\xff:\r a"),
 		"comments": []byte(":\n"),
@@ -74,6 +84,7 @@ func TestBoundedMemory(t *testing.T) {
 					_, ok, _ = p.Next()
 				}
 			}
+
 			runtime.ReadMemStats(&after)
 			// Everything that was ever allocated, with what growing left behind and two
 			// strings an event has of its own.
@@ -86,6 +97,7 @@ func TestBoundedMemory(t *testing.T) {
 
 func BenchmarkAppend(b *testing.B) {
 	json := `{"user":"anna","text":"` + strings.Repeat("hello ", 29) + `"}` // 200 bytes
+
 	for _, bb := range []struct {
 		name string
 		m    store.Message
@@ -105,6 +117,7 @@ func BenchmarkAppend(b *testing.B) {
 			}
 		})
 	}
+
 	b.Run("Ack", func(b *testing.B) {
 		var dst []byte
 		b.ReportAllocs()
@@ -112,9 +125,12 @@ func BenchmarkAppend(b *testing.B) {
 			dst = frame.AppendAck(dst[:0], 123456)
 		}
 	})
+
 	b.Run("Hello", func(b *testing.B) {
-		h := &frame.Hello{ID: "0123456789abcdef", Reader: "0123456789abcdef012345", Link: strings.Repeat("t", 120),
-			Resumed: true, Heartbeat: 15000}
+		h := &frame.Hello{
+			ID: "0123456789abcdef", Reader: "0123456789abcdef012345", Link: strings.Repeat("t", 120),
+			Resumed: true, Heartbeat: 15000,
+		}
 		var dst []byte
 		b.ReportAllocs()
 		for b.Loop() {

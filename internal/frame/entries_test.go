@@ -20,8 +20,10 @@ func TestW3EntriesAreTheirMessages(t *testing.T) {
 		want := bytes.Clone(got)
 		var entries []store.Entry
 		for i := range rapid.IntRange(0, 5).Draw(t, "n") {
-			e := store.Entry{Seq: rapid.Uint64Range(1, store.MaxSeq).Draw(t, "seq"),
-				Tag: rapid.SampledFrom([]uint32{0, 0, 0, 1, 1 << 31}).Draw(t, "tag")}
+			e := store.Entry{
+				Seq: rapid.Uint64Range(1, store.MaxSeq).Draw(t, "seq"),
+				Tag: rapid.SampledFrom([]uint32{0, 0, 0, 1, 1 << 31}).Draw(t, "tag"),
+			}
 			at := store.Position{Epoch: epoch, Seq: e.Seq, Tag: e.Tag}
 			if rapid.Bool().Draw(t, "ours") {
 				m := store.Text(fmt.Sprint("message ", i))

@@ -15,6 +15,7 @@ func (p *Parser) field(line []byte) {
 		value = value[1:]
 	}
 	p.filled = p.filled || len(name) > 0
+
 	switch string(name) {
 	case "":
 		p.comments++
@@ -51,13 +52,16 @@ func (p *Parser) dispatch() (event Event, ok bool) {
 	} else if p.filled {
 		p.skipped++
 	}
+
 	if p.hasID && p.lastID != string(p.id) {
 		p.lastID = string(p.id)
 	}
+
 	event.ID, event.HasID, event.Binary = p.lastID, p.hasID, p.binary
 	if p.named && p.name != "message" {
 		event.Name = p.name
 	}
+
 	p.data = p.data[:0]
 	p.filled, p.named, p.hasID, p.base64, p.binary, p.strange = false, false, false, false, false, false
 	return event, ok
@@ -68,6 +72,7 @@ func (p *Parser) payload() ([]byte, error) {
 	if p.strange {
 		return nil, ErrEncoding
 	}
+
 	if p.base64 {
 		var err error
 		if p.decoded, err = base64.StdEncoding.AppendDecode(p.decoded[:0], data); err != nil {
@@ -75,6 +80,7 @@ func (p *Parser) payload() ([]byte, error) {
 		}
 		data = p.decoded
 	}
+
 	control := p.named && strings.HasPrefix(p.name, EventHello)
 	if len(data) > p.largest && (!control || len(data) > controlBytes) {
 		return nil, ErrTooLarge

@@ -115,6 +115,7 @@ func TestFidelity(t *testing.T) {
 // W1, W3: what the way out writes, to the byte.
 func TestAppendMessage(t *testing.T) {
 	p := store.Position{Epoch: 36, Seq: 7}
+
 	for _, tt := range []struct {
 		name string
 		m    store.Message

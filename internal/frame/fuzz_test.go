@@ -63,24 +63,30 @@ func FuzzRoundTrip(f *testing.F) {
 // W1: any bytes, in one piece, in single bytes and cut at any place, are what the
 // standard says, or an error at the same event.
 func FuzzParser(f *testing.F) {
-	f.Add([]byte("\uFEFFid: 1\r\nevent: x\rdata: a\ndata\n\nencoding: base64\ndata: AA==\n\n:\n\nretry: 5\ndata: b"),
-		uint16(9))
+	f.Add([]byte("\uFEFFid: 1\r\nevent: x\rdata: a\ndata\n\n"+
+		"encoding: base64\ndata: AA==\n\n:\n\nretry: 5\ndata: b"), uint16(9))
 	f.Add([]byte("data: \xff\x00\r\r\n\ntype: binary\ndata:\n\nencoding: x\ndata: y\n\n"), uint16(3))
 	f.Add([]byte(strings.Repeat("data: 0123456789\n", 99)), uint16(500))
+
 	f.Fuzz(func(t *testing.T, stream []byte, at uint16) {
 		if len(stream) > 4096 {
 			return // says nothing that a shorter one does not
 		}
+
 		const largest = 256
 		want, _, wantErr := parse(t, largest, stream)
 		cut := min(int(at), len(stream))
-		for _, pieces := range [][][]byte{inPieces(stream, 1), {stream[:cut], stream[cut:]},
-			inPieces(stream, max(1, cut))} {
+		for _, pieces := range [][][]byte{
+			inPieces(stream, 1),
+			{stream[:cut], stream[cut:]},
+			inPieces(stream, max(1, cut)),
+		} {
 			events, _, err := parse(t, largest, pieces...)
 			if !slices.Equal(events, want) || err != wantErr {
 				t.Fatalf("in pieces: %+v, error %v; whole: %+v, error %v", events, err, want, wantErr)
 			}
 		}
+
 		if wantErr == nil {
 			if standard, lastID := interpret(stream); !slices.Equal(want, standard) {
 				t.Fatalf("got %+v, the standard says %+v", want, standard)
@@ -98,6 +104,7 @@ func interpret(stream []byte) (events []got, lastID string) {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	text = strings.ReplaceAll(text, "\r", "\n")
 	lines := strings.Split(text, "\n")
+
 	var data, name, id, encoding, kind string
 	hasID := false
 	for _, line := range lines[:len(lines)-1] { // the last one has no end

@@ -48,6 +48,7 @@ func appendHello(dst []byte, retry time.Duration, h *Hello) []byte {
 	if retry > 0 {
 		dst = appendRetry(dst, retry)
 	}
+
 	dst = appendControl(dst, EventHello)
 	dst = appendString(append(dst, `{"id":`...), h.ID)
 	dst = appendString(append(dst, `,"previous":`...), h.Previous)
@@ -56,12 +57,14 @@ func appendHello(dst []byte, retry time.Duration, h *Hello) []byte {
 	dst = appendString(append(dst, `,"link":`...), h.Link)
 	dst = strconv.AppendBool(append(dst, `,"resumed":`...), h.Resumed)
 	dst = appendString(append(dst, `,"reason":`...), h.Reason)
+
 	dst = append(dst, `,"lost":`...)
 	if h.Lost == nil {
 		dst = append(dst, "null"...)
 	} else {
 		dst = append(appendRange(dst, *h.Lost), '}')
 	}
+
 	dst = strconv.AppendUint(append(dst, `,"sent":`...), h.Sent, 10)
 	dst = strconv.AppendUint(append(dst, `,"accepted":`...), h.Accepted, 10)
 	dst = strconv.AppendInt(append(dst, `,"heartbeat":`...), h.Heartbeat, 10)

@@ -14,20 +14,24 @@ func (p *Parser) nextLine() (line []byte, ok bool) {
 			p.advance(1)
 		}
 	}
+
 	end := p.lineEnd()
 	if len(p.line)+end+len(p.data) > p.kept {
 		p.err, p.chunk = ErrTooLarge, nil
 		return nil, false
 	}
+
 	line = p.chunk[:end]
-	if end == len(p.chunk) {
+	if end == len(p.chunk) { // the line goes on in the next chunk
 		p.line, p.chunk = append(p.line, line...), nil
 		return nil, false
 	}
+
 	if len(p.line) > 0 {
 		p.line = append(p.line, line...)
 		line, p.line = p.line, p.line[:0]
 	}
+
 	p.skipLF = p.chunk[end] == '\r'
 	p.advance(end + 1)
 	if !p.started {

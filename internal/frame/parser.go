@@ -37,8 +37,8 @@ type Event struct {
 //	p.Feed(body)
 //	for {
 //		event, ok, err := p.Next()
-//		if err != nil { … }	// now and at every later call
-//		if !ok { break }	// Feed more, or leave: an incomplete block at the end counts for nothing
+//		if err != nil { … } // now and at every later call
+//		if !ok { break } // Feed more, or leave: an incomplete block counts for nothing
 //	}
 //
 // It takes time linear in what it is fed, in chunks of any size, and keeps at most a

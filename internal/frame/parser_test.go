@@ -83,8 +83,8 @@ func TestParser(t *testing.T) {
 			for size := 1; size <= len(tt.stream)+1; size++ {
 				events, p, err := parse(t, 1000, inPieces([]byte(tt.stream), size)...)
 				if err != nil || !slices.Equal(events, tt.want) || p.LastID() != tt.lastID {
-					t.Fatalf("in pieces of %d: error %v, last id %q\ngot  %+v\nwant %+v", size, err, p.LastID(), events,
-						tt.want)
+					t.Fatalf("in pieces of %d: error %v, last id %q\ngot  %+v\nwant %+v",
+						size, err, p.LastID(), events, tt.want)
 				}
 			}
 		})
@@ -113,6 +113,7 @@ func TestRetry(t *testing.T) {
 func TestParserErrors(t *testing.T) {
 	const largest = 100
 	long := strings.Repeat("a", 10_000)
+
 	for _, tt := range []struct {
 		name   string
 		stream string
@@ -140,6 +141,7 @@ func TestParserErrors(t *testing.T) {
 				if err != tt.want || err != nil && len(events) != 0 {
 					t.Fatalf("in pieces of %d: %d events, error %v, want %v", size, len(events), err, tt.want)
 				}
+
 				if err != nil && p.LastID() != "1" {
 					t.Errorf("the event moved the last id to %q", p.LastID())
 				}
@@ -169,6 +171,7 @@ func TestFeedTooEarly(t *testing.T) {
 func TestAll(t *testing.T) {
 	broken := errors.New("broken")
 	const stream = "data: a\n\nevent: x\ndata: b\n\ndata: incomplete"
+
 	for name, tt := range map[string]struct {
 		r    io.Reader
 		want error
@@ -188,6 +191,7 @@ func TestAll(t *testing.T) {
 					data = append(data, string(e.Data))
 				}
 			}
+
 			if !slices.Equal(data, []string{"a", "b"}) || last != tt.want {
 				t.Errorf("got %q, error %v", data, last)
 			}

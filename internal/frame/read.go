@@ -14,6 +14,7 @@ func (p *Parser) All(r io.Reader) iter.Seq2[Event, error] {
 		for {
 			n, readErr := r.Read(buf)
 			p.Feed(buf[:n])
+
 			for {
 				event, ok, err := p.Next()
 				if err != nil {
@@ -27,6 +28,7 @@ func (p *Parser) All(r io.Reader) iter.Seq2[Event, error] {
 					return
 				}
 			}
+
 			if readErr != nil {
 				if readErr != io.EOF {
 					yield(Event{}, readErr)

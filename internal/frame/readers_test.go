@@ -77,14 +77,22 @@ func TestOtherReadersOfALink(t *testing.T) {
 	stream = frame.AppendMessage(stream, at(6), &two)
 	stream = frame.AppendAck(stream, 3)
 	stream = frame.AppendRetry(stream, 1e9)
-	want := []got{{ID: "10-0", Name: "mirage"}, {ID: "10-1", Data: "one"}, {ID: "10-5", Name: "mirage-gap"},
-		{ID: "10-6", Name: "e", Data: "two\nlines"}, {ID: "10-6", Name: "mirage-ack"}}
+
+	want := []got{
+		{ID: "10-0", Name: "mirage"},
+		{ID: "10-1", Data: "one"},
+		{ID: "10-5", Name: "mirage-gap"},
+		{ID: "10-6", Name: "e", Data: "two\nlines"},
+		{ID: "10-6", Name: "mirage-ack"},
+	}
+
 	for name, read := range readers {
 		t.Run(name, func(t *testing.T) {
 			events := read(t, stream)
 			if n := len(events); n == len(want)+1 && events[n-1].Data == "" {
 				events = events[:n-1] // both show the block of retry alone as an event
 			}
+
 			if len(events) != len(want) {
 				t.Fatalf("%d events, want %d: %+v", len(events), len(want), events)
 			}

@@ -21,6 +21,7 @@ func ParseUp(data []byte) (Up, error) {
 // good all the same.
 func parseUp(data []byte) (up Up, ok bool) {
 	var writer, base, ack, again []byte
+
 	if data, ok = bytes.CutPrefix(data, []byte(`{"writer":"`)); !ok {
 		return Up{}, false
 	}
@@ -33,6 +34,7 @@ func parseUp(data []byte) (up Up, ok bool) {
 	if ack, again, ok = bytes.Cut(data, []byte(`","again":`)); !ok || !isPlain(ack) {
 		return Up{}, false
 	}
+
 	switch string(again) {
 	case "true}":
 		up.Again = true
@@ -40,6 +42,7 @@ func parseUp(data []byte) (up Up, ok bool) {
 	default:
 		return Up{}, false
 	}
+
 	up.Base, _ = strconv.ParseUint(string(base), 10, 64)
 	up.Writer, up.Ack = string(writer), string(ack)
 	return up, true

@@ -10,16 +10,19 @@ import (
 // W2: the head of a batch is read as encoding/json reads it, whatever a stranger sends.
 func FuzzParseUp(f *testing.F) {
 	for _, s := range []string{
-		`{"writer":"w","base":7,"ack":"1-2","again":false}`, `{"writer":"","base":0,"ack":"","again":true}`,
+		`{"writer":"w","base":7,"ack":"1-2","again":false}`,
+		`{"writer":"","base":0,"ack":"","again":true}`,
 		`{"writer":"w","base":07,"ack":"","again":true}`,
 		`{"writer":"w","base":9999999999999999999,"ack":"","again":true}`,
 		`{"writer":"w","base":18446744073709551616,"ack":"","again":true}`,
 		`{"writer":"w","base":-1,"ack":"","again":true}`,
 		`{"writer":"\u0041","base":1,"ack":"","again":true}`,
 		"{\"writer\":\"\xff\",\"base\":1,\"ack\":\"\",\"again\":true}",
-		`{"writer":"a","base":1,"ack":"x","again":true} `, `{"writer":"a","base":1,"ack":"x","again":true}}`,
+		`{"writer":"a","base":1,"ack":"x","again":true} `,
+		`{"writer":"a","base":1,"ack":"x","again":true}}`,
 		`{"base":1,"writer":"a"}`, `null`, `[]`, ``,
-		`{"writer":"a","base":,"ack":"","again":true}`, `{"writer":"a","base":1,"ack":"","again":","again":true}`,
+		`{"writer":"a","base":,"ack":"","again":true}`,
+		`{"writer":"a","base":1,"ack":"","again":","again":true}`,
 		`{"writer":"a","base":1,"ack":"","base":2,"ack":"","again":true}`,
 		`{"writer":"a","base":1,"ack":"b","again":false,"writer":"c"}`,
 		"{\"writer\":\"a\nb\",\"base\":1,\"ack\":\"\",\"again\":true}",
@@ -27,6 +30,7 @@ func FuzzParseUp(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
+
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var want frame.Up
 		wantErr := json.Unmarshal(data, &want)

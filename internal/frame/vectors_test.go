@@ -57,6 +57,7 @@ func TestVectors(t *testing.T) {
 	for _, tt := range streams {
 		all = append(all, vectorOf(tt.name, tt.stream, tt.want, tt.lastID))
 	}
+
 	for _, tt := range payloads {
 		if len(tt.data) > 1000 {
 			continue // they are large, and nothing else
@@ -69,6 +70,7 @@ func TestVectors(t *testing.T) {
 		}
 		all = append(all, vectorOf("message: "+tt.name, string(block), events, p.LastID()))
 	}
+
 	want, err := json.MarshalIndent(all, "", " ")
 	if err != nil {
 		t.Fatal(err)
@@ -79,8 +81,9 @@ func TestVectors(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+
 	if got, err := os.ReadFile(file); err != nil || string(got) != string(want) {
-		t.Errorf("%s is not what is read and written now (%v): go test ./internal/frame -run Vectors -update", file,
-			err)
+		t.Errorf("%s is not what is read and written now (%v): go test ./internal/frame -run Vectors -update",
+			file, err)
 	}
 }
