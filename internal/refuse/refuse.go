@@ -47,8 +47,10 @@ func write(w http.ResponseWriter, r *http.Request, status int, reason string, re
 	if r.ContentLength != 0 { // net/http reads on after a refusal, and lifts the deadline at the body's end
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	}
+
 	guard(w.Header())
 	NotUpgraded(w.Header(), r)
+
 	switch {
 	case r.Header.Get("Origin") != "" && IsHandshake(r) && !isForeign(r) &&
 		closeWebSocket(w, r, status, withRetry(reason, retryAfter)):

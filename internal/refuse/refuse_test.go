@@ -30,8 +30,10 @@ func TestW6Problem(t *testing.T) {
 	if err := json.NewDecoder(res.Body).Decode(&got); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]any{"type": "about:blank", "title": "Service Unavailable", "status": 503.0,
-		"detail": `say "hello" <b>`}
+	want := map[string]any{
+		"type": "about:blank", "title": "Service Unavailable", "status": 503.0,
+		"detail": `say "hello" <b>`,
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -53,8 +55,8 @@ func TestW6Conflict(t *testing.T) {
 	w := httptest.NewRecorder()
 	refuse.Conflict(w, "ahead", 7)
 	var got struct{ Status, Expected int }
-	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Expected != 7 || got.Status != 409 ||
-		w.Code != 409 {
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil ||
+		got.Expected != 7 || got.Status != 409 || w.Code != 409 {
 		t.Errorf("%d %s, %v", w.Code, w.Body, err)
 	}
 }
@@ -75,7 +77,7 @@ func TestW6EventSource(t *testing.T) {
 		"408":               {"GET", "/", "text/event-stream", 408, time.Second, "retry: 1000\n\n"},
 		"500, among others": {"GET", "/", "text/html, text/event-stream;q=0.5", 500, time.Second, "retry: 1000\n\n"},
 		"empty _cid":        {"GET", "/?_cid=", "text/event-stream", 503, time.Second, "retry: 1000\n\n"},
-		// 0 would make Chromium reconnect at once
+		// With 0, Chromium would reconnect at once.
 		"less than a ms":     {"GET", "/", "text/event-stream", 503, 1, "retry: 1\n\n"},
 		"403 is final":       {"GET", "/", "text/event-stream", 403, 0, ""},
 		"410 is final":       {"GET", "/", "text/event-stream", 410, 0, ""},
@@ -84,18 +86,21 @@ func TestW6EventSource(t *testing.T) {
 		"no EventSource":     {"GET", "/", "*/*", 503, time.Second, ""},
 		"no Accept whatever": {"GET", "/", "", 503, time.Second, ""},
 	}
+
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			r := httptest.NewRequest(test.method, test.target, nil)
 			r.Header.Set("Accept", test.accept)
 			res := write(r, test.status, "later", test.after)
 			body, _ := io.ReadAll(res.Body)
+
 			if test.want == "" {
 				if res.StatusCode != test.status || res.Header.Get("Content-Type") != "application/problem+json" {
 					t.Errorf("%d %s, want %d as a problem", res.StatusCode, res.Header.Get("Content-Type"), test.status)
 				}
 				return
 			}
+
 			if res.StatusCode != 200 || !regexp.MustCompile("^"+test.want+"$").Match(body) {
 				t.Errorf("%d %q, want 200 %q", res.StatusCode, body, test.want)
 			}

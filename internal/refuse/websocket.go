@@ -84,6 +84,7 @@ func awaitClose(r *bufio.Reader) {
 		if err != nil {
 			return
 		}
+
 		n, last := 2+4+int(head[1]&0x7f), head[0]&0x0f == 8 // RFC 6455, 5.2: with a mask
 		switch head[1] & 0x7f {
 		case 126:
@@ -93,6 +94,7 @@ func awaitClose(r *bufio.Reader) {
 		case 127:
 			n = left
 		}
+
 		if _, err := r.Discard(min(n, left)); err != nil || last {
 			return
 		}

@@ -66,13 +66,15 @@ func TestI5WebSocketClose(t *testing.T) {
 		"not UTF-8":  {"a\xffb", "a\uFFFDb"},
 		"four bytes": {strings.Repeat("x", 121) + "😀", strings.Repeat("x", 121)},
 	}
+
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			conn, in, res := dial(t, refuseAll(403, test.reason), handshake())
-			// RFC 6455, 1.3
-			if res.StatusCode != 101 || res.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
+			const accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" // RFC 6455, 1.3
+			if res.StatusCode != 101 || res.Header.Get("Sec-WebSocket-Accept") != accept {
 				t.Fatalf("%d %v", res.StatusCode, res.Header)
 			}
+
 			for _, n := range []int{0, 125, 126, 65535} { // what the page has sent at once, masked with zeros
 				head := []byte{0x81, 0x80 | byte(n)}
 				if n > 125 {
@@ -80,23 +82,26 @@ func TestI5WebSocketClose(t *testing.T) {
 				}
 				conn.Write(append(head, make([]byte, 4+n)...))
 			}
+
 			conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 			for err := error(nil); err == nil; { // our close frame
 				if _, err = in.Peek(in.Buffered() + 1); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 					t.Fatalf("the connection ends before the client's close frame: %v", err)
 				}
 			}
+
 			conn.SetReadDeadline(time.Time{})
 			conn.Write([]byte{0x88, 0x82, 0, 0, 0, 0, 0x11, 0x33}) // the client's close frame
 			frame, err := io.ReadAll(in)
 			if err != nil {
 				t.Fatalf("no clean end: %v", err)
 			}
+
 			if len(frame) < 4 || frame[0] != 0x88 || int(frame[1]) != len(frame)-2 || len(frame) > 127 {
 				t.Fatalf("no close frame: %x", frame)
 			}
-			if code := binary.BigEndian.Uint16(frame[2:]); code != 4403 || string(frame[4:]) != test.want ||
-				!utf8.Valid(frame[4:]) {
+			if code := binary.BigEndian.Uint16(frame[2:]); code != 4403 ||
+				string(frame[4:]) != test.want || !utf8.Valid(frame[4:]) {
 				t.Errorf("close %d %q, want 4403 %q", code, frame[4:], test.want)
 			}
 		})
@@ -129,6 +134,7 @@ func TestI5WebSocketPlain(t *testing.T) {
 		"another upgrade": {change: func(h http.Header) { h.Set("Upgrade", "h2c") }},
 		"no Connection":   {change: func(h http.Header) { h.Set("Connection", "keep-alive") }},
 	}
+
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			header := handshake()
@@ -139,6 +145,7 @@ func TestI5WebSocketPlain(t *testing.T) {
 				}
 				refuse.Write(w, r, 403, "no", 0)
 			}), header)
+
 			if res.StatusCode != 403 || res.Header.Get("Content-Type") != "application/problem+json" {
 				t.Errorf("%d %v", res.StatusCode, res.Header)
 			}
@@ -164,6 +171,7 @@ func TestI5WebSocketEnds(t *testing.T) {
 	proto := func(major, minor int) change {
 		return func(r *http.Request) { r.ProtoMajor, r.ProtoMinor = major, minor }
 	}
+
 	tests := map[string]struct {
 		change change
 		ends   bool
@@ -183,11 +191,13 @@ func TestI5WebSocketEnds(t *testing.T) {
 		"HTTP/2":           {proto(2, 0), false}, // there it would end all streams of the connection
 		"HTTP/3, who asks": {proto(3, 0), false},
 	}
+
 	for name, test := range tests {
 		for _, status := range []int{401, 403, 410, 426, 501, 503} {
 			r := httptest.NewRequest("GET", "/", nil)
 			r.Header = handshake()
 			test.change(r)
+
 			var want []string
 			if test.ends {
 				want = []string{"close"}
