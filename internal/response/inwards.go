@@ -45,6 +45,7 @@ func inner(v reflect.Value) (next reflect.Value, unwraps bool) {
 			return reflect.ValueOf(u.Unwrap()), true
 		}
 	}
+
 	unwraps = v.Type().Implements(unwrapperType)
 	s := v
 	if s.Kind() == reflect.Pointer {
@@ -53,6 +54,7 @@ func inner(v reflect.Value) (next reflect.Value, unwraps bool) {
 	if s.Kind() != reflect.Struct || s.Type().PkgPath() == "net/http" {
 		return reflect.Value{}, unwraps
 	}
+
 	for _, f := range reflect.VisibleFields(s.Type()) {
 		if f.Type.Kind() != reflect.Interface || !f.Type.Implements(writerType) {
 			continue

@@ -91,8 +91,10 @@ func TestL3Can(t *testing.T) {
 		"embedded in nothing":   {func(w writer) writer { return pointer{} }, true, true, true},
 		"hides":                 {func(w writer) writer { return embeds{w} }, false, false, false},
 		"unwraps to what hides": {func(w writer) writer { return unwraps{&embeds{w}} }, false, false, false},
-		"only Flush": {func(w writer) writer { f, _ := w.(http.Flusher); return mixed{w, f} }, true, false,
-			false},
+		"only Flush": {func(w writer) writer {
+			f, _ := w.(http.Flusher)
+			return mixed{w, f}
+		}, true, false, false},
 		"unwraps to nothing": {func(writer) writer { return unwraps{} }, false, false, false},
 		"unwraps to itself":  {func(w writer) writer { return looping{w} }, false, false, false},
 		"five of them": {func(w writer) writer {
@@ -109,13 +111,15 @@ func TestL3Can(t *testing.T) {
 					t.Error("a connection that may not be net/http's is taken over")
 				}
 			})
+
 			serve(t, true, false, func(w http.ResponseWriter, r *http.Request) {
 				wrapped := tt.wrap(w)
-				if f, h := response.CanFlush(wrapped), response.CanHijack(wrapped, r); f != tt.inTimeout ||
-					h != tt.inTimeout {
+				f, h := response.CanFlush(wrapped), response.CanHijack(wrapped, r)
+				if f != tt.inTimeout || h != tt.inTimeout {
 					t.Errorf("in TimeoutHandler: flush %v, hijack %v", f, h)
 				}
 			})
+
 			serve(t, false, true, func(w http.ResponseWriter, r *http.Request) {
 				wrapped := tt.wrap(w)
 				if f, h := response.CanFlush(wrapped), response.CanHijack(wrapped, r); f != tt.flush || h {
