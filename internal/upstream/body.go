@@ -65,6 +65,7 @@ func (b body) readAll(in *session.Intake, got []byte) ([]byte, error) {
 		if err := in.Hold(cap(got)); err != nil {
 			return got, err
 		}
+
 		n, err := b.Read(got[len(got):min(cap(got), b.most)])
 		got = got[:len(got)+n]
 		switch {
@@ -76,6 +77,7 @@ func (b body) readAll(in *session.Intake, got []byte) ([]byte, error) {
 			return got, err
 		}
 	}
+
 	return got, nil
 }
 
@@ -154,9 +156,12 @@ func (d *decoder) parse(up *session.Upstream, maxBatch int) error {
 	if err != nil || !cid.Valid(head.Writer) {
 		return errHead
 	}
+
 	d.messages = d.messages[:0]
 	up.Writer, up.Base, up.Ack, up.Again = cid.Name(head.Writer), head.Base, head.Ack, head.Again
 	up.Leaving = head.Leaving
+
+	// Each block after the head is a message.
 	for {
 		e, ok, err := p.Next()
 		if err == nil && p.Skipped() > 0 {
@@ -169,6 +174,7 @@ func (d *decoder) parse(up *session.Upstream, maxBatch int) error {
 		if len(d.messages) == maxBatch {
 			return errCount
 		}
+
 		n, err := strconv.ParseUint(e.ID, 10, 53)
 		if err != nil || !e.HasID {
 			return errNumber

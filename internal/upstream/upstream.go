@@ -58,6 +58,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request) *upload {
 		// the body is at its end.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.o.BodyTimeout))
 	}
+
 	switch r.Method {
 	case http.MethodPost, http.MethodDelete:
 	case http.MethodOptions: // of our own origin: the middleware has answered the others
@@ -74,10 +75,12 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request) *upload {
 		refuse.Write(w, r, http.StatusMethodNotAllowed, "the methods here are "+methods, 0)
 		return nil
 	}
+
 	id, ok := admission.Require(w, r, h.m)
 	if !ok {
 		return nil
 	}
+
 	if r.Method == http.MethodDelete {
 		h.quit(w, r, id)
 		return nil
@@ -104,12 +107,14 @@ func (h *handler) post(w http.ResponseWriter, r *http.Request, id middleware.Ide
 		refuse.Write(w, r, http.StatusUnsupportedMediaType, "send the body without Content-Encoding", 0)
 		return nil
 	}
+
 	batch := isBatch(r)
 	if batch && id.Link == 0 {
 		refuse.Write(w, r, http.StatusUnauthorized, "numbered messages need the link token of a hello "+
 			"in the header Mirage-Link: open a new link", 0)
 		return nil
 	}
+
 	b, err := h.bodyOf(w, r)
 	if err != nil {
 		refuseBody(w, r, err)
@@ -120,6 +125,7 @@ func (h *handler) post(w http.ResponseWriter, r *http.Request, id middleware.Ide
 		answer.Refuse(w, r, err)
 		return nil
 	}
+
 	return &upload{handler: h, w: w, r: r, id: id, in: in, batch: batch, body: b}
 }
 
@@ -151,23 +157,29 @@ func (p *upload) take() {
 		defer p.free(d)
 		memory = d.body[:0]
 	}
+
 	text, err := p.body.readAll(p.in, append(memory, p.first...))
 	if err != nil {
 		refuseBody(w, r, err)
 		return
 	}
-	up := session.Upstream{ID: p.id.ID, Asked: p.id.Asked, Value: p.id.Value,
-		Link: store.LinkRef{Reader: p.id.Reader, Number: p.id.Link}}
+
+	up := session.Upstream{
+		ID: p.id.ID, Asked: p.id.Asked, Value: p.id.Value,
+		Link: store.LinkRef{Reader: p.id.Reader, Number: p.id.Link},
+	}
 	if p.batch {
 		d.body = text
 		err = d.parse(&up, p.o.MaxBatch)
 	} else {
 		up.Messages = []session.Numbered{{Message: store.Message{Data: text}}}
 	}
+
 	var got session.Receipt
 	if err == nil {
 		got, err = p.m.Receive(r.Context(), up)
 	}
+
 	switch status, reason, retry := refusal(err); {
 	case err == nil:
 		p.id.Grant(w)
