@@ -37,4 +37,5 @@ func Withdraw(ctx context.Context, h http.Header) {
 	}
 }
 
-var errMount = errors.New("the middleware is not mounted on this route: put Guard of middleware.New(...) around the transport")
+var errMount = errors.New("the middleware is not mounted on this route: " +
+	"put Guard of middleware.New(...) around the transport")
