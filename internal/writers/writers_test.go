@@ -29,6 +29,7 @@ func TestL2SlowTasks(t *testing.T) {
 		for i := range tasks {
 			tasks[i], _ = newTask(&pool)
 		}
+
 		for i, task := range tasks {
 			if i%3 == 0 {
 				task.Schedule(func() { hung.Add(1); <-hang })
@@ -40,6 +41,7 @@ func TestL2SlowTasks(t *testing.T) {
 		if hung.Load() != 100 || ran.Load() != 200 {
 			t.Errorf("%d hang, %d ran", hung.Load(), ran.Load())
 		}
+
 		for _, task := range tasks { // again, those that hang included
 			task.Schedule(func() { ran.Add(1) })
 		}
@@ -47,11 +49,13 @@ func TestL2SlowTasks(t *testing.T) {
 		if ran.Load() != 400 {
 			t.Errorf("%d ran", ran.Load())
 		}
+
 		close(hang)
 		synctest.Wait()
 		if hung.Load() != 200 { // each runs once more what it ran
 			t.Errorf("%d hung", hung.Load())
 		}
+
 		for _, task := range tasks {
 			task.Stop()
 		}
