@@ -34,10 +34,12 @@ func TestL1AbortedGets(t *testing.T) {
 			t.Parallel()
 			s := newStore(t, dial(t, slowly(t, startServer(t)).Addr()), redis.Options{})
 			abortGets(t, s, mode)
+
 			l, _, err := s.Open(ctx, "x", store.Asked{}, true, roomy)
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			links := func() (readers, links int) {
 				for r := range strings.FieldsSeq(redis.Readers(s, l)) {
 					var n int
@@ -47,6 +49,7 @@ func TestL1AbortedGets(t *testing.T) {
 				}
 				return readers, links
 			}
+
 			r, k := links()
 			t.Logf("%d readers and %d links are left", r, k)
 			if r > 225 || k > 97 {
@@ -82,8 +85,8 @@ func abortGets(t *testing.T, s store.Store, query string) {
 		t.Fatal(err)
 	}
 	o := transport.Options{Poll: poll.Options{Pause: time.Second}}
-	web := httptest.NewServer(middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard(transport.Handler(m,
-		o)))
+	who := middleware.New(middleware.Options{Codec: codec, Sessions: m})
+	web := httptest.NewServer(who.Guard(transport.Handler(m, o)))
 	defer func() { web.CloseClientConnections(); web.Close() }()
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()

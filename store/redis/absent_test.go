@@ -26,6 +26,7 @@ func TestDepartureFromADeadNode(t *testing.T) {
 	const lease = time.Second
 	a := newStore(t, dial(t, lifeline.Addr()),
 		redis.Options{Prefix: "dead", Lease: lease, Timeout: 300 * time.Millisecond})
+
 	var mu sync.Mutex
 	var left []string
 	note := func(_ context.Context, s *session.Session, r session.ReaderInfo) {
@@ -33,6 +34,7 @@ func TestDepartureFromADeadNode(t *testing.T) {
 		defer mu.Unlock()
 		left = append(left, fmt.Sprint(s.ID(), "/", r.Reader, "/", r.Plain))
 	}
+
 	// Two nodes look; one tells.
 	short := session.Options{Heartbeat: 200 * time.Millisecond, Retention: 2 * time.Second, OnDetach: note}
 	b := newNode(t, addr, "dead", redis.Options{Lease: lease}, short)
@@ -48,6 +50,7 @@ func TestDepartureFromADeadNode(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+
 	lifeline.Hole()
 	for _, n := range []node{b, c} { // each has somebody who stays
 		l, err := n.Attach(ctx, session.Attach{ID: "s0", Reader: "stays", Wake: func() {}})
@@ -69,12 +72,14 @@ func TestDepartureFromADeadNode(t *testing.T) {
 			}
 		}()
 	}
+
 	want := []string{"s0/r/false", "s1/r/false", "s2/r/false", "s3/r/true"}
 	until(t, "the departures are told", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		return len(left) >= len(want)
 	})
+
 	mu.Lock()
 	defer mu.Unlock()
 	slices.Sort(left)
@@ -86,8 +91,8 @@ func TestDepartureFromADeadNode(t *testing.T) {
 func TestRevalidateAcrossNodes(t *testing.T) {
 	t.Parallel()
 	addr := startServer(t).addr
-	a, b := newNode(t, addr, "renew", redis.Options{}, session.Options{}),
-		newNode(t, addr, "renew", redis.Options{}, session.Options{})
+	a := newNode(t, addr, "renew", redis.Options{}, session.Options{})
+	b := newNode(t, addr, "renew", redis.Options{}, session.Options{})
 	l, err := b.Attach(ctx, session.Attach{ID: "x", Reader: "r"})
 	if err != nil {
 		t.Fatal(err)
@@ -117,6 +122,7 @@ func TestExpiredAnswerIsLost(t *testing.T) {
 	s := newStore(t, dial(t, server.addr), redis.Options{Timeout: 300 * time.Millisecond})
 	brief := roomy
 	brief.Retention = time.Millisecond
+
 	const all = 5
 	told := map[string]int{}
 	if _, err := redis.ClaimAll(s); err != nil { // Redis has to know the script
@@ -128,6 +134,7 @@ func TestExpiredAnswerIsLost(t *testing.T) {
 			t.Fatal(err)
 		}
 		put(t, l, "x")
+
 		time.Sleep(5 * time.Millisecond)
 		server.cmd.Process.Signal(syscall.SIGSTOP)
 		err = redis.Claim(s, fmt.Sprint("s", i))
@@ -135,6 +142,7 @@ func TestExpiredAnswerIsLost(t *testing.T) {
 		if !errors.Is(err, store.ErrUncertain) {
 			t.Fatalf("Redis stands still: %v", err)
 		}
+
 		until(t, "Redis has heard the question", func() bool {
 			_, _, err := s.Open(ctx, fmt.Sprint("s", i), store.Asked{}, false, brief)
 			return errors.Is(err, store.ErrNotFound)
@@ -147,6 +155,7 @@ func TestExpiredAnswerIsLost(t *testing.T) {
 			return err == nil && len(told) == i+1
 		})
 	}
+
 	for id, n := range told {
 		if n != 1 {
 			t.Errorf("%s was told %d times", id, n)
@@ -181,6 +190,7 @@ func TestDepartureOfAShutDownNode(t *testing.T) {
 	m := miniredis.RunT(t)
 	s := newStore(t, dial(t, m.Addr()), redis.Options{Timeout: 20 * time.Second})
 	l := open(t, s, "a")
+
 	var refs []store.LinkRef
 	for _, name := range []string{"stays", "gone", "told"} {
 		a, err := l.Attach(ctx, store.Claim{Reader: name, Plain: name == "gone"})
@@ -189,6 +199,7 @@ func TestDepartureOfAShutDownNode(t *testing.T) {
 		}
 		refs = append(refs, a.Link)
 	}
+
 	for _, ref := range refs[1:] {
 		left, err := l.Detach(ctx, ref)
 		if err != nil {
@@ -200,6 +211,7 @@ func TestDepartureOfAShutDownNode(t *testing.T) {
 			}
 		}
 	}
+
 	var told []store.Left
 	for after := range 5 {
 		m.SetTime(time.Now().Add(time.Duration(after) * 10 * time.Second))
@@ -212,6 +224,7 @@ func TestDepartureOfAShutDownNode(t *testing.T) {
 		}
 		told = append(told, due.Left...)
 	}
+
 	if want := []store.Left{{ID: "a", Reader: "gone", Plain: true}}; !slices.Equal(told, want) {
 		t.Errorf("told of %+v, want %+v", told, want)
 	}

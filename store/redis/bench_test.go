@@ -50,6 +50,7 @@ func BenchmarkCycle(b *testing.B) {
 	s := newStore(b, dial(b, startServer(b).addr), redis.Options{})
 	data := []byte(strings.Repeat("x", 100))
 	var next atomic.Int64
+
 	b.SetParallelism(32)
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
@@ -63,6 +64,7 @@ func BenchmarkCycle(b *testing.B) {
 			b.Error(err)
 			return
 		}
+
 		var dst []store.Entry
 		for at := uint64(0); pb.Next(); at++ {
 			p, err := l.Append(ctx, &store.Message{Data: data}, "")
@@ -78,6 +80,7 @@ func BenchmarkCycle(b *testing.B) {
 			}
 		}
 	})
+
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "delivered/s")
 }
 
@@ -85,17 +88,19 @@ func BenchmarkCycle(b *testing.B) {
 func BenchmarkAcross(b *testing.B) {
 	addr := startServer(b).addr
 	node := func() *session.Manager {
-		return session.New(session.Options{Store: newStore(b, dial(b, addr), redis.Options{Prefix: "across"}),
-			AckTimeout: -1})
+		s := newStore(b, dial(b, addr), redis.Options{Prefix: "across"})
+		return session.New(session.Options{Store: s, AckTimeout: -1})
 	}
 	near, far := node(), node()
 	defer near.Shutdown(ctx)
 	defer far.Shutdown(ctx)
+
 	l, err := far.Attach(ctx, session.Attach{ID: "a", Reader: "r"})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer l.Close()
+
 	got := make(chan store.Position)
 	stop, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -107,6 +112,7 @@ func BenchmarkAcross(b *testing.B) {
 			}
 		}
 	}()
+
 	send := func() (store.Position, time.Duration) {
 		began := time.Now()
 		if _, err := near.Send(ctx, "a", store.Text("x")); err != nil {
@@ -115,6 +121,7 @@ func BenchmarkAcross(b *testing.B) {
 		p := <-got
 		return p, time.Since(began)
 	}
+
 	send() // the subscription is there when something has come
 	time.Sleep(50 * time.Millisecond)
 	var all []time.Duration
@@ -128,6 +135,7 @@ func BenchmarkAcross(b *testing.B) {
 			}
 		}
 	}
+
 	slices.Sort(all)
 	b.ReportMetric(float64(all[len(all)/2].Microseconds()), "p50-µs")
 	b.ReportMetric(float64(all[len(all)*99/100].Microseconds()), "p99-µs")
@@ -150,6 +158,7 @@ func BenchmarkMemory(b *testing.B) {
 				fmt.Sscan(rest, &n)
 				return n
 			}
+
 			const sessions = 2000
 			before := used()
 			for i := range sessions {
@@ -163,6 +172,7 @@ func BenchmarkMemory(b *testing.B) {
 					}
 				}
 			}
+
 			b.ReportMetric(float64(used()-before)/sessions, "B/session")
 		})
 	}

@@ -68,6 +68,7 @@ func (c *clock) read() time.Time {
 func (c *clock) learn(shard int, said int64, sent time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+
 	got := c.local()
 	base := said*1000 + int64(answered) - passed(got)
 	b := &c.bounds[shard]
@@ -76,6 +77,7 @@ func (c *clock) learn(shard int, said int64, sent time.Duration) {
 		b.base, b.got = base, got
 	}
 	b.heard = said
+
 	least := b.base
 	for i := range c.bounds {
 		if o := &c.bounds[i]; o.heard != 0 {
@@ -132,14 +134,17 @@ func (s *Store) sample(ctx context.Context) {
 	const script = "local t = redis.call('TIME') return t[1] * 1000000 + t[2]"
 	ctx, cancel := context.WithTimeout(ctx, min(time.Second, s.o.Timeout/4))
 	defer cancel()
+
 	some := s.base[:1]
 	if s.sharded() {
 		some = s.base[:]
 	}
+
 	cmds := make(rueidis.Commands, len(some))
 	for i, base := range some {
 		cmds[i] = s.client.B().Eval().Script(script).Numkeys(1).Key(base).Build()
 	}
+
 	sent := s.clock.local()
 	for shard, r := range s.client.DoMulti(ctx, cmds...) {
 		if said, err := r.AsInt64(); err == nil {

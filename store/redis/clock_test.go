@@ -28,6 +28,7 @@ func TestI13Clock(t *testing.T) {
 		c := redis.NewClock(said)
 		between(t, c, said.Add(-24*time.Hour), said.Add(-24*time.Hour))
 	})
+
 	t.Run("it goes on with the local time, less a thousandth, whatever the machine's clock", func(t *testing.T) {
 		for _, wrong := range []time.Duration{-5 * time.Second, 0, 5 * time.Second, 24 * time.Hour} {
 			c := redis.NewClock(said.Add(wrong))
@@ -37,6 +38,7 @@ func TestI13Clock(t *testing.T) {
 			between(t, c, said.Add(time.Minute-61*time.Millisecond), said.Add(time.Minute-59*time.Millisecond))
 		}
 	})
+
 	t.Run("the best of ten seconds counts", func(t *testing.T) {
 		c := redis.NewClock(said)
 		c.Learn(0, said, 0)
@@ -46,6 +48,7 @@ func TestI13Clock(t *testing.T) {
 		c.Learn(0, said.Add(9*time.Second), 0)
 		between(t, c, said.Add(9*time.Second), said.Add(9*time.Second+3*us))
 	})
+
 	t.Run("after that the next one, because Redis's clock was set back", func(t *testing.T) {
 		c := redis.NewClock(said)
 		c.Learn(0, said, 0)
@@ -54,6 +57,7 @@ func TestI13Clock(t *testing.T) {
 		c.Learn(0, back, 0)
 		between(t, c, back, back.Add(3*us))
 	})
+
 	t.Run("but not one that was asked before it", func(t *testing.T) {
 		c := redis.NewClock(said)
 		c.Learn(0, said, 0)
@@ -61,6 +65,7 @@ func TestI13Clock(t *testing.T) {
 		c.Learn(0, said.Add(-time.Second), 12*time.Second)
 		between(t, c, said.Add(10*time.Second), said.Add(11*time.Second))
 	})
+
 	t.Run("of several primaries the one that is behind", func(t *testing.T) {
 		c := redis.NewClock(said)
 		c.Learn(3, said, 0)
@@ -85,6 +90,7 @@ func TestI13ClocksDiffer(t *testing.T) {
 			for i := range stores {
 				stores[i] = newStore(t, dial(t, m.Addr()), redis.Options{Prefix: "clocks", Timeout: 20 * time.Second})
 			}
+
 			tick := func(d time.Duration) { m.SetTime(time.Now().Add(d)) }
 			tick(-wrong)
 			for _, s := range stores { // they hear of it
@@ -93,19 +99,21 @@ func TestI13ClocksDiffer(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+
 			for round := range 50 {
 				by, other := stores[round%2], stores[1-round%2]
 				before := []store.Asked{asked(by), asked(other)}
 				tick(-wrong) // miniredis stands still in between
 				rotate := round%4 > 1
 				if rotate {
-					if _, err := by.Move(ctx, "a", "b",
-						store.Moving{Settle: store.Settle, Refuse: time.Hour}); err != nil {
+					m := store.Moving{Settle: store.Settle, Refuse: time.Hour}
+					if _, err := by.Move(ctx, "a", "b", m); err != nil {
 						t.Fatal(err)
 					}
 				} else if _, err := by.End(ctx, "a", time.Hour); !errors.Is(err, store.ErrNotFound) {
 					t.Fatal(err)
 				}
+
 				after := asked(by)
 				for _, a := range before {
 					if is, err := other.Resolve(ctx, "a", a, ""); err != nil || is.State == store.StateGood {

@@ -28,10 +28,12 @@ func TestCluster(t *testing.T) {
 			return !bytes.Contains(stacks, []byte("redirectOrNew")) && !bytes.Contains(stacks, []byte("DelayDo"))
 		})
 	})
+
 	c := startCluster(t)
 	t.Run("sessions are spread", func(t *testing.T) { spread(t, c) })
 	t.Run("a wake-up reaches the other node from every primary", func(t *testing.T) { wakes(t, c) })
 	t.Run("slots migrate under traffic", func(t *testing.T) { migration(t, c) })
+
 	t.Run("two nodes, and the session's slot goes from primary to primary", func(t *testing.T) {
 		twoNodes(t, c.client, func(i int) {
 			if i%150 != 75 {
@@ -45,6 +47,7 @@ func TestCluster(t *testing.T) {
 			}
 		})
 	})
+
 	t.Run("suite", func(t *testing.T) {
 		client := c.client()
 		storetest.Run(t, func(tb testing.TB) store.Store {
@@ -54,6 +57,7 @@ func TestCluster(t *testing.T) {
 			return newStore(tb, client, redis.Options{Timeout: 20 * time.Second})
 		})
 	})
+
 	t.Run("a primary is lost", func(t *testing.T) { primaryLost(t, c) })
 }
 
@@ -79,8 +83,8 @@ func spread(t *testing.T, c *cluster) {
 }
 
 func wakes(t *testing.T, c *cluster) {
-	a, b := newStore(t, c.client(), redis.Options{Prefix: "wakes"}),
-		newStore(t, c.client(), redis.Options{Prefix: "wakes", SafetyRead: time.Hour})
+	a := newStore(t, c.client(), redis.Options{Prefix: "wakes"})
+	b := newStore(t, c.client(), redis.Options{Prefix: "wakes", SafetyRead: time.Hour})
 	for _, id := range idsOfShards(20) {
 		woken := make(chan struct{}, 1)
 		stop := open(t, b, id).Watch(func() {
@@ -190,15 +194,17 @@ func migration(t *testing.T, c *cluster) {
 	for i, id := range tr.ids {
 		defer open(t, far, id).Watch(func() { woken[i].Add(1) })()
 	}
+
 	tr.more(5)
 	slots := c.slots(c.servers[0], prefix)
 	if len(slots) < 2 {
 		t.Fatalf("the first primary has %d slots with sessions", len(slots))
 	}
 	for _, slot := range slots {
-		// the traffic meets it half done
+		// The traffic meets it half done.
 		c.migrate(slot, c.servers[0], c.servers[1], func() { time.Sleep(100 * time.Millisecond) })
 	}
+
 	tr.more(5)
 	var before [12]int64
 	for i := range woken {
@@ -212,6 +218,7 @@ func migration(t *testing.T, c *cluster) {
 		}
 		return true
 	})
+
 	tr.end()
 	t.Logf("%d slots migrated; %d appends were uncertain in between", len(slots), tr.uncertain.Load())
 	for _, id := range tr.ids {
@@ -232,6 +239,7 @@ func primaryLost(t *testing.T, c *cluster) {
 	for i, id := range tr.ids {
 		defer open(t, far, id).Watch(func() { woken[i].Add(1) })()
 	}
+
 	tr.more(5)
 	c.servers[0].kill()
 	tr.more(20)
@@ -247,6 +255,7 @@ func primaryLost(t *testing.T, c *cluster) {
 		}
 		return true
 	})
+
 	tr.end()
 	t.Logf("%d appends were uncertain", tr.uncertain.Load())
 	for _, id := range tr.ids {

@@ -3,8 +3,9 @@
 // caller's rueidis client.
 //
 //	client, err := rueidis.NewClient(rueidis.ClientOption{
-//		InitAddress:      []string{"127.0.0.1:6379"},
-//		ConnWriteTimeout: 2 * time.Second, // how soon a connection that has gone dead is given up
+//		InitAddress: []string{"127.0.0.1:6379"},
+//		// how soon a connection that has gone dead is given up
+//		ConnWriteTimeout: 2 * time.Second,
 //	})
 //	kept := redis.New(client, redis.Options{})
 //	defer kept.Close()

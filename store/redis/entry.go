@@ -34,21 +34,27 @@ func decode(seq uint64, raw string) (store.Entry, error) {
 	if len(raw) < 4 {
 		return store.Entry{}, errEntry
 	}
+
 	e := store.Entry{Seq: seq, Tag: binary.BigEndian.Uint32([]byte(raw[:4]))}
 	if len(raw) == 4 {
 		return e, nil
 	}
+
 	if len(raw) < head {
 		return e, errEntry
 	}
-	events, readers := int(binary.BigEndian.Uint16([]byte(raw[11:13]))),
-		int(binary.BigEndian.Uint16([]byte(raw[13:15])))
+	events := int(binary.BigEndian.Uint16([]byte(raw[11:13])))
+	readers := int(binary.BigEndian.Uint16([]byte(raw[13:15])))
 	if len(raw) < head+readers+events {
 		return e, errEntry
 	}
+
 	rest := raw[head:]
 	e.Reader = unescape(rest[:readers])
-	e.Message = &store.Message{Event: rest[readers : readers+events], Data: []byte(rest[readers+events:]),
-		Binary: raw[10] == 1}
+	e.Message = &store.Message{
+		Event:  rest[readers : readers+events],
+		Data:   []byte(rest[readers+events:]),
+		Binary: raw[10] == 1,
+	}
 	return e, nil
 }

@@ -51,6 +51,7 @@ func (s *Store) expired(ctx context.Context, max int, due *store.Due) error {
 	if s.clock.old() { // here, because every node comes by again and again
 		s.sample(ctx)
 	}
+
 	waits, err := s.waits(ctx)
 	for i, first := 0, rand.IntN(shards); i < shards; i++ {
 		shard := (first + i) % shards
@@ -58,6 +59,7 @@ func (s *Store) expired(ctx context.Context, max int, due *store.Due) error {
 		if s.claims.op[shard] != "" { // an answer is missing
 			wait = 0
 		}
+
 		for wait == 0 && len(due.Ended)+len(due.Left) < max {
 			var e error
 			if wait, e = s.claim(ctx, shard, due); e != nil {
@@ -65,6 +67,7 @@ func (s *Store) expired(ctx context.Context, max int, due *store.Due) error {
 				break
 			}
 		}
+
 		if wait >= 0 && (due.Next == 0 || wait < due.Next) {
 			due.Next = wait
 			if due.Next < soonest {
@@ -72,6 +75,7 @@ func (s *Store) expired(ctx context.Context, max int, due *store.Due) error {
 			}
 		}
 	}
+
 	return err
 }
 
@@ -80,11 +84,13 @@ func (s *Store) expired(ctx context.Context, max int, due *store.Due) error {
 func (s *Store) waits(ctx context.Context) (all [shards]time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
+
 	cmds := make(rueidis.Commands, shards)
 	for i, base := range s.base {
 		all[i] = -1
 		cmds[i] = s.client.B().Zrange().Key(base + ":x").Min("0").Max("0").Withscores().Build()
 	}
+
 	first := s.client.DoMulti(ctx, cmds...)
 	now, err := s.client.Do(ctx, s.client.B().Time().Build()).AsIntSlice()
 	if err == nil && len(now) != 2 {
@@ -93,6 +99,7 @@ func (s *Store) waits(ctx context.Context) (all [shards]time.Duration, err error
 	if err != nil {
 		return all, fmt.Errorf("%w: redis: looking for expired sessions: %w", store.ErrUncertain, err)
 	}
+
 	for i, r := range first {
 		if x, e := r.AsZScores(); e != nil {
 			err = fmt.Errorf("%w: redis: looking for expired sessions: %w", store.ErrUncertain, e)
@@ -100,6 +107,7 @@ func (s *Store) waits(ctx context.Context) (all [shards]time.Duration, err error
 			all[i] = max(0, time.Duration(int64(x[0].Score)-now[0]*1000-now[1]/1000)*time.Millisecond)
 		}
 	}
+
 	return all, err
 }
 
@@ -110,12 +118,14 @@ func (s *Store) claim(ctx context.Context, shard int, due *store.Due) (wait time
 	if c.op[shard] == "" {
 		c.op[shard] = newOp()
 	}
+
 	c.last++
 	a, err := s.repeat(ctx, shard, "expire", c.op[shard], 0, []string{strconv.FormatInt(c.last, 10), c.heard[shard]})
 	if err != nil {
 		return -1, err
 	}
 	c.op[shard], c.heard[shard] = "", c.op[shard]
+
 	switch a.text(0) {
 	case "ok":
 		over, err := s.ended(ctx, a)
@@ -124,8 +134,11 @@ func (s *Store) claim(ctx context.Context, shard int, due *store.Due) (wait time
 	case "left":
 		names := a.list(3)
 		for i := 0; i+1 < len(names); i += 2 {
-			due.Left = append(due.Left, store.Left{ID: unescape(a.text(1)), Reader: unescape(names[i]),
-				Plain: names[i+1] == "1"})
+			due.Left = append(due.Left, store.Left{
+				ID:     unescape(a.text(1)),
+				Reader: unescape(names[i]),
+				Plain:  names[i+1] == "1",
+			})
 		}
 		return 0, nil
 	case "unsettled":
@@ -135,6 +148,7 @@ func (s *Store) claim(ctx context.Context, shard int, due *store.Due) (wait time
 		_, err := s.name(ctx, "drop", a.text(1), a.text(2))
 		return 0, err
 	}
+
 	if n := a.num(1); n > 0 {
 		return time.Duration(n) * time.Millisecond, nil
 	}

@@ -30,8 +30,8 @@ func AppendTwice(s *Store, to store.Log, m *store.Message) error {
 	l := to.(*log)
 	entry, tag := encode(m, "")
 	for _, before := range []int{1, 0} {
-		if _, err := s.repeat(context.Background(), l.shard, "append", hexTag(tag), before,
-			[]string{l.place, entry, ""}); err != nil {
+		args := []string{l.place, entry, ""}
+		if _, err := s.repeat(context.Background(), l.shard, "append", hexTag(tag), before, args); err != nil {
 			return err
 		}
 	}
@@ -184,8 +184,8 @@ func (s *Store) PassTime(d time.Duration) {
 // BeginLate is a Begin that Redis hears of when it was given back.
 func BeginLate(s *Store, to store.Log, writer string, n uint64) (store.Turn, error) {
 	l := to.(*log)
-	if _, err := s.repeat(context.Background(), l.shard, "undo", newOp(), 0,
-		[]string{l.hex, "begin", "late", writer}); err != nil {
+	args := []string{l.hex, "begin", "late", writer}
+	if _, err := s.repeat(context.Background(), l.shard, "undo", newOp(), 0, args); err != nil {
 		return 0, err
 	}
 	a, err := s.repeat(context.Background(), l.shard, "begin", "late", 0,
@@ -196,8 +196,8 @@ func BeginLate(s *Store, to store.Log, writer string, n uint64) (store.Turn, err
 // AttachLate is an Attach that Redis hears of when it was given back.
 func AttachLate(s *Store, to store.Log, reader string) (answer, error) {
 	l := to.(*log)
-	if _, err := s.repeat(context.Background(), l.shard, "undo", newOp(), 0,
-		[]string{l.hex, "attach", "late", reader}); err != nil {
+	args := []string{l.hex, "attach", "late", reader}
+	if _, err := s.repeat(context.Background(), l.shard, "undo", newOp(), 0, args); err != nil {
 		return nil, err
 	}
 	return s.repeat(context.Background(), l.shard, "attach", "late", 0,
@@ -213,8 +213,8 @@ for _, r in ipairs(st.r) do all[#all + 1] = r.n .. ':' .. #r.c end
 return table.concat(all, ' ')`
 	l := of.(*log)
 	key := s.base[l.shard] + ":s:" + l.hex
-	all, err := s.client.Do(context.Background(),
-		s.client.B().Eval().Script(script).Numkeys(1).Key(key).Build()).ToString()
+	eval := s.client.B().Eval().Script(script).Numkeys(1).Key(key).Build()
+	all, err := s.client.Do(context.Background(), eval).ToString()
 	if err != nil {
 		return err.Error()
 	}
@@ -249,8 +249,8 @@ end
 local x = redis.call('ZRANGE', KEYS[1] .. ':x', 0, -1)
 for _, m in ipairs(x) do redis.call('ZINCRBY', KEYS[1] .. ':x', -d, m) end`
 	for _, base := range s.base {
-		err := s.client.Do(context.Background(),
-			s.client.B().Eval().Script(script).Numkeys(1).Key(base).Arg(millis(d)).Build()).Error()
+		eval := s.client.B().Eval().Script(script).Numkeys(1).Key(base).Arg(millis(d)).Build()
+		err := s.client.Do(context.Background(), eval).Error()
 		if err != nil && !rueidis.IsRedisNil(err) {
 			panic(err)
 		}

@@ -13,8 +13,14 @@ import (
 	"github.com/mirage-go/mirage/store/redis"
 )
 
-var roomy = store.Bounds{MaxMessages: 1000, MaxBytes: 1 << 20, Retention: time.Hour, MaxLinks: 32, MaxReaders: 128,
-	MaxWriters: 32}
+var roomy = store.Bounds{
+	MaxMessages: 1000,
+	MaxBytes:    1 << 20,
+	Retention:   time.Hour,
+	MaxLinks:    32,
+	MaxReaders:  128,
+	MaxWriters:  32,
+}
 
 func open(t testing.TB, s store.Store, id string) store.Log {
 	t.Helper()
@@ -47,6 +53,7 @@ func TestKilledWithAOF(t *testing.T) {
 			server := startServer(t, "--appendonly", "yes", "--appendfsync", fsync)
 			s := newStore(t, dial(t, server.addr), redis.Options{Timeout: time.Second})
 			l := open(t, s, "a")
+
 			killed := make(chan struct{})
 			go func() {
 				defer close(killed)
@@ -55,6 +62,7 @@ func TestKilledWithAOF(t *testing.T) {
 				time.Sleep(100 * time.Millisecond)
 				server.start()
 			}()
+
 			const all = 600
 			uncertain := 0
 			for i := range all {
@@ -71,6 +79,7 @@ func TestKilledWithAOF(t *testing.T) {
 				}
 				time.Sleep(500 * time.Microsecond)
 			}
+
 			<-killed
 			t.Logf("%d calls were uncertain", uncertain)
 			if got := texts(t, s, "a"); !slices.Equal(got, numbers(all)) {
@@ -97,6 +106,7 @@ func TestBlackHole(t *testing.T) {
 		default:
 		}
 	})()
+
 	m := store.Text("once")
 	proxy.Hole()
 	calls := map[string]func() error{
@@ -115,6 +125,7 @@ func TestBlackHole(t *testing.T) {
 		"End":     func() error { _, err := s.End(ctx, "x", 0); return err },
 		"Expired": func() error { _, err := s.Expired(ctx, 1); return err },
 	}
+
 	type result struct {
 		name string
 		err  error
@@ -128,6 +139,7 @@ func TestBlackHole(t *testing.T) {
 			results <- result{name, err, time.Since(began)}
 		}()
 	}
+
 	var worst time.Duration
 	for range calls {
 		r := <-results
@@ -136,10 +148,11 @@ func TestBlackHole(t *testing.T) {
 			t.Errorf("%s: %v after %v", r.name, r.err, r.took)
 		}
 	}
+
 	t.Logf("the slowest call took %v; the limit is %v", worst, limit)
 	proxy.Heal()
 	until := time.Now().Add(20 * time.Second)
-	// perhaps by another connection each, which finds out for itself that it is dead
+	// Perhaps by another connection each, which finds out for itself that it is dead.
 	for _, name := range []string{"Append", "Read"} {
 		for err = calls[name](); err != nil && time.Now().Before(until); {
 			err = calls[name]()
@@ -148,6 +161,7 @@ func TestBlackHole(t *testing.T) {
 			t.Fatalf("%s after the hole: %v", name, err)
 		}
 	}
+
 	// Another node's message wakes again.
 	other := newStore(t, dial(t, proxy.Addr()), redis.Options{Prefix: s.Prefix()})
 	far := open(t, other, "a")
@@ -169,6 +183,7 @@ func TestBlackHole(t *testing.T) {
 		case <-time.After(time.Second):
 		}
 	}
+
 	got := texts(t, s, "a")
 	if len(got) == 0 || got[0] != "once" || slices.Contains(got[1:], "once") {
 		t.Errorf("the log holds %.5q …; want the message of the hole once", got)
@@ -209,11 +224,12 @@ func TestNoMemory(t *testing.T) {
 	c := dial(t, startServer(t).addr)
 	limit := func(bytes string) {
 		t.Helper()
-		if err := c.Do(ctx, c.B().ConfigSet().ParameterValue().ParameterValue("maxmemory",
-			bytes).Build()).Error(); err != nil {
+		set := c.B().ConfigSet().ParameterValue().ParameterValue("maxmemory", bytes).Build()
+		if err := c.Do(ctx, set).Error(); err != nil {
 			t.Fatal(err)
 		}
 	}
+
 	s := newStore(t, c, redis.Options{})
 	l := open(t, s, "stays")
 	a, err := l.Attach(ctx, store.Claim{Reader: "r"})
@@ -225,6 +241,7 @@ func TestNoMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	brief := roomy
 	brief.Retention = time.Millisecond
 	goes, _, err := s.Open(ctx, "goes", store.Asked{}, true, brief)
@@ -234,6 +251,7 @@ func TestNoMemory(t *testing.T) {
 	if _, err := goes.Append(ctx, &m, ""); err != nil {
 		t.Fatal(err)
 	}
+
 	time.Sleep(5 * time.Millisecond)
 	limit("1")
 	if _, err := l.Append(ctx, &m, ""); !errors.Is(err, store.ErrFull) {
@@ -249,6 +267,7 @@ func TestNoMemory(t *testing.T) {
 	if ended := due.Ended; err != nil || len(ended) != 1 || ended[0].ID != "goes" || len(ended[0].Messages) != 1 {
 		t.Errorf("Expired = %v, %v; want what was in goes", ended, err)
 	}
+
 	limit("0")
 	if p, err := l.Append(ctx, &m, ""); err != nil || p.Seq != 2 {
 		t.Errorf("Append = %v, %v; want seq 2", p, err)

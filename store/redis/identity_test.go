@@ -29,6 +29,7 @@ func TestI12RotateAtAnotherNode(t *testing.T) {
 	for where, ids := range pairs() {
 		t.Run(where, func(t *testing.T) {
 			t.Parallel()
+
 			var mu sync.Mutex
 			var handled []string
 			on := func(_ context.Context, s *session.Session, in session.Incoming) error {
@@ -37,6 +38,7 @@ func TestI12RotateAtAnotherNode(t *testing.T) {
 				handled = append(handled, string(in.Data))
 				return nil
 			}
+
 			for round := range 20 {
 				prefix := fmt.Sprint("rotate ", where, round)
 				a := newNode(t, addr, prefix, redis.Options{}, session.Options{})
@@ -45,6 +47,7 @@ func TestI12RotateAtAnotherNode(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+
 				up := func(n uint64, text string) error {
 					_, err := b.Receive(ctx, session.Upstream{
 						ID: ids[0], Link: l.Hello.Link, Writer: "w", Base: n,
@@ -52,6 +55,7 @@ func TestI12RotateAtAnotherNode(t *testing.T) {
 					})
 					return err
 				}
+
 				if err := up(1, "before"); err != nil {
 					t.Fatal(err)
 				}
@@ -61,6 +65,7 @@ func TestI12RotateAtAnotherNode(t *testing.T) {
 				if _, err := a.Send(ctx, ids[1], store.Text("secret")); err != nil {
 					t.Fatal(err)
 				}
+
 				if err := up(2, "after"); err == nil {
 					t.Errorf("round %d: a message by the old link is taken", round)
 				}
@@ -73,6 +78,7 @@ func TestI12RotateAtAnotherNode(t *testing.T) {
 				}
 				l.Close()
 			}
+
 			mu.Lock()
 			defer mu.Unlock()
 			if slices.Contains(handled, "after") {
@@ -91,6 +97,7 @@ func TestI16StaleSession(t *testing.T) {
 	for where, ids := range pairs() {
 		t.Run(where, func(t *testing.T) {
 			t.Parallel()
+
 			x, y := ids[0], ids[1]
 			a := newNode(t, addr, "stale "+where, redis.Options{}, session.Options{})
 			b := newNode(t, addr, "stale "+where, redis.Options{}, session.Options{})
@@ -99,21 +106,25 @@ func TestI16StaleSession(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer l.Close()
+
 			if err := a.Move(ctx, x, y, ""); err != nil {
 				t.Fatal(err)
 			}
+
 			if _, err := b.Send(ctx, x, store.Text("for nobody")); !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("Send to the old id without a session: %v", err)
 			}
 			if _, err := a.Open(ctx, x); err != nil {
 				t.Fatal(err)
 			}
+
 			if sent, err := b.Broadcast(ctx, store.Text("to all")); err != nil || sent.Sessions != 2 {
 				t.Errorf("Broadcast = %+v, %v", sent, err)
 			}
 			if _, err := b.Send(ctx, x, store.Text("for the new x")); err != nil {
 				t.Errorf("Send to the old id's own session: %v", err)
 			}
+
 			for id, want := range map[string][]string{x: {"to all", "for the new x"}, y: {"to all"}} {
 				if got := texts(t, a.store, id); !slices.Equal(got, want) {
 					t.Errorf("%s has %q, want %q", id, got, want)
@@ -133,26 +144,31 @@ func TestI12LinkOfAnEarlierSession(t *testing.T) {
 			return nil
 		},
 	})
+
 	a, err := m.Attach(ctx, session.Attach{ID: "x", Reader: "r"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer a.Close()
+
 	pay := session.Upstream{
 		ID: "x", Link: a.Hello.Link, Writer: "w", Base: 1,
 		Messages: []session.Numbered{{Number: 1, Message: store.Text("pay")}},
 	}
+
 	if _, err := m.Receive(ctx, pay); err != nil { // its answer is lost
 		t.Fatal(err)
 	}
 	if err := m.End(ctx, "x"); err != nil {
 		t.Fatal(err)
 	}
+
 	b, err := m.Attach(ctx, session.Attach{ID: "x", Reader: "r", Position: a.Hello.Position.String()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.Close()
+
 	if _, err := m.Receive(ctx, pay); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the repeat by the old link: %v", err)
 	}
@@ -172,12 +188,14 @@ func TestI13RevokedUnderWay(t *testing.T) {
 				name := fmt.Sprint(where, " before ", when, ", node dies: ", dies)
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
+
 					x, y := ids[0], ids[1]
 					prefix := strings.NewReplacer(" ", "-", ":", "", ",", "").Replace(name)
-					s, other := newStore(t, c, redis.Options{Prefix: prefix}),
-						newStore(t, c, redis.Options{Prefix: prefix})
+					s := newStore(t, c, redis.Options{Prefix: prefix})
+					other := newStore(t, c, redis.Options{Prefix: prefix})
 					old := open(t, s, x)
 					put(t, old, "1")
+
 					stolen := asked(other)
 					var got []string
 					keep := func(e store.Ended) {
@@ -185,6 +203,7 @@ func TestI13RevokedUnderWay(t *testing.T) {
 							got = append(got, e.ID+":"+string(m.Message.Data))
 						}
 					}
+
 					a := asked(s)
 					revoke := func() {
 						e, err := other.End(ctx, y, time.Hour)
@@ -193,6 +212,7 @@ func TestI13RevokedUnderWay(t *testing.T) {
 						}
 						keep(e)
 					}
+
 					n := 0
 					s.Cut(func() bool {
 						n++
@@ -203,12 +223,14 @@ func TestI13RevokedUnderWay(t *testing.T) {
 					})
 					_, err := s.Move(ctx, x, y, store.Moving{Asked: a, Settle: store.Settle, Refuse: time.Hour})
 					s.Cut(nil)
+
 					switch {
 					case dies && !errors.Is(err, store.ErrUncertain):
 						t.Errorf("Move of a node that died: %v", err)
 					case !dies && step < 5 && !errors.Is(err, store.ErrRevoked):
 						t.Errorf("Move: %v, want ErrRevoked", err)
 					}
+
 					redis.Hurry(other)
 					for range 3 {
 						due, err := other.Expired(ctx, 10)
@@ -219,11 +241,13 @@ func TestI13RevokedUnderWay(t *testing.T) {
 							keep(e)
 						}
 					}
+
 					_, _, errX := other.Open(ctx, x, store.Asked{}, false, roomy)
 					_, _, errY := other.Open(ctx, y, stolen, true, roomy)
 					if !errors.Is(errY, store.ErrRevoked) {
 						t.Errorf("who has an old value of the new id opens it: %v", errY)
 					}
+
 					m := store.Text("2")
 					_, errOld := old.Append(ctx, &m, "")
 					if errX == nil { // nothing has changed
@@ -254,6 +278,7 @@ func TestI6ManyWays(t *testing.T) {
 	server := startServer(t)
 	c := dial(t, server.addr)
 	s := newStore(t, c, redis.Options{})
+
 	costs := func(ids int) (commands int) {
 		var wg sync.WaitGroup
 		for worker := range 16 {
@@ -267,6 +292,7 @@ func TestI6ManyWays(t *testing.T) {
 				}
 			})
 		}
+
 		wg.Wait()
 		if is, err := s.Resolve(ctx, "id7", store.Asked{}, "client"); err != nil || is.ID != "account" {
 			t.Errorf("id7 leads to %+v, %v", is, err)
@@ -274,6 +300,7 @@ func TestI6ManyWays(t *testing.T) {
 		if n, err := c.Do(ctx, c.B().Strlen().Key(s.IDKey("o", "account")).Build()).AsInt64(); err != nil || n != 16 {
 			t.Errorf("the token of the ways has %d bytes, %v", n, err)
 		}
+
 		server.do("CONFIG", "RESETSTAT")
 		if _, err := s.Resolve(ctx, "account", store.Asked{}, "client"); err != nil {
 			t.Fatal(err)
@@ -286,6 +313,7 @@ func TestI6ManyWays(t *testing.T) {
 				commands += n
 			}
 		}
+
 		for _, i := range []int{0, 7, ids - 1} {
 			id := fmt.Sprint("id", i)
 			if is, err := s.Resolve(ctx, id, store.Asked{}, "client"); err != nil || is.ID != id {
@@ -294,6 +322,7 @@ func TestI6ManyWays(t *testing.T) {
 		}
 		return commands
 	}
+
 	few, many := costs(10), costs(4000)
 	if few != many || few == 0 {
 		t.Errorf("Resolve of an id to which 10 lead is %d commands, with 4000 it is %d", few, many)
@@ -401,6 +430,7 @@ func TestI12MovedStateStays(t *testing.T) {
 			}
 			return n
 		}
+
 		if ttl() < 0 {
 			t.Errorf("%s: one that has not moved stays for ever", where)
 		}
@@ -411,12 +441,14 @@ func TestI12MovedStateStays(t *testing.T) {
 		if n := ttl(); n != -1 {
 			t.Errorf("%s: its state is gone in %d ms", where, n)
 		}
+
 		if _, err := s.End(ctx, ids[1], 0); err != nil {
 			t.Fatal(err)
 		}
 		if n := ttl(); n < 0 {
 			t.Errorf("%s: its tombstone stays: %d", where, n)
 		}
+
 		m := store.Text("2")
 		if _, err := l.Append(ctx, &m, ""); !errors.Is(err, store.ErrMoved) {
 			t.Errorf("%s: after its end, a handle from before the Move: %v", where, err)
@@ -429,6 +461,7 @@ func TestI12MovedStateStays(t *testing.T) {
 func TestI16LogsInPages(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dial(t, startServer(t).addr), redis.Options{Timeout: 20 * time.Second})
+
 	var ids []string
 	for i := 0; len(ids) < 600; i++ {
 		if id := fmt.Sprint("page", i); redis.ShardOf(id) == 7 {
@@ -436,16 +469,18 @@ func TestI16LogsInPages(t *testing.T) {
 			open(t, s, id)
 		}
 	}
+
 	moves := 0
 	move := func(i int) {
 		to := fmt.Sprint("to", moves)
-		if _, err := s.Move(ctx, ids[i], to, store.Moving{Client: "c", Keep: time.Hour,
-			Settle: store.Settle}); err != nil {
+		m := store.Moving{Client: "c", Keep: time.Hour, Settle: store.Settle}
+		if _, err := s.Move(ctx, ids[i], to, m); err != nil {
 			t.Fatal(err)
 		}
 		ids[i] = to
 		moves++
 	}
+
 	m := store.Text("all")
 	seen := map[store.Handle]int{}
 	for l, err := range s.Logs(ctx) {
@@ -458,6 +493,7 @@ func TestI16LogsInPages(t *testing.T) {
 		}
 		move(moves * 7 % len(ids))
 	}
+
 	for h, n := range seen {
 		if n != 1 {
 			t.Errorf("%x is listed %d times", h.Epoch, n)
@@ -508,11 +544,13 @@ func TestI16BroadcastMeetsAJoin(t *testing.T) {
 		for step := range 9 {
 			prefix := fmt.Sprint("join-", where, step)
 			s, other := newStore(t, c, redis.Options{Prefix: prefix}), newStore(t, c, redis.Options{Prefix: prefix})
+
 			put(t, open(t, s, ids[0]), "a")
 			put(t, open(t, s, ids[1]), "b")
 			n := 0
 			s.Cut(func() bool { n++; return n > step })
 			_, err := s.Move(ctx, ids[0], ids[1], store.Moving{})
+
 			m, took := store.Text("all"), 0
 			for l, err := range other.Logs(ctx) {
 				if err != nil {
@@ -525,12 +563,14 @@ func TestI16BroadcastMeetsAJoin(t *testing.T) {
 					t.Errorf("%s, cut before step %d: Append: %v", where, step, err)
 				}
 			}
+
 			redis.Hurry(other)
 			for range 3 {
 				if _, err := other.Expired(ctx, 10); err != nil {
 					t.Fatal(err)
 				}
 			}
+
 			var got []string
 			sessions := 0
 			for _, id := range ids {
@@ -539,6 +579,7 @@ func TestI16BroadcastMeetsAJoin(t *testing.T) {
 					got = append(got, texts(t, other, id)...)
 				}
 			}
+
 			slices.Sort(got)
 			want := []string{"a", "all", "b"}
 			if sessions == 2 { // it has not begun
@@ -581,6 +622,7 @@ func TestI16BroadcastMeetsAFrozenSession(t *testing.T) {
 	for where, ids := range pairs() {
 		prefix := fmt.Sprint("frozen-", where)
 		s, other := newStore(t, c, redis.Options{Prefix: prefix}), newStore(t, c, redis.Options{Prefix: prefix})
+
 		put(t, open(t, s, ids[0]), "a")
 		put(t, open(t, s, ids[1]), "b")
 		n := 0
@@ -588,9 +630,11 @@ func TestI16BroadcastMeetsAFrozenSession(t *testing.T) {
 		if _, err := s.Move(ctx, ids[0], ids[1], store.Moving{}); !errors.Is(err, store.ErrUncertain) {
 			t.Fatal(err)
 		}
+
 		if got := texts(t, other, ids[1]); !slices.Equal(got, []string{"b"}) {
 			t.Fatalf("%s: the other session had %q", where, got)
 		}
+
 		m := store.Text("all")
 		for l, err := range other.Logs(ctx) {
 			if err == nil {
@@ -620,10 +664,12 @@ func TestI13OldValueOfTheNewID(t *testing.T) {
 			if _, err := s.End(ctx, ids[1], time.Hour); !errors.Is(err, store.ErrNotFound) {
 				t.Fatal(err)
 			}
+
 			n := 0
 			how := store.Moving{Asked: asked(s), Settle: store.Settle}
 			s.Cut(func() bool { n++; return n > step })
 			_, err := s.Move(ctx, ids[0], ids[1], how)
+
 			if _, _, no := other.Open(ctx, ids[1], stolen, true, roomy); !errors.Is(no, store.ErrRevoked) {
 				t.Errorf("%s, cut before step %d (%v): Open with an old value: %v", where, step, err, no)
 			}
@@ -634,6 +680,7 @@ func TestI13OldValueOfTheNewID(t *testing.T) {
 			if _, no := l.Attach(ctx, store.Claim{Reader: "r", Asked: stolen}); !errors.Is(no, store.ErrRevoked) {
 				t.Errorf("%s, cut before step %d (%v): Attach with an old value: %v", where, step, err, no)
 			}
+
 			if step == 6 && err != nil {
 				t.Errorf("%s: a Move of more than 6 steps: %v", where, err)
 			}

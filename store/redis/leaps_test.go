@@ -40,14 +40,17 @@ func TestD6ClockSetForward(t *testing.T) {
 				mini = miniredis.RunT(t)
 				addr = mini.Addr()
 			}
+
 			var ended atomic.Int64
 			so := redis.Options{Timeout: 20 * time.Second, SafetyRead: 100 * time.Millisecond}
 			mo := session.Options{OnEnd: func(context.Context, store.Ended) { ended.Add(1) }}
 			a, b := newNode(t, addr, "forward", so, mo), newNode(t, addr, "forward", so, mo)
+
 			dead := open(t, b.store, "dead")
 			if _, err := dead.Attach(ctx, store.Claim{Reader: "r"}); err != nil {
 				t.Fatal(err)
 			}
+
 			var links []*session.Link
 			for _, reader := range []string{"r", ""} {
 				l, err := a.Attach(ctx, session.Attach{ID: "a", Reader: reader})
@@ -57,6 +60,7 @@ func TestD6ClockSetForward(t *testing.T) {
 				defer l.Close()
 				links = append(links, l)
 			}
+
 			for round := range 3 {
 				if real { // its clock cannot be set; to move all that it remembers back is the same
 					redis.Age(b.store, 5*time.Minute)
@@ -66,6 +70,7 @@ func TestD6ClockSetForward(t *testing.T) {
 				if due, err := redis.ClaimAll(b.store); err != nil || len(due.Ended) > 0 {
 					t.Fatalf("round %d: ended %+v, %v", round, due.Ended, err)
 				}
+
 				text := fmt.Sprint("after leap ", round)
 				if _, err := b.Send(ctx, "a", store.Text(text)); err != nil {
 					t.Fatal(err)
@@ -82,6 +87,7 @@ func TestD6ClockSetForward(t *testing.T) {
 					}
 				}
 			}
+
 			if ended.Load() > 0 {
 				t.Error("a session has ended")
 			}
@@ -115,6 +121,7 @@ func TestD6LongPause(t *testing.T) {
 		Heartbeat: 300 * time.Millisecond, Retention: time.Second,
 		OnEnd: func(context.Context, store.Ended) { ended.Add(1) },
 	}
+
 	patient, err := rueidis.NewClient(rueidis.ClientOption{
 		InitAddress: []string{server.addr}, DisableCache: true, ConnWriteTimeout: 20 * time.Second,
 	})
@@ -126,6 +133,7 @@ func TestD6LongPause(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	const visitors, lease = 20, 4 * time.Second
 	var nodes []node
 	var all sync.WaitGroup
@@ -134,6 +142,7 @@ func TestD6LongPause(t *testing.T) {
 	hello := make(chan bool, visitors)
 	proxy := miragetest.NewProxy(t, server.addr)
 	stop, cancel := context.WithCancel(ctx)
+
 	for range 2 {
 		c, err := rueidis.NewClient(rueidis.ClientOption{
 			InitAddress: []string{proxy.Addr()}, DisableCache: true, ConnWriteTimeout: 500 * time.Millisecond,
@@ -142,11 +151,12 @@ func TestD6LongPause(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(c.Close)
-		n := newNodeOn(t, c, "paused", redis.Options{Lease: lease, Timeout: time.Second,
-			SafetyRead: 200 * time.Millisecond}, mo)
+		o := redis.Options{Lease: lease, Timeout: time.Second, SafetyRead: 200 * time.Millisecond}
+		n := newNodeOn(t, c, "paused", o, mo)
 		nodes = append(nodes, n)
 	}
 	t.Cleanup(func() { cancel(); all.Wait() })
+
 	for i := range visitors {
 		n := nodes[i%2]
 		mw := middleware.New(middleware.Options{Codec: codec, Sessions: n.Manager}).Guard
@@ -156,6 +166,7 @@ func TestD6LongPause(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		all.Go(func() {
 			r, _ := http.NewRequestWithContext(stop, "GET", web.URL, nil)
 			r.Header.Set("Accept", "text/event-stream")
@@ -182,6 +193,7 @@ func TestD6LongPause(t *testing.T) {
 			gone <- last
 		})
 	}
+
 	for range visitors {
 		select {
 		case <-hello:
@@ -191,19 +203,23 @@ func TestD6LongPause(t *testing.T) {
 			t.Fatal("no hello")
 		}
 	}
+
 	first := newStore(t, patient, redis.Options{Prefix: "paused", Lease: lease, Timeout: 20 * time.Second})
 	if _, err := redis.ClaimAll(first); err != nil { // it has its connection
 		t.Fatal(err)
 	}
+
 	proxy.Refuse() // nothing of the nodes waits for Redis to go on
 	proxy.Cut(miragetest.RST)
 	server.cmd.Process.Signal(syscall.SIGSTOP)
 	time.Sleep(lease + 1500*time.Millisecond) // the pause itself
 	server.cmd.Process.Signal(syscall.SIGCONT)
+
 	// The sweep for expired sessions is the first to get through.
 	if due, err := redis.ClaimAll(first); err != nil || len(due.Ended) > 0 {
 		t.Errorf("%d sessions have ended: %v", len(due.Ended), err)
 	}
+
 	proxy.Heal()
 	for i := range visitors {
 		until(t, "Redis is back", func() bool {
@@ -214,6 +230,7 @@ func TestD6LongPause(t *testing.T) {
 	for i := range visitors {
 		until(t, "everybody hears it", func() bool { return heard[i].Load() > 0 || len(gone) > 0 })
 	}
+
 	for range len(gone) {
 		t.Errorf("a link has ended: %q", <-gone)
 	}

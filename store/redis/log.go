@@ -99,6 +99,7 @@ func (l *log) append(
 	if u, ok := l.s.recall(what); ok {
 		entry, tag, before = u.entry, u.tag, 1
 	}
+
 	a, err := l.s.repeat(ctx, l.shard, "append", hexTag(tag), before, []string{l.place, entry, escape(reader)})
 	if errors.Is(err, store.ErrUncertain) {
 		l.s.remember(what, unknown{entry, tag, time.Now()})
@@ -107,6 +108,7 @@ func (l *log) append(
 	if err != nil {
 		return store.Position{}, a, err
 	}
+
 	l.wake()
 	return store.Position{Epoch: l.epoch, Seq: a.seq(1), Tag: tag}, a, nil
 }
@@ -127,33 +129,45 @@ func (l *log) Attach(ctx context.Context, c store.Claim) (store.Attached, error)
 	if err != nil {
 		return store.Attached{}, err
 	}
+
 	accepted, _ := strconv.ParseUint(a.text(10), 10, 64)
 	at := store.Attached{
 		Link:     store.LinkRef{Reader: c.Reader, Number: a.seq(1), Turn: a.seq(2)},
 		Position: store.Position{Epoch: l.epoch, Seq: a.seq(3), Tag: parseTag(a.text(4))},
-		Resumed:  a.num(5) == 1, Reason: store.Missing(a.text(6)), Lost: store.Lost{From: a.seq(7), To: a.seq(8)},
-		Sent: a.seq(9), Accepted: accepted, Previous: unescape(a.text(11)), Joined: a.num(12) == 1,
-		Fresh: a.num(13) == 1,
+		Resumed:  a.num(5) == 1,
+		Reason:   store.Missing(a.text(6)),
+		Lost:     store.Lost{From: a.seq(7), To: a.seq(8)},
+		Sent:     a.seq(9),
+		Accepted: accepted,
+		Previous: unescape(a.text(11)),
+		Joined:   a.num(12) == 1,
+		Fresh:    a.num(13) == 1,
 	}
+
+	// The script knows this shard alone. What became of the epoch of a session that moved
+	// may be known in another.
 	if at.Reason == store.MissingRestarted && l.s.elsewhere(ctx, l.shard, c.Position.Epoch) {
 		at.Reason = store.MissingExpired
 	}
 	if at.Reason == store.MissingExpired && l.s.revokedElsewhere(ctx, c.Position.Epoch, l.id) {
 		at.Reason, at.Lost = store.MissingNoPosition, store.Lost{}
 	}
+
 	l.note(at.Link, at.Position.Seq, at.Position.Tag)
 	l.wake()
 	return at, nil
 }
 
 // Read implements store.Log.
-func (l *log) Read(ctx context.Context, ref store.LinkRef, after uint64, max int, dst []store.Entry) ([]store.Entry,
-	store.Tail, error) {
+func (l *log) Read(
+	ctx context.Context, ref store.LinkRef, after uint64, max int, dst []store.Entry,
+) ([]store.Entry, store.Tail, error) {
 	a, err := l.run(ctx, "read", escape(ref.Reader), decimal(ref.Number), decimal(ref.Turn), decimal(after),
 		l.last(ref, after), strconv.Itoa(max))
 	if err != nil {
 		return dst, store.Tail{}, err
 	}
+
 	accepted, _ := strconv.ParseUint(a.text(6), 10, 64)
 	t := store.Tail{
 		Gap: store.Lost{From: a.seq(1), To: a.seq(2)}, Told: a.num(4) == 1,
@@ -163,6 +177,7 @@ func (l *log) Read(ctx context.Context, ref store.LinkRef, after uint64, max int
 		t.Tag = parseTag(a.text(3))
 		l.note(ref, t.Gap.To, t.Tag)
 	}
+
 	seq := a.seq(8)
 	for _, raw := range a.list(9) {
 		e, err := decode(seq, raw)
@@ -174,6 +189,7 @@ func (l *log) Read(ctx context.Context, ref store.LinkRef, after uint64, max int
 		l.note(ref, e.Seq, e.Tag)
 		seq++
 	}
+
 	t.Undelivered = undelivered(a.list(10))
 	return dst, t, nil
 }
@@ -210,8 +226,8 @@ func (l *log) last(ref store.LinkRef, after uint64) string {
 
 // Ack implements store.Log.
 func (l *log) Ack(ctx context.Context, ref store.LinkRef, p store.Position) error {
-	a, err := l.run(ctx, "ack", escape(ref.Reader), decimal(ref.Number), fmt.Sprintf("%016x", p.Epoch), decimal(p.Seq),
-		hexTag(p.Tag))
+	a, err := l.run(ctx, "ack", escape(ref.Reader), decimal(ref.Number),
+		fmt.Sprintf("%016x", p.Epoch), decimal(p.Seq), hexTag(p.Tag))
 	if err == nil && a.num(1) == 1 {
 		l.wake()
 	}
@@ -270,11 +286,13 @@ func (l *log) Begin(
 	if err != nil {
 		return store.TurnDone, 0, err
 	}
+
 	last, err := strconv.ParseUint(a.text(2), 10, 64)
 	turn, ok := turns[a.text(1)]
 	if err != nil || !ok {
 		return store.TurnDone, 0, errAnswer
 	}
+
 	if turn == store.TurnDeliver {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -283,11 +301,16 @@ func (l *log) Begin(
 		}
 		l.turns[turnName{writer, n}] = op
 	}
+
 	return turn, last, nil
 }
 
-var turns = map[string]store.Turn{"deliver": store.TurnDeliver, "done": store.TurnDone, "busy": store.TurnBusy,
-	"early": store.TurnEarly}
+var turns = map[string]store.Turn{
+	"deliver": store.TurnDeliver,
+	"done":    store.TurnDone,
+	"busy":    store.TurnBusy,
+	"early":   store.TurnEarly,
+}
 
 // Commit implements store.Log.
 func (l *log) Commit(ctx context.Context, writer string, n uint64, handled bool) error {

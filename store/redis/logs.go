@@ -24,6 +24,7 @@ func (s *Store) Logs(ctx context.Context) iter.Seq2[store.Log, error] {
 		for i := range left {
 			left[i] = i
 		}
+
 		for len(left) > 0 {
 			page, err := s.scan(ctx, left, &cursors)
 			if err != nil {
@@ -31,12 +32,14 @@ func (s *Store) Logs(ctx context.Context) iter.Seq2[store.Log, error] {
 				return
 			}
 			left = slices.DeleteFunc(left, func(shard int) bool { return cursors[shard] == 0 })
+
 			for _, member := range page {
 				epoch := member[:min(epochLen, len(member))]
 				if _, twice := seen[epoch]; twice {
 					continue
 				}
 				seen[epoch] = struct{}{}
+
 				l, err := newAnyLog(s, member, b)
 				if err != nil {
 					yield(nil, err)
@@ -54,10 +57,12 @@ func (s *Store) Logs(ctx context.Context) iter.Seq2[store.Log, error] {
 func (s *Store) scan(ctx context.Context, some []int, cursors *[shards]uint64) (members []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
+
 	cmds := make(rueidis.Commands, len(some))
 	for i, shard := range some {
 		cmds[i] = s.client.B().Zscan().Key(s.base[shard] + ":x").Cursor(cursors[shard]).Count(256).Build()
 	}
+
 	for i, r := range s.client.DoMulti(ctx, cmds...) {
 		page, err := r.AsScanEntry()
 		if err != nil {
@@ -68,6 +73,7 @@ func (s *Store) scan(ctx context.Context, some []int, cursors *[shards]uint64) (
 			members = append(members, page.Elements[n])
 		}
 	}
+
 	return members, nil
 }
 
@@ -130,6 +136,7 @@ func (l *anyLog) Append(ctx context.Context, m *store.Message, reader string) (s
 	if reader != "" {
 		entry, tag = encode(m, escape(reader))
 	}
+
 	for range patience {
 		p, a, err := l.append(ctx, m, reader, entry, tag)
 		switch a.text(0) {
@@ -144,5 +151,6 @@ func (l *anyLog) Append(ctx context.Context, m *store.Message, reader string) (s
 		}
 		return p, err
 	}
+
 	return store.Position{}, errRestless
 }

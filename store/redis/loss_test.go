@@ -24,6 +24,7 @@ func TestKilledWithoutPersistence(t *testing.T) {
 	// Everything is gone: each client gets exactly one stated reset.
 	server := startServer(t)
 	n := newNode(t, server.addr, "gone", redis.Options{Timeout: 2 * time.Second}, session.Options{})
+
 	var clients []*client
 	for i := range 10 {
 		c := &client{t: t, id: fmt.Sprint("c", i)}
@@ -35,6 +36,7 @@ func TestKilledWithoutPersistence(t *testing.T) {
 		l.Close()
 		clients = append(clients, c)
 	}
+
 	server.kill()
 	server.start()
 	for _, c := range clients {
@@ -47,6 +49,7 @@ func TestKilledWithoutPersistence(t *testing.T) {
 			c.take(l)
 			l.Close()
 		}
+
 		if !slices.Equal(c.why, []store.Missing{store.MissingRestarted}) ||
 			!slices.Equal(c.got, []string{"x", "y", "y", "y"}) {
 			t.Errorf("%s: resets %q, messages %q", c.id, c.why, c.got)
@@ -62,6 +65,7 @@ func TestKilledWithSnapshot(t *testing.T) {
 	// session is gone begins anew.
 	server := startServer(t, "--dbfilename", "dump.rdb")
 	n := newNode(t, server.addr, "rdb", redis.Options{Timeout: 2 * time.Second}, session.Options{})
+
 	attach := func(id string) *client {
 		c := &client{t: t, id: id}
 		l := c.attach(n.Manager)
@@ -73,6 +77,7 @@ func TestKilledWithSnapshot(t *testing.T) {
 		l.Close()
 		return c
 	}
+
 	var old []*client
 	for i := range 6 {
 		old = append(old, attach(fmt.Sprint("old", i)))
@@ -82,6 +87,7 @@ func TestKilledWithSnapshot(t *testing.T) {
 	for i := range 6 {
 		young = append(young, attach(fmt.Sprint("young", i)))
 	}
+
 	for i, c := range old {
 		if i%3 > 0 { // these get what will be lost
 			l := c.attach(n.Manager)
@@ -90,6 +96,7 @@ func TestKilledWithSnapshot(t *testing.T) {
 			l.Close()
 		}
 	}
+
 	server.kill()
 	server.start()
 	for i, c := range old {
@@ -99,11 +106,12 @@ func TestKilledWithSnapshot(t *testing.T) {
 			want, got = []store.Missing{store.MissingAhead}, []string{c.id + "1", c.id + "2", "lost3", "lost4", "new"}
 		case 2: // others have been told its numbers since
 			say(t, n, c.id, "new3", "new4")
-			want, got = []store.Missing{store.MissingDiverged},
-				[]string{c.id + "1", c.id + "2", "lost3", "lost4", "new3", "new4", "new"}
+			want = []store.Missing{store.MissingDiverged}
+			got = []string{c.id + "1", c.id + "2", "lost3", "lost4", "new3", "new4", "new"}
 		}
 		reset(t, n, c, want, got)
 	}
+
 	for _, c := range young { // its shard was empty then, or held somebody else's
 		reset(t, n, c, []store.Missing{store.MissingExpired}, []string{c.id + "1", c.id + "2", "new"})
 	}
@@ -152,6 +160,7 @@ func TestReplicaTakesOver(t *testing.T) {
 	primary, replica := startServer(t, "--repl-diskless-sync-delay", "0"), startServer(t)
 	host, port, _ := net.SplitHostPort(primary.addr)
 	replica.do("REPLICAOF", host, port)
+
 	synced := func() { // the replica has everything
 		until(t, "the replica follows", func() bool {
 			return strings.Contains(replica.do("INFO", "replication"), "master_link_status:up") &&
@@ -159,11 +168,13 @@ func TestReplicaTakesOver(t *testing.T) {
 		})
 	}
 	synced()
+
 	proxy := miragetest.NewProxy(t, primary.addr)
 	before := newNode(t, proxy.Addr(), "failover", redis.Options{Timeout: 2 * time.Second},
 		session.Options{Logger: slog.New(slog.DiscardHandler)})
 	after := newNode(t, replica.addr, "failover", redis.Options{}, session.Options{})
 	had, ahead, behind := &client{t: t, id: "had"}, &client{t: t, id: "ahead"}, &client{t: t, id: "behind"}
+
 	for _, c := range []*client{had, ahead, behind} {
 		l := c.attach(before.Manager)
 		say(t, before, c.id, "1")
@@ -173,6 +184,7 @@ func TestReplicaTakesOver(t *testing.T) {
 		}
 		l.Close()
 	}
+
 	synced()
 	replica.do("CLIENT", "KILL", "TYPE", "master")
 	replica.do("REPLICAOF", "NO", "ONE") // from now on the primary writes alone
@@ -182,6 +194,7 @@ func TestReplicaTakesOver(t *testing.T) {
 		c.take(l)
 		l.Close()
 	}
+
 	proxy.Hole()
 	say(t, after, "had", "new", "newer", "newest")
 	reset(t, after, had, []store.Missing{store.MissingDiverged},
@@ -205,10 +218,12 @@ func TestFailoverIsDiverged(t *testing.T) {
 		}
 		return p
 	}
+
 	a, err := l.Attach(ctx, store.Claim{Reader: "live"})
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	p := put("1")
 	state, list := s.Key("s", p.Epoch), s.Key("m", p.Epoch)
 	before := map[string]string{}
@@ -217,18 +232,22 @@ func TestFailoverIsDiverged(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+
 	put("old-2")
 	old := put("old-3")
 	if got, _, err := l.Read(ctx, a.Link, 0, 1<<20, nil); err != nil || len(got) != 3 {
 		t.Fatalf("Read = %v, %v", got, err)
 	}
+
 	for k, v := range before {
 		if err := c.Do(ctx, c.B().Restore().Key(k).Ttl(0).SerializedValue(v).Replace().Build()).Error(); err != nil {
 			t.Fatal(err)
 		}
 	}
+
 	if err := l.Ack(ctx, a.Link, old); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("Ack of what is lost: %v; want ErrNotFound, so that the client opens a new link: at ErrAhead it would stop", err)
+		t.Errorf("Ack of what is lost: %v; want ErrNotFound, so that the client opens a new link: "+
+			"at ErrAhead it would stop", err)
 	}
 	poll := store.Claim{Reader: "live", Link: a.Link.Number, Given: store.GivenPresented, Position: old}
 	if _, err := l.Attach(ctx, poll); !errors.Is(err, store.ErrNotFound) {
@@ -238,11 +257,13 @@ func TestFailoverIsDiverged(t *testing.T) {
 	if err := l.Ack(ctx, a.Link, lie); !errors.Is(err, store.ErrAhead) {
 		t.Errorf("Ack of what never was: %v; want ErrAhead", err)
 	}
+
 	claim := store.Claim{Reader: "r1", Given: store.GivenPresented, Position: old}
 	at, err := l.Attach(ctx, claim)
 	if err != nil || at.Reason != store.MissingAhead {
 		t.Errorf("before the numbers are given anew: %q, %v; want ahead", at.Reason, err)
 	}
+
 	put("new-2")
 	put("new-3")
 	claim.Reader = "r2"
@@ -250,6 +271,7 @@ func TestFailoverIsDiverged(t *testing.T) {
 	if err != nil || at.Reason != store.MissingDiverged || at.Resumed {
 		t.Errorf("afterwards: %q, %v; want diverged", at.Reason, err)
 	}
+
 	if _, _, err := l.Read(ctx, a.Link, 3, 1<<20, nil); !errors.Is(err, store.ErrRenewed) {
 		t.Errorf("a live link reads on: %v; want it sent away, to come back and be told", err)
 	}
@@ -266,11 +288,12 @@ func TestFailoverIsDiverged(t *testing.T) {
 func TestLossUnderLiveLinks(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
-	n := newNode(t, server.addr, "live", redis.Options{Timeout: 2 * time.Second, SafetyRead: 200 * time.Millisecond},
-		session.Options{})
+	o := redis.Options{Timeout: 2 * time.Second, SafetyRead: 200 * time.Millisecond}
+	n := newNode(t, server.addr, "live", o, session.Options{})
 	del := func(kind string) func(store.Position) {
 		return func(p store.Position) { server.do("DEL", n.store.Key(kind, p.Epoch)) }
 	}
+
 	for _, tt := range []struct {
 		name string
 		lose func(store.Position)
@@ -282,13 +305,15 @@ func TestLossUnderLiveLinks(t *testing.T) {
 		{"the state and the directory", func(p store.Position) {
 			del("s")(p)
 			server.do("DEL", n.store.Directory("the state and the directory"))
-		},
-			[]store.Missing{store.MissingExpired}, session.EndRenewed},
+		}, []store.Missing{store.MissingExpired}, session.EndRenewed},
 		{"the directory", func(store.Position) { server.do("DEL", n.store.Directory("the directory")) }, nil, ""},
-		{"everything", func(store.Position) { server.do("FLUSHALL") }, []store.Missing{store.MissingRestarted},
-			session.EndRenewed},
-		{"Redis", func(store.Position) { server.kill(); server.start() }, []store.Missing{store.MissingRestarted},
-			session.EndRenewed},
+		{"everything", func(store.Position) {
+			server.do("FLUSHALL")
+		}, []store.Missing{store.MissingRestarted}, session.EndRenewed},
+		{"Redis", func(store.Position) {
+			server.kill()
+			server.start()
+		}, []store.Missing{store.MissingRestarted}, session.EndRenewed},
 	} {
 		c := &client{t: t, id: tt.name}
 		l := c.attach(n.Manager)
@@ -297,12 +322,14 @@ func TestLossUnderLiveLinks(t *testing.T) {
 		if err := c.ackOnly(n.Manager, l); err != nil {
 			t.Fatal(err)
 		}
+
 		p, err := store.ParsePosition(c.pos)
 		if err != nil {
 			t.Fatal(err)
 		}
 		c.why = nil
 		tt.lose(p)
+
 		limit, cancel := context.WithTimeout(ctx, 20*time.Second)
 		var b session.Batch
 		for tt.end != "" && b.End == "" {
@@ -311,10 +338,12 @@ func TestLossUnderLiveLinks(t *testing.T) {
 			}
 		}
 		cancel()
+
 		if b.End != tt.end {
 			t.Errorf("%s: the link ended as %q, want %q", tt.name, b.End, tt.end)
 		}
 		l.Close()
+
 		for i := range 3 {
 			l := c.attach(n.Manager)
 			if i == 0 {

@@ -21,6 +21,6 @@ func TestMain(m *testing.M) {
 		flag.Set("rapid.checks", "15")
 	}
 	goleak.VerifyTestMain(m,
-		// it sleeps for five seconds after Close
+		// It sleeps for five seconds after Close.
 		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
 }

@@ -60,8 +60,8 @@ func newIntent(from, to string, m *store.Moving, now time.Time) intent {
 	return intent{
 		from: escape(from), to: escape(to), client: escape(m.Client),
 		signed: given(m.Signed), came: given(m.Came), now: micros(now),
-		keep: lasting(m.Keep), settle: strconv.FormatInt(max(0, m.Settle).Microseconds(), 10),
-		refuse: lasting(m.Refuse),
+		keep: lasting(m.Keep), refuse: lasting(m.Refuse),
+		settle: strconv.FormatInt(max(0, m.Settle).Microseconds(), 10),
 	}
 }
 
@@ -115,6 +115,7 @@ func (s *Store) move(ctx context.Context, i intent) (readers []string, err error
 		if err := s.prepare(ctx, &i); err != nil {
 			return readers, err
 		}
+
 		if i.place == "" { // without a session there is nothing to move but the id
 			is, err := s.leave(ctx, i)
 			if err != nil || is == "" {
@@ -122,6 +123,7 @@ func (s *Store) move(ctx context.Context, i intent) (readers []string, err error
 			}
 			i.place = is
 		}
+
 		here, done, barred, err := s.carry(ctx, i)
 		readers = append(readers, here...)
 		switch {
@@ -133,6 +135,7 @@ func (s *Store) move(ctx context.Context, i intent) (readers []string, err error
 			return readers, nil
 		}
 	}
+
 	return readers, errRestless
 }
 
@@ -148,6 +151,7 @@ func (s *Store) prepare(ctx context.Context, i *intent) error {
 		return err
 	}
 	i.place = a.text(2)
+
 	keep := "0"
 	if i.client != "" && i.keep != "0" {
 		ms, _ := strconv.ParseInt(i.keep, 10, 64)
@@ -156,11 +160,13 @@ func (s *Store) prepare(ctx context.Context, i *intent) error {
 			return err
 		}
 	}
+
 	for known := ""; ; {
 		a, err := s.name(ctx, "point", i.to, i.came, keep, known, epochOf(i.place))
 		if err != nil {
 			return err
 		}
+
 		i.token = a.text(2)
 		leads, token := a.text(3), a.text(4)
 		if leads == "" {
@@ -199,8 +205,8 @@ func (s *Store) leave(ctx context.Context, i intent) (is string, err error) {
 func (s *Store) carry(ctx context.Context, i intent) (readers []string, done, barred bool, err error) {
 	epoch := epochOf(i.place)
 	far := flag(shardOfPlace(i.place) != shardOf(i.to))
-	a, err := s.step(ctx, "begin", epoch, append([]string{"", i.from, i.place, i.to, i.keep, far, i.from},
-		i.list()...)...)
+	args := append([]string{"", i.from, i.place, i.to, i.keep, far, i.from}, i.list()...)
+	a, err := s.step(ctx, "begin", epoch, args...)
 	switch {
 	case err != nil:
 		return nil, false, false, err
@@ -213,6 +219,7 @@ func (s *Store) carry(ctx context.Context, i intent) (readers []string, done, ba
 		}
 		return a.list(4), true, barred, err
 	}
+
 	at, err := s.locate(ctx, i.from, i.place, store.Asked{})
 	if err == nil && at.id == i.to && i.refuse != "0" { // an earlier attempt, which has revoked the id by now
 		s.sample(ctx)
@@ -253,8 +260,8 @@ func (s *Store) look(ctx context.Context, epoch, id, place string, asked store.A
 	case "there":
 		at.id, at.place, at.verdict = a.text(2), a.text(3), a.text(4)
 	case "moving":
-		at.id, at.place, at.moves, at.frozen, at.intent = a.text(2), a.text(3), a.text(4), a.text(5),
-			intentOf(a.list(6))
+		at.id, at.place, at.moves, at.frozen = a.text(2), a.text(3), a.text(4), a.text(5)
+		at.intent = intentOf(a.list(6))
 	}
 	return at, nil
 }
@@ -265,6 +272,7 @@ func (s *Store) locate(ctx context.Context, id, place string, asked store.Asked)
 	epoch := epochOf(place)
 	var at spot
 	var err error
+
 	for n := range 3 {
 		at, err = s.look(ctx, epoch, id, place, asked)
 		if err != nil || at.is(id, place) {
@@ -276,6 +284,7 @@ func (s *Store) locate(ctx context.Context, id, place string, asked store.Asked)
 			}
 		}
 	}
+
 	if at.kind != "moving" { // else it has only just come, or is leaving, which is more than to drop it
 		_, err = s.name(ctx, "drop", id, place)
 	}
@@ -297,11 +306,13 @@ func (s *Store) forward(ctx context.Context, epoch string, depth int) (barred bo
 	if depth > patience {
 		return false, errRestless
 	}
+
 	for range patience {
 		at, err := s.look(ctx, epoch, "", "", store.Asked{})
 		if err != nil {
 			return false, err
 		}
+
 		switch at.kind {
 		case "dead":
 			return false, s.clear(ctx, epoch, at)
@@ -333,6 +344,7 @@ func (s *Store) onward(ctx context.Context, epoch string, at spot, depth int) (o
 	if _, err := s.leave(ctx, at.intent); err != nil {
 		return false, false, err
 	}
+
 	if at.frozen == "" {
 		a, err := s.name(ctx, "claim", at.id, at.place, at.intent.came)
 		if err != nil {
@@ -353,6 +365,7 @@ func (s *Store) onward(ctx context.Context, epoch string, at spot, depth int) (o
 			}
 		}
 	}
+
 	over, err = s.join(ctx, epoch, at, depth)
 	return over, false, err
 }
@@ -381,13 +394,15 @@ func (s *Store) join(ctx context.Context, epoch string, at spot, depth int) (ove
 	if err != nil || a.text(1) == "stale" {
 		return false, err
 	}
+
 	into := a.text(1)
 	s.watcher.wake(epoch)
-	took, err := s.step(ctx, "absorb", into, append([]string{"", epoch, at.intent.from, at.intent.keep},
-		a.list(2)...)...)
+	args := append([]string{"", epoch, at.intent.from, at.intent.keep}, a.list(2)...)
+	took, err := s.step(ctx, "absorb", into, args...)
 	if err != nil {
 		return false, err
 	}
+
 	switch took.text(1) {
 	case "took":
 		s.watcher.wake(into)
@@ -398,6 +413,7 @@ func (s *Store) join(ctx context.Context, epoch string, at spot, depth int) (ove
 		_, err := s.forward(ctx, into, depth+1)
 		return false, err
 	}
+
 	if _, err := s.name(ctx, "drop", at.id, into); err != nil { // it is over
 		return false, err
 	}

@@ -161,6 +161,7 @@ func TestI12MoveInterrupted(t *testing.T) {
 	c := dial(t, startServer(t).addr)
 	far := idsOfShards(4)
 	settle := store.Moving{Settle: store.Settle}
+
 	cases := []struct {
 		name     string
 		from, to string
@@ -181,7 +182,8 @@ func TestI12MoveInterrupted(t *testing.T) {
 		}},
 		{name: "into a session of another shard", from: far[0], to: far[1], joined: true},
 		{name: "into a session of its shard", from: far[0], to: idBeside(far[0]), joined: true},
-		{name: "into a session that came from elsewhere", from: far[0], to: far[1], joined: true,
+		{
+			name: "into a session that came from elsewhere", from: far[0], to: far[1], joined: true,
 			prepare: func(w world) {
 				if _, err := w.s.Move(ctx, far[1], far[3], settle); err != nil {
 					w.Fatal(err)
@@ -189,8 +191,10 @@ func TestI12MoveInterrupted(t *testing.T) {
 				if _, err := w.s.Move(ctx, far[3], far[1], settle); err != nil {
 					w.Fatal(err)
 				}
-			}},
+			},
+		},
 	}
+
 	for _, tt := range cases {
 		for _, who := range finishers {
 			for _, refuse := range []time.Duration{0, time.Hour} {
@@ -201,6 +205,7 @@ func TestI12MoveInterrupted(t *testing.T) {
 						prefix := fmt.Sprintf("%s-%d", strings.NewReplacer(" ", "-", "/", "-").Replace(t.Name()), step)
 						o := redis.Options{Prefix: prefix}
 						w := world{T: t, s: newStore(t, c, o), other: newStore(t, c, o)}
+
 						first := tt.from
 						if tt.prepare != nil && !tt.joined {
 							first = far[0]
@@ -212,6 +217,7 @@ func TestI12MoveInterrupted(t *testing.T) {
 						if tt.prepare != nil {
 							tt.prepare(w)
 						}
+
 						if !interrupt(&w, c, step, tt.from, tt.to, refuse, who, tt.joined) {
 							if step < 6 {
 								t.Errorf("a Move of %d steps", step)
@@ -316,6 +322,7 @@ func TestI11EndInterrupted(t *testing.T) {
 	t.Parallel()
 	c := dial(t, startServer(t).addr)
 	far := idsOfShards(2)
+
 	for step := 0; ; step++ {
 		prefix := fmt.Sprint("end-", step)
 		s, other := newStore(t, c, redis.Options{Prefix: prefix}), newStore(t, c, redis.Options{Prefix: prefix})
@@ -323,6 +330,7 @@ func TestI11EndInterrupted(t *testing.T) {
 		if _, err := s.Move(ctx, far[0], far[1], store.Moving{Settle: store.Settle}); err != nil {
 			t.Fatal(err)
 		}
+
 		n := 0
 		s.Cut(func() bool { n++; return n > step })
 		e, err := s.End(ctx, far[1], time.Minute)
@@ -332,6 +340,7 @@ func TestI11EndInterrupted(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+
 		if err != nil {
 			if _, err := other.End(ctx, far[1], 0); err != nil && !errors.Is(err, store.ErrNotFound) {
 				t.Fatal(err)
@@ -342,6 +351,7 @@ func TestI11EndInterrupted(t *testing.T) {
 		if left := keys(t, c, prefix); len(left) > 0 {
 			t.Errorf("cut before step %d: left %q", step, left)
 		}
+
 		if n <= step {
 			return
 		}
@@ -357,6 +367,7 @@ func TestI16MovesAtOnce(t *testing.T) {
 	const rounds = 10
 	for round := range rounds {
 		prefix := fmt.Sprint("swap-", round)
+
 		var stores []*redis.Store
 		for range far {
 			stores = append(stores, newStore(t, c, redis.Options{Prefix: prefix, Timeout: 20 * time.Second}))
@@ -366,6 +377,7 @@ func TestI16MovesAtOnce(t *testing.T) {
 			put(t, open(t, stores[0], id), id)
 			want = append(want, id)
 		}
+
 		done := make(chan error)
 		for i := range far {
 			go func() {
@@ -381,6 +393,7 @@ func TestI16MovesAtOnce(t *testing.T) {
 				t.Error(err)
 			}
 		}
+
 		var got []string
 		for _, id := range far {
 			if _, _, err := stores[0].Open(ctx, id, store.Asked{}, false, roomy); err == nil {

@@ -134,12 +134,17 @@ func twoNodes(t *testing.T, connect func() rueidis.Client, after func(i int)) {
 		handled = append(handled, string(in.Data))
 		return nil
 	}}
-	nodes := []node{newNodeOn(t, connect(), "two", redis.Options{}, mo),
-		newNodeOn(t, connect(), "two", redis.Options{}, mo)}
+
+	nodes := []node{
+		newNodeOn(t, connect(), "two", redis.Options{}, mo),
+		newNodeOn(t, connect(), "two", redis.Options{}, mo),
+	}
+
 	any := func() *session.Manager { return nodes[rand.IntN(2)].Manager }
 	const all = 1000
 	c := &client{t: t, id: "a"}
 	l := c.attach(any())
+
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
@@ -155,6 +160,7 @@ func twoNodes(t *testing.T, connect func() rueidis.Client, after func(i int)) {
 			after(i)
 		}
 	}()
+
 	for n := uint64(1); n <= all || len(c.got) < all; n++ {
 		if !c.take(l) || rand.IntN(4) == 0 {
 			old := l
@@ -165,6 +171,7 @@ func twoNodes(t *testing.T, connect func() rueidis.Client, after func(i int)) {
 				defer old.Close() // the server has not noticed
 			}
 		}
+
 		if n > all {
 			if err := c.ackOnly(any(), l); err != nil {
 				t.Fatalf("Receive: %v", err)
@@ -180,6 +187,7 @@ func twoNodes(t *testing.T, connect func() rueidis.Client, after func(i int)) {
 			}
 		}
 	}
+
 	<-sent
 	l.Close()
 	if !slices.Equal(c.got, numbers(all)) {
@@ -202,13 +210,20 @@ func TestNodeDies(t *testing.T) {
 	t.Parallel()
 	addr := startServer(t).addr
 	lifeline := miragetest.NewProxy(t, addr)
-	a := newNode(t, lifeline.Addr(), "dies", redis.Options{Lease: time.Second, Timeout: 500 * time.Millisecond},
-		session.Options{Heartbeat: 200 * time.Millisecond, Retention: 500 * time.Millisecond,
-			Logger: slog.New(slog.DiscardHandler)})
+	mo := session.Options{
+		Heartbeat: 200 * time.Millisecond,
+		Retention: 500 * time.Millisecond,
+		Logger:    slog.New(slog.DiscardHandler),
+	}
+
+	a := newNode(t, lifeline.Addr(), "dies", redis.Options{Lease: time.Second, Timeout: 500 * time.Millisecond}, mo)
 	ended := make(chan store.Ended, 1)
-	b := newNode(t, addr, "dies", redis.Options{Lease: time.Second},
-		session.Options{Heartbeat: 200 * time.Millisecond, Retention: 500 * time.Millisecond,
-			OnEnd: func(_ context.Context, e store.Ended) { ended <- e }})
+	b := newNode(t, addr, "dies", redis.Options{Lease: time.Second}, session.Options{
+		Heartbeat: 200 * time.Millisecond,
+		Retention: 500 * time.Millisecond,
+		OnEnd:     func(_ context.Context, e store.Ended) { ended <- e },
+	})
+
 	c := &client{t: t, id: "x"}
 	first := c.attach(a.Manager)
 	defer first.Close()
@@ -217,11 +232,13 @@ func TestNodeDies(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ghost.Close()
+
 	for i := range 100 {
 		if _, err := a.Send(ctx, "x", store.Text(fmt.Sprint(i))); err != nil {
 			t.Fatal(err)
 		}
 	}
+
 	lifeline.Hole() // nothing is heard of a any more
 	l := c.attach(b.Manager)
 	for i := range 100 {
@@ -230,6 +247,7 @@ func TestNodeDies(t *testing.T) {
 		}
 	}
 	c.take(l)
+
 	if !slices.Equal(c.got, numbers(200)) {
 		t.Errorf("%d messages, want 200 in order, once each", len(c.got))
 	}
@@ -237,6 +255,7 @@ func TestNodeDies(t *testing.T) {
 		t.Error(err)
 	}
 	l.Close()
+
 	seen := map[string]bool{}
 	for !seen["x"] || !seen["left"] {
 		select {
@@ -253,14 +272,15 @@ func TestDeafNode(t *testing.T) {
 	// All of pub/sub is lost: delivery within the safety read.
 	addr := startServer(t).addr
 	const safety = 300 * time.Millisecond
-	a, b := newNode(t, addr, "deaf", redis.Options{}, session.Options{}),
-		newNode(t, addr, "deaf", redis.Options{SafetyRead: safety}, session.Options{})
+	a := newNode(t, addr, "deaf", redis.Options{}, session.Options{})
+	b := newNode(t, addr, "deaf", redis.Options{SafetyRead: safety}, session.Options{})
 	b.store.Deafen()
 	l, err := b.Attach(ctx, session.Attach{ID: "x", Reader: "r"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
+
 	var batch session.Batch
 	var worst time.Duration
 	for i := range 6 {
@@ -272,6 +292,7 @@ func TestDeafNode(t *testing.T) {
 			}
 		})
 		defer timer.Stop()
+
 		limit, cancel := context.WithTimeout(ctx, 5*time.Second)
 		for len(batch.Entries) == 0 || string(batch.Entries[len(batch.Entries)-1].Message.Data) != fmt.Sprint(i) {
 			if err := l.Next(limit, &batch); err != nil {
@@ -281,6 +302,7 @@ func TestDeafNode(t *testing.T) {
 		cancel()
 		worst = max(worst, time.Since(began))
 	}
+
 	t.Logf("delivered after %v at worst; the safety read is every %v", worst, safety)
 	if worst > 3*safety || worst < safety/20 {
 		t.Errorf("delivered after %v; want it by the safety read", worst)
@@ -290,14 +312,16 @@ func TestDeafNode(t *testing.T) {
 func TestRevokeAcrossNodes(t *testing.T) {
 	t.Parallel()
 	addr := startServer(t).addr
-	a, b := newNode(t, addr, "rev", redis.Options{}, session.Options{}),
-		newNode(t, addr, "rev", redis.Options{}, session.Options{})
+	a := newNode(t, addr, "rev", redis.Options{}, session.Options{})
+	b := newNode(t, addr, "rev", redis.Options{}, session.Options{})
+
 	l, err := b.Attach(ctx, session.Attach{ID: "x", Reader: "r"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
 	settled(t, a, l)
+
 	stolen := store.Asked{Signed: b.Now(), Came: b.Now()}
 	var began time.Time
 	timer := time.AfterFunc(20*time.Millisecond, func() { // when Next has looked and waits
@@ -307,9 +331,11 @@ func TestRevokeAcrossNodes(t *testing.T) {
 		}
 	})
 	defer timer.Stop()
+
 	end := endOf(t, l)
 	took := time.Since(began)
 	t.Logf("the other node's link ended after %v", took)
+
 	if end != session.EndBarred || took > time.Second {
 		t.Errorf("the link ended as %q after %v", end, took)
 	}
@@ -361,8 +387,9 @@ func settled(t testing.TB, m node, l *session.Link) {
 func TestBroadcastAcrossNodes(t *testing.T) {
 	t.Parallel()
 	addr := startServer(t).addr
-	a, b := newNode(t, addr, "all", redis.Options{}, session.Options{}),
-		newNode(t, addr, "all", redis.Options{}, session.Options{})
+	a := newNode(t, addr, "all", redis.Options{}, session.Options{})
+	b := newNode(t, addr, "all", redis.Options{}, session.Options{})
+
 	for i := range 20 {
 		if _, err := []node{a, b}[i%2].Open(ctx, fmt.Sprint("s", i)); err != nil {
 			t.Fatal(err)
@@ -372,6 +399,7 @@ func TestBroadcastAcrossNodes(t *testing.T) {
 	if err != nil || sent.Sessions != 20 || sent.Full != nil {
 		t.Errorf("Broadcast = %+v, %v", sent, err)
 	}
+
 	one := &client{t: t, id: "s1"}
 	l := one.attach(b.Manager)
 	defer l.Close()
@@ -380,6 +408,7 @@ func TestBroadcastAcrossNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
+
 	s, err := a.Open(ctx, "s1")
 	if err != nil {
 		t.Fatal(err)
@@ -387,6 +416,7 @@ func TestBroadcastAcrossNodes(t *testing.T) {
 	if _, err := s.SendTo(ctx, "r", store.Text("you")); err != nil {
 		t.Fatal(err)
 	}
+
 	one.take(l)
 	if !slices.Equal(one.got, []string{"hi", "you"}) {
 		t.Errorf("got %q", one.got)

@@ -31,6 +31,7 @@ func (s *Store) fails(step string, why error) {
 	what := advice(why)
 	o := &s.outage
 	now := time.Now()
+
 	o.mu.Lock()
 	if o.failed == 0 {
 		o.since = now
@@ -44,6 +45,7 @@ func (s *Store) fails(step string, why error) {
 		o.said, o.what = now, what
 	}
 	o.mu.Unlock()
+
 	if tell {
 		s.o.Logger.Error("redis: Redis "+what, "step", step, "error", why, "failed", failed, "since", since)
 	}
@@ -72,7 +74,8 @@ func (s *Store) works() {
 
 // advices are what an operator can do about an error of Redis, by the word in it.
 var advices = []struct{ word, what string }{
-	{"OOM", "is full, and refuses messages and new sessions: give it more maxmemory, or sessions smaller bounds and less retention"},
+	{"OOM", "is full, and refuses messages and new sessions: give it more maxmemory, " +
+		"or sessions smaller bounds and less retention"},
 	{"READONLY", "is a replica: the client's address has to lead to the primary"},
 	{"NOREPLICAS", "has not the replicas that min-replicas-to-write asks for: bring them back"},
 	{"MASTERDOWN", "is a replica that has lost its primary: the client's address has to lead to a primary"},
@@ -94,7 +97,8 @@ func advice(why error) string {
 			return a.what
 		}
 	}
-	return "does not answer as it should; until it does, clients wait, and calls are uncertain: see that it runs and can be reached from here"
+	return "does not answer as it should; until it does, clients wait, and calls are uncertain: " +
+		"see that it runs and can be reached from here"
 }
 
 // cause returns the newer error, or the older one where that says more than that the time

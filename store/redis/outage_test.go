@@ -78,12 +78,21 @@ func TestRefusalsAreTold(t *testing.T) {
 		set, unset []string
 		want       string
 	}{
-		"full": {[]string{"CONFIG", "SET", "maxmemory", "1"}, []string{"CONFIG", "SET", "maxmemory", "0"},
-			"more maxmemory"},
-		"replica": {[]string{"REPLICAOF", "127.0.0.1", "1"}, []string{"REPLICAOF", "NO", "ONE"},
-			"lead to the primary"},
-		"no replicas": {[]string{"CONFIG", "SET", "min-replicas-to-write", "1"},
-			[]string{"CONFIG", "SET", "min-replicas-to-write", "0"}, "bring them back"},
+		"full": {
+			[]string{"CONFIG", "SET", "maxmemory", "1"},
+			[]string{"CONFIG", "SET", "maxmemory", "0"},
+			"more maxmemory",
+		},
+		"replica": {
+			[]string{"REPLICAOF", "127.0.0.1", "1"},
+			[]string{"REPLICAOF", "NO", "ONE"},
+			"lead to the primary",
+		},
+		"no replicas": {
+			[]string{"CONFIG", "SET", "min-replicas-to-write", "1"},
+			[]string{"CONFIG", "SET", "min-replicas-to-write", "0"},
+			"bring them back",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -92,14 +101,17 @@ func TestRefusalsAreTold(t *testing.T) {
 			s := newStore(t, dial(t, server.addr),
 				redis.Options{Timeout: 200 * time.Millisecond, Logger: said.logger()})
 			l := open(t, s, "a")
+
 			server.do(test.set...)
 			m := store.Text("no")
 			if _, err := l.Append(ctx, &m, ""); err == nil {
 				t.Error("Append: no error")
 			}
 			said.has(t, test.want)
+
 			server.do(test.unset...)
-			for until := time.Now().Add(10 * time.Second); said.count("is well again") == 0; time.Sleep(5 * time.Millisecond) {
+			until := time.Now().Add(10 * time.Second)
+			for ; said.count("is well again") == 0; time.Sleep(5 * time.Millisecond) {
 				if _, err := l.Append(ctx, &m, ""); err != nil || time.Now().After(until) {
 					t.Fatalf("Append: %v; or nothing is told", err)
 				}

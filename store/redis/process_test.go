@@ -23,13 +23,17 @@ const asNode = "MIRAGE_TEST_NODE"
 // otherProcess is that node: it has a client, sends it a hundred messages, says so, and
 // waits to be killed.
 func otherProcess(addr string) {
-	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{addr}, DisableCache: true,
-		ForceSingleClient: true, Dialer: net.Dialer{}})
+	client, err := rueidis.NewClient(rueidis.ClientOption{
+		InitAddress:       []string{addr},
+		DisableCache:      true,
+		ForceSingleClient: true,
+		Dialer:            net.Dialer{},
+	})
 	if err != nil {
 		panic(err)
 	}
-	m := session.New(session.Options{Store: redis.New(client,
-		redis.Options{Prefix: "process", Logger: slog.New(slog.DiscardHandler)})})
+	s := redis.New(client, redis.Options{Prefix: "process", Logger: slog.New(slog.DiscardHandler)})
+	m := session.New(session.Options{Store: s})
 	if _, err := m.Attach(ctx, session.Attach{ID: "x", Reader: "r"}); err != nil {
 		panic(err)
 	}
@@ -45,6 +49,7 @@ func otherProcess(addr string) {
 func TestProcessIsKilled(t *testing.T) {
 	t.Parallel()
 	addr := startServer(t).addr
+
 	other := exec.Command(os.Args[0])
 	other.Env = append(os.Environ(), asNode+"="+addr)
 	other.Stderr = os.Stderr
@@ -55,12 +60,14 @@ func TestProcessIsKilled(t *testing.T) {
 	if err := other.Start(); err != nil {
 		t.Fatal(err)
 	}
+
 	line, err := bufio.NewReader(out).ReadString('\n')
 	other.Process.Kill()
 	other.Wait()
 	if line != "sent\n" {
 		t.Fatalf("the other process said %q, %v", line, err)
 	}
+
 	n := newNode(t, addr, "process", redis.Options{}, session.Options{})
 	c := &client{t: t, id: "x"}
 	l := c.attach(n.Manager)
@@ -70,6 +77,7 @@ func TestProcessIsKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+
 	c.take(l)
 	if !slices.Equal(c.got, numbers(200)) {
 		t.Errorf("%d messages, want 200 in order, once each", len(c.got))

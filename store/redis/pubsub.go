@@ -24,6 +24,7 @@ func (h *watcher) run() {
 	defer tick.Stop()
 	again := time.NewTimer(0)
 	defer again.Stop()
+
 	const least, most = 50 * time.Millisecond, time.Second
 	for wait := least; ; {
 		select {
@@ -34,6 +35,7 @@ func (h *watcher) run() {
 		case <-h.ctx.Done():
 			return
 		}
+
 		if h.subscribe() {
 			wait = least
 			continue
@@ -52,6 +54,7 @@ func (w *watcher) hang() {
 
 // subscribe does what is to be done; false if some of it has to be tried again.
 func (w *watcher) subscribe() bool {
+	// What was on a connection that is lost needs another one.
 	w.mu.Lock()
 	add, remove := w.fresh, w.stale
 	for _, e := range w.lost {
@@ -63,10 +66,13 @@ func (w *watcher) subscribe() bool {
 			}
 		}
 	}
+
+	// A log may have been left, or watched again, since it was noted.
 	add = slices.DeleteFunc(add, func(epoch string) bool { return w.logs[epoch] == nil })
 	remove = slices.DeleteFunc(remove, func(epoch string) bool { return w.logs[epoch] != nil })
 	w.fresh, w.stale, w.lost = nil, nil, nil
 	w.mu.Unlock()
+
 	for _, e := range w.subscriptions {
 		for _, some := range byShard(remove, e.has) {
 			_ = w.do(e, w.unsubscription(some)) // else it hears more than it must
@@ -75,12 +81,14 @@ func (w *watcher) subscribe() bool {
 			}
 		}
 	}
+
 	var failed []string
 	for shard, some := range byShard(add, nil) {
 		if !w.at(shard, some) {
 			failed = append(failed, some...)
 		}
 	}
+
 	w.mu.Lock()
 	w.fresh = append(w.fresh, failed...)
 	w.mu.Unlock()
@@ -115,6 +123,7 @@ func (w *watcher) at(shard int, some []string) bool {
 			w.home[shard] = ""
 			return false
 		}
+
 		err := w.do(e, w.subscription(some))
 		if err == nil {
 			w.home[shard] = e.addr
@@ -123,6 +132,7 @@ func (w *watcher) at(shard int, some []string) bool {
 			}
 			return true
 		}
+
 		w.home[shard] = ""
 		moved, ok := rueidis.IsRedisErr(err)
 		if !ok { // it is dead, whatever it says
@@ -131,6 +141,7 @@ func (w *watcher) at(shard int, some []string) bool {
 			w.mu.Unlock()
 			return false
 		}
+
 		addr, ok := moved.IsMoved()
 		if !ok {
 			w.s.fails("subscribe", err)
@@ -153,11 +164,14 @@ func (w *watcher) connection(addr string) *subscription {
 	if e := w.subscriptions[addr]; e != nil {
 		return e
 	}
+
+	// Any will do, preferably one that is there.
 	if sharded && addr == "" {
 		for _, e := range w.subscriptions {
 			return e
 		}
 	}
+
 	e := &subscription{addr: addr, has: make(map[string]bool)}
 	if !sharded {
 		e.conn, e.release = w.s.client.Dedicate()
@@ -174,6 +188,7 @@ func (w *watcher) connection(addr string) *subscription {
 		}
 		e.conn, e.release = node.Dedicate()
 	}
+
 	lost := e.conn.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: w.message, OnSubscription: w.subscribed})
 	w.subscriptions[e.addr] = e
 	w.done.Go(func() {

@@ -15,12 +15,14 @@ const hops = 8
 func (s *Store) Resolve(ctx context.Context, id string, asked store.Asked, client string) (store.Standing, error) {
 	is := store.Standing{ID: id}
 	settle := strconv.FormatInt(store.Settle.Microseconds(), 10)
+
 	for at, token, hop := escape(id), "", 0; ; hop++ {
 		a, err := s.timed(ctx, shardOf(at), "resolve",
 			at, token, escape(client), given(asked.Signed), given(asked.Came), settle, flag(asked.Named))
 		if err != nil {
 			return store.Standing{}, err
 		}
+
 		if hop == 0 {
 			is.Quiet = a.num(3) == 1
 		}
@@ -35,6 +37,7 @@ func (s *Store) Resolve(ctx context.Context, id string, asked store.Asked, clien
 			is.ID = id
 			return is, nil
 		}
+
 		is.ID = unescape(at)
 		if at, token = a.text(4), a.text(5); at == "" || hop == hops {
 			return is, nil

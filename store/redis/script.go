@@ -85,9 +85,11 @@ func (s *Store) repeat(ctx context.Context, shard int, name, op string, before i
 	if s.cut != nil && s.cut() {
 		return nil, fmt.Errorf("%w: redis: %s: cut", store.ErrUncertain, name)
 	}
+
 	limit, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
 	argv := append([]string{op, "", s.node, s.pub, millis(s.o.Lease)}, args...)
+
 	var why error
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
 		argv[1] = strconv.Itoa(before)
@@ -100,6 +102,7 @@ func (s *Store) repeat(ctx context.Context, shard int, name, op string, before i
 			s.fails(name, e)
 			return nil, explain(name, e)
 		}
+
 		before++
 		why = cause(why, err)
 		select {
@@ -149,7 +152,7 @@ func passing(e *rueidis.RedisError) bool {
 			return true
 		}
 	}
-	// Redis 6 says it within what a script said
+	// Redis 6 says these within what a script said.
 	return strings.Contains(s, "READONLY") || strings.Contains(s, "NOREPLICAS")
 }
 

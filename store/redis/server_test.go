@@ -49,8 +49,10 @@ func startServer(tb testing.TB, args ...string) *server {
 func (s *server) start() {
 	s.tb.Helper()
 	host, port, _ := net.SplitHostPort(s.addr)
-	args := append([]string{"--port", port, "--bind", host, "--dir", s.dir, "--save", "", "--daemonize", "no",
-		"--loglevel", "warning"}, s.args...)
+	args := append([]string{
+		"--port", port, "--bind", host, "--dir", s.dir,
+		"--save", "", "--daemonize", "no", "--loglevel", "warning",
+	}, s.args...)
 	s.cmd = exec.Command(s.program, args...)
 	if err := s.cmd.Start(); err != nil {
 		s.tb.Fatal(err)

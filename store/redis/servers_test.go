@@ -57,11 +57,12 @@ func startCluster(t testing.TB) *cluster {
 	t.Helper()
 	c := &cluster{t: t}
 	for range 4 {
-		c.servers = append(c.servers, startServer(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "1500",
-			"--appendonly", "no",
+		c.servers = append(c.servers, startServer(t,
+			"--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--appendonly", "no",
 			"--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0"))
 	}
 	c.replica, c.servers = c.servers[3], c.servers[:3]
+
 	const each = 16384 / 3
 	for i, s := range c.servers {
 		last := (i+1)*each - 1
@@ -71,24 +72,26 @@ func startCluster(t testing.TB) *cluster {
 		s.do("CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(i*each), strconv.Itoa(last))
 		s.do("CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(i+1))
 	}
+
 	for _, s := range c.all()[1:] {
 		host, port, _ := net.SplitHostPort(s.addr)
 		c.servers[0].do("CLUSTER", "MEET", host, port)
 	}
+
 	until(t, "the servers know each other", func() bool {
 		return !slices.ContainsFunc(c.all(), func(s *server) bool {
-			return !strings.Contains(s.do("CLUSTER", "INFO"),
-				"cluster_known_nodes:4")
+			return !strings.Contains(s.do("CLUSTER", "INFO"), "cluster_known_nodes:4")
 		})
 	})
+
 	until(t, "the replica replicates", func() bool {
 		_, err := c.replica.try("CLUSTER", "REPLICATE", c.servers[0].do("CLUSTER", "MYID"))
 		return err == nil
 	})
+
 	until(t, "the Cluster is ready", func() bool {
 		ok := !slices.ContainsFunc(c.all(), func(s *server) bool {
-			return !strings.Contains(s.do("CLUSTER", "INFO"),
-				"cluster_state:ok")
+			return !strings.Contains(s.do("CLUSTER", "INFO"), "cluster_state:ok")
 		})
 		return ok && strings.Contains(c.replica.do("INFO", "replication"), "master_link_status:up")
 	})

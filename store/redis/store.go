@@ -75,6 +75,7 @@ func New(client rueidis.Client, o Options) *Store {
 		o.Logger = slog.Default()
 	}
 	checkOptions(o)
+
 	s := &Store{
 		client: client, o: o, base: bases(o.Prefix), node: fmt.Sprintf("%016x", rand.Uint64()), pub: "PUBLISH",
 		uncertain: make(map[attempt]unknown), claims: newClaims(), clock: newClock(),
@@ -82,8 +83,10 @@ func New(client rueidis.Client, o Options) *Store {
 	if client.Mode() == rueidis.ClientModeCluster {
 		s.pub = "SPUBLISH"
 	}
+
 	s.watcher.init(s)
 	s.insists.init()
+
 	ctx, cancel := context.WithTimeout(context.Background(), min(time.Second, o.Timeout))
 	defer cancel()
 	s.sample(ctx)
@@ -120,8 +123,10 @@ func (s *Store) Open(
 	if b.Overflow == store.OverflowDropOldest {
 		overflow = "1"
 	}
+
 	name := escape(id)
 	shard := shardOf(name)
+
 	for range patience {
 		low := rand.Uint32()/shards*shards + uint32(shard)
 		got, err := s.timed(ctx, shard, "open", name, flag(create),
@@ -133,6 +138,7 @@ func (s *Store) Open(
 		if err != nil {
 			return nil, false, err
 		}
+
 		place := got.text(2)
 		switch got.text(0) {
 		case "ok":
@@ -144,6 +150,7 @@ func (s *Store) Open(
 			}
 			continue
 		}
+
 		switch at, err := s.locate(ctx, name, place, a); {
 		case err != nil:
 			return nil, false, err
@@ -177,11 +184,13 @@ func (s *Store) End(ctx context.Context, id string, refuse time.Duration) (ended
 func (s *Store) end(ctx context.Context, name, refuse string) (store.Ended, error) {
 	shard := shardOf(name)
 	now, place := micros(s.Now()), "" // place is that of the session, as far as it is known
+
 	for range patience {
 		in := shard
 		if place != "" {
 			in = shardOfPlace(place)
 		}
+
 		a, err := s.timed(ctx, in, "end", name, refuse, now, strconv.Itoa(shard), place)
 		switch {
 		case err != nil:
@@ -197,6 +206,7 @@ func (s *Store) end(ctx context.Context, name, refuse string) (store.Ended, erro
 			}
 			continue
 		}
+
 		if _, err := s.locate(ctx, name, a.text(2), store.Asked{}); err != nil {
 			return store.Ended{}, err
 		}
@@ -211,6 +221,7 @@ func (s *Store) ended(ctx context.Context, a answer) (store.Ended, error) {
 	if err != nil {
 		return store.Ended{}, errAnswer
 	}
+
 	e := store.Ended{ID: unescape(a.text(1)), Epoch: epoch}
 	add := func(seq uint64, raw string) error {
 		entry, err := decode(seq, raw)
@@ -219,6 +230,7 @@ func (s *Store) ended(ctx context.Context, a answer) (store.Ended, error) {
 		}
 		return err
 	}
+
 	below := a.list(7)
 	for i := 0; i+1 < len(below); i += 2 {
 		seq, _ := strconv.ParseUint(below[i], 10, 64)
@@ -231,6 +243,7 @@ func (s *Store) ended(ctx context.Context, a answer) (store.Ended, error) {
 			return e, err
 		}
 	}
+
 	s.watcher.wake(a.text(2))
 	if a.num(6) == 1 {
 		_, err := s.forward(ctx, a.text(2), 0)

@@ -28,7 +28,8 @@ func TestStoreMiniredis(t *testing.T) {
 	var clients sync.Map // one server for each sub-test: a crowd would starve the others
 	storetest.Run(t, func(tb testing.TB) store.Store {
 		if strings.Contains(tb.Name(), "a_thousand_goroutines") {
-			tb.Skip("miniredis compiles a script at every call and runs one at a time: a thousand callers wait longer than any timeout; the real server runs this")
+			tb.Skip("miniredis compiles a script at every call and runs one at a time: " +
+				"a thousand callers wait longer than any timeout; the real server runs this")
 		}
 		c, ok := clients.Load(tb)
 		if !ok {

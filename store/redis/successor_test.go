@@ -22,18 +22,21 @@ func TestSuccessor(t *testing.T) {
 				_, err := s.Send(ctx, in.Message)
 				return err
 			}}
-			one, two := newNode(t, addr, "succeeded by "+how, redis.Options{}, mo),
-				newNode(t, addr, "succeeded by "+how, redis.Options{}, mo)
+			one := newNode(t, addr, "succeeded by "+how, redis.Options{}, mo)
+			two := newNode(t, addr, "succeeded by "+how, redis.Options{}, mo)
+
 			left := (&client{t: t, id: "a"}).attach(one.Manager)
 			defer left.Close()
 			if err := two.End(ctx, "a"); err != nil {
 				t.Fatal(err)
 			}
+
 			l, err := two.Attach(ctx, session.Attach{ID: "a", Reader: "r", Poll: true})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer l.Close()
+
 			switch how {
 			case "Send":
 				_, err = one.Send(ctx, "a", store.Text("1"))
@@ -44,8 +47,8 @@ func TestSuccessor(t *testing.T) {
 				})
 			case "poll":
 				var on *session.Link
-				if on, err = one.Attach(ctx, session.Attach{ID: "a", Reader: "r", Number: l.Hello.Link.Number,
-					Poll: true}); err == nil {
+				poll := session.Attach{ID: "a", Reader: "r", Number: l.Hello.Link.Number, Poll: true}
+				if on, err = one.Attach(ctx, poll); err == nil {
 					on.Close()
 				}
 			}

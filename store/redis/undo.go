@@ -46,6 +46,7 @@ func (l *log) insist(name, op string, args ...string) {
 	if i.closed || i.n == insistMax || l.s.cut != nil {
 		return
 	}
+
 	i.n++
 	i.done.Go(func() {
 		ctx, cancel := context.WithTimeout(i.ctx, insistFor)

@@ -38,6 +38,7 @@ func TestU2AbortedPostGivesItsTurnBack(t *testing.T) {
 		handled.Add(1)
 		return nil
 	}}
+
 	var nodes [2]node
 	for i := range nodes {
 		nodes[i] = newNode(t, slowly(t, server).Addr(), "aborted", redis.Options{}, mo)
@@ -47,16 +48,19 @@ func TestU2AbortedPostGivesItsTurnBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.Close()
+
 	message := func(writer string) session.Upstream {
 		return session.Upstream{
 			ID: "x", Link: a.Hello.Link, Writer: writer, Base: 1,
 			Messages: []session.Numbered{{Number: 1, Message: store.Text("x")}},
 		}
 	}
+
 	if _, err := nodes[0].Receive(ctx, message("first")); err != nil { // Redis knows the scripts
 		t.Fatal(err)
 	}
 	handled.Store(0)
+
 	const clients = 31
 	var all sync.WaitGroup
 	for i := range clients {
@@ -65,6 +69,7 @@ func TestU2AbortedPostGivesItsTurnBack(t *testing.T) {
 			gone, cancel := context.WithTimeout(ctx, time.Duration(1+i)*time.Millisecond)
 			nodes[0].Receive(gone, up)
 			cancel()
+
 			start := time.Now()
 			if got, err := nodes[i%2].Receive(ctx, up); err != nil || got.Accepted != 1 {
 				t.Errorf("client %d: the next try: %+v, %v", i, got, err)
@@ -74,6 +79,7 @@ func TestU2AbortedPostGivesItsTurnBack(t *testing.T) {
 			}
 		})
 	}
+
 	all.Wait()
 	if n := handled.Load(); n != clients || both.Load() > 0 {
 		t.Errorf("%d messages were handled %d times, %d of them beside another", clients, n, both.Load())

@@ -11,7 +11,8 @@ func checkOptions(o Options) {
 		panic("redis: Options: Prefix cannot contain braces: the hash tag of a Cluster is made of it")
 	}
 	if o.Timeout < 0 || o.SafetyRead < 0 || o.Lease < time.Second {
-		panic("redis: Options: Timeout and SafetyRead cannot be negative, and Lease not less than a second; leave them zero for the default")
+		panic("redis: Options: Timeout and SafetyRead cannot be negative, and Lease not less than a second; " +
+			"leave them zero for the default")
 	}
 }
 
@@ -45,7 +46,8 @@ func warnings(info string) (all []string) {
 			", so Redis may evict messages and sessions; set it to noeviction")
 	}
 	if has["aof_enabled"] == "0" {
-		all = append(all, "redis: appendonly is off, so sessions do not outlive Redis; set it to yes, with appendfsync everysec or always")
+		all = append(all, "redis: appendonly is off, so sessions do not outlive Redis; "+
+			"set it to yes, with appendfsync everysec or always")
 	}
 	return all
 }

@@ -47,8 +47,8 @@ type subscription struct {
 }
 
 func (w *watcher) init(s *Store) {
-	w.s, w.logs, w.subscriptions, w.news = s, make(map[string]*watched), make(map[string]*subscription),
-		make(chan struct{}, 1)
+	w.s, w.logs, w.subscriptions = s, make(map[string]*watched), make(map[string]*subscription)
+	w.news = make(chan struct{}, 1)
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 }
 
@@ -64,10 +64,12 @@ func (w *watcher) watch(epoch string, wake func()) (stop func()) {
 	one := &wake
 	w.mu.Lock()
 	defer w.mu.Unlock()
+
 	if !w.running && !w.closed {
 		w.running = true
 		w.done.Go(w.run)
 	}
+
 	l := w.logs[epoch]
 	if l == nil {
 		l = &watched{}
@@ -75,6 +77,7 @@ func (w *watcher) watch(epoch string, wake func()) (stop func()) {
 		w.fresh = append(w.fresh, epoch)
 		w.tell()
 	}
+
 	l.wakes = append(slices.Clone(l.wakes), one)
 	return func() { w.forget(epoch, l, one) }
 }
@@ -119,14 +122,16 @@ func (w *watcher) safety() {
 		all = append(all, epoch)
 	}
 	w.mu.Unlock()
+
 	ctx, cancel := context.WithTimeout(w.ctx, w.s.o.Timeout)
 	defer cancel()
 	for some := range slices.Chunk(all, batch) {
 		cmds := make(rueidis.Commands, len(some))
 		for i, epoch := range some {
-			cmds[i] = w.s.client.B().Getrange().Key(w.s.base[shardOfPlace(epoch)] + ":s:" +
-				epoch).Start(0).End(9).Build()
+			key := w.s.base[shardOfPlace(epoch)] + ":s:" + epoch
+			cmds[i] = w.s.client.B().Getrange().Key(key).Start(0).End(9).Build()
 		}
+
 		var failed error
 		for i, r := range w.s.client.DoMulti(ctx, cmds...) {
 			v, err := r.ToString()
@@ -137,6 +142,7 @@ func (w *watcher) safety() {
 				w.wake(some[i])
 			}
 		}
+
 		switch {
 		case failed == nil:
 			w.s.works()
