@@ -105,6 +105,7 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 		answer.Refuse(w, r, err)
 		return
 	}
+
 	goesOn := false // a panic ends the link
 	defer func() {
 		if goesOn {
@@ -170,9 +171,11 @@ func (p *poll) wait(ctx context.Context, link *session.Link, atMost time.Duratio
 	if !p.batch.Empty() || atMost <= 0 {
 		return true
 	}
+
 	timer := time.NewTimer(atMost)
 	defer timer.Stop()
 	down := p.server.Done()
+
 	for p.batch.Empty() {
 		select {
 		case <-p.woken:
