@@ -42,6 +42,7 @@ func TestMessage(t *testing.T) {
 				}
 				return
 			}
+
 			if err != nil || !same(msg, tt.event) {
 				t.Errorf("%+v, %v", msg, err)
 			}
