@@ -21,6 +21,7 @@ func TestL1WriterClosedLast(t *testing.T) {
 	before := slog.Default()
 	defer slog.SetDefault(before)
 	slog.SetDefault(slog.New(slog.DiscardHandler))
+
 	for _, tt := range []struct {
 		name   string
 		drain  func(out downstream.Out, wait func())
@@ -41,6 +42,7 @@ func TestL1WriterClosedLast(t *testing.T) {
 				var pool writers.Pool
 				closed, hang := 0, make(chan struct{})
 				out := newWriter(&pool, server, time.Minute, 0, noFrame, func() { closed++ })
+
 				go func() {
 					_, _ = server.Read(make([]byte, 1))
 					out.leave(false)
@@ -53,6 +55,7 @@ func TestL1WriterClosedLast(t *testing.T) {
 					client.Close()
 					synctest.Wait()
 				}
+
 				if tt.drain != nil && closed > 0 {
 					t.Error("closed while something takes from the link")
 				}
@@ -75,19 +78,23 @@ func TestL1CloseFrameWithMessages(t *testing.T) {
 		var pool writers.Pool
 		closed := 0
 		out := newWriter(&pool, server, time.Minute, 0, noFrame, func() { closed++ })
+
 		out.Schedule(func() { // the client sends what no client may while this takes from the link
 			out.finish(1002, "no")
 			_ = out.Write([]byte("data: x\n\n"))
 		})
+
 		got := make([]byte, 64)
 		n, err := client.Read(got)
 		if err != nil || !bytes.HasSuffix(got[:n], []byte("\x88\x04\x03\xeano")) {
 			t.Fatalf("%q, %v", got[:n], err)
 		}
+
 		synctest.Wait()
 		if closed != 1 {
 			t.Errorf("closed %d times", closed)
 		}
+
 		left := make(chan bool)
 		go func() { // the reader of the connection
 			_, err := server.Read(got)

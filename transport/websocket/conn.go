@@ -84,10 +84,12 @@ func (p *pipe) read(b []byte) (int, error) {
 		c.unread = c.unread[n:]
 		return n, nil
 	}
+
 	if c.frame == frameBegun {
 		c.out.readUntil(time.Now().Add(c.timeout))
 		c.frame = frameTimed
 	}
+
 	n, err := p.Conn.Read(b)
 	if n > 0 {
 		c.out.noteRead()

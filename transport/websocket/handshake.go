@@ -50,11 +50,13 @@ func (t *taker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if sent, _ := response.Sent(t); !sent {
 		_, _ = t.Write(nil) // gin's WriteHeader only notes the status
 	}
+
 	sent, known := response.Sent(t)
 	nc, rw, err := http.NewResponseController(t.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
+
 	_ = nc.SetDeadline(time.Time{}) // of the server's ReadTimeout and WriteTimeout
 	if n := rw.Reader.Buffered(); n > 0 {
 		t.c.unread = make([]byte, n)
@@ -66,6 +68,7 @@ func (t *taker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 			return nil, nil, err
 		}
 	}
+
 	t.c.net = nc
 	c := &pipe{nc, t.c}
 	return c, bufio.NewReadWriter(bufio.NewReaderSize(c, readBuffer), bufio.NewWriterSize(c, writeBuffer)), nil

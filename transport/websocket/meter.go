@@ -36,6 +36,7 @@ func (m *meter) count(b []byte) {
 			b = b[n:]
 			continue
 		}
+
 		m.head[m.have] = b[0]
 		m.have++
 		b = b[1:]
@@ -44,6 +45,7 @@ func (m *meter) count(b []byte) {
 			m.have, m.skip = 0, m.payload(size)
 		}
 	}
+
 	free := min(began, max(0, m.earned()-m.spent))
 	m.spent += free
 	m.used += float64(began - free)

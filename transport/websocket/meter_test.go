@@ -30,6 +30,7 @@ func TestL1MeterCounts(t *testing.T) {
 			text = append(text, strings.Repeat("\xff", n)...)
 		}
 	}
+
 	for most := range 300 {
 		m := meter{rate: 1, earned: func() int64 { return 0 }}
 		for rest := text; len(rest) > 0; {
@@ -37,9 +38,10 @@ func TestL1MeterCounts(t *testing.T) {
 			m.count(bytes.Clone(rest[:n]))
 			rest = rest[n:]
 		}
+
 		if m.used != float64(frames) || m.have != 0 || m.skip != 0 {
-			t.Fatalf("in pieces of at most %d bytes: %v frames and %d, %d bytes, want %d frames", most+1, m.used,
-				m.have, m.skip, frames)
+			t.Fatalf("in pieces of at most %d bytes: %v frames and %d, %d bytes, want %d frames",
+				most+1, m.used, m.have, m.skip, frames)
 		}
 	}
 }
@@ -56,6 +58,7 @@ func TestL1MeterRate(t *testing.T) {
 			m.count(empty)
 		}
 	}
+
 	send(30)
 	if d := m.wait(now); d != 0 {
 		t.Errorf("20 more than earned: waits %v", d)
@@ -64,12 +67,14 @@ func TestL1MeterRate(t *testing.T) {
 	if d := m.wait(now); d != time.Second {
 		t.Errorf("5 more: waits %v", d)
 	}
+
 	earned += 100
 	send(100)
 	now = now.Add(time.Second)
 	if d := m.wait(now); d != 0 {
 		t.Errorf("a second later: waits %v", d)
 	}
+
 	now = now.Add(time.Hour)
 	m.wait(now)
 	send(21)

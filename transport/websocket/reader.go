@@ -42,6 +42,7 @@ func (l *reader) run() {
 		_ = l.conn.ws.CloseNow()
 	}()
 	defer l.recover()
+
 	for {
 		err := l.next()
 		switch {
@@ -117,6 +118,7 @@ func read(buf []byte, r io.Reader, limit int) ([]byte, error) {
 		if len(buf) == cap(buf) {
 			buf = append(buf, make([]byte, max(512, min(len(buf), 64<<10)))...)[:len(buf)]
 		}
+
 		n, err := r.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
 		switch {

@@ -74,7 +74,8 @@ func (h *handler) get(w http.ResponseWriter, r *http.Request) {
 			"this is no WebSocket handshake (RFC 6455, 4.2.1) over HTTP/1.1", 0)
 	case !response.CanHijack(w, r):
 		refuse.Write(w, r, http.StatusNotImplemented, "this route cannot carry WebSocket: its server is not "+
-			"net/http's, or a middleware around it hides http.Hijacker (http.TimeoutHandler does); Server-Sent Events or long-poll work", 0)
+			"net/http's, or a middleware around it hides http.Hijacker (http.TimeoutHandler does); "+
+			"Server-Sent Events or long-poll work", 0)
 	default:
 		h.begin(w, r, id)
 	}
@@ -93,11 +94,13 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Id
 		answer.Refuse(w, r, err)
 		return
 	}
+
 	unfollow := h.servers.Follow(r, link)
 	closed := func() {
 		unfollow()
 		link.Close()
 	}
+
 	hello := downstream.Hello(id, link, life, max(0, h.shared.Heartbeat), 0)
 	id.Grant(w)
 	conn, err := accept(w, r)
@@ -107,6 +110,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Id
 		// read the client's frames as requests.
 		panic(http.ErrAbortHandler)
 	}
+
 	conn.timeout = h.shared.BodyTimeout
 	closeFrame := func() (int, string) { return closeOf(pump.End()) }
 	conn.out = newWriter(&h.pool, conn.net, h.shared.WriteTimeout, max(0, h.shared.Heartbeat), closeFrame, closed)
@@ -115,6 +119,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Id
 		earned := func() int64 { return 2 * (pump.Entries() + l.handled.Load()) }
 		conn.meter = &meter{rate: h.o.FrameRate, earned: earned, at: time.Now()}
 	}
+
 	pump.Start(context.Background(), conn.out, link, hello)
 	go l.run()
 }

@@ -43,6 +43,7 @@ func TestP1NoAlloc(t *testing.T) {
 	messages := memstore.New(memstore.Options{})
 	m := session.New(session.Options{Store: messages, Overflow: store.OverflowDropOldest})
 	var pool writers.Pool
+
 	conn, pump := new(drainpipe), downstream.NewPump()
 	link, err := m.Attach(t.Context(), session.Attach{ID: "id", Transport: "test", Wake: pump.Wake})
 	if err != nil {
@@ -55,10 +56,12 @@ func TestP1NoAlloc(t *testing.T) {
 		_ = m.Shutdown(context.Background())
 	}()
 	pump.Start(t.Context(), out, link, []byte("hello\n\n"))
+
 	log, _, err := messages.Open(t.Context(), "id", store.Asked{}, false, store.Bounds{})
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	msg, ctx, sent := store.Text(strings.Repeat("x", 200)), t.Context(), 0
 	send := func() {
 		for range 8 {
@@ -70,12 +73,14 @@ func TestP1NoAlloc(t *testing.T) {
 			time.Sleep(10 * time.Microsecond)
 		}
 	}
+
 	for range 500 { // grow the ring and the buffers
 		send()
 	}
 	if allocs := testing.AllocsPerRun(500, send); allocs >= 1 {
 		t.Errorf("%v allocations for eight messages", allocs)
 	}
+
 	noMore := func() int64 {
 		for n := conn.writes.Load(); ; n = conn.writes.Load() {
 			if time.Sleep(5 * time.Millisecond); conn.writes.Load() == n {
@@ -83,6 +88,7 @@ func TestP1NoAlloc(t *testing.T) {
 			}
 		}
 	}
+
 	before := noMore()
 	_ = out.Write(bytes.Repeat([]byte("y"), 60<<10))
 	if n := conn.writes.Load() - before; n != 1 || len(conn.last) != 60<<10+4 || conn.last[0] != 0x81 {

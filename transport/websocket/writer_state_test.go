@@ -22,6 +22,7 @@ func stateOf(w *writer) state {
 func TestL1WriterStates(t *testing.T) {
 	defer slog.SetDefault(slog.Default())
 	slog.SetDefault(slog.New(slog.DiscardHandler))
+
 	const closed1012, closed1002 = "\x88\x02\x03\xf4", "\x88\x02\x03\xea"
 	for _, tt := range []struct {
 		name   string
@@ -40,11 +41,14 @@ func TestL1WriterStates(t *testing.T) {
 			w.reply([]byte("a\n\n"))
 			w.setHandling(false)
 		}, stateClosed, 0, stateClosed, "\x81\x03a\n\n" + closed1012},
-		{"the answer has five seconds", func(w *writer, _ net.Conn) { w.setHandling(true); w.finish(1012, "") },
-			stateAnswering, closeWait, stateClosed, closed1012},
-		{"the answer is not waited for with another code",
-			func(w *writer, _ net.Conn) { w.setHandling(true); w.finish(1002, "") },
-			stateClosed, 0, stateClosed, closed1002},
+		{"the answer has five seconds", func(w *writer, _ net.Conn) {
+			w.setHandling(true)
+			w.finish(1012, "")
+		}, stateAnswering, closeWait, stateClosed, closed1012},
+		{"the answer is not waited for with another code", func(w *writer, _ net.Conn) {
+			w.setHandling(true)
+			w.finish(1002, "")
+		}, stateClosed, 0, stateClosed, closed1002},
 		{"the reader leaves before the answer", func(w *writer, _ net.Conn) {
 			w.setHandling(true)
 			w.finish(1012, "")
@@ -52,12 +56,15 @@ func TestL1WriterStates(t *testing.T) {
 		}, stateClosed, 0, stateClosed, closed1012},
 		{"no close frame", func(w *writer, _ net.Conn) { w.Schedule(w.Close) }, stateGone, 0, stateGone, ""},
 		{"the reader leaves", func(w *writer, _ net.Conn) { w.leave(false) }, stateGone, 0, stateGone, ""},
-		{"a write fails", func(w *writer, client net.Conn) { client.Close(); w.reply([]byte("a\n\n")) }, stateGone, 0,
-			stateGone, ""},
-		{"the close frame fails", func(w *writer, client net.Conn) { client.Close(); w.finish(1002, "") }, stateGone, 0,
-			stateGone, ""},
-		{"a panic", func(w *writer, _ net.Conn) { w.Schedule(func() { panic("no") }) },
-			stateGone, 0, stateGone, ""},
+		{"a write fails", func(w *writer, client net.Conn) {
+			client.Close()
+			w.reply([]byte("a\n\n"))
+		}, stateGone, 0, stateGone, ""},
+		{"the close frame fails", func(w *writer, client net.Conn) {
+			client.Close()
+			w.finish(1002, "")
+		}, stateGone, 0, stateGone, ""},
+		{"a panic", func(w *writer, _ net.Conn) { w.Schedule(func() { panic("no") }) }, stateGone, 0, stateGone, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -80,11 +87,13 @@ func TestL1WriterStates(t *testing.T) {
 				if got := stateOf(w); got != tt.before {
 					t.Errorf("state %d, want %d", got, tt.before)
 				}
+
 				time.Sleep(tt.after)
 				synctest.Wait()
 				if got := stateOf(w); got != tt.want || closed != 1 {
 					t.Errorf("state %d, want %d; closed %d times", got, tt.want, closed)
 				}
+
 				if err := w.Write([]byte("late\n\n")); !errors.Is(err, net.ErrClosed) {
 					t.Errorf("a write after the end: %v", err)
 				}
