@@ -35,8 +35,8 @@ func TestL2AnnouncedBodies(t *testing.T) {
 	}
 	m := session.New(session.Options{})
 	defer m.Shutdown(context.Background())
-	ours := middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard(transport.Handler(m,
-		transport.Options{}))
+	who := middleware.New(middleware.Options{Codec: codec, Sessions: m})
+	ours := who.Guard(transport.Handler(m, transport.Options{}))
 	bare := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { r.Body.Read(make([]byte, 1)) })
 	for _, name := range []string{"HTTP/1.1", "HTTP/2"} {
 		t.Run(name, func(t *testing.T) {
@@ -46,8 +46,8 @@ func TestL2AnnouncedBodies(t *testing.T) {
 			got := announced(t, name == "HTTP/2", ours, n, &header)
 			t.Logf("%d bytes each, a bare handler's %d", got, least)
 			if got > least+most {
-				t.Errorf("a body that is announced costs %d bytes more than in a bare handler; at most %d", got-least,
-					most)
+				t.Errorf("a body that is announced costs %d bytes more than in a bare handler; at most %d",
+					got-least, most)
 			}
 		})
 	}
@@ -57,12 +57,14 @@ func TestL2AnnouncedBodies(t *testing.T) {
 func announced(t *testing.T, h2 bool, h http.Handler, n int, header *http.Header) int {
 	l := memnet.Listen()
 	var under atomic.Int64
-	srv := &http.Server{Protocols: new(http.Protocols),
+	srv := &http.Server{
+		Protocols: new(http.Protocols),
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			under.Add(1)
 			h.ServeHTTP(w, r)
 			under.Add(-1)
-		})}
+		}),
+	}
 	srv.Protocols.SetHTTP1(true)
 	srv.Protocols.SetUnencryptedHTTP2(true)
 	go srv.Serve(l)
@@ -155,6 +157,7 @@ func announceHTTP2(t *testing.T, l *memnet.Listener, n int, header http.Header) 
 		_, _ = io.WriteString(conn, http2.ClientPreface)
 		framer := http2.NewFramer(conn, conn)
 		_ = framer.WriteSettings()
+
 		var block bytes.Buffer
 		encoder := hpack.NewEncoder(&block)
 		for i := range min(n, streams) {
@@ -168,6 +171,7 @@ func announceHTTP2(t *testing.T, l *memnet.Listener, n int, header http.Header) 
 			for name, values := range header {
 				field(strings.ToLower(name), values[0])
 			}
+
 			err := framer.WriteHeaders(http2.HeadersFrameParam{
 				StreamID: uint32(2*i + 1), BlockFragment: block.Bytes(), EndHeaders: true,
 			})

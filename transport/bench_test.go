@@ -49,14 +49,18 @@ func bench(b *testing.B, o session.Options) (http.Handler, http.Header, *tab) {
 // OnMessage and back, without the network and net/http's part.
 func BenchmarkPost(b *testing.B) {
 	handled := 0
-	h, header, t := bench(b, session.Options{Rate: -1,
+	h, header, t := bench(b, session.Options{
+		Rate: -1,
 		OnMessage: func(context.Context, *session.Session, session.Incoming) error {
 			handled++
 			return nil
-		}})
+		},
+	})
+
 	header.Set("Content-Type", "text/event-stream")
 	msg := store.Text(strings.Repeat("x", 200))
 	n := uint64(0)
+
 	b.ReportAllocs()
 	for b.Loop() {
 		n++
@@ -69,6 +73,7 @@ func BenchmarkPost(b *testing.B) {
 			b.Fatal(w)
 		}
 	}
+
 	if handled != int(n) {
 		b.Fatal(handled, n)
 	}

@@ -24,10 +24,10 @@ func TestW4Binary(t *testing.T) {
 		}
 		tab.has("text")
 		body := frame.AppendUpstream(frame.AppendUp(nil, frame.Up{Writer: tab.cid, Base: 1}), 1, &msg)
-		a := tab.b.do("POST", tab.query(""), string(body), "Mirage-Link", tab.token(), "Content-Type",
-			"text/event-stream")
-		if a.status != 200 || len(app.seen) != 1 || !app.seen[0].Binary || app.seen[0].Event != "e" ||
-			string(app.seen[0].Data) != "text" {
+		a := tab.b.do("POST", tab.query(""), string(body),
+			"Mirage-Link", tab.token(), "Content-Type", "text/event-stream")
+		if a.status != 200 || len(app.seen) != 1 ||
+			!app.seen[0].Binary || app.seen[0].Event != "e" || string(app.seen[0].Data) != "text" {
 			t.Errorf("up: %d, %+v", a.status, app.seen)
 		}
 	})

@@ -34,6 +34,7 @@ func suffer(t *testing.T, s *site, random *rand.Rand) {
 	c.Timeout = 500 * time.Millisecond // a client's own patience: nothing else tells it of a black hole
 	p := newPeer(proxy.URL()+"/live", c)
 	p.begin((*peer).keepSwitching)
+
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	done := make(chan struct{})
@@ -56,12 +57,14 @@ func suffer(t *testing.T, s *site, random *rand.Rand) {
 			time.Sleep(time.Duration(random.IntN(40)) * time.Millisecond)
 		}
 	}()
+
 	var want []string
 	for ctx.Err() == nil && p.ok() {
 		text := fmt.Sprint("m", len(want))
 		want = append(want, text)
 		p.send(text) // and it comes down again
 	}
+
 	<-done
 	p.has(len(want))
 	p.stop()
@@ -79,6 +82,7 @@ func TestU1RateRecovers(t *testing.T) {
 	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage}}, func(w *world) {
 		tab := w.browser().tab()
 		tab.poll("25")
+
 		var want []string
 		refused := 0
 		for i := range 10 {
@@ -87,6 +91,7 @@ func TestU1RateRecovers(t *testing.T) {
 				n := i*60 + j + 1
 				batch, want = append(batch, fmt.Sprintf("%d:m%d", n, n)), append(want, fmt.Sprint("m", n))
 			}
+
 			for {
 				a := tab.post(batch...)
 				if a.status == 200 {
@@ -99,6 +104,7 @@ func TestU1RateRecovers(t *testing.T) {
 				tab.poll("0") // the link lives
 			}
 		}
+
 		app.has(w, want...)
 		if refused == 0 {
 			t.Error("never refused")

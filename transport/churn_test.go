@@ -41,6 +41,7 @@ func TestL4Churn(t *testing.T) {
 					time.Sleep(5 * time.Minute)
 					synctest.Wait()
 				}
+
 				churn()
 				before, _ := bubble()
 				churn()

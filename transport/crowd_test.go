@@ -61,6 +61,7 @@ func TestD7CrowdedOut(t *testing.T) {
 				var drain time.Duration
 				tab.note = func(e frame.Event) { drain = max(drain, retryOf(e)) }
 				ended := tt.begin(tab)
+
 				time.Sleep(time.Minute)
 				for range 32 {
 					b.tab().open()
@@ -70,6 +71,7 @@ func TestD7CrowdedOut(t *testing.T) {
 				if tt.transport != "poll" && drain != time.Minute {
 					t.Errorf("it is to come back after %v", drain)
 				}
+
 				w.send(tab.hello.ID, "a")
 				time.Sleep(time.Minute) // nobody acknowledges: by then the others are gone
 				tab.open()
@@ -106,8 +108,8 @@ func (b *browser) refusal(reason string, after int) {
 	if a := b.do("GET", "", ""); a.status != 200 || a.body != fmt.Sprintf("retry: %d000\n\n", after) {
 		b.w.Errorf("a plain EventSource: %d %q", a.status, a.body)
 	}
-	if _, resp, err := b.tab().upgrade(b.w.Context(), b.tab().query("")); err == nil || resp.StatusCode != 429 ||
-		resp.Header.Get("Retry-After") != seconds {
+	if _, resp, err := b.tab().upgrade(b.w.Context(), b.tab().query("")); err == nil ||
+		resp.StatusCode != 429 || resp.Header.Get("Retry-After") != seconds {
 		b.w.Errorf("a WebSocket of a program: %+v %v", resp, err)
 	}
 	for _, query := range []string{b.tab().query(""), ""} {
@@ -214,6 +216,7 @@ func TestL1LinkRateOfTheHonest(t *testing.T) {
 		for range 32 {
 			tabs = append(tabs, b.tab())
 		}
+
 		for round := range 6 {
 			var lines []*line
 			for _, tab := range tabs {
@@ -222,6 +225,7 @@ func TestL1LinkRateOfTheHonest(t *testing.T) {
 					t.Fatalf("round %d: %d %s", round, a.status, a.body)
 				}
 			}
+
 			synctest.Wait()
 			for _, l := range lines {
 				l.close()
@@ -246,6 +250,7 @@ func TestD8MoreTabsThanLinks(t *testing.T) {
 				first := b.tab()
 				first.open().close()
 				id := first.hello.ID
+
 				time.Sleep(time.Second)
 				var gets, refused atomic.Int64
 				var clients sync.WaitGroup
@@ -255,6 +260,7 @@ func TestD8MoreTabsThanLinks(t *testing.T) {
 					all[i] = &waiting{tab: b.tab(), gets: &gets, refused: &refused}
 					clients.Go(func() { all[i].run(end) })
 				}
+
 				for range int(length / (10 * time.Second)) {
 					time.Sleep(10 * time.Second)
 					if !busy {
@@ -268,12 +274,14 @@ func TestD8MoreTabsThanLinks(t *testing.T) {
 						}
 					}
 				}
+
 				minutes := length.Minutes()
-				t.Logf("%d tabs: %.1f GETs a minute, of which %.1f refused", tabs, float64(gets.Load())/minutes,
-					float64(refused.Load())/minutes)
+				t.Logf("%d tabs: %.1f GETs a minute, of which %.1f refused",
+					tabs, float64(gets.Load())/minutes, float64(refused.Load())/minutes)
 				if most := tabs*3 + 5*minutes*(tabs-32); float64(gets.Load()) > most { // links age, 36 in ten minutes
 					t.Errorf("%d GETs, at most %.0f are right", gets.Load(), most)
 				}
+
 				close(end)
 				clients.Wait()
 				for i, c := range all {
@@ -296,6 +304,7 @@ type waiting struct {
 func (c *waiting) run(end chan struct{}) {
 	var drain time.Duration
 	c.tab.note = func(e frame.Event) { drain = retryOf(e) }
+
 	for {
 		c.gets.Add(1)
 		drain = 0
@@ -322,6 +331,7 @@ func (c *waiting) run(end chan struct{}) {
 			c.refused.Add(1)
 			wait = retryAfter(r.Header)
 		}
+
 		r.Body.Close()
 		select {
 		case <-time.After(wait):

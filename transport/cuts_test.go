@@ -44,6 +44,7 @@ func exchange(s *site, url string, c *http.Client, way func(*peer, context.Conte
 	p := newPeer(url, c)
 	p.begin(way)
 	defer p.stop()
+
 	want := slices.Clone(greetings)
 	p.has(len(want))
 	for _, n := range batches {
@@ -57,6 +58,7 @@ func exchange(s *site, url string, c *http.Client, way func(*peer, context.Conte
 			break
 		}
 	}
+
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch calls := s.calls.calls(p.hello.ID); {
@@ -100,8 +102,10 @@ func TestD7CutAnywhere(t *testing.T) {
 
 // sweep cuts at first, first+step and so on, up to the length of the exchange, and
 // returns how many cuts there were.
-func sweep(t *testing.T, s *site, client *http.Client, way func(*peer, context.Context), dir miragetest.Direction,
-	how miragetest.Ending, first, step int) (cuts int64) {
+func sweep(
+	t *testing.T, s *site, client *http.Client, way func(*peer, context.Context),
+	dir miragetest.Direction, how miragetest.Ending, first, step int,
+) (cuts int64) {
 	proxy := miragetest.NewProxy(t, s.srv.URL)
 	carried := func() int64 {
 		for proxy.Stats().Open > 0 { // what the last client left behind must not count for the next
@@ -113,6 +117,7 @@ func sweep(t *testing.T, s *site, client *http.Client, way func(*peer, context.C
 		}
 		return proxy.Stats().Down
 	}
+
 	if err := exchange(s, proxy.URL()+"/live", client, way); err != nil {
 		t.Fatal("without a cut: ", err)
 	}
@@ -122,6 +127,7 @@ func sweep(t *testing.T, s *site, client *http.Client, way func(*peer, context.C
 		if err := exchange(s, proxy.URL()+"/live", client, way); err != nil {
 			t.Errorf("cut after %d bytes: %v", n, err)
 		}
+
 		after := carried()
 		if after-before >= int64(n) {
 			cuts++

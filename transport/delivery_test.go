@@ -23,6 +23,7 @@ func TestD3CutAndResume(t *testing.T) {
 			l := tab.open()
 			w.send(tab.hello.ID, "a", "b")
 			tab.has("a", "b")
+
 			for _, text := range []string{"c", "d"} {
 				l.close()
 				w.send(tab.hello.ID, text)
@@ -34,6 +35,7 @@ func TestD3CutAndResume(t *testing.T) {
 			tab.has("a", "b", "c", "d")
 		})
 	})
+
 	t.Run("poll", func(t *testing.T) {
 		inWorld(t, setup{}, func(w *world) {
 			tab := w.browser().tab()
@@ -44,11 +46,13 @@ func TestD3CutAndResume(t *testing.T) {
 			if tab.hellos != 1 {
 				t.Errorf("%d hellos on one link", tab.hellos)
 			}
+
 			// An answer that is lost comes again.
 			w.send(tab.hello.ID, "c")
 			tab.b.do("GET", tab.query("&_wait=25"), "", "Mirage-Link", tab.token())
 			tab.poll("25")
 			tab.has("a", "b", "c")
+
 			// So does one on a new link.
 			w.send(tab.hello.ID, "d")
 			tab.hello.Link = ""
@@ -69,6 +73,7 @@ func TestX1Switch(t *testing.T) {
 		tab := w.browser().tab()
 		l := tab.open()
 		id := tab.hello.ID
+
 		var want []string
 		say := func(i int) {
 			text := fmt.Sprint("m", i)
@@ -76,6 +81,7 @@ func TestX1Switch(t *testing.T) {
 			tab.say(text)
 			want = append(want, text)
 		}
+
 		for i := range 30 {
 			switch i % 6 {
 			case 0: // over to polling, while the stream still stands
@@ -96,6 +102,7 @@ func TestX1Switch(t *testing.T) {
 				synctest.Wait()
 			}
 		}
+
 		tab.has(want...)
 		app.has(w, want...)
 	})
@@ -181,10 +188,14 @@ func TestD5Full(t *testing.T) {
 // message, and the application hears of it once.
 func TestD3GapTold(t *testing.T) {
 	var mirrored []store.Lost
-	o := session.Options{MaxMessages: 3, Overflow: store.OverflowDropOldest,
+	o := session.Options{
+		MaxMessages: 3,
+		Overflow:    store.OverflowDropOldest,
 		OnGap: func(_ context.Context, _ *session.Session, _ session.ReaderInfo, lost store.Lost) {
 			mirrored = append(mirrored, lost)
-		}}
+		},
+	}
+
 	inWorld(t, setup{session: o}, func(w *world) {
 		tab := w.browser().tab()
 		tab.open().close()
@@ -195,14 +206,16 @@ func TestD3GapTold(t *testing.T) {
 			tab.mu.Unlock()
 			tab.open().close()
 			tab.has("c", "d", "e")
+
 			if len(tab.gaps) != 1 || tab.gaps[0].From != 1 || tab.gaps[0].To != 2 || tab.gaps[0].Reason != "trimmed" {
 				t.Errorf("gaps: %+v", tab.gaps)
 			}
-			if h := tab.hello; h.Resumed || h.Reason != "trimmed" || h.Lost == nil || h.Lost.From != 1 ||
-				h.Lost.To != 2 {
+			if h := tab.hello; h.Resumed || h.Reason != "trimmed" ||
+				h.Lost == nil || h.Lost.From != 1 || h.Lost.To != 2 {
 				t.Errorf("hello: %+v", h)
 			}
 		}
+
 		if len(mirrored) != 1 || mirrored[0] != (store.Lost{From: 1, To: 2}) {
 			t.Errorf("application heard of %v", mirrored)
 		}
@@ -218,6 +231,7 @@ func TestD6Retention(t *testing.T) {
 		tab := w.browser().tab()
 		l := tab.open()
 		id := tab.hello.ID
+
 		w.send(id, "a", "b")
 		synctest.Wait()
 		tab.post()
@@ -227,13 +241,15 @@ func TestD6Retention(t *testing.T) {
 		w.send(id, "d")
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
+
 		if _, err := w.m.Send(w.Context(), id, store.Text("e")); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("after the retention: %v", err)
 		}
-		if e := <-over; e.ID != id || len(e.Messages) != 2 || string(e.Messages[1].Message.Data) != "d" ||
-			len(over) > 0 {
+		if e := <-over; e.ID != id || len(e.Messages) != 2 ||
+			string(e.Messages[1].Message.Data) != "d" || len(over) > 0 {
 			t.Errorf("OnEnd: %+v, %d more", e, len(over))
 		}
+
 		tab.open()
 		if h := tab.hello; h.Resumed || h.Reason != "expired" || h.Lost == nil || h.Lost.From != 3 || h.Lost.To != 0 {
 			t.Errorf("hello after the end: %+v, lost %+v", h, h.Lost)
@@ -249,6 +265,7 @@ func TestD4AckTimeout(t *testing.T) {
 		l := tab.open()
 		w.send(tab.hello.ID, "a")
 		synctest.Wait()
+
 		time.Sleep(19 * time.Second)
 		synctest.Wait()
 		select {
@@ -256,6 +273,7 @@ func TestD4AckTimeout(t *testing.T) {
 			t.Fatal("closed too early")
 		default:
 		}
+
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		select {
@@ -263,9 +281,11 @@ func TestD4AckTimeout(t *testing.T) {
 		default:
 			t.Fatal("a client that acknowledges nothing keeps its link")
 		}
+
 		tab.pos.Seq, tab.got = 0, nil
 		tab.open()
 		tab.has("a")
+
 		plain := w.browser().plain()
 		l = plain.open()
 		w.send(plain.hello.ID, "p")
@@ -301,8 +321,10 @@ func TestD7Presence(t *testing.T) {
 		if got, want := events.String(), "attach "+streaming(); got != want {
 			t.Errorf("after a reconnect: %s", got)
 		}
+
 		time.Sleep(11 * time.Second)
 		synctest.Wait()
+
 		tab.open()
 		a := tab.b.do("DELETE", tab.query(""), "", "Mirage-Link", tab.token())
 		synctest.Wait()
@@ -310,6 +332,7 @@ func TestD7Presence(t *testing.T) {
 		if got := events.String(); a.status != 204 || got != want {
 			t.Errorf("DELETE %d; events %s", a.status, got)
 		}
+
 		if _, err := w.m.Send(w.Context(), tab.hello.ID, store.Text("x")); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("session after its last reader said goodbye: %v", err)
 		}
@@ -329,12 +352,14 @@ func TestD9Poll(t *testing.T) {
 		if d := time.Since(start); d != 0 || tab.hellos != 1 {
 			t.Errorf("first poll: %v, %d hellos", d, tab.hellos)
 		}
+
 		if a := tab.poll("7"); a.status != 200 || a.body != "" || time.Since(start) != 7*time.Second {
 			t.Errorf("empty poll: %d %q after %v", a.status, a.body, time.Since(start))
 		}
 		if tab.poll("3600"); time.Since(start) != 32*time.Second {
 			t.Errorf("hold is not bounded: %v", time.Since(start))
 		}
+
 		older := make(chan answer)
 		go func() { older <- tab.b.do("GET", tab.query("&_wait=25"), "", "Mirage-Link", tab.token()) }()
 		synctest.Wait()
@@ -344,15 +369,18 @@ func TestD9Poll(t *testing.T) {
 		if a := <-older; a.status != 200 || a.body != "" || time.Since(before) != 0 {
 			t.Errorf("older poll: %d %q after %v", a.status, a.body, time.Since(before))
 		}
+
 		w.send(tab.hello.ID, "a")
 		if a := <-newer; !strings.Contains(a.body, "data: a\n") {
 			t.Errorf("newer poll: %q", a.body)
 		}
+
 		time.Sleep(29 * time.Second)
 		if a := tab.poll("1"); a.status != 200 {
 			t.Errorf("after 29 s: %d", a.status)
 		}
 		tab.has("a")
+
 		time.Sleep(31 * time.Second)
 		if a := tab.poll("1"); a.status != 401 {
 			t.Errorf("after 31 s: %d", a.status)
@@ -371,6 +399,7 @@ func TestL1Heartbeat(t *testing.T) {
 			t.Errorf("after a second: %v", tab.told) // by which the client knows that the stream is not held back
 		}
 	})
+
 	inWorld(t, setup{}, func(w *world) {
 		tab := w.browser().tab()
 		tab.open()
@@ -379,6 +408,7 @@ func TestL1Heartbeat(t *testing.T) {
 		if n := len(tab.told); n < 4 || n > 6 {
 			t.Errorf("in a minute: %v", tab.told)
 		}
+
 		r, err := w.browser().request(w.Context(), "GET", "", "")
 		w.must(err)
 		defer r.Body.Close()

@@ -31,6 +31,7 @@ func TestL4Descriptors(t *testing.T) {
 		fewDescriptors(t)
 		return
 	}
+
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestL4Descriptors$")
 	cmd.Env = append(os.Environ(), childOfDescriptors+"=1")
 	var log lockedBuffer
@@ -53,6 +54,7 @@ func TestL4Descriptors(t *testing.T) {
 			t.Error(err, log.String())
 		}
 	}()
+
 	addr, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatal(err, log.String())
@@ -64,12 +66,14 @@ func TestL4Descriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stream.conn.Close()
+
 	var crowd []net.Conn
 	defer func() {
 		for _, c := range crowd {
 			c.Close()
 		}
 	}()
+
 	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(log.String(), "too many open files"); {
 		if len(crowd) < 200 {
 			c, err := net.Dial("tcp", addr) // the kernel takes it, the server cannot
@@ -82,14 +86,17 @@ func TestL4Descriptors(t *testing.T) {
 			t.Fatal("the descriptors have no end: ", log.String())
 		}
 	}
+
 	for range 3 { // it goes on
 		if err := stream.ticks(); err != nil {
 			t.Fatal(err)
 		}
 	}
+
 	for _, c := range crowd {
 		c.Close()
 	}
+
 	late, err := opened(addr)
 	if err != nil {
 		t.Fatal("nobody is served any more: ", err)

@@ -29,11 +29,12 @@ func ExampleHandler() {
 	if err != nil {
 		panic(err)
 	}
-	m := session.New(session.Options{OnMessage: func(ctx context.Context, s *session.Session,
-		in session.Incoming) error {
-		_, err := s.Send(ctx, store.Text("you said "+string(in.Data)))
-		return err
-	}})
+	m := session.New(session.Options{
+		OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
+			_, err := s.Send(ctx, store.Text("you said "+string(in.Data)))
+			return err
+		},
+	})
 	who := middleware.New(middleware.Options{Codec: codec, Sessions: m})
 	r := chi.NewRouter()
 	r.With(who.Guard).Handle("/live", transport.Handler(m, transport.Options{}))

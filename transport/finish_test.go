@@ -21,61 +21,62 @@ func TestD6LastWord(t *testing.T) {
 		for _, revoke := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/revoke %t", way, revoke), func(t *testing.T) {
 				var over store.Ended
-				inWorld(t, setup{session: session.Options{OnEnd: func(_ context.Context, e store.Ended) { over = e }}},
-					func(w *world) {
-						b := w.browser()
-						pages := b.pages([]string{way, way})
-						defer closePages(pages)
-						here, back := pages[0], pages[1]
-						here.load()
-						time.Sleep(time.Second)
-						back.load()
-						time.Sleep(time.Second)
-						id := here.id()
-						back.rest()
-						if way == "poll" {
-							w.send(id, "0") // which its poll brings
-						}
-						time.Sleep(time.Second)
+				o := session.Options{OnEnd: func(_ context.Context, e store.Ended) { over = e }}
+				inWorld(t, setup{session: o}, func(w *world) {
+					b := w.browser()
+					pages := b.pages([]string{way, way})
+					defer closePages(pages)
+					here, back := pages[0], pages[1]
+					here.load()
+					time.Sleep(time.Second)
+					back.load()
+					time.Sleep(time.Second)
+					id := here.id()
+					back.rest()
+					if way == "poll" {
+						w.send(id, "0") // which its poll brings
+					}
+					time.Sleep(time.Second)
 
-						var want []string
-						for i := range 50 {
-							want = append(want, fmt.Sprint("message ", i))
+					var want []string
+					for i := range 50 {
+						want = append(want, fmt.Sprint("message ", i))
+					}
+					w.send(id, want...)
+					time.AfterFunc(500*time.Millisecond, back.resume)
+					start := time.Now()
+					if revoke {
+						want = append(want, "the last one")
+						w.must(w.m.RevokeWith(w.Context(), id, store.Text("the last one"), 0))
+					} else {
+						w.must(w.m.Finish(w.Context(), id, 0))
+					}
+					took := time.Since(start)
+					time.Sleep(2 * time.Second)
+					synctest.Wait()
+
+					if took > 3*time.Second {
+						t.Errorf("it took %v", took)
+					}
+					for _, p := range pages {
+						got := p.texts()
+						if way == eventSource && p == back { // a plain one, which is new each time it comes
+							continue
 						}
-						w.send(id, want...)
-						time.AfterFunc(500*time.Millisecond, back.resume)
-						start := time.Now()
-						if revoke {
-							want = append(want, "the last one")
-							w.must(w.m.RevokeWith(w.Context(), id, store.Text("the last one"), 0))
-						} else {
-							w.must(w.m.Finish(w.Context(), id, 0))
+						if len(got) < len(want) || !slices.Equal(got[len(got)-len(want):], want) {
+							t.Errorf("%s: got %q", p.story(), got)
 						}
-						took := time.Since(start)
-						time.Sleep(2 * time.Second)
-						synctest.Wait()
-						if took > 3*time.Second {
-							t.Errorf("it took %v", took)
+						if revoke && !strings.Contains(p.end(), "410") {
+							t.Errorf("%s: told %q", p.story(), p.end())
 						}
-						for _, p := range pages {
-							got := p.texts()
-							if way == eventSource && p == back { // a plain one, which is new each time it comes
-								continue
-							}
-							if len(got) < len(want) || !slices.Equal(got[len(got)-len(want):], want) {
-								t.Errorf("%s: got %q", p.story(), got)
-							}
-							if revoke && !strings.Contains(p.end(), "410") {
-								t.Errorf("%s: told %q", p.story(), p.end())
-							}
-						}
-						if left := len(over.Messages); left > 0 && way != eventSource { // which acknowledges nothing
-							t.Errorf("OnEnd has %d messages", left)
-						}
-						if _, err := w.m.Send(w.Context(), id, store.Text("x")); revoke && err == nil {
-							t.Error("the session is there")
-						}
-					})
+					}
+					if left := len(over.Messages); left > 0 && way != eventSource { // which acknowledges nothing
+						t.Errorf("OnEnd has %d messages", left)
+					}
+					if _, err := w.m.Send(w.Context(), id, store.Text("x")); revoke && err == nil {
+						t.Error("the session is there")
+					}
+				})
 			})
 		}
 	}
@@ -86,29 +87,31 @@ func TestD6LastWord(t *testing.T) {
 func TestD6LastWordInTime(t *testing.T) {
 	for _, revoke := range []bool{false, true} {
 		var over store.Ended
-		inWorld(t, setup{session: session.Options{OnEnd: func(_ context.Context, e store.Ended) { over = e }}},
-			func(w *world) {
-				b := w.browser()
-				p := b.page("poll")
-				p.load()
-				time.Sleep(time.Second)
-				p.close()
-				id := p.id()
-				w.send(id, "1")
-				start := time.Now()
-				if revoke {
-					w.must(w.m.RevokeWith(w.Context(), id, store.Text("2"), 2*time.Second))
-				} else {
-					w.send(id, "2")
-					w.must(w.m.Finish(w.Context(), id, 2*time.Second))
-				}
-				if took := time.Since(start); took != 2*time.Second {
-					t.Errorf("it took %v", took)
-				}
-				if n := len(over.Messages); n != 2 {
-					t.Errorf("OnEnd has %d messages", n)
-				}
-			})
+		o := session.Options{OnEnd: func(_ context.Context, e store.Ended) { over = e }}
+		inWorld(t, setup{session: o}, func(w *world) {
+			b := w.browser()
+			p := b.page("poll")
+			p.load()
+			time.Sleep(time.Second)
+			p.close()
+
+			id := p.id()
+			w.send(id, "1")
+			start := time.Now()
+			if revoke {
+				w.must(w.m.RevokeWith(w.Context(), id, store.Text("2"), 2*time.Second))
+			} else {
+				w.send(id, "2")
+				w.must(w.m.Finish(w.Context(), id, 2*time.Second))
+			}
+
+			if took := time.Since(start); took != 2*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			if n := len(over.Messages); n != 2 {
+				t.Errorf("OnEnd has %d messages", n)
+			}
+		})
 	}
 }
 
@@ -125,24 +128,25 @@ func TestD6LastWordOfAHandler(t *testing.T) {
 		t.Run(way, func(t *testing.T) {
 			var m *session.Manager
 			var took chan time.Duration
-			inWorld(t, setup{session: session.Options{OnMessage: func(_ context.Context, s *session.Session,
-				in session.Incoming) error {
+			o := session.Options{OnMessage: func(_ context.Context, s *session.Session, in session.Incoming) error {
 				go func() {
 					start := time.Now()
-					if err := m.RevokeWith(context.Background(), s.ID(), store.Text("bye, "+string(in.Data)),
-						0); err != nil {
+					last := store.Text("bye, " + string(in.Data))
+					if err := m.RevokeWith(context.Background(), s.ID(), last, 0); err != nil {
 						t.Error(err)
 					}
 					took <- time.Since(start)
 				}()
 				return nil
-			}}}, func(w *world) {
+			}}
+			inWorld(t, setup{session: o}, func(w *world) {
 				m, took = w.m, make(chan time.Duration, 1)
 				p := w.browser().page(way)
 				defer p.close()
 				p.load()
 				time.Sleep(time.Second)
 				p.say("me")
+
 				if d := <-took; d > 2*time.Second {
 					t.Errorf("it took %v", d)
 				}

@@ -39,11 +39,14 @@ func newTarget(f *testing.F) *target {
 		f.Fatal(err)
 	}
 	t := new(target)
-	t.m = session.New(session.Options{Rate: -1, MaxMessageSize: 1 << 10,
+	t.m = session.New(session.Options{
+		Rate:           -1,
+		MaxMessageSize: 1 << 10,
 		OnMessage: func(_ context.Context, _ *session.Session, in session.Incoming) error {
 			t.calls = append(t.calls, in)
 			return nil
-		}})
+		},
+	})
 	f.Cleanup(func() { _ = t.m.Shutdown(context.Background()) })
 	var n atomic.Int64
 	t.handler = middleware.New(middleware.Options{
@@ -103,20 +106,28 @@ func FuzzPost(f *testing.F) {
 	head := fmt.Sprintf("event: mirage-up\ndata: {\"writer\":%q,\"base\":1,\"ack\":\"\",\"again\":false}\n\n",
 		fuzzWriter)
 	for _, body := range []string{
-		"", head, head + "id: 1\ndata: one\n\nid: 2\nevent: e\ndata: two\n\n", head + "id: 2\ndata: ahead\n\n", head +
-			"id: 1\ndata: cut",
-		head + "id: 1\nencoding: base64\ntype: binary\ndata: AAEC\n\n", head + "id: 1\nencoding: base64\ndata: %\n\n",
+		"",
+		head,
+		head + "id: 1\ndata: one\n\nid: 2\nevent: e\ndata: two\n\n",
+		head + "id: 2\ndata: ahead\n\n",
+		head + "id: 1\ndata: cut",
+		head + "id: 1\nencoding: base64\ntype: binary\ndata: AAEC\n\n",
+		head + "id: 1\nencoding: base64\ndata: %\n\n",
 		head + "id: 1\nevent: mirage-up\ndata: {}\n\n",
-		head + "id: 1\ndata: " + strings.Repeat("x", 1025) + "\n\n", strings.Repeat(head, 2),
+		head + "id: 1\ndata: " + strings.Repeat("x", 1025) + "\n\n",
+		strings.Repeat(head, 2),
 		strings.ReplaceAll(head, "\n", "\r"),
-		strings.Replace(head, `"ack":""`, `"ack":"1-1"`, 1) + "id: 9007199254740991\ndata: last\n\n", "\uFEFF" + head,
+		strings.Replace(head, `"ack":""`, `"ack":"1-1"`, 1) + "id: 9007199254740991\ndata: last\n\n",
+		"\uFEFF" + head,
 		strings.Repeat("id: 1\ndata: x\n\n", 101),
-		strings.Replace(head, "1,", "18446744073709551615,", 1), strings.Replace(head, "1,", "1e9,", 1), "data: " +
-			strings.Repeat("[", 5000) + "\n\n",
+		strings.Replace(head, "1,", "18446744073709551615,", 1),
+		strings.Replace(head, "1,", "1e9,", 1),
+		"data: " + strings.Repeat("[", 5000) + "\n\n",
 	} {
 		f.Add([]byte(body), "text/event-stream", true, int64(0))
 		f.Add([]byte(body), "text/plain", false, int64(-1))
 	}
+
 	t := newTarget(f)
 	f.Fuzz(func(test *testing.T, body []byte, contentType string, token bool, length int64) {
 		header, _ := t.link(test)
@@ -127,10 +138,12 @@ func FuzzPost(f *testing.F) {
 		if !token {
 			sent.Del("Mirage-Link")
 		}
+
 		var reader io.Reader = bytes.NewReader(body)
 		if length < 0 {
 			reader = io.MultiReader(reader) // its length is not known: chunked
 		}
+
 		w := t.do("POST", "_cid="+t.cid(), reader, sent)
 		switch w.Code {
 		case 200:
@@ -141,12 +154,13 @@ func FuzzPost(f *testing.F) {
 		default:
 			test.Errorf("%d %s", w.Code, w.Body)
 		}
+
 		for i, in := range t.calls {
 			if in.Writer == "" && (len(t.calls) > 1 || !bytes.Equal(in.Data, body)) {
 				test.Errorf("handled %+v", t.calls)
 			}
-			if len(in.Data) > 1<<10 || store.CheckEvent(in.Event) != nil || i > 0 && in.Number != t.calls[i-1].Number+
-				1 {
+			if len(in.Data) > 1<<10 || store.CheckEvent(in.Event) != nil ||
+				i > 0 && in.Number != t.calls[i-1].Number+1 {
 				test.Errorf("handled %+v", t.calls)
 			}
 		}
@@ -156,21 +170,27 @@ func FuzzPost(f *testing.F) {
 // D2, D3, D9, W6: whatever position and wait a GET comes with, the answer is a hello that
 // does not claim more than there is, or 400.
 func FuzzGet(f *testing.F) {
-	for _, pos := range []string{"", "x", "1", "1-0", "1-1", "1-2.3", "EPOCH-0", "EPOCH-1", "EPOCH-2", "EPOCH-01",
-		"EPOCH-1.1", "EPOCH-9007199254740992", "%zz", "EPOCH-1&_pos=EPOCH-0", "\r\nid: 1", strings.Repeat("9", 5000)} {
+	for _, pos := range []string{
+		"", "x", "1", "1-0", "1-1", "1-2.3",
+		"EPOCH-0", "EPOCH-1", "EPOCH-2", "EPOCH-01", "EPOCH-1.1", "EPOCH-9007199254740992",
+		"%zz", "EPOCH-1&_pos=EPOCH-0", "\r\nid: 1", strings.Repeat("9", 5000),
+	} {
 		f.Add(pos, "25", true, false, false)
 		f.Add(pos, "0", true, true, true)
 		f.Add(pos, "", false, true, false)
 	}
+
 	for _, wait := range []string{"", "-1", "1e9", "65536", "18446744073709551616", "0x10", "%", "1&_wait=2", "٣"} {
 		f.Add("EPOCH-1", wait, true, false, true)
 	}
+
 	t := newTarget(f)
 	f.Fuzz(func(test *testing.T, pos, wait string, polls, inHeader, token bool) {
 		header, hello := t.link(test)
 		defer t.end(test, header)
 		t.calls = nil
 		epoch := t.epoch(test, header)
+
 		pos = strings.ReplaceAll(pos, "EPOCH", epoch)
 		query, sent := "_cid="+t.cid(), header.Clone()
 		if polls {
@@ -184,11 +204,13 @@ func FuzzGet(f *testing.F) {
 		if !token {
 			sent.Del("Mirage-Link")
 		}
+
 		w := t.do("GET", query, nil, sent)
 		got := new(tab)
 		if err := got.read(w.Body); w.Code == 200 && err != nil || w.Code != 200 && w.Code != 400 || len(t.calls) > 0 {
 			test.Fatalf("%d %s, %v, handled %+v", w.Code, w.Body, err, t.calls)
 		}
+
 		begins := w.Code == 200 && !(token && strings.Contains(query, "&_wait="))
 		if (got.hellos == 1) != begins || got.hello.ID != "" && got.hello.ID != hello.ID || got.pos.Seq > 1 {
 			test.Errorf("%d hellos: %+v at %v", got.hellos, got.hello, got.pos)

@@ -41,7 +41,8 @@ func TestL1GetWithBody(t *testing.T) {
 				conn, err := w.net.Dial(w.Context())
 				w.must(err)
 				defer conn.Close()
-				fmt.Fprintf(conn, "GET /live%s HTTP/1.1\r\nHost: 127.0.0.1:80\r\nAccept: text/event-stream\r\nContent-Length: 10\r\n\r\n", query)
+				fmt.Fprintf(conn, "GET /live%s HTTP/1.1\r\nHost: 127.0.0.1:80\r\n"+
+					"Accept: text/event-stream\r\nContent-Length: 10\r\n\r\n", query)
 				w.must(conn.SetReadDeadline(time.Now().Add(time.Minute)))
 				start := time.Now()
 				if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil {

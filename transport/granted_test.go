@@ -32,12 +32,14 @@ func TestI15CookiesOfLinks(t *testing.T) {
 		Cookie: scs.SessionCookie{Name: "session", Path: "/"},
 	}
 	limit := func(next http.Handler) http.Handler { return http.TimeoutHandler(next, time.Minute, "") }
+
 	type request struct {
 		name, method, query, body string
 		header                    []string
 		status                    int  // of a grant; 0 is a refusal
 		ends                      bool // soon, so that TimeoutHandler lets it through
 	}
+
 	batch := []string{"Content-Type", "text/event-stream"}
 	image := []string{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Dest", "image"}
 	old := append([]string{"Sec-WebSocket-Version", "8"}, handshake[:4]...)
@@ -60,6 +62,7 @@ func TestI15CookiesOfLinks(t *testing.T) {
 		{"an image", "GET", visitor, "", image, 0, false},
 		{"an old WebSocket", "GET", visitor, "", old, 0, false},
 	}
+
 	for _, tt := range []struct {
 		name            string
 		around, between wrapper
@@ -78,6 +81,7 @@ func TestI15CookiesOfLinks(t *testing.T) {
 			if tt.around != nil {
 				s.around = []func(http.Handler) http.Handler{tt.around}
 			}
+
 			s.inside = func(next http.Handler) http.Handler {
 				h := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Add("Set-Cookie", "other=1")
@@ -100,10 +104,12 @@ func TestI15CookiesOfLinks(t *testing.T) {
 							b.do("GET", "?_wait=0", "")
 							time.Sleep(9 * 24 * time.Hour)
 						}
+
 						want := r.status
 						if tt.limits && !r.ends {
 							want = 0
 						}
+
 						status, cookies, text := b.ask(r.method, r.query, r.body, r.header...)
 						ours, others := w.cookiesOf(cookies)
 						good := ours == ""
@@ -122,6 +128,7 @@ func TestI15CookiesOfLinks(t *testing.T) {
 				if status, cookies, _ := b.ask("POST", "", "x"); status != 401 || len(cookies) != 1 {
 					t.Errorf("a message of somebody new: %d %q", status, cookies)
 				}
+
 				b.do("GET", "?_wait=0", "")
 				id := b.holds()
 				time.Sleep(9 * 24 * time.Hour)

@@ -57,8 +57,10 @@ func TestP1Goroutines(t *testing.T) {
 	for name, want := range map[string]int{"hijacked": 1, "plain": 2} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{transport: transport.Options{SSE: sse.Options{KeepHandler: name == "plain"}},
-					exactly: true})
+				w := newWorld(t, setup{
+					transport: transport.Options{SSE: sse.Options{KeepHandler: name == "plain"}},
+					exactly:   true,
+				})
 				defer w.close()
 				const n = 100
 				before := runtime.NumGoroutine()
@@ -82,6 +84,7 @@ func TestP1Goroutines(t *testing.T) {
 func TestP1Memory(t *testing.T) {
 	srv, _ := serve(t, session.Options{}, sse.Options{}, false)
 	const n = 300
+
 	measure := func() int64 {
 		runtime.GC()
 		debug.FreeOSMemory()
@@ -98,9 +101,11 @@ func TestP1Memory(t *testing.T) {
 		fmt.Fprint(conn, get)
 		greeted(t, conn)
 	}
+
 	for range 50 { // what is there once, and pools
 		open()
 	}
+
 	before := measure()
 	for range n {
 		open()
@@ -120,9 +125,9 @@ func serve(t *testing.T, o session.Options, s sse.Options, secure bool) (*httpte
 		t.Fatal(err)
 	}
 	m := session.New(o)
+	who := middleware.New(middleware.Options{Codec: codec, Sessions: m})
 	mux := http.NewServeMux()
-	mux.Handle("/live", middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard(transport.Handler(m,
-		transport.Options{SSE: s})))
+	mux.Handle("/live", who.Guard(transport.Handler(m, transport.Options{SSE: s})))
 	srv := httptest.NewUnstartedServer(mux)
 	if secure {
 		srv.StartTLS()
@@ -145,9 +150,12 @@ func serve(t *testing.T, o session.Options, s sse.Options, secure bool) (*httpte
 func TestL3HijackedHead(t *testing.T) {
 	var logged bytes.Buffer
 	sessions := &scs.SessionManager{ // not scs.New: its store has a goroutine for good
-		Lifetime: time.Hour, Store: memstore.NewWithCleanupInterval(0), Codec: scs.GobCodec{},
-		Cookie: scs.SessionCookie{Name: "session", Path: "/"},
+		Lifetime: time.Hour,
+		Store:    memstore.NewWithCleanupInterval(0),
+		Codec:    scs.GobCodec{},
+		Cookie:   scs.SessionCookie{Name: "session", Path: "/"},
 	}
+
 	around := []func(http.Handler) http.Handler{
 		chimw.RequestID,
 		chimw.RequestLogger(&chimw.DefaultLogFormatter{Logger: log.New(&logged, "", 0), NoColor: true}),
@@ -160,17 +168,20 @@ func TestL3HijackedHead(t *testing.T) {
 			})
 		},
 	}
+
 	inWorld(t, setup{around: around, exactly: true}, func(w *world) {
 		conn, err := w.net.Dial(w.Context())
 		w.must(err)
 		defer conn.Close()
 		fmt.Fprint(conn, get)
 		head, _ := greeted(t, conn)
+
 		cookies := strings.Join(head.Header["Set-Cookie"], "\n")
 		if !strings.Contains(cookies, "session=") || !strings.Contains(cookies, "mirage=") ||
 			head.Header.Get("X-Ours") != "yes" || !head.Close {
 			t.Errorf("head: %v", head)
 		}
+
 		synctest.Wait()
 		if !strings.Contains(logged.String(), " - 200 ") {
 			t.Errorf("access log: %s", &logged)
@@ -184,6 +195,7 @@ func TestL3OnClose(t *testing.T) {
 		closed := make(chan session.Closed, 2)
 		o := session.Options{OnClose: func(c session.Closed) { closed <- c }}
 		srv, m := serve(t, o, sse.Options{KeepHandler: plain}, false)
+
 		for _, leaves := range []bool{true, false} {
 			conn, err := net.Dial("tcp", srv.Listener.Addr().String())
 			if err != nil {
@@ -192,6 +204,7 @@ func TestL3OnClose(t *testing.T) {
 			fmt.Fprint(conn, get)
 			_, r := greeted(t, conn)
 			hello, _ := r.ReadString('\n')
+
 			want := session.EndOver
 			if leaves {
 				want = ""
@@ -202,9 +215,10 @@ func TestL3OnClose(t *testing.T) {
 					t.Error(err)
 				}
 			}
+
 			c := <-closed
-			if c.End != want || c.Bytes < 200 || c.Duration <= 0 || c.RemoteAddr != conn.LocalAddr().String() ||
-				len(c.ID) != 16 || c.Reader == "" {
+			if c.End != want || c.Bytes < 200 || c.Duration <= 0 ||
+				c.RemoteAddr != conn.LocalAddr().String() || len(c.ID) != 16 || c.Reader == "" {
 				t.Errorf("plain %v, leaves %v: %+v", plain, leaves, c)
 			}
 			conn.Close()
@@ -285,12 +299,15 @@ func TestL2HijackedSlowReader(t *testing.T) {
 	inWorld(t, setup{session: o, exactly: true}, func(w *world) {
 		tab := w.browser().tab()
 		tab.poll("25")
+
 		conn, err := w.net.Dial(w.Context())
 		w.must(err)
 		defer conn.Close()
-		fmt.Fprintf(conn, "GET /live?_cid=%s HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\nCookie: %s\r\n\r\n",
+		fmt.Fprintf(conn, "GET /live?_cid=%s HTTP/1.1\r\nHost: 127.0.0.1\r\n"+
+			"Accept: text/event-stream\r\nCookie: %s\r\n\r\n",
 			tab.cid, tab.b.client.Jar.Cookies(mustURL(w.url))[0])
 		synctest.Wait()
+
 		start := time.Now()
 		for range 400 {
 			w.send(tab.hello.ID, strings.Repeat("x", 1000))
@@ -298,6 +315,7 @@ func TestL2HijackedSlowReader(t *testing.T) {
 		if time.Since(start) != 0 {
 			t.Errorf("sending took %v", time.Since(start))
 		}
+
 		time.Sleep(16 * time.Second)
 		synctest.Wait()
 		buf := make([]byte, 64<<10)
@@ -307,6 +325,7 @@ func TestL2HijackedSlowReader(t *testing.T) {
 		if errors.Is(err, context.DeadlineExceeded) {
 			t.Error("the connection still stands")
 		}
+
 		tab.open()
 		synctest.Wait()
 		if len(tab.got) != 400 {
@@ -326,6 +345,7 @@ func TestL1ServerCloseLeavesHijacked(t *testing.T) {
 	defer conn.Close()
 	fmt.Fprint(conn, get)
 	_, r := greeted(t, conn)
+
 	comes := func(text string) {
 		t.Helper()
 		if _, err := m.Broadcast(t.Context(), store.Text(text)); err != nil {
@@ -337,11 +357,13 @@ func TestL1ServerCloseLeavesHijacked(t *testing.T) {
 			}
 		}
 	}
+
 	comes("taken over") // hello leaves before that
 	if err := srv.Config.Close(); err != nil {
 		t.Fatal(err)
 	}
 	comes("still here")
+
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := m.Shutdown(ctx); err != nil {
@@ -374,8 +396,9 @@ type asking struct {
 	over *atomic.Int32
 }
 
-func (s asking) Open(ctx context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool,
-	error) {
+func (s asking) Open(
+	ctx context.Context, id string, a store.Asked, create bool, b store.Bounds,
+) (store.Log, bool, error) {
 	log, created, err := s.Store.Open(ctx, id, a, create, b)
 	return askingLog{log, s.over}, created, err
 }
@@ -385,8 +408,9 @@ type askingLog struct {
 	over *atomic.Int32
 }
 
-func (l askingLog) Read(ctx context.Context, ref store.LinkRef, after uint64, room int,
-	dst []store.Entry) ([]store.Entry, store.Tail, error) {
+func (l askingLog) Read(
+	ctx context.Context, ref store.LinkRef, after uint64, room int, dst []store.Entry,
+) ([]store.Entry, store.Tail, error) {
 	if _ = ctx.Value("a key"); ctx.Err() != nil {
 		l.over.Add(1)
 	}
@@ -404,18 +428,21 @@ func TestL3HijackedContext(t *testing.T) {
 		_ = ctx.Value("a key")
 		ends <- ctx.Err()
 	}
+
 	o := session.Options{
 		Store: asking{memory.New(memory.Options{}), &over}, MaxMessages: 2, Overflow: store.OverflowDropOldest,
 		OnAttach: func(ctx context.Context, _ *session.Session, _ session.ReaderInfo) { _ = ctx.Value("a key") },
 		OnGap:    func(ctx context.Context, _ *session.Session, _ session.ReaderInfo, _ store.Lost) { sees(ctx) },
 		OnDetach: func(ctx context.Context, _ *session.Session, _ session.ReaderInfo) { sees(ctx) },
 	}
+
 	around := func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			next.ServeHTTP(w, r.WithContext(lent{r.Context(), &back, &late}))
 			back.Store(true)
 		})
 	}
+
 	inWorld(t, setup{session: o, around: []func(http.Handler) http.Handler{around}, exactly: true}, func(w *world) {
 		conn, err := w.net.Dial(w.Context())
 		w.must(err)
@@ -428,6 +455,7 @@ func TestL3HijackedContext(t *testing.T) {
 		if !back.Load() {
 			t.Fatal("the handler has not returned")
 		}
+
 		time.Sleep(time.Minute) // heartbeats
 		w.send(id, strings.Repeat("x", 60_000))
 		w.send(id, strings.Repeat("x", 60_000)) // more than the network takes: the writer hangs
@@ -436,6 +464,7 @@ func TestL3HijackedContext(t *testing.T) {
 			line, err = r.ReadString('\n')
 			w.must(err)
 		}
+
 		conn.Close()
 		time.Sleep(time.Minute)
 		for range 2 { // OnGap and OnDetach
@@ -444,7 +473,9 @@ func TestL3HijackedContext(t *testing.T) {
 			}
 		}
 	})
+
 	if late.Load() > 0 || over.Load() > 0 {
-		t.Errorf("after the handler returned, the request's values were used %d times, and the log read with a context that is over %d times", late.Load(), over.Load())
+		t.Errorf("after the handler returned, the request's values were used %d times, "+
+			"and the log read with a context that is over %d times", late.Load(), over.Load())
 	}
 }

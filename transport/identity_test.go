@@ -61,18 +61,22 @@ func TestI5Outcomes(t *testing.T) {
 		retry  bool
 	}{
 		{"refused", func(*http.Request, string) (string, error) { return "", errors.New("no") }, 403, false},
-		{"slow", func(r *http.Request, _ string) (string, error) { <-r.Context().Done(); return "", r.Context().Err() },
-			503, true},
+		{"slow", func(r *http.Request, _ string) (string, error) {
+			<-r.Context().Done()
+			return "", r.Context().Err()
+		}, 503, true},
 		{"told to come back", func(*http.Request, string) (string, error) {
 			return "", &middleware.Error{Status: 429, Reason: "busy", RetryAfter: time.Second}
 		}, 429, true},
 		{"panic", func(*http.Request, string) (string, error) { panic("hook") }, 503, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := setup{session: session.Options{OnMessage: app.onMessage,
+			s := setup{session: session.Options{
+				OnMessage: app.onMessage,
 				OnAttach: func(context.Context, *session.Session, session.ReaderInfo) {
 					t.Error("OnAttach for a refused request")
-				}}}
+				},
+			}}
 			s.identity.Validate = tt.hook
 			inWorld(t, s, func(w *world) {
 				b := w.browser()
@@ -80,8 +84,12 @@ func TestI5Outcomes(t *testing.T) {
 				w.must(err)
 				b.header["Cookie"] = []string{"mirage=" + signed}
 				tab := b.tab()
-				for _, a := range []answer{b.do("GET", tab.query(""), ""), b.do("GET", tab.query("&_wait=1"), ""),
-					b.do("POST", "", "hello")} {
+
+				for _, a := range []answer{
+					b.do("GET", tab.query(""), ""),
+					b.do("GET", tab.query("&_wait=1"), ""),
+					b.do("POST", "", "hello"),
+				} {
 					if a.status != tt.status || (a.header.Get("Retry-After") != "") != tt.retry ||
 						a.header.Get("Content-Type") != "application/problem+json" {
 						t.Errorf("%d %q %v", a.status, a.body, a.header)
@@ -106,20 +114,24 @@ func TestI5WhileAHookRuns(t *testing.T) {
 		}
 		return "", nil
 	}
+
 	inWorld(t, s, func(w *world) {
 		tab := w.browser().tab()
 		tab.open().close()
 		slow = true
+
 		start := time.Now()
 		tab.dial()
 		posted := make(chan answer, 1)
 		go func() { posted <- tab.b.do("POST", "", "early") }()
 		w.send(tab.hello.ID, "a", "b")
+
 		synctest.Wait()
 		_, err := w.m.Broadcast(w.Context(), store.Text("c"))
 		w.must(err)
 		tab.has()
 		app.has(w)
+
 		time.Sleep(time.Until(start.Add(2 * time.Second)))
 		if a := <-posted; a.status != 200 {
 			t.Errorf("POST: %d %s", a.status, a.body)
@@ -183,6 +195,7 @@ func TestI7LinkToken(t *testing.T) {
 	inWorld(t, s, func(w *world) {
 		tab := w.browser().tab()
 		tab.poll("25")
+
 		for range 5 {
 			tab.poll("1")
 			tab.say("x")
@@ -190,15 +203,18 @@ func TestI7LinkToken(t *testing.T) {
 		if calls != 0 { // the id was new
 			t.Errorf("%d calls of Validate", calls)
 		}
+
 		tab.open()
 		if calls != 1 {
 			t.Errorf("%d calls of Validate for a second link", calls)
 		}
+
 		w.must(w.m.End(w.Context(), tab.hello.ID))
 		synctest.Wait()
 		if got := tab.told; len(got) == 0 || got[len(got)-1] != "mirage-end" {
 			t.Errorf("told %v", got)
 		}
+
 		for _, a := range []answer{tab.poll("1"), tab.post("9:x")} {
 			if a.status != 401 {
 				t.Errorf("after the end: %d %s", a.status, a.body)
@@ -217,6 +233,7 @@ func TestI9Foreign(t *testing.T) {
 		b := w.browser()
 		tab := b.tab()
 		tab.open()
+
 		for _, h := range [][]string{
 			{"Origin", "http://evil.example"},
 			{"Sec-Fetch-Site", "cross-site", "Origin", "http://evil.example"},
@@ -225,8 +242,11 @@ func TestI9Foreign(t *testing.T) {
 			{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Dest", "image"},
 			{"Sec-Fetch-Site", "same-origin", "Sec-Purpose", "prefetch"},
 		} {
-			for _, a := range []answer{b.do("GET", "", "", h...), b.do("GET", "?_wait=1", "", h...),
-				b.do("POST", "", "x", h...)} {
+			for _, a := range []answer{
+				b.do("GET", "", "", h...),
+				b.do("GET", "?_wait=1", "", h...),
+				b.do("POST", "", "x", h...),
+			} {
 				if a.status != 403 || a.header.Get("Set-Cookie") != "" ||
 					a.header.Get("Access-Control-Allow-Origin") != "" {
 					t.Errorf("%v: %d %v", h, a.status, a.header)
@@ -281,9 +301,11 @@ func TestI11MovedClientsWait(t *testing.T) {
 					w.must(poller.read(strings.NewReader(b.do("GET", tt.query, "").body)))
 					header = []string{"Mirage-Link", poller.token()}
 				}
+
 				under := make(chan answer, 1)
 				go func() { under <- b.do("GET", tt.query, "", header...) }()
 				synctest.Wait()
+
 				// What Rotate does.
 				w.must(w.m.Move(w.Context(), id, "another", ""))
 				w.must(w.m.Revoke(w.Context(), id))

@@ -27,10 +27,12 @@ func TestW4Largest(t *testing.T) {
 				stream, polls := b.tab(), b.tab()
 				stream.open()
 				polls.poll("25")
+
 				w.send(stream.hello.ID, data)
 				polls.poll("25")
 				stream.has(data)
 				polls.has(data)
+
 				for i, tt := range []struct {
 					data   string
 					status int
@@ -38,8 +40,8 @@ func TestW4Largest(t *testing.T) {
 					msg := store.Message{Event: strings.Repeat("e", store.MaxEvent), Data: []byte(tt.data)}
 					up := frame.AppendUp(nil, frame.Up{Writer: stream.cid, Base: 1, Ack: stream.pos.String()})
 					body := frame.AppendUpstream(up, uint64(i+1), &msg)
-					a := b.do("POST", stream.query(""), string(body), "Mirage-Link", stream.token(), "Content-Type",
-						"text/event-stream")
+					a := b.do("POST", stream.query(""), string(body),
+						"Mirage-Link", stream.token(), "Content-Type", "text/event-stream")
 					if a.status != tt.status {
 						t.Errorf("%d bytes of body: %d %s", len(body), a.status, a.body)
 					}

@@ -23,6 +23,7 @@ func TestI15ResponsesDeliveredLast(t *testing.T) {
 		{"asked after", func(_, change time.Time) time.Time { return change.Add(50 * time.Millisecond) }, false},
 		{"asked after, old", func(_, change time.Time) time.Time { return change.Add(50 * time.Millisecond) }, true},
 	}
+
 	requests := map[string][]string{ // method, path, headers
 		"a stream":        {"GET", "/live?_cid=last-0123456789abcdefghij"},
 		"a poll":          {"GET", "/live?_wait=25&_cid=last-0123456789abcdefghij"},
@@ -33,6 +34,7 @@ func TestI15ResponsesDeliveredLast(t *testing.T) {
 		"a route's value": {"POST", "/?_mirage="},
 	}
 	const late = 150 * time.Millisecond
+
 	for _, how := range []logIn{rotate, replace, "log-out"} {
 		for name, request := range requests {
 			for _, when := range moments {
@@ -46,6 +48,7 @@ func TestI15ResponsesDeliveredLast(t *testing.T) {
 							}
 							return late
 						})
+
 						b.fetch("GET", "/")
 						if when.old {
 							time.Sleep(9 * 24 * time.Hour)
@@ -56,6 +59,7 @@ func TestI15ResponsesDeliveredLast(t *testing.T) {
 						if how == replace {
 							change = change.Add(late + app.hook)
 						}
+
 						ctx, cancel := context.WithCancel(w.Context())
 						done := make(chan error, 1)
 						go func() {
@@ -74,6 +78,7 @@ func TestI15ResponsesDeliveredLast(t *testing.T) {
 							}
 							done <- err
 						}()
+
 						time.Sleep(time.Until(start))
 						var want string
 						switch how {
@@ -87,9 +92,11 @@ func TestI15ResponsesDeliveredLast(t *testing.T) {
 						default:
 							b.fetch("POST", "/logout")
 						}
+
 						if id := b.holds(); id != want || want == old || !app.changedAt().Equal(change) {
 							t.Fatalf("a cookie for %q, then for %q, after %v", old, id, app.changedAt())
 						}
+
 						w.must(<-done)
 						cancel()
 						if id := b.holds(); id != want {

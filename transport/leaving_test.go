@@ -24,6 +24,7 @@ func TestD7Leaving(t *testing.T) {
 			leaves.poll("0")
 			stays.poll("0")
 			id := stays.hello.ID
+
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
@@ -34,6 +35,7 @@ func TestD7Leaving(t *testing.T) {
 			time.Sleep(time.Second)
 			leaves.leave()
 			<-done
+
 			for i := range 30 {
 				w.send(id, "message")
 				if i%5 == 4 {
@@ -41,9 +43,11 @@ func TestD7Leaving(t *testing.T) {
 				}
 			}
 			stays.poll("0")
+
 			if len(stays.got) != 30 || len(stays.gaps) > 0 {
 				t.Errorf("the page that stays got %d messages and %d gaps", len(stays.got), len(stays.gaps))
 			}
+
 			leaves.hello = frame.Hello{}
 			leaves.poll("0")
 			if len(leaves.gaps) != 1 || len(leaves.got)+int(leaves.gaps[0].To-leaves.gaps[0].From)+1 != 30 {
@@ -63,6 +67,7 @@ func TestD7LeavingEndsTheLink(t *testing.T) {
 				tab := b.tab()
 				done := make(chan struct{})
 				leave := tab.leave
+
 				switch way {
 				case "frame":
 					s := tab.openSocket()
@@ -80,6 +85,7 @@ func TestD7LeavingEndsTheLink(t *testing.T) {
 						b.do("GET", tab.query("&_wait=25"), "", "Mirage-Link", tab.token())
 					}()
 				}
+
 				time.Sleep(time.Second)
 				leave()
 				start := time.Now()
@@ -97,8 +103,7 @@ func TestD7LeavingEndsTheLink(t *testing.T) {
 func TestD7LeftDuringTheFirstPoll(t *testing.T) {
 	var gone time.Time
 	inWorld(t, setup{
-		session: session.Options{OnDetach: func(context.Context, *session.Session,
-			session.ReaderInfo) {
+		session: session.Options{OnDetach: func(context.Context, *session.Session, session.ReaderInfo) {
 			gone = time.Now()
 		}},
 		inside: func(next http.Handler) http.Handler {
@@ -111,12 +116,14 @@ func TestD7LeftDuringTheFirstPoll(t *testing.T) {
 		b := w.browser()
 		stays := b.tab() // whose session it is
 		stays.poll("0")
+
 		ctx, leave := context.WithCancel(w.Context())
 		time.AfterFunc(500*time.Millisecond, leave)
 		start := time.Now()
 		if _, err := b.request(ctx, "GET", b.tab().query("&_wait=25"), ""); err == nil {
 			t.Fatal("it was answered")
 		}
+
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		if took := gone.Sub(start); took < 10*time.Second || took > 13*time.Second {
@@ -128,8 +135,8 @@ func TestD7LeftDuringTheFirstPoll(t *testing.T) {
 // leave says the last words of a page.
 func (t *tab) leave() {
 	t.b.w.Helper()
-	a := t.b.do("POST", "?_cid="+t.cid, string(t.lastWords()), "Content-Type", "text/event-stream", "Mirage-Link",
-		t.token())
+	a := t.b.do("POST", "?_cid="+t.cid, string(t.lastWords()),
+		"Content-Type", "text/event-stream", "Mirage-Link", t.token())
 	if a.status != 200 {
 		t.b.w.Fatal(a.status, a.body)
 	}

@@ -94,6 +94,7 @@ func newWorld(t *testing.T, s setup) *world {
 		s.transport.SSE.KeepHandler = *plain
 	}
 	s.identity.Codec, s.identity.Sessions, s.identity.Logger = w.codec, w.m, slog.New(slog.DiscardHandler)
+
 	r := chi.NewRouter()
 	r.Use(s.around...)
 	identify := middleware.New(s.identity).Guard
@@ -105,6 +106,7 @@ func newWorld(t *testing.T, s setup) *world {
 	if s.routes != nil {
 		s.routes(w, r.With(identify))
 	}
+
 	w.server = &http.Server{Handler: r}
 	if s.server != nil {
 		s.server(w.server)
@@ -255,6 +257,7 @@ func (t *tab) dial() *line {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &line{cut: cancel, done: make(chan struct{})}
 	query := t.query("")
+
 	if *overSocket && !t.b.streams {
 		t.b.w.Cleanup(cancel)
 		go func() {
@@ -263,6 +266,7 @@ func (t *tab) dial() *line {
 		}()
 		return l
 	}
+
 	go func() {
 		defer close(l.done)
 		r, err := t.b.request(ctx, "GET", query, "")
@@ -277,6 +281,7 @@ func (t *tab) dial() *line {
 		}
 		l.err = t.read(r.Body)
 	}()
+
 	t.b.w.Cleanup(cancel)
 	return l
 }
@@ -331,10 +336,12 @@ func (t *tab) take(e frame.Event) {
 	if t.note != nil {
 		defer t.note(e)
 	}
+
 	pos := t.pos
 	if e.HasID {
 		pos, _ = store.ParsePosition(e.ID)
 	}
+
 	switch e.Name {
 	case frame.EventHello:
 		t.hello = frame.Hello{}
@@ -370,8 +377,8 @@ func (t *tab) post(messages ...string) answer {
 			return a
 		}
 	}
-	return t.b.do("POST", t.query(""), t.batch(messages...), "Mirage-Link", t.token(), "Content-Type",
-		"text/event-stream")
+	return t.b.do("POST", t.query(""), t.batch(messages...),
+		"Mirage-Link", t.token(), "Content-Type", "text/event-stream")
 }
 
 func (t *tab) batch(messages ...string) string {

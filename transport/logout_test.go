@@ -146,6 +146,7 @@ func TestI11LogInAfterLogOut(t *testing.T) {
 				b.pipe(takes(late))
 				b.fetch("GET", "/")
 				old := b.holds()
+
 				pages := b.pages(pageWays)
 				defer closePages(pages)
 				for _, p := range pages {
@@ -173,10 +174,12 @@ func TestI11LogInAfterLogOut(t *testing.T) {
 				for _, p := range pages {
 					p.resume()
 				}
+
 				time.Sleep(20 * time.Second)
 				id := b.holds()
 				w.send(id, "for the new one")
 				time.Sleep(time.Second)
+
 				for _, p := range pages {
 					p.mu.Lock()
 					got, last := slices.Clone(p.got), p.hello

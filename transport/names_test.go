@@ -39,6 +39,7 @@ func TestI17Names(t *testing.T) {
 			}
 			s.session.MaxMessages, s.session.Overflow = 10, store.OverflowDropOldest
 			s.session.OnClose = func(c session.Closed) { meet("OnClose", c.Reader) }
+
 			inWorld(t, s, func(w *world) {
 				b := w.browser()
 				b.pipe(takes(0))
@@ -49,6 +50,7 @@ func TestI17Names(t *testing.T) {
 					p.load()
 					time.Sleep(5 * time.Second)
 				}
+
 				speaker, other := pages[0], pages[1]
 				other.rest()
 				synctest.Wait()
@@ -56,17 +58,20 @@ func TestI17Names(t *testing.T) {
 					w.send(b.holds(), fmt.Sprint(i))
 					time.Sleep(time.Second)
 				}
+
 				other.resume()
 				time.Sleep(5 * time.Second)
 				speaker.say("hello")
 				time.Sleep(5 * time.Second)
 				closePages(pages)
+
 				if got := speaker.got; len(got) == 0 || got[len(got)-1] != "to you" {
 					t.Errorf("the page that spoke has %q", got)
 				}
 				if slices.Contains(other.got, "to you") {
 					t.Errorf("the page that did not speak has %q", other.got)
 				}
+
 				time.Sleep(2 * time.Minute)
 				for _, p := range pages {
 					name := cid.Name(p.cid)

@@ -25,6 +25,7 @@ func TestOptions(t *testing.T) {
 			t.Errorf("%s after %v, want between %v and %v", what, got, low, high)
 		}
 	}
+
 	for _, tt := range []struct {
 		name string
 		s    setup
@@ -68,6 +69,7 @@ func TestOptions(t *testing.T) {
 				w.must(err)
 				defer conn.Close()
 				tab.poll("0")
+
 				start := time.Now()
 				fmt.Fprintf(conn, "POST /live HTTP/1.1\r\nHost: 127.0.0.1:80\r\nContent-Length: 10\r\n%s\r\n",
 					tab.credentials())
@@ -75,6 +77,7 @@ func TestOptions(t *testing.T) {
 				if err != nil || resp.StatusCode != 408 {
 					t.Error(resp, err)
 				}
+
 				within(t, "the body was given up", time.Since(start), 3*time.Second, 4*time.Second)
 			}},
 		{"LinkAge of a WebSocket", setup{session: session.Options{LinkAge: time.Minute}},
@@ -97,7 +100,8 @@ func TestOptions(t *testing.T) {
 			func(t *testing.T, w *world, tab *tab) {
 				tab.openSocket()
 				for _, batch := range [][]string{{"1:a", "2:b"}, {"3:c", "4:d", "5:e"}} {
-					if a := tab.post(batch...); a.status != 200 && len(batch) == 2 || a.status != 413 && len(batch) == 3 {
+					a := tab.post(batch...)
+					if a.status != 200 && len(batch) == 2 || a.status != 413 && len(batch) == 3 {
 						t.Errorf("%d messages: %d %s", len(batch), a.status, a.body)
 					}
 				}
@@ -130,7 +134,7 @@ func TestOptions(t *testing.T) {
 				start := time.Now()
 				for tab.poll("1"); tab.hellos == 1 && time.Since(start) < time.Hour; tab.poll("1") {
 				}
-				// its token lives a minute longer
+				// Its token lives a minute longer.
 				within(t, "a new link began", time.Since(start), 8*time.Second, 74*time.Second)
 			}},
 		{"Poll.Hold", setup{transport: transport.Options{Poll: poll.Options{Hold: 3 * time.Second}}},
@@ -176,7 +180,8 @@ func TestW2ExpectContinue(t *testing.T) {
 		}{{10, "100 Continue"}, {1 << 20, "413 Request Entity Too Large"}} {
 			conn, err := w.net.Dial(w.Context())
 			w.must(err)
-			fmt.Fprintf(conn, "POST /live HTTP/1.1\r\nHost: 127.0.0.1:80\r\nContent-Length: %d\r\nExpect: 100-continue\r\n%s\r\n", tt.length, tab.credentials())
+			fmt.Fprintf(conn, "POST /live HTTP/1.1\r\nHost: 127.0.0.1:80\r\nContent-Length: %d\r\n"+
+				"Expect: 100-continue\r\n%s\r\n", tt.length, tab.credentials())
 			in := bufio.NewReader(conn)
 			line, err := in.ReadString('\n')
 			if strings.TrimSpace(line) != "HTTP/1.1 "+tt.status {
@@ -192,9 +197,12 @@ func TestOptionsForever(t *testing.T) {
 	const forever = math.MaxInt64
 	s := setup{
 		session: session.Options{LinkAge: forever, WriteTimeout: forever, BodyTimeout: forever},
-		transport: transport.Options{SSE: sse.Options{Retry: forever},
-			Poll: poll.Options{Hold: forever, Pause: forever}},
+		transport: transport.Options{
+			SSE:  sse.Options{Retry: forever},
+			Poll: poll.Options{Hold: forever, Pause: forever},
+		},
 	}
+
 	inWorld(t, s, func(w *world) {
 		for _, begin := range []func(*tab){
 			func(t *tab) { t.b.streams = true; t.open() },
@@ -206,6 +214,7 @@ func TestOptionsForever(t *testing.T) {
 			time.Sleep(time.Hour)
 			w.send(tab.hello.ID, "a")
 			synctest.Wait() // else the poll may bring it, too
+
 			if a := tab.post(); a.status != 200 {
 				t.Errorf("%d %s", a.status, a.body)
 			}
@@ -232,6 +241,7 @@ func TestH2OneMaxBody(t *testing.T) {
 						t.Errorf("a POST of %d bytes: %d %.100s", n, a.status, a.body)
 					}
 				}
+
 				tab := w.browser().tab()
 				tab.openSocket()
 				room := tt.taken - len(tab.batch("1:"))

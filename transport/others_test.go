@@ -42,13 +42,16 @@ func others(sessions *scs.SessionManager) map[string][]wrapper {
 		"ClientIP":                    {chimw.ClientIPFromRemoteAddr},
 		"httprate":                    {chimw.ClientIPFromRemoteAddr, httprate.LimitBy(1000, time.Minute, byClient)},
 		"scs":                         {sessions.LoadAndSave},
-		"all of them": {chimw.RequestID, quietLogger, chimw.Recoverer,
-			chimw.Compress(5, "text/event-stream"), chimw.NoCache, chimw.GetHead, chimw.StripSlashes,
-			chimw.Throttle(10), chimw.Timeout(time.Minute), sessions.LoadAndSave},
-		"one that only unwraps": {wrapping(
-			func(w http.ResponseWriter) http.ResponseWriter { return unwrapper{w} })},
-		"one that only has http.Flusher": {wrapping(
-			func(w http.ResponseWriter) http.ResponseWriter { return flusher{w, w.(http.Flusher)} })},
+		"all of them": {
+			chimw.RequestID, quietLogger, chimw.Recoverer, chimw.Compress(5, "text/event-stream"), chimw.NoCache,
+			chimw.GetHead, chimw.StripSlashes, chimw.Throttle(10), chimw.Timeout(time.Minute), sessions.LoadAndSave,
+		},
+		"one that only unwraps": {
+			wrapping(func(w http.ResponseWriter) http.ResponseWriter { return unwrapper{w} }),
+		},
+		"one that only has http.Flusher": {
+			wrapping(func(w http.ResponseWriter) http.ResponseWriter { return flusher{w, w.(http.Flusher)} }),
+		},
 	}
 }
 
@@ -84,8 +87,10 @@ func (f flusher) WriteHeader(status int)      { f.w.WriteHeader(status) }
 // a client that takes gzip.
 func TestL3Others(t *testing.T) {
 	sessions := &scs.SessionManager{ // not scs.New: its store has a goroutine for good
-		Lifetime: time.Hour, Store: memstore.NewWithCleanupInterval(0), Codec: scs.GobCodec{},
-		Cookie: scs.SessionCookie{Name: "session", Path: "/"},
+		Lifetime: time.Hour,
+		Store:    memstore.NewWithCleanupInterval(0),
+		Codec:    scs.GobCodec{},
+		Cookie:   scs.SessionCookie{Name: "session", Path: "/"},
 	}
 	for name, around := range others(sessions) {
 		t.Run(name, func(t *testing.T) {
@@ -95,6 +100,7 @@ func TestL3Others(t *testing.T) {
 			if name == "one that only has http.Flusher" { // nothing can be taken over there
 				of = answers
 			}
+
 			for way, f := range of {
 				c := s.client(nil)
 				c.Transport.(*http.Transport).DisableCompression = false
@@ -102,6 +108,7 @@ func TestL3Others(t *testing.T) {
 					t.Errorf("%s: %v", way, err)
 				}
 			}
+
 			if complaints := s.log.String(); complaints != "" {
 				t.Errorf("net/http complains: %s", complaints)
 			}
@@ -126,14 +133,12 @@ func TestL3Mounts(t *testing.T) {
 		"chi Use": func(s *site) http.Handler {
 			r := chi.NewRouter()
 			r.Use(s.mw)
-			r.Handle("/live",
-				s.live)
+			r.Handle("/live", s.live)
 			return r
 		},
 		"chi With": func(s *site) http.Handler {
 			r := chi.NewRouter()
-			r.With(s.mw).Handle("/live",
-				s.live)
+			r.With(s.mw).Handle("/live", s.live)
 			return r
 		},
 		"chi Mount": func(s *site) http.Handler { r := chi.NewRouter(); r.Mount("/live", s.mw(s.live)); return r },
@@ -186,6 +191,7 @@ func TestL3NoFlush(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := started(t, setup{session: session.Options{OnAttach: greet}, around: []wrapper{around}})
+
 			for _, query := range []string{"?_cid=0123456789012345678901", ""} {
 				r, _ := http.NewRequest("GET", s.url()+query, nil)
 				r.Header.Set("Accept", "text/event-stream")
@@ -200,6 +206,7 @@ func TestL3NoFlush(t *testing.T) {
 					t.Errorf("%q: %s %s", query, resp.Status, body)
 				}
 			}
+
 			if sent, err := s.m.Broadcast(t.Context(), store.Text("x")); err != nil || sent.Sessions > 0 {
 				t.Errorf("refused streams made sessions: %+v, %v", sent, err)
 			}
@@ -215,6 +222,7 @@ func TestL3NoFlush(t *testing.T) {
 // back, and the poll is answered.
 func TestL3Timeouts(t *testing.T) {
 	handler := func(next http.Handler) http.Handler { return http.TimeoutHandler(next, 10*time.Second, "") }
+
 	for _, tt := range []struct {
 		name   string
 		around wrapper
@@ -245,6 +253,7 @@ func TestL3Timeouts(t *testing.T) {
 					w.send(tab.hello.ID, "a")
 					tab.open()
 				}
+
 				tab.has("a")
 				if !tab.hello.Resumed && tt.wait == "" {
 					t.Errorf("hello %+v", tab.hello)
@@ -279,9 +288,10 @@ func TestL3Throttle(t *testing.T) {
 // longer than they are, over HTTP/1 and HTTP/2.
 func TestL3ServersTimeouts(t *testing.T) {
 	short := func(s *http.Server) {
-		s.ReadTimeout, s.ReadHeaderTimeout, s.WriteTimeout, s.IdleTimeout = time.Second, time.Second, 2*time.Second,
-			2*time.Second
+		s.ReadTimeout, s.ReadHeaderTimeout = time.Second, time.Second
+		s.WriteTimeout, s.IdleTimeout = 2*time.Second, 2*time.Second
 	}
+
 	for name, version := range versions {
 		for _, wait := range []string{"", "25"} {
 			t.Run(name+" _wait="+wait, func(t *testing.T) {
@@ -289,6 +299,7 @@ func TestL3ServersTimeouts(t *testing.T) {
 					b := w.browser()
 					version.client(b)
 					tab := b.tab()
+
 					if wait == "" {
 						l := tab.open()
 						time.Sleep(time.Minute)
@@ -302,6 +313,7 @@ func TestL3ServersTimeouts(t *testing.T) {
 						}
 						return
 					}
+
 					tab.poll(wait)
 					go func() {
 						time.Sleep(10 * time.Second)

@@ -190,6 +190,7 @@ func (p *page) get(ctx context.Context) (granted bool, again time.Duration) {
 	if p.way == websocket {
 		return p.dial(ctx)
 	}
+
 	var header []string
 	if p.way == eventSource {
 		if at := p.position(); at != "" {
@@ -198,6 +199,7 @@ func (p *page) get(ctx context.Context) (granted bool, again time.Duration) {
 	} else if p.way == "poll" && p.token() != "" {
 		header = []string{"Mirage-Link", p.token()}
 	}
+
 	r, err := p.b.request(ctx, "GET", p.address(), "", header...)
 	if err != nil {
 		return false, p.backOff(0)
@@ -206,6 +208,7 @@ func (p *page) get(ctx context.Context) (granted bool, again time.Duration) {
 	if r.StatusCode != http.StatusOK {
 		return false, p.refused(r)
 	}
+
 	parser := frame.NewParser(2 << 20)
 	for e, err := range parser.All(r.Body) {
 		if err != nil {
@@ -214,6 +217,7 @@ func (p *page) get(ctx context.Context) (granted bool, again time.Duration) {
 		p.take(e)
 	}
 	p.reach(parser.LastID())
+
 	switch {
 	case p.way == "poll":
 		return true, 0

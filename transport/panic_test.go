@@ -44,6 +44,7 @@ func TestL4CallbacksPanic(t *testing.T) {
 			w.idle()
 		})
 	})
+
 	for way, open := range map[string]func(*tab) (cut func()){
 		"sse":       func(t *tab) func() { t.b.streams = true; return t.open().close },
 		"poll":      func(t *tab) func() { t.poll("0"); return func() {} },
@@ -61,6 +62,7 @@ func TestL4CallbacksPanic(t *testing.T) {
 			})
 		})
 	}
+
 	for way, wait := range map[string]string{"a poll": "&_wait=25", "a stream": ""} {
 		t.Run(way+"'s ResponseWriter", func(t *testing.T) {
 			breaking := func(next http.Handler) http.Handler {

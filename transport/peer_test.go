@@ -144,6 +144,7 @@ func (p *peer) get(ctx context.Context, wait string) error {
 	if p.hellos > 0 {
 		query.Set("_pos", p.pos.String())
 	}
+
 	token := ""
 	if wait == websocket {
 		p.mu.Unlock()
@@ -154,16 +155,19 @@ func (p *peer) get(ctx context.Context, wait string) error {
 		token, read.polls = p.polls, true
 	}
 	p.mu.Unlock()
+
 	read.begun = token != ""
 	r, _ := http.NewRequestWithContext(ctx, "GET", p.url+"?"+query.Encode(), nil)
 	if token != "" {
 		r.Header.Set("Mirage-Link", token)
 	}
+
 	resp, err := p.do(r)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
+
 	switch resp.StatusCode {
 	case 200:
 		return read.all(resp.Body)
@@ -223,9 +227,11 @@ func (p *peer) post() error {
 	}
 	some := len(p.kept) > 0
 	p.mu.Unlock()
+
 	if socket != nil && some {
 		return p.ask(socket, body, last)
 	}
+
 	resp, err := p.up(token, body)
 	if err != nil {
 		return err
@@ -239,6 +245,7 @@ func (p *peer) post() error {
 	default:
 		return p.strange(resp)
 	}
+
 	var a struct{ Accepted uint64 }
 	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil {
 		return err
@@ -246,6 +253,7 @@ func (p *peer) post() error {
 	if a.Accepted != last {
 		p.fault("sent %d, accepted %d", last, a.Accepted)
 	}
+
 	p.mu.Lock()
 	p.kept = nil
 	p.mu.Unlock()
@@ -313,8 +321,8 @@ func (p *peer) until(is func() bool) bool {
 		select {
 		case <-change:
 		case <-late:
-			p.fault("waited for ten seconds: hellos %d, token %t, got %d messages", p.hellos, p.hello.Link != "",
-				len(p.got))
+			p.fault("waited for ten seconds: hellos %d, token %t, got %d messages",
+				p.hellos, p.hello.Link != "", len(p.got))
 		}
 	}
 }

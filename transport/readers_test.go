@@ -26,15 +26,17 @@ type event struct{ id, name, data string }
 var readers = map[string]func(ctx context.Context, url string, c *http.Client, on func(event)){
 	"go-sse": func(ctx context.Context, url string, c *http.Client, on func(event)) {
 		r, _ := http.NewRequestWithContext(ctx, "GET", url, nil)
-		client := gosse.Client{HTTPClient: c,
-			Backoff: gosse.Backoff{InitialInterval: 5 * time.Millisecond, Multiplier: 1}}
+		client := gosse.Client{
+			HTTPClient: c,
+			Backoff:    gosse.Backoff{InitialInterval: 5 * time.Millisecond, Multiplier: 1},
+		}
 		conn := client.NewConnection(r)
 		conn.Buffer(nil, 8<<20)
 		conn.SubscribeToAll(func(e gosse.Event) { on(event{e.LastEventID, e.Type, e.Data}) })
 		_ = conn.Connect() // until ctx ends
 	},
 	"r3labs": func(ctx context.Context, url string, c *http.Client, on func(event)) {
-		// 64 KiB by default, and then it begins again for ever
+		// It reads 64 KiB by default, and then begins again for ever.
 		client := r3.NewClient(url, r3.ClientMaxBufferSize(8<<20))
 		client.Connection, client.ReconnectStrategy = c, never{} // a clean end is no reason for it to come back
 		for ctx.Err() == nil {
@@ -90,6 +92,7 @@ func TestW4OtherReaders(t *testing.T) {
 				c.Jar, _ = cookiejar.New(nil)
 				events, done := make(chan event), make(chan struct{})
 				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+
 				go func() {
 					defer close(done)
 					read(ctx, proxy.URL()+"/live"+query, c, func(e event) {
@@ -100,6 +103,7 @@ func TestW4OtherReaders(t *testing.T) {
 					})
 				}()
 				defer func() { cancel(); <-done; c.CloseIdleConnections() }()
+
 				next := func() event {
 					select {
 					case e := <-events:
@@ -109,6 +113,7 @@ func TestW4OtherReaders(t *testing.T) {
 						return event{}
 					}
 				}
+
 				if hello := next(); hello.name != "mirage" || !strings.Contains(hello.data, `"reason":"new"`) {
 					t.Fatalf("the first event is %+v", hello)
 				}
@@ -116,14 +121,16 @@ func TestW4OtherReaders(t *testing.T) {
 					if i%3 == 2 {
 						proxy.Cut([]miragetest.Ending{miragetest.FIN, miragetest.RST}[i%2])
 					}
-					if sent, err := s.m.Broadcast(ctx,
-						store.Message{Event: tt.name, Data: []byte(tt.data)}); err != nil || sent.Sessions != 1 {
+
+					msg := store.Message{Event: tt.name, Data: []byte(tt.data)}
+					if sent, err := s.m.Broadcast(ctx, msg); err != nil || sent.Sessions != 1 {
 						t.Fatal(sent, err)
 					}
 					want := event{name: tt.name, data: tt.data}
 					if !tt.text {
 						want.data = base64.StdEncoding.EncodeToString([]byte(tt.data))
 					}
+
 					got := next()
 					for got.name == "mirage" {
 						if !strings.Contains(got.data, `"resumed":true`) {
@@ -131,10 +138,11 @@ func TestW4OtherReaders(t *testing.T) {
 						}
 						got = next()
 					}
+
 					if got.name != want.name || got.data != want.data ||
 						!strings.HasSuffix(got.id, "-"+fmt.Sprint(i+1)) {
-						t.Fatalf("%s arrived as %q %q, %d bytes: %.60q", tt.name, got.id, got.name, len(got.data),
-							got.data)
+						t.Fatalf("%s arrived as %q %q, %d bytes: %.60q",
+							tt.name, got.id, got.name, len(got.data), got.data)
 					}
 				}
 			})

@@ -61,10 +61,12 @@ func (r *reading) first(e frame.Event, at store.Position) {
 		r.p.fault("the first event is %q", e.Name)
 		return
 	}
+
 	var h frame.Hello
 	if err := json.Unmarshal(e.Data, &h); err != nil {
 		r.p.fault("hello %s: %v", e.Data, err)
 	}
+
 	p := r.p
 	p.mu.Lock()
 	has := p.pos
@@ -73,6 +75,7 @@ func (r *reading) first(e frame.Event, at store.Position) {
 	if r.returns && !trimmed && (!h.Resumed || h.Lost != nil || at.Epoch != has.Epoch || at.Seq > has.Seq) {
 		r.p.fault("came back with %v, has %v, hello %s at %v", r.at, has, e.Data, at)
 	}
+
 	p.mu.Lock()
 	strange := p.hellos > 0 && (h.ID != p.hello.ID || h.Reader != cid.Name(p.cid))
 	p.hello, p.socket = h, r.socket
@@ -87,6 +90,7 @@ func (r *reading) first(e frame.Event, at store.Position) {
 	}
 	p.changed()
 	p.mu.Unlock()
+
 	if strange {
 		p.fault("hello is for somebody else: %s", e.Data)
 	}

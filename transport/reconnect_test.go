@@ -68,6 +68,7 @@ func TestD9TwoPollsAtOnce(t *testing.T) {
 				break
 			}
 		}
+
 		var both sync.WaitGroup
 		for range 2 {
 			both.Go(func() {
@@ -80,8 +81,10 @@ func TestD9TwoPollsAtOnce(t *testing.T) {
 		}
 		both.Wait()
 	})
+
 	defer p.stop()
 	p.until(func() bool { return p.hellos > 0 })
+
 	var want []string
 	for i := range 200 {
 		text := fmt.Sprint(i)
@@ -95,6 +98,7 @@ func TestD9TwoPollsAtOnce(t *testing.T) {
 		}
 		p.has(len(want))
 	}
+
 	p.report(t)
 	if !slices.Equal(p.got, want) || p.hellos != 1 {
 		t.Errorf("%d hellos, got %q", p.hellos, p.got)
@@ -112,6 +116,7 @@ func TestD7ImmediateReconnect(t *testing.T) {
 			s := started(t, setup{})
 			proxy := miragetest.NewProxy(t, s.srv.URL)
 			p := newPeer(proxy.URL()+"/live", s.client(nil))
+
 			var want []string
 			say := func(text string) {
 				want = append(want, text)
@@ -119,6 +124,7 @@ func TestD7ImmediateReconnect(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+
 			for i := range 101 {
 				p.begin(way)
 				p.until(func() bool { return p.hellos > i })
@@ -132,6 +138,7 @@ func TestD7ImmediateReconnect(t *testing.T) {
 				p.stop()
 				proxy.Heal()
 			}
+
 			p.begin(way)
 			p.has(len(want))
 			p.stop()
@@ -181,16 +188,19 @@ func TestD3ResumeAfterADay(t *testing.T) {
 			left, stays := b.tab(), b.tab()
 			l := left.open()
 			line := stays.open()
+
 			w.send(left.hello.ID, "a", "b")
 			synctest.Wait()
 			left.post()
 			stays.post()
+
 			l.close()
 			for range 24 * 12 { // the other tab keeps the session
 				time.Sleep(5 * time.Minute)
 				line.close()
 				line = stays.open()
 			}
+
 			switch left.hello.Link = ""; wait {
 			case "":
 				left.open()
@@ -202,6 +212,7 @@ func TestD3ResumeAfterADay(t *testing.T) {
 			if h := left.hello; !h.Resumed || h.Lost != nil || left.pos.Seq != 2 {
 				t.Errorf("wait %q, at %v: %+v", wait, left.pos, h)
 			}
+
 			w.send(left.hello.ID, "c")
 			if wait == "25" {
 				left.poll(wait)

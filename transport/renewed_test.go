@@ -37,6 +37,7 @@ func TestI7RenewedLinksTakeNothing(t *testing.T) {
 				p.load()
 				defer p.close()
 				time.Sleep(20 * time.Second)
+
 				p.say("before")
 				synctest.Wait()
 				app.has(w, "before")
@@ -50,6 +51,7 @@ func TestI7RenewedLinksTakeNothing(t *testing.T) {
 				p.rest()
 				synctest.Wait()
 				w.must(w.m.Revalidate(w.Context(), b.holds()))
+
 				query, batch := "?_cid="+p.cid, p.batch("2:with the old token")
 				for _, a := range []answer{
 					b.do("POST", query, batch, "Mirage-Link", token, "Content-Type", "text/event-stream"),
@@ -64,6 +66,7 @@ func TestI7RenewedLinksTakeNothing(t *testing.T) {
 				if n := asked.Load(); n != 1 {
 					t.Errorf("Validate was asked %d times before the client came back", n)
 				}
+
 				p.say("after")
 				p.resume()
 				time.Sleep(5 * time.Second)
@@ -93,6 +96,7 @@ func TestI7PagesAtRevalidate(t *testing.T) {
 					}
 					return "", nil
 				}
+
 				inWorld(t, s, func(w *world) {
 					b := w.browser()
 					b.pipe(takes(late))
@@ -100,6 +104,7 @@ func TestI7PagesAtRevalidate(t *testing.T) {
 					open, beginning := b.pages(pageWays), b.pages(pageWays)
 					all := slices.Concat(open, beginning)
 					defer closePages(all)
+
 					for _, p := range open {
 						p.load()
 					}
@@ -108,10 +113,12 @@ func TestI7PagesAtRevalidate(t *testing.T) {
 						time.Sleep(400 * time.Millisecond) // some of the hooks have answered by then, and some have not
 						p.load()
 					}
+
 					time.Sleep(300 * time.Millisecond)
 					barred.Store(true)
 					w.must(w.m.Revalidate(w.Context(), b.holds()))
 					time.Sleep(20 * time.Second)
+
 					for _, p := range all {
 						if p.end() != "403" {
 							t.Errorf("%s; want it to be refused", p.story())

@@ -68,6 +68,7 @@ func (s *script) serve(w http.ResponseWriter, r *http.Request) {
 		body, tag = s.zip, `"`+s.version+`-gzip"`
 		h.Set("Content-Encoding", "gzip")
 	}
+
 	h.Set("ETag", tag)
 	h.Add("Vary", "Accept-Encoding")
 	h.Set("Cache-Control", "no-cache")
@@ -76,6 +77,7 @@ func (s *script) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("Access-Control-Allow-Origin", "*") // a module of another origin needs it, and this one is no secret
 	h.Set("X-Content-Type-Options", "nosniff")
+
 	for etag := range strings.SplitSeq(strings.Join(r.Header.Values("If-None-Match"), ","), ",") {
 		if etag = strings.TrimPrefix(strings.TrimSpace(etag), "W/"); etag == tag || etag == "*" {
 			h.Del("Content-Encoding")
@@ -83,6 +85,7 @@ func (s *script) serve(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+
 	h.Set("Content-Type", "text/javascript; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(http.StatusOK) // else gin's NoRoute has its own

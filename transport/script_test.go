@@ -19,11 +19,13 @@ import (
 func TestScript(t *testing.T) {
 	const path = "/live/mirage.js"
 	immutable := "public, max-age=31536000, immutable"
+
 	mux := http.NewServeMux()
 	mux.Handle(path, transport.Script())
 	r := chi.NewRouter()
 	r.Use(chimw.Compress(5)) // does not compress again
 	r.Handle(path, transport.Script())
+
 	for name, h := range map[string]http.Handler{"ServeMux": mux, "chi": r} {
 		t.Run(name, func(t *testing.T) {
 			ask := func(method, url string, header ...string) *httptest.ResponseRecorder {
@@ -51,6 +53,7 @@ func TestScript(t *testing.T) {
 				}
 				return string(b)
 			}
+
 			tags := map[string]bool{}
 			for _, row := range []struct {
 				name, url, accept, encoding, cache string
@@ -65,10 +68,12 @@ func TestScript(t *testing.T) {
 				if name == "chi" && row.name == "gzip refused" {
 					continue // Compress does not look at q
 				}
+
 				var header []string
 				if row.accept != "" {
 					header = []string{"Accept-Encoding", row.accept}
 				}
+
 				w := ask("GET", row.url, header...)
 				if w.Code != 200 || text(w) != js.Minified {
 					t.Errorf("%s: %d, %d bytes", row.name, w.Code, w.Body.Len())
@@ -79,6 +84,7 @@ func TestScript(t *testing.T) {
 					!strings.Contains(strings.Join(got["Vary"], ","), "Accept-Encoding") {
 					t.Errorf("%s: %v", row.name, got)
 				}
+
 				tag := got.Get("ETag")
 				tags[tag] = true
 				if w := ask("GET", row.url, append(header, "If-None-Match", `"x", W/`+tag)...); w.Code != 304 ||
@@ -90,6 +96,7 @@ func TestScript(t *testing.T) {
 					t.Errorf("%s, HEAD: %d %v", row.name, w.Code, w.Header())
 				}
 			}
+
 			if len(tags) != 2 {
 				t.Errorf("tags %v, want one for each encoding", tags)
 			}

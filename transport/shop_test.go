@@ -106,11 +106,13 @@ func (s *shop) routes(w *world, r chi.Router) {
 		fmt.Fprint(rw, id.ID)
 		s.note(id.ID == account)
 	})
+
 	r.Post("/login", func(rw http.ResponseWriter, r *http.Request) {
 		id, _ := middleware.FromContext(r.Context())
 		s.mu.Lock()
 		s.known = true
 		s.mu.Unlock()
+
 		switch s.how {
 		case rotate:
 			if _, err := middleware.Rotate(rw, r); err != nil {
@@ -123,6 +125,7 @@ func (s *shop) routes(w *world, r chi.Router) {
 		}
 		s.note(s.how == rotate || s.how == revalidate)
 	})
+
 	r.Post("/logout", func(rw http.ResponseWriter, r *http.Request) {
 		if err := middleware.Logout(rw, r); err != nil {
 			w.Errorf("Logout: %v", err)

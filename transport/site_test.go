@@ -35,11 +35,13 @@ type site struct {
 // newSite prepares a site; start or startWith starts it.
 func newSite(t testing.TB, s setup) *site {
 	t.Helper()
+
 	site := &site{TB: t, calls: &ledger{of: map[string][]string{}}, log: new(sink)}
 	if s.session.OnMessage == nil {
 		s.session.OnMessage = site.calls.onMessage
 	}
 	s.session.Logger = slog.New(slog.DiscardHandler)
+
 	site.m = session.New(s.session)
 	codec, err := cookie.New(cookie.Options{Insecure: true}, key)
 	if err != nil {
@@ -50,6 +52,7 @@ func newSite(t testing.TB, s setup) *site {
 	site.mw = middleware.New(s.identity).Guard
 	s.transport.SSE.KeepHandler = *plain
 	site.live = transport.Handler(site.m, s.transport)
+
 	r := chi.NewRouter()
 	r.Use(s.around...)
 	r.With(site.mw).Handle("/live", site.live)
@@ -58,6 +61,7 @@ func newSite(t testing.TB, s setup) *site {
 	if s.server != nil {
 		s.server(site.srv.Config)
 	}
+
 	t.Cleanup(site.close)
 	return site
 }

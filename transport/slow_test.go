@@ -45,8 +45,8 @@ func (n *narrow) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	n.open.Add(1)
-	return &narrowConn{Conn: c, close: sync.OnceFunc(func() { n.open.Add(-1) })},
-		c.(*net.TCPConn).SetWriteBuffer(4 << 10)
+	conn := &narrowConn{Conn: c, close: sync.OnceFunc(func() { n.open.Add(-1) })}
+	return conn, c.(*net.TCPConn).SetWriteBuffer(4 << 10)
 }
 
 type narrowConn struct {
@@ -62,6 +62,7 @@ func (n *narrowConn) Close() error { n.close(); return n.Conn.Close() }
 func TestL2SlowReaderIsCut(t *testing.T) {
 	const size, n = 60 << 10, 100 // more than HTTP/2's window and memnet's
 	text := strings.Repeat("x", size)
+
 	for name, version := range versions {
 		t.Run(name, func(t *testing.T) {
 			var gone time.Time
@@ -72,12 +73,14 @@ func TestL2SlowReaderIsCut(t *testing.T) {
 			inWorld(t, s, func(w *world) {
 				b := w.browser()
 				version.client(b)
+
 				quick, slow := b.tab(), b.tab()
 				quick.open()
 				r, err := b.request(w.Context(), "GET", slow.query(""), "")
 				w.must(err)
 				defer r.Body.Close()
 				synctest.Wait()
+
 				start := time.Now()
 				for range n {
 					w.send(quick.hello.ID, text)
@@ -86,11 +89,13 @@ func TestL2SlowReaderIsCut(t *testing.T) {
 				if len(quick.got) != n || time.Since(start) != 0 {
 					t.Errorf("the quick one has %d messages after %v", len(quick.got), time.Since(start))
 				}
+
 				time.Sleep(30 * time.Second)
 				synctest.Wait()
 				if cut := gone.Sub(start) - 10*time.Second; cut < 10*time.Second || cut > 15*time.Second {
 					t.Errorf("the slow one was cut after %v", cut)
 				}
+
 				slow.open()
 				if len(slow.got) != n {
 					t.Errorf("back again it got %d messages of %d", len(slow.got), n)
@@ -107,8 +112,12 @@ func TestL2SlowPollIsCut(t *testing.T) {
 	for name, version := range versions {
 		t.Run(name, func(t *testing.T) {
 			var under gauge
-			s := setup{session: session.Options{MaxBytes: 16 << 20, MaxMessageSize: 8 << 20},
-				around: []wrapper{under.around}, server: version.server}
+			s := setup{
+				session: session.Options{MaxBytes: 16 << 20, MaxMessageSize: 8 << 20},
+				around:  []wrapper{under.around},
+				server:  version.server,
+			}
+
 			inWorld(t, s, func(w *world) {
 				b := w.browser()
 				version.client(b)
@@ -116,11 +125,13 @@ func TestL2SlowPollIsCut(t *testing.T) {
 				tab.poll("25")
 				go b.request(w.Context(), "GET", tab.query("&_wait=25"), "", "Mirage-Link", tab.token())
 				synctest.Wait()
+
 				start := time.Now()
 				w.send(tab.hello.ID, strings.Repeat(text, 100)) // more than HTTP/2's window and memnet's
 				for under.Load() > 0 && time.Since(start) < time.Minute {
 					time.Sleep(100 * time.Millisecond)
 				}
+
 				if d := time.Since(start); d < 9900*time.Millisecond || d > 15100*time.Millisecond {
 					t.Errorf("cut after %v", d)
 				}
@@ -137,9 +148,11 @@ func TestL2SendNeverWaits(t *testing.T) {
 	s := newSite(t, setup{
 		session: session.Options{AckTimeout: -1, WriteTimeout: 300 * time.Millisecond},
 	})
+
 	conns := &narrow{Listener: s.srv.Listener}
 	s.srv.Listener = conns
 	s.srv.Start()
+
 	get := func(i int, slow bool) *bufio.Reader {
 		conn, err := net.Dial("tcp", s.srv.Listener.Addr().String())
 		if err != nil {
@@ -150,14 +163,17 @@ func TestL2SendNeverWaits(t *testing.T) {
 			_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
 		}
 		_ = conn.SetDeadline(time.Now().Add(time.Minute))
-		fmt.Fprintf(conn, "GET /live?_cid=a-slow-client-%020d HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nCookie: %s\r\n\r\n", i, s.cookie(fmt.Sprint("slow", i)))
+		fmt.Fprintf(conn, "GET /live?_cid=a-slow-client-%020d HTTP/1.1\r\nHost: x\r\n"+
+			"Accept: text/event-stream\r\nCookie: %s\r\n\r\n", i, s.cookie(fmt.Sprint("slow", i)))
 		return bufio.NewReader(conn)
 	}
+
 	for i := range clients {
 		if _, err := get(i, true).ReadString('\n'); err != nil { // the status; and then nothing more
 			t.Fatal(err)
 		}
 	}
+
 	took := make([]time.Duration, 0, clients*n)
 	for range n {
 		for i := range clients {
@@ -168,17 +184,20 @@ func TestL2SendNeverWaits(t *testing.T) {
 			took = append(took, time.Since(start))
 		}
 	}
+
 	slices.Sort(took)
 	median, p99, longest := took[len(took)/2], took[len(took)*99/100], took[len(took)-1]
 	t.Logf("Send to %d clients that read nothing: median %v, p99 %v, longest %v", clients, median, p99, longest)
 	if p99 > 5*time.Millisecond || longest > time.Second {
 		t.Errorf("Send waits: p99 %v, longest %v", p99, longest)
 	}
+
 	for deadline := time.Now().Add(10 * time.Second); conns.open.Load() > 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d slow clients are not cut", conns.open.Load())
 		}
 	}
+
 	for i := 0; i < clients; i += 20 {
 		got := 0
 		for b := get(i, false); got < n; {
@@ -222,6 +241,7 @@ func TestW6BodyThatStalls(t *testing.T) {
 				conn, err := w.net.Dial(w.Context())
 				w.must(err)
 				defer conn.Close()
+
 				method, more := "POST", ""
 				switch tt.status {
 				case 405:
@@ -231,16 +251,20 @@ func TestW6BodyThatStalls(t *testing.T) {
 					tab.poll("0")
 					more = tab.credentials()
 				}
-				fmt.Fprintf(conn, "%s /live HTTP/1.1\r\nHost: 127.0.0.1:80\r\nContent-Type: text/event-stream\r\n%s%s\r\n\r\n%s", method, more, tt.header, tt.body)
+
+				fmt.Fprintf(conn, "%s /live HTTP/1.1\r\nHost: 127.0.0.1:80\r\n"+
+					"Content-Type: text/event-stream\r\n%s%s\r\n\r\n%s", method, more, tt.header, tt.body)
 				w.must(conn.SetReadDeadline(time.Now().Add(5 * time.Minute)))
 				start := time.Now()
 				resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+
 				if err != nil {
 					w.Fatalf("after %v, with %d requests under way: %v", time.Since(start), under.Load(), err)
 				}
 				if resp.StatusCode != tt.status || time.Since(start) > 11*time.Second {
 					t.Errorf("%s after %v", resp.Status, time.Since(start))
 				}
+
 				_, _ = io.Copy(io.Discard, resp.Body)
 				resp.Body.Close()
 				if _, err := conn.Read(make([]byte, 1)); err != io.EOF || time.Since(start) > 12*time.Second {

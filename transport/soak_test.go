@@ -36,15 +36,17 @@ func TestSoak(t *testing.T) {
 		t.Skip("-short: half a minute of real time")
 	}
 	node := npm.Node(t)
+
 	up := &chains{of: map[string]*chain{}}
 	s := started(t, setup{session: session.Options{
 		Rate: -1, MaxMessages: 100, Overflow: store.OverflowDropOldest, Heartbeat: time.Second, OnMessage: up.onMessage,
 	}})
 	live := func(name string, length time.Duration, seed uint64) (sum tally) {
-		// whose end closes the proxies
+		// The end of the sub-test closes the proxies.
 		t.Run(name, func(t *testing.T) { sum = liveTogether(t, s, up, node, length, seed) })
 		return sum
 	}
+
 	live("warm", time.Second, 1) // what is made once is made
 	before := settled(s)
 	sum := live("soak", *soak, rand.Uint64())
@@ -52,6 +54,7 @@ func TestSoak(t *testing.T) {
 	if sum.down == 0 || sum.up == 0 || sum.lost == 0 && *soak >= 30*time.Second {
 		t.Error("a soak in which nothing happens proves nothing")
 	}
+
 	heap := before.heap + 4<<20 + uint64(512*sum.links) // the middleware remembers link tokens until they expire
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
 		after := settled(s)
@@ -158,6 +161,7 @@ func weather(ctx context.Context, p *miragetest.Proxy, random *rand.Rand) {
 		case 8:
 			p.Hold()
 		}
+
 		pause(ctx, random)
 		if random.IntN(8) == 0 { // long enough for a log to be full
 			p.Hole()
@@ -256,8 +260,8 @@ func wanderNode(t *testing.T, s *site, came *chains, path string, length time.Du
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), length+2*time.Minute)
 	defer cancel()
-	node := exec.CommandContext(ctx, path, "--experimental-websocket", "testdata/soak.mjs", script, proxy.URL()+"/live",
-		strconv.Itoa(int(random.Int32())))
+	node := exec.CommandContext(ctx, path, "--experimental-websocket", "testdata/soak.mjs",
+		script, proxy.URL()+"/live", strconv.Itoa(int(random.Int32())))
 	node.Stderr = t.Output()
 	in, _ := node.StdinPipe()
 	out, _ := node.StdoutPipe()

@@ -23,10 +23,10 @@ func TestX1StalePosition(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			gaps := 0
-			o := session.Options{OnGap: func(context.Context, *session.Session, session.ReaderInfo,
-				store.Lost) {
+			o := session.Options{OnGap: func(context.Context, *session.Session, session.ReaderInfo, store.Lost) {
 				gaps++
 			}}
+
 			inWorld(t, setup{session: o}, func(w *world) {
 				tab := w.browser().tab()
 				tab.poll("25")
@@ -34,11 +34,13 @@ func TestX1StalePosition(t *testing.T) {
 				stale := tab.query(tt.query) // built, and then it takes its time on the way
 				tab.poll("25")
 				tab.post()
+
 				var header []string
 				if tt.token {
 					header = []string{"Mirage-Link", tab.token()}
 				}
 				w.send(tab.hello.ID, "d")
+
 				ctx, cancel := context.WithCancel(w.Context())
 				r, err := tab.b.request(ctx, "GET", stale, "", header...)
 				w.must(err)
@@ -48,9 +50,10 @@ func TestX1StalePosition(t *testing.T) {
 				cancel()
 				<-done
 				tab.has("a", "b", "c", "d")
+
 				if h := tab.hello; !tt.token && (!h.Resumed || h.Lost != nil) || len(tab.gaps) > 0 || gaps > 0 {
-					t.Errorf("hello %+v; told of %v, the application %d times; %s", h, tab.gaps, gaps,
-						strings.Join(tab.told, " "))
+					t.Errorf("hello %+v; told of %v, the application %d times; %s",
+						h, tab.gaps, gaps, strings.Join(tab.told, " "))
 				}
 			})
 		})

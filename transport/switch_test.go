@@ -24,6 +24,7 @@ func TestX1SwitchUnderLoad(t *testing.T) {
 	}})
 	p := newPeer(s.url(), s.client(nil))
 	p.begin((*peer).keepSwitching)
+
 	var want []string
 	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
@@ -36,9 +37,11 @@ func TestX1SwitchUnderLoad(t *testing.T) {
 		want = append(want, batch...)
 		p.send(batch...) // and each comes down again
 	}
+
 	p.has(len(want))
 	p.stop()
 	p.report(t)
+
 	if calls := s.calls.calls(p.hello.ID); !slices.Equal(p.got, want) || !slices.Equal(calls, want) {
 		t.Errorf("the client has %q, the application %q", p.got, calls)
 	}

@@ -51,15 +51,19 @@ func TestI7TokenBeginsNothing(t *testing.T) {
 func TestI7TokenBeginsNothingAlone(t *testing.T) {
 	m := session.New(session.Options{})
 	defer m.Shutdown(context.Background())
-	for way, h := range map[string]http.Handler{"sse": sse.Handler(m, sse.Options{}),
-		"websocket": sockets.Handler(m, sockets.Options{})} {
-		ctx, cancel := context.WithCancel(middleware.NewContext(t.Context(),
-			middleware.Identity{ID: "ann", Client: "tab", Reader: "tab", Link: 7}))
+	for way, h := range map[string]http.Handler{
+		"sse":       sse.Handler(m, sse.Options{}),
+		"websocket": sockets.Handler(m, sockets.Options{}),
+	} {
+		id := middleware.Identity{ID: "ann", Client: "tab", Reader: "tab", Link: 7}
+		ctx, cancel := context.WithCancel(middleware.NewContext(t.Context(), id))
 		cancel() // a stream that begins ends at once
 		r := httptest.NewRequestWithContext(ctx, "GET", "/?_wait=25", nil)
 		r.Header = http.Header{
-			"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
-			"Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
+			"Connection":            {"Upgrade"},
+			"Upgrade":               {"websocket"},
+			"Sec-Websocket-Version": {"13"},
+			"Sec-Websocket-Key":     {"dGhlIHNhbXBsZSBub25jZQ=="},
 		}
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)

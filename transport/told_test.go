@@ -102,6 +102,7 @@ func (t *tab) look(way string) (text string) {
 		r.Body.Close()
 		text = all.String()
 	}
+
 	synctest.Wait()
 	if !strings.HasPrefix(text, "event: mirage\n") && !strings.HasPrefix(text, "retry: ") {
 		t.b.w.Fatalf("%s: %q", way, text)

@@ -47,6 +47,7 @@ func TestU1Repeats(t *testing.T) {
 	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage}}, func(w *world) {
 		tab := w.browser().tab()
 		tab.open()
+
 		for _, step := range []struct {
 			messages string
 			status   int
@@ -65,6 +66,7 @@ func TestU1Repeats(t *testing.T) {
 				t.Errorf("%q: %d %s", step.messages, a.status, a.body)
 			}
 		}
+
 		app.has(w, "a", "b", "c", "fail", "e")
 		if last := app.seen[4]; last.Writer != cid.Name(tab.cid) || last.Number != 5 || last.Again {
 			t.Errorf("%+v", last)
@@ -86,25 +88,30 @@ func TestU2RepeatDuringTheCall(t *testing.T) {
 		<-release
 		return ctx.Err()
 	}}
+
 	inWorld(t, setup{session: o}, func(w *world) {
 		release = make(chan struct{})
 		tab := w.browser().tab()
 		tab.open()
+
 		ctx, cancel := context.WithCancel(w.Context())
 		body := tab.batch("1:a")
-		go tab.b.request(ctx, "POST", tab.query(""), body, "Mirage-Link", tab.token(), "Content-Type",
-			"text/event-stream")
+		go tab.b.request(ctx, "POST", tab.query(""), body,
+			"Mirage-Link", tab.token(), "Content-Type", "text/event-stream")
 		synctest.Wait()
 		cancel() // the client gives up
 		synctest.Wait()
+
 		again := make(chan answer, 1)
 		go func() { again <- tab.post("1:a") }()
 		synctest.Wait()
+
 		select {
 		case a := <-again:
 			t.Errorf("the repeat was answered during the call: %+v", a)
 		default:
 		}
+
 		close(release)
 		if a := <-again; a.status != 200 || !strings.Contains(a.body, `"accepted":1`) || calls != 1 {
 			t.Errorf("%d %s, %d calls", a.status, a.body, calls)
@@ -125,14 +132,16 @@ func TestU2RepeatsOfAFailure(t *testing.T) {
 		release = make(chan struct{})
 		tab := w.browser().tab()
 		tab.open()
+
 		answers := make(chan answer, 3)
 		for range cap(answers) {
 			go func() { // by POST: frames of one WebSocket come one after the other
-				answers <- tab.b.do("POST", tab.query(""), tab.batch("1:a"), "Mirage-Link", tab.token(), "Content-Type",
-					"text/event-stream")
+				answers <- tab.b.do("POST", tab.query(""), tab.batch("1:a"),
+					"Mirage-Link", tab.token(), "Content-Type", "text/event-stream")
 			}()
 			synctest.Wait()
 		}
+
 		close(release)
 		for range cap(answers) {
 			if a := <-answers; a.status != 200 || !strings.Contains(a.body, `"accepted":1`) ||
@@ -140,6 +149,7 @@ func TestU2RepeatsOfAFailure(t *testing.T) {
 				t.Errorf("%d %s", a.status, a.body)
 			}
 		}
+
 		if a := tab.post("1:a", "2:b"); !strings.Contains(a.body, `"failed":[2]`) {
 			t.Errorf("later: %d %s", a.status, a.body)
 		}
@@ -181,6 +191,7 @@ func TestW6BadBodies(t *testing.T) {
 	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage}}, func(w *world) {
 		tab := w.browser().tab()
 		tab.open()
+
 		up := func(head string, more ...string) string {
 			return "event: mirage-up\ndata: " + head + "\n\n" + strings.Join(more, "")
 		}
@@ -191,6 +202,7 @@ func TestW6BadBodies(t *testing.T) {
 		}
 		token, text := []string{"Mirage-Link", tab.token()}, []string{"Content-Type", "text/event-stream"}
 		numbered := append(token, text...)
+
 		for _, tt := range []struct {
 			name   string
 			body   string
@@ -206,8 +218,10 @@ func TestW6BadBodies(t *testing.T) {
 			{"no data", up(good, "id: 1\n\n"), numbered, 400},
 			{"no data, but a name", up(good, "event: note\nid: 1\n\n"), numbered, 400},
 			{"no data, but an encoding", up(good, "encoding: base64\ntype: binary\nid: 1\n\n"), numbered, 400},
-			{"no data between two", up(good, "data: x\nid: 1\n\n", "event: x\n\n", "data: y\nid: 2\n\n"), numbered,
-				400},
+			{
+				"no data between two",
+				up(good, "data: x\nid: 1\n\n", "event: x\n\n", "data: y\nid: 2\n\n"), numbered, 400,
+			},
 			{"no data in the last", up(good, "data: x\nid: 1\n\n", "event: note\n\n"), numbered, 400},
 			{"no data before the head", "id: 1\n\n" + up(good, "data: x\nid: 1\n\n"), numbered, 400},
 			{"no data in the head", "event: mirage-up\n\n", numbered, 400},
@@ -231,6 +245,7 @@ func TestW6BadBodies(t *testing.T) {
 				t.Errorf("%s: %d %s", tt.name, a.status, a.body)
 			}
 		}
+
 		ahead := tab.pos
 		ahead.Seq = 99
 		tab.pos = ahead
@@ -238,13 +253,14 @@ func TestW6BadBodies(t *testing.T) {
 			t.Errorf("ack beyond the top: %d %s", a.status, a.body)
 		}
 		app.has(w)
+
 		for _, tt := range []struct {
 			method string
 			status int
 		}{{"PUT", 405}, {"OPTIONS", 204}, {"HEAD", 200}, {"DELETE", 401}} {
 			a := w.browser().do(tt.method, "", "")
-			if a.status != tt.status || a.header.Get("Set-Cookie") != "" && tt.method != "PUT" &&
-				tt.method != "DELETE" {
+			if a.status != tt.status ||
+				a.header.Get("Set-Cookie") != "" && tt.method != "PUT" && tt.method != "DELETE" {
 				t.Errorf("%s: %d %v", tt.method, a.status, a.header)
 			}
 		}
@@ -279,11 +295,21 @@ func TestL1Rate(t *testing.T) {
 // W4: every payload arrives as it was sent, on both transports and upstream.
 func TestW4Payloads(t *testing.T) {
 	payloads := map[string]string{
-		"LF": "a\nb\n", "CR": "a\rb", "CRLF": "a\r\nb\r\n", "NUL": "a\x00b", "leading space": "  a", "colon": ":a: b",
-		"BOM":    "\uFEFFa",
-		"U+2028": "a\u2028b", "empty": "", "not UTF-8": "\xff\xfe", "blank lines": "\n\n\n",
-		"field": "x\n\ndata: y\n\nid: 1", "1 MB": strings.Repeat("0123456789abcdef", 1<<16),
+		"LF":            "a\nb\n",
+		"CR":            "a\rb",
+		"CRLF":          "a\r\nb\r\n",
+		"NUL":           "a\x00b",
+		"leading space": "  a",
+		"colon":         ":a: b",
+		"BOM":           "\uFEFFa",
+		"U+2028":        "a\u2028b",
+		"empty":         "",
+		"not UTF-8":     "\xff\xfe",
+		"blank lines":   "\n\n\n",
+		"field":         "x\n\ndata: y\n\nid: 1",
+		"1 MB":          strings.Repeat("0123456789abcdef", 1<<16),
 	}
+
 	var app inbox
 	o := session.Options{OnMessage: app.onMessage, MaxMessageSize: 2 << 20, MaxBytes: 64 << 20}
 	inWorld(t, setup{session: o}, func(w *world) {
@@ -291,12 +317,14 @@ func TestW4Payloads(t *testing.T) {
 		stream.open()
 		polls.poll("25")
 		n := 0
+
 		for name, text := range payloads {
 			n++
 			_, err := w.m.Broadcast(w.Context(), store.Text(text))
 			w.must(err)
 			synctest.Wait()
 			polls.poll("25")
+
 			for _, tab := range []*tab{stream, polls} {
 				tab.mu.Lock()
 				if len(tab.got) != n || tab.got[n-1] != text {
@@ -304,6 +332,7 @@ func TestW4Payloads(t *testing.T) {
 				}
 				tab.mu.Unlock()
 			}
+
 			if a := stream.post(fmt.Sprintf("%d:%s", n, text)); a.status != 200 {
 				t.Errorf("%s upstream: %d %s", name, a.status, a.body)
 			} else if app.got[n-1] != text {
@@ -325,9 +354,12 @@ func TestW5Headers(t *testing.T) {
 			}
 			r.Body.Close()
 			for k, v := range map[string]string{
-				"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store, no-transform",
-				"X-Accel-Buffering": "no",
-				"Incremental":       "?1", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+				"Content-Type":           "text/event-stream; charset=utf-8",
+				"Cache-Control":          "no-store, no-transform",
+				"X-Accel-Buffering":      "no",
+				"Incremental":            "?1",
+				"X-Content-Type-Options": "nosniff",
+				"Referrer-Policy":        "no-referrer",
 			} {
 				if got := r.Header.Get(k); got != v {
 					t.Errorf("%s: %s %q", q, k, got)

@@ -20,6 +20,7 @@ func TestH1Value(t *testing.T) {
 		"websocket": func(t *tab) func() { s := t.openSocket(); return func() { s.CloseNow() } },
 		"poll":      func(t *tab) func() { t.poll("0"); t.poll("0"); return func() {} },
 	}
+
 	for way, begin := range ways {
 		t.Run(way, func(t *testing.T) {
 			var got []string
@@ -29,8 +30,8 @@ func TestH1Value(t *testing.T) {
 					got = append(got, callback+" "+value)
 				}
 			}
-			open, attach, message, detach, end := see("OnOpen"), see("OnAttach"), see("OnMessage"), see("OnDetach"),
-				see("OnEnd")
+			open, attach, message := see("OnOpen"), see("OnAttach"), see("OnMessage")
+			detach, end := see("OnDetach"), see("OnEnd")
 			s := setup{session: session.Options{
 				OnOpen:   func(ctx context.Context, _ *session.Session) { open(ctx) },
 				OnAttach: func(ctx context.Context, _ *session.Session, _ session.ReaderInfo) { attach(ctx) },
@@ -42,6 +43,7 @@ func TestH1Value(t *testing.T) {
 				OnEnd:    func(ctx context.Context, _ store.Ended) { end(ctx) },
 			}}
 			s.identity.Value = func(r *http.Request) any { return r.Method }
+
 			inWorld(t, s, func(w *world) {
 				tab := w.browser().tab()
 				leave := begin(tab)
@@ -49,6 +51,7 @@ func TestH1Value(t *testing.T) {
 				leave()
 				time.Sleep(time.Minute)
 				synctest.Wait()
+
 				up := "POST"
 				if way == "websocket" {
 					up = "GET" // the handshake
@@ -65,8 +68,8 @@ func TestH1Value(t *testing.T) {
 				tab.b.do("DELETE", tab.query(""), "", "Mirage-Link", tab.token())
 				leave()
 				synctest.Wait()
-				if want := []string{"OnOpen GET", "OnAttach GET", "OnDetach DELETE", "OnEnd DELETE"}; !slices.Equal(got,
-					want) {
+				want = []string{"OnOpen GET", "OnAttach GET", "OnDetach DELETE", "OnEnd DELETE"}
+				if !slices.Equal(got, want) {
 					t.Errorf("a goodbye: %q, want %q", got, want)
 				}
 			})

@@ -47,8 +47,10 @@ func TestW1Versions(t *testing.T) {
 	}{
 		{"HTTP/1.1", "HTTP/1.1", func(s *site) { s.srv.Start() }, nil},
 		{"HTTP/1.1, TLS", "HTTP/1.1", func(s *site) { s.srv.StartTLS() }, nil},
-		{"HTTP/2, TLS", "HTTP/2.0", func(s *site) { s.srv.EnableHTTP2 = true; s.srv.StartTLS() },
-			func(p *http.Protocols) { p.SetHTTP2(true) }},
+		{"HTTP/2, TLS", "HTTP/2.0", func(s *site) {
+			s.srv.EnableHTTP2 = true
+			s.srv.StartTLS()
+		}, func(p *http.Protocols) { p.SetHTTP2(true) }},
 		{"HTTP/2, no TLS", "HTTP/2.0", func(s *site) {
 			s.srv.Config.Protocols = new(http.Protocols)
 			s.srv.Config.Protocols.SetHTTP1(true)
@@ -64,6 +66,7 @@ func TestW1Versions(t *testing.T) {
 			if tt.proto == "HTTP/2.0" { // net/http has no WebSocket there
 				of = answers
 			}
+
 			for way, f := range of {
 				c := s.client(tt.use)
 				resp, err := c.Head(s.url())
@@ -74,6 +77,7 @@ func TestW1Versions(t *testing.T) {
 				if resp.Proto != tt.proto {
 					t.Fatalf("speaks %s", resp.Proto)
 				}
+
 				if err := exchange(s, s.url(), c, f); err != nil {
 					t.Errorf("%s: %v", way, err)
 				}
@@ -87,6 +91,7 @@ func TestW1Versions(t *testing.T) {
 func TestW1HTTP10(t *testing.T) {
 	s := started(t, setup{})
 	const cid = "an-old-client-0123456789"
+
 	ask := func(query string) (*bufio.Reader, net.Conn) {
 		conn, err := net.Dial("tcp", s.srv.Listener.Addr().String())
 		if err != nil {
@@ -94,8 +99,8 @@ func TestW1HTTP10(t *testing.T) {
 		}
 		t.Cleanup(func() { conn.Close() })
 		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-		_, _ = io.WriteString(conn, "GET /live?_cid="+cid+query+" HTTP/1.0\r\nAccept: text/event-stream\r\nCookie: "+
-			s.cookie("old")+"\r\n\r\n")
+		_, _ = io.WriteString(conn, "GET /live?_cid="+cid+query+" HTTP/1.0\r\n"+
+			"Accept: text/event-stream\r\nCookie: "+s.cookie("old")+"\r\n\r\n")
 		b := bufio.NewReader(conn)
 		resp, err := http.ReadResponse(b, nil)
 		if err != nil || resp.StatusCode != 200 || len(resp.TransferEncoding) > 0 {
@@ -113,11 +118,13 @@ func TestW1HTTP10(t *testing.T) {
 		}
 		return block
 	}
+
 	b, conn := ask("")
 	hello := next(b)
 	if !strings.Contains(hello, "event: mirage\n") {
 		t.Errorf("first block: %q", hello)
 	}
+
 	if _, err := s.m.Send(t.Context(), "old", store.Text("one")); err != nil {
 		t.Fatal(err)
 	}
@@ -126,6 +133,7 @@ func TestW1HTTP10(t *testing.T) {
 	if _, err := s.m.Send(t.Context(), "old", store.Text("two")); err != nil {
 		t.Fatal(err)
 	}
+
 	pos := strings.TrimSpace(one[strings.LastIndex(one, "id: ")+len("id: "):])
 	for _, wait := range []string{"", "&_wait=25"} {
 		b, _ = ask("&_pos=" + pos + wait)
@@ -177,15 +185,18 @@ func TestL1ShutdownAloneByVersion(t *testing.T) {
 				tab, polling := b.tab(), b.tab()
 				l := tab.open()
 				polling.poll("25")
+
 				held := make(chan answer, 1)
 				go func() { held <- polling.poll("25") }()
 				synctest.Wait()
+
 				start := time.Now()
 				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 				defer cancel()
 				if err := w.server.Shutdown(ctx); err != nil || time.Since(start) > 3*time.Second {
 					t.Errorf("Shutdown: %v after %v", err, time.Since(start))
 				}
+
 				<-l.done
 				if a := <-held; a.status != 200 {
 					t.Errorf("the poll: %d", a.status)

@@ -27,6 +27,7 @@ func (p *peer) dial(ctx context.Context, query string, read *reading) error {
 		ctx, cancel = context.WithTimeout(ctx, p.http.Timeout)
 		defer cancel()
 	}
+
 	conn, resp, err := ws.Dial(ctx, p.url+"?"+query, &ws.DialOptions{HTTPClient: p.http})
 	if err != nil {
 		if resp != nil && resp.StatusCode >= 300 {
@@ -34,6 +35,7 @@ func (p *peer) dial(ctx context.Context, query string, read *reading) error {
 		}
 		return err
 	}
+
 	conn.SetReadLimit(-1)
 	s := &wire{conn: conn, answers: make(chan []byte, 100), done: make(chan struct{})}
 	read.socket = s
@@ -46,12 +48,14 @@ func (p *peer) dial(ctx context.Context, query string, read *reading) error {
 		}
 		close(s.done)
 	}()
+
 	for {
 		kind, r, err := conn.Reader(ctx)
 		var text []byte
 		if err == nil {
 			text, err = io.ReadAll(r)
 		}
+
 		if err != nil {
 			return p.ended(err)
 		}
@@ -85,6 +89,7 @@ func (p *peer) ask(s *wire, body []byte, last uint64) error {
 		<-s.done
 		return err
 	}
+
 	var a struct {
 		Status   int
 		Accepted uint64
@@ -97,6 +102,7 @@ func (p *peer) ask(s *wire, body []byte, last uint64) error {
 	case <-s.done:
 		return errors.New("the link has ended")
 	}
+
 	if a.Status == 401 {
 		s.conn.CloseNow()
 		<-s.done
@@ -106,6 +112,7 @@ func (p *peer) ask(s *wire, body []byte, last uint64) error {
 		p.fault("sent %d, answer %+v", last, a)
 		return fmt.Errorf("%d", a.Status)
 	}
+
 	p.mu.Lock()
 	p.kept = nil
 	p.mu.Unlock()

@@ -42,10 +42,12 @@ func TestL1SocketFrameRate(t *testing.T) {
 						}
 					}
 				}()
+
 				one := flood(tab)
 				block := []byte(strings.Repeat(string(one), max(1, 4000/len(one))))
 				sent, start := 0, time.Now()
 				w.must(r.SetWriteDeadline(start.Add(time.Minute)))
+
 				for {
 					n, err := r.Write(block)
 					sent += n
@@ -57,10 +59,12 @@ func TestL1SocketFrameRate(t *testing.T) {
 						t.Fatal("the server reads without end")
 					}
 				}
+
 				most := 200 + 50*60 + 50 // the last are what one read brings
 				if name == "begins and no more" {
 					most /= 2
 				}
+
 				if frames := (sent - 64<<10) / len(one); frames > most {
 					t.Errorf("%d frames were read in a minute, at most %d are right", frames, most)
 				}
@@ -76,36 +80,40 @@ func TestL1SocketFrameRate(t *testing.T) {
 // session allows, never meets the rate of frames.
 func TestL1SocketFramesOfTheHonest(t *testing.T) {
 	var got inbox
-	o := session.Options{OnMessage: got.onMessage, Rate: -1}
-	inWorld(t, setup{session: o, transport: transport.Options{WebSocket: sockets.Options{FrameRate: 1}}},
-		func(w *world) {
-			tab := w.browser().tab()
-			tab.poll("0")
-			r := tab.rawSocket()
-			r.next()
-			const each, rounds = 500, 20
-			for round := range rounds { // ten thousand messages in no time
-				for i := range each {
-					w.send(tab.hello.ID, fmt.Sprint(round, ".", i))
-				}
-				for len(tab.got) < (round+1)*each {
-					r.next()
-				}
-				for range each {
-					r.write(masked(0x81, tab.batch()))
-				}
-				n := uint64(round + 1)
-				r.write(masked(0x81, tab.batch(fmt.Sprint(n, ":up"))))
-				for text := ""; !strings.Contains(text, fmt.Sprintf(`"accepted":%d}`, n)); {
-					text = r.next()
-				}
+	s := setup{
+		session:   session.Options{OnMessage: got.onMessage, Rate: -1},
+		transport: transport.Options{WebSocket: sockets.Options{FrameRate: 1}},
+	}
+	inWorld(t, s, func(w *world) {
+		tab := w.browser().tab()
+		tab.poll("0")
+		r := tab.rawSocket()
+		r.next()
+
+		const each, rounds = 500, 20
+		for round := range rounds { // ten thousand messages in no time
+			for i := range each {
+				w.send(tab.hello.ID, fmt.Sprint(round, ".", i))
 			}
-			synctest.Wait()
-			if passed := time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)); passed > 100*time.Millisecond {
-				t.Errorf("it took %v", passed)
+			for len(tab.got) < (round+1)*each {
+				r.next()
 			}
-			if len(got.got) != rounds {
-				t.Errorf("%d messages came up", len(got.got))
+			for range each {
+				r.write(masked(0x81, tab.batch()))
 			}
-		})
+			n := uint64(round + 1)
+			r.write(masked(0x81, tab.batch(fmt.Sprint(n, ":up"))))
+			for text := ""; !strings.Contains(text, fmt.Sprintf(`"accepted":%d}`, n)); {
+				text = r.next()
+			}
+		}
+		synctest.Wait()
+
+		if passed := time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)); passed > 100*time.Millisecond {
+			t.Errorf("it took %v", passed)
+		}
+		if len(got.got) != rounds {
+			t.Errorf("%d messages came up", len(got.got))
+		}
+	})
 }

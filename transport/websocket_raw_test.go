@@ -35,8 +35,8 @@ func (t *tab) rawSocket() *raw {
 	for _, c := range t.b.client.Jar.Cookies(mustURL(w.url)) {
 		cookie = "Cookie: " + c.String() + "\r\n"
 	}
-	fmt.Fprint(conn, strings.Replace(strings.Replace(upgrade, "GET /live", "GET /live"+t.query(""), 1), "\r\n\r\n",
-		"\r\n"+cookie+"\r\n", 1))
+	request := strings.Replace(upgrade, "GET /live", "GET /live"+t.query(""), 1)
+	fmt.Fprint(conn, strings.Replace(request, "\r\n\r\n", "\r\n"+cookie+"\r\n", 1))
 	in := bufio.NewReader(conn)
 	resp, err := http.ReadResponse(in, nil)
 	if err != nil || resp.StatusCode != 101 {
@@ -170,6 +170,7 @@ func TestL2SocketSlowReader(t *testing.T) {
 		tab := w.browser().tab()
 		tab.poll("25")
 		r := tab.rawSocket()
+
 		start := time.Now()
 		for range 400 {
 			w.send(tab.hello.ID, strings.Repeat("x", 1000))
@@ -180,12 +181,14 @@ func TestL2SocketSlowReader(t *testing.T) {
 		if time.Since(start) != 0 {
 			t.Errorf("sending took %v", time.Since(start))
 		}
+
 		for !r.broken() && time.Since(start) < time.Minute {
 			time.Sleep(time.Second)
 		}
 		if took := time.Since(start); took < 10*time.Second || took > 16*time.Second {
 			t.Errorf("cut after %v", took)
 		}
+
 		tab.openSocket()
 		if len(tab.got) != 400 {
 			t.Errorf("%d of 400 messages are there", len(tab.got))
@@ -290,7 +293,10 @@ func TestL1SocketClientCloses(t *testing.T) {
 		"its own code":             func(r *raw) { r.write(masked(0x88, "\x0f\xa1")); r.ends(4001) },
 		"close frame without code": func(r *raw) { r.write(masked(0x88, "")); r.ends(-1) },
 		"connection":               func(r *raw) { r.Close() },
-		"half of it":               func(r *raw) { _ = r.Conn.(interface{ CloseWrite() error }).CloseWrite(); r.ends(0) },
+		"half of it": func(r *raw) {
+			_ = r.Conn.(interface{ CloseWrite() error }).CloseWrite()
+			r.ends(0)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			left := 0
@@ -342,11 +348,13 @@ func TestL1SocketFarewell(t *testing.T) {
 					links.Add(1)
 					return r
 				}
+
 				polite, silent := begin(), begin()
 				w.must(tt.end(w, polite.t))
 				if tt.code == 4410 {
 					w.must(tt.end(w, silent.t))
 				}
+
 				start := time.Now()
 				if got := polite.closed(); got != tt.code {
 					t.Errorf("closed with %d", got)
@@ -359,6 +367,7 @@ func TestL1SocketFarewell(t *testing.T) {
 				if n := links.Load(); n != 0 {
 					t.Errorf("%d links are left", n)
 				}
+
 				w.must(polite.SetReadDeadline(time.Time{}))
 				polite.write(masked(0x8a, "")) // what comes before its close frame is no answer
 				polite.write(masked(0x88, "\x03\xe8"))
@@ -368,6 +377,7 @@ func TestL1SocketFarewell(t *testing.T) {
 				if _, err := silent.in.ReadByte(); err != io.EOF || time.Since(start) != 2*time.Second {
 					t.Errorf("who does not answer: %v after %v", err, time.Since(start))
 				}
+
 				if synctest.Wait(); silent.broken() {
 					t.Error("who does not answer is reset, and may not have read the close frame")
 				}
@@ -382,8 +392,13 @@ func TestL1SocketFarewell(t *testing.T) {
 
 // W4: RFC 6455, 8.1: the reason of a close frame that is no UTF-8 is answered with 1007.
 func TestW4SocketReason(t *testing.T) {
-	for reason, want := range map[string]int{"": 1000, "see you": 1000, "à bientôt": 1000, "\xff\xfe": 1007,
-		"cut \xc3": 1007} {
+	for reason, want := range map[string]int{
+		"":          1000,
+		"see you":   1000,
+		"à bientôt": 1000,
+		"\xff\xfe":  1007,
+		"cut \xc3":  1007,
+	} {
 		inWorld(t, setup{}, func(w *world) {
 			r := w.browser().tab().rawSocket()
 			r.next()

@@ -69,6 +69,7 @@ func (s *socket) read(ctx context.Context) {
 		t.mu.Unlock()
 		close(s.done)
 	}()
+
 	for {
 		kind, text, err := s.Read(ctx)
 		if err != nil {
@@ -78,6 +79,7 @@ func (s *socket) read(ctx context.Context) {
 		if kind != ws.MessageText {
 			t.b.w.Errorf("a frame of type %v", kind)
 		}
+
 		t.mu.Lock()
 		if len(s.frames) == 0 {
 			t.socket = s

@@ -30,16 +30,19 @@ func TestW1WebSocket(t *testing.T) {
 		s := tab.openSocket()
 		w.send(tab.hello.ID, "a", "b")
 		tab.has("a", "b")
+
 		s.send("1:one", "2:fail")
 		s.send("4:four")
 		s.send() // acknowledges, and is not answered
 		time.Sleep(time.Minute)
 		app.has(w, "one", "fail")
+
 		text, last := s.text(), -1
 		for _, want := range []string{
 			"event: mirage\n", "data: a\nid: ", "data: b\nid: ",
 			`{"status":200,"accepted":2,"failed":[2]}`,
-			`{"status":409,"accepted":2,"detail":"a message is missing before this one: send from the expected number on","expected":3}`,
+			`{"status":409,"accepted":2,"detail":"a message is missing before this one: ` +
+				`send from the expected number on","expected":3}`,
 			"event: mirage-ack\ndata: {\"accepted\":2}\n\n",
 		} {
 			at := strings.Index(text, want)
@@ -48,6 +51,7 @@ func TestW1WebSocket(t *testing.T) {
 			}
 			last = at
 		}
+
 		if !strings.HasPrefix(text, "event: mirage\n") || strings.Count(text, `"status"`) != 2 {
 			t.Errorf("frames %q", text)
 		}
@@ -65,11 +69,11 @@ func TestI5SocketRefused(t *testing.T) {
 		s.identity.Generate = func(*http.Request) (string, error) { return "", err }
 		return s
 	}
+
 	slow := setup{}
 	slow.identity.Generate = func(r *http.Request) (string, error) {
 		<-r.Context().Done()
-		return "",
-			r.Context().Err()
+		return "", r.Context().Err()
 	}
 	long := strings.Repeat("ü", 100)
 	for _, tt := range []struct {
@@ -80,25 +84,27 @@ func TestI5SocketRefused(t *testing.T) {
 		reason string
 	}{
 		{"refused", refuse(&middleware.Error{Status: 403, Reason: "not you"}), nil, 403, "not you"},
-		{"a long reason", refuse(&middleware.Error{Status: 429, Reason: long, RetryAfter: time.Second}), nil, 429,
-			long[:108] + "; retry in 1 s"},
+		{"a long reason", refuse(&middleware.Error{Status: 429, Reason: long, RetryAfter: time.Second}), nil,
+			429, long[:108] + "; retry in 1 s"},
 		{"failed", refuse(errors.New("secret")), nil, 503, ""},
 		{"timed out", slow, nil, 503, ""},
-		{"the server goes away", setup{}, func(w *world) { w.must(w.m.Shutdown(context.Background())) }, 503,
-			"the server is going away: come back; retry in 2 s"},
-		{"no room", setup{session: session.Options{Budget: 1}}, nil, 503,
-			"no room for a new session or tab: come back later; retry in 10 s"},
+		{"the server goes away", setup{}, func(w *world) { w.must(w.m.Shutdown(context.Background())) },
+			503, "the server is going away: come back; retry in 2 s"},
+		{"no room", setup{session: session.Options{Budget: 1}}, nil,
+			503, "no room for a new session or tab: come back later; retry in 10 s"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, tt.setup, func(w *world) {
 				if tt.before != nil {
 					tt.before(w)
 				}
+
 				code, reason := w.browser().tab().openSocket("Origin", w.origin()).code()
 				if code != 4000+tt.status || tt.reason != "" && reason != tt.reason ||
 					strings.Contains(reason, "secret") {
 					t.Errorf("closed with %d %q", code, reason)
 				}
+
 				for _, other := range []struct {
 					header []string
 					status int
@@ -136,32 +142,37 @@ func TestL1SocketCloses(t *testing.T) {
 		last   string
 		within time.Duration
 	}{
-		{"revoked", func(w *world, tab *tab) { w.must(w.m.Revoke(w.Context(), tab.hello.ID)) }, 4410,
-			"event: mirage-end\ndata: {\"status\":410,", 0},
-		{"ended", func(w *world, tab *tab) { w.must(w.m.End(w.Context(), tab.hello.ID)) }, 4410,
-			"event: mirage-end\ndata: {\"status\":410,", 0},
-		{"moved", func(w *world, tab *tab) { w.must(w.m.Move(w.Context(), tab.hello.ID, "other", "")) }, 1012,
-			"event: mirage-drain\ndata: {\"retry\":2000}", 0},
-		{"renewed", func(w *world, tab *tab) { w.m.Revalidate(w.Context(), tab.hello.ID) }, 1012,
-			"event: mirage-drain\ndata: {\"retry\":0}", 0},
-		{"shut down", func(w *world, _ *tab) { w.must(w.m.Shutdown(context.Background())) }, 1012,
-			"event: mirage-drain", 0},
-		{"its server shut down", func(w *world, _ *tab) { w.must(w.server.Shutdown(context.Background())) }, 1012,
-			"event: mirage-drain", 0},
-		{"aged", func(*world, *tab) {}, 1012, "event: mirage-drain\ndata: {\"retry\":0}", 12 * time.Minute},
-		{"silent", func(w *world, tab *tab) { w.send(tab.hello.ID, "a") }, 4408, "mirage-ack", 21 * time.Second},
-		{"superseded", func(w *world, tab *tab) { tab.openSocket().send() }, 1000, "event: mirage\n", 0},
+		{"revoked", func(w *world, tab *tab) { w.must(w.m.Revoke(w.Context(), tab.hello.ID)) },
+			4410, "event: mirage-end\ndata: {\"status\":410,", 0},
+		{"ended", func(w *world, tab *tab) { w.must(w.m.End(w.Context(), tab.hello.ID)) },
+			4410, "event: mirage-end\ndata: {\"status\":410,", 0},
+		{"moved", func(w *world, tab *tab) { w.must(w.m.Move(w.Context(), tab.hello.ID, "other", "")) },
+			1012, "event: mirage-drain\ndata: {\"retry\":2000}", 0},
+		{"renewed", func(w *world, tab *tab) { w.m.Revalidate(w.Context(), tab.hello.ID) },
+			1012, "event: mirage-drain\ndata: {\"retry\":0}", 0},
+		{"shut down", func(w *world, _ *tab) { w.must(w.m.Shutdown(context.Background())) },
+			1012, "event: mirage-drain", 0},
+		{"its server shut down", func(w *world, _ *tab) { w.must(w.server.Shutdown(context.Background())) },
+			1012, "event: mirage-drain", 0},
+		{"aged", func(*world, *tab) {},
+			1012, "event: mirage-drain\ndata: {\"retry\":0}", 12 * time.Minute},
+		{"silent", func(w *world, tab *tab) { w.send(tab.hello.ID, "a") },
+			4408, "mirage-ack", 21 * time.Second},
+		{"superseded", func(w *world, tab *tab) { tab.openSocket().send() },
+			1000, "event: mirage\n", 0},
 		{"said goodbye", func(w *world, tab *tab) { tab.b.do("DELETE", tab.query(""), "", "Mirage-Link", tab.token()) },
 			4410, "event: mirage-end", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var closed []session.Closed
 			s := setup{session: session.Options{OnClose: func(c session.Closed) { closed = append(closed, c) }}}
+
 			inWorld(t, s, func(w *world) {
 				tab := w.browser().tab()
 				s := tab.openSocket()
 				start := time.Now()
 				tt.end(w, tab)
+
 				code, reason := s.code()
 				if took := time.Since(start); code != tt.code || took > tt.within || !utf8.ValidString(reason) {
 					t.Errorf("closed with %d %q after %v", code, reason, took)
@@ -169,6 +180,7 @@ func TestL1SocketCloses(t *testing.T) {
 				if last := s.frames[len(s.frames)-1]; !strings.Contains(last, tt.last) {
 					t.Errorf("last frame %q", last)
 				}
+
 				synctest.Wait()
 				if len(closed) != 1 || closed[0].End == "" || closed[0].Reader != cid.Name(tab.cid) ||
 					closed[0].ID == "" || closed[0].Bytes < 100 {
@@ -187,8 +199,7 @@ func TestL1SocketShutdownAnswers(t *testing.T) {
 		takes time.Duration
 		want  string
 	}{{2 * time.Second, `"accepted":1`}, {8 * time.Second, "mirage-drain"}} {
-		o := session.Options{OnMessage: func(context.Context, *session.Session,
-			session.Incoming) error {
+		o := session.Options{OnMessage: func(context.Context, *session.Session, session.Incoming) error {
 			time.Sleep(tt.takes)
 			return nil
 		}}
@@ -214,6 +225,7 @@ func TestW6SocketAnswers(t *testing.T) {
 	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage, Burst: 150}}, func(w *world) {
 		tab := w.browser().tab()
 		s := tab.openSocket()
+
 		number := func(from, n int) (all []string) {
 			for i := range n {
 				all = append(all, fmt.Sprintf("%d:x", from+i))
@@ -226,6 +238,7 @@ func TestW6SocketAnswers(t *testing.T) {
 			return a
 		}
 		head := tab.batch()
+
 		for _, step := range []struct {
 			name   string
 			answer answer
@@ -253,6 +266,7 @@ func TestW6SocketAnswers(t *testing.T) {
 				t.Errorf("%s: %d %s", step.name, step.answer.status, step.answer.body)
 			}
 		}
+
 		w.send(tab.hello.ID, "still there")
 		tab.has("still there")
 		if len(app.got) != 150 {
@@ -274,6 +288,7 @@ func TestU2SocketHandlerTakesTime(t *testing.T) {
 	inWorld(t, setup{session: o}, func(w *world) {
 		tab := w.browser().tab()
 		s := tab.openSocket()
+
 		s.send("1:slow")
 		for i := range 7 {
 			time.Sleep(15 * time.Second)
@@ -283,14 +298,16 @@ func TestU2SocketHandlerTakesTime(t *testing.T) {
 				s.send(fmt.Sprintf("%d:m", i+2)) // acknowledges, too; what could be refused at once waits as well
 				w.must(s.Write(w.Context(), ws.MessageText, []byte("data: not a batch\n\n")))
 			} else { // the reader waits behind what is being handled
-				go tab.b.do("POST", tab.query(""), tab.batch(), "Mirage-Link", tab.token(), "Content-Type",
-					"text/event-stream")
+				go tab.b.do("POST", tab.query(""), tab.batch(),
+					"Mirage-Link", tab.token(), "Content-Type", "text/event-stream")
 			}
 		}
+
 		tab.has(strings.Fields(strings.Repeat("x ", 7))...)
 		app.has(w)
 		time.Sleep(20 * time.Second)
 		app.has(w, "slow", "m", "m")
+
 		text := s.text()
 		if i := strings.Index(text, `"status":400`); i < strings.Index(text, `"status":200`) {
 			t.Errorf("answered out of order: %q", text)
@@ -308,10 +325,12 @@ func TestW2PlainSocket(t *testing.T) {
 	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage, Burst: 4}}, func(w *world) {
 		tab := w.browser().plain()
 		s := tab.openSocket()
+
 		batch := tab.batch("1:x") // not for a plain one
 		for _, text := range []string{"hello", batch, "fail", ""} {
 			w.must(s.Write(w.Context(), ws.MessageText, []byte(text)))
 		}
+
 		synctest.Wait()
 		w.must(s.Write(w.Context(), ws.MessageBinary, []byte{0, 0xff}))
 		w.send(tab.hello.ID, "a")
@@ -319,17 +338,21 @@ func TestW2PlainSocket(t *testing.T) {
 		app.has(w, "hello", batch, "fail", "")
 		w.must(s.Write(w.Context(), ws.MessageBinary, []byte{0, 0xff}))
 		synctest.Wait()
-		if last := app.seen[len(app.seen)-1]; len(app.seen) != 5 || string(last.Data) != "\x00\xff" || !last.Binary ||
-			last.Writer != "" {
+
+		if last := app.seen[len(app.seen)-1]; len(app.seen) != 5 ||
+			string(last.Data) != "\x00\xff" || !last.Binary || last.Writer != "" {
 			t.Errorf("%+v", last)
 		}
+
 		text := s.text()
-		for _, want := range []string{"data: a\nid: ", ":\n", `{"status":200,"accepted":0,"failed":[0]}`,
-			`{"status":429,`} {
+		for _, want := range []string{
+			"data: a\nid: ", ":\n", `{"status":200,"accepted":0,"failed":[0]}`, `{"status":429,`,
+		} {
 			if strings.Count(text, want) < 1 {
 				t.Errorf("%q is not in %q", want, text)
 			}
 		}
+
 		w.m.Revalidate(w.Context(), tab.hello.ID)
 		if code, _ := s.code(); code != 1012 || strings.Count(text, "status") != 2 {
 			t.Errorf("closed with %d; %q", code, text)
@@ -341,8 +364,9 @@ func TestW2PlainSocket(t *testing.T) {
 // that.
 func TestW6NoSocket(t *testing.T) {
 	inWorld(t, setup{}, func(w *world) {
-		alone := middleware.New(middleware.Options{Codec: w.codec, Sessions: w.m}).Guard(sockets.Handler(w.m,
-			sockets.Options{}))
+		who := middleware.New(middleware.Options{Codec: w.codec, Sessions: w.m})
+		alone := who.Guard(sockets.Handler(w.m, sockets.Options{}))
+
 		for _, tt := range []struct {
 			name   string
 			header []string
@@ -359,19 +383,24 @@ func TestW6NoSocket(t *testing.T) {
 			r := httptest.NewRequest("GET", "/live", nil)
 			r.Header.Set("Accept", "text/event-stream")
 			if tt.header != nil {
-				r.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
+				r.Header = http.Header{
+					"Connection":            {"Upgrade"},
+					"Upgrade":               {"websocket"},
 					"Sec-Websocket-Version": {"13"},
-					"Sec-Websocket-Key":     {"dGhlIHNhbXBsZSBub25jZQ=="}}
+					"Sec-Websocket-Key":     {"dGhlIHNhbXBsZSBub25jZQ=="},
+				}
 			}
 			for i := 0; i+1 < len(tt.header); i += 2 {
 				r.Header.Set(tt.header[i], tt.header[i+1])
 			}
+
 			rec := httptest.NewRecorder()
 			alone.ServeHTTP(rec, r)
 			if rec.Code != tt.status || rec.Header().Get("Content-Type") != "application/problem+json" {
 				t.Errorf("%s: %d %s", tt.name, rec.Code, rec.Body)
 			}
 		}
+
 		if sent, err := w.m.Broadcast(w.Context(), store.Text("x")); err != nil || sent.Sessions > 0 {
 			t.Errorf("refused handshakes made sessions: %+v, %v", sent, err)
 		}
@@ -384,7 +413,8 @@ func TestW2UpgradeList(t *testing.T) {
 		conn, err := w.net.Dial(w.Context())
 		w.must(err)
 		defer conn.Close()
-		fmt.Fprint(conn, "GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: example/1, WebSocket\r\n"+
+		fmt.Fprint(conn, "GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\n"+
+			"Connection: Upgrade\r\nUpgrade: example/1, WebSocket\r\n"+
 			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil || resp.StatusCode != 101 {

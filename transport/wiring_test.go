@@ -30,6 +30,7 @@ func TestI11Wiring(t *testing.T) {
 		return m
 	}
 	m, other := manager(), manager()
+
 	for name, tt := range map[string]struct {
 		sessions middleware.Sessions
 		mounted  bool
@@ -46,9 +47,12 @@ func TestI11Wiring(t *testing.T) {
 			var log sink
 			h := transport.Handler(m, transport.Options{})
 			if tt.mounted {
-				h = middleware.New(middleware.Options{Codec: codec, Sessions: tt.sessions,
-					Logger: slog.New(slog.NewTextHandler(&log, nil))}).Guard(h)
+				o := middleware.Options{
+					Codec: codec, Sessions: tt.sessions, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+				}
+				h = middleware.New(o).Guard(h)
 			}
+
 			srv := httptest.NewServer(h)
 			defer srv.Close()
 			for _, request := range []struct {
@@ -59,17 +63,21 @@ func TestI11Wiring(t *testing.T) {
 				{"GET", "?_wait=1&_cid=0123456789012345678901", nil},
 				{"POST", "", []string{"Content-Type", "text/plain"}},
 				{"GET", "", []string{"Accept", "text/event-stream"}},
-				{"GET", "", []string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13",
-					"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}},
+				{"GET", "", []string{
+					"Connection", "Upgrade", "Upgrade", "websocket",
+					"Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==",
+				}},
 				{"DELETE", "", nil},
 			} {
 				if tt.want == "" && !strings.HasPrefix(request.query, "?_wait") {
 					continue // these do not end by themselves
 				}
+
 				r, _ := http.NewRequestWithContext(t.Context(), request.method, srv.URL+request.query, nil)
 				for i := 0; i < len(request.header); i += 2 {
 					r.Header.Set(request.header[i], request.header[i+1])
 				}
+
 				resp, err := srv.Client().Do(r)
 				if err != nil {
 					t.Fatal(err)
@@ -83,6 +91,7 @@ func TestI11Wiring(t *testing.T) {
 					t.Errorf("%s %s: %s %s", request.method, request.query, resp.Status, text)
 				}
 			}
+
 			if n := strings.Count(log.String(), "refused"); n != tt.logged {
 				t.Errorf("%d lines in the log: %s", n, log.String())
 			}
