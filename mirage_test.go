@@ -279,7 +279,7 @@ func TestH1Mounts(t *testing.T) {
 			if res.Header.Get("Set-Cookie") != "" || strings.Contains(res.Header.Get("Vary"), "Cookie") {
 				t.Errorf("caches may keep the script, and it has %v", res.Header)
 			}
-			res, text = stranger.ask("GET", strings.TrimSuffix(base, "/")+"/mirage.js.map", "")
+			res, text = stranger.ask("GET", strings.TrimSuffix(base, "/")+"/mirage.js.map", "", "Accept: */*")
 			if res.StatusCode != http.StatusNotFound || res.Header.Get("Set-Cookie") != "" {
 				t.Errorf("a source map: %s %s %v", res.Status, text, res.Header)
 			}

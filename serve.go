@@ -4,7 +4,9 @@ import (
 	"net/http"
 	"path"
 	"slices"
+	"strings"
 
+	"github.com/mirage-go/mirage/internal/refuse"
 	"github.com/mirage-go/mirage/internal/wiring"
 )
 
@@ -18,15 +20,25 @@ var files = []string{".css", ".html", ".ico", ".js", ".json", ".map", ".mjs", ".
 
 // ServeHTTP serves links, and the browser client mirage.js below them. It looks at the
 // last element of the path alone: mount it at any path, with or without a slash at the
-// end, behind http.StripPrefix or not, in nested routers.
+// end, behind http.StripPrefix or not, in nested routers. A GET for what looks like a
+// file, such as a source map, is 404 unless it asks for a stream, a poll or a WebSocket.
 func (l *Live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch name := path.Base(r.URL.Path); {
+	_, name := path.Split(r.URL.Path)
+	switch {
 	case name == script:
 		l.script.ServeHTTP(w, r)
-	case slices.Contains(files, path.Ext(name)):
+	case slices.Contains(files, path.Ext(name)) && !isLink(r):
 		wiring.Withdraw(r.Context(), w.Header())
 		http.Error(w, "mirage: no such file; the browser client is "+script, http.StatusNotFound)
 	default:
 		l.links.ServeHTTP(w, r)
 	}
+}
+
+// isLink reports whether the request can only be for a link, whatever its path: a pattern
+// such as /rooms/{name} may end in anything.
+func isLink(r *http.Request) bool {
+	return r.Method != http.MethodGet && r.Method != http.MethodHead ||
+		strings.Contains(r.Header.Get("Accept"), "text/event-stream") ||
+		r.URL.Query().Has("_wait") || refuse.WantsWebSocket(r)
 }

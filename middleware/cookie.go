@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"net/http"
+	"reflect"
 
 	"github.com/mirage-go/mirage/cookie"
 )
@@ -36,9 +37,16 @@ func (id Identity) Grant(w http.ResponseWriter) {
 	}
 }
 
-// withdraw takes the cookie back until Grant.
-func (v *visit) withdraw() {
-	if v.cookie != "" {
-		v.m.o.Codec.Withdraw(v.header)
+// withdraw takes the cookie that was put into h back, and reports whether there is none of
+// ours. A middleware such as http.TimeoutHandler has a header of its own for those behind
+// it: what was put into the one before is not theirs to change, and stays.
+func (v *visit) withdraw(h http.Header) bool {
+	switch {
+	case v.cookie == "":
+		return true
+	case reflect.ValueOf(h).UnsafePointer() != reflect.ValueOf(v.header).UnsafePointer():
+		return false
 	}
+	v.m.o.Codec.Withdraw(h)
+	return true
 }

@@ -16,6 +16,13 @@ func allow(h http.Header, r *http.Request) {
 	h.Set("Access-Control-Max-Age", "7200") // what Chromium caps it at
 }
 
+// disallow takes back what allow wrote, but for a preflight.
+func disallow(h http.Header) {
+	h.Del("Access-Control-Allow-Origin")
+	h.Del("Access-Control-Allow-Credentials")
+	h.Del("Access-Control-Expose-Headers")
+}
+
 func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
 }

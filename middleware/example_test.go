@@ -112,7 +112,7 @@ func ExampleRotate() {
 // A handler is tested without the middleware.
 func ExampleNewContext() {
 	h := func(w http.ResponseWriter, r *http.Request) {
-		id, err := middleware.Require(r)
+		id, err := middleware.Require(w, r)
 		fmt.Fprint(w, id.ID, " ", err)
 	}
 	r := httptest.NewRequest("POST", "/", nil)

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +15,14 @@ import (
 	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/middleware"
 )
+
+// pairs are the cookies of a response as a browser sends them.
+func pairs(res *http.Response) (all []string) {
+	for _, c := range res.Cookies() {
+		all = append(all, c.Name+"="+c.Value)
+	}
+	return all
+}
 
 const stream = "Accept: text/event-stream"
 
@@ -51,7 +61,7 @@ func newHouse(t *testing.T, o middleware.Options, everywhere bool) *house {
 		s.reachedLink = true
 		s.atLink, s.linkOK = middleware.FromContext(r.Context())
 		var id middleware.Identity
-		if id, s.refusedAtLink = middleware.Require(r); s.refusedAtLink == nil {
+		if id, s.refusedAtLink = middleware.Require(w, r); s.refusedAtLink == nil {
 			s.atLink = id
 			id.Grant(w)
 		}
@@ -175,8 +185,9 @@ func TestI11RevokedBetween(t *testing.T) {
 	if statusOf(s.refusedAtLink) != 410 {
 		t.Errorf("a plain link: %v, want 410", s.refusedAtLink)
 	}
-	if res := s.do(request("GET", "/live?_cid="+cid, c, stream)); res.StatusCode != 410 || len(res.Cookies()) != 0 {
-		t.Errorf("a link of ours: %d, cookies %v", res.StatusCode, res.Cookies())
+	if res := s.do(request("GET", "/live?_cid="+cid, c, stream)); statusOf(s.refusedAtLink) != 410 ||
+		len(res.Cookies()) != 0 {
+		t.Errorf("a link of ours: %v, want 410; cookies %v", s.refusedAtLink, res.Cookies())
 	}
 }
 
@@ -202,11 +213,7 @@ func TestH1TwoNames(t *testing.T) {
 		t.Fatalf("a %q, b %q, inner %q, cookies %v", ida.ID, idb.ID, inner.ID, w.Result().Cookies())
 	}
 
-	var pairs []string
-	for _, c := range w.Result().Cookies() {
-		pairs = append(pairs, c.Name+"="+c.Value)
-	}
-	both := "Cookie: " + strings.Join(pairs, "; ")
+	both := "Cookie: " + strings.Join(pairs(w.Result()), "; ")
 	wasA, wasB := ida.ID, idb.ID
 	w = httptest.NewRecorder()
 	h.ServeHTTP(w, request("POST", "/login", both))
@@ -277,11 +284,11 @@ func TestH1Value(t *testing.T) {
 
 	var got middleware.Identity
 	var err error
-	h := mw.Guard(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	h := mw.Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if id, _ := middleware.FromContext(r.Context()); id.Value != nil {
 			t.Errorf("FromContext has the value %v", id.Value)
 		}
-		got, err = middleware.Require(r)
+		got, err = middleware.Require(w, r)
 	}))
 
 	h.ServeHTTP(httptest.NewRecorder(), request("POST", "/", "X-User: ann"))
@@ -296,5 +303,145 @@ func TestH1Value(t *testing.T) {
 		if err == nil || asked != 1 {
 			t.Errorf("%s: error %v, asked %d times", r.Method, err, asked)
 		}
+	}
+}
+
+// H1: a Guard that refuses lets the same request in nowhere else, whether the handlers ask
+// one after the other or at once.
+func TestH1RefusedByEveryGuard(t *testing.T) {
+	codec := newCodec(t, cookie.Options{})
+	refusing := func(*http.Request, string) (string, error) { return "", errors.New("no") }
+	mw := middleware.New(middleware.Options{Codec: codec, Validate: refusing})
+	signed, err := codec.Sign(cookie.ID, "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var inside atomic.Int32
+	fragment := mw.Guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { inside.Add(1) }))
+	for name, run := range map[string]func(f func()){
+		"one after the other": func(f func()) { f(); f() },
+		"at once": func(f func()) {
+			var all sync.WaitGroup
+			for range 4 {
+				all.Go(f)
+			}
+			all.Wait()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			page := mw.Identify(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				run(func() { fragment.ServeHTTP(httptest.NewRecorder(), r) })
+				if id, ok := middleware.FromContext(r.Context()); !ok || id.ID != "ann" {
+					t.Errorf("the page has the id %q, %v", id.ID, ok)
+				}
+			}))
+			page.ServeHTTP(httptest.NewRecorder(), request("GET", "/", withCookie(signed)))
+			if inside.Load() != 0 {
+				t.Errorf("%d fragments let it in", inside.Load())
+			}
+		})
+	}
+}
+
+// H1: http.TimeoutHandler between Identify and Guard has a header of its own, and writes the
+// one before it while the hook still runs: nobody inside touches that.
+func TestH1TimeoutBetween(t *testing.T) {
+	codec := newCodec(t, cookie.Options{MaxAge: time.Hour})
+	o := middleware.Options{Codec: codec, Validate: func(r *http.Request, _ string) (string, error) {
+		<-r.Context().Done()
+		return "", nil
+	}}
+	mw := middleware.New(o)
+	h := mw.Identify(http.TimeoutHandler(mw.Guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("the request went through")
+	})), 20*time.Millisecond, "late"))
+	server := httptest.NewServer(h)
+	defer server.Close()
+	signed, err := codec.SignAt(cookie.ID, "ann", time.Now().Add(-30*time.Minute)) // due for renewal
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _ := http.NewRequest("GET", server.URL, nil)
+	r.AddCookie(&http.Cookie{Name: cookieName, Value: signed})
+	res, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusServiceUnavailable {
+		t.Error(res.Status)
+	}
+}
+
+// H1: a Middleware before a route has no say in what is another one's: a revoked id, a link
+// token, a page of an origin that is foreign to it alone.
+func TestH1Neighbours(t *testing.T) {
+	const other = "https://other.example.com"
+	f := newFake()
+	shop := middleware.New(middleware.Options{Codec: newCodec(t, cookie.Options{})})
+	admin := middleware.New(middleware.Options{
+		Codec: newCodec(t, cookie.Options{Name: "admin"}, key('a')), Sessions: f, Origins: []string{other},
+	})
+	var atShop, atAdmin middleware.Identity
+	var linkErr error
+	h := admin.Identify(shop.Identify(shop.Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		atAdmin, _ = middleware.FromContext(admin.Context(r.Context()))
+		atShop, linkErr = middleware.Require(w, r)
+		atShop.Grant(w)
+	}))))
+	visit := func(r *http.Request) *http.Response {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w.Result()
+	}
+	both := "Cookie: " + strings.Join(pairs(visit(request("GET", "/?_cid="+cid, stream))), "; ")
+	shopID := atShop.ID
+
+	if err := f.Revoke(t.Context(), atAdmin.ID); err != nil {
+		t.Fatal(err)
+	}
+	res := visit(request("GET", "/?_cid="+cid, both, stream))
+	if linkErr != nil || res.StatusCode != 200 || atShop.ID != shopID {
+		t.Errorf("admin's id is revoked, and shop's link: %v, id %q, want %q", linkErr, atShop.ID, shopID)
+	}
+
+	token := atShop.LinkToken(cid, 1, time.Minute)
+	visit(request("POST", "/?_cid="+cid, both, "Mirage-Link: "+token))
+	if linkErr != nil || atShop.Link != 1 || atAdmin.ID == "" {
+		t.Errorf("shop's link token: %v, %+v; admin's id %q", linkErr, atShop, atAdmin.ID)
+	}
+
+	// The other way round shop is outside, and the page is foreign to shop alone.
+	inner := admin.Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, linkErr = middleware.Require(w, r)
+	}))
+	w := httptest.NewRecorder()
+	shop.Identify(inner).ServeHTTP(w, request("POST", "/?_cid="+cid, "Origin: "+other, "Sec-Fetch-Site: cross-site"))
+	if linkErr != nil {
+		t.Errorf("a page of an origin that admin lists: %v", linkErr)
+	}
+
+	// Where a Middleware does not stand before a handler, it knows nobody there.
+	shop.Identify(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := admin.Context(r.Context())
+		if id, ok := middleware.FromContext(ctx); ok {
+			t.Errorf("admin takes %q of shop for its own", id.ID)
+		}
+		if _, err := middleware.Rotate(w, r.WithContext(ctx)); err == nil {
+			t.Error("admin rotates the id of shop")
+		}
+	})).ServeHTTP(httptest.NewRecorder(), request("POST", "/", both))
+}
+
+// H2: a transport behind Identify alone would begin links past Validate.
+func TestH2Unguarded(t *testing.T) {
+	s := newHouse(t, middleware.Options{}, true)
+	c := withCookie(cookieOf(s.do(request("GET", "/"))))
+	var err error
+	s.mw.Identify(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err = middleware.Require(w, r)
+	})).ServeHTTP(httptest.NewRecorder(), request("GET", "/", c, stream))
+	if statusOf(err) != 500 || !strings.Contains(err.Error(), "put Guard around") {
+		t.Errorf("error %v", err)
 	}
 }

@@ -80,7 +80,7 @@ func newSite(t testing.TB, o middleware.Options) *site {
 	s.handler = middleware.New(o).Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, ok := middleware.FromContext(r.Context())
 		cookies := slices.Clone(w.Header()["Set-Cookie"])
-		required, err := middleware.Require(r)
+		required, err := middleware.Require(w, r)
 		if got := w.Header()["Set-Cookie"]; len(got) > 0 {
 			t.Errorf("before a link is granted it gets %q", got)
 		}

@@ -326,7 +326,7 @@ func TestI5Forms(t *testing.T) {
 	h := middleware.New(middleware.Options{Codec: codec, Validate: func(*http.Request, string) (string, error) {
 		return "", &middleware.Error{Status: 503, Reason: "maintenance"}
 	}}).Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // what a transport does
-		if _, err := middleware.Require(r); err != nil {
+		if _, err := middleware.Require(w, r); err != nil {
 			refuse.Write(w, r, statusOf(err), "no", 0)
 		}
 	}))

@@ -39,9 +39,7 @@ func (m *Middleware) identify(h http.Header, r *http.Request, v *visit, guard bo
 		if m.linked(r, q, tokens, v) {
 			return nil
 		}
-		m.o.Count("invalid-token")
-		if r.Method != http.MethodGet {
-			v.state, v.refusal = refused, errToken
+		if v.badToken = true; guard && m.refuseToken(r, v) {
 			return nil
 		}
 	}
@@ -60,18 +58,35 @@ func (m *Middleware) identify(h http.Header, r *http.Request, v *visit, guard bo
 	defer cancel()
 	a := &arrival{m: m, ctx: ctx, r: r, v: v, query: q, cred: m.find(r, q, v.came)}
 	v.from = a.cred.from
-	id, err := a.decide(guard || a.cred.unsigned())
+	id, err := a.decide(guard)
 	if err != nil {
 		return err
 	}
 	return a.welcome(h, id)
 }
 
-// guardLater asks Validate about the id that Identify has found. Ids of our own making,
-// and requests without an identity, are not for Validate.
-func (m *Middleware) guardLater(h http.Header, r *http.Request, v *visit, guard bool) *Error {
-	if !guard || v.state != identified || v.rotated.Load() != nil {
-		return nil
+// refuseToken counts a link token that does not verify, and reports whether that refuses the
+// request: a poll may begin a new link. It is for Guard alone, because a token that comes to
+// a page may be another Middleware's.
+func (m *Middleware) refuseToken(r *http.Request, v *visit) bool {
+	m.o.Count("invalid-token")
+	if r.Method == http.MethodGet {
+		return false
+	}
+	v.state, v.refusal = refused, errToken
+	return true
+}
+
+// guard goes on with what Identify has found: it asks Validate about an id that came. It
+// leaves that visit as it is, for whoever else is behind Identify.
+func (m *Middleware) guard(h http.Header, r *http.Request, found *visit) (*visit, *Error) {
+	if found.badToken {
+		if v := found.again(h); m.refuseToken(r, v) {
+			return v, nil
+		}
+	}
+	if found.state != identified || found.rotated.Load() != nil {
+		return found, nil // there is nothing to ask
 	}
 
 	q := queryOf(r)
@@ -79,15 +94,13 @@ func (m *Middleware) guardLater(h http.Header, r *http.Request, v *visit, guard 
 	ctx, cancel := context.WithTimeout(r.Context(), m.o.Timeout)
 	defer cancel()
 
-	a := &arrival{m: m, ctx: ctx, r: r, v: v, query: q, cred: v.presented}
+	v := found.again(h)
+	a := &arrival{m: m, ctx: ctx, r: r, v: v, query: q, cred: found.presented}
 	id, err := a.decide(true)
-	v.withdraw() // what was due to the id that Identify has found
-	v.cookie = ""
-
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return a.welcome(h, id)
+	return v, a.welcome(h, id)
 }
 
 // now is the Store's time, with which everything is signed that this request
@@ -104,11 +117,11 @@ func (m *Middleware) now() time.Time {
 func (a *arrival) decide(guard bool) (id string, err *Error) {
 	switch {
 	case a.cred.from != nothing:
-		// A link of an id that counts for nothing ends here. An application's own route
-		// goes on with a new id: else log-in, too, would be out of reach for whoever
-		// holds a dead cookie.
+		// A link of an id that counts for nothing ends here. An application's own route,
+		// and a link that may be another Middleware's, goes on with a new id: else log-in,
+		// too, would be out of reach for whoever holds a dead cookie.
 		id, err = a.admit(guard)
-		if a.v.state != barred || a.query.cid != "" {
+		if a.v.state != barred || guard && a.query.cid != "" {
 			a.v.presented = a.cred
 			return id, err
 		}
@@ -137,12 +150,12 @@ func (a *arrival) admit(guard bool) (string, *Error) {
 	if err != nil {
 		return now, err
 	}
-	if !guard {
-		a.v.state = identified
+	switch {
+	case m.o.Validate == nil:
+		a.v.state = guarded
 		return now, nil
-	}
-	a.v.state = guarded
-	if m.o.Validate == nil {
+	case !guard && !a.cred.unsigned(): // of an unsigned one nothing vouches but Validate
+		a.v.state = identified
 		return now, nil
 	}
 
@@ -150,9 +163,14 @@ func (a *arrival) admit(guard bool) (string, *Error) {
 	if err != nil {
 		return "", err
 	}
-	if now, err = a.resolve(client); err != nil || answer == "" || answer == now {
+	if now, err = a.resolve(client); err != nil {
 		return now, err
 	}
+	if answer == "" || answer == now {
+		a.v.state = guarded
+		return now, nil
+	}
+
 	if !isID(answer) {
 		return "", m.failed(validating, errBadID)
 	}
@@ -160,6 +178,7 @@ func (a *arrival) admit(guard bool) (string, *Error) {
 		return "", err
 	}
 	m.o.Count("replaced")
+	a.v.state = guarded
 	return answer, nil
 }
 

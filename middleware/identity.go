@@ -45,10 +45,10 @@ func FromContext(ctx context.Context) (id Identity, ok bool) {
 // NewContext returns a context with this identity, as a Middleware makes it: for tests of
 // handlers. With a Link it is that of a request with a link token.
 func NewContext(ctx context.Context, id Identity) context.Context {
-	v := &visit{id: id, state: guarded}
+	v := newVisit(nil, nil, nil)
+	v.id, v.state = id, guarded
 	if id.Link != 0 {
 		v.state = linked
 	}
-	v.chain.visit = v
 	return v.context(ctx)
 }

@@ -55,47 +55,45 @@ func (m *Middleware) Guard(next http.Handler) http.Handler {
 }
 
 // Context returns a context in which FromContext, Rotate and Logout mean this Middleware,
-// where several stand before a handler. Without that they mean the innermost one. It is
-// ctx itself if this one is the innermost, or is not there.
+// where several stand before a handler. Without that they mean the innermost one. Where this
+// one does not stand before the handler, there is no identity in it.
 func (m *Middleware) Context(ctx context.Context) context.Context {
-	found := chainOf(ctx)
-	if v := found.of(m); v != nil && v != found.visit {
-		return context.WithValue(ctx, wiring.Key{}, &chain{visit: v, outer: found})
+	all := chainOf(ctx)
+	switch v := all.of(m); {
+	case all == nil, v == all.visit, all.m == nil: // the last one is NewContext's
+		return ctx
+	case v == nil:
+		return context.WithValue(ctx, wiring.Key{}, nil)
+	default:
+		return context.WithValue(ctx, wiring.Key{}, &chain{visit: v, outer: all})
 	}
-	return ctx
 }
 
 // serve lets the request through to next with what is known of who makes it,
 // or answers it.
 func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next http.Handler, guard bool) {
 	outer := chainOf(r.Context())
-	switch v := outer.of(m); {
-	case v != nil: // this is not the first one of this Middleware
-		if err := m.guardLater(w.Header(), r, v, guard); err != nil {
-			refuse.Write(w, r, err.Status, err.Reason, err.RetryAfter)
-			return
-		}
-		if v != outer.visit {
-			r = r.WithContext(m.Context(r.Context()))
-		}
-		next.ServeHTTP(w, r)
+	if v := outer.of(m); v != nil { // this is not the first one of this Middleware
+		m.serveAgain(w, r, next, v, guard)
 		return
-	case outer.hasCookie(m.o.Codec.Name()):
+	}
+	if outer.hasCookie(m.o.Codec.Name()) {
 		m.logTwice.Do(func() { m.o.Logger.Error("mirage: " + errTwice.Reason) })
 		refuse.Write(w, r, errTwice.Status, errTwice.Reason, 0)
 		return
 	}
 
 	addVary(w.Header())
-	v := &visit{m: m, header: w.Header()}
-	v.chain = chain{visit: v, outer: outer}
+	v := newVisit(m, w.Header(), outer)
+	ctx := refuse.Foreign(r.Context(), false)
 	switch m.origin(r) {
 	case foreign:
 		m.o.Count("foreign")
 		v.state, v.refusal = refused, errForeign
-		next.ServeHTTP(w, r.WithContext(refuse.Foreign(v.context(r.Context()))))
+		next.ServeHTTP(w, r.WithContext(refuse.Foreign(v.context(ctx), true)))
 		return
 	case listed:
+		v.listed = true
 		allow(w.Header(), r)
 		if isPreflight(r) {
 			refuse.NotUpgraded(w.Header(), r)
@@ -109,7 +107,22 @@ func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		refuse.Write(w, r, err.Status, err.Reason, err.RetryAfter)
 		return
 	}
-	next.ServeHTTP(w, r.WithContext(v.context(r.Context())))
+	next.ServeHTTP(w, r.WithContext(v.context(ctx)))
+}
+
+// serveAgain is serve for a request that this Middleware has looked at already, and found v.
+func (m *Middleware) serveAgain(w http.ResponseWriter, r *http.Request, next http.Handler, v *visit, guard bool) {
+	if guard {
+		var err *Error
+		if v, err = m.guard(w.Header(), r, v); err != nil {
+			refuse.Write(w, r, err.Status, err.Reason, err.RetryAfter)
+			return
+		}
+	}
+	if all := chainOf(r.Context()); v != all.visit {
+		r = r.WithContext(context.WithValue(r.Context(), wiring.Key{}, &chain{visit: v, outer: all}))
+	}
+	next.ServeHTTP(w, r)
 }
 
 // vary names the headers on which it depends whether a response belongs to an identity,

@@ -45,7 +45,7 @@ func newDoor(t *testing.T, o middleware.Options) *door {
 	})
 	mux.HandleFunc("/live", func(w http.ResponseWriter, r *http.Request) {
 		var id middleware.Identity
-		if id, d.link = middleware.Require(r); d.link == nil {
+		if id, d.link = middleware.Require(w, r); d.link == nil {
 			id.Grant(w)
 		}
 	})

@@ -2,8 +2,12 @@ package middleware
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
+
+// methods are those of transports.
+var methods = []string{http.MethodGet, http.MethodPost, http.MethodDelete}
 
 // Require returns the identity of a request to a transport, or why it has none: the error
 // is an *Error with the status to answer. It is stricter than FromContext, because a link
@@ -11,21 +15,23 @@ import (
 // browser load (images, frames, prefetches, navigations), and a cookie on a GET that a
 // page of another origin may have made a browser send.
 //
-// The cookie that would be due is taken back: the transport hands it out with
-// Identity.Grant, once it has granted the link.
+// The cookie that would be due is taken back from the header of w: the transport hands it
+// out with Identity.Grant, once it has granted the link. It stays where a middleware between
+// has a header of its own, as http.TimeoutHandler does.
 //
 //	410  the id was revoked; 503 if it has only just changed: come back
 //	403  a foreign page, or a load or a GET of that kind
 //	401  the link token is missing (DELETE) or no longer good: open a new link
 //	405  HEAD and OPTIONS never begin anything
-//	500  the middleware is not mounted on this route
-func Require(r *http.Request) (Identity, error) {
+//	500  no middleware is mounted on this route, or Identify without Guard, and there is
+//	     a Validate to ask
+func Require(w http.ResponseWriter, r *http.Request) (Identity, error) {
 	v := visitOf(r.Context())
 	if v == nil {
 		return Identity{}, errMount
 	}
 
-	v.withdraw()
+	v.withdraw(w.Header())
 	switch {
 	case v.state == refused, v.state == barred:
 		return Identity{}, v.refusal
@@ -35,10 +41,12 @@ func Require(r *http.Request) (Identity, error) {
 		return Identity{}, errBareGET
 	case r.Method == http.MethodDelete && v.state != linked:
 		return Identity{}, errToken
+	case v.unguarded():
+		return Identity{}, &Error{Status: http.StatusInternalServerError, Reason: errUnguarded.Error()}
 	}
 
 	id := v.identity()
-	if v.m != nil && v.m.o.Value != nil {
+	if v.m != nil && v.m.o.Value != nil && slices.Contains(methods, r.Method) {
 		id.Value = v.m.o.Value(r)
 	}
 	return id, nil

@@ -14,11 +14,12 @@ type visit struct {
 	m       *Middleware // nil after NewContext
 	state   state
 	id      Identity
-	refusal *Error // in refused: why there is no identity; in barred: why no link may have it
-	quiet   bool   // no answer to the value that came may set a cookie
-	rotated atomic.Pointer[Identity]
+	refusal *Error                    // in refused: why there is no identity; in barred: why no link may have it
+	quiet   bool                      // no answer to the value that came may set a cookie
+	rotated *atomic.Pointer[Identity] // shared by all visits of the request
 
 	presented credential // what came, for Guard behind Identify
+	badToken  bool       // a link token came that did not verify
 	from      source     // of the id
 	client    string     // the name of the _cid
 	asks      bool       // the client wants to know its signed value
@@ -26,13 +27,36 @@ type visit struct {
 	came    time.Time   // the Store's time when the request was first looked at
 	decided time.Time   // and when the id was decided that is handed out: what is signed bears it
 	header  http.Header // of the response
+	listed  bool        // its page is of an origin in Options.Origins: header has the CORS headers
 	cookie  string      // what was put into it
 
-	chain chain
+	chain    chain
+	rotation atomic.Pointer[Identity] // where rotated points
 }
 
-// A state says what the identity of a visit is good for. identify moves it, once; Guard
-// behind Identify moves identified to one of the two below it.
+// newVisit returns a visit that has found out nothing yet. outer are those of other
+// Middlewares.
+func newVisit(m *Middleware, h http.Header, outer *chain) *visit {
+	v := &visit{m: m, header: h}
+	v.rotated = &v.rotation
+	v.chain = chain{visit: v, outer: outer}
+	return v
+}
+
+// again returns a copy of what Identify has found, for Guard to go on with. The cookie that
+// was due is not in it: Guard hands out the one that is due then.
+func (v *visit) again(h http.Header) *visit {
+	v.withdraw(h)
+	return &visit{
+		m: v.m, state: v.state, id: v.id, refusal: v.refusal, quiet: v.quiet, rotated: v.rotated,
+		presented: v.presented, badToken: v.badToken, from: v.from, client: v.client, asks: v.asks,
+		came: v.came, decided: v.decided, header: h,
+	}
+}
+
+// A state says what the identity of a visit is good for. The way of the request moves it
+// (identify.go). Guard behind Identify has a visit of its own, which goes on from
+// identified.
 //
 //	refused
 //	linked
@@ -52,6 +76,10 @@ const (
 // passing reports whether the identity is for this request alone: its client keeps
 // nothing of it, because the response that holds its next id may be on its way (I14).
 func (v *visit) passing() bool { return v.state == barred && v.quiet }
+
+// unguarded reports whether Validate was not asked about the id, and ought to be before a link
+// begins.
+func (v *visit) unguarded() bool { return v.state == identified && v.rotated.Load() == nil }
 
 func (v *visit) identity() Identity {
 	if id := v.rotated.Load(); id != nil {

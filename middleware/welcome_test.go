@@ -108,7 +108,7 @@ func TestMountedTwice(t *testing.T) {
 // Require says what is wrong where there is no middleware; NewContext is enough for the
 // test of a handler.
 func TestRequire(t *testing.T) {
-	_, err := middleware.Require(request("GET", "/"))
+	_, err := middleware.Require(httptest.NewRecorder(), request("GET", "/"))
 	if statusOf(err) != 500 || !strings.Contains(err.Error(), "not mounted") {
 		t.Errorf("without the middleware: %v", err)
 	}
@@ -120,10 +120,10 @@ func TestRequire(t *testing.T) {
 		if got, ok := middleware.FromContext(ctx); ok != (want.Link == 0) || ok && got != want {
 			t.Errorf("FromContext: %+v, %v", got, ok)
 		}
-		if got, err := middleware.Require(request("GET", "/").WithContext(ctx)); err != nil || got != want {
+		if got, err := middleware.Require(httptest.NewRecorder(), request("GET", "/").WithContext(ctx)); err != nil || got != want {
 			t.Errorf("Require: %+v, %v", got, err)
 		}
-		_, err := middleware.Require(request("DELETE", "/").WithContext(ctx))
+		_, err := middleware.Require(httptest.NewRecorder(), request("DELETE", "/").WithContext(ctx))
 		if got := statusOf(err); (got == 401) != (want.Link == 0) {
 			t.Errorf("DELETE with link %d: %v", want.Link, err)
 		}

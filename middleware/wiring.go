@@ -10,6 +10,8 @@ import (
 var (
 	errNoSessions = errors.New("the middleware of this route has no Sessions, so that nothing could be revoked: " +
 		"set middleware.Options.Sessions to the Manager of the transport")
+	errUnguarded = errors.New("this transport stands behind Identify, which does not ask Validate: " +
+		"put Guard around the transport")
 	errOtherSessions = errors.New("the middleware of this route has the Sessions of another Manager: " +
 		"set middleware.Options.Sessions to the Manager of the transport")
 )
@@ -28,6 +30,8 @@ func (v *visit) Wired(sessions any) error {
 		err = errNoSessions
 	case reflect.TypeOf(m.o.Sessions) == reflect.TypeOf(sessions) && any(m.o.Sessions) != sessions:
 		err = errOtherSessions
+	case v.unguarded():
+		err = errUnguarded
 	default:
 		return nil
 	}
@@ -37,14 +41,18 @@ func (v *visit) Wired(sessions any) error {
 }
 
 // Withdraw implements wiring.Value.
-func (c *chain) Withdraw(h http.Header) {
+func (c *chain) Withdraw(h http.Header) bool {
 	h["Vary"] = slices.DeleteFunc(slices.Clone(h["Vary"]), func(line string) bool { return line == vary })
 	if len(h["Vary"]) == 0 {
 		delete(h, "Vary")
 	}
+
+	clean := true
 	for ; c != nil; c = c.outer {
-		if c.cookie != "" {
-			c.m.o.Codec.Withdraw(h)
+		if c.listed {
+			disallow(h)
 		}
+		clean = c.withdraw(h) && clean
 	}
+	return clean
 }

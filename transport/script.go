@@ -46,13 +46,13 @@ func Script() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		refuse.NotUpgraded(h, r)
-		wiring.Withdraw(r.Context(), h)
+		shared := wiring.Withdraw(r.Context(), h)
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			h.Set("Allow", "GET, HEAD")
 			http.Error(w, "the methods here are GET, HEAD", http.StatusMethodNotAllowed)
 			return
 		}
-		theScript().serve(w, r)
+		theScript().serve(w, r, shared)
 	})
 }
 
@@ -61,7 +61,7 @@ func Script() http.Handler {
 // for it, as during a roll-out, answers with its own version and lets nobody keep that.
 func ScriptURL(path string) string { return path + "?v=" + theScript().version }
 
-func (s *script) serve(w http.ResponseWriter, r *http.Request) {
+func (s *script) serve(w http.ResponseWriter, r *http.Request, shared bool) {
 	h := w.Header()
 	body, tag := s.text, `"`+s.version+`"`
 	if takesGzip(r.Header.Values("Accept-Encoding")) {
@@ -74,6 +74,9 @@ func (s *script) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-cache")
 	if r.URL.Query().Get("v") == s.version {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	if !shared { // somebody's cookie goes along, out of our reach
+		h.Set("Cache-Control", "private, no-store")
 	}
 	h.Set("Access-Control-Allow-Origin", "*") // a module of another origin needs it, and this one is no secret
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -16,7 +16,7 @@ import (
 // identity. A route whose middleware has not the same sessions refuses every request: ids
 // would count there that are revoked here.
 func Require(w http.ResponseWriter, r *http.Request, m *session.Manager) (id middleware.Identity, ok bool) {
-	id, err := middleware.Require(r) // first: it takes the cookie back, whatever follows
+	id, err := middleware.Require(w, r) // first: it takes the cookie back, whatever follows
 	if mistake := wiring.Check(r.Context(), m); mistake != nil {
 		refuse.Mistake(w, r, mistake.Error())
 		return id, false

@@ -83,13 +83,21 @@ func Conflict(w http.ResponseWriter, reason string, expected uint64) {
 	writeProblem(w, problem{Status: http.StatusConflict, Detail: reason, Expected: expected})
 }
 
-// Foreign marks the context of a request that comes from a foreign page: Write gives it
-// the plain status and accepts no WebSocket.
-func Foreign(ctx context.Context) context.Context { return context.WithValue(ctx, foreignKey{}, true) }
+// Foreign notes in the context of a request whether it comes from a foreign page: Write
+// gives it the plain status then, and accepts no WebSocket.
+func Foreign(ctx context.Context, foreign bool) context.Context {
+	if was, _ := ctx.Value(foreignKey{}).(bool); was == foreign {
+		return ctx
+	}
+	return context.WithValue(ctx, foreignKey{}, foreign)
+}
 
 type foreignKey struct{}
 
-func isForeign(r *http.Request) bool { return r.Context().Value(foreignKey{}) != nil }
+func isForeign(r *http.Request) bool {
+	foreign, _ := r.Context().Value(foreignKey{}).(bool)
+	return foreign
+}
 
 func writeProblem(w http.ResponseWriter, p problem) {
 	p.Type, p.Title = "about:blank", http.StatusText(p.Status)

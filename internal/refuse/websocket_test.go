@@ -141,7 +141,7 @@ func TestI5WebSocketPlain(t *testing.T) {
 			test.change(header)
 			_, _, res := dial(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if test.foreign {
-					r = r.WithContext(refuse.Foreign(r.Context()))
+					r = r.WithContext(refuse.Foreign(r.Context(), true))
 				}
 				refuse.Write(w, r, 403, "no", 0)
 			}), header)
@@ -178,7 +178,7 @@ func TestI5WebSocketEnds(t *testing.T) {
 	}{
 		"no Hijacker":      {func(*http.Request) {}, true},
 		"no Origin":        {del("Origin"), true},
-		"foreign":          {func(r *http.Request) { *r = *r.WithContext(refuse.Foreign(r.Context())) }, true},
+		"foreign":          {func(r *http.Request) { *r = *r.WithContext(refuse.Foreign(r.Context(), true)) }, true},
 		"an event stream":  {set("Accept", "text/event-stream"), true},
 		"POST":             {func(r *http.Request) { r.Method = "POST" }, true},
 		"HTTP/1.0":         {proto(1, 0), true},

@@ -70,7 +70,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request) *upload {
 		w.WriteHeader(http.StatusOK) // else gin's NoRoute has its own
 		return nil
 	default:
-		_, _ = middleware.Require(r) // takes back the cookie that was due
+		_, _ = middleware.Require(w, r) // takes back the cookie that was due
 		w.Header().Set("Allow", methods)
 		refuse.Write(w, r, http.StatusMethodNotAllowed, "the methods here are "+methods, 0)
 		return nil

@@ -15,9 +15,9 @@ type Value interface {
 	// Wired returns an error that says what to change if the middleware has no sessions,
 	// or others than these.
 	Wired(sessions any) error
-	// Withdraw takes back what every middleware before has put into the header of the
-	// response.
-	Withdraw(http.Header)
+	// Withdraw takes back what every middleware before has put into this header of the
+	// response, and reports whether no cookie is left in another one.
+	Withdraw(http.Header) bool
 }
 
 // Check is Wired of the innermost middleware that the request of ctx has passed.
@@ -29,12 +29,12 @@ func Check(ctx context.Context, sessions any) error {
 	return v.Wired(sessions)
 }
 
-// Withdraw takes cookies and Vary back from h, the header of a response that is the same
-// for everybody and that caches may keep.
-func Withdraw(ctx context.Context, h http.Header) {
-	if v, ok := ctx.Value(Key{}).(Value); ok {
-		v.Withdraw(h)
-	}
+// Withdraw takes cookies, CORS headers and Vary back from h, the header of a response that is
+// the same for everybody. Caches may keep the response if it reports true: else a cookie is
+// on its way in a header before a middleware such as http.TimeoutHandler, out of reach.
+func Withdraw(ctx context.Context, h http.Header) bool {
+	v, ok := ctx.Value(Key{}).(Value)
+	return !ok || v.Withdraw(h)
 }
 
 var errMount = errors.New("the middleware is not mounted on this route: " +
