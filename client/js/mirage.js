@@ -1,9 +1,12 @@
 // mirage.js: the browser client of Mirage, sessions that do not notice the network.
 // docs/client.md has the manual, docs/protocol.md the wire.
 //
-//   down  Drop what is here already. A position moves after its listeners ran, and is stored before it is acknowledged.
-//   up    Number the messages, and keep them until the server has accepted them. One POST is under way at a time.
-//   link  It may end at any time. The next one begins at the position, and counts when its hello has come, not before.
+//   down  Drop what is here already. A position moves after its listeners ran, and is
+//         stored before it is acknowledged.
+//   up    Number the messages, and keep them until the server has accepted them. One POST
+//         is under way at a time.
+//   link  It may end at any time. The next one begins at the position, and counts when
+//         its hello has come, not before.
 
 const STOP = [204, 403, 410, 400, 413, 415] // the server does not want us back
 const UNFIT = STOP.slice(3) // what goes up is the reason
@@ -21,15 +24,20 @@ function decode(data, encoded) {
   return encoded > 1 ? bytes.buffer : new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
 }
 
-/** parser returns a function that is fed an event stream, in bytes or text cut anywhere, and calls take with each block that is complete. */
+/**
+ * parser returns a function that is fed an event stream, in bytes or text cut anywhere,
+ * and calls take with each block that is complete.
+ */
 export function parser(take) {
   const decoder = new TextDecoder()
   let rest = '', block = {}, cr
+
   return piece => {
     let chunk = piece.big ? piece : decoder.decode(piece, { stream: true })
     if (!chunk) return
     if (cr && chunk[0] === '\n') chunk = chunk.slice(1)
     cr = chunk.endsWith('\r')
+
     const lines = chunk.split(/\r\n?|\n/)
     lines[0] = rest + lines[0]
     rest = lines.pop()
@@ -40,6 +48,7 @@ export function parser(take) {
         else if (field !== 'id' || !value.includes('\0')) block[field] = value
         continue
       }
+
       const { id, event, data, encoding, type } = block
       block = {}
       if (data != null && encoding != null && encoding !== 'base64') throw failure('encoding')
@@ -62,8 +71,7 @@ async function check(answer) {
 // from, which is where Mirage is mounted. It throws in a bundle, which has another name,
 // and in a module from a file.
 function scriptDirectory() {
-  // Bundlers take new URL('…', import.meta.url) for a file to include: hence the
-  // variable.
+  // A variable: bundlers take new URL('…', import.meta.url) for a file to include.
   const script = import.meta.url
   if (/^https?:[^?#]*\/mirage(\.min)?\.js([?#]|$)/.test(script)) return new URL('.', script)
   throw new TypeError("the URL is missing: write new Mirage('/live'), with the URL where your server has Mirage. "
@@ -72,9 +80,10 @@ function scriptDirectory() {
 
 // isEventStream reports whether the answer is a stream or a long-poll of the server, and
 // not a page that a redirect led to.
-const isEventStream = answer => answer.status === 200 && /^text\/event-stream\b/.test(answer.headers.get('Content-Type'))
+const isEventStream = answer =>
+  answer.status === 200 && /^text\/event-stream\b/.test(answer.headers.get('Content-Type'))
 
-/** The client. All that is private lives in the constructor: so it stays private, and small. */
+/** The client. What is private lives in the constructor: it stays private, and small. */
 export class Mirage extends EventTarget {
   static CONNECTING = 0
   static OPEN = 1
@@ -94,9 +103,12 @@ export class Mirage extends EventTarget {
     const self = this
     const { document, location, origin } = globalThis
     const {
-      mirage, name, signal, credentials, timeout = 5000, head = 1500, upgrade = 300_000, messages: most = 256, bytes: room = 1 << 20,
+      mirage, name, signal, credentials,
+      timeout = 5000, head = 1500, upgrade = 300_000,
+      messages: most = 256, bytes: room = 1 << 20,
       start: begin = true, fetch: ask, WebSocket: Socket,
     } = options
+
     // As fetch() takes it. adopt() changes the path.
     const base = new URL(url ?? scriptDirectory(), document?.baseURI ?? location?.href)
     const cid = crypto.getRandomValues(new Uint32Array(4)).join('_') // 128 bits in base64url, of a kind
@@ -132,11 +144,13 @@ export class Mirage extends EventTarget {
       ({ storage = document && sessionStorage } = options)
       kept = JSON.parse(storage.getItem(key)) || kept
     } catch { /* there is none, or we may not */ }
-    // What is not accepted yet: {w: writer, n: number, e: event, d: data, x: encoded, t:
-    // tried, a: again}.
+    // What is not accepted yet:
+    // {w: writer, n: number, e: event, d: data, x: encoded, t: tried, a: again}.
     let queue = []
     const bad = kept.bad || {} // until when a transport is not to be tried first
-    let repeats = kept.again || 0 // up to this number an earlier page, which crashed, may have had it; -1 until hello tells
+    // Up to this number an earlier page, which crashed, may have had it; -1 until hello
+    // tells.
+    let repeats = kept.again || 0
     // The value of _mirage; undefined leaves it to the cookie.
     let signed = mirage || kept.signed || (mirage ?? (base.origin === origin ? undefined : ''))
 
@@ -173,6 +187,7 @@ export class Mirage extends EventTarget {
       if (/[\0-\x1f]/.test(e)) throw failure('not a name', 400) // the server refuses others that are not
       if (self.readyState > 1) throw failure('closed', 410)
       if (queue.length >= most || self.bufferedAmount + d.length > room) throw failure('the queue is full', 429)
+
       const m = { w: cid, n: ++count, e, d, x }
       queue.push(m)
       self.bufferedAmount += d.length
@@ -214,13 +229,18 @@ export class Mirage extends EventTarget {
     const next = leaving => {
       const { w = cid, n = count + 1, a } = queue[0] || {}
       let size = 0, full
-      const batch = queue.filter((m, i) => !(full ||= i >= max || m.w !== w || m.a !== a || (size += m.d.length) > 16_384 && i))
-      let body = `event: mirage-up\ndata: ${JSON.stringify({ writer: w, base: n, ack: self.position, again: !!a, leaving })}\n\n`
+      const batch = queue.filter((m, i) =>
+        !(full ||= i >= max || m.w !== w || m.a !== a || (size += m.d.length) > 16_384 && i))
+
+      let body = `event: mirage-up\ndata: ${
+        JSON.stringify({ writer: w, base: n, ack: self.position, again: !!a, leaving })}\n\n`
       for (const m of batch) {
         m.t = 1
         const { n, e, d, x } = m
-        body += `${e && `event: ${e}\n`}${x ? 'encoding: base64\n' : ''}${x > 1 ? 'type: binary\n' : ''}data: ${d.replaceAll('\n', '\ndata: ')}\nid: ${n}\n\n`
+        body += `${e && `event: ${e}\n`}${x ? 'encoding: base64\n' : ''}${x > 1 ? 'type: binary\n' : ''}data: ${
+          d.replaceAll('\n', '\ndata: ')}\nid: ${n}\n\n`
       }
+
       due = unacked = 0
       save()
       return { batch, w, body }
@@ -256,11 +276,13 @@ export class Mirage extends EventTarget {
     const pump = async () => {
       if (posting) return
       posting = true
+
       for (let tries = 0; live && (queue[0] || due);) {
         const { token } = live
         const { batch, w, body } = next()
         const ctl = post = new AbortController()
         const timer = setTimeout(() => ctl.abort(), 15_000)
+
         try {
           const { accepted, failed = [] } = await say(live, body, ctl.signal, batch[0]) || 0
           giveUp(batch.filter(m => failed.includes(m.n)), failure('the handler failed', 500))
@@ -280,8 +302,10 @@ export class Mirage extends EventTarget {
             else await sleep(rest(error, ++tries), done => { hurry = done })
           }
         }
+
         clearTimeout(timer)
       }
+
       posting = false
     }
 
@@ -296,8 +320,7 @@ export class Mirage extends EventTarget {
 
     // lastID is what a GET says in _was: the id that the last hello named. If a log-out
     // has revoked it and expired the cookie, the server answers 410 instead of going on
-    // under a new id. The id from storage does not count, because a page load is a new
-    // visit.
+    // under a new id. The id from storage does not count: a page load is a new visit.
     const lastID = () => opened && !signed ? self.id : null
 
     const request = async (method, token, init, query) => {
@@ -314,9 +337,8 @@ export class Mirage extends EventTarget {
     }
 
     // adopt makes the path that a redirect led to, as from /live to /live/, the path of
-    // all requests, because a WebSocket follows no redirect. Callers call it for answers
-    // of Mirage alone: the redirect may lead to a log-in form. Another origin is not
-    // adopted.
+    // all requests, because a WebSocket follows no redirect. It is called for answers of
+    // Mirage alone: the redirect may lead to a log-in form. It adopts no other origin.
     const adopt = ({ redirected, url }) => {
       const { origin, pathname } = redirected ? new URL(url) : base
       if (origin === base.origin) base.pathname = pathname
@@ -355,10 +377,10 @@ export class Mirage extends EventTarget {
 
     // round tries one transport after the other: each has some time before the next one
     // starts beside it. The first hello wins; what failed before it is bad for half an
-    // hour. Where nothing wins, the network is to blame. It returns why it failed. A
-    // WebSocket does not follow the redirect that the winner followed. It failed at the
-    // former path, which says nothing about WebSockets: it is tried again at the adopted
-    // one.
+    // hour. Where nothing wins, the network is to blame. It returns why it failed.
+    //
+    // A WebSocket does not follow the redirect that the winner followed. It failed at the
+    // former path, which says nothing about WebSockets: it is retried at the adopted one.
     const round = async names => {
       const tried = []
       let won, why
@@ -367,7 +389,8 @@ export class Mirage extends EventTarget {
         tried.push(link)
         const done = link.hello.then(() => { won = name }, error => { why = error })
         await Promise.race([done, sleep(head)])
-        if (won || !wanted || hidden || why?.status && why.status !== 501) break // the server would tell the next one the same
+        // A status is the server's own: it would tell the next one the same.
+        if (won || !wanted || hidden || why?.status && why.status !== 501) break
       }
       await Promise.any(tried.map(link => link.hello)).catch(() => 0)
       if (!won || !live) return why
@@ -388,7 +411,8 @@ export class Mirage extends EventTarget {
       const link = { name, turn, path: base.pathname, ctl: new AbortController() }
       link.hello = new Promise((ok, no) => Object.assign(link, { ok, no }))
       links.add(link)
-      carriers[name](link).catch(error => error).then(error => over(link, link.ctl.signal.reason || error || failure('ended')))
+      carriers[name](link).catch(error => error)
+        .then(error => over(link, link.ctl.signal.reason || error || failure('ended')))
       return link
     }
 
@@ -407,6 +431,7 @@ export class Mirage extends EventTarget {
       const query = { _pos: link.from = self.position, _was: lastID() }
       const socket = new (Socket || WebSocket)(address(query).replace('http', 'ws'))
       const feed = parser(block => take(link, block))
+
       link.socket = socket
       link.ctl.signal.onabort = () => no(socket.close())
       socket.onmessage = ({ data }) => { try { hear(link, feed, data) } catch (error) { no(error) } }
@@ -445,10 +470,12 @@ export class Mirage extends EventTarget {
       link.no(error)
       if (STOP.includes(error.status)) return finish(4000 + error.status, error.message)
       if (link !== live) return
+
       strikes = Date.now() - link.born < 10_000 && link.drain == null && Math.min(3, strikes + 1)
       if (strikes > 1 || link.late && !link.speaks) mute = link.name
       forget()
-      if (wanted && !hidden) loop(link.drain ?? (strikes > 2 ? complain : rest)(error, strikes)) // a lost link is no news, a third one in a row that died young is
+      // A lost link is no news, a third one in a row that died young is.
+      if (wanted && !hidden) loop(link.drain ?? (strikes > 2 ? complain : rest)(error, strikes))
     }
 
     const forget = () => {
@@ -509,13 +536,16 @@ export class Mirage extends EventTarget {
       const about = event.startsWith('mirage') && JSON.parse(data)
       if (event === 'mirage') return greet(link, about, id)
       if (link !== live) return // it was replaced, or has not said hello
-      if (event === 'mirage-ack') return about.status ? link.answer?.(about) : posting || accept(cid, about.accepted) // a POST's answer says more
+      if (event === 'mirage-ack') { // while a POST is under way, its answer says more
+        return about.status ? link.answer?.(about) : posting || accept(cid, about.accepted)
+      }
       if (event === 'mirage-drain') {
         link.drain = about.retry
         return tell(event, about)
       }
       if (event === 'mirage-end') throw failure(about.reason, about.status)
       if (id == null) return
+
       const [epoch, seq] = mark(self.position), [other, n] = mark(id)
       if (other !== epoch) throw failure('epoch')
       if (n - seq <= 0) return // the link before this one brought it
@@ -526,6 +556,7 @@ export class Mirage extends EventTarget {
         self.dispatchEvent(e)
         for (const tap of taps) tap(e)
       }
+
       self.position = id
       if (link.name === 'poll') return // the next poll acknowledges
       if (++unacked >= 16 || document?.hidden) flush()
@@ -535,18 +566,23 @@ export class Mirage extends EventTarget {
     const greet = (link, hello, position) => {
       const { id, reason } = hello
       const [epoch, seq] = mark(self.position), [now, n] = mark(position)
-      const old = epoch === now && link.from.indexOf(epoch) // news of a position in another epoch, which we gave up at another link's hello
-      const resumed = old || hello.resumed, lost = !old && reason !== 'trimmed' && hello.lost // what was trimmed is an event of its own
+      // News of a position in another epoch, which we gave up at another link's hello.
+      const old = epoch === now && link.from.indexOf(epoch)
+      const resumed = old || hello.resumed
+      const lost = !old && reason !== 'trimmed' && hello.lost // what was trimmed is an event of its own
       const known = self.id, was = self.mirage, first = !opened
+
       if (known && known !== id && known !== hello.previous) { // they were written as somebody else
         giveUp(queue, failure('the id has changed', 409))
       }
       if (!resumed) for (const m of queue) m.a = m.t // this server cannot know whether it has them
       repeats = epoch === now && (repeats < 0 ? hello.sent : repeats)
+
       if (lost || epoch !== now || n - seq > 0) self.position = position
       self.id = id
       if (signed != null) signed = hello.mirage || signed
       self.mirage = signed ?? id
+
       link.token = hello.link
       link.beat = hello.heartbeat
       link.born = Date.now()
@@ -558,15 +594,18 @@ export class Mirage extends EventTarget {
       failures = 0
       opened = 1
       link.ok()
+
       clearInterval(probe)
       const [better] = order(1)
       if (better !== link.name && upgrade) probe = setInterval(() => round([better]), upgrade)
       if (link.name !== 'poll') {
-        watch(link, link.beat && 3000) // the second sign, which comes after one, proves that nobody holds the stream back
+        // The second sign, a second later, proves that nobody holds the stream back.
+        watch(link, link.beat && 3000)
         due = 1 // to speak on this link ends an older one that died unnoticed
       }
       accept(cid, hello.accepted)
       save()
+
       change(link.name, 'transport')
       if (wanted) change('open')
       if (first) tell('open')
@@ -590,21 +629,31 @@ export class Mirage extends EventTarget {
       /** queued tells what is not accepted yet. */
       queued: () => queue.map(outside),
 
-      /** send keeps an unnamed message, text or bytes, and delivers it once. It throws if the queue is full. */
+      /**
+       * send keeps an unnamed message, text or bytes, and delivers it once. It throws if
+       * the queue is full.
+       */
       send(data) { put('', data) },
 
-      /** emit does so with a named event in JSON. The promise is kept when the server has accepted it. */
+      /**
+       * emit does so with a named event in JSON. The promise is kept when the server has
+       * accepted it.
+       */
       emit(event, data = null) {
         const promise = new Promise((ok, no) => Object.assign(put('' + event, JSON.stringify(data)), { ok, no }))
         promise.catch(() => 0) // whoever does not care is not to hear of it
         return promise
       },
 
-      /** on calls listener with what the event is about: data, parsed if the event has a name; it returns the way to stop. */
+      /**
+       * on calls listener with what the event is about: data, parsed if the event has a
+       * name; it returns the way to stop.
+       */
       on(type, listener, more) {
         const call = e => {
           const { data } = e
-          listener(data == null ? e.mirage ?? e : type === 'message' || data instanceof ArrayBuffer ? data : JSON.parse(data), e)
+          listener(data == null ? e.mirage ?? e
+            : type === 'message' || data instanceof ArrayBuffer ? data : JSON.parse(data), e)
         }
         self.addEventListener(type, call, more)
         return () => self.removeEventListener(type, call, more)
@@ -625,6 +674,7 @@ export class Mirage extends EventTarget {
           ring?.()
         }
         taps.add(tap)
+
         try {
           while (waiting[0] || self.state !== 'closed') {
             if (waiting.length > 1000) throw failure('too slow')
@@ -636,7 +686,10 @@ export class Mirage extends EventTarget {
         }
       },
 
-      /** use moves to another transport, under load; the promise is kept when it is in use. Without a name the choice is ours again. */
+      /**
+       * use moves to another transport, under load; the promise is kept when it is in
+       * use. Without a name the choice is ours again.
+       */
       async use(transport) {
         if (transport && !carriers[transport]) throw failure('no such transport')
         const before = best
@@ -677,7 +730,9 @@ export class Mirage extends EventTarget {
     if (!transports[0]) throw failure('no such transport')
     keep(kept.queue || [])
 
-    for (const type of ['open', 'message', 'mirage', 'error', 'close']) self.addEventListener(type, e => self['on' + type]?.(e))
+    for (const type of ['open', 'message', 'mirage', 'error', 'close']) {
+      self.addEventListener(type, e => self['on' + type]?.(e))
+    }
     const listen = (target, events) => {
       for (const type in events) target?.addEventListener?.(type, events[type], { signal: end.signal })
     }
@@ -700,6 +755,7 @@ export class Mirage extends EventTarget {
       resume: () => refresh(),
       prerenderingchange: show,
     })
+
     if (signal?.aborted) self.close()
     else if (begin) self.connect()
   }
