@@ -29,7 +29,9 @@ test('transports: unknown ones are passed over, none is an error, all is the def
 
 // As callers write who pass on options of their own.
 test('options: one that is undefined is as none', async () => {
-  const names = ['mirage', 'transports', 'name', 'credentials', 'timeout', 'head', 'upgrade', 'messages', 'bytes', 'signal', 'start']
+  const names = [
+    'mirage', 'transports', 'name', 'credentials', 'timeout', 'head', 'upgrade', 'messages', 'bytes', 'signal', 'start',
+  ]
   for (const none of [undefined, null]) new Mirage('http://mirage.test/live', none).close()
   const c = client(Object.fromEntries(names.map(name => [name, undefined])))
   server.mute = true
@@ -137,7 +139,9 @@ test('use: before the first hello, and while paused', async () => {
 
 test('use: two links that both began with nothing bring nothing twice', async () => {
   const got = []
-  const slow = (url, init) => url.includes('_wait') ? new Promise(done => clock.add(() => done(server.fetch(url, init)), 300)) : server.fetch(url, init)
+  const slow = (url, init) => url.includes('_wait')
+    ? new Promise(done => clock.add(() => done(server.fetch(url, init)), 300))
+    : server.fetch(url, init)
   const c = visitor({ fetch: slow })
   c.on('message', data => got.push(data))
   let used
@@ -197,7 +201,10 @@ test('U2: what is not delivered is handed back, whoever sent it: send, a page be
   server.fault = r => r.method === 'POST' ? 'lost' : ''
   a.send(new Uint8Array([7]))
   a.emit('note', 'bad note').catch(() => 0)
-  assert.deepEqual(a.queued().map(m => [m.event, m.data]), [['message', new Uint8Array([7]).buffer], ['note', '"bad note"']])
+  assert.deepEqual(a.queued().map(m => [m.event, m.data]), [
+    ['message', new Uint8Array([7]).buffer],
+    ['note', '"bad note"'],
+  ])
   await clock.run(100)
   a.disconnect()
   const b = visitor({ storage })

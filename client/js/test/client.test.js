@@ -24,12 +24,16 @@ afterEach(async () => {
 
 // client opens one and keeps what it is told.
 function client(options = {}) {
-  const c = new Mirage(URL_, { fetch: server.fetch, WebSocket: socketTo(server), transports: ['sse', 'poll'], storage: null, ...options })
+  const c = new Mirage(URL_, {
+    fetch: server.fetch, WebSocket: socketTo(server), transports: ['sse', 'poll'], storage: null, ...options,
+  })
   opened.push(c)
   c.got = []
   c.told = []
   c.on('message', (data, e) => c.got.push(e.again ? data + ' again' : data))
-  for (const type of ['open', 'mirage', 'mirage-gap', 'mirage-drain', 'mirage-returned', 'close', 'error']) c.addEventListener(type, e => c.told.push(e))
+  for (const type of ['open', 'mirage', 'mirage-gap', 'mirage-drain', 'mirage-returned', 'close', 'error']) {
+    c.addEventListener(type, e => c.told.push(e))
+  }
   return c
 }
 const told = (c, type) => c.told.filter(e => e.type === type)
@@ -67,7 +71,11 @@ test('U2: emit is kept when the server has accepted it, and broken when its hand
   bad.then(() => { result += 'no' }, e => { result += e.status })
   await until('accepted', () => c.bufferedAmount === 0 && result.length > 5)
   assert.ok(result === 'good 500' || result === '500good ', result)
-  assert.deepEqual(server.got.map(g => [g.n, g.event, g.data]), [[1, 'good', '{"n":1}'], [2, 'bad', 'null'], [3, 'message', 'plain\nlines']])
+  assert.deepEqual(server.got.map(g => [g.n, g.event, g.data]), [
+    [1, 'good', '{"n":1}'],
+    [2, 'bad', 'null'],
+    [3, 'message', 'plain\nlines'],
+  ])
 })
 
 test('W4: what lines cannot carry, bytes, and names, both ways', async () => {
@@ -206,7 +214,9 @@ test('U1: 409 goes on from the number expected', async () => {
   const c = client()
   await is(c, 'open')
   let said
-  server.script = r => r.method === 'POST' && r.body.includes('id: 1\n') && !said ? (said = true, server.answer(409, { expected: 3 })) : undefined
+  server.script = r => r.method === 'POST' && r.body.includes('id: 1\n') && !said
+    ? (said = true, server.answer(409, { expected: 3 }))
+    : undefined
   server.writers.set(gets()[0].query._cid, 2) // an earlier try had come through
   for (const t of ['a', 'b', 'c']) c.send(t)
   await until('c', () => server.got.length === 1 && !c.bufferedAmount)
@@ -216,9 +226,13 @@ test('U1: 409 goes on from the number expected', async () => {
 test('413 and 400 concern one message: it is rejected, the others arrive', async () => {
   const c = client()
   await is(c, 'open')
-  server.script = r => r.method === 'POST' && r.body.includes('"huge"') ? server.answer(413, { detail: 'too large' }) : undefined
+  server.script = r => r.method === 'POST' && r.body.includes('"huge"')
+    ? server.answer(413, { detail: 'too large' })
+    : undefined
   const outcomes = []
-  for (const t of ['a', 'b', 'huge', 'c', 'd']) c.emit('x', t).then(() => outcomes.push(t), e => outcomes.push(t + e.status + e.message))
+  for (const t of ['a', 'b', 'huge', 'c', 'd']) {
+    c.emit('x', t).then(() => outcomes.push(t), e => outcomes.push(t + e.status + e.message))
+  }
   await until('the others', () => outcomes.length === 5)
   assert.deepEqual(outcomes, ['a', 'b', 'huge413too large', 'c', 'd'])
   assert.deepEqual(server.got.map(g => g.data), ['"a"', '"b"', '"c"', '"d"'])
@@ -254,7 +268,8 @@ test('U3: messages for another id are handed back, not sent; for a previous one 
   assert.equal(told(c, 'mirage-returned').length, 1)
 })
 
-test('X2: a new page goes on at the stored position, and sends what is stored first, under its old writer', async () => {
+test('X2: a new page goes on at the stored position, '
+  + 'and sends what is stored first, under its old writer', async () => {
   const storage = new Store()
   const a = client({ storage })
   await is(a, 'open')
@@ -270,7 +285,8 @@ test('X2: a new page goes on at the stored position, and sends what is stored fi
   const copy = new Store(storage) // the tab is duplicated
   const b = client({ storage }), twin = client({ storage: copy })
   b.send('from b')
-  await until('all', () => server.got.length === 3 && b.got.length && twin.got.length && !b.bufferedAmount && !twin.bufferedAmount)
+  await until('all', () => server.got.length === 3 && b.got.length && twin.got.length
+    && !b.bufferedAmount && !twin.bufferedAmount)
   assert.deepEqual(b.got, ['2']) // nothing is flagged: the page before ended in order
   assert.deepEqual(twin.got, ['2'])
   assert.deepEqual(server.got.map(g => g.data), ['from a', 'late', 'from b'])
@@ -306,7 +322,8 @@ test('terminal answers stop, with the reason', async () => {
     const rejected = c.emit('x').catch(e => e)
     await is(c, 'closed')
     const { code, reason, wasClean } = told(c, 'close')[0]
-    assert.deepEqual([code, reason, wasClean, closes], [4000 + status, status === 204 ? 'status 204' : 'because', false, 1])
+    const why = status === 204 ? 'status 204' : 'because'
+    assert.deepEqual([code, reason, wasClean, closes], [4000 + status, why, false, 1])
     assert.ok(await rejected instanceof Error)
     await clock.run(60_000)
     assert.equal(server.requests.length, 1)
@@ -390,7 +407,9 @@ test('a stream that is held back after its hello: the second sign is missed', as
 })
 
 test('501 polls at once', async () => {
-  server.script = r => r.method === 'GET' && !('_wait' in r.query) ? server.answer(501, { detail: 'cannot stream' }) : undefined
+  server.script = r => r.method === 'GET' && !('_wait' in r.query)
+    ? server.answer(501, { detail: 'cannot stream' })
+    : undefined
   const c = client()
   await is(c, 'open')
   assert.equal(c.transport, 'poll')
@@ -475,7 +494,8 @@ test(`lossy networks, ${seeds} seeds`, async () => {
     let rough = true
     server.fault = () => {
       const x = r()
-      return !rough ? '' : x < rate ? 'lost' : x < 2 * rate ? 'unanswered' : x < 2.5 * rate ? 'cut' : x < 2.6 * rate ? 'hole' : ''
+      return !rough ? '' : x < rate ? 'lost' : x < 2 * rate ? 'unanswered'
+        : x < 2.5 * rate ? 'cut' : x < 2.6 * rate ? 'hole' : ''
     }
     const storage = new Store()
     const transports = ['websocket', 'sse', 'poll']

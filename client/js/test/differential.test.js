@@ -12,8 +12,11 @@ const utf8 = text => [...new TextEncoder().encode(text)]
 // What streams are made of: fields and what looks like them, line ends, and bytes that
 // are hard to cut or are no UTF-8.
 const tokens = [
-  ...['data', 'data:', 'data: ', 'data:  ', 'event:', 'event: ', 'event', 'id:', 'id: ', 'id', 'retry: 1', 'retry', ':', ': ', ' ', 'DATA:', 'foo: ', 'ids: ', 'message',
-    'a', 'b\tc', 'mirage', '__proto__: x', '0', 'é', '日本', '🎉', '\u2028', '\u0085', '\0', '\uFEFF', '\uFFFD'].map(utf8),
+  ...[
+    'data', 'data:', 'data: ', 'data:  ', 'event:', 'event: ', 'event', 'id:', 'id: ', 'id', 'retry: 1', 'retry',
+    ':', ': ', ' ', 'DATA:', 'foo: ', 'ids: ', 'message', 'a', 'b\tc', 'mirage', '__proto__: x', '0',
+    'é', '日本', '🎉', '\u2028', '\u0085', '\0', '\uFEFF', '\uFFFD',
+  ].map(utf8),
   [0xff], [0xc3], [0xe6, 0x97], [0xf0, 0x9f, 0x8e], [0x80], [0xed, 0xa0, 0x80], // no UTF-8
 ]
 const ends = ['\n', '\n', '\r', '\r\n', '\n\n', '\n\n', '\r\n\r\n', '\r\r', '\n\r', '\r\n\n'].map(utf8)

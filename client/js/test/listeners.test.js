@@ -3,7 +3,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { client, clock, renew, server, until } from './stage.js'
 
-const types = ['mirage-transport', 'mirage-state', 'open', 'mirage', 'mirage-gap', 'message', 'named', 'mirage-drain', 'mirage-returned', 'error']
+const types = [
+  'mirage-transport', 'mirage-state', 'open', 'mirage', 'mirage-gap', 'message', 'named', 'mirage-drain',
+  'mirage-returned', 'error',
+]
 
 // life lets a client meet all that there is, and calls act in the first event of a type.
 async function life(type, transports, act) {
@@ -44,6 +47,7 @@ async function life(type, transports, act) {
   await clock.run(20_000)
   server.send('last')
   await clock.run(20_000)
+
   assert.ok(acted || type === 'mirage-drain' && transports[0] === 'poll', 'there was no ' + type)
   return { c, story }
 }
@@ -55,7 +59,8 @@ for (const transports of [['websocket'], ['sse'], ['poll']]) {
       if (c.state !== 'closed') return // no drain on a poll
       const rest = story.slice(story.indexOf('state closed') + 1)
       assert.equal(rest.filter(x => x === 'close').length, 1, story.join())
-      assert.deepEqual(rest.filter(x => !['close', 'mirage-returned', 'open', 'mirage'].includes(x)), [], story.join()) // who it is may be told last
+      const told = ['close', 'mirage-returned', 'open', 'mirage'] // who it is may be told last
+      assert.deepEqual(rest.filter(x => !told.includes(x)), [], story.join())
       const after = server.requests.length
       await clock.run(60_000)
       assert.equal(server.requests.length, after, 'requests of a closed client')

@@ -16,9 +16,14 @@ const all = (text, pattern) => [...text.matchAll(pattern)].map(m => m[1])
 // members are the names in an interface or class of mirage.d.ts, each with the comment
 // before it.
 function members(name) {
-  const [, body] = new RegExp(`(?:interface|class) ${name}\\b[^{]*\\{(.*?)\\}\\n`, 's').exec(types.replace(/\{ (readonly [^{}]*) \}\n/g, '{ $1; }\n').replace(/\{[^{}\n]*\}(?!\n)/g, '0'))
+  const flat = types
+    .replace(/\{ (readonly [^{}]*) \}\n/g, '{ $1; }\n')
+    .replace(/\{[^{}\n]*\}(?!\n)/g, '0')
+  const [, body] = new RegExp(`(?:interface|class) ${name}\\b[^{]*\\{(.*?)\\}\\n`, 's').exec(flat)
   const out = new Map()
-  for (const m of body.matchAll(/(?:\/\*\*((?:(?!\*\/).)*)\*\/)?\s*(?:^|;)\s*(?:static )?(?:readonly )?(\[Symbol\.\w+\]|'?[\w-]+'?)\??[(:<]/gms)) {
+  const comment = /(?:\/\*\*((?:(?!\*\/).)*)\*\/)?/.source
+  const member = /\s*(?:^|;)\s*(?:static )?(?:readonly )?(\[Symbol\.\w+\]|'?[\w-]+'?)\??[(:<]/.source
+  for (const m of body.matchAll(new RegExp(comment + member, 'gms'))) {
     const key = m[2].replaceAll("'", '')
     out.set(key, (out.get(key) ?? '') + (m[1] ?? ''))
   }
@@ -30,7 +35,9 @@ function table(heading) {
   const [, section] = new RegExp(`## ${heading}\\n(.*?)\\n## `, 's').exec(manual)
   const rows = new Map()
   for (const [, first, ...cells] of section.matchAll(/^\| (`.*?) \|(.*)\|$/gm)) {
-    for (const name of all(first, /`(?:for await.*of )?([\w-]+)/g)) rows.set(name === 'client' ? '[Symbol.asyncIterator]' : name, cells[0].split(' | ').map(c => c.trim()))
+    for (const name of all(first, /`(?:for await.*of )?([\w-]+)/g)) {
+      rows.set(name === 'client' ? '[Symbol.asyncIterator]' : name, cells[0].split(' | ').map(c => c.trim()))
+    }
   }
   return rows
 }
@@ -45,18 +52,27 @@ afterEach(() => restore())
 
 test('options, and their defaults', () => {
   const [statement, literal] = /const \{([^}]*)\} = options\n/.exec(source)
-  const locals = [...literal.matchAll(/(?:^|,)\s*(\w+)(?:: (\w+))?/g)].map(([, name, local = name]) => `${name}: ${local}`)
+  const locals = [...literal.matchAll(/(?:^|,)\s*(\w+)(?:: (\w+))?/g)]
+    .map(([, name, local = name]) => `${name}: ${local}`)
   const { transports } = new Mirage('http://mirage.test/live', { start: false, storage: null })
   const defaults = { ...new Function('options', `${statement}return { ${locals} }`)({}), transports }
-  const used = sorted([...Object.keys(defaults), ...all(source, /\boptions\.(\w+)/g), ...all(source, /\(\{ (\w+) .* \} = options\)/g)])
+  const used = sorted([
+    ...Object.keys(defaults),
+    ...all(source, /\boptions\.(\w+)/g),
+    ...all(source, /\(\{ (\w+) .* \} = options\)/g),
+  ])
   const typed = members('MirageOptions'), told = table('Options')
   assert.deepEqual(sorted(typed.keys()), used, 'mirage.d.ts')
   assert.deepEqual(sorted(told.keys()), used, 'docs/client.md')
+
   for (const [name, value] of Object.entries(defaults)) {
     if (['function', 'undefined'].includes(typeof value)) continue // fetch and WebSocket, where there is one
-    const text = Array.isArray(value) ? `['${value.join("', '")}']` : typeof value === 'string' ? `'${value}'` : String(value)
+    const text = Array.isArray(value) ? `['${value.join("', '")}']`
+      : typeof value === 'string' ? `'${value}'` : String(value)
     assert.equal(told.get(name)[0].replaceAll('`', ''), text, `the default of ${name} in docs/client.md`)
-    assert.ok(typed.get(name).replaceAll('`', '').includes(`Default ${text}.`), `the default of ${name} in mirage.d.ts: ${typed.get(name)}`)
+    const comment = typed.get(name)
+    const says = comment.replaceAll('`', '').includes(`Default ${text}.`)
+    assert.ok(says, `the default of ${name} in mirage.d.ts: ${comment}`)
   }
 })
 
@@ -69,16 +85,19 @@ test('methods and properties', () => {
   const events = ['addEventListener', 'removeEventListener'] // EventTarget's
   const typed = [...members('Mirage').keys()].filter(k => !handlers.test(k) && !(k in Mirage))
   assert.deepEqual(sorted(typed), sorted([...has, ...events]), 'mirage.d.ts')
-  assert.deepEqual(sorted(table('Methods and properties').keys()), sorted([...has, 'addEventListener']), 'docs/client.md')
+  const told = table('Methods and properties')
+  assert.deepEqual(sorted(told.keys()), sorted([...has, 'addEventListener']), 'docs/client.md')
   const constants = Object.keys(Mirage)
   assert.deepEqual(sorted(all(types, /static readonly (\w+)/g)), sorted(constants))
   for (const name of constants) assert.ok(types.includes(`static readonly ${name}: ${Mirage[name]}\n`), name)
-  assert.deepEqual(sorted(Object.keys(module)), sorted([...all(types, /^export (?:class|function) (\w+)/gm), 'default']))
+  const exported = all(types, /^export (?:class|function) (\w+)/gm)
+  assert.deepEqual(sorted(Object.keys(module)), sorted([...exported, 'default']))
 })
 
 test('states and transports', () => {
   const union = name => all(new RegExp(`type ${name} = (.*)`).exec(types)[1], /'(\w+)'/g)
-  const states = sorted([...all(source, /change\(([^,]*?)\)/g).flatMap(call => all(call, /'(\w+)'/g)), ...all(source, /^ {2}state = '(\w+)'/gm)])
+  const changes = all(source, /change\(([^,]*?)\)/g).flatMap(call => all(call, /'(\w+)'/g))
+  const states = sorted([...changes, ...all(source, /^ {2}state = '(\w+)'/gm)])
   assert.deepEqual(sorted(union('State')), states)
   const { state } = Object.fromEntries(table('Methods and properties'))
   assert.deepEqual(sorted(all(state[0], /`(\w+)`/g)), states, 'docs/client.md')
@@ -97,6 +116,7 @@ async function life() {
   }
   const until = async done => assert.ok(await clock.run(120_000, done))
   const open = () => until(() => client.state === 'open')
+
   await open()
   server.send('a')
   await until(() => seen.has('message'))
@@ -117,6 +137,7 @@ async function life() {
   await open()
   client.close()
   await until(() => client.state === 'closed')
+
   return { client, seen }
 }
 
@@ -125,14 +146,18 @@ test('events, and what they have', async () => {
   const map = members('MirageEventMap')
   assert.deepEqual(sorted(seen.keys()), sorted(map.keys()), 'mirage.d.ts')
   assert.deepEqual(sorted(table('Events').keys()), sorted(map.keys()), 'docs/client.md')
+
   const inherited = { message: ['data', 'lastEventId'] }
-  const undeclared = { mirage: ['accepted', 'heartbeat', 'link', 'reader'] } // the protocol's, of no use to an application
+  // The protocol's, of no use to an application.
+  const undeclared = { mirage: ['accepted', 'heartbeat', 'link', 'reader'] }
   for (const [type, e] of seen) {
     const own = sorted(Object.keys(e).filter(k => k !== 'isTrusted' && !undeclared[type]?.includes(k)))
     const [, name] = new RegExp(`'?${type}'?: (\\w+)`).exec(types.slice(types.indexOf('interface MirageEventMap')))
     assert.deepEqual(name === 'Event' ? [] : sorted(members(name).keys()), own, `${type} in mirage.d.ts`)
-    assert.deepEqual(sorted(all(table('Events').get(type)[0], /`([\w-]+)`/g)), sorted([...own, ...inherited[type] ?? []]), `${type} in docs/client.md`)
+    const told = all(table('Events').get(type)[0], /`([\w-]+)`/g)
+    assert.deepEqual(sorted(told), sorted([...own, ...inherited[type] ?? []]), `${type} in docs/client.md`)
   }
+
   // on() and the handlers that can be set.
   for (const [type, e] of seen) {
     let heard, set = 0

@@ -39,6 +39,7 @@ class Page {
       },
     })
     world.tell('page at', this.client.position)
+
     const listen = (type, f) => this.client.addEventListener(type, e => { if (!this.dead) f(e) })
     const epoch = () => this.client.position.split('-')[0]
     let now = epoch() // while a gap is told, the position is in the next epoch already
@@ -49,13 +50,17 @@ class Page {
     })
     listen('mirage', () => { now ||= epoch() })
     for (const type of ['message', 'mirage', 'mirage-gap', 'mirage-state', 'mirage-transport']) {
-      listen(type, ({ lastEventId, again, reason, from, to, state, transport }) => world.tell(type, { lastEventId, again, reason, from, to, state, transport }, this.client.position))
+      listen(type, ({ lastEventId, again, reason, from, to, state, transport }) => {
+        world.tell(type, { lastEventId, again, reason, from, to, state, transport }, this.client.position)
+      })
     }
     listen('mirage-gap', ({ from, to }) => {
       story.push({ epoch: now, from, to })
       now = epoch()
     })
-    listen('mirage-returned', ({ messages, error }) => messages.forEach(m => world.returned.push({ text: bare(m.data), status: error.status, why: error.message })))
+    listen('mirage-returned', ({ messages, error }) => {
+      for (const m of messages) world.returned.push({ text: bare(m.data), status: error.status, why: error.message })
+    })
     listen('close', e => server.faults.push('closed: ' + e.code))
   }
 
@@ -147,22 +152,26 @@ class World {
     let rough = true
     server.fault = () => {
       const x = r()
-      return !rough ? '' : x < rate ? 'lost' : x < 2 * rate ? 'unanswered' : x < 2.4 * rate ? 'cut' : x < 2.5 * rate ? 'hole' : ''
+      return !rough ? '' : x < rate ? 'lost' : x < 2 * rate ? 'unanswered'
+        : x < 2.4 * rate ? 'cut' : x < 2.5 * rate ? 'hole' : ''
     }
     const often = (f, ms) => {
       const again = () => { if (rough) { f(); clock.add(again, 2 * ms * r()) } }
       again()
     }
+
     let down = 0
     often(() => this.write(), every)
     often(() => r() < 0.1 ? server.forHer() : server.send('d' + ++down), every)
     often(() => this.happen(), 500)
     await clock.run(12_000)
+
     rough = false
     server.hard = 0
     this.page.client.connect()
     server.send('last')
-    this.quiet = await clock.run(120_000, () => !this.page.client.bufferedAmount && !this.page.unsettled && this.story.at(-1)?.text === 'last')
+    this.quiet = await clock.run(120_000, () =>
+      !this.page.client.bufferedAmount && !this.page.unsettled && this.story.at(-1)?.text === 'last')
     await clock.run(30_000) // a poll that nobody waits for is over, too
   }
 
@@ -172,7 +181,8 @@ class World {
     const wrong = [...server.faults]
     const check = (ok, ...what) => { if (!ok) wrong.push(what.join(' ')) }
     const { client, unsettled } = this.page
-    check(this.quiet, 'not quiet:', client.state, client.transport, client.bufferedAmount, unsettled, JSON.stringify(story.at(-1)))
+    check(this.quiet, 'not quiet:', client.state, client.transport, client.bufferedAmount, unsettled,
+      JSON.stringify(story.at(-1)))
     const open = [...server.links.values()].filter(l => l.push && !this.dead.has(l.cid)).length
     check(open <= 1, open, 'links are open')
 
@@ -193,7 +203,10 @@ class World {
         check(!i || c.again && c.life !== called[i - 1].life, text, 'was called again, not flagged')
       }
       for (const { status, why } of handed) {
-        check(status === 500 ? text.includes('fail') && called.length : status === 413 ? text.includes('unfit') && !called.length : why === 'the id has changed', text, 'was handed back:', status, why)
+        const right = status === 500 ? text.includes('fail') && called.length
+          : status === 413 ? text.includes('unfit') && !called.length
+            : why === 'the id has changed'
+        check(right, text, 'was handed back:', status, why)
       }
       if (!this.promised.has(text)) continue
       const error = this.promised.get(text)
@@ -214,7 +227,8 @@ class World {
         check(e.n > (at[e.epoch] ?? 0), e.epoch, e.n, 'came after', at[e.epoch])
         check(!seen.has(e.n) || e.again, e.epoch, e.n, 'came twice')
         check(!e.again || this.crashes, e.epoch, e.n, 'was flagged')
-        check(server.lives.find(l => l.epoch === e.epoch).log[e.n - 1] === `data: ${e.text}\n\n`, e.epoch, e.n, 'is', e.text)
+        const { log } = server.lives.find(l => l.epoch === e.epoch)
+        check(log[e.n - 1] === `data: ${e.text}\n\n`, e.epoch, e.n, 'is', e.text)
         seen.set(e.n, e)
         at[e.epoch] = e.n
       } else {
@@ -225,7 +239,9 @@ class World {
     }
     for (const { epoch, log } of server.lives) {
       if (!(epoch in at)) continue // nobody was there
-      for (const [i, block] of log.entries()) check(block === '\n' || covered.get(epoch).has(i + 1), epoch, i + 1, 'is missing')
+      for (const [i, block] of log.entries()) {
+        check(block === '\n' || covered.get(epoch).has(i + 1), epoch, i + 1, 'is missing')
+      }
     }
     return wrong
   }

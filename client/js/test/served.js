@@ -1,5 +1,4 @@
-// Modules with the address of a web page's: as if a server had sent mirage.js to a
-// browser.
+// Modules with a web page's address, as if a server had sent mirage.js to a browser.
 
 import { register } from 'node:module'
 
@@ -17,7 +16,10 @@ const hooks = `
   }
 `
 
-/** serve says what source the hosts named in sources answer with, whatever the path. Other hosts are asked. */
+/**
+ * serve says what source the hosts named in sources answer with, whatever the path. Other
+ * hosts are asked.
+ */
 export function serve(sources) {
   register('data:text/javascript,' + encodeURIComponent(hooks), { data: sources })
 }

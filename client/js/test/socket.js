@@ -19,6 +19,7 @@ export const socketTo = server => class {
     if (fault === 'lost' || fault === 'unanswered' || server.refused) return this.end(1006)
     const scripted = await server.script?.(request)
     if (scripted) return this.end(4000 + scripted.status, (await scripted.json().catch(() => ({}))).detail)
+
     this.readyState = 1
     const [link, hello] = server.hello(request)
     this.link = link
@@ -27,8 +28,12 @@ export const socketTo = server => class {
     link.push = () => {
       if (link.waits) return
       link.waits = true
-      server.clock.add(() => { link.waits = false; this.down(server.links.has(link.token) ? server.since(link) : '') }, 3)
+      server.clock.add(() => {
+        link.waits = false
+        this.down(server.links.has(link.token) ? server.since(link) : '')
+      }, 3)
     }
+
     this.down(hello + (server.silent ? '' : server.since(link)))
     if (server.killed) return this.end(1006)
     this.beat = server.clock.add(() => {
@@ -39,7 +44,8 @@ export const socketTo = server => class {
   }
 
   down(data) {
-    if (this.readyState === 1 && data && (!server.silent || data.includes('event: mirage\n'))) this.onmessage?.({ data })
+    if (this.readyState !== 1 || !data || server.silent && !data.includes('event: mirage\n')) return
+    this.onmessage?.({ data })
   }
 
   end(code, reason = '') {
@@ -58,7 +64,8 @@ export const socketTo = server => class {
 
   async up(body) {
     if (this.readyState !== 1) return
-    const request = { method: 'POST', socket: this, query: {}, headers: { 'Mirage-Link': this.link.token }, body, at: server.clock.now }
+    const headers = { 'Mirage-Link': this.link.token }
+    const request = { method: 'POST', socket: this, query: {}, headers, body, at: server.clock.now }
     server.requests.push(request)
     const fault = server.fault(request)
     if (fault === 'lost') return this.end(1006)

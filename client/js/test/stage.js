@@ -1,5 +1,4 @@
-// What each test of a file has to itself: a clock, a server, and clients that end with
-// it.
+// What each test of a file has to itself: a clock, a server, and clients that it ends.
 
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach } from 'node:test'
@@ -29,7 +28,9 @@ export function renew() { server = new Server(clock) }
 
 /** client opens one. */
 export function client(options) {
-  const c = new Mirage('http://mirage.test/live', { fetch: server.fetch, WebSocket: socketTo(server), storage: null, ...options })
+  const c = new Mirage('http://mirage.test/live', {
+    fetch: server.fetch, WebSocket: socketTo(server), storage: null, ...options,
+  })
   clients.push(c)
   return c
 }

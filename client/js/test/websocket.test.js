@@ -37,8 +37,10 @@ test('WebSocket is the first choice; messages and acknowledgements go in its fra
 // Blocked in each of three ways: a working transport within five seconds, of which the
 // application sees nothing, and back when it works again.
 for (const [what, broken, ms] of [
-  ['refused', { refused: true }, 100], ['accepted, then mute', { mute: true }, 1700],
-  ['mute after hello', { silent: true }, 4700], ['killed after hello', { killed: true }, 4900],
+  ['refused', { refused: true }, 100],
+  ['accepted, then mute', { mute: true }, 1700],
+  ['mute after hello', { silent: true }, 4700],
+  ['killed after hello', { killed: true }, 4900],
 ]) {
   test('WebSocket ' + what, async () => {
     const storage = new Store(), fetch = (...a) => { server.silent = false; return server.fetch(...a) }
@@ -46,7 +48,8 @@ for (const [what, broken, ms] of [
     const c = visitor({ storage, fetch })
     c.send('up')
     server.send('down')
-    await until('a transport that works', () => c.transport === 'sse' && server.got.length === 1 && c.got.length + (c.got[0] === 'down'), ms)
+    await until('a transport that works', () =>
+      c.transport === 'sse' && server.got.length === 1 && c.got.length + (c.got[0] === 'down'), ms)
     await clock.run(10_000)
     assert.equal(sockets().length, what === 'killed after hello' ? 2 : 1)
     assert.deepEqual(c.seen, ['open', 'mirage'])
@@ -60,7 +63,8 @@ for (const [what, broken, ms] of [
   })
 }
 
-test('cut after some time, twice: each time it is back at once; young links that die in a row are given up', async () => {
+test('cut after some time, twice: each time it is back at once; '
+  + 'young links that die in a row are given up', async () => {
   const c = visitor()
   await until('open', () => c.state === 'open')
   for (let i = 1; i < 4; i++) {
@@ -114,7 +118,9 @@ test('U1: answers in frames mean what a POST\'s do', async () => {
     if (r.body.includes('"huge"')) return server.answer(413, { detail: 'too large' })
     if (r.body.includes('"soon"') && !said++) return server.answer(429, { detail: 'slow down', retry: 2000 })
   }
-  for (const t of ['a', 'bad', 'huge', 'soon', 'z']) c.emit('x', t).then(() => outcomes.push(t), e => outcomes.push(t + e.status))
+  for (const t of ['a', 'bad', 'huge', 'soon', 'z']) {
+    c.emit('x', t).then(() => outcomes.push(t), e => outcomes.push(t + e.status))
+  }
   const began = clock.now
   await until('all', () => outcomes.length === 5)
   assert.deepEqual(outcomes, ['a', 'bad500', 'huge413', 'soon', 'z'])

@@ -44,7 +44,8 @@ export class Wild extends Server {
   since(link) {
     let gap = ''
     if (link.cursor < this.floor) {
-      gap = `event: mirage-gap\ndata: {"from":${link.cursor + 1},"to":${this.floor},"reason":"trimmed"}\nid: ${this.epoch}-${this.floor}\n\n`
+      const lost = `{"from":${link.cursor + 1},"to":${this.floor},"reason":"trimmed"}`
+      gap = `event: mirage-gap\ndata: ${lost}\nid: ${this.epoch}-${this.floor}\n\n`
       link.cursor = this.floor
     }
     return gap + super.since(link)
@@ -86,7 +87,9 @@ export class Wild extends Server {
     const before = this.got.length
     if (request.body.includes(' unfit')) return this.answer(413, { detail: 'too large' })
     const answer = super.post(request)
-    for (const { data, n, writer, again } of this.got.slice(before)) this.calls.push({ text: bare(data), n, writer, again, id: this.id, life: this.life })
+    for (const { data, n, writer, again } of this.got.slice(before)) {
+      this.calls.push({ text: bare(data), n, writer, again, id: this.id, life: this.life })
+    }
     return answer
   }
 }

@@ -48,7 +48,11 @@ test('storage: two clients of one page with names of their own', async () => {
 })
 
 test('storage: one that is full or forbidden is as none', async () => {
-  globalThis.sessionStorage = { getItem() { throw new Error('forbidden') }, setItem() { throw new Error('full') }, removeItem() { throw new Error('forbidden') } }
+  globalThis.sessionStorage = {
+    getItem() { throw new Error('forbidden') },
+    setItem() { throw new Error('full') },
+    removeItem() { throw new Error('forbidden') },
+  }
   await open()
   client.send('a')
   await clock.run(2000)

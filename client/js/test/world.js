@@ -17,8 +17,13 @@ export class Clock {
   install() {
     const { random } = Math
     Object.assign(globalThis, {
-      setTimeout: (f, ms = 0) => this.add(f, ms), clearTimeout: id => this.remove(id),
-      setInterval: (f, ms) => { const id = this.add(() => { f(); if (id.on) this.again(id, ms) }, ms); return id }, clearInterval: id => this.remove(id),
+      setTimeout: (f, ms = 0) => this.add(f, ms),
+      clearTimeout: id => this.remove(id),
+      setInterval: (f, ms) => {
+        const id = this.add(() => { f(); if (id.on) this.again(id, ms) }, ms)
+        return id
+      },
+      clearInterval: id => this.remove(id),
     })
     Date.now = () => this.now + this.jump
     performance.now = () => this.now
@@ -29,9 +34,23 @@ export class Clock {
       Math.random = random
     }
   }
-  add(f, ms) { const t = { f, at: this.now + Math.max(0, +ms || 0), n: ++this.last, on: true }; this.timers.push(t); return t }
-  again(t, ms) { t.at = this.now + ms; t.n = ++this.last; this.timers.push(t) }
-  remove(t) { if (t) t.on = false; this.timers = this.timers.filter(x => x !== t) }
+
+  add(f, ms) {
+    const t = { f, at: this.now + Math.max(0, +ms || 0), n: ++this.last, on: true }
+    this.timers.push(t)
+    return t
+  }
+
+  again(t, ms) {
+    t.at = this.now + ms
+    t.n = ++this.last
+    this.timers.push(t)
+  }
+
+  remove(t) {
+    if (t) t.on = false
+    this.timers = this.timers.filter(x => x !== t)
+  }
 
   /** run lets the time go by until done() or for ms, and says whether it was done. */
   async run(ms, done = () => false) {
@@ -78,7 +97,9 @@ export function blocks(body) {
       else b[line.slice(0, i)] = line.slice(i + 2)
     }
     b.data = b.data.join('\n')
-    if (b.encoding === 'base64') b.data = Buffer.from(b.data, 'base64').toString(b.type === 'binary' ? 'latin1' : 'utf8')
+    if (b.encoding === 'base64') {
+      b.data = Buffer.from(b.data, 'base64').toString(b.type === 'binary' ? 'latin1' : 'utf8')
+    }
     return b
   })
 }
@@ -117,7 +138,9 @@ export class Server {
   cut() { for (const l of this.links.values()) l.cut?.() }
 
   answer(status, body, headers) {
-    return new Response(status === 204 ? null : typeof body === 'string' ? body : JSON.stringify(body), { status, headers })
+    if (status === 204) body = null
+    else if (typeof body !== 'string') body = JSON.stringify(body)
+    return new Response(body, { status, headers })
   }
 
   fetch = async (url, init) => {
@@ -129,6 +152,8 @@ export class Server {
     const abort = new Promise((_, no) => init.signal?.addEventListener('abort', () => no(init.signal.reason)))
     abort.catch(() => 0)
     const pass = ms => Promise.race([abort, new Promise(f => this.clock.add(f, ms))])
+
+    // Up.
     if (init.headers.Accept !== 'text/event-stream') this.faults.push('no Accept')
     await pass(5)
     const fault = this.fault(request)
@@ -136,12 +161,18 @@ export class Server {
     if (fault === 'hole') await abort
     const scripted = this.script?.(request)
     if (scripted) return scripted
+
     let answer
     if (init.method === 'GET') answer = this.get(request, fault)
     else if (init.method === 'DELETE') answer = this.answer(204)
     else answer = this.post(request)
-    if (answer instanceof Promise) { answer.catch(() => 0); answer = Promise.race([answer, abort]) }
+    if (answer instanceof Promise) {
+      answer.catch(() => 0)
+      answer = Promise.race([answer, abort])
+    }
     answer = await answer
+
+    // Down.
     await pass(5)
     if (fault === 'unanswered') throw new TypeError('network')
     return answer
@@ -154,10 +185,19 @@ export class Server {
     const cursor = resumed ? +n : pos ? 0 : this.start ?? 0
     const link = { cid, cursor, token: 't' + ++this.count }
     this.links.set(link.token, link)
-    const lost = pos && !resumed ? { from: +n + 1, to: null } : null
+
     const data = {
-      id: this.id, previous: this.previous, mirage: request.query._mirage === undefined ? '' : 'signed-' + this.id, reader: cid, link: link.token, resumed,
-      reason: resumed ? '' : pos ? 'restarted' : 'new', lost, sent: this.log.length, accepted: this.writers.get(cid) ?? 0, heartbeat: 15000,
+      id: this.id,
+      previous: this.previous,
+      mirage: request.query._mirage === undefined ? '' : 'signed-' + this.id,
+      reader: cid,
+      link: link.token,
+      resumed,
+      reason: resumed ? '' : pos ? 'restarted' : 'new',
+      lost: pos && !resumed ? { from: +n + 1, to: null } : null,
+      sent: this.log.length,
+      accepted: this.writers.get(cid) ?? 0,
+      heartbeat: 15000,
     }
     return [link, `event: mirage\ndata: ${JSON.stringify(data)}\nid: ${this.epoch}-${cursor}\n\n`]
   }
@@ -173,25 +213,49 @@ export class Server {
 
   get(request, fault) {
     const type = { 'Content-Type': 'text/event-stream' }
-    let link = this.links.get(request.headers['Mirage-Link'])
-    if ('_wait' in request.query) {
-      if (!link) {
-        const [made, hello] = this.hello(request)
-        return this.answer(200, hello + this.since(made), type)
-      }
-      link.cursor = +request.query._pos.split('-')[1]
-      const text = this.since(link)
-      if (text) return this.answer(200, text, type)
-      return new Promise(done => {
-        const t = this.clock.add(() => { link.push = null; done(this.answer(200, '', type)) }, 25_000)
-        link.push = () => { link.push = null; this.clock.remove(t); this.clock.add(() => done(this.answer(200, this.since(link), type)), 5) }
-        link.cut = () => { link.push = null; this.clock.remove(t); const gone = Promise.reject(new TypeError('network')); gone.catch(() => 0); done(gone) }
-      })
-    }
+    const link = this.links.get(request.headers['Mirage-Link'])
+    if (!('_wait' in request.query)) return this.stream(request, fault, type)
+    if (link) return this.poll(request, link, type)
     const [made, hello] = this.hello(request)
-    link = made
+    return this.answer(200, hello + this.since(made), type)
+  }
+
+  poll(request, link, type) {
+    link.cursor = +request.query._pos.split('-')[1]
+    const text = this.since(link)
+    if (text) return this.answer(200, text, type)
+
+    return new Promise(done => {
+      const t = this.clock.add(() => {
+        link.push = null
+        done(this.answer(200, '', type))
+      }, 25_000)
+      const stop = () => {
+        link.push = null
+        this.clock.remove(t)
+      }
+      link.push = () => {
+        stop()
+        this.clock.add(() => done(this.answer(200, this.since(link), type)), 5)
+      }
+      link.cut = () => {
+        stop()
+        const gone = Promise.reject(new TypeError('network'))
+        gone.catch(() => 0)
+        done(gone)
+      }
+    })
+  }
+
+  stream(request, fault, type) {
+    const [link, hello] = this.hello(request)
     let out, open = true
-    const body = new ReadableStream({ start: c => { out = c }, cancel: () => { open = false; link.push = null } })
+    const end = () => {
+      open = false
+      link.push = null
+    }
+    const body = new ReadableStream({ start: c => { out = c }, cancel: end })
+
     let pieces = Promise.resolve()
     const write = text => {
       if (this.silent && !text.includes('event: mirage\n')) return
@@ -203,11 +267,33 @@ export class Server {
         pieces = pieces.then(() => { if (open) out.enqueue(piece) })
       }
     }
-    link.cut = () => { if (open) { open = false; link.push = null; pieces.then(() => out.error(new TypeError('network'))) } }
-    request.signal?.addEventListener('abort', () => { if (open) { open = false; link.push = null; try { out.error(request.signal.reason) } catch { /* it is over */ } } })
-    link.push = () => { if (open && !link.waits) { link.waits = true; this.clock.add(() => { link.waits = false; if (open && this.links.has(link.token)) { const t = this.since(link); if (t) write(t) } }, 3) } }
+
+    link.cut = () => {
+      if (!open) return
+      end()
+      pieces.then(() => out.error(new TypeError('network')))
+    }
+    request.signal?.addEventListener('abort', () => {
+      if (!open) return
+      end()
+      try { out.error(request.signal.reason) } catch { /* it is over */ }
+    })
+    link.push = () => {
+      if (!open || link.waits) return
+      link.waits = true
+      this.clock.add(() => {
+        link.waits = false
+        const text = open && this.links.has(link.token) && this.since(link)
+        if (text) write(text)
+      }, 3)
+    }
     link.write = text => open && write(text)
-    const beat = this.clock.add(() => { if (open) { write(`event: mirage-ack\ndata: {"accepted":${this.writers.get(link.cid) ?? 0}}\n\n`); this.clock.again(beat, 15_000) } }, 1000)
+
+    const beat = this.clock.add(() => {
+      if (!open) return
+      write(`event: mirage-ack\ndata: {"accepted":${this.writers.get(link.cid) ?? 0}}\n\n`)
+      this.clock.again(beat, 15_000)
+    }, 1000)
     if (this.held) return new Promise(() => 0)
     write(hello + (this.silent ? '' : this.since(link)))
     if (fault === 'cut') this.clock.add(() => link.cut(), 50)
@@ -226,15 +312,22 @@ export class Server {
       if (epoch === this.epoch && +n > this.log.length) this.faults.push('acknowledged beyond the top')
     }
     if (this.posting) this.faults.push('two POSTs at once')
+
     let last = Math.max(this.writers.get(up.writer) ?? 0, up.base - 1)
     const failed = []
     for (const m of messages) {
       const n = +m.id
-      if (n <= last) { if (this.failed.has(up.writer + n)) failed.push(n); continue }
+      if (n <= last) {
+        if (this.failed.has(up.writer + n)) failed.push(n)
+        continue
+      }
       if (n > last + 1) return this.answer(409, { detail: 'ahead', expected: last + 1 })
       last = n
       this.got.push({ writer: up.writer, n, event: m.event ?? 'message', data: m.data, type: m.type, again: up.again })
-      if (this.handler?.(m)) { this.failed.add(up.writer + n); failed.push(n) }
+      if (this.handler?.(m)) {
+        this.failed.add(up.writer + n)
+        failed.push(n)
+      }
     }
     if (messages.length) this.writers.set(up.writer, last)
     return this.answer(200, { accepted: last, ...(failed.length && { failed }) })
