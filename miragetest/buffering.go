@@ -37,8 +37,7 @@ func (t tap) Read(b []byte) (n int, err error) {
 	return n, err
 }
 
-// Read hands out the responses that are complete, and waits for the next if there is
-// none.
+// Read hands out the responses that are complete, or waits for the next one.
 func (h *holder) Read(b []byte) (int, error) {
 	for h.whole == 0 {
 		switch {

@@ -57,9 +57,9 @@ func (p *Proxy) Cut(how Ending) (n int) {
 }
 
 // CutAfter ends one connection: the one that carries the n-th byte, counted in the given
-// direction over all connections, old and new, from now on. Exactly n bytes pass; with n
-// = 0 the first byte does not. It happens once; a second call replaces a cut that has not
-// happened yet.
+// direction over all connections, old and new, from now on. Exactly n bytes pass; with
+// n = 0 the first byte does not. It happens once; a second call replaces a cut that has
+// not happened yet.
 func (p *Proxy) CutAfter(dir Direction, n int, how Ending) {
 	p.set(func(f *faults) { f.after = &plan{dir, max(n, 0), how} })
 }
@@ -134,11 +134,13 @@ func (p *Proxy) grant(c *conn, dir Direction, want int) (n int, pause time.Durat
 	if c.cut || c.silent {
 		return 0, 0, nil
 	}
+
 	n = want
 	if rate := p.faults.bandwidth; rate > 0 {
 		n = min(n, max(1, rate/50))
 		pause = time.Duration(n) * time.Second / time.Duration(rate)
 	}
+
 	plans := [...]*plan{p.faults.after, c.each}
 	for _, plan := range plans {
 		if plan != nil && plan.dir == dir {
@@ -152,6 +154,7 @@ func (p *Proxy) grant(c *conn, dir Direction, want int) (n int, pause time.Durat
 			}
 		}
 	}
+
 	if after := p.faults.after; after != nil && after.dir == dir && after.left == 0 {
 		p.faults.after = nil // it happens once
 	}

@@ -30,6 +30,7 @@ func (c *conn) pipe(dir Direction, src io.Reader, dst net.Conn) {
 			}
 		}
 	}()
+
 	for next := range queue {
 		c.pause(time.Until(next.due))
 		c.pass(dir, dst, next.data)
@@ -50,6 +51,7 @@ func (c *conn) pass(dir Direction, dst net.Conn, data []byte) {
 			}
 			c.count(dir, n)
 		}
+
 		if cut != nil {
 			c.end(cut.how)
 		}

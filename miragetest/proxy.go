@@ -44,10 +44,11 @@ type Stats struct {
 }
 
 // NewProxy starts a proxy to target, which is "host:port" or a URL such as that of an
-// httptest.Server. It listens on a port of its own on 127.0.0.1. A Cleanup of the test
-// resets all connections, closes the port and waits for the proxy's goroutines. A server
-// whose Close waits for connections is to be closed in an earlier Cleanup, which runs
-// later.
+// httptest.Server. It listens on a port of its own on 127.0.0.1.
+//
+// A Cleanup of the test resets all connections, closes the port and waits for the proxy's
+// goroutines. A server whose Close waits for connections is to be closed in an earlier
+// Cleanup, which runs later.
 func NewProxy(tb testing.TB, target string) *Proxy {
 	tb.Helper()
 	scheme := "http"
@@ -109,11 +110,13 @@ func (p *Proxy) serve(client net.Conn) {
 		reset(client)
 		return
 	}
+
 	defer p.leave(c)
 	if hole {
 		io.Copy(io.Discard, client)
 		return
 	}
+
 	server, err := p.dial(p.ctx)
 	if err != nil {
 		c.end(RST)
@@ -135,11 +138,13 @@ func (p *Proxy) enter(client net.Conn) (c *conn, hole bool) {
 		p.stats.Refused++
 		return nil, false
 	}
+
 	c = &conn{p: p, client: client, quit: make(chan struct{}), silent: p.faults.hole, held: p.faults.hold}
 	if each := p.faults.each; each != nil {
 		plan := *each
 		c.each = &plan
 	}
+
 	p.stats.Connections++
 	p.conns[c] = struct{}{}
 	return c, c.silent

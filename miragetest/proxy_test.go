@@ -39,8 +39,7 @@ func (n network) connect(t *testing.T) (client, server *net.TCPConn) {
 	return client, bounded(t, c, err)
 }
 
-// mustRefuse wants a new connection to be reset, which the dial may see or the first
-// read.
+// mustRefuse wants a new connection to be reset: the dial may see it, or the first read.
 func (n network) mustRefuse(t *testing.T) {
 	t.Helper()
 	if c, err := net.Dial("tcp", n.Addr()); err == nil {
@@ -164,11 +163,13 @@ func TestProxyCleanup(t *testing.T) {
 			}
 			ends = append(ends, client.(*net.TCPConn), server.(*net.TCPConn))
 		}
+
 		open()
 		n.Cut(miragetest.FIN) // lingers, as no peer closes
 		open()
 		n.Hole()
 		n.Delay(time.Hour)
+
 		client, err := net.Dial("tcp", n.Addr())
 		if err != nil {
 			t.Fatal(err)
@@ -176,6 +177,7 @@ func TestProxyCleanup(t *testing.T) {
 		ends = append(ends, client.(*net.TCPConn))
 		until(t, "three connections", func() bool { return n.Stats().Open == 3 })
 	})
+
 	if got := n.Stats().Open; got != 0 {
 		t.Errorf("%d connections are left", got)
 	}

@@ -179,10 +179,12 @@ func TestHold(t *testing.T) {
 				conn.Close()
 			}
 		})}
+
 		go srv.Serve(back)
 		defer srv.Close()
 		client := front.Client()
 		defer client.CloseIdleConnections()
+
 		get := func(path, want string, wait time.Duration, failed bool) {
 			t.Helper()
 			begin := time.Now()
@@ -196,11 +198,13 @@ func TestHold(t *testing.T) {
 				t.Errorf("read %.20q, error %v", b, err)
 			}
 		}
+
 		get("/chunked", "first last", 10*time.Second, false)
 		get("/length", "first last", 10*time.Second, false)
 		if got := p.Stats().Connections; got != 1 {
 			t.Errorf("two responses took %d connections", got)
 		}
+
 		get("/huge", strings.Repeat("\x00", 17<<20), 0, false)
 		client.CloseIdleConnections() // this one is held no more
 		get("/aborted", "first", 10*time.Second, true)

@@ -45,8 +45,8 @@ func TestGenerated(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	if out, err := exec.CommandContext(ctx, "go", "-C", "internal/minify", "run", ".",
-		dir).CombinedOutput(); err != nil {
+	minify := exec.CommandContext(ctx, "go", "-C", "internal/minify", "run", ".", dir)
+	if out, err := minify.CombinedOutput(); err != nil {
 		if os.Getenv("CI") == "" && strings.Contains(string(out), "dial tcp") {
 			t.Skip("esbuild cannot be fetched from here")
 		}
@@ -63,7 +63,9 @@ func TestGenerated(t *testing.T) {
 
 // What a strict Content-Security-Policy or the bfcache forbids is not in there.
 func TestForbidden(t *testing.T) {
-	if found := regexp.MustCompile(`\beval\b|new Function|innerHTML|beforeunload|['"]unload|document\.write|\bimport\b([^.]|\.[^m])|\brequire\b`).FindString(js.Minified); found != "" {
+	forbidden := regexp.MustCompile(`\beval\b|new Function|innerHTML|beforeunload|['"]unload|document\.write|` +
+		`\bimport\b([^.]|\.[^m])|\brequire\b`)
+	if found := forbidden.FindString(js.Minified); found != "" {
 		t.Errorf("mirage.js has %q", found)
 	}
 }
@@ -74,8 +76,8 @@ func TestTypes(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
 	tsc := exec.CommandContext(ctx, compiler,
-		"--strict", "--exactOptionalPropertyTypes", "--noEmit", "--target", "es2022", "--module", "nodenext", "--lib",
-		"es2022,dom,dom.iterable", "test/types.ts")
+		"--strict", "--exactOptionalPropertyTypes", "--noEmit", "--target", "es2022", "--module", "nodenext",
+		"--lib", "es2022,dom,dom.iterable", "test/types.ts")
 	if out, err := tsc.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -88,6 +90,7 @@ func TestPackage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	dir := t.TempDir()
 	run := func(name string, args ...string) string {
 		t.Helper()
@@ -107,6 +110,7 @@ func TestPackage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+
 	run("npm", "pack", "--silent", "--offline", source)
 	write("package.json", `{"private": true}`)
 	run("npm", "install", "--silent", "--offline", "--no-audit", "--no-fund", "./mirage-client-0.0.0.tgz")
@@ -120,6 +124,7 @@ func TestPackage(t *testing.T) {
 	if got := strings.Join(packed, " "); got != "mirage.d.ts mirage.js package.json" {
 		t.Errorf("the package has %s", got)
 	}
+
 	const use = "import Mirage, { parser } from 'mirage-client'\nconsole.log(Mirage.name, typeof parser)\n"
 	write("use.mjs", use)
 	write("use.cjs", "import('mirage-client').then(({ Mirage, parser }) => console.log(Mirage.name, typeof parser))")
@@ -128,14 +133,15 @@ func TestPackage(t *testing.T) {
 			t.Errorf("%s: %q", file, out)
 		}
 	}
+
 	write("use.mts", use)
 	run(compiler, "--strict", "--noEmit", "--lib", "es2022,dom", "--module", "nodenext", "use.mts")
-	run(compiler, "--strict", "--noEmit", "--lib", "es2022,dom", "--module", "esnext", "--moduleResolution", "bundler",
-		"use.mts")
+	run(compiler, "--strict", "--noEmit", "--lib", "es2022,dom",
+		"--module", "esnext", "--moduleResolution", "bundler", "use.mts")
 }
 
-// What test/*.test.js says, of what is written and of what is served. By hand: node
-// --test client/js/test/
+// What test/*.test.js says, of what is written and of what is served. By hand:
+// node --test client/js/test/
 func TestNode(t *testing.T) {
 	if testing.Short() {
 		nodeTests(t, ".", "20")

@@ -149,6 +149,7 @@ func (e *echo) control(w http.ResponseWriter, r *http.Request) {
 		e.ids, e.up, e.gets, e.down = nil, nil, nil, 0
 		e.mu.Unlock()
 	}
+
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	_ = json.NewEncoder(w).Encode(map[string]any{"ids": e.ids, "up": e.up, "gets": e.gets})
@@ -166,6 +167,7 @@ func TestLive(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.begin()
+
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", e.serve)
 	mux.HandleFunc("POST /control/{what}", e.control)
@@ -177,11 +179,13 @@ func TestLive(t *testing.T) {
 	})
 	e.proxy = miragetest.NewProxy(t, srv.Listener.Addr().String())
 	srv.Start()
+
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, npm.Node(t), "--experimental-websocket", "--test", "test/live.mjs")
 	cmd.Env = append(os.Environ(), "LIVE="+e.proxy.URL()+"/live", "CONTROL="+srv.URL+"/control/")
 	cmd.WaitDelay = time.Second
+
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {

@@ -31,6 +31,7 @@ func TestUp(t *testing.T) {
 	if err := json.Unmarshal(file, &vectors); err != nil {
 		t.Fatal(err)
 	}
+
 	var sent []event
 	for _, v := range vectors {
 		for _, e := range v.Events {
@@ -54,6 +55,7 @@ func TestUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	var bodies []string
 	if err := json.Unmarshal(out, &bodies); err != nil {
 		t.Fatal(err)

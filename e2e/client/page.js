@@ -6,6 +6,8 @@ import { follow } from './record.js'
 const query = new URLSearchParams(location.search || parent.location.search)
 const record = globalThis.record = JSON.parse(sessionStorage.getItem('record') ?? '{}')
 const client = globalThis.client = new Mirage(query.get('url') ?? '/live', JSON.parse(query.get('options') ?? '{}'))
-globalThis.talk = follow(client, query.get('name') ?? '', record, () => sessionStorage.setItem('record', JSON.stringify(record)))
+const keep = () => sessionStorage.setItem('record', JSON.stringify(record))
+globalThis.talk = follow(client, query.get('name') ?? '', record, keep)
 addEventListener('pageshow', e => { globalThis.restored = e.persisted })
-if (document.prerendering) setTimeout(() => fetch('/prepared'), 300) // its client had the time to do something, and must not
+// Its client had the time to do something, and must not.
+if (document.prerendering) setTimeout(() => fetch('/prepared'), 300)

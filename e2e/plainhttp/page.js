@@ -19,8 +19,7 @@ function add(tag, attributes, parent = document.body) {
 
 const frame = name => { add('iframe', { name }); return name }
 
-// elements is what a page makes a browser load without fetch: only the server waits for
-// it.
+// elements is what a page makes a browser load without fetch. Only the server waits.
 function elements() {
   for (const policy of ['', 'no-referrer', 'unsafe-url']) {
     add('img', { src: url('img ' + policy), referrerpolicy: policy })
@@ -33,6 +32,7 @@ function elements() {
     add('a', { href: url('link ' + policy), referrerpolicy: policy, target: frame('link ' + policy) }).click()
     add('a', { href: '#', ping: url('ping ' + policy), referrerpolicy: policy }).click()
   }
+
   add('a', { href: url('link noreferrer'), rel: 'noreferrer', target: frame('link noreferrer') }).click()
   add('link', { rel: 'modulepreload', href: url('modulepreload') })
   add('link', { rel: 'icon', href: url('icon') }, document.head)
@@ -44,6 +44,7 @@ function elements() {
   add('audio', { src: url('audio'), preload: 'auto' })
   add('input', { type: 'image', src: url('input image') })
   add('style', {}).textContent = `@import "${url('css import')}"; body { background: url("${url('css background')}") }`
+
   for (const name of ['form GET', 'form POST', 'form noreferrer GET', 'form noreferrer POST']) {
     const action = url(name)
     const rel = name.includes('noreferrer') ? 'noreferrer' : ''
@@ -51,11 +52,13 @@ function elements() {
     for (const [name, value] of new URL(action).searchParams) add('input', { name, value, type: 'hidden' }, form)
     form.submit()
   }
+
   for (const policy of ['', 'no-referrer']) {
     const to = url('meta refresh' + (policy && ' ' + policy)).replaceAll('&', '&amp;')
     const referrer = `<meta name="referrer" content="${policy}">`
     add('iframe', { srcdoc: `${referrer}<meta http-equiv="refresh" content="0;url=${to}">` })
   }
+
   window.open(url('window.open'))
   window.open(url('window.open noreferrer'), '_blank', 'noreferrer')
   navigator.sendBeacon(url('beacon'), 'x')
@@ -101,6 +104,7 @@ addEventListener('load', async () => {
   const blob = new Blob([source, await (await fetch('/worker.js')).text()], { type: 'text/javascript' })
   await (kind === 'ours' ? ours : foreign)(prefix, target, location.origin)
   elements()
+
   await ask(new Worker('/worker'), 'worker')
   await ask(new Worker('/worker?policy=no-referrer'), 'worker no-referrer')
   await ask(new SharedWorker('/worker?policy=no-referrer'), 'shared worker')
@@ -109,6 +113,7 @@ addEventListener('load', async () => {
     await ask(new Worker('data:text/javascript,' + encodeURIComponent(await blob.text())), 'data worker')
     await frames(source)
   }
+
   const opened = kind === 'ours' ? await links() : []
   const services = 'serviceWorker' in navigator
   const next = await (await fetch('/next?' + new URLSearchParams({ prefix, opened, services }))).text()

@@ -46,6 +46,7 @@ func TestD5NewcomersCostOthersLittle(t *testing.T) {
 		o := room.options()
 		o.Insecure = true
 		m := mirage.New(o).Sessions()
+
 		visit := func(id, reader string) *visitor {
 			l, err := m.Attach(t.Context(), session.Attach{ID: id, Reader: reader, Transport: "sse"})
 			if err != nil {
@@ -55,19 +56,22 @@ func TestD5NewcomersCostOthersLittle(t *testing.T) {
 			go v.run(t.Context())
 			return v
 		}
+
 		var here []*visitor
 		for i := range 150 {
 			here = append(here, visit(fmt.Sprint("person", i), "tab"))
 		}
 		for i := range maxHistory {
+			text := fmt.Sprint(i, strings.Repeat("x", maxText/2))
 			_, err := m.Receive(t.Context(), session.Upstream{
-				ID: "person0", Messages: []session.Numbered{{Message: store.Text(fmt.Sprint(i,
-					strings.Repeat("x", maxText/2)))}},
+				ID:       "person0",
+				Messages: []session.Numbered{{Message: store.Text(text)}},
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
 		}
+
 		cost := func(what string, most int, f func()) {
 			t.Helper()
 			time.Sleep(5 * time.Second)
@@ -87,15 +91,18 @@ func TestD5NewcomersCostOthersLittle(t *testing.T) {
 				t.Errorf("%s costs each of the others %d bytes, at most %d are right", what, bytes/len(here), most)
 			}
 		}
+
 		var newcomer *visitor
 		cost("one more tab of somebody who is here", 0, func() { newcomer = visit("person1", "tab2") })
 		if newcomer.events["past"] != maxHistory || newcomer.events["people"] != 1 || newcomer.events["welcome"] != 1 {
 			t.Errorf("the new tab got %v", newcomer.events)
 		}
+
 		cost("one more person", 300, func() { newcomer = visit("newcomer", "tab") })
 		if newcomer.events["past"] != maxHistory || newcomer.events["people"] != 1 || newcomer.events["welcome"] != 1 {
 			t.Errorf("the new person got %v", newcomer.events)
 		}
+
 		cost("somebody who changes the name a hundred times", 400, func() {
 			for i := range 100 {
 				_, err := m.Receive(t.Context(), session.Upstream{ID: "newcomer", Messages: []session.Numbered{{
@@ -111,6 +118,7 @@ func TestD5NewcomersCostOthersLittle(t *testing.T) {
 				visit(fmt.Sprint("crowd", i), "tab")
 			}
 		})
+
 		if err := m.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}

@@ -19,6 +19,7 @@ func signingKeys(file string) (keys [][]byte, kept string, err error) {
 		key, _ := newKey()
 		return [][]byte{key}, "random: a restart makes strangers of all, -keys FILE does not", nil
 	}
+
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		text, err = makeKeys(file)
@@ -26,6 +27,7 @@ func signingKeys(file string) (keys [][]byte, kept string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
+
 	keys, err = mirage.ParseKeys(string(text))
 	if err != nil {
 		return nil, "", fmt.Errorf("%s: %w", file, err) // without the key
@@ -33,8 +35,7 @@ func signingKeys(file string) (keys [][]byte, kept string, err error) {
 	return keys, file, nil
 }
 
-// makeKeys writes a new key to a file that only its owner can read. It never overwrites
-// one.
+// makeKeys writes a new key to a file that only its owner can read. It overwrites none.
 func makeKeys(file string) ([]byte, error) {
 	_, text := newKey()
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

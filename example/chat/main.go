@@ -2,7 +2,7 @@
 // the program to look at first.
 //
 //	go run ./example/chat
-//	go run ./example/chat -keys chat.keys    # everybody is still who they were after a restart
+//	go run ./example/chat -keys chat.keys  # everybody stays who they are over a restart
 package main
 
 import (
@@ -24,8 +24,10 @@ import (
 
 func main() {
 	addr := flag.String("addr", "localhost:8080", "`address` to listen on")
-	keys := flag.String("keys", "", "`file` of the keys that sign ids, made if it is missing; without it a restart makes strangers of all")
+	keys := flag.String("keys", "",
+		"`file` of the keys that sign ids, made if it is missing; without it a restart makes strangers of all")
 	flag.Parse()
+
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	if err := run(ctx, *addr, *keys); err != nil {
@@ -45,8 +47,8 @@ func run(ctx context.Context, addr, keyFile string) error {
 		return err
 	}
 	defer listener.Close() // the server closes it, too, once it serves
-	live := newLive(listener, keys)
 
+	live := newLive(listener, keys)
 	r := chi.NewRouter()
 	r.Use(live.Identify)
 	r.Mount("/live", live)
@@ -61,6 +63,7 @@ func run(ctx context.Context, addr, keyFile string) error {
 		return err
 	case <-ctx.Done():
 	}
+
 	slog.Info("closing: visitors are told to come back")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()

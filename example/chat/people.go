@@ -36,10 +36,14 @@ func (r *room) rename(s *mirage.Session, name string) {
 }
 
 var (
-	moods = [...]string{"Amber", "Brave", "Calm", "Coral", "Dusty", "Early", "Gentle", "Golden", "Lunar", "Mellow",
-		"Misty", "Quiet", "Silver", "Sunny", "Velvet", "Wild"}
-	animals = [...]string{"Bee", "Camel", "Crane", "Finch", "Fox", "Gecko", "Hare", "Heron", "Ibex", "Jackal", "Lark",
-		"Lynx", "Oryx", "Otter", "Owl", "Wren"}
+	moods = [...]string{
+		"Amber", "Brave", "Calm", "Coral", "Dusty", "Early", "Gentle", "Golden",
+		"Lunar", "Mellow", "Misty", "Quiet", "Silver", "Sunny", "Velvet", "Wild",
+	}
+	animals = [...]string{
+		"Bee", "Camel", "Crane", "Finch", "Fox", "Gecko", "Hare", "Heron",
+		"Ibex", "Jackal", "Lark", "Lynx", "Oryx", "Otter", "Owl", "Wren",
+	}
 )
 
 // defaultName is what somebody is called who has not said so: always the same for an id.
@@ -57,9 +61,8 @@ func clean(s string, max int) string {
 		switch {
 		case r == '\n' || r == '\t':
 			return ' '
-		case unicode.IsControl(r) || r == unicode.ReplacementChar || r >= 0x202a && r <= 0x202e || r >= 0x2066 &&
-			r <= 0x2069:
-			// and what turns the direction of text
+		case unicode.IsControl(r) || r == unicode.ReplacementChar,
+			r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069: // these turn the direction of text
 			return -1
 		}
 		return r

@@ -90,6 +90,7 @@ func (r *room) changesLocked() map[string]any {
 	if len(r.presence.changed) == 0 {
 		return nil
 	}
+
 	here, gone := []entry{}, []string{}
 	for id := range r.presence.changed {
 		if len(here)+len(gone) == maxPeople {
@@ -102,6 +103,7 @@ func (r *room) changesLocked() map[string]any {
 			gone = append(gone, id)
 		}
 	}
+
 	slices.SortFunc(here, bySince)
 	return map[string]any{"at": r.stamp(), "total": len(r.hereLocked()), "here": here, "gone": gone}
 }

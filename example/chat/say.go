@@ -10,8 +10,7 @@ import (
 	"github.com/mirage-go/mirage"
 )
 
-// receive handles what a client sends: "say", "name", or the plain text of somebody with
-// curl.
+// receive handles what a client sends: "say", "name", or plain text, as curl sends it.
 func (r *room) receive(ctx context.Context, s *mirage.Session, in mirage.Incoming) error {
 	var v struct{ Text, Key, Name string }
 	if in.Event == "" {
@@ -19,6 +18,7 @@ func (r *room) receive(ctx context.Context, s *mirage.Session, in mirage.Incomin
 	} else if err := json.Unmarshal(in.Data, &v); err != nil {
 		return err
 	}
+
 	switch in.Event {
 	case "name":
 		r.rename(s, v.Name)
@@ -54,14 +54,17 @@ func (r *room) note(id, text, key string, again bool) (msg mirage.Message, fresh
 	if again && slices.ContainsFunc(r.history, func(l line) bool { return l.id == id && l.key == key }) {
 		return msg, false, nil
 	}
+
 	name := defaultName(id)
 	if p := r.people[id]; p != nil {
 		name = p.name
 	}
+
 	msg, err = mirage.JSON("say", map[string]any{"at": r.stamp(), "id": id, "name": name, "text": text, "key": key})
 	if err != nil {
 		return msg, false, err
 	}
+
 	r.history = append(r.history, line{id, key, msg})
 	r.history = slices.Delete(r.history, 0, max(0, len(r.history)-maxHistory))
 	return msg, true, nil

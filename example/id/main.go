@@ -1,13 +1,13 @@
-// Command id shows Mirage's ids alone: who is there, on every page, without sessions or
-// messages.
+// Command id shows Mirage's ids alone: who is there, on every page, without sessions and
+// without messages.
 //
 //	go run ./example/id
 //
-// Open http://localhost:8080. The page shows your id and keeps it over refreshes. "Log
-// in" and "Log out" give you another one, because an id from before must be worth nothing
-// after. "Close the account" lets the validator replace it. "Forge the cookie" makes you
-// somebody new, and nobody else. "Change the key" throws nobody out: your cookie follows
-// to the new key with the next page.
+// Open http://localhost:8080. The page shows your id and keeps it over refreshes.
+// "Log in" and "Log out" give you another one, because an id from before must be worth
+// nothing after. "Close the account" lets the validator replace it. "Forge the cookie"
+// makes you somebody new, and nobody else. "Change the key" throws nobody out: your
+// cookie follows to the new key with the next page.
 package main
 
 import (

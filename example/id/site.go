@@ -40,19 +40,24 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.Loa
 func (s *site) changeKey() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
 	// A real site keeps its keys with its other secrets. With new ones at each start all
 	// visitors are strangers after it.
 	key := make([]byte, 32)
 	rand.Read(key)
 	s.keys = append([][]byte{key}, s.keys[:min(len(s.keys), 1)]...)
-	// plain http on this machine; leave Insecure out where there is https
+	// Plain http on this machine: leave Insecure out where there is https.
 	codec, err := cookie.New(cookie.Options{Insecure: true}, s.keys...)
 	if err != nil {
 		return err
 	}
+
 	r := chi.NewRouter()
-	r.Use(middleware.New(middleware.Options{Codec: codec, Generate: s.accounts.generate,
-		Validate: s.accounts.validate}).Guard)
+	r.Use(middleware.New(middleware.Options{
+		Codec:    codec,
+		Generate: s.accounts.generate,
+		Validate: s.accounts.validate,
+	}).Guard)
 	r.Get("/", s.show)
 	r.Group(func(r chi.Router) {
 		r.Use(ours)
@@ -62,6 +67,7 @@ func (s *site) changeKey() error {
 		r.Post("/forge", s.forge)
 		r.Post("/key", s.newKey)
 	})
+
 	s.handler.Store(r)
 	return nil
 }

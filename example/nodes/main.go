@@ -45,16 +45,19 @@ func run(addr, server string) error {
 	defer client.Close()
 	kept := redis.New(client, redis.Options{Prefix: "nodes"})
 	defer kept.Close()
+
 	live := mirage.New(mirage.Options{
-		Keys: [][]byte{[]byte("replace me: 32 secret bytes here")}, // the same on every node
-		// plain http: leave this out where there is TLS
+		// The same on every node.
+		Keys: [][]byte{[]byte("replace me: 32 secret bytes here")},
+		// Plain http: leave this out where there is TLS.
 		Insecure:  true,
 		Store:     kept,
 		OnMessage: echo,
 	})
+
 	r := chi.NewRouter()
 	r.Mount("/live", live)
-	// for the balancer: that this process answers, whatever Redis does
+	// For the balancer: that this process answers, whatever Redis does.
 	r.Get("/ready", func(http.ResponseWriter, *http.Request) {})
 	s := &http.Server{Addr: addr, Handler: r}
 

@@ -26,8 +26,8 @@ func TestTwoProcesses(t *testing.T) {
 	}
 	server := free(t)
 	host, port, _ := net.SplitHostPort(server)
-	start(t, server, redis, "--port", port, "--bind", host, "--dir", t.TempDir(), "--appendonly", "yes",
-		"--maxmemory-policy", "noeviction")
+	start(t, server, redis, "--port", port, "--bind", host, "--dir", t.TempDir(),
+		"--appendonly", "yes", "--maxmemory-policy", "noeviction")
 	one, two := free(t), free(t)
 	first := start(t, one, program, "-addr", one, "-redis", server)
 	start(t, two, program, "-addr", two, "-redis", server)
@@ -95,12 +95,14 @@ func listen(t *testing.T, browser *http.Client, addr, last string) (next func(st
 	if last != "" {
 		req.Header.Set("Last-Event-ID", last)
 	}
+
 	res, err := browser.Do(req)
 	if err != nil || res.StatusCode != http.StatusOK {
 		t.Fatalf("GET %s: %v, %v", addr, res, err)
 	}
 	timer := time.AfterFunc(20*time.Second, func() { _ = res.Body.Close() })
 	t.Cleanup(func() { timer.Stop(); _ = res.Body.Close() })
+
 	lines := bufio.NewScanner(res.Body)
 	id := ""
 	hello := true
@@ -121,6 +123,7 @@ func listen(t *testing.T, browser *http.Client, addr, last string) (next func(st
 		}
 		return id, fmt.Sprintf("nothing (%v)", lines.Err())
 	}
+
 	next("")
 	return next, resumed
 }

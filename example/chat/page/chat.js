@@ -9,7 +9,10 @@ const $ = id => document.getElementById(id)
 
 // What of our own outlives a refresh: the transport picked, the counters, the latest
 // stamp shown, and how far our clock is ahead of the server's.
-const kept = { choice: '', sent: 0, received: 0, replayed: 0, last: 0, skew: Number.MAX_VALUE, ...JSON.parse(sessionStorage.getItem('chat') ?? '{}') }
+const kept = {
+  choice: '', sent: 0, received: 0, replayed: 0, last: 0, skew: Number.MAX_VALUE,
+  ...JSON.parse(sessionStorage.getItem('chat') ?? '{}'),
+}
 
 const client = new Mirage('/live', { start: false })
 const log = new Log($('log'), kept.last, text => { say(text); $('text').focus() })

@@ -11,7 +11,10 @@ const lost = {
   restarted: 'The server restarted: what it had not delivered is lost',
   expired: 'You were away for too long: your session ended, and what was in it is lost',
 }
-const why = { trimmed: 'more was said than the server keeps for somebody who is away', expired: 'you were away for too long' }
+const why = {
+  trimmed: 'more was said than the server keeps for somebody who is away',
+  expired: 'you were away for too long',
+}
 
 export class Link {
   #gone = 0 // since when there is no link; 0 before the first
@@ -23,13 +26,16 @@ export class Link {
     Object.assign(this, { client, log, kept, save })
     this.#refreshed = client.id !== ''
     this.strip = new Strip($('strip'))
+
     this.#switcher()
+
     client.subscribe(() => this.#show())
     client.on('mirage-state', e => this.#changed(e))
     client.on('mirage', (_, e) => this.#hello(e))
     client.on('mirage-gap', e => this.#gap(e))
     client.on('error', e => this.#failed(e))
     client.on('close', e => this.#closed(e))
+
     $('cut').addEventListener('click', () => { client.disconnect(); this.#return() })
     $('away').addEventListener('click', () => client.state === 'paused' ? this.#return() : this.#leave())
     $('anew').addEventListener('click', () => location.reload())
@@ -40,7 +46,10 @@ export class Link {
     })
   }
 
-  /** missed tells whether something that was said at a time by our clock was said while we had no link, and counts it. */
+  /**
+   * missed tells whether something that was said at a time by our clock was said while we
+   * had no link, and counts it.
+   */
   missed(at) {
     const late = at < this.#back.at
     if (late) {
@@ -98,9 +107,11 @@ export class Link {
     if (previous === 'open') this.#gone = Date.now()
     if (state === 'paused') this.#say('You are away. What you write is kept, and goes out when you are back.')
     if (state !== 'open') return
+
     this.#say('')
     const seconds = (Date.now() - this.#gone) / 1000
-    this.#back = { at: Date.now(), how: this.#gone ? `Back after ${seconds.toFixed(1)} s` : 'Refreshed', lost: false, replayed: 0 }
+    const how = this.#gone ? `Back after ${seconds.toFixed(1)} s` : 'Refreshed'
+    this.#back = { at: Date.now(), how, lost: false, replayed: 0 }
     if (this.#gone ? seconds > 0.5 : this.#refreshed) this.#back.mark = this.log.mark(this.#words())
   }
 
@@ -126,13 +137,15 @@ export class Link {
   }
 
   #failed({ error, delay }) {
-    const what = error.status ? `The server says: ${error.message}.` : navigator.onLine ? 'The server cannot be reached.' : 'This device is offline.'
+    const what = error.status ? `The server says: ${error.message}.`
+      : navigator.onLine ? 'The server cannot be reached.' : 'This device is offline.'
     this.#say(`${what} Next try in ${Math.max(1, Math.round(delay / 1000))} s; what you write is kept.`)
   }
 
   #closed({ code, reason }) {
     this.#say(`This session has ended: ${reason || 'code ' + code}.`)
-    for (const control of document.querySelectorAll('#text, #say button:first-of-type, #transport, #cut, #away')) control.disabled = true
+    const controls = '#text, #say button:first-of-type, #transport, #cut, #away'
+    for (const control of document.querySelectorAll(controls)) control.disabled = true
     $('anew').hidden = false
     $('anew').focus()
   }
@@ -142,7 +155,12 @@ export class Link {
   #show() {
     const { state, transport } = this.client
     const text = {
-      connecting: 'connecting', open: `open · ${names[transport] ?? transport}`, reconnecting: 'reconnecting', paused: 'away', closing: 'leaving', closed: 'ended',
+      connecting: 'connecting',
+      open: `open · ${names[transport] ?? transport}`,
+      reconnecting: 'reconnecting',
+      paused: 'away',
+      closing: 'leaving',
+      closed: 'ended',
     }[state]
     $('status').textContent = text
     this.strip.link(state === 'open' ? transport : 'none')

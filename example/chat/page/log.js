@@ -72,14 +72,18 @@ export class Log {
     const line = el('li', '', 'message' + (own ? ' own' : '') + (late ? ' late' : ''))
     line.dataset.by = m.id
     line.style.setProperty('--hue', this.hue(m.id))
+
     const date = new Date(m.at / 1000)
     const time = el('time', date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }))
     time.dateTime = date.toISOString()
+
     const who = el('p', '', 'who')
     who.append(el('b', m.name), time)
     if (late) who.append(el('span', 'replayed', 'badge'))
+
     const text = el('p', m.text, 'text')
     text.dir = 'auto'
+
     line.append(who, text)
     return line
   }
@@ -87,10 +91,12 @@ export class Log {
   #insert(line, at) {
     const { list } = this
     line.at = at
+
     let before = list.lastElementChild
     while (before && before.at > at) before = before.previousElementSibling
     if (before) before.after(line)
     else list.prepend(line)
+
     this.#join(line)
     this.#join(line.nextElementSibling)
     if (list.childElementCount > keep) list.firstElementChild.remove()
@@ -99,12 +105,18 @@ export class Log {
 
   // #follow scrolls to the end before the next picture, once for all that comes together.
   #follow() {
-    if (this.low) this.frame ??= requestAnimationFrame(() => { this.frame = undefined; this.list.scrollTop = this.list.scrollHeight })
+    if (!this.low) return
+    this.frame ??= requestAnimationFrame(() => {
+      this.frame = undefined
+      this.list.scrollTop = this.list.scrollHeight
+    })
   }
 
   // #join hides the name over a message that follows one of the same person.
   #join(line) {
-    line?.classList.toggle('joined', line.dataset.by !== undefined && line.previousElementSibling?.dataset.by === line.dataset.by)
+    if (!line) return
+    const { by } = line.dataset
+    line.classList.toggle('joined', by !== undefined && line.previousElementSibling?.dataset.by === by)
   }
 }
 

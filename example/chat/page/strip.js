@@ -19,19 +19,25 @@ export class Strip {
     const { canvas } = this, now = performance.now(), style = getComputedStyle(canvas)
     const width = canvas.clientWidth, height = canvas.clientHeight
     if (!width) return
+
+    // Only the last half minute counts.
     while (this.#links.length > 1 && this.#links[1].at < now - span) this.#links.shift()
     this.#messages = this.#messages.filter(m => m.at > now - span)
+
     canvas.width = width * devicePixelRatio
     canvas.height = height * devicePixelRatio
     const g = canvas.getContext('2d')
     g.scale(devicePixelRatio, devicePixelRatio)
-    const x = at => Math.max(0, width - (now - at) / span * width), colour = name => style.getPropertyValue('--' + name)
+    const x = at => Math.max(0, width - (now - at) / span * width)
+    const colour = name => style.getPropertyValue('--' + name)
+
     this.#links.forEach(({ at, kind }, i) => {
       const from = x(at), to = x(this.#links[i + 1]?.at ?? now)
       g.fillStyle = colour(kind)
-      if (kind === 'none') for (let dash = Math.ceil(from / 6) * 6; dash < to; dash += 6) g.fillRect(dash, height / 2 - 1, 3, 2)
-      else g.fillRect(from, height / 2 - 4, Math.max(1, to - from), 8)
+      if (kind !== 'none') return g.fillRect(from, height / 2 - 4, Math.max(1, to - from), 8)
+      for (let dash = Math.ceil(from / 6) * 6; dash < to; dash += 6) g.fillRect(dash, height / 2 - 1, 3, 2)
     })
+
     for (const { at, kind } of this.#messages) {
       g.fillStyle = colour(kind)
       g.beginPath()

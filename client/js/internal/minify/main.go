@@ -43,14 +43,15 @@ func minify(source []byte) ([]byte, error) {
 		MinifyWhitespace:  true,
 		MinifyIdentifiers: true,
 		MinifySyntax:      true,
-		// of our own objects; no API has them
+		// Properties of our own objects; no API has them.
 		MangleProps: `^(answer|beat|born|ctl|drain|heard|hello|late|socket|speaks|timer|token|turn)$`,
 		Sourcefile:  "mirage.js",
 	})
 	if len(result.Errors) > 0 {
-		return nil, fmt.Errorf("%v", api.FormatMessages(result.Errors,
-			api.FormatMessagesOptions{Kind: api.ErrorMessage}))
+		said := api.FormatMessages(result.Errors, api.FormatMessagesOptions{Kind: api.ErrorMessage})
+		return nil, fmt.Errorf("%v", said)
 	}
+
 	m := minifier.New()
 	m.Add("text/javascript", &js.Minifier{Version: 2022})
 	return m.Bytes("text/javascript", result.Code)
