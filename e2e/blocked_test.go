@@ -103,15 +103,16 @@ func TestClientBlocked(t *testing.T) {
 	for _, how := range []string{refused, head, hello, killed} {
 		t.Run(how, func(t *testing.T) {
 			each(t, func(t *testing.T, transport string) {
+				// A poll's hello is a whole answer; and who may not ask for it by a
+				// simple GET may not ask for anything.
 				if transport == "poll" && how != head {
-					// its hello is a whole answer; and who may not ask for it by a simple
-					// GET may not ask for anything
 					return
 				}
+
 				p := &block{how: how, transport: transport}
 				s := startSite(t, setup{front: p.before})
-				order := append([]string{transport},
-					slices.DeleteFunc(slices.Clone(transports), func(name string) bool { return name == transport })...)
+				isFirst := func(name string) bool { return name == transport }
+				order := append([]string{transport}, slices.DeleteFunc(slices.Clone(transports), isFirst)...)
 				b := openTab(t, browser, how+" "+transport, s.address("", options{"transports": order}))
 				s.until("a session", s.began)
 				s.push(10 * time.Millisecond)
@@ -120,7 +121,8 @@ func TestClientBlocked(t *testing.T) {
 				b.within("a transport that works", works, 15*time.Second)
 				took := get[float64](b, works+`[1]`)
 				if owed := get[float64](b, `record.owed`); took > 5000+owed {
-					t.Errorf("the first message by another transport came after %.0f ms, of which a busy machine owes %.0f", took, owed)
+					t.Errorf("the first message by another transport came after %.0f ms, "+
+						"of which a busy machine owes %.0f", took, owed)
 				}
 
 				b.must(chromedp.Do(b.ctx, chromedp.Reload()))
@@ -138,8 +140,8 @@ func TestClientBlocked(t *testing.T) {
 				b.traffic(20)
 				b.told(false)
 				s.settled(b)
-				t.Logf("traffic after %.0f ms; the next page is open %v after its load", took,
-					again.Round(10*time.Millisecond))
+				t.Logf("traffic after %.0f ms; the next page is open %v after its load",
+					took, again.Round(10*time.Millisecond))
 			})
 		})
 	}
@@ -170,8 +172,10 @@ func TestClientHeld(t *testing.T) {
 		t.Errorf("that is late; a busy machine owes %.0f", owed)
 	}
 	b.traffic(20)
+
 	b.must(chromedp.Do(b.ctx, chromedp.Reload()))
-	b.within("poll again", `record.events.filter(e => e === 'load').length === 2 && client.state === 'open' && client.transport === 'poll'`, time.Second)
+	b.within("poll again", `record.events.filter(e => e === 'load').length === 2
+		&& client.state === 'open' && client.transport === 'poll'`, time.Second)
 	b.do(`talk(10)`)
 	b.traffic(20)
 	b.told(false)

@@ -26,8 +26,9 @@ func absent(t *testing.T, what string) {
 func findChromium() string {
 	// Debian's wrapper in /usr/bin adds flags and prints errors where there is no
 	// desktop, so the program itself comes first.
-	for _, name := range []string{os.Getenv("CHROMIUM"), "/usr/lib/chromium/chromium", "chromium", "chromium-browser",
-		"google-chrome"} {
+	for _, name := range []string{
+		os.Getenv("CHROMIUM"), "/usr/lib/chromium/chromium", "chromium", "chromium-browser", "google-chrome",
+	} {
 		if path, err := exec.LookPath(name); name != "" && err == nil {
 			return path
 		}
@@ -119,8 +120,9 @@ func (b *tab) watch(messages func(func(chromedp.ConsoleMessage, error) bool)) {
 		if strings.Contains(m.Text, "blocked by CORS policy") && strings.HasPrefix(b.name, unlisted) {
 			continue
 		}
-		if m.Type == chromedp.ConsoleException || m.Type == chromedp.ConsoleError && !isNetwork(m.Text) &&
-			!strings.HasPrefix(m.Text, "WebSocket connection to") {
+		if m.Type == chromedp.ConsoleException ||
+			m.Type == chromedp.ConsoleError && !isNetwork(m.Text) &&
+				!strings.HasPrefix(m.Text, "WebSocket connection to") {
 			b.t.Errorf("%s: console: %s", b.name, m.Text)
 		}
 	}

@@ -78,22 +78,27 @@ func TestChatReload(t *testing.T) {
 		}
 		return problem(w, 503, "not now")
 	})
+
 	ann, bob := openTab(t, browser, "ann", chat.url), openTab(t, browser, "bob", at.URL)
 	ann.untilState("open")
 	ann.talk("ann", 40)
+
 	const each = 12
 	for i, how := range []string{"pass", "refused", "unanswered"} {
 		bob.untilState("open")
 		posts.Store(how)
 		prefix := fmt.Sprint("bob", i)
 		bob.talk(prefix, each)
-		bob.until("all written", fmt.Sprintf(`[...document.querySelectorAll('.own .text')].some(e => e.textContent === '%s %d')`, prefix, each))
+		bob.until("all written", fmt.Sprintf(`[...document.querySelectorAll('.own .text')]
+			.some(e => e.textContent === '%s %d')`, prefix, each))
 		bob.must(chromedp.Do(bob.ctx, chromedp.Reload()))
 		posts.Store("pass")
 	}
+
 	const all = 40 + 3*each
 	ann.untilShows(all)
 	bob.untilShows(all)
+
 	a, b := ann.texts(), bob.texts()
 	if !slices.Equal(a, b) || len(a) != all {
 		t.Errorf("they see different things\nann %q\nbob %q", a, b)
@@ -112,6 +117,7 @@ func TestChatOffline(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)
 	proxy := miragetest.NewProxy(t, chat.url)
+
 	ann, bob := openTab(t, browser, "ann", chat.url), openTab(t, browser, "bob", proxy.URL())
 	ann.untilState("open")
 	for i, transport := range []string{"websocket", "sse", "poll"} {
@@ -134,9 +140,10 @@ func TestChatOffline(t *testing.T) {
 			p.untilShows(2 * (i + 1))
 		}
 	}
+
 	a, b := ann.texts(), bob.texts()
-	if !slices.Equal(a, b) || !slices.Equal(of(a, "ann"), sequence("ann", 3)) ||
-		!slices.Equal(of(a, "bob"), sequence("bob", 3)) {
+	if !slices.Equal(a, b) ||
+		!slices.Equal(of(a, "ann"), sequence("ann", 3)) || !slices.Equal(of(a, "bob"), sequence("bob", 3)) {
 		t.Errorf("ann %q\nbob %q", a, b)
 	}
 	if loss := get[int](bob, `document.querySelectorAll('.mark.loss').length`); loss != 0 {
@@ -148,8 +155,8 @@ func TestChatOffline(t *testing.T) {
 // offline tells the browser whether there is a network.
 func offline(b *tab, off bool) {
 	b.t.Helper()
-	_, err := chromedp.Call(b.ctx, network.OverrideNetworkState,
-		network.OverrideNetworkStateParams{Offline: off, DownloadThroughput: -1, UploadThroughput: -1})
+	state := network.OverrideNetworkStateParams{Offline: off, DownloadThroughput: -1, UploadThroughput: -1}
+	_, err := chromedp.Call(b.ctx, network.OverrideNetworkState, state)
 	b.must(err)
 }
 
@@ -169,20 +176,28 @@ func TestChatRefused(t *testing.T) {
 		}
 		return false
 	})
+
 	bob := openTab(t, browser, "bob", at.URL)
 	bob.untilState("open")
 	bob.click("away")
 	bob.untilState("paused")
 	bob.say("let me in")
+
+	// A refusal for now: it comes back by itself.
 	status.Store(503)
 	bob.click("away")
 	bob.notice("The server says: come back after lunch. Next try in 1 s")
+
+	// A refusal for good.
 	status.Store(403)
 	bob.untilState("closed")
 	bob.notice("This session has ended: <b>members</b> only.")
-	bob.until("the message is not lost", `document.querySelector('.failed .note')?.textContent.startsWith('not sent: the session has ended')`)
-	bob.until("nothing to write into", `document.getElementById('text').disabled && document.activeElement === document.getElementById('anew')`)
+	bob.until("the message is not lost",
+		`document.querySelector('.failed .note')?.textContent.startsWith('not sent: the session has ended')`)
+	bob.until("nothing to write into",
+		`document.getElementById('text').disabled && document.activeElement === document.getElementById('anew')`)
 	bob.look("refused")
+
 	status.Store(0)
 	bob.click("anew")
 	bob.untilState("open")
@@ -220,16 +235,23 @@ func TestChatNotTaken(t *testing.T) {
 	bob := openTab(t, browser, "bob", chat.url)
 	bob.untilState("open")
 	bob.say("\u202e") // nothing is left of it at the server
-	bob.until("a refusal", `document.querySelector('.failed .note')?.textContent.startsWith('not sent: the server refused it')`)
+	bob.until("a refusal",
+		`document.querySelector('.failed .note')?.textContent.startsWith('not sent: the server refused it')`)
+
 	bob.click("away")
 	bob.untilState("paused")
 	bob.do(`document.querySelector('.failed').remove()
-		for (let i = 1; i <= 258; i++) { document.getElementById('text').value = 'm ' + i; document.getElementById('say').requestSubmit() }`)
-	bob.until("two are too many", `document.querySelectorAll('.failed').length === 2 && document.getElementById('waiting').textContent === '256'`)
-	if why := get[string](bob, `document.querySelector('.failed .note').textContent`); !strings.HasPrefix(why,
-		"not sent: too many messages wait already") {
+		for (let i = 1; i <= 258; i++) {
+			document.getElementById('text').value = 'm ' + i
+			document.getElementById('say').requestSubmit()
+		}`)
+	bob.until("two are too many", `document.querySelectorAll('.failed').length === 2
+		&& document.getElementById('waiting').textContent === '256'`)
+	why := get[string](bob, `document.querySelector('.failed .note').textContent`)
+	if !strings.HasPrefix(why, "not sent: too many messages wait already") {
 		t.Error(why)
 	}
+
 	bob.click("away")
 	bob.until("256 messages", `document.querySelectorAll('.own:not(.waiting, .failed)').length === 256`)
 	bob.do(`for (const button of document.querySelectorAll('.failed button')) button.click()`)

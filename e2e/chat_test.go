@@ -48,6 +48,7 @@ func (p *program) start(addr string) {
 	if !p.noKeys {
 		p.cmd.Args = append(p.cmd.Args, "-keys", filepath.Join(filepath.Dir(p.bin), "keys"))
 	}
+
 	stderr, err := p.cmd.StderrPipe()
 	if err == nil {
 		err = p.cmd.Start()
@@ -55,8 +56,10 @@ func (p *program) start(addr string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+
 	cmd := p.cmd
 	p.t.Cleanup(func() { _ = cmd.Process.Kill() })
+
 	lines := bufio.NewReader(stderr)
 	for {
 		line, err := lines.ReadString('\n')
@@ -80,8 +83,7 @@ func (p *program) stop() {
 	}
 }
 
-// isNetwork tells what Chromium logs about requests that fail, which is what this test is
-// about.
+// isNetwork tells what Chromium logs about requests that fail, as they must in this test.
 func isNetwork(text string) bool {
 	return strings.Contains(text, "Failed to load resource") || strings.Contains(text, "WebSocket connection to")
 }
@@ -89,8 +91,22 @@ func isNetwork(text string) bool {
 // say lets a person write a message in the form.
 func (b *tab) say(text string) {
 	b.t.Helper()
-	b.do(fmt.Sprintf(`document.getElementById('text').value = %q; document.getElementById('say').requestSubmit()`,
-		text))
+	b.do(fmt.Sprintf(`document.getElementById('text').value = %q
+		document.getElementById('say').requestSubmit()`, text))
+}
+
+// rename lets a person take a name in the form.
+func (b *tab) rename(name string) {
+	b.t.Helper()
+	b.do(fmt.Sprintf(`document.getElementById('name').value = %q
+		document.getElementById('me').requestSubmit()`, name))
+}
+
+// viewport makes the page a phone's, of this many pixels.
+func (b *tab) viewport(width, height int64) {
+	b.t.Helper()
+	phone := chromedp.EmulateViewport(width, height, chromedp.EmulateScale(2), chromedp.EmulateMobile)
+	b.must(chromedp.Do(b.ctx, phone))
 }
 
 // talk lets a person write n messages at a brisk pace, while the test goes on.
@@ -127,7 +143,8 @@ func (b *tab) untilState(state string) {
 // untilShows waits until the list shows n messages and none waits.
 func (b *tab) untilShows(n int) {
 	b.t.Helper()
-	b.until(fmt.Sprint(n, " messages"), fmt.Sprintf(`document.querySelectorAll('.message').length >= %d && !document.querySelector('.waiting')`, n))
+	b.until(fmt.Sprint(n, " messages"), fmt.Sprintf(`document.querySelectorAll('.message').length >= %d
+		&& !document.querySelector('.waiting')`, n))
 }
 
 func sequence(prefix string, n int) []string {
@@ -172,12 +189,12 @@ func TestChat(t *testing.T) {
 	for _, p := range []*tab{ann, bob} {
 		p.untilState("open")
 		p.until("name", `document.getElementById('name').value !== ''`)
-		name := strings.ToUpper(p.name[:1]) + p.name[1:]
-		p.do(fmt.Sprintf(`document.getElementById('name').value = %q; document.getElementById('me').requestSubmit()`,
-			name))
+		p.rename(strings.ToUpper(p.name[:1]) + p.name[1:])
 	}
 	for _, p := range []*tab{ann, bob} {
-		p.until("both in the list", `document.querySelectorAll('#people li').length === 2 && document.getElementById('people').innerText.includes('Ann') && document.getElementById('people').innerText.includes('Bob')`)
+		p.until("both in the list", `document.querySelectorAll('#people li').length === 2
+			&& document.getElementById('people').innerText.includes('Ann')
+			&& document.getElementById('people').innerText.includes('Bob')`)
 	}
 	id := get[string](bob, `document.getElementById('id').textContent`)
 
@@ -219,7 +236,8 @@ func TestChat(t *testing.T) {
 	marks := get[int](bob, `document.querySelectorAll('.mark').length`)
 	for _, transport := range []string{"poll", "sse", "websocket", "poll", "websocket", "sse", "poll"} {
 		bob.use(transport)
-		bob.until(transport, fmt.Sprintf(`document.body.dataset.transport === %q && document.getElementById('notice').textContent.includes('Now over')`, transport))
+		bob.until(transport, fmt.Sprintf(`document.body.dataset.transport === %q
+			&& document.getElementById('notice').textContent.includes('Now over')`, transport))
 	}
 	both("switch", append(sequence("a-switch", 30), sequence("b-switch", 30)...)...)
 	if states := get[[]string](bob, `[...states]`); !slices.Equal(states, []string{"open"}) {
@@ -247,7 +265,8 @@ func TestChat(t *testing.T) {
 	bob.say("b-restart 1")
 	chat.start(strings.TrimPrefix(chat.url, "http://"))
 	for _, p := range []*tab{ann, bob} {
-		p.until("a mark of the restart", `[...document.querySelectorAll('.mark.loss')].some(e => e.textContent.includes('restarted'))`)
+		p.until("a mark of the restart",
+			`[...document.querySelectorAll('.mark.loss')].some(e => e.textContent.includes('restarted'))`)
 	}
 	both("restart", "b-restart 1")
 	if now := get[string](bob, `document.getElementById('id').textContent`); now != id {
@@ -270,14 +289,19 @@ func TestChatGap(t *testing.T) {
 	for range talkers {
 		plainTalk(t, chat.url, each)
 	}
+
 	bob.click("away") // back
 	bob.untilState("open")
-	bob.until("a mark of the gap", `[...document.querySelectorAll('.mark.loss')].some(e => /^\d+ messages were lost here: more was said/.test(e.textContent))`)
+	bob.until("a mark of the gap", `[...document.querySelectorAll('.mark.loss')]
+		.some(e => /^\d+ messages were lost here: more was said/.test(e.textContent))`)
 	last := fmt.Sprintf(`[...document.querySelectorAll('.message .text')].at(-1).textContent === 'plain %d'`, each)
 	bob.until("the last message", last)
-	if doubled := get[bool](bob, `new Set([...document.querySelectorAll('.message')].map(e => e.at)).size !== document.querySelectorAll('.message').length`); doubled {
+	doubled := get[bool](bob, `new Set([...document.querySelectorAll('.message')].map(e => e.at)).size
+		!== document.querySelectorAll('.message').length`)
+	if doubled {
 		t.Error("a message is shown twice")
 	}
+
 	bob.say("still here")
 	bob.until("bob's own message", `document.querySelector('.own:not(.waiting) .text')?.textContent === 'still here'`)
 	bob.picture("gap")
@@ -367,59 +391,67 @@ func TestChatPictures(t *testing.T) {
 	for name, p := range map[string]*tab{"Ann": ann, "Bob": bob} {
 		p.untilState("open")
 		p.until("a name", `document.getElementById('name').value !== ''`)
-		p.do(fmt.Sprintf(`document.getElementById('name').value = %q; document.getElementById('me').requestSubmit()`,
-			name))
+		p.rename(name)
 	}
 	bob.look("empty")
+
 	n := 0
 	says := func(p *tab, texts ...string) {
 		for _, text := range texts {
 			p.say(text)
 			n++
-			p.until(text, fmt.Sprintf(`[...document.querySelectorAll('.message:not(.waiting) .text')].some(e => e.textContent === %q)`, text))
+			p.until(text, fmt.Sprintf(`[...document.querySelectorAll('.message:not(.waiting) .text')]
+				.some(e => e.textContent === %q)`, text))
 			time.Sleep(300 * time.Millisecond)
 		}
 	}
+
 	says(ann, "Morning! Did the train get wifi after all?")
 	says(bob, "Sort of. It comes and goes with every tunnel.", "Which makes this a good test, I suppose.")
 	says(ann, "You have not dropped a single line so far.")
+
 	bob.use("poll")
 	bob.until("poll", `document.body.dataset.transport === 'poll' && document.body.dataset.state === 'open'`)
 	says(bob, "And now I am on long-poll. Same session, same place in the conversation.")
 	says(ann, "Did not notice a thing.")
 	bob.use("sse")
 	bob.until("sse", `document.body.dataset.transport === 'sse' && document.body.dataset.state === 'open'`)
+
 	bob.click("away")
 	bob.untilState("paused")
-	says(ann, "Long tunnel coming up?", "I will just keep talking, then. It all arrives when you are out again, in order and once, however many of these I write while nobody is listening.")
+	says(ann, "Long tunnel coming up?", "I will just keep talking, then. It all arrives when you are out again, "+
+		"in order and once, however many of these I write while nobody is listening.")
 	bob.say("Typing into the dark here.")
 	bob.say("These go out when the light is back.")
 	n += 2
+
 	time.Sleep(2 * time.Second) // for the strip
 	bob.look("away")
 	bob.click("away")
 	for _, p := range []*tab{ann, bob} {
 		p.untilShows(n)
 	}
+
 	says(ann, "There you are!")
 	time.Sleep(time.Second)
 	for _, scheme := range []string{"light", "dark"} {
 		bob.scheme(scheme)
 		bob.look(scheme)
 		ann.scheme(scheme)
-		ann.must(chromedp.Do(ann.ctx, chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2),
-			chromedp.EmulateMobile)))
+		ann.viewport(390, 844)
 		ann.do(`document.getElementById('log').scrollTop = 1e6`)
 		ann.look("phone-" + scheme)
 		ann.click("toggle")
 		ann.look("phone-session-" + scheme)
 		ann.click("toggle")
 	}
+	ann.viewport(320, 568)
 	ann.must(chromedp.Do(ann.ctx, chromedp.EmulateViewport(320, 568, chromedp.EmulateScale(2), chromedp.EmulateMobile)))
 	ann.look("small")
 	ann.click("toggle")
 	ann.look("small-session")
 	bob.scheme("light")
+
 	chat.stop()
 	bob.untilState("reconnecting")
 	bob.say("Is it me or the server?")

@@ -120,8 +120,7 @@ var scenarios = []scenario{
 		}
 	}},
 	// A network that swallows all without a sign. A stream is given up after two
-	// heartbeats and five seconds, a poll when something that goes up is not answered in
-	// fifteen.
+	// heartbeats and five seconds, a poll when what goes up has no answer in fifteen.
 	{name: "black hole", run: func(t *testing.T, s *site, b *tab) {
 		s.proxy.Hole()
 		time.Sleep(6 * time.Second)
@@ -230,8 +229,8 @@ func (b *tab) back() {
 	b.must(err)
 	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
 	defer cancel()
-	_, err = chromedp.Call(ctx, page.NavigateToHistoryEntry,
-		page.NavigateToHistoryEntryParams{EntryID: history.Entries[history.CurrentIndex-1].ID})
+	entry := page.NavigateToHistoryEntryParams{EntryID: history.Entries[history.CurrentIndex-1].ID}
+	_, err = chromedp.Call(ctx, page.NavigateToHistoryEntry, entry)
 	b.must(err)
 }
 
@@ -251,7 +250,7 @@ func (b *tab) offline(s *site, off bool) {
 	} else {
 		s.proxy.Heal()
 	}
-	_, err := chromedp.Call(b.ctx, network.OverrideNetworkState,
-		network.OverrideNetworkStateParams{Offline: off, DownloadThroughput: -1, UploadThroughput: -1})
+	state := network.OverrideNetworkStateParams{Offline: off, DownloadThroughput: -1, UploadThroughput: -1}
+	_, err := chromedp.Call(b.ctx, network.OverrideNetworkState, state)
 	b.must(err)
 }

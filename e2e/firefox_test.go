@@ -66,18 +66,22 @@ func TestFirefox(t *testing.T) {
 		next = page + "&" + url.Values{"next": {next}}.Encode()
 		sites = append([]*site{s}, sites...)
 	}
+
 	began := time.Now()
 	startFirefox(t, "", next)
+
 	for i, transport := range transports {
 		s := sites[i]
 		s.within(60*time.Second, "a session of Firefox on "+transport, s.began)
 		s.push(10 * time.Millisecond)
+
 		var r report
 		select {
 		case r = <-s.reports:
 		case <-time.After(30 * time.Second):
 			t.Fatalf("no report from Firefox on %s", transport)
 		}
+
 		s.hush()
 		if r.Transport != transport || len(r.Got) != 1 || r.Got[0][0] != 1 {
 			t.Errorf("%s: %v came down by %q", transport, r.Got, r.Transport)
@@ -85,25 +89,27 @@ func TestFirefox(t *testing.T) {
 		if up := *s.up[""]; !slices.Equal(up, upTo(r.Sent[""])) {
 			t.Errorf("%s: %v came up, %v were sent", transport, up, r.Sent)
 		}
-		// Firefox closes sockets before it tells the page that it is left
+		// Firefox closes sockets before it tells the page that it is left.
 		told := slices.DeleteFunc(slices.Clone(r.Events), func(e string) bool {
 			return e == "state reconnecting" || strings.HasPrefix(e, "error ")
 		})
-		if want := strings.Split("load,state open,open,mirage new,load,state open,open,mirage resumed,state closing,state closed,close 1000 ", ","); !slices.Equal(told, want) {
+		want := "load,state open,open,mirage new," +
+			"load,state open,open,mirage resumed,state closing,state closed,close 1000 "
+		if strings.Join(told, ",") != want {
 			t.Errorf("%s: the application was told %q", transport, r.Events)
 		}
 		if len(s.opened) != 1 {
 			t.Errorf("%s: the sessions %q", transport, s.opened)
 		}
+
 		s.until("no link", func() bool { return len(s.links.names()) == 0 })
 		s.referred()
-		t.Logf("%s: %v down, %v up, %v after the start", transport, r.Got, r.Sent,
-			time.Since(began).Round(100*time.Millisecond))
+		took := time.Since(began).Round(100 * time.Millisecond)
+		t.Logf("%s: %v down, %v up, %v after the start", transport, r.Got, r.Sent, took)
 	}
 }
 
-// L1, I5: Firefox calls the end of a WebSocket clean, whether its client is to come back
-// or not.
+// L1, I5: Firefox calls the end of a WebSocket clean, whether its client shall come back.
 func TestFirefoxFarewell(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, setup{})
@@ -115,6 +121,7 @@ func TestFirefoxFarewell(t *testing.T) {
 			return s.up[name] != nil
 		}
 	}
+
 	s.within(60*time.Second, "the first WebSocket", came("1"))
 	id := s.id()
 	if err := s.manager().Revalidate(t.Context(), id); err != nil {
@@ -124,14 +131,13 @@ func TestFirefoxFarewell(t *testing.T) {
 	if err := s.manager().Revoke(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
+
 	select {
 	case r := <-s.reports:
-		if want := []string{
-			"1012 come back true", "4410 the id was revoked true",
-			// by the middleware, which waits for a second, as internal/refuse tests: on a
-			// busy machine that may be too little
-			"4410 the id was revoked",
-		}; len(r.Events) != 3 || !slices.Equal(r.Events[:2], want[:2]) || !strings.HasPrefix(r.Events[2], want[2]) {
+		// The last is by the middleware, which waits for a second, as internal/refuse
+		// tests: on a busy machine that may be too little.
+		want := []string{"1012 come back true", "4410 the id was revoked true", "4410 the id was revoked"}
+		if len(r.Events) != 3 || !slices.Equal(r.Events[:2], want[:2]) || !strings.HasPrefix(r.Events[2], want[2]) {
 			t.Errorf("closed with %q, want %q", r.Events, want)
 		}
 	case <-time.After(30 * time.Second):

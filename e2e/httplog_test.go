@@ -58,6 +58,7 @@ func TestL3Httplog(t *testing.T) {
 	if recipe == "" || !bytes.Contains(source, []byte("// hideQuery"+recipe)) {
 		t.Error("the recipe of docs/operations.md is another one than here")
 	}
+
 	for name, plain := range map[string]bool{"hijacked": false, "plain": true} {
 		t.Run(name, func(t *testing.T) {
 			var out locked
@@ -66,12 +67,14 @@ func TestL3Httplog(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			m := session.New(session.Options{})
 			live := transport.Handler(m, transport.Options{SSE: sse.Options{KeepHandler: plain}})
-			srv := httptest.NewServer(hideQuery(httplog.RequestLogger(logger,
-				&httplog.Options{Schema: httplog.SchemaOTEL}))(
-				middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard(live)))
+			logging := httplog.RequestLogger(logger, &httplog.Options{Schema: httplog.SchemaOTEL})
+			identify := middleware.New(middleware.Options{Codec: codec, Sessions: m}).Guard
+			srv := httptest.NewServer(hideQuery(logging)(identify(live)))
 			defer srv.Close()
+
 			req, err := http.NewRequestWithContext(t.Context(), "GET", srv.URL+"/live?_mirage=", nil)
 			if err != nil {
 				t.Fatal(err)
@@ -82,6 +85,7 @@ func TestL3Httplog(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer resp.Body.Close()
+
 			r := bufio.NewReader(resp.Body)
 			said := func(prefix string) string {
 				for {
@@ -94,6 +98,7 @@ func TestL3Httplog(t *testing.T) {
 					}
 				}
 			}
+
 			if hello := said("data: "); !strings.Contains(hello, `"mirage":"~`) {
 				t.Errorf("the query did not reach Mirage: %s", hello)
 			}
@@ -101,18 +106,20 @@ func TestL3Httplog(t *testing.T) {
 				t.Fatal(err)
 			}
 			said("data: through httplog")
+
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 			if err := m.Shutdown(ctx); err != nil {
 				t.Fatal(err)
 			}
 			srv.Close()
+
+			// A handler whose connection was taken over writes its line when it likes.
 			for end := time.Now().Add(10 * time.Second); out.String() == "" && time.Now().Before(end); {
-				time.Sleep(time.Millisecond) // a handler whose connection was taken over writes its line when it likes
+				time.Sleep(time.Millisecond)
 			}
 			if line := out.String(); !strings.Contains(line, "http.response.status_code=200") ||
-				!strings.Contains(line, "url.path=/live") ||
-				strings.Contains(line, "_mirage") {
+				!strings.Contains(line, "url.path=/live") || strings.Contains(line, "_mirage") {
 				t.Errorf("logged: %s", line)
 			}
 		})

@@ -9,16 +9,16 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// links is a Store that counts the links of its sessions: those that began and did not
-// end.
+// links is a Store that counts the open links of its sessions.
 type links struct {
 	store.Store
 	mu    sync.Mutex
 	turns map[store.LinkRef]uint64 // by the link without its turn
 }
 
-func (l *links) Open(ctx context.Context, id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool,
-	error) {
+func (l *links) Open(
+	ctx context.Context, id string, a store.Asked, create bool, b store.Bounds,
+) (store.Log, bool, error) {
 	log, created, err := l.Store.Open(ctx, id, a, create, b)
 	if err != nil {
 		return nil, false, err

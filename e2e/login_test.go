@@ -23,6 +23,7 @@ func TestI14ClientLogIn(t *testing.T) {
 	ids := make(chan string, 10)
 	var held atomic.Pointer[chan struct{}] // the answer is on its way until this is closed
 	var settling atomic.Int32              // links that were told to come back
+
 	answer := func(w http.ResponseWriter) {
 		time.Sleep(late)
 		if until := held.Load(); until != nil {
@@ -30,6 +31,7 @@ func TestI14ClientLogIn(t *testing.T) {
 		}
 		w.WriteHeader(http.StatusNoContent)
 	}
+
 	s := startSite(t, setup{
 		identity: middleware.Options{
 			Validate: func(*http.Request, string) (string, error) {
@@ -70,9 +72,11 @@ func TestI14ClientLogIn(t *testing.T) {
 		}
 		tabs[i].opened()
 	}
+
 	first := tabs[0]
 	id := s.id()
 	n := 0
+
 	send := func() {
 		n++
 		if _, err := s.manager().Send(t.Context(), id, store.Text(strconv.Itoa(n))); err != nil {
@@ -104,6 +108,7 @@ func TestI14ClientLogIn(t *testing.T) {
 			t.Errorf("the answer is %d", status)
 		}
 	}
+
 	send()
 	all()
 	s.proxy.Delay(late)

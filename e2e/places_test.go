@@ -59,6 +59,7 @@ func TestClientAbroad(t *testing.T) {
 				pages := httptest.NewServer(mux)
 				t.Cleanup(pages.Close)
 				origin := strings.Replace(pages.URL, "127.0.0.1", row.host, 1)
+
 				foreign := func() (*site, string) {
 					s := startSite(t, setup{identity: middleware.Options{Origins: []string{origin}}})
 					o := only(name)
@@ -66,18 +67,20 @@ func TestClientAbroad(t *testing.T) {
 					page := origin + "/?" + url.Values{"url": {s.proxy.URL() + "/live"}}.Encode() + "&"
 					return s, strings.Replace(s.address("", o), s.proxy.URL()+"/?", page, 1)
 				}
+
 				if row.host == "localhost" {
 					s, address := foreign()
 					s.keeps("abroad on "+name, address)
 				}
+
 				_, address := foreign()
 				b := openTab(t, startBrowser(t), "abroad on "+name, address)
 				b.opened()
 				other := openTab(t, b.ctx, "another tab of it", address, sameBrowser)
 				other.opened()
 				one := get[string](b, `client.id`) == get[string](other, `client.id`)
-				if want := row.host == "127.0.0.1" &&
-					(row.credentials == "include" || name == "websocket"); one != want {
+				want := row.host == "127.0.0.1" && (row.credentials == "include" || name == "websocket")
+				if one != want {
 					t.Errorf("two tabs have one id: %v, want %v", one, want)
 				}
 			})
@@ -101,11 +104,13 @@ func TestI9ClientUnlisted(t *testing.T) {
 				pages.Handle("/", clientPages)
 				other := httptest.NewServer(pages)
 				t.Cleanup(other.Close)
+
 				s := startSite(t, setup{})
 				live := url.Values{"url": {s.proxy.URL() + "/live"}}.Encode()
 				page := strings.Replace(other.URL, "127.0.0.1", host, 1) + "/?" + live + "&"
 				address := strings.Replace(s.address("", only(name)), s.proxy.URL()+"/?", page, 1)
 				b := openTab(t, browser, unlisted+" on "+name, address)
+
 				b.until("three errors", `record.events.filter(e => e.startsWith('error')).length > 2`)
 				for _, event := range b.events() {
 					if event != "load" && !strings.HasPrefix(event, "error  ") { // no status
@@ -128,12 +133,14 @@ func TestClientFramed(t *testing.T) {
 		o := only(name)
 		o["mirage"] = ""
 		frame := strings.Replace(s.address("", o), "/?", "/smoke.html?", 1)
+
 		outer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/html")
 			fmt.Fprintf(w, `<!doctype html><iframe src="%s"></iframe>`, html.EscapeString(frame))
 		}))
 		t.Cleanup(outer.Close)
 		openTab(t, startBrowser(t), "framed on "+name, strings.Replace(outer.URL, "127.0.0.1", "localhost", 1))
+
 		s.until("a session", s.began)
 		s.push(10 * time.Millisecond)
 		select {

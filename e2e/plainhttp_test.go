@@ -401,10 +401,9 @@ func startChromiumAlone(t *testing.T, page string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	chromium := exec.CommandContext(t.Context(), path, "--headless=new", "--no-sandbox", "--disable-gpu",
-		"--no-first-run",
-		"--user-data-dir="+dir, "--disable-background-networking", "--disable-component-update",
-		"--disable-popup-blocking",
+	chromium := exec.CommandContext(t.Context(), path, "--headless=new", "--user-data-dir="+dir,
+		"--no-sandbox", "--disable-gpu", "--no-first-run",
+		"--disable-background-networking", "--disable-component-update", "--disable-popup-blocking",
 		"--host-resolver-rules=MAP *.test 127.0.0.1, MAP * ~NOTFOUND", page)
 	chromium.WaitDelay = 5 * time.Second
 	if err := chromium.Start(); err != nil {

@@ -78,11 +78,12 @@ type site struct {
 func startSite(t *testing.T, o setup) *site {
 	t.Helper()
 	s := &site{T: t, setup: o, up: map[string]*runs{}, show: make(chan struct{}), reports: make(chan report, 1)}
-	var err error
-	if s.codec, err = cookie.New(cookie.Options{Insecure: true},
-		[]byte("e2e-e2e-e2e-e2e-e2e-e2e-e2e-e2e-")); err != nil {
+	codec, err := cookie.New(cookie.Options{Insecure: true}, []byte("e2e-e2e-e2e-e2e-e2e-e2e-e2e-e2e-"))
+	if err != nil {
 		t.Fatal(err)
 	}
+	s.codec = codec
+
 	s.session.Logger = slog.New(slog.DiscardHandler)
 	s.session.Rate = -1
 	if s.session.MaxMessages == 0 {
@@ -91,6 +92,7 @@ func startSite(t *testing.T, o setup) *site {
 	if s.session.Heartbeat == 0 {
 		s.session.Heartbeat = 500 * time.Millisecond
 	}
+
 	s.session.OnOpen = func(_ context.Context, sess *session.Session) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -108,9 +110,10 @@ func startSite(t *testing.T, o setup) *site {
 	}
 	s.session.OnMessage = s.onMessage
 	if s.transport.Poll.Pause == 0 {
-		// after which the last poll of a page that is gone counts as gone
+		// After this long the last poll of a page that is gone counts as gone.
 		s.transport.Poll = poll.Options{Pause: 2 * time.Second}
 	}
+
 	s.identity.Codec, s.identity.Logger = s.codec, s.session.Logger
 	s.start(memory.New(memory.Options{}))
 
@@ -128,6 +131,7 @@ func startSite(t *testing.T, o setup) *site {
 		}
 		live.ServeHTTP(w, r)
 	})
+
 	for path := range s.routes {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			s.mu.Lock()
@@ -136,6 +140,7 @@ func startSite(t *testing.T, o setup) *site {
 			live.ServeHTTP(w, r)
 		})
 	}
+
 	mux.Handle("/live/mirage.js", transport.Script())
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", policyOf(r.URL.Path))
@@ -165,6 +170,7 @@ func startSite(t *testing.T, o setup) *site {
 		}
 		clientPages.ServeHTTP(w, r)
 	})
+
 	srv := httptest.NewServer(mux)
 	t.Cleanup(func() {
 		s.drain()
@@ -187,9 +193,8 @@ func policyOf(page string) string {
 	case "/deep/base.html":
 		base = "'self'"
 	}
-	return "default-src 'none'; script-src " + scripts + "; connect-src 'self'; base-uri " + base +
-		"; form-action 'none'; frame-ancestors " + frames + "; " +
-		"require-trusted-types-for 'script'"
+	return "default-src 'none'; script-src " + scripts + "; connect-src 'self'; base-uri " + base + "; " +
+		"form-action 'none'; frame-ancestors " + frames + "; require-trusted-types-for 'script'"
 }
 
 // start begins to serve the sessions of a store.

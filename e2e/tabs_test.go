@@ -28,7 +28,7 @@ func TestClientTabs(t *testing.T) {
 		{"sse", 5, only("sse")},
 		{"poll", 5, only("poll")},
 	} {
-		// one after another: seventeen tabs at once are too many for a small machine
+		// One after another: seventeen tabs at once are too many for a small machine.
 		t.Run(row.name, func(t *testing.T) {
 			s := startSite(t, setup{})
 			var pages []*tab
@@ -69,6 +69,7 @@ func TestClientCrowd(t *testing.T) {
 			next.ServeHTTP(w, r)
 		})
 	}})
+
 	b := openTab(t, startBrowser(t), "crowd", s.address("", nil))
 	b.opened()
 	b.do(`window.crowd = []; window.delays = []; import('/live/mirage.js').then(async ({ Mirage }) => {
@@ -81,14 +82,16 @@ func TestClientCrowd(t *testing.T) {
 			})
 		}
 	})`)
+
 	b.until("32 links, and 4 that wait", `crowd.filter(c => c.state === 'open').length === 31 && delays.length === 4`)
-	if delays := get[[]float64](b, `delays`); slices.ContainsFunc(delays,
-		func(ms float64) bool { return ms != 60_000 }) {
-		t.Errorf("they are back after %v ms", delays)
+	back := get[[]float64](b, `delays`)
+	if slices.ContainsFunc(back, func(ms float64) bool { return ms != 60_000 }) {
+		t.Errorf("they are back after %v ms", back)
 	}
 	if n := gets.Load(); n != 36 {
 		t.Errorf("%d GETs for 36 clients", n)
 	}
+
 	b.do(`crowd[0].close()`) // makes room
 	b.do(`crowd.find(c => c.state === 'connecting').connect()`)
 	b.until("a link in the place that came free", `crowd.filter(c => c.state === 'open').length === 31`)
@@ -102,12 +105,14 @@ func TestClientDuplicate(t *testing.T) {
 		s := startSite(t, setup{})
 		b := openTab(t, startBrowser(t), "original", s.address("", only(transport)))
 		b.opened()
+
 		s.push(10 * time.Millisecond)
 		b.do(`talk(10)`)
 		b.traffic(20)
 		b.do(`talk(0)`)
 		b.do(`client.disconnect(); for (let i = 0; i < 5; i++) { client.send(':' + ++record.sent['']) }`)
 		b.wait("stored", `JSON.parse(sessionStorage.getItem('mirage:' + client.url)).queue.length >= 5`)
+
 		self := chromedp.FromContext(b.ctx).Target.TargetID
 		opened := chromedp.WaitNewTarget(b.ctx, func(info *target.Info) bool { return info.OpenerID == self })
 		b.do(fmt.Sprintf(`void open(%q)`, s.address("twin", only(transport))))
@@ -115,6 +120,7 @@ func TestClientDuplicate(t *testing.T) {
 		twin.opened()
 		b.do(`client.connect(); talk(10)`)
 		twin.do(`talk(10)`)
+
 		for _, page := range []*tab{b, twin} {
 			page.traffic(30)
 		}
@@ -134,7 +140,7 @@ func TestClientPrerendered(t *testing.T) {
 		s := startSite(t, setup{})
 		_, query, _ := strings.Cut(s.address("", only(transport)), "?")
 		opener := openTab(t, startBrowser(t), "opener", s.proxy.URL()+"/away.html")
-		// Chromium prepares nothing for a page that it is debugged from
+		// Chromium prepares nothing for a page that it is debugged from.
 		opener.do(fmt.Sprintf(`void open('/before.html?%s', '', 'noopener')`, query))
 		s.until("a page that is not shown", func() bool { return s.prepared.Load() > 0 })
 		if s.began() {
@@ -160,7 +166,8 @@ func (b *tab) find(address string) target.ID {
 	b.t.Helper()
 	infos, err := chromedp.Targets(b.ctx)
 	b.must(err)
-	self := slices.IndexFunc(infos, func(info *target.Info) bool { return info.TargetID == chromedp.FromContext(b.ctx).Target.TargetID })
+	own := chromedp.FromContext(b.ctx).Target.TargetID
+	self := slices.IndexFunc(infos, func(info *target.Info) bool { return info.TargetID == own })
 	for _, info := range infos {
 		if info.BrowserContextID == infos[self].BrowserContextID && strings.HasSuffix(info.URL, address) {
 			return info.TargetID

@@ -91,11 +91,13 @@ func (s *site) settled(pages ...*tab) {
 		b.wait("all messages down", fmt.Sprintf(`record.got.at(-1)?.[1] >= %d`, s.down))
 		b.wait("all messages up", `client.bufferedAmount === 0`)
 	}
+
 	s.send() // and nothing comes before it that came already
 	for _, b := range pages {
 		b.wait("the last message", fmt.Sprintf(`record.got.at(-1)?.[1] === %d`, s.down))
 		s.equal(b, upTo(s.down))
 	}
+
 	var here []string
 	s.until(fmt.Sprintf("one link for each of %d pages", len(pages)), func() bool {
 		here = s.links.names()
@@ -110,6 +112,7 @@ func (s *site) settled(pages ...*tab) {
 	if len(s.gaps) > 0 {
 		s.Errorf("the application was told of gaps: %v", s.gaps)
 	}
+
 	for _, b := range pages {
 		b.do(`client.close()`)
 	}
@@ -171,8 +174,7 @@ func (b *tab) wait(what, expression string) {
 	b.within(what, expression, 40*time.Second)
 }
 
-// within fails unless the expression becomes true in time, and returns how long that
-// took.
+// within fails unless the expression becomes true in time. It returns how long that took.
 func (b *tab) within(what, expression string, most time.Duration) time.Duration {
 	b.t.Helper()
 	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
@@ -192,7 +194,9 @@ func (b *tab) is(expression string) bool {
 }
 
 func (b *tab) condition() string {
-	state, err := run[string](b, `JSON.stringify([document.visibilityState, client.state, client.transport, client.position, client.bufferedAmount, record])`)
+	state, err := run[string](b, `JSON.stringify([
+		document.visibilityState, client.state, client.transport, client.position, client.bufferedAmount, record,
+	])`)
 	if err != nil {
 		return err.Error()
 	}

@@ -24,6 +24,7 @@ func TestClientWorker(t *testing.T) {
 					other := openTab(t, b.ctx, "another page of "+b.name, url, sameBrowser)
 					other.opened()
 				}
+
 				s.push(10 * time.Millisecond)
 				b.do(`talk(10)`)
 				for i := range 4 {
