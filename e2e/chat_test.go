@@ -445,8 +445,8 @@ func TestChatPictures(t *testing.T) {
 		ann.look("phone-session-" + scheme)
 		ann.click("toggle")
 	}
+
 	ann.viewport(320, 568)
-	ann.must(chromedp.Do(ann.ctx, chromedp.EmulateViewport(320, 568, chromedp.EmulateScale(2), chromedp.EmulateMobile)))
 	ann.look("small")
 	ann.click("toggle")
 	ann.look("small-session")

@@ -30,8 +30,13 @@ type program struct {
 func buildChat(t *testing.T) *program {
 	t.Helper()
 	dir := t.TempDir()
-	p := &program{T: t, bin: filepath.Join(dir, "chat"), keys: filepath.Join(dir, "keys"), addr: "127.0.0.1:0",
-		log: new(sink)}
+	p := &program{
+		T:    t,
+		bin:  filepath.Join(dir, "chat"),
+		keys: filepath.Join(dir, "keys"),
+		addr: "127.0.0.1:0",
+		log:  new(sink),
+	}
 	build := exec.Command("go", "build", "-o", p.bin, "./example/chat")
 	build.Dir = "../../.."
 	if out, err := build.CombinedOutput(); err != nil {
@@ -96,8 +101,8 @@ func (p *program) send(text string) (*http.Response, *wire, error) {
 
 // say sends message 1 of a reader.
 func (p *program) say(cid, cookie, link string, again bool) error {
-	body := up(fmt.Sprintf(`{"writer":%q,"base":1,"again":%t}`, cid, again), "id: 1\nevent: say\ndata: {\"text\":\""+
-		payload+"\",\"key\":\"k1\"}\n\n")
+	body := up(fmt.Sprintf(`{"writer":%q,"base":1,"again":%t}`, cid, again),
+		"id: 1\nevent: say\ndata: {\"text\":\""+payload+"\",\"key\":\"k1\"}\n\n")
 	r, w, err := p.send(request("POST", "/live?_cid="+cid, body, "Cookie: "+cookie, withLink(link), isText))
 	if err != nil {
 		return err
@@ -135,9 +140,12 @@ func (p *program) stream(query, cookie, until string) (text string, set string, 
 func TestL1Chat(t *testing.T) {
 	p := buildChat(t)
 	p.start()
+
 	const cid = "visitor-0123456789-01234"
 	text, cookie, _, _ := p.stream("_cid="+cid, "a=b", "event: welcome")
 	link := linkOf.FindStringSubmatch(text)[1]
+
+	// Whatever is wrong with a request, the chat does not fail of it.
 	mallory := &client{cid: "mallory-0123456789-01234"}
 	rows := slicesOf(originRows(mallory), queryRows(mallory), bodyRows(mallory), framingRows(mallory))
 	for _, row := range rows {
@@ -151,6 +159,8 @@ func TestL1Chat(t *testing.T) {
 		}
 		w.Close()
 	}
+
+	// kill -9 after a message, and a restart.
 	if err := p.say(cid, cookie, link, false); err != nil {
 		t.Error(err)
 	}
@@ -158,6 +168,7 @@ func TestL1Chat(t *testing.T) {
 	if err := p.end(syscall.SIGKILL); err == nil {
 		t.Error("it survived kill -9")
 	}
+
 	p.start()
 	if err := p.say(cid, cookie, link, false); err == nil || !strings.Contains(err.Error(), "401") {
 		t.Errorf("a link of the process before: %v", err)
@@ -166,15 +177,18 @@ func TestL1Chat(t *testing.T) {
 	if !strings.Contains(text, `"resumed":false,"reason":"restarted"`) {
 		t.Errorf("hello: %q", text)
 	}
+
 	for range 2 { // the second is a repeat
 		if err := p.say(cid, cookie, linkOf.FindStringSubmatch(text)[1], true); err != nil {
 			t.Error(err)
 		}
 	}
+
 	past, _, _, _ := p.stream("_cid=newcomer-0123456789-0123", "a=b", "event: people")
 	if n := strings.Count(past, `"key":"k1"`); n != 1 {
 		t.Errorf("a newcomer sees the message %d times: %q", n, past)
 	}
+
 	if err := p.end(syscall.SIGTERM); err != nil {
 		t.Errorf("it ended with %v", err)
 	}
@@ -183,8 +197,10 @@ func TestL1Chat(t *testing.T) {
 	if !drainOf.Match(rest) {
 		t.Errorf("the stream ended with %q", rest[max(0, len(rest)-200):])
 	}
-	for _, secret := range []string{payload, cookie[strings.Index(cookie, "=")+1:], link, "_cid=", "panic",
-		"superfluous"} {
+
+	for _, secret := range []string{
+		payload, cookie[strings.Index(cookie, "=")+1:], link, "_cid=", "panic", "superfluous",
+	} {
 		if bytes.Contains([]byte(p.log.String()), []byte(secret)) {
 			t.Errorf("%q is in the log:\n%s", secret, p.log.String())
 		}

@@ -68,8 +68,7 @@ func (c *client) request(ctx context.Context, method, more, body string, header 
 	return c.http.Do(r)
 }
 
-// open keeps a stream open until the test ends or the server ends it; it returns after
-// hello.
+// open returns after hello. The stream stays open until the test or the server ends it.
 func (c *client) open() (over <-chan struct{}) {
 	c.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -135,6 +134,7 @@ func (c *client) take(e frame.Event) {
 	if e.HasID {
 		pos, _ = store.ParsePosition(e.ID)
 	}
+
 	switch e.Name {
 	case frame.EventHello:
 		var h frame.Hello
@@ -156,6 +156,7 @@ func (c *client) take(e frame.Event) {
 		}
 		c.got = append(c.got, string(e.Data))
 	}
+
 	c.pos = pos
 }
 
@@ -180,6 +181,7 @@ func (c *client) post(ctx context.Context) error {
 		body = frame.AppendUpstream(body, sent[i].Number, &sent[i].Message)
 	}
 	c.mu.Unlock()
+
 	r, err := c.request(ctx, "POST", "", string(body), withLink(c.token()), isText)
 	if err != nil {
 		return err
@@ -196,6 +198,7 @@ func (c *client) post(ctx context.Context) error {
 	if err := json.Unmarshal(text, &a); err != nil {
 		return err
 	}
+
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.kept) > 0 && c.kept[0].Number <= a.Accepted {
@@ -217,19 +220,21 @@ func (c *client) fine(during string) {
 	if err := c.post(ctx); err != nil {
 		c.Fatalf("%s: %s cannot send: %v", during, c.id, err)
 	}
+
 	want := make([]string, c.last)
 	for i := range want {
 		want[i] = fmt.Sprint("m", i+1)
 	}
+
 	for {
 		c.mu.Lock()
 		got, twice := slices.Clone(c.got), c.twice
 		c.mu.Unlock()
 		switch {
-		case twice > 0 || len(got) > len(want) || !slices.Equal(got, want[:len(got)]) ||
-			!slices.Equal(c.site.calls(c.id), want):
-			c.Fatalf("%s: %s has %q, the application %q, %d holes or repeats", during, c.id, got, c.site.calls(c.id),
-				twice)
+		case twice > 0 || len(got) > len(want) ||
+			!slices.Equal(got, want[:len(got)]) || !slices.Equal(c.site.calls(c.id), want):
+			c.Fatalf("%s: %s has %q, the application %q, %d holes or repeats",
+				during, c.id, got, c.site.calls(c.id), twice)
 		case len(got) == len(want):
 			return
 		case ctx.Err() != nil:

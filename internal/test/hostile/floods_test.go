@@ -32,8 +32,8 @@ func TestI3PendingHandshakes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var pending atomic.Int64
 			s := newSite(t, setup{identity: middleware.Options{
-				// net/http does not see that a client with bytes to read has left
-				MaxHooks: hooks, Timeout: 5 * time.Second,
+				MaxHooks: hooks,
+				Timeout:  5 * time.Second, // net/http does not see that a client with bytes to read has left
 				Validate: func(r *http.Request, id string) (string, error) {
 					if strings.HasPrefix(id, "crowd") {
 						pending.Add(1)
@@ -43,10 +43,12 @@ func TestI3PendingHandshakes(t *testing.T) {
 					return "", nil
 				},
 			}})
+
 			vera := s.client("vera")
 			vera.open()
 			vera.fine("before")
 			before := measure()
+
 			var senders sync.WaitGroup
 			var wires []*wire
 			var refused, over atomic.Int64
@@ -65,33 +67,36 @@ func TestI3PendingHandshakes(t *testing.T) {
 				})
 				senders.Go(func() {
 					defer over.Add(1)
-					if a, err := w.reply("POST"); err == nil &&
-						(a.status == 503 || strings.HasPrefix(a.body, "retry:")) {
+					a, err := w.reply("POST")
+					if err == nil && (a.status == 503 || strings.HasPrefix(a.body, "retry:")) {
 						refused.Add(1)
 					}
 				})
 			}
+
 			want := int64(crowd)
 			if hooks == 0 {
 				want = 64
 			}
 			eventually(t, "the hooks hang", func() bool { return pending.Load() >= want && over.Load() >= crowd-want })
-			// TCP forgets an answer when the rest of the megabyte finds the connection
-			// closed
+			// TCP forgets an answer if the rest of the megabyte finds the connection
+			// closed.
 			if refused.Load() < (crowd-want)/2 {
 				t.Errorf("of %d refused %d were told to come back", crowd-want, refused.Load())
 			}
+
 			start := time.Now()
 			for range 20 {
 				vera.fine("among pending handshakes")
 			}
 			roundTrip := time.Since(start) / 20
 			cost := (measure().bytes - before.bytes) / crowd
-			t.Logf("%d pending, %d told to come back: %d bytes each; vera's round trip %v", pending.Load(),
-				refused.Load(), cost, roundTrip)
+			t.Logf("%d pending, %d told to come back: %d bytes each; vera's round trip %v",
+				pending.Load(), refused.Load(), cost, roundTrip)
 			if cost > ceiling {
 				t.Errorf("%d bytes for each handshake, at most %d are right", cost, ceiling)
 			}
+
 			for _, w := range wires {
 				w.Close()
 			}
@@ -111,6 +116,7 @@ func TestD5SessionFlood(t *testing.T) {
 	vera := s.client("vera")
 	vera.open()
 	vera.fine("before")
+
 	w := s.dial()
 	defer func() { w.Close() }()
 	refused, made := 0, 0
@@ -126,8 +132,8 @@ func TestD5SessionFlood(t *testing.T) {
 		switch {
 		case err != nil:
 			t.Fatal(err)
-		case a.status == 503 && a.header.Get("Retry-After") != "" && a.detail() != "", cid == "" && a.status == 200 &&
-			strings.HasPrefix(a.body, "retry:"):
+		case a.status == 503 && a.header.Get("Retry-After") != "" && a.detail() != "",
+			cid == "" && a.status == 200 && strings.HasPrefix(a.body, "retry:"):
 			refused++
 		case a.status == 200 && strings.Contains(a.body, frame.EventHello):
 			made++
@@ -137,6 +143,7 @@ func TestD5SessionFlood(t *testing.T) {
 		w.Close() // a poll's answer is not read to its end
 		w = s.dial()
 	}
+
 	t.Logf("%d sessions made, then %d refused", made, refused)
 	if refused < 100 || made < 100 {
 		t.Errorf("%d sessions made, then %d refused", made, refused)
@@ -147,6 +154,7 @@ func TestD5SessionFlood(t *testing.T) {
 	if _, err := s.m.Send(t.Context(), "vera", store.Text(strings.Repeat(payload, 1000))); err != nil {
 		t.Errorf("a message of 7 KB to a session that was there before: %v", err)
 	}
+
 	again := s.client("vera")
 	again.cid = "another-tab-of-vera-0123"
 	again.open()
@@ -159,13 +167,17 @@ func TestD5TenThousandReaders(t *testing.T) {
 	if testing.Short() {
 		n = 1000
 	}
-	s := newSite(t, setup{session: session.Options{Rate: -1, LinkRate: -1},
-		transport: transport.Options{Poll: poll.Options{Pause: 10 * time.Millisecond}}})
+	s := newSite(t, setup{
+		session:   session.Options{Rate: -1, LinkRate: -1},
+		transport: transport.Options{Poll: poll.Options{Pause: 10 * time.Millisecond}},
+	})
+
 	vera := s.client("vera")
 	vera.open()
 	vera.fine("before")
 	mallory := s.client("mallory")
 	before := measure()
+
 	var crowd sync.WaitGroup
 	var served atomic.Int64
 	for k := range 4 {
@@ -173,8 +185,8 @@ func TestD5TenThousandReaders(t *testing.T) {
 			c := &http.Client{Transport: &http.Transport{}}
 			defer c.CloseIdleConnections()
 			for i := k; i < n; i += 4 {
-				reader := &client{TB: t, site: s, id: "mallory", cid: fmt.Sprintf("reader-%020d", i), sig: mallory.sig,
-					http: c}
+				cid := fmt.Sprintf("reader-%020d", i)
+				reader := &client{TB: t, site: s, id: "mallory", cid: cid, sig: mallory.sig, http: c}
 				err := reader.poll(context.Background(), "0")
 				if err == nil && i%10 == 0 {
 					reader.write(payload)
@@ -195,10 +207,12 @@ func TestD5TenThousandReaders(t *testing.T) {
 			}
 		})
 	}
+
 	crowd.Wait()
 	s.mu.Lock()
 	s.signed, s.handled = slices.Clone(s.signed[:10]), nil // ours, not the server's
 	s.mu.Unlock()
+
 	most := measure().bytes - before.bytes
 	t.Logf("%d readers, %d served: %d KiB in all", n, served.Load(), most>>10)
 	if served.Load() < int64(n/20) {
@@ -224,17 +238,20 @@ func TestL1LinksOfASession(t *testing.T) {
 		tab.open()
 	}
 	for _, wait := range []string{"", "&_wait=25"} {
-		a, err := s.exchange(request("GET", "/live?_cid=one-too-many-0123456789"+wait, "", accept,
-			withCookie(tabs[0].sig)))
-		if err != nil || a.status != 429 || a.header.Get("Retry-After") != "60" ||
-			!strings.Contains(a.detail(), "close one") {
+		a, err := s.exchange(request("GET", "/live?_cid=one-too-many-0123456789"+wait, "",
+			accept, withCookie(tabs[0].sig)))
+		if err != nil || a.status != 429 ||
+			a.header.Get("Retry-After") != "60" || !strings.Contains(a.detail(), "close one") {
 			t.Errorf("%+v %v", a, err)
 		}
 	}
 	s.sent(s.m.Send(t.Context(), "mallory", store.Text("to all")))
 	for i, tab := range tabs {
-		eventually(t, fmt.Sprint("tab ", i, " has it"),
-			func() bool { tab.mu.Lock(); defer tab.mu.Unlock(); return len(tab.got) == 1 })
+		eventually(t, fmt.Sprint("tab ", i, " has it"), func() bool {
+			tab.mu.Lock()
+			defer tab.mu.Unlock()
+			return len(tab.got) == 1
+		})
 	}
 	vera.fine("at the end")
 }
@@ -246,8 +263,8 @@ func TestL1LinkFlood(t *testing.T) {
 	vera.open()
 	refused := 0
 	for i := range 500 {
-		a, err := s.exchange(request("GET", fmt.Sprintf("/live?_wait=0&_cid=link-%020d", i%8), "", accept,
-			withCookie(mallory.sig)))
+		target := fmt.Sprintf("/live?_wait=0&_cid=link-%020d", i%8)
+		a, err := s.exchange(request("GET", target, "", accept, withCookie(mallory.sig)))
 		switch {
 		case err != nil || a.status != 200 && a.status != 429:
 			t.Fatalf("%+v %v", a, err)
@@ -311,8 +328,8 @@ func TestD5LongQueries(t *testing.T) {
 		if i%2 == 0 {
 			who = "" // sessions of their own
 		}
-		a, err := s.exchange(request("GET", fmt.Sprintf("/live?_wait=0&_cid=reader-%020d&x=%s", i,
-			strings.Repeat("x", long)), "", accept, withCookie(who)))
+		target := fmt.Sprintf("/live?_wait=0&_cid=reader-%020d&x=%s", i, strings.Repeat("x", long))
+		a, err := s.exchange(request("GET", target, "", accept, withCookie(who)))
 		if err != nil || a.status != 200 {
 			t.Fatalf("%+v %v", a, err)
 		}

@@ -53,9 +53,9 @@ func (c *client) upgrade(more string) *frames {
 	c.Helper()
 	w := c.site.dial()
 	c.Cleanup(func() { w.Close() })
-	_, err := io.WriteString(w, request("GET", "/live?_cid="+c.cid, "", "Connection: Upgrade", "Upgrade: websocket",
-		"Sec-WebSocket-Version: 13",
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", withCookie(c.sig))+more)
+	handshake := request("GET", "/live?_cid="+c.cid, "", "Connection: Upgrade", "Upgrade: websocket",
+		"Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", withCookie(c.sig))
+	_, err := io.WriteString(w, handshake+more)
 	c.site.must(err)
 	resp, err := http.ReadResponse(w.in, nil)
 	if err != nil || resp.StatusCode != 101 {
@@ -135,6 +135,7 @@ func TestW6Frames(t *testing.T) {
 	vera.open()
 	vera.fine("before")
 	before := measure()
+
 	long := strings.Repeat(payload, 20)
 	batch := mallory.up(1, payload)
 	for _, tt := range []struct {
@@ -170,8 +171,8 @@ func TestW6Frames(t *testing.T) {
 		{"half a frame", framed(text, batch)[:20], 4408},
 		{"fragments without end", framed(begins, batch) + strings.Repeat(framed(goesOn, "data: x\n\n"), 1000), 4408},
 		{"empty fragments without end", framed(begins, "") + strings.Repeat(framed(goesOn, ""), 10_000), 4408},
-		{"a ping between fragments that do not end", framed(begins, batch) + framed(ping, "now") + framed(goesOn, ""),
-			4408},
+		{"a ping between fragments that do not end",
+			framed(begins, batch) + framed(ping, "now") + framed(goesOn, ""), 4408},
 	} {
 		for _, where := range []string{"behind hello", "with the handshake"} {
 			t.Run(tt.name+" "+where, func(t *testing.T) {
@@ -196,6 +197,7 @@ func TestW6Frames(t *testing.T) {
 		}
 		vera.fine(tt.name)
 	}
+
 	if n, sessions := s.others("vera"); n != 0 || sessions != 2 {
 		t.Errorf("%d calls of others than vera, %d sessions", n, sessions)
 	}
@@ -209,6 +211,7 @@ func TestU1Fragments(t *testing.T) {
 	mallory := s.client("mallory")
 	f := mallory.upgrade(framed(text, mallory.up(1, "early")))
 	batch := mallory.up(2, payload)
+
 	var send strings.Builder
 	for i := range len(batch) {
 		first := byte(goesOn)
@@ -223,6 +226,7 @@ func TestU1Fragments(t *testing.T) {
 			send.WriteString(framed(ping, "still here?"))
 		}
 	}
+
 	_, err := io.WriteString(f, send.String())
 	s.must(err)
 	said := ""
@@ -231,15 +235,15 @@ func TestU1Fragments(t *testing.T) {
 		s.must(err)
 		said += more
 	}
-	if got := s.calls("mallory"); len(got) != 2 || got[0] != "early" || got[1] != payload ||
-		!strings.Contains(said, "event: mirage\n") {
+
+	if got := s.calls("mallory"); len(got) != 2 ||
+		got[0] != "early" || got[1] != payload || !strings.Contains(said, "event: mirage\n") {
 		t.Errorf("handled %q, said %q", got, said)
 	}
 }
 
 // L2: floods of frames, from clients that read nothing: the server reads no further once
-// it has as much to say as it keeps for a client, and neither memory nor the others
-// suffer.
+// it has as much to say as it keeps for a client. Neither memory nor the others suffer.
 func TestL2FrameFloods(t *testing.T) {
 	s := newSite(t, setup{session: session.Options{Rate: -1}})
 	vera := s.client("vera")
@@ -277,6 +281,7 @@ func TestL2FrameFloods(t *testing.T) {
 					}
 				}()
 			}
+
 			vera.fine("during the flood of " + name)
 			during := measure()
 			for range 5 { // what is allocated between collecting and counting is not held
@@ -285,6 +290,7 @@ func TestL2FrameFloods(t *testing.T) {
 			if more := during.bytes - before.bytes; more > crowd*(1<<20)+2<<20 {
 				t.Errorf("%d bytes for each of %d clients", more/crowd, crowd)
 			}
+
 			var sent int64
 			for range crowd {
 				sent += <-done

@@ -122,8 +122,8 @@ func (a answer) detail() string {
 		Status int
 		Detail string
 	}
-	if a.header.Get("Content-Type") != "application/problem+json" || json.Unmarshal([]byte(a.body), &p) != nil ||
-		p.Status != a.status {
+	if a.header.Get("Content-Type") != "application/problem+json" ||
+		json.Unmarshal([]byte(a.body), &p) != nil || p.Status != a.status {
 		return ""
 	}
 	return p.Detail

@@ -160,25 +160,27 @@ func TestRecipesAreTheDocument(t *testing.T) {
 func TestL3RecommendedServer(t *testing.T) {
 	s := newSite(t, setup{server: func(server *http.Server) {
 		r := newServer(server.Handler)
-		server.ReadHeaderTimeout, server.IdleTimeout, server.MaxHeaderBytes = r.ReadHeaderTimeout, r.IdleTimeout,
-			r.MaxHeaderBytes
+		server.ReadHeaderTimeout, server.IdleTimeout = r.ReadHeaderTimeout, r.IdleTimeout
+		server.MaxHeaderBytes = r.MaxHeaderBytes
 		server.ConnContext, server.HTTP2 = r.ConnContext, r.HTTP2
 	}})
+
 	vera := s.client("vera")
 	vera.open()
+	headers := strings.Split(strings.Repeat("X: y,", 10_000), ",")
+	cookies := withCookie(vera.sig) + strings.Repeat("; __Host-mirage=bad", 3000)
 	for name, send := range map[string]string{
-		"a URL of 100 KB": request("GET", "/live?x="+strings.Repeat(payload, 100<<10/len(payload)), "", accept),
-		"3 001 cookies": request("GET", "/live", "", accept, withCookie(vera.sig)+
-			strings.Repeat("; __Host-mirage=bad", 3000)),
+		"a URL of 100 KB":  request("GET", "/live?x="+strings.Repeat(payload, 100<<10/len(payload)), "", accept),
+		"3 001 cookies":    request("GET", "/live", "", accept, cookies),
 		"a header of 1 MB": request("GET", "/live", "", accept, "X: "+strings.Repeat("x", 1<<20)),
-		"10 000 headers": request("GET", "/live", "",
-			append(strings.Split(strings.Repeat("X: y,", 10_000), ","), accept)[1:]...),
+		"10 000 headers":   request("GET", "/live", "", append(headers, accept)[1:]...),
 	} {
 		if a, err := s.exchange(send); err != nil || a.status != 431 {
 			t.Errorf("%s: %+v %v", name, a, err)
 		}
 		vera.fine(name)
 	}
+
 	over := httptest.NewUnstartedServer(nil)
 	over.Config = newServer(s.server.Handler)
 	over.EnableHTTP2 = true
@@ -255,8 +257,8 @@ func TestRecipeLog(t *testing.T) {
 	}))
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest("GET", "/live?_mirage=secret", nil))
-	if w.Body.String() != "secret" || !strings.Contains(out.String(), "/live") ||
-		strings.Contains(out.String(), "secret") {
+	if w.Body.String() != "secret" ||
+		!strings.Contains(out.String(), "/live") || strings.Contains(out.String(), "secret") {
 		t.Errorf("served %q, logged %q", w.Body, out.String())
 	}
 }
@@ -286,8 +288,10 @@ func TestRecipeLogLink(t *testing.T) {
 	defer slog.SetDefault(before)
 	var out bytes.Buffer
 	slog.SetDefault(slog.New(slog.NewTextHandler(&out, nil)))
-	logLink(session.Closed{ID: "vera", Reader: "r", Transport: "sse", RemoteAddr: "192.0.2.1:5", Bytes: 700,
-		Duration: time.Minute, End: session.EndAged})
+	logLink(session.Closed{
+		ID: "vera", Reader: "r", Transport: "sse", RemoteAddr: "192.0.2.1:5",
+		Bytes: 700, Duration: time.Minute, End: session.EndAged,
+	})
 	for _, want := range []string{"id=vera", "bytes=700", "duration=1m0s", "end=aged"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%s is not in %s", want, out.String())

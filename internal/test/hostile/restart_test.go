@@ -48,11 +48,13 @@ func TestU1Restart(t *testing.T) {
 	const crowd = 20
 	first, second := newApp(), newApp()
 	close(second.release)
+
 	s1 := newSite(t, setup{session: session.Options{OnMessage: first.onMessage}})
 	ctx, stop := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	defer work.Wait()
 	defer stop()
+
 	var clients []*client
 	for i := range crowd {
 		c := s1.client(fmt.Sprint("client", i))
@@ -63,12 +65,14 @@ func TestU1Restart(t *testing.T) {
 	for _, c := range clients {
 		eventually(t, c.id+" waits for its tenth answer", func() bool { return first.count(c.id) == 10 })
 	}
+
 	dead, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = s1.m.Shutdown(dead) // nobody is told: the connections are gone first
 	s1.server.Close()
 	close(first.release)
 	s2 := newSite(t, setup{addr: s1.addr, session: session.Options{OnMessage: second.onMessage}})
+
 	for _, c := range clients {
 		eventually(t, c.id+" has all its messages accepted", func() bool {
 			c.mu.Lock()
@@ -80,7 +84,12 @@ func TestU1Restart(t *testing.T) {
 	if err := s2.m.Revalidate(context.Background(), "client0"); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "client0 is back", func() bool { clients[0].mu.Lock(); defer clients[0].mu.Unlock(); return clients[0].resumed > 0 })
+	eventually(t, "client0 is back", func() bool {
+		clients[0].mu.Lock()
+		defer clients[0].mu.Unlock()
+		return clients[0].resumed > 0
+	})
+
 	stop()
 	work.Wait()
 	for _, c := range clients {
@@ -102,11 +111,13 @@ func TestU1Restart(t *testing.T) {
 			t.Errorf("%s was told %d times of one restart; %d holes or repeats", c.id, restarts, c.twice)
 		}
 		c.mu.Unlock()
+
 		before, after := first.calls[c.id], second.calls[c.id]
 		if len(before) != 10 || len(after) == 0 || after[0].Number != 10 || !after[0].Again {
-			t.Errorf("%s: the first server handled %d messages, the second began with %+v", c.id, len(before),
-				after[:min(1, len(after))])
+			t.Errorf("%s: the first server handled %d messages, the second began with %+v",
+				c.id, len(before), after[:min(1, len(after))])
 		}
+
 		next := uint64(1)
 		for _, in := range slices.Concat(before[:9], after) {
 			if in.Number != next || string(in.Data) != fmt.Sprint("m", next) || in.Again && in.Number > 12 {

@@ -34,6 +34,7 @@ func (s *site) listen(i int) *listener {
 		w := s.dial()
 		defer w.Close()
 		w.SetDeadline(time.Now().Add(time.Minute))
+
 		target, header := "/live?x=1"+cid, []string{accept, withCookie(sig)}
 		switch {
 		case l.plain:
@@ -49,10 +50,12 @@ func (s *site) listen(i int) *listener {
 			hello, _ := io.ReadAll(r.Body)
 			header = append(header, withLink(linkOf.FindStringSubmatch(string(hello))[1]))
 		}
+
 		io.WriteString(w, request("GET", target, "", header...))
 		if i%3 == 2 {
 			close(l.begun) // as far as its client knows
 		}
+
 		r, err := http.ReadResponse(w.in, nil)
 		if err != nil {
 			l.err = err
@@ -71,6 +74,7 @@ func (s *site) listen(i int) *listener {
 			l.text = string(buf[:n])
 			close(l.begun)
 		}
+
 		rest, err := io.ReadAll(r.Body)
 		l.text, l.err = l.text+string(rest), err
 	}()
@@ -112,12 +116,13 @@ func TestL1ShutdownOfFiveHundred(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			called, release := make(chan struct{}), make(chan struct{})
-			s := newSite(t, setup{session: session.Options{OnMessage: func(ctx context.Context, _ *session.Session,
-				_ session.Incoming) error {
+			onMessage := func(ctx context.Context, _ *session.Session, _ session.Incoming) error {
 				close(called)
 				<-release
 				return ctx.Err()
-			}}})
+			}
+			s := newSite(t, setup{session: session.Options{OnMessage: onMessage}})
+
 			before := measure()
 			vera := s.client("vera")
 			s.must(vera.poll(t.Context(), "0"))
@@ -133,6 +138,7 @@ func TestL1ShutdownOfFiveHundred(t *testing.T) {
 				}
 			}
 			eventually(t, "all links are there", func() bool { return s.links() == crowd })
+
 			vera.write("under way")
 			posted := make(chan error, 1)
 			go func() { posted <- vera.post(context.Background()) }()
@@ -153,6 +159,7 @@ func TestL1ShutdownOfFiveHundred(t *testing.T) {
 				}
 				delays = append(delays, d)
 			}
+
 			told := time.Since(start)
 			select {
 			case err := <-done:
@@ -163,6 +170,7 @@ func TestL1ShutdownOfFiveHundred(t *testing.T) {
 			if err := <-posted; err != nil {
 				t.Errorf("the POST that was under way: %v", err)
 			}
+
 			released := time.Now()
 			if err := <-done; err != nil {
 				t.Error(err)
@@ -171,8 +179,9 @@ func TestL1ShutdownOfFiveHundred(t *testing.T) {
 			if told > 3*time.Second || time.Since(released) > 2*time.Second {
 				t.Errorf("%v to tell all, %v to end", told, time.Since(released))
 			}
-			// 2 ms for each link; with the Server alone it is a second for however many
+			// 2 ms for each link; with the Server alone it is a second for however many.
 			isSpread(t, delays, (crowd+1)*2*time.Millisecond)
+
 			vera.http.CloseIdleConnections()
 			links = nil
 			before.bytes += crowd * 5 << 10 // the sessions, which live on for their retention

@@ -70,28 +70,35 @@ func newSite(t testing.TB, o setup) *site {
 	t.Helper()
 	s := &site{TB: t, served: make(chan error, 1)}
 	logger := slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+
 	if o.session.OnMessage == nil {
 		o.session.OnMessage = s.onMessage
 	}
 	o.session.OnOpen = func(context.Context, *session.Session) { s.mu.Lock(); s.opened++; s.mu.Unlock() }
 	o.session.Logger, o.identity.Logger = logger, logger
 	s.m = session.New(o.session)
+
 	codec, err := cookie.New(cookie.Options{}, key)
 	s.must(err)
 	s.codec = codec
 	o.identity.Codec, o.identity.Sessions = codec, s.m
 	identify := middleware.New(o.identity).Guard
+
 	r := chi.NewRouter()
 	r.With(identify).Handle("/live", transport.Handler(s.m, o.transport))
 	if o.routes != nil {
 		o.routes(r, identify)
 	}
-	s.server = &http.Server{Handler: r, ReadHeaderTimeout: 5 * time.Second,
-		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelError)}
-	s.server.ConnState = s.state
+	s.server = &http.Server{
+		Handler:           r,
+		ReadHeaderTimeout: 5 * time.Second,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelError),
+		ConnState:         s.state,
+	}
 	if o.server != nil {
 		o.server(s.server)
 	}
+
 	if o.addr == "" {
 		o.addr = "127.0.0.1:0"
 	}

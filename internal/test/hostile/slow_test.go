@@ -17,8 +17,7 @@ import (
 // bodyTimeout is 10s where it is not shortened.
 const bodyTimeout = 300 * time.Millisecond
 
-// refusedTimeout is how long the middleware gives the body of a request that it has
-// refused.
+// refusedTimeout is how long the middleware gives the body of a refused request.
 const refusedTimeout = 10 * time.Second
 
 func slowSite(t *testing.T) *site {
@@ -47,6 +46,7 @@ func TestL4BodiesThatDoNotCome(t *testing.T) {
 	vera.open()
 	s.must(mallory.poll(t.Context(), "0"))
 	before := measure()
+
 	cookie, token := withCookie(mallory.sig), withLink(mallory.token())
 	ten := "Content-Length: 10"
 	rows := []struct {
@@ -68,6 +68,7 @@ func TestL4BodiesThatDoNotCome(t *testing.T) {
 		{"of somebody refused", request("POST", "/live", "", withCookie(s.sign("refused")), ten), 403},
 		{"of somebody whose hook fails", request("POST", "/live", "", withCookie(s.sign("broken")), ten), 503},
 	}
+
 	t.Run("rows", func(t *testing.T) {
 		for _, row := range rows {
 			t.Run(row.name, func(t *testing.T) {
@@ -87,6 +88,7 @@ func TestL4BodiesThatDoNotCome(t *testing.T) {
 			})
 		}
 	})
+
 	vera.fine("at the end")
 	mallory.http.CloseIdleConnections()
 	settles(t, before)
@@ -102,6 +104,7 @@ func TestL4ByteByByte(t *testing.T) {
 	vera, mallory := s.client("vera"), s.client("mallory")
 	vera.open()
 	s.must(mallory.poll(t.Context(), "0"))
+
 	w := s.dial()
 	defer w.Close()
 	for _, b := range []byte(request("POST", "/live", payload, withCookie(mallory.sig))) {
@@ -110,6 +113,7 @@ func TestL4ByteByByte(t *testing.T) {
 	if a, err := w.reply("POST"); err != nil || a.status != 200 {
 		t.Errorf("%+v %v", a, err)
 	}
+
 	endless := s.dial()
 	defer endless.Close()
 	io.WriteString(endless, "GET /live HTTP/1.1\r\nX: ")
@@ -124,6 +128,7 @@ func TestL4ByteByByte(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 		}
 	}()
+
 	if !endless.freed(patience) {
 		t.Error("a head without end is waited for")
 	}
@@ -138,12 +143,11 @@ func TestL4GETWithBody(t *testing.T) {
 	s := slowSite(t)
 	vera := s.client("vera")
 	vera.open()
+	cookie := withCookie(s.sign("mallory"))
 	for name, send := range map[string]string{
-		"stream": request("GET", "/live", "", withCookie(s.sign("mallory")), accept, "Content-Length: 10"),
-		"stream, chunked": request("GET", "/live", "", withCookie(s.sign("mallory")), accept,
-			"Transfer-Encoding: chunked"),
-		"poll": request("GET", "/live?_wait=1", "", withCookie(s.sign("mallory")), accept,
-			"Content-Length: 10"),
+		"stream":          request("GET", "/live", "", cookie, accept, "Content-Length: 10"),
+		"stream, chunked": request("GET", "/live", "", cookie, accept, "Transfer-Encoding: chunked"),
+		"poll":            request("GET", "/live?_wait=1", "", cookie, accept, "Content-Length: 10"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := measure()

@@ -44,6 +44,7 @@ func upgradeSite(t *testing.T) *site {
 		}
 		return "", nil
 	}
+
 	var s *site
 	s = newSite(t, setup{
 		identity: middleware.Options{Origins: []string{"https://friend.example"}, Validate: validate},
@@ -83,8 +84,8 @@ func TestI5UpgradeThatFailsEndsConnection(t *testing.T) {
 	s := upgradeSite(t)
 	w := s.dial()
 	defer w.Close()
-	if _, err := io.WriteString(w, request("GET", "/liar", "",
-		append(upgrade, withCookie(s.sign("vera")))...)); err != nil {
+	header := append(upgrade, withCookie(s.sign("vera")))
+	if _, err := io.WriteString(w, request("GET", "/liar", "", header...)); err != nil {
 		t.Fatal(err)
 	}
 	if !w.freed(5 * time.Second) {
@@ -109,6 +110,7 @@ func refusedUpgrades(s *site) map[string]refusedUpgrade {
 		_, after, _ := strings.Cut(rest, "\r\n")
 		return before + after
 	}
+
 	as := func(id string) string { return withCookie(s.sign(id)) }
 	revoked := as("revoked")
 	s.must(s.m.Revoke(context.Background(), "revoked"))
@@ -123,6 +125,7 @@ func refusedUpgrades(s *site) map[string]refusedUpgrade {
 		cid     = "?_cid=vera-0123456789-0123456"
 		up      = "event: mirage-up\ndata: {\"writer\":\"vera-0123456789-01234567\",\"base\":1}\n\n"
 	)
+
 	tests := map[string]refusedUpgrade{
 		"foreign page":          {403, get("/live", as("vera"), foreign)},
 		"foreign page, ours":    {403, get("/live"+cid, as("vera"), foreign)},
@@ -144,11 +147,11 @@ func refusedUpgrades(s *site) map[string]refusedUpgrade {
 		"no key":                {426, without("Sec-WebSocket-Key", get("/live", as("vera"), accept))},
 		"no Connection":         {426, without("Connection", get("/live", as("vera")))},
 		"keep-alive":            {426, strings.Replace(get("/live", as("vera")), ": Upgrade", ": keep-alive", 1)},
-		"among others": {403, strings.Replace(get("/live", as("refused")), ": websocket", ": h2c, WebSocket",
-			1)},
+		"among others": {403,
+			strings.Replace(get("/live", as("refused")), ": websocket", ": h2c, WebSocket", 1)},
 		"no key, foreign": {403, without("Sec-WebSocket-Key", get("/live", foreign))},
-		"wrong version, refused": {403, strings.Replace(get("/live", as("refused"), ours), "Version: 13", "Version: 8",
-			1)},
+		"wrong version, refused": {403,
+			strings.Replace(get("/live", as("refused"), ours), "Version: 13", "Version: 8", 1)},
 		"POST, foreign":           {403, send("POST", "/live", payload, as("vera"), foreign)},
 		"POST, refused":           {403, send("POST", "/live", payload, as("refused"))},
 		"POST, encoded":           {415, send("POST", "/live", payload, as("vera"), "Content-Encoding: gzip")},
@@ -168,6 +171,7 @@ func refusedUpgrades(s *site) map[string]refusedUpgrade {
 		"the script":     {200, get("/live/mirage.js")},
 		"PUT, script":    {405, send("PUT", "/live/mirage.js", payload)},
 	}
+
 	for _, name := range []string{
 		"foreign page", "refused", "broken", "broken, event stream", "revoked", "no Hijacker", "POST, refused",
 	} {
@@ -212,10 +216,10 @@ func TestI5RefusedUpgradeEndsConnection(t *testing.T) {
 	}
 
 	// Who asks for no WebSocket keeps the connection.
+	refused := withCookie(s.sign("refused"))
 	for name, text := range map[string]string{
-		"POST": request("POST", "/live", payload, withCookie(s.sign("refused"))),
-		"another upgrade": request("GET", "/live", "", withCookie(s.sign("refused")), "Connection: Upgrade",
-			"Upgrade: h2c"),
+		"POST":            request("POST", "/live", payload, refused),
+		"another upgrade": request("GET", "/live", "", refused, "Connection: Upgrade", "Upgrade: h2c"),
 	} {
 		w := s.dial()
 		defer w.Close()
@@ -269,12 +273,14 @@ func TestI5RefusedUpgradeFlood(t *testing.T) {
 					io.Copy(io.Discard, w.in)
 				})
 			}
+
 			defer clients.Wait()
 			defer func() {
 				for _, w := range wires {
 					w.Close()
 				}
 			}()
+
 			var most int64
 			for end := time.Now().Add(5 * time.Second); ended.Load() < crowd && time.Now().Before(end); pause() {
 				most = max(most, measure().bytes-before.bytes)

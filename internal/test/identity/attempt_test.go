@@ -112,6 +112,7 @@ func (a *attacker) socket(ctx context.Context, t *attempt) {
 	if a.dice.in(2) {
 		h.Set("Origin", t.node.origin())
 	}
+
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a.opened(cancel)
@@ -122,12 +123,15 @@ func (a *attacker) socket(ctx context.Context, t *attempt) {
 	if err != nil {
 		return
 	}
+
 	defer conn.CloseNow()
 	conn.SetReadLimit(-1)
+
 	r := &eyes{t: t, parser: frame.NewParser(64 << 10)}
 	talked := make(chan struct{})
 	defer func() { <-talked }()
 	defer cancel()
+
 	first := true
 	for {
 		_, text, err := conn.Read(ctx)

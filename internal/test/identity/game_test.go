@@ -181,6 +181,7 @@ func (g *game) logIn() {
 	g.mu.Lock()
 	g.news = begun
 	g.mu.Unlock()
+
 	g.sending.Go(func() {
 		select {
 		case of := <-begun:
@@ -189,12 +190,14 @@ func (g *game) logIn() {
 		}
 	})
 	g.soon()
+
 	if g.purge && g.goal == (grant{}) {
 		g.work.Go(func() {
 			sleep(g.ctx, g.dice.upTo(pick(g.dice, time.Millisecond, g.unit)))
 			g.revoke(g.before.id)
 		})
 	}
+
 	for _, t := range g.v.all() {
 		if g.dice.in(2) { // some links begin just then
 			g.work.Go(func() {
@@ -203,6 +206,7 @@ func (g *game) logIn() {
 			})
 		}
 	}
+
 	for range 8 {
 		res, ok := g.v.ask(g.ctx, "POST", "/login", "Secret", g.v.name)
 		if !ok {
@@ -214,6 +218,7 @@ func (g *game) logIn() {
 		}
 		sleep(g.ctx, g.unit)
 	}
+
 	if g.goal == (grant{}) {
 		g.fault("no log-in succeeds")
 		return
@@ -228,6 +233,7 @@ func (g *game) logIn() {
 	account := g.goal
 	g.sending.Go(func() { g.feed(account) })
 	g.soon()
+
 	switch g.dice.below(3) {
 	case 0:
 		g.v.ask(g.ctx, "GET", "/page")

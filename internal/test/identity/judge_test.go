@@ -73,6 +73,7 @@ func (l *ledger) wrongLocked(s *sighting) string {
 		whats := map[kind]string{hello: "gets a link of ", taken: "is heard as ", anyValue: "gets a cookie for "}
 		return whats[s.kind] + s.id
 	}
+
 	for _, g := range s.who.grants() {
 		if g.id != s.id {
 			continue
@@ -81,6 +82,7 @@ func (l *ledger) wrongLocked(s *sighting) string {
 			return why
 		}
 	}
+
 	switch s.kind {
 	case taken:
 		for _, e := range l.renewed[s.id] {
@@ -96,6 +98,7 @@ func (l *ledger) wrongLocked(s *sighting) string {
 			}
 		}
 	}
+
 	return ""
 }
 

@@ -50,6 +50,7 @@ func play(t *testing.T, on ground, unit, delay time.Duration, seed uint64) {
 	if p.soon {
 		on = on.within(2 * unit)
 	}
+
 	stores := on.stores(t)
 	grace, turn := delay, delay
 	if p.slow {
@@ -58,15 +59,18 @@ func play(t *testing.T, on ground, unit, delay time.Duration, seed uint64) {
 			stores[i] = &slow{stores[i], newDice(seed, uint64(100+i))}
 		}
 	}
+
 	a := newApp(newLedger(on.settle, grace, turn), p.login, p.hooks, newDice(seed, 1))
 	s := newSite(t, setup{
 		stores: stores, listen: on.listen, session: a.options(), sessions: a.sessions, routes: a.routes,
 		identity: middleware.Options{Validate: a.validate()},
 	})
+
 	g := &game{
 		plan: p, app: a, site: s, dice: d, seed: seed, settle: on.settle,
 		v: newVisitor("vera", s, a, p.late, newDice(seed, 2)),
 	}
+
 	g.run()
 	a.judge()
 	if len(a.faults) > 0 {

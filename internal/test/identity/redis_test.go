@@ -50,6 +50,7 @@ func startRedis(t *testing.T) (addr string) {
 	}
 	addr = ln.Addr().String()
 	ln.Close()
+
 	host, port, _ := net.SplitHostPort(addr)
 	cmd := exec.Command(program, "--port", port, "--bind", host, "--dir", t.TempDir(),
 		"--save", "", "--loglevel", "warning")
@@ -60,6 +61,7 @@ func startRedis(t *testing.T) (addr string) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
+
 	eventually(t, "a redis-server on "+addr, func() bool {
 		c, err := net.Dial("tcp", addr)
 		if err == nil {

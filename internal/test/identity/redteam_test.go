@@ -68,6 +68,7 @@ func testRotateRace(t *testing.T, g ground, one bool) {
 		old := f.sign(fmt.Sprint("old-", n))
 		first := f.listen(f.b, old, fmt.Sprintf("mallory-%022d", n))
 		<-first.hello
+
 		var stop atomic.Bool
 		var opened atomic.Int32
 		var mu sync.Mutex
@@ -88,15 +89,18 @@ func testRotateRace(t *testing.T, g ground, one bool) {
 				}
 			})
 		}
+
 		for opened.Load() < int32(n%10) {
 			sleep(t.Context(), g.pace)
 		}
+
 		status, value := call{node: f.a, method: "POST", target: "/login", value: old}.status(t)
 		id := f.idOf(value)
 		if status != 200 || id == "" {
 			t.Fatalf("log-in: %d %q", status, value)
 		}
 		f.sent(f.a.m.Send(t.Context(), id, store.Text("secret")))
+
 		stop.Store(true)
 		wg.Wait()
 		for _, l := range all {
@@ -117,6 +121,7 @@ func testRevokeOutlived(t *testing.T, g ground, one bool) {
 		id := fmt.Sprint("victim-", n)
 		stolen, err := f.codec.SignAt(cookie.ID, id, f.a.m.Now().Add(-20*24*time.Hour)) // due for renewal
 		f.must(err)
+
 		var stop atomic.Bool
 		var renewed, asked atomic.Int32
 		var wg sync.WaitGroup
@@ -143,14 +148,17 @@ func testRevokeOutlived(t *testing.T, g ground, one bool) {
 				}
 			})
 		}
+
 		for renewed.Load() < int32(1+n%10) {
 			sleep(t.Context(), g.pace)
 		}
+
 		f.must(f.a.m.Revoke(t.Context(), id))
 		was := asked.Load()
 		for asked.Load() < was+6 { // those that were under way, and some more
 			sleep(t.Context(), g.pace)
 		}
+
 		stop.Store(true)
 		wg.Wait()
 	}
@@ -169,6 +177,7 @@ func testRotateOtherNode(t *testing.T, g ground, one bool) {
 	if status, _ := (call{node: f.a, method: "POST", target: "/login", value: old}).status(t); status != 200 {
 		t.Fatalf("Rotate: %d", status)
 	}
+
 	for n := range 20 {
 		if status := f.post(f.b, old, token, 2+n); status != 401 {
 			t.Errorf("a POST with the old token: %d", status)
@@ -181,6 +190,7 @@ func testRotateOtherNode(t *testing.T, g ground, one bool) {
 			t.Errorf("a new link: %d", l.status)
 		}
 	}
+
 	l.ends(t)
 	if f.messages() != 1 {
 		t.Errorf("handled as %q", f.handled)
@@ -250,6 +260,7 @@ func testRevalidate(t *testing.T, g ground, one bool) {
 		}
 		return "", nil
 	}})
+
 	for n := range rounds {
 		id := fmt.Sprint("mallory-", n)
 		me := f.sign(id)
@@ -258,9 +269,11 @@ func testRevalidate(t *testing.T, g ground, one bool) {
 		if status := f.post(f.b, me, token, 1); status != 200 {
 			t.Fatalf("before Revalidate: %d", status)
 		}
+
 		was := f.messages()
 		barred.Store(true)
 		f.must(f.a.m.Revalidate(t.Context(), id))
+
 		if status := f.post(f.b, me, token, 2); status != 401 {
 			t.Errorf("a POST with the old token: %d", status)
 		}

@@ -76,10 +76,12 @@ func (a *app) logIn(w http.ResponseWriter, r *http.Request) {
 		http.SetCookie(w, &http.Cookie{Name: userCookie, Value: session})
 	}
 	a.mu.Unlock()
+
 	if account != "" && a.mode == byReplace {
 		w.Header().Set("Id", account)
 		return
 	}
+
 	old, _ := middleware.FromContext(r.Context())
 	id, err := middleware.Rotate(w, r)
 	switch {
@@ -99,6 +101,7 @@ func (a *app) logIn(w http.ResponseWriter, r *http.Request) {
 	default: // the id is another's from now on: who has it still is told to stop in time
 		a.stop(old.ID)
 	}
+
 	a.note("log-in of %q: %s, %v", account, id, err)
 }
 

@@ -57,9 +57,11 @@ func (t *tab) link(ctx context.Context, w way) come {
 	if !sleep(ctx, t.v.away(t.dice)) {
 		return come{}
 	}
+
 	if w == socket {
 		return t.dial(ctx, n, query, more, left)
 	}
+
 	res, err := call{node: n, method: "GET", target: "/live" + query, more: more}.do(ctx)
 	if err != nil {
 		return t.failed()
@@ -68,11 +70,13 @@ func (t *tab) link(ctx context.Context, w way) come {
 	if !sleep(ctx, t.v.back(t.dice)) {
 		return come{}
 	}
+
 	t.v.jar.take(res.Header)
 	if res.StatusCode != http.StatusOK {
 		after, _ := strconv.Atoi(res.Header.Get("Retry-After"))
 		return t.refused(res.StatusCode, time.Duration(after)*time.Second)
 	}
+
 	r := &reading{t: t, polls: w == polling, fresh: !follows, left: left, parser: frame.NewParser(64 << 10)}
 	err = r.all(ctx, res.Body)
 	if r.over != nil {
@@ -145,12 +149,14 @@ func (t *tab) dial(ctx context.Context, n *node, query string, more []string, le
 	case err != nil:
 		return t.failed()
 	}
+
 	defer c.CloseNow()
 	c.SetReadLimit(-1)
 	if !sleep(ctx, t.v.back(t.dice)) {
 		return come{}
 	}
 	t.v.jar.take(res.Header)
+
 	r := &reading{t: t, fresh: true, left: left, parser: frame.NewParser(64 << 10), conn: c}
 	defer func() {
 		t.mu.Lock()
@@ -159,6 +165,7 @@ func (t *tab) dial(ctx context.Context, n *node, query string, more []string, le
 		}
 		t.mu.Unlock()
 	}()
+
 	for {
 		_, text, err := c.Read(ctx)
 		if err != nil {

@@ -66,6 +66,7 @@ func (r *reading) event(e frame.Event) {
 	if r.fresh && !r.greeted && e.Name != frame.EventHello {
 		t.v.fault("%s: the first event is %q", t.name, e.Name)
 	}
+
 	switch e.Name {
 	case frame.EventHello:
 		r.greeted = true
@@ -94,6 +95,7 @@ func (r *reading) event(e frame.Event) {
 		t.mu.Unlock()
 		return
 	}
+
 	if !e.HasID {
 		return
 	}
@@ -102,6 +104,7 @@ func (r *reading) event(e frame.Event) {
 		t.v.fault("%s: position %q", t.name, e.ID)
 		return
 	}
+
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.anew && t.placed && p.Epoch == t.pos.Epoch && p.Seq <= t.pos.Seq {
@@ -126,8 +129,10 @@ func (t *tab) greet(r *reading, e frame.Event) {
 		t.v.fault("%s: hello's position %q", t.name, e.ID)
 		return
 	}
+
 	t.v.heard(t, h)
 	of, n := t.v.sent(h.ID, r.left)
+
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.first.n == 0 {
@@ -137,24 +142,28 @@ func (t *tab) greet(r *reading, e frame.Event) {
 	if _, ok := t.had[of]; !ok {
 		t.had[of] = n
 	}
+
 	if before := t.hello.ID; before != "" && h.ID != before && h.Previous != before {
 		t.kept = nil // handed back to the page
 	}
 	if h.Lost != nil {
 		t.told = append(t.told, fmt.Sprintf("as %s: not resumed (%s), lost %+v", h.ID, h.Reason, *h.Lost))
 	}
+
 	switch ahead := t.placed && p.Epoch == t.pos.Epoch && p.Seq > t.pos.Seq; {
 	case behind:
 		t.anew = true
 	case !t.placed, h.Resumed && ahead, !h.Resumed && h.Reason != string(store.MissingTrimmed):
 		t.pos, t.placed = p, true
 	}
+
 	if !h.Resumed && len(t.ids) > 0 {
 		t.again = true
 	}
 	for len(t.kept) > 0 && t.kept[0].Number <= h.Accepted && h.Reader == t.hello.Reader {
 		t.kept = t.kept[1:]
 	}
+
 	t.hello, t.token, t.polls, t.linked, t.tries, t.conn = h, h.Link, r.polls, true, 0, r.conn
 	t.ids = append(t.ids, h.ID)
 }

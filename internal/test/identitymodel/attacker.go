@@ -98,6 +98,7 @@ func (w *world) attackerSends(s state, i int, emit emitFunc) {
 func (w *world) attackerGets(s state, i int, emit emitFunc) {
 	t := s
 	r := s.attacks[i]
+
 	switch r.step {
 	case attackerResolves:
 		if s.revoked[r.id] >= r.signed {
@@ -179,8 +180,8 @@ func (w *world) attackerPosts(s state, i int, emit emitFunc) {
 	}
 
 	ok := w.accepts(&s, r.handle, r.id) && (k.log == r.handle.log || !w.UniqueLinks)
-	if k.state == linkRenewed && (r.step == attackerAcks && w.AckRenewed || r.step == attackerBegins &&
-		w.BeginRenewed) {
+	if k.state == linkRenewed &&
+		(r.step == attackerAcks && w.AckRenewed || r.step == attackerBegins && w.BeginRenewed) {
 		ok = false
 	}
 	switch {

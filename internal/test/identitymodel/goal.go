@@ -8,14 +8,17 @@ func (w *world) done(s *state) bool {
 	if int(s.task) < len(w.operator) || !w.loggedIn(s) {
 		return false
 	}
+
 	for i := range s.logs {
 		if l := &s.logs[i]; l.state == logLive && l.phase != moveSettled {
 			return false
 		}
 	}
+
 	if s.login.step == loginDied {
 		return true
 	}
+
 	for i := range w.tabs {
 		if !w.tabDone(s, &s.tabs[i]) {
 			return false

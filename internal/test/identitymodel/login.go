@@ -29,6 +29,7 @@ func (w *world) loginSteps(s state, emit emitFunc) {
 	if r.step == loginNone {
 		return
 	}
+
 	if w.nodeDies && r.step >= loginLooksAhead && r.step < loginDone {
 		t := s
 		t.login.step = loginDied
@@ -38,6 +39,7 @@ func (w *world) loginSteps(s state, emit emitFunc) {
 	kind, from := w.logins[s.stage], idX+id(s.stage)
 	to := from + 1
 	t := s
+
 	switch r.step {
 	case loginSent:
 		t.login.step, t.login.came, t.unheeded = loginResolves, s.now, false
@@ -170,14 +172,17 @@ func (w *world) loginRevoke(s state, from id, emit emitFunc) {
 		emit(t, "log-in: Rotate is acknowledged")
 		return
 	}
+
 	h, settled := s.lookUp(from)
 	if !settled {
 		return
 	}
+
 	if h.log != 0 {
 		t.logs[h.log].state = logRevoked
 		t.dir[from] = handle{}
 	}
+
 	t.revoked[from] = s.now
 	t.now++
 	t.login.step = loginAcknowledges
@@ -200,6 +205,7 @@ func (w *world) loginArrives(s state, to id, emit emitFunc) {
 		emit(t, "the jar gets %v", s.cookie.id)
 		return
 	}
+
 	if next := int(s.stage) + 1; next < len(w.logins) && s.jar.id == to {
 		t := s
 		t.stage++

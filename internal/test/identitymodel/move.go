@@ -73,6 +73,7 @@ func (w *world) storeSteps(s state, emit emitFunc) {
 func (w *world) claim(s *state, log int8) {
 	l := &s.logs[log]
 	there := s.dir[l.id]
+
 	switch {
 	case w.ClaimCame && s.revoked[l.id] >= l.came:
 		l.state = logRevoked
@@ -88,6 +89,7 @@ func (w *world) claim(s *state, log int8) {
 		s.enter(log)
 		return
 	}
+
 	if !w.RevokeInMove {
 		s.dir[l.from] = handle{}
 	}

@@ -128,6 +128,7 @@ func mutants() []mutant {
 			world{redis: true, logins: rotates, operator: revokesX, route: true}, faultUnreachable,
 		},
 	}
+
 	for i := range all {
 		m := &all[i]
 		m.world.name = "without " + m.without

@@ -6,6 +6,7 @@ func (w *world) operatorSteps(s state, emit emitFunc) {
 	if int(s.task) >= len(w.operator) {
 		return
 	}
+
 	switch task := w.operator[s.task]; task.do {
 	case revoke:
 		w.revokeSteps(s, task.id, emit)
@@ -26,6 +27,7 @@ func (s *state) nextTask() { s.task, s.phase = s.task+1, 0 }
 
 func (w *world) revokeSteps(s state, of id, emit emitFunc) {
 	t := s
+
 	switch s.phase {
 	case 0: // in the shard of the id
 		h, settled := s.lookUp(of)
@@ -63,6 +65,7 @@ func (w *world) endRevoked(s *state, of id) bool {
 	if h.log == 0 {
 		return true
 	}
+
 	l := &s.logs[h.log]
 	switch {
 	case l.state == logLive && l.id == of && l.moves == h.moves:
@@ -73,6 +76,7 @@ func (w *world) endRevoked(s *state, of id) bool {
 	case !w.redis || l.phase != moveSettled:
 		return true
 	}
+
 	if s.dir[of] == h {
 		s.dir[of] = handle{}
 	}
@@ -81,6 +85,7 @@ func (w *world) endRevoked(s *state, of id) bool {
 
 func (w *world) revalidateSteps(s state, of id, emit emitFunc) {
 	t := s
+
 	switch s.phase {
 	case 0:
 		h := s.caches[1][of]
@@ -117,6 +122,7 @@ func (w *world) revalidateSteps(s state, of id, emit emitFunc) {
 // now.
 func (w *world) logInAgainSteps(s state, as id, emit emitFunc) {
 	t := s
+
 	switch s.phase {
 	case 0:
 		t.backAt = s.now

@@ -67,6 +67,7 @@ func (w *world) stuck(found *stateSet, reached *edges) (uint32, bool) {
 			queue = append(queue, uint32(i))
 		}
 	}
+
 	into := reached.backwards(found.len())
 	for len(queue) > 0 {
 		last := queue[len(queue)-1]
@@ -78,6 +79,7 @@ func (w *world) stuck(found *stateSet, reached *edges) (uint32, bool) {
 			}
 		}
 	}
+
 	i := slices.Index(can, false)
 	return uint32(i), i >= 0
 }

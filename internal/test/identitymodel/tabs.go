@@ -50,6 +50,7 @@ func (w *world) tabStep(s state, i int, emit emitFunc) {
 	p := s.tabs[i]
 	t := s
 	q := &t.tabs[i]
+
 	switch p.step {
 	case tabArrives:
 		w.tabResolves(s, i, emit)
@@ -100,6 +101,7 @@ func (w *world) tabResolves(s state, i int, emit emitFunc) {
 	t := s
 	p := &t.tabs[i]
 	p.came, p.late = s.now, s.tOver[p.id]
+
 	switch {
 	case s.revoked[p.id] < p.signed:
 		p.step = tabAnswered
@@ -128,6 +130,7 @@ func (w *world) routeSteps(s state, emit emitFunc) {
 	if !w.route {
 		return
 	}
+
 	r := s.route
 	t := s
 	q := &t.route

@@ -28,6 +28,7 @@ func worlds() (all []world) {
 			all = append(all, w)
 		}
 	}
+
 	for _, kind := range []loginKind{rotate, replace} {
 		for _, w := range oneLogin() {
 			w.logins = []loginKind{kind}
@@ -40,6 +41,7 @@ func worlds() (all []world) {
 			}
 		}
 	}
+
 	for _, w := range others() {
 		add(w.name, w)
 	}

@@ -70,6 +70,7 @@ func newDirection() *direction {
 func (d *direction) read(b []byte) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+
 	for {
 		switch {
 		case d.reader.closed:
@@ -91,6 +92,7 @@ func (d *direction) read(b []byte) (int, error) {
 func (d *direction) write(b []byte) (n int, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+
 	for {
 		switch {
 		case d.writer.closed:

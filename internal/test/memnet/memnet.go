@@ -41,9 +41,9 @@ func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
 	}
 }
 
-// Client returns a new HTTP client that reaches the listener under any http URL;
-// "http://" + l.Addr().String() is the one that proxies and origin checks expect. Call
-// its CloseIdleConnections before the bubble ends.
+// Client returns a new HTTP client that reaches the listener under any http URL. The one
+// that proxies and origin checks expect is "http://" + l.Addr().String(). Call its
+// CloseIdleConnections before the bubble ends.
 func (l *Listener) Client() *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.Dial(ctx) },

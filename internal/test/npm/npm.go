@@ -53,8 +53,8 @@ func Node(t testing.TB) string {
 	t.Helper()
 	path, err := exec.LookPath("node")
 	if err == nil {
-		if out, old := exec.CommandContext(t.Context(), path, "--experimental-websocket", "-e",
-			"WebSocket").CombinedOutput(); old != nil {
+		probe := exec.CommandContext(t.Context(), path, "--experimental-websocket", "-e", "WebSocket")
+		if out, old := probe.CombinedOutput(); old != nil {
 			err = fmt.Errorf("npm: a Node before 20.10? %w: %s", old, out)
 		}
 	}
@@ -73,6 +73,7 @@ func modules(ctx context.Context, cache string) (string, error) {
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
+
 	npm, err := exec.LookPath("npm")
 	if err != nil {
 		return "", err
@@ -80,6 +81,7 @@ func modules(ctx context.Context, cache string) (string, error) {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", err
 	}
+
 	// What is complete gets its name in one step, so that nobody sees half of it.
 	tmp, err := os.MkdirTemp(cache, "half-")
 	if err != nil {
@@ -92,6 +94,7 @@ func modules(ctx context.Context, cache string) (string, error) {
 	); err != nil {
 		return "", err
 	}
+
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	// Scripts of packages are not run: none of these needs one.
@@ -101,6 +104,7 @@ func modules(ctx context.Context, cache string) (string, error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("npm ci: %w\n%s", err, out)
 	}
+
 	if err := os.Rename(tmp, done); err != nil {
 		if _, raced := os.Stat(dir); raced != nil {
 			return "", err

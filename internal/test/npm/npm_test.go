@@ -47,8 +47,8 @@ func TestModules(t *testing.T) {
 		t.Errorf("without npm %s and not %s", again, real)
 	}
 	empty := t.TempDir()
-	if err := os.WriteFile(filepath.Join(os.Getenv("PATH"), "npm"), []byte("#!/bin/sh\necho no network >&2; exit 1\n"),
-		0o755); err != nil {
+	failing := filepath.Join(os.Getenv("PATH"), "npm")
+	if err := os.WriteFile(failing, []byte("#!/bin/sh\necho no network >&2; exit 1\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	_, err := modules(t.Context(), empty)

@@ -178,7 +178,8 @@ func TestL3Fiber(t *testing.T) {
 	s.must(err)
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(patience))
-	fmt.Fprint(conn, "GET /live HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\nGET /other HTTP/1.1\r\nHost: x\r\n\r\n")
+	fmt.Fprint(conn, "GET /live HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n"+
+		"GET /other HTTP/1.1\r\nHost: x\r\n\r\n")
 	r := bufio.NewReader(conn)
 	stream, err := http.ReadResponse(r, nil)
 	s.must(err)

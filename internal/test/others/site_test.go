@@ -146,8 +146,10 @@ func (v *visitor) status(method, path, body string, header ...string) (int, stri
 var (
 	sse       = []string{"Accept", "text/event-stream"}
 	handshake = []string{
-		"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key",
-		"dGhlIHNhbXBsZSBub25jZQ==",
+		"Connection", "Upgrade",
+		"Upgrade", "websocket",
+		"Sec-WebSocket-Version", "13",
+		"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==",
 	}
 )
 
@@ -230,8 +232,8 @@ func (v *visitor) refused() {
 	for name, header := range map[string][]string{
 		"a WebSocket": handshake, "a browser's WebSocket": append([]string{"Origin", v.url}, handshake...),
 	} {
-		if status, text := v.status("GET", "/live"+cid, "", header...); status != 501 ||
-			!strings.Contains(text, "WebSocket") {
+		status, text := v.status("GET", "/live"+cid, "", header...)
+		if status != 501 || !strings.Contains(text, "WebSocket") {
 			v.Errorf("%s: %d %q", name, status, text)
 		}
 	}
@@ -240,8 +242,8 @@ func (v *visitor) refused() {
 func (v *visitor) noStream() {
 	v.Helper()
 	for _, query := range []string{"", cid} {
-		if status, text := v.status("GET", "/live"+query, "", sse...); status != 501 ||
-			!strings.Contains(text, "_wait") {
+		status, text := v.status("GET", "/live"+query, "", sse...)
+		if status != 501 || !strings.Contains(text, "_wait") {
 			v.Errorf("a stream: %d %q", status, text)
 		}
 	}

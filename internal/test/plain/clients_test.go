@@ -55,7 +55,9 @@ const reporter = `
 </script>
 `
 
-const imports = `<script type="importmap">{"imports": {"@microsoft/fetch-event-source": "/npm/@microsoft/fetch-event-source/lib/esm/index.js"}}</script>
+const imports = `<script type="importmap">{"imports": {
+  "@microsoft/fetch-event-source": "/npm/@microsoft/fetch-event-source/lib/esm/index.js"
+}}</script>
 `
 
 // page opens a page of docs/plain.md in a browser of its own. files are the scripts that
@@ -69,10 +71,10 @@ func page(mark, files string) func(s *site) {
 		s.mu.Lock()
 		s.page = html
 		s.mu.Unlock()
-		s.run(exec.CommandContext(s.Context(), chromium(s.T), "--headless", "--no-sandbox", "--disable-gpu",
-			"--no-first-run", "--disable-quic",
-			"--disable-component-update", "--disable-background-networking", "--disable-sync", "--user-data-dir="+
-				s.TempDir(), s.proxy.URL()+"/"))
+		s.run(exec.CommandContext(s.Context(), chromium(s.T), "--headless", "--user-data-dir="+s.TempDir(),
+			"--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic",
+			"--disable-component-update", "--disable-background-networking", "--disable-sync",
+			s.proxy.URL()+"/"))
 	}
 }
 
@@ -81,8 +83,8 @@ func page(mark, files string) func(s *site) {
 func chromium(t *testing.T) string {
 	t.Helper()
 	// Debian's wrapper in /usr/bin adds flags, so the program itself comes first.
-	return needs.Program(t, os.Getenv("CHROMIUM"), "/usr/lib/chromium/chromium", "chromium", "chromium-browser",
-		"google-chrome")
+	return needs.Program(t,
+		os.Getenv("CHROMIUM"), "/usr/lib/chromium/chromium", "chromium", "chromium-browser", "google-chrome")
 }
 
 // node runs the program of docs/plain.md: it is put beside the packages that it imports.
@@ -156,8 +158,8 @@ func inProcess(s *site, read func(ctx context.Context, url string, c *http.Clien
 func goSSE(s *site) {
 	inProcess(s, func(ctx context.Context, url string, c *http.Client) {
 		r, _ := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		client := gosse.Client{HTTPClient: c,
-			Backoff: gosse.Backoff{InitialInterval: 20 * time.Millisecond, Multiplier: 1}}
+		soon := gosse.Backoff{InitialInterval: 20 * time.Millisecond, Multiplier: 1}
+		client := gosse.Client{HTTPClient: c, Backoff: soon}
 		conn := client.NewConnection(r)
 		conn.SubscribeMessages(func(e gosse.Event) {
 			if e.Data != "" { // it makes an event of retry: alone

@@ -51,6 +51,7 @@ func TestW4LargestForClientsOfGo(t *testing.T) {
 			}
 		},
 	}
+
 	for name, read := range clients {
 		for text, data := range map[string]string{
 			"one line":    strings.Repeat("x", largest),
@@ -63,6 +64,7 @@ func TestW4LargestForClientsOfGo(t *testing.T) {
 				if text == "base64" {
 					whole = (largest + 2) / 3 * 4
 				}
+
 				for _, buffer := range []int{0, roomy} {
 					s := startSite(t, memory.New(memory.Options{}))
 					inProcess(s, func(ctx context.Context, url string, c *http.Client) {
@@ -76,6 +78,7 @@ func TestW4LargestForClientsOfGo(t *testing.T) {
 					if _, err := s.manager().Send(s.Context(), visitor, store.Text(data)); err != nil {
 						t.Fatal(err)
 					}
+
 					if buffer > 0 {
 						s.until("the message", func() bool { return len(s.heard) > 0 })
 						continue

@@ -23,8 +23,8 @@ func TestPlainClients(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			kept := memory.New(memory.Options{})
-			s := startSite(t, kept, &middleware.Error{Status: http.StatusServiceUnavailable,
-				RetryAfter: 50 * time.Millisecond})
+			later := &middleware.Error{Status: http.StatusServiceUnavailable, RetryAfter: 50 * time.Millisecond}
+			s := startSite(t, kept, later)
 			c.start(s)
 			s.until("a reader", func() bool { return s.attached > 0 })
 			s.send(3)
@@ -35,8 +35,8 @@ func TestPlainClients(t *testing.T) {
 
 			r := rand.New(rand.NewPCG(1, 2))
 			for i := range 16 {
-				s.proxy.CutAfter(miragetest.Down, 1+r.IntN(150),
-					[]miragetest.Ending{miragetest.FIN, miragetest.RST}[i%2])
+				how := []miragetest.Ending{miragetest.FIN, miragetest.RST}[i%2]
+				s.proxy.CutAfter(miragetest.Down, 1+r.IntN(150), how)
 				s.send(4)
 				s.wantAll()
 			}
@@ -91,8 +91,9 @@ func TestVersions(t *testing.T) {
 		"@microsoft/fetch-event-source", "event-source-polyfill", "eventsource", "htmx-ext-sse", "htmx.org", "htmx4",
 	} {
 		version := regexp.MustCompile(`"` + name + `": "(?:npm:htmx.org@)?([^"]+)"`).FindSubmatch(manifest)
-		if version == nil || !strings.Contains(string(page), " "+string(version[1])+" ") &&
-			!strings.Contains(string(page), " "+string(version[1])+", ") {
+		if version == nil ||
+			!strings.Contains(string(page), " "+string(version[1])+" ") &&
+				!strings.Contains(string(page), " "+string(version[1])+", ") {
 			t.Errorf("%s %s is not in docs/plain.md", name, version)
 		}
 	}

@@ -56,6 +56,7 @@ func startSite(t *testing.T, kept store.Store, refuse ...error) *site {
 	t.Helper()
 	s := &site{T: t, refuse: refuse}
 	s.serve(kept)
+
 	mux := http.NewServeMux()
 	mux.HandleFunc("/live", func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
@@ -68,6 +69,7 @@ func startSite(t *testing.T, kept store.Store, refuse ...error) *site {
 		line, _ := io.ReadAll(r.Body)
 		s.hears(string(line))
 	})
+
 	modules := http.StripPrefix("/npm/", http.FileServer(modulesDir(npm.Modules(t))))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/" {
@@ -79,6 +81,7 @@ func startSite(t *testing.T, kept store.Store, refuse ...error) *site {
 		}
 		modules.ServeHTTP(w, r)
 	})
+
 	srv := httptest.NewServer(mux)
 	t.Cleanup(func() {
 		s.drain()
@@ -89,8 +92,7 @@ func startSite(t *testing.T, kept store.Store, refuse ...error) *site {
 	return s
 }
 
-// modulesDir is where packages are; what is imported without ".js", as bundlers allow,
-// has it.
+// modulesDir is where packages are. It adds the ".js" that bundlers allow to leave out.
 type modulesDir string
 
 func (d modulesDir) Open(name string) (http.File, error) {
@@ -103,27 +105,30 @@ func (d modulesDir) Open(name string) (http.File, error) {
 // serve begins to serve the sessions of a store.
 func (s *site) serve(kept store.Store) {
 	log := slog.New(slog.DiscardHandler)
-	m := session.New(session.Options{Store: kept, Logger: log,
-		OnAttach: func(context.Context, *session.Session, session.ReaderInfo) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.attached++
-		}})
+	attached := func(context.Context, *session.Session, session.ReaderInfo) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.attached++
+	}
+	m := session.New(session.Options{Store: kept, Logger: log, OnAttach: attached})
+
 	codec, err := cookie.New(cookie.Options{Insecure: true}, bytes.Repeat([]byte("plain"), 8))
 	if err != nil {
 		s.Fatal(err)
 	}
-	identify := middleware.New(middleware.Options{Codec: codec, Sessions: m, Logger: log,
-		Generate: func(*http.Request) (string, error) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			if len(s.refuse) == 0 {
-				return visitor, nil
-			}
-			err := s.refuse[0]
-			s.refuse = s.refuse[1:]
-			return "", err
-		}}).Guard
+	generate := func(*http.Request) (string, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.refuse) == 0 {
+			return visitor, nil
+		}
+		err := s.refuse[0]
+		s.refuse = s.refuse[1:]
+		return "", err
+	}
+	o := middleware.Options{Codec: codec, Sessions: m, Logger: log, Generate: generate}
+	identify := middleware.New(o).Guard
+
 	live := identify(transport.Handler(m, transport.Options{SSE: sse.Options{Retry: 40 * time.Millisecond}}))
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,8 +168,8 @@ func (s *site) send(n int) {
 	s.Helper()
 	for range n {
 		s.last++
-		if _, err := s.manager().Send(s.Context(), visitor,
-			store.Text(fmt.Sprintf("<li>%d</li>", s.last))); err != nil {
+		item := store.Text(fmt.Sprintf("<li>%d</li>", s.last))
+		if _, err := s.manager().Send(s.Context(), visitor, item); err != nil {
 			s.Fatal(err)
 		}
 	}

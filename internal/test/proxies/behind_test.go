@@ -31,7 +31,8 @@ func TestL3Nginx(t *testing.T) {
 				s.behind(t, n.url, "websocket", "eve")
 			}
 			s.polls(n.url)
-			if log, err := os.ReadFile(filepath.Join(n.dir, "access.log")); name == "better" &&
+			log, err := os.ReadFile(filepath.Join(n.dir, "access.log"))
+			if name == "better" &&
 				(err != nil || !strings.Contains(string(log), "/live") || strings.Contains(string(log), "_cid")) {
 				t.Errorf("the access log: %q, %v", log, err)
 			}
@@ -96,8 +97,7 @@ func TestI9NginxHost(t *testing.T) {
 	c.say("one")
 }
 
-// latency sends n messages and tells how long half of them, and 99 % of them, took at
-// most.
+// latency sends n messages, and tells how long half and 99 % of them took at most.
 func (c *client) latency(n int) (half, most time.Duration) {
 	c.Helper()
 	var sent []time.Time
@@ -122,6 +122,7 @@ func (s *site) polls(proxy string) {
 	s.Helper()
 	c := s.client(proxy, "bob")
 	c.poll("25")
+
 	for i := range 3 {
 		done := make(chan time.Time, 1)
 		go func() {
@@ -143,14 +144,14 @@ func (s *site) polls(proxy string) {
 			s.Errorf("got %q", c.got)
 		}
 	}
+
 	if c.hellos != 1 {
 		s.Errorf("%d hellos on one link", c.hellos)
 	}
 	c.say("from a poll")
 }
 
-// L3: heartbeats keep a link open where nginx ends a silent one; without them it does
-// end.
+// L3: heartbeats keep a link open where nginx ends a silent one; without them it ends.
 func TestL3NginxIdle(t *testing.T) {
 	binary(t, "nginx")
 	idle(t, func(s *site) string {
@@ -176,11 +177,13 @@ func idle(t *testing.T, start func(*site) (url string)) {
 			c := s.client(start(s), "ann")
 			_, over := c.connect(tt.way)
 			survived := true
+
 			select {
 			case <-over:
 				survived = false
 			case <-time.After(5 * time.Second): // twice and a half the proxy's patience
 			}
+
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			if survived != tt.survives || tt.survives && c.beats < 5 {
@@ -198,6 +201,7 @@ func TestL3NginxAway(t *testing.T) {
 	s := newSite(t, 0)
 	node := freeAddr(t)
 	n := startNginx(t, configurations(t)[1], node)
+
 	get := func(query, accept string) (*http.Response, string) {
 		t.Helper()
 		r, err := http.NewRequestWithContext(t.Context(), "GET", n.url+query, nil)
@@ -210,35 +214,42 @@ func TestL3NginxAway(t *testing.T) {
 		s.must(err)
 		return resp, string(text)
 	}
+
 	for range 5 {
 		resp, text := get("/live", "text/event-stream")
-		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" ||
+		if resp.StatusCode != 200 ||
+			resp.Header.Get("Content-Type") != "text/event-stream" ||
 			resp.Header.Get("Cache-Control") != "no-store" ||
 			!regexp.MustCompile("^retry: [2-5]000\n\n$").MatchString(text) {
 			t.Errorf("a plain EventSource: %s %v %q", resp.Status, resp.Header, text)
 		}
 	}
+
 	for name, request := range map[string][2]string{
-		"our client": {"/live?_cid=0123456789012345678901", "text/event-stream"}, "a page": {"/", "text/html,*/*"},
-		"curl": {"/live", "*/*"},
+		"our client": {"/live?_cid=0123456789012345678901", "text/event-stream"},
+		"a page":     {"/", "text/html,*/*"},
+		"curl":       {"/live", "*/*"},
 	} {
 		if resp, text := get(request[0], request[1]); resp.StatusCode != 503 {
 			t.Errorf("%s: %s %q", name, resp.Status, text)
 		}
 	}
+
 	s.node(node)
-	if resp, text := get("/live?_wait=1", "text/event-stream"); resp.StatusCode != 200 ||
-		!strings.Contains(text, "event: mirage\n") {
+	resp, text := get("/live?_wait=1", "text/event-stream")
+	if resp.StatusCode != 200 || !strings.Contains(text, "event: mirage\n") {
 		t.Errorf("with the server back: %s %q", resp.Status, text)
 	}
-	if resp, text := get("/live?_wait=1&_cid=0123456789012345678901&_mirage=~x", "*/*"); resp.StatusCode != 200 {
+	resp, text = get("/live?_wait=1&_cid=0123456789012345678901&_mirage=~x", "*/*")
+	if resp.StatusCode != 200 {
 		t.Errorf("our client: %s %q", resp.Status, text)
 	}
+
 	if err := s.m.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if resp, text := get("/live?_cid=0123456789012345678901", "text/event-stream"); resp.StatusCode != 503 ||
-		!strings.Contains(text, "going away") {
+	resp, text = get("/live?_cid=0123456789012345678901", "text/event-stream")
+	if resp.StatusCode != 503 || !strings.Contains(text, "going away") {
 		t.Errorf("the server's own answer: %s %q", resp.Status, text)
 	}
 }

@@ -48,9 +48,14 @@ func (s *site) client(proxy, id string) *client {
 	t := &http.Transport{} // it asks for gzip and unpacks it, as browsers do
 	s.Cleanup(t.CloseIdleConnections)
 	return &client{
-		site: s, id: id, url: proxy + "/live", origin: proxy, cid: (id + "-0123456789-0123456789")[:22],
-		cookie: "mirage=" + signed,
-		http:   &http.Client{Transport: t}, answers: make(chan string, 100),
+		site:    s,
+		id:      id,
+		url:     proxy + "/live",
+		origin:  proxy,
+		cid:     (id + "-0123456789-0123456789")[:22],
+		cookie:  "mirage=" + signed,
+		http:    &http.Client{Transport: t},
+		answers: make(chan string, 100),
 	}
 }
 

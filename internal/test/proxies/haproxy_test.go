@@ -54,8 +54,7 @@ func TestL3HAProxy(t *testing.T) {
 	s.polls(url)
 }
 
-// L3: heartbeats keep a link open where HAProxy ends a silent one; without them it does
-// end.
+// L3: heartbeats keep a link open where HAProxy ends a silent one; without them it ends.
 func TestL3HAProxyIdle(t *testing.T) {
 	binary(t, "haproxy")
 	idle(t, func(s *site) string { return startHAProxy(s.T, s.addr, "60s", "2s") })

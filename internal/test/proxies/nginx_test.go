@@ -46,8 +46,8 @@ func startNginx(t *testing.T, configuration, upstream string, more ...string) *n
 		configuration = fmt.Sprintf("%s_temp_path %s;\n", name, filepath.Join(n.dir, name)) + configuration
 	}
 	file := filepath.Join(n.dir, "nginx.conf")
-	text := fmt.Sprintf("daemon off; master_process off; pid %s/pid; error_log stderr warn;\nevents { worker_connections 512; }\nhttp {\naccess_log off;\n%s}\n",
-		n.dir, configuration)
+	text := fmt.Sprintf("daemon off; master_process off; pid %s/pid; error_log stderr warn;\n"+
+		"events { worker_connections 512; }\nhttp {\naccess_log off;\n%s}\n", n.dir, configuration)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -37,21 +37,25 @@ func startHAProxyNodes(t *testing.T, one, two string) string {
 	defaults, nodes := haproxyBlocks(t)
 	nodes = strings.NewReplacer("127.0.0.1:8081", one, "127.0.0.1:8082", two).Replace(nodes)
 	addr := freeAddr(t)
-	runHAProxy(t, bin, addr, fmt.Sprintf("global\n    maxconn 512\n%s\nfrontend site\n    bind %s\n    default_backend nodes\n%s\n", defaults, addr, nodes))
+	runHAProxy(t, bin, addr, fmt.Sprintf("global\n    maxconn 512\n%s\n"+
+		"frontend site\n    bind %s\n    default_backend nodes\n%s\n", defaults, addr, nodes))
 	return "http://" + addr
 }
 
 // L3: while one node after another is restarted, every request finds one that lives, and
 // at once.
 func TestL3RollingRestart(t *testing.T) {
-	for name, start := range map[string]func(t *testing.T, one, two string) string{"nginx": startNginxNodes,
-		"haproxy": startHAProxyNodes} {
+	for name, start := range map[string]func(t *testing.T, one, two string) string{
+		"nginx":   startNginxNodes,
+		"haproxy": startHAProxyNodes,
+	} {
 		t.Run(name, func(t *testing.T) {
 			binary(t, name)
 			s := newSite(t, 500*time.Millisecond)
 			one, two := freeAddr(t), freeAddr(t)
 			stopOne, stopTwo := s.node(one), s.node(two)
 			url := start(t, one, two)
+
 			asked := func(when string) {
 				t.Helper()
 				for i := range 20 {
@@ -64,6 +68,7 @@ func TestL3RollingRestart(t *testing.T) {
 					}
 				}
 			}
+
 			asked("both nodes live")
 			stopOne()
 			asked("the first one is away")
@@ -72,6 +77,7 @@ func TestL3RollingRestart(t *testing.T) {
 			asked("the second one is away")
 			s.node(two)
 			asked("both are back")
+
 			for _, way := range []string{"sse", "websocket"} {
 				s.behind(t, url, way, way+"-ann")
 			}

@@ -42,6 +42,7 @@ func run(t *testing.T, addr, configuration string, cmd *exec.Cmd) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() {
@@ -56,6 +57,7 @@ func run(t *testing.T, addr, configuration string, cmd *exec.Cmd) {
 			t.Logf("%s said: %s\nof this configuration:\n%s", cmd.Path, said.String(), configuration)
 		}
 	})
+
 	for end := time.Now().Add(patience); ; pause() {
 		if conn, err := net.Dial("tcp", addr); err == nil {
 			conn.Close()

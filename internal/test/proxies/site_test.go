@@ -46,20 +46,25 @@ func newSite(t *testing.T, heartbeat time.Duration) *site {
 			return err
 		},
 	})
+
 	var err error
 	s.codec, err = cookie.New(cookie.Options{Insecure: true}, bytes.Repeat([]byte{7}, 32))
 	s.must(err)
+
 	r := chi.NewRouter()
 	live := transport.Handler(s.m, transport.Options{})
 	r.With(s.identify).Handle("/live", live)
 	r.Get("/ready", func(http.ResponseWriter, *http.Request) {})
 	s.pages = r
+
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	s.must(err)
 	s.addr = l.Addr().String()
+
 	server := &http.Server{Handler: r, ReadHeaderTimeout: 5 * time.Second}
 	served := make(chan struct{})
 	go func() { defer close(served); _ = server.Serve(&counting{l, &s.open}) }()
+
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()

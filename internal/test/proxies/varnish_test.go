@@ -27,8 +27,8 @@ func startVarnish(t *testing.T, upstream string) string {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run(t, addr, text, exec.Command(bin, "-F", "-j", "none", "-a", addr, "-f", file, "-n", filepath.Join(dir, "n"),
-		"-s", "malloc,10m", "-T", "none"))
+	run(t, addr, text, exec.Command(bin, "-F", "-j", "none", "-a", addr, "-f", file,
+		"-n", filepath.Join(dir, "n"), "-s", "malloc,10m", "-T", "none"))
 	return "http://" + addr
 }
 

@@ -19,6 +19,7 @@ func (c *client) socket(ctx context.Context) {
 		query += "&_pos=" + c.pos.String()
 	}
 	c.mu.Unlock()
+
 	conn, _, err := websocket.Dial(ctx, c.url+query, &websocket.DialOptions{
 		HTTPClient: c.http, HTTPHeader: http.Header{"Cookie": {c.cookie}, "Origin": {c.origin}},
 	})
@@ -26,11 +27,13 @@ func (c *client) socket(ctx context.Context) {
 		c.Errorf("WebSocket: %v", err)
 		return
 	}
+
 	defer conn.CloseNow()
 	conn.SetReadLimit(-1)
 	c.mu.Lock()
 	c.line = conn
 	c.mu.Unlock()
+
 	for {
 		_, text, err := conn.Read(ctx)
 		if err != nil {
