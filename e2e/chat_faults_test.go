@@ -206,8 +206,8 @@ func TestChatRefused(t *testing.T) {
 	chat.stop()
 }
 
-// A transport that does not get through is said to, and the conversation goes on over the
-// other.
+// A transport that does not get through is said to,
+// and the conversation goes on over the other.
 func TestChatBlocked(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)

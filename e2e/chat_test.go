@@ -308,8 +308,8 @@ func TestChatGap(t *testing.T) {
 	chat.stop()
 }
 
-// plainTalk is somebody with curl, who says n things: a stream, and a plain POST for
-// each.
+// plainTalk is somebody with curl, who says n things: a stream,
+// and a plain POST for each.
 func plainTalk(t *testing.T, url string, n int) {
 	t.Helper()
 	jar, _ := cookiejar.New(nil)

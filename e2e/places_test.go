@@ -41,8 +41,8 @@ func TestClientPlaces(t *testing.T) {
 
 // The same from a page of another origin, which the server lists. The cookie counts where
 // the client asks for credentials and the browser gives them to pages of that site; a
-// WebSocket brings it in any case. Otherwise the client keeps its id by itself, for its
-// tab.
+// WebSocket brings it in any case. Otherwise the client keeps its id by itself,
+// for its tab.
 func TestClientAbroad(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ host, credentials string }{

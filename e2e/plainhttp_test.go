@@ -182,8 +182,8 @@ func startPlainSite(t *testing.T) *plainSite {
 		t.Fatal(err)
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	// One visitor tries every way there is within a minute: more links than anybody
-	// needs.
+	// One visitor tries every way there is within a minute:
+	// more links than anybody needs.
 	m := session.New(session.Options{Logger: quiet, Rate: -1, LinkRate: -1, MaxLinks: 1000, OnAttach: s.attached})
 	identify := middleware.New(middleware.Options{Codec: codec, Sessions: m, Logger: quiet}).Guard
 	s.live = identify(transport.Handler(m, transport.Options{}))

@@ -181,8 +181,8 @@ func startSite(t *testing.T, o setup) *site {
 	return s
 }
 
-// policyOf is the strictest policy under which a page can load the client and reach the
-// server.
+// policyOf is the strictest policy under which a page can load the client
+// and reach the server.
 func policyOf(page string) string {
 	scripts, base, frames := "'self'", "'none'", "'none'"
 	switch page {

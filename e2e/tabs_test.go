@@ -31,6 +31,7 @@ func TestClientTabs(t *testing.T) {
 		// One after another: seventeen tabs at once are too many for a small machine.
 		t.Run(row.name, func(t *testing.T) {
 			s := startSite(t, setup{})
+
 			var pages []*tab
 			for i := range row.tabs {
 				name := fmt.Sprint("tab ", i+1)
@@ -41,6 +42,7 @@ func TestClientTabs(t *testing.T) {
 				}
 				pages[i].within("open", `client.state === 'open'`, 5*time.Second)
 			}
+
 			s.push(50 * time.Millisecond)
 			for _, b := range pages {
 				b.do(`talk(50)`)

@@ -32,8 +32,8 @@ func upTo(n int) runs {
 	return runs{{1, n}}
 }
 
-// send sends the next number down, and tells whether one may go on. A server that is down
-// takes none.
+// send sends the next number down, and tells whether one may go on.
+// A server that is down takes none.
 func (s *site) send() bool {
 	n := s.down + 1 // nobody else sends
 	switch _, err := s.manager().Send(context.Background(), s.id(), store.Text(strconv.Itoa(n))); {

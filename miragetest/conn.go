@@ -22,8 +22,8 @@ type conn struct {
 	each   *plan
 }
 
-// join adds the connection to the server. If the client's was cut meanwhile, it has the
-// same end.
+// join adds the connection to the server. If the client's was cut meanwhile,
+// it has the same end.
 func (c *conn) join(server net.Conn) {
 	c.p.mu.Lock()
 	c.server = server

@@ -16,8 +16,8 @@ type Ending int
 
 const (
 	// FIN ends in order, like a server that shuts down: each peer reads what has passed
-	// and then the end of the stream. What the peers still send is swallowed until they
-	// close, too.
+	// and then the end of the stream.
+	// What the peers still send is swallowed until they close, too.
 	FIN Ending = iota
 	// RST aborts, like a host that lost its state: the peers' calls fail with ECONNRESET,
 	// and of what has passed they may lose what they have not read.
@@ -126,8 +126,8 @@ func (p *Proxy) every(change func(*conn)) {
 }
 
 // grant tells how many of the next bytes of a connection may be written now and how long
-// to wait after them, and whether the connection is to be cut then. None and no cut: they
-// are lost.
+// to wait after them, and whether the connection is to be cut then. None and no cut:
+// they are lost.
 func (p *Proxy) grant(c *conn, dir Direction, want int) (n int, pause time.Duration, cut *plan) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -34,8 +34,8 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// A FIN is one also where the peers have sent what the proxy has not handed on: no RST
-// follows it.
+// A FIN is one also where the peers have sent what the proxy has not handed on:
+// no RST follows it.
 func TestCutWithBytesOnTheirWay(t *testing.T) {
 	n := newNetwork(t)
 	client, server := n.connect(t)

@@ -148,8 +148,8 @@ export class Mirage extends EventTarget {
     // {w: writer, n: number, e: event, d: data, x: encoded, t: tried, a: again}.
     let queue = []
     const bad = kept.bad || {} // until when a transport is not to be tried first
-    // Up to this number an earlier page, which crashed, may have had it; -1 until hello
-    // tells.
+    // Up to this number an earlier page, which crashed, may have had it;
+    // -1 until hello tells.
     let repeats = kept.again || 0
     // The value of _mirage; undefined leaves it to the cookie.
     let signed = mirage || kept.signed || (mirage ?? (base.origin === origin ? undefined : ''))
@@ -492,8 +492,8 @@ export class Mirage extends EventTarget {
 
     // leave lets go of the link. The page may end: last words go out, a server that sees
     // no link end is told, and the same messages are stored, too; the server knows them
-    // when they come again. What is too long for a request that outlives its page is only
-    // stored.
+    // when they come again. What is too long for a request
+    // that outlives its page is only stored.
     const leave = () => {
       if (live && (queue[0] || unacked || live.name === 'poll')) {
         let { body } = next(true)

@@ -90,8 +90,8 @@ func address(addr string, l net.Listener) string {
 	return "http://" + net.JoinHostPort(host, port(l))
 }
 
-// port is the port that l listens on, which is chosen by the system for an address like
-// localhost:0.
+// port is the port that l listens on,
+// which is chosen by the system for an address like localhost:0.
 func port(l net.Listener) string {
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	return port

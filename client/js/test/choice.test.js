@@ -1,5 +1,5 @@
-// What an application asks of a client by hand: transports, state, and what becomes of
-// messages.
+// What an application asks of a client by hand: transports, state,
+// and what becomes of messages.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Mirage } from '../mirage.js'

@@ -13,8 +13,8 @@ const source = read('../mirage.js'), types = read('../mirage.d.ts'), manual = re
 const sorted = names => [...new Set(names)].sort()
 const all = (text, pattern) => [...text.matchAll(pattern)].map(m => m[1])
 
-// members are the names in an interface or class of mirage.d.ts, each with the comment
-// before it.
+// members are the names in an interface or class of mirage.d.ts,
+// each with the comment before it.
 function members(name) {
   const flat = types
     .replace(/\{ (readonly [^{}]*) \}\n/g, '{ $1; }\n')

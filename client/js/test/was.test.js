@@ -1,5 +1,5 @@
-// _was, the id of the last hello, and the Referer: who asks where no cookie or header
-// says it.
+// _was, the id of the last hello, and the Referer:
+// who asks where no cookie or header says it.
 
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'

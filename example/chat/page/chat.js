@@ -86,8 +86,8 @@ function say(text) {
 // waiting is what was written and has not arrived, also before a refresh.
 const waiting = messages => messages.filter(m => m.event === 'say').map(m => JSON.parse(m.data))
 
-// What will not arrive is told here, too, for what was written before a refresh has no
-// promise.
+// What will not arrive is told here, too,
+// for what was written before a refresh has no promise.
 client.on('mirage-returned', ({ messages, error }) => {
   for (const { key } of waiting(messages)) log.failed(key, words(error))
   save()

@@ -23,8 +23,8 @@ import (
 
 // I3, U3: a thousand handshakes whose hook hangs, each with a megabyte behind it, cost
 // their connections and nothing more: at most ceiling for each, both ends of it in this
-// process. By default 64 hang and the others are told to come back. The rest of the world
-// goes on.
+// process. By default 64 hang and the others are told to come back.
+// The rest of the world goes on.
 func TestI3PendingHandshakes(t *testing.T) {
 	const crowd, ceiling = 1000, 64 << 10
 	megabyte := bytes.Repeat([]byte(payload+"\n"), 1<<20/(len(payload)+1))
@@ -79,8 +79,8 @@ func TestI3PendingHandshakes(t *testing.T) {
 				want = 64
 			}
 			eventually(t, "the hooks hang", func() bool { return pending.Load() >= want && over.Load() >= crowd-want })
-			// TCP forgets an answer if the rest of the megabyte finds the connection
-			// closed.
+			// TCP forgets an answer if the rest of the megabyte
+			// finds the connection closed.
 			if refused.Load() < (crowd-want)/2 {
 				t.Errorf("of %d refused %d were told to come back", crowd-want, refused.Load())
 			}
@@ -224,8 +224,8 @@ func TestD5TenThousandReaders(t *testing.T) {
 	settles(t, before) // ten seconds after its last link each is forgotten or one of 128
 }
 
-// L1: of 33 tabs of one session the last one is told that there is no place, and nobody
-// else notices.
+// L1: of 33 tabs of one session the last one is told that there is no place,
+// and nobody else notices.
 func TestL1LinksOfASession(t *testing.T) {
 	s := newSite(t, setup{})
 	vera := s.client("vera")
@@ -237,6 +237,7 @@ func TestL1LinksOfASession(t *testing.T) {
 		tabs = append(tabs, tab)
 		tab.open()
 	}
+
 	for _, wait := range []string{"", "&_wait=25"} {
 		a, err := s.exchange(request("GET", "/live?_cid=one-too-many-0123456789"+wait, "",
 			accept, withCookie(tabs[0].sig)))
@@ -245,6 +246,7 @@ func TestL1LinksOfASession(t *testing.T) {
 			t.Errorf("%+v %v", a, err)
 		}
 	}
+
 	s.sent(s.m.Send(t.Context(), "mallory", store.Text("to all")))
 	for i, tab := range tabs {
 		eventually(t, fmt.Sprint("tab ", i, " has it"), func() bool {

@@ -127,8 +127,8 @@ func (c *client) up(n int, data string) string {
 }
 
 // W6: what is no frame of a WebSocket client ends its link with the code that says so,
-// within the time that a frame may take. Nothing of it is handled, and nobody else
-// notices.
+// within the time that a frame may take. Nothing of it is handled,
+// and nobody else notices.
 func TestW6Frames(t *testing.T) {
 	s := framesSite(t)
 	vera, mallory := s.client("vera"), s.client("mallory")

@@ -42,8 +42,8 @@ func (a *app) count(id string) int {
 
 // D2, U1: a process that dies under traffic and comes back with empty memory, under the
 // same address and keys. Each client is told so exactly once, by one hello, and goes on
-// by itself; what it does not know to be accepted it sends again, and the application
-// sees that.
+// by itself; what it does not know to be accepted it sends again,
+// and the application sees that.
 func TestU1Restart(t *testing.T) {
 	const crowd = 20
 	first, second := newApp(), newApp()
@@ -159,8 +159,8 @@ func (c *client) drop() {
 	}
 }
 
-// chatter writes n messages, one or two at a time, each as soon as the ones before it are
-// accepted.
+// chatter writes n messages, one or two at a time,
+// each as soon as the ones before it are accepted.
 func (c *client) chatter(ctx context.Context, n uint64) {
 	for ctx.Err() == nil {
 		c.mu.Lock()

@@ -97,8 +97,8 @@ func TestL4BodiesThatDoNotCome(t *testing.T) {
 	}
 }
 
-// A request that comes byte by byte is served, and one whose head does not end is not
-// waited for.
+// A request that comes byte by byte is served,
+// and one whose head does not end is not waited for.
 func TestL4ByteByByte(t *testing.T) {
 	s := slowSite(t)
 	vera, mallory := s.client("vera"), s.client("mallory")

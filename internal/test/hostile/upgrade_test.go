@@ -72,8 +72,8 @@ type liar struct {
 	once *sync.Once
 }
 
-// WriteHeader hides that the WebSocket library answers again, of which net/http's log
-// complains.
+// WriteHeader hides that the WebSocket library answers again,
+// of which net/http's log complains.
 func (l liar) WriteHeader(status int) { l.once.Do(func() { l.ResponseWriter.WriteHeader(status) }) }
 
 func (liar) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, errors.ErrUnsupported }

@@ -56,8 +56,8 @@ func newApp(l *ledger, mode string, delays []time.Duration, d *dice) *app {
 	}
 }
 
-// hot lets attackers hurry for a second: something is about to happen with which they can
-// race.
+// hot lets attackers hurry for a second:
+// something is about to happen with which they can race.
 func (a *app) hot() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

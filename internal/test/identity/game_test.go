@@ -103,8 +103,8 @@ func (g *game) run() {
 		}
 	}
 
-	// Nothing more is sent. Attackers go on until everybody honest is where they are to
-	// be.
+	// Nothing more is sent. Attackers go on until everybody honest is
+	// where they are to be.
 	close(g.done)
 	g.sending.Wait()
 	astray := g.astray()

@@ -151,8 +151,8 @@ func (l *ledger) followsLocked(who *attacker, id string, moves int) bool {
 }
 
 // effectLocked reports whether the sighting is later than what was done allows: he asked
-// after the acknowledgement, or it is so long ago that no step granted before can be the
-// reason.
+// after the acknowledgement, or it is so long ago that no step granted
+// before can be the reason.
 func (l *ledger) effectLocked(s *sighting, e event) bool {
 	grace := l.grace
 	if s.kind == taken {

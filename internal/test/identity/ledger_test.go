@@ -106,8 +106,8 @@ func (l *ledger) faultLocked(format string, args ...any) {
 	l.noteLocked("FAULT "+format, args...)
 }
 
-// guard returns the grant that an id stands for now. From then on nobody else may have
-// it.
+// guard returns the grant that an id stands for now.
+// From then on nobody else may have it.
 func (l *ledger) guard(id string) grant {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -174,8 +174,8 @@ func (l *ledger) renew(g grant, begun stamp, barred bool) {
 	l.noteLocked("%s is revalidated (barred: %t)", g.id, barred)
 }
 
-// isDead reports whether link tokens of the id that were given out then are worth
-// nothing.
+// isDead reports whether link tokens of the id
+// that were given out then are worth nothing.
 func (l *ledger) isDead(id string, then stamp) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

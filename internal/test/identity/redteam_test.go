@@ -113,8 +113,8 @@ func testRotateRace(t *testing.T, g ground, one bool) {
 	}
 }
 
-// testRevokeOutlived: a value that is renewed while its id is revoked does not outlive
-// that.
+// testRevokeOutlived: a value that is renewed while its id
+// is revoked does not outlive that.
 func testRevokeOutlived(t *testing.T, g ground, one bool) {
 	f := newField(t, g, one, middleware.Options{})
 	for n := range rounds {
@@ -293,8 +293,8 @@ func testRevalidate(t *testing.T, g ground, one bool) {
 	}
 }
 
-// testAttachAfterRevoke: a request that passed the middleware before Revoke attaches
-// after it.
+// testAttachAfterRevoke: a request that passed the middleware
+// before Revoke attaches after it.
 func testAttachAfterRevoke(t *testing.T, g ground, one bool) {
 	f := newField(t, g, one, middleware.Options{})
 	for n := range rounds {

@@ -42,8 +42,8 @@ func pick[T any](d *dice, all ...T) T { return all[d.below(len(all))] }
 const step = 150 * time.Millisecond
 
 // slow is a node's view of a store that is far away: before and after each step passes
-// some time, so that between any two steps of one request there is room for those of
-// others.
+// some time, so that between any two steps of one request there
+// is room for those of others.
 type slow struct {
 	store.Store
 	*dice

@@ -53,8 +53,8 @@ func (g *game) whyLocked(t *tab, id string) string {
 	return g.missing(t)
 }
 
-// missing says what a linked tab still has to get; "" if it has all. The caller has its
-// lock.
+// missing says what a linked tab still has to get; "" if it has all.
+// The caller has its lock.
 func (g *game) missing(t *tab) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -54,8 +54,8 @@ func (w *world) tabDone(s *state, p *tab) bool {
 	return open && at && here && p.link.state == linkLive
 }
 
-// mayStop reports whether a tab may be told to stop: a log-in alone is no reason for
-// that.
+// mayStop reports whether a tab may be told to stop:
+// a log-in alone is no reason for that.
 func (w *world) mayStop(s *state) bool {
 	if s.login.step == loginDied {
 		return true

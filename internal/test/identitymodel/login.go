@@ -189,8 +189,8 @@ func (w *world) loginRevoke(s state, from id, emit emitFunc) {
 	emit(t, "log-in: Rotate revokes %v", from)
 }
 
-// loginArrives delivers the log-in's response, or loses it; then the next log-in may
-// begin.
+// loginArrives delivers the log-in's response, or loses it;
+// then the next log-in may begin.
 func (w *world) loginArrives(s state, to id, emit emitFunc) {
 	if s.cookie != (value{}) {
 		if w.answerLost && !s.answerGone {

@@ -18,8 +18,8 @@ const (
 	maxStatesAll = 12_000_000
 )
 
-// I6: a log-in takes the session along, and comes back where its new id was revoked
-// first.
+// I6: a log-in takes the session along,
+// and comes back where its new id was revoked first.
 func TestI6Replacement(t *testing.T) {
 	fails(t, "I6")
 	holds(t, "memory: replace, revoke y, 1 tab")
@@ -34,8 +34,8 @@ func TestI7Revalidate(t *testing.T) {
 	holds(t, "redis: rotate, revalidate x, 1 attacker")
 }
 
-// I11: nothing of a revoked id counts again, and nobody honest is told to stop by a
-// log-in.
+// I11: nothing of a revoked id counts again,
+// and nobody honest is told to stop by a log-in.
 func TestI11Revoke(t *testing.T) {
 	fails(t, "I11")
 	holds(t, "memory: revoke x, 2 attackers")

@@ -1,7 +1,7 @@
 package identitymodel
 
-// operatorSteps are those of the world's tasks, one after the other, at node 1. Each has
-// three phases.
+// operatorSteps are those of the world's tasks, one after the other, at node 1.
+// Each has three phases.
 func (w *world) operatorSteps(s state, emit emitFunc) {
 	if int(s.task) >= len(w.operator) {
 		return
@@ -118,8 +118,8 @@ func (w *world) revalidateSteps(s state, of id, emit emitFunc) {
 	}
 }
 
-// logInAgainSteps are those of the owner of an id who comes with a value that is signed
-// now.
+// logInAgainSteps are those of the owner of an id who comes with a value
+// that is signed now.
 func (w *world) logInAgainSteps(s state, as id, emit emitFunc) {
 	t := s
 

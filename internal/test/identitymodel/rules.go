@@ -25,8 +25,8 @@ type rules struct {
 	// the request came in.
 	ClaimCame bool
 	// RefuseRevoked: a Move whose new id was revoked since the request came in is
-	// refused before it changes anything. ClaimCame still decides if the Revoke comes in
-	// between.
+	// refused before it changes anything.
+	// ClaimCame still decides if the Revoke comes in between.
 	RefuseRevoked bool
 
 	// RevokeInMove: Rotate's Move revokes the old id and fences it in its own steps.

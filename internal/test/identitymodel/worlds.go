@@ -15,8 +15,8 @@ var (
 	backAsY     = []task{{revoke, idY}, {logInAgain, idY}}
 )
 
-// worlds returns the worlds in which the design has to hold, each in memory and in
-// redis.
+// worlds returns the worlds in which the design has to hold,
+// each in memory and in redis.
 func worlds() (all []world) {
 	add := func(name string, w world) {
 		w.rules = design()

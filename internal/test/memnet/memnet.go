@@ -11,8 +11,8 @@ import (
 	"sync/atomic"
 )
 
-// A Listener is a net.Listener whose peers Dial it. Its methods may be called
-// concurrently.
+// A Listener is a net.Listener whose peers Dial it.
+// Its methods may be called concurrently.
 type Listener struct {
 	conns  chan net.Conn
 	closed chan struct{}

@@ -44,8 +44,8 @@ type site struct {
 	log sink // of net/http
 }
 
-// newSite makes the routes. Its application greets each reader, and sends back what it is
-// sent.
+// newSite makes the routes. Its application greets each reader,
+// and sends back what it is sent.
 func newSite(t *testing.T, o middleware.Options) *site {
 	s := &site{T: t}
 	s.m = session.New(session.Options{

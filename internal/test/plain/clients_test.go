@@ -78,8 +78,8 @@ func page(mark, files string) func(s *site) {
 	}
 }
 
-// chromium returns the path of a browser. Without one the test ends as needs.Program
-// says.
+// chromium returns the path of a browser.
+// Without one the test ends as needs.Program says.
 func chromium(t *testing.T) string {
 	t.Helper()
 	// Debian's wrapper in /usr/bin adds flags, so the program itself comes first.

@@ -20,8 +20,8 @@ const roomy = 512 << 10
 
 // W4: the clients of Go get the largest message that a server sends with every option at
 // its default, if they have the buffer that docs/plain.md names. With their own, of 64
-// KiB, they ask for it again and again and never get it: its block has more than its
-// data.
+// KiB, they ask for it again and again and never get it:
+// its block has more than its data.
 func TestW4LargestForClientsOfGo(t *testing.T) {
 	const largest = 64 << 10
 	clients := map[string]func(ctx context.Context, url string, c *http.Client, buffer int, on func(string)){
