@@ -93,7 +93,9 @@ func asOurs(text string) string {
 		"middleware: Options.Timeout", "mirage: Options.HookTimeout",
 		"middleware: ", "mirage: ",
 		"session: ", "mirage: ",
-		"transport: ", "mirage: Options.Transport: ",
+		"sse: Options", "mirage: Options.Transport.SSE",
+		"poll: Options", "mirage: Options.Transport.Poll",
+		"websocket: Options", "mirage: Options.Transport.WebSocket",
 	).Replace(text)
 }
 

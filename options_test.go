@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"log/slog"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -16,6 +17,9 @@ import (
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/memory"
+	"github.com/mirage-go/mirage/transport"
+	"github.com/mirage-go/mirage/transport/poll"
+	"github.com/mirage-go/mirage/transport/sse"
 )
 
 // panics returns the text with which New refuses the options.
@@ -79,20 +83,28 @@ func TestH2Options(t *testing.T) {
 			"mirage: Options.IDBytes is 1", "8 to 64",
 		}},
 		"negative messages": {options{Insecure: true, MaxMessages: -1}, []string{
-			"mirage: Options", "MaxMessages", "leave",
+			"mirage: Options.MaxMessages is -1", "or 0 for the default",
 		}},
 		"negative retention": {options{Insecure: true, Retention: -1}, []string{
-			"mirage: Options", "Retention", "leave",
+			"mirage: Options.Retention is -1", "or 0 for the default",
 		}},
 		"a negative link age": {options{Insecure: true, LinkAge: -1}, []string{
-			"mirage: Options", "LinkAge", "leave",
+			"mirage: Options.LinkAge is -1", "or 0 for the default",
 		}},
 		"a negative write timeout": {options{Insecure: true, WriteTimeout: -1}, []string{
-			"mirage: Options", "WriteTimeout", "leave",
+			"mirage: Options.WriteTimeout is -1", "or 0 for the default",
 		}},
 		"a negative batch": {options{Insecure: true, MaxBatch: -1}, []string{
-			"mirage: Options", "MaxBatch", "leave",
+			"mirage: Options.MaxBatch is -1", "or 0 for the default",
 		}},
+		"no such overflow": {options{Insecure: true, Overflow: 9},
+			[]string{"mirage: Options.Overflow is 9", "OverflowRefuse"}},
+		"a cookie for ever": {options{Insecure: true, CookieAge: math.MaxInt64},
+			[]string{"mirage: Options.CookieAge", "at most 100 years"}},
+		"a negative hold": {options{Insecure: true, Transport: transport.Options{Poll: poll.Options{Hold: -1}}},
+			[]string{"mirage: Options.Transport.Poll.Hold is -1ns", "or 0 for 25s"}},
+		"a negative retry": {options{Insecure: true, Transport: transport.Options{SSE: sse.Options{Retry: -1}}},
+			[]string{"mirage: Options.Transport.SSE.Retry is -1ns"}},
 		"a message above its log": {options{Insecure: true, MaxMessageSize: 2 << 20}, []string{
 			"mirage: Options", "raise MaxBytes",
 		}},

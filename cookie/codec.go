@@ -19,6 +19,7 @@ const (
 
 	minKey     = 32
 	minAge     = 30 * time.Minute // a default link lives for up to 12, and a cookie must be good for twice that (I8)
+	maxAge     = 100 * 365 * 24 * time.Hour // for so long revocations can be remembered
 	defaultAge = 30 * 24 * time.Hour
 
 	defaultName = "mirage"
@@ -83,6 +84,8 @@ func New(o Options, keys ...[]byte) (*Codec, error) {
 	switch {
 	case o.MaxAge < minAge:
 		return nil, fmt.Errorf("cookie: MaxAge is %v; give at least %v, or 0 for 30 days", o.MaxAge, minAge)
+	case o.MaxAge > maxAge:
+		return nil, fmt.Errorf("cookie: MaxAge is %v; give at most 100 years, or 0 for 30 days", o.MaxAge)
 	case o.Insecure && o.Embedded:
 		return nil, errors.New("cookie: Embedded needs SameSite=None, which browsers take over https only; " +
 			"drop Insecure or Embedded")

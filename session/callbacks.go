@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 )
 
 // call runs a callback that nobody waits for an answer of. about says for the log whom it
@@ -17,10 +18,10 @@ func (m *Manager) call(name string, f func(), about ...any) {
 	f()
 }
 
-// logPanic logs the panic of a callback.
+// logPanic logs the panic of a callback, with the stack on which it is called.
 func (m *Manager) logPanic(callback string, v any, about ...any) {
-	what := []any{"callback", callback, "panic", fmt.Sprint(v)}
-	m.o.Logger.Error("session: callback panicked", append(what, about...)...)
+	what := append([]any{"callback", callback, "panic", fmt.Sprint(v)}, about...)
+	m.o.Logger.Error("session: callback panicked", append(what, "stack", string(debug.Stack()))...)
 }
 
 // callOnMessage runs OnMessage; a panic is an error. The client hears only that it

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -224,6 +225,44 @@ func TestL3OnCloseMayDoAnything(t *testing.T) {
 		go last.Close()
 		if err := m.Shutdown(context.Background()); err != nil || done != 2 {
 			t.Errorf("Shutdown: %v, after %d calls", err, done)
+		}
+	})
+}
+
+// L3: the link of a reader that says goodbye between two polls is over at once.
+func TestL3OnCloseOfGoodbye(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told closings
+		m := session.New(session.Options{OnClose: told.add})
+		t.Cleanup(func() { m.Shutdown(context.Background()) })
+		other := link(t, m, session.Attach{ID: "id", Reader: "other"}) // the session goes on
+		defer other.Close()
+		l := poll(t, m, 0, "192.0.2.1:1")
+		l.Park(time.Minute)
+		if err := m.Quit(t.Context(), session.Quit{ID: "id", Link: l.Hello.Link}); err != nil {
+			t.Fatal(err)
+		}
+		told.want(t, session.Closed{
+			ID: "id", Reader: "r", Transport: "test", RemoteAddr: "192.0.2.1:1", End: session.EndOver,
+		})
+	})
+}
+
+// H2: a bound that is larger than anything is as good as none, and overflows nowhere.
+func TestH2HugeBounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := session.New(session.Options{
+			MaxMessages: math.MaxInt, MaxBytes: math.MaxInt64, MaxMessageSize: math.MaxInt, MaxLinks: math.MaxInt,
+			LinkRate: math.MaxInt, Rate: math.MaxInt, Burst: math.MaxInt, MaxBody: math.MaxInt, MaxBatch: math.MaxInt,
+			OnMessage: func(context.Context, *session.Session, session.Incoming) error { return nil },
+		})
+		t.Cleanup(func() { m.Shutdown(context.Background()) })
+		link(t, m, session.Attach{ID: "id", Reader: "r"}).Close()
+		if o := m.Options(); o.MaxBody+1 < o.MaxBody || 10*o.MaxLinks < 0 || o.LinkBurst < o.MaxLinks {
+			t.Errorf("%+v", o)
+		}
+		if _, err := m.Send(t.Context(), "id", store.Text("x")); err != nil {
+			t.Error(err)
 		}
 	})
 }

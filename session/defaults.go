@@ -30,15 +30,19 @@ func (o *Options) check() {
 		{"BodyTimeout", int64(o.BodyTimeout)},
 	} {
 		if bound.value < 0 {
-			panic("session: Options: " + bound.name + " cannot be negative; leave it zero for the default")
+			panic(fmt.Sprintf("session: Options.%s is %d; give a positive value, or 0 for the default",
+				bound.name, bound.value))
 		}
+	}
+	if o.Overflow != store.OverflowRefuse && o.Overflow != store.OverflowDropOldest {
+		panic(fmt.Sprintf("session: Options.Overflow is %d; give OverflowRefuse or OverflowDropOldest", o.Overflow))
 	}
 }
 
 // checkRoom panics if a message can be larger than a log. The options are complete.
 func (o *Options) checkRoom() {
 	if int64(new(store.Message).Size()+o.MaxMessageSize+store.MaxEvent) > o.MaxBytes {
-		panic(fmt.Sprintf("session: Options: a message of MaxMessageSize (%d bytes) does not fit into a log of "+
+		panic(fmt.Sprintf("session: Options.MaxMessageSize is %d, and a message of that size does not fit into a log of "+
 			"MaxBytes (%d); raise MaxBytes or lower MaxMessageSize", o.MaxMessageSize, o.MaxBytes))
 	}
 }
@@ -70,6 +74,8 @@ const (
 	turnLease = 30 * time.Second
 	// A longer time is as long: a sum with the longest Duration overflows.
 	forever = 100 * 365 * 24 * time.Hour
+	// A larger bound is as large, for the same reason.
+	boundless = 1 << 30
 )
 
 func (o Options) withDefaults() Options {
@@ -111,6 +117,7 @@ func orInt(v *int, d int) {
 	if *v == 0 {
 		*v = d
 	}
+	*v = min(*v, boundless)
 }
 
 func orTime(v *time.Duration, d time.Duration) {

@@ -28,7 +28,7 @@ func TestH2ImpossibleOptions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {
-				want := "session: Options: " + name + " cannot be negative; leave it zero for the default"
+				want := "session: Options." + name + " is -1; give a positive value, or 0 for the default"
 				if v := recover(); v != want {
 					t.Errorf("panicked with %v, want %q", v, want)
 				}

@@ -32,6 +32,11 @@ func (m *Manager) Quit(ctx context.Context, q Quit) error {
 		return err
 	}
 
+	for l := range s.all() { // one that is carried finds out when it takes
+		if l.Hello.Link.Reader == q.Link.Reader && l.end.state() == linkParked {
+			l.finish(EndOver, 0)
+		}
+	}
 	if here {
 		s.order.do(func() { m.callOnDetach(s, ReaderInfo{Reader: q.Link.Reader}, q.Value) })
 	}
