@@ -24,7 +24,8 @@ func TestH1Readme(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// The module is the library's own, under another name, and takes the library from here.
+	// The module is the library's own, under another name, and takes the library from
+	// here.
 	module := strings.Replace(readFile(t, "../go.mod"), "module github.com/mirage-go/mirage", "module hello", 1)
 	module += fmt.Sprintf("\nrequire github.com/mirage-go/mirage v0.0.0\nreplace github.com/mirage-go/mirage => %s\n", root)
 	writeFile(t, filepath.Join(dir, "go.mod"), module)

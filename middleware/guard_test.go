@@ -306,8 +306,8 @@ func TestH1Value(t *testing.T) {
 	}
 }
 
-// H1: a Guard that refuses lets the same request in nowhere else, whether the handlers ask
-// one after the other or at once.
+// H1: a Guard that refuses lets the same request in nowhere else, whether the handlers
+// ask one after the other or at once.
 func TestH1RefusedByEveryGuard(t *testing.T) {
 	codec := newCodec(t, cookie.Options{})
 	refusing := func(*http.Request, string) (string, error) { return "", errors.New("no") }
@@ -343,8 +343,8 @@ func TestH1RefusedByEveryGuard(t *testing.T) {
 	}
 }
 
-// H1: http.TimeoutHandler between Identify and Guard has a header of its own, and writes the
-// one before it while the hook still runs: nobody inside touches that.
+// H1: http.TimeoutHandler between Identify and Guard has a header of its own, and writes
+// the one before it while the hook still runs: nobody inside touches that.
 func TestH1TimeoutBetween(t *testing.T) {
 	codec := newCodec(t, cookie.Options{MaxAge: time.Hour})
 	o := middleware.Options{Codec: codec, Validate: func(r *http.Request, _ string) (string, error) {
@@ -373,8 +373,8 @@ func TestH1TimeoutBetween(t *testing.T) {
 	}
 }
 
-// H1: a Middleware before a route has no say in what is another one's: a revoked id, a link
-// token, a page of an origin that is foreign to it alone.
+// H1: a Middleware before a route has no say in what is another one's: a revoked id, a
+// link token, a page of an origin that is foreign to it alone.
 func TestH1Neighbours(t *testing.T) {
 	const other = "https://other.example.com"
 	f := newFake()

@@ -59,7 +59,7 @@ func (m *Middleware) run(
 	case <-ctx.Done():
 	}
 
-	return "", m.late(what, ctx.Err()) // also for an answer that came just then: late answers have no effect
+	return "", m.interrupted(what, ctx.Err()) // also for an answer that came just then: late answers have no effect
 }
 
 // short bounds what a stranger has chosen and a log shows.
@@ -85,15 +85,15 @@ func (m *Middleware) hookError(what string, err error) *Error {
 // for the log alone.
 func (m *Middleware) failed(what string, err error) *Error {
 	if isContext(err) {
-		return m.late(what, err)
+		return m.interrupted(what, err)
 	}
 	m.o.Count("failed")
 	m.o.Logger.Warn("mirage: failed to "+what+" an id", "err", err)
 	return retryable(http.StatusServiceUnavailable, "failed to "+what+" the id")
 }
 
-// late is for what was not there in time, or before the client left.
-func (m *Middleware) late(what string, err error) *Error {
+// interrupted is for what was not there in time, or before the client left.
+func (m *Middleware) interrupted(what string, err error) *Error {
 	if errors.Is(err, context.Canceled) {
 		m.o.Count("left")
 	} else {

@@ -65,9 +65,9 @@ func (m *Middleware) identify(h http.Header, r *http.Request, v *visit, guard bo
 	return a.welcome(h, id)
 }
 
-// refuseToken counts a link token that does not verify, and reports whether that refuses the
-// request: a poll may begin a new link. It is for Guard alone, because a token that comes to
-// a page may be another Middleware's.
+// refuseToken counts a link token that does not verify, and reports whether that refuses
+// the request: a poll may begin a new link. It is for Guard alone, because a token that
+// comes to a page may be another Middleware's.
 func (m *Middleware) refuseToken(r *http.Request, v *visit) bool {
 	m.o.Count("invalid-token")
 	if r.Method == http.MethodGet {
@@ -118,8 +118,8 @@ func (a *arrival) decide(guard bool) (id string, err *Error) {
 	switch {
 	case a.cred.from != nothing:
 		// A link of an id that counts for nothing ends here. An application's own route,
-		// and a link that may be another Middleware's, goes on with a new id: else log-in,
-		// too, would be out of reach for whoever holds a dead cookie.
+		// and a link that may be another Middleware's, goes on with a new id: else
+		// log-in, too, would be out of reach for whoever holds a dead cookie.
 		id, err = a.admit(guard)
 		if a.v.state != barred || guard && a.query.cid != "" {
 			a.v.presented = a.cred

@@ -55,8 +55,8 @@ func (m *Middleware) Guard(next http.Handler) http.Handler {
 }
 
 // Context returns a context in which FromContext, Rotate and Logout mean this Middleware,
-// where several stand before a handler. Without that they mean the innermost one. Where this
-// one does not stand before the handler, there is no identity in it.
+// where several stand before a handler. Without that they mean the innermost one. Where
+// this one does not stand before the handler, there is no identity in it.
 func (m *Middleware) Context(ctx context.Context) context.Context {
 	all := chainOf(ctx)
 	switch v := all.of(m); {
@@ -110,7 +110,8 @@ func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 	next.ServeHTTP(w, r.WithContext(v.context(ctx)))
 }
 
-// serveAgain is serve for a request that this Middleware has looked at already, and found v.
+// serveAgain is serve for a request that this Middleware has looked at already, and found
+// v.
 func (m *Middleware) serveAgain(w http.ResponseWriter, r *http.Request, next http.Handler, v *visit, guard bool) {
 	if guard {
 		var err *Error

@@ -16,8 +16,8 @@ var methods = []string{http.MethodGet, http.MethodPost, http.MethodDelete}
 // page of another origin may have made a browser send.
 //
 // The cookie that would be due is taken back from the header of w: the transport hands it
-// out with Identity.Grant, once it has granted the link. It stays where a middleware between
-// has a header of its own, as http.TimeoutHandler does.
+// out with Identity.Grant, once it has granted the link. It stays where a middleware
+// between has a header of its own, as http.TimeoutHandler does.
 //
 //	410  the id was revoked; 503 if it has only just changed: come back
 //	403  a foreign page, or a load or a GET of that kind

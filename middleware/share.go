@@ -92,7 +92,7 @@ func (m *Middleware) join(ctx context.Context, r *http.Request, call *sharedCall
 	select {
 	case <-call.done:
 	case <-ctx.Done():
-		return "", m.late(generating, ctx.Err())
+		return "", m.interrupted(generating, ctx.Err())
 	}
 
 	if call.err != nil || m.o.Sessions == nil {

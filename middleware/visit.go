@@ -43,8 +43,8 @@ func newVisit(m *Middleware, h http.Header, outer *chain) *visit {
 	return v
 }
 
-// again returns a copy of what Identify has found, for Guard to go on with. The cookie that
-// was due is not in it: Guard hands out the one that is due then.
+// again returns a copy of what Identify has found, for Guard to go on with. The cookie
+// that was due is not in it: Guard hands out the one that is due then.
 func (v *visit) again(h http.Header) *visit {
 	v.withdraw(h)
 	return &visit{
@@ -77,8 +77,8 @@ const (
 // nothing of it, because the response that holds its next id may be on its way (I14).
 func (v *visit) passing() bool { return v.state == barred && v.quiet }
 
-// unguarded reports whether Validate was not asked about the id, and ought to be before a link
-// begins.
+// unguarded reports whether Validate was not asked about the id, and ought to be before a
+// link begins.
 func (v *visit) unguarded() bool { return v.state == identified && v.rotated.Load() == nil }
 
 func (v *visit) identity() Identity {

@@ -17,12 +17,12 @@ func (m *Manager) sweep() {
 		switch {
 		case err != nil:
 			m.o.Logger.Error("session: looking for expired sessions failed; trying again", "error", err)
-			m.wheel.sooner(&m.sweeper, m.o.Retention/4)
+			m.clock.sooner(&m.sweeper, m.o.Retention/4)
 			return
 		case due.Next == 0 && !found:
 			return
 		case !found:
-			m.wheel.sooner(&m.sweeper, due.Next)
+			m.clock.sooner(&m.sweeper, due.Next)
 			return
 		}
 	}

@@ -188,7 +188,7 @@ func (m *Manager) newLink(
 		if !l.Plain { // the first one soon: it proves to the client that nobody holds the stream back
 			l.wrote.Add(int64(min(firstBeat, l.beat) - l.beat))
 		}
-		m.wheel.set(&l.alarm, l.due(now))
+		m.clock.set(&l.alarm, l.due(now))
 	}
 
 	info := l.reader()

@@ -164,7 +164,7 @@ func (l *Link) close(detach bool) {
 func (l *Link) cleanUp(detach bool) {
 	m := l.s.m
 	l.s.remove(l)
-	m.wheel.cancel(&l.alarm)
+	m.clock.cancel(&l.alarm)
 	if detach {
 		m.detach(l.s, l.Hello.Link, l.reader(), l.value)
 	}

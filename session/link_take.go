@@ -114,7 +114,7 @@ func (l *Link) ackOverdue(now int64, acked uint64) bool {
 		l.acked = acked
 		l.waits.Store(now)
 		if l.s.m.o.AckTimeout < l.beat { // else the alarm rings before that for the heartbeat
-			l.s.m.wheel.sooner(&l.alarm, l.s.m.o.AckTimeout)
+			l.s.m.clock.sooner(&l.alarm, l.s.m.o.AckTimeout)
 		}
 	default:
 		return now-l.waits.Load() >= int64(l.s.m.o.AckTimeout)

@@ -14,7 +14,7 @@ import (
 type Manager struct {
 	o       Options
 	store   store.Store
-	wheel   wheel
+	clock   alarmClock
 	sweeper alarm
 	turns   turns
 	intakes intakes
@@ -41,7 +41,7 @@ func New(o Options) *Manager {
 		local: registry{local: make(map[string]*Session), former: make(map[*Session]struct{})},
 		turns: turns{held: make(map[turnKey]*turn)}, ending: make(chan struct{}, maxEnding),
 	}
-	m.local.wheel = &m.wheel
+	m.local.clock = &m.clock
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.sweeper.ring = func() { m.spawn(m.sweep) }
 	return m

@@ -28,13 +28,13 @@ func (m *Manager) detach(s *Session, link store.LinkRef, info ReaderInfo, value 
 	if left == 0 {
 		return
 	}
-	m.wheel.sooner(&m.sweeper, m.o.Retention)
+	m.clock.sooner(&m.sweeper, m.o.Retention)
 
 	d := &departure{s: s, info: info, value: value, left: left}
 	d.alarm.ring = func() { m.spawn(d.report) }
 	s.noteDeparture(d)
 	m.local.hold(s)
-	m.wheel.set(&d.alarm, detachAfter)
+	m.clock.set(&d.alarm, detachAfter)
 }
 
 // endLink ends a link because its client's page does, wherever the link is: its last

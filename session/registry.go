@@ -25,7 +25,7 @@ import (
 // Whether the log has ended (Session.ended) stands beside this: it can happen in every
 // state, and an ended session is reused by nobody, but hands on its buckets.
 type registry struct {
-	wheel *wheel
+	clock *alarmClock
 
 	mu     sync.RWMutex
 	local  map[string]*Session   // by id: live or lingering
@@ -64,7 +64,7 @@ func (r *registry) moveLocked(s *Session, to sessionState) (gone bool) {
 		if s.linger == nil {
 			s.linger = &alarm{ring: func() { r.lingered(s) }}
 		}
-		r.wheel.sooner(s.linger, s.untilFull())
+		r.clock.sooner(s.linger, s.untilFull())
 	case sessionReplaced:
 		r.former[s] = struct{}{}
 	case sessionGone:
@@ -252,7 +252,7 @@ func (m *Manager) acquireFresh(ctx context.Context, id string, how opening) (*Se
 		return nil, err
 	}
 	s := m.local.register(&Session{m: m, id: id, log: log})
-	m.wheel.sooner(&m.sweeper, m.o.Retention) // a node that died may have left it without links
+	m.clock.sooner(&m.sweeper, m.o.Retention) // a node that died may have left it without links
 	if created && m.o.OnOpen != nil {
 		s.order.do(func() { m.call("OnOpen", func() { m.o.OnOpen(m.callbackContext(how.value), s) }, "session", s.id) })
 	}

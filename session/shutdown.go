@@ -20,7 +20,7 @@ func (m *Manager) Shutdown(ctx context.Context) error {
 	for _, l := range all {
 		l.Drain(rand.N(spread))
 	}
-	m.wheel.stop()
+	m.clock.stop()
 
 	done := make(chan struct{})
 	go func() { m.work.Wait(); close(done) }()

@@ -32,7 +32,7 @@ var table = []struct {
 	{store.ErrSuperseded, 401, "the client is on a newer link: open a new one", 0},
 	{store.ErrRenewed, 401, "the link is to be renewed: open a new one", 0},
 	{store.ErrMoved, 401, "the session has a new id: open a new link", 0},
-	{session.ErrOrder, 409, "a message is missing before this one", 0},
+	{session.ErrOrder, 409, "a message is missing before this one: send from the expected number on", 0},
 	{store.ErrRevoked, 410, "the id was revoked", 0},
 	{session.ErrTooLarge, 413, "a message is larger than this server takes", 0},
 	{frame.ErrTooLarge, 413, "a message is larger than this server takes", 0},

@@ -24,8 +24,6 @@ func refusal(err error) (status int, reason string, retry time.Duration) {
 		return http.StatusRequestEntityTooLarge, "more messages than this server takes at once: send fewer", 0
 	case errors.Is(err, errData):
 		return http.StatusBadRequest, "a block has no data line: a message that is empty has an empty one", 0
-	case errors.Is(err, session.ErrOrder):
-		return http.StatusConflict, "a message is missing before this one: send from the expected number on", 0
 	}
 	return answer.Of(err)
 }

@@ -29,9 +29,10 @@ func Check(ctx context.Context, sessions any) error {
 	return v.Wired(sessions)
 }
 
-// Withdraw takes cookies, CORS headers and Vary back from h, the header of a response that is
-// the same for everybody. Caches may keep the response if it reports true: else a cookie is
-// on its way in a header before a middleware such as http.TimeoutHandler, out of reach.
+// Withdraw takes cookies, CORS headers and Vary back from h, the header of a response
+// that is the same for everybody. Caches may keep the response if it reports true: else a
+// cookie is on its way in a header before a middleware such as http.TimeoutHandler, out
+// of reach.
 func Withdraw(ctx context.Context, h http.Header) bool {
 	v, ok := ctx.Value(Key{}).(Value)
 	return !ok || v.Withdraw(h)

@@ -13,7 +13,7 @@ import (
 )
 
 // memLog is a session in memory. Its parts are: the entries (this file), the readers and
-// their links (memreader.go) and the writers (memwriter.go).
+// their links (reader.go) and the writers (writer.go).
 //
 // What each message needs stands together in front: of many sessions, each one's memory
 // is far away when its turn comes.

@@ -22,14 +22,14 @@ var sources embed.FS
 // Redis's time.
 var ofIDs = map[string]bool{"open": true, "end": true, "resolve": true, "name": true}
 
-// shared are the files of lua/shared that stand in front of every step, in this order; ids is
-// there only for steps of an id.
+// shared are the files of lua/shared that stand in front of every step, in this order;
+// ids is there only for steps of an id.
 var shared = []string{
 	"prelude", "lease", "save", "entries", "undelivered", "departures", "forget", "room", "acknowledge", "finish",
 }
 
-// scripts are the steps by name, one for each file of lua. Exec uses EVALSHA, and EVAL where
-// Redis does not know the script (any more).
+// scripts are the steps by name, one for each file of lua. Exec uses EVALSHA, and EVAL
+// where Redis does not know the script (any more).
 var scripts = func() map[string]*rueidis.Lua {
 	source := func(name string) string {
 		text, err := sources.ReadFile("lua/" + name + ".lua")

@@ -30,3 +30,13 @@ func (w *writer) appendPingLocked(dst []byte) ([]byte, error) {
 	w.pinged = now
 	return append(dst, opPing, 0), nil
 }
+
+// replyPong answers a ping. Of several that wait only the last one is answered.
+func (w *writer) replyPong(payload []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(payload) <= maxControl && w.state.writes() {
+		w.pong = append(append(w.pong[:0], opPong, byte(len(payload))), payload...)
+		w.task.Schedule(w.work)
+	}
+}

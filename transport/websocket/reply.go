@@ -19,16 +19,6 @@ func (w *writer) reply(blocks []byte) {
 	}
 }
 
-// replyPong answers a ping. Of several that wait only the last one is answered.
-func (w *writer) replyPong(payload []byte) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(payload) <= maxControl && w.state.writes() {
-		w.pong = append(append(w.pong[:0], opPong, byte(len(payload))), payload...)
-		w.task.Schedule(w.work)
-	}
-}
-
 // setHandling notes whether a message of the client is being handled. Nobody may read
 // from the client meanwhile, so that its silence means nothing, and a link that ends so
 // that its client comes back gives the answer some time.

@@ -37,9 +37,9 @@ func (id Identity) Grant(w http.ResponseWriter) {
 	}
 }
 
-// withdraw takes the cookie that was put into h back, and reports whether there is none of
-// ours. A middleware such as http.TimeoutHandler has a header of its own for those behind
-// it: what was put into the one before is not theirs to change, and stays.
+// withdraw takes the cookie that was put into h back, and reports whether there is none
+// of ours. A middleware such as http.TimeoutHandler has a header of its own for those
+// behind it: what was put into the one before is not theirs to change, and stays.
 func (v *visit) withdraw(h http.Header) bool {
 	switch {
 	case v.cookie == "":

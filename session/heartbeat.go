@@ -55,8 +55,8 @@ func (l *Link) ring() {
 // setAlarm sets the link's alarm unless the link is closed: that has cancelled
 // it for good.
 func (l *Link) setAlarm(in time.Duration) {
-	l.s.m.wheel.set(&l.alarm, in)
+	l.s.m.clock.set(&l.alarm, in)
 	if l.end.state() == linkClosed { // perhaps since then
-		l.s.m.wheel.cancel(&l.alarm)
+		l.s.m.clock.cancel(&l.alarm)
 	}
 }

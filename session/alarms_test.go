@@ -12,7 +12,7 @@ import (
 // not, one set again rings at the later setting.
 func TestWheel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var w wheel
+		var w alarmClock
 		var mu sync.Mutex
 		start := time.Now()
 		rang := make(map[int]time.Duration)
@@ -58,7 +58,7 @@ func TestWheel(t *testing.T) {
 // An alarm may set itself again; after stop nothing rings and nothing can be set.
 func TestWheelStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var w wheel
+		var w alarmClock
 		n := 0
 		var a alarm
 		a.ring = func() { n++; w.set(&a, time.Second) }

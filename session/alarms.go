@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// wheel runs every alarm of a Manager from one timer, which exists only while there
+// alarmClock runs every alarm of a Manager from one timer, which exists only while there
 // is an alarm.
-type wheel struct {
+type alarmClock struct {
 	mu      sync.Mutex
 	start   time.Time // zero of the alarms' clock: when the first one was set
 	alarms  alarms
@@ -20,19 +20,19 @@ type wheel struct {
 // may set the alarm again.
 type alarm struct {
 	ring  func()
-	due   time.Duration // on the wheel's clock
+	due   time.Duration // on the clock of its alarmClock
 	index int           // in the heap, plus one; 0 while it is not set
 }
 
 // set lets the alarm ring after that time, instead of when it was to ring before.
-func (w *wheel) set(a *alarm, in time.Duration) {
+func (w *alarmClock) set(a *alarm, in time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.setLocked(a, in)
 }
 
 // sooner sets the alarm unless it is to ring before that anyway.
-func (w *wheel) sooner(a *alarm, in time.Duration) {
+func (w *alarmClock) sooner(a *alarm, in time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if a.index == 0 || a.due > time.Since(w.start)+min(in, forever) {
@@ -40,7 +40,7 @@ func (w *wheel) sooner(a *alarm, in time.Duration) {
 	}
 }
 
-func (w *wheel) setLocked(a *alarm, in time.Duration) {
+func (w *alarmClock) setLocked(a *alarm, in time.Duration) {
 	if w.stopped {
 		return
 	}
@@ -61,7 +61,7 @@ func (w *wheel) setLocked(a *alarm, in time.Duration) {
 }
 
 // cancel keeps the alarm from ringing; one that is ringing already goes on.
-func (w *wheel) cancel(a *alarm) {
+func (w *alarmClock) cancel(a *alarm) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if a.index == 0 {
@@ -74,7 +74,7 @@ func (w *wheel) cancel(a *alarm) {
 }
 
 // stop cancels every alarm, those to be set later included.
-func (w *wheel) stop() {
+func (w *alarmClock) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.stopped = true
@@ -88,7 +88,7 @@ func (w *wheel) stop() {
 }
 
 // armLocked sets the timer for the first alarm.
-func (w *wheel) armLocked() {
+func (w *alarmClock) armLocked() {
 	d := max(0, w.alarms[0].due-time.Since(w.start))
 	if w.timer == nil {
 		w.timer = time.AfterFunc(d, w.fire)
@@ -98,7 +98,7 @@ func (w *wheel) armLocked() {
 }
 
 // fire rings what is due.
-func (w *wheel) fire() {
+func (w *alarmClock) fire() {
 	for {
 		w.mu.Lock()
 		if len(w.alarms) == 0 {
