@@ -27,7 +27,8 @@ func TestH1Readme(t *testing.T) {
 	// The module is the library's own, under another name, and takes the library from
 	// here.
 	module := strings.Replace(readFile(t, "../go.mod"), "module github.com/mirage-go/mirage", "module hello", 1)
-	module += fmt.Sprintf("\nrequire github.com/mirage-go/mirage v0.0.0\nreplace github.com/mirage-go/mirage => %s\n", root)
+	module += "\nrequire github.com/mirage-go/mirage v0.0.0\n" +
+		"replace github.com/mirage-go/mirage => " + root + "\n"
 	writeFile(t, filepath.Join(dir, "go.mod"), module)
 	writeFile(t, filepath.Join(dir, "go.sum"), readFile(t, "../go.sum"))
 	program := strings.Replace(readmeBlock(t, "go"), "localhost:8080", addr, 1)
@@ -53,21 +54,27 @@ func TestH1Readme(t *testing.T) {
 
 	one := openTab(t, browser, "one", url)
 	two := openTab(t, one.ctx, "two", url, sameBrowser)
-	for i, b := range []*tab{one, two} {
+	for _, b := range []*tab{one, two} {
 		b.until("the page", `document.querySelector('input')`)
-		b.do(fmt.Sprintf(`document.querySelector('input').value = 'said %d'; document.querySelector('form').requestSubmit()`, i))
+		b.write("by " + b.name)
 		for _, other := range []*tab{one, two} {
-			other.until("the message in both tabs", fmt.Sprintf(`document.querySelector('pre').textContent.includes('said %d')`, i))
+			other.until("the message in both tabs", "document.querySelector('pre').textContent.includes('by "+b.name+"')")
 		}
 	}
 	one.picture("hello")
 	one.do(`location.reload()`)
-	one.until("the page again", `document.readyState === 'complete' && document.querySelector('pre').textContent === ''`)
-	two.do(`document.querySelector('input').value = 'after'; document.querySelector('form').requestSubmit()`)
+	one.until("the page again", `document.readyState === 'complete' && !document.querySelector('pre').textContent`)
+	two.write("after")
 	one.until("the message after a reload", `document.querySelector('pre').textContent.includes('after')`)
 	if got := get[string](one, `document.querySelector('pre').textContent`); got != "after\n" {
 		t.Errorf("after a reload the page shows %q", got)
 	}
+}
+
+// write lets a person send a text by the page's only form.
+func (b *tab) write(text string) {
+	b.t.Helper()
+	b.do(fmt.Sprintf(`document.querySelector('input').value = %q; document.querySelector('form').requestSubmit()`, text))
 }
 
 // readmeBlock returns the first block of that language in the README.

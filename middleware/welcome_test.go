@@ -120,10 +120,11 @@ func TestRequire(t *testing.T) {
 		if got, ok := middleware.FromContext(ctx); ok != (want.Link == 0) || ok && got != want {
 			t.Errorf("FromContext: %+v, %v", got, ok)
 		}
-		if got, err := middleware.Require(httptest.NewRecorder(), request("GET", "/").WithContext(ctx)); err != nil || got != want {
+		got, err := middleware.Require(httptest.NewRecorder(), request("GET", "/").WithContext(ctx))
+		if err != nil || got != want {
 			t.Errorf("Require: %+v, %v", got, err)
 		}
-		_, err := middleware.Require(httptest.NewRecorder(), request("DELETE", "/").WithContext(ctx))
+		_, err = middleware.Require(httptest.NewRecorder(), request("DELETE", "/").WithContext(ctx))
 		if got := statusOf(err); (got == 401) != (want.Link == 0) {
 			t.Errorf("DELETE with link %d: %v", want.Link, err)
 		}

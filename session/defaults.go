@@ -42,8 +42,8 @@ func (o *Options) check() {
 // checkRoom panics if a message can be larger than a log. The options are complete.
 func (o *Options) checkRoom() {
 	if int64(new(store.Message).Size()+o.MaxMessageSize+store.MaxEvent) > o.MaxBytes {
-		panic(fmt.Sprintf("session: Options.MaxMessageSize is %d, and a message of that size does not fit into a log of "+
-			"MaxBytes (%d); raise MaxBytes or lower MaxMessageSize", o.MaxMessageSize, o.MaxBytes))
+		panic(fmt.Sprintf("session: Options.MaxMessageSize is %d, and a message of that size does not fit into a log "+
+			"of MaxBytes (%d); raise MaxBytes or lower MaxMessageSize", o.MaxMessageSize, o.MaxBytes))
 	}
 }
 
