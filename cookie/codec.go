@@ -17,8 +17,10 @@ const (
 	// verify and costs no MAC.
 	MaxValue = 512
 
-	minKey     = 32
-	minAge     = 30 * time.Minute // a default link lives for up to 12, and a cookie must be good for twice that (I8)
+	minKey = 32
+	// A default link lives for up to 12 minutes, and a cookie must be good for twice that
+	// (I8).
+	minAge     = 30 * time.Minute
 	maxAge     = 100 * 365 * 24 * time.Hour // for so long revocations can be remembered
 	defaultAge = 30 * 24 * time.Hour
 

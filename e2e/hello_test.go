@@ -58,14 +58,14 @@ func TestH1Readme(t *testing.T) {
 		b.until("the page", `document.querySelector('input')`)
 		b.write("by " + b.name)
 		for _, other := range []*tab{one, two} {
-			other.until("the message in both tabs", "document.querySelector('pre').textContent.includes('by "+b.name+"')")
+			other.until("the message in both tabs", shows("by "+b.name))
 		}
 	}
 	one.picture("hello")
 	one.do(`location.reload()`)
 	one.until("the page again", `document.readyState === 'complete' && !document.querySelector('pre').textContent`)
 	two.write("after")
-	one.until("the message after a reload", `document.querySelector('pre').textContent.includes('after')`)
+	one.until("the message after a reload", shows("after"))
 	if got := get[string](one, `document.querySelector('pre').textContent`); got != "after\n" {
 		t.Errorf("after a reload the page shows %q", got)
 	}
@@ -74,7 +74,13 @@ func TestH1Readme(t *testing.T) {
 // write lets a person send a text by the page's only form.
 func (b *tab) write(text string) {
 	b.t.Helper()
-	b.do(fmt.Sprintf(`document.querySelector('input').value = %q; document.querySelector('form').requestSubmit()`, text))
+	b.do(fmt.Sprintf(`document.querySelector('input').value = %q`, text))
+	b.do(`document.querySelector('form').requestSubmit()`)
+}
+
+// shows is whether the page shows a text.
+func shows(text string) string {
+	return fmt.Sprintf(`document.querySelector('pre').textContent.includes(%q)`, text)
 }
 
 // readmeBlock returns the first block of that language in the README.
