@@ -10,7 +10,8 @@
 //	r.Mount("/live", live)   // streams, long-polls, WebSockets, messages, mirage.js
 //
 // With [http.ServeMux] that is mux.Handle("/live/", live), and live.Identify(mux) around
-// it. The page has its half:
+// it. (A pattern "GET /" conflicts with that: write "GET /{$}", or "/".) The page has its
+// half:
 //
 //	<script type="module">
 //	  import Mirage from '/live/mirage.js'
@@ -25,8 +26,9 @@
 // transport. What tabs send arrives at Options.OnMessage, once and in order.
 //
 // The parts are packages of their own, and can be composed by hand: see the example
-// ByHand. Package middleware says who gets an id and what a stranger can forge, package
-// session what is kept and for how long, package transport what is served.
+// ByHand. The example LogIn has accounts. Package middleware says who gets an id and what
+// a stranger can forge, package session what is kept and for how long, package transport
+// what is served.
 package mirage
 
 import (
@@ -115,8 +117,11 @@ func (l *Live) Middleware() *middleware.Middleware { return l.who }
 // stand before everything, the live URL included.
 func (l *Live) Identify(next http.Handler) http.Handler { return l.who.Identify(next) }
 
-// Guard is Identify that asks Options.Validate, and refuses a page as it would refuse a
-// link. The live URL guards itself, whatever stands before it.
+// Guard is Identify that asks Options.Validate about an id that came, and refuses the
+// page where that refuses the id. The live URL guards itself, whatever stands before it.
+// Guard is no log-in: a visitor without an id gets one and is let in, and so are HEAD,
+// OPTIONS and requests of foreign pages, for which ID is "". A page for users alone looks
+// at who is logged in by itself.
 func (l *Live) Guard(next http.Handler) http.Handler { return l.who.Guard(next) }
 
 // ID returns the mirage id of a request behind Identify or Guard. It is "" for a request
@@ -128,13 +133,15 @@ func (l *Live) ID(r *http.Request) string {
 
 // Rotate gives the visitor of a request behind Identify or Guard a new id, with the
 // session and its messages, and revokes the old one: call it at every log-in. It must be
-// called before the response is written. See middleware.Rotate.
+// called before the response is written: later nobody notices that the cookie with the
+// new id does not arrive. An error may come with an id: see middleware.Rotate.
 func (l *Live) Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 	return middleware.Rotate(w, r.WithContext(l.who.Context(r.Context())))
 }
 
 // Logout ends the session of the visitor and all its tabs, revokes the id, and expires
-// the cookie. It must be called before the response is written. See middleware.Logout.
+// the cookie. It must be called before the response is written: later the cookie stays.
+// See middleware.Logout.
 func (l *Live) Logout(w http.ResponseWriter, r *http.Request) error {
 	return middleware.Logout(w, r.WithContext(l.who.Context(r.Context())))
 }
@@ -152,6 +159,8 @@ func (l *Live) Send(ctx context.Context, id string, msg Message) (Position, erro
 }
 
 // SendTo is Send for one tab of the session, by the name that Reader and Incoming have.
+// The empty name is every tab: a message that no client of ours has sent (a POST by curl,
+// a form or htmx) has no Incoming.Reader.
 func (l *Live) SendTo(ctx context.Context, id, reader string, msg Message) (Position, error) {
 	return l.sessions.SendTo(ctx, id, reader, msg)
 }
@@ -163,7 +172,7 @@ func (l *Live) Broadcast(ctx context.Context, msg Message) (Sent, error) {
 
 // Shutdown tells all clients to come back in a while, spread over some seconds, and
 // returns when every link has ended and every callback has returned, or ctx ends. Call it
-// before http.Server.Shutdown, which waits for open links and tells nobody.
+// before http.Server.Shutdown, which ends links as well, but waits for no callback.
 func (l *Live) Shutdown(ctx context.Context) error { return l.sessions.Shutdown(ctx) }
 
 // Value returns what Options.Value made of the request that a callback is about. ok is

@@ -8,24 +8,51 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// What an application names. The packages in which these types are defined
-// have their methods.
-type (
-	Session  = session.Session    // the mailbox of one visitor, as callbacks get it
-	Message  = store.Message      // an event's name, and data
-	Position = store.Position     // a place in a session's log
-	Incoming = session.Incoming   // a message from a client
-	Reader   = session.ReaderInfo // one tab of a visitor
-	Lost     = store.Lost         // messages that a reader will never get
-	Ended    = store.Ended        // a session that is over, with what nobody had
-	Closed   = session.Closed     // a link that is over
-	End      = session.End        // why a link is over
-	Sent     = session.Sent       // the result of a broadcast
-	Store    = store.Store        // where sessions are kept
-	Overflow = store.Overflow     // what Send does when a log is full
-	Identity = middleware.Identity
-	Error    = middleware.Error // a refusal with a status, for Generate, Validate and Admit
-)
+// A Session is the mailbox of one visitor, as callbacks get it. Its methods are those of
+// session.Session: ID, Send, SendTo, Broadcast.
+type Session = session.Session
+
+// A Message has an event's name and data. Text and JSON make one. See store.Message.
+type Message = store.Message
+
+// A Position is a place in a session's log. See store.Position.
+type Position = store.Position
+
+// Incoming is a message from a client, with the names of who sent it. See
+// session.Incoming.
+type Incoming = session.Incoming
+
+// A Reader is one tab of a visitor, or one program, by the name that SendTo takes. See
+// session.ReaderInfo.
+type Reader = session.ReaderInfo
+
+// Lost is a range of messages that a reader will never get. See store.Lost.
+type Lost = store.Lost
+
+// Ended is a session that is over, with the messages that nobody had. See store.Ended.
+type Ended = store.Ended
+
+// Closed is a link that is over. See session.Closed.
+type Closed = session.Closed
+
+// An End says why a link is over. Its text is fit for logs. See session.End.
+type End = session.End
+
+// Sent is the result of a broadcast. See session.Sent.
+type Sent = session.Sent
+
+// A Store keeps the sessions. There are store/memory, the default, and store/redis.
+type Store = store.Store
+
+// Overflow says what Send does when a log is full.
+type Overflow = store.Overflow
+
+// An Identity is who makes a request. See middleware.Identity.
+type Identity = middleware.Identity
+
+// An Error is a refusal with a status of its own: for Generate, Validate and Admit. See
+// middleware.Error.
+type Error = middleware.Error
 
 // What Send does when a log is full.
 const (
@@ -51,8 +78,13 @@ func Text(s string) Message { return store.Text(s) }
 // that of json.Marshal.
 func JSON(event string, v any) (Message, error) { return store.JSON(event, v) }
 
-// NewContext returns a context with this identity, as Identify makes it: for
-// tests of handlers.
+// NewContext returns a context with this identity, as Identify makes it: for tests of
+// handlers that read ID. A handler that calls Rotate or Logout needs the middleware: wrap
+// it in Live.Identify, in its test, too.
 func NewContext(ctx context.Context, id Identity) context.Context {
 	return middleware.NewContext(ctx, id)
 }
+
+// WithValue returns a context in which Value finds v, as callbacks get it: for tests of
+// callbacks.
+func WithValue(ctx context.Context, v any) context.Context { return session.WithValue(ctx, v) }

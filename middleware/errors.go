@@ -56,7 +56,7 @@ var (
 	errTwice = &Error{
 		Status: http.StatusInternalServerError,
 		Reason: "two Mirage middlewares stand before this route whose ids have one cookie: " +
-			"mount one of them, or give each a cookie.Codec with a Name of its own",
+			"mount one of them, or give each a Name of its own (mirage.Options.Name, cookie.Options.Name)",
 	}
 	errMount = &Error{
 		Status: http.StatusInternalServerError,

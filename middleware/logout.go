@@ -20,7 +20,7 @@ import (
 func Logout(w http.ResponseWriter, r *http.Request) error {
 	v := visitOf(r.Context())
 	if v == nil || v.m == nil {
-		return fmt.Errorf("middleware: logout: %w", errMount)
+		return fmt.Errorf("middleware: logout: %w", errNowhere)
 	}
 	id, known := FromContext(r.Context())
 	if !known {

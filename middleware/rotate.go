@@ -39,7 +39,7 @@ import (
 func Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 	v := visitOf(r.Context())
 	if v == nil || v.m == nil {
-		return "", fmt.Errorf("middleware: rotate: %w", errMount)
+		return "", fmt.Errorf("middleware: rotate: %w", errNowhere)
 	}
 	old, known := FromContext(r.Context())
 	if !known && !isCallback(v, r) {
@@ -87,6 +87,8 @@ func Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 	v.rotated.Store(&next)
 	return id, uncertain
 }
+
+var errNowhere = errors.New("no Mirage middleware stands before this route: put Identify around it")
 
 var errNobody = errors.New("the request has no identity: it is HEAD or OPTIONS, of a foreign page, or of a link")
 

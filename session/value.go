@@ -14,6 +14,11 @@ import "context"
 // ended the session, the session expired, or the reader was at a node that died.
 func Value(ctx context.Context) any { return ctx.Value(valueKey{}) }
 
+// WithValue returns a context in which Value finds v: for tests of callbacks.
+func WithValue(ctx context.Context, v any) context.Context {
+	return context.WithValue(ctx, valueKey{}, v)
+}
+
 type valueKey struct{}
 
 // callbackContext is the context of a callback behind which there is a request with that
@@ -22,5 +27,5 @@ func (m *Manager) callbackContext(value any) context.Context {
 	if value == nil {
 		return m.ctx
 	}
-	return context.WithValue(m.ctx, valueKey{}, value)
+	return WithValue(m.ctx, value)
 }

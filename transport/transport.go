@@ -28,7 +28,7 @@ type Options struct {
 // POST and DELETE are the way up of all of them. It must stand behind the middleware.
 //
 // In a test, call Manager.Shutdown before httptest.Server.Close, which waits for open
-// links and tells nobody.
+// polls, and for streams that keep their handler, and tells nobody.
 func Handler(m *session.Manager, o Options) http.Handler {
 	streams, polls, sockets := sse.Handler(m, o.SSE), poll.Handler(m, o.Poll), websocket.Handler(m, o.WebSocket)
 	up := upstream.Handler(m)
