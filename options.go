@@ -57,7 +57,8 @@ type Options struct {
 	// that nobody signed.
 	AcceptUnsigned bool
 	// Origins are pages of other origins that may connect, with credentials, written as
-	// browsers send them. Empty means none.
+	// browsers send them. Behind http.CrossOriginProtection add each of them there, too
+	// (AddTrustedOrigin), or it refuses their messages. Empty means none.
 	Origins []string
 	// OwnOrigins are names of this very site, where a proxy changes Host. Empty means
 	// that Host decides.

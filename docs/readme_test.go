@@ -1,24 +1,41 @@
 package docs
 
 import (
-	"os"
+	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
-// The README's program is example/hello, to the letter, but for the comment on its
-// package.
+// The README's program and its page are those of example/hello, to the letter but for the
+// comment on the package. The program is short, and imports nothing of ours but mirage.
 func TestReadmeProgram(t *testing.T) {
-	program, err := os.ReadFile("../example/hello/main.go")
-	if err != nil {
-		t.Fatal(err)
+	_, program, _ := strings.Cut(read(t, "../example/hello/main.go"), "package main\n")
+	program = "package main\n" + program
+	readme := read(t, "../README.md")
+	for language, file := range map[string]string{
+		"go": program, "html": read(t, "../example/hello/public/index.html"),
+	} {
+		if !strings.Contains(readme, "```"+language+"\n"+file+"```\n") {
+			t.Errorf("the README's %s is not that of example/hello: copy it", language)
+		}
 	}
-	_, program2, _ := strings.Cut(string(program), "package main\n")
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
+	if n := strings.Count(program, "\n"); n > 24 {
+		t.Errorf("the program has %d lines, at most 24", n)
 	}
-	if !strings.Contains(string(readme), "```go\npackage main\n"+program2+"```\n") {
-		t.Error("the README's program is not that of example/hello/main.go: copy it")
+	if n := strings.Count(program, "mirage-go/"); n != 1 {
+		t.Errorf("the program imports %d packages of ours", n)
+	}
+}
+
+// Code in the README is not cut off on GitHub, which shows some 90 columns.
+func TestReadmeColumns(t *testing.T) {
+	for _, block := range regexp.MustCompile("(?s)```\\w+\n(.*?)```").FindAllStringSubmatch(read(t, "../README.md"), -1) {
+		for line := range strings.Lines(block[1]) {
+			line = strings.TrimRight(line, "\n")
+			if width := utf8.RuneCountInString(line) + 3*strings.Count(line, "\t"); width > 90 {
+				t.Errorf("%d columns: %s", width, line)
+			}
+		}
 	}
 }
