@@ -78,9 +78,9 @@ func ExampleNew() {
 	// true
 }
 
-// Accounts: each log-in and log-out gives the visitor another id, and the application keeps
-// whose ids they are. Validate lets a link end with the account's own session, which is a
-// cookie here, and scs or gorilla/sessions elsewhere.
+// Accounts: each log-in and log-out gives the visitor another id, and the application
+// keeps whose ids they are. Validate lets a link end with the account's own session,
+// which is a cookie here, and scs or gorilla/sessions elsewhere.
 func Example_logIn() {
 	var owners sync.Map // id → user
 	userOf := func(r *http.Request) string {
@@ -145,8 +145,8 @@ func Example_logIn() {
 	// a tab of ""
 }
 
-// The parts that New puts together, for programs that need other ones: a transport at a URL
-// of its own, here, and no script.
+// The parts that New puts together, for programs that need other ones: a transport at a
+// URL of its own, here, and no script.
 func Example_byHand() {
 	codec, err := cookie.New(
 		cookie.Options{Insecure: true, Logger: slog.New(slog.DiscardHandler)},

@@ -24,7 +24,7 @@ check() { # check NAME COMMAND...: one line if it is fine, all that it said if n
 in_dir() { (cd "$1" && "${@:2}"); }
 
 columns() { # lines that are too long, in files that people write
-	git ls-files '*.go' '*.js' | grep -v -e '\.min\.js$' -e /testdata/ | go run scripts/columns.go
+	git ls-files -co --exclude-standard '*.go' '*.js' | grep -v -e '\.min\.js$' -e /testdata/ | go run scripts/columns.go
 }
 
 imports() { # those that do not lead downwards
