@@ -30,7 +30,8 @@ func TestReadmeProgram(t *testing.T) {
 
 // Code in the README is not cut off on GitHub, which shows some 90 columns.
 func TestReadmeColumns(t *testing.T) {
-	for _, block := range regexp.MustCompile("(?s)```\\w+\n(.*?)```").FindAllStringSubmatch(read(t, "../README.md"), -1) {
+	blocks := regexp.MustCompile("(?s)```\\w+\n(.*?)```")
+	for _, block := range blocks.FindAllStringSubmatch(read(t, "../README.md"), -1) {
 		for line := range strings.Lines(block[1]) {
 			line = strings.TrimRight(line, "\n")
 			if width := utf8.RuneCountInString(line) + 3*strings.Count(line, "\t"); width > 90 {
