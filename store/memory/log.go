@@ -4,16 +4,15 @@ import (
 	"container/list"
 	"math"
 	"slices"
-	"sort"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/mirage-go/mirage/store"
 )
 
-// memLog is a session in memory. Its parts are: the entries (this file), the readers and
-// their links (reader.go) and the writers (writer.go).
+// memLog is a session in memory. Its parts are: the entries (this file), what leaves when
+// it is full (overflow.go), the readers and their links (reader.go), the writers
+// (writer.go), and what becomes of it under another id (move.go).
 //
 // What each message needs stands together in front: of many sessions, each one's memory
 // is far away when its turn comes.
@@ -148,183 +147,6 @@ func (l *memLog) put(m *store.Message, reader string, at uint32) (store.Position
 	return l.position(top), nil
 }
 
-// room makes room for an entry of that size, takes it from the budget, and tells
-// whether it could; if not, nothing has left. Who yields is D5's order, and no more
-// leaves than must.
-func (l *memLog) room(size int64) bool {
-	last, freed, ok := l.must(size)
-	if !ok || last >= l.floor && !l.may(last) || size != freed && !l.store.reserve(size-freed) {
-		return false
-	}
-	l.leave(last)
-	return true
-}
-
-// must finds the last entry that has to leave for one more of that size, and the bytes
-// that this frees. ok is false if all would not do.
-func (l *memLog) must(size int64) (last uint64, freed int64, ok bool) {
-	for n := range l.entries.n + 1 {
-		if l.entries.n-n < l.bounds.MaxMessages && l.bytes-freed+size <= l.bounds.MaxBytes && l.store.has(size-freed) {
-			return l.floor + uint64(n) - 1, freed, true
-		}
-		if n < l.entries.n {
-			freed += int64(l.entries.at(n).size)
-		}
-	}
-	return 0, 0, false
-}
-
-// may tells whether the entries up to seq may leave for a new one.
-func (l *memLog) may(seq uint64) bool {
-	if l.bounds.Overflow == store.OverflowDropOldest {
-		return true
-	}
-	l.forget()
-	return seq <= l.passed(pressed) || l.linked() && seq <= l.passed(yielding) || seq <= l.passed(stalling)
-}
-
-// need says how much readers are asked to give up.
-type need uint8
-
-const (
-	easy     need = iota // nothing: what a plain reader was sent stays for the retention
-	pressed              // what a plain reader was sent may leave
-	yielding             // and what only readers without a link have not passed
-	stalling             // and what only these and stalled ones have not passed
-)
-
-// passed is the highest entry that may leave.
-func (l *memLog) passed(n need) uint64 {
-	low, aged := uint64(math.MaxUint64), l.top()
-	if n == easy {
-		aged = l.aged()
-	}
-
-	for _, r := range l.readers {
-		at := r.acked
-		if r.plain {
-			at = max(at, min(r.sent, aged))
-		}
-		if n >= yielding && len(r.links) == 0 || n == stalling && l.stalled(r, at) {
-			continue
-		}
-		low = min(low, at)
-	}
-
-	if n == easy {
-		for i := range l.undelivered {
-			low = min(low, l.undelivered[i].Lost.From-1)
-		}
-	}
-
-	switch {
-	case low < math.MaxUint64:
-		return low
-	case n == stalling: // nobody is live
-		return 0
-	}
-	return l.mark // nobody is there: a reader to come starts at the mark
-}
-
-// stalled reports whether a reader that has passed seq has had the next entry before it,
-// and taken nothing, for as long as Bounds.Stall.
-func (l *memLog) stalled(r *memReader, seq uint64) bool {
-	if l.bounds.Stall == 0 || seq >= l.top() {
-		return false
-	}
-	since := max(r.took, int64(l.entries.at(int(max(seq+1, l.floor)-l.floor)).at)*tick)
-	for i := range r.links {
-		if r.links[i].end == nil {
-			since = max(since, r.links[i].heard)
-		}
-	}
-	return since <= l.store.now()-int64(l.bounds.Stall)
-}
-
-// aged is the highest entry that is older than the retention, and a tick.
-func (l *memLog) aged() uint64 {
-	before := (l.store.now() - int64(l.bounds.Retention)) / tick
-	n := sort.Search(l.entries.n, func(i int) bool { return int64(l.entries.at(i).at) >= before })
-	return l.floor + uint64(n) - 1
-}
-
-// trim removes the entries up to seq and gives their room back.
-func (l *memLog) trim(seq uint64) {
-	if freed := l.leave(seq); freed > 0 {
-		l.store.used.Add(-freed)
-	}
-}
-
-// leave removes the entries up to seq and tells how much room that is.
-func (l *memLog) leave(seq uint64) (freed int64) {
-	for l.entries.n > 0 && l.floor <= seq {
-		freed += int64(l.entries.pop().size)
-		if name := l.only[l.floor]; name != "" {
-			l.miss(l.floor, name)
-			delete(l.only, l.floor)
-		}
-		l.floor++
-	}
-	l.bytes -= freed
-	return freed
-}
-
-// absorb takes over what another session left behind. For keep it is the one that this
-// log was before.
-func (l *memLog) absorb(other store.Ended, keep time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-
-	h := l.history()
-	h.id, h.until = other.ID, l.store.now()+int64(keep)
-	h.epochs = append(h.epochs, other.Epoch)
-	if len(h.epochs) > 8 {
-		h.epochs = h.epochs[1:]
-	}
-
-	for _, e := range other.Messages {
-		if l.holds(e.Message) {
-			continue
-		}
-		p, err := l.put(e.Message, e.Reader, l.store.tick())
-		if err != nil {
-			return // as far as there is room
-		}
-		if e.Reader != "" && l.reader(e.Reader) == nil {
-			l.expect(e.Reader, p.Seq)
-		}
-		if l.store.broadcasts.Load() > 0 {
-			h.joined = append(h.joined, e.Message)
-		}
-	}
-}
-
-// holds reports whether m is in the log: a broadcast reaches both sessions of a join.
-func (l *memLog) holds(m *store.Message) bool {
-	for i := range l.entries.n {
-		if l.entries.at(i).message == m {
-			return true
-		}
-	}
-	return false
-}
-
-// rename lets the log go on under another id, without its links and its old handle.
-// Values of that id that were signed until bar do not count in it.
-func (l *memLog) rename(to string, bar int64, keep time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	h := l.history()
-	h.id, h.until = l.handle.as.id, l.store.now()+int64(keep)
-	l.handle = &memHandle{l, &openedAs{id: to, moves: l.handle.as.moves + 1}}
-	l.bar, l.since = bar, 0
-	l.renewed = l.number // should the id come back, links of its first time do not
-	for _, r := range l.readers {
-		l.unlink(r, store.ErrMoved)
-	}
-	l.markIdle()
-}
-
 // end closes the log for ever and returns what no reader has.
 func (l *memLog) end(why error) store.Ended {
 	l.mu.Lock()
@@ -371,44 +193,4 @@ func (l *memLog) markActive() {
 	defer l.store.idleMu.Unlock()
 	l.store.idle.Remove(l.resting)
 	l.resting = nil
-}
-
-// A watcher is one of those to wake. The list of them is copied on write, so that waking
-// needs no lock.
-type watcher struct {
-	wake   func()
-	number uint64
-	next   *watcher
-}
-
-// without returns the list without the watcher of that number.
-func (w *watcher) without(number uint64) *watcher {
-	switch {
-	case w == nil:
-		return nil
-	case w.number == number:
-		return w.next
-	}
-	return &watcher{w.wake, w.number, w.next.without(number)}
-}
-
-// watched adds a watcher.
-func (l *memLog) watched(wake func()) (stop func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.watches++
-	number := l.watches
-	l.watch.Store(&watcher{wake, number, l.watch.Load()})
-	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.watch.Store(l.watch.Load().without(number))
-	}
-}
-
-// wake tells the watchers; called without the lock.
-func (l *memLog) wake() {
-	for w := l.watch.Load(); w != nil; w = w.next {
-		w.wake()
-	}
 }

@@ -25,7 +25,7 @@ var ofIDs = map[string]bool{"open": true, "end": true, "resolve": true, "name": 
 // shared are the files of lua/shared that stand in front of every step, in this order;
 // ids is there only for steps of an id.
 var shared = []string{
-	"prelude", "lease", "save", "entries", "undelivered", "departures", "forget", "room", "acknowledge", "finish",
+	"prelude", "lease", "save", "entries", "undelivered", "departures", "forget", "overflow", "acknowledge", "finish",
 }
 
 // scripts are the steps by name, one for each file of lua. Exec uses EVALSHA, and EVAL

@@ -1,0 +1,129 @@
+package memory
+
+import (
+	"math"
+	"sort"
+
+	"github.com/mirage-go/mirage/store"
+)
+
+// room makes room for an entry of that size, takes it from the budget, and tells
+// whether it could; if not, nothing has left. Who yields is D5's order, and no more
+// leaves than must.
+func (l *memLog) room(size int64) bool {
+	last, freed, ok := l.must(size)
+	if !ok || last >= l.floor && !l.may(last) || size != freed && !l.store.reserve(size-freed) {
+		return false
+	}
+	l.leave(last)
+	return true
+}
+
+// must finds the last entry that has to leave for one more of that size, and the bytes
+// that this frees. ok is false if all would not do.
+func (l *memLog) must(size int64) (last uint64, freed int64, ok bool) {
+	for n := range l.entries.n + 1 {
+		if l.entries.n-n < l.bounds.MaxMessages && l.bytes-freed+size <= l.bounds.MaxBytes && l.store.has(size-freed) {
+			return l.floor + uint64(n) - 1, freed, true
+		}
+		if n < l.entries.n {
+			freed += int64(l.entries.at(n).size)
+		}
+	}
+	return 0, 0, false
+}
+
+// may tells whether the entries up to seq may leave for a new one.
+func (l *memLog) may(seq uint64) bool {
+	if l.bounds.Overflow == store.OverflowDropOldest {
+		return true
+	}
+	l.forget()
+	return seq <= l.passed(pressed) || l.linked() && seq <= l.passed(yielding) || seq <= l.passed(stalling)
+}
+
+// need says how much readers are asked to give up.
+type need uint8
+
+const (
+	easy     need = iota // nothing: what a plain reader was sent stays for the retention
+	pressed              // what a plain reader was sent may leave
+	yielding             // and what only readers without a link have not passed
+	stalling             // and what only these and stalled ones have not passed
+)
+
+// passed is the highest entry that may leave.
+func (l *memLog) passed(n need) uint64 {
+	low, aged := uint64(math.MaxUint64), l.top()
+	if n == easy {
+		aged = l.aged()
+	}
+
+	for _, r := range l.readers {
+		at := r.acked
+		if r.plain {
+			at = max(at, min(r.sent, aged))
+		}
+		if n >= yielding && len(r.links) == 0 || n == stalling && l.stalled(r, at) {
+			continue
+		}
+		low = min(low, at)
+	}
+
+	if n == easy {
+		for i := range l.undelivered {
+			low = min(low, l.undelivered[i].Lost.From-1)
+		}
+	}
+
+	switch {
+	case low < math.MaxUint64:
+		return low
+	case n == stalling: // nobody is live
+		return 0
+	}
+	return l.mark // nobody is there: a reader to come starts at the mark
+}
+
+// stalled reports whether a reader that has passed seq has had the next entry before it,
+// and taken nothing, for as long as Bounds.Stall.
+func (l *memLog) stalled(r *memReader, seq uint64) bool {
+	if l.bounds.Stall == 0 || seq >= l.top() {
+		return false
+	}
+	since := max(r.took, int64(l.entries.at(int(max(seq+1, l.floor)-l.floor)).at)*tick)
+	for i := range r.links {
+		if r.links[i].end == nil {
+			since = max(since, r.links[i].heard)
+		}
+	}
+	return since <= l.store.now()-int64(l.bounds.Stall)
+}
+
+// aged is the highest entry that is older than the retention, and a tick.
+func (l *memLog) aged() uint64 {
+	before := (l.store.now() - int64(l.bounds.Retention)) / tick
+	n := sort.Search(l.entries.n, func(i int) bool { return int64(l.entries.at(i).at) >= before })
+	return l.floor + uint64(n) - 1
+}
+
+// trim removes the entries up to seq and gives their room back.
+func (l *memLog) trim(seq uint64) {
+	if freed := l.leave(seq); freed > 0 {
+		l.store.used.Add(-freed)
+	}
+}
+
+// leave removes the entries up to seq and tells how much room that is.
+func (l *memLog) leave(seq uint64) (freed int64) {
+	for l.entries.n > 0 && l.floor <= seq {
+		freed += int64(l.entries.pop().size)
+		if name := l.only[l.floor]; name != "" {
+			l.miss(l.floor, name)
+			delete(l.only, l.floor)
+		}
+		l.floor++
+	}
+	l.bytes -= freed
+	return freed
+}
