@@ -39,7 +39,8 @@ func (m *Middleware) identify(h http.Header, r *http.Request, v *visit, guard bo
 		if m.linked(r, q, tokens, v) {
 			return nil
 		}
-		if v.badToken = true; guard && m.refuseToken(r, v) {
+		if v.badToken = true; guard && m.refusesToken(r) {
+			v.state, v.refusal = refused, errToken
 			return nil
 		}
 	}
@@ -65,25 +66,21 @@ func (m *Middleware) identify(h http.Header, r *http.Request, v *visit, guard bo
 	return a.welcome(h, id)
 }
 
-// refuseToken counts a link token that does not verify, and reports whether that refuses
+// refusesToken counts a link token that does not verify, and reports whether that refuses
 // the request: a poll may begin a new link. It is for Guard alone, because a token that
 // comes to a page may be another Middleware's.
-func (m *Middleware) refuseToken(r *http.Request, v *visit) bool {
+func (m *Middleware) refusesToken(r *http.Request) bool {
 	m.o.Count("invalid-token")
-	if r.Method == http.MethodGet {
-		return false
-	}
-	v.state, v.refusal = refused, errToken
-	return true
+	return r.Method != http.MethodGet
 }
 
 // guard goes on with what Identify has found: it asks Validate about an id that came. It
 // leaves that visit as it is, for whoever else is behind Identify.
 func (m *Middleware) guard(h http.Header, r *http.Request, found *visit) (*visit, *Error) {
-	if found.badToken {
-		if v := found.again(h); m.refuseToken(r, v) {
-			return v, nil
-		}
+	if found.badToken && m.refusesToken(r) {
+		v := found.again(h)
+		v.state, v.refusal = refused, errToken
+		return v, nil
 	}
 	if found.state != identified || found.rotated.Load() != nil {
 		return found, nil // there is nothing to ask
