@@ -88,7 +88,10 @@ func Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 	return id, uncertain
 }
 
-var errNowhere = errors.New("no Mirage middleware stands before this route: put Identify around it")
+var errNowhere = &Error{
+	Status: http.StatusInternalServerError,
+	Reason: "no Mirage middleware stands before this route: put Identify around it",
+}
 
 var errNobody = errors.New("the request has no identity: it is HEAD or OPTIONS, of a foreign page, or of a link")
 
