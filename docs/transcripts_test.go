@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/middleware"
@@ -49,10 +50,10 @@ func testTranscript(t *testing.T, path string) {
 	outputs := run(t, address, commands)
 	var after bytes.Buffer
 	for i, c := range commands {
-		if got, want := normal(outputs[i]), normal(c.output); got != want {
+		if got, want := normal(outputs[i]), normal(unfold(c.output)); got != want {
 			t.Errorf("$ %s\nprinted\n%s\nbut the document says\n%s", c.line, got, want)
 		}
-		after.WriteString(c.before + "$ " + c.line + "\n" + shorten(outputs[i]))
+		after.WriteString(c.before + c.written + fold(shorten(outputs[i])))
 	}
 	after.WriteString(before)
 	if *update {
@@ -90,12 +91,14 @@ func hello(t *testing.T) (address string) {
 }
 
 type command struct {
-	before string // the document up to it
-	line   string
-	output string
+	before  string // the document up to it
+	written string // how the document has it, with prompts
+	line    string // what the shell gets, of one line or several
+	output  string
 }
 
 // parse finds the commands of the console blocks; rest is the document after the last.
+// As in a shell, the first line of a command follows "$ ", the others ">" or "> ".
 func parse(document string) (rest string, commands []command) {
 	var text strings.Builder
 	inside := false
@@ -106,8 +109,14 @@ func parse(document string) (rest string, commands []command) {
 			inside = !inside && line == "```console\n"
 			text.WriteString(line)
 		case inside && strings.HasPrefix(line, "$ "):
-			commands = append(commands, command{before: text.String(), line: strings.TrimSpace(line[2:])})
+			commands = append(commands, command{
+				before: text.String(), written: line, line: strings.TrimSpace(line[2:]),
+			})
 			text.Reset()
+		case inside && strings.HasPrefix(line, ">") && commands[len(commands)-1].output == "":
+			c := &commands[len(commands)-1]
+			c.written += line
+			c.line += "\n" + strings.TrimPrefix(strings.TrimRight(line[1:], "\n"), " ")
 		case inside:
 			commands[len(commands)-1].output += line
 		default:
@@ -173,6 +182,29 @@ var (
 		{regexp.MustCompile(`(?m)^retry: \d+`), `retry: N`},
 	}
 )
+
+// columns is how wide code on a page is at most: GitHub cuts off what is wider.
+const columns = 90
+
+// fold breaks long lines of output after a comma. The rest is indented by a space.
+func fold(output string) string {
+	var folded strings.Builder
+	for line := range strings.Lines(output) {
+		for utf8.RuneCountInString(line) > columns {
+			end := strings.LastIndex(string([]rune(line)[:columns-1]), `,"`) + 1
+			if end == 0 {
+				break
+			}
+			folded.WriteString(line[:end] + "\n")
+			line = " " + line[end:]
+		}
+		folded.WriteString(line)
+	}
+	return folded.String()
+}
+
+// unfold undoes fold.
+func unfold(output string) string { return strings.ReplaceAll(output, ",\n \"", ",\"") }
 
 // shorten leaves the beginning of a token.
 func shorten(s string) string { return token.ReplaceAllString(s, `"$1":"$2…"`) }
