@@ -63,6 +63,21 @@ func testTranscript(t *testing.T, path string) {
 	}
 }
 
+// Code on the pages about the wire is not cut off on GitHub.
+func TestWireColumns(t *testing.T) {
+	blocks := regexp.MustCompile("(?s)```[^\n]+\n(.*?)```")
+	for _, page := range []string{"protocol.md", "plain.md"} {
+		for _, block := range blocks.FindAllStringSubmatch(read(t, page), -1) {
+			for line := range strings.Lines(block[1]) {
+				line = strings.TrimRight(line, "\n")
+				if width := utf8.RuneCountInString(line); width > columns {
+					t.Errorf("%s: %d columns: %s", page, width, line)
+				}
+			}
+		}
+	}
+}
+
 // hello starts the server of example/hello on a free port.
 func hello(t *testing.T) (address string) {
 	codec, err := cookie.New(cookie.Options{Insecure: true}, []byte("replace me: 32 secret bytes here"))
