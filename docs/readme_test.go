@@ -40,3 +40,18 @@ func TestReadmeColumns(t *testing.T) {
 		}
 	}
 }
+
+// Tables in the README fit a phone, which scrolls them, cell by cell.
+func TestReadmeCells(t *testing.T) {
+	address := regexp.MustCompile(`\]\([^)]*\)`)
+	for line := range strings.Lines(read(t, "../README.md")) {
+		if !strings.HasPrefix(line, "|") {
+			continue
+		}
+		for cell := range strings.SplitSeq(address.ReplaceAllString(line, ""), "|") {
+			if width := utf8.RuneCountInString(strings.TrimSpace(cell)); width > 80 {
+				t.Errorf("%d characters: %s", width, cell)
+			}
+		}
+	}
+}
