@@ -3,105 +3,163 @@
 export type TransportName = 'websocket' | 'sse' | 'poll'
 
 /**
- * connecting: there was no hello yet. open: messages flow, or will in a moment. reconnecting: the link is lost, and the first try for
- * another one failed, or three in a row died young.
- * paused: after disconnect(), or in the back/forward cache. closing, closed: for good.
+ * - connecting: the server has not said hello (its handshake) yet.
+ * - open: messages flow, or will in a moment.
+ * - reconnecting: the link (the connection) is lost. The first attempt to reconnect failed,
+ *   or three links in a row ended within ten seconds each.
+ * - paused: after disconnect(), or in the back/forward cache.
+ * - closing: close() is sending what waits.
+ * - closed: for good.
  */
 export type State = 'connecting' | 'open' | 'reconnecting' | 'paused' | 'closing' | 'closed'
 
-/** Event name → payload: what comes down is JSON for on(), what emit() takes is made JSON. */
+/** Event name → payload. on() parses what the server sent as JSON; emit() sends JSON. */
 export type EventsMap = Record<string, unknown>
 
 export interface MirageOptions {
   /**
-   * The signed id of a client that keeps it by itself; `''` asks for one. Default: the cookie's, which no script can read; but `''` where no
-   * cookie comes: cross-origin and outside of browsers.
+   * The signed id, for a client that stores its id itself. `''` asks the server for one.
+   * Default: the cookie decides, which no script can read. Where no cookie comes (other
+   * origins, outside of browsers) it is `''`.
    */
   mirage?: string | undefined
-  /** In order of preference. Default `['websocket', 'sse', 'poll']`. */
+  /**
+   * The transports that the client may use, in order of preference.
+   * Default `['websocket', 'sse', 'poll']`.
+   */
   transports?: readonly TransportName[] | undefined
-  /** Where id, position and unaccepted messages outlive a page load. Default `sessionStorage` in a window, otherwise nothing; `null` is nothing. */
+  /**
+   * Where id, position and unaccepted messages outlive the page. `null` stores nothing.
+   * Default: `sessionStorage` in a window, otherwise nothing.
+   */
   storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | null | undefined
-  /** The name of the record in `storage`; each client in a page needs its own. Default: the URL, without a slash at the end of its path. */
+  /**
+   * The name of the record in `storage`. Two clients of one URL in a page need two names.
+   * Default: the URL, without a slash at the end of its path.
+   */
   name?: string | undefined
-  /** Of fetch(). Default `'same-origin'`. */
+  /** The option of fetch(). Default `'same-origin'`. */
   credentials?: RequestCredentials | undefined
-  /** Milliseconds for a transport to bring the server's hello. Default 5000. */
+  /**
+   * How many milliseconds a transport has until the server's hello must be there. close()
+   * waits as long at most for unaccepted messages. Default 5000.
+   */
   timeout?: number | undefined
-  /** Milliseconds after which the next transport starts beside a slow one. Default 1500. */
+  /**
+   * After how many milliseconds the next transport starts beside a slow one. The first
+   * hello wins. Default 1500.
+   */
   head?: number | undefined
-  /** Milliseconds between looks for a better transport than the present one; 0 never looks. Default 300000. */
+  /**
+   * How many milliseconds the client waits between attempts to reach a better transport.
+   * 0 means that it makes none. Default 300000.
+   */
   upgrade?: number | undefined
-  /** Messages that may wait to be accepted; above it send() throws and emit() rejects, with status 429. Default 256. */
+  /**
+   * How many messages may wait to be accepted. Beyond that send() throws and emit()
+   * rejects, with status 429. Default 256.
+   */
   messages?: number | undefined
-  /** The same in characters of payload. Default 1048576. */
+  /**
+   * How many characters of payload may wait to be accepted. Bytes count as base64.
+   * Default 1048576.
+   */
   bytes?: number | undefined
-  /** Aborting it is close(). */
+  /** When it aborts, the client closes as by close(). */
   signal?: AbortSignal | undefined
-  /** false waits for connect(). Default true. */
+  /** `false` waits for connect(). Default true. */
   start?: boolean | undefined
-  /** Takes the place of fetch(): for tests, or to add a header. */
+  /** Replaces the global fetch(): for tests, or to add a header. */
   fetch?: ((url: string, init: RequestInit) => Promise<Response>) | undefined
-  /** Takes the place of WebSocket: for tests, or for a runtime that has none. */
+  /** Replaces the global WebSocket: for tests, or for a runtime that has none. */
   WebSocket?: (new (url: string) => WebSocket) | undefined
 }
 
-/** What promises are broken with, and what `error` events carry. */
+/** What promises reject with, and what `error` and `mirage-returned` events carry. */
 export interface MirageError extends Error {
-  /** 400, 413: the server does not take it. 429: the queue is full. 500: the server's handler failed. 409: the id has changed. 410: the client was closed before; its close code: it has closed since. undefined: the network. */
+  /**
+   * - 400, 413: the server does not take the message.
+   * - 409: the visitor's id has changed.
+   * - 410: the client was closed already.
+   * - 429: the queue is full.
+   * - 500: the server's handler failed.
+   * - the close code: the client closed while the message waited.
+   * - In `error` events, the HTTP status of the failed attempt.
+   * - undefined or 0: the network failed.
+   */
   readonly status?: number
 }
 
-/** Unnamed messages have the type `message`; text is a string, bytes are an ArrayBuffer. */
+/** Unnamed messages have the type `message`. Text is a string, bytes are an ArrayBuffer. */
 export interface MirageMessageEvent extends MessageEvent<string | ArrayBuffer> {
-  /** An earlier page, which crashed, may have had it already. */
+  /** true if an earlier page, which crashed, may have had the message already. */
   readonly again: boolean
 }
 
-/** Who we are: at the first hello, when the id has changed, and when the server could not resume. */
+/**
+ * Says who the visitor is. Fires at the first hello, when the id or the signed value has
+ * changed, and when the server could not resume.
+ */
 export interface MirageEvent extends Event {
+  /** The mirage id, which identifies the visitor. */
   readonly id: string
-  /** Who we were before this hello, or `''`. */
+  /** The id before this hello, or `''`. */
   readonly known: string
-  /** What `.mirage` is now: store it, if you gave the option. */
+  /** The value of `client.mirage` now. If you gave the option `mirage`, store it. */
   readonly mirage: string
   /** The id that this one replaces, or `''`. */
   readonly previous: string
-  /** Nothing is missing since the position that we had. */
+  /** true if nothing is missing since the client's position. */
   readonly resumed: boolean
-  /** Why not: new, expired, restarted, trimmed, diverged, moved, ahead, malformed; or `''`. */
+  /**
+   * Why the server could not resume: new, expired, restarted, trimmed, diverged, moved,
+   * ahead, malformed. Otherwise `''`.
+   */
   readonly reason: string
+  /** The numbers of the missing messages. `to` is null if the server cannot know it. */
   readonly lost: { readonly from: number; readonly to: number | null } | null
-  /** The highest number that was ever written to anyone of the session. */
+  /** The number of the last message that was written to any reader of the session. */
   readonly sent: number
 }
 
-/** These messages are lost to this client; `to` is null where the server cannot know. */
+/**
+ * These messages are lost to this client: reload what the page shows. `to` is null if the
+ * server cannot know it.
+ */
 export interface MirageGapEvent extends Event { readonly from: number; readonly to: number | null; readonly reason: string }
 
-/** The server ends the link; the client is back after `retry` milliseconds. Nothing is to be done. */
+/** The server ends the link. The client reconnects after `retry` milliseconds by itself. */
 export interface MirageDrainEvent extends Event { readonly retry: number }
 
-/** These messages will not be delivered, and `error` says why: the handler failed, they are not acceptable, the id has changed, the client has closed. */
+/**
+ * The client will not deliver these messages. `error` says why: the server's handler
+ * failed, the server does not take them, the id has changed, or the client has closed.
+ */
 export interface MirageReturnedEvent extends Event {
-  /** Who wrote them. */
+  /** The mirage id under which they were written. */
   readonly id: string
   readonly error: MirageError
   readonly messages: readonly Queued[]
 }
 
-/** A message that waits: text or JSON as it goes up, or bytes. */
+/** A message that waits to be accepted: text, or JSON as it is sent, or bytes. */
 export interface Queued { readonly event: string; readonly data: string | ArrayBuffer }
 
 export interface MirageStateEvent extends Event { readonly state: State; readonly previous: State }
 
-/** Another transport is in use. Nothing is to be done. */
+/** Another transport is in use. You need not do anything. */
 export interface MirageTransportEvent extends Event { readonly transport: TransportName; readonly previous: TransportName | '' }
 
-/** There is no link, and an attempt to get one failed, or one link after the other dies; the next is after `delay` milliseconds. */
+/**
+ * There is no link. An attempt to get one failed, or three links in a row ended within ten
+ * seconds each. The client tries again after `delay` milliseconds.
+ */
 export interface MirageErrorEvent extends Event { readonly error: MirageError; readonly attempt: number; readonly delay: number }
 
-/** Once, when the client will not try again. `code` is what close() was given, or 4000 + the HTTP status. */
+/**
+ * Fires once, when the client will not come back. `code` is what close() was given, or
+ * 4000 + the HTTP status of the server's refusal.
+ */
 export interface MirageCloseEvent extends Event { readonly code: number; readonly reason: string; readonly wasClean: boolean }
 
 export interface MirageEventMap {
@@ -128,27 +186,27 @@ export class Mirage<In extends EventsMap = EventsMap, Out extends EventsMap = Ev
   static readonly CLOSED: 3
 
   /**
-   * Without a URL the client connects to the directory of the mirage.js that the server serves. In a bundle, and for a
-   * module from a file, that throws a TypeError: give the URL.
+   * Without a URL the client connects to the directory of the mirage.js that the server
+   * serves. In a bundle, or a module from a file, that throws a TypeError: give the URL.
    */
   constructor(options?: MirageOptions)
   constructor(url: string | URL | undefined, options?: MirageOptions)
 
-  /** The URL that the client was given, resolved. A redirect does not change it. */
+  /** The URL that you gave, resolved. A redirect does not change it. */
   readonly url: string
-  /** The mirage id; `''` until the server gave one. */
+  /** The visitor's mirage id. `''` until the server has said it. */
   readonly id: string
-  /** The same, or the signed value for clients with the option `mirage` and for those without a cookie. */
+  /** The same, or the signed value if the client keeps its id itself. */
   readonly mirage: string
   readonly state: State
   readonly readyState: 0 | 1 | 2 | 3
   /** `''` before the first hello. */
   readonly transport: TransportName | ''
-  /** The ones that this client may use, in order of preference. */
+  /** The transports that this client may use, in order of preference. */
   readonly transports: readonly TransportName[]
-  /** Up to where everything has been delivered. */
+  /** The position (an offset) up to which everything has been delivered. */
   readonly position: string
-  /** Characters of payload that are not accepted yet. */
+  /** How many characters of payload are not accepted yet. */
   readonly bufferedAmount: number
 
   onopen?: Handler<Event>
@@ -157,31 +215,47 @@ export class Mirage<In extends EventsMap = EventsMap, Out extends EventsMap = Ev
   onerror?: Handler<MirageErrorEvent>
   onclose?: Handler<MirageCloseEvent>
 
-  /** An unnamed message, delivered once and in order. Throws if the queue is full or the client closed. */
+  /**
+   * Enqueues an unnamed message, which is delivered once and in order. Throws if the queue
+   * is full or the client is closed.
+   */
   send(data: string | ArrayBuffer | ArrayBufferView): void
-  /** A named message in JSON; the promise is kept when the server's handler has accepted it. */
+  /**
+   * Enqueues a named message with its data as JSON. The promise resolves once the server's
+   * handler has accepted the message, and rejects with a MirageError if it will not.
+   */
   emit<K extends keyof Out & string>(event: K, ...data: undefined extends Out[K] ? [data?: Out[K]] : [data: Out[K]]): Promise<void>
-  /** Calls listener with the payload; returns the way to stop. */
+  /** Adds a listener, which gets the payload and the event. Returns its removal. */
   on(type: 'mirage', listener: (mirage: string, event: MirageEvent) => void, options?: AddEventListenerOptions): () => void
   on(type: 'message', listener: (data: string | ArrayBuffer, event: MirageMessageEvent) => void, options?: AddEventListenerOptions): () => void
   on<K extends Control>(type: K, listener: (event: MirageEventMap[K]) => void, options?: AddEventListenerOptions): () => void
   on<K extends Exclude<keyof In & string, keyof MirageEventMap>>(type: K, listener: (data: In[K], event: MirageMessageEvent) => void, options?: AddEventListenerOptions): () => void
-  /** Calls fn now and at every change of state or transport: a Svelte store, and what React's useSyncExternalStore wants. */
+  /**
+   * Calls fn now and at each change of state or transport. Returns the function that ends
+   * this. Svelte takes the client as a store, React in useSyncExternalStore.
+   */
   subscribe(fn: (client: this) => void): () => void
   /**
-   * Moves to another transport, without a break; the promise is kept when it is in use, or will be at the next connect(). One that fails is forgotten.
-   * Without a name the choice is the client's again.
+   * Moves to another transport without a break. The promise resolves when that is in use,
+   * or at once while the client is disconnected. If the transport fails, the promise
+   * rejects and the choice before it counts again. Without a name the client chooses again.
    */
   use(transport?: TransportName): Promise<void>
-  /** What is not accepted yet, of an earlier page, too. */
+  /** Returns the messages that are not accepted yet, those of an earlier page included. */
   queued(): Queued[]
-  /** Takes up the session again after disconnect(). */
+  /** Connects again after disconnect(), or for the first time after `start: false`. */
   connect(): void
-  /** Lets go of the link and keeps the session. */
+  /** Ends the link and keeps the session. */
   disconnect(): void
-  /** Sends what waits if there is a link, ends the session at the server and forgets it. */
+  /**
+   * Closes the client for good. If there is a link, it sends what waits, for at most
+   * `timeout`, and says goodbye to the server, which ends the session with its last reader.
+   */
   close(code?: number, reason?: string): Promise<void>
-  /** The messages, named ones too, from the first call of next() on. Throws if the loop is 1000 behind. */
+  /**
+   * Iterates over the messages, named ones too, from the first call of next() on. Throws if
+   * more than 1000 wait.
+   */
   [Symbol.asyncIterator](): AsyncGenerator<MirageMessageEvent, void, void>
 
   addEventListener<K extends keyof MirageEventMap>(type: K, listener: Listener<MirageEventMap[K]>, options?: boolean | AddEventListenerOptions): void
@@ -196,5 +270,5 @@ export default Mirage
 /** One block of an event stream. */
 export interface Block { readonly id: string | undefined; readonly event: string; readonly data: string | ArrayBuffer | undefined }
 
-/** The reader of event streams that Mirage uses: feed it bytes or text, cut anywhere. */
+/** The event stream parser of Mirage. Feed the function bytes or text, cut anywhere. */
 export function parser(take: (block: Block) => void): (piece: Uint8Array | string) => void

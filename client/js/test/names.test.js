@@ -1,4 +1,4 @@
-// Three tell the same story: mirage.js by what it does, mirage.d.ts, and the tables of
+// Three tell the same story: mirage.js by what it does, mirage.d.ts, and the lists of
 // docs/client.md.
 
 import assert from 'node:assert/strict'
@@ -30,17 +30,27 @@ function members(name) {
   return out
 }
 
-// table is what the rows of a table in the manual begin with, and their other cells.
-function table(heading) {
-  const [, section] = new RegExp(`## ${heading}\\n(.*?)\\n## `, 's').exec(manual)
-  const rows = new Map()
-  for (const [, first, ...cells] of section.matchAll(/^\| (`.*?) \|(.*)\|$/gm)) {
-    for (const name of all(first, /`(?:for await.*of )?([\w-]+)/g)) {
-      rows.set(name === 'client' ? '[Symbol.asyncIterator]' : name, cells[0].split(' | ').map(c => c.trim()))
+// section is the text of the manual below a heading, up to the next heading of that level.
+function section(heading) {
+  const [, text] = new RegExp(`\\n## ${heading}\\n(.*?)\\n## `, 's').exec(manual)
+  return text
+}
+
+// items are the names that a list of the manual explains, each with its explanation. An
+// item looks like "- `name(…)`: text", and its further lines are indented.
+function items(text) {
+  const out = new Map()
+  for (const [, names, said] of text.matchAll(/^- (`[^:]*): (.*\n(?: +.*\n|\n(?= ))*)/gm)) {
+    for (const name of all(names, /`(?:for await.*of )?([\w-]+)/g)) {
+      assert.ok(!out.has(name), `${name} twice`)
+      out.set(name === 'client' ? '[Symbol.asyncIterator]' : name, said.replace(/\s+/g, ' '))
     }
   }
-  return rows
+  return out
 }
+
+// firstCells are the names in the first column of a table of the manual.
+const firstCells = text => all(text, /^\| \[?`([\w-]+)`/gm)
 
 let clock, server, restore
 beforeEach(() => {
@@ -61,7 +71,7 @@ test('options, and their defaults', () => {
     ...all(source, /\boptions\.(\w+)/g),
     ...all(source, /\(\{ (\w+) .* \} = options\)/g),
   ])
-  const typed = members('MirageOptions'), told = table('Options')
+  const typed = members('MirageOptions'), told = items(section('Options'))
   assert.deepEqual(sorted(typed.keys()), used, 'mirage.d.ts')
   assert.deepEqual(sorted(told.keys()), used, 'docs/client.md')
 
@@ -69,10 +79,10 @@ test('options, and their defaults', () => {
     if (['function', 'undefined'].includes(typeof value)) continue // fetch and WebSocket, where there is one
     const text = Array.isArray(value) ? `['${value.join("', '")}']`
       : typeof value === 'string' ? `'${value}'` : String(value)
-    assert.equal(told.get(name)[0].replaceAll('`', ''), text, `the default of ${name} in docs/client.md`)
-    const comment = typed.get(name)
-    const says = comment.replaceAll('`', '').includes(`Default ${text}.`)
-    assert.ok(says, `the default of ${name} in mirage.d.ts: ${comment}`)
+    for (const [page, comment] of [['mirage.d.ts', typed.get(name)], ['docs/client.md', told.get(name)]]) {
+      const says = comment.replaceAll('`', '').includes(`Default ${text}.`)
+      assert.ok(says, `the default of ${name} in ${page}: ${comment}`)
+    }
   }
 })
 
@@ -85,8 +95,8 @@ test('methods and properties', () => {
   const events = ['addEventListener', 'removeEventListener'] // EventTarget's
   const typed = [...members('Mirage').keys()].filter(k => !handlers.test(k) && !(k in Mirage))
   assert.deepEqual(sorted(typed), sorted([...has, ...events]), 'mirage.d.ts')
-  const told = table('Methods and properties')
-  assert.deepEqual(sorted(told.keys()), sorted([...has, 'addEventListener']), 'docs/client.md')
+  const told = ['Methods', 'Properties'].flatMap(heading => [...items(section(heading)).keys()])
+  assert.deepEqual(sorted(told), sorted([...has, 'addEventListener']), 'docs/client.md')
   const constants = Object.keys(Mirage)
   assert.deepEqual(sorted(all(types, /static readonly (\w+)/g)), sorted(constants))
   for (const name of constants) assert.ok(types.includes(`static readonly ${name}: ${Mirage[name]}\n`), name)
@@ -99,8 +109,11 @@ test('states and transports', () => {
   const changes = all(source, /change\(([^,]*?)\)/g).flatMap(call => all(call, /'(\w+)'/g))
   const states = sorted([...changes, ...all(source, /^ {2}state = '(\w+)'/gm)])
   assert.deepEqual(sorted(union('State')), states)
-  const { state } = Object.fromEntries(table('Methods and properties'))
-  assert.deepEqual(sorted(all(state[0], /`(\w+)`/g)), states, 'docs/client.md')
+  assert.deepEqual(sorted(firstCells(section('State'))), states, 'docs/client.md')
+  for (const [, state, number] of section('State').matchAll(/^\| `(\w+)` \| (\d)/gm)) {
+    const readyState = Object.getOwnPropertyDescriptor(Mirage.prototype, 'readyState').get.call({ state })
+    assert.equal(+number, readyState, `the readyState of ${state} in docs/client.md`)
+  }
   const { transports } = new Mirage('http://mirage.test/live', { start: false, storage: null })
   assert.deepEqual(sorted(union('TransportName')), sorted(transports))
 })
@@ -145,7 +158,11 @@ test('events, and what they have', async () => {
   const { client, seen } = await life()
   const map = members('MirageEventMap')
   assert.deepEqual(sorted(seen.keys()), sorted(map.keys()), 'mirage.d.ts')
-  assert.deepEqual(sorted(table('Events').keys()), sorted(map.keys()), 'docs/client.md')
+  const [overview, ...parts] = section('Events').split(/^### /m)
+  const told = new Map(parts.map(part => [/`([\w-]+)`/.exec(part)[1], part]))
+  assert.deepEqual(sorted(firstCells(overview)), sorted(map.keys()), 'the table in docs/client.md')
+  assert.deepEqual(sorted(told.keys()), sorted(map.keys()), 'docs/client.md')
+  for (const [type, part] of told) assert.ok(part.includes('**What do I do?** '), `${type} in docs/client.md`)
 
   const inherited = { message: ['data', 'lastEventId'] }
   // The protocol's, of no use to an application.
@@ -154,8 +171,8 @@ test('events, and what they have', async () => {
     const own = sorted(Object.keys(e).filter(k => k !== 'isTrusted' && !undeclared[type]?.includes(k)))
     const [, name] = new RegExp(`'?${type}'?: (\\w+)`).exec(types.slice(types.indexOf('interface MirageEventMap')))
     assert.deepEqual(name === 'Event' ? [] : sorted(members(name).keys()), own, `${type} in mirage.d.ts`)
-    const told = all(table('Events').get(type)[0], /`([\w-]+)`/g)
-    assert.deepEqual(sorted(told), sorted([...own, ...inherited[type] ?? []]), `${type} in docs/client.md`)
+    const listed = sorted(items(told.get(type)).keys())
+    assert.deepEqual(listed, sorted([...own, ...inherited[type] ?? []]), `${type} in docs/client.md`)
   }
 
   // on() and the handlers that can be set.
