@@ -110,10 +110,6 @@ test('states and transports', () => {
   const states = sorted([...changes, ...all(source, /^ {2}state = '(\w+)'/gm)])
   assert.deepEqual(sorted(union('State')), states)
   assert.deepEqual(sorted(firstCells(section('State'))), states, 'docs/client.md')
-  for (const [, state, number] of section('State').matchAll(/^\| `(\w+)` \| (\d)/gm)) {
-    const readyState = Object.getOwnPropertyDescriptor(Mirage.prototype, 'readyState').get.call({ state })
-    assert.equal(+number, readyState, `the readyState of ${state} in docs/client.md`)
-  }
   const { transports } = new Mirage('http://mirage.test/live', { start: false, storage: null })
   assert.deepEqual(sorted(union('TransportName')), sorted(transports))
 })
