@@ -30,7 +30,7 @@ function members(name) {
   return out
 }
 
-// section is the text of the manual below a heading, up to the next heading of that level.
+// section is the text of the manual below a heading, up to the next one of that level.
 function section(heading) {
   const [, text] = new RegExp(`\\n## ${heading}\\n(.*?)\\n## `, 's').exec(manual)
   return text
