@@ -23,7 +23,7 @@ import (
 	"github.com/mirage-go/mirage/transport/sse"
 )
 
-// hideQuery puts any logger of whole URLs, httplog say, where it sees none of a query:
+// hideQuery hides queries from any logger of whole URLs, such as httplog:
 // hideQuery(httplog.RequestLogger(logger, nil)).
 func hideQuery(logger func(http.Handler) http.Handler) func(http.Handler) http.Handler {
 	type key struct{}

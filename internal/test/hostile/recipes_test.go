@@ -29,43 +29,44 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// newServer is what a server on the open internet needs. No WriteTimeout and no
-// ReadTimeout: streams set their own deadlines.
+// newServer is a server for the open internet. It sets neither WriteTimeout nor
+// ReadTimeout: streams set deadlines of their own.
 func newServer(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: 5 * time.Second, // for a head that does not end; bodies have BodyTimeout
-		IdleTimeout:       2 * time.Minute, // for a connection between two requests
-		MaxHeaderBytes:    16 << 10,        // 1 MiB otherwise; ours are below 2 KiB
+		ReadHeaderTimeout: 5 * time.Second, // headers; bodies have Options.BodyTimeout
+		IdleTimeout:       2 * time.Minute, // between two requests of a connection
+		MaxHeaderBytes:    16 << 10,        // Mirage needs 2 KiB; net/http allows 1 MiB
 		ConnContext:       dropDeadPeers,
-		HTTP2: &http.HTTP2Config{
-			SendPingTimeout:  15 * time.Second, // finds peers that vanished, as dropDeadPeers does on HTTP/1.1
+		HTTP2: &http.HTTP2Config{ // pings find clients that vanished
+			SendPingTimeout:  15 * time.Second,
 			PingTimeout:      15 * time.Second,
 			WriteByteTimeout: 10 * time.Second,
 		},
 	}
 }
 
-// dropDeadPeers lets Linux end a connection whose peer has acknowledged nothing for 20
-// seconds. On the listener it cannot be set: Go listens with Multipath TCP.
+// dropDeadPeers makes Linux end a connection whose peer has acknowledged nothing for 20
+// seconds. The listener cannot set the option, because Go listens with Multipath TCP.
 func dropDeadPeers(ctx context.Context, c net.Conn) context.Context {
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
 	}
 	if t, ok := c.(*net.TCPConn); ok {
 		if raw, err := t.SyscallConn(); err == nil {
-			const userTimeout = 18 // TCP_USER_TIMEOUT of golang.org/x/sys/unix
+			const option = 18 // TCP_USER_TIMEOUT of golang.org/x/sys/unix
+			const ms = 20_000
 			_ = raw.Control(func(fd uintptr) {
-				_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, userTimeout, 20_000) // milliseconds
+				_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, option, ms)
 			})
 		}
 	}
 	return ctx
 }
 
-// limit puts a bound on what one address may ask for, before anything else is done. Here
-// one proxy on this machine stands in front; without one it is
-// chimw.ClientIPFromRemoteAddr, behind a CDN chimw.ClientIPFromXFF with its networks.
+// limit bounds the requests of one address, before anything else is done. Here one proxy
+// on this machine stands in front. Without a proxy use chimw.ClientIPFromRemoteAddr;
+// behind a CDN, chimw.ClientIPFromXFF with its networks.
 func limit(r chi.Router, requests int, within time.Duration) {
 	r.Use(chimw.ClientIPFromXFF("127.0.0.1/32", "::1/128"))
 	r.Use(httprate.LimitBy(requests, within, func(r *http.Request) (string, error) {
@@ -73,7 +74,7 @@ func limit(r chi.Router, requests int, within time.Duration) {
 	}))
 }
 
-// withoutQuery is a log that does not show queries, which may hold signed ids.
+// withoutQuery is a log formatter that hides queries, which may hold signed ids.
 type withoutQuery struct{ chimw.LogFormatter }
 
 func (f withoutQuery) NewLogEntry(r *http.Request) chimw.LogEntry {
@@ -84,10 +85,11 @@ func (f withoutQuery) NewLogEntry(r *http.Request) chimw.LogEntry {
 
 // logged is chi's Logger without queries.
 func logged(to *log.Logger) func(http.Handler) http.Handler {
-	return chimw.RequestLogger(withoutQuery{&chimw.DefaultLogFormatter{Logger: to, NoColor: true}})
+	formatter := &chimw.DefaultLogFormatter{Logger: to, NoColor: true}
+	return chimw.RequestLogger(withoutQuery{formatter})
 }
 
-// hideQuery puts any logger of whole URLs, httplog say, where it sees none of a query:
+// hideQuery hides queries from any logger of whole URLs, such as httplog:
 // hideQuery(httplog.RequestLogger(logger, nil)).
 func hideQuery(logger func(http.Handler) http.Handler) func(http.Handler) http.Handler {
 	type key struct{}
@@ -106,15 +108,14 @@ func hideQuery(logger func(http.Handler) http.Handler) func(http.Handler) http.H
 	}
 }
 
-// logLink is for Options.OnClose: what a link came to, of which an access log saw the
-// beginning alone.
+// logLink is for Options.OnClose. An access log sees only the beginning of a link.
 func logLink(c session.Closed) {
 	slog.Info("link closed", "id", c.ID, "reader", c.Reader, "transport", c.Transport,
 		"remote", c.RemoteAddr, "bytes", c.Bytes, "duration", c.Duration, "end", c.End)
 }
 
-// shutDown ends everything in good order: clients are told when to come back, spread over
-// up to ten seconds, and callbacks finish.
+// shutDown ends everything in order: it tells clients when to come back, spread over up
+// to ten seconds, and waits for callbacks.
 func shutDown(manager *session.Manager, server *http.Server, grace time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
@@ -127,7 +128,7 @@ func codec(keys ...string) (*cookie.Codec, error) {
 	for _, key := range keys {
 		b, err := base64.StdEncoding.DecodeString(key)
 		if err != nil {
-			return nil, errors.New("a key is not base64") // and no word about its text
+			return nil, errors.New("a key is not base64") // the error never shows the key
 		}
 		raw = append(raw, b)
 	}

@@ -1,0 +1,52 @@
+package docs
+
+import (
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// operations.md explains every line that the library logs, by its beginning.
+func TestLogLines(t *testing.T) {
+	page := read(t, "operations.md")
+	call := regexp.MustCompile(`(?:Logger|slog|log)\.(?:Debug|Info|Warn|Error)\("((?:mirage|session|memory|redis|cookie): [^"]+)"`)
+	found := 0
+
+	for _, part := range []string{"keys.go", "cookie", "internal", "middleware", "session", "store", "transport"} {
+		err := filepath.WalkDir(filepath.Join("..", part), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			for _, m := range call.FindAllStringSubmatch(read(t, path), -1) {
+				found++
+				if words := strings.Fields(m[1]); !strings.Contains(page, "`"+strings.Join(words[:min(len(words), 3)], " ")) {
+					t.Errorf("%s logs %q, of which operations.md says nothing under Log lines", path, m[1])
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found < 15 {
+		t.Errorf("%d log lines found in the code", found)
+	}
+}
+
+// operations.md has every advice of the store for an outage of Redis.
+func TestLogLinesOfAnOutage(t *testing.T) {
+	page := read(t, "operations.md")
+	advice := regexp.MustCompile(`\{"[A-Z]+", "([^"]+)`).FindAllStringSubmatch(read(t, "../store/redis/outage.go"), -1)
+	if len(advice) < 10 {
+		t.Errorf("%d advices found in the code", len(advice))
+	}
+	for _, m := range advice {
+		said, _, _ := strings.Cut(strings.SplitN(m[1], ":", 2)[0], ",")
+		if !strings.Contains(page, "`"+said) {
+			t.Errorf("operations.md does not explain %q", m[1])
+		}
+	}
+}
