@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// alarmClock runs every alarm of a Manager from one timer, which exists only while there
-// is an alarm.
+// alarmClock runs all alarms of a Manager from one timer, which runs only while an alarm
+// is set.
 type alarmClock struct {
 	mu      sync.Mutex
-	start   time.Time // zero of the alarms' clock: when the first one was set
+	start   time.Time // when the first alarm was set; the alarms' clock counts from here
 	alarms  alarms
 	timer   *time.Timer
 	stopped bool
 }
 
-// An alarm calls ring when it is due, on the timer's goroutine: ring must not wait. It
+// An alarm calls ring when it is due, on the timer's goroutine. ring must not block, but
 // may set the alarm again.
 type alarm struct {
 	ring  func()
@@ -24,14 +24,14 @@ type alarm struct {
 	index int           // in the heap, plus one; 0 while it is not set
 }
 
-// set lets the alarm ring after that time, instead of when it was to ring before.
+// set makes the alarm ring after in, instead of at the time that was set before.
 func (w *alarmClock) set(a *alarm, in time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.setLocked(a, in)
 }
 
-// sooner sets the alarm unless it is to ring before that anyway.
+// sooner is set, unless the alarm is due before that anyway.
 func (w *alarmClock) sooner(a *alarm, in time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -60,7 +60,7 @@ func (w *alarmClock) setLocked(a *alarm, in time.Duration) {
 	}
 }
 
-// cancel keeps the alarm from ringing; one that is ringing already goes on.
+// cancel keeps the alarm from ringing. It does not wait for a ring that has begun.
 func (w *alarmClock) cancel(a *alarm) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -73,7 +73,7 @@ func (w *alarmClock) cancel(a *alarm) {
 	}
 }
 
-// stop cancels every alarm, those to be set later included.
+// stop cancels every alarm. From then on, none can be set.
 func (w *alarmClock) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -97,7 +97,7 @@ func (w *alarmClock) armLocked() {
 	w.timer.Reset(d)
 }
 
-// fire rings what is due.
+// fire rings the alarms that are due.
 func (w *alarmClock) fire() {
 	for {
 		w.mu.Lock()
@@ -119,7 +119,7 @@ func (w *alarmClock) fire() {
 	}
 }
 
-// alarms is a heap, the earliest in front.
+// alarms is a heap with the earliest alarm first.
 type alarms []*alarm
 
 func (h alarms) Len() int           { return len(h) }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Alarms ring once each, at their time, in the order of their times; a cancelled one does
-// not, one set again rings at the later setting.
+// Each alarm rings once, when it is due, and alarms ring in the order of their times. A
+// cancelled alarm does not ring. One that is set again rings at the later setting.
 func TestWheel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w alarmClock
@@ -75,7 +75,8 @@ func TestWheelStop(t *testing.T) {
 	})
 }
 
-// Functions run one at a time, in the order of the calls, and do returns after its own.
+// Functions run one at a time, in the order of the calls, and do returns after its own
+// has run.
 func TestSerial(t *testing.T) {
 	var s serial
 	var order []int
@@ -101,7 +102,8 @@ func TestSerial(t *testing.T) {
 	}
 }
 
-// L1: the bucket gives burst at once and rate a second, and says how long to wait.
+// L1: the bucket gives burst tokens at once and rate tokens a second, and returns how
+// long to wait.
 func TestBucket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b bucket

@@ -10,8 +10,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// D3, D6: the page that asked is reloaded before the answer. If the session goes on,
-// OnGap tells of the answer that nobody got; if it ends, OnEnd has it.
+// D3, D6: the page that asked is reloaded before the answer. If the session continues,
+// OnGap reports the answer that no reader got. If it ends, OnEnd gets the answer.
 func TestD3AnswerToAReloadedPage(t *testing.T) {
 	for _, stays := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -77,8 +77,8 @@ func TestD3AnswerToAReloadedPage(t *testing.T) {
 	}
 }
 
-// U2: Reader says who asks now, where the page after a reload sends what the one before
-// it numbered.
+// U2: Reader names the page that asks now, when the page after a reload resends messages
+// that the page before it numbered.
 func TestU2Reader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got session.Incoming

@@ -26,8 +26,8 @@ func (r refusing) Move(context.Context, string, string, store.Moving) ([]store.L
 	return nil, r.err
 }
 
-// L1: where a session could not be ended or moved, the links that it has here are still
-// its own: a parked one goes on, and Shutdown ends them all.
+// L1: if a session could not be ended or moved, it keeps the links that it has here. A
+// parked one continues, and Shutdown ends them all.
 func TestL1ShutdownAfterARefusedEnd(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -92,7 +92,7 @@ func shutDown(t *testing.T, m *session.Manager, l *session.Link) {
 	}
 }
 
-// slow is a store whose answers come late: meanwhile others are served.
+// slow is a store whose answers come late. Other calls are served meanwhile.
 type slow struct {
 	store.Store
 	meanwhile func()
@@ -134,8 +134,9 @@ func (l slowLog) Quit(ctx context.Context, ref store.LinkRef) (bool, *store.Ende
 	return here, ended, err
 }
 
-// L1: a session that begins under the id of one that is ending or moving is another one:
-// Shutdown finds its links. So is one that moves to where it is.
+// L1: a session that begins under the id of one that is ending or moving is a different
+// session, and Shutdown finds its links. The same holds for a session that moves to the
+// id of such a one.
 func TestL1ShutdownOfTheNextSession(t *testing.T) {
 	for name, end := range map[string]func(m *session.Manager) error{
 		"End":            func(m *session.Manager) error { return m.End(t.Context(), "a") },
@@ -164,8 +165,8 @@ func TestL1ShutdownOfTheNextSession(t *testing.T) {
 	}
 }
 
-// L1: what a node finds under an id may be over when it comes to use it, and the next
-// session may be here already.
+// L1: a session that a node finds under an id may have ended before the node uses it, and
+// the next session may be here already.
 func TestL1ShutdownAfterALateOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &slow{Store: memory.New(memory.Options{}), meanwhile: func() {}}

@@ -10,7 +10,7 @@ type serial struct {
 	running bool
 }
 
-// do returns when f has run.
+// do runs f, and returns once f has returned.
 func (s *serial) do(f func()) {
 	done := make(chan struct{})
 	s.mu.Lock()
@@ -22,7 +22,8 @@ func (s *serial) do(f func()) {
 		return
 	}
 
-	// Whoever finds nobody running runs the queue, with what others add to it.
+	// No other goroutine runs the queue, so this one does, including what others add to
+	// it.
 	s.running = true
 	for len(s.queue) > 0 {
 		next := s.queue[0]

@@ -7,8 +7,8 @@ import (
 	"runtime/debug"
 )
 
-// call runs a callback that nobody waits for an answer of. about says for the log whom it
-// is about.
+// call runs a callback that returns nothing, and logs its panic with the attributes
+// about, which identify the session and the reader.
 func (m *Manager) call(name string, f func(), about ...any) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -18,14 +18,14 @@ func (m *Manager) call(name string, f func(), about ...any) {
 	f()
 }
 
-// logPanic logs the panic of a callback, with the stack on which it is called.
+// logPanic logs the panic of a callback, with the stack of its caller.
 func (m *Manager) logPanic(callback string, v any, about ...any) {
 	what := append([]any{"callback", callback, "panic", fmt.Sprint(v)}, about...)
 	m.o.Logger.Error("session: callback panicked", append(what, "stack", string(debug.Stack()))...)
 }
 
-// callOnMessage runs OnMessage; a panic is an error. The client hears only that it
-// failed, so the reason is logged here.
+// callOnMessage runs OnMessage, and returns its panic as an error. The client learns only
+// that the handler failed, so the reason is logged here.
 func (m *Manager) callOnMessage(ctx context.Context, s *Session, in Incoming) (err error) {
 	if m.o.OnMessage == nil {
 		return errors.New("session: Options.OnMessage is not set")
@@ -45,8 +45,9 @@ func (m *Manager) callOnMessage(ctx context.Context, s *Session, in Incoming) (e
 	return err
 }
 
-// handlerContext has the end of the Manager's context, and the values of the request's.
-// To derive it costs nothing at the Manager's, which all share.
+// handlerContext ends with the Manager's context, and has the values of the request's. To
+// make one does not register a child with the Manager's context, which all requests
+// share.
 type handlerContext struct {
 	context.Context
 	request context.Context
@@ -57,7 +58,7 @@ func (c handlerContext) Value(key any) any {
 	if key == (valueKey{}) {
 		return c.value
 	}
-	if v := c.Context.Value(key); v != nil { // itself, for package context
+	if v := c.Context.Value(key); v != nil { // package context looks up the cancellation by a key of its own
 		return v
 	}
 	return c.request.Value(key)

@@ -16,8 +16,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// U2: a handler that ends its own session has handled the message all the same: the
-// client is told so, and does not send it again.
+// U2: a handler that ends its own session has handled the message nevertheless. The
+// client is told so, and does not resend it.
 func TestU2HandlerEndsItsSession(t *testing.T) {
 	for name, end := range map[string]func(ctx context.Context, m *session.Manager, link store.LinkRef) error{
 		"End":    func(ctx context.Context, m *session.Manager, _ store.LinkRef) error { return m.End(ctx, "id") },
@@ -84,7 +84,8 @@ func TestD6SlowOnEnd(t *testing.T) {
 	})
 }
 
-// L4: what a callback does wrong is logged once, with whom it was about.
+// L4: an error or panic of a callback is logged once, with the session and reader that it
+// concerned.
 func TestL4FailuresAreLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

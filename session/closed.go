@@ -6,31 +6,32 @@ import (
 	"time"
 )
 
-// Closed is a link that is over, for Options.OnClose.
+// Closed describes a link that has ended, for Options.OnClose.
 type Closed struct {
-	ID, Reader string        // whose it was
-	Transport  string        // by which it came: "sse", "poll", "websocket"
-	RemoteAddr string        // of the request, of polls the last one
-	Bytes      int64         // written to the client, as far as the transport says so by Wrote
-	Duration   time.Duration // from its beginning, on this node, to its end
+	ID, Reader string        // the session's mirage id, and the reader's name
+	Transport  string        // as in Attach: "sse", "poll", "websocket"
+	RemoteAddr string        // of the request; for polls, of the last one
+	Bytes      int64         // written to the client, as the transport reported with Link.Wrote
+	Duration   time.Duration // from the link's beginning to its end, on this node
 	End        End           // why it ended; "" if the client left
 }
 
-// An account counts what OnClose tells of a link. The Links that carry one link of polls,
-// one after another, share it: it is closed once none of them is left, nor a request that
-// is about to go on with it. A nil account counts nothing: there is no OnClose.
+// An account collects what OnClose reports about a link. If polls carry the link, their
+// Links, one after another, share the account. It is closed once no Link holds it, and no
+// request that is about to continue the link. A nil account counts nothing: OnClose is
+// not set.
 type account struct {
 	began int64 // on the Manager's clock
 	bytes atomic.Int64
 
 	mu      sync.Mutex
 	holders int    // Links, and requests
-	latest  uint64 // Turn of a Link: what that one says counts
+	latest  uint64 // the highest Turn of its Links; told describes that Link
 	told    Closed
 }
 
 // holdAccount holds the account of the link with that number, for a request that is about
-// to go on with it. It is nil if no Link here has that number.
+// to continue it. It returns nil if no Link here has that number and an open account.
 func (s *Session) holdAccount(number uint64) *account {
 	for l := range s.all() {
 		if l.Hello.Link.Number == number && l.account.hold() {
@@ -40,7 +41,8 @@ func (s *Session) holdAccount(number uint64) *account {
 	return nil
 }
 
-// hold reports whether the account is open, and keeps it so until a call of release.
+// hold reports whether the account is open. If it is, it stays open until release is
+// called.
 func (a *account) hold() bool {
 	if a == nil {
 		return false
@@ -54,7 +56,7 @@ func (a *account) hold() bool {
 	return true
 }
 
-// openAccount gives l its account: the one that its request holds, or else a new one.
+// openAccount gives l its account: the one that its request holds, or a new one.
 func (l *Link) openAccount(held *account, addr string) {
 	m := l.s.m
 	if m.o.OnClose == nil {
@@ -74,7 +76,7 @@ func (l *Link) openAccount(held *account, addr string) {
 	l.account = a
 }
 
-// note notes how a Link has ended, unless a later one carries the link.
+// note records how a Link has ended, unless a later Link carries the link.
 func (a *account) note(turn uint64, end End) {
 	if a == nil {
 		return
@@ -86,7 +88,7 @@ func (a *account) note(turn uint64, end End) {
 	}
 }
 
-// release lets the account go, and calls OnClose if nobody else holds it.
+// release ends one hold of the account, and calls OnClose if it was the last.
 func (a *account) release(m *Manager) {
 	if a == nil {
 		return
@@ -104,7 +106,8 @@ func (a *account) release(m *Manager) {
 		"session", told.ID, "reader", told.Reader, "transport", told.Transport)
 }
 
-// Wrote notes that the transport has written n bytes to the client, for OnClose.
+// Wrote records that the transport has written n bytes to the client. OnClose gets the
+// sum in Closed.Bytes.
 func (l *Link) Wrote(n int) {
 	if l.account != nil {
 		l.account.bytes.Add(int64(n))

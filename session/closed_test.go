@@ -16,7 +16,7 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// closings collects what OnClose tells.
+// closings collects the calls of OnClose.
 type closings struct {
 	mu  sync.Mutex
 	all []session.Closed
@@ -50,7 +50,7 @@ func poll(t *testing.T, m *session.Manager, number uint64, addr string) *session
 	return link(t, m, a)
 }
 
-// L3: OnClose tells once of each link what it came to.
+// L3: OnClose is called once for each link, with its totals.
 func TestL3OnCloseOfLinks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told closings
@@ -80,7 +80,8 @@ func TestL3OnCloseOfLinks(t *testing.T) {
 	})
 }
 
-// L3, D9: of a link that polls carry OnClose tells once, with the totals of all of them.
+// L3, D9: OnClose is called once for a link that polls carry, with the totals of all
+// polls.
 func TestL3OnCloseOfPolls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told closings
@@ -110,8 +111,8 @@ func TestL3OnCloseOfPolls(t *testing.T) {
 		closed.Bytes, closed.Duration = 123, 70*time.Second
 		told.want(t, closed)
 
-		// A poll that is still under way when the next one comes is superseded, and says
-		// nothing, whichever of them is done first.
+		// A poll that is still in progress when the next one comes is superseded, and is
+		// not reported, whichever of them finishes first.
 		for _, order := range []string{"old first", "new first"} {
 			number = begin()
 			second, third = poll(t, m, number, "b"), poll(t, m, number, "c")
@@ -128,7 +129,7 @@ func TestL3OnCloseOfPolls(t *testing.T) {
 			told.want(t, closed)
 		}
 
-		// A poll that is refused carries nothing on.
+		// A poll that is refused does not continue the link.
 		number = begin()
 		other := session.Attach{ID: "id", Reader: "other", Number: number, Poll: true}
 		if _, err := m.Attach(t.Context(), other); err == nil {
@@ -167,8 +168,8 @@ func (l lateLog) Attach(ctx context.Context, c store.Claim) (store.Attached, err
 	return a, err
 }
 
-// L3: a link whose time between two polls is over just when the next poll is granted goes
-// on, and OnClose tells of it once.
+// L3: a link whose time between two polls ends just when the next poll is granted
+// continues, and OnClose is called for it once.
 func TestL3OnCloseAtTheLastMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told closings
@@ -229,7 +230,7 @@ func TestL3OnCloseMayDoAnything(t *testing.T) {
 	})
 }
 
-// L3: the link of a reader that says goodbye between two polls is over at once.
+// L3: the link of a reader that says goodbye between two polls ends at once.
 func TestL3OnCloseOfGoodbye(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told closings
@@ -248,7 +249,7 @@ func TestL3OnCloseOfGoodbye(t *testing.T) {
 	})
 }
 
-// H2: a bound that is larger than anything is as good as none, and overflows nowhere.
+// H2: the largest possible bound acts as no bound, and does not overflow.
 func TestH2HugeBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := session.New(session.Options{

@@ -9,7 +9,7 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// check panics if the options are impossible, with the remedy in the text.
+// check panics if an option is invalid. The text says how to correct it.
 func (o *Options) check() {
 	for _, bound := range []struct {
 		name  string
@@ -39,7 +39,8 @@ func (o *Options) check() {
 	}
 }
 
-// checkRoom panics if a message can be larger than a log. The options are complete.
+// checkRoom panics if the largest message does not fit into a log. The defaults must have
+// been filled in.
 func (o *Options) checkRoom() {
 	if int64(new(store.Message).Size()+o.MaxMessageSize+store.MaxEvent) > o.MaxBytes {
 		panic(fmt.Sprintf("session: Options.MaxMessageSize is %d, and a message of that size does not fit into a log "+
@@ -47,34 +48,36 @@ func (o *Options) checkRoom() {
 	}
 }
 
-// rememberMore is how much longer than Options.Remember a revocation counts. The Max-Age
-// of a value begins when it is handed out: for a request that came before the revocation
-// that may be after it. And the clock of the node by which it is counted may be another
-// one than the Store's.
+// rememberMore is how much longer than Options.Remember a revocation lasts. The Max-Age
+// of a value begins when the value is handed out. For a request that came before the
+// revocation, that may be after the revocation. The clock of the node that counts it may
+// also differ from the Store's.
 const rememberMore = time.Hour
 
-// CrowdedRetry is how long a client stays away that finds no place among the links of its
-// session (store.ErrCrowded), or has given its place to another reader.
+// CrowdedRetry is how long a client waits before it reconnects if its session has no room
+// for its link (store.ErrCrowded), or if its link had to make room for another reader's.
 const CrowdedRetry = time.Minute
 
-// defaultMaxReaders and defaultMaxWriters bound what one session remembers.
+// defaultMaxReaders and defaultMaxWriters bound how many readers without a link, and how
+// many writers, one session remembers.
 const (
 	defaultMaxReaders = 128
 	defaultMaxWriters = 32
 )
 
 const (
-	quietAfter  = time.Minute      // how long a link keeps its place after its client was heard of
+	quietAfter  = time.Minute      // how long a link keeps its place after the last sign of its client
 	detachAfter = 10 * time.Second // how long a reader may be gone before OnDetach
 
-	// Clients acknowledge within a second: one that has acknowledged nothing for so long
-	// hangs, or has a bad network.
+	// Clients acknowledge within a second. One that has acknowledged nothing for this
+	// long hangs, or has a bad network.
 	stalledAfter = 3 * time.Second
-	// After this another node may handle a message whose handler's node died.
+	// After this time another node may handle a message if the node that handled it died.
 	turnLease = 30 * time.Second
-	// A longer time is as long: a sum with the longest Duration overflows.
+	// Longer durations are cut to this one: a sum with the longest Duration would
+	// overflow.
 	forever = 100 * 365 * 24 * time.Hour
-	// A larger bound is as large, for the same reason.
+	// Larger bounds are cut to this one, for the same reason.
 	boundless = 1 << 30
 )
 

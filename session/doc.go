@@ -1,63 +1,77 @@
-// Package session is the centre of Mirage: mailboxes that outlive connections.
+// Package session is the core of Mirage: sessions that outlive their clients'
+// connections.
 //
-// A session belongs to a mirage id and is one bounded log. [Manager.Send] numbers a
-// message 1, 2, 3 … and keeps it; nobody is waited for. A client object (a page, a
-// program) is a reader: it has a place in the log, and takes what follows through a link,
-// one live transport attachment. Links break; the place stays. A reader that comes back
-// names its [store.Position] and goes on there, on whatever transport.
+// A session belongs to a mirage id, and is one bounded log of messages. [Manager.Send]
+// appends a message, numbers it 1, 2, 3 …, and does not wait for any client. The terms of
+// this package, with the field's words:
 //
-// # What leaves the log, and when
+//   - A reader (a subscriber or consumer) is a client object: a page or a program. It has
+//     a place in the log.
+//   - A link (a connection) is one live transport attachment of a reader. Links break,
+//     but the reader's place stays.
+//   - A position (an offset or cursor) names a place in a log. A reader that comes back
+//     presents its [store.Position] and continues there, on any transport.
+//   - The mark (a high-water mark) is the highest position that any reader of the session
+//     has acknowledged or presented.
+//   - A gap (a data loss notice) tells a reader which messages it will never get.
+//   - The hello (a handshake) is the first event of a link.
+//   - A plain reader or plain client (an EventSource, curl) acknowledges nothing.
+//   - A writer (a producer) is a client object that numbers the messages it sends
+//     upstream.
+//   - A turn (a lock) lets one request of a writer be handled at a time. If its node
+//     dies, the turn expires with its lease.
+//
+// Package store explains the epoch of a log.
+//
+// # When messages leave the log
 //
 // A write is not a delivery: a socket accepts megabytes that nobody reads. Only what a
-// client says counts: an acknowledgement, or the position that it presents. The
-// highest of these, over all readers of a session, is its mark. An entry leaves the
-// log when every acknowledging reader has passed it. Plain readers (an EventSource,
-// curl) acknowledge nothing; what they were sent stays for the retention, unless the
-// room is needed.
+// client acknowledges, or the position that it presents, counts as delivered. An entry
+// leaves the log once every acknowledging reader has passed it. For plain readers, an
+// entry that was sent to them stays for the retention, unless its room is needed.
 //
-// When room is needed, what everybody has passed leaves first; then what is kept only
-// for readers without a link, provided another reader has one. Beyond that the log is
-// full, and [store.Overflow] decides: Send returns [store.ErrFull], or the oldest
-// entries leave. Whoever has not passed what left is told of the gap, with its exact
-// range, before the next message, and so is the application (Options.OnGap). There is
-// no silent hole.
+// When room is needed, the entries that every reader has passed leave first. Next are
+// those that are kept only for readers without a link, or for stalled ones, provided
+// another reader is live. Beyond that the log is full, and [store.Overflow] decides: Send
+// returns [store.ErrFull], or the oldest entries leave. A reader that has not passed the
+// entries that left is told of the gap, with its exact range, before its next message.
+// The application is told, too (Options.OnGap). No message is lost silently.
 //
 // A session without links lives for the retention. Then it ends, and Options.OnEnd gets
-// the messages above the mark: those that no reader ever had.
+// the messages above the mark, which no reader ever had.
 //
-// # What comes up
+// # Upstream messages
 //
-// A writer numbers its messages, too, and repeats what it does not know to be accepted.
-// [Manager.Receive] hands each to Options.OnMessage once and in order, however often it
-// comes and by whatever request.
+// A writer numbers its messages, and resends those that it does not know to be accepted.
+// [Manager.Receive] hands each one to Options.OnMessage once and in order, however often
+// and by whichever requests it arrives.
 //
 // # Parts
 //
-// A [Manager] is one process's part: links, callbacks, timers. A [store.Store] keeps the
-// sessions: package store/memory in this process, store/redis on several. The package
-// knows no HTTP; the transports are links' users: they call [Manager.Attach] and write
-// what [Link.Take] gives whenever they are woken.
+// A [Manager] is one process's part: links, callbacks and timers. A [store.Store] keeps
+// the sessions: package store/memory for one process, store/redis for several. This
+// package does not know HTTP. The transports use links: they call [Manager.Attach], and
+// write what [Link.Take] returns whenever they are woken.
 //
 // # Writing a transport
 //
-// Applications use Options, Manager and Session. The rest is for transports, and stays
-// exported for one of your own: those below package transport use nothing else.
+// Applications use Options, Manager and Session. The rest is for transports. It is
+// exported so that you can write your own: the packages below transport use nothing else.
 //
-//   - [Manager.Attach] begins a link for a client, and [Link.Hello] is what to tell it
-//     first. [Attach] carries who asks and what it has.
-//   - [Link.Take] fills a [Batch] whenever Attach.Wake was called; [Link.Next] waits for
-//     that. Write the gap before the entries, and nothing after an [End]. [Link.Wrote]
-//     counts for OnClose.
+//   - [Manager.Attach] begins a link for a client. [Attach] describes the client and its
+//     position. [Link.Hello] holds the content of the first event.
+//   - Call [Link.Take] whenever Attach.Wake was called: it fills a [Batch]. [Link.Next]
+//     waits and takes. Write the gap before the entries, and nothing after an [End].
+//     [Link.Wrote] counts the bytes for OnClose.
 //   - [Link.Ack], or [Manager.Receive] with an [Upstream], passes on what the client
-//     acknowledges. Receive also takes its messages, [Numbered], and its [Receipt] says
-//     which of them the client need not keep.
-//   - [Manager.Expect] and [Intake.Hold] come before the body of a request is read, so
-//     that the bodies under way are bounded together.
-//   - [Manager.Quit] is a client's goodbye.
-//   - [Link.Close] is called once nothing takes from the link any more. A long-poll that
-//     was answered calls [Link.Park] instead, and the next one attaches with
-//     Attach.Number.
+//     acknowledges. Receive also takes its messages ([Numbered]), and returns in a
+//     [Receipt] which of them the client need not keep.
+//   - Call [Manager.Expect] and [Intake.Hold] before the body of a request is read. They
+//     bound the bytes that all such bodies hold together.
+//   - Call [Manager.Quit] when a client says goodbye.
+//   - Call [Link.Close] once nothing takes from the link any more. After the response to
+//     a long-poll, call [Link.Park] instead. The next poll attaches with Attach.Number.
 //
-// Keep the bounds and ages in [Manager.Options]: LinkAge, WriteTimeout, MaxBody, MaxBatch
-// and BodyTimeout. The example Transport is a whole one.
+// Enforce these bounds of [Manager.Options]: LinkAge, WriteTimeout, MaxBody, MaxBatch and
+// BodyTimeout. The example Transport is a complete transport.
 package session

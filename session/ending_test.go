@@ -12,8 +12,8 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// L1, I7: a link ends at its age, though there is always more to read: how old a
-// validation is must not depend on who sends how much.
+// L1, I7: a link ends at its age even if there is always more to read. The age of a
+// validation must not depend on how much is sent.
 func TestL1AgedUnderLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := session.New(session.Options{Overflow: store.OverflowDropOldest})
@@ -66,7 +66,8 @@ func (unreadableLog) Read(
 	return nil, store.Tail{}, errors.New("the store is away")
 }
 
-// L1: Shutdown drains the links while the store is away: to end one needs no store.
+// L1: Shutdown drains the links while the store is unavailable: ending a link needs no
+// store.
 func TestL1ShutdownWithoutStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := session.New(session.Options{Store: unreadable{memory.New(memory.Options{})}})
@@ -89,8 +90,7 @@ func TestL1ShutdownWithoutStore(t *testing.T) {
 	})
 }
 
-// L1: Shutdown waits for every callback that has begun, whoever made the call that it
-// belongs to.
+// L1: Shutdown waits for every callback that has begun, whichever call it belongs to.
 func TestL1ShutdownWaitsForCallbacks(t *testing.T) {
 	for name, act := range map[string]func(ctx context.Context, m *session.Manager) error{
 		"OnOpen": func(ctx context.Context, m *session.Manager) error { _, err := m.Open(ctx, "new"); return err },

@@ -42,7 +42,7 @@ func read(l *session.Link) store.Position {
 	return at
 }
 
-// A reader that was cut comes back with its position, and goes on there.
+// A reader that lost its connection comes back with its position, and continues there.
 func Example() {
 	ctx := context.Background()
 	m := session.New(session.Options{})
@@ -66,9 +66,9 @@ func Example() {
 	//   3 three
 }
 
-// Two tabs are two readers of one log. A new one without a position starts at the mark,
-// the highest position that any reader acknowledged: what nobody has said to have, it
-// gets, too.
+// Two tabs are two readers of one log. A new reader without a position starts at the
+// mark, the highest position that any reader has acknowledged: it also gets the messages
+// that no reader has acknowledged yet.
 func Example_tabs() {
 	ctx := context.Background()
 	m := session.New(session.Options{})
@@ -92,7 +92,7 @@ func Example_tabs() {
 	//   2 two
 }
 
-// A full log refuses, and has lost nothing. What is acknowledged makes room.
+// A full log refuses messages, and loses none. Acknowledgements make room.
 func Example_full() {
 	ctx := context.Background()
 	m := session.New(session.Options{MaxMessages: 2})
@@ -116,7 +116,7 @@ func Example_full() {
 	// <nil>
 }
 
-// With OverflowDropOldest the newest messages stay, and who misses the others
+// With OverflowDropOldest the newest messages stay, and a reader that misses the others
 // is told which.
 func Example_gap() {
 	ctx := context.Background()
@@ -142,7 +142,7 @@ func Example_gap() {
 	//   3 three
 }
 
-// What a client sends is handled once, however often it comes.
+// A message that a client sends is handled once, however often it comes.
 func ExampleManager_Receive() {
 	ctx := context.Background()
 	m := session.New(session.Options{OnMessage: func(_ context.Context, s *session.Session, in session.Incoming) error {
@@ -170,9 +170,9 @@ func ExampleManager_Receive() {
 }
 
 // A page that shows a list survives its reload, a long absence and a restart of the
-// server: whoever comes is sent the whole of it, and replaces what it shows by that. The
-// mutex keeps list and log in one order, so that each line is either in the list sent or
-// follows it.
+// server: every page that comes is sent the whole list, and shows that from then on. The
+// mutex keeps list and log in one order, so that each line is either in the list that is
+// sent or follows it.
 func Example_reload() {
 	ctx := context.Background()
 	var mu sync.Mutex
@@ -190,7 +190,7 @@ func Example_reload() {
 		mu.Lock()
 		defer mu.Unlock()
 		lines = append(lines, line)
-		// Its error may be ErrNotFound: nobody is there, and nothing is lost.
+		// The error may be ErrNotFound: there is no session, and nothing is lost.
 		m.Send(ctx, "ann", store.Message{Event: "line", Data: []byte(line)})
 	}
 

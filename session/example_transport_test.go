@@ -13,8 +13,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// lines is a transport of one's own: a protocol of lines over any net.Conn. The client
-// says who it is, acknowledges, and sends numbered messages:
+// lines is a custom transport: a line protocol over any net.Conn. The client identifies
+// itself, acknowledges, and sends numbered messages:
 //
 //	hello ID READER [POSITION]
 //	ack POSITION
@@ -29,7 +29,8 @@ import (
 //	said ACCEPTED
 //	end REASON RETRY
 //
-// Whoever can connect is believed here: a real one finds the id by package middleware.
+// The example trusts every client that can connect. A real transport gets the id from
+// package middleware.
 type lines struct{ m *session.Manager }
 
 // serve carries one link, until the client leaves or the link ends.
@@ -69,7 +70,7 @@ func (t lines) serve(conn net.Conn) {
 	reading.Wait()
 }
 
-// write writes what the link has, whenever there is something.
+// write writes what the link has for the client, whenever there is something.
 func (t lines) write(ctx context.Context, conn net.Conn, link *session.Link) {
 	text := fmt.Appendln(nil, "welcome", link.Hello.Resumed)
 	var b session.Batch
@@ -137,7 +138,7 @@ type client struct {
 	in *bufio.Scanner
 }
 
-// hear prints the next line, and returns the position in it.
+// hear prints the next line, and returns the position that it names.
 func (c client) hear() (position string) {
 	c.in.Scan()
 	words := strings.Fields(c.in.Text())
@@ -150,7 +151,8 @@ func (c client) hear() (position string) {
 }
 
 // A transport attaches a link for each client, writes what the link has, and passes on
-// what the client sends. That is all: places, gaps, repeats and bounds are the Manager's.
+// what the client sends. That is all: the Manager handles places, gaps, repeats and
+// bounds.
 func Example_transport() {
 	ctx := context.Background()
 	m := session.New(session.Options{
@@ -183,7 +185,7 @@ func Example_transport() {
 	fmt.Fprintln(c, "hello ann tab", at)
 	c.hear()
 	c.hear()
-	fmt.Fprintln(c, "say 1 hello there") // again: the client cannot know that it was handled
+	fmt.Fprintln(c, "say 1 hello there") // resent: the client cannot know that it was handled
 	c.hear()
 	fmt.Fprintln(c, "bye")
 	c.hear()

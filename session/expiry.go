@@ -31,16 +31,15 @@ func (m *Manager) sweep() {
 // maxEnding is how many calls of OnEnd for expired sessions run at once.
 const maxEnding = 64
 
-// callOnEnd tells the application of a session that is over.
+// callOnEnd calls OnEnd for a session that has ended.
 func (m *Manager) callOnEnd(e store.Ended, value any) {
 	if m.o.OnEnd != nil {
 		m.call("OnEnd", func() { m.o.OnEnd(m.callbackContext(value), e) }, "session", e.ID)
 	}
 }
 
-// callOnEndOfExpired is callOnEnd for a session that nobody has asked to end.
-// Up to maxEnding calls run at once, so that slow ones do not delay the end of
-// the other sessions.
+// callOnEndOfExpired is callOnEnd for a session that has expired. Up to maxEnding calls
+// run at once, so that slow ones do not delay the end of the other sessions.
 func (m *Manager) callOnEndOfExpired(e store.Ended) {
 	if m.o.OnEnd == nil {
 		return

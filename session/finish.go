@@ -13,20 +13,21 @@ const (
 	maxFinish     = time.Minute
 )
 
-// Finish is End that first lets the readers have what is in the log. It waits until
-// each reader that is here has acknowledged what was sent before the call, or, if it is
-// a plain one, until that was written to it; then it ends the session. It waits at most
-// for within: zero means 5s, and more than a minute is a minute. A reader that lost its
-// link less than ten seconds ago may be coming back, and is waited for, too, unless it
-// is a plain one, which comes back as another reader. When ctx ends, the session ends
-// at once. What a reader did not acknowledge in time is in OnEnd as ever. The error is
+// Finish is End that first lets the readers get what is in the log. It waits until every
+// reader that is here has acknowledged what was sent before the call. For a plain reader,
+// it waits until that was written. Then it ends the session. It waits for at most within:
+// zero means 5s, and more than a minute counts as a minute. A reader that lost its link
+// less than ten seconds ago may be about to reconnect, so Finish waits for it, too. It
+// does not wait for such a plain reader, which would come back as another one. If ctx
+// ends, the session ends at once. OnEnd gets the same messages as with End. The error is
 // that of End.
 //
-// While Finish waits, the session goes on: its clients may send, and begin links.
-// Messages that are sent to it then may be lost to its readers, as before End.
+// While Finish waits, the session continues: its clients may send messages and begin
+// links. Messages that are sent to the session in that time may not reach its readers, as
+// with End.
 //
-// A client may acknowledge nothing while a message of its own is being handled. OnMessage
-// therefore calls Finish and RevokeWith on another goroutine: called directly they may
+// A client may acknowledge nothing while one of its own messages is being handled. In
+// OnMessage, call Finish and RevokeWith on another goroutine: called directly, they may
 // wait for all of within.
 func (m *Manager) Finish(ctx context.Context, id string, within time.Duration) error {
 	waiting, cancel := context.WithTimeout(ctx, finishTimeout(within))
@@ -36,12 +37,12 @@ func (m *Manager) Finish(ctx context.Context, id string, within time.Duration) e
 }
 
 // RevokeWith is Revoke with a last message for every reader. The message, and what is in
-// the log before it, is delivered first as by Finish, and within the same time. Until
-// then the client can go on acting, for within at most: an id that must be kept out at
-// this moment is for Revoke.
+// the log before it, is delivered first, as by Finish and within the same time. Until
+// then, for within at most, the client can still act. To shut out an id at once, use
+// Revoke.
 //
-// The id is revoked in any case, and an error about the message says that nobody got it:
-// ErrTooLarge or store.ErrEvent, at once, and store.ErrFull if the log had no room within
+// The id is revoked in any case. An error about the message means that no reader got it:
+// ErrTooLarge or store.ErrEvent at once, or store.ErrFull if the log had no room within
 // the time.
 func (m *Manager) RevokeWith(ctx context.Context, id string, last store.Message, within time.Duration) error {
 	waiting, cancel := context.WithTimeout(ctx, finishTimeout(within))
@@ -53,7 +54,7 @@ func (m *Manager) RevokeWith(ctx context.Context, id string, last store.Message,
 	if err == nil {
 		m.awaitDelivery(waiting, id, seq)
 	} else if isOver(err) {
-		err = nil // nobody is there to read it
+		err = nil // no reader is left to get it
 	}
 	return errors.Join(err, m.Revoke(context.WithoutCancel(ctx), id))
 }
@@ -71,7 +72,7 @@ func (m *Manager) appendLast(ctx context.Context, id string, last *store.Message
 	return seq, err
 }
 
-// finishTimeout is how long an end waits at most.
+// finishTimeout returns how long Finish waits at most.
 func finishTimeout(within time.Duration) time.Duration {
 	if within <= 0 {
 		return defaultFinish
@@ -79,9 +80,9 @@ func finishTimeout(within time.Duration) time.Duration {
 	return min(within, maxFinish)
 }
 
-// awaitDelivery waits until every reader that is here has what is in the log up to
-// seq, or, if that is 0, what is in it now. It reports whether that came before the
-// end of ctx.
+// awaitDelivery waits until every reader that is here has what is in the log up to seq.
+// If seq is 0, that is everything in it now. It reports whether that happened before ctx
+// ended.
 func (m *Manager) awaitDelivery(ctx context.Context, id string, seq uint64) bool {
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
 		var behind int

@@ -11,7 +11,7 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// D6: a last message for which a log has no room at the moment waits for the room.
+// D6: a last message for which the log has no room at the moment waits for room.
 func TestD6LastWordIntoAFullLog(t *testing.T) {
 	for _, acks := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestD6LastWordIntoAFullLog(t *testing.T) {
 	}
 }
 
-// I11: RevokeWith revokes, whatever is wrong with its message.
+// I11: RevokeWith revokes the id, whatever is wrong with its message.
 func TestI11RevokeWithARefusedMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := session.New(session.Options{MaxMessageSize: 10})

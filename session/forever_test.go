@@ -11,8 +11,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// L1: the longest Duration there is means for ever, in every option and wherever a
-// transport gives one; not "at once", as a sum that overflows would.
+// L1: the longest Duration means for ever, in every option and wherever a transport gives
+// one. It does not mean "at once", as a sum that overflows would.
 func TestL1Forever(t *testing.T) {
 	const forever = math.MaxInt64
 	synctest.Test(t, func(t *testing.T) {
@@ -29,7 +29,7 @@ func TestL1Forever(t *testing.T) {
 		}
 
 		var links []*session.Link
-		for range 20 { // the heartbeat is spread by chance
+		for range 20 { // the heartbeat is jittered
 			links = append(links, link(t, m, session.Attach{ID: "id", Reader: "r", Life: forever}))
 		}
 		parked := link(t, m, session.Attach{ID: "poll", Reader: "r", Poll: true})

@@ -12,8 +12,8 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// meanwhile is a store on which something happens between its answer to Open and what is
-// asked of the log.
+// meanwhile is a store on which something happens between its answer to Open and the next
+// step of the log.
 type meanwhile struct {
 	store.Store
 	happens func()
@@ -30,9 +30,9 @@ func (s *meanwhile) Open(
 	return log, created, err
 }
 
-// I11, I6: a link that is asked for while its id is revoked or moved does not begin under
-// that id: its client has to ask anew who it is. Only where the session has just ended, a
-// new one begins.
+// I11, I6: a link that is requested while its id is revoked or moved does not begin under
+// that id: its client must come back, and its id is resolved again. Only if the session
+// has just ended does a new one begin.
 func TestI11AttachMeanwhile(t *testing.T) {
 	for _, tt := range []struct {
 		name    string

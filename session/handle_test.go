@@ -10,8 +10,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// A handle of a session that is over says so in one way, however it was ended: an
-// application that keeps one need not know who did.
+// A handle of a session that has ended always returns the same error, however the session
+// ended, so that an application that keeps a handle need not know.
 func TestD8HandleOfWhatIsOver(t *testing.T) {
 	for name, over := range map[string]func(ctx context.Context, m *session.Manager) error{
 		"ended":   func(ctx context.Context, m *session.Manager) error { return m.End(ctx, "id") },

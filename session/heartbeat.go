@@ -5,22 +5,22 @@ import (
 	"time"
 )
 
-// firstBeat is when a client that knows heartbeats sees the first one, unless a message
-// comes before.
+// firstBeat is how soon a client that knows heartbeats gets the first one, unless a
+// message comes earlier.
 const firstBeat = time.Second
 
-// jittered is the heartbeat's interval for one link: ±10 %, so that links do
-// not beat together.
+// jittered returns the interval of the heartbeat for one link, ±10 %, so that links do
+// not all send at once.
 func (m *Manager) jittered() time.Duration {
 	d := m.o.Heartbeat
 	if d < 0 {
-		d = 15 * time.Second // the log still wants a sign of life
+		d = 15 * time.Second // the log still needs a sign of life
 	}
 	return d - d/10 + rand.N(d/5+1)
 }
 
-// due is how long after now the link next needs a look: for a heartbeat, an
-// acknowledgement that is overdue, or the end of its life.
+// due returns how long after now the link must be checked next: for a heartbeat, an
+// overdue acknowledgement, or the end of its life.
 func (l *Link) due(now int64) time.Duration {
 	next := l.wrote.Load() + int64(l.beat)
 	if next <= now {
@@ -37,7 +37,8 @@ func (l *Link) due(now int64) time.Duration {
 	return time.Duration(next - now)
 }
 
-// ring is the alarm's: it wakes the link where something is due, and closes a parked one.
+// ring is called by the link's alarm. It wakes the link if something is due, and closes a
+// parked one.
 func (l *Link) ring() {
 	if l.end.state() == linkParked {
 		l.s.m.spawn(l.Close)
@@ -52,11 +53,11 @@ func (l *Link) ring() {
 	l.setAlarm(l.due(now))
 }
 
-// setAlarm sets the link's alarm unless the link is closed: that has cancelled
-// it for good.
+// setAlarm sets the link's alarm, unless the link is closed and has cancelled it for
+// good.
 func (l *Link) setAlarm(in time.Duration) {
 	l.s.m.clock.set(&l.alarm, in)
-	if l.end.state() == linkClosed { // perhaps since then
+	if l.end.state() == linkClosed { // it may have been closed meanwhile
 		l.s.m.clock.cancel(&l.alarm)
 	}
 }

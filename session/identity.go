@@ -8,16 +8,18 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// End ends the session id now, with its links, terminally. OnEnd gets what no reader had:
-// what was sent just before may not have left yet, see Finish. The id stays good for a
-// new session. A client that is between two polls does not hear of it, and begins such a
-// session: to keep a client out, Revoke.
+// End ends the session id now, or returns store.ErrNotFound if there is none. Its links
+// end, and their clients stop. OnEnd gets the messages that no reader had. Messages that
+// were sent just before may not have been written yet: see Finish. The id can be used for
+// a new session. A client that is between two polls does not learn of the end, and begins
+// such a session. To keep a client out, use Revoke.
 func (m *Manager) End(ctx context.Context, id string) error { return m.end(ctx, id, 0) }
 
-// Revoke ends the session id like End, if there is one, and lets values of the id that
-// were signed until now be refused (see Resolve), for Options.Remember. What was sent
-// just before may not have left yet, see RevokeWith. A Store in memory forgets that when
-// the process restarts: there the middleware's Validate is the lasting gate.
+// Revoke ends the session id like End, if there is one. For Options.Remember, values of
+// the id that were signed until now are refused (see Resolve). Messages that were sent
+// just before may not have been written yet: see RevokeWith. A Store in memory forgets
+// revocations when the process restarts. There, the middleware's Validate is the lasting
+// check.
 func (m *Manager) Revoke(ctx context.Context, id string) error {
 	if err := m.end(ctx, id, m.o.Remember+rememberMore); !errors.Is(err, store.ErrNotFound) {
 		return err
@@ -26,7 +28,7 @@ func (m *Manager) Revoke(ctx context.Context, id string) error {
 }
 
 func (m *Manager) end(ctx context.Context, id string, refuse time.Duration) error {
-	if m.enter() { // after Shutdown, too, sessions can be ended
+	if m.enter() { // sessions can be ended after Shutdown, too
 		defer m.work.Done()
 	}
 
@@ -46,13 +48,12 @@ func (m *Manager) end(ctx context.Context, id string, refuse time.Duration) erro
 	return err
 }
 
-// Revalidate ends the links of the session id, on every node; their clients come back
-// through the hooks of the middleware and lose nothing. Requests that are under way are
-// told to come back, too, because their hook may have answered already. Without a session
-// there is nothing to do, and nothing is remembered: if the hook of a request that is
-// under way has answered already, its link begins, and lives for the transport's LinkAge.
-// To keep a client out, Revoke. Where the store fails, the links of this node have ended
-// all the same.
+// Revalidate ends the links of the session id on every node. Their clients come back
+// through the hooks of the middleware, and lose nothing. Requests that are in progress
+// are told to come back, too, because their hook may have run already. Without a session,
+// Revalidate does nothing and remembers nothing: if the hook of a request in progress has
+// run already, its link begins, and lives for the transport's LinkAge. To keep a client
+// out, use Revoke. If the store fails, the links of this node have ended nevertheless.
 func (m *Manager) Revalidate(ctx context.Context, id string) error {
 	if s := m.local.find(id); s != nil {
 		for l := range s.all() {
@@ -66,31 +67,33 @@ func (m *Manager) Revalidate(ctx context.Context, id string) error {
 	return err
 }
 
-// Now is the Store's time, without I/O: what values are signed with. See Store.
+// Now returns the Store's time, with which values are signed. It does no I/O. See
+// store.Store.
 func (m *Manager) Now() time.Time { return m.store.Now() }
 
-// Resolve says how an id stands that a request presents. See Store.
+// Resolve returns the standing of an id that a request presents. See store.Store.
 func (m *Manager) Resolve(ctx context.Context, id string, a store.Asked, client string) (store.Standing, error) {
 	return m.store.Resolve(ctx, id, a, client)
 }
 
-// Move lets the session from go on under the id to, on the application's own word; its
-// links end, and their clients come back. OnDetach is called for its readers under from,
-// and OnAttach when they come back under to. For the retention the client named so may
-// still present from. Session handles of from are store.ErrNotFound afterwards.
+// Move gives the session from the id to, on the application's own authority. Its links
+// end, and their clients come back. OnDetach is called for its readers under from, and
+// OnAttach when they come back under to. For Options.Retention, the client with the given
+// name may still present from. Session handles of from return store.ErrNotFound
+// afterwards.
 func (m *Manager) Move(ctx context.Context, from, to, client string) error {
 	return m.Replace(ctx, from, to, store.Asked{}, client)
 }
 
-// Replace is Move on the word of a request whose Validate replaced its id:
-// store.ErrRevoked or store.ErrMoved if that does not count any more, and nothing has
-// changed then.
+// Replace is Move for a request whose Validate replaced its id. If the request's value is
+// not valid any more, the error is store.ErrRevoked or store.ErrMoved, and nothing has
+// changed.
 func (m *Manager) Replace(ctx context.Context, from, to string, a store.Asked, client string) error {
 	return m.move(ctx, from, to, store.Moving{Asked: a, Client: client})
 }
 
-// Rotate is Replace that revokes from in the same step, for Options.Remember, and leaves
-// no way from it to the new id.
+// Rotate is Replace that also revokes from, in the same step and for Options.Remember. No
+// client is led from the old id to the new one.
 func (m *Manager) Rotate(ctx context.Context, from, to string, a store.Asked) error {
 	return m.move(ctx, from, to, store.Moving{Asked: a, Refuse: m.o.Remember + rememberMore})
 }

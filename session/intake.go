@@ -7,24 +7,24 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// An Intake is a request that brings messages up, from before its body is read until they
-// are handled. It bounds what the bodies that are under way hold together. It is not safe
-// for concurrent use.
+// An Intake accounts for a request that brings messages, from before its body is read
+// until they are handled. It bounds the bytes that all such requests hold together. It is
+// not safe for concurrent use.
 type Intake struct {
 	m    *Manager
 	s    *Session
 	held int64
 }
 
-// intakes is what intakes hold: of a session, or all of them.
+// intakes counts the bytes that the Intakes of one session, or all of them, hold.
 type intakes struct{ held atomic.Int64 }
 
-// minIntake is what an Intake counts at least, once it holds anything.
+// minIntake is the least that an Intake counts, in bytes, once it holds anything.
 const minIntake = 4 << 10
 
-// Expect looks for the session of a request before its body is read: store.ErrNotFound
-// without one, and the other errors of Receive that say so. Close it when the request has
-// been answered.
+// Expect looks up the session of a request before its body is read. The error is
+// store.ErrNotFound if there is none, and ErrSettling or ErrClosed as for Receive. Close
+// the Intake once, when the request has been answered.
 func (m *Manager) Expect(ctx context.Context, id string, a store.Asked) (*Intake, error) {
 	s, err := m.acquire(ctx, id, opening{asked: a})
 	if err != nil {
@@ -33,9 +33,10 @@ func (m *Manager) Expect(ctx context.Context, id string, a store.Asked) (*Intake
 	return &Intake{m: m, s: s}, nil
 }
 
-// Hold says that the request holds n bytes by now. It is ErrBusy, and nothing has
-// changed, if all together would hold more than Options.Intake, or those of one session
-// more than a sixteenth of that. A request that is the only one there may hold anything.
+// Hold records that the request now holds n bytes. It returns ErrBusy, and changes
+// nothing, if all requests together would hold more than Options.Intake, or those of the
+// session more than a sixteenth of that. A request may hold any number of bytes while it
+// is the only one.
 func (in *Intake) Hold(n int) error {
 	more := max(int64(n), minIntake) - in.held
 	if more <= 0 || in.m.o.Intake < 0 {
@@ -52,7 +53,7 @@ func (in *Intake) Hold(n int) error {
 	return nil
 }
 
-// Close gives back what the request holds.
+// Close releases what the request holds.
 func (in *Intake) Close() {
 	in.s.intakes.held.Add(-in.held)
 	in.m.intakes.held.Add(-in.held)
@@ -60,8 +61,8 @@ func (in *Intake) Close() {
 	in.m.local.release(in.s)
 }
 
-// take adds more to what one that holds mine already holds, unless there are others and
-// all are beyond the bound then.
+// take adds more for an Intake that already holds mine. It reports false, and adds
+// nothing, if all together would exceed the bound and there are others.
 func (i *intakes) take(more, mine, bound int64) bool {
 	all := i.held.Add(more)
 	if all > bound && all > mine+more {

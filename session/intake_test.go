@@ -9,9 +9,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// L2: the bodies that are under way hold no more than Intake together, and those of one
-// session a sixteenth; but one that is alone may hold anything. What is given back can be
-// held again.
+// L2: the bodies that are in progress hold at most Intake together, and those of one
+// session a sixteenth. A body that is alone may hold any number of bytes. Bytes that were
+// released can be held again.
 func TestL2Intake(t *testing.T) {
 	m := session.New(session.Options{Intake: 16 * 40 << 10})
 	t.Cleanup(func() { m.Shutdown(context.Background()) })

@@ -10,7 +10,7 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// D7: the link of a poll ends with its page, whichever nodes its polls came to.
+// D7: a link that polls carry ends with its page, whichever nodes the polls came to.
 func TestD7LeavingAtAnotherNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var gone time.Time

@@ -13,40 +13,41 @@ import (
 
 // Attach is a client's request for a link.
 type Attach struct {
-	ID         string        // the session
-	Asked      store.Asked   // on whose word; the zero Asked is the application's own
-	Reader     string        // the client object's name; "" for a plain client, which gets a name of ours
-	Number     uint64        // the link that this request goes on with, of a poll; 0 begins a new one
-	Position   string        // what the client has, as it came; "" for nothing
+	ID         string        // the session's mirage id
+	Asked      store.Asked   // about the request; the zero Asked stands for the application itself
+	Reader     string        // the client object's name; "" for a plain client, which gets a random one
+	Number     uint64        // the link that a poll continues; 0 begins a new one
+	Position   string        // the position that the client presents, as text; "" for none
 	Transport  string        // for ReaderInfo and Closed
 	RemoteAddr string        // of the request, for Closed
 	Value      any           // of the request, for the callbacks: see Value
-	Poll       bool          // one short answer after another carries the link: no heartbeat, no AckTimeout
-	Life       time.Duration // after which the link ends as EndAged; 0 never
-	Wake       func()        // called when Take may have something; must not wait. Nil for Next
+	Poll       bool          // one short response after another carries the link: no heartbeat, no AckTimeout
+	Life       time.Duration // after which the link ends with EndAged; 0 means never
+	Wake       func()        // called when Take may have something; must not block. Nil if Next is used
 }
 
-// A Link is one live transport attachment: a cursor in the session's log and the means to
-// wake whoever writes. One goroutine at a time may call Take or Next; everything else is
-// safe for concurrent use. Close it when the transport is done.
+// A Link is one live transport attachment: a cursor in the session's log, and the means
+// to wake the goroutine that writes to the client. One goroutine at a time may call Take
+// or Next. All other methods are safe for concurrent use. Close the Link when the
+// transport is done.
 type Link struct {
-	// What each message needs stands together in front, with Hello.Link.
-	Plain  bool // it acknowledges nothing: no acknowledgement timeout, and heartbeats that it does not see
+	// The fields that every message needs come first, next to Hello.Link.
+	Plain  bool // the client acknowledges nothing, so it has no AckTimeout; it does not see heartbeats
 	poll   bool
 	end    linkEnd
 	onWake func()
 	s      *Session
-	next   atomic.Pointer[Link] // of the session, the older one
+	next   atomic.Pointer[Link] // the next older link of the session
 	wrote  atomic.Int64         // when Take last had something, on the Manager's clock
-	waits  atomic.Int64         // since when an acknowledgement is waited for; 0 none
-	beat   time.Duration        // jittered
+	waits  atomic.Int64         // since when an acknowledgement is missing; 0 if none is
+	beat   time.Duration        // interval of the heartbeat, jittered
 
-	// Owned by whoever calls Take.
+	// Owned by the goroutine that calls Take.
 	cursor   uint64
-	accepted uint64 // the last number told
-	acked    uint64 // what the client had when waits began
+	accepted uint64 // the last number that the client was told
+	acked    uint64 // what the client had acknowledged when waits began
 
-	Hello store.Attached // what the link's first event tells
+	Hello store.Attached // the content of the link's first event
 
 	transport string
 	value     any
@@ -56,11 +57,12 @@ type Link struct {
 	alarm     alarm
 }
 
-// Attach begins a link, and the session with it if there is none; with Number it goes on
-// with one, and never makes a session. See Log.Attach. It is store.ErrCrowded where the
-// session has too many links and ErrLinkRate where it begins them too fast: see
-// Options.MaxLinks and LinkRate. It is ErrSettling where the id was revoked or moved
-// since the request came: the client comes back, and its id is checked again.
+// Attach begins a link, and makes the session if there is none. With Number it continues
+// a link, and never makes a session. See store.Log.Attach. The error is store.ErrCrowded
+// if the session has too many links, and ErrLinkRate if it begins them too fast: see
+// Options.MaxLinks and LinkRate. For a new link, it is ErrSettling if the id was revoked
+// or moved after the request came. The client then comes back, and its id is checked
+// again.
 func (m *Manager) Attach(ctx context.Context, a Attach) (*Link, error) {
 	if !m.enter() {
 		return nil, ErrClosed
@@ -85,9 +87,8 @@ func (m *Manager) Attach(ctx context.Context, a Attach) (*Link, error) {
 	return m.beginLink(ctx, a, c)
 }
 
-// beginLink makes a link that is new, and the session with it if there is none. What
-// this node knows of the session may be out of date; only a log that was looked up
-// just now decides.
+// beginLink begins a new link, and makes the session if there is none. What this node
+// knows of the session may be out of date, so only a log that was just looked up decides.
 func (m *Manager) beginLink(ctx context.Context, a Attach, c store.Claim) (*Link, error) {
 	acquire := m.acquire
 	for fresh := false; ; fresh = true {
@@ -100,7 +101,7 @@ func (m *Manager) beginLink(ctx context.Context, a Attach, c store.Claim) (*Link
 			return nil, ErrLinkRate
 		}
 		s.watchLog()
-		hello, err := s.log.Attach(context.WithoutCancel(ctx), c) // else a link could be nobody's
+		hello, err := s.log.Attach(context.WithoutCancel(ctx), c) // or a granted link could be lost
 		if err == nil {
 			return m.newLink(ctx, s, a, hello, nil)
 		}
@@ -114,8 +115,9 @@ func (m *Manager) beginLink(ctx context.Context, a Attach, c store.Claim) (*Link
 	}
 }
 
-// asSettling is ErrSettling where err refuses a new link because of what became of its
-// id: how that stands is for Resolve and the hooks to say, again.
+// asSettling returns ErrSettling if err refuses a request because its id was moved or
+// revoked: Resolve and the hooks must check the id again. It returns other errors as they
+// are.
 func asSettling(err error) error {
 	if errors.Is(err, store.ErrMoved) || errors.Is(err, store.ErrRevoked) {
 		return fmt.Errorf("%w: %w", ErrSettling, err)
@@ -123,7 +125,7 @@ func asSettling(err error) error {
 	return err
 }
 
-// continueLink carries on a link that is there.
+// continueLink continues a link that exists.
 func (m *Manager) continueLink(ctx context.Context, a Attach, c store.Claim) (*Link, error) {
 	s, err := m.acquire(ctx, a.ID, opening{asked: a.Asked})
 	if err != nil {
@@ -132,7 +134,7 @@ func (m *Manager) continueLink(ctx context.Context, a Attach, c store.Claim) (*L
 
 	s.watchLog()
 	held := s.holdAccount(a.Number)
-	steady := context.WithoutCancel(ctx) // else a link could be nobody's
+	steady := context.WithoutCancel(ctx) // or a granted link could be lost
 	hello, err := s.log.Attach(steady, c)
 	if isOver(err) { // the link may live on in the session that follows
 		again := func(log store.Log) (store.Attached, error) { return log.Attach(steady, c) }
@@ -152,7 +154,7 @@ func (m *Manager) continueLink(ctx context.Context, a Attach, c store.Claim) (*L
 }
 
 // newLink makes the Link of an attachment that the log has granted. held is the account
-// with which it goes on, if there is one.
+// that it continues, or nil.
 func (m *Manager) newLink(
 	ctx context.Context, s *Session, a Attach, hello store.Attached, held *account,
 ) (*Link, error) {
@@ -179,13 +181,13 @@ func (m *Manager) newLink(
 	}
 	l.openAccount(held, a.RemoteAddr)
 	s.add(l)
-	if !m.isOpen() { // Shutdown began since, and may have counted the link without seeing it
+	if !m.isOpen() { // Shutdown began meanwhile, and may wait for the link without having drained it
 		l.Drain(rand.N(time.Second))
 	}
 
 	if !l.poll {
 		l.beat = m.jittered()
-		if !l.Plain { // the first one soon: it proves to the client that nobody holds the stream back
+		if !l.Plain { // the first one soon: it proves to the client that no proxy buffers the stream
 			l.wrote.Add(int64(min(firstBeat, l.beat) - l.beat))
 		}
 		m.clock.set(&l.alarm, l.due(now))
@@ -217,7 +219,7 @@ func (l *Link) reader() ReaderInfo {
 	return ReaderInfo{Reader: l.Hello.Link.Reader, Plain: l.Plain, Transport: l.transport}
 }
 
-// ID is the mirage id of the link's session.
+// ID returns the mirage id of the link's session.
 func (l *Link) ID() string { return l.s.id }
 
 func (l *Link) wake() {
@@ -226,7 +228,8 @@ func (l *Link) wake() {
 	}
 }
 
-// Ack notes that the client has everything up to p, and speaks on this link. See Log.Ack.
+// Ack records that the client has everything up to p, and speaks on this link. See
+// store.Log.Ack.
 func (l *Link) Ack(ctx context.Context, p store.Position) error {
 	return l.s.log.Ack(ctx, l.Hello.Link, p)
 }

@@ -9,25 +9,25 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// End says why a link is over. Its text is fit for logs.
+// End is the reason why a link ended. Its text is fit for logs.
 type End string
 
 const (
-	EndAged       End = "aged"       // its life is over: the client comes back at once
-	EndRenewed    End = "renewed"    // Revalidate: the client comes back at once, through the hooks
-	EndMoved      End = "moved"      // the session has a new id: the client comes back after Batch.Retry
-	EndDrained    End = "drained"    // Shutdown: the client comes back after Batch.Retry
-	EndCrowded    End = "crowded"    // another link took its place: the client comes back after Batch.Retry
-	EndSuperseded End = "superseded" // the client is on another link: nothing more to say
-	EndSilent     End = "silent"     // the client acknowledged nothing in time: it is thought dead
+	EndAged       End = "aged"       // it reached its age: the client reconnects at once
+	EndRenewed    End = "renewed"    // Revalidate: the client reconnects at once, through the hooks
+	EndMoved      End = "moved"      // the session has a new id: the client reconnects after Batch.Retry
+	EndDrained    End = "drained"    // Shutdown: the client reconnects after Batch.Retry
+	EndCrowded    End = "crowded"    // another link took its place: the client reconnects after Batch.Retry
+	EndSuperseded End = "superseded" // the client uses another link: it is told nothing
+	EndSilent     End = "silent"     // the client acknowledged nothing in time: it is presumed dead
 	EndOver       End = "over"       // the session was ended: the client stops
 	EndBarred     End = "revoked"    // the id was revoked: the client stops
 )
 
-// returnDelay is how long a client stays away when its session got another id. The one
-// response that hands that out, of a login, must have reached the browser by then: a
-// tab that came sooner would still show the old id, which Rotate has revoked, and be
-// told to stop.
+// returnDelay is how long a client waits before it reconnects when its session got
+// another id. The one response that hands out the new id, such as that of a login, must
+// have reached the browser by then. A tab that came sooner would still present the old
+// id, which Rotate has revoked, and would be told to stop.
 const returnDelay = 2 * time.Second
 
 // A linkEnd is the state of a link, in one word that Take reads for each message:
@@ -36,10 +36,10 @@ const returnDelay = 2 * time.Second
 //	 ├───── park ────▶ parked ── close or finish ────▲
 //	 └───── close ───────────────────────────────────┘
 //
-// A link that is open is carried by a request or a connection, which takes from it; a
-// parked one waits for the next poll. One that is ending is carried still: its client has
-// yet to be told. The first reason for which a link finishes stays; a link without one
-// was left by its client.
+// An open link is carried by a request or a connection, which takes from it. A parked one
+// waits for the next poll. One that is ending is still carried: its client has yet to be
+// told. The first reason for which a link finishes stays. A link that closes without a
+// reason was left by its client.
 type linkEnd struct{ word atomic.Uint64 }
 
 type linkState uint64
@@ -58,16 +58,16 @@ const (
 	maxRetry                = time.Duration(1)<<(64-retryShift) - 1 // two years
 )
 
-// reasons are what an End is in the word.
+// reasons lists the Ends by their numbers in the word.
 var reasons = []End{
 	"", EndAged, EndRenewed, EndMoved, EndDrained, EndCrowded, EndSuperseded, EndSilent, EndOver, EndBarred,
 }
 
-// state returns the state alone.
+// state returns the state.
 func (e *linkEnd) state() linkState { return linkState(e.word.Load() & (1<<reasonShift - 1)) }
 
-// reason returns why the link ends, and how long its client stays away; "" while there is
-// no reason.
+// reason returns why the link ends, and how long its client waits before it reconnects.
+// It returns "" while there is no reason.
 func (e *linkEnd) reason() (End, time.Duration) {
 	word := e.word.Load()
 	if word == 0 { // nearly always
@@ -76,10 +76,10 @@ func (e *linkEnd) reason() (End, time.Duration) {
 	return reasons[word>>reasonShift&reasonMask], time.Duration(word >> retryShift)
 }
 
-// move moves the state by a step, to parked, ending or closed, with the reason for
-// ending. It returns the state then, and whether that is another one than before. A
-// parked link has nobody who could be told of its end, and one that is ending has no next
-// poll to wait for: both together are closed.
+// move moves the state by one step, to parked, ending or closed, with the reason for
+// ending. It returns the new state, and whether it differs from the one before. A parked
+// link has nobody to tell of its end, and one that is ending has no next poll to wait
+// for: a link that would be both is closed.
 func (e *linkEnd) move(to linkState, why End, retry time.Duration) (now linkState, moved bool) {
 	for {
 		word := e.word.Load()
@@ -99,8 +99,8 @@ func (e *linkEnd) move(to linkState, why End, retry time.Duration) (now linkStat
 	}
 }
 
-// finish lets the link end, and its client come back after retry where the reason is one
-// to come back. The first reason stays.
+// finish ends the link. The client reconnects after retry, unless the reason is one to
+// stop. The first reason stays.
 func (l *Link) finish(why End, retry time.Duration) {
 	switch now, moved := l.end.move(linkEnding, why, retry); {
 	case now == linkEnding:
@@ -110,11 +110,11 @@ func (l *Link) finish(why End, retry time.Duration) {
 	}
 }
 
-// Drain lets the link end because its server does, and its client come back after retry.
+// Drain ends the link because its server shuts down. The client reconnects after retry.
 func (l *Link) Drain(retry time.Duration) { l.finish(EndDrained, retry) }
 
-// endOf is the end of a link, or of a parked one's session, that the log refuses with
-// err; "" if that is another failure.
+// endOf returns the End of a link, or of a session's parked links, if the log refused a
+// step with err, and "" if err is another failure.
 func endOf(err error) (why End, retry time.Duration) {
 	switch {
 	case errors.Is(err, store.ErrSuperseded):
@@ -133,8 +133,9 @@ func endOf(err error) (why End, retry time.Duration) {
 	return "", 0
 }
 
-// Park lets a poll's link live on for d without a request that carries it; then it ends.
-// Take must not be called any more; the request that goes on with it gets another Link.
+// Park keeps a poll's link for d without a request that carries it. Then the link ends.
+// Take must not be called any more: the request that continues the link gets another
+// Link.
 func (l *Link) Park(d time.Duration) {
 	switch now, moved := l.end.move(linkParked, "", 0); {
 	case now == linkClosed && moved:
@@ -147,20 +148,21 @@ func (l *Link) Park(d time.Duration) {
 	}
 }
 
-// Close ends the link: at the client, who is to be told by the last Batch, and in the
-// log, where ten seconds later its reader is reported gone unless it has another link.
-// The second call does nothing.
+// Close ends the link, and detaches it from the log. The transport must have told the
+// client by then, as the last Batch said. Ten seconds later the reader is reported gone,
+// unless it has another link. A second call does nothing.
 func (l *Link) Close() { l.close(true) }
 
-// close detaches the link unless another request carries it on.
+// close closes the link. detach is false if another request continues it: then it stays
+// in the log.
 func (l *Link) close(detach bool) {
 	if _, moved := l.end.move(linkClosed, "", 0); moved {
 		l.cleanUp(detach)
 	}
 }
 
-// cleanUp takes a link that has just been closed out of the session, and out of the log
-// if it is to be detached.
+// cleanUp removes a link that was just closed from the session, and from the log if it is
+// to be detached.
 func (l *Link) cleanUp(detach bool) {
 	m := l.s.m
 	l.s.remove(l)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Every step from every state: where it leads, and which reason stays.
+// Every step from every state leads where it should, and the right reason stays.
 func TestLinkEndStates(t *testing.T) {
 	type step struct {
 		to  linkState
@@ -69,7 +69,7 @@ func TestLinkEndReasons(t *testing.T) {
 	}
 }
 
-// L3: OnClose knows why a link ended to which nobody could say so.
+// L3: OnClose gets the reason why a link ended, even if its client could not be told.
 func TestL3OnCloseOfParkedLinks(t *testing.T) {
 	for why, end := range map[End]func(ctx context.Context, m *Manager){
 		EndOver:    func(ctx context.Context, m *Manager) { _ = m.End(ctx, "id") },

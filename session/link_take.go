@@ -7,17 +7,17 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Batch is what a link has for its client. It is reused from one Take to the next.
+// Batch is what a link has for its client. Take overwrites it, and reuses its Entries.
 type Batch struct {
-	Gap      store.Lost    // told before the entries; zero if there is none
+	Gap      store.Lost    // to be written before the entries; zero if there is none
 	GapTag   uint32        // of the position after the gap
 	Entries  []store.Entry // shared messages
 	Epoch    uint64        // of the gap and the entries
-	Accepted uint64        // the writer's last number if it is worth telling, else 0
-	Beat     bool          // it is time for a heartbeat
-	End      End           // the link is over after this; "" while it is not
-	Retry    time.Duration
-	More     bool // there is more: call Take again
+	Accepted uint64        // the writer's last accepted number if the client should be told, else 0
+	Beat     bool          // a heartbeat is due
+	End      End           // the link ends after this batch; "" if it does not
+	Retry    time.Duration // with End: how long the client waits before it reconnects
+	More     bool          // there is more: call Take again
 }
 
 // Empty reports whether there is nothing to write.
@@ -25,7 +25,8 @@ func (b *Batch) Empty() bool {
 	return len(b.Entries) == 0 && b.Gap == store.Lost{} && !b.Beat && b.End == ""
 }
 
-// takeBytes bounds one batch, so that one write suits a slow client's deadline.
+// takeBytes bounds one batch, so that a slow client can read one write within its
+// deadline.
 const takeBytes = 64 << 10
 
 func (l *Link) signal() {
@@ -35,9 +36,9 @@ func (l *Link) signal() {
 	}
 }
 
-// Take fills b with everything that waits for the client, without waiting for more: it
-// is Empty if there is nothing. After a Batch with End there is only that End. An
-// error is a failure of the store: nothing is lost, and Take may be called again after
+// Take fills b with what is ready for the client, about 64 KiB at most, and does not wait
+// for more. b is Empty if there is nothing. A Batch with an End is the last one to write.
+// An error is a failure of the store: nothing is lost, and Take may be called again after
 // the next wake.
 func (l *Link) Take(ctx context.Context, b *Batch) error {
 	*b = Batch{Entries: b.Entries[:0]}
@@ -66,8 +67,8 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 		l.cursor = entries[n-1].Seq
 	}
 
-	// What there is beyond this batch waits for the next link: else a client that is
-	// behind would stay for as long as it is.
+	// Entries beyond this batch wait for the next link. Otherwise a client that is behind
+	// would keep this one for as long as it is.
 	b.End, b.Retry = end, retry
 
 	now := l.s.m.now()
@@ -86,8 +87,8 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 	return nil
 }
 
-// refused turns the log's refusal into the link's end. Another failure is none, but for a
-// link that has one already.
+// refused ends the link if the log refused it with err. Other errors are returned, unless
+// the link is ending already.
 func (l *Link) refused(b *Batch, err error) error {
 	if why, retry := endOf(err); why != "" {
 		l.finish(why, retry)
@@ -95,13 +96,13 @@ func (l *Link) refused(b *Batch, err error) error {
 	if b.End, b.Retry = l.end.reason(); b.End == "" {
 		return err
 	}
-	return nil // to end takes no store
+	return nil // ending needs no store
 }
 
-// ackOverdue keeps account of what the client has not acknowledged, and reports whether
-// it has left that too long. Each acknowledgement that moves is a sign of life, and
-// restarts the time for all that is still missing: a slow network may need longer for
-// what was written at once.
+// ackOverdue tracks what the client has not acknowledged, and reports whether that has
+// taken too long. Each acknowledgement that advances is a sign of life, and restarts the
+// timeout for all that is still missing: a slow network may need longer for what was
+// written at once.
 func (l *Link) ackOverdue(now int64, acked uint64) bool {
 	if l.poll || l.Plain || l.s.m.o.AckTimeout < 0 {
 		return false
@@ -113,7 +114,7 @@ func (l *Link) ackOverdue(now int64, acked uint64) bool {
 	case l.waits.Load() == 0 || acked > l.acked:
 		l.acked = acked
 		l.waits.Store(now)
-		if l.s.m.o.AckTimeout < l.beat { // else the alarm rings before that for the heartbeat
+		if l.s.m.o.AckTimeout < l.beat { // otherwise the alarm for the heartbeat rings earlier
 			l.s.m.clock.sooner(&l.alarm, l.s.m.o.AckTimeout)
 		}
 	default:
@@ -123,8 +124,8 @@ func (l *Link) ackOverdue(now int64, acked uint64) bool {
 	return false
 }
 
-// Next is Take that waits until there is something, or ctx ends. It is for
-// links without Wake.
+// Next is Take that waits until there is something, or ctx ends. It is for links without
+// Attach.Wake.
 func (l *Link) Next(ctx context.Context, b *Batch) error {
 	for {
 		if err := l.Take(ctx, b); err != nil || !b.Empty() {

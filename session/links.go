@@ -2,8 +2,8 @@ package session
 
 import "iter"
 
-// all yields the links that live here, the newest first. One that is removed meanwhile
-// may come all the same.
+// all yields the links on this node, the newest first. A link that is removed meanwhile
+// may still be yielded.
 func (s *Session) all() iter.Seq[*Link] {
 	return func(yield func(*Link) bool) {
 		for l := s.links.Load(); l != nil && yield(l); l = l.next.Load() {
@@ -11,10 +11,10 @@ func (s *Session) all() iter.Seq[*Link] {
 	}
 }
 
-// add makes l one of the links. Where two carry one link, as of a poll and the one that
-// goes on with it, the later one stays, whichever was here first. Of too many that are
-// parked, the one that has been for longest goes, of its own reader if there is one: the
-// log has ended one.
+// add adds l to the links. If two Links carry one link, as when the next poll continues
+// it, the one with the later Turn stays, whichever was added first. If too many links are
+// parked, the oldest ends, or the oldest of the same reader if it has one: the log has
+// ended a link, too.
 func (s *Session) add(l *Link) {
 	s.mu.Lock()
 	l.next.Store(s.links.Load())
@@ -29,7 +29,7 @@ func (s *Session) add(l *Link) {
 		case its.Number == mine.Number && its.Turn > mine.Turn:
 			l.finish(EndSuperseded, 0)
 		case its.Number == mine.Number && o.end.state() == linkParked:
-			o.close(false) // it waited for l: the log need not hear of it
+			o.close(false) // it waited for l, so nothing is detached
 		case its.Number == mine.Number:
 			o.finish(EndSuperseded, 0)
 		case o.end.state() == linkParked:
@@ -49,8 +49,8 @@ func (s *Session) add(l *Link) {
 	}
 }
 
-// remove takes l out of the list if it is there. What l knows as the next stays, for
-// whoever walks the list just now.
+// remove removes l from the list if it is there. l.next stays, for goroutines that are
+// walking the list.
 func (s *Session) remove(l *Link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

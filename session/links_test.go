@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Whoever wakes a session's links, while others come and go, meets each one that was
-// there all the time.
+// A goroutine that wakes a session's links while others are added and removed meets each
+// link that was there all the time.
 func TestLinksWhileTheyChange(t *testing.T) {
 	s := &Session{m: New(Options{MaxLinks: 1000})}
 	link := func(n uint64) *Link {

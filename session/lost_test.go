@@ -7,8 +7,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// D3: how many messages a loss is, where the log knows; a loss without a known end is not
-// counted as anything.
+// D3: Count returns how many messages a loss is, if the log knows. A loss without a known
+// end has no count.
 func TestD3LostCount(t *testing.T) {
 	for _, tt := range []struct {
 		lost  store.Lost

@@ -8,9 +8,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// A Manager is this process's part in the sessions of a Store: the links that live here
-// and the application's callbacks. It is safe for concurrent use. It has no goroutine,
-// and no timer unless a link or a session waits for a time. Make one with New.
+// A Manager is one process's part in the sessions of a Store: the links on this node, and
+// the application's callbacks. It is safe for concurrent use. It has no goroutine while
+// idle, and a timer only while a link or a session waits for a time. Make one with New.
 type Manager struct {
 	o       Options
 	store   store.Store
@@ -18,7 +18,7 @@ type Manager struct {
 	sweeper alarm
 	turns   turns
 	intakes intakes
-	ending  chan struct{} // one for each OnEnd of an expired session that runs
+	ending  chan struct{} // holds one element for each running OnEnd of an expired session
 
 	start  time.Time       // zero of the links' clock
 	ctx    context.Context // of the callbacks; ends with Shutdown
@@ -31,7 +31,8 @@ type Manager struct {
 	work   sync.WaitGroup // links, callbacks: all that Shutdown waits for
 }
 
-// New returns a Manager. Impossible options panic, with the remedy in the text.
+// New returns a Manager. It panics if an option is invalid, and the text says how to
+// correct it.
 func New(o Options) *Manager {
 	o.check()
 	o = o.withDefaults()
@@ -47,18 +48,20 @@ func New(o Options) *Manager {
 	return m
 }
 
-// now is the links' clock: nanoseconds, above zero, and cheaper than time.Now.
+// now returns the time of the links' clock, in nanoseconds and above zero. It is cheaper
+// than time.Now.
 func (m *Manager) now() int64 { return int64(time.Since(m.start)) }
 
-// Options returns the options that the Manager was made with, and the defaults where they
-// were zero. No duration is longer than a hundred years.
+// Options returns the Manager's options, with the defaults filled in. No duration is
+// longer than a hundred years.
 func (m *Manager) Options() Options { return m.o }
 
-// Remember is Options.Remember, as it is completed: how long a revoked id stays revoked.
+// Remember returns Options.Remember with its default filled in: how long a revoked id
+// stays revoked.
 func (m *Manager) Remember() time.Duration { return m.o.Remember }
 
-// Open returns the session id, and makes it if there is none. It then lives for the
-// retention, and longer only by links.
+// Open returns the session id, and makes it if there is none. A new session ends after
+// Options.Retention unless a link begins.
 func (m *Manager) Open(ctx context.Context, id string) (*Session, error) {
 	if !m.enter() {
 		return nil, ErrClosed

@@ -26,7 +26,7 @@ func link(t testing.TB, m *session.Manager, a session.Attach) *session.Link {
 	return l
 }
 
-// L2: 200 readers that read nothing, and one that does: Send waits for nobody, and the
+// L2: with 200 readers that read nothing and one that does, Send does not wait, and the
 // one gets everything at once.
 func TestL2SlowReaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -103,7 +103,8 @@ func TestD7PresenceAlternates(t *testing.T) {
 	})
 }
 
-// D6, L4: sessions come and go; nothing stays, and OnEnd hears of each once.
+// D6, L4: sessions come and go. Nothing is left of them, and OnEnd is called for each
+// once.
 func TestL4Abandoned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ended atomic.Int64
@@ -125,8 +126,8 @@ func TestL4Abandoned(t *testing.T) {
 	})
 }
 
-// U1, L2: many writers and readers against few sessions: each message is handled once and
-// in order of its writer, and each reader sees 1, 2, 3 …
+// U1, L2: with many writers and readers on few sessions, each message is handled once and
+// in its writer's order, and each reader sees 1, 2, 3 …
 func TestU1Crowd(t *testing.T) {
 	var mu sync.Mutex
 	last := map[string]uint64{}
@@ -190,7 +191,7 @@ func TestU1Crowd(t *testing.T) {
 	}
 }
 
-// U2: a panic of the handler is an answer; the number is used up.
+// U2: a panic of the handler counts as an answer, and its number is used up.
 func TestU2Panic(t *testing.T) {
 	calls := 0
 	m := session.New(session.Options{
@@ -212,7 +213,7 @@ func TestU2Panic(t *testing.T) {
 	}
 }
 
-// L1, U2: a handler that Shutdown's context cuts off has its number given back.
+// L1, U2: if Shutdown's context cuts off a handler, its number is given back.
 func TestL1ShutdownCutsOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kept := memory.New(memory.Options{})
@@ -327,8 +328,8 @@ func BenchmarkManager(b *testing.B) {
 	})
 }
 
-// L1: a link that is being made while Shutdown begins is refused or drained; Shutdown
-// never waits for one that nobody told.
+// L1: a link that is being made while Shutdown begins is refused or drained. Shutdown
+// never waits for a link that was not told to end.
 func TestL1ShutdownDuringAttach(t *testing.T) {
 	for range 2000 {
 		m := session.New(session.Options{})
@@ -364,8 +365,8 @@ func TestL1ShutdownDuringAttach(t *testing.T) {
 	}
 }
 
-// D2: Send and SendTo return the position of the message, from which a client
-// could go on.
+// D2: Send and SendTo return the position of the message, from which a client could
+// continue.
 func TestD2SendReturnsThePosition(t *testing.T) {
 	m := session.New(session.Options{MaxMessages: 2})
 	defer m.Shutdown(context.Background())

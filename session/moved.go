@@ -6,8 +6,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// reportMoved reports readers gone whose session has another id now. s is the local
-// session of the old one, if there was any, and values are its readers'.
+// reportMoved reports readers gone because their session has another id now. s is the
+// local session of the old id, or nil, and values holds its readers' values.
 func (m *Manager) reportMoved(s *Session, id string, left []store.Left, values map[string]any) {
 	if s == nil {
 		s = &Session{m: m, id: id, log: movedLog{}}
@@ -17,8 +17,8 @@ func (m *Manager) reportMoved(s *Session, id string, left []store.Left, values m
 	}
 }
 
-// movedLog is all that is left of a session under an id that it had: nothing can
-// be sent there.
+// movedLog stands for a session under an id that it no longer has. Nothing can be sent to
+// it.
 type movedLog struct{ store.Log }
 
 func (movedLog) Append(context.Context, *store.Message, string) (store.Position, error) {

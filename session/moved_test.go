@@ -13,9 +13,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// I6: a session that gets another id leaves the old one, reader by reader, and attaches
-// under the new one, so that who is where can be counted by id, and a page gets its whole
-// once more.
+// I6: if a session gets another id, its readers are reported gone under the old one and
+// attached under the new one, so that readers can be counted by id, and a page gets its
+// whole state again.
 func TestI6ReadersMove(t *testing.T) {
 	for _, joins := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// D8: a session that another node ended and began anew is found, though this node still
-// has to do with the old one.
+// D8: a session that another node has ended and begun again is found, even if this node
+// still uses the old one.
 func TestD8BegunAnewElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kept := memory.New(memory.Options{})
@@ -49,8 +49,8 @@ func TestD8BegunAnewElsewhere(t *testing.T) {
 	})
 }
 
-// I7: after Revalidate nothing begins on the word of a hook that answered before, neither
-// a link nor a message without one.
+// I7: after Revalidate, a hook that answered before does not count: it admits neither a
+// link nor a message without one.
 func TestI7RevalidateWhileALinkBegins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := memory.New(memory.Options{})

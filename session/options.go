@@ -8,81 +8,84 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Options configure a Manager. The zero value is a working one: bounded
-// sessions in memory.
+// Options configure a Manager. The zero value is ready to use: it keeps bounded sessions
+// in memory.
 //
-// Of the callbacks, OnOpen, OnAttach and OnDetach of one session never overlap on one
-// node; the others run at any time, and at once. All may use the Session and the Manager,
-// but none may wait for Shutdown. A panic is logged, and that of OnMessage is its answer,
-// too. Value returns what the application made of the request behind a callback.
+// The callbacks OnOpen, OnAttach and OnDetach of one session never run at the same time
+// on one node. The others may run at any time, and concurrently. All may use the Session
+// and the Manager, but none may wait for Shutdown. A panic is logged. If OnMessage
+// panics, its message counts as failed. Value returns the application's value of the
+// request behind a callback.
 type Options struct {
 	// Store keeps the sessions. Nil means memory.New with Budget and Logger.
 	Store store.Store
-	// Budget bounds the memory of all sessions when Store is nil, see memory.Options.
-	// Zero means 256 MiB. Negative is no bound.
+	// Budget bounds the memory of all sessions, in bytes, when Store is nil: see
+	// memory.Options. Zero means 256 MiB. Negative means no bound.
 	Budget int64
 
-	// MaxMessages and MaxBytes bound one session's log. Zero means 1 000 messages
-	// and 1 MiB.
+	// MaxMessages and MaxBytes bound one session's log. Zero means 1 000 messages, and 1
+	// MiB.
 	MaxMessages int
 	MaxBytes    int64
 	// Overflow says what happens to a message for which a log has no room. Zero means
-	// store.OverflowRefuse. While a reader is live, those without a link, and those that
-	// have taken nothing for three seconds, do not hold a full log: the oldest messages
-	// leave, and these readers are told of the gap.
+	// store.OverflowRefuse. While a reader is live, readers without a link, and readers
+	// that have taken nothing for three seconds, do not keep a log full: the oldest
+	// messages leave, and these readers are told of the gap.
 	Overflow store.Overflow
-	// MaxMessageSize bounds the Data of one message in either direction. Zero
-	// means 64 KiB.
+	// MaxMessageSize bounds the Data of one message, in bytes and in either direction.
+	// Zero means 64 KiB.
 	MaxMessageSize int
 	// MaxLinks bounds the links of one session. One more takes the place of the link
-	// whose client was silent for longest, if that is a minute or longer, and is refused
-	// otherwise (store.ErrCrowded). Of a reader with several links, older ones make room
-	// at any time. Zero means 32.
+	// whose client has been silent for longest, if that is a minute or longer. Otherwise
+	// it is refused (store.ErrCrowded). The older links of a reader with several make
+	// room at any time. Zero means 32.
 	MaxLinks int
 	// LinkRate and LinkBurst bound how often links of one session begin on this node:
-	// LinkRate a second, and LinkBurst at once; beyond that, Attach is ErrLinkRate. Polls
-	// that go on with a link do not count. Zero means 10, and ten times MaxLinks. A
-	// negative LinkRate disables the bound.
+	// LinkRate per second, and LinkBurst at once. Beyond that, Attach returns
+	// ErrLinkRate. Polls that continue a link do not count. Zero means 10, and ten times
+	// MaxLinks. A negative LinkRate disables the bound.
 	LinkRate, LinkBurst int
-	// Rate and Burst bound the upstream messages of one session on this node: Rate a
-	// second, and Burst at once. Zero means 50 and 200. A negative Rate disables the
-	// bound. All tabs of a visitor share it; what is beyond waits in their clients, and
-	// comes later.
+	// Rate and Burst bound the upstream messages of one session on this node: Rate per
+	// second, and Burst at once. All tabs of a visitor share the bound. Messages beyond
+	// it wait in their clients, which resend them later. Zero means 50, and 200. A
+	// negative Rate disables the bound.
 	Rate, Burst int
 
-	// Intake bounds the bytes that requests hold together whose body is being read, or
-	// which wait for what the same writer sent before. Those of one session hold at most
-	// a sixteenth. What is beyond is refused with 503, and comes again. Zero means 64
-	// MiB. A negative Intake disables the bound.
+	// Intake bounds the bytes that all requests hold together while their bodies are
+	// read, or while they wait for what their writer sent before. The requests of one
+	// session hold at most a sixteenth of it. Requests beyond it are refused with status
+	// 503, and retried. Zero means 64 MiB. A negative Intake disables the bound.
 	Intake int64
 
-	// Retention is how long a session lives without links, and a reader is remembered
-	// without one. Zero means 2m.
+	// Retention is how long a session without links lives, and how long a reader without
+	// a link is remembered. Zero means 2m.
 	Retention time.Duration
-	// Remember is how long a revoked id stays revoked, and an hour more, in memory at
-	// most until the process restarts; give it the Max-Age of the cookie that carries
-	// ids. Zero means 720h (30 days).
+	// Remember is how long a revoked id stays revoked, plus an hour. A Store in memory
+	// forgets it earlier if the process restarts. Set it to the Max-Age of the cookie
+	// that carries ids. Zero means 720h (30 days).
 	Remember time.Duration
 	// Heartbeat is how long a stream stays silent at most, ±10 %. Zero means 15s.
-	// Negative disables.
+	// Negative disables heartbeats.
 	Heartbeat time.Duration
-	// AckTimeout is how long a client may leave unacknowledged what was sent to it; then
-	// the link ends and the log stays. It does not concern plain readers. Zero means 20s.
-	// Negative disables.
+	// AckTimeout is how long a client may leave what was sent to it unacknowledged. Then
+	// the link ends, and the log stays. It does not apply to plain readers and to polls.
+	// Zero means 20s. Negative disables the timeout.
 	AckTimeout time.Duration
 
-	// The following bounds and ages of links are kept by the transports. They stand here
-	// so that all transports of one Manager have the same.
+	// The transports enforce the following bounds. They are options of the Manager so
+	// that all its transports have the same.
 
-	// LinkAge is how long a link lives at most, ±20 %; then its client comes back at once
-	// and loses nothing. It bounds how old a validation of the id can be. Zero means 10m.
+	// LinkAge is how long a link lives at most, ±20 %. Then its client reconnects at
+	// once, and loses nothing. It bounds how old a validation of the id can be. Zero
+	// means 10m.
 	LinkAge time.Duration
-	// WriteTimeout is how long a client may take to read what was written to it, or, on a
-	// stream, half as long again; then its link ends and the log stays. Zero means 10s.
+	// WriteTimeout is how long a client may take to read what was written to it. On a
+	// stream it may take half as long again. Then its link ends, and the log stays. Zero
+	// means 10s.
 	WriteTimeout time.Duration
-	// MaxBody bounds the body of a POST and a frame of a WebSocket, in bytes. Zero means
-	// 64 KiB, or MaxMessageSize/3*4 + 1 KiB if that is larger: a third more, for base64.
-	// A lower one is a bound of its own: messages that do not fit in are refused.
+	// MaxBody bounds the body of a POST and a frame of a WebSocket, in bytes. Messages
+	// that do not fit into it are refused. Zero means 64 KiB, or MaxMessageSize/3*4 + 1
+	// KiB if that is larger: base64 takes a third more.
 	MaxBody int
 	// MaxBatch bounds the messages in one POST or frame. Zero means 100.
 	MaxBatch int
@@ -90,65 +93,66 @@ type Options struct {
 	BodyTimeout time.Duration
 
 	// OnOpen is called once for each session that this Manager made, before the hello of
-	// the link that it was made for. A reader that comes at the same moment may be told
-	// of before it. Move makes none: the session has another ID from then on. Who keeps
-	// something by id takes it along when calling Rotate.
+	// the link that it was made for. If another reader comes at the same moment, its
+	// OnAttach may be called first. Move makes no session: the existing one has another
+	// ID from then on. If you store data by id, move it when you call Rotate.
 	OnOpen func(context.Context, *Session)
-	// OnAttach is called when a reader comes, before its hello: what is sent to the
-	// session here reaches it. A reader that is back within ten seconds never left; a
-	// plain one is new each time it comes, and after a restart all are. So is every
-	// reader of a session that has got another id (Rotate, Move, a replacing Validate),
-	// when it comes back under that. See the example Reload.
+	// OnAttach is called when a reader comes, before its hello: a message that is sent to
+	// the session here reaches it. It is not called for a reader that is back within ten
+	// seconds. A plain reader is new each time it comes, and after a restart every reader
+	// is. If a session gets another id (Rotate, Move, a Validate that replaces it), its
+	// readers are new when they come back under that id. See the example Reload.
 	OnAttach func(context.Context, *Session, ReaderInfo)
-	// OnMessage handles one upstream message. The calls of one writer come one at a time
-	// and in order; an error or panic is an answer as well and is not tried again. The
-	// text of an error is logged (Warn) and goes no further: the client hears that the
+	// OnMessage handles one upstream message. The calls for one writer come one at a
+	// time, and in order. A message whose call returns an error or panics is not retried.
+	// The text of an error is logged (Warn), but not sent: the client learns that the
 	// handler failed (status 500). The context carries the values of the request (over
 	// WebSocket those of websocket.Options.Context), and ends with Shutdown, not with the
-	// request. The triple of session id, writer and number names a message for good,
-	// should a node die between the call and the acknowledgement.
+	// request. If a node dies between the call and the acknowledgement, the message may
+	// come again. Session id, writer and number identify it for good.
 	OnMessage func(context.Context, *Session, Incoming) error
 	// OnDetach is called when a reader has been away for ten seconds, or at once if its
-	// client said goodbye, or if its session gets another id: then under the one that it
-	// had, with a Session to which nothing can be sent any more. A session that is ended
-	// (Revoke, End) takes its readers along: OnEnd alone tells that they are gone.
+	// client said goodbye. If the session gets another id, it is called at once, under
+	// the previous id and with a Session to which nothing can be sent any more. It is not
+	// called for the readers of a session that is ended (Revoke, End): only OnEnd reports
+	// that.
 	OnDetach func(context.Context, *Session, ReaderInfo)
-	// OnGap is called when a reader is told that messages are lost to it, once for each
-	// gap. Lost.Count says how many, where that is known. It is also called for a reader
-	// that was forgotten before it got what was sent to it alone: Lost goes from the
+	// OnGap is called when a reader is told that it has lost messages, once for each gap.
+	// Lost.Count returns how many, if that is known. It is also called for a reader that
+	// was forgotten before it got what was sent to it alone. Lost then goes from the
 	// first of these messages to the last, and the Transport is empty.
 	OnGap func(context.Context, *Session, ReaderInfo, store.Lost)
-	// OnClose is called once for each link that is over, on every transport, after what
-	// the link's end has brought about. The link of a client that polls is one, however
-	// many polls carry it, unless they come to several nodes: then each node tells of its
-	// own. It must be quick, but may use the Manager. Shutdown waits for it.
+	// OnClose is called once for each link that has ended, on every transport, after the
+	// end has taken effect. All polls that carry one link count as that link. If they
+	// come to several nodes, each node reports its own part. OnClose must be quick, but
+	// may use the Manager. Shutdown waits for it.
 	OnClose func(Closed)
-	// OnEnd is called once for each session that is over, for up to 64 expired ones at a
-	// time, by the Manager that ended it, with what no reader ever had, and what was sent
-	// to one reader alone (SendTo) and is not acknowledged by it. What is sent later is
-	// not in it: Send is store.ErrNotFound then. A session that Move joined to another
-	// one is in that one and gets no OnEnd.
+	// OnEnd is called once for each session that has ended, by the Manager that ended it.
+	// It gets the messages that no reader ever had, and those that were sent to one
+	// reader alone (SendTo) and not acknowledged by it. Messages that are sent later are
+	// refused with store.ErrNotFound. Up to 64 calls for expired sessions run at a time.
+	// A session that Move joined to another one continues there, and gets no OnEnd.
 	OnEnd func(context.Context, store.Ended)
 
-	// Logger gets what no caller can be told: panics of callbacks and failures of the
-	// store behind a link's back. Nil means slog.Default().
+	// Logger gets what is not returned to any caller: panics of callbacks, errors of
+	// OnMessage, and failures of the store in the background. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
-// ReaderInfo says which reader a callback is about.
+// ReaderInfo identifies the reader that a callback is about.
 type ReaderInfo struct {
 	Reader    string // its name in this session, for SendTo: a hash of the client's _cid, which is a secret
-	Plain     bool   // a client without code of ours
-	Transport string // of the link by which it came: "sse", "poll", "websocket"
+	Plain     bool   // a client that acknowledges nothing, such as an EventSource or curl
+	Transport string // of its link: "sse", "poll", "websocket"
 }
 
 // Incoming is an upstream message.
 type Incoming struct {
 	store.Message
-	Reader string // by whose link it came: who asks now, for SendTo; "" for an unnumbered message
-	// who numbers it: mostly the same as Reader, or the page before it after a reload; ""
-	// for an unnumbered message, which nothing protects from coming twice
+	Reader string // the reader that sent it, for SendTo; "" for an unnumbered message
+	// the writer that numbered it: usually the same as Reader, or after a reload the
+	// previous page; "" for an unnumbered message, which may come twice
 	Writer string
-	Number uint64 // 1, 2, 3 … within the writer
-	Again  bool   // the client sent it before, to a server that does not remember: it may have been handled
+	Number uint64 // 1, 2, 3 … for each writer
+	Again  bool   // the client sent it before, to a server that does not remember it: it may have been handled
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// H2: a bound that cannot be panics in New, and the text names the option and the remedy.
+// H2: New panics for an invalid bound, and the text names the option and how to correct
+// it.
 func TestH2ImpossibleOptions(t *testing.T) {
 	for name, o := range map[string]session.Options{
 		"MaxMessages":    {MaxMessages: -1},
@@ -47,7 +48,7 @@ func TestH2ImpossibleOptions(t *testing.T) {
 	})
 }
 
-// Options returns what was given, and the documented defaults of what was not.
+// Options returns the options as given, and the documented defaults of those not given.
 func TestOptionsAreComplete(t *testing.T) {
 	o := session.New(session.Options{}).Options()
 	for _, tt := range []struct {

@@ -12,8 +12,8 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// pollOn returns a link of a poll: a new one, or one that goes on with the link
-// of that number.
+// pollOn returns the link of a poll: a new one, or one that continues the link of that
+// number.
 func pollOn(t *testing.T, m *Manager, reader string, number uint64) *Link {
 	t.Helper()
 	l, err := m.Attach(t.Context(), Attach{ID: "id", Reader: reader, Number: number, Poll: true, Wake: func() {}})
@@ -23,8 +23,8 @@ func pollOn(t *testing.T, m *Manager, reader string, number uint64) *Link {
 	return l
 }
 
-// delaying is a store whose answer to the next Attach is held up for as long as hold
-// blocks: the step itself was done.
+// delaying is a store whose answer to the next Attach is delayed while hold blocks. The
+// step itself is done before.
 type delaying struct {
 	store.Store
 	hold func()
@@ -51,8 +51,8 @@ func (l delayingLog) Attach(ctx context.Context, c store.Claim) (store.Attached,
 	return a, err
 }
 
-// D9: of two polls at once the one that came later carries the link, in whatever order
-// they go on. Neither leaves a link behind that keeps the session.
+// D9: if two polls come at once, the later one carries the link, in whatever order they
+// proceed. Neither leaves a link behind that keeps the session alive.
 func TestD9PollsOvertake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ended atomic.Int32
@@ -87,7 +87,7 @@ func TestD9PollsOvertake(t *testing.T) {
 	})
 }
 
-// D9: a poll whose client left just when the next one came leaves nothing behind.
+// D9: a poll whose client leaves just when the next poll comes leaves nothing behind.
 func TestD9PollLeftBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New(Options{})
@@ -105,8 +105,8 @@ func TestD9PollLeftBehind(t *testing.T) {
 	})
 }
 
-// L1, D9: links beyond the bound end the one heard of least recently, and no
-// poll beside it.
+// L1, D9: a link beyond the bound ends the link that was heard of least recently, and no
+// other poll's link.
 func TestD9PollsBesideStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New(Options{MaxLinks: 2})

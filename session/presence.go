@@ -9,14 +9,14 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// plainName names the reader of a client that has no name for itself.
+// plainName returns a random name for the reader of a plain client.
 func plainName() string { return "plain-" + rand.Text() }
 
 // storeWait bounds a step of the store that no request waits for.
 const storeWait = 10 * time.Second
 
-// detach ends the link in the log, and sees to what follows if it was the last
-// of its reader.
+// detach ends the link in the log. If it was the last link of its reader, detach
+// schedules the report of the departure.
 func (m *Manager) detach(s *Session, link store.LinkRef, info ReaderInfo, value any) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
 	defer cancel()
@@ -37,10 +37,10 @@ func (m *Manager) detach(s *Session, link store.LinkRef, info ReaderInfo, value 
 	m.clock.set(&d.alarm, detachAfter)
 }
 
-// endLink ends a link because its client's page does, wherever the link is: its last
-// request may have come to another node than an earlier one whose Link is still here. A
-// stream that is here ends, too, though its client may keep the connection: the log
-// counts the link no more. value is that of the request that says so.
+// endLink ends a link because its client's page ends. The link may be on any node: its
+// last request may have come to another node than an earlier one whose Link is still
+// here. A stream that is here ends, too, even if its client keeps the connection: the log
+// does not count the link any more. value is that of the request that ends the link.
 func (m *Manager) endLink(s *Session, link store.LinkRef, value any) {
 	info := ReaderInfo{Reader: link.Reader}
 	for l := range s.all() {
@@ -56,7 +56,7 @@ func (m *Manager) endLink(s *Session, link store.LinkRef, value any) {
 	m.detach(s, link, info, value)
 }
 
-// A departure is a reader that has lost its last link, and is given time to come back.
+// A departure is a reader that has lost its last link, and has time to come back.
 type departure struct {
 	alarm alarm
 	s     *Session
@@ -65,7 +65,8 @@ type departure struct {
 	left  uint64
 }
 
-// noteDeparture notes the value of a departure, for a Move that overtakes it.
+// noteDeparture records the value of a departure, for a Move that comes before its
+// report.
 func (s *Session) noteDeparture(d *departure) {
 	if d.value == nil {
 		return
@@ -78,7 +79,7 @@ func (s *Session) noteDeparture(d *departure) {
 	s.away[d.info.Reader] = d
 }
 
-// forgetDeparture forgets what noteDeparture noted.
+// forgetDeparture undoes noteDeparture.
 func (s *Session) forgetDeparture(d *departure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,8 +88,7 @@ func (s *Session) forgetDeparture(d *departure) {
 	}
 }
 
-// values returns, for each reader, the value of its last link here. A nil
-// Session has none.
+// values returns the value of each reader's last link here. A nil Session has none.
 func (s *Session) values() map[string]any {
 	if s == nil {
 		return nil
@@ -112,11 +112,11 @@ func (d *departure) report() {
 	defer d.s.forgetDeparture(d)
 
 	d.s.order.do(func() {
-		ctx, cancel := context.WithTimeout(m.ctx, storeWait) // not while others run
+		ctx, cancel := context.WithTimeout(m.ctx, storeWait) // not while earlier callbacks run
 		defer cancel()
 		gone, err := d.s.log.Leave(ctx, d.info.Reader, d.left)
 		if err != nil && !isOver(err) {
-			m.o.Logger.Error("session: a reader's departure is not known to the store", "error", err)
+			m.o.Logger.Error("session: asking the store about a reader's departure failed", "error", err)
 		}
 		if gone {
 			m.callOnDetach(d.s, d.info, d.value)
@@ -130,12 +130,12 @@ func (m *Manager) callOnDetach(s *Session, info ReaderInfo, value any) {
 	}
 }
 
-// reportLost reports a reader gone that was at a node that died.
+// reportLost reports a reader gone whose node died.
 func (m *Manager) reportLost(l store.Left) {
 	s, err := m.lookup(m.ctx, l.ID)
 	if err != nil {
 		if !isOver(err) {
-			m.o.Logger.Error("session: a departure could not be told", "error", err)
+			m.o.Logger.Error("session: reporting a reader's departure failed", "error", err)
 		}
 		return
 	}

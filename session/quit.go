@@ -9,14 +9,14 @@ import (
 // Quit is a client's goodbye: its reader will not come back.
 type Quit struct {
 	ID    string        // the session
-	Link  store.LinkRef // on which the client speaks, by reader and number
+	Link  store.LinkRef // the link that the client uses, by reader and number
 	Value any           // of the request, for OnDetach and OnEnd: see Value
 }
 
-// Quit ends a reader for good because its client said so, and the session with its last
-// reader; OnDetach is called at once. store.ErrNotFound without such a reader. It waits
-// for the session's OnOpen, OnAttach and OnDetach that run already, so that none of these
-// may call it for its own session.
+// Quit removes a reader for good because its client said goodbye, and ends the session
+// with its last reader. OnDetach is called at once. The error is store.ErrNotFound if
+// there is no such reader. Quit waits for calls of the session's OnOpen, OnAttach and
+// OnDetach that have begun, so these must not call it for their own session.
 func (m *Manager) Quit(ctx context.Context, q Quit) error {
 	if !m.enter() {
 		return ErrClosed
@@ -32,7 +32,7 @@ func (m *Manager) Quit(ctx context.Context, q Quit) error {
 		return err
 	}
 
-	for l := range s.all() { // one that is carried finds out when it takes
+	for l := range s.all() { // a link that is carried finds out in Take
 		if l.Hello.Link.Reader == q.Link.Reader && l.end.state() == linkParked {
 			l.finish(EndOver, 0)
 		}

@@ -9,12 +9,12 @@ import (
 // and starts full.
 type bucket struct {
 	mu   sync.Mutex
-	used float64 // how much is missing to a full bucket
-	at   int64   // when that was so
+	used float64 // tokens that are missing from a full bucket
+	at   int64   // when used was computed
 }
 
-// take takes one token if there is one at now, in nanoseconds, and else says how long
-// until there is.
+// take takes one token if there is one at now, in nanoseconds. Otherwise it returns how
+// long until there is one.
 func (b *bucket) take(now int64, rate, burst int) time.Duration {
 	if rate < 0 {
 		return 0
@@ -30,7 +30,7 @@ func (b *bucket) take(now int64, rate, burst int) time.Duration {
 	return 0
 }
 
-// full is how long after now the bucket will be full.
+// full returns how long after now the bucket will be full.
 func (b *bucket) full(now int64, rate int) time.Duration {
 	if rate < 0 {
 		return 0
@@ -40,7 +40,7 @@ func (b *bucket) full(now int64, rate int) time.Duration {
 	return max(0, time.Duration(b.used/float64(rate)*float64(time.Second))-time.Duration(now-b.at))
 }
 
-// inherit makes b as full as o.
+// inherit copies the state of o to b.
 func (b *bucket) inherit(o *bucket) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -10,18 +10,18 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Upstream is what one request or frame of a client brings.
+// Upstream is the content of one request or frame of a client.
 type Upstream struct {
 	ID       string        // the session
-	Asked    store.Asked   // on whose word, where there is no link; the zero Asked is the application's own
-	Link     store.LinkRef // on which the client speaks, by reader and number; zero for one message without a link
+	Asked    store.Asked   // about the request, if there is no link; the zero Asked stands for the application itself
+	Link     store.LinkRef // the link that the client uses, by reader and number; zero for one message without a link
 	Ack      string        // the position that the client has; "" for none
-	Writer   string        // who numbers the messages; "" for an unnumbered one
+	Writer   string        // the writer that numbers the messages; "" for an unnumbered one
 	Base     uint64        // the lowest number that the client still keeps
-	Again    bool          // the messages were sent before to a server that does not remember
+	Again    bool          // the messages were sent before, to a server that does not remember them
 	Messages []Numbered    // in the order of their numbers
 	Value    any           // of the request, for OnMessage: see Value
-	Leaving  bool          // the client's page ends: the link does, too, wherever it is, and its reader stays
+	Leaving  bool          // the client's page ends: its link ends, too, on whichever node, and its reader stays
 }
 
 // Numbered is a message with its writer's number.
@@ -30,21 +30,27 @@ type Numbered struct {
 	store.Message
 }
 
-// Receipt says what became of an Upstream.
+// Receipt is the result of an Upstream.
 type Receipt struct {
 	Accepted uint64        // the writer's last number that will not be handled again
-	Failed   []uint64      // those whose handler failed, in this call or in one that it waited for: an answer, too
+	Failed   []uint64      // those whose handler failed, in this call or one that it waited for; they are not retried
 	Retry    time.Duration // with ErrRate: when to come back
 }
 
-// Receive acknowledges and handles what a client sent. It returns when OnMessage has
-// returned for every message, or earlier with the reason: store.ErrNotFound without the
-// session or its reader (the client opens a new link), store.ErrAhead, ErrOrder
-// (Accepted+1 is expected), ErrTooLarge, store.ErrEvent, ErrRate, ErrClosed, ErrInput;
-// store.ErrRenewed where the link ended by Revalidate, and ErrSettling where the id of a
-// message without a link was moved or revoked since its request came. Whatever the error,
-// Accepted is true, and the client repeats what follows it. A message is handled once
-// however often it comes; a repeat during the call waits for the same answer.
+// Receive records what a client acknowledges, and handles its messages. It returns when
+// OnMessage has returned for every message, or earlier with an error:
+//
+//   - store.ErrNotFound: there is no such session or reader. The client opens a new link.
+//   - store.ErrRenewed: Revalidate ended the link.
+//   - ErrSettling: the id of a message without a link was moved or revoked after its
+//     request came.
+//   - ErrOrder: the writer must send Accepted+1 first.
+//   - ErrRate: the client retries after Receipt.Retry.
+//   - store.ErrAhead, ErrTooLarge, store.ErrEvent, ErrInput and ErrClosed.
+//
+// Whatever the error, Accepted is correct, and the client resends the messages after it.
+// A message is handled once, however often it comes. If it comes again during the call,
+// that call waits for the same result.
 func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 	if !m.enter() {
 		return Receipt{}, ErrClosed
@@ -56,7 +62,7 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 	}
 
 	acquire := m.acquire
-	if up.Link.Reader == "" { // no step of a log follows that would look at the id again
+	if up.Link.Reader == "" { // no later step checks the id again
 		acquire = m.acquireFresh
 	}
 	s, err := acquire(ctx, up.ID, opening{asked: up.Asked})
@@ -83,8 +89,8 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 	return Receipt{}, nil
 }
 
-// acknowledge notes what the client has, and that it speaks on the link. It returns the
-// session in whose log it did so, which takes the place of s.
+// acknowledge records what the client has, and that it uses the link. It returns the
+// session whose log recorded that, which replaces s.
 func (m *Manager) acknowledge(ctx context.Context, s *Session, link store.LinkRef, p store.Position) (*Session, error) {
 	err := s.log.Ack(ctx, link, p)
 	if !isOver(err) {
@@ -110,7 +116,7 @@ func (m *Manager) receiveInTurn(ctx, hctx context.Context, s *Session, up Upstre
 	return m.receiveNumbered(ctx, hctx, s, up, failed)
 }
 
-// check looks at what needs no log, before anything is done.
+// check checks what needs no log, before anything is done.
 func (up *Upstream) check(maxMessage int) (ack store.Position, err error) {
 	if up.Ack != "" {
 		if ack, err = store.ParsePosition(up.Ack); err != nil {
@@ -156,8 +162,8 @@ func (m *Manager) receiveOne(ctx context.Context, s *Session, msg store.Message)
 	return Receipt{}, nil
 }
 
-// receiveNumbered handles what is new. failed are the numbers of the writer that failed
-// while this request waited for its turn.
+// receiveNumbered handles the messages that are new. failed holds the writer's numbers
+// that failed while this request waited for its turn.
 func (m *Manager) receiveNumbered(
 	ctx, hctx context.Context, s *Session, up Upstream, failed []uint64,
 ) (Receipt, error) {
@@ -173,7 +179,7 @@ func (m *Manager) receiveNumbered(
 	for i := range up.Messages {
 		n := &up.Messages[i]
 		t, last, err := m.awaitTurn(ctx, steady, s.log, &up, n.Number)
-		if isOver(err) && i > 0 { // the messages before it are handled: that must reach the client
+		if isOver(err) && i > 0 { // the messages before it were handled: the client must learn that
 			return got, nil
 		}
 		got.Accepted = last
@@ -196,7 +202,7 @@ func (m *Manager) receiveNumbered(
 		failure := m.callOnMessage(hctx, s, Incoming{
 			Message: n.Message, Reader: up.Link.Reader, Writer: up.Writer, Number: n.Number, Again: up.Again,
 		})
-		if failure != nil && m.ctx.Err() != nil { // it was not allowed to finish: the next node may
+		if failure != nil && m.ctx.Err() != nil { // Shutdown cut it off: another node may handle it
 			return got, errors.Join(ErrClosed, s.log.Commit(steady, up.Writer, n.Number, false))
 		}
 		if failure != nil {
@@ -208,7 +214,7 @@ func (m *Manager) receiveNumbered(
 			return got, err
 		}
 		got.Accepted = n.Number
-		if err != nil { // by the handler itself, perhaps: what it has handled must not come again
+		if err != nil { // perhaps the handler ended the session: its message must not be resent
 			return got, nil
 		}
 	}
@@ -216,8 +222,8 @@ func (m *Manager) receiveNumbered(
 }
 
 // awaitTurn asks for the turn of message n, and asks again while another node has it. A
-// question that is on its way is not given up with the request (steady): its answer may
-// be the turn, which nobody else would get.
+// call of Begin does not end with the request (steady): it may return the turn, which
+// would then be lost.
 func (m *Manager) awaitTurn(
 	ctx, steady context.Context, log store.Log, up *Upstream, n uint64,
 ) (t store.Turn, last uint64, err error) {

@@ -9,8 +9,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// A registry has the sessions that this node knows, each for as long as somebody uses it:
-// a link, a request, or a reader's departure. Every other Session is a handle alone.
+// A registry holds the sessions that this node knows, each for as long as it has a user:
+// a link, a request, or a reader's departure. Every other Session is only a handle.
 //
 //	handle ── register ──▶ live ── last release ──▶ lingering ── buckets full ──▶ gone
 //	                       │ ▲                          │ │                        ▲
@@ -18,12 +18,12 @@ import (
 //	                       ├── last release, buckets full ─────────────────────────┤
 //	                       └── replaced ──▶ replaced ── last release ──────────────┘
 //
-// A lingering session is kept for its buckets alone: the next one of its id would begin
-// with full ones. A replaced one has given its id and its buckets to another one, and is
-// here for Shutdown to find its links.
+// A lingering session is kept only for its buckets: without it, the next session of its
+// id would begin with full ones. A replaced session has given its id and its buckets to
+// another one. It is kept so that Shutdown finds its links.
 //
-// Whether the log has ended (Session.ended) stands beside this: it can happen in every
-// state, and an ended session is reused by nobody, but hands on its buckets.
+// Whether the log has ended (Session.ended) is separate: it can happen in every state. An
+// ended session is not reused, but hands on its buckets.
 type registry struct {
 	clock *alarmClock
 
@@ -42,17 +42,17 @@ const (
 	sessionGone
 )
 
-// registration is what the registry knows of a Session, guarded by its lock.
+// registration is the registry's part of a Session, guarded by the registry's lock.
 type registration struct {
 	state  sessionState
 	users  int32
-	linger *alarm // made for the first time that it lingers
+	linger *alarm // made when it first lingers
 }
 
-// moveLocked moves s to that state, or reports that it is gone then: the caller calls
-// unwatch without the lock.
+// moveLocked moves s to that state. It reports whether s is gone then: the caller must
+// call unwatch after it has released the lock.
 func (r *registry) moveLocked(s *Session, to sessionState) (gone bool) {
-	if to == sessionReplaced && s.users == 0 { // it lingered, and what it was kept for is elsewhere
+	if to == sessionReplaced && s.users == 0 { // it lingered, and its buckets have been handed on
 		to = sessionGone
 	}
 	s.state = to
@@ -76,16 +76,16 @@ func (r *registry) moveLocked(s *Session, to sessionState) (gone bool) {
 	return to == sessionGone
 }
 
-// find returns the session of that id, nil if there is none. One that is about to end is
-// looked up before the step that ends it: afterwards another one may have its id.
+// find returns the session of that id, or nil if there is none. To end a session, find it
+// before the step that ends it: afterwards another session may have the id.
 func (r *registry) find(id string) *Session {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.local[id]
 }
 
-// reuse returns the session of that id with one more user, nil if there is none or
-// it has ended.
+// reuse returns the session of that id with one more user, or nil if there is none or it
+// has ended.
 func (r *registry) reuse(id string) *Session {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -97,10 +97,10 @@ func (r *registry) reuse(id string) *Session {
 	return s
 }
 
-// register makes s the session of its id, with one user, unless there is one with the
-// same log: then that has one more. One with another log has ended, or s has: its log
-// will say so, and Shutdown finds the links of both. Either way the buckets are those of
-// the id.
+// register makes s the session of its id, with one user, and returns it. If there is a
+// session with the same log, register returns that one, with one more user. If there is
+// one with another log, one of the two has ended: its log will say so, and Shutdown finds
+// the links of both. In each case the session returned has the buckets of the id.
 func (r *registry) register(s *Session) *Session {
 	r.mu.Lock()
 	have := r.local[s.id]
@@ -132,15 +132,15 @@ func (r *registry) useLocked(s *Session) {
 	}
 }
 
-// hold adds a user to a session that has one.
+// hold adds a user to a session that already has one.
 func (r *registry) hold(s *Session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s.users++
 }
 
-// release takes a user from the session. Without one it lingers until its
-// buckets are full.
+// release removes a user from the session. Without users it lingers until its buckets are
+// full.
 func (r *registry) release(s *Session) {
 	r.mu.Lock()
 	s.users--
@@ -159,7 +159,7 @@ func (r *registry) release(s *Session) {
 	}
 }
 
-// lingered is called when the buckets of s should be full. It may have been used since.
+// lingered is called when the buckets of s should be full. s may have been used since.
 func (r *registry) lingered(s *Session) {
 	r.mu.Lock()
 	gone := false
@@ -177,7 +177,7 @@ func (r *registry) lingered(s *Session) {
 	}
 }
 
-// links returns every link here.
+// links returns every link on this node.
 func (r *registry) links() []*Link {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -191,27 +191,27 @@ func (r *registry) links() []*Link {
 	return all
 }
 
-// untilFull is how long it takes until both buckets are full.
+// untilFull returns how long it takes until both buckets are full.
 func (s *Session) untilFull() time.Duration {
 	now := s.m.now()
 	return max(s.rate.full(now, s.m.o.Rate), s.begun.full(now, s.m.o.LinkRate))
 }
 
-// watchLog lets the session be woken by its log, until unwatch.
+// watchLog makes the log wake the session's links, until unwatch.
 func (s *Session) watchLog() { s.watch.Do(func() { s.stop = s.log.Watch(s.wake) }) }
 
-// unwatch undoes watchLog, once nobody can call that any more.
+// unwatch undoes watchLog. It is called once watchLog cannot be called any more.
 func (s *Session) unwatch() {
 	if s.stop != nil {
 		s.stop()
 	}
 }
 
-// markEnded notes that the log has ended, for that reason, so that nobody finds the
-// session here. It must have: one that lives on would lose its parked links. Where a
-// store that failed has ended it all the same, the next step says so. Whoever takes from
-// a link finds out why it ended; nobody takes from a parked one. A nil Session has
-// nothing to note.
+// markEnded records that the log has ended, for that reason: the session is not found
+// here any more. The log must really have ended, because a session that lives on would
+// lose its parked links. If a store failed but has ended the log nevertheless, the next
+// step finds out. markEnded closes the parked links. The others learn in Take why they
+// ended. It does nothing for a nil Session.
 func (s *Session) markEnded(why End) {
 	if s == nil {
 		return
@@ -224,17 +224,17 @@ func (s *Session) markEnded(why End) {
 	}
 }
 
-// An opening says on whose word a session is looked up, and whether it is made if there
-// is none.
+// An opening says for which request a session is looked up, and whether it is made if
+// there is none.
 type opening struct {
 	asked  store.Asked
 	create bool
 	value  any // of the request, for OnOpen
 }
 
-// acquire returns the session id, registered here until a call of release. One that is
-// here already is not asked for again: it may have ended, and what is asked may not count
-// in it, which its log says at the next step.
+// acquire returns the session id, registered here until release is called. A session that
+// is here already is not looked up in the store. It may have ended, or refuse the
+// request: its log says so at the next step.
 func (m *Manager) acquire(ctx context.Context, id string, how opening) (*Session, error) {
 	if !m.isOpen() {
 		return nil, ErrClosed
@@ -245,7 +245,7 @@ func (m *Manager) acquire(ctx context.Context, id string, how opening) (*Session
 	return m.acquireFresh(ctx, id, how)
 }
 
-// acquireFresh is acquire that asks the store in any case.
+// acquireFresh is acquire that always asks the store.
 func (m *Manager) acquireFresh(ctx context.Context, id string, how opening) (*Session, error) {
 	log, created, err := m.store.Open(ctx, id, how.asked, how.create, m.o.bounds())
 	if err != nil {
@@ -259,7 +259,8 @@ func (m *Manager) acquireFresh(ctx context.Context, id string, how opening) (*Se
 	return s, nil
 }
 
-// lookup returns the session id if there is one, as a handle alone unless it is here.
+// lookup returns the session id if there is one. It is only a handle unless the session
+// is registered here.
 func (m *Manager) lookup(ctx context.Context, id string) (*Session, error) {
 	if !m.isOpen() {
 		return nil, ErrClosed

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A session is here as long as somebody uses it, and after that until its
-// buckets are full.
+// A session is registered as long as it has a user, and after that until its buckets are
+// full.
 func TestRegistryStates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New(Options{LinkRate: 1, LinkBurst: 10})
@@ -62,7 +62,7 @@ func TestRegistryStates(t *testing.T) {
 	})
 }
 
-// What takes the place of a session gets its buckets, and lets nothing of it linger.
+// A session that replaces another one gets its buckets, and nothing of the other lingers.
 func TestRegistryReplaces(t *testing.T) {
 	m := New(Options{LinkRate: 1, LinkBurst: 10})
 	t.Cleanup(func() { m.Shutdown(context.Background()) })

@@ -8,10 +8,10 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Send appends a message to the session id, and returns its position in the log:
-// store.ErrNotFound without a session, store.ErrFull without room. A nil error says that
-// it is in the log, and will reach every reader, or is told to it as a gap. It does not
-// wait for any reader.
+// Send appends a message to the log of the session id, and returns its position. The
+// error is store.ErrNotFound if there is no session, and store.ErrFull if the log has no
+// room. A nil error means that the message is in the log: every reader will get it, or be
+// told of a gap. Send does not wait for any reader.
 func (m *Manager) Send(ctx context.Context, id string, msg store.Message) (store.Position, error) {
 	var at store.Position
 	err := m.withSession(ctx, id, func(s *Session) (err error) {
@@ -21,8 +21,8 @@ func (m *Manager) Send(ctx context.Context, id string, msg store.Message) (store
 	return at, err
 }
 
-// SendTo is Send for one reader: also store.ErrNotFound if the session knows none of that
-// name. The others pass over the message. See Session.SendTo.
+// SendTo is Send for one reader. The error is also store.ErrNotFound if the session has
+// no reader of that name. Other readers skip the message. See Session.SendTo.
 func (m *Manager) SendTo(ctx context.Context, id, reader string, msg store.Message) (store.Position, error) {
 	s, err := m.lookup(ctx, id)
 	if err != nil {
@@ -33,8 +33,8 @@ func (m *Manager) SendTo(ctx context.Context, id, reader string, msg store.Messa
 		return at, err
 	}
 
-	// Either there is no such reader, or this node has not heard yet that the session is
-	// over: then another one may have the id.
+	// Either there is no such reader, or this node does not know yet that the session has
+	// ended. In that case another session may have the id.
 	log, _, gone := m.store.Open(ctx, id, store.Asked{}, false, m.o.bounds())
 	switch {
 	case gone != nil && !isOver(gone):
@@ -49,17 +49,18 @@ func (m *Manager) SendTo(ctx context.Context, id, reader string, msg store.Messa
 	return (&Session{m: m, id: id, log: log}).SendTo(ctx, reader, msg)
 }
 
-// Sent says what became of a broadcast.
+// Sent is the result of a broadcast.
 type Sent struct {
 	Sessions int      // how many logs took the message
 	Full     []string // the ids of those that had no room
 }
 
-// Broadcast appends a message, which they share, to every session: once, also to one that
-// gets another id meanwhile, or is joined to another session. It waits for no reader, and
-// goes on where a log is full or has just ended: with OverflowRefuse, whoever is in
-// Sent.Full does not get it, and nobody tells him. Another failure of the store ends it
-// and is returned beside what was done until then.
+// Broadcast appends a message to every session, once, even if a session gets another id
+// meanwhile or is joined to another one. The sessions share the message. Broadcast does
+// not wait for any reader. It continues if a log is full or has just ended: with
+// OverflowRefuse, the sessions in Sent.Full do not get the message, and their readers are
+// not told. Any other failure of the store stops it. The error is then returned with what
+// was done until then.
 func (m *Manager) Broadcast(ctx context.Context, msg store.Message) (Sent, error) {
 	var sent Sent
 	if err := m.checkMessage(&msg); err != nil {
@@ -86,15 +87,14 @@ func (m *Manager) Broadcast(ctx context.Context, msg store.Message) (Sent, error
 	return sent, nil
 }
 
-// count notes what became of the message in one session. It returns an error that ends
-// the broadcast.
+// count records the result for one session. It returns err if that ends the broadcast.
 func (sent *Sent) count(id string, err error) error {
 	switch {
 	case err == nil:
 		sent.Sessions++
 	case errors.Is(err, store.ErrFull):
 		sent.Full = append(sent.Full, id)
-	case !isOver(err): // else it ended meanwhile
+	case !isOver(err): // otherwise it ended meanwhile
 		return err
 	}
 	return nil

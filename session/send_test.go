@@ -12,8 +12,8 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// D8: SendTo reaches one reader of a session, wherever it is, and does not take a reader
-// that is not there for the end of the session.
+// D8: SendTo reaches one reader of a session, on whichever node it is. A reader that does
+// not exist does not mean that the session has ended.
 func TestD8SendToById(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kept := memory.New(memory.Options{})
@@ -47,8 +47,8 @@ func TestD8SendToById(t *testing.T) {
 		again := session.Attach{ID: "id", Reader: "polls", Poll: true, Number: polls.Hello.Link.Number}
 		link(t, here, again).Close() // the parked link lives
 
-		// This node has not heard that another one ended the session and made
-		// the next one.
+		// This node does not know that another one has ended the session and made the
+		// next one.
 		if err := there.End(t.Context(), "id"); err != nil {
 			t.Fatal(err)
 		}

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Shutdown ends the Manager. It takes no new links, tells the clients of the others to
-// come back after a delay that is spread over them, and returns when every link has ended
-// and every callback has returned. When ctx ends first, the context of the callbacks ends
-// with it and Shutdown returns its error. A second call waits likewise.
+// Shutdown ends the Manager. It accepts no new links, and tells the clients of the others
+// to reconnect, each after a random delay of at most ten seconds. It returns when every
+// link has ended and every callback has returned. If ctx ends first, Shutdown cancels the
+// context of the callbacks and returns ctx's error. A second call waits as well.
 func (m *Manager) Shutdown(ctx context.Context) error {
 	m.mu.Lock()
 	m.closed = true
@@ -33,7 +33,8 @@ func (m *Manager) Shutdown(ctx context.Context) error {
 	}
 }
 
-// enter counts a call that Shutdown waits for, until work.Done.
+// enter reports whether Shutdown has not begun. If so, Shutdown waits until the caller
+// calls work.Done.
 func (m *Manager) enter() bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -51,7 +52,8 @@ func (m *Manager) isOpen() bool {
 	return !m.closed
 }
 
-// spawn runs f on a goroutine that Shutdown waits for.
+// spawn runs f on a goroutine that Shutdown waits for. It does nothing once Shutdown has
+// begun.
 func (m *Manager) spawn(f func()) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

@@ -10,8 +10,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// D4: a client that goes on acknowledging is alive, however much there is that it does
-// not have yet; 20 s after the last acknowledgement it is not.
+// D4: a client that continues to acknowledge is alive, however much it still lacks. 20 s
+// after its last acknowledgement it is presumed dead.
 func TestD4AcknowledgesSlowly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := session.New(session.Options{})

@@ -9,9 +9,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// D5, L2: a tab that hangs, and a page that was left while it polled, let Send fail for
-// none of the visitor's other tabs: 80 messages a second fill the log in a second, and
-// the live one gets all.
+// D5, L2: a tab that hangs, and a page that was left while it polled, do not make Send
+// fail for the visitor's other tabs. 80 messages a second fill the log in a second, and
+// the live tab gets them all.
 func TestD5StalledTab(t *testing.T) {
 	for _, poll := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

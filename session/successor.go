@@ -6,8 +6,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// withSession runs f with the session id. Where f says that it is over, this node may not
-// have heard of that yet, and another session may have the id.
+// withSession runs f with the session id. If f returns that it has ended, this node may
+// not have known that, and another session may have the id: then f runs with that one.
 func (m *Manager) withSession(ctx context.Context, id string, f func(*Session) error) error {
 	s, err := m.lookup(ctx, id)
 	if err != nil {
@@ -17,17 +17,17 @@ func (m *Manager) withSession(ctx context.Context, id string, f func(*Session) e
 		return err
 	}
 	why, _ := endOf(err)
-	s.markEnded(why) // does nothing to one that only lookup knows
+	s.markEnded(why) // has no effect on a Session that is only a handle
 	if s, err = m.lookup(ctx, id); err != nil {
 		return err
 	}
 	return f(s)
 }
 
-// retryOnSuccessor is for a step that the log of s has refused because it is over, or
-// does not know the link: another node may have ended the session and made the next one,
-// without a word to this one. If the log that the store has under the id now grants the
-// step, s is over, and next is registered here until a call of release.
+// retryOnSuccessor repeats a step that the log of s has refused because it has ended, or
+// does not know the link. Another node may have ended the session and made the next one,
+// unknown to this node. If the log that the store now has under the id grants the step, s
+// has ended, and next is registered here until release is called.
 func retryOnSuccessor[T any](
 	ctx context.Context, s *Session, step func(store.Log) (T, error),
 ) (next *Session, granted T, err error) {
@@ -40,7 +40,7 @@ func retryOnSuccessor[T any](
 		return nil, granted, err
 	}
 
-	if log.Handle() != s.log.Handle() { // else the step was granted at the second try
+	if log.Handle() != s.log.Handle() { // otherwise the second try was granted
 		s.markEnded(EndOver)
 	}
 	return m.local.register(&Session{m: m, id: s.id, log: log}), granted, nil

@@ -13,7 +13,7 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// told collects the callbacks with the value that each one finds.
+// told collects the callbacks, each with the value that it finds.
 type told []string
 
 func (said *told) say(ctx context.Context, what string) {
@@ -28,7 +28,7 @@ func (said *told) want(t *testing.T, want ...string) {
 	*said = nil
 }
 
-// valued returns a Manager whose callbacks tell what they find.
+// valued returns a Manager whose callbacks record the values that they find.
 func valued(t *testing.T, o session.Options, said *told) *session.Manager {
 	o.OnOpen = func(ctx context.Context, _ *session.Session) { said.say(ctx, "open") }
 	o.OnAttach = func(ctx context.Context, _ *session.Session, _ session.ReaderInfo) { said.say(ctx, "attach") }
@@ -102,8 +102,8 @@ func TestValueOfAGapAtTheHello(t *testing.T) {
 	said.want(t, "open link", "attach link", "gap link")
 }
 
-// A Move reports each reader gone with the value of its last link: of one that is here,
-// of one between two polls, and of one that has just left.
+// A Move reports each reader gone with the value of its last link, whether the reader is
+// here, is between two polls, or has just left.
 func TestValueAtMove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said told
@@ -121,8 +121,8 @@ func TestValueAtMove(t *testing.T) {
 	})
 }
 
-// The page's goodbye is a request, too: where this node has no link of the reader,
-// OnDetach finds its value.
+// The page's goodbye is a request, too: if this node has no link of the reader, OnDetach
+// finds the goodbye's value.
 func TestValueOfTheGoodbye(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var first, second told
@@ -149,7 +149,7 @@ func TestValueOfTheGoodbye(t *testing.T) {
 	})
 }
 
-// What no request of this node has brought about has no value.
+// A callback without a request on this node has no value.
 func TestValueWithoutRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said told

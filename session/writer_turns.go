@@ -5,21 +5,21 @@ import (
 	"sync"
 )
 
-// turns lets one request of a writer in at a time.
+// turns admits one request of each writer at a time.
 type turns struct {
 	mu   sync.Mutex
-	held map[turnKey]*turn // nil while nobody waits for the end of it
+	held map[turnKey]*turn // the turn is nil while nobody waits for it
 }
 
 type turnKey struct{ id, writer string }
 
-// A turn is a writer's, which one of its requests has, and for which others wait.
+// A turn is held by one request of a writer, while others wait for it.
 type turn struct {
 	over   chan struct{}
-	failed []uint64 // numbers, once it is over
+	failed []uint64 // numbers whose handler failed; set before over is closed
 }
 
-// take waits for the turn, and tells what failed in those that it has waited for.
+// take waits for the turn, and returns the numbers that failed in those it waited for.
 func (t *turns) take(ctx context.Context, k turnKey) (failed []uint64, err error) {
 	for {
 		t.mu.Lock()
@@ -44,7 +44,7 @@ func (t *turns) take(ctx context.Context, k turnKey) (failed []uint64, err error
 	}
 }
 
-// give ends the turn, and tells those who wait for it what failed.
+// give ends the turn, and passes the numbers that failed to the requests that wait.
 func (t *turns) give(k turnKey, failed []uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
