@@ -10,21 +10,20 @@ import (
 // MaxEvent is the longest event name, in bytes.
 const MaxEvent = 128
 
-// A Message is one payload with the name under which a client listens for it. Once handed
-// to a Manager, Session or Log its Data is shared by every log it is in and by every
-// write that carries it: the caller must not change it any more.
+// A Message is one payload, with the name under which clients listen for it. Once it is
+// passed to a Manager, Session or Log, all logs and all writes share its Data: the caller
+// must not change it any more.
 type Message struct {
 	// Event is the name of the event; "" and "message" are the unnamed message of an
 	// EventSource. A name has at most MaxEvent bytes of UTF-8 without control characters.
 	// Names that begin with "mirage" belong to the wire, "open", "error" and "close" to
 	// the browser.
 	Event string
-	// Data is the payload. Whatever its bytes are, they arrive unchanged at Mirage's own
-	// clients on every transport; a plain EventSource gets text as it is and everything
-	// else as base64.
+	// Data is the payload. Its bytes arrive unchanged at Mirage's own clients, on every
+	// transport. A plain EventSource gets text as it is, and everything else as base64.
 	Data []byte
-	// Binary says that a client is to get Data as bytes. Without it, Data is text if it
-	// is valid UTF-8.
+	// Binary reports whether clients get Data as bytes. Without it, Data is text if it is
+	// valid UTF-8.
 	Binary bool
 }
 
@@ -40,8 +39,8 @@ func JSON(event string, v any) (Message, error) {
 	return Message{Event: event, Data: data}, nil
 }
 
-// CheckEvent tells whether an application may use name as the event of a message; the
-// error says what is wrong with it.
+// CheckEvent returns nil if an application may use name as the event of a message.
+// Otherwise the error wraps ErrEvent, and says what is wrong with the name.
 func CheckEvent(name string) error {
 	switch {
 	case len(name) > MaxEvent:
@@ -57,10 +56,10 @@ func CheckEvent(name string) error {
 
 func isControl(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 }
 
-// overhead is what an entry costs beside its payload: the ring's slot, the Message and
-// its allocation.
+// overhead is what an entry costs beside its payload, in bytes: the ring's slot, the
+// Message and its allocation.
 const overhead = 96
 
-// Size is what the message counts against a log's bound in bytes: its payload, its name
-// and a fixed overhead.
+// Size returns what the message counts against a log's bound, in bytes: its payload, its
+// name and a fixed overhead.
 func (m *Message) Size() int { return overhead + len(m.Event) + len(m.Data) }

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// W3: names that begin with mirage are ours, open, error and close the browser's.
+// W3: names that begin with mirage are reserved for Mirage, and open, error and close for
+// the browser.
 func TestW3EventNames(t *testing.T) {
 	allowed := []string{
 		"", "message", "news", "a b", "ü 🚀", "Mirage", "opened", "errors", "datastar-patch-elements", "htmx:sse",
@@ -48,8 +49,8 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// D5: a message counts with its name and what keeping it costs, so that a million empty
-// ones are not free.
+// D5: a message counts with its name and an overhead, so that a million empty messages
+// are not free.
 func TestD5SizeOfAMessage(t *testing.T) {
 	m := Message{Event: "news", Data: make([]byte, 1000)}
 	if got := m.Size(); got != overhead+4+1000 {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// MaxSeq is the highest number of a message in either direction: 2⁵³−1, what a JavaScript
-// number holds exactly.
+// MaxSeq is the highest number of a message in either direction: 2⁵³−1, the highest that
+// a JavaScript number holds exactly.
 const MaxSeq = 1<<53 - 1
 
 // A Position names a place in one session's log: after the message Seq of the log's

@@ -48,7 +48,7 @@ func TestW3PositionText(t *testing.T) {
 	}
 }
 
-// D2: what is no position of ours is malformed, and no text but ours is one.
+// D2: ParsePosition refuses every text that AppendText does not write.
 func TestD2MalformedPositions(t *testing.T) {
 	for _, s := range []string{
 		"", "-", "1", "1-", "-1", "0-1", "01-1", "1-01", "1-00", "1-+1", "1--1", "1-1.", "1-1.0", "1-1.01",
@@ -62,7 +62,7 @@ func TestD2MalformedPositions(t *testing.T) {
 	}
 }
 
-// W3: whatever a stranger sends is either refused, or the one text of its position.
+// W3: any text is either refused, or the only text of its position.
 func FuzzParsePosition(f *testing.F) {
 	for _, s := range []string{
 		"1-0", "10z-12", "7-3.10", "3w5e11264sgsf-9007199254740991.1z141z3",

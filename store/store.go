@@ -6,203 +6,224 @@ import (
 	"time"
 )
 
-// A Store keeps the sessions: a Log for each, and what is known of ids that moved or were
-// revoked. Every method is one atomic step (of a Move, a remote store may show for a
-// moment that neither id has the session), and safe for concurrent use by any number of
-// Managers. A Store is never asked to wait for a message.
+// A Store keeps the sessions: a Log for each, and the state of ids that were moved or
+// revoked. Every method is one atomic step, and safe for concurrent use by any number of
+// Managers. During a Move, a remote store may show for a moment that neither id has the
+// session. No method waits for a message.
 //
-// Steps that a request asks for are told on whose word (store.Asked), and decide in the
-// step itself whether that still counts (I13): no session is made, joined or moved under
-// an id that was revoked since its value was signed.
+// A step that a request asks for gets an Asked, and decides in the step itself whether
+// the request's value is still valid (I13): no session is made, joined or moved under an
+// id that was revoked after its value was signed.
 //
 // Errors are those of this package. A remote store that cannot know whether a step took
-// place answers ErrUncertain; every step may be repeated after it. It bounds the time of
-// each step by itself: a Manager asks for a link or a turn without the end of the
-// request's context, so that neither is given to nobody. What an uncertain Attach or
-// Begin may have given, the store takes back.
+// place returns ErrUncertain. Every step may be repeated after that. The store bounds the
+// time of each step on its own: for a link or a turn, a Manager passes a context that
+// does not end with the request, so that neither is granted to a request that has ended.
+// The store takes back what an Attach or Begin may have granted that returned
+// ErrUncertain.
 type Store interface {
-	// Now is the Store's time, without I/O. It is never ahead of the clock that stamps
-	// End and Move: what is signed with it before a revocation is refused by it. After
-	// End or Move has returned, the Now of the same Store is later than their stamp.
+	// Now returns the Store's time, without I/O. It is never ahead of the clock that
+	// stamps End and Move: a revocation refuses every value that was signed with an
+	// earlier Now. After End or Move has returned, the Now of the same Store is later
+	// than their stamp.
 	Now() time.Time
 
-	// Resolve says how an id stands that a request presents. Its client goes on under ID:
-	// that is id itself unless Move with this client moved it at most Keep ago and nobody
-	// has presented the new id to Resolve since. An empty client has only the id itself.
+	// Resolve returns the standing of an id that a request presents. The client continues
+	// under Standing.ID. That is id itself, unless a Move with this client moved it at
+	// most Keep ago, and the new id has not been presented to Resolve since. An empty
+	// client always continues under id.
 	Resolve(ctx context.Context, id string, a Asked, client string) (Standing, error)
 
-	// Open returns the log of the session id. Without a session it makes one with these
-	// bounds if create is set (ErrBudget where there is no memory for it; created tells
-	// one caller), and is ErrNotFound otherwise. A new session has no links, so that its
-	// retention runs from now. What was asked is ErrRevoked if the id was revoked since
-	// Signed, and ErrMoved if it came less than Settle after the id was moved, or before
-	// the last Renew. A Store knows of a move for a minute longer than Settle: no request
-	// takes as long.
+	// Open returns the log of the session id. If there is no session and create is set,
+	// Open makes one with the bounds b, or returns ErrBudget if there is no memory for
+	// it. created is true for one caller alone. Without create, the error is ErrNotFound.
+	// The retention of a new session runs from now, because it has no links. The error is
+	// ErrRevoked if the id was revoked after a.Signed. It is ErrMoved if the request came
+	// less than Settle after the id was moved, or before the last Renew. A Store
+	// remembers a move for a minute longer than Settle: no request takes that long.
 	Open(ctx context.Context, id string, a Asked, create bool, b Bounds) (l Log, created bool, err error)
 
-	// Move lets the session from go on under the id to. Its links end with ErrMoved, and
-	// every Log that Open returned for it before is refused from then on. If to has a
-	// session already, that one stays and gets what is above the mark of the moved one,
-	// as far as there is room. Without a session there is nothing to move but the id. For
-	// Settle after it the old id makes and joins no session; with Refuse above zero it is
-	// revoked for that long. Move is ErrRevoked or ErrMoved, and nothing has changed, if
-	// from was revoked since Signed or to since Came; where a remote store finds the
-	// latter only under way, the session ends. left is who was here under from: each of
-	// them is Joined again when it attaches under to. It is good beside an error, too.
+	// Move gives the session from the id to. Its links end with ErrMoved, and every Log
+	// that Open returned for it before is refused from then on. If to has a session
+	// already, that one stays, and gets the messages above the mark of the moved one, as
+	// far as there is room. If from has no session, only the id moves. For m.Settle,
+	// requests with the old id can neither make nor join a session. If m.Refuse is above
+	// zero, the old id is revoked for that long.
+	//
+	// The error is ErrRevoked or ErrMoved, and nothing has changed, if from was revoked
+	// after m.Signed, or to after m.Came. If a remote store finds the latter only during
+	// the move, the session ends. left holds the readers that were here under from. Each
+	// of them is Joined again when it attaches under to. left is valid even if there is
+	// an error.
 	Move(ctx context.Context, from, to string, m Moving) (left []Left, err error)
 
-	// End ends the session at once and returns what was in it; ErrNotFound if there is
-	// none. With refuse above zero the id is revoked (ErrBudget, and nothing has changed,
-	// where a store has no memory to remember it): values signed until now are refused
-	// for that long, session or not, its links end with ErrRevoked, and no old id leads
-	// to it any more.
+	// End ends the session at once, and returns what was in it. The error is ErrNotFound
+	// if there is none. If refuse is above zero, the id is revoked, even without a
+	// session: values that were signed until now are refused for that long, links end
+	// with ErrRevoked, and no old id leads to the id any more. The error is ErrBudget,
+	// and nothing has changed, if the store has no memory to remember the revocation.
 	End(ctx context.Context, id string, refuse time.Duration) (Ended, error)
 
 	// Expired ends at most max sessions that have had no link for their retention, and
-	// hands each to one caller alone; likewise the readers whose departure was not told
-	// of by Leave, because the node that they were at died. What is due is good beside an
-	// error, too.
+	// returns each to one caller alone. It also returns the readers whose departure Leave
+	// has not reported because their node died. The Due is valid even if there is an
+	// error.
 	Expired(ctx context.Context, max int) (Due, error)
 
-	// Logs lists the sessions for a broadcast: each Log takes Append, whatever the
-	// session's id is by then, and no other step. A session that comes or goes meanwhile
-	// may be missing or listed; none is missing or listed twice because it moves.
+	// Logs lists the sessions for a broadcast. Each Log takes only Append, whatever the
+	// session's id is by then. A session that is made or ends meanwhile may be missing. A
+	// session that moves meanwhile is listed exactly once.
 	Logs(ctx context.Context) iter.Seq2[Log, error]
 }
 
 // A Broadcaster is a Store with a faster way to all logs than Logs.
 type Broadcaster interface {
-	// Broadcast appends m, which they share, to every Log that Logs would list, and calls
-	// done with the error that Append would have returned, and beside one the session's
-	// id. An error of done ends it, and is returned.
+	// Broadcast appends m, which the logs share, to every Log that Logs would list. It
+	// calls done with the error that Append would have returned and, if there is one, the
+	// session's id. If done returns an error, Broadcast stops and returns that error.
 	Broadcast(ctx context.Context, m *Message, done func(id string, err error) error) error
 }
 
-// A Log is one session: numbered messages on their way down, the readers' places among
-// them, and the numbers of the writers on their way up. Every method is one atomic
-// step, safe for concurrent use. After the session has ended, each is ErrNotFound,
+// A Log is one session: the numbered messages for its clients, the readers' places among
+// them, and the writers' numbers of upstream messages. Every method is one atomic step,
+// and safe for concurrent use. After the session has ended, each returns ErrNotFound,
 // ErrMoved or ErrRevoked.
 //
-// A Log acts under the id and the move under which it was opened. Once the session has
-// moved, every step is ErrMoved (I12), but for Commit, Detach and Leave, which end what
-// was begun.
+// A Log is valid for the id and the move under which it was opened. Once the session has
+// moved, every step returns ErrMoved (I12), except Commit, Detach and Leave, which end
+// what was begun.
 //
-// In memory, Append, Read, Ack, Begin and Commit neither wait nor allocate, but for the
-// ring's growth.
+// In memory, Append, Read, Ack, Begin and Commit neither wait nor allocate, except when
+// the ring grows.
 type Log interface {
-	// ID is the id under which the Log was opened; for one of Logs the id that the
-	// session was last known by.
+	// ID returns the id under which the Log was opened. For a Log of Store.Logs, it is
+	// the id by which the session was last known.
 	ID() string
 
-	// Handle names the log and the move under which it was opened.
+	// Handle identifies the log and the move under which it was opened.
 	Handle() Handle
 
-	// Append numbers m and keeps it. With a reader it is for that reader alone
-	// (ErrNotFound if the log knows none of that name) and every other one passes over
-	// it. Where room is needed, as much leaves as must and no more: first what everybody
-	// has passed, then what only readers without a link still need, provided another has
-	// one, then what only these and stalled readers need, provided another is live;
-	// beyond that Bounds.Overflow decides. With ErrFull nothing has left. m is shared
-	// from now on and must not change.
+	// Append numbers m and keeps it. If reader is not empty, m is for that reader alone,
+	// and the others skip it. The error is ErrNotFound if the log knows no reader of that
+	// name. m is shared from now on and must not change.
+	//
+	// If room is needed, the oldest entries leave, and no more than necessary. First are
+	// those that every reader has passed. Next are those that only readers without a link
+	// still need, if another reader has one. Next are those that only these and stalled
+	// readers need, if another reader is live. Beyond that, Bounds.Overflow decides. If
+	// the error is ErrFull, no entry has left.
 	Append(ctx context.Context, m *Message, reader string) (Position, error)
 
-	// Behind counts the readers that do not have everything up to seq (0 is the top) and
-	// may still get it: those that have a link, and those that are not plain and whose
-	// departure Leave has not told of. A plain one has what it was sent. It returns the
-	// top, too.
+	// Behind counts the readers that do not have everything up to seq and may still get
+	// it: those that have a link, and those that are not plain and whose departure Leave
+	// has not reported. A seq of 0 means the top. A plain reader has what it was sent.
+	// Behind also returns the top.
 	Behind(ctx context.Context, seq uint64) (readers int, top uint64, err error)
 
-	// Attach begins a link, or with Claim.Link goes on with one, and finds the place from
-	// which it reads: where the client says it is; for a reader that presents less than
-	// it has acknowledged in this epoch, or another epoch, after what it acknowledged;
-	// for one that is new to the log with another epoch's position, at the beginning; and
-	// without a position at the mark, or for a plain one after what was sent to anyone.
-	// Claim.Asked is refused as by Open. If the session has Bounds.Links links already,
-	// the new one takes the place of the one that was heard of least recently, which
-	// ends. That is one of a reader that keeps another link or gets this one
-	// (ErrSuperseded), or else of any reader, if it was not heard of for Bounds.Quiet
-	// (ErrCrowded). Otherwise Attach is ErrCrowded, and nothing has changed.
+	// Attach begins a link. If Claim.Link is set, it continues that link instead. It
+	// finds the place from which the link reads:
+	//
+	//   - after the client's position, if that is in this log, or at the top if it is
+	//     beyond;
+	//   - after what the reader has acknowledged, if the reader is known, and presents
+	//     less than that, a position of another epoch or of a lost history, or none;
+	//   - at the beginning, if the reader is new to the log, and presents another epoch's
+	//     position;
+	//   - at the mark, or for a plain reader after what was sent to any reader, if the
+	//     reader is new to the log and presents no position, or one of a lost history.
+	//
+	// Claim.Asked is refused as by Open. If the session has Bounds.MaxLinks links
+	// already, the new one takes the place of the link that was heard of least recently,
+	// which ends. The first choice is a link of a reader that keeps another link or gets
+	// this one: it ends with ErrSuperseded. Otherwise it is a link of any reader, if it
+	// was not heard of for Bounds.Quiet: it ends with ErrCrowded. If there is none,
+	// Attach returns ErrCrowded, and nothing has changed.
 	Attach(ctx context.Context, c Claim) (Attached, error)
 
-	// Read appends to dst what follows after, or what follows the reader's
-	// acknowledgement if that is further: entries until their Size together reaches max,
-	// but at least one, and counts them as sent. It is ErrSuperseded once the client has
-	// spoken on a newer link of this reader, ErrCrowded if it gave its place to another
-	// reader's, and ErrRenewed if the client is to come back: after Renew, or because the
-	// store has lost what the link was at, or has forgotten its reader. It is also the
-	// sign of life by which a session with links lives on, and so is called at least once
-	// per heartbeat.
+	// Read appends to dst the entries that follow after, or that follow the reader's
+	// acknowledgement if that is further, and counts them as sent. It stops before the
+	// highest sum of their Size exceeds max, but returns at least one entry if there is
+	// one.
+	//
+	// The error is ErrSuperseded once the client has used a newer link of this reader,
+	// and ErrCrowded if the link gave its place to another reader's. It is ErrRenewed if
+	// the client must come back: after Renew, or because the store has lost the link's
+	// place or forgotten its reader. Read is also the sign of life that keeps a session
+	// with links alive, so it must be called at least once per heartbeat.
 	Read(ctx context.Context, l LinkRef, after uint64, max int, dst []Entry) ([]Entry, Tail, error)
 
-	// Ack says that the client speaks on this link, so that older ones of its reader end,
-	// and that it has everything up to p. The zero Position acknowledges nothing, one of
-	// another epoch neither. Beyond the top it is ErrAhead. Lower ones than before change
-	// nothing. It counts from every link that its reader ever had in this log, as long as
-	// the reader is remembered; else it is ErrNotFound. A link that Renew ended, or that
-	// is from before a Move after which the id came back, is ErrRenewed.
+	// Ack records that the client uses this link, which ends older links of its reader,
+	// and that the client has everything up to p. The zero Position, and one of another
+	// epoch, acknowledge nothing. A position lower than before changes nothing. One
+	// beyond the top is ErrAhead. Ack counts on every link that its reader ever had in
+	// this log, as long as the reader is remembered, and returns ErrNotFound after that.
+	// It returns ErrRenewed for a link that Renew ended, or that is from before a Move
+	// after which the id came back.
 	Ack(ctx context.Context, l LinkRef, p Position) error
 
-	// Detach ends the link. left is zero while its reader has another one, and else names
-	// this departure for Leave. A second call, or one for a link that goes on elsewhere
-	// (see Claim.Link), changes nothing. Turn 0 is the link whichever request carries it.
+	// Detach ends the link. left is zero if its reader has another link, and otherwise
+	// identifies this departure for Leave. A second call, or one for a link that
+	// continues elsewhere (see Claim.Link), changes nothing. With Turn 0, Detach ends the
+	// link whichever request carries it.
 	Detach(ctx context.Context, l LinkRef) (left uint64, err error)
 
-	// Leave tells one caller alone that the reader has not come back since
-	// the departure left.
+	// Leave reports whether the reader has not come back since the departure left. It
+	// reports that to one caller alone.
 	Leave(ctx context.Context, reader string, left uint64) (gone bool, err error)
 
-	// Quit forgets the link's reader (ErrNotFound without it, ErrRenewed after Renew) and
-	// ends its links. here says that Leave has not told of its departure. If no reader
-	// remains, the session ends and ended says what was in it.
+	// Quit forgets the link's reader, and ends its links. The error is ErrNotFound if
+	// there is no such reader, and ErrRenewed after Renew. here reports whether Leave has
+	// not yet reported the reader's departure. If no reader remains, the session ends,
+	// and ended holds what was in it.
 	Quit(ctx context.Context, l LinkRef) (here bool, ended *Ended, err error)
 
-	// Renew ends every link there is: their clients come back on new ones, and lose
-	// nothing. From then on no step of such a link is granted, and no link is begun by a
-	// request that came before: a hook that answered before counts no more than a link
-	// that it let in.
+	// Renew ends every link of the session. Their clients come back on new ones, and lose
+	// nothing. From then on, no step of an ended link is granted, and no request that
+	// came before can begin a link, because its hook may have run before Renew.
 	Renew(ctx context.Context) error
 
-	// Begin asks whether message n of the writer, which came by the link l, is to be
-	// handled now. It is refused as Ack is; the zero LinkRef is never. base is the
-	// lowest number that the client still keeps: a writer unknown to the log begins
-	// there, and what is below counts as accepted. last is the writer's last accepted
-	// number. After TurnDeliver the caller handles the message and calls Commit; a node
-	// that dies in between gives its turn back after lease. n == 0 only asks for last
-	// and is answered TurnDone.
+	// Begin asks for the turn to handle message n of the writer, which came on the link
+	// l. It is refused as Ack is. The zero LinkRef is never refused. base is the lowest
+	// number that the client still keeps: a writer that the log does not know begins
+	// there, and all lower numbers count as accepted. last is the writer's last accepted
+	// number. After TurnDeliver, the caller handles the message and calls Commit. If its
+	// node dies before that, the turn is free again after lease. With n == 0, Begin only
+	// returns last, with TurnDone.
 	Begin(
 		ctx context.Context, l LinkRef, writer string, base, n uint64, lease time.Duration,
 	) (t Turn, last uint64, err error)
 
-	// Commit ends the turn for n. handled says that n is accepted from now on; otherwise
-	// it may be begun again.
+	// Commit ends the turn for n. If handled is set, n is accepted from now on. Otherwise
+	// its turn can be begun again.
 	Commit(ctx context.Context, writer string, n uint64, handled bool) error
 
 	// Watch calls wake after anything that a link of this log must see: entries,
-	// superseded links, a session's end. It is a hint: wake must not wait, calls may be
-	// lost, doubled or late. stop ends that; a call under way may still arrive.
+	// superseded links, the session's end. Calls are hints, which may be lost, doubled or
+	// late. wake must not block. stop ends the watch, but a call that has begun may still
+	// arrive.
 	Watch(wake func()) (stop func())
 }
 
-// Bounds are what one session may hold.
+// Bounds limit what one session may hold.
 type Bounds struct {
-	MaxMessages int      // at most so many entries
+	MaxMessages int      // the highest number of entries
 	MaxBytes    int64    // their Size together
-	Overflow    Overflow // what happens when neither is enough
-	// how long a session lives without links, and a reader is remembered without one; one
-	// for all sessions of a store
+	Overflow    Overflow // what happens to a message beyond these bounds
+	// how long a session lives without links, and a reader is remembered without one; the
+	// same for all sessions of a store
 	Retention time.Duration
-	// at most so many links; see Attach for what becomes of one more. One that has ended
-	// stays until Detach; so many and 32 do at most
+	// the highest number of links; see Attach for one more. A link that has ended stays
+	// until Detach, and at most MaxLinks+32 of those stay
 	MaxLinks int
-	Quiet    time.Duration // how long a link keeps its place after its client was heard of on it
-	// at most so many readers without a link are remembered; the one that left first is
-	// forgotten early
+	Quiet    time.Duration // how long a link keeps its place after its client last used it
+	// the highest number of readers without a link that are remembered; beyond it, the
+	// one that left first is forgotten early
 	MaxReaders int
-	// at most so many writers are remembered, the least recent leaves; one whose message
-	// is being handled stays
+	// the highest number of writers that are remembered; beyond it, the least recently
+	// used one is forgotten, unless its message is being handled
 	MaxWriters int
-	// a reader that has taken nothing for so long, though there was something, has
-	// stalled; 0: never
+	// how long a reader may take nothing, though there is something, before it counts as
+	// stalled; 0 means that readers never do
 	Stall time.Duration
 }
 
@@ -211,84 +232,84 @@ type Overflow uint8
 
 const (
 	OverflowRefuse Overflow = iota // Send returns ErrFull
-	// the oldest entries leave, and every reader that has not passed them is told
-	// of the gap
+	// the oldest entries leave, and readers that have not passed them are told of the gap
 	OverflowDropOldest
 )
 
-// A Handle names a log, and how often it had moved when it was opened: two Logs with
-// equal Handles act alike.
+// A Handle identifies a log, and how often it had moved when it was opened. Two Logs with
+// equal Handles are interchangeable.
 type Handle struct{ Epoch, Moves uint64 }
 
-// A Claim is a client's wish for a link.
+// A Claim is a client's request for a link.
 type Claim struct {
 	Asked  Asked
 	Reader string // names the client object; never empty
-	Plain  bool   // the client acknowledges nothing but by a position that it presents
-	// the number of a link to go on with, ErrNotFound or ErrSuperseded if it is none; 0
-	// begins a new one
+	Plain  bool   // the client acknowledges only by presenting a position
+	// the number of the link to continue, ErrNotFound or ErrSuperseded if that is
+	// impossible; 0 begins a new one
 	Link     uint64
 	Given    Given    // whether the client presented a position
 	Position Position // the position, if Given is GivenPresented
 }
 
-// Given says what position a client came with.
+// Given says whether a client presented a position.
 type Given uint8
 
 const (
 	GivenNothing   Given = iota // no position
 	GivenPresented              // a position
-	GivenMalformed              // a text that is none
+	GivenMalformed              // a text that is not a position
 )
 
-// A LinkRef names a link in the log of its session.
+// A LinkRef identifies a link in the log of its session.
 type LinkRef struct {
 	Reader string
-	// counted up within one log, from a number that no other log is likely to begin at:
-	// it names a link of this log alone
+	// counted within one log, from a random number, so that it identifies a link of this
+	// log alone
 	Number uint64
 	Turn   uint64 // which of the requests that carry the link, one after another
 }
 
-// Attached is what a client learns about its new link.
+// Attached describes a link that was granted to a client.
 type Attached struct {
 	Link     LinkRef
-	Position Position // where the link goes on; never beyond what the reader has
-	Resumed  bool     // the position presented was found: nothing is missing and nothing comes twice
+	Position Position // where the link continues; never beyond what the reader has
+	Resumed  bool     // the presented position was found: nothing is missing, and nothing comes twice
 	Reason   Missing  // why not, if not resumed
-	Lost     Lost     // what the client will never get, if anything
-	Sent     uint64   // the highest seq that was ever written to anyone of this session
+	Lost     Lost     // what the client will never get; zero if nothing
+	Sent     uint64   // the highest seq that was ever sent to any reader of this session
 	Accepted uint64   // the last number accepted from the writer that has the reader's name
 	Previous string   // the id that the session had before Move, while that is remembered
 	Joined   bool     // the reader was not here before, or was reported gone
-	Fresh    bool     // the log has not met this reader before, or has forgotten it
+	Fresh    bool     // the log does not know this reader, or has forgotten it
 }
 
-// Missing is why a link does not go on where the client was; its text is hello's reason.
+// Missing is why a link does not continue at the client's position. Its text is the
+// reason in hello.
 type Missing string
 
 const (
-	// the client presented no position, or one in a session of another id
-	// that was revoked
+	// the client presented no position, or one of a session that was revoked under
+	// another id
 	MissingNoPosition Missing = "new"
 	MissingExpired    Missing = "expired"   // the session ended and this is a later one
 	MissingRestarted  Missing = "restarted" // the store was lost or restarted
-	// the log is here, but some messages had to leave; the gap is told before
-	// the next one
+	// the log exists, but some messages had to leave; the client is told of the gap
+	// before the next message
 	MissingTrimmed    Missing = "trimmed"
 	MissingDiverged   Missing = "diverged"  // the position belongs to a history that the store lost
 	MissingRelocated  Missing = "moved"     // the session was joined to another one
 	MissingAhead      Missing = "ahead"     // the position is beyond the top
-	MissingUnreadable Missing = "malformed" // the position is no position of ours
+	MissingUnreadable Missing = "malformed" // the text is not a position
 )
 
-// Lost is a range of messages, both ends included, that the client will never get.
-// To is zero where the log cannot know the end; the zero Lost is none. Do not
-// subtract: Count does.
+// Lost is a range of messages that the client will never get, both ends included. To is
+// zero if the log cannot know the end. The zero Lost is no loss. Use Count instead of
+// subtracting.
 type Lost struct{ From, To uint64 }
 
-// Count returns how many messages are lost. known is false where the log cannot know: the
-// session expired, say, and how far its log went is forgotten.
+// Count returns how many messages are lost. known is false if the log cannot know: for
+// example, the session expired, and the length of its log is forgotten.
 func (l Lost) Count() (n uint64, known bool) {
 	switch {
 	case l == Lost{}:
@@ -302,60 +323,60 @@ func (l Lost) Count() (n uint64, known bool) {
 // An Entry is one place in the log.
 type Entry struct {
 	Seq     uint64
-	Tag     uint32   // of the position after it
+	Tag     uint32   // the tag of the position after it
 	Message *Message // shared, not to be changed; nil if it is for another reader
 	Reader  string   // in Ended: the only reader it was for; "" for all
 }
 
-// Tail is what Read tells beside the entries.
+// Tail is what Read returns beside the entries.
 type Tail struct {
-	Gap      Lost   // what had to leave before the reader came to it, before the entries; zero if nothing
-	Tag      uint32 // of the position after the gap
+	Gap      Lost   // what left before the reader got it, directly before the entries; zero if nothing
+	Tag      uint32 // the tag of the position after the gap
 	Told     bool   // the gap was reported to this reader before
 	Epoch    uint64 // of the entries
 	Acked    uint64 // what the reader has acknowledged
 	Accepted uint64 // the last number accepted from the writer that has the reader's name
 	More     bool   // there are entries beyond those given
 
-	// Undelivered is what readers that are not remembered any more did not get. One
-	// caller alone is told.
+	// Undelivered is what readers that are no longer remembered did not get. One caller
+	// alone gets it.
 	Undelivered []Undelivered
 }
 
-// Undelivered is what was sent to one reader alone, which was forgotten before it had it.
+// Undelivered is what was sent to one reader alone that was forgotten before it got it.
 type Undelivered struct {
 	Reader string
 	Plain  bool
-	Lost   Lost // from the first of these messages to the last; between them may be others
+	Lost   Lost // from the first of these messages to the last; others may lie between them
 }
 
-// A Turn is the answer to a writer that wants a message handled.
+// A Turn is the answer to a request to handle a writer's message.
 type Turn uint8
 
 const (
 	TurnDeliver Turn = iota // handle it, then Commit
 	TurnDone                // accepted before
-	TurnBusy                // somebody is handling this writer's message: ask again
+	TurnBusy                // another request is handling this writer's message: ask again
 	TurnEarly               // last+1 must come first
 )
 
-// Due is what Expired has found.
+// Due is the result of Expired.
 type Due struct {
 	Ended []Ended
 	Left  []Left
-	Next  time.Duration // how long until it is worth asking again; zero if nothing is waiting
+	Next  time.Duration // how long until Expired should be called again; zero if nothing is waiting
 }
 
 // Left is a reader that is gone.
 type Left struct {
-	ID     string // the session, for Move the one that it had until then
+	ID     string // the session's id; for Move, the one until then
 	Reader string
 	Plain  bool
 }
 
-// Ended is a session that is over.
+// Ended is a session that has ended.
 type Ended struct {
 	ID       string
 	Epoch    uint64
-	Messages []Entry // those above the mark, and those for one reader alone that it did not acknowledge
+	Messages []Entry // those above the mark, and those for one reader alone that this reader did not acknowledge
 }
