@@ -8,7 +8,7 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Benchmarks of the log in memory; those of the Manager stand beside its tests.
+// Benchmarks of the log in memory. Those of the Manager are with its tests.
 
 func BenchmarkLogAppend(b *testing.B) {
 	s := New(Options{Budget: -1})
@@ -113,7 +113,7 @@ func BenchmarkLogBeginCommit(b *testing.B) {
 	}
 }
 
-// One message, shared by 1 000 logs; each has a reader that takes and acknowledges it.
+// One message is shared by 1 000 logs. Each has a reader that takes and acknowledges it.
 func BenchmarkLogBroadcast1000(b *testing.B) {
 	const n = 1000
 	s := New(Options{Budget: -1})
@@ -150,7 +150,7 @@ func BenchmarkLogBroadcast1000(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/session")
 }
 
-// A session from its first message to its end.
+// A session, from its first message to its end.
 func BenchmarkStoreSession(b *testing.B) {
 	s, m := New(Options{Budget: -1}), sized(200)
 	b.ReportAllocs()

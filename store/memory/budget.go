@@ -1,15 +1,16 @@
 package memory
 
-// What a session's readers, links and writers count against the budget, names included.
-// The first of each is in sessionCost.
+// readerCost, linkCost and writerCost are what a session's readers, links and writers
+// count against the budget, in bytes and with their names. sessionCost includes the first
+// of each.
 const (
 	readerCost = 320
 	linkCost   = 64
 	writerCost = 128
 )
 
-// account takes from the budget what the readers, links and writers cost now, beyond the
-// first of each, or gives back what they do not any more.
+// account adjusts the budget to what the readers, links and writers cost now, beyond the
+// first of each.
 func (l *memLog) account() {
 	cost := len(l.readers)*readerCost + int(l.links)*linkCost + len(l.writers)*writerCost
 	now := int32(max(0, cost-readerCost-linkCost-writerCost))
@@ -19,14 +20,15 @@ func (l *memLog) account() {
 	}
 }
 
-// admits reports whether the budget has room for one more reader. Where new sessions are
-// refused, tabs of those that exist are not; the last eighth is for messages. Links of
-// readers that are here, and writers, always have room: their number is bounded.
+// admits reports whether the budget has room for one more reader. The last eighth of the
+// budget is for messages, so that tabs of existing sessions are still admitted when new
+// sessions are refused. Links of readers that are here, and writers, are always admitted:
+// their number is bounded.
 func (l *memLog) admits() bool {
 	return len(l.readers) == 0 || l.store.has(l.store.budget/8+readerCost)
 }
 
-// warnOfIDs says once, and in time, that the memory for revocations comes to an end.
+// warnOfIDs logs once, and in time, that the memory for revocations runs out.
 func (s *Store) warnOfIDs() {
 	bytes := s.ids.bytes.Load()
 	if s.budget < 0 || bytes < s.budget/4 {

@@ -13,7 +13,7 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// A session's readers, links and writers count as much as they take, and are given back.
+// A session's readers, links and writers count as much as they take, until they are gone.
 func TestD5BudgetOfReaders(t *testing.T) {
 	const sessions, readers, writers = 200, 160, 32
 	s := New(Options{Budget: -1})
@@ -59,8 +59,8 @@ func TestD5BudgetOfReaders(t *testing.T) {
 	runtime.KeepAlive(s)
 }
 
-// New readers leave the last eighth of the budget to messages; who is there comes back
-// all the same.
+// New readers leave the last eighth of the budget to messages. A reader that is known
+// comes back nevertheless.
 func TestD5BudgetRefusesReaders(t *testing.T) {
 	s := New(Options{Budget: 16 * sessionCost})
 	l := openMem(t, s, "a", roomy)
@@ -91,7 +91,8 @@ func TestD5BudgetRefusesReaders(t *testing.T) {
 	}
 }
 
-// Revocations have a bound, which is said in time and refuses; none is forgotten.
+// Revocations are bounded: a warning comes in time, then they are refused, and none is
+// forgotten.
 func TestD5BudgetOfRevocations(t *testing.T) {
 	var said bytes.Buffer
 	s := New(Options{Budget: 200 * idCost, Logger: slog.New(slog.NewTextHandler(&said, nil))})
@@ -125,7 +126,7 @@ func TestD5BudgetOfRevocations(t *testing.T) {
 	}
 }
 
-// An id that is revoked takes what it counts, or less.
+// An id that is revoked takes the memory that it counts, or less.
 func TestD5RevocationsTake(t *testing.T) {
 	const n = 100_000
 	s := New(Options{Budget: -1})

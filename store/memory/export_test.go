@@ -2,7 +2,7 @@ package memory
 
 import "fmt"
 
-// Leftovers tells what a Store without sessions still holds of them; "" if nothing.
+// Leftovers describes what a Store without sessions still holds of them; "" if nothing.
 func (s *Store) Leftovers() string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -40,7 +40,7 @@ func (h *memHandle) Detach(_ context.Context, ref store.LinkRef) (left uint64, e
 	return r.left, nil
 }
 
-// away notes that the reader has lost its last link.
+// away records that the reader has lost its last link.
 func (l *memLog) away(r *memReader) {
 	l.departs++
 	r.left, r.leftAt = l.departs, l.store.now()
@@ -49,12 +49,12 @@ func (l *memLog) away(r *memReader) {
 	}
 }
 
-// lingering is how many ended links there may be, beyond as many as may live, until their
-// owners detach them.
+// lingering is how many ended links, beyond MaxLinks, are kept until their owners detach
+// them.
 const lingering = 32
 
-// prune drops the oldest of the ended links if there are too many: owners that are there
-// find out by Read, and detach at once.
+// prune drops the oldest of the ended links if there are too many. Owners that still
+// exist learn of the end in Read, and detach at once.
 func (l *memLog) prune() {
 	if int(l.links) <= l.bounds.MaxLinks+lingering {
 		return
@@ -73,7 +73,7 @@ func (l *memLog) prune() {
 		return
 	}
 
-	// The oldest of them go.
+	// Drop the oldest of them.
 	slices.Sort(ended)
 	last := ended[over-1]
 	for _, r := range l.readers {
@@ -104,7 +104,7 @@ func (h *memHandle) Leave(_ context.Context, reader string, left uint64) (gone b
 	return true, nil
 }
 
-// depart lets all readers be gone, and returns those that were here.
+// depart marks all readers as gone, and returns those that were here.
 func (l *memLog) depart(id string) (left []store.Left) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -117,8 +117,8 @@ func (l *memLog) depart(id string) (left []store.Left) {
 	return left
 }
 
-// forget drops the readers that have been away for the retention, and of too many those
-// that left first.
+// forget drops the readers that have been away for the retention. If too many are away,
+// it also drops those that left first.
 func (l *memLog) forget() {
 	if !slices.ContainsFunc(l.readers, func(r *memReader) bool { return len(r.links) == 0 }) {
 		return
@@ -138,7 +138,7 @@ func (l *memLog) forget() {
 		return false
 	})
 
-	// Of those beyond the bound, the ones that left first are given up.
+	// Beyond the bound, give up those that left first.
 	for ; away > l.bounds.MaxReaders; away-- {
 		first := -1
 		for i, r := range l.readers {

@@ -6,19 +6,18 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// memHandle is a log as Open returned it: under an id, which the log may no longer
-// have. A log has one handle at a time. After a Move it is another one, and the old
-// one is refused.
+// memHandle is a log as Open returned it, under an id that the log may no longer have. A
+// log has one handle at a time. A Move replaces it, and the old one is refused.
 type memHandle struct {
 	*memLog
-	as *openedAs // apart, because no message needs it
+	as *openedAs // separate, because no message needs it
 }
 
-// openedAs says how a log was opened.
+// openedAs describes how a log was opened.
 type openedAs struct {
 	id    string
 	moves uint64
-	any   bool // for Logs: it counts under whatever id
+	any   bool // for Logs: it is valid under any id
 }
 
 // ID implements Log.
@@ -34,8 +33,8 @@ func (h *memHandle) ID() string {
 // Handle implements Log.
 func (h *memHandle) Handle() store.Handle { return store.Handle{Epoch: h.epoch, Moves: h.as.moves} }
 
-// enter locks the log for a step, which is refused with an error if it is not for this
-// handle any more. The caller unlocks it in either case.
+// enter locks the log for a step. The error refuses the step if the log has ended, or no
+// longer belongs to this handle. The caller unlocks the log in either case.
 func (h *memHandle) enter() error {
 	h.mu.Lock()
 	if h.handle != h && !h.as.any {
@@ -44,13 +43,13 @@ func (h *memHandle) enter() error {
 	return h.gone
 }
 
-// enterLink is enter for what a client does on a link that it has.
+// enterLink is enter for a step that a client takes on its link.
 func (h *memHandle) enterLink(ref store.LinkRef) error {
 	if err := h.enter(); err != nil {
 		return err
 	}
 	switch {
-	case ref.Number == 0: // the application's own word
+	case ref.Number == 0: // the application itself
 		return nil
 	case ref.Number <= h.first || ref.Number > h.number: // of another log
 		return store.ErrNotFound

@@ -7,9 +7,11 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// memIDs is what the memory knows of ids beside their sessions. An id that was
-// neither moved nor revoked, and to which nothing leads, has no entry. Times are
-// stamps of memClock.
+// memIDs is what the store knows of ids beside their sessions. An id that was neither
+// moved nor revoked, and to which no other id leads, has no entry. Times are stamps of
+// memClock.
+//
+// A way leads a client from an id that Move has replaced to the new one.
 type memIDs struct {
 	states map[string]*memID
 	ways   uint64       // the last number of ways that was given out
@@ -22,33 +24,35 @@ type memIDs struct {
 // memID is the state of one id.
 type memID struct {
 	id   string
-	next *memID // in the line of tidy
+	next *memID // in the queue of tidy
 
-	revokedAt, revokedUntil int64 // values signed at revokedAt or before are refused until then; 0 never
-	settledAt               int64 // requests that came before that are told to come back; 0 if it never moved
+	revokedAt, revokedUntil int64 // values signed at revokedAt or before are refused until revokedUntil; 0 if never revoked
+	settledAt               int64 // earlier requests are told to come back; 0 if the id never moved
 
-	// Where one client may still find the session, if at all.
+	// The way from here: where one client may still find the session. to is "" without
+	// one.
 	to, client string
 	leadsUntil int64
-	ledBy      uint64 // the ways of to when this one was added
+	ledBy      uint64 // the value of to's ways when this way was added
 
-	// Old ids lead here if they know this number; another one ends all of them at once.
-	// No two states ever have the same, so that a way does not begin again when its state
-	// was forgotten.
+	// An old id leads here if its ledBy is this number. A new number ends all such ways
+	// at once. No two states ever have the same number, so that a way does not begin
+	// again after its target was forgotten.
 	ways uint64
-	led  int // how many they are
+	led  int // how many ways lead here
 }
 
-// idCost is what the state of an id counts against the budget, beside the id.
+// idCost is what the state of an id counts against the budget, in bytes, beside the id's
+// text.
 const idCost = 224
 
 func (st *memID) cost() int64 { return idCost + int64(len(st.id)) }
 
-// fenceKept is how much longer than settledAt a move is remembered: longer than any
-// request takes that came before it.
+// fenceKept is how much longer than settledAt a move is remembered. No request that came
+// before it takes that long.
 const fenceKept = time.Minute
 
-// change returns the state of id, for writing.
+// change returns the state of id for writing, and makes it if there is none.
 func (ids *memIDs) change(id string) *memID {
 	st := ids.states[id]
 	if st == nil {
@@ -61,7 +65,7 @@ func (ids *memIDs) change(id string) *memID {
 	return st
 }
 
-// line puts the state at the end of the line of tidy.
+// line appends the state to the queue of tidy.
 func (ids *memIDs) line(st *memID) {
 	if st.next = nil; ids.last == nil {
 		ids.first = st
@@ -71,9 +75,9 @@ func (ids *memIDs) line(st *memID) {
 	ids.last = st
 }
 
-// tidy looks at the states that it has not looked at for longest, and forgets what has
-// run out. They are twice as many as a change adds, so that at most as many wait as there
-// were, and no caller has to wait for more. To be called before states are changed.
+// tidy checks the states that it has not checked for longest, and drops those that have
+// expired. It checks four, twice as many as one step adds, so that expired states do not
+// pile up and no caller waits long. Call it before states are changed.
 func (ids *memIDs) tidy(now int64) {
 	for range 4 {
 		st := ids.first
@@ -98,7 +102,7 @@ func (ids *memIDs) tidy(now int64) {
 	}
 }
 
-// drop forgets the state if nothing in it counts any more.
+// drop forgets the state if nothing in it is valid any more.
 func (ids *memIDs) drop(st *memID, now int64) {
 	fence := st.settledAt
 	if fence != 0 {
@@ -110,7 +114,7 @@ func (ids *memIDs) drop(st *memID, now int64) {
 	}
 }
 
-// revoked returns when values of the id were last revoked; 0 if none is refused.
+// revoked returns when values of the id were last revoked, or 0 if none is refused.
 func (st *memID) revoked(now int64) int64 {
 	if st == nil || st.revokedUntil <= now {
 		return 0
@@ -118,13 +122,14 @@ func (st *memID) revoked(now int64) int64 {
 	return st.revokedAt
 }
 
-// settling reports whether a request that came then is of the time around the id's move.
+// settling reports whether a request that came then may have left before the id's move
+// was known to the browser.
 func (st *memID) settling(came time.Time) bool {
 	return st != nil && !came.IsZero() && came.UnixNano() < st.settledAt
 }
 
-// refuse says why what was asked with this id does not count: ErrRevoked, or ErrMoved
-// where Rotate revoked it and the browser could not know yet. nil lets it pass.
+// refuse returns nil if the request's value of this id is valid. Otherwise it returns
+// ErrRevoked, or ErrMoved if Rotate revoked the id and the browser could not know yet.
 func (st *memID) refuse(a store.Asked, now int64) error {
 	switch at := st.revoked(now); {
 	case a.Signed.IsZero() || at == 0 || a.Signed.UnixNano() > at:
@@ -144,9 +149,9 @@ func (st *memID) quiet(came time.Time, now int64) bool {
 	return st.settling(came) || at != 0 && came.UnixNano() < at+int64(store.Settle)
 }
 
-// leave notes that the session of an id has moved away, or that the id has without one.
-// It is no longer unsettled for being left again without a session: who holds the old id
-// could else keep everybody waiting.
+// leave records that the id has moved, with or without a session. To leave it again
+// without a session does not prolong the time in which it is unsettled. Otherwise the
+// holder of the old id could make everybody wait for ever.
 func (st *memID) leave(at int64, m *store.Moving, session bool) {
 	if m.Settle > 0 && (session || st.settledAt <= at) {
 		st.settledAt = at + int64(m.Settle)
@@ -156,12 +161,13 @@ func (st *memID) leave(at int64, m *store.Moving, session bool) {
 	}
 }
 
-// revoke refuses what was signed until at, for that long, and no shorter than before.
+// revoke refuses values that were signed until at. It lasts for refuse, but not shorter
+// than an earlier revocation.
 func (st *memID) revoke(at int64, refuse time.Duration) {
 	st.revokedAt, st.revokedUntil = at, max(st.revokedUntil, at+int64(refuse))
 }
 
-// lead lets client find from under to.
+// lead adds a way from the state to the id to, for client, that lasts until then.
 func (ids *memIDs) lead(from *memID, to, client string, now, until int64) {
 	before := from.to
 	ids.forgetWay(from)
@@ -173,15 +179,15 @@ func (ids *memIDs) lead(from *memID, to, client string, now, until int64) {
 	from.to, from.client, from.leadsUntil, from.ledBy = to, client, until, target.ways
 }
 
-// settle ends all the ways that lead to the id: its holder has presented it, or nobody
-// holds it any more.
+// settle ends all ways that lead to the id: its holder has presented it, or it has no
+// holder any more.
 func (ids *memIDs) settle(st *memID) {
 	ids.ways++
 	st.ways, st.led = ids.ways, 0
 }
 
-// forgetWay ends the way that leads away from the id. If it had ended before, those that
-// lead to the id had ended with it, and do not begin again.
+// forgetWay ends the way that leads away from the id. If that had ended before, the ways
+// that lead to the id had ended with it, and do not begin again.
 func (ids *memIDs) forgetWay(st *memID) {
 	switch {
 	case st.to == "":
@@ -193,17 +199,18 @@ func (ids *memIDs) forgetWay(st *memID) {
 	st.to, st.client, st.leadsUntil = "", "", 0
 }
 
-// leads reports whether nobody has presented the id to which st leads since.
+// leads reports whether the way from st is valid: the id to which it leads has not been
+// presented since.
 func (ids *memIDs) leads(st *memID) bool {
 	target := ids.states[st.to]
 	return target != nil && target.ways == st.ledBy
 }
 
-// find returns where the client's id is now: it may have moved several times. A way that
-// was ended ends those that lead to it, too.
+// find returns the id under which the client continues: it may have moved several times.
+// A way that has ended also ends the ways that lead to it.
 func (ids *memIDs) find(id, client string, now int64) string {
 	at := id
-	for range 8 { // and in a circle, if it comes to the worst
+	for range 8 { // in the worst case in a circle
 		st := ids.states[at]
 		switch {
 		case st == nil || st.to == "":

@@ -10,29 +10,29 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// memLog is a session in memory. Its parts are: the entries (this file), what leaves when
+// memLog is a session in memory. Its parts are the entries (this file), what leaves when
 // it is full (overflow.go), the readers and their links (reader.go), the writers
-// (writer.go), and what becomes of it under another id (move.go).
+// (writer.go), and moves to another id (move.go).
 //
-// What each message needs stands together in front: of many sessions, each one's memory
-// is far away when its turn comes.
+// The fields that each message needs come first, next to each other: with many sessions,
+// the memory of each is out of the cache when it is used.
 type memLog struct {
 	own     memHandle  // the first handle, and mostly the only one
-	mu      sync.Mutex // guards all that can change, but for watch
-	gone    error      // why the session is over; nil while it lives
-	handle  *memHandle // what Open returns; another one after each Move
-	floor   uint64     // the oldest entry, top+1 without any
+	mu      sync.Mutex // guards all fields that change, except watch
+	gone    error      // why the session has ended; nil while it lives
+	handle  *memHandle // what Open returns; replaced by each Move
+	floor   uint64     // the oldest entry; top+1 without any
 	bytes   int64
 	entries ring
-	woken   bool                    // the watchers were woken, and nobody has read since
+	woken   bool                    // the watchers were woken, and no link has read since
 	watch   atomic.Pointer[watcher] // the first
 	store   *Store
 	epoch   uint64
 	bounds  *store.Bounds     // shared with other logs, never changed
-	past    *past             // nil mostly
+	past    *past             // usually nil
 	mark    uint64            // the highest seq that any reader acknowledged or presented
-	sent    uint64            // the highest seq that was ever read by a link
-	only    map[uint64]string // the entries that are for one reader alone, and its name
+	sent    uint64            // the highest seq that any link has read
+	only    map[uint64]string // the entries that are for one reader alone, with its name
 	readers []*memReader      // in the order in which they came
 	links   int32             // of all readers, ended ones included
 	members int32             // what the readers, links and writers count against the budget
@@ -40,29 +40,29 @@ type memLog struct {
 
 	undelivered []undelivered // in the order in which the readers were forgotten
 
-	bar int64 // values signed until then do not count in this log (I13)
-	// requests that came before that belong to the time when its id was moved (I14), or
-	// before the last Renew (I7); 0 none
+	bar int64 // values signed until then are not valid in this log (I13)
+	// requests that came before that are refused: they are from the time when the id was
+	// moved (I14), or from before the last Renew (I7); 0 if there is none
 	since   int64
 	resting *list.Element
 	first   uint64 // links have higher numbers
 	number  uint64 // of the last link
-	renewed uint64 // and at the last Renew or Move
+	renewed uint64 // of the last link at the last Renew or Move
 	departs uint64 // counts departures
 	watches uint64 // counts watchers
 }
 
-// past is what a log was before.
+// past is what a log was before a Move.
 type past struct {
-	id     string   // before it was moved
+	id     string   // the id before the move
 	until  int64    // when id is forgotten
-	epochs []uint64 // of sessions that were joined to it
+	epochs []uint64 // of the sessions that were joined to it
 
-	// What came with them while a broadcast was under way, which may reach both.
+	// The messages that came with them during a broadcast, which may reach both.
 	joined []*store.Message
 }
 
-// history returns the past, for writing.
+// history returns the past for writing.
 func (l *memLog) history() *past {
 	if l.past == nil {
 		l.past = new(past)
@@ -80,16 +80,17 @@ func (l *memLog) top() uint64 { return l.floor + uint64(l.entries.n) - 1 }
 
 func (l *memLog) position(seq uint64) store.Position { return store.Position{Epoch: l.epoch, Seq: seq} }
 
-// needsWake reports whether the watchers are to be woken for an entry; else every link is
-// about to read.
+// needsWake reports whether the watchers must be woken for an entry. Otherwise every link
+// is about to read anyway.
 func (l *memLog) needsWake() bool {
 	wake := !l.woken
 	l.woken = true
 	return wake
 }
 
-// broadcast appends m at that tick, whatever id the log has, and reports that id if there
-// is no room. What has come by a join already does not come twice.
+// broadcast appends m at that tick, whatever id the log has. It returns that id if there
+// is an error. A message that has already come with a joined session is not appended
+// again.
 func (l *memLog) broadcast(m *store.Message, at uint32) (id string, err error) {
 	l.mu.Lock()
 	err = l.gone
@@ -131,7 +132,7 @@ func (l *memLog) put(m *store.Message, reader string, at uint32) (store.Position
 		l.past.joined = nil
 	}
 
-	if l.entries.n > 0 { // somebody may have looked at the clock later and been faster
+	if l.entries.n > 0 { // another goroutine may have read the clock later, but appended earlier
 		at = max(at, l.entries.at(l.entries.n-1).at)
 	}
 	l.entries.push(slot{m, at, uint32(size)})
@@ -147,7 +148,7 @@ func (l *memLog) put(m *store.Message, reader string, at uint32) (store.Position
 	return l.position(top), nil
 }
 
-// end closes the log for ever and returns what no reader has.
+// end closes the log for good, and returns what no reader has.
 func (l *memLog) end(why error) store.Ended {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -164,7 +165,7 @@ func (l *memLog) endLocked(why error) store.Ended {
 	return ended
 }
 
-// expire ends a log that has rested for its retention.
+// expire ends the log if it has been without links for its retention.
 func (l *memLog) expire() (store.Ended, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -174,7 +175,7 @@ func (l *memLog) expire() (store.Ended, bool) {
 	return l.endLocked(store.ErrNotFound), true
 }
 
-// markIdle puts the log in the line of those without links, from now, unless it is there.
+// markIdle appends the log to the queue of those without links, unless it is in there.
 func (l *memLog) markIdle() {
 	if l.resting != nil {
 		return
@@ -184,7 +185,7 @@ func (l *memLog) markIdle() {
 	l.resting = l.store.idle.PushBack(&idleLog{l, l.store.now() + int64(l.bounds.Retention)})
 }
 
-// markActive takes it out of that line again.
+// markActive removes the log from that queue.
 func (l *memLog) markActive() {
 	if l.resting == nil {
 		return

@@ -14,50 +14,53 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Store is the store.Store that keeps everything in this process: the fastest, and
-// gone with it. A restart is told to every client as store.MissingRestarted. Make
-// one with New.
+// Store is the store.Store that keeps everything in the memory of this process. It is the
+// fastest, and its content is lost with the process. After a restart, every client that
+// comes back gets store.MissingRestarted. Store is safe for concurrent use. Make one with
+// New.
 type Store struct {
 	boot   uint32    // the upper half of every epoch
-	start  time.Time // what the logs count their time from
-	clock  memClock  // of what is signed and revoked
+	start  time.Time // the zero of the logs' clock
+	clock  memClock  // for signing and revocation
 	budget int64
 	used   atomic.Int64
 	log    *slog.Logger
 	warned sync.Once
 
-	broadcasts atomic.Int64 // how many are under way
+	broadcasts atomic.Int64 // how many are in progress
 
 	mu     sync.RWMutex
 	logs   map[string]*memLog
 	ids    memIDs
 	over   memRevoked
-	bounds *store.Bounds // of the last session made: mostly they are the same for all
+	bounds *store.Bounds // of the last session made: usually all sessions have the same
 
-	// The logs without links, the one that has been so for longest in front. Its lock is
-	// a leaf: it is taken under a log's.
+	// The logs without links, the one that has been so for longest first. idleMu is a
+	// leaf: it is taken while a log's lock is held.
 	idleMu sync.Mutex
 	idle   list.List
 }
 
-// sessionCost is what a session without messages counts against the budget: more than one
-// measures with a reader, a link and a writer.
+// sessionCost is what a session without messages counts against the budget, in bytes:
+// more than it takes with a reader, a link and a writer.
 const sessionCost = 1024
 
-// Options configure a Store. The zero value is a working one.
+// Options configure a Store. The zero value is ready to use.
 type Options struct {
 	// Budget bounds the memory of all sessions together, in bytes: the Size of messages,
 	// about 1 KiB for each session, 0.4 KiB for each reader beyond the first, and 0.25
-	// KiB for each id that was revoked or moved. The last quarter is not for new
-	// sessions, and the last eighth not for readers: they are store.ErrBudget, and
-	// messages have that room. Ids may take half of it, even if messages have taken that
-	// before: both together then exceed the budget by half, until messages leave. Beyond
-	// that, End with refuse and Move are store.ErrBudget and change nothing, because to
-	// forget an earlier revocation would let its values count again. Zero means 256 MiB.
-	// Negative is no bound.
+	// KiB for each id that was revoked or moved. Zero means 256 MiB. Negative means no
+	// bound.
+	//
+	// New sessions are refused with store.ErrBudget in the last quarter of it, and new
+	// readers in the last eighth, which is for messages. Ids may take half of the budget,
+	// even if messages already use that half: both together then exceed the budget by up
+	// to half, until messages leave. Beyond that half, End with refuse and Move return
+	// store.ErrBudget and change nothing: if an earlier revocation were forgotten
+	// instead, its values would be valid again.
 	Budget int64
-	// Logger is told, once, when ids take a quarter of the budget.
-	// Nil means slog.Default().
+	// Logger gets one warning when ids take a quarter of the budget. Nil means
+	// slog.Default().
 	Logger *slog.Logger
 }
 
@@ -91,10 +94,11 @@ func random() uint64 {
 
 func (s *Store) now() int64 { return int64(time.Since(s.start)) }
 
-// tick is now in ticks.
+// tick returns now in ticks.
 func (s *Store) tick() uint32 { return uint32(s.now() / tick) }
 
-// reserve takes n bytes from the budget if they are there. To give some back never fails.
+// reserve takes n bytes from the budget, and reports whether they were available. It
+// never fails for a negative n, which gives bytes back.
 func (s *Store) reserve(n int64) bool {
 	if used := s.used.Add(n); n > 0 && s.budget >= 0 && used+s.ids.bytes.Load() > s.budget {
 		s.used.Add(-n)
@@ -103,13 +107,13 @@ func (s *Store) reserve(n int64) bool {
 	return true
 }
 
-// has tells whether n bytes of the budget are left at this moment.
+// has reports whether n bytes of the budget are left at this moment.
 func (s *Store) has(n int64) bool {
 	return n <= 0 || s.budget < 0 || s.used.Load()+s.ids.bytes.Load()+n <= s.budget
 }
 
-// remembers reports whether there is room for the states of two more ids: half of the
-// budget is theirs. None that counts is ever forgotten for another.
+// remembers reports whether there is room for the states of two more ids, which may take
+// half of the budget. A valid state is never evicted for another one.
 func (s *Store) remembers() bool {
 	return s.budget < 0 || s.ids.bytes.Load() <= s.budget/2
 }
@@ -129,7 +133,7 @@ func (s *Store) Open(
 	}
 	s.mu.RUnlock()
 
-	// Between the two locks somebody else may have made it.
+	// Between the two locks another goroutine may have made it.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l = s.logs[id]; l != nil {
@@ -138,8 +142,8 @@ func (s *Store) Open(
 	return s.openNew(id, a, create, b)
 }
 
-// opened returns the log to whoever counts in it. It is called with the store's lock,
-// without which no log gets another id.
+// opened returns the log's handle if the request is valid in it. It is called with the
+// store's lock held, without which no log gets another id.
 func (l *memLog) opened(a store.Asked) (store.Log, bool, error) {
 	l.mu.Lock() // for Renew
 	defer l.mu.Unlock()
@@ -149,7 +153,7 @@ func (l *memLog) opened(a store.Asked) (store.Log, bool, error) {
 	return l.handle, false, nil
 }
 
-// openNew makes the session id, which there is none of.
+// openNew makes the session id, which must not exist.
 func (s *Store) openNew(id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool, error) {
 	now := s.clock.read()
 	st := s.ids.states[id]
@@ -160,7 +164,7 @@ func (s *Store) openNew(id string, a store.Asked, create bool, b store.Bounds) (
 		return nil, false, store.ErrMoved
 	case !create:
 		return nil, false, store.ErrNotFound
-	// The last quarter is for sessions that exist: strangers alone cannot take it.
+	// The last quarter is for sessions that exist, so that strangers cannot take all.
 	case !s.has(s.budget/4) || !s.reserve(sessionCost):
 		return nil, false, store.ErrBudget
 	}
@@ -199,7 +203,7 @@ func (s *Store) Resolve(_ context.Context, id string, a store.Asked, client stri
 		return store.Standing{ID: id}, nil
 	}
 
-	if st.led > 0 && !a.Named && st.refuse(a, now) == nil { // its holder has the new id: the old ones are over
+	if st.led > 0 && !a.Named && st.refuse(a, now) == nil { // its holder has the new id: the old ones end
 		s.mu.RUnlock()
 		s.mu.Lock()
 		s.ids.settle(st)
@@ -240,7 +244,7 @@ func (s *Store) move(from, to string, m *store.Moving) (left []store.Left, old, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	// Whoever asks must still be somebody, and the new id not have been revoked since.
+	// The request must still be valid, and the new id must not have been revoked since.
 	now := s.clock.read()
 	if err := s.ids.states[from].refuse(m.Asked, now); err != nil {
 		return nil, nil, nil, err
@@ -250,7 +254,7 @@ func (s *Store) move(from, to string, m *store.Moving) (left []store.Left, old, 
 		return nil, nil, nil, store.ErrRevoked
 	}
 
-	// The old id is left, and the new one in use again if it ever was.
+	// Leave the old id. The new one is in use, even if it was left before.
 	at := s.clock.stamp()
 	old, target = s.logs[from], s.logs[to]
 	s.ids.tidy(at)
@@ -269,7 +273,7 @@ func (s *Store) move(from, to string, m *store.Moving) (left []store.Left, old, 
 		s.ids.lead(st, to, m.Client, at, at+int64(m.Keep))
 	}
 
-	// The session goes along.
+	// Move the session.
 	if old == nil {
 		return nil, nil, nil, nil
 	}
@@ -336,7 +340,7 @@ func (s *Store) Expired(_ context.Context, max int) (store.Due, error) {
 
 		s.mu.Lock()
 		over, ok := l.expire()
-		if ok { // else a link came, or somebody was faster
+		if ok { // otherwise a link came, or another caller was faster
 			delete(s.logs, over.ID)
 			due.Ended = append(due.Ended, over)
 		}
@@ -347,8 +351,8 @@ func (s *Store) Expired(_ context.Context, max int) (store.Due, error) {
 	return due, nil
 }
 
-// oldestIdle returns the log that has been without links for longest, and how long it
-// still has.
+// oldestIdle returns the log that has been without links for longest, and how long it may
+// still live. The log is nil if all have links.
 func (s *Store) oldestIdle() (*memLog, time.Duration) {
 	s.idleMu.Lock()
 	defer s.idleMu.Unlock()
@@ -360,7 +364,7 @@ func (s *Store) oldestIdle() (*memLog, time.Duration) {
 	return rest.log, time.Duration(rest.until - s.now())
 }
 
-// all returns the logs.
+// all returns all logs.
 func (s *Store) all() []*memLog {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -377,7 +381,7 @@ func (s *Store) Broadcast(_ context.Context, m *store.Message, done func(id stri
 	defer s.broadcasts.Add(-1)
 	at := s.tick()
 	for i, l := range s.all() {
-		if i%256 == 255 { // not more often: the clock costs as much as a tenth of the rest
+		if i%256 == 255 { // not more often: reading the clock costs a tenth of the rest
 			at = s.tick()
 		}
 		if err := done(l.broadcast(m, at)); err != nil {

@@ -45,13 +45,13 @@ func attachMem(t testing.TB, l store.Log, reader string) store.Attached {
 	return a
 }
 
-// sized is a message whose Size is n.
+// sized returns a message whose Size is n.
 func sized(n int) *store.Message {
 	return &store.Message{Data: bytes.Repeat([]byte("x"), n-new(store.Message).Size())}
 }
 
-// D5: over the budget a new session is refused, and so is a message; ending a session
-// gives everything back.
+// D5: beyond the budget, new sessions and messages are refused. Ending a session gives
+// back all that it counted.
 func TestD5Budget(t *testing.T) {
 	s := New(Options{Budget: 3*sessionCost + 500})
 	a, b, c := openMem(t, s, "a", roomy), openMem(t, s, "b", roomy), openMem(t, s, "c", roomy)
@@ -75,7 +75,7 @@ func TestD5Budget(t *testing.T) {
 		t.Errorf("a message with room again: %v", err)
 	}
 
-	// The two are joined: b's message moves, its cost as a session goes.
+	// The two are joined: b's message moves, and the cost of its session is given back.
 	if _, err := s.Move(bg, "b", "c", store.Moving{}); err != nil {
 		t.Fatal(err)
 	}
@@ -91,8 +91,8 @@ func TestD5Budget(t *testing.T) {
 	}
 }
 
-// D5: a full budget takes what everybody has passed from the log that needs the room, and
-// counts it right.
+// D5: if the budget is full, entries that every reader has passed leave the log that
+// needs the room, and are counted correctly.
 func TestD5BudgetOfOneLog(t *testing.T) {
 	s := New(Options{Budget: sessionCost + 300})
 	l := openMem(t, s, "a", roomy)
@@ -113,8 +113,8 @@ func TestD5BudgetOfOneLog(t *testing.T) {
 	}
 }
 
-// D5: where the budget has no room, a log does not drop its own for a message that is
-// refused all the same.
+// D5: if the budget has no room, a log does not drop entries for a message that is
+// refused anyway.
 func TestD5BudgetDropsNothingInVain(t *testing.T) {
 	s := New(Options{Budget: 2*sessionCost + 1000})
 	other, b := openMem(t, s, "other", roomy), roomy
@@ -132,7 +132,7 @@ func TestD5BudgetDropsNothingInVain(t *testing.T) {
 		}
 	}
 
-	// 100 bytes are free, 300 are the log's own.
+	// 100 bytes are free, and 300 belong to the log.
 	if _, err := l.Append(bg, sized(500), ""); !errors.Is(err, store.ErrFull) {
 		t.Fatalf("Append beyond the budget: %v, want ErrFull", err)
 	}
@@ -146,8 +146,8 @@ func TestD5BudgetDropsNothingInVain(t *testing.T) {
 	}
 }
 
-// D5: another session's message that turns out not to fit is in the budget for a moment.
-// Who takes no more than it gives back does not see that.
+// D5: another session's message that turns out not to fit counts against the budget for a
+// moment. A log that takes no more than it gives back is not affected.
 func TestD5BudgetForAMoment(t *testing.T) {
 	s, b := New(Options{Budget: 4 * sessionCost}), roomy
 	b.Overflow, b.MaxMessages = store.OverflowDropOldest, 2
@@ -170,7 +170,7 @@ func TestD5BudgetForAMoment(t *testing.T) {
 	}
 }
 
-// P1: no allocations per message in append + take, and in a writer's turn.
+// P1: neither append and take nor a writer's turn allocate for each message.
 func TestHotPathAllocatesNothing(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
@@ -218,7 +218,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 	}
 }
 
-// heapAlloc is what lives on it.
+// heapAlloc returns the bytes of live objects on the heap.
 func heapAlloc() uint64 {
 	runtime.GC()
 	runtime.GC()
@@ -227,8 +227,8 @@ func heapAlloc() uint64 {
 	return m.HeapAlloc
 }
 
-// P1: the bytes of an idle session with a reader, its link and a writer are what the
-// budget counts, or less; it has neither goroutine nor timer.
+// P1: an idle session with a reader, its link and a writer takes at most the bytes that
+// it counts against the budget. It has neither goroutine nor timer.
 func TestIdleSessionIsCheap(t *testing.T) {
 	const n = 20_000
 	s := New(Options{Budget: -1})
@@ -255,7 +255,7 @@ func TestIdleSessionIsCheap(t *testing.T) {
 	runtime.KeepAlive(s)
 }
 
-// L4: 200 000 sessions, made and abandoned in every way, leave nothing.
+// L4: 200 000 sessions, made and abandoned in every way, leave nothing behind.
 func TestL4AbandonedSessionsLeaveNothing(t *testing.T) {
 	const n = 200_000
 	s := New(Options{Budget: -1})
@@ -338,11 +338,11 @@ func TestL4AbandonedSessionsLeaveNothing(t *testing.T) {
 	runtime.KeepAlive(s)
 }
 
-// moved is the error of a Move.
+// moved returns the error of a Move.
 func moved(_ []store.Left, err error) error { return err }
 
-// L4: an id that is moved over and over (a client that never takes the new one) leaves
-// nothing behind.
+// L4: an id that is moved again and again, by a client that never takes the new one,
+// leaves nothing behind.
 func TestL4RepeatedMovesLeaveNothing(t *testing.T) {
 	long := store.Moving{Client: "c", Keep: time.Hour, Settle: time.Hour}
 	moves := map[string]func(s *Store, i int) error{
@@ -375,8 +375,8 @@ func TestL4RepeatedMovesLeaveNothing(t *testing.T) {
 	}
 }
 
-// D5: a log takes no more memory than it may hold, however long it is used: what has left
-// is not held.
+// D5: a log takes no more memory than it may hold, however long it is used: entries that
+// have left are not kept in memory.
 func TestD5LogLetsGo(t *testing.T) {
 	l := openMem(t, New(Options{}), "a", roomy)
 	a := attachMem(t, l, "r")
@@ -399,8 +399,8 @@ func TestD5LogLetsGo(t *testing.T) {
 	runtime.KeepAlive(l)
 }
 
-// L2: what a reader that never reads leaves behind slows nobody: Append to a full log
-// costs no more than its readers' number.
+// L2: a reader that never reads slows nobody down: the cost of Append to a full log
+// depends only on the number of its readers.
 func TestL2FullLogRefusesAtOnce(t *testing.T) {
 	l := openMem(t, New(Options{}), "a", roomy)
 	for i := range 32 {
@@ -423,7 +423,7 @@ func TestL2FullLogRefusesAtOnce(t *testing.T) {
 	}
 }
 
-// An id's text is not looked at by the store.
+// The store does not interpret the text of an id.
 func TestMemoryTakesAnyID(t *testing.T) {
 	s := New(Options{})
 	for _, id := range []string{"", " ", "\x00", strings.Repeat("x", 1<<10)} {
@@ -431,7 +431,7 @@ func TestMemoryTakesAnyID(t *testing.T) {
 	}
 }
 
-// I7: Renew changes what Open looks at. It fails with the race detector alone.
+// I7: Renew changes what Open reads. Only the race detector makes this test fail.
 func TestI7RenewWhileOthersOpen(t *testing.T) {
 	s := New(Options{})
 	l := openMem(t, s, "a", roomy)
@@ -455,8 +455,8 @@ func TestI7RenewWhileOthersOpen(t *testing.T) {
 	wg.Wait()
 }
 
-// I6: a way that ended because its id was presented does not begin again when the store
-// has forgotten all else of that id.
+// I6: a way that ended because its id was presented does not begin again after the store
+// has forgotten everything else about that id.
 func TestI6EndedWayStaysEnded(t *testing.T) {
 	s := New(Options{})
 	leads := func(from, client string) string {

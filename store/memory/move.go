@@ -6,8 +6,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// absorb takes over what another session left behind. For keep it is the one that this
-// log was before.
+// absorb appends what another session left behind, as far as there is room. For keep, the
+// other session's id counts as this log's previous one.
 func (l *memLog) absorb(other store.Ended, keep time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -36,7 +36,8 @@ func (l *memLog) absorb(other store.Ended, keep time.Duration) {
 	}
 }
 
-// holds reports whether m is in the log: a broadcast reaches both sessions of a join.
+// holds reports whether m is in the log already: a broadcast may reach both sessions of a
+// join.
 func (l *memLog) holds(m *store.Message) bool {
 	for i := range l.entries.n {
 		if l.entries.at(i).message == m {
@@ -46,8 +47,8 @@ func (l *memLog) holds(m *store.Message) bool {
 	return false
 }
 
-// rename lets the log go on under another id, without its links and its old handle.
-// Values of that id that were signed until bar do not count in it.
+// rename gives the log another id, and ends its links and its old handle. Values of the
+// new id that were signed until bar are not valid in it.
 func (l *memLog) rename(to string, bar int64, keep time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -55,7 +56,7 @@ func (l *memLog) rename(to string, bar int64, keep time.Duration) {
 	h.id, h.until = l.handle.as.id, l.store.now()+int64(keep)
 	l.handle = &memHandle{l, &openedAs{id: to, moves: l.handle.as.moves + 1}}
 	l.bar, l.since = bar, 0
-	l.renewed = l.number // should the id come back, links of its first time do not
+	l.renewed = l.number // if the id comes back later, its earlier links stay ended
 	for _, r := range l.readers {
 		l.unlink(r, store.ErrMoved)
 	}

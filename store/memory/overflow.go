@@ -7,9 +7,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// room makes room for an entry of that size, takes it from the budget, and tells
-// whether it could; if not, nothing has left. Who yields is D5's order, and no more
-// leaves than must.
+// room makes room for an entry of that size, and takes it from the budget. It reports
+// whether it could. If not, no entry has left. Entries leave in the order of D5, and no
+// more than necessary.
 func (l *memLog) room(size int64) bool {
 	last, freed, ok := l.must(size)
 	if !ok || last >= l.floor && !l.may(last) || size != freed && !l.store.reserve(size-freed) {
@@ -19,8 +19,8 @@ func (l *memLog) room(size int64) bool {
 	return true
 }
 
-// must finds the last entry that has to leave for one more of that size, and the bytes
-// that this frees. ok is false if all would not do.
+// must returns the last entry that has to leave for one more of that size, and the bytes
+// that this frees. ok is false if even all entries would not be enough.
 func (l *memLog) must(size int64) (last uint64, freed int64, ok bool) {
 	for n := range l.entries.n + 1 {
 		if l.entries.n-n < l.bounds.MaxMessages && l.bytes-freed+size <= l.bounds.MaxBytes && l.store.has(size-freed) {
@@ -33,7 +33,7 @@ func (l *memLog) must(size int64) (last uint64, freed int64, ok bool) {
 	return 0, 0, false
 }
 
-// may tells whether the entries up to seq may leave for a new one.
+// may reports whether the entries up to seq may leave for a new one.
 func (l *memLog) may(seq uint64) bool {
 	if l.bounds.Overflow == store.OverflowDropOldest {
 		return true
@@ -42,17 +42,17 @@ func (l *memLog) may(seq uint64) bool {
 	return seq <= l.passed(pressed) || l.linked() && seq <= l.passed(yielding) || seq <= l.passed(stalling)
 }
 
-// need says how much readers are asked to give up.
+// need says how much readers must give up.
 type need uint8
 
 const (
-	easy     need = iota // nothing: what a plain reader was sent stays for the retention
-	pressed              // what a plain reader was sent may leave
-	yielding             // and what only readers without a link have not passed
-	stalling             // and what only these and stalled ones have not passed
+	easy     need = iota // nothing: what was sent to a plain reader stays for the retention
+	pressed              // what was sent to a plain reader may leave
+	yielding             // also what only readers without a link have not passed
+	stalling             // also what only these and stalled readers have not passed
 )
 
-// passed is the highest entry that may leave.
+// passed returns the highest entry that may leave.
 func (l *memLog) passed(n need) uint64 {
 	low, aged := uint64(math.MaxUint64), l.top()
 	if n == easy {
@@ -79,14 +79,14 @@ func (l *memLog) passed(n need) uint64 {
 	switch {
 	case low < math.MaxUint64:
 		return low
-	case n == stalling: // nobody is live
+	case n == stalling: // no reader is live
 		return 0
 	}
-	return l.mark // nobody is there: a reader to come starts at the mark
+	return l.mark // there are no readers, and a new one starts at the mark
 }
 
-// stalled reports whether a reader that has passed seq has had the next entry before it,
-// and taken nothing, for as long as Bounds.Stall.
+// stalled reports whether a reader that has passed seq could have taken the next entry
+// for Bounds.Stall, and has taken nothing in that time.
 func (l *memLog) stalled(r *memReader, seq uint64) bool {
 	if l.bounds.Stall == 0 || seq >= l.top() {
 		return false
@@ -100,21 +100,21 @@ func (l *memLog) stalled(r *memReader, seq uint64) bool {
 	return since <= l.store.now()-int64(l.bounds.Stall)
 }
 
-// aged is the highest entry that is older than the retention, and a tick.
+// aged returns the highest entry that is older than the retention plus a tick.
 func (l *memLog) aged() uint64 {
 	before := (l.store.now() - int64(l.bounds.Retention)) / tick
 	n := sort.Search(l.entries.n, func(i int) bool { return int64(l.entries.at(i).at) >= before })
 	return l.floor + uint64(n) - 1
 }
 
-// trim removes the entries up to seq and gives their room back.
+// trim removes the entries up to seq, and gives their bytes back to the budget.
 func (l *memLog) trim(seq uint64) {
 	if freed := l.leave(seq); freed > 0 {
 		l.store.used.Add(-freed)
 	}
 }
 
-// leave removes the entries up to seq and tells how much room that is.
+// leave removes the entries up to seq, and returns the bytes that this frees.
 func (l *memLog) leave(seq uint64) (freed int64) {
 	for l.entries.n > 0 && l.floor <= seq {
 		freed += int64(l.entries.pop().size)

@@ -33,7 +33,7 @@ func (h *memHandle) Read(
 
 	l.woken = false
 	var told []store.Undelivered
-	if after >= l.top() { // nothing new, so there is time
+	if after >= l.top() { // nothing new, so there is time for cleaning up
 		l.forget()
 		if l.undelivered != nil {
 			told = l.tell()
@@ -42,7 +42,7 @@ func (h *memHandle) Read(
 	}
 
 	t := store.Tail{Undelivered: told, Epoch: l.epoch, Acked: r.acked, Accepted: l.accepted(r.name)}
-	after = max(after, r.acked) // as it may have said on another link
+	after = max(after, r.acked) // the client may have acknowledged more on another link
 	if after+1 < l.floor {
 		t.Gap = store.Lost{From: after + 1, To: l.floor - 1}
 		t.Told = r.told >= t.Gap.To
@@ -67,7 +67,7 @@ func (h *memHandle) Read(
 	t.More = after < l.top()
 	if after > r.sent {
 		r.sent = after
-		if r.plain && l.entries.n > 0 { // its only sign of life; to look at the clock would cost more
+		if r.plain && l.entries.n > 0 { // its only sign of life; reading the clock would cost more
 			r.took = int64(l.entries.at(l.entries.n-1).at) * tick
 		}
 	}
@@ -129,15 +129,15 @@ func (l *memLog) ack(ref store.LinkRef, p store.Position) (older bool, err error
 	return older, nil
 }
 
-// acknowledge notes that the reader has everything up to seq.
+// acknowledge records that the reader has everything up to seq.
 func (l *memLog) acknowledge(r *memReader, seq uint64) {
 	r.acked = max(r.acked, seq)
 	l.mark = max(l.mark, seq)
 	l.trim(l.passed(easy))
 }
 
-// speak notes a sign of the client on a link, and ends the older links of its reader if
-// it is the first on this one.
+// speak records that the client uses a link. The first time, it ends the older links of
+// the reader, and reports whether there were any.
 func (l *memLog) speak(r *memReader, k *memLink) (older bool) {
 	k.heard = l.store.now()
 	if k.number <= r.spoken {

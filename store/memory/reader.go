@@ -13,23 +13,23 @@ type memReader struct {
 	acked  uint64 // it has everything up to here
 	sent   uint64 // a link of it has read up to here
 	links  []memLink
-	room   [1]memLink // for links: seldom has a reader more than one
-	told   uint64     // the application has heard of gaps up to here
-	missed store.Lost // from the first to the last of what was for it alone and left before it came to it
-	spoken uint64     // the newest link on which the client has spoken
+	room   [1]memLink // for links: a reader seldom has more than one
+	told   uint64     // the application was told of gaps up to here
+	missed store.Lost // the range of entries for this reader alone that left before it got them
+	spoken uint64     // the newest link that the client has used
 	left   uint64     // its last departure, 0 before the first
-	leftAt int64      // and when that was
-	took   int64      // of a plain one: when a link of it last read something
+	leftAt int64      // when that was
+	took   int64      // for a plain reader: when a link of it last read something
 	plain  bool
-	here   bool // reported as here: Leave has not said yet that it is gone
-	pruned bool // its last link was dropped, and its owner has not been told of that departure
+	here   bool // reported as here: Leave has not reported it gone yet
+	pruned bool // its last link was dropped, and the link's owner does not know of that departure
 }
 
 // memLink is one link; it stays until its owner detaches it.
 type memLink struct {
 	number, turn uint64
-	heard        int64 // when the client was last heard of on it
-	end          error // why Read sends its owner away; nil while it is good
+	heard        int64 // when the client last used it
+	end          error // why Read refuses its owner; nil while it lives
 }
 
 func (l *memLog) reader(name string) *memReader {
@@ -50,8 +50,8 @@ func (r *memReader) link(number uint64) *memLink {
 	return nil
 }
 
-// ended is why Read sends the link's owner away; nil while the link is good,
-// or not known.
+// ended returns why Read refuses the link's owner, or nil if the link lives or is not
+// known.
 func (r *memReader) ended(number uint64) error {
 	if r == nil {
 		return nil
@@ -62,7 +62,7 @@ func (r *memReader) ended(number uint64) error {
 	return nil
 }
 
-// linked tells whether any reader has a link.
+// linked reports whether any reader has a link.
 func (l *memLog) linked() bool {
 	return slices.ContainsFunc(l.readers, func(r *memReader) bool { return len(r.links) > 0 })
 }
@@ -96,9 +96,9 @@ func (h *memHandle) Attach(_ context.Context, c store.Claim) (store.Attached, er
 	return a, err
 }
 
-// refuse says why what was asked does not count in this log: its value was signed before
-// the id was last revoked; or it came while the id was moving, before this log was made,
-// or before the last Renew.
+// refuse returns nil if the request is valid in this log. It is not if its value was
+// signed before the id was last revoked, or if it came while the id was moving, before
+// this log was made, or before the last Renew.
 func (l *memLog) refuse(a store.Asked) error {
 	switch {
 	case !a.Signed.IsZero() && a.Signed.UnixNano() <= l.bar:
@@ -133,7 +133,7 @@ func (l *memLog) attach(c store.Claim) (store.Attached, error) {
 
 	a := store.Attached{Sent: l.sent, Accepted: l.accepted(c.Reader), Fresh: r == nil}
 	start := l.place(&a, r, c)
-	// owns says that the client has everything before start.
+	// owns reports whether the client has everything up to start.
 	owns := a.Resumed || a.Reason == store.MissingTrimmed || a.Reason == store.MissingAhead
 
 	if r == nil {
@@ -161,8 +161,8 @@ func (l *memLog) attach(c store.Claim) (store.Attached, error) {
 	return a, nil
 }
 
-// place finds the seq after which a new link reads, and says in a how that compares with
-// what the client wished.
+// place returns the seq after which a new link reads, and records in a how that compares
+// with the client's position.
 func (l *memLog) place(a *store.Attached, r *memReader, c store.Claim) uint64 {
 	start := l.mark
 	switch {
@@ -203,7 +203,7 @@ func (l *memLog) place(a *store.Attached, r *memReader, c store.Claim) uint64 {
 	return start
 }
 
-// foreign says why the log has another epoch than the client.
+// foreign returns why the log has another epoch than the client's position.
 func (l *memLog) foreign(epoch uint64) store.Missing {
 	switch {
 	case l.past != nil && slices.Contains(l.past.epochs, epoch):
@@ -217,8 +217,8 @@ func (l *memLog) foreign(epoch uint64) store.Missing {
 	}
 }
 
-// goOn lets another request carry a link: the turn passes to it, and the client
-// speaks on it.
+// goOn lets another request carry a link: it gets the next turn, and the client uses the
+// link.
 func (l *memLog) goOn(r *memReader, c store.Claim) (store.Attached, error) {
 	if r == nil {
 		return store.Attached{}, store.ErrNotFound
@@ -252,8 +252,8 @@ func (l *memLog) goOn(r *memReader, c store.Claim) (store.Attached, error) {
 	}, nil
 }
 
-// makeRoom sees to it that r (nil for a reader that is new here) may have one more link,
-// and reports whether it may: see Log.Attach.
+// makeRoom reports whether r, which is nil for a new reader, may have one more link, and
+// ends another link for it if necessary. See Log.Attach.
 func (l *memLog) makeRoom(r *memReader) bool {
 	live := 0
 	for _, o := range l.readers {
@@ -263,7 +263,7 @@ func (l *memLog) makeRoom(r *memReader) bool {
 		return true
 	}
 
-	var oldest, spare *memLink // heard of least recently: of all, and of those whose reader has another one
+	var oldest, spare *memLink // used least recently: of all, and of those whose reader has another one
 	for _, o := range l.readers {
 		several := o == r || o.live() > 1
 		for i := range o.links {
@@ -292,7 +292,7 @@ func (l *memLog) makeRoom(r *memReader) bool {
 	return true
 }
 
-// live is how many links of the reader have not ended.
+// live returns how many links of the reader have not ended.
 func (r *memReader) live() (n int) {
 	for i := range r.links {
 		if r.links[i].end == nil {
@@ -302,12 +302,13 @@ func (r *memReader) live() (n int) {
 	return n
 }
 
-// before reports whether k was heard of less recently than o, which may be nil.
+// before reports whether k was used less recently than o, which may be nil.
 func (k *memLink) before(o *memLink) bool {
 	return o == nil || k.heard < o.heard || k.heard == o.heard && k.number < o.number
 }
 
-// unlink ends all links of a reader for the given reason; their owners find out by Read.
+// unlink ends all links of a reader for the given reason. Their owners learn of it in
+// Read.
 func (l *memLog) unlink(r *memReader, why error) {
 	for i := range r.links {
 		if r.links[i].end == nil {

@@ -9,12 +9,12 @@ import (
 // revokedLogKept is how long a revoked session is remembered.
 const revokedLogKept = time.Hour
 
-// memRevoked remembers the sessions that were revoked: a position in one is worth nothing
-// under another id, and its holder has lost nothing there (it logged out, and in again).
+// memRevoked remembers the sessions that were revoked. A client that presents a position
+// in one of them under another id has lost nothing: its user logged out, and in again.
 type memRevoked struct {
-	mu    sync.Mutex // a leaf: taken under a log's
+	mu    sync.Mutex // a leaf: taken while a log's lock is held
 	ids   map[uint64]string
-	order list.List // of revokedLog, the oldest in front
+	order list.List // of revokedLog, the oldest first
 }
 
 type revokedLog struct {
@@ -30,7 +30,7 @@ func (r *memRevoked) add(epoch uint64, id string, now int64) {
 		r.ids = make(map[uint64]string)
 	}
 
-	for range 2 { // more than one comes
+	for range 2 { // more than are added, so that they do not pile up
 		front := r.order.Front()
 		if front == nil || front.Value.(revokedLog).until > now {
 			break

@@ -6,20 +6,20 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// ring holds a log's entries, oldest first, in a circle that grows on demand and gives
-// its room back when it has been emptied.
+// ring holds a log's entries, oldest first, in a circular buffer that grows on demand and
+// is released when it has been emptied.
 type ring struct {
 	slots []slot // its length is zero or a power of two
 	head  int
 	n     int
 }
 
-// A slot is small: under load to many sessions, fetching it from memory is most of what
-// an entry costs.
+// A slot is small: with many sessions under load, fetching it from memory is most of the
+// cost of an entry.
 type slot struct {
 	message *store.Message
 	at      uint32 // when it was appended, in ticks since the store began
-	size    uint32 // of the message, which may be far away in memory
+	size    uint32 // of the message, which may be out of the cache
 }
 
 // tick is a sixteenth of a second: 32 bits of it are eight years.
@@ -27,7 +27,7 @@ const tick = int64(time.Second / 16)
 
 const (
 	ringMin  = 4
-	ringKeep = 64 // an empty ring of more slots than this is let go
+	ringKeep = 64 // an empty ring of more slots than this is released
 )
 
 func (r *ring) push(s slot) {

@@ -9,8 +9,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// P1: the ring is a queue, whatever is pushed and popped, and holds at most twice what is
-// in it (or a little).
+// P1: the ring is a queue, whatever is pushed and popped, and has at most twice as many
+// slots as entries, or a few.
 func TestRingIsAQueue(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var r ring
@@ -55,7 +55,7 @@ func TestRingIsAQueue(t *testing.T) {
 	})
 }
 
-// L4: what has left the log is not held by the ring.
+// L4: the ring does not keep entries that have left the log.
 func TestRingForgets(t *testing.T) {
 	var r ring
 	for range 10 {

@@ -8,8 +8,8 @@ import (
 	"github.com/mirage-go/mirage/store/storetest"
 )
 
-// newMemory returns a store that must be found empty, its budget included, when the suite
-// is done with it.
+// newMemory returns a store that must be empty, its budget included, when the suite is
+// done with it.
 func newMemory(t testing.TB) store.Store {
 	s := memory.New(memory.Options{})
 	t.Cleanup(func() {
@@ -22,7 +22,7 @@ func newMemory(t testing.TB) store.Store {
 
 func TestMemoryIsAStore(t *testing.T) { storetest.RunInBubble(t, newMemory) }
 
-// In real time, too: what the suite asks of a store with I/O must be true of this one.
+// The suite also runs in real time, as for a store with I/O.
 func TestMemoryIsAStoreInRealTime(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: a quarter of a minute of real time")

@@ -6,17 +6,17 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// What is for one reader alone is never lost in silence. If its reader is forgotten
-// before it has it, some link's Read tells so (Tail.Undelivered), and until then the
-// entries stay for OnEnd, unless the log needs their room.
+// An entry for one reader alone is never lost silently. If the reader is forgotten before
+// it has the entry, some link's Read reports that (Tail.Undelivered). Until then the
+// entry stays for OnEnd, unless the log needs its room.
 
-// undelivered is what is to be told of a reader that is not remembered.
+// undelivered is what is to be reported about a reader that is not remembered.
 type undelivered struct {
 	store.Undelivered
-	from int64 // not before that: the reader may come, with the session that was joined to this one
+	from int64 // not before that: the reader may still come from the session that was joined to this one
 }
 
-// has is the seq up to which the reader got everything, as far as can be known.
+// has returns the seq up to which the reader got everything, as far as the log can know.
 func (r *memReader) has() uint64 {
 	if r.plain {
 		return max(r.acked, r.sent)
@@ -24,14 +24,14 @@ func (r *memReader) has() uint64 {
 	return r.acked
 }
 
-// miss notes that an entry for one reader alone leaves the log.
+// miss records that an entry for one reader alone leaves the log.
 func (l *memLog) miss(seq uint64, name string) {
 	if r := l.reader(name); r != nil && r.has() < seq {
 		extend(&r.missed, seq)
 	}
 }
 
-// extend lets lost reach to seq.
+// extend extends lost to seq.
 func extend(lost *store.Lost, seq uint64) {
 	if *lost == (store.Lost{}) {
 		lost.From = seq
@@ -39,7 +39,7 @@ func extend(lost *store.Lost, seq uint64) {
 	lost.From, lost.To = min(lost.From, seq), max(lost.To, seq)
 }
 
-// giveUp notes what the reader, which is being forgotten, did not get.
+// giveUp records what the reader, which is being forgotten, did not get.
 func (l *memLog) giveUp(r *memReader) {
 	lost, has := r.missed, r.has()
 	for seq, name := range l.only {
@@ -54,7 +54,7 @@ func (l *memLog) giveUp(r *memReader) {
 	}
 }
 
-// expect notes that an entry came for a reader that this log has not met yet.
+// expect records that an entry came for a reader that this log does not know yet.
 func (l *memLog) expect(name string, seq uint64) {
 	i := slices.IndexFunc(l.undelivered, func(u undelivered) bool { return u.Reader == name && u.from > 0 })
 	if i < 0 {
@@ -65,16 +65,16 @@ func (l *memLog) expect(name string, seq uint64) {
 	extend(&l.undelivered[i].Lost, seq)
 }
 
-// cameBack forgets what was to be told of a reader that is here now and reads on
-// after start. If it owns what is before, because its position says so, nothing is
-// left to tell.
+// cameBack drops what was to be reported about a reader that is here now and reads after
+// start. If the reader owns what is before, because its position says so, nothing is left
+// to report.
 func (l *memLog) cameBack(name string, start uint64, owns bool) {
 	l.undelivered = slices.DeleteFunc(l.undelivered, func(u undelivered) bool {
 		return u.Reader == name && (owns || u.Lost.From > start)
 	})
 }
 
-// tell returns what is to be told now, for one caller alone.
+// tell returns what is to be reported now, to one caller alone.
 func (l *memLog) tell() (told []store.Undelivered) {
 	now := l.store.now()
 	l.undelivered = slices.DeleteFunc(l.undelivered, func(u undelivered) bool {
@@ -87,7 +87,7 @@ func (l *memLog) tell() (told []store.Undelivered) {
 	return told
 }
 
-// lacks reports whether the entry is for one reader alone that did not acknowledge it.
+// lacks reports whether the entry is for one reader alone that has not acknowledged it.
 func (l *memLog) lacks(seq uint64) bool {
 	name := l.only[seq]
 	if name == "" {
@@ -101,7 +101,8 @@ func (l *memLog) lacks(seq uint64) bool {
 	})
 }
 
-// unread returns what no reader acknowledged, of what is for one alone that one.
+// unread returns the entries that no reader acknowledged, and those for one reader alone
+// that this reader did not acknowledge.
 func (l *memLog) unread() []store.Entry {
 	var left []store.Entry
 	from := max(l.mark+1, l.floor)

@@ -1,7 +1,7 @@
 package memory
 
-// A watcher is one of those to wake. The list of them is copied on write, so that waking
-// needs no lock.
+// A watcher is an element of the list of callbacks to wake. The list is copied on write,
+// so that waking needs no lock.
 type watcher struct {
 	wake   func()
 	number uint64
@@ -19,7 +19,7 @@ func (w *watcher) without(number uint64) *watcher {
 	return &watcher{w.wake, w.number, w.next.without(number)}
 }
 
-// watched adds a watcher.
+// watched adds a watcher. stop removes it.
 func (l *memLog) watched(wake func()) (stop func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -33,7 +33,7 @@ func (l *memLog) watched(wake func()) (stop func()) {
 	}
 }
 
-// wake tells the watchers; called without the lock.
+// wake calls the watchers. It is called without the lock.
 func (l *memLog) wake() {
 	for w := l.watch.Load(); w != nil; w = w.next {
 		w.wake()

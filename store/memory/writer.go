@@ -8,10 +8,10 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// memWriter is who numbers upstream messages.
+// memWriter is the state of a client object that numbers upstream messages.
 type memWriter struct {
 	name string
-	last uint64 // accepted up to here
+	last uint64 // the last number accepted
 	busy uint64 // the number of the message that is being handled; 0 if none is
 }
 
@@ -26,8 +26,7 @@ func (l *memLog) accepted(name string) uint64 {
 	return 0
 }
 
-// Begin implements Log. The lease has no use here: who handles a message dies
-// with the log.
+// Begin implements Log. It ignores the lease: the handler of a message dies with the log.
 func (h *memHandle) Begin(
 	_ context.Context, ref store.LinkRef, writer string, base, n uint64, _ time.Duration,
 ) (store.Turn, uint64, error) {
@@ -54,19 +53,20 @@ func (h *memHandle) Begin(
 	return store.TurnDeliver, w.last, nil
 }
 
-// recall returns the writer as the most recent one, new at its base if it is not known.
+// recall returns the writer, and makes it the most recent one. A writer that is not known
+// begins at its base.
 func (l *memLog) recall(name string, base uint64) *memWriter {
 	last := len(l.writers) - 1
 	switch i := l.writer(name); {
 	case i >= 0:
 		w := l.writers[i]
-		w.last = max(w.last, base-1) // what is below its base never comes any more
+		w.last = max(w.last, base-1) // numbers below its base never come again
 		copy(l.writers[i:], l.writers[i+1:])
 		l.writers[last] = w
 	default:
 		if len(l.writers) >= l.bounds.MaxWriters {
-			// Those whose message is being handled stay:
-			// their number is about to be accepted.
+			// Those whose message is being handled stay: its number is about to be
+			// accepted.
 			if i := slices.IndexFunc(l.writers, func(w memWriter) bool { return w.busy == 0 }); i >= 0 {
 				l.writers = slices.Delete(l.writers, i, i+1)
 			}
