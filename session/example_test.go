@@ -34,7 +34,7 @@ func read(l *session.Link) store.Position {
 		fmt.Printf("  gap %d to %d\n", b.Gap.From, b.Gap.To)
 	}
 	for _, e := range b.Entries {
-		if e.Message != nil { // else it is for another reader
+		if e.Message != nil { // otherwise it is for another reader
 			fmt.Printf("  %d %s\n", e.Seq, e.Message.Data)
 		}
 		at = store.Position{Epoch: b.Epoch, Seq: e.Seq, Tag: e.Tag}

@@ -89,7 +89,7 @@ func (t lines) write(ctx context.Context, conn net.Conn, link *session.Link) {
 			text = fmt.Appendln(text, "gap", b.Gap.From, b.Gap.To)
 		}
 		for _, e := range b.Entries {
-			if e.Message != nil { // else it is for another reader
+			if e.Message != nil { // otherwise it is for another reader
 				at := store.Position{Epoch: b.Epoch, Seq: e.Seq, Tag: e.Tag}
 				text = fmt.Appendf(text, "message %s %s\n", at, e.Message.Data)
 			}

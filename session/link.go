@@ -228,7 +228,7 @@ func (l *Link) wake() {
 	}
 }
 
-// Ack records that the client has everything up to p, and speaks on this link. See
+// Ack records that the client has everything up to p, and uses this link. See
 // store.Log.Ack.
 func (l *Link) Ack(ctx context.Context, p store.Position) error {
 	return l.s.log.Ack(ctx, l.Hello.Link, p)

@@ -120,7 +120,7 @@ func (m *Manager) receiveInTurn(ctx, hctx context.Context, s *Session, up Upstre
 func (up *Upstream) check(maxMessage int) (ack store.Position, err error) {
 	if up.Ack != "" {
 		if ack, err = store.ParsePosition(up.Ack); err != nil {
-			return ack, fmt.Errorf("%w: ack is no position", ErrInput)
+			return ack, fmt.Errorf("%w: ack is not a position", ErrInput)
 		}
 	}
 
