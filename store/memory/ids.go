@@ -26,8 +26,8 @@ type memID struct {
 	id   string
 	next *memID // in the queue of tidy
 
-	revokedAt, revokedUntil int64 // values signed at revokedAt or before are refused until revokedUntil; 0 if never revoked
-	settledAt               int64 // earlier requests are told to come back; 0 if the id never moved
+	revokedAt, revokedUntil int64 // values signed until revokedAt are refused until revokedUntil; 0 if never revoked
+	settledAt               int64 // requests from before it are told to come back; 0 if the id never moved
 
 	// The way from here: where one client may still find the session. to is "" without
 	// one.
