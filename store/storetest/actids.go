@@ -11,9 +11,9 @@ import (
 
 var ids3 = []string{"a", "b", "c"}
 
-// asked chooses on whose word a step is taken: the application's own, or that of a
-// request that has just come, has an old value, or is old itself, but not older than a
-// store must know.
+// asked chooses the Asked of a step: that of the application, or that of a request that
+// has just come, has an old value, or is old itself, but not older than a store must
+// remember.
 func (m *machine) asked(rt *rapid.T) store.Asked {
 	now := m.store.Now()
 	old, came := now.Add(-time.Hour), now.Add(-30*time.Second)
@@ -22,7 +22,7 @@ func (m *machine) asked(rt *rapid.T) store.Asked {
 	})
 }
 
-// bar is when values of the id were revoked last; zero if none is refused.
+// bar returns when values of the id were last revoked, or zero if none is refused.
 func (id *modelID) bar() time.Time {
 	if time.Now().Before(id.until) {
 		return id.revoked
@@ -32,7 +32,7 @@ func (id *modelID) bar() time.Time {
 
 func (id *modelID) settling(a store.Asked) bool { return !a.Came.IsZero() && a.Came.Before(id.settled) }
 
-// refuses is why what was asked does not count.
+// refuses returns why the request's value is not valid, or nil if it is.
 func (id *modelID) refuses(a store.Asked) error {
 	switch bar := id.bar(); {
 	case a.Signed.IsZero() || bar.IsZero() || a.Signed.After(bar):
@@ -43,7 +43,7 @@ func (id *modelID) refuses(a store.Asked) error {
 	return store.ErrRevoked
 }
 
-// refuses is likewise for what is asked of a session.
+// refuses returns why a request is not valid in a session, or nil if it is.
 func (m *model) refuses(a store.Asked) error {
 	switch {
 	case !a.Signed.IsZero() && !a.Signed.After(m.bar):
@@ -111,7 +111,7 @@ func (m *machine) doMove(rt *rapid.T) {
 	if l != nil && target != nil && from != to {
 		var ok bool
 		if left, ok = l.leftovers(); !ok || !m.takes(target, left) {
-			rt.SkipNow() // it depends on what the store has let leave
+			rt.SkipNow() // it depends on which entries the store has let leave
 		}
 	}
 
@@ -122,7 +122,7 @@ func (m *machine) doMove(rt *rapid.T) {
 		m.must("Open", err)
 	}
 
-	at := time.Now() // the store's stamp is not before it; what is asked next is later than both
+	at := time.Now() // the store's stamp is not earlier, and the next Asked is later than both
 	gone, err := m.store.Move(ctx, from, to, how)
 	was, is := m.ids[from], m.ids[to]
 	switch want := was.refuses(how.Asked); {
@@ -181,7 +181,7 @@ func (m *machine) doMove(rt *rapid.T) {
 	}
 }
 
-// doStale takes a step by a handle from before a Move.
+// doStale takes a step with a handle from before a Move.
 func (m *machine) doStale(rt *rapid.T) {
 	log := draw(rt, "handle", m.stale)
 	ref := store.LinkRef{Reader: draw(rt, "reader", readerNames)}
@@ -235,7 +235,7 @@ func (m *machine) doRenew(rt *rapid.T) {
 	}
 }
 
-// doAsk opens a session that is there on the word of a request.
+// doAsk opens an existing session for a request.
 func (m *machine) doAsk(rt *rapid.T) {
 	l, _ := m.log(rt)
 	a := m.asked(rt)
@@ -281,7 +281,7 @@ func (m *machine) doResolve(rt *rapid.T) {
 	m.same("resolved", is.ID, want)
 }
 
-// presented ends every way that leads to id.
+// presented ends every way by which an old id leads to id.
 func (m *machine) presented(id string) {
 	for from, st := range m.ids {
 		if st.to == id {

@@ -128,7 +128,7 @@ func (m *machine) doAttach(rt *rapid.T) {
 	m.see(a.Position)
 }
 
-// position chooses one that somebody has seen, or a neighbour of it.
+// position chooses a position that a client has seen, or a neighbour of it.
 func (m *machine) position(rt *rapid.T, l *model) (p store.Position, foreign []store.Missing) {
 	some := m.seen
 	if rapid.IntRange(0, 3).Draw(rt, "whose") > 0 {
@@ -147,8 +147,8 @@ func (m *machine) position(rt *rapid.T, l *model) (p store.Position, foreign []s
 	return p, m.foreign(h, l)
 }
 
-// foreign is the reasons that the log may give for not knowing the epoch; nil if it is
-// its own.
+// foreign returns the reasons that the log may give for not knowing the epoch, or nil if
+// it is its own.
 func (m *machine) foreign(h history, l *model) []store.Missing {
 	switch {
 	case h.Epoch == l.epoch:
@@ -212,7 +212,7 @@ func (m *machine) doReadAll(rt *rapid.T) {
 	}
 }
 
-// doAck acknowledges anything on any link that ever was.
+// doAck acknowledges any position on any link that ever existed.
 func (m *machine) doAck(rt *rapid.T) {
 	k := draw(rt, "link", m.refs)
 	if m.logs[k.m.id] != k.m || k.m.overdue(k.was.Reader) {
@@ -348,8 +348,8 @@ func (m *machine) doCommit(rt *rapid.T) {
 	l.committed(name, n, handled)
 }
 
-// takes tells whether it is certain which of some messages find room, and that they are
-// for all.
+// takes reports whether it is certain which of the messages find room, and whether they
+// are for all readers.
 func (m *machine) takes(l *model, left []said) bool {
 	c := *l
 	for _, s := range left {
@@ -382,7 +382,7 @@ func (m *machine) doRestart(rt *rapid.T) {
 	m.restart()
 }
 
-// doWait lets time pass; the owners of links read meanwhile.
+// doWait lets time pass. The owners of links read meanwhile.
 func (m *machine) doWait(rt *rapid.T) {
 	d := draw(rt, "for", []time.Duration{time.Second, kept / 3, kept, 2 * kept})
 	for range 4 {
@@ -425,7 +425,7 @@ func (m *machine) doExpire(rt *rapid.T) {
 			least = left
 		}
 	}
-	if n > len(ended) { // it looked at all
+	if n > len(ended) { // it checked all
 		m.same("next", next, least)
 	}
 }

@@ -152,7 +152,7 @@ var appending = []clause{
 		l.addTo("r", "mine")
 		l.addTo("s", "other")
 		first := k.read()
-		for range 3 { // a link that is cut before its client could say anything
+		for range 3 { // a link that is cut before its client could acknowledge anything
 			k = l.resume("r", k.Position)
 			k.reads(first)
 		}

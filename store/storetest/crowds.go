@@ -17,13 +17,13 @@ var crowds = []clause{
 	{"D1 append, read and acknowledge are atomic steps", linearizable},
 }
 
-// crowd is many clients and senders of sessions that are moved and ended under them.
+// crowd runs many clients and senders on sessions that are moved and ended meanwhile.
 type crowd struct {
 	e    *env
 	ops  int       // per goroutine
-	till time.Time // where time is real: a slow store does less
+	till time.Time // a slow store does fewer operations, if time is real
 	now  [100]atomic.Pointer[string]
-	said sync.Map // place → text: what the store said is there
+	said sync.Map // place → the text that the store returned for it
 	gaps atomic.Int64
 	got  atomic.Int64
 }
@@ -59,7 +59,7 @@ func (c *crowd) run() {
 	c.e.Logf("%d messages came, %d gaps were told", c.got.Load(), c.gaps.Load())
 }
 
-// session returns the i-th session as it is called now; it is made where it is missing.
+// session returns the i-th session by its current id, and makes it if it is missing.
 func (c *crowd) session(i int) store.Log {
 	l, _, err := c.e.store.Open(ctx, *c.now[i].Load(), store.Asked{}, true, bounds(messages(8), func(b *store.Bounds) {
 		if i%2 == 0 {
@@ -75,7 +75,7 @@ func (c *crowd) session(i int) store.Log {
 
 func (c *crowd) late() bool { return time.Now().After(c.till) }
 
-// breathe lets others go on.
+// breathe lets other goroutines run.
 func (c *crowd) breathe() {
 	if c.e.bubble && rand.IntN(2) == 0 {
 		time.Sleep(time.Duration(rand.IntN(20)) * time.Microsecond)
@@ -84,8 +84,8 @@ func (c *crowd) breathe() {
 	runtime.Gosched()
 }
 
-// over tells whether err says that the session is not there any more, and complains of
-// anything else.
+// over reports whether err means that the session has ended. Any other error fails the
+// test.
 func (c *crowd) over(what string, err error) bool {
 	switch {
 	case err == nil:
@@ -116,8 +116,8 @@ func (c *crowd) send(i, n int) {
 	}
 }
 
-// listen is one client: it takes what comes, acknowledges some of it, and begins new
-// links at any time, often before the old one has ended.
+// listen is one client: it reads, acknowledges some of what it gets, and begins new links
+// at any time, often before the old one has ended.
 func (c *crowd) listen(i, n int) {
 	name := fmt.Sprint("r", n)
 	var has store.Position
@@ -156,7 +156,7 @@ func (c *crowd) listen(i, n int) {
 	}
 }
 
-// hear reads on one link until it or the session is over, or the mood changes.
+// hear reads on one link until the link or the session ends, or it gives up at random.
 func (c *crowd) hear(l store.Log, a store.Attached, has *store.Position, left *int) {
 	last := map[int]int{} // sender → its last number
 	var dst []store.Entry
@@ -202,8 +202,8 @@ func (c *crowd) hear(l store.Log, a store.Attached, has *store.Position, left *i
 	}
 }
 
-// compare checks one message against what everybody else was told of its place, and
-// against its sender's order.
+// compare checks one message against what all other clients got at its place, and against
+// its sender's order.
 func (c *crowd) compare(p store.Position, s string, last map[int]int) {
 	if was, _ := c.said.LoadOrStore(place{p.Epoch, p.Seq}, s); was != s {
 		c.e.Errorf("%x-%d is %q, and was %q", p.Epoch, p.Seq, s, was)

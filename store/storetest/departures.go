@@ -7,7 +7,7 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// leaves asks whether the departure is to be told.
+// leaves reports whether Leave reports the departure.
 func (l *log) leaves(reader string, left uint64) bool {
 	l.e.Helper()
 	gone, err := l.Leave(ctx, reader, left)
@@ -205,7 +205,7 @@ var departing = []clause{
 	}},
 }
 
-// isBehind fails the test unless so many readers lack what is up to seq.
+// isBehind fails the test unless that number of readers lack something up to seq.
 func (l *log) isBehind(seq uint64, readers int, top uint64) {
 	l.e.Helper()
 	n, at, err := l.Behind(ctx, seq)

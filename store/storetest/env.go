@@ -14,8 +14,8 @@ import (
 
 var ctx = context.Background()
 
-// env is what a clause is tested with: a store, and helpers that fail the test where a
-// call fails unexpectedly.
+// env is what a clause is tested with: a store, and helpers that fail the test if a call
+// fails unexpectedly.
 type env struct {
 	*testing.T
 	suite
@@ -25,19 +25,20 @@ type env struct {
 
 type place struct{ epoch, seq uint64 }
 
-// note remembers a position that the store gave.
+// note remembers a position that the store returned.
 func (e *env) note(p store.Position) store.Position {
 	e.tags.Store(place{p.Epoch, p.Seq}, p.Tag)
 	return p
 }
 
-// at is the position after seq in the log of p.
+// at returns the position after seq in the log of p.
 func (e *env) at(p store.Position, seq uint64) store.Position {
 	tag, _ := e.tags.LoadOrStore(place{p.Epoch, seq}, uint32(0))
 	return store.Position{Epoch: p.Epoch, Seq: seq, Tag: tag.(uint32)}
 }
 
-// brief is a retention that a test waits out; the others' lasts for the whole test.
+// brief returns a retention that a test waits for. Other tests have one that lasts for
+// the whole test.
 func (e *env) brief() time.Duration {
 	if e.bubble {
 		return 2 * time.Minute
@@ -45,7 +46,7 @@ func (e *env) brief() time.Duration {
 	return 400 * time.Millisecond
 }
 
-// pass lets d go by, with look called often enough to be a sign of life. It is the one
+// pass waits for d, and calls look often enough to be a sign of life. It is the only
 // place that waits: in a bubble it takes no time.
 func (e *env) pass(d time.Duration, look func()) {
 	step := min(d, e.brief()) / 4
@@ -55,12 +56,12 @@ func (e *env) pass(d time.Duration, look func()) {
 		}
 		time.Sleep(min(step, time.Until(until)) + 1)
 	}
-	if look != nil { // on a busy machine the first one may have been the only one
+	if look != nil { // on a busy machine the first call may have been the only one
 		look()
 	}
 }
 
-// soon waits until ok, for a store whose time is not to the point.
+// soon waits until ok returns true. How long a store takes for it is not tested.
 func (e *env) soon(what string, ok func() bool) {
 	e.Helper()
 	limit := 10 * e.brief()
@@ -72,7 +73,7 @@ func (e *env) soon(what string, ok func() bool) {
 	}
 }
 
-// bounds are roomy; a test narrows what it is about.
+// bounds returns wide bounds. A test narrows those that it is about.
 func bounds(narrow ...func(*store.Bounds)) store.Bounds {
 	b := store.Bounds{
 		MaxMessages: 1000,
@@ -97,7 +98,7 @@ func keptFor(d time.Duration) func(*store.Bounds) {
 	return func(b *store.Bounds) { b.Retention = d }
 }
 
-// open makes the session id.
+// openLog makes the session id.
 func (e *env) openLog(id string, narrow ...func(*store.Bounds)) *log {
 	e.Helper()
 	l, created, err := e.store.Open(ctx, id, store.Asked{}, true, bounds(narrow...))
@@ -107,7 +108,7 @@ func (e *env) openLog(id string, narrow ...func(*store.Bounds)) *log {
 	return &log{Log: l, e: e, id: id}
 }
 
-// again opens the session id that is there.
+// again opens the session id, which exists.
 func (e *env) again(id string) *log {
 	e.Helper()
 	l, _, err := e.store.Open(ctx, id, store.Asked{}, false, bounds())
@@ -133,7 +134,7 @@ func (e *env) end(id string) store.Ended {
 	return ended
 }
 
-// moves is Move without what it says of the readers.
+// moves is Move without the readers that it returns.
 func (e *env) moves(ctx context.Context, from, to string, how store.Moving) error {
 	_, err := e.store.Move(ctx, from, to, how)
 	return err
@@ -174,7 +175,7 @@ func equal[T comparable](e *env, what string, got, want T) {
 	}
 }
 
-// log is a session's Log whose calls may not fail.
+// log is a session's Log whose calls must not fail.
 type log struct {
 	store.Log
 	e  *env
@@ -253,8 +254,8 @@ type link struct {
 	tail   store.Tail     // of the last Read
 }
 
-// hello tells the place that a link got: "resumed at 3", "new at 0", "trimmed at 2, lost
-// 3-5", "expired at 0, lost 8-?".
+// hello describes the place that a link got: "resumed at 3", "new at 0", "trimmed at 2,
+// lost 3-5", "expired at 0, lost 8-?".
 func (k *link) hello() string {
 	s := string(k.Reason)
 	if k.Resumed {
@@ -274,8 +275,8 @@ func lost(l store.Lost) string {
 	return fmt.Sprintf("%d-%d", l.From, l.To)
 }
 
-// take reads once, and tells what came: "1:a 2:b", with a gap as "gap 1-3" or, if it was
-// told before, "gap 1-3 again", and "4:-" for an entry meant for another reader.
+// take reads once, and describes what came: "1:a 2:b", with a gap as "gap 1-3" or, if it
+// was reported before, "gap 1-3 again", and "4:-" for an entry for another reader.
 func (k *link) take(room int) string {
 	k.log.e.Helper()
 	entries, tail, err := k.Log().Read(ctx, k.Link, k.cursor, room, nil)
@@ -317,7 +318,7 @@ func (k *link) take(room int) string {
 
 func (k *link) Log() store.Log { return k.log.Log }
 
-// read takes until there is no more.
+// read calls take until there is no more.
 func (k *link) read() string {
 	k.log.e.Helper()
 	var out strings.Builder
@@ -332,20 +333,20 @@ func (k *link) read() string {
 	return out.String()
 }
 
-// reads fails the test unless what waits for the link is want.
+// reads fails the test unless read returns want.
 func (k *link) reads(want string) {
 	k.log.e.Helper()
 	equal(k.log.e, k.Link.Reader+" reads", k.read(), want)
 }
 
-// says fails the test unless hello was want.
+// says fails the test unless hello returns want.
 func (k *link) says(want string) *link {
 	k.log.e.Helper()
 	equal(k.log.e, k.Link.Reader+"'s hello", k.hello(), want)
 	return k
 }
 
-// over fails the test unless Read sends the link's owner away with want.
+// over fails the test unless Read fails with want.
 func (k *link) over(want error) {
 	k.log.e.Helper()
 	_, _, err := k.Log().Read(ctx, k.Link, k.cursor, 1<<20, nil)
@@ -366,7 +367,7 @@ func (k *link) acks(p store.Position) {
 	}
 }
 
-// speaks is an acknowledgement of nothing.
+// speaks acknowledges nothing, which shows that the client uses the link.
 func (k *link) speaks() {
 	k.log.e.Helper()
 	k.acks(store.Position{})
@@ -381,7 +382,7 @@ func (k *link) detach() (left uint64) {
 	return left
 }
 
-// undelivered tells what a session left behind, like take.
+// undelivered describes what a session left behind, like take.
 func undelivered(ended store.Ended) string {
 	var out []string
 	for _, e := range ended.Messages {
@@ -390,12 +391,12 @@ func undelivered(ended store.Ended) string {
 	return strings.Join(out, " ")
 }
 
-// goOn is the claim of the next request that carries a link.
+// goOn returns the claim of the next request that carries a link.
 func goOn(k *link) store.Claim {
 	return store.Claim{Reader: k.Link.Reader, Link: k.Link.Number}
 }
 
-// signalled waits a little for c.
+// signalled waits a short time for c, and reports whether it received.
 func (e *env) signalled(c <-chan struct{}) bool {
 	select {
 	case <-c:

@@ -25,7 +25,7 @@ var hello = []clause{
 			{"beyond the top", presents(9), "ahead at 7, lost 8-9"},
 		}
 		for i, tt := range tests {
-			// Each has a session of its own: a client that presents a position moves the
+			// Each case has its own session: a client that presents a position moves the
 			// mark for those after it.
 			l := e.openLog(fmt.Sprint("a", i), messages(5), dropOldest)
 			p := l.add("1", "2", "3", "4", "5", "6", "7") // 1 and 2 had to leave
@@ -66,25 +66,25 @@ var hello = []clause{
 	{"D2 hello never lies beyond what the reader has", func(e *env) {
 		l := e.openLog("a")
 		k := l.attach("r")
-		l.attach("s") // who keeps what r has passed
+		l.attach("s") // keeps the entries that r has passed
 		l.add("a", "b", "c")
 		k.reads("1:a 2:b 3:c") // written, but not acknowledged
 		l.attach("r").says("new at 0").reads("1:a 2:b 3:c")
 		k.acks(e.at(k.last, 2))
 		l.attach("r").says("new at 2").reads("3:c")
 		l.claim(store.Claim{Reader: "r", Given: store.GivenMalformed}).says("malformed at 2").reads("3:c")
-		l.resume("r", e.at(k.last, 1)).says("resumed at 2").reads("3:c") // said before it acknowledged more
+		l.resume("r", e.at(k.last, 1)).says("resumed at 2").reads("3:c") // sent before it acknowledged more
 	}},
 	{"D2 a position of another epoch that comes late takes nothing back", func(e *env) {
 		old := e.openLog("a").add("x")
 		e.end("a")
 		l := e.openLog("a")
-		l.attach("s") // who keeps what r has passed
+		l.attach("s") // keeps the entries that r has passed
 		k := l.resume("r", old).says("expired at 0, lost 2-?")
 		l.add("1", "2")
 		k.read()
 		k.acks(e.at(k.last, 1))
-		l.resume("r", old).says("expired at 1, lost 2-?").reads("2:2") // the request before, held up on its way
+		l.resume("r", old).says("expired at 1, lost 2-?").reads("2:2") // the request before, delayed on its way
 	}},
 	{"D2 sent is the highest seq ever written to anyone", func(e *env) {
 		l := e.openLog("a")

@@ -9,7 +9,7 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// rotate moves a session as Rotate does, and returns what an older request would say.
+// rotate moves a session as Rotate does, and returns the Asked of an older request.
 func (e *env) rotate(from, to string) (before store.Asked) {
 	e.Helper()
 	before = e.asked()
@@ -20,7 +20,7 @@ func (e *env) rotate(from, to string) (before store.Asked) {
 	return before
 }
 
-// later is asked, surely after what was asked before.
+// later returns an Asked that is certainly later than earlier ones.
 func (e *env) later() store.Asked {
 	e.pass(5*time.Millisecond, nil)
 	return e.asked()
@@ -34,16 +34,16 @@ func (e *env) revoke(id string) {
 	}
 }
 
-// opens is Open with what was asked.
+// opens is Open with an Asked. It returns the error alone.
 func (e *env) opens(id string, a store.Asked, create bool) error {
 	_, _, err := e.store.Open(ctx, id, a, create, bounds())
 	return err
 }
 
-// mover makes one move of the session "a" that begins under another id than it ends.
+// mover is one way to move the session "a" to another id.
 type mover struct {
 	name string
-	to   string // the id under which the session goes on
+	to   string // the id under which the session continues
 	move func(e *env)
 }
 
@@ -122,7 +122,7 @@ var identity = []clause{
 		l = e.openLog("b")
 		next := l.resume("tab", p).says("new at 0")
 		equal(e, "fresh", next.Fresh, true)
-		l = e.openLog("a") // as the same: it may have lost what was sent to it
+		l = e.openLog("a") // under the same id: it may have lost what was sent to it
 		l.resume("tab", p).says("expired at 0, lost 3-?")
 	}},
 	{"I12 what was begun by a handle from before a Move ends", func(e *env) {
@@ -150,7 +150,7 @@ var identity = []clause{
 		e.is("Attach by an old handle", handle.tries(store.Claim{Reader: "r", Asked: before}), store.ErrRevoked)
 		e.is("Move before", e.moves(ctx, "a", "b", store.Moving{Asked: before, Settle: store.Settle}), store.ErrRevoked)
 
-		// Its holder begins anew. Who presents an old value does not join.
+		// Its holder begins again. A client that presents an old value does not join.
 		e.is("Open after", e.opens("a", after, true), nil)
 		l := e.again("a")
 		for _, create := range []bool{false, true} {
@@ -228,7 +228,7 @@ var identity = []clause{
 	{"I11 Rotate ends the ways that lead to the id that it revokes", func(e *env) {
 		e.openLog("a")
 		e.move("a", "b", "c", time.Hour)
-		e.rotate("b", "d") // in the request that replaced a by b: nobody has presented b
+		e.rotate("b", "d") // in the request that replaced a with b: b has not been presented
 		is := e.stands("a", "c", e.asked())
 		equal(e, "where the old id leads", is.ID, "a")
 	}},
@@ -253,7 +253,8 @@ var identity = []clause{
 				equal(e, "state after", e.stands(id, "", late).State, store.StateRevoked)
 				continue
 			}
-			// A session of its own; who came before is still told to come back.
+			// It has its own session. A request that came before is still told to come
+			// back.
 			e.is("Open of who came before", e.opens(id, before, true), store.ErrMoved)
 			e.is("Open after", e.opens(id, late, true), nil)
 			l := e.again(id)
@@ -394,7 +395,7 @@ var identity = []clause{
 					e.move(a, b, "", 0)
 				}
 				if _, err := log.Append(ctx, m, ""); err != nil {
-					e.is(when, err, store.ErrMoved) // it is in the other by now
+					e.is(when, err, store.ErrMoved) // it has been joined to the other by now
 				}
 				n++
 			}
@@ -412,7 +413,7 @@ var identity = []clause{
 	}},
 }
 
-// tries is Attach for its error alone.
+// tries returns the error of Attach alone.
 func (l *log) tries(c store.Claim) error {
 	_, err := l.Attach(ctx, c)
 	return err

@@ -7,10 +7,10 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// asked is what a request says whose value was signed just now.
+// asked returns the Asked of a request whose value was signed just now.
 func (e *env) asked() store.Asked { now := e.store.Now(); return store.Asked{Signed: now, Came: now} }
 
-// stands is what the store says of id.
+// stands returns the standing of id.
 func (e *env) stands(id, client string, a store.Asked) store.Standing {
 	e.Helper()
 	is, err := e.store.Resolve(ctx, id, a, client)
@@ -20,7 +20,7 @@ func (e *env) stands(id, client string, a store.Asked) store.Standing {
 	return is
 }
 
-// resolves fails the test unless the holder of id goes on under now.
+// resolves fails the test unless the holder of id continues under now.
 func (e *env) resolves(id, client, now string) {
 	e.Helper()
 	if is := e.stands(id, client, e.asked()); is.State != store.StateGood || is.ID != now {
@@ -262,7 +262,7 @@ var ids = []clause{
 		equal(e, "refused, signed ten milliseconds later", e.refused("a", e.store.Now()), false)
 		equal(e, "another id refused", e.refused("b", signed), false)
 		e.missing("a")
-		e.openLog("a").attach("r") // whoever may, begins anew
+		e.openLog("a").attach("r") // a request that is valid begins again
 	}},
 	{"I11 an id without a session can be revoked", func(e *env) {
 		signed := e.store.Now()
@@ -280,7 +280,7 @@ var ids = []clause{
 		signed := e.store.Now()
 		_, err := e.store.End(ctx, "a", e.brief())
 		e.is("End", err, store.ErrNotFound)
-		if !e.refused("a", signed) && e.store.Now().Sub(signed) < e.brief() { // a slow machine may be late
+		if !e.refused("a", signed) && e.store.Now().Sub(signed) < e.brief() { // a slow machine may be too late
 			e.Error("not refused")
 		}
 		e.pass(e.brief()+e.brief()/10, nil)
@@ -315,7 +315,7 @@ var ids = []clause{
 	}},
 }
 
-// leaving moves a session, and tells who left it.
+// leaving moves a session, and describes the readers that left it.
 func (e *env) leaving(from, to string) string {
 	e.Helper()
 	left, err := e.store.Move(ctx, from, to, store.Moving{Keep: time.Hour, Settle: store.Settle})

@@ -10,15 +10,15 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// What follows checks small histories of concurrent calls: there must be an order
-// of them, one after another, that agrees with what each call returned and with
-// which of them had returned before another began (Herlihy and Wing; the search is
-// Wing and Gong's).
+// The following checks that small histories of concurrent calls are linearizable: there
+// must be a sequence of the calls that agrees with what each call returned, and with
+// which of them had returned before another began (Herlihy and Wing). The search is Wing
+// and Gong's.
 
 type call struct {
 	begun, done int64
 	what        string // "append", "ack", "read"
-	arg         uint64 // of ack and read: the seq
+	arg         uint64 // for ack and read: the seq
 
 	ok         bool
 	seq        uint64   // append: the place
@@ -38,11 +38,11 @@ const smallLog = 3
 type smallState struct {
 	all   []string
 	acked uint64
-	floor uint64 // it is at least this
+	floor uint64 // the oldest entry is this one or a later one
 }
 
-// step tells whether the call could have returned what it did in this state, and what the
-// state is then.
+// step reports whether the call could have returned what it did in this state, and
+// returns the state after it.
 func (s smallState) step(c call) (smallState, bool) {
 	top := uint64(len(s.all))
 	switch c.what {
@@ -79,7 +79,7 @@ func (s smallState) step(c call) (smallState, bool) {
 	return s, true
 }
 
-// explains tells whether the calls that are left can follow.
+// explains reports whether the remaining calls can follow.
 func (s smallState) explains(calls []call) bool {
 	if len(calls) == 0 {
 		return true

@@ -184,7 +184,7 @@ var halfOpen = []clause{
 	}},
 	{"D7 what was acknowledged on one link does not come on another", func(e *env) {
 		l := e.openLog("a", messages(3))
-		l.attach("s") // who keeps what r has passed
+		l.attach("s") // keeps the entries that r has passed
 		older := l.attach("r")
 		p := l.add("1", "2", "3")
 		older.take(1)

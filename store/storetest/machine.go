@@ -18,7 +18,7 @@ func (s suite) model(t *testing.T) {
 	if !s.bubble {
 		t.Parallel()
 	}
-	rounds := 1 // each of a hundred runs, unless -rapid.checks says otherwise
+	rounds := 1 // each of a hundred runs, unless -rapid.checks sets another number
 	if s.bubble {
 		rounds = 30
 	}
@@ -27,7 +27,7 @@ func (s suite) model(t *testing.T) {
 		run := func(rt *rapid.T) {
 			m := &machine{suite: s, tb: t, tags: map[place]uint32{}}
 			m.restart()
-			defer func() { (&env{T: t, suite: s}).endAll(m.store) }() // what a failure left
+			defer func() { (&env{T: t, suite: s}).endAll(m.store) }() // what a failed run left
 			rt.Repeat(m.actions())
 			m.rt = rt
 			m.finish()
@@ -55,12 +55,12 @@ type machine struct {
 
 	logs  map[string]*model // by id
 	links []*linked         // those not detached yet
-	refs  []*linked         // every link that ever was, for late acknowledgements
+	refs  []*linked         // every link that ever existed, for late acknowledgements
 	seen  []history         // positions that a client may present
-	dead  map[uint64]bool   // epochs of this store that are over
+	dead  map[uint64]bool   // epochs of this store that have ended
 	ids   map[string]*modelID
 	stale []store.Log      // of sessions that have moved since
-	tags  map[place]uint32 // of the positions that the store gave
+	tags  map[place]uint32 // of the positions that the store returned
 	texts int
 	lives int // of stores
 }
@@ -71,7 +71,7 @@ type linked struct {
 	*modelLink
 	was store.LinkRef // when it was attached
 
-	moves   int  // of its session, then
+	moves   int  // of its session when it was attached
 	renewed bool // it ended by Renew
 }
 
@@ -80,7 +80,7 @@ type history struct {
 	life int
 }
 
-// modelID is what is known of an id beside its session.
+// modelID is the state of an id beside its session.
 type modelID struct {
 	revoked, until time.Time // values signed until revoked are refused until then
 	settled        time.Time // requests that came before that belong to its last move
@@ -94,7 +94,7 @@ func (m *machine) fail(format string, args ...any) {
 	m.rt.Fatalf(format, args...)
 }
 
-// restart begins with an empty store.
+// restart begins again with an empty store.
 func (m *machine) restart() {
 	m.store = m.open(m.tb)
 	m.lives++
@@ -108,7 +108,7 @@ func (m *machine) restart() {
 	}
 }
 
-// finish ends what is there, and sees to it that nothing is left.
+// finish ends all sessions, and checks that nothing is left.
 func (m *machine) finish() {
 	m.sweep()
 	for _, id := range slices.Sorted(maps.Keys(m.logs)) {
@@ -135,7 +135,7 @@ func (m *machine) wants(what string, err, want error) {
 	}
 }
 
-// draw chooses one of some.
+// draw chooses one of the given values.
 func draw[T any](rt *rapid.T, name string, some []T) T {
 	if len(some) == 0 {
 		rt.SkipNow()
@@ -143,7 +143,7 @@ func draw[T any](rt *rapid.T, name string, some []T) T {
 	return rapid.SampledFrom(some).Draw(rt, name)
 }
 
-// log chooses a session that is there.
+// log chooses an existing session.
 func (m *machine) log(rt *rapid.T) (*model, store.Log) {
 	id := draw(rt, "id", slices.Sorted(maps.Keys(m.logs)))
 	l, created, err := m.store.Open(ctx, id, store.Asked{}, rapid.Bool().Draw(rt, "create"), bounds())
@@ -154,7 +154,7 @@ func (m *machine) log(rt *rapid.T) (*model, store.Log) {
 	return m.logs[id], l
 }
 
-// link chooses a link that is good.
+// link chooses a live link.
 func (m *machine) link(rt *rapid.T) *linked { return draw(rt, "link", m.links) }
 
 func (m *machine) actions() map[string]func(*rapid.T) {
@@ -186,7 +186,7 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 		"pressure":      m.doPressure,
 	}
 
-	if m.bubble { // where no time passes that the model does not know of
+	if m.bubble { // no time passes that the model does not know of
 		acts["wait"], acts["expire"] = m.doWait, m.doExpire
 	}
 
@@ -203,7 +203,7 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 	return acts
 }
 
-// sweep lets the owners of links that are over find out, and detach.
+// sweep lets the owners of ended links find out, and detach them.
 func (m *machine) sweep() {
 	for _, k := range slices.Clone(m.links) {
 		if k.over == nil {
@@ -218,7 +218,7 @@ func (m *machine) sweep() {
 func (m *machine) detach(k *linked) {
 	m.links = slices.DeleteFunc(m.links, func(o *linked) bool { return o == k })
 	left, err := k.log.Detach(ctx, k.ref)
-	if m.logs[k.m.id] != k.m { // the session is over
+	if m.logs[k.m.id] != k.m { // the session has ended
 		if err == nil {
 			m.fail("Detach from a session that is over: no error")
 		}
@@ -233,7 +233,7 @@ func (m *machine) detach(k *linked) {
 	k.m.detached(k.r, k.modelLink, left)
 }
 
-// over notes that a session has ended with that error.
+// over records that a session has ended with that error.
 func (m *machine) over(l *model, why error) {
 	delete(m.logs, l.id)
 	if l.epoch != 0 {
@@ -246,7 +246,7 @@ func (m *machine) over(l *model, why error) {
 	}
 }
 
-// see notes a position that a client was told.
+// see records a position that a client was told.
 func (m *machine) see(p store.Position) {
 	m.tags[place{p.Epoch, p.Seq}] = p.Tag
 	m.seen = append(m.seen, history{p, m.lives})

@@ -8,11 +8,11 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// model is one session as the contract tells it, in the plainest code: nothing is ever
-// thrown away, everything is searched from the start. Where the contract leaves a store
-// free, the model learns from what the store does: when exactly an entry leaves that may
-// leave (floor is between lo and hi), and whether a cursor that a client brought counts
-// as sent.
+// model is one session according to the contract, in the simplest code: nothing is ever
+// deleted, and every search begins at the start. Where the contract leaves a store free,
+// the model learns from what the store does. That concerns when exactly an entry leaves
+// that may leave (floor is between lo and hi), and whether a cursor that a client brought
+// counts as sent.
 type model struct {
 	fail func(format string, args ...any) // does not return
 
@@ -20,19 +20,19 @@ type model struct {
 	b        store.Bounds
 	epoch    uint64
 	all      []said // everything ever appended; all[i] has seq i+1
-	lo, hi   uint64 // the oldest entry that is left is one of these
+	lo, hi   uint64 // the oldest remaining entry is one of these
 	mark     uint64
-	sentLo   uint64 // the highest seq written to anyone is one of these
+	sentLo   uint64 // the highest seq sent to any reader is one of these
 	sentHi   uint64
 	readers  []*modelReader
 	writers  []modelWriter // least recent first
 	absorbed []uint64
 	moves    int
-	bar      time.Time // values signed until then do not count in it
-	since    time.Time // what came before that belongs to a move of its id, or to links that were renewed
+	bar      time.Time // values signed until then are not valid in it
+	since    time.Time // requests from before it belong to a move of its id, or to links that were renewed
 	previous string
 	prevTil  time.Time
-	resting  time.Time // since when there is no link; zero with one
+	resting  time.Time // since when there is no link; zero if there is one
 }
 
 type said struct {
@@ -46,7 +46,7 @@ type modelReader struct {
 	plain, here  bool
 	acked, sent  uint64
 	told, spoken uint64
-	began        uint64 // where one that is new began to read, if it did not say what it has
+	began        uint64 // where a new reader began to read, if it did not present what it has
 	left         uint64 // the last departure
 	leftAt       time.Time
 	links        []*modelLink
@@ -72,7 +72,7 @@ func newModel(id string, b store.Bounds, fail func(string, ...any)) *model {
 
 func (m *model) top() uint64 { return uint64(len(m.all)) }
 
-// reader is the one of that name that is still remembered.
+// reader returns the reader of that name that is still remembered, or nil.
 func (m *model) reader(name string) *modelReader {
 	for _, r := range m.readers {
 		if r.name == name && !m.forgotten(r) {
@@ -86,7 +86,7 @@ func (m *model) forgotten(r *modelReader) bool {
 	return len(r.links) == 0 && time.Since(r.leftAt) >= m.b.Retention
 }
 
-// overdue tells whether a reader of that name may or may not have been forgotten yet.
+// overdue reports whether a reader of that name may have been forgotten, but need not.
 func (m *model) overdue(name string) bool {
 	return m.reader(name) == nil && slices.ContainsFunc(m.readers, func(r *modelReader) bool { return r.name == name })
 }
@@ -95,7 +95,7 @@ func (m *model) linked() bool {
 	return slices.ContainsFunc(m.readers, func(r *modelReader) bool { return len(r.links) > 0 })
 }
 
-// passed is the highest entry that all readers in question have passed.
+// passed returns the highest entry that all readers in question have passed.
 func (m *model) passed(linkedOnly, plainSent bool) uint64 {
 	low := uint64(math.MaxUint64)
 	for _, r := range m.readers {
@@ -118,12 +118,12 @@ func (m *model) passed(linkedOnly, plainSent bool) uint64 {
 	return low
 }
 
-// settle notes what may leave at any time: what everybody has passed.
+// settle records which entries may leave at any time: those that every reader has passed.
 func (m *model) settle() {
 	m.hi = max(m.hi, min(m.passed(false, false), m.top())+1)
 }
 
-// needed is the lowest floor with which a message of that size fits.
+// needed returns the lowest floor with which a message of that size fits.
 func (m *model) needed(size int64) uint64 {
 	for floor := uint64(1); floor <= m.top()+1; floor++ {
 		n, bytes := 0, int64(0)
@@ -138,7 +138,8 @@ func (m *model) needed(size int64) uint64 {
 	return math.MaxUint64
 }
 
-// allowed is the highest floor to which entries may leave for a message that needs room.
+// allowed returns the highest floor to which entries may leave for a message that needs
+// room.
 func (m *model) allowed() uint64 {
 	if m.b.Overflow == store.OverflowDropOldest {
 		return m.top() + 1
@@ -150,13 +151,13 @@ func (m *model) allowed() uint64 {
 	return min(to, m.top()) + 1
 }
 
-// fits tells whether a message of that size must or may find room.
+// fits reports whether a message of that size must find room, and whether it may.
 func (m *model) fits(size int64) (must, may bool) {
 	need := m.needed(size)
 	return need <= max(m.lo, m.allowed()), need <= max(m.hi, m.allowed())
 }
 
-// appended is what the store said to a message.
+// appended checks the store's answer to a message.
 func (m *model) appended(s said, full bool, p store.Position) {
 	m.settle()
 	must, may := m.fits(s.size)
@@ -176,7 +177,7 @@ func (m *model) appended(s said, full bool, p store.Position) {
 	m.placed(p, m.top())
 }
 
-// placed compares a position that the store gave.
+// placed checks a position that the store returned.
 func (m *model) placed(p store.Position, seq uint64) {
 	if m.epoch == 0 {
 		m.epoch = p.Epoch
@@ -186,7 +187,7 @@ func (m *model) placed(p store.Position, seq uint64) {
 	}
 }
 
-// knownFloor is what the store let be known.
+// knownFloor takes over the floor that the store revealed.
 func (m *model) knownFloor(f uint64) {
 	if f < m.lo || f > m.hi {
 		m.fail("the oldest entry is %d; it must be between %d and %d", f, m.lo, m.hi)
@@ -194,7 +195,7 @@ func (m *model) knownFloor(f uint64) {
 	m.lo, m.hi = f, f
 }
 
-// knownSent likewise.
+// knownSent takes over the highest seq sent that the store revealed.
 func (m *model) knownSent(s uint64) {
 	if s < m.sentLo || s > m.sentHi {
 		m.fail("the highest seq ever written is %d; it must be between %d and %d", s, m.sentLo, m.sentHi)
@@ -202,7 +203,7 @@ func (m *model) knownSent(s uint64) {
 	m.sentLo, m.sentHi = s, s
 }
 
-// acknowledge notes that the reader has everything up to seq.
+// acknowledge records that the reader has everything up to seq.
 func (m *model) acknowledge(r *modelReader, seq uint64) {
 	r.acked = max(r.acked, seq)
 	m.mark = max(m.mark, seq)

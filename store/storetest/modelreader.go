@@ -17,8 +17,8 @@ func (m *model) accepted(writer string) uint64 {
 	return 0
 }
 
-// attached is what the store answered to a claim for a new link; foreign is the reasons
-// that it may give for another epoch.
+// attached checks the store's answer to a claim for a new link. foreign holds the reasons
+// that the store may give for another epoch.
 func (m *model) attached(c store.Claim, a store.Attached, log store.Log, foreign []store.Missing) *modelLink {
 	m.settle()
 	m.knownSent(a.Sent)
@@ -41,13 +41,13 @@ func (m *model) attached(c store.Claim, a store.Attached, log store.Log, foreign
 		reasons = []store.Missing{store.MissingUnreadable}
 	case foreign != nil:
 		reasons = foreign
-		if a.Reason != store.MissingNoPosition { // of another id, which was revoked
+		if a.Reason != store.MissingNoPosition { // of another id that was revoked
 			miss.From = p.Seq + 1
 		}
 		if r == nil {
 			start = 0
 		}
-	case r != nil && p.Seq < r.acked: // said before it acknowledged more
+	case r != nil && p.Seq < r.acked: // sent before it acknowledged more
 		owns = true
 	case p.Seq > m.top():
 		reasons, miss = []store.Missing{store.MissingAhead}, store.Lost{From: m.top() + 1, To: p.Seq}
@@ -109,8 +109,8 @@ func (m *model) same(what string, got, want any) {
 	}
 }
 
-// crowded says which link makes room for one more of the reader, and how it ends. full
-// reports whether none does, though one would have to.
+// crowded returns which link makes room for one more of the reader, and how it ends. full
+// reports whether room is needed, but no link makes it.
 func (m *model) crowded(reader string) (k *modelLink, why error, full bool) {
 	var live, spare []*modelLink
 	for _, r := range m.readers {
@@ -140,7 +140,7 @@ func (m *model) crowded(reader string) (k *modelLink, why error, full bool) {
 	return k, store.ErrCrowded, time.Since(k.heard) < m.b.Quiet
 }
 
-// speak notes a sign of the client on a link.
+// speak records that the client uses a link.
 func (m *model) speak(r *modelReader, k *modelLink) {
 	k.heard = time.Now()
 	if k.ref.Number <= r.spoken {
@@ -154,7 +154,7 @@ func (m *model) speak(r *modelReader, k *modelLink) {
 	}
 }
 
-// wentOn is what the store answered to another request that carries a link.
+// wentOn checks the store's answer to another request that carries a link.
 func (m *model) wentOn(r *modelReader, k *modelLink, c store.Claim, a store.Attached, mine bool) {
 	m.settle()
 	start := r.acked
@@ -173,7 +173,7 @@ func (m *model) wentOn(r *modelReader, k *modelLink, c store.Claim, a store.Atta
 	m.settle()
 }
 
-// read is what the store gave to a link.
+// read checks what the store returned to a link.
 func (m *model) read(r *modelReader, k *modelLink, max64 int, entries []store.Entry, t store.Tail) {
 	m.settle()
 	k.cursor = max(k.cursor, r.acked)
@@ -238,7 +238,7 @@ func (m *model) read(r *modelReader, k *modelLink, max64 int, entries []store.En
 	m.settle()
 }
 
-// detached is what the store said to the end of a link.
+// detached checks the store's answer to the end of a link.
 func (m *model) detached(r *modelReader, k *modelLink, left uint64) {
 	r.links = slices.DeleteFunc(r.links, func(o *modelLink) bool { return o == k })
 	if len(r.links) > 0 {
@@ -255,8 +255,8 @@ func (m *model) detached(r *modelReader, k *modelLink, left uint64) {
 	m.settle()
 }
 
-// quit is what the store said to a reader that is there; it tells whether the
-// session is over.
+// quit checks the store's answer to the goodbye of a reader that is known. It reports
+// whether the session has ended.
 func (m *model) quit(r *modelReader, here bool, ended *store.Ended) bool {
 	m.same("here", here, r.here)
 	m.readers = slices.DeleteFunc(m.readers, func(o *modelReader) bool { return o == r })
@@ -273,7 +273,7 @@ func (m *model) quit(r *modelReader, here bool, ended *store.Ended) bool {
 	return false
 }
 
-// ended is what a session left behind.
+// ended checks what a session left behind.
 func (m *model) ended(e store.Ended) {
 	m.settle()
 	m.same("ended id", e.ID, m.id)
@@ -286,9 +286,9 @@ func (m *model) ended(e store.Ended) {
 		here := below < len(e.Messages) && e.Messages[below].Seq == seq
 		switch may, must := m.lacks(seq); {
 		case here && !may:
-			m.fail("%d was acknowledged by everybody it was for, and is among what nobody has", seq)
+			m.fail("%d was acknowledged by every reader it was for, but is among the undelivered", seq)
 		case !here && must && seq >= m.hi:
-			m.fail("%d was for %s alone, which did not acknowledge it, and is not among what nobody has",
+			m.fail("%d was for %s alone, which did not acknowledge it, but is not among the undelivered",
 				seq, m.all[seq-1].to)
 		case here:
 			below++
@@ -301,14 +301,14 @@ func (m *model) ended(e store.Ended) {
 	if want := m.mark + 1; first != max(want, m.lo) {
 		m.knownFloor(first)
 		if first < want {
-			m.fail("%d was acknowledged, and is among what nobody has", first)
+			m.fail("%d was acknowledged, but is among the undelivered", first)
 		}
 	}
 	m.said(e.Messages, first)
 }
 
-// said is what an ended session says of its entries; from first on one after another, if
-// that is not zero.
+// said checks the entries of an ended session. If first is not zero, they must be
+// consecutive from first on.
 func (m *model) said(entries []store.Entry, first uint64) {
 	for i, got := range entries {
 		if first > 0 {
@@ -320,8 +320,8 @@ func (m *model) said(entries []store.Entry, first uint64) {
 }
 
 // lacks reports whether an entry may, and whether it must, be one for a reader alone that
-// did not acknowledge it. Of a reader that is not remembered any more, or of what came
-// before one that is new, the model does not know.
+// has not acknowledged it. The model does not know this for a reader that is no longer
+// remembered, or for an entry that is older than a new reader.
 func (m *model) lacks(seq uint64) (may, must bool) {
 	to := m.all[seq-1].to
 	if to == "" {
@@ -333,7 +333,7 @@ func (m *model) lacks(seq uint64) (may, must bool) {
 	return true, false
 }
 
-// begun is what the store answered to a writer.
+// begun checks the store's answer to a writer.
 func (m *model) begun(name string, base, n uint64, t store.Turn, last uint64) {
 	if n == 0 {
 		m.same("turn", turn(t), "done")
@@ -382,7 +382,7 @@ func (m *model) committed(name string, n uint64, handled bool) {
 	}
 }
 
-// moved is a session that goes on under another id.
+// moved records that the session continues under another id.
 func (m *model) moved(to string, keep time.Duration) {
 	m.previous, m.prevTil = m.id, time.Now().Add(keep)
 	m.id = to
@@ -396,7 +396,7 @@ func (m *model) moved(to string, keep time.Duration) {
 	}
 }
 
-// departed is who was here when the session moved, as the store says.
+// departed checks the readers that were here when the session moved.
 func (m *model) departed(left []store.Left) {
 	told := make(map[string]bool)
 	for _, l := range left {
@@ -412,8 +412,8 @@ func (m *model) departed(left []store.Left) {
 	}
 }
 
-// left is what a session that is joined to another one hands over: the texts above its
-// mark. ok is false where that depends on what the store has let leave.
+// left returns what a session that is joined to another one hands over: the texts above
+// its mark. ok is false if that depends on which entries the store has let leave.
 func (m *model) leftovers() (left []said, ok bool) {
 	m.settle()
 	from := max(m.mark+1, m.lo)

@@ -11,7 +11,7 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// expired claims what has expired until something has.
+// expired calls Expired until something has expired.
 func (e *env) expired() (all []store.Ended) {
 	e.Helper()
 	e.soon("a session expires", func() bool {
@@ -121,7 +121,7 @@ var retention = []clause{
 		e.is("Expired", err, nil)
 		left := k.detach()
 		due, err = e.store.Expired(ctx, 10)
-		// It is sooner where somebody else may have to tell the departure.
+		// It is earlier if another caller may have to report the departure.
 		if err != nil || due.Next > time.Hour || due.Next <= 0 {
 			e.Fatalf("with a session that has an hour: next %v, %v", due.Next, err)
 		}

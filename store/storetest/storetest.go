@@ -1,14 +1,14 @@
-// Package storetest is the conformance suite for a store.Store: every promise of the
-// contract in package session that a store can break, by the names of the clauses in
-// docs/guarantees.md. A store's own tests call Run once:
+// Package storetest is the conformance suite for a store.Store. It tests every promise of
+// the contract in package store that a store can break. The sub-tests have the names of
+// the clauses in docs/guarantees.md. A store's own tests call Run once:
 //
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, func(t testing.TB) store.Store { return newStore(t) })
 //	}
 //
-// Beside the clauses one by one, the suite drives the store and a naive model with the
-// same random commands and compares everything that both say, and lets many goroutines
-// loose on one store.
+// Besides testing each clause, the suite drives the store and a naive model with the same
+// random commands, and compares all their results. It also runs many goroutines on one
+// store.
 package storetest
 
 import (
@@ -20,12 +20,12 @@ import (
 )
 
 // Run runs the suite against the stores that open returns. Each call of open must return
-// an empty store that shares nothing with the others; calls come from parallel tests.
-// What a store needs to be closed belongs into t.Cleanup. Time is real: some sub-tests
-// wait for a second or so.
+// an empty store that shares nothing with the others. Parallel tests call open
+// concurrently. To close a store, open uses t.Cleanup. Time is real: some sub-tests wait
+// for about a second.
 func Run(t *testing.T, open func(testing.TB) store.Store) { suite{open: open}.run(t) }
 
-// RunInBubble is Run for a store that lives in this process alone, without I/O: every
+// RunInBubble is Run for a store that lives in this process and does no I/O. Every
 // sub-test runs in a bubble of testing/synctest, where waiting takes no time, so that
 // hours can be tested. open is called within the bubble.
 func RunInBubble(t *testing.T, open func(testing.TB) store.Store) {
@@ -37,7 +37,7 @@ type suite struct {
 	bubble bool
 }
 
-// A clause is one sub-test; its name begins with the clause that it guards.
+// A clause is one sub-test. Its name begins with the clause that it tests.
 type clause struct {
 	name string
 	run  func(*env)

@@ -8,7 +8,7 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// What was for one reader alone, which never came for it.
+// These clauses are about entries for one reader alone that never came for them.
 var alone = []clause{
 	{"D3 a forgotten reader's own messages are told, once", func(e *env) {
 		l := e.openLog("a", keptFor(e.brief()))
@@ -150,7 +150,7 @@ var alone = []clause{
 	}},
 }
 
-// tells reads all there is, and says what is told to be undelivered.
+// tells reads everything, and describes what Read reports as undelivered.
 func (k *link) tells() string {
 	k.log.e.Helper()
 	var told []store.Undelivered
@@ -165,7 +165,7 @@ func (k *link) tells() string {
 	return strings.Join(out, ", ")
 }
 
-// told waits until a link is told that something is undelivered.
+// told waits until a link's Read reports something undelivered.
 func (e *env) told(k *link) (what string) {
 	e.Helper()
 	e.soon("something undelivered is told", func() bool {

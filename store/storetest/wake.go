@@ -45,8 +45,8 @@ var waking = []clause{
 		l := e.openLog("a")
 		var woken atomic.Int64
 		stop := l.Watch(func() { woken.Add(1) })
-		other := e.again("a") // as by another Manager
-		// A hint may be lost, so each may be given again.
+		other := e.again("a") // as another Manager would
+		// A hint may be lost, so each may be repeated.
 		hints := func(what string, f func()) {
 			e.Helper()
 			before := woken.Load()
@@ -79,7 +79,7 @@ var waking = []clause{
 			{"Move", func(id string) { e.move(id, id+"2", "", 0) }},
 			{"merge", func(id string) { e.openLog(id + "3"); e.move(id, id+"3", "", 0) }},
 		} {
-			// Each has a new session until a hint was not lost.
+			// Each attempt has a new session, until a hint is not lost.
 			tries := 0
 			e.soon(tt.name+" wakes", func() bool {
 				tries++

@@ -11,7 +11,7 @@ import (
 
 const lease = time.Hour
 
-// begins fails the test unless Begin answers so.
+// begins fails the test unless Begin returns that.
 func (l *log) begins(writer string, base, n uint64, want store.Turn, last uint64) {
 	l.e.Helper()
 	t, got, err := l.Begin(ctx, store.LinkRef{}, writer, base, n, lease)
@@ -28,7 +28,7 @@ func (l *log) commits(writer string, n uint64, handled bool) {
 	}
 }
 
-// deliver has the messages from first to last of a writer handled.
+// deliver lets the messages of a writer from first to last be handled.
 func (l *log) deliver(writer string, first, last uint64) {
 	l.e.Helper()
 	for n := first; n <= last; n++ {
