@@ -66,7 +66,7 @@ const (
 )
 
 const (
-	quietAfter  = time.Minute      // how long a link keeps its place after the last sign of its client
+	quietAfter  = time.Minute      // how long a link keeps its place after its client was last heard from
 	detachAfter = 10 * time.Second // how long a reader may be gone before OnDetach
 
 	// Clients acknowledge within a second. One that has acknowledged nothing for this

@@ -18,7 +18,7 @@ const (
 	EndMoved      End = "moved"      // the session has a new id: the client reconnects after Batch.Retry
 	EndDrained    End = "drained"    // Shutdown: the client reconnects after Batch.Retry
 	EndCrowded    End = "crowded"    // another link took its place: the client reconnects after Batch.Retry
-	EndSuperseded End = "superseded" // the client uses another link: it is told nothing
+	EndSuperseded End = "superseded" // the client uses another link, and needs no answer on this one
 	EndSilent     End = "silent"     // the client acknowledged nothing in time: it is presumed dead
 	EndOver       End = "over"       // the session was ended: the client stops
 	EndBarred     End = "revoked"    // the id was revoked: the client stops
@@ -148,8 +148,8 @@ func (l *Link) Park(d time.Duration) {
 	}
 }
 
-// Close ends the link, and detaches it from the log. The transport must have told the
-// client by then, as the last Batch said. Ten seconds later the reader is reported gone,
+// Close ends the link, and detaches it from the log. If the last Batch had an End, the
+// transport tells the client before Close. Ten seconds later the reader is reported gone,
 // unless it has another link. A second call does nothing.
 func (l *Link) Close() { l.close(true) }
 

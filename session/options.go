@@ -68,7 +68,7 @@ type Options struct {
 	// Negative disables heartbeats.
 	Heartbeat time.Duration
 	// AckTimeout is how long a client may leave what was sent to it unacknowledged. Then
-	// the link ends, and the log stays. It does not apply to plain readers and to polls.
+	// the link ends, and the log stays. It does not apply to plain readers or to polls.
 	// Zero means 20s. Negative disables the timeout.
 	AckTimeout time.Duration
 

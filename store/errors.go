@@ -22,8 +22,8 @@ var (
 	// that another request carries the link now.
 	ErrSuperseded = errors.New("session: link superseded")
 	// ErrCrowded means that the session has Options.MaxLinks links of other readers, and
-	// that the client of each gave a sign within the last minute. For a link that exists,
-	// it means that its place went to a newer link of another reader.
+	// that the client of each was heard from within the last minute. For a link that
+	// exists, it means that its place went to a newer link of another reader.
 	ErrCrowded = errors.New("session: too many links at once")
 	// ErrMoved means that the session continues under another id, or that its id moved a
 	// moment ago.
