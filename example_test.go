@@ -20,7 +20,7 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// person is a browser of an example: it keeps cookies.
+// person is a browser in the examples. It keeps cookies.
 type person struct {
 	http *http.Client
 	url  string
@@ -31,7 +31,7 @@ func newPerson(server *httptest.Server) person {
 	return person{&http.Client{Jar: jar}, server.URL}
 }
 
-// ask sends a request, and returns the status and the body of its answer.
+// ask sends a request and returns the status and body of the response.
 func (p person) ask(method, path, body string) (int, string) {
 	r, err := http.NewRequest(method, p.url+path, strings.NewReader(body))
 	if err != nil {
@@ -47,11 +47,11 @@ func (p person) ask(method, path, body string) (int, string) {
 	return res.StatusCode, string(text)
 }
 
-// A visitor sees a page, says something, and finds the answer in a poll.
+// A visitor opens a page, sends a message, and receives the answer by a poll.
 func ExampleNew() {
 	live := mirage.New(mirage.Options{
 		Insecure: true,
-		Logger:   slog.New(slog.DiscardHandler), // it warns of Insecure, and of missing Keys
+		Logger:   slog.New(slog.DiscardHandler), // New warns about Insecure and about missing Keys
 		OnMessage: func(ctx context.Context, s *mirage.Session, in mirage.Incoming) error {
 			_, err := s.Send(ctx, mirage.Text("you said "+string(in.Data)))
 			return err
@@ -79,8 +79,8 @@ func ExampleNew() {
 }
 
 // Accounts: each log-in and log-out gives the visitor another id, and the application
-// keeps whose ids they are. Validate lets a link end with the account's own session,
-// which is a cookie here, and scs or gorilla/sessions elsewhere.
+// remembers the owner of each id. Validate ends a link when the account's own session
+// ends. That session is a cookie here, and usually scs or gorilla/sessions.
 func Example_logIn() {
 	var owners sync.Map // id → user
 	userOf := func(r *http.Request) string {
@@ -110,9 +110,9 @@ func Example_logIn() {
 	r := chi.NewRouter()
 	r.Use(live.Identify)
 	r.Mount("/live", live)
-	r.Post("/login", func(w http.ResponseWriter, r *http.Request) { // the password is checked by now
+	r.Post("/login", func(w http.ResponseWriter, r *http.Request) { // the password has been checked
 		id, err := live.Rotate(w, r)
-		if id == "" { // else it is the new one, whatever err is
+		if id == "" { // otherwise it is the new id, even if err is not nil
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
@@ -145,8 +145,8 @@ func Example_logIn() {
 	// a tab of ""
 }
 
-// The parts that New puts together, for programs that need other ones: a transport at a
-// URL of its own, here, and no script.
+// The parts that New puts together, for programs that need a different set. Here, a
+// transport has its own URL, and there is no script.
 func Example_byHand() {
 	codec, err := cookie.New(
 		cookie.Options{Insecure: true, Logger: slog.New(slog.DiscardHandler)},

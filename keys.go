@@ -10,12 +10,12 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// makeKey is how to make a key.
+// makeKey tells the reader of an error how to make a key.
 const makeKey = "make one with: head -c 32 /dev/urandom | base64"
 
-// ParseKeys reads the keys of Options.Keys from the text of a secret or an environment
-// variable: base64 of at least 32 bytes each, separated by spaces, commas or line ends,
-// the newest one first. An error never shows a key.
+// ParseKeys parses the keys for Options.Keys from the text of a secret or an environment
+// variable. Each key is at least 32 bytes in base64. Keys are separated by spaces, commas
+// or line ends, the newest first. An error never contains a key.
 func ParseKeys(text string) ([][]byte, error) {
 	var keys [][]byte
 	for _, s := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" ,\t\r\n", r) }) {
@@ -26,28 +26,28 @@ func ParseKeys(text string) ([][]byte, error) {
 		keys = append(keys, key)
 	}
 	if keys == nil {
-		return nil, errors.New("mirage: the text has no key; " + makeKey)
+		return nil, errors.New("mirage: the text contains no key; " + makeKey)
 	}
 	return keys, nil
 }
 
-// keys returns the keys that sign ids. A random one serves development on
-// one machine alone.
+// keys returns the keys that sign ids. A random key is only for development on one
+// machine.
 func (o *Options) keys() [][]byte {
 	_, local := o.Store.(*memory.Store)
 	switch {
 	case len(o.Keys) > 0:
 		return o.Keys
 	case o.Store != nil && !local:
-		panic("mirage: Options.Keys is empty, and Store is set: all processes that share a store need the same keys; " +
+		panic("mirage: Options.Keys is empty and Store is set: all processes that share a store need the same keys; " +
 			makeKey + ", and read it as a secret with ParseKeys")
 	case !o.Insecure:
-		panic("mirage: Options.Keys is empty: no id would be good after a restart; " +
+		panic("mirage: Options.Keys is empty: no id would be valid after a restart; " +
 			makeKey + ", and read it as a secret with ParseKeys. For development on plain http, set Insecure instead")
 	}
 
 	o.Logger.Warn("mirage: Options.Keys is empty: ids are signed with a random key, " +
-		"so that every restart makes strangers of all visitors")
+		"and every restart gives all visitors new ids")
 	key := make([]byte, 32)
 	rand.Read(key)
 	return [][]byte{key}

@@ -10,8 +10,8 @@
 //	r.Mount("/live", live)   // streams, long-polls, WebSockets, messages, mirage.js
 //
 // With [http.ServeMux] that is mux.Handle("/live/", live), and live.Identify(mux) around
-// it. (A pattern "GET /" conflicts with that: write "GET /{$}", or "/".) The page has its
-// half:
+// it. (The pattern "GET /" conflicts with "/live/": write "GET /{$}" or "/" instead.) The
+// page contains the other half:
 //
 //	<script type="module">
 //	  import Mirage from '/live/mirage.js'
@@ -20,15 +20,17 @@
 //	  client.send('hello')
 //	</script>
 //
-// A visitor has an id, in a signed cookie. The id has a session: one bounded log of
-// messages, into which [Live.Send] writes. Each tab reads the log through whatever
-// transport works, and goes on where it was after a reconnect, a reload or a change of
-// transport. What tabs send arrives at Options.OnMessage, once and in order.
+// Each visitor has a mirage id, in a signed cookie. Each id has a session (a mailbox):
+// one bounded log of messages, to which [Live.Send] appends. Each tab is a reader (a
+// subscriber) of the log. It reads over a link (a connection) on whatever transport
+// works. After a reconnect, a reload or a change of transport it continues at its
+// position (an offset). Messages from tabs are passed to Options.OnMessage once and in
+// order.
 //
-// The parts are packages of their own, and can be composed by hand: see the example
-// ByHand. The example LogIn has accounts. Package middleware says who gets an id and what
-// a stranger can forge, package session what is kept and for how long, package transport
-// what is served.
+// The parts are separate packages that you can also compose by hand: see the example
+// ByHand. The example LogIn shows accounts. Package middleware documents who gets an id
+// and what an attacker can forge. Package session documents what is kept and for how
+// long. Package transport documents what is served.
 package mirage
 
 import (
@@ -44,8 +46,8 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// A Live is a live URL and the sessions behind it. It is safe for concurrent use. Make
-// one with New, and end it with Shutdown.
+// A Live is a live URL and the sessions behind it. It is safe for concurrent use. Create
+// one with New and stop it with Shutdown.
 type Live struct {
 	codec    *cookie.Codec
 	sessions *session.Manager
@@ -54,8 +56,8 @@ type Live struct {
 	script   http.Handler
 }
 
-// New returns a Live. It panics if the options are impossible, and the message says what
-// to change.
+// New returns a Live. It panics if the options are invalid. The message says what to
+// change.
 func New(o Options) *Live {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -86,7 +88,8 @@ func New(o Options) *Live {
 	}
 }
 
-// asOurs lets the panic of a part name the options as they are called here.
+// asOurs rewrites the panic text of a part so that it uses the option names of this
+// package.
 func asOurs(text string) string {
 	return strings.NewReplacer(
 		"cookie: MaxAge", "mirage: Options.CookieAge",
@@ -101,66 +104,69 @@ func asOurs(text string) string {
 	).Replace(text)
 }
 
-// Sessions is the session layer: for what has no method here, such as Finish, End,
-// Revalidate and Move.
+// Sessions returns the session layer. Use it for operations that Live has no method for,
+// such as Finish, End, Revalidate and Move.
 func (l *Live) Sessions() *session.Manager { return l.sessions }
 
-// Codec signs and verifies ids: for programs that hand out signed ids by themselves.
+// Codec returns the Codec that signs and verifies ids. Use it if your program hands out
+// signed ids itself.
 func (l *Live) Codec() *cookie.Codec { return l.codec }
 
-// Middleware finds out who makes a request: for transports of your own, and where several
-// Lives stand before one handler.
+// Middleware returns the middleware that identifies requests. Use it for a transport of
+// your own, or if several Lives wrap one handler.
 func (l *Live) Middleware() *middleware.Middleware { return l.who }
 
-// Identify is the middleware for pages. It gives every visitor an id, see ID, and never
-// asks Options.Validate about one that was signed, so that it locks nobody out. It may
-// stand before everything, the live URL included.
+// Identify is the middleware for pages. It gives every visitor an id (see ID). It never
+// calls Options.Validate for a signed id, so it locks nobody out. It may wrap everything,
+// including the live URL.
 func (l *Live) Identify(next http.Handler) http.Handler { return l.who.Identify(next) }
 
-// Guard is Identify that asks Options.Validate about an id that came, and refuses the
-// page where that refuses the id. The live URL guards itself, whatever stands before it.
-// Guard is no log-in: a visitor without an id gets one and is let in, and so are HEAD,
-// OPTIONS and requests of foreign pages, for which ID is "". A page for users alone looks
-// at who is logged in by itself.
+// Guard is like Identify, but it also calls Options.Validate for an id that a request
+// presents, and refuses the page if Validate refuses the id. The live URL guards itself,
+// whatever middleware wraps it. Guard is not a log-in check: a visitor without an id gets
+// one and is let in. HEAD, OPTIONS and requests from foreign pages are let in, too, and
+// their ID is "". A page that is for users only must check the log-in itself.
 func (l *Live) Guard(next http.Handler) http.Handler { return l.who.Guard(next) }
 
-// ID returns the mirage id of a request behind Identify or Guard. It is "" for a request
-// without an identity, see middleware.FromContext. After Rotate it is the new one.
+// ID returns the mirage id of a request behind Identify or Guard. It returns "" for a
+// request without an identity (see middleware.FromContext). After Rotate it returns the
+// new id.
 func (l *Live) ID(r *http.Request) string {
 	id, _ := middleware.FromContext(l.who.Context(r.Context()))
 	return id.ID
 }
 
-// Rotate gives the visitor of a request behind Identify or Guard a new id, with the
-// session and its messages, and revokes the old one: call it at every log-in. It must be
-// called before the response is written: later nobody notices that the cookie with the
-// new id does not arrive. An error may come with an id: see middleware.Rotate.
+// Rotate gives the visitor a new id, moves the session with its messages to it, and
+// revokes the old id. Call it at every log-in, in a handler behind Identify or Guard,
+// before the response is written: after that, the cookie with the new id is lost without
+// an error. Rotate may return both an id and an error: see middleware.Rotate.
 func (l *Live) Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 	return middleware.Rotate(w, r.WithContext(l.who.Context(r.Context())))
 }
 
-// Logout ends the session of the visitor and all its tabs, revokes the id, and expires
-// the cookie. It must be called before the response is written: later the cookie stays.
-// See middleware.Logout.
+// Logout ends the visitor's session and all its tabs, revokes the id, and expires the
+// cookie. Call it before the response is written: after that, the cookie stays. See
+// middleware.Logout.
 func (l *Live) Logout(w http.ResponseWriter, r *http.Request) error {
 	return middleware.Logout(w, r.WithContext(l.who.Context(r.Context())))
 }
 
-// Revoke ends a session and all its tabs, for good: what was signed for the id until now
-// counts for nothing any more. Without a session it revokes the id all the same. With
-// sessions in memory a restart forgets that. See session.Manager.Revoke.
+// Revoke ends a session and all its tabs for good: values signed for the id until now are
+// no longer valid. It revokes the id even if there is no session. If sessions are in
+// memory, a restart forgets the revocation. See session.Manager.Revoke.
 func (l *Live) Revoke(ctx context.Context, id string) error { return l.sessions.Revoke(ctx, id) }
 
-// Send appends a message to the session id, and returns its position in the log. It waits
-// for no tab: a nil error says that every tab will get the message, or be told that it is
-// lost. ErrNotFound without a session, ErrFull without room.
+// Send appends a message to the session id and returns its position in the log. It does
+// not wait for any tab. A nil error means that every tab will get the message or be told
+// that it is lost. The error is ErrNotFound if there is no session, and ErrFull if the
+// log has no room.
 func (l *Live) Send(ctx context.Context, id string, msg Message) (Position, error) {
 	return l.sessions.Send(ctx, id, msg)
 }
 
-// SendTo is Send for one tab of the session, by the name that Reader and Incoming have.
-// The empty name is every tab: a message that no client of ours has sent (a POST by curl,
-// a form or htmx) has no Incoming.Reader.
+// SendTo is like Send, but for one tab of the session. reader is the tab's name, as in
+// Reader and Incoming. The empty name means every tab: Incoming.Reader is empty for
+// messages that were not sent by a Mirage client, such as a POST by curl, a form or htmx.
 func (l *Live) SendTo(ctx context.Context, id, reader string, msg Message) (Position, error) {
 	return l.sessions.SendTo(ctx, id, reader, msg)
 }
@@ -170,14 +176,14 @@ func (l *Live) Broadcast(ctx context.Context, msg Message) (Sent, error) {
 	return l.sessions.Broadcast(ctx, msg)
 }
 
-// Shutdown tells all clients to come back in a while, spread over some seconds, and
-// returns when every link has ended and every callback has returned, or ctx ends. Call it
-// before http.Server.Shutdown, which ends links as well, but waits for no callback.
+// Shutdown tells all clients to reconnect later, spread over some seconds. It returns
+// when every link has ended and every callback has returned, or when ctx ends. Call it
+// before http.Server.Shutdown, which also ends links but does not wait for callbacks.
 func (l *Live) Shutdown(ctx context.Context) error { return l.sessions.Shutdown(ctx) }
 
-// Value returns what Options.Value made of the request that a callback is about. ok is
-// false if that is no T, and where there is no such request: a session that expired, a
-// reader whose node died, an end by the application.
+// Value returns the value that Options.Value returned for the request behind a callback.
+// ok is false if the value is not a T, or if there is no such request: a session expired,
+// a reader's node died, or the application ended the session.
 func Value[T any](ctx context.Context) (v T, ok bool) {
 	v, ok = session.Value(ctx).(T)
 	return v, ok

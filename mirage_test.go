@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const cid = "abcdefghijklmnopqrstuv" // 22 characters: the shortest _cid
 
-// newLive is New for tests on plain http, which end the Live.
+// newLive is New for tests on plain http. The end of the test shuts the Live down.
 func newLive(t *testing.T, o mirage.Options) *mirage.Live {
 	t.Helper()
 	o.Insecure = true
@@ -115,7 +115,7 @@ func (b *browser) poll(path string, headers ...string) string {
 	return m[1]
 }
 
-// stream opens a stream, and next reads on to the line that has want in it.
+// stream opens a stream. next reads on until a line that contains want.
 func (b *browser) stream(path string, headers ...string) (next func(want string) string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.t.Context(), 10*time.Second)
@@ -147,7 +147,7 @@ func (b *browser) stream(path string, headers ...string) (next func(want string)
 	}
 }
 
-// socket opens a WebSocket; more is for the query.
+// socket opens a WebSocket. more is appended to the query.
 func (b *browser) socket(path, more string, headers ...string) *websocket.Conn {
 	b.t.Helper()
 	h := http.Header{}
@@ -169,13 +169,13 @@ func echo(ctx context.Context, s *mirage.Session, in mirage.Incoming) error {
 	return err
 }
 
-// whoami is a page that says the id of its visitor.
+// whoami is a page that prints the id of its visitor.
 func whoami(live *mirage.Live) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, live.ID(r)) })
 }
 
-// H1: a Live works wherever routers put it, with Identify before everything or before
-// pages alone: one id, all transports, the script, with and without a slash at the end.
+// H1: a Live works wherever routers mount it, with Identify around everything or only
+// around pages: one id, all transports, the script, with and without a trailing slash.
 func TestH1Mounts(t *testing.T) {
 	mounts := map[string]func(live *mirage.Live) (h http.Handler, base string){
 		"chi": func(live *mirage.Live) (http.Handler, string) {
@@ -287,8 +287,8 @@ func TestH1Mounts(t *testing.T) {
 	}
 }
 
-// H1: Live asks Validate about links alone, whatever stands before it, and Guard protects
-// a page.
+// H1: Live asks Validate only about links, whatever middleware wraps it, and Guard
+// protects a page.
 func TestH1Validate(t *testing.T) {
 	asked := 0
 	live := newLive(t, mirage.Options{Validate: func(r *http.Request, id string) (string, error) {
@@ -363,7 +363,7 @@ func TestH1ConcurrentFirstRequests(t *testing.T) {
 	}
 }
 
-// H1: log-in, log-out and Revoke by the Live's own methods.
+// H1: log-in, log-out and Revoke with the methods of Live.
 func TestH1LogIn(t *testing.T) {
 	ended := make(chan string, 8)
 	live := newLive(t, mirage.Options{OnEnd: func(_ context.Context, e mirage.Ended) { ended <- e.ID }})
@@ -413,7 +413,7 @@ func TestH1LogIn(t *testing.T) {
 	}
 }
 
-// H1: two Lives on one host keep apart by their names: cookies, signatures, sessions.
+// H1: two Lives on one host are separated by their names: cookies, signatures, sessions.
 func TestH1TwoLives(t *testing.T) {
 	keys := [][]byte{[]byte(strings.Repeat("k", 32))}
 	shop := newLive(t, mirage.Options{Keys: keys, OnMessage: echo})
@@ -455,8 +455,8 @@ func TestH1TwoLives(t *testing.T) {
 	}
 }
 
-// H1: a page of a listed origin, behind net/http's own protection, which has to
-// know it, too.
+// H1: a page of a listed origin works behind net/http's own protection, which must list
+// the origin, too.
 func TestH1CrossOriginProtection(t *testing.T) {
 	const origin = "https://app.example.com"
 	live := newLive(t, mirage.Options{Origins: []string{origin}, OnMessage: echo})

@@ -12,62 +12,65 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// Options configure a Live. Keys are required, or Insecure for development;
-// everything else has a default. A field is described in full where its type or the
-// named package is.
+// Options configure a Live. Keys are required, or Insecure for development. Everything
+// else has a default. The package of a field's type, or the package that its comment
+// names, describes the field in full.
 type Options struct {
-	// Keys sign ids: the first one signs, all verify. Each has 32 random bytes or more.
-	// Read them with ParseKeys. Empty means, with Insecure and sessions in memory, a
-	// random key.
+	// Keys sign and verify ids: the first one signs, all verify. Each has at least 32
+	// random bytes. Read them with ParseKeys. Empty means a random key, and is allowed
+	// only with Insecure and sessions in memory.
 	Keys [][]byte
-	// Insecure lets the cookie travel over plain http: for
-	// development. See cookie.Options.
+	// Insecure lets the cookie travel over plain http, for development. See
+	// cookie.Options.
 	Insecure bool
 	// Name is part of the cookie's name and of what is signed. Two programs on one host,
-	// or two Lives, need two names, because cookies ignore ports. Empty means "mirage".
+	// or two Lives, need different names, because cookies ignore ports. Empty means
+	// "mirage".
 	Name string
-	// CookieAge is how long an id is good without a visit, and how long a revoked one is
-	// remembered. It must be twice as long as a link may live. Zero means 30 days.
+	// CookieAge is how long an id stays valid without a visit, and how long a revocation
+	// is remembered. It must be at least twice as long as a link may live. Zero means 30
+	// days.
 	CookieAge time.Duration
-	// Embedded is for pages in frames of other sites. See cookie.Options.
+	// Embedded is for pages that other sites embed in frames. See cookie.Options.
 	Embedded bool
 
-	// Generate makes the id of a visitor who has none. Nil means random bytes (IDBytes).
-	// See middleware.Options for the rules of both hooks.
+	// Generate returns an id for a visitor who has none. Nil means random bytes
+	// (IDBytes). See middleware.Options for the rules of both hooks.
 	Generate func(*http.Request) (id string, err error)
-	// Validate decides about an id that begins a link, or comes to a page behind Guard:
-	// "" lets it in, another id replaces it and takes the session along, and an error
-	// refuses it. Nil accepts every id that we signed.
+	// Validate decides whether an id may begin a link or see a page behind Guard. The
+	// result "" accepts the id. Another id replaces it and takes over the session. An
+	// error refuses it. Nil accepts every id that we signed.
 	Validate func(r *http.Request, id string) (replacement string, err error)
-	// Admit is asked first about each page and each new link: for limits per address. An
-	// error refuses. Nil admits all.
+	// Admit is called first for each page and each new link. It is the place for limits
+	// per address. An error refuses the request. Nil admits all.
 	Admit func(*http.Request) error
-	// Value returns what callbacks want to know of the request behind them, such as who
-	// is logged in: see the function Value. It is called for each new link, poll and
-	// message over HTTP. Nil means nothing.
+	// Value returns what callbacks need from the request behind them, such as the
+	// logged-in user. The function Value returns it there. It is called for each new
+	// link, and for each poll and message over HTTP. Nil means no value.
 	Value func(*http.Request) any
-	// HookTimeout bounds Generate, Validate and what the session layer asks its Store
-	// about a request. Zero means 5s.
+	// HookTimeout bounds Generate, Validate and the Store operations that happen before a
+	// request is let in. Zero means 5s.
 	HookTimeout time.Duration
-	// MaxHooks bounds the hooks that run at once; more requests get 503. Zero means 64.
+	// MaxHooks bounds the hooks that run at once. Requests beyond it get 503. Zero means
+	// 64.
 	MaxHooks int
 	// IDBytes is how many random bytes an id has, 8 to 64. Zero means 8.
 	IDBytes int
-	// AcceptUnsigned lets Validate, which is then required, decide about ids in the query
-	// that nobody signed.
+	// AcceptUnsigned lets Validate decide about unsigned ids in the query. It requires
+	// Validate.
 	AcceptUnsigned bool
-	// Origins are pages of other origins that may connect, with credentials, written as
-	// browsers send them. Behind http.CrossOriginProtection add each of them there, too
-	// (AddTrustedOrigin), or it refuses their messages. Empty means none.
+	// Origins are other origins whose pages may connect with credentials, written as
+	// browsers send them. If you use http.CrossOriginProtection, add each of them there,
+	// too (AddTrustedOrigin), or it refuses their messages. Empty means none.
 	Origins []string
-	// OwnOrigins are names of this very site, where a proxy changes Host. Empty means
-	// that Host decides.
+	// OwnOrigins are the origins of this site itself, for a site behind a proxy that
+	// changes Host. Empty means that Host decides.
 	OwnOrigins []string
 
 	// Store keeps the sessions. Nil means in memory, in this process.
 	Store Store
-	// Budget bounds the memory of all sessions where Store is nil, in bytes. Zero means
-	// 256 MiB. Negative disables.
+	// Budget bounds the memory of all sessions in bytes, if Store is nil. Zero means 256
+	// MiB. Negative disables it.
 	Budget int64
 	// MaxMessages and MaxBytes bound the log of one session. Zero means 1 000 messages
 	// and 1 MiB.
@@ -78,64 +81,68 @@ type Options struct {
 	// MaxMessageSize bounds the data of one message in either direction, in bytes. Zero
 	// means 64 KiB.
 	MaxMessageSize int
-	// MaxLinks bounds the links of one session, LinkRate and LinkBurst how many begin a
-	// second and at once. Zero means 32, 10, and ten times MaxLinks. A negative LinkRate
-	// disables that bound.
+	// MaxLinks bounds the links of one session. LinkRate bounds how many begin per
+	// second, and LinkBurst how many begin at once. Zero means 32, 10, and ten times
+	// MaxLinks. A negative LinkRate disables that bound.
 	MaxLinks            int
 	LinkRate, LinkBurst int
-	// Rate and Burst bound the messages that come from one session, a second and at once.
+	// Rate and Burst bound the messages that one session sends, per second and at once.
 	// Zero means 50 and 200. A negative Rate disables the bound.
 	Rate, Burst int
-	// Intake bounds the bytes that requests with messages hold together. Zero means 64
-	// MiB. Negative disables.
+	// Intake bounds the bytes that all requests with messages hold together. Zero means
+	// 64 MiB. Negative disables it.
 	Intake int64
-	// Retention is how long a session, and the place of a tab in it, is kept without a
+	// Retention is how long a session, and a tab's position in it, is kept without a
 	// link. Zero means 2m.
 	Retention time.Duration
-	// Heartbeat is how long a stream stays silent at most, ±10 %. Zero means 15s.
-	// Negative disables.
+	// Heartbeat is the longest time that a stream stays silent, ±10 %. Zero means 15s.
+	// Negative disables it.
 	Heartbeat time.Duration
-	// AckTimeout is how long a client may leave unacknowledged what was sent to it; then
-	// its link ends. Zero means 20s. Negative disables.
+	// AckTimeout is how long a client may leave a message unacknowledged. After that, its
+	// link ends. Zero means 20s. Negative disables it.
 	AckTimeout time.Duration
 
 	// OnOpen is called for each new session.
 	OnOpen func(context.Context, *Session)
-	// OnAttach is called when a tab comes, before anything is sent to it.
+	// OnAttach is called when a tab connects, before anything is sent to it.
 	OnAttach func(context.Context, *Session, Reader)
-	// OnMessage handles a message from a client. The calls of one client come one at a
-	// time, in order, and once for each message; an error or panic is an answer, too.
+	// OnMessage handles a message from a client. The calls for one client are made one at
+	// a time and in order, once for each message. An error or panic does not cause
+	// another try.
 	OnMessage func(context.Context, *Session, Incoming) error
-	// OnDetach is called when a tab has been away for ten seconds, or has said goodbye.
+	// OnDetach is called when a tab has been disconnected for ten seconds, or has said
+	// goodbye.
 	OnDetach func(context.Context, *Session, Reader)
-	// OnGap is called when a tab is told that messages are lost to it.
+	// OnGap is called when a tab is told that it has missed messages (a gap).
 	OnGap func(context.Context, *Session, Reader, Lost)
-	// OnEnd is called for each session that is over, with the messages that nobody had.
+	// OnEnd is called for each session that has ended, with the messages that no tab
+	// received.
 	OnEnd func(context.Context, Ended)
-	// OnClose is called for each link that is over, on every transport: for access logs.
-	// It must be quick.
+	// OnClose is called for each link that has ended, on every transport. It is the place
+	// for access logs. It must return quickly.
 	OnClose func(Closed)
 
-	// LinkAge is how long a link lives, ±20 %; then its client begins a new one and loses
-	// nothing. It bounds how old an answer of Validate can be. Zero means 10m.
+	// LinkAge is how long a link lives, ±20 %. Then its client begins a new one and loses
+	// nothing. It bounds how long an answer of Validate is relied on. Zero means 10m.
 	LinkAge time.Duration
-	// WriteTimeout is how long a client may take to read what was written to it, or half
-	// as long again. Zero means 10s.
+	// WriteTimeout is how long a client may take to read what was written to it. On a
+	// stream it may take up to half as long again. Zero means 10s.
 	WriteTimeout time.Duration
-	// MaxBody bounds what one POST or WebSocket frame brings, in bytes. Zero means 64
+	// MaxBody bounds the size of one POST or WebSocket frame, in bytes. Zero means 64
 	// KiB, or a third more than MaxMessageSize if that is larger.
 	MaxBody int
 	// MaxBatch bounds the messages in one POST or frame. Zero means 100.
 	MaxBatch int
 	// BodyTimeout is how long a POST or frame may take to arrive. Zero means 10s.
 	BodyTimeout time.Duration
-	// Transport has the options of single transports.
+	// Transport has the options of the individual transports.
 	Transport transport.Options
 
-	// Logger gets what no caller can be told. Nil means slog.Default().
+	// Logger receives errors that are not returned to any caller. Nil means
+	// slog.Default().
 	Logger *slog.Logger
-	// Count is called with what happened to a request, for a metric. See
-	// middleware.Options. Nil means nobody counts.
+	// Count is called with the name of what happened to a request, for a metric. See
+	// middleware.Options. Nil means that nothing is counted.
 	Count func(what string)
 }
 
@@ -149,7 +156,7 @@ func (o *Options) cookie() cookie.Options {
 	}
 }
 
-// session returns the options of the Manager for ids that are good for age.
+// session returns the options of the Manager for ids that are valid for age.
 func (o *Options) session(age time.Duration) session.Options {
 	return session.Options{
 		Store:          o.Store,

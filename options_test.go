@@ -22,15 +22,15 @@ import (
 	"github.com/mirage-go/mirage/transport/sse"
 )
 
-// panics returns the text with which New refuses the options.
+// panics returns the text of New's panic for these options.
 func panics(o mirage.Options) (text string) {
 	defer func() { text, _ = recover().(string) }()
 	_ = mirage.New(o).Shutdown(context.Background())
 	return ""
 }
 
-// H2: impossible options panic at construction. The text names the option as the caller
-// knows it, and says what to do.
+// H2: invalid options panic at construction. The text names the option as the caller
+// knows it and says what to do.
 func TestH2Options(t *testing.T) {
 	quiet := slog.New(slog.DiscardHandler)
 	key := []byte(strings.Repeat("k", 32))
@@ -124,11 +124,11 @@ func TestH2Options(t *testing.T) {
 	}
 }
 
-// shared is a Store of another process's.
+// shared is a Store that is not in memory.
 type shared struct{ store.Store }
 
-// H2: without keys ids are signed with a random key, for development in memory alone, and
-// the log says so, once.
+// H2: without keys, ids are signed with a random key. This is for development in memory
+// only, and is logged once.
 func TestH2RandomKey(t *testing.T) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
@@ -153,7 +153,7 @@ func TestH2RandomKey(t *testing.T) {
 	}
 }
 
-// H1: keys come as the text of a secret. An error never shows one.
+// H1: keys are parsed from the text of a secret. An error never contains one.
 func TestH1ParseKeys(t *testing.T) {
 	a := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("a", 32)))
 	b := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("b", 48)))
@@ -188,11 +188,11 @@ func TestH1ParseKeys(t *testing.T) {
 	}
 }
 
-// H1: every option of the parts has a field here, under the same name but
-// for those below.
+// H1: every option of the parts has a field here, under the same name, except for those
+// below.
 func TestH1EveryOption(t *testing.T) {
 	here := reflect.TypeFor[mirage.Options]()
-	elsewhere := map[string]string{ // name in a part: name here; "" for what New sets itself
+	elsewhere := map[string]string{ // name in a part: name here; "" if New sets it itself
 		"cookie.MaxAge": "CookieAge", "middleware.Timeout": "HookTimeout",
 		"middleware.Codec": "", "middleware.Sessions": "", "session.Remember": "",
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// H1: what is set in Options reaches the part that it is for.
+// H1: every option reaches the part that it is for.
 func TestH1OptionsReachTheirParts(t *testing.T) {
 	var o Options
 	set := reflect.ValueOf(&o).Elem()

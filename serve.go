@@ -13,15 +13,16 @@ import (
 // script is the name of the browser client below the live URL.
 const script = "mirage.js"
 
-// files are the kinds of files for which pages and development tools ask below the
-// live URL. Each is answered with 404: else a tool that looks for a source map would
-// hold a stream.
+// files are the extensions of files that pages and development tools request below the
+// live URL. Each is answered with 404. Otherwise a tool that looks for a source map would
+// hold a stream open.
 var files = []string{".css", ".html", ".ico", ".js", ".json", ".map", ".mjs", ".ts", ".txt"}
 
-// ServeHTTP serves links, and the browser client mirage.js below them. It looks at the
-// last element of the path alone: mount it at any path, with or without a slash at the
-// end, behind http.StripPrefix or not, in nested routers. A GET for what looks like a
-// file, such as a source map, is 404 unless it asks for a stream, a poll or a WebSocket.
+// ServeHTTP serves links, and the browser client mirage.js below them. It looks only at
+// the last element of the path, so you can mount it at any path: with or without a
+// trailing slash, with or without http.StripPrefix, and in nested routers. A GET for a
+// path that looks like a file, such as a source map, gets 404 unless it asks for a
+// stream, a poll or a WebSocket.
 func (l *Live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, name := path.Split(r.URL.Path)
 	switch {
@@ -35,8 +36,8 @@ func (l *Live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// isLink reports whether the request can only be for a link, whatever its path: a pattern
-// such as /rooms/{name} may end in anything.
+// isLink reports whether the request can only be for a link, whatever its path is. A
+// pattern such as /rooms/{name} may end in anything.
 func isLink(r *http.Request) bool {
 	return r.Method != http.MethodGet && r.Method != http.MethodHead ||
 		strings.Contains(r.Header.Get("Accept"), "text/event-stream") ||
