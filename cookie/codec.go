@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// MaxValue is the length in bytes of the longest signed value. A longer one does not
-	// verify and costs no MAC.
+	// MaxValue is the maximum length of a signed value in bytes. A longer one does not
+	// verify, and no MAC is computed for it.
 	MaxValue = 512
 
 	minKey = 32
-	// A default link lives for up to 12 minutes, and a cookie must be good for twice that
-	// (I8).
+	// A link lives for up to 12 minutes by default, and a cookie must be valid for twice
+	// that (I8).
 	minAge     = 30 * time.Minute
-	maxAge     = 100 * 365 * 24 * time.Hour // for so long revocations can be remembered
+	maxAge     = 100 * 365 * 24 * time.Hour // revocations can be remembered for at most this long
 	defaultAge = 30 * 24 * time.Hour
 
 	defaultName = "mirage"
@@ -29,46 +29,45 @@ const (
 	hostPrefix  = "__Host-"
 )
 
-// Options say how the cookie is kept. The zero value is right for a site on https (and
-// for http://localhost in most browsers).
+// Options configure the cookie. The zero value is right for a site on https (and for
+// http://localhost in most browsers).
 type Options struct {
 	// Name is the cookie's name without prefix: the cookie is __Host-<Name>, or <Name>
-	// with Insecure. Cookies ignore ports (RFC 6265 §8.5), so two programs on one host,
-	// each on its own port, would overwrite each other's cookie, and with it each other's
-	// sessions: give each program a name of its own, and all nodes of one program the
-	// same name. A changed name makes a new visitor of everybody. It is part of what is
-	// signed, too, so that no value of one program is good in another that has the same
-	// keys. A name has at most 64 of the characters [A-Za-z0-9] and !#$%&'*+-.^_`|~. Zero
-	// means "mirage".
+	// with Insecure. Cookies ignore ports (RFC 6265 §8.5). Two programs on different
+	// ports of one host would overwrite each other's cookies and so lose each other's
+	// sessions. Give each program its own name, and all nodes of one program the same
+	// name. If you change the name, every visitor gets a new id. The name is also part of
+	// what is signed, so a value of one program does not verify in another that has the
+	// same keys. A name has at most 64 characters of [A-Za-z0-9] and !#$%&'*+-.^_`|~.
+	// Empty means "mirage".
 	Name string
-	// MaxAge is how long a signed value, and so the cookie, is good. It must be at least
-	// 30 minutes, and twice as long as a link may live, because a cookie that expires
-	// under an open stream is missing at the next refresh. Zero means 30 days.
+	// MaxAge is how long a signed value, and so the cookie, is valid. It must be at least
+	// 30 minutes, and twice as long as a link may live: a cookie that expires while a
+	// stream is open is missing at the next reload. Zero means 30 days.
 	MaxAge time.Duration
-	// Insecure drops the __Host- prefix and Secure, so that the cookie works over
-	// plain http: for development. Whoever can read or change the traffic then has the
-	// id. New warns.
+	// Insecure omits the __Host- prefix and the Secure attribute, so that the cookie
+	// works over plain http. It is for development: anybody who can read or change the
+	// traffic then has the id. New logs a warning.
 	Insecure bool
-	// Embedded makes the cookie SameSite=None and Partitioned: for pages that
-	// live in frames of other sites. Each embedding site then has its own id for
-	// the same visitor.
+	// Embedded makes the cookie SameSite=None and Partitioned, for pages that other sites
+	// embed in frames. The same visitor then has a different id on each embedding site.
 	Embedded bool
-	// Logger gets the warning about Insecure. Nil means slog.Default().
+	// Logger receives the warning about Insecure. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
 // A Codec signs and verifies values and keeps the id in a cookie. It is safe for
-// concurrent use and holds no state but its keys.
+// concurrent use and has no state other than its keys.
 type Codec struct {
 	codecs  []*securecookie.SecureCookie
 	options Options
 	name    string
 }
 
-// New returns a Codec for these keys: the first one signs, all verify. A key has 32 bytes
-// or more and is copied. New fails if a key is missing, too short or there twice, if an
-// option is out of its range or contradicts another one, or if any of the keys cannot
-// verify what it signed.
+// New returns a Codec for these keys: the first one signs, all verify. Each key has at
+// least 32 bytes and is copied. New returns an error if there is no key, if a key is too
+// short or given twice, if an option is out of range or contradicts another one, or if a
+// key cannot verify what it signed.
 func New(o Options, keys ...[]byte) (*Codec, error) {
 	if o.MaxAge == 0 {
 		o.MaxAge = defaultAge
@@ -89,7 +88,7 @@ func New(o Options, keys ...[]byte) (*Codec, error) {
 	case o.MaxAge > maxAge:
 		return nil, fmt.Errorf("cookie: MaxAge is %v; give at most 100 years, or 0 for 30 days", o.MaxAge)
 	case o.Insecure && o.Embedded:
-		return nil, errors.New("cookie: Embedded needs SameSite=None, which browsers take over https only; " +
+		return nil, errors.New("cookie: Embedded needs SameSite=None, which browsers accept only over https; " +
 			"drop Insecure or Embedded")
 	case len(keys) == 0:
 		return nil, errors.New("cookie: no key; give one of 32 random bytes")
@@ -98,7 +97,7 @@ func New(o Options, keys ...[]byte) (*Codec, error) {
 	c := &Codec{options: o, name: hostPrefix + o.Name}
 	if o.Insecure {
 		c.name = o.Name
-		o.Logger.Warn("cookie: Insecure is set: the mirage id travels readable for everybody on the way; " +
+		o.Logger.Warn("cookie: Insecure is set: anybody on the network can read the mirage id; " +
 			"use it for development only")
 	}
 
@@ -117,18 +116,18 @@ func New(o Options, keys ...[]byte) (*Codec, error) {
 	return c, nil
 }
 
-// Name is the name of the cookie, with its prefix.
+// Name returns the name of the cookie, with its prefix.
 func (c *Codec) Name() string { return c.name }
 
-// MaxAge is how long a signed value is good.
+// MaxAge returns how long a signed value is valid.
 func (c *Codec) MaxAge() time.Duration { return c.options.MaxAge }
 
-// Insecure tells whether the cookie goes over plain http.
+// Insecure reports whether the cookie is sent over plain http.
 func (c *Codec) Insecure() bool { return c.options.Insecure }
 
-// checkName refuses what browsers or net/http would silently drop: a name that is no
-// token, and one with a prefix that browsers tie to attributes (they compare prefixes
-// without regard to case).
+// checkName refuses names whose cookies browsers or net/http would silently drop: a name
+// that is not a token, and one with a prefix that requires certain attributes. Browsers
+// ignore the case of prefixes.
 func checkName(name string) error {
 	if len(name) > maxName {
 		return fmt.Errorf("cookie: Name has %d bytes; give at most %d", len(name), maxName)
@@ -154,14 +153,14 @@ func checkKey(before [][]byte, key []byte) error {
 	}
 	for _, b := range before {
 		if bytes.Equal(b, key) {
-			return errors.New("is there twice; give each key once")
+			return errors.New("was given twice; give each key once")
 		}
 	}
 	return nil
 }
 
-// roundTrip proves a codec at construction, because securecookie reports a bad one only
-// on use.
+// roundTrip checks a codec at construction, because securecookie reports a bad one only
+// when it is used.
 func roundTrip(codec *securecookie.SecureCookie) error {
 	signed, err := codec.Encode("probe", []byte("probe"))
 	if err != nil {

@@ -29,8 +29,8 @@ func newCodec(t testing.TB, o cookie.Options, keys ...[]byte) *cookie.Codec {
 	return c
 }
 
-// I2: securecookie takes a key of one byte, and shows a bad codec on use; New refuses,
-// and says what to do.
+// I2: securecookie accepts a key of one byte, and reports a bad codec only when it is
+// used. New refuses both and says what to do.
 func TestI2New(t *testing.T) {
 	type o = cookie.Options
 	good, other := key('a'), key('b')
@@ -46,7 +46,7 @@ func TestI2New(t *testing.T) {
 		"nil key":              {keys: [][]byte{nil}, err: "key 1 has 0 bytes; give at least 32"},
 		"empty key":            {keys: [][]byte{good, {}}, err: "key 2 has 0 bytes"},
 		"short key":            {keys: [][]byte{good[:31]}, err: "31 bytes; give at least 32"},
-		"the same key twice":   {keys: [][]byte{good, other, good}, err: "key 3 is there twice"},
+		"the same key twice":   {keys: [][]byte{good, other, good}, err: "key 3 was given twice"},
 		"negative age":         {o{MaxAge: -1}, [][]byte{good}, "give at least 30m0s"},
 		"age of a minute":      {o{MaxAge: time.Minute}, [][]byte{good}, "give at least 30m0s"},
 		"insecure, embedded":   {o{Insecure: true, Embedded: true}, [][]byte{good}, "drop Insecure or Embedded"},
@@ -68,7 +68,7 @@ func TestI2New(t *testing.T) {
 	}
 }
 
-// I2: the caller may do with its keys what it likes afterwards.
+// I2: the caller may change its keys afterwards.
 func TestI2KeysAreCopied(t *testing.T) {
 	k := key('a')
 	c := newCodec(t, cookie.Options{}, k)
@@ -84,11 +84,11 @@ func TestI2KeysAreCopied(t *testing.T) {
 	}
 }
 
-// I8: a name that browsers or net/http would drop is refused, and the error says
-// what to write.
+// I8: a name that browsers or net/http would drop is refused. The error says what to
+// write instead.
 func TestI8Name(t *testing.T) {
 	const longest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-	tests := map[string]string{ // name: what the error says, "" means none
+	tests := map[string]string{ // name: text in the error, "" means none
 		"":                "",
 		"mirage":          "",
 		"mirage-8080":     "",
@@ -99,8 +99,8 @@ func TestI8Name(t *testing.T) {
 		longest + "0":     "has 65 bytes; give at most 64",
 		"__Host-mirage":   "leave out __Host-",
 		"__Secure-mirage": "leave out __Secure-",
-		"__Http-mirage":   "leave out __Http-", // browsers of today want Secure for it
-		"__hOST-mirage":   "leave out __hOST-", // browsers compare prefixes without regard to case
+		"__Http-mirage":   "leave out __Http-", // current browsers require Secure for it
+		"__hOST-mirage":   "leave out __hOST-", // browsers ignore the case of prefixes
 		"__Host-":         "leave out __Host-",
 		"my chat":         "such as mirage-8080",
 		"chat=":           "such as mirage-8080",
@@ -117,8 +117,8 @@ func TestI8Name(t *testing.T) {
 		}
 	}
 
-	// Of single bytes exactly the characters of a token (RFC 6265 §4.1.1) are taken, and
-	// the cookie comes back.
+	// Of all single bytes, exactly the characters of a token (RFC 6265 §4.1.1) are
+	// accepted, and the cookie is read back.
 	const symbols = "!#$%&'*+-.^_`|~"
 	for b := range 256 {
 		name := string([]byte{byte(b)})
@@ -142,8 +142,8 @@ func TestI8Name(t *testing.T) {
 	}
 }
 
-// I8, I11: the insecure option is loud, Expire has the attributes of Set, and the literal
-// names of the cookie are right: a typo in the prefix would switch it off.
+// I8, I11: Insecure logs a warning, Expire has the attributes of Set, and the literal
+// names of the cookie are right. A typo in the prefix would disable its protection.
 func TestI8Attributes(t *testing.T) {
 	var log bytes.Buffer
 	old := slog.Default()

@@ -1,18 +1,19 @@
-// Package cookie signs the mirage id and everything else that Mirage hands to a browser
-// to get it back, and keeps the id in a cookie.
+// Package cookie signs the mirage id and every other value that Mirage gives to a browser
+// and expects back. It keeps the id in a cookie.
 //
-// A signed value is text of [A-Za-z0-9_-], at most MaxValue bytes, made by
-// gorilla/securecookie (NopEncoder, HMAC-SHA256, no encryption: an id is an address, the
-// signature is what admits). Its purpose and the time of signing are inside the
-// signature, so a link token can never pass for an id. Values are not canonical: never
-// use one as a key or a nonce, use what Verify returns.
+// A signed value is text of [A-Za-z0-9_-], at most MaxValue bytes long.
+// gorilla/securecookie creates it with NopEncoder and HMAC-SHA256. It is not encrypted:
+// an id is only an address, and the signature is what grants access. The signature covers
+// the purpose and the signing time, so a link token never verifies as an id. (A link
+// token names a link, which is a connection of a client.) Values are not canonical: never
+// use one as a key or a nonce. Use what Verify returns.
 //
 // # Keys
 //
-// The first key signs, all verify. To change keys without throwing anybody out, deploy
-// three times: (old, new), then (new, old), and after MaxAge (new). Use other keys for
-// each environment: the signature binds neither host nor environment. A key comes from
-// crypto/rand, not from a person:
+// The first key signs, all verify. To change keys without logging anybody out, deploy
+// three times: (old, new), then (new, old), and after MaxAge (new). Use different keys
+// for each environment: a signature is bound neither to a host nor to an environment.
+// Generate keys at random, do not make them up:
 //
 //	head -c 32 /dev/urandom | base64
 package cookie

@@ -7,23 +7,23 @@ import (
 	"time"
 )
 
-// maxCookies is how many cookies of our name are looked at. Browsers send one; more of
-// them are an attempt to toss cookies or to make us compute.
+// maxCookies is how many cookies of our name are looked at. Browsers send one. More are
+// an attempt to plant a cookie or to waste our CPU time.
 const maxCookies = 16
 
-// Presented is an id that came in a cookie whose signature verified.
+// Presented is an id from a cookie whose signature verified.
 type Presented struct {
 	ID     string
 	Signed time.Time // the signing time
-	Value  string    // the signed value as it came; not canonical, so never a key
-	Renew  bool      // due for renewal: MaxAge is used by a quarter, or a key other than the first signed
+	Value  string    // the signed value as received; not canonical, so never a key
+	Renew  bool      // due for renewal: a quarter of MaxAge has passed, or it was not signed by the first key
 }
 
-// Read returns the id that the request's cookie presents. Values that do not verify count
-// for nothing, so a forged cookie beside the right one does no harm. Of several values
-// for one id the one with the latest signing time is returned. Cookies with two different
-// ids are tossing (somebody planted one), and then Read reports false. Only the first 16
-// cookies of our name count.
+// Read returns the id that the request's cookie presents. It ignores values that do not
+// verify, so a forged cookie beside the right one does no harm. If several values have
+// the same id, it returns the one with the latest signing time. If valid cookies have
+// different ids, somebody has planted one (cookie tossing), and Read reports false. It
+// looks only at the first 16 cookies of our name.
 func (c *Codec) Read(r *http.Request) (p Presented, ok bool) {
 	for _, value := range c.Values(r) {
 		id, signed, key, err := c.verify(ID, value)
@@ -40,11 +40,11 @@ func (c *Codec) Read(r *http.Request) (p Presented, ok bool) {
 	return p, ok
 }
 
-// Stale tells whether a value signed then is due for renewal.
+// Stale reports whether a value with this signing time is due for renewal.
 func (c *Codec) Stale(signed time.Time) bool { return time.Since(signed) > c.options.MaxAge/4 }
 
-// Values returns the unverified values of the first 16 cookies of our name: for telling
-// "none came" from "none verified".
+// Values returns the unverified values of the first 16 cookies of our name. They
+// distinguish "no cookie" from "no valid cookie".
 func (c *Codec) Values(r *http.Request) []string {
 	cookies := r.CookiesNamed(c.name)
 	values := make([]string, min(len(cookies), maxCookies))
@@ -54,8 +54,8 @@ func (c *Codec) Values(r *http.Request) []string {
 	return values
 }
 
-// Set is Sign and Put: it signs id as of now and puts the signed value into h. Set fails
-// if Sign does, and then h is as it was.
+// Set combines Sign and Put: it signs id with the current time and puts the signed value
+// into h. If Sign fails, Set returns its error and leaves h unchanged.
 func (c *Codec) Set(h http.Header, id string) (signed string, err error) {
 	signed, err = c.Sign(ID, id)
 	if err != nil {
@@ -65,15 +65,16 @@ func (c *Codec) Set(h http.Header, id string) (signed string, err error) {
 	return signed, nil
 }
 
-// Put puts a value that was signed for the purpose ID into h, the header of a response
-// that is not yet written, as a Set-Cookie that replaces an earlier one of ours. It also
-// keeps shared caches from storing the response, unless h has a Cache-Control already.
+// Put adds a Set-Cookie to h, the header of a response that is not yet written. signed is
+// a value that was signed for the purpose ID. Put replaces an earlier Set-Cookie of ours.
+// It also keeps shared caches from storing the response, unless h already has a
+// Cache-Control.
 func (c *Codec) Put(h http.Header, signed string) {
 	c.put(h, signed, int(c.options.MaxAge/time.Second))
 }
 
 // Withdraw removes our Set-Cookie from h, the header of a response that is not yet
-// written. Other cookies stay, and so does Cache-Control.
+// written. It keeps other cookies and Cache-Control.
 func (c *Codec) Withdraw(h http.Header) {
 	lines := slices.DeleteFunc(h["Set-Cookie"], func(line string) bool { return strings.HasPrefix(line, c.name+"=") })
 	if len(lines) == 0 {
@@ -83,10 +84,10 @@ func (c *Codec) Withdraw(h http.Header) {
 	h["Set-Cookie"] = lines
 }
 
-// Expire puts into h, the header of a response that is not yet written, a
-// Set-Cookie that deletes our cookie in the browser. It replaces an earlier one of
-// ours and treats Cache-Control as Put does. A copy of the signed value remains
-// good: Expire revokes nothing.
+// Expire adds a Set-Cookie to h, the header of a response that is not yet written, that
+// deletes our cookie in the browser. It replaces an earlier Set-Cookie of ours and treats
+// Cache-Control as Put does. Copies of the signed value stay valid: Expire revokes
+// nothing.
 func (c *Codec) Expire(h http.Header) {
 	c.put(h, "", -1)
 }

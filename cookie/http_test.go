@@ -23,8 +23,8 @@ func withCookies(values ...string) *http.Request {
 	return r
 }
 
-// I2, I8: the cookie that verifies counts, wherever it stands; two different
-// ids are tossing.
+// I2, I8: the cookie that verifies counts, at any place in the header. Two different ids
+// are cookie tossing.
 func TestI8Read(t *testing.T) {
 	c := newCodec(t, cookie.Options{})
 	ann, _ := c.Sign(cookie.ID, "ann")
@@ -67,8 +67,8 @@ func TestI8Read(t *testing.T) {
 	}
 }
 
-// I8: renewed when a quarter of its age is used, and when the key is no longer the first.
-// The newest of several counts.
+// I8: a cookie is renewed when a quarter of its age has passed, and when its key is no
+// longer the first. The newest of several counts.
 func TestI8Renew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCodec(t, cookie.Options{MaxAge: 4 * time.Hour})
@@ -126,8 +126,8 @@ func TestI8Set(t *testing.T) {
 	}
 }
 
-// I8, I11: after any two of Put, Expire and Withdraw, h has what the second one left of
-// our cookie. Other cookies stay in their order, and a Cache-Control stays as it was.
+// I8, I11: after any two of Put, Expire and Withdraw, h has our cookie as the second one
+// left it. Other cookies keep their order, and a Cache-Control is unchanged.
 func TestI8PutExpireWithdraw(t *testing.T) {
 	c := newCodec(t, cookie.Options{})
 	steps := []struct {
@@ -167,7 +167,7 @@ func TestI8PutExpireWithdraw(t *testing.T) {
 					t.Errorf("%s, %s: %q", first.name, then.name, h["Set-Cookie"])
 				}
 				if control == "" && first.name+then.name != "withdrawwithdraw" {
-					control = "private" // a shared cache would hand the id, or the end of it, to others
+					control = "private" // a shared cache would give the id, or its deletion, to others
 				}
 				if got := h.Get("Cache-Control"); got != control {
 					t.Errorf("%s, %s: Cache-Control %q, want %q", first.name, then.name, got, control)
@@ -186,8 +186,8 @@ func TestI8PutExpireWithdraw(t *testing.T) {
 	}
 }
 
-// I11: a browser takes the cookie of Expire for the one of Set, and deletes it. The jar
-// follows RFC 6265 in what identifies a cookie.
+// I11: for a browser the cookie of Expire is the same as that of Set, so it is deleted.
+// The jar identifies cookies as RFC 6265 does.
 func TestI11ExpireInAJar(t *testing.T) {
 	for name, o := range map[string]cookie.Options{
 		"default": {}, "named": {Name: "chat"}, "insecure": {Insecure: true}, "embedded": {Embedded: true},
@@ -214,8 +214,8 @@ func TestI11ExpireInAJar(t *testing.T) {
 	}
 }
 
-// I8: two programs on one host, told apart by Name alone, keep their cookies beside each
-// other: a browser sends both to both.
+// I8: two programs on one host that differ only in Name keep separate cookies: a browser
+// sends both to both.
 func TestI8TwoNames(t *testing.T) {
 	for _, insecure := range []bool{false, true} {
 		one := newCodec(t, cookie.Options{Name: "mirage-8080", Insecure: insecure}, key('1'))
@@ -284,8 +284,8 @@ func Example() {
 	// cookie: the value does not verify
 }
 
-// Changing keys: the new one signs, the old one still verifies, and Read says that the
-// cookie is due for the new key.
+// Changing keys: the new one signs, the old one still verifies, and Read reports that the
+// cookie is due for renewal with the new key.
 func ExampleNew_rotation() {
 	old, young := []byte("the key that is to go, 32 bytes.."), []byte("the key that is to come, 32 bytes")
 	before, _ := cookie.New(cookie.Options{}, old)

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A Purpose says what a value was signed for; it verifies for that purpose alone. It is
-// not empty and has no '|'.
+// A Purpose is what a value is signed for. The value verifies only for that purpose. A
+// Purpose is not empty and does not contain '|'.
 type Purpose string
 
 // The purposes of Mirage itself.
@@ -19,33 +19,33 @@ const (
 	Link Purpose = "link" // a link token
 )
 
-// ErrInvalid is the error of Verify: forged, expired, of another purpose, of another key,
-// or not a signed value at all. It never says which, and never holds the value.
+// ErrInvalid is the error of Verify: the value is forged, expired, signed for another
+// purpose or by another key, or not a signed value at all. The error does not say which,
+// and never contains the value.
 var ErrInvalid = errors.New("cookie: the value does not verify")
 
-// maxAhead is by how much the clock of the node that signed may be ahead of ours. A value
-// from further in the future does not verify: securecookie alone would take it, and it
-// would live longer than MaxAge.
+// maxAhead is how far the clock of the node that signed may be ahead of ours. A value
+// from further in the future does not verify. securecookie alone would accept it, and it
+// would be valid for longer than MaxAge.
 const maxAhead = 5 * time.Minute
 
-// Sign signs payload with the first key, as of now. The payload stays readable to
-// everybody. Sign fails if the signed value would be longer than MaxValue (a payload of
-// up to 220 bytes fits) or if purpose is empty or contains '|'.
+// Sign signs payload with the first key and the current time. The payload is not
+// encrypted. Sign returns an error if the signed value would be longer than MaxValue (a
+// payload of up to 220 bytes fits), or if purpose is empty or contains '|'.
 func (c *Codec) Sign(purpose Purpose, payload string) (string, error) {
 	return c.SignAt(purpose, payload, time.Now())
 }
 
-// SignAt is Sign with a given signing time, which Verify and Read return. The session
-// layer compares the signing time with revocations. So at must be the Store's time at
-// which the request was first looked at, before anything was decided about it (clause
-// I13): a value that was signed with a later time would outlive a revocation that
-// happened in between. MaxAge is counted from the time of the call by this machine's
-// clock, whatever at is: the Store's clock may be another one. SignAt also fails if at is
-// not between 1970 and 2262.
+// SignAt is like Sign with a given signing time, which Verify and Read return. The
+// session layer compares the signing time with revocations. So at must be the Store's
+// time when the request was first looked at, before anything was decided about it (clause
+// I13). A value with a later time would survive a revocation that happened in between.
+// MaxAge counts from the call, by this machine's clock, whatever at is: the Store's clock
+// may differ. SignAt also returns an error if at is not between 1970 and 2262.
 func (c *Codec) SignAt(purpose Purpose, payload string, at time.Time) (string, error) {
 	switch {
 	case purpose == "" || strings.Contains(string(purpose), "|"):
-		return "", fmt.Errorf("cookie: %q is no purpose", purpose)
+		return "", fmt.Errorf("cookie: %q is not a purpose: it must not be empty or contain '|'", purpose)
 	case at.Year() < 1970 || at.Year() > 2261:
 		return "", errors.New("cookie: the signing time is not between 1970 and 2262; give the time of the request")
 	}
@@ -62,15 +62,15 @@ func (c *Codec) SignAt(purpose Purpose, payload string, at time.Time) (string, e
 	return strings.TrimRight(signed, "="), nil // padding would have to be escaped in a query
 }
 
-// Verify returns what was signed for purpose, and when. The error is ErrInvalid, whatever
-// is wrong with signed.
+// Verify returns the payload that was signed for purpose, and its signing time. The error
+// is ErrInvalid, whatever is wrong with signed.
 func (c *Codec) Verify(purpose Purpose, signed string) (payload string, issued time.Time, err error) {
 	payload, issued, _, err = c.verify(purpose, signed)
 	return payload, issued, err
 }
 
-// verify also tells which key signed. It asks the codecs one by one: the MultiError of
-// securecookie.DecodeMulti hides what went wrong and costs more.
+// verify also returns the index of the key that signed. It tries the codecs one by one:
+// securecookie.DecodeMulti costs more, and its MultiError hides what went wrong.
 func (c *Codec) verify(purpose Purpose, signed string) (payload string, issued time.Time, key int, err error) {
 	if signed == "" || len(signed) > MaxValue || strings.IndexFunc(signed, foreign) >= 0 {
 		return "", time.Time{}, 0, ErrInvalid
@@ -98,8 +98,8 @@ func (c *Codec) verify(purpose Purpose, signed string) (payload string, issued t
 }
 
 // isAhead reports whether a value that verified was signed too far in the future, by the
-// clock of the machine that signed it. securecookie writes that in front, in seconds, and
-// counts MaxAge from it, but does not hand it out.
+// clock of the machine that signed it. securecookie writes that time in front of the
+// value, in seconds, and counts MaxAge from it, but does not return it.
 func isAhead(signed string) bool {
 	text, err := base64.URLEncoding.DecodeString(signed)
 	seconds, _, _ := strings.Cut(string(text), "|")
@@ -107,8 +107,8 @@ func isAhead(signed string) bool {
 	return err != nil || no != nil || time.Until(time.Unix(at, 0)) > maxAhead
 }
 
-// bound is what securecookie binds the value to. No name of a cookie has a
-// parenthesis in it.
+// bound returns the name to which securecookie binds the value. A cookie name never
+// contains a parenthesis.
 func (c *Codec) bound(p Purpose) string {
 	if c.options.Name == defaultName {
 		return "mirage:v1:" + string(p)
@@ -116,8 +116,8 @@ func (c *Codec) bound(p Purpose) string {
 	return "mirage:v1(" + c.options.Name + "):" + string(p)
 }
 
-// foreign tells the characters that no signed value has. securecookie's base64 skips line
-// ends, for one.
+// foreign reports whether r never occurs in a signed value. securecookie's base64 decoder
+// skips line ends, for example.
 func foreign(r rune) bool {
 	return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
 }

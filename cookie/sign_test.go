@@ -13,7 +13,7 @@ import (
 	"github.com/mirage-go/mirage/cookie"
 )
 
-// I2: what was signed comes back with the time, for its purpose and from its keys alone.
+// I2: Verify returns the payload and the signing time, only for its purpose and its keys.
 func TestI2Verify(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCodec(t, cookie.Options{})
@@ -43,8 +43,8 @@ func invalid(t *testing.T, what string, c *cookie.Codec, p cookie.Purpose, signe
 	}
 }
 
-// I2: whatever is wrong with a value, there is one error, it does not show the value, and
-// loose spellings that securecookie takes do not verify.
+// I2: whatever is wrong with a value, the error is the same and does not contain the
+// value. Loose spellings that securecookie accepts do not verify.
 func TestI2Malformed(t *testing.T) {
 	c := newCodec(t, cookie.Options{}, key('a'), key('b'))
 	signed, _ := c.Sign(cookie.ID, "ann")
@@ -71,8 +71,8 @@ func TestI2Malformed(t *testing.T) {
 	}
 }
 
-// Pitfall 7: what another program signed with the same key and a name of its own does not
-// verify; nor does a stray payload of our own name.
+// Pitfall 7: a value that another program signed with the same key and its own name does
+// not verify, and neither does a malformed payload under our own name.
 func TestI2OtherUsersOfTheKey(t *testing.T) {
 	c := newCodec(t, cookie.Options{})
 	theirs := securecookie.New(key('k'), nil).SetSerializer(securecookie.NopEncoder{})
@@ -87,8 +87,8 @@ func TestI2OtherUsersOfTheKey(t *testing.T) {
 	}
 }
 
-// I2: MaxAge is obeyed by the signature, not by the cookie alone, and a value from the
-// future does not live longer.
+// I2: MaxAge is enforced by the signature, not only by the cookie, and a value from the
+// future is not valid for longer.
 func TestI2Age(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCodec(t, cookie.Options{MaxAge: time.Hour})
@@ -102,8 +102,8 @@ func TestI2Age(t *testing.T) {
 	})
 }
 
-// I2: a node's clock may be some minutes ahead; a value from further in the future would
-// live longer than MaxAge.
+// I2: a node's clock may be some minutes ahead. A value from further in the future would
+// be valid for longer than MaxAge.
 func TestI2Ahead(t *testing.T) {
 	c := newCodec(t, cookie.Options{})
 	var ahead, far string
@@ -122,7 +122,7 @@ func TestI2Ahead(t *testing.T) {
 }
 
 // I13: SignAt's time is the signing time, to the nanosecond, and does not change how long
-// the value is good.
+// the value is valid.
 func TestI13SignAt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCodec(t, cookie.Options{MaxAge: time.Hour})
@@ -160,8 +160,8 @@ func TestI13SignAt(t *testing.T) {
 	})
 }
 
-// I13: the Store's clock may be far from this machine's, as after somebody has set it:
-// values go on to be signed and to verify, and bear the Store's time.
+// I13: the Store's clock may differ a lot from this machine's, for example after it was
+// set. Values are still signed and still verify, and their signing time is the Store's.
 func TestI13ClocksApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCodec(t, cookie.Options{})
@@ -178,7 +178,8 @@ func TestI13ClocksApart(t *testing.T) {
 	})
 }
 
-// I13: SignAt fails rather than make a value that no revocation could be compared with.
+// I13: SignAt returns an error rather than a value that no revocation could be compared
+// with.
 func TestI13SignAtBounds(t *testing.T) {
 	c := newCodec(t, cookie.Options{})
 	for name, at := range map[string]time.Time{
@@ -194,8 +195,8 @@ func TestI13SignAtBounds(t *testing.T) {
 	}
 }
 
-// I2: keys are changed in three steps, and at each of them every node verifies what every
-// other signs.
+// I2: keys are changed in three steps, and at each step every node verifies the values
+// that every other node signs.
 func TestI2Rotation(t *testing.T) {
 	old, young := key('o'), key('y')
 	steps := [][][]byte{{old}, {old, young}, {young, old}, {young}}
@@ -210,8 +211,8 @@ func TestI2Rotation(t *testing.T) {
 	}
 }
 
-// Pitfall 5: Sign leaves the payload alone; and it fails rather than make a value that
-// would not verify.
+// Pitfall 5: Sign does not change the payload, and returns an error rather than a value
+// that would not verify.
 func TestI2SignBounds(t *testing.T) {
 	c := newCodec(t, cookie.Options{})
 	for n := range 600 {
@@ -257,7 +258,8 @@ func FuzzVerify(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		// The fuzzer cannot sign: whatever verifies is a spelling of what we signed.
+		// The fuzzer cannot sign, so any value that verifies is a spelling of one that we
+		// signed.
 		if payload, _, err := c.Verify(cookie.ID, s); err == nil && payload != "ann" {
 			t.Errorf("%q verifies as %q", s, payload)
 		}
