@@ -2,8 +2,8 @@ package middleware
 
 import "net/http"
 
-// allow writes the CORS headers for a page of an allowed origin. Set, not Add: an outer
-// CORS middleware may have answered alike.
+// allow writes the CORS headers for a page of an allowed origin. It uses Set, not Add,
+// because an outer CORS middleware may have written the same headers.
 func allow(h http.Header, r *http.Request) {
 	h.Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
 	h.Set("Access-Control-Allow-Credentials", "true")
@@ -16,7 +16,7 @@ func allow(h http.Header, r *http.Request) {
 	h.Set("Access-Control-Max-Age", "7200") // what Chromium caps it at
 }
 
-// disallow takes back what allow wrote, but for a preflight.
+// disallow removes the headers that allow wrote, except those of a preflight.
 func disallow(h http.Header) {
 	h.Del("Access-Control-Allow-Origin")
 	h.Del("Access-Control-Allow-Credentials")

@@ -16,24 +16,25 @@ const (
 	fromCookie
 )
 
-// A credential is an id that came with a request and verified. The zero value is none.
+// A credential is an id that a request presented and that verified. The zero value means
+// none.
 type credential struct {
 	id     string
 	from   source
 	issued time.Time // when it was signed
 	renew  bool      // a new signature is due
-	signed string    // the value as it would come in the query; "" for an unsigned id
+	signed string    // the value as written in the query; "" for an unsigned id
 }
 
-// maxID is how many characters an id may have.
+// maxID is the maximum length of an id in characters.
 const maxID = 128
 
-// unsigned reports whether Validate alone vouches for the id.
+// unsigned reports whether the id is unsigned, so that only Validate can vouch for it.
 func (c credential) unsigned() bool { return c.from != nothing && c.signed == "" }
 
-// find finds the id that came: of the query, else of the cookie, else none. A value that
-// does not verify counts as absent and is counted: a forged or expired one must not lock
-// its owner out (I2).
+// find returns the id that the request presents: that of the query, otherwise that of the
+// cookie, otherwise none. A value that does not verify is treated as absent and reported
+// to Count: a forged or expired one must not lock its owner out (I2).
 func (m *Middleware) find(r *http.Request, q query, came time.Time) credential {
 	if p, ok := m.findInQuery(q, came); ok {
 		return p
@@ -71,7 +72,7 @@ func (m *Middleware) findInQuery(q query, came time.Time) (credential, bool) {
 	return credential{}, false
 }
 
-// isID tells whether s may be an id: 1 to 128 of [A-Za-z0-9._-] (I4).
+// isID reports whether s may be an id: 1 to 128 characters of [A-Za-z0-9._-] (I4).
 func isID(s string) bool {
 	return s != "" && len(s) <= maxID && !strings.ContainsFunc(s, func(r rune) bool {
 		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.' && r != '_' && r != '-'

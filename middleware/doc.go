@@ -1,5 +1,5 @@
-// Package middleware finds out who makes a request, before anything is upgraded, streamed
-// or stored: the mirage id. Package mirage wires it up; by hand it goes like this:
+// Package middleware finds out who makes a request (the mirage id), before anything is
+// upgraded, streamed or stored. Package mirage sets it up. By hand, it looks like this:
 //
 //	codec, err := cookie.New(cookie.Options{}, key)
 //	...
@@ -14,61 +14,64 @@
 //	})
 //	r.With(who.Guard).Handle("/live", transport.Handler(sessions, transport.Options{}))
 //
-// Identify gives every visitor an id. Guard asks Options.Validate as well, and stands
-// before the transports.
+// Identify gives every visitor an id. Guard also calls Options.Validate, and goes around
+// the transports. Through a transport a client opens a link (a connection).
 //
 // # What happens to a request
 //
-//  1. A page of a foreign origin gets no identity, whatever it sends: FromContext is
-//     false, Require says 403. See Options.Origins.
-//  2. An id is looked for in the query key _mirage ("~" and a signed value), then in the
-//     cookie. The first that verifies counts; forged and expired values count as absent.
-//     A navigation never takes an id from the query: a link cannot plant one.
-//  3. A valid link token in the header Mirage-Link, of that same id, ends it here: the
-//     hooks ran when the link began. It counts on POST, DELETE and on a GET with the
-//     query key _wait, and for the transports alone: Require has the identity,
-//     FromContext has none.
-//  4. The id that came goes to Sessions.Resolve and, in Guard, to Options.Validate, which
-//     refuses it, takes it or replaces it. Where none came, Options.Generate makes one.
-//     Never both.
-//  5. The cookie is set, if it is due, and the request goes on with the Identity in its
-//     context. What is refused goes no further, and gets an answer that this client can
-//     read.
+//  1. A page of a foreign origin gets no identity, whatever it sends: FromContext reports
+//     false, Require returns 403. See Options.Origins.
+//  2. The middleware looks for an id in the query key _mirage ("~" and a signed value),
+//     then in the cookie. The first that verifies counts. Forged and expired values are
+//     treated as absent. A navigation never takes an id from the query, so a hyperlink
+//     cannot plant one.
+//  3. If the header Mirage-Link has a valid link token (the signed name of a link) of
+//     that same id, the identity is decided: the hooks ran when the link began. A token
+//     counts on POST, on DELETE and on a GET with the query key _wait, and only for the
+//     transports: Require returns the identity, FromContext does not.
+//  4. An id that the request presents goes to Sessions.Resolve and, in Guard, to
+//     Options.Validate, which refuses, accepts or replaces it. If the request presents no
+//     id, Options.Generate makes one. A request calls only one of the two;
+//     Options.Generate lists the exceptions.
+//  5. The cookie is set if it is due, and the next handler is called with the Identity in
+//     its context. A refused request stops here, and gets an answer that this kind of
+//     client can read.
 //
-// # What becomes of an id that was revoked or rotated
+// # What happens to an id that was revoked or rotated
 //
-// A value that was signed before Manager.Revoke, Logout or Rotate counts for nothing any
-// more. For links (Require) it is 410, which is final; for ten seconds after a Rotate it
-// is 503, come back soon, because the response with the new cookie may be on its way. For
-// routes of the application (FromContext) it is as if none had come: the visitor gets a
-// new id and cookie, so that a dead cookie never stands before the log-in form. For ten
-// seconds that new identity is for the one request alone and sets no cookie, because a
-// log-in may be under way. A route's answer decides about the cookie; a link's answer
-// only once the link is granted (Identity.Grant).
+// A value that was signed before Manager.Revoke, Logout or Rotate is no longer valid. A
+// link (Require) that presents one gets 410, which is final. For ten seconds after a
+// Rotate it gets 503 instead, and retries soon, because the response with the new cookie
+// may be on its way. A route of the application (FromContext) treats the value as absent:
+// the visitor gets a new id and cookie, so that a revoked cookie never blocks the log-in
+// form. For ten seconds that new identity is valid only for this one request and sets no
+// cookie, because a log-in may be in progress. A route's answer always sets the cookie
+// that is due. A link's answer sets it only once the link is granted (Identity.Grant).
 //
-// What is signed for a request bears the time at which the middleware first looked at it,
-// by the Store's clock (Sessions.Now): whatever is revoked between that and the answer
-// stays revoked.
+// Values signed for a request carry the time at which the middleware first looked at it,
+// by the Store's clock (Sessions.Now). So an id that is revoked between that time and the
+// answer stays revoked.
 //
-// HEAD and OPTIONS have no identity and change nothing.
+// HEAD and OPTIONS requests have no identity and change nothing.
 //
-// # What must be true around it
+// # What the middleware requires
 //
-// The ResponseWriter is passed on as it is. A proxy must hand on the headers Origin,
-// Sec-Fetch-* and Cookie as they came, and ought to hand on Host; where it changes Host,
-// name the site in Options.OwnOrigins. Neither X-Forwarded-Proto nor any other forwarded
-// header is read, because a client can write them, too. The id is no secret and may be
-// shown; a signed value and a link token admit, and belong in no log: keep queries out of
-// the proxy's access log.
+// The ResponseWriter is passed on unchanged. A proxy must pass on the headers Origin,
+// Sec-Fetch-* and Cookie unchanged, and should pass on Host. If it changes Host, list the
+// site in Options.OwnOrigins. The middleware reads neither X-Forwarded-Proto nor any
+// other forwarded header, because a client can write them, too. The id is not a secret
+// and may be shown. A signed value or a link token grants access and must not be logged:
+// keep queries out of the proxy's access log.
 //
-// Under Use the middleware also runs for paths that nobody serves; With, Group and Route
-// confine it, and the hooks then know the route. To bound what one address may ask for,
-// put a rate limit such as httprate around it: of itself it bounds hooks, not visitors.
+// With chi's Use the middleware also runs for paths that no route serves. With, Group and
+// Route confine it, and the hooks then know the route. To bound the requests of one
+// address, put a rate limit such as httprate around the middleware: on its own it bounds
+// hooks, not visitors.
 //
 // # What a client can forge
 //
-// A program can send any header, so everything here is about what a page can make
-// somebody else's browser send. On plain http browsers send no Sec-Fetch-Site, and a
-// foreign page's no-cors GET looks like ours: SameSite keeps the cookie out of it, and
-// Require asks for more.
+// A program can send any header. So the checks here concern requests that a page can make
+// somebody else's browser send. Over plain http browsers send no Sec-Fetch-Site, and a
+// no-cors GET from a foreign page looks like one from ours. SameSite keeps the cookie out
+// of it, and Require checks more.
 package middleware

@@ -10,22 +10,22 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// An Error is a refusal with a status of its own. A hook returns one (or wraps it) to
-// decide what the client gets; Require returns one.
+// An Error is a refusal with its own status. A hook returns one, wrapped or not, to
+// decide what the client gets. Require returns one.
 type Error struct {
-	// Status is 400 to 599; 403 and 410 make a client stop, 429 and 5xx make
-	// it come back.
+	// Status is 400 to 599. After 403 and 410 a client stops, after 429 and 5xx it
+	// retries.
 	Status int
-	// Reason is text for the client. Empty means the status's own.
+	// Reason is text for the client. Empty means the text of the status.
 	Reason string
-	// RetryAfter is when to come back. Zero means, where the client is to come back, one
-	// to five seconds at random.
+	// RetryAfter is how long the client waits before it retries. Zero means one to five
+	// seconds at random for 429 and 5xx.
 	RetryAfter time.Duration
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("middleware: %d %s", e.Status, e.Reason) }
 
-// The refusals that are always the same. They are shared: nobody may change them.
+// Refusals that are always the same. They are shared and must not be changed.
 var (
 	errForeign = &Error{
 		Status: http.StatusForbidden,
@@ -64,8 +64,8 @@ var (
 	}
 )
 
-// settling is the answer to a request whose id was moved since it came, or just
-// before: its client comes back in a second or two, when the response that holds the
+// settling returns the refusal of a request whose id was moved after the request arrived,
+// or just before. Its client retries in one or two seconds, when the response with the
 // new id has arrived.
 func settling() *Error {
 	return &Error{
@@ -74,7 +74,7 @@ func settling() *Error {
 	}
 }
 
-// retryable is a refusal after which the client comes back.
+// retryable returns a refusal after which the client retries.
 func retryable(status int, reason string) *Error {
 	return (&Error{Status: status, Reason: reason}).complete()
 }
@@ -91,8 +91,8 @@ func (e *Error) complete() *Error {
 	return &c
 }
 
-// isOvertaken reports whether the session layer refuses what was asked because of what
-// became of the id since the request came.
+// isOvertaken reports whether the session layer refused an operation because the id was
+// moved or revoked after the request arrived.
 func isOvertaken(err error) bool {
 	return errors.Is(err, store.ErrMoved) || errors.Is(err, store.ErrRevoked)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/mirage-go/mirage/internal/cid"
 )
 
-// What a hook does, for logs and reasons.
+// The actions of hooks, for logs and reasons.
 const (
 	validating = "validate"
 	generating = "generate"
@@ -18,9 +18,9 @@ const (
 
 var errNoAnswer = errors.New("the hook ended without an answer")
 
-// run calls one hook, and returns when it answers or ctx ends. The hook has a goroutine
-// of its own, because it may not return when it should; until it does, it keeps one of
-// the slots.
+// run calls one hook, and returns when it answers or ctx ends. The hook runs on its own
+// goroutine, because it may not return in time. Until it returns, it keeps one of the
+// slots.
 func (m *Middleware) run(
 	ctx context.Context, r *http.Request, what string, hook func(*http.Request) (string, error),
 ) (string, *Error) {
@@ -59,13 +59,13 @@ func (m *Middleware) run(
 	case <-ctx.Done():
 	}
 
-	return "", m.interrupted(what, ctx.Err()) // also for an answer that came just then: late answers have no effect
+	return "", m.interrupted(what, ctx.Err()) // also if an answer came just then: late answers have no effect
 }
 
-// short bounds what a stranger has chosen and a log shows.
+// short bounds text that a stranger has chosen, for logs.
 func short(s string) string { return s[:min(len(s), 128)] }
 
-// hookError makes of a hook's error what the client gets (I5).
+// hookError maps a hook's error to the client's response (I5).
 func (m *Middleware) hookError(what string, err error) *Error {
 	decided, ok := errors.AsType[*Error](err)
 	switch {
@@ -81,8 +81,8 @@ func (m *Middleware) hookError(what string, err error) *Error {
 	return &Error{Status: http.StatusForbidden, Reason: "the id was refused"}
 }
 
-// failed is for what went wrong on our side: the client may try again, and the reason is
-// for the log alone.
+// failed returns the refusal for a failure on our side. The client may retry. The reason
+// is only logged.
 func (m *Middleware) failed(what string, err error) *Error {
 	if isContext(err) {
 		return m.interrupted(what, err)
@@ -92,7 +92,8 @@ func (m *Middleware) failed(what string, err error) *Error {
 	return retryable(http.StatusServiceUnavailable, "failed to "+what+" the id")
 }
 
-// interrupted is for what was not there in time, or before the client left.
+// interrupted returns the refusal for an answer that was not there in time, or not before
+// the client left.
 func (m *Middleware) interrupted(what string, err error) *Error {
 	if errors.Is(err, context.Canceled) {
 		m.o.Count("left")

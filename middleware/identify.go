@@ -9,8 +9,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// This file is the way of a request from what it brings to who makes it.
-// It reads downwards:
+// This file takes a request from the values that it presents to its identity. It reads
+// downwards:
 //
 //	link token ──valid──────────────────────────────────────────────▶ linked
 //	    │ none                                      (for transports alone)
@@ -20,7 +20,7 @@ import (
 //	    │ counts                                     │
 //	validate (Guard) ──▶ let in, or replace ─────────┴──▶ welcome ─▶ identified, guarded
 
-// An arrival is one request on this way.
+// An arrival is one request that is being identified.
 type arrival struct {
 	m     *Middleware
 	ctx   context.Context // ends at Options.Timeout, and when the client leaves
@@ -30,8 +30,8 @@ type arrival struct {
 	cred  credential
 }
 
-// identify finds out who is there and writes it into v, and the cookie, if it is due,
-// into h. An error ends the request.
+// identify finds out who makes the request and writes it to v. If a cookie is due, it
+// writes that to h. An error ends the request.
 func (m *Middleware) identify(h http.Header, r *http.Request, v *visit, guard bool) *Error {
 	q := queryOf(r)
 	v.asks = q.asks
@@ -66,16 +66,17 @@ func (m *Middleware) identify(h http.Header, r *http.Request, v *visit, guard bo
 	return a.welcome(h, id)
 }
 
-// refusesToken counts a link token that does not verify, and reports whether that refuses
-// the request: a poll may begin a new link. It is for Guard alone, because a token that
-// comes to a page may be another Middleware's.
+// refusesToken counts a link token that does not verify, and reports whether the request
+// is refused for it. A poll is not, because it may begin a new link. Only Guard refuses,
+// because a token that is sent to a page may belong to another Middleware.
 func (m *Middleware) refusesToken(r *http.Request) bool {
 	m.o.Count("invalid-token")
 	return r.Method != http.MethodGet
 }
 
-// guard goes on with what Identify has found: it asks Validate about an id that came. It
-// leaves that visit as it is, for whoever else is behind Identify.
+// guard continues from the visit that Identify has found: it calls Validate for an id
+// that the request presented. It leaves found unchanged for other handlers behind
+// Identify.
 func (m *Middleware) guard(h http.Header, r *http.Request, found *visit) (*visit, *Error) {
 	if found.badToken && m.refusesToken(r) {
 		v := found.again(h)
@@ -83,7 +84,7 @@ func (m *Middleware) guard(h http.Header, r *http.Request, found *visit) (*visit
 		return v, nil
 	}
 	if found.state != identified || found.rotated.Load() != nil {
-		return found, nil // there is nothing to ask
+		return found, nil // there is nothing to validate
 	}
 
 	q := queryOf(r)
@@ -100,8 +101,8 @@ func (m *Middleware) guard(h http.Header, r *http.Request, found *visit) (*visit
 	return v, a.welcome(h, id)
 }
 
-// now is the Store's time, with which everything is signed that this request
-// hands out (I13).
+// now returns the Store's time. Values that are handed out for this request carry it as
+// their signing time (I13).
 func (m *Middleware) now() time.Time {
 	if m.o.Sessions == nil {
 		return time.Now()
@@ -109,14 +110,14 @@ func (m *Middleware) now() time.Time {
 	return m.o.Sessions.Now()
 }
 
-// decide returns the id of the request: the one that came, what it was replaced by, or a
-// new one. It moves the visit's state, but for barred, to which resolve has moved it.
+// decide returns the id of the request: the one it presented, its replacement, or a new
+// one. It sets the visit's state, except for barred, which resolve sets.
 func (a *arrival) decide(guard bool) (id string, err *Error) {
 	switch {
 	case a.cred.from != nothing:
-		// A link of an id that counts for nothing ends here. An application's own route,
-		// and a link that may be another Middleware's, goes on with a new id: else
-		// log-in, too, would be out of reach for whoever holds a dead cookie.
+		// A link whose id is revoked or moved ends here. A route of the application, or a
+		// link that may belong to another Middleware, continues with a new id. Otherwise
+		// a visitor with a revoked cookie could not even log in.
 		id, err = a.admit(guard)
 		if a.v.state != barred || guard && a.query.cid != "" {
 			a.v.presented = a.cred
@@ -129,14 +130,14 @@ func (a *arrival) decide(guard bool) (id string, err *Error) {
 	}
 
 	if a.v.state != barred {
-		a.v.state = guarded // what we make ourselves is not for Validate
+		a.v.state = guarded // Validate is not asked about ids that we make
 	}
 	return a.m.create(a.ctx, a.r, a.query, a.v)
 }
 
-// admit decides about the id that came and returns what it is called from now on. What
-// becomes of it while the hook runs counts: it may be revoked then, or moved by a
-// parallel request.
+// admit decides about the id that the request presented and returns the id that replaces
+// it, or the same. It resolves the id again after the hook, because it may be revoked
+// meanwhile, or moved by a parallel request.
 func (a *arrival) admit(guard bool) (string, *Error) {
 	m := a.m
 	client := ""
@@ -151,7 +152,7 @@ func (a *arrival) admit(guard bool) (string, *Error) {
 	case m.o.Validate == nil:
 		a.v.state = guarded
 		return now, nil
-	case !guard && !a.cred.unsigned(): // of an unsigned one nothing vouches but Validate
+	case !guard && !a.cred.unsigned(): // only Validate can vouch for an unsigned id
 		a.v.state = identified
 		return now, nil
 	}
@@ -179,7 +180,8 @@ func (a *arrival) admit(guard bool) (string, *Error) {
 	return answer, nil
 }
 
-// resolve asks how the id stands that came.
+// resolve asks the session layer for the state and the current name of the id that the
+// request presented.
 func (a *arrival) resolve(client string) (string, *Error) {
 	if a.m.o.Sessions == nil {
 		return a.cred.id, nil
@@ -196,9 +198,9 @@ func (a *arrival) resolve(client string) (string, *Error) {
 	return is.ID, refusal
 }
 
-// ended refuses a link without a value whose client was told the id before, if that
-// id is revoked: its cookie is gone because of a log-out, and its page is not to go
-// on as a stranger.
+// ended refuses a link that presents no value if the id that its client was told before
+// (_was) is revoked. A log-out removed its cookie, and its page must not continue as a
+// new visitor.
 func (a *arrival) ended() *Error {
 	asked := store.Asked{Signed: time.Unix(1, 0), Named: true, Came: a.v.came}
 	is, err := a.m.o.Sessions.Resolve(a.ctx, a.query.was, asked, "")
@@ -208,7 +210,7 @@ func (a *arrival) ended() *Error {
 	return a.m.standing(is.State)
 }
 
-// standing is the refusal of a value in that state; nil for one that counts.
+// standing returns the refusal of a value in that state, nil if the value is valid.
 func (m *Middleware) standing(s store.State) *Error {
 	switch s {
 	case store.StateSettling:
@@ -221,14 +223,14 @@ func (m *Middleware) standing(s store.State) *Error {
 	return nil
 }
 
-// replace moves the session of the id to what Validate answered.
+// replace moves the session to the id that Validate returned.
 func (a *arrival) replace(from, to, client string) *Error {
 	if a.m.o.Sessions == nil {
 		return nil
 	}
 
 	asked := store.Asked{Signed: a.cred.issued, Came: a.v.came}
-	if from != a.cred.id { // decided in this request
+	if from != a.cred.id { // from was decided in this request
 		asked.Signed = a.v.came
 	}
 
@@ -242,7 +244,7 @@ func (a *arrival) replace(from, to, client string) *Error {
 	}
 }
 
-// welcome makes the identity and hands out the cookie that is due.
+// welcome creates the identity and hands out the cookie that is due.
 func (a *arrival) welcome(h http.Header, id string) *Error {
 	v, p := a.v, a.cred
 	same := p.id == id && v.state != barred
@@ -260,7 +262,7 @@ func (a *arrival) welcome(h http.Header, id string) *Error {
 	}
 
 	switch {
-	case same && p.signed != "" && (!p.renew || v.quiet): // what the client has is good
+	case same && p.signed != "" && (!p.renew || v.quiet): // the client's value is still valid
 		if v.asks {
 			v.id.Signed = p.signed
 		}

@@ -6,16 +6,17 @@ import (
 	"net/http"
 )
 
-// Logout ends the visitor's session and revokes the id, as Manager.Revoke does, and lets
-// the browser forget the cookie. It must be called before the response is written. Other
-// tabs end at once, terminally; those that are not on at the moment do when they come
-// back. What was sent to them just before may not reach them: Manager.RevokeWith is for a
-// last message. Values of the id that were signed until now never count again (with
-// sessions in memory, until the process restarts: there Validate is the lasting gate).
+// Logout ends the visitor's session and revokes the id, as Manager.Revoke does, and
+// deletes the cookie in the browser. Call it before the response is written. The
+// visitor's other tabs are closed for good: at once if they are connected, otherwise when
+// they reconnect. Messages sent to them just before may not reach them: use
+// Manager.RevokeWith for a last message. Values that were signed for the id until now are
+// never valid again. If sessions are in memory, this holds only until the process
+// restarts: there, only Validate refuses the id for good.
 //
 // An error means that the cookie stays and the visitor is still logged in. After
-// store.ErrUncertain the id may have been revoked all the same. In either case the next
-// request may call Logout again. After Logout a response may call Rotate, to give the
+// store.ErrUncertain the id may have been revoked nevertheless. In either case the next
+// request may call Logout again. A handler may call Rotate after Logout, to give the
 // visitor a new id at once.
 func Logout(w http.ResponseWriter, r *http.Request) error {
 	v := visitOf(r.Context())

@@ -9,11 +9,11 @@ import (
 	"github.com/mirage-go/mirage/internal/wiring"
 )
 
-// A Middleware finds out who makes a request, in two strengths: [Middleware.Identify] for
-// pages, [Middleware.Guard] for links. Both may be mounted any number of times. One
-// request is looked at once: behind Identify, Guard goes on with the id that was found,
-// and behind Guard neither does anything. A Middleware is safe for concurrent use. Make
-// one with New.
+// A Middleware finds out who makes a request. It has two forms: [Middleware.Identify] for
+// pages and [Middleware.Guard] for links. Both may be mounted any number of times. A
+// request is identified only once: behind Identify, Guard continues with the id that was
+// found, and behind Guard neither does anything. A Middleware is safe for concurrent use.
+// Create one with New.
 type Middleware struct {
 	o       Options
 	origins map[string]bool // of others, allowed
@@ -22,11 +22,11 @@ type Middleware struct {
 	shared  sharing
 	tokens  tokenCache
 
-	logWiring, logTwice sync.Once // mistakes that every request would log again
+	logWiring, logTwice sync.Once // mistakes that every request would otherwise log again
 }
 
-// New returns a Middleware. It panics if the options are impossible, and the message says
-// what to change. Two calls of New share nothing: each has its own bounds.
+// New returns a Middleware. It panics if the options are invalid. The message says what
+// to change. Two Middlewares share nothing: each has its own bounds.
 func New(o Options) *Middleware {
 	o = o.complete()
 	return &Middleware{
@@ -38,29 +38,29 @@ func New(o Options) *Middleware {
 	}
 }
 
-// Identify is the middleware for pages: every visitor has an id behind it, see
-// FromContext. It does not ask Options.Validate about an id that we signed, so that it
-// locks nobody out. An unsigned one (Options.AcceptUnsigned) is nothing without Validate,
-// which is asked here, too.
+// Identify is the middleware for pages. Behind it every visitor has an id (see
+// FromContext). It does not call Options.Validate for an id that we signed, so it locks
+// nobody out. It does call Validate for an unsigned id (Options.AcceptUnsigned), which
+// nothing else can vouch for.
 func (m *Middleware) Identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r, next, false) })
 }
 
-// Guard is the middleware for transports, and for pages that Options.Validate
-// protects. It is Identify that asks Validate, and refuses a page as it would refuse a
-// link: whoever is refused stays so until the cookie is gone, which for a visitor
-// means for good.
+// Guard is the middleware for transports, and for pages that Options.Validate protects.
+// It is like Identify, but it also calls Validate, and refuses a page as it would refuse
+// a link. A refused visitor stays refused until the cookie is gone, which usually means
+// for good.
 func (m *Middleware) Guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r, next, true) })
 }
 
-// Context returns a context in which FromContext, Rotate and Logout mean this Middleware,
-// where several stand before a handler. Without that they mean the innermost one. Where
-// this one does not stand before the handler, there is no identity in it.
+// Context returns a context in which FromContext, Rotate and Logout use this Middleware,
+// if several wrap a handler. Otherwise they use the innermost one. If this Middleware
+// does not wrap the handler, the returned context has no identity.
 func (m *Middleware) Context(ctx context.Context) context.Context {
 	all := chainOf(ctx)
 	switch v := all.of(m); {
-	case all == nil, v == all.visit, all.m == nil: // the last one is NewContext's
+	case all == nil, v == all.visit, all.m == nil: // the last one comes from NewContext
 		return ctx
 	case v == nil:
 		return context.WithValue(ctx, wiring.Key{}, nil)
@@ -69,8 +69,7 @@ func (m *Middleware) Context(ctx context.Context) context.Context {
 	}
 }
 
-// serve lets the request through to next with what is known of who makes it,
-// or answers it.
+// serve calls next with the visit in the context, or answers the request itself.
 func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next http.Handler, guard bool) {
 	outer := chainOf(r.Context())
 	if v := outer.of(m); v != nil { // this is not the first one of this Middleware
@@ -110,8 +109,7 @@ func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 	next.ServeHTTP(w, r.WithContext(v.context(ctx)))
 }
 
-// serveAgain is serve for a request that this Middleware has looked at already, and found
-// v.
+// serveAgain is serve for a request that this Middleware has already identified as v.
 func (m *Middleware) serveAgain(w http.ResponseWriter, r *http.Request, next http.Handler, v *visit, guard bool) {
 	if guard {
 		var err *Error
@@ -126,11 +124,11 @@ func (m *Middleware) serveAgain(w http.ResponseWriter, r *http.Request, next htt
 	next.ServeHTTP(w, r)
 }
 
-// vary names the headers on which it depends whether a response belongs to an identity,
-// and to which.
+// vary lists the headers that decide whether a response belongs to an identity, and to
+// which.
 const vary = "Cookie, Origin, Sec-Fetch-Site, Sec-Fetch-Mode"
 
-// varyOnly is shared: whoever adds to it gets memory of its own.
+// varyOnly is shared. Appending to it allocates, because its capacity is 1.
 var varyOnly = []string{vary}
 
 func addVary(h http.Header) {

@@ -18,71 +18,72 @@ const (
 	defaultIDBytes = 8
 )
 
-// Options say who is let in and how. Only Codec is needed.
+// Options configure a Middleware. Only Codec is required.
 type Options struct {
 	// Codec signs and verifies ids. Required.
 	Codec *cookie.Codec
-	// Sessions is the session layer, the *session.Manager of the transports behind the
-	// middleware: with none, or another one, they refuse all requests. It must remember
-	// revocations (session.Options.Remember) for as long as the Codec's values are good.
-	// Nil means ids alone: nothing to resolve, to move or to revoke.
+	// Sessions is the session layer: the *session.Manager of the transports behind the
+	// middleware. If it is nil or another Manager, the transports refuse all requests. It
+	// must remember revocations (session.Options.Remember) for as long as the Codec's
+	// values are valid. Nil means ids without sessions: nothing is resolved, moved or
+	// revoked.
 	Sessions Sessions
 
-	// Generate makes an id for a request that came without one, or with one that was
-	// revoked, and for Rotate. Requests of one client object that arrive together share a
+	// Generate returns an id for a request that presents none or a revoked one, and for
+	// Rotate. Requests of one client object (one page load) that arrive together share a
 	// call. Nil means IDBytes random bytes in lower-case hex.
 	//
-	// Rules for both hooks: one of them runs for a request, and none for one with a valid
-	// link token. Both do where the id is revoked while Validate decides about it, and
-	// where the application calls Rotate. An id has 1 to 128 characters of
-	// [A-Za-z0-9._-]. The request's context ends at Timeout and when the client leaves;
-	// an answer after that has no effect, and the request must not be looked at any more.
-	// A panic fails that request only. A hook must not read the body.
+	// Rules for both hooks: a request calls one of them, and none if it has a valid link
+	// token. It calls both if the id is revoked while Validate decides about it, or if
+	// the application calls Rotate. An id has 1 to 128 characters of [A-Za-z0-9._-]. The
+	// request's context ends after Timeout and when the client leaves. A result after
+	// that has no effect, and the hook must not use the request any more. A panic fails
+	// only that request. A hook must not read the body.
 	//
-	// An error of Generate is a failure: 503, the client tries again. An *Error decides
-	// by its own status.
+	// An error of Generate is a failure: the client gets 503 and retries. The status of
+	// an *Error is used instead of 503.
 	Generate func(*http.Request) (id string, err error)
-	// Validate decides about an id that came, with the request at hand. It runs for every
-	// request but those of a link that is open already, so it ought to be quick. It
-	// returns "" to let it in, or another id to replace it: the session moves there with
-	// its messages (unless Manager.End has ended it). To let somebody whose account is
-	// gone go on as a stranger, return a new id. Nil accepts every id that we signed.
+	// Validate decides about an id that a request presents. It runs for every request
+	// except those of an open link, so it should be fast. It returns "" to accept the id,
+	// or another id to replace it: the session with its messages moves to that id (unless
+	// Manager.End has ended it). To let a visitor whose account was deleted continue as a
+	// new visitor, return a new id. Nil accepts every id that we signed.
 	//
-	// Guard asks it, and Identify does not, see there.
+	// Guard calls it. Identify calls it only for unsigned ids.
 	//
-	// An error of Validate refuses: 403, the client stops. An *Error decides by its own
-	// status: 429 and 5xx mean "come back". Errors that wrap context.DeadlineExceeded or
-	// context.Canceled are failures, not refusals: 503.
+	// An error of Validate is a refusal: the client gets 403 and stops. The status of an
+	// *Error is used instead of 403; after 429 and 5xx the client retries. Errors that
+	// wrap context.DeadlineExceeded or context.Canceled are failures, not refusals: the
+	// client gets 503.
 	Validate func(r *http.Request, id string) (replacement string, err error)
 
-	// Admit is asked first about each request but those with a valid link token: about
-	// pages and new links, not about polls and POSTs of a link. It is the place for
-	// limits per address, of which only the application knows which one is the client's.
-	// It must be quick; an error is one of Validate. Nil admits all.
+	// Admit is called first for each request without a valid link token: for pages and
+	// new links, but not for polls and POSTs of a link. It is the place for limits per
+	// address, because only the application knows which address is the client's. It must
+	// return quickly. Its errors are treated like those of Validate. Nil admits all.
 	Admit func(*http.Request) error
 
-	// Value returns what callbacks of the session layer want to know of a request to a
-	// transport: session.Value is that in each callback that the request leads to, on
-	// every transport. It is called once for each link, poll, POST and DELETE that has an
-	// identity, after all hooks, and ought to be quick; a panic fails that request. On a
-	// POST or poll of a link FromContext has no identity. What only lives as long as the
-	// request must not be in it (chi's route context is such). Nil means no value.
+	// Value returns what callbacks of the session layer need from a request to a
+	// transport. session.Value returns it in each callback that the request causes, on
+	// every transport. Value is called once for each link, poll, POST and DELETE that has
+	// an identity, after all hooks. It should be fast. A panic fails only that request.
+	// On a POST or poll of a link FromContext returns no identity. The value must not
+	// contain anything that is valid only during the request, such as chi's route
+	// context. Nil means no value.
 	Value func(*http.Request) any
 
-	// Timeout bounds all that happens before a request is let in: the hook and the
-	// session layer's answers. Zero means 5s.
+	// Timeout bounds everything that happens before a request is let in: the hook and the
+	// calls to the session layer. Zero means 5s.
 	Timeout time.Duration
-	// MaxHooks is how many hooks run at once; a request that needs a further one gets
-	// 503. A hook that does not return when its context ends keeps its place. Zero means
-	// 64.
+	// MaxHooks is how many hooks run at once. A request that needs one more gets 503. A
+	// hook that does not return when its context ends still counts. Zero means 64.
 	MaxHooks int
-	// IDBytes is how many random bytes a default id has, 8 to 64. Zero means 8; 16 is
-	// better where a guessed id would tell something.
+	// IDBytes is how many random bytes a default id has, 8 to 64. Zero means 8. Use 16 if
+	// a guessed id would reveal something.
 	IDBytes int
 
-	// Origins are pages of other origins that may use the session as if they were
-	// ours, with credentials. They are compared exactly, so write what the browser
-	// sends as Origin:
+	// Origins are other origins whose pages may use the session like our own pages, with
+	// credentials. They are compared exactly, so write what the browser sends as Origin:
 	//
 	//	https://app.example.com  the port only if it is not the default
 	//	https://localhost        Capacitor on Android; http://localhost before version 6
@@ -92,53 +93,55 @@ type Options struct {
 	//	chrome-extension://<id>  an extension; in Firefox (moz-extension://<uuid>) and
 	//	                         Safari the id differs in each installation
 	//
-	// "null" and file:// are refused: anybody's file has that origin. The cookie is
-	// SameSite=Lax and does not travel from another site: mirage.js then keeps the signed
-	// id by itself. Empty means none.
+	// "null" and file:// are refused, because everybody's files have that origin. The
+	// cookie is SameSite=Lax and is not sent from another site. mirage.js then keeps the
+	// signed id itself. Empty means none.
 	Origins []string
-	// OwnOrigins are further names of this very site, on http or https, for servers
+	// OwnOrigins are further origins of this site itself, on http or https, for servers
 	// behind a proxy that changes Host. Empty means that Host decides.
 	OwnOrigins []string
-	// AcceptUnsigned lets Validate, which is then required, decide about ids in the query
-	// that we did not sign.
+	// AcceptUnsigned lets Validate decide about ids in the query that we did not sign. It
+	// requires Validate.
 	AcceptUnsigned bool
 
-	// Logger gets failures and panics of hooks, with their errors. Of itself it never
-	// gets a signed value or a query. Nil means slog.Default().
+	// Logger receives failures and panics of hooks, with their errors. The middleware
+	// itself never logs a signed value or a query. Nil means slog.Default().
 	Logger *slog.Logger
-	// Count, if set, is called with the name of what happened, for a metric:
+	// Count is called with the name of an event, for a metric. Outcomes of a request are
 	// "generated", "replaced", "refused", "revoked", "settling", "failed", "timeout",
-	// "left" (the client, before it was let in), "busy" (outcomes of a request),
-	// "foreign" (a foreign page: no identity), "invalid-query", "invalid-cookie",
-	// "invalid-token" (values that did not verify and count as absent). It is called by
-	// many goroutines and must not wait.
+	// "left" (the client left before it was let in) and "busy". "foreign" means that a
+	// foreign page got no identity. "invalid-query", "invalid-cookie" and "invalid-token"
+	// are values that did not verify and are treated as absent. Count is called
+	// concurrently and must not block. Nil means that nothing is counted.
 	Count func(what string)
 }
 
-// Sessions is what the middleware needs of the session layer. *session.Manager has it.
-// All methods may wait for a store, obey ctx, and are called by many goroutines at once.
+// Sessions is what the middleware needs from the session layer. *session.Manager
+// implements it. Methods that take a ctx may wait for a store and must return when ctx
+// ends. All methods must be safe for concurrent use.
 type Sessions interface {
-	// Now is the Store's time, without I/O. Everything that the middleware signs for a
-	// request is signed with the Now at which it first looked at it, so that a revocation
-	// since counts (I13).
+	// Now returns the Store's time, without I/O. Everything that the middleware signs for
+	// a request carries the Now at which it first looked at the request, so that a later
+	// revocation applies to it (I13).
 	Now() time.Time
-	// Resolve says how an id stands that came: whether values that were signed then still
-	// count, and what it is called now: itself, unless it was moved and client is the one
-	// who may still use the old name. It may be called more than once for a request.
+	// Resolve returns the state and the current name of an id that a request presents:
+	// whether values with that signing time are still valid, and what the id is called
+	// now. That is the id itself, unless it was moved and client is the client that may
+	// still use the old name. Resolve may be called more than once for a request.
 	Resolve(ctx context.Context, id string, a store.Asked, client string) (store.Standing, error)
-	// Replace gives the session of from, if there is one, the name to. Until to is
-	// presented, from still leads there for client; for nobody if client is "". It is
-	// store.ErrRevoked or store.ErrMoved, and nothing has changed, if what was asked does
-	// not count any more.
+	// Replace renames the session of from, if there is one, to to. Until a request
+	// presents to, from still leads there for client, or for no client if client is "".
+	// The error is store.ErrRevoked or store.ErrMoved, and nothing has changed, if the
+	// presented value is no longer valid.
 	Replace(ctx context.Context, from, to string, a store.Asked, client string) error
-	// Rotate is Replace for nobody that revokes from in the same step.
+	// Rotate is Replace with client "", and revokes from in the same step.
 	Rotate(ctx context.Context, from, to string, a store.Asked) error
-	// Revoke makes all values of id that were signed until now worthless.
+	// Revoke invalidates all values that were signed for id until now.
 	Revoke(ctx context.Context, id string) error
 }
 
-// complete checks the options and fills in the defaults. It panics: wrong options are a
-// mistake in the program, seen at its start.
+// complete checks the options and fills in the defaults. It panics if they are invalid:
+// that is a mistake in the program, found when it starts.
 func (o Options) complete() Options {
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
@@ -178,7 +181,8 @@ func (o Options) complete() Options {
 	return o
 }
 
-// remembers is how long the session layer remembers a revocation, if it says so.
+// remembers returns how long the session layer remembers a revocation, or for ever if the
+// layer does not say.
 func remembers(s Sessions) time.Duration {
 	if m, ok := s.(interface{ Remember() time.Duration }); ok {
 		return m.Remember()

@@ -9,26 +9,27 @@ import (
 	"strings"
 )
 
-// An originClass says whose page made a request.
+// An originClass classifies requests by the page that made them.
 type originClass int
 
 const (
 	ours    originClass = iota // our own page, a navigation, or no browser at all
 	listed                     // a page of an origin in Options.Origins
-	foreign                    // anybody else's
+	foreign                    // any other page
 )
 
-// origin reports whose page made the request (I9). Sec-Fetch-Site is the browser's own
-// word and decides where it is there. Browsers leave it out over plain http, and Chromium
-// leaves it out of WebSocket handshakes: then Origin decides. Where that is missing, too,
-// it is no browser, or a GET over plain http, for which isBareGET decides.
+// origin returns the class of the page that made the request (I9). Sec-Fetch-Site is set
+// by the browser itself, so it decides if present. Browsers omit it over plain http, and
+// Chromium omits it from WebSocket handshakes. Then Origin decides. If Origin is missing,
+// too, the request is not from a browser, or is a GET over plain http, about which
+// isBareGET decides.
 func (m *Middleware) origin(r *http.Request) originClass {
 	origins, sites := r.Header["Origin"], r.Header["Sec-Fetch-Site"]
 	if len(origins) > 1 || len(sites) > 1 {
 		return foreign
 	}
 
-	// Without Sec-Fetch-Site, Origin decides alone.
+	// Without Sec-Fetch-Site, only Origin decides.
 	if len(sites) == 0 {
 		switch {
 		case len(origins) == 0, m.isOwn(r, origins[0]):
@@ -51,11 +52,11 @@ func (m *Middleware) origin(r *http.Request) originClass {
 	return foreign
 }
 
-// isOwn tells whether origin is this very site by the request's Host. Behind a proxy that
-// ends TLS we cannot see our own scheme. So an https origin of our name counts in any
-// case, and an http one only where the site can be on http: without TLS here, and on a
-// loopback host or with a cookie that goes over plain http. Elsewhere an http page of our
-// name is the work of somebody on the network.
+// isOwn reports whether origin is this site itself, by the request's Host. Behind a proxy
+// that terminates TLS we cannot see our own scheme. So an https origin with our host
+// always counts. An http origin counts only if the site can be on http: without TLS here,
+// and on a loopback host or with a cookie that is sent over plain http. Otherwise an http
+// page with our host was made by an attacker on the network.
 func (m *Middleware) isOwn(r *http.Request, origin string) bool {
 	if m.own[origin] {
 		return true
@@ -80,8 +81,8 @@ func isLoopback(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || net.ParseIP(host).IsLoopback()
 }
 
-// isNavigation tells that a person goes to a page, as opposed to a page
-// that fetches something.
+// isNavigation reports whether the request is a navigation by a person, as opposed to a
+// fetch by a page.
 func isNavigation(r *http.Request) bool {
 	if mode := r.Header["Sec-Fetch-Mode"]; len(mode) > 0 {
 		return mode[0] == "navigate"
@@ -91,9 +92,9 @@ func isNavigation(r *http.Request) bool {
 		!strings.Contains(accept, "text/event-stream")
 }
 
-// originSet checks the origins of an option. They must be written as browsers write them,
-// because they are compared as text. OwnOrigins are on http or https; Origins may also be
-// those of apps and extensions.
+// originSet checks the origins of an option and returns them as a set. They must be
+// written as browsers write them, because they are compared as text. OwnOrigins are on
+// http or https. Origins may also be those of apps and extensions.
 func originSet(option string, origins []string) map[string]bool {
 	apps, example := option == "Origins", "https://app.example.com or http://localhost:3000"
 	if apps {
@@ -128,12 +129,12 @@ func isWebOrigin(o string) bool {
 		(u.Scheme == "http" && u.Port() != "80" || u.Scheme == "https" && u.Port() != "443")
 }
 
-// appOrigin is an origin of an app's own scheme. Its host may have capitals: Safari
-// writes the ids of its extensions so.
+// appOrigin matches an origin with an app's own scheme. Its host may have capitals, as in
+// the ids of Safari's extensions.
 var appOrigin = regexp.MustCompile(`^([a-z][a-z0-9+.-]*)://[A-Za-z0-9._-]+(:[1-9][0-9]{0,4})?$`)
 
-// notApps are the schemes that browsers know by themselves. Pages have http or https, or
-// their Origin is null.
+// notApps are the schemes that browsers define themselves. With these, pages have http or
+// https, or their Origin is null.
 var notApps = strings.Fields("http https ws wss ftp file filesystem blob data about javascript")
 
 // isAppOrigin reports whether o is the origin of an app's pages (capacitor://localhost)

@@ -8,18 +8,18 @@ import (
 	"github.com/mirage-go/mirage/internal/cid"
 )
 
-// A query is what of the request's query concerns identity.
+// A query holds the keys of the request's query that concern identity.
 type query struct {
 	id       string // of _mirage; "" if absent, empty, unreadable or given twice with different values
-	asks     bool   // the key _mirage is there, be it empty: the client wants to know its signed value
+	asks     bool   // the key _mirage is there, even if empty: the client asks for its signed value
 	conflict bool   // _mirage is unreadable or given twice with different values
-	cid      string // of _cid, if it is one
-	was      string // of _was, if it may be an id: the one that the client was told last (I11)
+	cid      string // of _cid, if valid
+	was      string // of _was, if it may be an id: the last one that the client was told (I11)
 	wait     bool   // the key _wait is there
 }
 
-// queryOf is the query of a request, but of a navigation: a link on a foreign page must
-// not plant an id (I1).
+// queryOf returns the query of a request. That of a navigation is empty: a hyperlink on a
+// foreign page must not plant an id (I1).
 func queryOf(r *http.Request) query {
 	if isNavigation(r) {
 		return query{}
@@ -53,7 +53,7 @@ func parseQuery(raw string) (q query) {
 		}
 	}
 
-	// What contradicts itself or is malformed counts as absent.
+	// Contradictory and malformed values are treated as absent.
 	if q.conflict {
 		q.id = ""
 	}
@@ -67,8 +67,8 @@ func parseQuery(raw string) (q query) {
 	return q
 }
 
-// own gives the texts memory of their own: what is kept of them must not keep the whole
-// request line.
+// own clones the strings, so that keeping one does not keep the whole request line in
+// memory.
 func (q *query) own() {
 	q.cid, q.id, q.was = strings.Clone(q.cid), strings.Clone(q.id), strings.Clone(q.was)
 }

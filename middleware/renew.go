@@ -7,7 +7,7 @@ import (
 	"github.com/mirage-go/mirage/cookie"
 )
 
-// renew signs the id and puts it where its client finds it.
+// renew signs the id and puts the value where the client expects it.
 func (m *Middleware) renew(h http.Header, v *visit, id *Identity) error {
 	signed, err := m.o.Codec.SignAt(cookie.ID, id.ID, v.decided)
 	if err == nil {
@@ -16,8 +16,8 @@ func (m *Middleware) renew(h http.Header, v *visit, id *Identity) error {
 	return err
 }
 
-// put puts the signed id into the cookie, unless the client keeps its value itself and
-// presented one in the query, and into Signed for a client that asks.
+// put puts the signed id into the cookie, unless the client presented it in the query and
+// so keeps it itself. It also sets id.Signed for a client that asks.
 func (m *Middleware) put(h http.Header, v *visit, id *Identity, signed string) {
 	if v.from != fromQuery {
 		v.cookie = signed
@@ -28,18 +28,18 @@ func (m *Middleware) put(h http.Header, v *visit, id *Identity, signed string) {
 	}
 }
 
-// Grant hands out the cookie that is due, before the response is written: a transport
-// calls it once the link is granted. Require has taken it back, because no link is
-// refused and gets one (I15). Without a cookie that is due it does nothing.
+// Grant sets the cookie that is due. A transport calls it once the link is granted,
+// before the response is written. Require has removed the cookie, because a refused link
+// must not get one (I15). If no cookie is due, Grant does nothing.
 func (id Identity) Grant(w http.ResponseWriter) {
 	if v := id.visit; v != nil && v.cookie != "" {
 		v.m.o.Codec.Put(w.Header(), v.cookie)
 	}
 }
 
-// withdraw takes the cookie that was put into h back, and reports whether there is none
-// of ours. A middleware such as http.TimeoutHandler has a header of its own for those
-// behind it: what was put into the one before is not theirs to change, and stays.
+// withdraw removes our cookie from h, and reports whether the response then has none of
+// ours. A middleware such as http.TimeoutHandler gives the handlers behind it a separate
+// header. They must not change the outer header, so a cookie in that one stays.
 func (v *visit) withdraw(h http.Header) bool {
 	switch {
 	case v.cookie == "":

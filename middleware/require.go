@@ -6,24 +6,24 @@ import (
 	"strings"
 )
 
-// methods are those of transports.
+// methods are the methods that transports serve.
 var methods = []string{http.MethodGet, http.MethodPost, http.MethodDelete}
 
-// Require returns the identity of a request to a transport, or why it has none: the error
-// is an *Error with the status to answer. It is stricter than FromContext, because a link
-// changes things even when it is asked for by GET. It refuses what a page can make a
-// browser load (images, frames, prefetches, navigations), and a cookie on a GET that a
-// page of another origin may have made a browser send.
+// Require returns the identity of a request to a transport. If there is none, the error
+// is an *Error with the status to answer with. Require is stricter than FromContext,
+// because a link has side effects even though it begins with a GET. It refuses requests
+// that a page can make a browser load (images, frames, prefetches, navigations), and a
+// GET with a cookie that a page of another origin may have made a browser send.
 //
-// The cookie that would be due is taken back from the header of w: the transport hands it
-// out with Identity.Grant, once it has granted the link. It stays where a middleware
-// between has a header of its own, as http.TimeoutHandler does.
+// Require removes a cookie that is due from the header of w. The transport sets it with
+// Identity.Grant once it has granted the link. The cookie stays if a middleware in
+// between has a separate header, as http.TimeoutHandler does.
 //
-//	410  the id was revoked; 503 if it has only just changed: come back
-//	403  a foreign page, or a load or a GET of that kind
-//	401  the link token is missing (DELETE) or no longer good: open a new link
+//	410  the id was revoked; 503 if it has only just changed: retry
+//	403  a foreign page, or one of the refused kinds of requests
+//	401  the link token is missing (DELETE) or no longer valid: open a new link
 //	405  HEAD and OPTIONS never begin anything
-//	500  no middleware is mounted on this route, or Identify without Guard, and there is
+//	500  no middleware is mounted on this route, or Identify without Guard if there is
 //	     a Validate to ask
 func Require(w http.ResponseWriter, r *http.Request) (Identity, error) {
 	v := visitOf(r.Context())
@@ -52,7 +52,8 @@ func Require(w http.ResponseWriter, r *http.Request) (Identity, error) {
 	return id, nil
 }
 
-// isLoad reports whether the request is no fetch, EventSource or WebSocket of a page.
+// isLoad reports whether the request is something else than a fetch, EventSource or
+// WebSocket of a page.
 func isLoad(r *http.Request) bool {
 	for _, dest := range r.Header["Sec-Fetch-Dest"] {
 		if dest != "empty" && dest != "websocket" {
@@ -62,19 +63,18 @@ func isLoad(r *http.Request) bool {
 	return strings.Contains(strings.Join(r.Header["Sec-Purpose"], ","), "prefetch")
 }
 
-// isBareGET reports whether nothing in a GET says that our own page, or a program, sent
-// it: a page of another port or of a sibling subdomain may have made the browser send it,
-// with our cookie. Over plain http browsers leave out Sec-Fetch-Site, and Origin on a GET
-// that is not CORS. What remains (docs/decisions.md has the table of what Chromium and
-// Firefox send):
+// isBareGET reports whether a GET has nothing that shows that our own page, or a program,
+// sent it. A page on another port or a sibling subdomain may have made the browser send
+// it, with our cookie. Over plain http browsers omit Sec-Fetch-Site, and also Origin on a
+// GET without CORS. These signs remain (docs/decisions.md has a table of the headers that
+// Chromium and Firefox send):
 //
-//   - Without CORS no page can set Mirage-Link, nor the headers of a WebSocket handshake.
-//   - Any page can ask for an event stream, because scripts may choose Accept. But no
-//     page can change the browser's User-Agent, or send a Referer of another origin than
-//     its own. So a browser must send a Referer of ours; a program has another
-//     User-Agent.
-//   - What pages load without a script (images, frames, forms) never asks for an event
-//     stream. So an image that somebody placed in a page of ours is refused, too.
+//   - Without CORS no page can set Mirage-Link or the headers of a WebSocket handshake.
+//   - Any page can ask for an event stream, because scripts may set Accept. But no page
+//     can change the browser's User-Agent, or send a Referer of an origin other than its
+//     own. So a browser must send a Referer of ours. A program has another User-Agent.
+//   - Requests without a script (images, frames, forms) never ask for an event stream. So
+//     an image that somebody placed in a page of ours is refused, too.
 func (m *Middleware) isBareGET(r *http.Request) bool {
 	h := r.Header
 	switch {
@@ -88,8 +88,8 @@ func (m *Middleware) isBareGET(r *http.Request) bool {
 	return strings.HasPrefix(h.Get("User-Agent"), "Mozilla/") && !m.isOwn(r, refererOrigin(h.Get("Referer")))
 }
 
-// refererOrigin cuts the origin out of a Referer. Browsers write one with a slash behind
-// the origin and without a user. url.Parse refuses paths that they allow.
+// refererOrigin returns the origin of a Referer. Browsers write a slash after the origin,
+// and no user. It does not use url.Parse, which refuses some paths that browsers allow.
 func refererOrigin(referer string) string {
 	scheme, rest, _ := strings.Cut(referer, "://")
 	host, _, _ := strings.Cut(rest, "/")

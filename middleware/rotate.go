@@ -10,32 +10,32 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Rotate gives the visitor a new id, made by Generate, with the session and its
-// messages, and revokes the old one in the same step: to be called whenever somebody
-// gains or loses a privilege, so that an id planted or seen before is worth nothing
-// after. It must be called before the response is written. The new id goes into this
-// response alone: as the cookie, or, if the id came in the query, as FromContext's
-// Signed. What the session held goes along; whoever else holds the old id may have read
-// it, and gets nothing from then on.
+// Rotate gives the visitor a new id, made by Generate, moves the session with its
+// messages to it, and revokes the old id in the same step. Call it whenever somebody
+// gains or loses a privilege, so that an id that was planted or seen before is worthless
+// afterwards. Call it before the response is written. The new id goes only into this
+// response: as the cookie, or, if the id was presented in the query, as Signed of
+// FromContext. Anybody else who holds the old id may have read the session's messages
+// before, and gets nothing from then on.
 //
-// Links of the old id end with mirage-drain and come back two seconds later with the new
-// cookie. For ten seconds, requests with the old id are told to come back soon, because
-// the response may still be on its way: links by 503 and Retry-After; routes of the
-// application get an identity for this request alone, without a cookie. After that the
-// old id is revoked for good (410).
+// Links of the old id end with mirage-drain, and their clients reconnect two seconds
+// later with the new cookie. For ten seconds the response may still be on its way. During
+// this time, links with the old id get 503 with Retry-After, and routes of the
+// application get an identity that is valid only for the one request, without a cookie.
+// After that the old id is revoked for good (410).
 //
-// If the old id was revoked or moved since the request came, the new one goes out without
-// a session. So it does, with the old id left as it is, where an identity provider
-// answers with a form that a foreign page posts: such a request has no identity (its
-// browser sends no cookie), but a navigation to a page may begin a new one. To take the
-// session along, answer that POST with a redirect (303) to a page of your own, and call
-// Rotate there.
+// If the old id was revoked or moved after the request arrived, the visitor gets the new
+// id without a session. The same happens, and the old id stays unchanged, if an identity
+// provider answers with a form that a foreign page posts. Such a request has no identity
+// (the browser sends no cookie), but as a navigation it may get a new one. To keep the
+// session, answer that POST with a redirect (303) to a page of your own, and call Rotate
+// there.
 //
-// At a log-out the messages that wait are not for whoever comes next: call Logout.
+// At a log-out call Logout instead: the queued messages are not for the next user.
 //
 // An error with id "" means that nothing changed. With an id the error is
 // store.ErrUncertain: the new id was handed out because the move may have taken place.
-// Without Sessions nothing moves and the old id stays good.
+// Without Options.Sessions nothing moves and the old id stays valid.
 func Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 	v := visitOf(r.Context())
 	if v == nil || v.m == nil {
@@ -95,8 +95,8 @@ var errNowhere = &Error{
 
 var errNobody = errors.New("the request has no identity: it is HEAD or OPTIONS, of a foreign page, or of a link")
 
-// isCallback reports whether a foreign page has sent a person to a page of ours by a
-// form, as identity providers do. It cannot be a frame, a fetch or an image.
+// isCallback reports whether a foreign page sent a person to a page of ours with a form,
+// as identity providers do. It is false for a frame, a fetch or an image.
 func isCallback(v *visit, r *http.Request) bool {
 	return v.refusal == errForeign && r.Method == http.MethodPost &&
 		r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"

@@ -16,10 +16,10 @@ import (
 
 const (
 	shareFor  = 10 * time.Second
-	maxShared = 4096 // calls remembered; beyond it requests generate alone
+	maxShared = 4096 // calls remembered; beyond that, each request generates its own id
 )
 
-// sharing makes parallel first requests of one client object get one id (I10).
+// sharing gives parallel first requests of one client object the same id (I10).
 type sharing struct {
 	mu    sync.Mutex
 	calls map[sharedKey]*sharedCall // guarded by mu
@@ -30,11 +30,11 @@ type sharedKey struct {
 	credentials [sha256.Size]byte
 }
 
-// A sharedCall is one call of generate for all requests of its key. The request that
-// comes first makes it.
+// A sharedCall is one call of generate for all requests of its key. The first request
+// makes the call.
 type sharedCall struct {
-	came   time.Time     // of the request that makes it
-	done   chan struct{} // closed when id and err are there
+	came   time.Time     // of the request that makes the call
+	done   chan struct{} // closed when id and err are set
 	id     string
 	err    *Error
 	cancel context.CancelFunc
@@ -42,9 +42,9 @@ type sharedCall struct {
 	waiting int // requests that have not left; guarded by sharing.mu
 }
 
-// create makes an id for a request that came without one, or takes that of the
-// parallel request that did. Then it was decided when that one came, and whatever
-// revokes it since counts.
+// create makes an id for a request, or takes the one that a parallel request has made. A
+// shared id was decided when that other request arrived, so any revocation since then
+// applies.
 func (m *Middleware) create(ctx context.Context, r *http.Request, q query, v *visit) (string, *Error) {
 	if q.cid == "" {
 		return m.generate(ctx, r)
@@ -62,7 +62,8 @@ func (m *Middleware) create(ctx context.Context, r *http.Request, q query, v *vi
 		defer m.leave(key, call)
 		return m.join(ctx, r, call, v)
 	}
-	// The call outlives this request's client, but not the last of those who wait for it.
+	// The call continues if this request's client leaves, until the last request that
+	// waits for it is gone.
 	shared, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), m.o.Timeout)
 	defer cancel()
 	call = &sharedCall{came: v.came, done: make(chan struct{}), cancel: cancel, waiting: 1}
@@ -72,7 +73,7 @@ func (m *Middleware) create(ctx context.Context, r *http.Request, q query, v *vi
 	stop := context.AfterFunc(ctx, func() { m.leave(key, call) })
 	call.id, call.err = m.generate(shared, r)
 	m.shared.mu.Lock()
-	call.cancel = nil // it holds the request, which must not stay as long as the id
+	call.cancel = nil // it references the request, which must not be kept for as long as the id
 	close(call.done)
 	m.shared.mu.Unlock()
 	if call.err == nil {
@@ -86,8 +87,8 @@ func (m *Middleware) create(ctx context.Context, r *http.Request, q query, v *vi
 	return call.id, call.err
 }
 
-// join waits for the id of a parallel request. One that was revoked since that came is
-// not shared.
+// join waits for the id of a parallel request. An id that was revoked since that request
+// arrived is not shared.
 func (m *Middleware) join(ctx context.Context, r *http.Request, call *sharedCall, v *visit) (string, *Error) {
 	select {
 	case <-call.done:
@@ -111,7 +112,8 @@ func (m *Middleware) join(ctx context.Context, r *http.Request, call *sharedCall
 	return call.id, nil
 }
 
-// leave ends a request's interest in the call; the last one ends a call that still runs.
+// leave removes a request from those that wait for the call. The last one cancels a call
+// that still runs.
 func (m *Middleware) leave(key sharedKey, call *sharedCall) {
 	m.shared.mu.Lock()
 	defer m.shared.mu.Unlock()
@@ -122,7 +124,7 @@ func (m *Middleware) leave(key sharedKey, call *sharedCall) {
 	select {
 	case <-call.done:
 	default:
-		m.forgetLocked(key, call) // so that nobody joins what is about to be cancelled
+		m.forgetLocked(key, call) // no request may join a call that is about to be cancelled
 		call.cancel()
 	}
 }
@@ -139,13 +141,13 @@ func (m *Middleware) forgetLocked(key sharedKey, call *sharedCall) {
 	}
 }
 
-// credentials is a fingerprint of what a browser or client adds to its
-// requests by itself.
+// credentials returns a fingerprint of the headers that a browser or client adds to its
+// requests on its own.
 func credentials(r *http.Request) (sum [sha256.Size]byte) {
 	h := sha256.New()
 	for _, name := range []string{"Cookie", "Authorization"} {
 		for _, line := range r.Header[name] {
-			var n [9]byte // the length first, so that no two lists of lines read alike
+			var n [9]byte // the length first, so that no two lists of lines hash alike
 			binary.BigEndian.PutUint64(n[1:], uint64(len(line)))
 			h.Write(n[:])
 			h.Write([]byte(line))
@@ -156,8 +158,9 @@ func credentials(r *http.Request) (sum [sha256.Size]byte) {
 	return sum
 }
 
-// aliasName names who may still use an id that was replaced (I6): a client object with
-// the same cookies and credentials. A plain client has no name of its own, and gets none.
+// aliasName names the client that may still use an id that was replaced (I6): a client
+// object with the same cookies and credentials. A plain client (without a _cid) gets no
+// name.
 func aliasName(r *http.Request, q query) string {
 	if q.cid == "" {
 		return ""

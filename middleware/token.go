@@ -10,13 +10,14 @@ import (
 	"github.com/mirage-go/mirage/internal/cid"
 )
 
-// grace is how much longer than its link a token lives.
+// grace is how much longer than its link a token is valid.
 const grace = time.Minute
 
-// LinkToken returns the signed name of a link: what later requests of that link present
-// in the header Mirage-Link instead of going through the hooks. It is good for life and a
-// minute more. reader has at most 64 bytes. LinkToken returns "" if the identity does not
-// come from this package's middleware or the reader is too long.
+// LinkToken returns the signed name of a link. Later requests of that link present it in
+// the header Mirage-Link instead of going through the hooks. It is valid for life plus
+// one minute. reader, the name of the client that reads, has at most 64 bytes. LinkToken
+// returns "" if the identity does not come from this package's middleware or if reader is
+// too long.
 func (id Identity) LinkToken(reader string, link uint64, life time.Duration) string {
 	if id.codec == nil || len(reader) > cid.Max {
 		return ""
@@ -34,7 +35,7 @@ type token struct {
 	expires    time.Time
 }
 
-// readToken verifies a link token. ok is false for an expired one, too.
+// readToken verifies a link token. ok is also false if the token has expired.
 func (m *Middleware) readToken(signed string) (t token, ok bool) {
 	payload, _, err := m.o.Codec.Verify(cookie.Link, signed)
 	if err != nil {
@@ -50,8 +51,8 @@ func (m *Middleware) readToken(signed string) (t token, ok bool) {
 	return t, err1 == nil && err2 == nil && time.Now().Before(t.expires)
 }
 
-// honoured tells the requests on which a link token counts: all upstream ones and the
-// polls that follow. Any other GET is a new link, and a new link goes through the hooks.
+// honoured reports whether a link token counts on a request: on all upstream requests and
+// on the polls of a link. Any other GET begins a new link, which goes through the hooks.
 func honoured(method string, q query) bool {
 	switch method {
 	case http.MethodPost, http.MethodDelete:
@@ -62,9 +63,9 @@ func honoured(method string, q query) bool {
 	return false
 }
 
-// linked finds the identity of a request by its link token, which must be of the id that
-// came beside it: the token alone, leaked, is worth nothing. A pair that verified is
-// remembered; the next request with the same two texts costs a look-up.
+// linked finds the identity of a request by its link token. The token must belong to the
+// id that is presented with it, so a leaked token alone is worthless. A pair that
+// verified is cached: the next request with the same two strings costs one look-up.
 func (m *Middleware) linked(r *http.Request, q query, tokens []string, v *visit) bool {
 	if len(tokens) != 1 {
 		return false
@@ -95,8 +96,8 @@ func (m *Middleware) linked(r *http.Request, q query, tokens []string, v *visit)
 	return true
 }
 
-// beside is the value of the id that came beside a token, unverified; its value is ""
-// where it takes a closer look.
+// beside returns the unverified value of the id that is presented with a token. The value
+// is "" if find must decide.
 func (m *Middleware) beside(r *http.Request, q query) pair {
 	if q.id != "" {
 		return pair{from: fromQuery, value: q.id}

@@ -7,20 +7,20 @@ import (
 )
 
 const (
-	maxCachedTokens = 1 << 15 // tokens; about 1 KiB each with what belongs to them
+	maxCachedTokens = 1 << 15 // tokens; about 1 KiB each, with their entries
 	maxGeneration   = 15 * time.Minute
 )
 
-// pair is what came beside a token: the value of the id and from where.
+// pair is the value of the id that is presented with a token, and its source.
 type pair struct {
 	from  source
 	value string
 }
 
-// tokenCache keeps link tokens that verified, each with the one value that came beside
-// it. It has two generations: when the younger one is half the bound or 15 minutes old,
-// the older one is forgotten. What is used stays. The zero value is ready; all methods
-// may be called concurrently.
+// tokenCache caches link tokens that verified, each with the one value that was presented
+// with it. It has two generations: when the younger one has half of maxCachedTokens or is
+// 15 minutes old, the older one is evicted. A token that is used stays. The zero value is
+// ready to use. All methods may be called concurrently.
 type tokenCache struct {
 	mu           sync.Mutex
 	young, older map[string]entry // guarded by mu
@@ -32,8 +32,8 @@ type entry struct {
 	token  token
 }
 
-// get returns the token for signed if it is known, not expired, and beside is what it was
-// known with.
+// get returns the token for signed. It reports whether the token is cached, was cached
+// with the same beside, and has not expired.
 func (m *tokenCache) get(signed string, beside pair) (token, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -47,7 +47,7 @@ func (m *tokenCache) get(signed string, beside pair) (token, bool) {
 	return e.token, e.beside == beside && time.Now().Before(e.token.expires)
 }
 
-// put remembers t. It clones the texts: they are parts of whole header blocks.
+// put caches t. It clones the strings, because they are parts of whole header blocks.
 func (m *tokenCache) put(signed string, beside pair, t token) {
 	beside.value = strings.Clone(beside.value)
 	m.mu.Lock()

@@ -9,33 +9,32 @@ import (
 	"github.com/mirage-go/mirage/internal/wiring"
 )
 
-// A visit is what a Middleware found out about one request.
+// A visit is what a Middleware knows about one request.
 type visit struct {
 	m       *Middleware // nil after NewContext
 	state   state
 	id      Identity
-	refusal *Error                    // in refused: why there is no identity; in barred: why no link may have it
-	quiet   bool                      // no answer to the value that came may set a cookie
+	refusal *Error                    // in refused: why there is no identity; in barred: why no link may use it
+	quiet   bool                      // no answer to the presented value may set a cookie
 	rotated *atomic.Pointer[Identity] // shared by all visits of the request
 
-	presented credential // what came, for Guard behind Identify
-	badToken  bool       // a link token came that did not verify
+	presented credential // for Guard behind Identify
+	badToken  bool       // a link token did not verify
 	from      source     // of the id
 	client    string     // the name of the _cid
-	asks      bool       // the client wants to know its signed value
+	asks      bool       // the client asks for its signed value
 
 	came    time.Time   // the Store's time when the request was first looked at
-	decided time.Time   // and when the id was decided that is handed out: what is signed bears it
+	decided time.Time   // when the id that is handed out was decided: the signing time
 	header  http.Header // of the response
-	listed  bool        // its page is of an origin in Options.Origins: header has the CORS headers
-	cookie  string      // what was put into it
+	listed  bool        // its page's origin is in Options.Origins: header has the CORS headers
+	cookie  string      // the signed value that was put into header
 
 	chain    chain
 	rotation atomic.Pointer[Identity] // where rotated points
 }
 
-// newVisit returns a visit that has found out nothing yet. outer are those of other
-// Middlewares.
+// newVisit returns an empty visit. outer are the visits of other Middlewares.
 func newVisit(m *Middleware, h http.Header, outer *chain) *visit {
 	v := &visit{m: m, header: h}
 	v.rotated = &v.rotation
@@ -43,8 +42,8 @@ func newVisit(m *Middleware, h http.Header, outer *chain) *visit {
 	return v
 }
 
-// again returns a copy of what Identify has found, for Guard to go on with. The cookie
-// that was due is not in it: Guard hands out the one that is due then.
+// again returns a copy of the visit that Identify has found, from which Guard continues.
+// It does not include the cookie that was due: Guard sets the one that is due then.
 func (v *visit) again(h http.Header) *visit {
 	v.withdraw(h)
 	return &visit{
@@ -54,8 +53,8 @@ func (v *visit) again(h http.Header) *visit {
 	}
 }
 
-// A state says what the identity of a visit is good for. The way of the request moves it
-// (identify.go). Guard behind Identify has a visit of its own, which goes on from
+// A state says what the identity of a visit may be used for. The steps in identify.go
+// move it. Guard behind Identify has a visit of its own, which continues from
 // identified.
 //
 //	refused
@@ -66,19 +65,19 @@ func (v *visit) again(h http.Header) *visit {
 type state int
 
 const (
-	refused    state = iota // there is none
-	linked                  // a link token vouches for it: for transports alone
-	identified              // for pages and links; Validate was not asked
-	guarded                 // for pages and links; Validate has let it in, or is not to be asked
-	barred                  // the id that came counts for nothing; this one is new, for pages alone
+	refused    state = iota // there is no identity
+	linked                  // a link token vouches for it: only for transports
+	identified              // for pages; Validate was not called
+	guarded                 // for pages and links; Validate has accepted it, or need not be called
+	barred                  // the presented id is no longer valid; this one is new, only for pages
 )
 
-// passing reports whether the identity is for this request alone: its client keeps
-// nothing of it, because the response that holds its next id may be on its way (I14).
+// passing reports whether the identity is only for this request. Its client does not keep
+// it, because the response that holds its next id may be on its way (I14).
 func (v *visit) passing() bool { return v.state == barred && v.quiet }
 
-// unguarded reports whether Validate was not asked about the id, and ought to be before a
-// link begins.
+// unguarded reports whether Validate must still be called for the id before a link
+// begins.
 func (v *visit) unguarded() bool { return v.state == identified && v.rotated.Load() == nil }
 
 func (v *visit) identity() Identity {
@@ -88,14 +87,14 @@ func (v *visit) identity() Identity {
 	return v.id
 }
 
-// A chain is a visit and those of other Middlewares that the request has passed before,
-// the innermost first. A nil chain is empty.
+// A chain is a visit and the visits of the Middlewares that the request has passed
+// before, the innermost first. A nil chain is empty.
 type chain struct {
 	*visit
 	outer *chain
 }
 
-// of returns the visit of m, nil without one.
+// of returns the visit of m, or nil if there is none.
 func (c *chain) of(m *Middleware) *visit {
 	for ; c != nil; c = c.outer {
 		if c.m == m {
@@ -105,7 +104,8 @@ func (c *chain) of(m *Middleware) *visit {
 	return nil
 }
 
-// hasCookie reports whether one of these keeps its ids in the cookie of that name.
+// hasCookie reports whether a Middleware in the chain keeps its ids in the cookie with
+// that name.
 func (c *chain) hasCookie(name string) bool {
 	for ; c != nil; c = c.outer {
 		if c.m != nil && c.m.o.Codec.Name() == name {

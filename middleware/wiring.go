@@ -16,8 +16,8 @@ var (
 		"set middleware.Options.Sessions to the Manager of the transport")
 )
 
-// Wired implements wiring.Value, for transports. A type of the application's
-// own is believed.
+// Wired implements wiring.Value, for transports. An implementation of Sessions by the
+// application is trusted.
 func (v *visit) Wired(sessions any) error {
 	m := v.m
 	if m == nil { // NewContext
