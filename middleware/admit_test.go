@@ -8,8 +8,8 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 )
 
-// L1: Admit is asked before any hook, about what comes with a cookie and what does not,
-// and decides by its error.
+// L1: Admit is called before any hook, for requests with and without a cookie, and its
+// error decides.
 func TestL1Admit(t *testing.T) {
 	asked, hooks := 0, 0
 	var answer error

@@ -15,8 +15,8 @@ func (w *nowhere) Header() http.Header       { return w.header }
 func (*nowhere) Write(b []byte) (int, error) { return len(b), nil }
 func (*nowhere) WriteHeader(int)             {}
 
-// The three cases that decide what the middleware costs: a page or a new link of a known
-// visitor, a poll or POST of a link, a new visitor.
+// The three cases that decide the cost of the middleware: a page or a new link of a known
+// visitor, a poll or POST of a link, and a new visitor.
 func BenchmarkMiddleware(b *testing.B) {
 	codec := newCodec(b, cookie.Options{})
 	var id middleware.Identity

@@ -16,14 +16,15 @@ const (
 	acceptImage = "Accept: image/jxl,image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 )
 
-// chromium is what Chromium 156 sends for each kind of request, recorded from a page;
-// headers that play no part are left out. All have its User-Agent, and those that a page
-// made have the page as Referer (but not WebSockets): the test adds these.
-// docs/decisions.md has what remains of them over plain http, in Firefox, too.
+// chromium has the headers that Chromium 156 sends for each kind of request, recorded
+// from a page. Irrelevant headers are left out. All requests have Chromium's User-Agent,
+// and those that a page made have the page as Referer (except WebSockets): the test adds
+// these. docs/decisions.md lists the headers that remain over plain http, in Firefox,
+// too.
 var chromium = []struct {
 	name, method, site string
 	headers            []string
-	identity           bool // the middleware attaches one
+	identity           bool // the middleware finds one
 	require            int  // status of Require, 0 for none
 	listed             int  // the same, if http://other.test:8931 is in Origins
 	navigation         bool // an id in the query does not count
@@ -225,10 +226,10 @@ var chromium = []struct {
 	}, false, 403, 0, false},
 }
 
-// I9: over plain http nothing but its Referer tells a GET of our own page from one that
-// another page made the browser send. The rows are what Chromium 156 and Firefox 153
-// send, and what neither lets a page send; e2e.TestI9PlainHTTP has the browsers
-// themselves do it.
+// I9: over plain http only the Referer distinguishes a GET of our own page from one that
+// another page made the browser send. The rows are requests that Chromium 156 and Firefox
+// 153 send, and some that neither lets a page send. e2e.TestI9PlainHTTP makes the same
+// requests with real browsers.
 func TestI9PlainHTTP(t *testing.T) {
 	const (
 		host    = "app.example.com:8080"
@@ -308,8 +309,8 @@ func TestI9PlainHTTP(t *testing.T) {
 		}
 	}
 
-	// An http page of our name is not ours where the site is on https: it may be the work
-	// of somebody on the way (a Safari before 16.4 sends no Sec-Fetch-Site).
+	// If the site is on https, an http page with our host is not ours: an attacker on the
+	// network may have made it (Safari before 16.4 sends no Sec-Fetch-Site).
 	secure := newSite(t, middleware.Options{})
 	for referer, want := range map[string]int{"https://app.example.com/": 0, "http://app.example.com/": 403} {
 		headers := with("Referer: "+referer, withCookie(secure.sign("ann")))
@@ -320,9 +321,9 @@ func TestI9PlainHTTP(t *testing.T) {
 	}
 }
 
-// I9, I1: what a page can make a browser send gets an identity only from the page's own
-// site, never plants an id by a navigation, and begins a link only as fetch, EventSource
-// or WebSocket.
+// I9, I1: a request that a page makes a browser send gets an identity only if the page is
+// of our own site, never plants an id by a navigation, and begins a link only as fetch,
+// EventSource or WebSocket.
 func TestI9Chromium(t *testing.T) {
 	for _, test := range chromium {
 		t.Run(test.name, func(t *testing.T) {

@@ -55,7 +55,7 @@ var (
 	}
 	errTwice = &Error{
 		Status: http.StatusInternalServerError,
-		Reason: "two Mirage middlewares stand before this route whose ids have one cookie: " +
+		Reason: "two Mirage middlewares on this route use the same cookie name: " +
 			"mount one of them, or give each a Name of its own (mirage.Options.Name, cookie.Options.Name)",
 	}
 	errMount = &Error{

@@ -18,8 +18,7 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// A visitor keeps the id from one request to the next, and a forged cookie
-// makes somebody new.
+// A visitor keeps the id from one request to the next. A forged cookie gets a new id.
 func Example() {
 	codec, err := cookie.New(cookie.Options{}, []byte("32 bytes of crypto/rand, not this"))
 	if err != nil {
@@ -50,8 +49,8 @@ func Example() {
 	// 0 new cookies
 }
 
-// Validate decides about an id that came: take it, replace it, refuse it, or ask the
-// client to come back.
+// Validate accepts, replaces or refuses an id that a request presents, or asks the client
+// to retry.
 func Example_validate() {
 	codec, _ := cookie.New(cookie.Options{}, []byte("32 bytes of crypto/rand, not this"))
 	errLocked := errors.New("account locked")
@@ -86,8 +85,8 @@ func Example_validate() {
 	// 429 too many new accounts
 }
 
-// At a log-in the id changes, so that one which somebody planted or saw before
-// is worth nothing.
+// At a log-in the id changes, so that an id that somebody planted or saw before is
+// worthless.
 func ExampleRotate() {
 	codec, _ := cookie.New(cookie.Options{}, []byte("32 bytes of crypto/rand, not this"))
 	next := 0
@@ -109,7 +108,7 @@ func ExampleRotate() {
 	// 1 cookie
 }
 
-// A handler is tested without the middleware.
+// A handler can be tested without the middleware.
 func ExampleNewContext() {
 	h := func(w http.ResponseWriter, r *http.Request) {
 		id, err := middleware.Require(w, r)
@@ -128,14 +127,14 @@ func get(h http.Handler, path string, cookies []*http.Cookie) *httptest.Response
 		r.AddCookie(c)
 	}
 	if strings.HasPrefix(path, "/live") {
-		r.Header.Set("Accept", "text/event-stream") // without it no cookie counts there
+		r.Header.Set("Accept", "text/event-stream") // without it, no cookie counts there
 	}
 	h.ServeHTTP(w, r)
 	return w
 }
 
 // detail returns the reason of a refusal, which is a problem document (RFC 9457), and any
-// other answer as it is.
+// other response unchanged.
 func detail(res *httptest.ResponseRecorder) string {
 	var problem struct{ Detail string }
 	if json.Unmarshal(res.Body.Bytes(), &problem) != nil {
@@ -144,8 +143,8 @@ func detail(res *httptest.ResponseRecorder) string {
 	return problem.Detail
 }
 
-// One id for each login. The accounts' own session is a cookie "user" here, where others
-// have scs or gorilla/sessions.
+// One id for each login. The accounts' own session is a cookie "user" here. A real site
+// uses scs or gorilla/sessions.
 func Example_login() {
 	codec, _ := cookie.New(cookie.Options{}, []byte("32 bytes of crypto/rand, not this"))
 	m := session.New(session.Options{})
@@ -175,7 +174,7 @@ func Example_login() {
 	r.With(links).Handle("/live", transport.Handler(m, transport.Options{}))
 	r.Group(func(r chi.Router) {
 		r.Use(pages)
-		r.Get("/login", func(w http.ResponseWriter, r *http.Request) { // a POST outside of examples
+		r.Get("/login", func(w http.ResponseWriter, r *http.Request) { // use POST in a real site
 			id, err := middleware.Rotate(w, r)
 			if id == "" {
 				http.Error(w, err.Error(), http.StatusServiceUnavailable)
@@ -201,7 +200,7 @@ func Example_login() {
 
 	jar := get(r, "/login", nil).Result().Cookies()
 	link(jar)
-	link(jar[:1]) // the accounts' cookie has run out
+	link(jar[:1]) // the accounts' cookie has expired
 	get(r, "/logout", jar)
 	link(jar) // from another tab
 	// Output:

@@ -13,8 +13,8 @@ import (
 // In the fuzzed texts ANN stands for the signed value of ann, TOKEN for a link token of
 // ann: the fuzzer's processes each sign their own.
 
-// I2: whatever comes as query and cookie, only what we signed is somebody; everything
-// else is somebody new.
+// I2: for any query and cookie, only an id that we signed is recognised. Everything else
+// gets a new id.
 func FuzzIdentity(f *testing.F) {
 	s := newSite(f, middleware.Options{})
 	ann := s.sign("ann")
@@ -39,7 +39,7 @@ func FuzzIdentity(f *testing.F) {
 	})
 }
 
-// I7: no text but ours is a link token, whatever id is beside it.
+// I7: only a text that we signed is a link token, whatever id is presented with it.
 func FuzzLinkToken(f *testing.F) {
 	s := newSite(f, middleware.Options{})
 	ann := s.sign("ann")

@@ -29,4 +29,4 @@ func (m *Middleware) generate(ctx context.Context, r *http.Request) (string, *Er
 	return id, nil
 }
 
-var errBadID = errors.New("the hook's id is not 1 to 128 of [A-Za-z0-9._-]")
+var errBadID = errors.New("the hook's id does not have 1 to 128 characters of [A-Za-z0-9._-]")

@@ -16,7 +16,7 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 )
 
-// pairs are the cookies of a response as a browser sends them.
+// pairs returns the cookies of a response as a browser sends them.
 func pairs(res *http.Response) (all []string) {
 	for _, c := range res.Cookies() {
 		all = append(all, c.Name+"="+c.Value)
@@ -26,8 +26,8 @@ func pairs(res *http.Response) (all []string) {
 
 const stream = "Accept: text/event-stream"
 
-// house is a site with pages behind Identify and a link behind Guard, with Identify
-// before everything or not. It counts what the hooks are asked.
+// house is a site with pages behind Identify and a link behind Guard, with or without
+// Identify around everything. It counts the calls of the hooks.
 type house struct {
 	mw                  *middleware.Middleware
 	handler             http.Handler
@@ -82,8 +82,8 @@ func (s *house) do(r *http.Request) *http.Response {
 	return w.Result()
 }
 
-// H1: Identify asks nobody about an id that we signed, Guard does, once for each request,
-// whatever stands before it; and one request makes at most one id.
+// H1: Identify calls no hook for an id that we signed. Guard does, once for each request,
+// whatever wraps it. One request makes at most one id.
 func TestH1TwoStrengths(t *testing.T) {
 	for name, everywhere := range map[string]bool{"side by side": false, "Identify before everything": true} {
 		t.Run(name, func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestH1TwoStrengths(t *testing.T) {
 			if s.generated != 1 || s.asked != 1 || s.atLink.ID != "new-i" {
 				t.Errorf("a link: %d made, %d asked, id %q", s.generated, s.asked, s.atLink.ID)
 			}
-			res := s.do(request("GET", "/live?_cid="+cid, stream)) // without a page before it
+			res := s.do(request("GET", "/live?_cid="+cid, stream)) // without a page request first
 			if s.generated != 2 || s.asked != 1 || s.atLink.ID != "new-ii" || len(res.Cookies()) != 1 {
 				t.Errorf("a link as the first request: %d made, %d asked, id %q, cookies %v",
 					s.generated, s.asked, s.atLink.ID, res.Cookies())
@@ -110,8 +110,8 @@ func TestH1TwoStrengths(t *testing.T) {
 	}
 }
 
-// H1: what Guard finds out behind Identify replaces what Identify found: the id, the
-// cookie, and what is signed.
+// H1: behind Identify, the result of Guard replaces that of Identify: the id, the cookie
+// and the signed value.
 func TestH1GuardBehindIdentify(t *testing.T) {
 	s := newHouse(t, middleware.Options{}, true)
 	c := withCookie(cookieOf(s.do(request("GET", "/"))))
@@ -136,8 +136,8 @@ func TestH1GuardBehindIdentify(t *testing.T) {
 	}
 }
 
-// I15: a cookie that Identify was about to renew does not go out with a link
-// that Guard refuses.
+// I15: a cookie that Identify was about to renew is not sent with the refusal of a link
+// by Guard.
 func TestI15RenewedThenRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newHouse(t, middleware.Options{}, true)
@@ -153,8 +153,8 @@ func TestI15RenewedThenRefused(t *testing.T) {
 	})
 }
 
-// I3: Validate alone vouches for an unsigned id, so Identify asks it, too, and Guard
-// behind it not again.
+// I3: only Validate can vouch for an unsigned id, so Identify calls it, too, and Guard
+// behind it does not call it again.
 func TestI3UnsignedAtIdentify(t *testing.T) {
 	s := newHouse(t, middleware.Options{AcceptUnsigned: true}, true)
 	s.do(request("GET", "/live?_mirage=mine&_cid="+cid, stream))
@@ -167,15 +167,15 @@ func TestI3UnsignedAtIdentify(t *testing.T) {
 	}
 }
 
-// I11: an id that is revoked between Identify and the link: the link is refused, and a
-// page goes on as somebody new, whose cookie is the one that goes out.
+// I11: if an id is revoked between Identify and the link, the link is refused. A page
+// continues with a new id, and its cookie is the one that is sent.
 func TestI11RevokedBetween(t *testing.T) {
 	f := newFake()
 	s := newHouse(t, middleware.Options{Sessions: f}, true)
 	c := withCookie(cookieOf(s.do(request("GET", "/"))))
 	inner := s.handler
 	s.handler = s.mw.Identify(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(time.Microsecond) // the clock of a revocation is above that of the signature
+		time.Sleep(time.Microsecond) // the revocation must be later than the signature
 		if err := f.Revoke(r.Context(), "new-i"); err != nil {
 			t.Fatal(err)
 		}
@@ -191,8 +191,8 @@ func TestI11RevokedBetween(t *testing.T) {
 	}
 }
 
-// H1: two programs on one host keep their ids apart: by the cookie's name, by what is
-// signed, and where both stand before a route.
+// H1: two programs on one host keep their ids apart: by the cookie's name, by the signed
+// name, and if both wrap one route.
 func TestH1TwoNames(t *testing.T) {
 	a := middleware.New(middleware.Options{Codec: newCodec(t, cookie.Options{})})
 	b := middleware.New(middleware.Options{Codec: newCodec(t, cookie.Options{Name: "admin"})})
@@ -222,7 +222,7 @@ func TestH1TwoNames(t *testing.T) {
 		t.Errorf("a %q, b %q, cookies after Rotate of a: %v", ida.ID, idb.ID, w.Result().Cookies())
 	}
 
-	w = httptest.NewRecorder() // b's guard is nearer, a's goes on with a's id
+	w = httptest.NewRecorder() // b's Guard is the inner one, a's continues with a's id
 	a.Identify(b.Identify(a.Guard(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		inner, _ = middleware.FromContext(r.Context())
 		idb, _ = middleware.FromContext(b.Context(r.Context()))
@@ -232,8 +232,8 @@ func TestH1TwoNames(t *testing.T) {
 	}
 }
 
-// H2: two middlewares with one cookie on one path would give each visitor two
-// ids in turn.
+// H2: two Middlewares with one cookie name on one path would give each visitor two ids in
+// turn.
 func TestH2OneCookieTwice(t *testing.T) {
 	var log strings.Builder
 	o := middleware.Options{Codec: newCodec(t, cookie.Options{}), Logger: slog.New(slog.NewTextHandler(&log, nil))}
@@ -260,8 +260,8 @@ type rememberer struct {
 
 func (r rememberer) Remember() time.Duration { return r.d }
 
-// H2: a revocation that is forgotten before the cookie is worth nothing lets
-// it count again.
+// H2: if a revocation is forgotten before the cookie expires, the cookie becomes valid
+// again.
 func TestH2Remember(t *testing.T) {
 	codec := newCodec(t, cookie.Options{MaxAge: 2 * time.Hour})
 	_, err := tryNew(middleware.Options{Codec: codec, Sessions: rememberer{newFake(), time.Hour}})
@@ -274,7 +274,7 @@ func TestH2Remember(t *testing.T) {
 	}
 }
 
-// H1: Value is asked for what a transport gets, and for nobody who is refused.
+// H1: Value is called for requests that a transport gets, and not for refused ones.
 func TestH1Value(t *testing.T) {
 	asked := 0
 	mw := middleware.New(middleware.Options{
@@ -306,8 +306,8 @@ func TestH1Value(t *testing.T) {
 	}
 }
 
-// H1: a Guard that refuses lets the same request in nowhere else, whether the handlers
-// ask one after the other or at once.
+// H1: a request that Guard refuses is not let in by another handler either, whether the
+// handlers ask one after the other or at once.
 func TestH1RefusedByEveryGuard(t *testing.T) {
 	codec := newCodec(t, cookie.Options{})
 	refusing := func(*http.Request, string) (string, error) { return "", errors.New("no") }
@@ -343,8 +343,8 @@ func TestH1RefusedByEveryGuard(t *testing.T) {
 	}
 }
 
-// H1: http.TimeoutHandler between Identify and Guard has a header of its own, and writes
-// the one before it while the hook still runs: nobody inside touches that.
+// H1: http.TimeoutHandler between Identify and Guard has a separate header, and writes
+// the outer one while the hook still runs. No handler inside touches the outer one.
 func TestH1TimeoutBetween(t *testing.T) {
 	codec := newCodec(t, cookie.Options{MaxAge: time.Hour})
 	o := middleware.Options{Codec: codec, Validate: func(r *http.Request, _ string) (string, error) {
@@ -373,8 +373,8 @@ func TestH1TimeoutBetween(t *testing.T) {
 	}
 }
 
-// H1: a Middleware before a route has no say in what is another one's: a revoked id, a
-// link token, a page of an origin that is foreign to it alone.
+// H1: a Middleware does not interfere with the requests of another one on the same route:
+// a revoked id, a link token, a page of an origin that is foreign only to it.
 func TestH1Neighbours(t *testing.T) {
 	const other = "https://other.example.com"
 	f := newFake()
@@ -421,7 +421,7 @@ func TestH1Neighbours(t *testing.T) {
 		t.Errorf("a page of an origin that admin lists: %v", linkErr)
 	}
 
-	// Where a Middleware does not stand before a handler, it knows nobody there.
+	// A Middleware has no identity for a handler that it does not wrap.
 	shop.Identify(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := admin.Context(r.Context())
 		if id, ok := middleware.FromContext(ctx); ok {
@@ -433,7 +433,7 @@ func TestH1Neighbours(t *testing.T) {
 	})).ServeHTTP(httptest.NewRecorder(), request("POST", "/", both))
 }
 
-// H2: a transport behind Identify alone would begin links past Validate.
+// H2: a transport behind Identify without Guard would begin links past Validate.
 func TestH2Unguarded(t *testing.T) {
 	s := newHouse(t, middleware.Options{}, true)
 	c := withCookie(cookieOf(s.do(request("GET", "/"))))

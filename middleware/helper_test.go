@@ -20,8 +20,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// scs.New starts a goroutine of its own for good; stopping it races with its start
-	// (scs #222).
+	// scs.New starts a goroutine that never ends. Stopping it races with its start (scs
+	// #222).
 	const cleanup = "github.com/alexedwards/scs/v2/memstore.(*MemStore).startCleanup"
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction(cleanup))
 }
@@ -116,7 +116,8 @@ func (s *site) reached() int {
 	return len(s.visits)
 }
 
-// do sends a request; reached tells whether it came to the application, and as whom.
+// do sends a request. v is the visit that the application saw, and reached reports
+// whether the request reached it.
 func (s *site) do(r *http.Request) (res *http.Response, v visit, reached bool) {
 	s.t.Helper()
 	before := s.reached()
@@ -130,7 +131,7 @@ func (s *site) do(r *http.Request) (res *http.Response, v visit, reached bool) {
 	return w.Result(), v, reached
 }
 
-// admit sends a request that must come to the application with an identity.
+// admit sends a request that must reach the application with an identity.
 func (s *site) admit(r *http.Request) (*http.Response, middleware.Identity) {
 	s.t.Helper()
 	res, v, reached := s.do(r)
@@ -141,7 +142,7 @@ func (s *site) admit(r *http.Request) (*http.Response, middleware.Identity) {
 	return res, v.Identity
 }
 
-// refuse sends a request that must not come to the application, and returns the problem.
+// refuse sends a request that must not reach the application, and returns the problem.
 func (s *site) refuse(r *http.Request, status int) (res *http.Response, detail string) {
 	s.t.Helper()
 	res, _, reached := s.do(r)
@@ -170,7 +171,7 @@ func (s *site) sign(id string) string {
 	return signed
 }
 
-// request makes a request of a program: no header but those given as "Name: value".
+// request returns a request of a program. It has only the headers given as "Name: value".
 func request(method, target string, headers ...string) *http.Request {
 	r := httptest.NewRequest(method, target, nil)
 	for _, h := range headers {
@@ -191,11 +192,11 @@ func cookieOf(res *http.Response) string {
 	return ""
 }
 
-// fake is a session layer that does what it is told.
+// fake is a session layer whose answers a test sets.
 type fake struct {
 	mu      sync.Mutex
 	names   map[string]string // moved: from → to
-	clients map[string]string // from → who may
+	clients map[string]string // from → the client that may use it
 	revoked map[string]time.Time
 	moves   []string
 	err     error

@@ -21,7 +21,8 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 )
 
-// I3: Generate when no id came, Validate when one did, never both; a forged id is none.
+// I3: Generate runs if the request presents no id, Validate if it presents one, never
+// both. A forged id is treated as absent.
 func TestI3OneHook(t *testing.T) {
 	var calls []string
 	s := newSite(t, middleware.Options{
@@ -48,8 +49,8 @@ func TestI3OneHook(t *testing.T) {
 	}
 }
 
-// I5: refused, failed and timed out differ by status and by text, and nothing of them
-// reaches the application.
+// I5: refusals, failures and timeouts differ in status and text, and none of these
+// requests reaches the application.
 func TestI5Outcomes(t *testing.T) {
 	busy := &middleware.Error{Status: 429, Reason: "slow down", RetryAfter: 9 * time.Second}
 	pay := &middleware.Error{Status: 402, Reason: "pay first"}
@@ -76,7 +77,7 @@ func TestI5Outcomes(t *testing.T) {
 			var log bytes.Buffer
 			s := newSite(t, middleware.Options{
 				Logger: slog.New(slog.NewTextHandler(&log, nil)),
-				// Both return an id, too: the error wins.
+				// Both also return an id: the error wins.
 				Generate: func(*http.Request) (string, error) { return "x", test.err },
 				Validate: func(*http.Request, string) (string, error) { return "x", test.err },
 			})
@@ -100,8 +101,8 @@ func TestI5Outcomes(t *testing.T) {
 	}
 }
 
-// I4: a hook's id that is no id is a failure of that attempt. An empty one of Generate
-// is, too: the original's client then waited for ever.
+// I4: if a hook returns a malformed id, the request fails. So does an empty id from
+// Generate: the client of the original Mirage then waited for ever.
 func TestI4BadIDs(t *testing.T) {
 	for name, id := range map[string]string{
 		"too long":     strings.Repeat("x", 129),
@@ -145,8 +146,8 @@ func TestI4BadIDs(t *testing.T) {
 	s.refuse(request("GET", "/"), 503)
 }
 
-// I3: five seconds unless told otherwise; a hook that never looks at its context is left
-// behind, and its answer has no effect.
+// I3: hooks have five seconds by default. A hook that ignores its context is abandoned,
+// and its answer has no effect.
 func TestI3Timeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, polite := range []bool{true, false} {
@@ -188,8 +189,8 @@ func TestI3Timeout(t *testing.T) {
 	})
 }
 
-// I3: a client that leaves ends the hook's context at once, and
-// nothing happens afterwards.
+// I3: when a client leaves, the hook's context ends at once, and nothing happens
+// afterwards.
 func TestI3ClientLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ended time.Time
@@ -209,8 +210,8 @@ func TestI3ClientLeaves(t *testing.T) {
 	})
 }
 
-// I3: an answer that comes when the context has ended has no effect, whichever of the two
-// is seen first.
+// I3: an answer that arrives when the context has ended has no effect, whichever of the
+// two is seen first.
 func TestI3AnswerAtTheEnd(t *testing.T) {
 	s := newSite(t, middleware.Options{Validate: func(*http.Request, string) (string, error) { return "", nil }})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -222,7 +223,7 @@ func TestI3AnswerAtTheEnd(t *testing.T) {
 	}
 }
 
-// I3: a panic fails that request only; so does a hook that ends its goroutine.
+// I3: a panic fails only that request, and so does a hook that ends its goroutine.
 func TestI3Panic(t *testing.T) {
 	var log bytes.Buffer
 	how := func() {}
@@ -254,8 +255,8 @@ func TestI3Panic(t *testing.T) {
 	}
 }
 
-// I3: ten thousand requests while Validate hangs: as many hooks as allowed, 503 at once
-// for the others, and who needs no hook notices nothing.
+// I3: ten thousand requests while Validate hangs: as many hooks as allowed run, the
+// others get 503 at once, and requests that need no hook are not affected.
 func TestI3Storm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var running, most atomic.Int32
@@ -312,20 +313,20 @@ func TestI3Storm(t *testing.T) {
 			t.Errorf("%d refused at once, %d hooks at most, counted %d", busy, most.Load(), s.count("busy"))
 		}
 
-		s.refuse(request("GET", "/", withCookie(c)), 503) // the hooks still hang, and so does the bound
+		s.refuse(request("GET", "/", withCookie(c)), 503) // the hooks still hang and take up all slots
 		close(release)
 		synctest.Wait()
 		s.admit(request("GET", "/", withCookie(c)))
 	})
 }
 
-// I5: a refusal by a hook reaches the browser's WebSocket as a close code, a program's as
-// a status, a plain EventSource as "come back".
+// I5: a refusal by a hook reaches a browser's WebSocket as a close code, a program's as a
+// status, and a plain EventSource as a retry.
 func TestI5Forms(t *testing.T) {
 	codec := newCodec(t, cookie.Options{})
 	h := middleware.New(middleware.Options{Codec: codec, Validate: func(*http.Request, string) (string, error) {
 		return "", &middleware.Error{Status: 503, Reason: "maintenance"}
-	}}).Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // what a transport does
+	}}).Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // acts like a transport
 		if _, err := middleware.Require(w, r); err != nil {
 			refuse.Write(w, r, statusOf(err), "no", 0)
 		}

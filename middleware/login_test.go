@@ -13,9 +13,9 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// I11: after a log-out the next log-in by a script works, without a navigation in
-// between: a dead cookie locks nobody out. It does so where the application revokes the
-// id by itself, too.
+// I11: after a log-out the next log-in by a script works without a navigation in between:
+// a revoked cookie locks nobody out. This also holds if the application revokes the id
+// itself.
 func TestI11LoginAfterLogout(t *testing.T) {
 	codec := newCodec(t, cookie.Options{Insecure: true})
 	m := session.New(session.Options{})

@@ -15,7 +15,7 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// door is an application with log-in and log-out in front of a real session layer.
+// door is an application with log-in and log-out on a real session layer.
 type door struct {
 	*testing.T
 	codec *cookie.Codec
@@ -23,7 +23,7 @@ type door struct {
 	mux   http.Handler
 	seen  middleware.Identity // of the last request
 	known bool
-	link  error // what Require said in the last request to /live
+	link  error // from Require in the last request to /live
 }
 
 func newDoor(t *testing.T, o middleware.Options) *door {
@@ -66,12 +66,12 @@ func (d *door) ask(method, target, value string, headers ...string) *http.Respon
 	return w.Result()
 }
 
-// value is the cookie that a page gets.
+// value returns the cookie that a page gets.
 func (d *door) value() string { return cookieOf(d.ask("GET", "/", "")) }
 
-// I11, I14: after Rotate the old value is told to come back for ten seconds, by links
-// and by tokenless POSTs, and is refused for good after that. It never gets a cookie
-// from a link.
+// I11, I14: for ten seconds after Rotate, links and POSTs without a token that present
+// the old value are told to retry. After that they are refused for good. A link never
+// sends a cookie for the old value.
 func TestI14RotatedLinks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDoor(t, middleware.Options{})
@@ -119,9 +119,9 @@ func TestI14RotatedLinks(t *testing.T) {
 	})
 }
 
-// I14, I15: a route of the application takes a rotated or revoked value for absent. For
-// ten seconds the identity is for this request alone, because a log-in may be on its way;
-// then it is a new one.
+// I14, I15: a route of the application treats a rotated or revoked value as absent. For
+// ten seconds the identity is only for this request, because a log-in may be in progress.
+// After that the visitor gets a new one.
 func TestI15QuietRoutes(t *testing.T) {
 	for name, end := range map[string]func(d *door, value string){
 		"rotated": func(d *door, value string) { d.ask("POST", "/login", value) },
@@ -148,7 +148,7 @@ func TestI15QuietRoutes(t *testing.T) {
 					}
 				}
 
-				// A log-in is answered as ever, and its cookie is the one that stays.
+				// A log-in is answered as usual, and its cookie is the one that stays.
 				res := d.ask("POST", "/login", old)
 				if id, _, err := d.codec.Verify(cookie.ID, cookieOf(res)); err != nil || id != d.seen.ID || id == was {
 					t.Errorf("log-in: the cookie is for %q, %v; the application sees %+v", id, err, d.seen)
@@ -165,8 +165,9 @@ func TestI15QuietRoutes(t *testing.T) {
 	}
 }
 
-// I11: log-out revokes the id and lets the browser forget the cookie; a tab that comes
-// without a value and was that id is told that it is over, and nobody else is.
+// I11: log-out revokes the id and deletes the cookie in the browser. A tab that had that
+// id and reconnects without a value is told that its session has ended, and no other tab
+// is.
 func TestI11Logout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDoor(t, middleware.Options{})
@@ -211,8 +212,8 @@ func TestI11Logout(t *testing.T) {
 	})
 }
 
-// I11: Logout without a visitor, or of one whom it cannot revoke, changes nothing and
-// says so.
+// I11: Logout without a visitor, or for one whose id it cannot revoke, changes nothing
+// and returns an error.
 func TestI11LogoutFails(t *testing.T) {
 	codec := newCodec(t, cookie.Options{})
 	old, _ := codec.Sign(cookie.ID, "ann")
@@ -249,8 +250,8 @@ func TestI11LogoutFails(t *testing.T) {
 	}
 }
 
-// I13: what is handed out was signed when the request was first looked at, whatever the
-// hook took; a revocation in between counts.
+// I13: the signing time of values handed out is when the request was first looked at,
+// however long the hook took. A revocation in between applies.
 func TestI13SignedWhenItCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDoor(t, middleware.Options{Generate: func(r *http.Request) (string, error) {
@@ -275,8 +276,8 @@ func TestI13SignedWhenItCame(t *testing.T) {
 	})
 }
 
-// I11: a value of a revoked id counts no more as long as it verifies, which may be longer
-// than the cookie's Max-Age after the revocation: it was handed out later.
+// I11: a value of a revoked id stays invalid for as long as it verifies. That may be
+// longer than the cookie's Max-Age after the revocation, because it was handed out later.
 func TestI11RevocationOutlivesTheValue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDoor(t, middleware.Options{Generate: func(r *http.Request) (string, error) {
@@ -290,7 +291,7 @@ func TestI11RevocationOutlivesTheValue(t *testing.T) {
 			t.Fatal(err)
 		}
 		value := <-done
-		time.Sleep(30*24*time.Hour - time.Second) // for another second it verifies
+		time.Sleep(30*24*time.Hour - time.Second) // it verifies for another second
 		if _, _, err := d.codec.Verify(cookie.ID, value); err != nil {
 			t.Fatal(err)
 		}
@@ -301,7 +302,7 @@ func TestI11RevocationOutlivesTheValue(t *testing.T) {
 }
 
 // I13, I10: an id that two requests of a client share was decided when the first of them
-// came, and is not shared any more once it was revoked.
+// arrived, and is no longer shared once it was revoked.
 func TestI13SharedIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
@@ -327,8 +328,8 @@ func TestI13SharedIDs(t *testing.T) {
 	})
 }
 
-// I15: who only asks gets the value that it presented, so that no answer is signed later
-// than the request before it.
+// I15: a client that only asks gets the value that it presented, so that no answer has a
+// later signing time than the request before it.
 func TestI15AskingSignsNothing(t *testing.T) {
 	d := newDoor(t, middleware.Options{})
 	value := d.value()
@@ -370,9 +371,9 @@ func TestI15NoRenewalOfWhatMoved(t *testing.T) {
 	})
 }
 
-// I11: an identity provider answers with a form that its page posts: the browser
-// sends no cookie, and Rotate gives the person a new id. No other request of a
-// foreign page gets one.
+// I11: an identity provider answers with a form that its page posts. The browser sends no
+// cookie, and Rotate gives the visitor a new id. No other request of a foreign page gets
+// one.
 func TestI11RotateInACallback(t *testing.T) {
 	form := []string{"Origin: https://idp.example", "Sec-Fetch-Site: cross-site"}
 	for name, test := range map[string]struct {
@@ -404,7 +405,7 @@ func TestI11RotateInACallback(t *testing.T) {
 	}
 }
 
-// I17: the application never sees a _cid, and cannot find it from what it sees.
+// I17: the application never sees a _cid, and cannot derive it from what it sees.
 func TestI17NameOfTheClient(t *testing.T) {
 	d := newDoor(t, middleware.Options{})
 	d.ask("GET", "/?_cid="+cid, "")

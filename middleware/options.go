@@ -164,8 +164,8 @@ func (o Options) complete() Options {
 		panic("middleware: Options.Codec is nil; make one with cookie.New(cookie.Options{}, key)")
 	case remembers(o.Sessions) < o.Codec.MaxAge():
 		panic(fmt.Sprintf("middleware: session.Options.Remember is %v, "+
-			"and a cookie is good for %v (cookie.Options.MaxAge): "+
-			"a value that was revoked would be good again; raise Remember or lower MaxAge",
+			"and a cookie is valid for %v (cookie.Options.MaxAge): "+
+			"a revoked value would become valid again; raise Remember or lower MaxAge",
 			remembers(o.Sessions), o.Codec.MaxAge()))
 	case o.AcceptUnsigned && o.Validate == nil:
 		panic("middleware: Options.AcceptUnsigned needs Options.Validate: nothing else vouches for an unsigned id")

@@ -10,8 +10,8 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 )
 
-// I4: the default id is that of the original, 8 random bytes in hex; IDBytes
-// makes it longer.
+// I4: the default id is that of the original Mirage, 8 random bytes in hex. IDBytes makes
+// it longer.
 func TestI4DefaultID(t *testing.T) {
 	for bytes, want := range map[int]string{0: `^[0-9a-f]{16}$`, 16: `^[0-9a-f]{32}$`, 64: `^[0-9a-f]{128}$`} {
 		s := newSite(t, middleware.Options{IDBytes: bytes})
@@ -23,8 +23,8 @@ func TestI4DefaultID(t *testing.T) {
 	}
 }
 
-// I1: query, then cookie, then nothing; the first that verifies decides, and a query id
-// leaves the cookie alone.
+// I1: query, then cookie, then nothing. The first that verifies decides, and an id from
+// the query does not change the cookie.
 func TestI1Order(t *testing.T) {
 	s := newSite(t, middleware.Options{})
 	q, c := s.sign("query-id"), s.sign("cookie-id")
@@ -41,7 +41,7 @@ func TestI1Order(t *testing.T) {
 		"cookie":                       {"/", c, "cookie-id", false, ""},
 		"query":                        {"/?_mirage=~" + q, "", "query-id", false, ""},
 		"query beats cookie":           {"/?_mirage=~" + q, c, "query-id", false, ""},
-		"empty query, cookie":          {"/?_mirage=", c, "cookie-id", false, ""}, // it asks and gets what it presented
+		"empty query, cookie":          {"/?_mirage=", c, "cookie-id", false, ""}, // gets what it presented
 		"empty query, nothing":         {"/?_mirage", "", "", true, ""},
 		"forged query, cookie":         {"/?_mirage=~" + forged, c, "cookie-id", false, "invalid-query"},
 		"forged query":                 {"/?_mirage=~" + forged, "", "", true, "invalid-query"},

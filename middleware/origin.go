@@ -108,8 +108,8 @@ func originSet(option string, origins []string) map[string]bool {
 			set[o] = true
 		case scheme == "null", scheme == "file":
 			panic("middleware: Options." + option + " has " + o +
-				"; pages of files, sandboxed frames and data: URLs, anybody's, send Origin: null, " +
-				"so it tells nothing: serve the page over https, or from a scheme of your app's own")
+				"; files, sandboxed frames and data: URLs of any site send Origin: null, " +
+				"so it identifies no page: serve the page over https, or from a scheme of your app's own")
 		default:
 			panic("middleware: Options." + option + " has " + o + "; write it like " + example + ": " +
 				"lower case, no path, no default port, no wildcard")

@@ -12,8 +12,8 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 )
 
-// I9: whose page it is, by Sec-Fetch-Site, else by Origin against Host, own origins and
-// the allow-list, compared exactly.
+// I9: the page's site is decided by Sec-Fetch-Site, otherwise by Origin, which is
+// compared exactly with Host, OwnOrigins and Origins.
 func TestI9Origin(t *testing.T) {
 	secure := newCodec(t, cookie.Options{})
 	insecure := newCodec(t, cookie.Options{Insecure: true})
@@ -170,8 +170,8 @@ func TestI9Origin(t *testing.T) {
 	}
 }
 
-// I9: a page of an allowed origin may read answers with credentials, refusals and
-// Retry-After included; the preflight is answered for it.
+// I9: a page of an allowed origin may read responses with credentials, including refusals
+// and Retry-After. Its preflight is answered.
 func TestI9CORS(t *testing.T) {
 	s := newSite(t, middleware.Options{
 		Origins: []string{"https://app.example.com"},
@@ -208,8 +208,8 @@ func TestI9CORS(t *testing.T) {
 	}
 }
 
-// I9: origins of apps and extensions are taken as the platforms send them, and CORS
-// answers name exactly that origin.
+// I9: origins of apps and extensions are accepted as the platforms send them, and CORS
+// headers name exactly that origin.
 func TestI9AppOrigins(t *testing.T) {
 	for _, origin := range []string{
 		"capacitor://localhost", "ionic://localhost",
@@ -240,8 +240,8 @@ func TestI9AppOrigins(t *testing.T) {
 	}
 }
 
-// I9: a name that an attacker made point to us is another origin with cookies of its own:
-// all that its page can get is a new id.
+// I9: a host name that an attacker points at us (DNS rebinding) is another origin with
+// its own cookies: its page can only get a new id.
 func TestI9Rebinding(t *testing.T) {
 	s := newSite(t, middleware.Options{})
 	r := request("GET", "/", "Sec-Fetch-Site: same-origin", "Origin: https://evil.com")
@@ -269,7 +269,7 @@ func TestI9HeadOptions(t *testing.T) {
 	}
 }
 
-// Options that cannot work are found at the start, with what to do about it.
+// Invalid options panic at the start, and the text says what to do.
 func TestNewPanics(t *testing.T) {
 	codec := newCodec(t, cookie.Options{})
 	with := func(f func(*middleware.Options)) middleware.Options {
@@ -297,7 +297,7 @@ func TestNewPanics(t *testing.T) {
 		"own origin":     {own("example.com"), "OwnOrigins has example.com"},
 		"star":           {origins("*"), "no wildcard"},
 		"wildcard":       {origins("https://*.example.com"), "no wildcard"},
-		"null":           {origins("null"), "anybody's, send Origin: null"},
+		"null":           {origins("null"), "of any site send Origin: null"},
 		"files":          {origins("file://"), "a scheme of your app's own"},
 		"a file":         {origins("file:///app/index.html"), "Origins has file:///app/index.html"},
 		"own app":        {own("capacitor://localhost"), "OwnOrigins has capacitor"},
@@ -336,15 +336,14 @@ func TestNewPanics(t *testing.T) {
 	}
 }
 
-// tryNew is New with its panic as a text.
+// tryNew calls New and returns the text of its panic.
 func tryNew(o middleware.Options) (with func(http.Handler) http.Handler, err string) {
 	defer func() { err, _ = recover().(string) }()
 	return middleware.New(o).Guard, ""
 }
 
-// I9: whatever Origin comes, and whatever Origins can be written, only what is
-// listed gets CORS headers, those for exactly itself, and only what is listed or
-// ours gets an identity.
+// I9: for any Origin and any valid Origins, only a listed origin gets CORS headers, which
+// name exactly that origin, and only a listed origin or our own gets an identity.
 func FuzzOrigin(f *testing.F) {
 	for _, o := range []string{
 		"https://example.com", "http://example.com", "null", "https://example.com:443", "https://app.example.com",
@@ -391,8 +390,8 @@ func FuzzOrigin(f *testing.F) {
 			return
 		}
 
-		// Let in: by the browser's word, by the list, or because the origin is the
-		// host's, in which it can then be found.
+		// Let in: by Sec-Fetch-Site, by the list, or because the origin is that of the
+		// host, which then contains it.
 		scheme, name, _ = strings.Cut(origin, "://")
 		same := name != "" && (scheme == "http" || scheme == "https") &&
 			strings.HasPrefix(strings.ToLower(host), strings.ToLower(name))

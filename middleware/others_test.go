@@ -94,7 +94,7 @@ func TestMounts(t *testing.T) {
 	}
 }
 
-// Beside scs each keeps its own cookie in one response.
+// The middleware and scs each set their own cookie in one response.
 func TestBesideSCS(t *testing.T) {
 	sessions := scs.New()
 	mw := middleware.New(middleware.Options{Codec: newCodec(t, cookie.Options{})}).Guard
@@ -121,13 +121,13 @@ func TestBesideSCS(t *testing.T) {
 	}
 }
 
-// byClient is the recipe for limits per address: chi's ClientIPFrom… knows which one is
-// the client's.
+// byClient is the recipe for limits per address: chi's ClientIPFrom… finds the client's
+// address.
 func byClient(r *http.Request) (string, error) {
 	return httprate.CanonicalizeIP(chimw.GetClientIP(r.Context())), nil
 }
 
-// Behind httprate no hook runs for what it refuses.
+// Behind httprate no hook runs for requests that it refuses.
 func TestBehindRateLimit(t *testing.T) {
 	hooks := 0
 	mw := middleware.New(middleware.Options{

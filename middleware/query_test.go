@@ -8,8 +8,8 @@ import (
 	"github.com/mirage-go/mirage/internal/cid"
 )
 
-// parseQuery reads what url.ParseQuery reads, but for what is unreadable
-// or contradicts itself.
+// parseQuery reads the same values as url.ParseQuery, except for malformed and
+// contradictory ones.
 func FuzzQuery(f *testing.F) {
 	for _, s := range []string{
 		"", "_mirage=~abc&_cid=abcdefghijklmnopqrstuv&_wait=25", "_mirage", "_mirage=&_mirage=a",
@@ -26,7 +26,7 @@ func FuzzQuery(f *testing.F) {
 
 		want, err := url.ParseQuery(raw)
 		if err != nil || strings.Contains(raw, "%5") || strings.Contains(raw, "%6") || strings.Contains(raw, "%7") {
-			return // it is lenient in its own way, and takes keys that are escaped; no client of ours does that
+			return // it is lenient in other ways, and accepts escaped keys, which no client of ours sends
 		}
 
 		if got := want["_mirage"]; q.asks != (len(got) > 0) || len(got) == 1 && q.id != got[0] {

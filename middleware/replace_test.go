@@ -15,8 +15,8 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 )
 
-// I6: the application sees the new id only, the client learns both, the session moves,
-// and what is handed out is for the new id.
+// I6: the application sees only the new id, the client learns both, the session moves,
+// and the values handed out are for the new id.
 func TestI6Replaced(t *testing.T) {
 	f := newFake()
 	var asked []string
@@ -58,9 +58,9 @@ func TestI6Replaced(t *testing.T) {
 	}
 }
 
-// I6: the answer was lost, and the client comes with the old value again: it is led to
-// the new id, Validate is asked about that one, and nobody else is led anywhere, a plain
-// client neither.
+// I6: the response was lost, and the client presents the old value again: it is led to
+// the new id, and Validate is called for that one. No other client is led to it, and no
+// plain client either.
 func TestI6AnswerLost(t *testing.T) {
 	f := newFake()
 	var asked []string
@@ -104,8 +104,8 @@ func TestI6AnswerLost(t *testing.T) {
 	}
 }
 
-// I6: an id that was moved and is now replaced again: the session moves on from where it
-// is, and the client hears of the name that it knows.
+// I6: an id that was moved is replaced again: the session moves on from its current name,
+// and the client is told the name that it knows as the previous one.
 func TestI6Twice(t *testing.T) {
 	f := newFake()
 	s := newSite(t, middleware.Options{
@@ -122,8 +122,8 @@ func TestI6Twice(t *testing.T) {
 	}
 }
 
-// I6: two parallel requests of one client are both replaced; the second finds the move
-// done while its hook ran.
+// I6: two parallel requests of one client are both replaced. The second one finds that
+// the session was moved while its hook ran.
 func TestI6Parallel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -141,8 +141,8 @@ func TestI6Parallel(t *testing.T) {
 	})
 }
 
-// I5: a session layer that fails or is slow is a failure, not a refusal and not a new id:
-// nobody loses a session for it.
+// I5: if the session layer fails or is slow, the request fails. It is not refused and
+// gets no new id, so nobody loses a session.
 func TestI5SessionsFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -158,9 +158,9 @@ func TestI5SessionsFail(t *testing.T) {
 	})
 }
 
-// I11: what was signed before Revoke counts for nothing, in every way of coming. Links
-// get 410 and no cookie; routes of the application take the value for absent; what is
-// signed afterwards is good.
+// I11: values that were signed before Revoke are invalid, however they are presented.
+// Links get 410 and no cookie. Routes of the application treat the value as absent.
+// Values signed afterwards are valid.
 func TestI11Revoked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -216,7 +216,7 @@ func TestI11Revoked(t *testing.T) {
 	})
 }
 
-// I11: an id that is revoked while its hook runs does not slip in.
+// I11: an id that is revoked while its hook runs is not let in.
 func TestI11RevokedMeanwhile(t *testing.T) {
 	f := newFake()
 	s := newSite(t, middleware.Options{Sessions: f, Validate: func(r *http.Request, id string) (string, error) {
@@ -225,8 +225,8 @@ func TestI11RevokedMeanwhile(t *testing.T) {
 	s.refuse(request("GET", "/?_cid="+cid, withCookie(s.sign("ann"))), 410)
 }
 
-// I2: with AcceptUnsigned Validate decides about any id in the query that could be one; a
-// signed one stays signed.
+// I2: with AcceptUnsigned, Validate decides about any id in the query that is well
+// formed. A signed one stays signed.
 func TestI2Unsigned(t *testing.T) {
 	var asked []string
 	s := newSite(t, middleware.Options{

@@ -90,10 +90,10 @@ func Rotate(w http.ResponseWriter, r *http.Request) (id string, err error) {
 
 var errNowhere = &Error{
 	Status: http.StatusInternalServerError,
-	Reason: "no Mirage middleware stands before this route: put Identify around it",
+	Reason: "no Mirage middleware is mounted on this route: put Identify around it",
 }
 
-var errNobody = errors.New("the request has no identity: it is HEAD or OPTIONS, of a foreign page, or of a link")
+var errNobody = errors.New("the request has no identity: it is HEAD or OPTIONS, from a foreign page, or of a link")
 
 // isCallback reports whether a foreign page sent a person to a page of ours with a form,
 // as identity providers do. It is false for a frame, a fetch or an image.

@@ -17,8 +17,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// login is an application that rotates on every request. It returns the answer, what
-// Rotate returned and FromContext afterwards.
+// login is an application that calls Rotate on every request. It returns the response,
+// the results of Rotate, and the identity of FromContext afterwards.
 func login(
 	o middleware.Options, r *http.Request,
 ) (res *http.Response, id string, after middleware.Identity, err error) {
@@ -30,14 +30,14 @@ func login(
 	return w.Result(), id, after, err
 }
 
-// I11: Rotate moves the session to a new id, hands that out in this response alone, and
+// I11: Rotate moves the session to a new id, hands the id out only in this response, and
 // then revokes the old one.
 func TestI11Rotate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, codec := newFake(), newCodec(t, cookie.Options{MaxAge: time.Hour})
 		o := middleware.Options{Codec: codec, Sessions: f}
 		old, _ := codec.Sign(cookie.ID, "ann")
-		time.Sleep(30 * time.Minute) // so the middleware itself has set the cookie already
+		time.Sleep(30 * time.Minute) // so the middleware has already set a renewed cookie
 
 		res, id, after, err := login(o, request("POST", "/", withCookie(old)))
 		if err != nil || len(id) != 16 || after.ID != id || after.Previous != "ann" || after.Signed != "" {
@@ -69,8 +69,8 @@ func TestI11Rotate(t *testing.T) {
 	})
 }
 
-// I11: who came by the query gets the new value as Signed, and the cookie stays
-// out of it.
+// I11: a client that presents its id in the query gets the new value as Signed, and no
+// cookie is set.
 func TestI11RotateQuery(t *testing.T) {
 	codec := newCodec(t, cookie.Options{})
 	signed, _ := codec.Sign(cookie.ID, "ann")
@@ -80,7 +80,7 @@ func TestI11RotateQuery(t *testing.T) {
 	}
 }
 
-// I11: each way in which Rotate fails, and what is left then.
+// I11: each way in which Rotate fails, and the state afterwards.
 func TestI11RotateFails(t *testing.T) {
 	codec := newCodec(t, cookie.Options{})
 	old, _ := codec.Sign(cookie.ID, "ann")
@@ -138,8 +138,8 @@ type failing struct {
 
 func (f *failing) Rotate(context.Context, string, string, store.Asked) error { return f.move }
 
-// I11: where the new id cannot be signed, the old one stays good: its session
-// has not moved.
+// I11: if the new id cannot be signed, the old one stays valid and its session has not
+// moved.
 func TestI11RotateCannotSign(t *testing.T) {
 	codec := newCodec(t, cookie.Options{})
 	old, _ := codec.Sign(cookie.ID, "ann")

@@ -58,7 +58,7 @@ func serve(s *site, codec *cookie.Codec, requests ...*http.Request) []string {
 	return ids
 }
 
-// I10: parallel first requests of one client object make one id, and so do those of the
+// I10: parallel first requests of one client object get one id, and so do those of the
 // next ten seconds.
 func TestI10Shared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -91,8 +91,8 @@ func TestI10Default(t *testing.T) {
 	}
 }
 
-// I10: not shared with another client, other credentials, or by a name that
-// could be guessed.
+// I10: an id is not shared with another client, with other credentials, or under a _cid
+// that could be guessed.
 func TestI10NotShared(t *testing.T) {
 	tests := map[string][2]*http.Request{
 		"another _cid":   {request("GET", "/?_cid="+cid), request("GET", "/?_cid="+cid+"x")},
@@ -132,8 +132,8 @@ func TestI10NotShared(t *testing.T) {
 	}
 }
 
-// I10: the call goes on while one of its requests waits, whoever came first, and ends
-// with the last.
+// I10: the call continues while any of its requests waits, even if the first one left,
+// and ends with the last.
 func TestI10Leaving(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &counter{wait: 3 * time.Second}
@@ -167,7 +167,7 @@ func TestI10Leaving(t *testing.T) {
 	})
 }
 
-// I10: those who wait share a failure and the timeout, but nobody who comes later does.
+// I10: waiting requests share a failure and the timeout. Later requests do not.
 func TestI10Failure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &counter{wait: time.Second, err: errors.New("no")}
@@ -189,7 +189,7 @@ func TestI10Failure(t *testing.T) {
 	})
 }
 
-// I10: a panic of a shared Generate wakes those who wait.
+// I10: a panic of a shared Generate wakes the waiting requests.
 func TestI10Panic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, middleware.Options{
@@ -207,7 +207,7 @@ func TestI10Panic(t *testing.T) {
 	})
 }
 
-// I10: what is remembered is bounded; beyond the bound ids are still made.
+// I10: the number of remembered calls is bounded. Beyond the bound, ids are still made.
 func TestI10Bound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, middleware.Options{})

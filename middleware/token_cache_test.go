@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// I7: what is remembered is bounded; what is used stays, what is not is forgotten after
-// two generations.
+// I7: the cache is bounded. A token that is used stays, and one that is not is evicted
+// after two generations.
 func TestI7Remembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m tokenCache

@@ -11,7 +11,7 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 )
 
-// I7: with a good link token no hook runs, and the identity is the token's.
+// I7: with a valid link token no hook runs, and the identity is that of the token.
 func TestI7Token(t *testing.T) {
 	hooks := 0
 	s := newSite(t, middleware.Options{Validate: func(*httpRequest, string) (string, error) {
@@ -93,8 +93,8 @@ func TestI7Token(t *testing.T) {
 	}
 }
 
-// I7: a token is good for the link's life and a minute, remembered or not, and never
-// longer than the id value beside it.
+// I7: a token is valid for the link's life plus a minute, cached or not, and never longer
+// than the id value presented with it.
 func TestI7TokenExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, middleware.Options{Codec: newCodec(t, cookie.Options{MaxAge: time.Hour})})
@@ -127,7 +127,8 @@ func TestI7TokenExpires(t *testing.T) {
 	})
 }
 
-// I7: a remembered token counts only beside the very value that it came with.
+// I7: a cached token is valid only together with the same value that it was first
+// presented with.
 func TestI7RememberedPair(t *testing.T) {
 	s := newSite(t, middleware.Options{})
 	a := s.sign("ann")
@@ -157,8 +158,8 @@ func TestI7RememberedPair(t *testing.T) {
 	}
 }
 
-// I7: a link token is for the transports. On the application's own routes it is worth
-// nothing, or it would lead past Validate and Revoke.
+// I7: a link token is only for the transports. The application's own routes ignore it,
+// because it would bypass Validate and Revoke.
 func TestI7TokenIsForTransports(t *testing.T) {
 	f := newFake()
 	s := newSite(t, middleware.Options{Sessions: f})
@@ -174,8 +175,8 @@ func TestI7TokenIsForTransports(t *testing.T) {
 	}
 }
 
-// I7: the longest of ids, readers and numbers still fit a token; a reader that is too
-// long makes none.
+// I7: the longest ids, readers and numbers still fit into a token. If the reader is too
+// long, there is no token.
 func TestI7LongestToken(t *testing.T) {
 	s := newSite(t, middleware.Options{})
 	c := s.sign(strings.Repeat("x", 128))

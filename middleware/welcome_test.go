@@ -12,9 +12,9 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 )
 
-// I8: the cookie is set when there is none and renewed when a quarter of its age is used,
-// for the same id; in between nothing is set. A value in the query is renewed alike,
-// through Signed.
+// I8: the cookie is set if there is none, and renewed with the same id when a quarter of
+// its age has passed. In between nothing is set. A value in the query is renewed in the
+// same way, through Signed.
 func TestI8Renewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, middleware.Options{Codec: newCodec(t, cookie.Options{MaxAge: 4 * time.Hour})})
@@ -37,15 +37,15 @@ func TestI8Renewal(t *testing.T) {
 			}
 		}
 
-		time.Sleep(3 * time.Hour) // expired: its owner is not locked out, but new
+		time.Sleep(3 * time.Hour) // expired: its owner is not locked out, but gets a new id
 		if _, got := s.admit(request("GET", "/", withCookie(value))); got.ID == id.ID {
 			t.Error("an expired cookie still counts")
 		}
 	})
 }
 
-// I8: valid cookies of two different ids are tossing: none counts, and the answer ends
-// the quarrel with a third.
+// I8: valid cookies of two different ids are cookie tossing: none counts, and the
+// response replaces both with a third.
 func TestI8Tossing(t *testing.T) {
 	s := newSite(t, middleware.Options{})
 	res, id := s.admit(request("GET", "/", withCookie(s.sign("ann")), withCookie(s.sign("eve"))))
@@ -54,8 +54,8 @@ func TestI8Tossing(t *testing.T) {
 	}
 }
 
-// I2: keys change without anybody being thrown out, and the cookie follows to
-// the new key.
+// I2: keys change without anybody losing the id, and the cookie is renewed with the new
+// key.
 func TestI2KeyRotation(t *testing.T) {
 	before := newSite(t, middleware.Options{Codec: newCodec(t, cookie.Options{}, key('o'))})
 	res, ann := before.admit(request("GET", "/"))
@@ -70,8 +70,8 @@ func TestI2KeyRotation(t *testing.T) {
 	}
 }
 
-// I8: the header is set before next, next gets the very ResponseWriter, and the response
-// varies by what decides about the identity.
+// I8: the header is set before next is called, next gets the same ResponseWriter, and
+// Vary lists the headers that decide about the identity.
 func TestI8NeverWraps(t *testing.T) {
 	w := httptest.NewRecorder()
 	guard := middleware.New(middleware.Options{Codec: newCodec(t, cookie.Options{})}).Guard
@@ -90,8 +90,8 @@ func TestI8NeverWraps(t *testing.T) {
 	}
 }
 
-// Mounted twice over one handler, the inner one does nothing; another middleware decides
-// for itself.
+// If a Middleware is mounted twice around one handler, the inner one does nothing.
+// Another Middleware decides on its own.
 func TestMountedTwice(t *testing.T) {
 	hooks := 0
 	mw := middleware.New(middleware.Options{
@@ -105,8 +105,8 @@ func TestMountedTwice(t *testing.T) {
 	}
 }
 
-// Require says what is wrong where there is no middleware; NewContext is enough for the
-// test of a handler.
+// Require says what is wrong if there is no middleware. NewContext is enough to test a
+// handler.
 func TestRequire(t *testing.T) {
 	_, err := middleware.Require(httptest.NewRecorder(), request("GET", "/"))
 	if statusOf(err) != 500 || !strings.Contains(err.Error(), "not mounted") {
@@ -131,7 +131,7 @@ func TestRequire(t *testing.T) {
 	}
 }
 
-// I9: what Require adds to the middleware's own check.
+// I9: the checks that Require adds to those of the middleware.
 func TestI9Require(t *testing.T) {
 	s := newSite(t, middleware.Options{})
 

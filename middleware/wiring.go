@@ -8,9 +8,9 @@ import (
 )
 
 var (
-	errNoSessions = errors.New("the middleware of this route has no Sessions, so that nothing could be revoked: " +
+	errNoSessions = errors.New("the middleware of this route has no Sessions, so nothing could be revoked: " +
 		"set middleware.Options.Sessions to the Manager of the transport")
-	errUnguarded = errors.New("this transport stands behind Identify, which does not ask Validate: " +
+	errUnguarded = errors.New("this transport is behind Identify, which does not call Validate: " +
 		"put Guard around the transport")
 	errOtherSessions = errors.New("the middleware of this route has the Sessions of another Manager: " +
 		"set middleware.Options.Sessions to the Manager of the transport")
