@@ -7,16 +7,16 @@ import (
 	"net/http"
 )
 
-// heldBytes is how much of one response a proxy under Hold keeps at most, as a real one
-// does with its disk.
+// heldBytes is how much of one response a proxy under Hold buffers at most, as a real
+// proxy does on its disk.
 const heldBytes = 16 << 20
 
-// holder reads what src sends, byte for byte, but in whole HTTP/1 responses.
+// holder reads the bytes of src unchanged, but passes on only whole HTTP/1 responses.
 type holder struct {
 	src   io.Reader
-	err   error         // of src
-	raw   bytes.Buffer  // what was read from src and not handed out
-	whole int           // so much of raw may be handed out
+	err   error         // from src
+	raw   bytes.Buffer  // read from src, but not passed on yet
+	whole int           // how much of raw may be passed on
 	parse *bufio.Reader // reads src through raw
 	open  bool          // everything passes
 }
@@ -27,7 +27,7 @@ func newHolder(src io.Reader) *holder {
 	return h
 }
 
-// tap lets the parser read from src and keeps what it has read.
+// tap lets the parser read from src and keeps the bytes that it has read.
 type tap struct{ *holder }
 
 func (t tap) Read(b []byte) (n int, err error) {
@@ -37,7 +37,7 @@ func (t tap) Read(b []byte) (n int, err error) {
 	return n, err
 }
 
-// Read hands out the responses that are complete, or waits for the next one.
+// Read returns bytes of complete responses, or waits for the next one.
 func (h *holder) Read(b []byte) (int, error) {
 	for h.whole == 0 {
 		switch {
@@ -53,14 +53,14 @@ func (h *holder) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// next reads one response. Where that fails, as it is too large, broken off or no
+// next reads one response. If that fails, because it is too large, incomplete or not a
 // response, everything passes as it comes.
 func (h *holder) next() {
 	resp, err := http.ReadResponse(h.parse, nil)
 	if err == nil {
 		_, err = io.CopyN(io.Discard, resp.Body, heldBytes)
 	}
-	// io.EOF is the end of a body that is not as large as that.
+	// io.EOF is the end of a body that is smaller than heldBytes.
 	if h.err == nil && err == io.EOF && resp.StatusCode != http.StatusSwitchingProtocols {
 		h.whole = h.raw.Len() - h.parse.Buffered()
 		return

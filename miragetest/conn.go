@@ -12,24 +12,24 @@ type conn struct {
 	p      *Proxy
 	client net.Conn
 	quit   chan struct{} // closed when cut: ends every pause
-	held   bool          // responses wait for their end
+	held   bool          // responses are held until they end
 
 	// Guarded by p.mu.
-	server net.Conn // nil until join
+	server net.Conn // nil until join is called
 	silent bool     // in a hole
 	cut    bool
 	how    Ending // of the cut
 	each   *plan
 }
 
-// join adds the connection to the server. If the client's was cut meanwhile,
-// it has the same end.
+// join adds the connection to the server. If the client's connection was cut meanwhile,
+// it ends the same way.
 func (c *conn) join(server net.Conn) {
 	c.p.mu.Lock()
 	c.server = server
 	cut, how := c.cut, c.how
 	if c.p.closed {
-		how = RST // what lingers now, nobody would close
+		how = RST // nobody would close a connection that lingers now
 	}
 	c.p.mu.Unlock()
 	if cut {
@@ -37,7 +37,7 @@ func (c *conn) join(server net.Conn) {
 	}
 }
 
-// carry carries both directions until both have ended.
+// carry copies both directions until both have ended.
 func (c *conn) carry() {
 	var down io.Reader = c.server
 	if c.held {
@@ -49,7 +49,7 @@ func (c *conn) carry() {
 	wg.Wait()
 }
 
-// end cuts the connection; false if it was cut before.
+// end cuts the connection, and reports whether it was not cut before.
 func (c *conn) end(how Ending) bool {
 	c.p.mu.Lock()
 	first := !c.cut
@@ -81,7 +81,7 @@ func (c *conn) peers() []net.Conn {
 	return []net.Conn{c.client, c.server}
 }
 
-// lost tells whether what the peers send is lost.
+// lost reports whether the bytes that the peers send are lost.
 func (c *conn) lost() bool {
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()
@@ -94,7 +94,7 @@ func (how Ending) apply(peer net.Conn) {
 		reset(peer)
 		return
 	}
-	peer.SetWriteDeadline(time.Unix(1, 0)) // ends a write that waits
+	peer.SetWriteDeadline(time.Unix(1, 0)) // ends a blocked write
 	closeWrite(peer)
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/mirage-go/mirage/miragetest"
 )
 
-// A test breaks the connection in the middle of an answer, and looks at what the client
-// makes of it.
+// A test cuts the connection in the middle of a response, and checks how the client
+// handles it.
 func ExampleProxy() {
 	t := new(example) // in a test, its *testing.T
 	defer t.end()
@@ -41,7 +41,7 @@ func ExampleProxy() {
 	// connections: 2
 }
 
-// example is what ExampleProxy needs of a *testing.T.
+// example has the methods of a *testing.T that ExampleProxy needs.
 type example struct {
 	testing.TB
 	cleanups []func()

@@ -34,8 +34,8 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// A FIN is one also where the peers have sent what the proxy has not handed on:
-// no RST follows it.
+// No RST follows a FIN, even if the peers have sent bytes that the proxy has not passed
+// on.
 func TestCutWithBytesOnTheirWay(t *testing.T) {
 	n := newNetwork(t)
 	client, server := n.connect(t)
@@ -100,7 +100,7 @@ func TestCutAfterCountsTogether(t *testing.T) {
 	mustRead(t, server1, "hij")
 }
 
-// Two rules that meet at one byte are both used up by it.
+// If two rules apply to the same byte, it uses up both.
 func TestCutAfterAndEach(t *testing.T) {
 	n := newNetwork(t)
 	n.CutEach(miragetest.Up, 3, miragetest.FIN)

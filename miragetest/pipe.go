@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// chunk is what one read brought.
+// chunk is the result of one read.
 type chunk struct {
 	data []byte
 	err  error
 	due  time.Time
 }
 
-// pipe carries one direction until src ends. It reads on after a cut, so that a FIN is
-// not followed by the RST with which a kernel answers bytes for a closed socket.
+// pipe copies one direction until src ends. It continues to read after a cut. Otherwise
+// the kernel would answer bytes for a closed socket with an RST after the FIN.
 func (c *conn) pipe(dir Direction, src io.Reader, dst net.Conn) {
 	queue := make(chan chunk, 64)
 	go func() { // ends with src, and pipe then ends with the queue
@@ -40,7 +40,7 @@ func (c *conn) pipe(dir Direction, src io.Reader, dst net.Conn) {
 	}
 }
 
-// pass writes data as the network's faults allow.
+// pass writes data as far as the network's faults allow.
 func (c *conn) pass(dir Direction, dst net.Conn, data []byte) {
 	for len(data) > 0 {
 		n, pause, cut := c.p.grant(c, dir, len(data))
@@ -63,7 +63,7 @@ func (c *conn) pass(dir Direction, dst net.Conn, data []byte) {
 	}
 }
 
-// finish hands on the end of a direction.
+// finish passes on the end of a direction.
 func (c *conn) finish(dst net.Conn, err error) {
 	switch {
 	case c.lost():

@@ -1,5 +1,5 @@
-// Package miragetest helps to test applications that use Mirage: Proxy is a network that
-// fails when a test tells it to.
+// Package miragetest helps to test applications that use Mirage. Its Proxy is a network
+// that fails when a test tells it to.
 package miragetest
 
 import (
@@ -12,13 +12,13 @@ import (
 	"testing"
 )
 
-// A Proxy carries TCP connections to a server and does to them what networks do: it cuts,
-// swallows, delays and withholds. What passes, passes unchanged. In each direction of a
-// connection at most 256 KiB are on their way inside the proxy, under Hold one response
-// more; when they do not get on, the sender's own buffers fill.
+// A Proxy forwards TCP connections to a server and imitates a faulty network: it cuts
+// connections, and it drops, delays and withholds bytes. It never changes the bytes that
+// it passes on. In each direction of a connection it buffers at most 256 KiB, under Hold
+// one more response. When its buffer is full, the sender's own buffers fill.
 //
 // The methods may be called concurrently and from any goroutine. Each fault lasts until
-// Heal and does not replace another kind.
+// Heal. Faults of different kinds do not replace each other.
 type Proxy struct {
 	tb     testing.TB
 	scheme string
@@ -28,27 +28,27 @@ type Proxy struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	mu     sync.Mutex // guards what follows and the same part of each conn
+	mu     sync.Mutex // guards the fields below and those so marked in each conn
 	closed bool
 	conns  map[*conn]struct{}
 	stats  Stats
 	faults faults
 }
 
-// Stats counts what went through a Proxy since it began.
+// Stats has the counters of a Proxy since its start.
 type Stats struct {
-	Connections int   // accepted, without those refused
-	Open        int   // of them, now; one that was cut counts until both peers have closed it
+	Connections int   // accepted, without refused ones
+	Open        int   // open now; one that was cut counts until both peers have closed it
 	Refused     int   // see Proxy.Refuse
-	Up, Down    int64 // bytes handed on to the server, to the client
+	Up, Down    int64 // bytes passed on to the server and to the client
 }
 
 // NewProxy starts a proxy to target, which is "host:port" or a URL such as that of an
 // httptest.Server. It listens on a port of its own on 127.0.0.1.
 //
 // A Cleanup of the test resets all connections, closes the port and waits for the proxy's
-// goroutines. A server whose Close waits for connections is to be closed in an earlier
-// Cleanup, which runs later.
+// goroutines. If your server's Close waits for connections, register its Cleanup before
+// NewProxy, so that it runs later.
 func NewProxy(tb testing.TB, target string) *Proxy {
 	tb.Helper()
 	scheme := "http"
@@ -74,11 +74,11 @@ func newProxy(tb testing.TB, ln net.Listener, dial func(context.Context) (net.Co
 	return p
 }
 
-// Addr returns the address of the proxy, "127.0.0.1:port".
+// Addr returns the address of the proxy as "127.0.0.1:port".
 func (p *Proxy) Addr() string { return p.ln.Addr().String() }
 
-// URL returns the address as a URL, with the scheme of the target or else http, and
-// without a slash at the end.
+// URL returns the address as a URL without a trailing slash. The scheme is that of the
+// target, or http if it has none.
 func (p *Proxy) URL() string { return p.scheme + "://" + p.Addr() }
 
 // Stats returns the counters.
@@ -103,7 +103,7 @@ func (p *Proxy) accept() {
 	}
 }
 
-// serve carries one connection from its beginning to its end.
+// serve forwards one connection from its beginning to its end.
 func (p *Proxy) serve(client net.Conn) {
 	c, hole := p.enter(client)
 	if c == nil {
@@ -126,8 +126,8 @@ func (p *Proxy) serve(client net.Conn) {
 	c.carry()
 }
 
-// enter makes a connection of one that was accepted, nil if it is refused. One that
-// enters a hole is not handed on.
+// enter returns the conn of an accepted connection, or nil if it is refused. hole reports
+// whether it enters a hole and must not be forwarded.
 func (p *Proxy) enter(client net.Conn) (c *conn, hole bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -150,7 +150,7 @@ func (p *Proxy) enter(client net.Conn) (c *conn, hole bool) {
 	return c, c.silent
 }
 
-// leave closes what is left of a connection and forgets it.
+// leave closes the rest of a connection and removes it.
 func (p *Proxy) leave(c *conn) {
 	c.close()
 	p.mu.Lock()
@@ -158,7 +158,7 @@ func (p *Proxy) leave(c *conn) {
 	delete(p.conns, c)
 }
 
-// open returns the connections that there are now.
+// open returns the current connections.
 func (p *Proxy) open() []*conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"github.com/mirage-go/mirage/miragetest"
 )
 
-// network is a proxy to a server of which the test accepts the connections.
+// network is a proxy to a server. The test accepts the server's connections.
 type network struct {
 	*miragetest.Proxy
 	server net.Listener
@@ -39,7 +39,7 @@ func (n network) connect(t *testing.T) (client, server *net.TCPConn) {
 	return client, bounded(t, c, err)
 }
 
-// mustRefuse wants a new connection to be reset: the dial may see it, or the first read.
+// mustRefuse requires that a new connection is reset, at the dial or at the first read.
 func (n network) mustRefuse(t *testing.T) {
 	t.Helper()
 	if c, err := net.Dial("tcp", n.Addr()); err == nil {
@@ -49,7 +49,7 @@ func (n network) mustRefuse(t *testing.T) {
 	}
 }
 
-// bounded lets no call on c wait for longer than a broken test needs to fail.
+// bounded sets a deadline on c, so that a broken test fails soon.
 func bounded(t *testing.T, c net.Conn, err error) *net.TCPConn {
 	t.Helper()
 	if err != nil {
@@ -75,7 +75,7 @@ func mustRead(t *testing.T, r io.Reader, want string) {
 	}
 }
 
-// mustEnd reads all that is left and wants it to end as how says.
+// mustEnd reads the rest and requires that the connection ends as how says.
 func mustEnd(t *testing.T, r io.Reader, how miragetest.Ending) (left []byte) {
 	t.Helper()
 	left, err := io.ReadAll(r)
@@ -131,7 +131,7 @@ func TestProxyURL(t *testing.T) {
 	}
 }
 
-// The abort of one peer reaches the other as such.
+// An abort by one peer reaches the other as an abort.
 func TestProxyPassesReset(t *testing.T) {
 	n := newNetwork(t)
 	client, server := n.connect(t)
@@ -146,7 +146,7 @@ func TestProxyWithoutServer(t *testing.T) {
 	n.mustRefuse(t)
 }
 
-// The end of a test ends every connection, in whatever state, and the proxy's port.
+// The end of a test closes every connection, in any state, and the proxy's port.
 func TestProxyCleanup(t *testing.T) {
 	var n network
 	var ends []*net.TCPConn

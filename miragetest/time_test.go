@@ -88,7 +88,7 @@ func TestBandwidth(t *testing.T) {
 	})
 }
 
-// A cut does not wait for what is on its way.
+// A cut does not wait for bytes on their way.
 func TestCutDuringDelay(t *testing.T) {
 	bubble(t, func(t *testing.T, p *miragetest.Proxy, front, back *memnet.Listener) {
 		client, server := pair(t, front, back)
@@ -118,7 +118,7 @@ func TestHole(t *testing.T) {
 		mustWrite(t, server, "on its way")
 		synctest.Wait()
 		p.Hole()
-		big := strings.Repeat("a", 1<<20) // it is taken, or the write would wait
+		big := strings.Repeat("a", 1<<20) // the hole takes it, otherwise the write would block
 		mustWrite(t, client, big)
 		mustWrite(t, server, big)
 		silence(client)
@@ -224,7 +224,7 @@ func TestHold(t *testing.T) {
 	})
 }
 
-// What is no HTTP passes under Hold as well.
+// Traffic that is not HTTP passes under Hold as well.
 func TestHoldOtherProtocols(t *testing.T) {
 	bubble(t, func(t *testing.T, p *miragetest.Proxy, front, back *memnet.Listener) {
 		p.Hold()
