@@ -1,5 +1,6 @@
-// Package admission decides who may have a link or send, before anything of the answer is
-// written, and reads what the request says of itself.
+// Package admission decides whether a request may begin a link or send messages, before
+// any part of the response is written. It also reads the query parameters and headers of
+// such a request.
 package admission
 
 import (
@@ -13,10 +14,11 @@ import (
 )
 
 // Require is middleware.Require for a transport of m. It answers a request that has no
-// identity. A route whose middleware has not the same sessions refuses every request: ids
-// would count there that are revoked here.
+// identity; ok is then false. If the middleware of the route does not have the same
+// sessions, it refuses every request, because the middleware would accept ids that are
+// revoked in m.
 func Require(w http.ResponseWriter, r *http.Request, m *session.Manager) (id middleware.Identity, ok bool) {
-	id, err := middleware.Require(w, r) // first: it takes the cookie back, whatever follows
+	id, err := middleware.Require(w, r) // first, because it removes the cookie in any case
 	if mistake := wiring.Check(r.Context(), m); mistake != nil {
 		refuse.Mistake(w, r, mistake.Error())
 		return id, false
@@ -28,9 +30,9 @@ func Require(w http.ResponseWriter, r *http.Request, m *session.Manager) (id mid
 	return id, true
 }
 
-// Admit returns the identity of a GET for a link, or answers why it gets none. A GET with
-// a body is refused: net/http would wait for it before the first byte of the answer, and
-// not notice that the client leaves.
+// Admit returns the identity of a GET for a link, or answers the request with a refusal.
+// A GET with a body is refused: net/http would wait for the body before the first byte of
+// the response, and would not notice that the client leaves.
 func Admit(w http.ResponseWriter, r *http.Request, m *session.Manager) (id middleware.Identity, ok bool) {
 	if id, ok = Require(w, r, m); ok && r.ContentLength != 0 {
 		refuse.Write(w, r, http.StatusBadRequest, "a GET has no body here", 0)
@@ -39,9 +41,10 @@ func Admit(w http.ResponseWriter, r *http.Request, m *session.Manager) (id middl
 	return id, ok
 }
 
-// AdmitNew is Admit for a transport whose every GET begins a link. A link token, which
-// the middleware honours beside _wait, lets a poll go on and begins nothing: else it
-// would renew itself for ever, past all hooks and past Revoke.
+// AdmitNew is Admit for a transport on which every GET begins a link. It refuses a link
+// token, which the middleware accepts together with _wait. A token continues a poll and
+// never begins a link. Otherwise a client could renew it for ever, past all hooks and
+// past Revoke.
 func AdmitNew(w http.ResponseWriter, r *http.Request, m *session.Manager) (id middleware.Identity, ok bool) {
 	if id, ok = Admit(w, r, m); ok && id.Link != 0 {
 		refuse.Write(w, r, http.StatusUnauthorized, "a link token begins no link: open a new link without it", 0)

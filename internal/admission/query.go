@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Position returns the position that the client presents: Last-Event-ID, which a browser
-// sends by itself, before the query's lastEventId, which polyfills that may set no header
-// send for it, before the query's _pos.
+// Position returns the position that the client presents. It is the first one present of
+// the header Last-Event-ID, which browsers send on their own, the query's lastEventId,
+// which polyfills that cannot set headers send instead, and the query's _pos.
 func Position(r *http.Request) string {
 	if ids := r.Header["Last-Event-Id"]; len(ids) > 0 && ids[0] != "" {
 		return ids[0]
@@ -20,8 +20,8 @@ func Position(r *http.Request) string {
 	return pos
 }
 
-// Query returns a parameter of the request's query without building a map of all; the
-// first one counts. A text that is not well escaped is returned as it is: its reader
+// Query returns the first value of a parameter of the request's query, without building a
+// map of all. A value that is not escaped correctly is returned unchanged: its parser
 // refuses it.
 func Query(r *http.Request, key string) (value string, ok bool) {
 	for raw := r.URL.RawQuery; raw != ""; {

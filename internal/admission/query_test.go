@@ -7,8 +7,8 @@ import (
 	"github.com/mirage-go/mirage/internal/admission"
 )
 
-// W2: the header Last-Event-ID goes before the parameter that polyfills send for it, and
-// that before _pos. What is empty says nothing.
+// W2: the header Last-Event-ID takes precedence over the parameter that polyfills send
+// instead, and that over _pos. Empty values are ignored.
 func TestW2Position(t *testing.T) {
 	for _, tt := range []struct{ name, header, query, want string }{
 		{"nothing", "", "", ""},

@@ -13,10 +13,11 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// retryAfter is when a client comes back to a server that cannot have it now.
+// retryAfter is how long a client waits before it retries with a server that cannot serve
+// it now.
 const retryAfter = 2 * time.Second
 
-// table says what each error of a session is on the wire (W6). The texts are for clients.
+// table maps each error of a session to its response (W6). The texts are for clients.
 var table = []struct {
 	err    error
 	status int
@@ -49,14 +50,15 @@ var table = []struct {
 
 const crowded = "all links of this session are taken by its other tabs: close one, or come back later"
 
-// Refuse answers a request that failed with err, in the form that its client can read. It
-// must be the only answer.
+// Refuse answers a request that failed with err, in a form that its client can read.
+// Nothing else may be written to w.
 func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	status, reason, retry := Of(err)
 	refuse.Write(w, r, status, reason, retry)
 }
 
-// Of returns what err is on the wire. A retry above 0 is when to come back.
+// Of returns the response to err. If retry is above 0, the client retries after that
+// time.
 func Of(err error) (status int, reason string, retry time.Duration) {
 	if e, ok := errors.AsType[*middleware.Error](err); ok {
 		return e.Status, e.Reason, e.RetryAfter

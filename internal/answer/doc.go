@@ -1,3 +1,3 @@
-// Package answer says what each error of a session is on the wire, and sets the headers
-// that answers have in common. Both directions use it.
+// Package answer maps each error of a session to its response, and sets the headers that
+// responses have in common. Both directions use it.
 package answer

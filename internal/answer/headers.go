@@ -14,19 +14,19 @@ var (
 	noReferrer  = []string{"no-referrer"}
 )
 
-// SetEventStream sets the headers of a text of event blocks that nobody is to keep,
-// change or hold back. Incremental is RFC 10036.
+// SetEventStream sets the headers of a response of event blocks that proxies and caches
+// must not store, change or buffer. Incremental is RFC 10036.
 func SetEventStream(h http.Header) {
 	h["Content-Type"] = eventStream
-	h["Cache-Control"] = unchanged // a compressor would hold blocks back
+	h["Cache-Control"] = unchanged // a compressor would buffer blocks
 	h["X-Accel-Buffering"] = no
 	h["Incremental"] = yes
 	h["X-Content-Type-Options"] = nosniff
 	h["Referrer-Policy"] = noReferrer
 }
 
-// SetJSON sets the headers of an answer as JSON. Such an answer comes whole, so that it
-// may be compressed.
+// SetJSON sets the headers of a JSON response. It is sent as a whole, so it may be
+// compressed.
 func SetJSON(h http.Header) {
 	h["Content-Type"] = jsonType
 	h["Cache-Control"] = noStore

@@ -1,5 +1,5 @@
-// Package cid knows the names that client objects give themselves: _cid, as reader and as
-// writer.
+// Package cid handles the names that client objects give themselves (_cid). A client
+// object uses its name as reader (subscriber) and as writer (producer).
 package cid
 
 import (
@@ -13,10 +13,10 @@ const (
 	Max = 64 // characters
 )
 
-// Name is what everybody but the client itself gets to see of a _cid: 22 characters of
-// base64url from which it cannot be found. Whoever knows a _cid could ask for its owner's
-// id while that is being made (I10), so applications, stores and other clients only meet
-// its name (I17). The name of "" is "".
+// Name returns the public name of a _cid: 22 characters of base64url from which the _cid
+// cannot be derived. Anybody who knows a _cid could obtain its owner's id while the id is
+// being made (I10). So applications, stores and other clients see only the name (I17).
+// The name of "" is "".
 func Name(cid string) string {
 	if cid == "" {
 		return ""
@@ -25,7 +25,7 @@ func Name(cid string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-// Valid tells whether s may be such a name: 22 to Max characters of base64url.
+// Valid reports whether s may be a _cid: 22 to Max characters of base64url.
 func Valid(s string) bool {
 	return len(s) >= min && len(s) <= Max && !strings.ContainsFunc(s, func(r rune) bool {
 		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'

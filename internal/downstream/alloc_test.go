@@ -40,8 +40,8 @@ func TestP1NoAlloc(t *testing.T) {
 	}
 }
 
-// P1: nor does it from end to end, over a real connection: append, wake, take, encode,
-// write, by a writer, of a hijacked stream or through net/http.
+// P1: the whole path over a real connection allocates nothing either: append, wake, take,
+// encode and write, on a hijacked stream or through net/http.
 func TestP1NoAllocEndToEnd(t *testing.T) {
 	for name, hijack := range map[string]bool{"hijacked": true, "response": false} {
 		t.Run(name, func(t *testing.T) {
@@ -107,14 +107,14 @@ func TestP1NoAllocEndToEnd(t *testing.T) {
 
 			var before, after runtime.MemStats
 			const n = 1000
-			runtime.GC() // so that none takes the pooled memory away meanwhile
+			runtime.GC() // so that no collection empties the pools meanwhile
 			runtime.ReadMemStats(&before)
 			for range n {
 				one()
 			}
 			runtime.ReadMemStats(&after)
-			// A hundredth of one is for the runtime: goroutines are made anew now and
-			// then.
+			// The runtime may use a hundredth of an allocation: it creates a new
+			// goroutine now and then.
 			if allocs := float64(after.Mallocs-before.Mallocs) / n; allocs > 0.05 {
 				t.Errorf("%.3f allocations a message", allocs)
 			}
@@ -122,7 +122,7 @@ func TestP1NoAllocEndToEnd(t *testing.T) {
 	}
 }
 
-// until reads up to and with line.
+// until reads up to and including line.
 func until(t *testing.T, r *bufio.Reader, line string) {
 	for {
 		got, err := r.ReadSlice('\n')

@@ -8,7 +8,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Append appends the event blocks of a batch.
+// Append appends the event blocks of b to dst. plain means that the client does not speak
+// Mirage's protocol.
 func Append(dst []byte, b *session.Batch, plain bool) []byte {
 	if b.Gap != (store.Lost{}) {
 		after := store.Position{Epoch: b.Epoch, Seq: b.Gap.To, Tag: b.GapTag}
@@ -24,7 +25,7 @@ func Append(dst []byte, b *session.Batch, plain bool) []byte {
 	return appendEnd(dst, b, plain)
 }
 
-// appendEnd appends what tells the client that the link has ended.
+// appendEnd appends the block that tells the client that the link has ended.
 func appendEnd(dst []byte, b *session.Batch, plain bool) []byte {
 	switch b.End {
 	case session.EndAged, session.EndRenewed, session.EndMoved, session.EndDrained, session.EndCrowded:

@@ -12,7 +12,7 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// sink is a way out that runs what is scheduled at once, and counts.
+// sink is an Out that runs scheduled drains at once, and counts.
 type sink struct{ writes, bytes int }
 
 func (s *sink) Write(b []byte) error  { s.writes++; s.bytes += len(b); return nil }
@@ -33,8 +33,8 @@ func pumped(tb testing.TB, o session.Options) (*session.Manager, *session.Link, 
 	return m, link, out
 }
 
-// BenchmarkSend is the way of one message of 200 bytes: Send, wake, take, encode, write
-// (to nowhere).
+// BenchmarkSend measures the path of one message of 200 bytes: Send, wake, take, encode,
+// write (to nowhere).
 func BenchmarkSend(b *testing.B) {
 	m, _, _ := pumped(b, session.Options{Overflow: store.OverflowDropOldest})
 	msg := store.Text(strings.Repeat("x", 200))
@@ -47,7 +47,7 @@ func BenchmarkSend(b *testing.B) {
 	}
 }
 
-// BenchmarkTakeEncode is take and encode of a batch, per message.
+// BenchmarkTakeEncode measures taking and encoding a batch, per message.
 func BenchmarkTakeEncode(b *testing.B) {
 	for _, size := range []int{1, 8, 32} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {

@@ -2,16 +2,17 @@ package downstream
 
 import "time"
 
-// A Deadline sets the write deadline of one connection or response. Setting it costs as
-// much as a tenth of a write, so one serves many writes: it is one and a half times the
-// timeout away, and set again when half the timeout has passed. Each write so has the
-// timeout at least, and half as long again at most. It belongs to whoever writes.
+// A Deadline sets the write deadline of one connection or response. Setting it costs a
+// tenth of a write, so one deadline serves many writes. It is set to one and a half times
+// the timeout, and set again when half the timeout has passed. So each write has at least
+// the timeout, and at most half as long again. Only the goroutine that writes may use a
+// Deadline.
 type Deadline struct {
 	timeout time.Duration
 	set     time.Duration // when, since begun; 0 if none is set
 }
 
-// begun is the zero of a clock that no change of the wall clock moves.
+// begun is the start of a monotonic clock, which changes of the wall clock do not affect.
 var begun = time.Now()
 
 // NewDeadline returns a Deadline that is not set yet.
@@ -19,8 +20,8 @@ func NewDeadline(timeout time.Duration) Deadline { return Deadline{timeout: time
 
 type deadliner interface{ SetWriteDeadline(time.Time) error }
 
-// Extend comes before a write to c, a net.Conn or http.ResponseController. That a
-// deadline cannot be set is no error.
+// Extend must be called before each write to c, a net.Conn or http.ResponseController. It
+// ignores the error if a deadline cannot be set.
 func (d *Deadline) Extend(c deadliner) {
 	now := time.Since(begun)
 	if d.set != 0 && now-d.set <= d.timeout/2 {
@@ -30,7 +31,7 @@ func (d *Deadline) Extend(c deadliner) {
 	d.set = now
 }
 
-// Clear takes the deadline away after a write. HTTP/2 needs that: it ends a stream whose
+// Clear removes the deadline after a write. HTTP/2 needs that: it ends a stream whose
 // deadline has passed, even an idle one.
 func (d *Deadline) Clear(c deadliner) {
 	_ = c.SetWriteDeadline(time.Time{})

@@ -20,8 +20,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// void is a connection that takes everything, counts the events in it, and is silent
-// until it is closed.
+// void is a connection that accepts all writes, counts the events in them, and sends
+// nothing until it is closed.
 type void struct {
 	net.Conn
 	events *atomic.Int64
@@ -37,7 +37,7 @@ func (v *void) Close() error                     { close(v.closed); return nil }
 func (v *void) SetDeadline(time.Time) error      { return nil }
 func (v *void) SetWriteDeadline(time.Time) error { return nil }
 
-// hijackable is a ResponseWriter whose connection is there to be taken over.
+// hijackable is a ResponseWriter whose connection can be hijacked.
 type hijackable struct {
 	http.ResponseWriter
 	conn net.Conn
@@ -66,17 +66,16 @@ func hijacked(tb testing.TB, m *session.Manager, n int) (events *atomic.Int64) {
 	return events
 }
 
-// cpu is the time that this process has computed, which others on the machine do not
-// change much.
+// cpu returns the CPU time of this process, which other processes hardly affect.
 func cpu() int64 {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return u.Utime.Nano() + u.Stime.Nano()
 }
 
-// BenchmarkFanOut is what a broadcast to 1000 hijacked streams costs without the kernel,
-// per message and stream: in batches of so many that are sent before the next ones, as
-// under load.
+// BenchmarkFanOut measures the cost of a broadcast to 1000 hijacked streams without the
+// kernel, per message and stream. As under load, messages are sent in batches, each
+// written before the next one.
 func BenchmarkFanOut(b *testing.B) {
 	for _, batch := range []int{1, 8, 32} {
 		b.Run(fmt.Sprint(batch), func(b *testing.B) {

@@ -9,9 +9,10 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Hello returns the first block of a link, and for a plain client, which does not read
-// it, a second one with what is lost. life is how long the link lives at most, and retry
-// the delay of a browser's own reconnect (0 leaves it to the browser).
+// Hello returns the first block of a link (the handshake). For a plain client, which
+// ignores that block, it adds a second one with the lost range. life is how long the link
+// lives at most. retry is the delay of a browser's own reconnect; 0 leaves it to the
+// browser.
 func Hello(id middleware.Identity, link *session.Link, life, heartbeat, retry time.Duration) []byte {
 	a := &link.Hello
 	h := frame.Hello{
@@ -30,7 +31,7 @@ func Hello(id middleware.Identity, link *session.Link, life, heartbeat, retry ti
 	}
 
 	h.Lost = (*frame.Range)(&a.Lost)
-	// Of what was trimmed the log tells each reader when it comes there.
+	// The log itself reports trimmed messages to each reader, when the reader gets there.
 	if !link.Plain || a.Reason == store.MissingTrimmed {
 		return frame.AppendHello(dst, a.Position, retry, &h)
 	}

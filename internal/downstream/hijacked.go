@@ -8,9 +8,9 @@ import (
 	"github.com/mirage-go/mirage/internal/writers"
 )
 
-// Hijacked is the way out on HTTP/1.1 that costs least: the connection is taken over and
-// the handler returns, so that net/http's goroutine, buffers and request go away. One
-// goroutine stays, which waits for the client to hang up. The pool does the writing.
+// Hijacked is the cheapest Out on HTTP/1.1: the connection is hijacked and the handler
+// returns, so that net/http's goroutine, buffers and request are freed. One goroutine
+// stays and waits for the client to disconnect. The pool does the writing.
 type Hijacked struct {
 	task     writers.Task
 	conn     net.Conn
@@ -18,13 +18,13 @@ type Hijacked struct {
 	onClose  func()
 }
 
-// Hijack takes the connection over after WriteHeader, so that net/http and every
-// middleware have written their own head. onClose is called once, when the connection is
-// closed from either side and nothing takes from the link any more. Each write must
-// succeed within timeout, or half as long again.
+// Hijack takes over the connection after WriteHeader, so that net/http and every
+// middleware have written their headers. onClose is called once, when the connection has
+// been closed by either side and no drain runs any more. Each write must succeed within
+// timeout, or up to half as long again.
 func Hijack(pool *writers.Pool, w http.ResponseWriter, timeout time.Duration, onClose func()) (*Hijacked, error) {
-	// Bytes that the client sent after its request belong to no request: this answer is
-	// the connection's last.
+	// Bytes that the client sent after its request are dropped: this response is the last
+	// one of the connection.
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return nil, err
@@ -36,14 +36,14 @@ func Hijack(pool *writers.Pool, w http.ResponseWriter, timeout time.Duration, on
 	return h, nil
 }
 
-// Unchunk asks net/http for a body without chunks, which ends with the connection: what
-// follows the head is ours alone if it is hijacked, and costs less if it is not.
+// Unchunk asks net/http for a body without chunks, which ends with the connection. If the
+// connection is hijacked, we write the body unframed. If not, such a body costs less.
 func Unchunk(h http.Header) { h["Transfer-Encoding"] = identity }
 
 var identity = []string{"identity"} // never changed
 
-// watch waits for the client to hang up. The client has nothing to send any more; one
-// that sends more than 4 KiB is cut off.
+// watch waits for the client to disconnect. The client has nothing more to send; if it
+// sends more than 4 KiB, the connection is closed.
 func (h *Hijacked) watch() {
 	defer h.Close()
 	var b [16]byte
@@ -64,18 +64,19 @@ func (h *Hijacked) Write(b []byte) error {
 	return err
 }
 
-// Close implements Out. It may be called from anywhere, and any number of times.
+// Close implements Out. It may be called from any goroutine and any number of times.
 func (h *Hijacked) Close() {
 	switch h.task.Stop() {
 	case writers.Idle, writers.Queued:
 		h.conn.Close()
 		h.onClose()
-	case writers.Running, writers.Rerun: // finished follows
+	case writers.Running, writers.Rerun: // finished will be called
 		h.conn.Close()
 	}
 }
 
-// finished is called after the last drain. stopped says that Close was called before.
+// finished is called after the last drain. stopped reports whether Close was called
+// before.
 func (h *Hijacked) finished(stopped bool) {
 	if !stopped { // it panicked
 		h.conn.Close()

@@ -11,7 +11,7 @@ import (
 	"github.com/mirage-go/mirage/internal/writers"
 )
 
-// L1: a link is closed, and Shutdown goes on, once nothing takes from it any more,
+// L1: a link is closed, and Shutdown continues, once no drain takes from it any more,
 // whatever ended it.
 func TestL1HijackedClosedLast(t *testing.T) {
 	before := slog.Default()

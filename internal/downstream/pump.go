@@ -8,9 +8,9 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// A Pump takes what waits in a link and writes it to a way out, all of it in one write,
-// whenever the link wakes it. Use: NewPump, Wake given to session.Attach, Greet or not,
-// Start.
+// A Pump takes the queued messages of a link and writes them to an Out in one write,
+// whenever the link wakes it. To use it, call NewPump, pass Wake to session.Attach,
+// optionally call Greet, and call Start.
 type Pump struct {
 	run   func() // drain, made once
 	state atomic.Uint32
@@ -34,8 +34,8 @@ type Pump struct {
 //	   +------Wake-----> pumpWoken ---Start, a drain---+
 //
 // Greet leads to pumpWoken if the link has more than fits into one batch. Start in
-// pumpNew begins with a drain, too. A drain, or Greet, that finds that the link has
-// ended, or whose write fails, leads to pumpEnded, which is final.
+// pumpNew also begins with a drain. If a drain or Greet finds that the link has ended, or
+// if its write fails, the state becomes pumpEnded, which is final.
 const (
 	pumpNew     uint32 = iota
 	pumpGreeted        // the client has everything so far
@@ -51,7 +51,7 @@ func NewPump() *Pump {
 	return p
 }
 
-// Wake is for session.Attach.
+// Wake schedules a drain. Pass it to session.Attach.
 func (p *Pump) Wake() {
 	for {
 		switch s := p.state.Load(); s {
@@ -68,9 +68,9 @@ func (p *Pump) Wake() {
 	}
 }
 
-// Greet writes hello and what the link has already, in one write and on the caller's
-// goroutine. It comes before Start, which may then go on with another way out and no
-// first. live is false if there is nothing to go on with.
+// Greet writes hello and the messages that the link already has, in one write on the
+// caller's goroutine. If it is used, it must be called before Start, which may then use
+// another Out and no first block. live reports whether the link is still live.
 func (p *Pump) Greet(ctx context.Context, out Out, link *session.Link, hello []byte) (live bool) {
 	p.ctx, p.out, p.link, p.first = ctx, out, link, hello
 	s := scratches.Get()
@@ -85,7 +85,8 @@ func (p *Pump) Greet(ctx context.Context, out Out, link *session.Link, hello []b
 	return p.state.Load() != pumpEnded
 }
 
-// Start lets the pump run: first, then what the link has. ctx is for the store.
+// Start starts the pump. It writes first, then the messages of the link. ctx is for the
+// store.
 func (p *Pump) Start(ctx context.Context, out Out, link *session.Link, first []byte) {
 	p.ctx, p.out, p.link, p.first = ctx, out, link, first
 	if before := p.state.Swap(pumpRunning); before != pumpGreeted {
@@ -93,11 +94,11 @@ func (p *Pump) Start(ctx context.Context, out Out, link *session.Link, first []b
 	}
 }
 
-// Entries is how many entries of the log were written, including those that are for other
-// readers.
+// Entries returns how many entries of the log were written, including those for other
+// readers (of which only the position is written).
 func (p *Pump) Entries() int64 { return p.entries.Load() }
 
-// End is why the link ended; "" if the client left.
+// End returns why the link ended, or "" if the client left.
 func (p *Pump) End() session.End {
 	if end := p.end.Load(); end != nil {
 		return *end
@@ -105,7 +106,7 @@ func (p *Pump) End() session.End {
 	return ""
 }
 
-// scratch is what a drain needs; idle links hold none.
+// scratch is the memory that a drain needs. Idle links hold none.
 type scratch struct {
 	batch session.Batch
 	buf   []byte
@@ -124,7 +125,7 @@ func (p *Pump) drain() {
 	s.free()
 }
 
-// write writes one batch and reports whether there may be more at once.
+// write writes one batch and reports whether there may be more right now.
 func (p *Pump) write(s *scratch) (more bool) {
 	if err := p.link.Take(p.ctx, &s.batch); err != nil {
 		s.batch = session.Batch{Entries: s.batch.Entries[:0]} // a failure of the store: the next wake tries again
@@ -133,7 +134,7 @@ func (p *Pump) write(s *scratch) (more bool) {
 	if n := len(s.batch.Entries); n > 0 {
 		p.entries.Add(int64(n))
 	}
-	clear(s.batch.Entries) // whoever takes next holds no messages of this one
+	clear(s.batch.Entries) // the pooled batch must not keep the messages in memory
 	p.first = nil
 
 	var err error

@@ -8,9 +8,9 @@ import (
 	"github.com/mirage-go/mirage/internal/writers"
 )
 
-// Response is the way out that works with every http.ResponseWriter that can flush. The
-// handler's goroutine stays, because the response ends with it, but the pool does the
-// writing: waking that goroutine for each message costs more.
+// Response is the Out that works with every http.ResponseWriter that can flush. The
+// handler's goroutine stays, because the response ends when it returns. The pool does the
+// writing, because waking the handler's goroutine for each message costs more.
 type Response struct {
 	task     writers.Task
 	w        http.ResponseWriter
@@ -20,30 +20,30 @@ type Response struct {
 	ended    chan ending
 }
 
-// An ending is what lets Run return, or is one step towards it.
+// An ending is an event that makes Run return, or that brings it closer.
 type ending int
 
 const (
 	closed   ending = iota // Close was called, from a drain that may still run
-	finished               // nothing runs any more
+	finished               // no drain runs any more
 )
 
-// NewResponse returns a way out over w. Each write must succeed within timeout, or half
-// as long again.
+// NewResponse returns an Out over w. Each write must succeed within timeout, or up to
+// half as long again.
 func NewResponse(pool *writers.Pool, w http.ResponseWriter, r *http.Request, timeout time.Duration) *Response {
 	o := &Response{
 		w: w, rc: http.NewResponseController(w), deadline: NewDeadline(timeout), http2: r.ProtoMajor >= 2,
-		ended: make(chan ending, 2), // each once
+		ended: make(chan ending, 2), // each is sent at most once
 	}
 	o.task.Init(pool, func(bool) { o.ended <- finished })
-	// From now on the server's WriteTimeout gives way to ours. net/http lifts it after
-	// the response.
+	// From now on our timeout replaces the server's WriteTimeout. net/http resets it
+	// after the response.
 	o.deadline.Extend(o.rc)
 	return o
 }
 
-// Run returns when Close was called, or ctx has ended because the client left, and
-// nothing is being written: then the handler may return.
+// Run blocks until Close was called or ctx has ended because the client left, and until
+// nothing is being written. Then the handler may return.
 func (o *Response) Run(ctx context.Context) {
 	last := closed
 	select {

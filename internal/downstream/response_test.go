@@ -12,8 +12,8 @@ import (
 	"github.com/mirage-go/mirage/internal/writers"
 )
 
-// L1: the handler of a stream does not return, and net/http take the response back, while
-// something is written, whatever ended it.
+// L1: the handler of a stream does not return (and so give the response back to net/http)
+// while something is written, whatever ended the stream.
 func TestL1ResponseWaits(t *testing.T) {
 	before := slog.Default()
 	defer slog.SetDefault(before)
@@ -84,7 +84,7 @@ func TestL1ResponseWaits(t *testing.T) {
 	}
 }
 
-// L1: without anything to write, a stream ends with its client.
+// L1: a stream with nothing to write ends when its client leaves.
 func TestL1ResponseIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var pool writers.Pool

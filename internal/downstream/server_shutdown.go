@@ -12,14 +12,14 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// Servers ends links when the http.Server that carries them shuts down, which does not
-// tell its handlers. The zero value is ready.
+// Servers ends links when their http.Server shuts down, because http.Server does not tell
+// its handlers. The zero value is ready to use.
 type Servers struct {
 	mu    sync.Mutex
 	known map[*http.Server]*Server
 }
 
-// A Server is one of those that carry links.
+// A Server is an http.Server that carries links.
 type Server struct {
 	ctx context.Context // ends when the server begins to shut down
 
@@ -27,10 +27,10 @@ type Server struct {
 	links map[*session.Link]struct{}
 }
 
-// Follow lets the link drain when the server of this request shuts down, until stop is
-// called. A server that began to shut down before its very first link cannot be followed:
-// net/http does not say so. Its Shutdown waits for the link's age then, or for its own
-// context.
+// Follow drains the link when the server of this request shuts down, until stop is
+// called. If the server began to shut down before its first link, Follow cannot know
+// that, because net/http does not report it. The server's Shutdown then waits until the
+// link's age or its own context ends.
 func (s *Servers) Follow(r *http.Request, link *session.Link) (stop func()) {
 	server := s.Of(r)
 	server.mu.Lock()
@@ -47,7 +47,7 @@ func (s *Servers) Follow(r *http.Request, link *session.Link) (stop func()) {
 	}
 }
 
-// Of returns the server of this request.
+// Of returns the Server of this request.
 func (s *Servers) Of(r *http.Request) *Server {
 	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server) // nil in a test of a handler
 	s.mu.Lock()
@@ -69,7 +69,7 @@ func (s *Servers) Of(r *http.Request) *Server {
 	return known
 }
 
-// Done is closed when the server begins to shut down.
+// Done returns a channel that is closed when the server begins to shut down.
 func (s *Server) Done() <-chan struct{} { return s.ctx.Done() }
 
 func (s *Server) drainAll() {
@@ -81,6 +81,6 @@ func (s *Server) drainAll() {
 	}
 }
 
-// Drain ends a link because its server shuts down; clients reconnect to the next one
+// Drain ends a link because its server shuts down. Clients reconnect to another one
 // within a second.
 func Drain(link *session.Link) { link.Drain(rand.N(time.Second)) }

@@ -1,4 +1,4 @@
-// Package duration has what the transports do with durations: defaults, jitter, and the
+// Package duration has helpers of the transports for durations: defaults, jitter, and the
 // deadline of a request.
 package duration
 
@@ -9,11 +9,12 @@ import (
 	"time"
 )
 
-// longest is as good as for ever: no sum with it overflows.
+// longest stands for no limit. No sum with it overflows.
 const longest = 100 * 365 * 24 * time.Hour
 
-// Option returns the option of that name, or its default if d is zero. It returns at most
-// a hundred years, so that no sum with it overflows, and panics if d is negative.
+// Option returns d, the value of the option called name, or the default zero if d is 0.
+// It returns at most a hundred years, so that no sum with it overflows. It panics if d is
+// negative.
 func Option(name string, d, zero time.Duration) time.Duration {
 	switch {
 	case d < 0:
@@ -24,14 +25,15 @@ func Option(name string, d, zero time.Duration) time.Duration {
 	return min(d, longest)
 }
 
-// Jitter spreads d by ±20 %, so that links that began together do not end together.
+// Jitter returns d with ±20 % jitter, so that links that began together do not end
+// together.
 func Jitter(d time.Duration) time.Duration { return d - d/5 + rand.N(2*d/5+1) }
 
-// Half spreads d by ±50 %.
+// Half returns d with ±50 % jitter.
 func Half(d time.Duration) time.Duration { return d/2 + rand.N(d+1) }
 
-// Within returns d, or less if a middleware such as chi's Timeout ends the context
-// earlier: the response must have ended before that. It returns 0 only if d is 0.
+// Within returns d, or less if a middleware such as chi's Timeout ends ctx earlier. The
+// response must end before ctx does. Within returns 0 only if d is 0.
 func Within(ctx context.Context, d time.Duration) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {

@@ -10,8 +10,8 @@ import (
 	"github.com/mirage-go/mirage/internal/duration"
 )
 
-// L3: a link ends before the context of its request does. If that has ended already, the
-// link ends at once: 0 would mean never.
+// L3: a link ends before the context of its request. If the context has already ended,
+// the link ends at once. The result is not 0, which would mean never.
 func TestL3Within(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, tt := range []struct{ left, d, want time.Duration }{
