@@ -7,27 +7,28 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Gap is the data of EventGap: the messages From to To are missing, both included. To is
-// 0 where the server cannot know it: null on the wire.
+// Gap is the data of EventGap: the messages From to To, inclusive, are missing. If the
+// server does not know To, it is 0, and null on the wire.
 type Gap struct {
 	From   uint64 `json:"from"`
 	To     uint64 `json:"to"`
 	Reason string `json:"reason"`
 }
 
-// Ack is the data of EventAck: the highest number up to which the writer's messages are
+// Ack is the data of EventAck. All of the writer's messages up to number Accepted are
 // accepted.
 type Ack struct {
 	Accepted uint64 `json:"accepted"`
 }
 
-// Drain is the data of EventDrain: how many milliseconds the client waits before it comes
-// back.
+// Drain is the data of EventDrain: how many milliseconds the client waits before it
+// reconnects.
 type Drain struct {
 	Retry int64 `json:"retry"`
 }
 
-// End is the data of EventEnd: why the client must not come back, in the words of HTTP.
+// End is the data of EventEnd: why the client must not reconnect, as an HTTP status and a
+// text.
 type End struct {
 	Status int    `json:"status"`
 	Reason string `json:"reason"`
@@ -36,43 +37,43 @@ type End struct {
 // Up is the data of EventUp, the first block of an upstream batch.
 type Up struct {
 	Writer string `json:"writer"`
-	Base   uint64 `json:"base"`  // the lowest number that the client still keeps
-	Ack    string `json:"ack"`   // the position up to which the client has everything, or ""
+	Base   uint64 `json:"base"`  // the lowest number that the client still holds
+	Ack    string `json:"ack"`   // the position up to which the client has everything; may be ""
 	Again  bool   `json:"again"` // sent before, to a link that was not resumed
 
-	Leaving bool `json:"leaving,omitempty"` // the page ends: its link does
+	Leaving bool `json:"leaving,omitempty"` // the page is being closed, and its link ends
 }
 
-// AppendGap appends the statement that messages are missing. The client goes on after
-// pos.
+// AppendGap appends a gap: the messages in lost are missing, and the client continues
+// after pos.
 func AppendGap(dst []byte, lost Range, pos store.Position, reason string) []byte {
 	dst = appendRange(appendControl(dst, EventGap), lost)
 	dst = appendString(append(dst, `,"reason":`...), reason)
 	return AppendID(append(dst, "}\n"...), pos)
 }
 
-// AppendAck appends the acknowledgement of what came up. It is the heartbeat for Mirage's
-// own clients too.
+// AppendAck appends the acknowledgement of upstream messages. It is also the heartbeat
+// for Mirage's own clients.
 func AppendAck(dst []byte, accepted uint64) []byte {
 	dst = appendControl(dst, EventAck)
 	dst = strconv.AppendUint(append(dst, `{"accepted":`...), accepted, 10)
 	return append(dst, "}\n\n"...)
 }
 
-// AppendDrain appends the last block of a link whose client is to come back after retry.
+// AppendDrain appends the last block of a link whose client should reconnect after retry.
 func AppendDrain(dst []byte, retry time.Duration) []byte {
 	dst = appendControl(dst, EventDrain)
 	dst = strconv.AppendInt(append(dst, `{"retry":`...), max(0, retry.Milliseconds()), 10)
 	return append(dst, "}\n\n"...)
 }
 
-// AppendRetry appends what AppendDrain is for a plain client: the delay before the
+// AppendRetry is AppendDrain for a plain client: it appends the delay before the
 // browser's own reconnect.
 func AppendRetry(dst []byte, retry time.Duration) []byte {
 	return append(appendRetry(dst, retry), '\n')
 }
 
-// AppendEnd appends the last block of a link whose client must not come back.
+// AppendEnd appends the last block of a link whose client must not reconnect.
 func AppendEnd(dst []byte, status int, reason string) []byte {
 	dst = appendControl(dst, EventEnd)
 	dst = strconv.AppendInt(append(dst, `{"status":`...), int64(status), 10)

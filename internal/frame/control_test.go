@@ -12,7 +12,7 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// W2, D2, D3, L1: each control event to the byte, and read back.
+// W2, D2, D3, L1: each control event is written byte for byte, and parsed again.
 func TestControl(t *testing.T) {
 	at := store.Position{Epoch: 36, Seq: 9}
 	hello := frame.Hello{
@@ -26,7 +26,7 @@ func TestControl(t *testing.T) {
 		name  string
 		block []byte
 		want  string
-		value any // a pointer, with what the data reads as
+		value any // a pointer to the expected value of the data
 	}{
 		{"hello", frame.AppendHello(nil, at, 0, &hello), "event: mirage\n" +
 			`data: {"id":"abc","previous":"old","mirage":"~v","reader":"r","link":"l",` +
@@ -100,7 +100,7 @@ func TestAppendRetry(t *testing.T) {
 	}
 }
 
-// W4: no string of a control event breaks out of its field, whatever it holds.
+// W4: no string of a control event can break out of its field.
 func TestControlStrings(t *testing.T) {
 	for _, s := range []string{
 		"\n\ndata: x\n\n", "\r\rid: 1\r", "\"},{", "\\", "\u2028", "a\x00b", "\x7f\u0085",
@@ -127,8 +127,8 @@ func TestControlStrings(t *testing.T) {
 	}
 }
 
-// D3: for a client that does not read hello a gap says what is lost. The position moves
-// with the gap, not before: a cut between the two loses neither.
+// D3: a client that does not read hello is told of its loss by a gap. The position moves
+// with the gap, not before, so a cut between the two loses nothing.
 func TestD3HelloAndGap(t *testing.T) {
 	at := store.Position{Epoch: 36, Seq: 9}
 	hello := frame.Hello{ID: "abc", Reason: "restarted", Lost: &frame.Range{From: 2}}

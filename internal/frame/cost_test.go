@@ -12,8 +12,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// What an attacker may choose costs time in proportion to its length: quadratic time
-// would take minutes here.
+// Input that an attacker may choose costs time in proportion to its length: quadratic
+// time would take minutes here.
 func TestLinearTime(t *testing.T) {
 	const size = 2 << 20
 
@@ -60,7 +60,7 @@ func TestLinearTime(t *testing.T) {
 	}
 }
 
-// The parser keeps a small multiple of its bound, however long the stream is.
+// The parser's memory is a small multiple of its bound, however long the stream is.
 func TestBoundedMemory(t *testing.T) {
 	const largest = 64 << 10
 	encoded := frame.AppendMessage(nil, pos, &store.Message{Data: make([]byte, largest), Binary: true})
@@ -86,8 +86,8 @@ func TestBoundedMemory(t *testing.T) {
 			}
 
 			runtime.ReadMemStats(&after)
-			// Everything that was ever allocated, with what growing left behind and two
-			// strings an event has of its own.
+			// All allocations so far, including outgrown buffers and the two strings of
+			// each event.
 			if got := after.TotalAlloc - before.TotalAlloc; got > 16*largest {
 				t.Errorf("allocated %d KiB for a bound of %d KiB", got>>10, largest>>10)
 			}

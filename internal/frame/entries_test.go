@@ -11,8 +11,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// W3: the blocks of a batch are those of its entries one by one, whatever is before them,
-// tagged or for another reader.
+// W3: the blocks of a batch equal those of its entries one by one, also for tagged
+// entries and for those of another reader.
 func TestW3EntriesAreTheirMessages(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		epoch := rapid.Uint64Min(1).Draw(t, "epoch")

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// field interprets one line that is not blank.
+// field parses one line that is not blank.
 func (p *Parser) field(line []byte) {
 	name, value, _ := bytes.Cut(line, []byte{':'})
 	if len(value) > 0 && value[0] == ' ' {
@@ -30,7 +30,7 @@ func (p *Parser) field(line []byte) {
 			p.id, p.hasID = append(p.id[:0], value...), true
 		}
 	case "retry":
-		// 43 bits of milliseconds are what a Duration holds, some 278 years.
+		// A Duration holds 43 bits of milliseconds, some 278 years.
 		if ms, err := strconv.ParseUint(string(value), 10, 43); err == nil {
 			p.retry, p.retries = time.Duration(ms)*time.Millisecond, true
 		}
@@ -42,8 +42,9 @@ func (p *Parser) field(line []byte) {
 	}
 }
 
-// dispatch ends the block at a blank line. It makes an event if there is data. If it
-// fails, p.err is set and the last id not moved: who resumes there gets the event again.
+// dispatch ends the block at a blank line. It returns an event if there is data. If it
+// fails, it sets p.err and does not update the last id, so a client that resumes there
+// gets the event again.
 func (p *Parser) dispatch() (event Event, ok bool) {
 	if ok = len(p.data) > 0; ok {
 		if event.Data, p.err = p.payload(); p.err != nil {

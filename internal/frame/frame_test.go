@@ -12,13 +12,13 @@ import (
 
 var pos = store.Position{Epoch: 0x123456789abcdef0, Seq: 42}
 
-// got is an event that outlives its parser's buffer.
+// got is a copy of an event that outlives its parser's buffer.
 type got struct {
 	ID, Name, Data string
 	HasID, Binary  bool
 }
 
-// parse feeds the pieces of a stream to one parser and returns what it said.
+// parse feeds the pieces of a stream to one parser and returns its results.
 func parse(t testing.TB, largest int, pieces ...[]byte) ([]got, *frame.Parser, error) {
 	t.Helper()
 	p := frame.NewParser(largest)
@@ -42,8 +42,8 @@ func parse(t testing.TB, largest int, pieces ...[]byte) ([]got, *frame.Parser, e
 // inPieces cuts text into pieces of n bytes.
 func inPieces(text []byte, n int) [][]byte { return slices.Collect(slices.Chunk(text, n)) }
 
-// payloads is the table of W4. Where text is set, text SSE carries it as it is, so that
-// every reader gets the same bytes.
+// payloads is the table of W4. If text is set, SSE carries the payload unchanged as text,
+// so that every client gets the same bytes.
 var payloads = []struct {
 	name   string
 	data   string
@@ -87,8 +87,8 @@ func allBytes() string {
 	return string(b[:])
 }
 
-// W4: every payload arrives byte-identical, in chunks of every kind, and none breaks out
-// of its field.
+// W4: every payload arrives byte-identical, with chunks of every size, and none breaks
+// out of its field.
 func TestFidelity(t *testing.T) {
 	for _, tt := range payloads {
 		t.Run(tt.name, func(t *testing.T) {
@@ -112,7 +112,7 @@ func TestFidelity(t *testing.T) {
 	}
 }
 
-// W1, W3: what the way out writes, to the byte.
+// W1, W3: the output of the Append functions, byte for byte.
 func TestAppendMessage(t *testing.T) {
 	p := store.Position{Epoch: 36, Seq: 7}
 
@@ -146,7 +146,7 @@ func TestAppendMessage(t *testing.T) {
 	}
 }
 
-// W2: upstream, a batch is its head and messages that bear their numbers.
+// W2: an upstream batch is its head and messages with their numbers.
 func TestAppendUpstream(t *testing.T) {
 	chat, raw := store.Message{Event: "chat", Data: []byte("hi")}, store.Message{Data: []byte{0xff}, Binary: true}
 	body := frame.AppendUp(nil, frame.Up{Writer: "w", Base: 9})
@@ -166,7 +166,7 @@ func TestAppendUpstream(t *testing.T) {
 	}
 }
 
-// D1: an id line alone moves the position and is no event.
+// D1: an id line alone moves the position and is not an event.
 func TestAppendID(t *testing.T) {
 	events, p, err := parse(t, 100, frame.AppendBeat(frame.AppendID(nil, pos)))
 	if len(events) != 0 || err != nil || p.LastID() != pos.String() || p.Comments() != 1 {
@@ -174,7 +174,7 @@ func TestAppendID(t *testing.T) {
 	}
 }
 
-// P1: the way out allocates nothing while the buffer has room.
+// P1: the Append functions allocate nothing while the buffer has room.
 func TestNoAllocations(t *testing.T) {
 	dst := make([]byte, 0, 4096)
 	hello := &frame.Hello{ID: "0123456789abcdef", Lost: &frame.Range{From: 1}}

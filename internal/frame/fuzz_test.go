@@ -12,7 +12,7 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// W4: whatever a message holds, three parsers see one event with its bytes, and no other.
+// W4: for any message, three parsers see exactly one event with its bytes.
 func FuzzRoundTrip(f *testing.F) {
 	for _, tt := range payloads {
 		if len(tt.data) <= 1000 {
@@ -60,8 +60,8 @@ func FuzzRoundTrip(f *testing.F) {
 	})
 }
 
-// W1: any bytes, in one piece, in single bytes and cut at any place, are what the
-// standard says, or an error at the same event.
+// W1: any bytes, in one piece, as single bytes and cut at any place, are parsed as the
+// standard says, or give an error at the same event.
 func FuzzParser(f *testing.F) {
 	f.Add([]byte("\uFEFFid: 1\r\nevent: x\rdata: a\ndata\n\n"+
 		"encoding: base64\ndata: AA==\n\n:\n\nretry: 5\ndata: b"), uint16(9))
@@ -70,7 +70,7 @@ func FuzzParser(f *testing.F) {
 
 	f.Fuzz(func(t *testing.T, stream []byte, at uint16) {
 		if len(stream) > 4096 {
-			return // says nothing that a shorter one does not
+			return // tests nothing that a shorter one does not
 		}
 
 		const largest = 256
@@ -97,8 +97,8 @@ func FuzzParser(f *testing.F) {
 	})
 }
 
-// interpret is WHATWG HTML §9.2.6 word for word, with no regard to speed and bounds, and
-// our two fields.
+// interpret is WHATWG HTML §9.2.6 word for word, plus our two fields, without regard to
+// speed and bounds.
 func interpret(stream []byte) (events []got, lastID string) {
 	text := strings.TrimPrefix(string(stream), "\uFEFF")
 	text = strings.ReplaceAll(text, "\r\n", "\n")
@@ -139,7 +139,7 @@ func interpret(stream []byte) (events []got, lastID string) {
 	return events, lastID
 }
 
-// W4: no name and no string gets an event of its own onto the wire.
+// W4: no name and no string can add an event to the wire.
 func FuzzControl(f *testing.F) {
 	f.Add("410\n\ndata: x", "a\"\\\u2028")
 	f.Fuzz(func(t *testing.T, a, b string) {

@@ -11,39 +11,39 @@ import (
 type Hello struct {
 	ID        string `json:"id"`
 	Previous  string `json:"previous"`  // the id that ID replaces, or ""
-	Mirage    string `json:"mirage"`    // the signed id, or "" for those who have the cookie
+	Mirage    string `json:"mirage"`    // the signed id, or "" for clients that use the cookie
 	Reader    string `json:"reader"`    // the reader's name
 	Link      string `json:"link"`      // the link token
-	Resumed   bool   `json:"resumed"`   // nothing is missing
+	Resumed   bool   `json:"resumed"`   // no messages are missing
 	Reason    string `json:"reason"`    // why not, or ""
-	Lost      *Range `json:"lost"`      // what is missing, nil if nothing is
+	Lost      *Range `json:"lost"`      // the missing messages, nil if none are missing
 	Sent      uint64 `json:"sent"`      // the highest number ever written to the session
 	Accepted  uint64 `json:"accepted"`  // the writer's last number
 	Heartbeat int64  `json:"heartbeat"` // in milliseconds
 }
 
-// A Range is the messages From to To, both included. To is 0 where the server cannot know
-// it: null on the wire.
+// A Range is the messages From to To, inclusive. If the server does not know To, it is 0,
+// and null on the wire.
 type Range struct {
 	From uint64 `json:"from"`
 	To   uint64 `json:"to"`
 }
 
-// AppendHello appends the first block of a link; pos is the position after which the link
-// goes on. A positive retry is the delay before the browser's own reconnect.
+// AppendHello appends the first block of a link. pos is the position after which the link
+// continues. A positive retry is the delay before the browser's own reconnect.
 func AppendHello(dst []byte, pos store.Position, retry time.Duration, h *Hello) []byte {
 	return AppendID(appendHello(dst, retry, h), pos)
 }
 
 // AppendHelloAndGap is AppendHello for a client that does not read hello and has lost
-// h.Lost: a gap after it says so. The gap alone has the position, so that a client whose
-// link is cut between the two is told again.
+// h.Lost. It appends a gap after the hello. Only the gap has the position, so a client
+// whose link is cut between the two is told again.
 func AppendHelloAndGap(dst []byte, pos store.Position, retry time.Duration, h *Hello) []byte {
 	dst = append(appendHello(dst, retry, h), '\n')
 	return AppendGap(dst, *h.Lost, pos, h.Reason)
 }
 
-// appendHello appends the block but for its id and its end.
+// appendHello appends the block without its id and its end.
 func appendHello(dst []byte, retry time.Duration, h *Hello) []byte {
 	if retry > 0 {
 		dst = appendRetry(dst, retry)

@@ -8,7 +8,7 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// blocks are what the way out writes with an id.
+// blocks are the blocks with an id that the Append functions write.
 func blocks() map[string][]byte {
 	text := store.Message{Event: "chat", Data: []byte("two\nlines")}
 	encoded := store.Message{Data: []byte{0, 1}, Binary: true}
@@ -34,8 +34,8 @@ func blocks() map[string][]byte {
 }
 
 // W1, W3: the id is the last line of every block. Many clients (eventsource 2,
-// fetch-event-source and its forks, r3labs) take an id as soon as its line comes: what a
-// cut leaves of a block has none, so they ask for the message again.
+// fetch-event-source and its forks, r3labs) store an id as soon as its line arrives. A
+// block that was cut has no id, so they ask for the message again.
 func TestW3IDIsTheLastLine(t *testing.T) {
 	for name, block := range blocks() {
 		lines := strings.Split(strings.TrimSuffix(string(block), "\n\n"), "\n")

@@ -4,9 +4,9 @@ import "bytes"
 
 var bom = []byte("\xEF\xBB\xBF")
 
-// nextLine returns the next complete line without its end: LF, CR or CRLF. It is part of
-// the chunk or, if it began in an earlier one, of p.line, and valid until the next call.
-// What is left of the chunk after its last line end moves to p.line.
+// nextLine returns the next complete line without its end (LF, CR or CRLF). The line is
+// part of the chunk or, if it began in an earlier one, of p.line, and is valid until the
+// next call. The rest of the chunk after its last line end moves to p.line.
 func (p *Parser) nextLine() (line []byte, ok bool) {
 	if p.skipLF && len(p.chunk) > 0 {
 		p.skipLF = false
@@ -41,9 +41,9 @@ func (p *Parser) nextLine() (line []byte, ok bool) {
 	return line, true
 }
 
-// lineEnd returns where the first line of the chunk ends, len(p.chunk) if it does not.
-// Both kinds of end are looked for once and remembered: to look for the LF again at each
-// CR would take quadratic time for a chunk of CRs.
+// lineEnd returns where the first line of the chunk ends, or len(p.chunk) if it does not
+// end. Both kinds of end are searched once and remembered: searching for the LF again at
+// each CR would take quadratic time for a chunk of CRs.
 func (p *Parser) lineEnd() int {
 	if p.lf < 0 {
 		p.lf = indexOrLen(p.chunk, '\n')

@@ -10,29 +10,29 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// AppendMessage appends the block of one message on its way down; pos is the position
-// after it.
+// AppendMessage appends the block of one downstream message. pos is the position after
+// it.
 //
-// Its id is its last line, as in every block here. Many clients take an id as soon as its
-// line comes: a cut between it and the data would leave them with the id of a message
-// that they have not delivered.
+// The id is the last line, as in every block here. Many clients store an id as soon as
+// its line arrives. If the link were cut between the id and the data, they would have the
+// id of a message that they have not delivered.
 //
-// Text travels as it is, one data line for each of its lines. What such lines cannot
-// carry unchanged, that is CR, NUL and invalid UTF-8, and everything that is marked as
-// binary, travels as base64. So a block has at most len(Data) plus seven bytes for each
-// LF in it, or 4/3 of len(Data), and about 250 bytes for the other fields.
+// Text is sent unchanged, one data line for each of its lines. Data that such lines
+// cannot carry unchanged (with CR, NUL or invalid UTF-8), and data marked as binary, is
+// sent as base64. So a block has at most len(Data) plus seven bytes for each LF in it, or
+// 4/3 of len(Data), and about 250 bytes for the other fields.
 func AppendMessage(dst []byte, pos store.Position, m *store.Message) []byte {
 	return AppendID(appendMessage(dst, m), pos)
 }
 
-// AppendEntries appends the blocks of entries of one epoch: AppendMessage for each, or
-// AppendID where it is for another reader, but what the positions have in common is
-// written once and copied.
+// AppendEntries appends the blocks of entries of one epoch (the lifetime of a log): those
+// of AppendMessage, or of AppendID for an entry that is for another reader. It formats
+// the common part of the positions once and copies it.
 func AppendEntries(dst []byte, epoch uint64, entries []store.Entry) []byte {
 	var head []byte // "id: epoch-", a part of dst
 	for i := range entries {
 		e := &entries[i]
-		if e.Message != nil { // without one the numbers of this reader have no hole either
+		if e.Message != nil { // otherwise the id alone, so that this reader's numbers have no hole
 			dst = appendMessage(dst, e.Message)
 		}
 		if head == nil || e.Tag != 0 {
@@ -46,9 +46,9 @@ func AppendEntries(dst []byte, epoch uint64, entries []store.Entry) []byte {
 	return dst
 }
 
-// AppendUpstream appends the block of one message on its way up; number is its writer's
-// number of it. Text of so many lines that base64 is shorter travels so, because the body
-// that it goes into is bounded.
+// AppendUpstream appends the block of one upstream message. number is the writer's number
+// of the message. Text with so many lines that base64 is shorter is sent as base64,
+// because the size of the request body is bounded.
 func AppendUpstream(dst []byte, number uint64, m *store.Message) []byte {
 	if len("data: ")*bytes.Count(m.Data, []byte{'\n'}) > len(m.Data)/3 {
 		dst = appendEncoded(appendEvent(dst, m.Event), m)
@@ -59,18 +59,18 @@ func AppendUpstream(dst []byte, number uint64, m *store.Message) []byte {
 	return append(dst, "\n\n"...)
 }
 
-// AppendID ends a block with its id. Alone it is a block that moves the client's position
-// and that no application sees.
+// AppendID ends a block with its id. On its own, it is a block that moves the client's
+// position and that no application sees.
 func AppendID(dst []byte, pos store.Position) []byte {
 	dst, _ = pos.AppendText(append(dst, "id: "...)) // the error is always nil
 	return append(dst, "\n\n"...)
 }
 
-// AppendBeat appends the heartbeat for plain clients: a comment line, without the blank
-// line for which some readers call their handler with an empty event.
+// AppendBeat appends the heartbeat for plain clients: a comment line. There is no blank
+// line, because some SSE clients call their handler with an empty event for one.
 func AppendBeat(dst []byte) []byte { return append(dst, ":\n"...) }
 
-// appendMessage appends the lines of a block but for its id and its end.
+// appendMessage appends the lines of a block without its id and its end.
 func appendMessage(dst []byte, m *store.Message) []byte {
 	dst = appendEvent(dst, m.Event)
 	if m.Binary || !isText(m.Data) {
@@ -106,17 +106,17 @@ func appendEncoded(dst []byte, m *store.Message) []byte {
 	return append(dst, '\n')
 }
 
-// isText tells whether data lines carry data unchanged to every reader. A data line ends
-// at CR too, NUL is lost or refused by some readers, and EventSource replaces what is not
+// isText reports whether data lines carry data unchanged to every SSE client. A data line
+// also ends at CR, some clients drop or refuse NUL, and EventSource replaces invalid
 // UTF-8.
 func isText(data []byte) bool {
 	return bytes.IndexByte(data, '\r') < 0 && bytes.IndexByte(data, 0) < 0 && utf8.Valid(data)
 }
 
-// eventName is the last line of defence behind store.CheckEvent: a name with a line
-// break, of a control event or longer than store.MaxEvent never reaches the wire. In its
-// place stands a name that nobody listens for, since under any other the message would
-// reach the wrong listener.
+// eventName is the last line of defence behind store.CheckEvent: the name of a control
+// event, and a name with a line break or longer than store.MaxEvent, never reaches the
+// wire. It is replaced by a name that no handler listens for, so that the message does
+// not reach the wrong handler.
 func eventName(name string) string {
 	bad := len(name) > store.MaxEvent || strings.HasPrefix(name, EventHello)
 	for i := 0; i < len(name) && !bad; i++ {

@@ -12,8 +12,8 @@ import (
 	"github.com/mirage-go/mirage/internal/frame"
 )
 
-// streams is the table of W1, of the interpretation of WHATWG HTML §9.2.6; most rows are
-// those of the web platform tests (eventsource/format-*).
+// streams is the table of W1, for the interpretation of WHATWG HTML §9.2.6. Most rows
+// come from the web platform tests (eventsource/format-*).
 var streams = []struct {
 	name   string
 	stream string
@@ -76,7 +76,7 @@ var streams = []struct {
 	{name: "fields that objects have", stream: "__proto__: a\nconstructor: b\ndata: c\n\n", want: []got{{Data: "c"}}},
 }
 
-// W1: streams are understood, in pieces of every size.
+// W1: streams are parsed in pieces of every size.
 func TestParser(t *testing.T) {
 	for _, tt := range streams {
 		t.Run(tt.name, func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestRetry(t *testing.T) {
 		"retry: 10\nretry: -1\n":     10 * time.Millisecond,
 		"retry: 10\nretry: +1\n":     10 * time.Millisecond,
 		"retry: 10\nretry\n":         10 * time.Millisecond,
-		"retry: 99999999999999\n":    -1, // no Duration holds it
+		"retry: 99999999999999\n":    -1, // too large for a Duration
 	} {
 		_, p, _ := parse(t, 100, []byte(stream))
 		if d, ok := p.Retry(); ok != (want >= 0) || ok && d != want {
@@ -199,8 +199,8 @@ func TestAll(t *testing.T) {
 	}
 }
 
-// W6: blocks of which no event comes are counted, wherever a chunk ends; blank lines and
-// comments are none.
+// W6: blocks that make no event are counted, wherever a chunk ends. Blank lines and
+// comments are not blocks.
 func TestW6Skipped(t *testing.T) {
 	for stream, want := range map[string]int{
 		"":                                    0,

@@ -5,9 +5,9 @@ import (
 	"iter"
 )
 
-// All reads the stream r and yields its events; Data is valid until the next one. It ends
-// at the end of the stream, or after it has yielded an error: of the parser or of r.
-// Whoever leaves the loop early abandons what the parser has been fed.
+// All reads the stream r and yields its events. Data is valid until the next event. The
+// iteration ends at the end of the stream, or after an error of the parser or of r was
+// yielded. If you break out of the loop, the rest of the chunk stays in the parser.
 func (p *Parser) All(r io.Reader) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		buf := make([]byte, 4<<10)

@@ -15,8 +15,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// readers are other people's: what they read is what a plain client gets. An unnamed
-// event is "" or "message" to them.
+// readers are SSE clients by others. They read what a plain client gets. An unnamed event
+// is "" or "message" to them.
 var readers = map[string]func(t testing.TB, stream []byte) []got{
 	"go-sse": func(t testing.TB, stream []byte) (events []got) {
 		for e, err := range gosse.Read(bytes.NewReader(stream), &gosse.ReadConfig{MaxEventSize: 8 << 20}) {
@@ -45,7 +45,8 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// W4: independent readers get text byte-identically, and base64 where text would not do.
+// W4: independent clients get text byte-identical, and base64 if the data cannot be sent
+// as text.
 func TestOtherReaders(t *testing.T) {
 	for name, read := range readers {
 		for _, tt := range payloads {
@@ -64,7 +65,7 @@ func TestOtherReaders(t *testing.T) {
 	}
 }
 
-// W1: a whole link, as other readers see it: control events have names that nobody
+// W1: a whole link, as other clients see it: control events have names that no handler
 // listens for.
 func TestOtherReadersOfALink(t *testing.T) {
 	one, two := store.Text("one"), store.Message{Event: "e", Data: []byte("two\nlines")}
@@ -90,14 +91,14 @@ func TestOtherReadersOfALink(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			events := read(t, stream)
 			if n := len(events); n == len(want)+1 && events[n-1].Data == "" {
-				events = events[:n-1] // both show the block of retry alone as an event
+				events = events[:n-1] // both report a block with only retry as an event
 			}
 
 			if len(events) != len(want) {
 				t.Fatalf("%d events, want %d: %+v", len(events), len(want), events)
 			}
 			for i, e := range events {
-				if want[i].Data == "" { // its JSON is not of interest here
+				if want[i].Data == "" { // its JSON does not matter here
 					e.Data = ""
 				}
 				if e != want[i] {

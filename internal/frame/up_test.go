@@ -7,7 +7,7 @@ import (
 	"github.com/mirage-go/mirage/internal/frame"
 )
 
-// W2: the head of a batch is read as encoding/json reads it, whatever a stranger sends.
+// W2: the head of a batch is parsed as encoding/json does, for any input.
 func FuzzParseUp(f *testing.F) {
 	for _, s := range []string{
 		`{"writer":"w","base":7,"ack":"1-2","again":false}`,
@@ -41,7 +41,7 @@ func FuzzParseUp(f *testing.F) {
 	})
 }
 
-// W2: what our clients send is read without encoding/json.
+// W2: the form that our clients send is parsed without encoding/json.
 func TestW2ParseUp(t *testing.T) {
 	up := frame.Up{Writer: "AAAAAAAAAAAAAAAAAAAAAA", Base: 7, Ack: "abc-7", Again: true}
 	block := frame.AppendUp(nil, up)

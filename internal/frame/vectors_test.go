@@ -13,8 +13,8 @@ import (
 
 var update = flag.Bool("update", false, "write the vectors that clients in other languages are tested with")
 
-// A vector is what a reader is to make of a text. Clients in other languages have no
-// bytes in text, so theirs is JSON.
+// A vector is a text with the events that a parser must return for it. It is stored as
+// JSON for clients in other languages.
 type vector struct {
 	Name   string  `json:"name"`
 	Stream string  `json:"stream"`
@@ -23,7 +23,7 @@ type vector struct {
 }
 
 type event struct {
-	ID     *string `json:"id"` // null where the block has none
+	ID     *string `json:"id"` // null if the block has none
 	Event  string  `json:"event"`
 	Data   string  `json:"data"` // in base64 if binary
 	Binary bool    `json:"binary"`
@@ -39,7 +39,7 @@ func vectorOf(name, stream string, events []got, lastID string) vector {
 		if e.Binary {
 			out.Data = base64.StdEncoding.EncodeToString([]byte(e.Data))
 		} else {
-			out.Data = string([]rune(e.Data)) // what is not UTF-8 is U+FFFD in text
+			out.Data = string([]rune(e.Data)) // invalid UTF-8 becomes U+FFFD in text
 		}
 		if e.Name == "" {
 			out.Event = "message"
@@ -49,8 +49,8 @@ func vectorOf(name, stream string, events []got, lastID string) vector {
 	return v
 }
 
-// W1, W4: mirage.js is tested with what this parser reads and what this encoder writes:
-// client/js/test/vectors.json is both, as it is now.
+// W1, W4: mirage.js is tested with the results of this parser and this encoder:
+// client/js/test/vectors.json must hold the current ones.
 func TestVectors(t *testing.T) {
 	const file = "../../client/js/test/vectors.json"
 	var all []vector
@@ -60,7 +60,7 @@ func TestVectors(t *testing.T) {
 
 	for _, tt := range payloads {
 		if len(tt.data) > 1000 {
-			continue // they are large, and nothing else
+			continue // they are only large
 		}
 		m := store.Message{Event: "e", Data: []byte(tt.data), Binary: tt.binary}
 		block := frame.AppendMessage(nil, pos, &m)

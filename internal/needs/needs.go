@@ -9,9 +9,9 @@ import (
 )
 
 // Program returns the path of the first of names that is installed. Each name is a
-// command or a path; empty names are passed over. If none is installed, the test fails
-// where CI is set and is skipped elsewhere. With -short it is always skipped, because
-// `make quick` starts no such program.
+// command or a path. Empty names are ignored. If none is installed, the test fails if CI
+// is set and is skipped otherwise. With -short it is always skipped, because `make quick`
+// starts no such program.
 func Program(tb testing.TB, names ...string) string {
 	tb.Helper()
 	if testing.Short() {
