@@ -7,11 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxReason is in bytes: a control frame has 125, and two are the code (RFC 6455, 5.5).
+// maxReason is the maximum length of a reason in bytes: a control frame has at most 125,
+// of which two are the code (RFC 6455, 5.5).
 const maxReason = 123
 
-// AppendClose appends a server's close frame (RFC 6455, 5.5.1) with as much of the reason
-// as fits, cut between characters. A code of 0 means a frame without code and reason.
+// AppendClose appends a server's close frame (RFC 6455, 5.5.1). A reason that is too long
+// is cut between characters. A code of 0 means a frame without code and reason.
 func AppendClose(b []byte, code int, reason string) []byte {
 	if code == 0 {
 		return append(b, 0x88, 0)
@@ -22,8 +23,8 @@ func AppendClose(b []byte, code int, reason string) []byte {
 	return append(b, reason...)
 }
 
-// withRetry appends to the reason of a close frame when to come back, where Retry-After
-// is of no use: a page sees no header of a handshake. A long reason is cut for it.
+// withRetry appends the retry time to the reason of a close frame, because a page cannot
+// see the Retry-After header of a handshake. A long reason is cut to make room.
 func withRetry(reason string, after time.Duration) string {
 	if after <= 0 {
 		return reason
@@ -32,7 +33,7 @@ func withRetry(reason string, after time.Duration) string {
 	return cut(reason, maxReason-len(suffix)) + suffix
 }
 
-// cut returns at most n bytes of a reason, cut between characters.
+// cut truncates a reason to at most n bytes, between characters.
 func cut(reason string, n int) string {
 	reason = strings.ToValidUTF8(reason, "\uFFFD")
 	if len(reason) <= n {

@@ -1,5 +1,5 @@
-// Package refuse says no in the form that the client at hand can read: as a problem (RFC
+// Package refuse refuses a request in a form that its client can read: as a problem (RFC
 // 9457), as the close code of a WebSocket, because browsers hide the status of a
-// handshake from the page, or as an event stream that ends, because an EventSource that
-// got anything but 200 never comes back.
+// handshake from the page, or as an event stream that ends, because an EventSource never
+// reconnects after a status other than 200.
 package refuse

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// isEventSource tells a plain client, to which only an event stream means anything: our
-// own clients carry _cid and read statuses.
+// isEventSource reports whether the request is from a plain client, which understands
+// only an event stream. Our own clients send _cid and read statuses.
 func isEventSource(r *http.Request) bool {
 	return r.Method == http.MethodGet && !hasClientID(r.URL) &&
 		strings.Contains(strings.Join(r.Header["Accept"], ","), "text/event-stream")
@@ -21,9 +21,9 @@ func hasClientID(u *url.URL) bool {
 	return strings.Contains(u.RawQuery, "_cid=") && u.Query().Get("_cid") != ""
 }
 
-// endEventStream says when to come back in the only way that an EventSource understands.
-// Without a time it is between three and five seconds, at random: an EventSource neither
-// backs off nor spreads by itself.
+// endEventStream tells an EventSource when to reconnect, in the only way that it
+// understands. If retryAfter is 0, it is between three and five seconds at random,
+// because an EventSource has no backoff or jitter of its own.
 func endEventStream(w http.ResponseWriter, retryAfter time.Duration) {
 	if retryAfter <= 0 {
 		retryAfter = 3*time.Second + rand.N(2*time.Second)

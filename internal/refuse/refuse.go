@@ -17,34 +17,34 @@ type problem struct {
 	Expected uint64 `json:"expected,omitempty"`
 }
 
-// Write answers the request with status and reason; a retryAfter above 0 is when to come
-// back, rounded up to whole seconds. reason is text for the client, in UTF-8: ours or the
-// application's, never the error of a library. Write is the only answer to the request:
-// nothing may have been written before and nothing may be written after it. There are
-// three forms:
+// Write answers the request with status and reason. If retryAfter is above 0, the client
+// retries after that time, rounded up to whole seconds. reason is UTF-8 text for the
+// client: ours or the application's, never the error of a library. Nothing may be written
+// to w before or after Write. There are three forms:
 //
 //   - A WebSocket handshake of a browser (it has an Origin) is accepted and at once
-//     closed with 4000+status and the reason, which ends in "; retry in N s" if there is
-//     a retryAfter. Write then returns after the client's answer, at the latest after a
-//     second. Not so for a request marked by Foreign, nor where w cannot be hijacked.
-//   - A plain EventSource that is to come back (401, 408, 429, 5xx) gets 200, "retry:"
-//     and the end.
-//   - Everybody else gets the status, Retry-After and a problem as JSON.
+//     closed with 4000+status and the reason, which ends in "; retry in N s" if
+//     retryAfter is above 0. Write then waits for the client's close frame, at most a
+//     second. This form is not used for a request marked by Foreign, or if w cannot be
+//     hijacked.
+//   - A plain EventSource that should retry (401, 408, 429, 5xx except 501) gets 200,
+//     "retry:" and the end of the stream.
+//   - Every other client gets the status, Retry-After and a problem as JSON.
 //
-// No answer may be stored by a cache, and an answer other than 101 to a request for a
-// WebSocket ends the connection (see NotUpgraded).
+// Caches must not store any of these responses. A response other than 101 to a request
+// for a WebSocket ends the connection (see NotUpgraded).
 func Write(w http.ResponseWriter, r *http.Request, status int, reason string, retryAfter time.Duration) {
 	write(w, r, status, reason, retryAfter, comeBack(status))
 }
 
-// Mistake is Write with 500 for a mistake in the program. Nobody is to come back, not
-// even a plain EventSource: who has made it is to see it.
+// Mistake is Write with 500 for a mistake in the program. No client retries, not even a
+// plain EventSource, so that the programmer sees the mistake.
 func Mistake(w http.ResponseWriter, r *http.Request, reason string) {
 	write(w, r, http.StatusInternalServerError, reason, 0, false)
 }
 
 func write(w http.ResponseWriter, r *http.Request, status int, reason string, retryAfter time.Duration, comeBack bool) {
-	if r.ContentLength != 0 { // net/http reads on after a refusal, and lifts the deadline at the body's end
+	if r.ContentLength != 0 { // net/http reads on after a refusal, and resets the deadline at the body's end
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	}
 
@@ -64,7 +64,7 @@ func write(w http.ResponseWriter, r *http.Request, status int, reason string, re
 	}
 }
 
-// guard keeps an answer out of caches, its type from being guessed and its address from
+// guard keeps a response out of caches, disables type sniffing, and hides its URL from
 // other sites.
 func guard(h http.Header) {
 	h.Set("Cache-Control", "no-store")
@@ -72,19 +72,19 @@ func guard(h http.Header) {
 	h.Set("Referrer-Policy", "no-referrer")
 }
 
-// bodyTimeout is how long the body of a refused request may go on.
+// bodyTimeout is how long the body of a refused request may take to arrive.
 const bodyTimeout = time.Second
 
-// Conflict answers 409 as a problem with the member "expected": the number of the message
-// that the server waits for. A request for a WebSocket is the caller's to note (see
+// Conflict answers with 409 and a problem with the member "expected": the number of the
+// message that the server waits for. The caller must handle requests for a WebSocket (see
 // NotUpgraded).
 func Conflict(w http.ResponseWriter, reason string, expected uint64) {
 	guard(w.Header())
 	writeProblem(w, problem{Status: http.StatusConflict, Detail: reason, Expected: expected})
 }
 
-// Foreign notes in the context of a request whether it comes from a foreign page: Write
-// gives it the plain status then, and accepts no WebSocket.
+// Foreign returns a context that says whether the request comes from a foreign page. If
+// so, Write answers with the plain status and accepts no WebSocket.
 func Foreign(ctx context.Context, foreign bool) context.Context {
 	if was, _ := ctx.Value(foreignKey{}).(bool); was == foreign {
 		return ctx
@@ -101,14 +101,14 @@ func isForeign(r *http.Request) bool {
 
 func writeProblem(w http.ResponseWriter, p problem) {
 	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
-	body, _ := json.Marshal(p) // numbers and strings: no error
+	body, _ := json.Marshal(p) // cannot fail for numbers and strings
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(p.Status)
 	w.Write(body)
 }
 
-// comeBack tells the statuses after which a client tries again (W6).
+// comeBack reports whether a client retries after this status (W6).
 func comeBack(status int) bool {
 	switch status {
 	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests:

@@ -23,7 +23,7 @@ func write(r *http.Request, status int, reason string, after time.Duration) *htt
 	return w.Result()
 }
 
-// W6: the plain form is a problem of RFC 9457, never stored.
+// W6: the plain form is a problem of RFC 9457 that caches never store.
 func TestW6Problem(t *testing.T) {
 	res := write(httptest.NewRequest("POST", "/", nil), 503, `say "hello" <b>`, 1200*time.Millisecond)
 	var got map[string]any
@@ -61,8 +61,8 @@ func TestW6Conflict(t *testing.T) {
 	}
 }
 
-// W6: an EventSource that is to come back gets 200, retry and the end; what is final
-// keeps its status, and so do our own clients.
+// W6: an EventSource that should retry gets 200, retry and the end. Final statuses are
+// sent unchanged, and so are all statuses to our own clients.
 func TestW6EventSource(t *testing.T) {
 	tests := map[string]struct {
 		method, target, accept string

@@ -14,10 +14,11 @@ import (
 
 const (
 	closeWait = time.Second // for the client's close frame
-	maxUnread = 256 << 10   // bytes that are read before the client's close frame
+	maxUnread = 256 << 10   // bytes to read before the client's close frame
 )
 
-// IsHandshake tells a WebSocket handshake that we can accept (RFC 6455, 4.2.1).
+// IsHandshake reports whether r is a WebSocket handshake that we can accept (RFC 6455,
+// 4.2.1).
 func IsHandshake(r *http.Request) bool {
 	keys := r.Header["Sec-Websocket-Key"]
 	if len(keys) != 1 {
@@ -29,15 +30,15 @@ func IsHandshake(r *http.Request) bool {
 		hasToken(r.Header["Connection"], "upgrade") && WantsWebSocket(r)
 }
 
-// WantsWebSocket tells a request for a WebSocket, be it a good handshake or not. Upgrade
-// is a list (RFC 9110, 7.8).
+// WantsWebSocket reports whether r asks for a WebSocket, in a valid handshake or not.
+// Upgrade is a list (RFC 9110, 7.8).
 func WantsWebSocket(r *http.Request) bool { return hasToken(r.Header["Upgrade"], "websocket") }
 
-// NotUpgraded prepares the header of an answer other than 101. If r asks for a WebSocket,
-// be it in a good handshake or not, the connection ends with the answer: frames of the
-// client may follow, which net/http would otherwise read as the head of the next request,
-// and keep for as long as no line ends, up to a megabyte for each connection. HTTP/2 has
-// no such upgrade, and would take "Connection: close" for the end of all of its streams.
+// NotUpgraded prepares the header h of a response other than 101. If r asks for a
+// WebSocket, in a valid handshake or not, it makes the connection end with the response.
+// The client may already send frames, which net/http would read as the head of the next
+// request, and buffer until a line ends, up to a megabyte for each connection. HTTP/2 has
+// no such upgrade, and "Connection: close" would end all streams of the connection.
 func NotUpgraded(h http.Header, r *http.Request) {
 	if r.ProtoMajor == 1 && WantsWebSocket(r) {
 		h.Set("Connection", "close")
@@ -55,8 +56,8 @@ func hasToken(lines []string, token string) bool {
 	return false
 }
 
-// closeWebSocket accepts the handshake and closes with 4000+status and reason. It is
-// false, and nothing was written, if w has no connection to take over.
+// closeWebSocket accepts the handshake and closes with 4000+status and reason. It returns
+// false, and has written nothing, if w has no connection to hijack.
 func closeWebSocket(w http.ResponseWriter, r *http.Request, status int, reason string) bool {
 	if !response.CanHijack(w, r) {
 		return false
@@ -74,10 +75,10 @@ func closeWebSocket(w http.ResponseWriter, r *http.Request, status int, reason s
 	return true
 }
 
-// awaitClose reads up to and with the client's close frame, which may stand behind what
-// its page has sent at once. To close with something unread would reset the connection,
-// and the reset may overtake our reason; a browser whose connection ends before it has
-// answered says that the end was not clean.
+// awaitClose reads up to and including the client's close frame. Messages that the page
+// sent at once may come before it. Closing a connection with unread bytes resets it, and
+// the reset may overtake our reason. If the connection ends before a browser has
+// answered, it reports that the close was not clean.
 func awaitClose(r *bufio.Reader) {
 	for left := maxUnread; left > 0; {
 		head, err := r.Peek(2)
@@ -102,9 +103,9 @@ func awaitClose(r *bufio.Reader) {
 	}
 }
 
-// appendAccept appends the head that accepts the handshake (RFC 6455, 4.2.2). It takes
-// the first subprotocol that the page offers: Chromium gives up without a reason where
-// none is taken.
+// appendAccept appends the response head that accepts the handshake (RFC 6455, 4.2.2). It
+// selects the first subprotocol that the page offers: if none is selected, Chromium fails
+// the connection without our reason.
 func appendAccept(b []byte, r *http.Request) []byte {
 	accept := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+

@@ -19,7 +19,7 @@ import (
 	"github.com/mirage-go/mirage/internal/refuse"
 )
 
-// handshake is what Chromium sends, as far as it matters here.
+// handshake has the relevant headers that Chromium sends.
 func handshake() http.Header {
 	return http.Header{
 		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
@@ -27,8 +27,8 @@ func handshake() http.Header {
 	}
 }
 
-// dial makes the handshake with a server that refuses everything, and returns the
-// connection behind the answer's head.
+// dial does the handshake with a server that refuses everything, and returns the
+// connection after the response's head.
 func dial(t *testing.T, h http.Handler, header http.Header) (net.Conn, *bufio.Reader, *http.Response) {
 	t.Helper()
 	server := httptest.NewServer(h)
@@ -75,7 +75,7 @@ func TestI5WebSocketClose(t *testing.T) {
 				t.Fatalf("%d %v", res.StatusCode, res.Header)
 			}
 
-			for _, n := range []int{0, 125, 126, 65535} { // what the page has sent at once, masked with zeros
+			for _, n := range []int{0, 125, 126, 65535} { // messages that the page sends at once, masked with zeros
 				head := []byte{0x81, 0x80 | byte(n)}
 				if n > 125 {
 					head = binary.BigEndian.AppendUint16([]byte{0x81, 0x80 | 126}, uint16(n))
@@ -108,8 +108,8 @@ func TestI5WebSocketClose(t *testing.T) {
 	}
 }
 
-// I5: a page that offers subprotocols gets the first, or its browser would hide the
-// reason.
+// I5: a page that offers subprotocols gets the first. Otherwise its browser would hide
+// the reason.
 func TestI5WebSocketProtocol(t *testing.T) {
 	header := handshake()
 	header.Set("Sec-WebSocket-Protocol", "chat, superchat")
@@ -120,7 +120,8 @@ func TestI5WebSocketProtocol(t *testing.T) {
 	}
 }
 
-// I5: who is no browser, who is foreign, and what is no handshake gets the plain status.
+// I5: a program, a foreign page, and a request that is not a handshake get the plain
+// status.
 func TestI5WebSocketPlain(t *testing.T) {
 	tests := map[string]struct {
 		change  func(http.Header)
@@ -153,7 +154,7 @@ func TestI5WebSocketPlain(t *testing.T) {
 	}
 }
 
-// A writer without a connection gets the status instead.
+// If the connection cannot be hijacked, the client gets the status.
 func TestI5WebSocketNoHijack(t *testing.T) {
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header = handshake()
@@ -188,7 +189,7 @@ func TestI5WebSocketEnds(t *testing.T) {
 		"among others":     {set("Upgrade", "h2c, WebSocket"), true},
 		"another upgrade":  {set("Upgrade", "h2c"), false},
 		"no upgrade":       {del("Upgrade"), false},
-		"HTTP/2":           {proto(2, 0), false}, // there it would end all streams of the connection
+		"HTTP/2":           {proto(2, 0), false}, // it would end all streams of the connection
 		"HTTP/3, who asks": {proto(3, 0), false},
 	}
 
@@ -209,8 +210,8 @@ func TestI5WebSocketEnds(t *testing.T) {
 	}
 }
 
-// I5: the client's frames behind a refused handshake are no request, and the connection
-// ends with the answer.
+// I5: the client's frames after a refused handshake are not read as a request, and the
+// connection ends with the response.
 func TestI5WebSocketFramesBehind(t *testing.T) {
 	for name, change := range map[string]func(http.Header){
 		"plain":           func(h http.Header) { h.Del("Origin") },
@@ -236,7 +237,7 @@ func TestI5WebSocketFramesBehind(t *testing.T) {
 	}
 }
 
-// A client that never answers holds the handler for a second, no longer.
+// A client that never answers blocks the handler for one second at most.
 func TestI5WebSocketSilentClient(t *testing.T) {
 	conn, in, _ := dial(t, refuseAll(403, "no"), handshake())
 	conn.SetReadDeadline(time.Now().Add(5 * time.Second))

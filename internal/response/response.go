@@ -1,5 +1,5 @@
-// Package response finds out what the http.ResponseWriter of a request can do, through
-// whatever middleware has put around it.
+// Package response finds out what the http.ResponseWriter of a request can do, even if
+// middleware has wrapped it.
 package response
 
 import (
@@ -20,16 +20,16 @@ var (
 	hijackerType     = reflect.TypeFor[http.Hijacker]()
 )
 
-// CanFlush reports whether a response through w can be a stream. It looks for the methods
-// and calls none, because a flush sends the head.
+// CanFlush reports whether a response through w can be a stream. It only looks for the
+// methods and calls none, because a flush sends the head.
 func CanFlush(w http.ResponseWriter) bool {
 	return all(w, func(t reflect.Type) bool { return t.Implements(flusherType) || t.Implements(errorFlusherType) })
 }
 
-// CanHijack reports whether the connection of this request can be taken over. HTTP/2 has
-// none for one request, and HTTP/1.0 is not worth it. Only net/http's server lets go of a
-// connection for good: behind an adaptor, such as fiber's, other requests would follow on
-// it.
+// CanHijack reports whether the connection of this request can be hijacked. An HTTP/2
+// request has no connection of its own, and HTTP/1.0 is not worth it. Only net/http's
+// server gives up a connection for good: behind an adaptor, such as fiber's, other
+// requests would follow on it.
 func CanHijack(w http.ResponseWriter, r *http.Request) bool {
 	if r.ProtoMajor != 1 || r.ProtoMinor != 1 {
 		return false
@@ -40,10 +40,10 @@ func CanHijack(w http.ResponseWriter, r *http.Request) bool {
 	return all(w, func(t reflect.Type) bool { return t.Implements(hijackerType) })
 }
 
-// all reports whether each writer from w inwards has what can says of its type, or
-// unwraps. To look at w alone is not enough: the writers of gin, echo and gzhttp have
-// every method, and panic or do nothing if the one that they wrap, as that of
-// http.TimeoutHandler, has not.
+// all reports whether can is true for the type of each writer from w inwards, except
+// those that unwrap. Looking only at w is not enough: the writers of gin, echo and gzhttp
+// have every method, and panic or do nothing if the writer that they wrap, such as that
+// of http.TimeoutHandler, does not have it.
 func all(w http.ResponseWriter, can func(reflect.Type) bool) bool {
 	if isBare(w) {
 		return can(reflect.TypeOf(w))
@@ -54,12 +54,12 @@ func all(w http.ResponseWriter, can func(reflect.Type) bool) bool {
 			return false
 		}
 	}
-	return !l.inner.IsValid() // else there are too many
+	return !l.inner.IsValid() // otherwise there are too many writers
 }
 
 // Sent reports whether net/http has been given the head of a response on HTTP/1. A
-// middleware may hold it back, and even not let it go with a flush. known is false if
-// net/http's writer is not found.
+// middleware may hold the head back, even after a flush. known is false if net/http's
+// writer is not found.
 func Sent(w http.ResponseWriter) (sent, known bool) {
 	last := reflect.ValueOf(w)
 	if !isBare(w) {
@@ -71,17 +71,17 @@ func Sent(w http.ResponseWriter) (sent, known bool) {
 		last.Type().Elem().PkgPath() != "net/http" {
 		return false, false
 	}
-	wrote := last.Elem().FieldByName("wroteHeader") // there is no other way to learn it
+	wrote := last.Elem().FieldByName("wroteHeader") // there is no other way to find out
 	if !wrote.IsValid() || wrote.Kind() != reflect.Bool {
 		return false, false
 	}
 	return wrote.Bool(), true
 }
 
-// Identity says in the head that nobody is to compress the response, where there is an
-// old middleware between. Cache-Control: no-transform says so, too, but
-// NYTimes/gziphandler, and what was made from it, only looks at Content-Encoding, and
-// holds back the first 1400 bytes otherwise.
+// Identity sets Content-Encoding: identity if an old middleware may compress the
+// response. Cache-Control: no-transform also forbids compression, but NYTimes/gziphandler
+// and its forks look only at Content-Encoding, and otherwise hold back the first 1400
+// bytes.
 func Identity(w http.ResponseWriter) {
 	if isBare(w) || w.Header().Get("Content-Encoding") != "" {
 		return
@@ -93,7 +93,7 @@ func Identity(w http.ResponseWriter) {
 	}
 }
 
-// Compressed reports whether somebody encodes the response.
+// Compressed reports whether a middleware encodes the response.
 func Compressed(h http.Header) bool {
 	coding := h.Get("Content-Encoding")
 	return coding != "" && coding != identity[0]

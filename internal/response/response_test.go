@@ -21,13 +21,13 @@ type writer = http.ResponseWriter
 // The writers of middleware, old and new.
 type (
 	unwraps struct{ w http.ResponseWriter } // as in new middleware
-	named   struct {                        // as in echo: all methods, and a field
+	named   struct {                        // as in echo: all methods, and a named field
 		unwraps
 		Writer http.ResponseWriter
 	}
-	hidden  struct{ w http.ResponseWriter } // all methods, and no way to ask
+	hidden  struct{ w http.ResponseWriter } // all methods, and no way to find the wrapped writer
 	pointer struct{ *embeds }               // as gziphandler's with CloseNotify
-	embeds  struct{ http.ResponseWriter }   // hides what it does not repeat
+	embeds  struct{ http.ResponseWriter }   // hides the methods that it does not define
 	mixed   struct {
 		http.ResponseWriter
 		http.Flusher
@@ -51,8 +51,8 @@ func (pointer) Flush()                                       {}
 func (pointer) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, nil }
 func (l looping) Unwrap() http.ResponseWriter                { return l }
 
-// serve shows f the writer that net/http, perhaps within http.TimeoutHandler, gives to a
-// handler.
+// serve calls f with the writer that net/http, perhaps within http.TimeoutHandler, gives
+// to a handler.
 func serve(t *testing.T, timeout, http2 bool, f func(http.ResponseWriter, *http.Request)) {
 	t.Helper()
 	var h http.Handler = http.HandlerFunc(f)
@@ -74,14 +74,14 @@ func serve(t *testing.T, timeout, http2 bool, f func(http.ResponseWriter, *http.
 	resp.Body.Close()
 }
 
-// L3: what a response can do is decided by the innermost writer, and by each one that
-// does not unwrap.
+// L3: the innermost writer, and each one that does not unwrap, decide what a response can
+// do.
 func TestL3Can(t *testing.T) {
 	for name, tt := range map[string]struct {
 		wrap      func(writer) writer
 		flush     bool // in net/http's own writer
 		hijack    bool
-		inTimeout bool // also in http.TimeoutHandler's, of which nothing can be known
+		inTimeout bool // also in http.TimeoutHandler's writer, which hides its inner one
 	}{
 		"bare":                  {func(w writer) writer { return w }, true, true, false},
 		"unwraps":               {func(w writer) writer { return unwraps{w} }, true, true, false},
@@ -130,8 +130,8 @@ func TestL3Can(t *testing.T) {
 	}
 }
 
-// L3: whether the head of a response has gone to net/http is known, and otherwise said to
-// be unknown.
+// L3: Sent knows whether the head of a response was given to net/http, or reports that it
+// is unknown.
 func TestL3Sent(t *testing.T) {
 	sent := func(name string, w http.ResponseWriter, want, wantKnown bool) {
 		t.Helper()
@@ -154,8 +154,8 @@ func TestL3Sent(t *testing.T) {
 	sent("nothing", pointer{}, false, false)
 }
 
-// L3: where an old middleware may compress, the head says that nobody is to; elsewhere it
-// stays as it is.
+// L3: if an old middleware may compress, the head forbids it. Otherwise the head is
+// unchanged.
 func TestL3Identity(t *testing.T) {
 	for name, tt := range map[string]struct {
 		w    http.ResponseWriter

@@ -6,24 +6,24 @@ import (
 	"reflect"
 )
 
-// maxDepth is how many writers are looked at: one may wrap itself.
+// maxDepth is how many writers are looked at, because a writer may wrap itself.
 const maxDepth = 100
 
-// layer is one of the writers that are around each other.
+// layer is one of the nested writers.
 type layer struct {
 	writer  reflect.Value
-	inner   reflect.Value // the one that it wraps; not valid if there is none
+	inner   reflect.Value // the wrapped writer; not valid if there is none
 	unwraps bool          // it has the method Unwrap
 }
 
-// isBare reports whether w is a writer of net/http, with nothing around it: mostly so,
-// and cheap to tell.
+// isBare reports whether w is an unwrapped writer of net/http. It usually is, and the
+// check is cheap.
 func isBare(w http.ResponseWriter) bool {
 	t := reflect.TypeOf(w)
 	return t.Kind() == reflect.Pointer && t.Elem().PkgPath() == "net/http"
 }
 
-// inwards goes from w to the writer that wraps no other.
+// inwards iterates from w to the innermost writer.
 func inwards(w http.ResponseWriter) iter.Seq[layer] {
 	return func(yield func(layer) bool) {
 		v := reflect.ValueOf(w)
@@ -37,8 +37,8 @@ func inwards(w http.ResponseWriter) iter.Seq[layer] {
 	}
 }
 
-// inner returns the writer that v wraps: what Unwrap returns, or else what is in a field,
-// because most wrappers that are older than Unwrap embed an http.ResponseWriter.
+// inner returns the writer that v wraps: the result of Unwrap, or otherwise the value of
+// a field, because most wrappers that are older than Unwrap embed an http.ResponseWriter.
 func inner(v reflect.Value) (next reflect.Value, unwraps bool) {
 	if v.CanInterface() {
 		if u, ok := v.Interface().(unwrapper); ok {

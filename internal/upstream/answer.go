@@ -12,7 +12,7 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// refusal is what an error of Parse or Receive is on the wire.
+// refusal returns the response to an error of Parse or Receive.
 func refusal(err error) (status int, reason string, retry time.Duration) {
 	switch {
 	case err == nil:
@@ -28,14 +28,14 @@ func refusal(err error) (status int, reason string, retry time.Duration) {
 	return answer.Of(err)
 }
 
-// AppendAnswer appends what the answer to a POST would have said, as a block.
+// AppendAnswer appends the content of the response to a POST as a block.
 func AppendAnswer(dst []byte, got session.Receipt, err error) []byte {
 	status, reason, retry := refusal(err)
 	dst = append(dst, "event: "+frame.EventAck+"\ndata: {\"status\":"...)
 	dst = strconv.AppendInt(dst, int64(status), 10)
 	dst = appendReceipt(append(dst, ','), got)
 	if reason != "" {
-		quoted, _ := json.Marshal(reason) // a string has no error
+		quoted, _ := json.Marshal(reason) // cannot fail for a string
 		dst = append(append(dst, `,"detail":`...), quoted...)
 	}
 	if status == http.StatusConflict {
@@ -47,11 +47,11 @@ func AppendAnswer(dst []byte, got session.Receipt, err error) []byte {
 	return append(dst, "}\n\n"...)
 }
 
-// appendReceipt appends members of an object.
+// appendReceipt appends the members of a JSON object.
 func appendReceipt(dst []byte, got session.Receipt) []byte {
 	dst = strconv.AppendUint(append(dst, `"accepted":`...), got.Accepted, 10)
 	if len(got.Failed) > 0 {
-		failed, _ := json.Marshal(got.Failed) // numbers: no error
+		failed, _ := json.Marshal(got.Failed) // cannot fail for numbers
 		dst = append(append(dst, `,"failed":`...), failed...)
 	}
 	return dst

@@ -17,14 +17,14 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// A body is what a request brings, and what it may be.
+// A body is the body of a request, with its bounds.
 type body struct {
 	io.Reader
 	most  int  // bytes
-	exact bool // it has neither more nor less
+	exact bool // it has exactly that many
 }
 
-// bodyOf bounds the body of a request.
+// bodyOf returns the bounded body of a request.
 func (h *handler) bodyOf(w http.ResponseWriter, r *http.Request) (body, error) {
 	switch {
 	case r.ContentLength > int64(h.o.MaxBody):
@@ -35,8 +35,8 @@ func (h *handler) bodyOf(w http.ResponseWriter, r *http.Request) (body, error) {
 	return body{http.MaxBytesReader(w, r.Body, int64(h.o.MaxBody)), h.o.MaxBody + 1, false}, nil
 }
 
-// first waits for the first byte, and holds no other memory meanwhile. It is nil if the
-// body is empty.
+// first waits for the first byte, and holds no other memory meanwhile. It returns nil if
+// the body is empty.
 func (b body) first() ([]byte, error) {
 	if b.most == 0 {
 		return nil, nil
@@ -54,7 +54,7 @@ func (b body) first() ([]byte, error) {
 	}
 }
 
-// readAll appends what follows the first byte, in memory that grows as they arrive.
+// readAll appends the rest of the body to got. The memory grows as the bytes arrive.
 func (b body) readAll(in *session.Intake, got []byte) ([]byte, error) {
 	for len(got) < b.most {
 		if len(got) == cap(got) {
@@ -81,7 +81,7 @@ func (b body) readAll(in *session.Intake, got []byte) ([]byte, error) {
 	return got, nil
 }
 
-// refuseBody answers a body that did not come, or is not taken.
+// refuseBody answers a request whose body did not arrive or is refused.
 func refuseBody(w http.ResponseWriter, r *http.Request, err error) {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		err = ErrSize
@@ -104,18 +104,18 @@ var (
 	errData   = errors.New("a block without data")
 	errCount  = errors.New("too many messages")
 
-	// ErrSize is a body or frame that is larger than it may be.
+	// ErrSize is the error for a body or frame that is too large.
 	ErrSize = errors.New("too many bytes")
 )
 
-// A decoder is the memory that it takes to read a batch.
+// A decoder is the memory for parsing a batch.
 type decoder struct {
 	body     []byte
 	parser   *frame.Parser
 	messages []session.Numbered
 }
 
-// keepBody is the largest body whose memory is used again.
+// keepBody is the largest body, in bytes, whose memory is reused.
 const keepBody = 8 << 10
 
 func (h *handler) decoder() *decoder {
@@ -125,7 +125,7 @@ func (h *handler) decoder() *decoder {
 	return &decoder{parser: frame.NewParser(h.o.MaxMessageSize)}
 }
 
-// free lets d be used again.
+// free returns d to the pool.
 func (h *handler) free(d *decoder) {
 	if cap(d.body) > keepBody || cap(d.messages) > 32 {
 		return
@@ -135,8 +135,8 @@ func (h *handler) free(d *decoder) {
 	h.decoders.Put(d)
 }
 
-// Parse reads the blocks of a body or frame into up: the head, then the messages, whose
-// data is a copy.
+// Parse parses the blocks of a body or frame into up: the head, then the messages. The
+// messages do not refer to body.
 func Parse(up *session.Upstream, body []byte, maxMessage, maxBatch int) error {
 	d := &decoder{body: body, parser: frame.NewParser(maxMessage)}
 	return d.parse(up, maxBatch)
@@ -165,7 +165,7 @@ func (d *decoder) parse(up *session.Upstream, maxBatch int) error {
 	for {
 		e, ok, err := p.Next()
 		if err == nil && p.Skipped() > 0 {
-			return errData // the standard passes over it; here a message would be lost in silence
+			return errData // the standard ignores it; here a message would be lost silently
 		}
 		if err != nil || !ok {
 			up.Messages = d.messages

@@ -1,5 +1,6 @@
-// Package upstream is the way up: POST brings messages and acknowledgements, DELETE says
-// goodbye, and a WebSocket frame carries what a POST does.
+// Package upstream handles requests from clients: a POST sends messages and
+// acknowledgements, and a DELETE says goodbye. A WebSocket frame has the same content as
+// the body of a POST.
 package upstream
 
 import (
@@ -18,8 +19,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Handler returns the handler for every method but GET. The options of m bound what a
-// request may bring.
+// Handler returns the handler for every method except GET. The options of m bound the
+// body of a request.
 func Handler(m *session.Manager) http.Handler {
 	h := &handler{m: m, o: m.Options()}
 	return http.HandlerFunc(h.serve)
@@ -33,9 +34,9 @@ type handler struct {
 
 const methods = "GET, POST, DELETE, HEAD, OPTIONS"
 
-// serve waits for the body with no other frame of ours on its stack: a stack that has
-// grown shrinks only when most of it is free, and thousands of requests may wait at a
-// time.
+// serve waits for the body with none of our other functions on the stack. A stack that
+// has grown shrinks only when most of it is free, and thousands of requests may wait at
+// once.
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	p := h.begin(w, r)
 	if p == nil {
@@ -49,28 +50,28 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	p.take()
 }
 
-// begin returns the upload that a POST begins, and answers everything else itself: then
-// it is nil.
+// begin returns the upload that a POST begins. It answers every other request itself and
+// then returns nil.
 func (h *handler) begin(w http.ResponseWriter, r *http.Request) *upload {
-	refuse.NotUpgraded(w.Header(), r) // whatever the answer is
+	refuse.NotUpgraded(w.Header(), r) // for any response
 	if r.ContentLength != 0 {
-		// For net/http, too, which reads on after a refusal. It lifts the deadline when
-		// the body is at its end.
+		// The deadline also holds for net/http, which reads on after a refusal. net/http
+		// resets it at the end of the body.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.o.BodyTimeout))
 	}
 
 	switch r.Method {
 	case http.MethodPost, http.MethodDelete:
-	case http.MethodOptions: // of our own origin: the middleware has answered the others
+	case http.MethodOptions: // from our own origin: the middleware has answered the others
 		w.Header().Set("Allow", methods)
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	case http.MethodHead:
 		answer.SetEventStream(w.Header())
-		w.WriteHeader(http.StatusOK) // else gin's NoRoute has its own
+		w.WriteHeader(http.StatusOK) // otherwise gin's NoRoute writes its own status
 		return nil
 	default:
-		_, _ = middleware.Require(w, r) // takes back the cookie that was due
+		_, _ = middleware.Require(w, r) // removes the cookie that was due
 		w.Header().Set("Allow", methods)
 		refuse.Write(w, r, http.StatusMethodNotAllowed, "the methods here are "+methods, 0)
 		return nil
@@ -88,8 +89,8 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request) *upload {
 	return h.post(w, r, id)
 }
 
-// quit ends the reader of the link token. One that is gone already was ended by an
-// earlier try.
+// quit ends the reader (the subscriber) of the link token. A reader that does not exist
+// was ended by an earlier try.
 func (h *handler) quit(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
 	err := h.m.Quit(r.Context(), session.Quit{
 		ID: id.ID, Link: store.LinkRef{Reader: id.Reader, Number: id.Link}, Value: id.Value,
@@ -101,7 +102,7 @@ func (h *handler) quit(w http.ResponseWriter, r *http.Request, id middleware.Ide
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// post returns the upload of a request that may bring one, or answers why it may not.
+// post returns the upload of a request, or answers with a refusal and returns nil.
 func (h *handler) post(w http.ResponseWriter, r *http.Request, id middleware.Identity) *upload {
 	if r.Header.Get("Content-Encoding") != "" {
 		refuse.Write(w, r, http.StatusUnsupportedMediaType, "send the body without Content-Encoding", 0)
@@ -129,7 +130,7 @@ func (h *handler) post(w http.ResponseWriter, r *http.Request, id middleware.Ide
 	return &upload{handler: h, w: w, r: r, id: id, in: in, batch: batch, body: b}
 }
 
-// upload is a request that brings messages or an acknowledgement.
+// upload is a request with messages or an acknowledgement.
 type upload struct {
 	*handler
 	w     http.ResponseWriter
@@ -141,13 +142,13 @@ type upload struct {
 	first []byte // of the body
 }
 
-// wait waits until the body begins to arrive, or is empty.
+// wait blocks until the body begins to arrive, or is known to be empty.
 func (p *upload) wait() (err error) {
 	p.first, err = p.body.first()
 	return err
 }
 
-// take reads the body and answers it.
+// take reads the body and answers the request.
 func (p *upload) take() {
 	w, r := p.w, p.r
 	var d *decoder
@@ -200,8 +201,8 @@ func isBatch(r *http.Request) bool {
 	return media == "text/event-stream"
 }
 
-// writeReceipt tells what was accepted, and which messages the application's handler
-// failed on.
+// writeReceipt writes which messages were accepted, and on which the application's
+// handler failed.
 func writeReceipt(w http.ResponseWriter, got session.Receipt) {
 	body := append(appendReceipt(append(make([]byte, 0, 64), '{'), got), "}\n"...)
 	h := w.Header()

@@ -1,4 +1,5 @@
-// Package wiring is what transports ask the middleware before them, without importing it.
+// Package wiring lets transports query the middleware in front of them without importing
+// it.
 package wiring
 
 import (
@@ -7,20 +8,21 @@ import (
 	"net/http"
 )
 
-// Key is that of the middleware's value in the context of a request.
+// Key is the key of the middleware's Value in the context of a request.
 type Key struct{}
 
-// A Value is what the middleware puts there.
+// A Value is the value that the middleware puts into the context.
 type Value interface {
 	// Wired returns an error that says what to change if the middleware has no sessions,
-	// or others than these.
+	// or not these.
 	Wired(sessions any) error
-	// Withdraw takes back what every middleware before has put into this header of the
-	// response, and reports whether no cookie is left in another one.
+	// Withdraw removes everything that the middlewares have put into this header of the
+	// response. It reports whether no cookie is left in another header.
 	Withdraw(http.Header) bool
 }
 
-// Check is Wired of the innermost middleware that the request of ctx has passed.
+// Check calls Wired of the innermost middleware that the request of ctx has passed. It
+// returns an error if there is none.
 func Check(ctx context.Context, sessions any) error {
 	v, ok := ctx.Value(Key{}).(Value)
 	if !ok {
@@ -29,10 +31,10 @@ func Check(ctx context.Context, sessions any) error {
 	return v.Wired(sessions)
 }
 
-// Withdraw takes cookies, CORS headers and Vary back from h, the header of a response
-// that is the same for everybody. Caches may keep the response if it reports true: else a
-// cookie is on its way in a header before a middleware such as http.TimeoutHandler, out
-// of reach.
+// Withdraw removes our cookies, CORS headers and Vary from h, the header of a response
+// that is the same for everybody. It reports whether caches may store the response. If
+// not, the header outside a middleware such as http.TimeoutHandler, which cannot be
+// changed, has a cookie.
 func Withdraw(ctx context.Context, h http.Header) bool {
 	v, ok := ctx.Value(Key{}).(Value)
 	return !ok || v.Withdraw(h)

@@ -1,3 +1,3 @@
-// Package writers runs the writes to many connections on as few goroutines as it takes. A
-// Pool has the goroutines. A Task is what each connection schedules on it.
+// Package writers runs the writes to many connections on as few goroutines as possible. A
+// Pool has the goroutines. Each connection schedules a Task on it.
 package writers

@@ -5,15 +5,15 @@ import (
 	"sync"
 )
 
-// A Pool runs tasks. A goroutine that has run one goes on with the next in the queue.
-// While it runs one, which may take as long as a slow client does, another goroutine
-// stands by for those behind it. So a slow task delays nobody, a thousand tasks scheduled
-// in a row do not start a thousand goroutines whose stacks have to grow, and without work
-// there is no goroutine. The zero value is ready.
+// A Pool runs tasks. A goroutine that has run one continues with the next in the queue.
+// While it runs a task, which may take as long as a slow client does, another goroutine
+// stands by for the tasks in the queue. So a slow task does not delay others, and a
+// thousand tasks scheduled in a row do not start a thousand goroutines whose stacks have
+// to grow. Without work there is no goroutine. The zero value is ready to use.
 type Pool struct {
 	mu          sync.Mutex
 	first, last *Task  // the queue
-	standby     bool   // a goroutine is about to take the first; true whenever the queue is not empty
+	standby     bool   // a goroutine is about to take the first task; true if the queue is not empty
 	run, help   func() // work and workLater, made once: a go statement with a receiver allocates
 }
 
@@ -34,8 +34,8 @@ func (p *Pool) push(t *Task) {
 	}
 }
 
-// pop takes the first task, or nil, and sees that a goroutine stands by for the others.
-// standby says that the caller was that goroutine until now.
+// pop removes and returns the first task, or nil, and makes sure that a goroutine stands
+// by for the others. standby means that the caller was that goroutine until now.
 func (p *Pool) pop(standby bool) *Task {
 	p.mu.Lock()
 	if standby {
@@ -58,7 +58,7 @@ func (p *Pool) pop(standby bool) *Task {
 	return t
 }
 
-// standbyLocked returns the function of the goroutine to start, nil if one stands by
+// standbyLocked returns the function of the goroutine to start, or nil if one stands by
 // already.
 func (p *Pool) standbyLocked(help bool) func() {
 	if p.standby {
@@ -74,9 +74,9 @@ func (p *Pool) standbyLocked(help bool) func() {
 	return p.run
 }
 
-// yieldAfter is how many tasks a goroutine runs before it lets others run first. On few
-// processors a sender would otherwise wait for a whole fan-out. What it sends meanwhile
-// goes out with what waits, in one write.
+// yieldAfter is how many tasks a goroutine runs before it yields to others. With few
+// processors a sender would otherwise wait for a whole fan-out. Messages that it sends
+// meanwhile are written together with queued ones.
 const yieldAfter = 64
 
 // work runs tasks until the queue is empty.
@@ -90,14 +90,14 @@ func (p *Pool) work() {
 			runtime.Gosched()
 		}
 	}
-	// A new goroutine runs in what is left of the time slice of the one that started it,
-	// and so on: with one processor and a message now and then the runtime would see one
-	// slice that never ends, and preempt in the midst of writes. To yield ends the slice.
+	// A new goroutine inherits the rest of the time slice of the one that started it.
+	// With one processor and occasional messages, the runtime would see one slice that
+	// never ends, and preempt in the middle of writes. Yielding ends the slice.
 	runtime.Gosched()
 }
 
-// workLater is work for a goroutine that stands by in case the one at work is held up.
-// The runtime would otherwise run it before all others.
+// workLater is work for a goroutine that stands by in case the working one is blocked. It
+// yields first, because the runtime would otherwise run it before all others.
 func (p *Pool) workLater() {
 	runtime.Gosched()
 	p.work()

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// A Task is a function that runs on a Pool whenever it was scheduled, never twice at a
-// time. It must not be copied once Init was called.
+// A Task is a function that runs on a Pool when it is scheduled. Its runs never overlap.
+// A Task must not be copied after Init.
 type Task struct {
 	pool     *Pool
 	finished func(stopped bool)
@@ -16,7 +16,7 @@ type Task struct {
 	next     *Task // in the pool's queue
 }
 
-// A State is that of a Task.
+// A State is the state of a Task.
 //
 //	     Schedule          pool takes it
 //	Idle --------> Queued --------------> Running ---returns---> Idle
@@ -32,18 +32,19 @@ const (
 	Idle   State = iota
 	Queued       // in the pool's queue
 	Running
-	Rerun // running, and scheduled since
-	Done  // nothing is started any more
+	Rerun // running, and scheduled again
+	Done  // never runs again
 )
 
-// Init prepares the task, before its first Schedule. finished is called once if the task
-// was stopped or panicked while it ran: after that run, on the pool's goroutine. stopped
-// says that Stop had been called before.
+// Init prepares the task. It must be called before the first Schedule. finished is called
+// once if the task was stopped or panicked while it ran: after that run, on the pool's
+// goroutine. stopped reports whether Stop was called before.
 func (t *Task) Init(pool *Pool, finished func(stopped bool)) { t.pool, t.finished = pool, finished }
 
-// Schedule lets f run soon, on a goroutine of the pool. Scheduling a task that is queued
-// changes nothing, and one that runs is run once more: what it ran first. Schedule never
-// waits, and may be called from anywhere at any time.
+// Schedule runs f soon, on a goroutine of the pool. If the task is already queued,
+// Schedule does nothing. If the task is running, it runs once more, with the function
+// that it runs now. Schedule never blocks, and may be called at any time from any
+// goroutine.
 func (t *Task) Schedule(f func()) {
 	for {
 		switch State(t.state.Load()) {
@@ -63,15 +64,15 @@ func (t *Task) Schedule(f func()) {
 	}
 }
 
-// Stop lets nothing start any more. What runs at the moment goes on. It returns the state
-// before: Running or Rerun if finished is still to be called.
+// Stop prevents further runs. A current run continues. Stop returns the previous state:
+// if it is Running or Rerun, finished will be called.
 func (t *Task) Stop() (before State) { return State(t.state.Swap(uint32(Done))) }
 
-// move changes the state, and reports whether it was from.
+// move changes the state from from to to, and reports whether it was from.
 func (t *Task) move(from, to State) bool { return t.state.CompareAndSwap(uint32(from), uint32(to)) }
 
-// run runs the function. A task that was scheduled meanwhile goes to the end of the
-// queue.
+// run runs the function once. If the task was scheduled meanwhile, it goes to the end of
+// the queue.
 func (t *Task) run() {
 	returned := false
 	defer func() {

@@ -11,15 +11,15 @@ import (
 	"github.com/mirage-go/mirage/internal/writers"
 )
 
-// newTask returns a task, and how often it was finished.
+// newTask returns a task, and a counter of the calls of finished.
 func newTask(p *writers.Pool) (*writers.Task, *atomic.Int32) {
 	task, finished := new(writers.Task), new(atomic.Int32)
 	task.Init(p, func(bool) { finished.Add(1) })
 	return task, finished
 }
 
-// L2: tasks that hang, any number of them and wherever in the queue, delay no other. When
-// they return, no goroutine is left.
+// L2: tasks that hang, any number of them and anywhere in the queue, do not delay others.
+// When they return, no goroutine is left.
 func TestL2SlowTasks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var pool writers.Pool
@@ -42,7 +42,7 @@ func TestL2SlowTasks(t *testing.T) {
 			t.Errorf("%d hang, %d ran", hung.Load(), ran.Load())
 		}
 
-		for _, task := range tasks { // again, those that hang included
+		for _, task := range tasks { // again, including those that hang
 			task.Schedule(func() { ran.Add(1) })
 		}
 		synctest.Wait()
@@ -52,7 +52,7 @@ func TestL2SlowTasks(t *testing.T) {
 
 		close(hang)
 		synctest.Wait()
-		if hung.Load() != 200 { // each runs once more what it ran
+		if hung.Load() != 200 { // each runs its function once more
 			t.Errorf("%d hung", hung.Load())
 		}
 
@@ -62,8 +62,8 @@ func TestL2SlowTasks(t *testing.T) {
 	})
 }
 
-// P1: a task that is scheduled any number of times before it begins runs once; scheduled
-// while it runs, it runs once more; after Stop it never runs.
+// P1: a task that is scheduled several times before it begins runs once. If it is
+// scheduled while it runs, it runs once more. After Stop it never runs.
 func TestP1Schedule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var pool writers.Pool
@@ -92,7 +92,7 @@ func TestP1Schedule(t *testing.T) {
 	})
 }
 
-// P1: a task that panics never runs again, and leaves the others alone.
+// P1: a task that panics never runs again, and does not affect the others.
 func TestP1Panic(t *testing.T) {
 	before := slog.Default()
 	defer slog.SetDefault(before)
@@ -115,7 +115,7 @@ func TestP1Panic(t *testing.T) {
 }
 
 // P1: on one processor, a goroutine that is ready to run waits for a few tasks, not for
-// all that are queued.
+// the whole queue.
 func TestP1Yield(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	var pool writers.Pool
