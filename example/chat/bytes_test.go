@@ -13,7 +13,7 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// visitor is one link of the chat, which counts what it gets.
+// visitor is one link of the chat. It counts the messages and bytes that it gets.
 type visitor struct {
 	*session.Link
 	bytes, messages int
@@ -38,8 +38,8 @@ func (v *visitor) run(ctx context.Context) {
 	v.Close()
 }
 
-// One more tab, or person, costs the others next to nothing, however many they are and
-// however full the history is.
+// One more tab or person costs the others next to nothing, however many people there are
+// and however full the history is.
 func TestD5NewcomersCostOthersLittle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		room := newRoom()

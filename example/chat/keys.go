@@ -11,13 +11,14 @@ import (
 	"github.com/mirage-go/mirage"
 )
 
-// signingKeys reads the keys of a file, one in base64 on each line, the newest first; a
-// missing file is made with one new key. Without a file the key is as old as the program.
-// kept says in words which.
+// signingKeys reads the keys of a file, one in base64 on each line, the newest first. If
+// the file does not exist, it is created with one new key. If file is "", the key is
+// random and lost when the program ends. kept describes for the log where the keys are
+// from.
 func signingKeys(file string) (keys [][]byte, kept string, err error) {
 	if file == "" {
 		key, _ := newKey()
-		return [][]byte{key}, "random: a restart makes strangers of all, -keys FILE does not", nil
+		return [][]byte{key}, "random: a restart gives all visitors new ids, use -keys FILE to keep them", nil
 	}
 
 	text, err := os.ReadFile(file)
@@ -30,12 +31,12 @@ func signingKeys(file string) (keys [][]byte, kept string, err error) {
 
 	keys, err = mirage.ParseKeys(string(text))
 	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", file, err) // without the key
+		return nil, "", fmt.Errorf("%s: %w", file, err) // err does not contain the key
 	}
 	return keys, file, nil
 }
 
-// makeKeys writes a new key to a file that only its owner can read. It overwrites none.
+// makeKeys writes a new key to a new file that only its owner can read.
 func makeKeys(file string) ([]byte, error) {
 	_, text := newKey()
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -46,7 +47,7 @@ func makeKeys(file string) ([]byte, error) {
 	return text, errors.Join(err, f.Close())
 }
 
-// newKey returns a key, and the line for it.
+// newKey returns a key, and its line for the file.
 func newKey() (key, line []byte) {
 	key = make([]byte, 32)
 	rand.Read(key) // never fails

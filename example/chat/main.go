@@ -1,8 +1,8 @@
-// Command chat is a chat whose visitors and messages survive whatever the network does:
-// the program to look at first.
+// Command chat is a chat whose visitors and messages survive network failures. It is the
+// example to read first.
 //
 //	go run ./example/chat
-//	go run ./example/chat -keys chat.keys  # everybody stays who they are over a restart
+//	go run ./example/chat -keys chat.keys  # visitors keep their ids over a restart
 package main
 
 import (
@@ -25,7 +25,7 @@ import (
 func main() {
 	addr := flag.String("addr", "localhost:8080", "`address` to listen on")
 	keys := flag.String("keys", "",
-		"`file` of the keys that sign ids, made if it is missing; without it a restart makes strangers of all")
+		"`file` of the keys that sign ids, created if it is missing; without it a restart gives all visitors new ids")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -64,24 +64,24 @@ func run(ctx context.Context, addr, keyFile string) error {
 	case <-ctx.Done():
 	}
 
-	slog.Info("closing: visitors are told to come back")
+	slog.Info("closing: visitors are told to reconnect")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	return errors.Join(live.Shutdown(ctx), server.Shutdown(ctx)) // in this order: links first, then the server
 }
 
 // newLive names the cookie after the port, because browsers send cookies to every port of
-// a host: two chats on one machine would otherwise overwrite each other's cookie. Behind
-// a load balancer all processes need one name instead.
+// a host. Otherwise two chats on one machine would overwrite each other's cookies. Behind
+// a load balancer all processes need the same name instead.
 func newLive(l net.Listener, keys [][]byte) *mirage.Live {
 	o := newRoom().options()
 	o.Keys = keys
 	o.Name = "mirage-" + port(l)
-	o.Insecure = true // plain http: leave this out where there is TLS
+	o.Insecure = true // for plain http: omit this with TLS
 	return mirage.New(o)
 }
 
-// address is what a person types to get here.
+// address returns the URL to type into a browser.
 func address(addr string, l net.Listener) string {
 	host, _, _ := net.SplitHostPort(addr)
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
@@ -90,8 +90,8 @@ func address(addr string, l net.Listener) string {
 	return "http://" + net.JoinHostPort(host, port(l))
 }
 
-// port is the port that l listens on,
-// which is chosen by the system for an address like localhost:0.
+// port returns the port that l listens on. The system chooses it for an address like
+// localhost:0.
 func port(l net.Listener) string {
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	return port

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// I8: one browser visits two chats on one machine, in turn, and is one person in each:
-// the cookies lie beside each other.
+// I8: one browser visits two chats on one machine in turn and keeps its id in each: the
+// cookies do not collide.
 func TestI8TwoChats(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	var chats sync.WaitGroup
@@ -79,7 +79,7 @@ func visit(t *testing.T, browser *http.Client, url string) string {
 	return ""
 }
 
-// urlLog is what a chat logs to; the URL that it logs is sent on the channel.
+// urlLog is the log output of a chat. It sends the URL that the chat logs on the channel.
 type urlLog chan string
 
 func (l urlLog) Write(line []byte) (int, error) {

@@ -9,12 +9,12 @@ import (
 //go:embed page
 var files embed.FS
 
-// policy lets the page load its own files and talk to its own server, and nothing else:
-// no inline script, no HTML made of text.
+// policy allows the page only to load its own files and to connect to its own server. It
+// forbids inline scripts and HTML made from text.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 
-// page serves the files of the page, of which index.html is the first.
+// page serves the files of the page, beginning with index.html.
 func page() http.Handler {
 	root, err := fs.Sub(files, "page")
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/mirage-go/mirage"
 )
 
-// welcome tells a reader what it is called here and what the time is.
+// welcome sends a reader (one tab) its name here and the server's time.
 func (r *room) welcome(ctx context.Context, s *mirage.Session, reader, name string) {
 	msg, err := mirage.JSON("welcome", map[string]any{"name": name, "now": time.Now().UnixMicro()})
 	if err == nil {
@@ -22,7 +22,7 @@ func (r *room) welcome(ctx context.Context, s *mirage.Session, reader, name stri
 	}
 }
 
-// rename gives somebody a new name, and their own one back for an empty one.
+// rename gives somebody a new name. An empty name restores their default name.
 func (r *room) rename(s *mirage.Session, name string) {
 	if name = clean(name, maxName); name == "" {
 		name = defaultName(s.ID())
@@ -46,7 +46,8 @@ var (
 	}
 )
 
-// defaultName is what somebody is called who has not said so: always the same for an id.
+// defaultName returns the name of somebody who has not chosen one. It is always the same
+// for an id.
 func defaultName(id string) string {
 	h := fnv.New32a()
 	h.Write([]byte(id))
@@ -54,15 +55,15 @@ func defaultName(id string) string {
 	return moods[n%16] + " " + animals[n/16%16]
 }
 
-// clean makes text of what a stranger sent: valid, without control characters, at most
-// max characters. Markup needs no care here: the page shows text as text.
+// clean makes safe text from a stranger's input: valid UTF-8, without control characters,
+// at most max characters. It does not escape markup, because the page shows text as text.
 func clean(s string, max int) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\t':
 			return ' '
 		case unicode.IsControl(r) || r == unicode.ReplacementChar,
-			r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069: // these turn the direction of text
+			r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069: // these change the direction of text
 			return -1
 		}
 		return r

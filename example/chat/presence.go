@@ -11,17 +11,18 @@ import (
 	"github.com/mirage-go/mirage"
 )
 
-// tellEvery is how often everybody hears of changes at most: what happens meanwhile is
-// told together.
+// tellEvery is the minimum time between two broadcasts of changes. Changes in between are
+// sent together.
 const tellEvery = time.Second
 
-// presence is what is yet to be told of who is here. It is guarded by the room's lock.
+// presence holds the changes in the list of people that have not been sent yet. It is
+// guarded by the room's lock.
 type presence struct {
 	changed  map[string]bool // by id: people who came, left or have another name
 	arrivals []arrival       // readers that need the whole list
 	via      *mirage.Session // some session, whose Broadcast reaches all
 	pending  bool            // flush is going to run, or runs
-	told     time.Time       // when it ran last
+	told     time.Time       // when flush ran last
 }
 
 type arrival struct {
@@ -29,20 +30,20 @@ type arrival struct {
 	reader  string
 }
 
-// entry is somebody in the list.
+// entry is a person in the list.
 type entry struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
 	since int64
 }
 
-// changedLocked lets everybody hear of somebody soon.
+// changedLocked schedules a broadcast of a person's changes.
 func (r *room) changedLocked(s *mirage.Session, id string) {
 	r.presence.changed[id] = true
 	r.scheduleLocked(s)
 }
 
-// showLocked lets a reader have the whole list soon.
+// showLocked schedules sending the whole list to a reader.
 func (r *room) showLocked(s *mirage.Session, reader string) {
 	r.presence.arrivals = append(r.presence.arrivals, arrival{s, reader})
 	r.scheduleLocked(s)
@@ -56,8 +57,8 @@ func (r *room) scheduleLocked(s *mirage.Session) {
 	}
 }
 
-// flush sends the changes to everybody, and then the whole list to those who are new. One
-// runs at a time, so that what is sent later is newer.
+// flush sends the changes to everybody, and then the whole list to new readers. Only one
+// flush runs at a time, so that what is sent later is newer.
 func (r *room) flush() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -85,7 +86,8 @@ func (r *room) flush() {
 	}
 }
 
-// changesLocked takes at most maxPeople of those who have changed; nil if nobody has.
+// changesLocked removes and returns at most maxPeople of the changes, or nil if there are
+// none.
 func (r *room) changesLocked() map[string]any {
 	if len(r.presence.changed) == 0 {
 		return nil
@@ -94,7 +96,7 @@ func (r *room) changesLocked() map[string]any {
 	here, gone := []entry{}, []string{}
 	for id := range r.presence.changed {
 		if len(here)+len(gone) == maxPeople {
-			break // the others are told of next time
+			break // the others are sent next time
 		}
 		delete(r.presence.changed, id)
 		if p := r.people[id]; p != nil && p.tabs > 0 {
@@ -108,7 +110,7 @@ func (r *room) changesLocked() map[string]any {
 	return map[string]any{"at": r.stamp(), "total": len(r.hereLocked()), "here": here, "gone": gone}
 }
 
-// peopleLocked is the whole list: the first maxPeople of those who are here.
+// peopleLocked returns the whole list: the first maxPeople of those who are here.
 func (r *room) peopleLocked() map[string]any {
 	here := r.hereLocked()
 	slices.SortFunc(here, bySince)

@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	maxHistory = 100 // messages that a newcomer gets to see
+	maxHistory = 100 // messages that a new reader gets
 	maxText    = 500 // characters of a message
 	maxName    = 24  // characters of a name
-	maxPeople  = 200 // that the list of people names
+	maxPeople  = 200 // in the list of people
 )
 
-// A room is the state of the application: what was said and who is here. Mirage keeps
-// what is on its way to whom; this is not its business.
+// A room is the state of the application: the history and the people who are here. Mirage
+// itself only keeps the messages that are being delivered.
 type room struct {
 	mu      sync.Mutex
 	last    int64              // the latest stamp
@@ -27,9 +27,10 @@ type room struct {
 	presence presence
 }
 
-// line is one message of the history, as it was sent: all who get it share its bytes.
+// line is one message of the history, as it was sent. All readers that get it share its
+// bytes.
 type line struct {
-	id, key string // whose it is, and what its sender calls it
+	id, key string // its sender's id, and the key that the sender gave it
 	message mirage.Message
 }
 
@@ -43,10 +44,10 @@ func newRoom() *room {
 	return &room{people: make(map[string]*person), presence: presence{changed: make(map[string]bool)}}
 }
 
-// options are those of a Live whose visitors are in the room.
+// options returns the options of a Live whose visitors are in the room.
 func (r *room) options() mirage.Options {
 	return mirage.Options{
-		Overflow:  mirage.OverflowDropOldest, // who is away for long misses the oldest messages, and is told which
+		Overflow:  mirage.OverflowDropOldest, // readers away for long miss the oldest, and are told so
 		OnAttach:  r.attach,
 		OnMessage: r.receive,
 		OnDetach:  r.detach,
@@ -56,14 +57,15 @@ func (r *room) options() mirage.Options {
 	}
 }
 
-// stamp is the time in microseconds, and later than every stamp before: a number for what
-// happens here that stays good over restarts.
+// stamp returns the time in microseconds, or more if needed to be later than every
+// earlier stamp. It numbers the events in the room, also over restarts.
 func (r *room) stamp() int64 {
 	r.last = max(r.last+1, time.Now().UnixMicro())
 	return r.last
 }
 
-// attach greets a reader: a new page, or one that was away for more than ten seconds.
+// attach greets a reader: a new tab, or one that was disconnected for more than ten
+// seconds.
 func (r *room) attach(ctx context.Context, s *mirage.Session, who mirage.Reader) {
 	r.mu.Lock()
 	me := r.people[s.ID()]
@@ -72,7 +74,7 @@ func (r *room) attach(ctx context.Context, s *mirage.Session, who mirage.Reader)
 		r.people[s.ID()] = me
 	}
 	me.tabs++
-	if me.tabs == 1 { // one more tab changes nothing for the others
+	if me.tabs == 1 { // a further tab changes nothing for the others
 		r.changedLocked(s, s.ID())
 	}
 	r.showLocked(s, who.Reader)
@@ -82,7 +84,7 @@ func (r *room) attach(ctx context.Context, s *mirage.Session, who mirage.Reader)
 	r.welcome(ctx, s, who.Reader, name)
 }
 
-// detach notes that a reader has been away for ten seconds.
+// detach handles a reader that has been disconnected for ten seconds.
 func (r *room) detach(_ context.Context, s *mirage.Session, _ mirage.Reader) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -93,7 +95,7 @@ func (r *room) detach(_ context.Context, s *mirage.Session, _ mirage.Reader) {
 	}
 }
 
-// gap makes up for what a reader has lost, from the history and with the list of people.
+// gap resends the history and the list of people to a reader that has lost messages.
 func (r *room) gap(ctx context.Context, s *mirage.Session, who mirage.Reader, _ mirage.Lost) {
 	r.recall(ctx, s, who.Reader)
 	r.mu.Lock()
@@ -101,7 +103,7 @@ func (r *room) gap(ctx context.Context, s *mirage.Session, who mirage.Reader, _ 
 	r.showLocked(s, who.Reader)
 }
 
-// end forgets somebody whose session is over, unless they have a new one already.
+// end removes a person whose session has ended, unless they already have a new one.
 func (r *room) end(_ context.Context, e mirage.Ended) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -10,7 +10,8 @@ import (
 	"github.com/mirage-go/mirage"
 )
 
-// receive handles what a client sends: "say", "name", or plain text, as curl sends it.
+// receive handles a message from a client: "say", "name", or plain text, as curl sends
+// it.
 func (r *room) receive(ctx context.Context, s *mirage.Session, in mirage.Incoming) error {
 	var v struct{ Text, Key, Name string }
 	if in.Event == "" {
@@ -24,7 +25,7 @@ func (r *room) receive(ctx context.Context, s *mirage.Session, in mirage.Incomin
 		r.rename(s, v.Name)
 		return nil
 	case "", "say":
-		if v.Name != "" { // it may come before a restarted server has heard the name
+		if v.Name != "" { // a restarted server may not know the name yet
 			r.rename(s, v.Name)
 		}
 		return r.say(ctx, s, v.Text, v.Key, in.Again)
@@ -32,7 +33,7 @@ func (r *room) receive(ctx context.Context, s *mirage.Session, in mirage.Incomin
 	return fmt.Errorf("no such event: %q", in.Event)
 }
 
-// say tells everybody.
+// say adds a message to the history and broadcasts it.
 func (r *room) say(ctx context.Context, s *mirage.Session, text, key string, again bool) error {
 	text = clean(text, maxText)
 	if text == "" || len(key) > 64 {
@@ -46,8 +47,8 @@ func (r *room) say(ctx context.Context, s *mirage.Session, text, key string, aga
 	return err
 }
 
-// note adds a message to the history. One that comes again, because its session has ended
-// since, is not fresh if it is there already.
+// note adds a message to the history. fresh is false if a client resends a message,
+// because its session had ended, and the history already has it.
 func (r *room) note(id, text, key string, again bool) (msg mirage.Message, fresh bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -70,8 +71,8 @@ func (r *room) note(id, text, key string, again bool) (msg mirage.Message, fresh
 	return msg, true, nil
 }
 
-// recall sends the history to one reader. It is another event than what is said now, and
-// the same bytes.
+// recall sends the history to one reader. The event is "past" instead of "say", with the
+// same bytes.
 func (r *room) recall(ctx context.Context, s *mirage.Session, reader string) {
 	r.mu.Lock()
 	history := slices.Clone(r.history)

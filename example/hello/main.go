@@ -1,5 +1,6 @@
-// Command hello is the README's program: what a client sends comes back to all its tabs,
-// whatever the network does. Start it in its directory, next to public/index.html.
+// Command hello is the program in the README: it sends each message of a client back to
+// all of the client's tabs, even if the network fails in between. Start it in its own
+// directory, next to public/index.html.
 package main
 
 import (

@@ -7,22 +7,22 @@ import (
 	"sync"
 )
 
-// accounts is a toy table of who is behind which id. A real one is a database.
+// accounts is a toy table of the user behind each id. A real one is a database.
 type accounts struct {
 	mu    sync.Mutex
 	names map[string]string // id → name, "" for a stranger
 }
 
-// generate is the middleware's Generate: it runs for a visitor who comes without an id.
+// generate is the middleware's Generate. It runs for a visitor who has no id.
 func (a *accounts) generate(*http.Request) (string, error) {
 	id := strings.ToLower(rand.Text())
 	a.set(id, "")
 	return id, nil
 }
 
-// validate is the middleware's Validate: it runs for an id that came. One that is in the
-// table may come in; behind any other there is nobody any more, and who holds it goes on
-// as a stranger with a new one. To turn somebody away, return an error.
+// validate is the middleware's Validate. It runs for an id that a request presents. An id
+// in the table is accepted. Any other id has no user any more, and its visitor continues
+// as a stranger with a new id. To refuse a visitor, return an error.
 func (a *accounts) validate(r *http.Request, id string) (replacement string, err error) {
 	if _, ok := a.name(id); ok {
 		return "", nil

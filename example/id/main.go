@@ -1,13 +1,13 @@
-// Command id shows Mirage's ids alone: who is there, on every page, without sessions and
-// without messages.
+// Command id shows only Mirage's ids: it identifies visitors on every page, without
+// sessions and messages.
 //
 //	go run ./example/id
 //
-// Open http://localhost:8080. The page shows your id and keeps it over refreshes.
-// "Log in" and "Log out" give you another one, because an id from before must be worth
-// nothing after. "Close the account" lets the validator replace it. "Forge the cookie"
-// makes you somebody new, and nobody else. "Change the key" throws nobody out: your
-// cookie follows to the new key with the next page.
+// Open http://localhost:8080. The page shows your id, which stays the same when you
+// reload. "Log in" and "Log out" give you another id, because an older id must be
+// worthless afterwards. "Close the account" lets the validator replace it. "Forge the
+// cookie" gives you a new id, not that of somebody else. "Change the key" logs nobody
+// out: your cookie is signed with the new key when you load the next page.
 package main
 
 import (

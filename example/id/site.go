@@ -19,8 +19,8 @@ var pageText string
 
 var page = template.Must(template.New("page").Parse(pageText))
 
-// A site is the little application. Its handler is exchanged as a whole when the key
-// changes; a real site does that by a restart.
+// A site is the small application. Its handler is replaced as a whole when the key
+// changes. A real site restarts instead.
 type site struct {
 	accounts accounts
 	handler  atomic.Pointer[chi.Mux]
@@ -36,17 +36,18 @@ func newSite() (*site, error) {
 
 func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.Load().ServeHTTP(w, r) }
 
-// changeKey signs with a new key from now on; what the one before signed stays good.
+// changeKey makes the site sign with a new key from now on. Values signed with the
+// previous key stay valid.
 func (s *site) changeKey() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	// A real site keeps its keys with its other secrets. With new ones at each start all
-	// visitors are strangers after it.
+	// A real site keeps its keys with its other secrets. With new keys at each start, all
+	// visitors would get new ids.
 	key := make([]byte, 32)
 	rand.Read(key)
 	s.keys = append([][]byte{key}, s.keys[:min(len(s.keys), 1)]...)
-	// Plain http on this machine: leave Insecure out where there is https.
+	// For plain http on this machine. Omit Insecure with https.
 	codec, err := cookie.New(cookie.Options{Insecure: true}, s.keys...)
 	if err != nil {
 		return err
@@ -72,8 +73,8 @@ func (s *site) changeKey() error {
 	return nil
 }
 
-// ours lets in what has an identity. Pages of other sites have none here, so none of them
-// can log anybody in or out.
+// ours lets in requests that have an identity. Requests from pages of other sites have
+// none here, so they cannot log anybody in or out.
 func ours(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, ok := middleware.FromContext(r.Context()); !ok {
@@ -84,8 +85,8 @@ func ours(next http.Handler) http.Handler {
 	})
 }
 
-// show is the page. It takes the id from the context: whatever the visitor sent, the
-// middleware has decided who it is.
+// show serves the page. It takes the id from the context, where the middleware puts it,
+// whatever the visitor sent.
 func (s *site) show(w http.ResponseWriter, r *http.Request) {
 	id, _ := middleware.FromContext(r.Context())
 	name, _ := s.accounts.name(id.ID)
@@ -95,8 +96,8 @@ func (s *site) show(w http.ResponseWriter, r *http.Request) {
 func (s *site) login(w http.ResponseWriter, r *http.Request)  { s.become(w, r, r.FormValue("name")) }
 func (s *site) logout(w http.ResponseWriter, r *http.Request) { s.become(w, r, "") }
 
-// become makes the visitor the named account, or a stranger without a name. Both change
-// what the visitor may do, so both change the id.
+// become logs the visitor in as name, or out if name is "". Both change what the visitor
+// may do, so both change the id.
 func (s *site) become(w http.ResponseWriter, r *http.Request, name string) {
 	old, _ := middleware.FromContext(r.Context())
 	id, err := middleware.Rotate(w, r)
@@ -109,8 +110,8 @@ func (s *site) become(w http.ResponseWriter, r *http.Request, name string) {
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-// closeAccount forgets who is behind the id. The visitor still holds it: the validator
-// sees to that with the next page.
+// closeAccount deletes the account of the id. The visitor still holds the id, and the
+// validator replaces it on the next page.
 func (s *site) closeAccount(w http.ResponseWriter, r *http.Request) {
 	id, _ := middleware.FromContext(r.Context())
 	s.accounts.remove(id.ID)

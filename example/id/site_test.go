@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// A visitor is a browser, as far as this site can tell.
+// A visitor acts as a browser.
 type visitor struct {
 	t    *testing.T
 	base string
@@ -23,7 +23,7 @@ func newVisitor(t *testing.T, base string) *visitor {
 	return &visitor{t, base, http.Client{Jar: jar}}
 }
 
-// seen is what the page says.
+// seen is the content of the page.
 type seen struct{ id, previous, name string }
 
 func (v *visitor) read(res *http.Response, err error) seen {
@@ -69,7 +69,7 @@ func TestVisit(t *testing.T) {
 	if in.name != "Ann" || in.id == first.id || ann.open() != in {
 		t.Fatalf("logged in: %+v", in)
 	}
-	for range 3 { // the cookie follows to each new key, so older ones may go
+	for range 3 { // the cookie is signed again with each new key, so older keys may go
 		if got := ann.press("/key"); got != in {
 			t.Fatalf("after a change of keys: %+v, want %+v", got, in)
 		}

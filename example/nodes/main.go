@@ -1,4 +1,4 @@
-// Command nodes is example/hello on several machines: start it as often as you like, with
+// Command nodes is example/hello on several machines. Start any number of processes with
 // one Redis, and send any request to any of them.
 //
 //	redis-server --appendonly yes --maxmemory-policy noeviction
@@ -25,8 +25,8 @@ import (
 )
 
 func main() {
-	addr := flag.String("addr", "localhost:8081", "where to listen")
-	server := flag.String("redis", "localhost:6379", "where Redis is; of a Cluster, any of its servers")
+	addr := flag.String("addr", "localhost:8081", "the address to listen on")
+	server := flag.String("redis", "localhost:6379", "the address of Redis; of a Cluster, that of any server")
 	flag.Parse()
 	if err := run(*addr, *server); err != nil {
 		log.Fatal(err)
@@ -36,20 +36,20 @@ func main() {
 func run(addr, server string) error {
 	client, err := rueidis.NewClient(rueidis.ClientOption{
 		InitAddress:      []string{server},
-		DisableCache:     true,            // the Store reads nothing twice
-		ConnWriteTimeout: 2 * time.Second, // how soon a connection that has gone dead is given up
+		DisableCache:     true,            // the Store does not read anything twice
+		ConnWriteTimeout: 2 * time.Second, // how soon a dead connection is closed
 	})
 	if err != nil {
-		return fmt.Errorf("no Redis at %s: start it, or say where it is with -redis: %w", server, err)
+		return fmt.Errorf("no Redis at %s: start it, or give its address with -redis: %w", server, err)
 	}
 	defer client.Close()
 	kept := redis.New(client, redis.Options{Prefix: "nodes"})
 	defer kept.Close()
 
 	live := mirage.New(mirage.Options{
-		// The same on every node.
+		// All nodes need the same keys.
 		Keys: [][]byte{[]byte("replace me: 32 secret bytes here")},
-		// Plain http: leave this out where there is TLS.
+		// For plain http: omit this with TLS.
 		Insecure:  true,
 		Store:     kept,
 		OnMessage: echo,
@@ -57,7 +57,7 @@ func run(addr, server string) error {
 
 	r := chi.NewRouter()
 	r.Mount("/live", live)
-	// For the balancer: that this process answers, whatever Redis does.
+	// For the load balancer: this process answers, whatever the state of Redis.
 	r.Get("/ready", func(http.ResponseWriter, *http.Request) {})
 	s := &http.Server{Addr: addr, Handler: r}
 
@@ -72,7 +72,7 @@ func run(addr, server string) error {
 	}
 	late, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	return errors.Join(live.Shutdown(late), s.Shutdown(late)) // clients go on at another node
+	return errors.Join(live.Shutdown(late), s.Shutdown(late)) // clients continue at another node
 }
 
 func echo(ctx context.Context, s *mirage.Session, in mirage.Incoming) error {

@@ -15,9 +15,9 @@ import (
 	"github.com/mirage-go/mirage/internal/needs"
 )
 
-// Two processes and a Redis, as docs/operations.md starts them: what is sent to one
-// arrives at a stream of the other, and when that is killed the client goes on at the one
-// that lives, with what it has not had.
+// Two processes and a Redis, started as in docs/operations.md: a message sent to one
+// process arrives at a stream of the other. When that one is killed, the client continues
+// at the first and gets the messages that it has missed.
 func TestTwoProcesses(t *testing.T) {
 	redis := needs.Program(t, "redis-server")
 	program := filepath.Join(t.TempDir(), "nodes")
@@ -83,7 +83,7 @@ func start(t *testing.T, addr, name string, args ...string) *exec.Cmd {
 	return nil
 }
 
-// listen opens a stream, and tells whether it resumed; next returns the first message
+// listen opens a stream and reports whether it resumed. next returns the first message
 // with that text, and its id.
 func listen(t *testing.T, browser *http.Client, addr, last string) (next func(string) (id, data string), resumed bool) {
 	t.Helper()
