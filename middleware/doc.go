@@ -15,7 +15,10 @@
 //	r.With(who.Guard).Handle("/live", transport.Handler(sessions, transport.Options{}))
 //
 // Identify gives every visitor an id. Guard also calls Options.Validate, and goes around
-// the transports. Through a transport a client opens a link (a connection).
+// the transports. Through a transport a client opens a link (a connection). A client
+// object is one page load of mirage.js, or one program. It names itself with the query
+// key _cid, and is a reader (a subscriber) of the session. A plain client, such as an
+// EventSource or curl, has no _cid.
 //
 // # What happens to a request
 //

@@ -30,8 +30,8 @@ type Options struct {
 	Sessions Sessions
 
 	// Generate returns an id for a request that presents none or a revoked one, and for
-	// Rotate. Requests of one client object (one page load) that arrive together share a
-	// call. Nil means IDBytes random bytes in lower-case hex.
+	// Rotate. Requests of one client object that arrive together share a call. Nil means
+	// IDBytes random bytes in lower-case hex.
 	//
 	// Rules for both hooks: a request calls one of them, and none if it has a valid link
 	// token. It calls both if the id is revoked while Validate decides about it, or if

@@ -159,8 +159,7 @@ func credentials(r *http.Request) (sum [sha256.Size]byte) {
 }
 
 // aliasName names the client that may still use an id that was replaced (I6): a client
-// object with the same cookies and credentials. A plain client (without a _cid) gets no
-// name.
+// object with the same cookies and credentials. A plain client gets no name.
 func aliasName(r *http.Request, q query) string {
 	if q.cid == "" {
 		return ""

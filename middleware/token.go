@@ -15,9 +15,8 @@ const grace = time.Minute
 
 // LinkToken returns the signed name of a link. Later requests of that link present it in
 // the header Mirage-Link instead of going through the hooks. It is valid for life plus
-// one minute. reader, the name of the client that reads, has at most 64 bytes. LinkToken
-// returns "" if the identity does not come from this package's middleware or if reader is
-// too long.
+// one minute. reader has at most 64 bytes. LinkToken returns "" if the identity does not
+// come from this package's middleware or if reader is too long.
 func (id Identity) LinkToken(reader string, link uint64, life time.Duration) string {
 	if id.codec == nil || len(reader) > cid.Max {
 		return ""

@@ -8,8 +8,7 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Append appends the event blocks of b to dst. plain means that the client does not speak
-// Mirage's protocol.
+// Append appends the event blocks of b to dst. plain is set for a plain client.
 func Append(dst []byte, b *session.Batch, plain bool) []byte {
 	if b.Gap != (store.Lost{}) {
 		after := store.Position{Epoch: b.Epoch, Seq: b.Gap.To, Tag: b.GapTag}

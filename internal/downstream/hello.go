@@ -9,10 +9,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Hello returns the first block of a link (the handshake). For a plain client, which
-// ignores that block, it adds a second one with the lost range. life is how long the link
-// lives at most. retry is the delay of a browser's own reconnect; 0 leaves it to the
-// browser.
+// Hello returns the first block of a link. For a plain client, which ignores that block,
+// it adds a second one with the lost range. life is how long the link lives at most.
+// retry is the delay of a browser's own reconnect; 0 leaves it to the browser.
 func Hello(id middleware.Identity, link *session.Link, life, heartbeat, retry time.Duration) []byte {
 	a := &link.Hello
 	h := frame.Hello{

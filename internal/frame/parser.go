@@ -30,8 +30,8 @@ type Event struct {
 }
 
 // A Parser parses the text in pieces. Feed gives it a chunk of any size, cut anywhere.
-// Next returns the events that are complete. It follows
-// WHATWG HTML §9.2.6 and supports Mirage's own two fields:
+// Next returns the events that are complete. The parser follows WHATWG HTML §9.2.6, and
+// supports Mirage's own two fields:
 //
 //	p := frame.NewParser(64 << 10)
 //	p.Feed(body)

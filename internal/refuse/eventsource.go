@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// isEventSource reports whether the request is from a plain client, which understands
-// only an event stream. Our own clients send _cid and read statuses.
+// isEventSource reports whether the request is from a plain EventSource, which
+// understands only an event stream. Our own clients send _cid and read statuses.
 func isEventSource(r *http.Request) bool {
 	return r.Method == http.MethodGet && !hasClientID(r.URL) &&
 		strings.Contains(strings.Join(r.Header["Accept"], ","), "text/event-stream")
