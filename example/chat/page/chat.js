@@ -1,5 +1,5 @@
-// The chat: what to say and what to show. It may forget that there is a network; link.js
-// shows how that fares to whoever wants to know.
+// The chat: it sends and shows messages. It does not deal with the network; link.js shows
+// the state of the link.
 
 import Mirage from '/live/mirage.js'
 import { Link } from './link.js'
@@ -7,8 +7,8 @@ import { Log } from './log.js'
 
 const $ = id => document.getElementById(id)
 
-// What of our own outlives a refresh: the transport picked, the counters, the latest
-// stamp shown, and how far our clock is ahead of the server's.
+// The state that survives a reload: the chosen transport, the counters, the latest stamp
+// shown, and how far our clock is ahead of the server's.
 const kept = {
   choice: '', sent: 0, received: 0, replayed: 0, last: 0, skew: Number.MAX_VALUE,
   ...JSON.parse(sessionStorage.getItem('chat') ?? '{}'),
@@ -18,38 +18,38 @@ const client = new Mirage('/live', { start: false })
 const log = new Log($('log'), kept.last, text => { say(text); $('text').focus() })
 const link = new Link(client, log, kept, save)
 const people = new Map() // who is here: id → name
-let peopleAt = 0 // the stamp of what is known of them
+let peopleAt = 0 // the stamp of the latest news of them
 let saving // the timer of save
 
-// ---- what comes
+// ---- receiving
 
 client.on('say', m => {
   clock(m.at)
   const late = link.missed(m.at / 1000 + kept.skew)
-  if (log.add(m, m.id === client.id, late) !== 'new') return // an echo of our own, or shown already
+  if (log.add(m, m.id === client.id, late) !== 'new') return // an echo of our own message, or already shown
   kept.received++
   if (late) kept.replayed++
   link.strip.message(late ? 'late' : 'down')
   save()
 })
 
-client.on('past', m => log.add(m, m.id === client.id)) // on arrival, and to make up for a gap
+client.on('past', m => log.add(m, m.id === client.id)) // on arrival, and after a gap
 
 client.on('welcome', ({ name, now }) => {
   clock(now)
   const mine = localStorage.getItem('name')
   if (mine && mine !== name) client.emit('name', { name: mine })
   $('name').value = mine ?? name
-  $('log').setAttribute('aria-busy', 'false') // the history is here: from now on, read aloud
+  $('log').setAttribute('aria-busy', 'false') // the history is shown: from now on, screen readers announce messages
 })
 
-client.on('people', list => { // the whole of it, for whoever is new
+client.on('people', list => { // the whole list, for a new reader
   if (list.at < peopleAt) return
   people.clear()
   change(list)
 })
 
-client.on('changes', change) // to it, for everybody, at most once a second
+client.on('changes', change) // of the list, for everybody, at most once a second
 
 function change({ at, total, here, gone = [] }) {
   clock(at)
@@ -67,10 +67,11 @@ function change({ at, total, here, gone = [] }) {
   }))
 }
 
-// clock learns from a stamp: the quickest way here is the nearest to the truth.
+// clock adjusts our clock by a stamp. The message that arrived fastest gives the best
+// estimate.
 function clock(stamp) { kept.skew = Math.min(kept.skew, Date.now() - stamp / 1000) }
 
-// ---- what goes
+// ---- sending
 
 function say(text) {
   const key = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`
@@ -83,11 +84,12 @@ function say(text) {
   save()
 }
 
-// waiting is what was written and has not arrived, also before a refresh.
+// waiting returns the messages that were sent and have not arrived, including those sent
+// before a reload.
 const waiting = messages => messages.filter(m => m.event === 'say').map(m => JSON.parse(m.data))
 
-// What will not arrive is told here, too,
-// for what was written before a refresh has no promise.
+// Messages that will not arrive are reported here, too, because those sent before a
+// reload have no promise.
 client.on('mirage-returned', ({ messages, error }) => {
   for (const { key } of waiting(messages)) log.failed(key, words(error))
   save()
@@ -120,9 +122,9 @@ for (const event of ['change', 'submit']) {
   })
 }
 
-// ---- small things
+// ---- helpers
 
-// save shows and keeps the counters, once for all that comes together.
+// save shows and stores the counters, once for all messages that arrive together.
 function save() {
   saving ??= setTimeout(() => {
     saving = undefined
@@ -139,7 +141,8 @@ function el(tag, text) {
   return e
 }
 
-// What waited before a refresh is shown again; the client sends it by itself.
+// Messages that were waiting before a reload are shown again. The client resends them
+// itself.
 for (const m of waiting(client.queued())) log.wait({ ...m, id: client.id })
 save()
 client.use(kept.choice || undefined)

@@ -1,5 +1,5 @@
-// How the link fares, in words and as a picture. None of this is needed to chat: a page
-// may as well leave it out.
+// The state of the link, in words and as a picture. The chat does not need this file: a
+// page may leave it out.
 
 import { Strip } from './strip.js'
 
@@ -17,10 +17,10 @@ const why = {
 }
 
 export class Link {
-  #gone = 0 // since when there is no link; 0 before the first
-  #back = { at: 0, how: '', lost: false, replayed: 0, mark: undefined } // how we came back
-  #refreshed // this page has a predecessor
-  #timer // of the way back from away
+  #gone = 0 // when the link was lost; 0 before the first link
+  #back = { at: 0, how: '', lost: false, replayed: 0, mark: undefined } // how we reconnected
+  #refreshed // this page was reloaded
+  #timer // for the return from being away
 
   constructor(client, log, kept, save) {
     Object.assign(this, { client, log, kept, save })
@@ -47,8 +47,8 @@ export class Link {
   }
 
   /**
-   * missed tells whether something that was said at a time by our clock was said while we
-   * had no link, and counts it.
+   * missed reports whether a message with a time by our clock was sent while we had no
+   * link, and counts it.
    */
   missed(at) {
     const late = at < this.#back.at
@@ -89,7 +89,7 @@ export class Link {
       await client.use(choice || undefined)
       if (client.state === 'open') this.#say(`Now over ${names[client.transport]}. Nothing was lost.`)
     } catch {
-      if (kept.choice !== choice || client.state !== 'open') return // another one was picked since, or none would do
+      if (kept.choice !== choice || client.state !== 'open') return // another one was chosen since, or none worked
       this.#choose(before)
       this.#say(`${names[choice] ?? 'Another transport'} does not work here: it stays with ${names[client.transport]}.`)
     }
@@ -101,7 +101,7 @@ export class Link {
     this.save()
   }
 
-  // ---- what the client tells
+  // ---- events of the client
 
   #changed({ state, previous }) {
     if (previous === 'open') this.#gone = Date.now()
@@ -120,12 +120,12 @@ export class Link {
     if (known && known !== id && known !== previous) {
       this.log.mark('You are somebody else now: the server has new keys. It keeps them with -keys FILE', 'loss')
     }
-    if (resumed || reason === 'new' || reason === 'trimmed') return // nothing is missing, or mirage-gap says what is
+    if (resumed || reason === 'new' || reason === 'trimmed') return // nothing is missing, or mirage-gap reports it
     this.#lose(lost[reason] ?? `The server cannot go on where you were (${reason}): something may be lost`)
   }
 
   #gap({ from, to, reason }) {
-    if (to === null) return // the server cannot know how many: hello has said so
+    if (to === null) return // the server cannot know how many: hello has reported it
     const n = to - from + 1
     this.#lose(`${n} message${n === 1 ? ' was' : 's were'} lost here: ${why[reason] ?? reason}`)
   }
@@ -150,7 +150,7 @@ export class Link {
     $('anew').focus()
   }
 
-  // ---- what is shown
+  // ---- display
 
   #show() {
     const { state, transport } = this.client

@@ -1,24 +1,23 @@
-// The list of messages. It keeps them in the order of the server's stamps, whatever the
-// order in which they come, and shows each once. What the server has not stamped yet
-// stands at the end.
+// The list of messages. It shows each message once, in the order of the server's stamps,
+// whatever the order of arrival. Messages without a stamp yet are at the end.
 
-const keep = 2_000 // lines: twice what the server keeps for somebody who is away
+const keep = 2_000 // lines: twice as many as the server keeps for a reader that is away
 
 export class Log {
   #shown = new Set() // stamps
-  #waiting = new Map() // what is ours and not back yet: its key → its line
+  #waiting = new Map() // our messages that the server has not echoed yet: key → line
 
   constructor(list, last, again) {
     this.list = list
-    this.last = last // the latest stamp shown, also before a refresh
-    this.again = again // sends a text once more
-    this.low = true // the reader is at the end, and stays there
+    this.last = last // the latest stamp shown, also before a reload
+    this.again = again // sends a text again
+    this.low = true // the list is scrolled to the end, and stays there
     list.addEventListener('scroll', () => { this.low = list.scrollHeight - list.scrollTop - list.clientHeight < 80 })
     new ResizeObserver(() => this.#follow()).observe(list)
   }
 
-  // add shows a message of the server: 'new', or 'echo' if it was ours that waited, or
-  // 'known' if it is shown already.
+  // add shows a message of the server. It returns 'echo' for a waiting message of ours,
+  // 'known' if the message is already shown, and 'new' otherwise.
   add(m, own, late = false) {
     if (this.#shown.has(m.at)) return 'known'
     this.#shown.add(m.at)
@@ -30,7 +29,7 @@ export class Log {
     return waiting ? 'echo' : 'new'
   }
 
-  // wait shows a message of ours that the server has not sent back yet.
+  // wait shows a message of ours that the server has not echoed yet.
   wait(m) {
     const line = this.#line({ ...m, at: Date.now() * 1000 }, true)
     line.classList.add('waiting')
@@ -39,7 +38,7 @@ export class Log {
     this.#insert(line, Infinity)
   }
 
-  // failed shows why a message will not be sent, and offers to send it as a new one.
+  // failed shows why a message was not sent, and offers to send it again as a new one.
   failed(key, why) {
     const line = this.#waiting.get(key)
     if (!line?.classList.contains('waiting')) return
@@ -55,7 +54,7 @@ export class Log {
     line.append(note)
   }
 
-  // mark writes a line of the page itself where the conversation is now.
+  // mark adds a line of the page itself at the current place in the conversation.
   mark(text, kind = 'quiet') {
     const line = el('li', '', 'mark ' + kind)
     line.append(el('span', text))
@@ -65,7 +64,7 @@ export class Log {
 
   reword(mark, text) { if (mark) mark.firstChild.textContent = text }
 
-  // hue is the colour of somebody.
+  // hue returns the colour of a person.
   hue(id) { return [...id].reduce((h, c) => Math.imul(h ^ c.charCodeAt(0), 16777619) >>> 0, 2166136261) % 360 }
 
   #line(m, own, late) {
@@ -103,7 +102,8 @@ export class Log {
     this.#follow()
   }
 
-  // #follow scrolls to the end before the next picture, once for all that comes together.
+  // #follow scrolls to the end before the next frame, once for all messages that arrive
+  // together.
   #follow() {
     if (!this.low) return
     this.frame ??= requestAnimationFrame(() => {
@@ -112,7 +112,7 @@ export class Log {
     })
   }
 
-  // #join hides the name over a message that follows one of the same person.
+  // #join hides the name above a message that follows one by the same person.
   #join(line) {
     if (!line) return
     const { by } = line.dataset

@@ -1,4 +1,4 @@
-// The last half minute as a picture: a band for the link, coloured by its transport, and
+// A picture of the last half minute: a band for the link, coloured by its transport, and
 // a tick for each message.
 
 const span = 30_000
