@@ -106,9 +106,8 @@ type Options struct {
 	// OnMessage handles one upstream message. The calls for one writer come one at a
 	// time, and in order. A message whose call returns an error or panics is not retried.
 	// The text of an error is logged (Warn), but not sent: the client learns that the
-	// handler failed (status 500). The context carries the values of the request (over
-	// WebSocket those of websocket.Options.Context), and ends with Shutdown, not with the
-	// request. If a node dies between the call and the acknowledgement, the message may
+	// handler failed (status 500). The context has Value, and over HTTP the values of the
+	// request. It ends with Shutdown, not with the request. If a node dies between the call and the acknowledgement, the message may
 	// come again. Session id, writer and number identify it for good.
 	OnMessage func(context.Context, *Session, Incoming) error
 	// OnDetach is called when a reader has been away for ten seconds, or at once if its
