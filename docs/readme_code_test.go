@@ -115,7 +115,8 @@ func TestReadmeCode(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	out, err := exec.Command("go", "test", "-overlay="+overlay, "-v", "-run=^Test(Page|Callback|Echo)$", ".").CombinedOutput()
+	test := exec.Command("go", "test", "-overlay="+overlay, "-v", "-run=^Test(Page|Callback|Echo)$", ".")
+	out, err := test.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s\n%s", err, out, source.String())
 	}

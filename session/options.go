@@ -107,8 +107,9 @@ type Options struct {
 	// time, and in order. A message whose call returns an error or panics is not retried.
 	// The text of an error is logged (Warn), but not sent: the client learns that the
 	// handler failed (status 500). The context has Value, and over HTTP the values of the
-	// request. It ends with Shutdown, not with the request. If a node dies between the call and the acknowledgement, the message may
-	// come again. Session id, writer and number identify it for good.
+	// request. It ends with Shutdown, not with the request. If a node dies between the
+	// call and the acknowledgement, the message may come again. Session id, writer and
+	// number identify it for good.
 	OnMessage func(context.Context, *Session, Incoming) error
 	// OnDetach is called when a reader has been away for ten seconds, or at once if its
 	// client said goodbye. If the session gets another id, it is called at once, under
