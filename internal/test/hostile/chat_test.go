@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// program is the chat, running.
+// program is a running chat.
 type program struct {
 	*testing.T
 	bin, keys, addr string
@@ -69,7 +69,7 @@ func (p *program) start() {
 	})
 }
 
-// end sends the signal and returns how the program ended.
+// end sends the signal to the chat and returns how it ended.
 func (p *program) end(s os.Signal) error {
 	p.Helper()
 	_ = p.cmd.Process.Signal(s)
@@ -82,7 +82,8 @@ func (p *program) end(s os.Signal) error {
 	}
 }
 
-// send sends bytes and returns the head of the answer and where its body comes from.
+// send sends raw bytes. It returns the head of the response, and the connection for its
+// body.
 func (p *program) send(text string) (*http.Response, *wire, error) {
 	conn, err := net.Dial("tcp", p.addr)
 	if err != nil {
@@ -99,7 +100,7 @@ func (p *program) send(text string) (*http.Response, *wire, error) {
 	return r, w, err
 }
 
-// say sends message 1 of a reader.
+// say posts message 1 of a writer.
 func (p *program) say(cid, cookie, link string, again bool) error {
 	body := up(fmt.Sprintf(`{"writer":%q,"base":1,"again":%t}`, cid, again),
 		"id: 1\nevent: say\ndata: {\"text\":\""+payload+"\",\"key\":\"k1\"}\n\n")
@@ -115,7 +116,7 @@ func (p *program) say(cid, cookie, link string, again bool) error {
 	return nil
 }
 
-// stream opens a stream and reads until the text has something.
+// stream opens a stream and reads until what was read contains until.
 func (p *program) stream(query, cookie, until string) (text string, set string, r *http.Response, w *wire) {
 	p.Helper()
 	r, w, err := p.send(request("GET", "/live?"+query, "", accept, "Cookie: "+cookie))
@@ -134,9 +135,9 @@ func (p *program) stream(query, cookie, until string) (text string, set string, 
 	return text, set, r, w
 }
 
-// L1: the program that the README starts: what is malformed ends no request but its own,
-// a kill -9 under a message makes each visitor told and the message said once, and
-// SIGTERM ends it in good order. Its log has nothing of what must stay secret.
+// L1: the program of the README. A malformed request ends nothing but itself. After a
+// kill -9 during a message each visitor is told, and the message is said once. SIGTERM
+// ends the program in order. Its log has nothing that must stay secret.
 func TestL1Chat(t *testing.T) {
 	p := buildChat(t)
 	p.start()
@@ -145,7 +146,7 @@ func TestL1Chat(t *testing.T) {
 	text, cookie, _, _ := p.stream("_cid="+cid, "a=b", "event: welcome")
 	link := linkOf.FindStringSubmatch(text)[1]
 
-	// Whatever is wrong with a request, the chat does not fail of it.
+	// The chat fails at none of the malformed requests.
 	mallory := &client{cid: "mallory-0123456789-01234"}
 	rows := slicesOf(originRows(mallory), queryRows(mallory), bodyRows(mallory), framingRows(mallory))
 	for _, row := range rows {
@@ -171,7 +172,7 @@ func TestL1Chat(t *testing.T) {
 
 	p.start()
 	if err := p.say(cid, cookie, link, false); err == nil || !strings.Contains(err.Error(), "401") {
-		t.Errorf("a link of the process before: %v", err)
+		t.Errorf("a link of the previous process: %v", err)
 	}
 	text, _, r, w := p.stream("_cid="+cid+"&_pos="+pos, cookie, "event: welcome")
 	if !strings.Contains(text, `"resumed":false,"reason":"restarted"`) {

@@ -18,8 +18,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// client is a well-behaved one, as docs/protocol.md describes it: one client object with
-// the cookie of an id.
+// client is a well-behaved client object, as docs/protocol.md describes it, with the
+// cookie of an id.
 type client struct {
 	testing.TB
 	site *site
@@ -33,10 +33,10 @@ type client struct {
 	pos    store.Position
 	got    []string
 	twice  int
-	told   []frame.Event // control events but hello
+	told   []frame.Event // control events except hello
 	kept   []session.Numbered
 	last   uint64
-	again  bool // what is kept was sent before a hello that did not resume
+	again  bool // kept was sent before a hello that did not resume
 
 	resumed int // hellos that resumed
 }
@@ -68,7 +68,8 @@ func (c *client) request(ctx context.Context, method, more, body string, header 
 	return c.http.Do(r)
 }
 
-// open returns after hello. The stream stays open until the test or the server ends it.
+// open opens a stream and returns after its hello. The stream stays open until the test
+// or the server ends it.
 func (c *client) open() (over <-chan struct{}) {
 	c.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -95,7 +96,7 @@ func (c *client) stream(ctx context.Context) error {
 	return c.read(r)
 }
 
-// poll is one long-poll.
+// poll makes one long-poll.
 func (c *client) poll(ctx context.Context, wait string) error {
 	r, err := c.request(ctx, "GET", "&_wait="+wait, "", withLink(c.token()))
 	if err != nil {
@@ -168,7 +169,7 @@ func (c *client) write(text string) {
 	c.kept = append(c.kept, session.Numbered{Number: c.last, Message: store.Text(text)})
 }
 
-// post sends what is kept, and what was received, once.
+// post sends the kept messages and the acknowledgement once.
 func (c *client) post(ctx context.Context) error {
 	c.mu.Lock()
 	up := frame.Up{Writer: c.cid, Base: c.last + 1 - uint64(len(c.kept)), Again: c.again}
@@ -210,8 +211,8 @@ func (c *client) post(ctx context.Context) error {
 	return nil
 }
 
-// fine says something and wants it back: everything that it ever sent was handled once
-// and in order, and came back so.
+// fine sends a message and waits for its echo. It requires that everything this client
+// ever sent was handled once and in order, and came back so.
 func (c *client) fine(during string) {
 	c.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -244,8 +245,8 @@ func (c *client) fine(during string) {
 	}
 }
 
-// patience is how long a well-behaved client waits for anything, on a machine that is
-// busy with others.
+// patience is how long a well-behaved client waits, on a machine that is busy with other
+// tests.
 const patience = 5 * time.Second
 
 func pause() { time.Sleep(time.Millisecond) }

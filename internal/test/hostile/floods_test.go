@@ -21,10 +21,10 @@ import (
 	"github.com/mirage-go/mirage/transport/poll"
 )
 
-// I3, U3: a thousand handshakes whose hook hangs, each with a megabyte behind it, cost
-// their connections and nothing more: at most ceiling for each, both ends of it in this
-// process. By default 64 hang and the others are told to come back.
-// The rest of the world goes on.
+// I3, U3: a thousand handshakes whose hook hangs, each with a megabyte behind it, cost no
+// more than their connections: at most ceiling bytes each, for both ends in this process.
+// By default 64 hang and the others are told to come back. Other clients are not
+// affected.
 func TestI3PendingHandshakes(t *testing.T) {
 	const crowd, ceiling = 1000, 64 << 10
 	megabyte := bytes.Repeat([]byte(payload+"\n"), 1<<20/(len(payload)+1))
@@ -57,13 +57,13 @@ func TestI3PendingHandshakes(t *testing.T) {
 				wires = append(wires, w)
 				head := request("POST", "/live", "", withCookie(s.sign(fmt.Sprint("crowd", i))),
 					fmt.Sprint("Content-Length: ", len(megabyte)))
-				if i%2 == 0 { // a stream, and what is not a request any more
+				if i%2 == 0 { // a stream, and bytes that belong to no request
 					head = request("GET", "/live", "", withCookie(s.sign(fmt.Sprint("crowd", i))), accept)
 				}
 				senders.Go(func() {
 					w.SetDeadline(time.Now().Add(time.Minute))
 					io.WriteString(w, head)
-					w.Write(megabyte) // blocks once the kernel has enough of it
+					w.Write(megabyte) // blocks once the kernel's buffers are full
 				})
 				senders.Go(func() {
 					defer over.Add(1)
@@ -79,8 +79,8 @@ func TestI3PendingHandshakes(t *testing.T) {
 				want = 64
 			}
 			eventually(t, "the hooks hang", func() bool { return pending.Load() >= want && over.Load() >= crowd-want })
-			// TCP forgets an answer if the rest of the megabyte
-			// finds the connection closed.
+			// TCP drops a response if the rest of the megabyte finds the connection
+			// closed.
 			if refused.Load() < (crowd-want)/2 {
 				t.Errorf("of %d refused %d were told to come back", crowd-want, refused.Load())
 			}
@@ -109,8 +109,8 @@ func TestI3PendingHandshakes(t *testing.T) {
 	}
 }
 
-// D5: when the memory of all sessions is used up, new ones get 503 and those that are
-// there go on.
+// D5: when the memory for all sessions is used up, new ones get 503 and existing ones
+// continue.
 func TestD5SessionFlood(t *testing.T) {
 	s := newSite(t, setup{session: session.Options{Budget: 1 << 20, MaxBytes: 256 << 10}})
 	vera := s.client("vera")
@@ -140,7 +140,7 @@ func TestD5SessionFlood(t *testing.T) {
 		default:
 			t.Fatalf("%+v", a)
 		}
-		w.Close() // a poll's answer is not read to its end
+		w.Close() // a poll's response is not read to its end
 		w = s.dial()
 	}
 
@@ -160,8 +160,8 @@ func TestD5SessionFlood(t *testing.T) {
 	again.open()
 }
 
-// D5: ten thousand client objects of one id, one after another, are at most 32 links,
-// some readers and some writers; each that finds a place is served.
+// D5: ten thousand client objects of one id, one after another, have at most 32 links,
+// some of readers and some of writers. Each that finds a place is served.
 func TestD5TenThousandReaders(t *testing.T) {
 	n := 10_000
 	if testing.Short() {
@@ -195,7 +195,7 @@ func TestD5TenThousandReaders(t *testing.T) {
 				switch {
 				case err == nil:
 					served.Add(1)
-				case strings.HasPrefix(err.Error(), "429"): // 32 others are here
+				case strings.HasPrefix(err.Error(), "429"): // there are 32 others
 				case strings.HasPrefix(err.Error(), "401"): // its link has ended meanwhile
 				default:
 					t.Errorf("reader %d: %v", i, err)
@@ -210,7 +210,7 @@ func TestD5TenThousandReaders(t *testing.T) {
 
 	crowd.Wait()
 	s.mu.Lock()
-	s.signed, s.handled = slices.Clone(s.signed[:10]), nil // ours, not the server's
+	s.signed, s.handled = slices.Clone(s.signed[:10]), nil // this memory is the test's, not the server's
 	s.mu.Unlock()
 
 	most := measure().bytes - before.bytes
@@ -221,11 +221,11 @@ func TestD5TenThousandReaders(t *testing.T) {
 	if most > 8<<20 {
 		t.Errorf("%d readers hold %d KiB", n, most>>10)
 	}
-	settles(t, before) // ten seconds after its last link each is forgotten or one of 128
+	settles(t, before) // ten seconds after its last link each reader is forgotten, or is one of the 128 that are kept
 }
 
-// L1: of 33 tabs of one session the last one is told that there is no place,
-// and nobody else notices.
+// L1: of 33 tabs of one session the last one is told that there is no place. The others
+// do not notice.
 func TestL1LinksOfASession(t *testing.T) {
 	s := newSite(t, setup{})
 	vera := s.client("vera")
@@ -258,7 +258,7 @@ func TestL1LinksOfASession(t *testing.T) {
 	vera.fine("at the end")
 }
 
-// L1: a session that begins links without end is told to slow down, and nobody else is.
+// L1: a session that keeps beginning links is told to slow down. Others are not.
 func TestL1LinkFlood(t *testing.T) {
 	s := newSite(t, setup{})
 	vera, mallory := s.client("vera"), s.client("mallory")
@@ -287,8 +287,8 @@ func TestL1LinkFlood(t *testing.T) {
 	again.open()
 }
 
-// L1: a session that sends too much is told to slow down, by whatever way it sends, and
-// nobody else is.
+// L1: a session that sends too much is told to slow down, however it sends. Others are
+// not.
 func TestL1RateOfASession(t *testing.T) {
 	s := newSite(t, setup{session: session.Options{Rate: 1, Burst: 20}})
 	vera, mallory := s.client("vera"), s.client("mallory")
@@ -317,7 +317,7 @@ func TestL1RateOfASession(t *testing.T) {
 	vera.fine("at the end")
 }
 
-// D5: what a request says beside its name is not kept with it.
+// D5: the query of a request is not kept with the reader's name.
 func TestD5LongQueries(t *testing.T) {
 	const n, long = 200, 500 << 10
 	s := newSite(t, setup{transport: transport.Options{Poll: poll.Options{Pause: time.Millisecond}}})
@@ -326,9 +326,9 @@ func TestD5LongQueries(t *testing.T) {
 	vera.fine("before")
 	before := measure()
 	for i := range n {
-		who := mallory.sig // readers of one session
+		who := mallory.sig // all are readers of one session
 		if i%2 == 0 {
-			who = "" // sessions of their own
+			who = "" // each has its own session
 		}
 		target := fmt.Sprintf("/live?_wait=0&_cid=reader-%020d&x=%s", i, strings.Repeat("x", long))
 		a, err := s.exchange(request("GET", target, "", accept, withCookie(who)))

@@ -14,7 +14,7 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// frameTimeout is 10s where it is not shortened.
+// frameTimeout replaces the default of 10s.
 const frameTimeout = 300 * time.Millisecond
 
 // The first bytes of frames: FIN and opcode.
@@ -23,12 +23,13 @@ const (
 	begins, goesOn, ends                  = 0x01, 0x00, 0x80
 )
 
-// framed is a frame as a client sends it.
+// framed returns a frame as a client sends it.
 func framed(first byte, payload string) string {
 	return string(head(first, uint64(len(payload)))) + payload // masked with zeros
 }
 
-// head is a frame's head; more is needed to say what length a client only claims.
+// head returns the head of a frame. The caller appends the payload, or leaves it out to
+// only claim a length.
 func head(first byte, length uint64) []byte {
 	b := []byte{first}
 	switch {
@@ -45,10 +46,11 @@ func head(first byte, length uint64) []byte {
 // frames is a WebSocket without a library.
 type frames struct {
 	*wire
-	end error // after closed
+	end error // set by closed: the error after the close frame
 }
 
-// upgrade opens one for the client, and sends more in the same write as the handshake.
+// upgrade opens a WebSocket for the client, and sends more in the same write as the
+// handshake.
 func (c *client) upgrade(more string) *frames {
 	c.Helper()
 	w := c.site.dial()
@@ -62,7 +64,7 @@ func (c *client) upgrade(more string) *frames {
 		c.Fatal(resp, err)
 	}
 	f := &frames{wire: w}
-	if more == "" { // else the link may be over before it has begun
+	if more == "" { // otherwise the link may end before its hello
 		if first, hello, err := f.read(); err != nil || first != text || !strings.Contains(hello, "event: mirage\n") {
 			c.Fatalf("no hello: %x %q %v", first, hello, err)
 		}
@@ -92,8 +94,8 @@ func (f *frames) read() (first byte, payload string, err error) {
 	return b[0], string(p), err
 }
 
-// closed reads until a close frame, and returns its code and what came before; -1 if
-// there is none, -2 if something follows.
+// closed reads until a close frame. It returns its code and the text before it. The code
+// is -1 if there is no close frame, and -2 if something follows it.
 func (f *frames) closed() (code int, said string) {
 	for code = -1; ; {
 		first, p, err := f.read()
@@ -121,14 +123,14 @@ func framesSite(t *testing.T) *site {
 	})
 }
 
-// up is a batch with one message.
+// up returns a batch with one message.
 func (c *client) up(n int, data string) string {
 	return fmt.Sprintf("event: mirage-up\ndata: {\"writer\":\"%s\",\"base\":1}\n\nid: %d\ndata: %s\n\n", c.cid, n, data)
 }
 
-// W6: what is no frame of a WebSocket client ends its link with the code that says so,
-// within the time that a frame may take. Nothing of it is handled,
-// and nobody else notices.
+// W6: anything that is not a frame of a WebSocket client ends its link with the matching
+// code, within the time that a frame may take. Nothing of it is handled, and other
+// clients do not notice.
 func TestW6Frames(t *testing.T) {
 	s := framesSite(t)
 	vera, mallory := s.client("vera"), s.client("mallory")
@@ -177,7 +179,7 @@ func TestW6Frames(t *testing.T) {
 		for _, where := range []string{"behind hello", "with the handshake"} {
 			t.Run(tt.name+" "+where, func(t *testing.T) {
 				now, early := tt.send, ""
-				if where != "behind hello" { // what net/http has read of it already, and the rest
+				if where != "behind hello" { // net/http has read a part of it already
 					early, now = tt.send[:min(len(tt.send), 2<<10)], tt.send[min(len(tt.send), 2<<10):]
 				}
 				f := mallory.upgrade(early)
@@ -187,7 +189,7 @@ func TestW6Frames(t *testing.T) {
 				if code != tt.code || time.Since(start) > frameTimeout+2*patience {
 					t.Errorf("closed with %d, want %d, after %v: %q", code, tt.code, time.Since(start), said)
 				}
-				if f.end != io.EOF { // a reset may take the close frame with it
+				if f.end != io.EOF { // a reset may destroy the close frame
 					t.Error("after the close frame: ", f.end)
 				}
 				if code == 1002 && !strings.HasSuffix(said, "this is no frame of a WebSocket client") {
@@ -204,8 +206,8 @@ func TestW6Frames(t *testing.T) {
 	settles(t, before)
 }
 
-// U1: fragments of one byte, with pings between them, are the message that they make up;
-// so is what comes in one write with the handshake.
+// U1: fragments of one byte, with pings between them, make up one message. The same holds
+// for a message in one write with the handshake.
 func TestU1Fragments(t *testing.T) {
 	s := newSite(t, setup{})
 	mallory := s.client("mallory")
@@ -242,8 +244,9 @@ func TestU1Fragments(t *testing.T) {
 	}
 }
 
-// L2: floods of frames, from clients that read nothing: the server reads no further once
-// it has as much to say as it keeps for a client. Neither memory nor the others suffer.
+// L2: floods of frames from clients that read nothing. The server stops reading once it
+// has as much to send as it buffers for a client. Neither memory nor other clients
+// suffer.
 func TestL2FrameFloods(t *testing.T) {
 	s := newSite(t, setup{session: session.Options{Rate: -1}})
 	vera := s.client("vera")
@@ -284,7 +287,7 @@ func TestL2FrameFloods(t *testing.T) {
 
 			vera.fine("during the flood of " + name)
 			during := measure()
-			for range 5 { // what is allocated between collecting and counting is not held
+			for range 5 { // take the least: what is allocated between collecting and counting is not retained
 				during.bytes = min(during.bytes, measure().bytes)
 			}
 			if more := during.bytes - before.bytes; more > crowd*(1<<20)+2<<20 {
@@ -303,8 +306,8 @@ func TestL2FrameFloods(t *testing.T) {
 	settles(t, before)
 }
 
-// L4: a handshake that does not end, and one after which nothing comes, hold a connection
-// no longer than a request would, and a link no longer than its age.
+// L4: a handshake that does not end, or that nothing follows, holds a connection no
+// longer than a request would, and a link no longer than its age.
 func TestL4HalfHandshakes(t *testing.T) {
 	s := framesSite(t)
 	vera, mallory := s.client("vera"), s.client("mallory")

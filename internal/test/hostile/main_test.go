@@ -8,6 +8,6 @@ import (
 
 func TestMain(m *testing.M) {
 	// net/http lingers for half a second on a connection that it closes, so that its
-	// answer is not lost; goleak waits less.
+	// response is not lost. goleak waits for less than that.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
 }

@@ -15,18 +15,18 @@ import (
 	"github.com/mirage-go/mirage/transport/poll"
 )
 
-// A malformed row is a request and exactly what comes back. A refusal of ours says in its
-// detail what to do; what net/http or chi refuse before us says it in their words.
+// A malformed row is a request and exactly what comes back. The detail of our refusals
+// says what to do. Refusals by net/http or chi, before us, have their own texts.
 type malformed struct {
 	name   string
 	send   string
 	status int
-	says   string // part of the body; for a refusal of ours, of its detail
-	theirs bool   // net/http's or chi's refusal
+	says   string // part of the body; in our refusals, part of the detail
+	theirs bool   // the refusal is net/http's or chi's
 }
 
-// W6, I1, I2, I7, I9: whatever a stranger sends is answered so, nothing of it is handled,
-// and nobody else notices.
+// W6, I1, I2, I7, I9: each malformed request gets exactly the expected response. Nothing
+// of it is handled, and other clients do not notice.
 func TestW6Malformed(t *testing.T) {
 	var s *site
 	s = newSite(t, setup{
@@ -90,7 +90,7 @@ func slicesOf(groups ...[]malformed) (all []malformed) {
 	return all
 }
 
-// up is a batch of mallory's with this head, and messages as blocks.
+// up returns a batch of mallory's with this head, and messages as blocks.
 func up(head string, blocks ...string) string {
 	return "event: mirage-up\ndata: " + head + "\n\n" + strings.Join(blocks, "")
 }
@@ -99,7 +99,7 @@ func (c *client) head(more string) string {
 	return fmt.Sprintf(`{"writer":%q,"base":1%s}`, c.cid, more)
 }
 
-// batch is a POST of mallory's own link.
+// batch returns a POST on mallory's own link.
 func (c *client) batch(body string, header ...string) string {
 	return request("POST", "/live", body, append(header, withCookie(c.sig), withLink(c.token()), isText)...)
 }
@@ -113,7 +113,7 @@ func identityRows(s *site, mallory, vera *client) []malformed {
 	linkAsID, err := s.codec.Sign(cookie.Link, "vera 1 zzzzzzzz x")
 	s.must(err)
 
-	// One whose id has changed, and one whose id was revoked.
+	// One client whose id has changed, and one whose id was revoked.
 	old := s.client("rotated")
 	s.must(old.poll(s.Context(), "0"))
 	rotated, err := s.exchange(request("POST", "/login", "", withCookie(old.sig), accept))
@@ -292,7 +292,7 @@ func queryRows(mallory *client) []malformed {
 	}
 }
 
-// positionOf is mallory's position with another number.
+// positionOf returns mallory's position with another number.
 func positionOf(c *client, seq string) string {
 	epoch, _, _ := strings.Cut(c.pos.String(), "-")
 	return epoch + "-" + seq

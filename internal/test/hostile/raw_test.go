@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// wire is a connection on which anything can be sent.
+// wire is a connection on which a test can send any bytes.
 type wire struct {
 	testing.TB
 	net.Conn
@@ -27,14 +27,14 @@ func (s *site) dial() *wire {
 	return &wire{s, conn, bufio.NewReader(conn)}
 }
 
-// answer is what came back.
+// answer is a response.
 type answer struct {
 	status int
 	header http.Header
-	body   string // of a stream: its first block
+	body   string // for a stream: its first block
 }
 
-// reply reads the answer to a request with this method.
+// reply reads the response to a request with this method.
 func (w *wire) reply(method string) (answer, error) {
 	r, err := http.ReadResponse(w.in, &http.Request{Method: method})
 	if err != nil {
@@ -56,7 +56,7 @@ func (w *wire) reply(method string) (answer, error) {
 	return a, err
 }
 
-// freed tells whether the server ends the connection within d.
+// freed reports whether the server ends the connection within d.
 func (w *wire) freed(d time.Duration) bool {
 	w.SetReadDeadline(time.Now().Add(d))
 	_, err := io.Copy(io.Discard, w.in)
@@ -66,11 +66,11 @@ func (w *wire) freed(d time.Duration) bool {
 	return true
 }
 
-// exchange sends bytes on a new connection and reads the answer.
+// exchange sends bytes on a new connection and reads the response.
 func (s *site) exchange(text string) (answer, error) {
 	w := s.dial()
 	defer w.Close()
-	io.WriteString(w, text) // an early answer may close the connection meanwhile
+	io.WriteString(w, text) // an early response may close the connection meanwhile
 	if strings.HasSuffix(text, halfClosed) {
 		w.Conn.(*net.TCPConn).CloseWrite()
 	}
@@ -78,11 +78,11 @@ func (s *site) exchange(text string) (answer, error) {
 	return w.reply(method)
 }
 
-// halfClosed ends a request after which the client says no more.
+// halfClosed ends a request after which the client closes its sending side.
 const halfClosed = "\r\nthe end"
 
-// request is the text of a request. A header is "Name: value"; Host comes first unless
-// there is one.
+// request returns the text of a request. A header is "Name: value". The Host header comes
+// first unless header has one.
 func request(method, target, body string, header ...string) string {
 	var b strings.Builder
 	b.WriteString(method + " " + target + " HTTP/1.1\r\n")
@@ -115,8 +115,8 @@ const (
 func withCookie(value string) string { return "Cookie: __Host-mirage=" + value }
 func withLink(token string) string   { return "Mirage-Link: " + token }
 
-// detail is the text for the developer in the body of a refusal, "" if the body is not
-// what a refusal's must be.
+// detail returns the text for developers in the body of a refusal, or "" if the body does
+// not have the form of a refusal.
 func (a answer) detail() string {
 	var p struct {
 		Status int

@@ -29,13 +29,13 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// newServer is a server for the open internet. It sets neither WriteTimeout nor
-// ReadTimeout: streams set deadlines of their own.
+// newServer returns a server for the open internet. It sets neither WriteTimeout nor
+// ReadTimeout: streams set their own deadlines.
 func newServer(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: 5 * time.Second, // headers; bodies have Options.BodyTimeout
-		IdleTimeout:       2 * time.Minute, // between two requests of a connection
+		ReadHeaderTimeout: 5 * time.Second, // headers only; bodies have Options.BodyTimeout
+		IdleTimeout:       2 * time.Minute, // between two requests on a connection
 		MaxHeaderBytes:    16 << 10,        // Mirage needs 2 KiB; net/http allows 1 MiB
 		ConnContext:       dropDeadPeers,
 		HTTP2: &http.HTTP2Config{ // pings find clients that vanished
@@ -64,9 +64,9 @@ func dropDeadPeers(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// limit bounds the requests of one address, before anything else is done. Here one proxy
-// on this machine stands in front. Without a proxy use chimw.ClientIPFromRemoteAddr;
-// behind a CDN, chimw.ClientIPFromXFF with its networks.
+// limit bounds the requests of one address, before anything else is done. This code
+// expects one proxy on this machine in front. Without a proxy use
+// chimw.ClientIPFromRemoteAddr. Behind a CDN use chimw.ClientIPFromXFF with its networks.
 func limit(r chi.Router, requests int, within time.Duration) {
 	r.Use(chimw.ClientIPFromXFF("127.0.0.1/32", "::1/128"))
 	r.Use(httprate.LimitBy(requests, within, func(r *http.Request) (string, error) {
@@ -83,7 +83,7 @@ func (f withoutQuery) NewLogEntry(r *http.Request) chimw.LogEntry {
 	return f.LogFormatter.NewLogEntry(shown)
 }
 
-// logged is chi's Logger without queries.
+// logged returns chi's Logger without queries.
 func logged(to *log.Logger) func(http.Handler) http.Handler {
 	formatter := &chimw.DefaultLogFormatter{Logger: to, NoColor: true}
 	return chimw.RequestLogger(withoutQuery{formatter})
@@ -114,7 +114,7 @@ func logLink(c session.Closed) {
 		"remote", c.RemoteAddr, "bytes", c.Bytes, "duration", c.Duration, "end", c.End)
 }
 
-// shutDown ends everything in order: it tells clients when to come back, spread over up
+// shutDown ends everything in order. It tells clients when to come back, spread over up
 // to ten seconds, and waits for callbacks.
 func shutDown(manager *session.Manager, server *http.Server, grace time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
@@ -122,7 +122,7 @@ func shutDown(manager *session.Manager, server *http.Server, grace time.Duration
 	return errors.Join(manager.Shutdown(ctx), server.Shutdown(ctx)) // in this order
 }
 
-// codec signs with the first key and verifies with all.
+// codec returns a Codec that signs with the first key and verifies with all of them.
 func codec(keys ...string) (*cookie.Codec, error) {
 	var raw [][]byte
 	for _, key := range keys {
@@ -135,7 +135,7 @@ func codec(keys ...string) (*cookie.Codec, error) {
 	return cookie.New(cookie.Options{}, raw...)
 }
 
-// Every Go block of docs/operations.md is in this file, to the letter.
+// Every Go block of docs/operations.md is in this file, character for character.
 func TestRecipesAreTheDocument(t *testing.T) {
 	doc, err := os.ReadFile("../../../docs/operations.md")
 	if err != nil {
@@ -156,8 +156,8 @@ func TestRecipesAreTheDocument(t *testing.T) {
 	}
 }
 
-// The recommended server refuses heads that are too long by itself, and everybody is
-// served on it, over TLS and HTTP/2, too.
+// The recommended server itself refuses heads that are too long, and serves everybody,
+// also over TLS and HTTP/2.
 func TestL3RecommendedServer(t *testing.T) {
 	s := newSite(t, setup{server: func(server *http.Server) {
 		r := newServer(server.Handler)
@@ -194,7 +194,7 @@ func TestL3RecommendedServer(t *testing.T) {
 	res.Body.Close()
 }
 
-// L4: the option is set on every connection, behind TLS, too.
+// L4: the option is set on every connection, also behind TLS.
 func TestL4DropDeadPeers(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -223,7 +223,7 @@ func TestL4DropDeadPeers(t *testing.T) {
 	})
 }
 
-// The limit counts addresses, and believes the proxy alone.
+// The limit counts addresses, and trusts only the proxy.
 func TestRecipeLimit(t *testing.T) {
 	r := chi.NewRouter()
 	limit(r, 3, time.Hour)
@@ -264,7 +264,7 @@ func TestRecipeLog(t *testing.T) {
 	}
 }
 
-// A logger of whole URLs sees no query, and the handler sees all of it.
+// A logger of whole URLs sees no query. The handler sees the whole query.
 func TestRecipeHideQuery(t *testing.T) {
 	var out bytes.Buffer
 	logger := func(next http.Handler) http.Handler {
@@ -283,7 +283,8 @@ func TestRecipeHideQuery(t *testing.T) {
 	}
 }
 
-// What a stream came to is logged at its end, and nothing that admits anybody.
+// The end of a stream is logged with its totals, and with nothing that would admit
+// anybody.
 func TestRecipeLogLink(t *testing.T) {
 	before := slog.Default()
 	defer slog.SetDefault(before)
@@ -300,7 +301,7 @@ func TestRecipeLogLink(t *testing.T) {
 	}
 }
 
-// Three deployments change a key without a stranger.
+// Three deployments replace a key, and every visitor keeps the id.
 func TestRecipeKeys(t *testing.T) {
 	a, b := base64.StdEncoding.EncodeToString(key), base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{8}, 32))
 	var values []string
@@ -325,7 +326,7 @@ func TestRecipeKeys(t *testing.T) {
 	}
 }
 
-// L1: a server is shut down so.
+// L1: this is how to shut a server down.
 func TestRecipeShutDown(t *testing.T) {
 	s := newSite(t, setup{})
 	over := s.client("vera").open()

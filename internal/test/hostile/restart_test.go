@@ -13,8 +13,8 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// app is an application that notes what it is called with, and keeps each tenth answer
-// back until release.
+// app is an application that records its calls, and holds every tenth response back until
+// release.
 type app struct {
 	mu      sync.Mutex
 	calls   map[string][]session.Incoming
@@ -40,10 +40,10 @@ func (a *app) count(id string) int {
 	return len(a.calls[id])
 }
 
-// D2, U1: a process that dies under traffic and comes back with empty memory, under the
-// same address and keys. Each client is told so exactly once, by one hello, and goes on
-// by itself; what it does not know to be accepted it sends again,
-// and the application sees that.
+// D2, U1: a process that dies under traffic comes back with empty memory, under the same
+// address and keys. Each client is told exactly once, by one hello, and continues on its
+// own. It resends the messages that it does not know to be accepted, and the application
+// sees them flagged.
 func TestU1Restart(t *testing.T) {
 	const crowd = 20
 	first, second := newApp(), newApp()
@@ -68,7 +68,7 @@ func TestU1Restart(t *testing.T) {
 
 	dead, cancel := context.WithCancel(context.Background())
 	cancel()
-	_ = s1.m.Shutdown(dead) // nobody is told: the connections are gone first
+	_ = s1.m.Shutdown(dead) // tells nobody: the connections are gone before
 	s1.server.Close()
 	close(first.release)
 	s2 := newSite(t, setup{addr: s1.addr, session: session.Options{OnMessage: second.onMessage}})
@@ -80,7 +80,7 @@ func TestU1Restart(t *testing.T) {
 			return c.last == 40 && len(c.kept) == 0
 		})
 	}
-	// A client that reconnects to the second server goes on as ever.
+	// A client that reconnects to the second server continues as usual.
 	if err := s2.m.Revalidate(context.Background(), "client0"); err != nil {
 		t.Error(err)
 	}
@@ -131,7 +131,7 @@ func TestU1Restart(t *testing.T) {
 	}
 }
 
-// receive keeps a link open, back as soon as it can.
+// receive keeps a link open, and reconnects as soon as it can.
 func (c *client) receive(ctx context.Context, polls bool) {
 	for ctx.Err() == nil {
 		var err error
@@ -159,8 +159,8 @@ func (c *client) drop() {
 	}
 }
 
-// chatter writes n messages, one or two at a time,
-// each as soon as the ones before it are accepted.
+// chatter writes n messages, one or two at a time, each as soon as the previous ones are
+// accepted.
 func (c *client) chatter(ctx context.Context, n uint64) {
 	for ctx.Err() == nil {
 		c.mu.Lock()
@@ -171,7 +171,7 @@ func (c *client) chatter(ctx context.Context, n uint64) {
 			return
 		case idle:
 			c.write(fmt.Sprint("m", last+1))
-			if last%10 == 4 { // the tenth is alone, so that the ninth is known to be accepted
+			if last%10 == 4 { // the tenth is sent alone, so that the ninth is known to be accepted
 				c.write(fmt.Sprint("m", last+2))
 			}
 		}

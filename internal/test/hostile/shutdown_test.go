@@ -14,17 +14,18 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// listener is a link of the crowd: a raw connection that is read to its end.
+// listener is one of many links: a raw connection that is read to its end.
 type listener struct {
 	plain bool
 	begun chan struct{} // closed when the server holds the link
 	over  chan struct{} // closed when it has ended
 	text  string        // after over
-	late  bool          // after over: it came too late to be one
+	late  bool          // after over: the server was shutting down when it came
 	err   error
 }
 
-// listen opens a link: a stream of our client, of an EventSource, or a poll that is held.
+// listen opens a link: a stream of our client, a stream of an EventSource, or a poll that
+// is held.
 func (s *site) listen(i int) *listener {
 	l := &listener{plain: i%3 == 1, begun: make(chan struct{}), over: make(chan struct{})}
 	sig := s.sign(fmt.Sprint("crowd", i))
@@ -62,7 +63,7 @@ func (s *site) listen(i int) *listener {
 			return
 		}
 		if l.late = i%3 == 2 && r.StatusCode == 503 && r.Header.Get("Retry-After") != ""; l.late {
-			return // the poll was on its way when Shutdown began, and its client is told so, too
+			return // the poll was on its way when Shutdown began, and its client is told, too
 		}
 		if r.StatusCode != 200 {
 			l.err = errors.New(r.Status)
@@ -87,7 +88,7 @@ var (
 	retryOf = regexp.MustCompile(`\n\nretry: (\d+)\n\n$`) // after hello
 )
 
-// delay is what the link was told at its end: when to come back.
+// delay returns the time after which the link was told to come back, when it ended.
 func (l *listener) delay() (time.Duration, error) {
 	if l.err != nil {
 		return 0, l.err
@@ -104,8 +105,8 @@ func (l *listener) delay() (time.Duration, error) {
 	return time.Duration(ms) * time.Millisecond, err
 }
 
-// L1: 500 links through a shutdown in the two ways there are. It is quick, each client is
-// told when to come back, the times are spread, and a POST that is under way is answered.
+// L1: 500 links through a shutdown, in both ways to shut down. It is quick, each client
+// is told when to come back, the times are spread, and a POST under way is answered.
 func TestL1ShutdownOfFiveHundred(t *testing.T) {
 	const crowd = 500
 	for name, shutdown := range map[string]func(s *site) error{
@@ -179,7 +180,8 @@ func TestL1ShutdownOfFiveHundred(t *testing.T) {
 			if told > 3*time.Second || time.Since(released) > 2*time.Second {
 				t.Errorf("%v to tell all, %v to end", told, time.Since(released))
 			}
-			// 2 ms for each link; with the Server alone it is a second for however many.
+			// 2 ms for each link. With the Server alone it is a second, however many
+			// links there are.
 			isSpread(t, delays, (crowd+1)*2*time.Millisecond)
 
 			vera.http.CloseIdleConnections()
@@ -190,7 +192,7 @@ func TestL1ShutdownOfFiveHundred(t *testing.T) {
 	}
 }
 
-// isSpread checks that no quarter of the time within gets much more than its share.
+// isSpread checks that no quarter of within gets much more than its share of the delays.
 func isSpread(t *testing.T, delays []time.Duration, within time.Duration) {
 	t.Helper()
 	var quarters [4]int

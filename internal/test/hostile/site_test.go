@@ -22,18 +22,18 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// host is what the site is called. It is on https, as far as its cookies and origins are
-// concerned: a proxy before it ended TLS.
+// host is the site's name. As far as its cookies and origins are concerned, it is on
+// https: a proxy in front of it ended TLS.
 const host = "app.example"
 
-// payload is in every message and every query that is sent, and in no log.
+// payload is in every message and every query that is sent, and must be in no log.
 const payload = "pAyL0ad"
 
 var key = bytes.Repeat([]byte{7}, 32)
 
-// setup is what a test may choose about its site.
+// setup has what a test may choose about its site.
 type setup struct {
-	addr      string // to listen on; empty is a free port
+	addr      string // address to listen on; "" means a free port
 	session   session.Options
 	identity  middleware.Options
 	transport transport.Options
@@ -41,8 +41,8 @@ type setup struct {
 	routes    func(chi.Router, func(http.Handler) http.Handler)
 }
 
-// site is a server on a real port. Its application answers each message with the same to
-// the sender's session.
+// site is a server on a real port. Its application echoes each message to the sender's
+// session.
 type site struct {
 	testing.TB
 	m      *session.Manager
@@ -57,7 +57,7 @@ type site struct {
 	mu      sync.Mutex
 	handled []handled
 	opened  int      // sessions
-	signed  []string // all that must not be in a log
+	signed  []string // all texts that must not be in a log
 }
 
 // handled is a call of the application.
@@ -121,8 +121,7 @@ func (s *site) state(c net.Conn, state http.ConnState) {
 	s.active.Delete(c)
 }
 
-// links is how many connections the server works for, or has ever worked for since it
-// took them over.
+// links returns how many connections the server serves, or has ever hijacked.
 func (s *site) links() int {
 	n := int(s.taken.Load())
 	s.active.Range(func(any, any) bool { n++; return true })
@@ -140,7 +139,7 @@ func (s *site) close() {
 	s.clean()
 }
 
-// clean checks that nothing of what must stay secret is in the log, and that nothing went
+// clean checks that the log has nothing that must stay secret, and that nothing went
 // wrong in the server.
 func (s *site) clean() {
 	s.mu.Lock()
@@ -161,13 +160,13 @@ func (s *site) must(err error) {
 	}
 }
 
-// sent is must for Send.
+// sent is must for the results of Send.
 func (s *site) sent(_ store.Position, err error) {
 	s.Helper()
 	s.must(err)
 }
 
-// sign is the signed value of an id.
+// sign returns the signed value of an id.
 func (s *site) sign(id string) string {
 	signed, err := s.codec.Sign(cookie.ID, id)
 	s.must(err)
@@ -189,7 +188,7 @@ func (s *site) onMessage(ctx context.Context, to *session.Session, in session.In
 	return err
 }
 
-// calls is what the application was called with for a session.
+// calls returns the texts with which the application was called for a session.
 func (s *site) calls(id string) (texts []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -201,8 +200,8 @@ func (s *site) calls(id string) (texts []string) {
 	return texts
 }
 
-// others is how many calls the application had for any session but id, and sessions how
-// many there were.
+// others returns how many calls the application had for sessions other than id, and how
+// many sessions there were.
 func (s *site) others(id string) (n, sessions int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -232,7 +231,7 @@ func (s *sink) String() string {
 	return s.buf.String()
 }
 
-// eventually polls until is, or fails after ten seconds.
+// eventually polls until is returns true, or fails after ten seconds.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
@@ -255,8 +254,8 @@ func measure() usage {
 	return usage{runtime.NumGoroutine(), int64(m.HeapAlloc + m.StackInuse)}
 }
 
-// settles waits until the process is back where it was, give or take some goroutines and
-// three megabytes: the runtime keeps what describes a goroutine for ever.
+// settles waits until the process is back at its usage of before, within some goroutines
+// and three megabytes: the runtime keeps the descriptors of goroutines forever.
 func settles(t testing.TB, before usage) {
 	t.Helper()
 	var now usage

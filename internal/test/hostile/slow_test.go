@@ -14,7 +14,7 @@ import (
 	"github.com/mirage-go/mirage/transport/poll"
 )
 
-// bodyTimeout is 10s where it is not shortened.
+// bodyTimeout replaces the default of 10s.
 const bodyTimeout = 300 * time.Millisecond
 
 // refusedTimeout is how long the middleware gives the body of a refused request.
@@ -37,9 +37,9 @@ func slowSite(t *testing.T) *site {
 	})
 }
 
-// L4: whatever becomes of a request, one whose body does not come is answered, and its
-// connection is free again after the body deadline. Left to itself, net/http waits
-// without end for the body of a request that was refused before it was read.
+// L4: a request whose body does not arrive is answered in every case, and its connection
+// is free again after the body deadline. On its own, net/http waits forever for the body
+// of a request that was refused before it was read.
 func TestL4BodiesThatDoNotCome(t *testing.T) {
 	s := slowSite(t)
 	vera, mallory := s.client("vera"), s.client("mallory")
@@ -97,8 +97,8 @@ func TestL4BodiesThatDoNotCome(t *testing.T) {
 	}
 }
 
-// A request that comes byte by byte is served,
-// and one whose head does not end is not waited for.
+// A request that arrives byte by byte is served. A head that does not end is not waited
+// for.
 func TestL4ByteByByte(t *testing.T) {
 	s := slowSite(t)
 	vera, mallory := s.client("vera"), s.client("mallory")
@@ -137,7 +137,7 @@ func TestL4ByteByByte(t *testing.T) {
 	vera.fine("at the end")
 }
 
-// A GET whose body does not come is a link like any other or none at all: it does not
+// A GET whose body does not arrive is a link like any other, or none at all. It does not
 // hang before its hello, and it ends with its client.
 func TestL4GETWithBody(t *testing.T) {
 	s := slowSite(t)

@@ -21,7 +21,7 @@ import (
 	"github.com/mirage-go/mirage/transport/poll"
 )
 
-// upgrade is the head of a handshake that a server could accept.
+// upgrade has the headers of a handshake that a server could accept.
 var upgrade = []string{
 	"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
 	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
@@ -40,7 +40,7 @@ func upgradeSite(t *testing.T) *site {
 		case "busy":
 			return "", &middleware.Error{Status: http.StatusTooManyRequests, Reason: "later", RetryAfter: time.Second}
 		case "broken":
-			return "no id at all", nil // a failure of the hook
+			return "no id at all", nil // makes the hook fail
 		}
 		return "", nil
 	}
@@ -66,19 +66,19 @@ func upgradeSite(t *testing.T) *site {
 	return s
 }
 
-// liar is a middleware's writer that has Hijack whatever it wraps, and fails.
+// liar is the writer of a middleware that has Hijack, whatever it wraps, and fails.
 type liar struct {
 	http.ResponseWriter
 	once *sync.Once
 }
 
-// WriteHeader hides that the WebSocket library answers again,
-// of which net/http's log complains.
+// WriteHeader hides that the WebSocket library responds a second time, which net/http
+// would log.
 func (l liar) WriteHeader(status int) { l.once.Do(func() { l.ResponseWriter.WriteHeader(status) }) }
 
 func (liar) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, errors.ErrUnsupported }
 
-// I5: a connection that could not be taken over is not kept, either: its client may
+// I5: a connection that could not be hijacked is not kept alive, because its client may
 // believe that it has a WebSocket.
 func TestI5UpgradeThatFailsEndsConnection(t *testing.T) {
 	s := upgradeSite(t)
@@ -99,7 +99,7 @@ type refusedUpgrade struct {
 	text   string
 }
 
-// refusedUpgrades are all ways to be refused, by whoever refuses.
+// refusedUpgrades returns a request for each way to be refused, by any of the layers.
 func refusedUpgrades(s *site) map[string]refusedUpgrade {
 	send := func(method, target, body string, header ...string) string {
 		return request(method, target, body, append(header, upgrade...)...)
@@ -139,7 +139,7 @@ func refusedUpgrades(s *site) map[string]refusedUpgrade {
 		"broken":                {503, get("/live", as("broken"))},
 		"broken, event stream":  {200, get("/live", as("broken"), accept)},
 		"no Hijacker":           {501, get("/timeout", as("vera"))},
-		"no Hijacker, refused":  {403, get("/timeout", as("refused"), ours)}, // cannot be accepted and closed
+		"no Hijacker, refused":  {403, get("/timeout", as("refused"), ours)}, // cannot be accepted and then closed
 		"no Hijacker, broken":   {503, get("/timeout"+cid, as("broken"), ours)},
 		"with a body":           {400, send("GET", "/live", "body", as("vera"))},
 		"wrong version":         {426, strings.Replace(get("/live", as("vera")), "Version: 13", "Version: 8", 1)},
@@ -160,7 +160,7 @@ func refusedUpgrades(s *site) map[string]refusedUpgrade {
 		"DELETE, old link":        {401, send("DELETE", "/live"+cid, "", as("vera"), withLink("old"))},
 		"PUT":                     {405, send("PUT", "/live", payload, as("vera"))},
 
-		// These get what they ask for beside the upgrade.
+		// These get what they ask for apart from the upgrade.
 		"POST":           {200, send("POST", "/live", payload, as("vera"))},
 		"POST, numbered": {409, send("POST", "/live", up+"id: 7\nevent: say\ndata: x\n\n", as("vera"), token, isText)},
 		"DELETE":         {204, send("DELETE", "/live", "", as("lea"), withLink(lea.token()))},
@@ -186,9 +186,9 @@ func refusedUpgrades(s *site) map[string]refusedUpgrade {
 	return tests
 }
 
-// I5, W6: an answer other than 101 to a request for a WebSocket is the connection's last.
-// The client's frames may be on their way, and a server that kept the connection would
-// read them as the head of the next request.
+// I5, W6: a response other than 101 to a request for a WebSocket is the last on its
+// connection. The client's frames may be on their way. A server that kept the connection
+// would read them as the head of the next request.
 func TestI5RefusedUpgradeEndsConnection(t *testing.T) {
 	s := upgradeSite(t)
 	for name, test := range refusedUpgrades(s) {
@@ -215,7 +215,7 @@ func TestI5RefusedUpgradeEndsConnection(t *testing.T) {
 		})
 	}
 
-	// Who asks for no WebSocket keeps the connection.
+	// Requests for no WebSocket keep the connection.
 	refused := withCookie(s.sign("refused"))
 	for name, text := range map[string]string{
 		"POST":            request("POST", "/live", payload, refused),
@@ -234,8 +234,8 @@ func TestI5RefusedUpgradeEndsConnection(t *testing.T) {
 	}
 }
 
-// I5, W6: two hundred clients that send a megabyte behind a handshake that is refused,
-// and keep their ends of the connections, hold no memory of the server.
+// I5, W6: two hundred clients send a megabyte behind a handshake that is refused, and
+// keep their ends of the connections open. They hold no memory of the server.
 func TestI5RefusedUpgradeFlood(t *testing.T) {
 	const crowd, ceiling = 200, 64 << 10
 	megabyte := bytes.Repeat([]byte{0x82}, 1<<20)
@@ -243,7 +243,7 @@ func TestI5RefusedUpgradeFlood(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := upgradeSite(t)
 			test := refusedUpgrades(s)[name]
-			if name == "a browser" { // is accepted, and at once closed
+			if name == "a browser" { // accepted, and closed at once
 				header := append(upgrade, withCookie(s.sign("refused")), "Origin: https://"+host)
 				test = refusedUpgrade{101, request("GET", "/live", "", header...)}
 			}
@@ -252,8 +252,8 @@ func TestI5RefusedUpgradeFlood(t *testing.T) {
 			vera.fine("before")
 			before := measure()
 
-			// The clients close nothing: the server has to. An answer may be lost when
-			// the connection is reset.
+			// The clients close nothing, so the server has to. A response may be lost
+			// when the connection is reset.
 			var clients sync.WaitGroup
 			var wires []*wire
 			var refused, ended atomic.Int64
