@@ -11,35 +11,35 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// How somebody logs in.
+// The ways to log in.
 const (
 	byRotate  = "rotate"  // the log-in calls Rotate
-	byReplace = "replace" // Validate replaces the id of who has logged in by the account's
+	byReplace = "replace" // Validate replaces the id of a logged-in visitor with the account's
 	byBoth    = "both"
 )
 
-// An app is an application with accounts, and what a test wants to know of it.
+// An app is an application with accounts. It records what the tests have to know of it.
 type app struct {
 	*ledger
 	mode   string          // one of byRotate, byReplace, byBoth
-	delays []time.Duration // how long Validate takes, at random; without any there is no Validate where none is needed
+	delays []time.Duration // random durations of Validate; if empty, there is no Validate unless mode needs it
 	dice   *dice
 
 	mu      sync.Mutex
 	blurred bool              // see outcome
-	hurry   time.Time         // until when attackers do
-	wake    chan struct{}     // closed when they are to begin
-	users   map[string]string // by the application's own cookie: the account
-	secrets map[string]string // by what a log-in proves: the account
-	closed  map[string]bool   // ids with which nobody but the account's owner gets through Validate
-	handled map[string]int    // what honest tabs sent, and how often it came without Again
+	hurry   time.Time         // until when attackers hurry
+	wake    chan struct{}     // closed when attackers are to begin
+	users   map[string]string // the account, by the cookie of the application's own session
+	secrets map[string]string // the account, by the secret that a log-in proves
+	closed  map[string]bool   // ids with which only the account's owner gets through Validate
+	handled map[string]int    // messages of honest tabs, and how often each came without Again
 	tried   map[grant]int     // messages sent, or being sent
 	counts  map[grant]int     // messages sent
 	failed  map[grant]bool    // the last one could not be sent
-	lost    map[message]bool  // those that may not have been sent
+	lost    map[message]bool  // messages that may not have been sent
 	alls    []broadcast
 	claims  map[string]claim // by the messages of attackers
-	fed     map[grant]bool   // somebody sends for it
+	fed     map[grant]bool   // somebody is sending for it
 	news    chan grant       // gets the identity of the next log-in
 }
 
@@ -56,8 +56,8 @@ func newApp(l *ledger, mode string, delays []time.Duration, d *dice) *app {
 	}
 }
 
-// hot lets attackers hurry for a second:
-// something is about to happen with which they can race.
+// hot makes attackers hurry for a second, because something is about to happen that they
+// can race with.
 func (a *app) hot() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -66,7 +66,7 @@ func (a *app) hot() {
 	a.wake = make(chan struct{})
 }
 
-// rest is what an attacker does between two requests.
+// rest waits as long as an attacker does between two requests.
 func (a *app) rest(ctx context.Context, d *dice) {
 	a.mu.Lock()
 	hurry, wake := time.Now().Before(a.hurry), a.wake
@@ -84,8 +84,9 @@ func (a *app) rest(ctx context.Context, d *dice) {
 	}
 }
 
-// outcome notes how something ended. What may or may not have happened, because the store
-// did not answer in time, leaves the honest where nobody can say.
+// outcome notes the result of an operation. If the store did not answer in time, the
+// operation may or may not have happened, and nobody can say which identity honest tabs
+// have.
 func (a *app) outcome(err error, format string, args ...any) {
 	a.note("%s: %v", fmt.Sprintf(format, args...), err)
 	if errors.Is(err, store.ErrUncertain) {

@@ -11,14 +11,14 @@ import (
 )
 
 // An attacker holds every value of some grants and every link token and _cid that goes
-// with them, and keeps what he gets in answers. He repeats all that can be asked with
-// these, for ever.
+// with them, and learns from responses. He repeats every request that can be made with
+// these, until the end.
 type attacker struct {
 	name   string
 	site   *site
 	app    *app
 	dice   *dice
-	forger bool // he also logs in, logs out and says goodbye, as whoever he is
+	forger bool // he also logs in, logs out and says goodbye, under each of his ids
 
 	mu     sync.Mutex
 	known  []grant
@@ -34,10 +34,10 @@ type attacker struct {
 // held is a signed value and its id.
 type held struct{ value, id string }
 
-// stolen is a link token with what goes with it.
+// stolen is a link token with its id and _cid.
 type stolen struct {
 	token, id string
-	cid       string // "" where it is not known
+	cid       string // "" if unknown
 	got       stamp
 }
 
@@ -52,7 +52,7 @@ func newAttacker(name string, s *site, a *app, d *dice) *attacker {
 
 func (a *attacker) knows(g grant) bool { return slices.Contains(a.grants(), g) }
 
-// holds reports whether he has a grant of the id, from whichever of its lives.
+// holds reports whether he has a grant of the id, from any of its lives.
 func (a *attacker) holds(id string) bool {
 	return slices.ContainsFunc(a.grants(), func(g grant) bool { return g.id == id })
 }
@@ -63,7 +63,7 @@ func (a *attacker) grants() []grant {
 	return slices.Clone(a.known)
 }
 
-// learn gives him a grant and a value of it, and another one that is due for renewal.
+// learn gives him a grant, its value, and another value of it that is due for renewal.
 func (a *attacker) learn(g grant, value string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -92,7 +92,7 @@ func (a *attacker) overhear(token, id, cid string) {
 	if token != "" && slices.ContainsFunc(a.values, func(h held) bool { return h.id == id }) {
 		a.tokens = append(a.tokens, stolen{token, id, cid, got})
 		if len(a.tokens) > 24 {
-			a.tokens = slices.Delete(a.tokens, 4, 5) // the oldest stay
+			a.tokens = slices.Delete(a.tokens, 4, 5) // keep the oldest
 		}
 	}
 	if cid != "" && !slices.Contains(a.cids, cid) {
@@ -100,7 +100,7 @@ func (a *attacker) overhear(token, id, cid string) {
 	}
 }
 
-// run repeats requests until ctx ends, and returns when all are over.
+// run repeats requests until ctx ends, and returns when all of them have ended.
 func (a *attacker) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		a.strike(ctx)
@@ -109,10 +109,11 @@ func (a *attacker) run(ctx context.Context) {
 	a.work.Wait()
 }
 
-// maxBusy bounds his requests under way beside streams: he is to race, not to flood.
+// maxBusy bounds his concurrent requests, not counting streams. He is to race, not to
+// flood.
 const maxBusy = 12
 
-// strike begins one request of a random kind.
+// strike begins one random request.
 func (a *attacker) strike(ctx context.Context) {
 	a.mu.Lock()
 	if a.busy >= maxBusy || len(a.values) == 0 {
@@ -160,7 +161,7 @@ func (a *attacker) ask(ctx context.Context, done func()) {
 		kinds = append(kinds, a.logIn, a.logOut)
 	}
 	f := pick(a.dice, kinds...)
-	if token.token != "" { // it is good only beside a value of its id
+	if token.token != "" { // a token is valid only together with a value of its id
 		if i := slices.IndexFunc(values, func(h held) bool { return h.id == token.id }); i >= 0 && a.dice.below(8) > 0 {
 			t.held = values[i]
 		}

@@ -15,7 +15,7 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// attempt is one request of his.
+// attempt is one request of an attacker.
 type attempt struct {
 	a     *attacker
 	node  *node
@@ -24,10 +24,11 @@ type attempt struct {
 	sent  stamp
 	what  string
 	route bool
-	done  func() // he may begin another one
+	done  func() // must be called at the end; he may begin another request then
 }
 
-// query is that of a link, with his value in the cookie or in the query.
+// query returns the target and the call of a link request, with his value in the cookie
+// or in the query.
 func (t *attempt) query(more ...string) (target string, c call) {
 	d := t.a.dice
 	q := more
@@ -47,7 +48,7 @@ func (t *attempt) query(more ...string) (target string, c call) {
 	return "/live?" + strings.Join(q, "&"), c
 }
 
-// stream is a link by Server-Sent Events.
+// stream opens a link by Server-Sent Events.
 func (a *attacker) stream(ctx context.Context, t *attempt) {
 	t.what = "a GET for a stream"
 	target, c := t.query()
@@ -55,7 +56,7 @@ func (a *attacker) stream(ctx context.Context, t *attempt) {
 	t.read(ctx, c)
 }
 
-// poll is a link by long-poll.
+// poll opens a link by long-poll.
 func (a *attacker) poll(ctx context.Context, t *attempt) {
 	t.what = "a first poll"
 	target, c := t.query("_wait=5")
@@ -63,7 +64,7 @@ func (a *attacker) poll(ctx context.Context, t *attempt) {
 	t.read(ctx, c)
 }
 
-// goOn is a poll on a link token.
+// goOn continues a poll with a link token.
 func (a *attacker) goOn(ctx context.Context, t *attempt, k stolen) {
 	t.what = "a poll with the link token of stamp " + fmt.Sprint(k.got.n)
 	t.cid = k.cid
@@ -72,7 +73,7 @@ func (a *attacker) goOn(ctx context.Context, t *attempt, k stolen) {
 	t.read(ctx, c)
 }
 
-// read sends a GET and reads whatever comes.
+// read sends a GET and reads everything that comes.
 func (t *attempt) read(ctx context.Context, c call) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -103,7 +104,7 @@ func (a *attacker) opened(cancel context.CancelFunc) {
 	}
 }
 
-// socket is a link by WebSocket, on which he talks.
+// socket opens a link by WebSocket, and sends on it.
 func (a *attacker) socket(ctx context.Context, t *attempt) {
 	t.what = "a WebSocket"
 	target, c := t.query()
@@ -161,7 +162,7 @@ func (a *attacker) talk(ctx context.Context, t *attempt, conn *ws.Conn, link sta
 		body := []byte(a.app.claim(c))
 		if t.cid != "" {
 			if !a.owns(t.cid) {
-				pos = "" // to acknowledge for somebody else is his right before a log-in, and spoils the counts
+				pos = "" // before a log-in he may acknowledge for somebody else, and that would spoil the counts
 			}
 			body = a.batch(pos, string(body))
 		}
@@ -176,7 +177,8 @@ func (a *attacker) talk(ctx context.Context, t *attempt, conn *ws.Conn, link sta
 
 func (a *attacker) owns(cid string) bool { return strings.HasPrefix(cid, "mallory-") }
 
-// batch is a numbered message. Its writer is his own, so that honest numbers stay.
+// batch returns a numbered message. Its writer is his own, so that he does not use up the
+// numbers of honest tabs.
 func (a *attacker) batch(pos, text string) []byte {
 	a.mu.Lock()
 	a.number++
@@ -190,7 +192,7 @@ func (a *attacker) batch(pos, text string) []byte {
 	return frame.AppendUpstream(frame.AppendUp(nil, up), n, &m)
 }
 
-// post is a numbered message on a link token.
+// post sends a numbered message with a link token.
 func (a *attacker) post(ctx context.Context, t *attempt, k stolen) {
 	t.what = fmt.Sprintf("a POST with the link token of stamp %d", k.got.n)
 	c := claim{what: t.what + " at " + t.node.url, who: a, sent: t.sent, token: k.got}
@@ -204,7 +206,7 @@ func (a *attacker) post(ctx context.Context, t *attempt, k stolen) {
 	})
 }
 
-// body is a body that may take its time.
+// body returns a body that may arrive slowly.
 func (a *attacker) body(ctx context.Context, text string) io.Reader {
 	if a.dice.below(4) > 0 {
 		return strings.NewReader(text)
@@ -212,7 +214,7 @@ func (a *attacker) body(ctx context.Context, text string) io.Reader {
 	return newDrip(ctx, text, pick(a.dice, 100*time.Millisecond, 3*time.Second))
 }
 
-// say is a message without a token.
+// say sends a message without a token.
 func (a *attacker) say(ctx context.Context, t *attempt) {
 	t.what = "a POST without a token"
 	text := a.app.claim(claim{what: t.what + " at " + t.node.url, who: a, sent: t.sent})
@@ -221,7 +223,7 @@ func (a *attacker) say(ctx context.Context, t *attempt) {
 	t.send(ctx, c)
 }
 
-// slowly is a message without a token whose end comes late.
+// slowly sends a message without a token whose end arrives late.
 func (a *attacker) slowly(ctx context.Context, t *attempt) {
 	t.what = "a slow POST without a token"
 	text := a.app.claim(claim{what: t.what + " at " + t.node.url, who: a, sent: t.sent})
@@ -230,7 +232,7 @@ func (a *attacker) slowly(ctx context.Context, t *attempt) {
 	t.send(ctx, c)
 }
 
-// page is a route of the application.
+// page requests a route of the application.
 func (a *attacker) page(ctx context.Context, t *attempt) {
 	t.what = "a GET of a page"
 	target, c := t.query()
@@ -253,7 +255,7 @@ func (a *attacker) logOut(ctx context.Context, t *attempt) {
 	t.send(ctx, call{node: t.node, method: "POST", target: "/logout", value: t.value})
 }
 
-// send sends a request whose answer is short.
+// send sends a request whose response is short.
 func (t *attempt) send(ctx context.Context, c call) {
 	res, err := c.do(ctx)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/mirage-go/mirage/internal/frame"
 )
 
-// answered looks at the head of an answer.
+// answered looks at the head of a response.
 func (t *attempt) answered(res *http.Response) {
 	value := setCookie(res.Header, cookieName)
 	if value == "" {
@@ -22,7 +22,7 @@ func (t *attempt) answered(res *http.Response) {
 	t.got(sighting{kind: anyValue, id: id, value: value, time: signed, route: t.route})
 }
 
-// got notes what he got, and lets him keep it.
+// got notes what he got, and lets him keep values.
 func (t *attempt) got(s sighting) {
 	s.what, s.who, s.sent, s.as = t.what+" at "+t.node.url, t.a, t.sent, t.id
 	t.a.app.saw(s)
@@ -35,11 +35,11 @@ func (t *attempt) got(s sighting) {
 	}
 }
 
-// eyes read what comes down on one link.
+// eyes read the events of one link.
 type eyes struct {
 	t      *attempt
 	parser *frame.Parser
-	last   string // what is not searched yet, as it may be half of something
+	last   string // not searched yet: it may be half of something
 	hello  frame.Hello
 	at     stamp // of hello
 	pos    string
@@ -81,7 +81,7 @@ func (r *eyes) look(chunk []byte) {
 	}
 }
 
-// parseHello reads the data of a hello; zero if it is none.
+// parseHello decodes the data of a hello. It returns the zero Hello for any other event.
 func parseHello(e frame.Event) (h frame.Hello) {
 	if e.Name == frame.EventHello {
 		_ = json.Unmarshal(e.Data, &h)

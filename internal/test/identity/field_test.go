@@ -15,7 +15,7 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// field is a site with what the tests here need.
+// field is a site with the helpers of the tests here.
 type field struct {
 	*site
 	a, b *node
@@ -58,13 +58,13 @@ func (f *field) must(err error) {
 	}
 }
 
-// sent is must for Send.
+// sent is must for the results of Send.
 func (f *field) sent(_ store.Position, err error) {
 	f.Helper()
 	f.must(err)
 }
 
-// messages is how many messages were handled.
+// messages returns how many messages were handled.
 func (f *field) messages() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -73,18 +73,18 @@ func (f *field) messages() int {
 
 const mallory = "mallory-00000000000000001"
 
-// A listener is a link by stream, and all that came down on it.
+// A listener is a link by stream, and everything that came down on it.
 type listener struct {
 	status int
 	cancel context.CancelFunc
-	hello  chan frame.Hello // closed without one
+	hello  chan frame.Hello // closed if there is none
 	done   chan struct{}
 
 	mu   sync.Mutex
 	text strings.Builder
 }
 
-// listen begins a link. Without one the listener is done.
+// listen begins a link. If the server refuses it, the listener is done at once.
 func (f *field) listen(n *node, value, cid string, more ...string) *listener {
 	f.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -140,7 +140,7 @@ func eventually(t testing.TB, what string, is func() bool) {
 	}
 }
 
-// ends waits for the end of a link.
+// ends waits until the link has ended.
 func (l *listener) ends(t testing.TB) {
 	t.Helper()
 	select {
@@ -150,13 +150,13 @@ func (l *listener) ends(t testing.TB) {
 	}
 }
 
-// up is a numbered message.
+// up returns a numbered message.
 func up(n int) string {
 	m := store.Text("x")
 	return string(frame.AppendUpstream(frame.AppendUp(nil, frame.Up{Writer: mallory, Base: 1}), uint64(n), &m))
 }
 
-// post sends a numbered message on a link token.
+// post sends a numbered message with a link token.
 func (f *field) post(n *node, value, token string, number int) (status int) {
 	f.Helper()
 	status, _ = call{

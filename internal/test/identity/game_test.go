@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A game is one play under way.
+// A game is a play that is running.
 type game struct {
 	plan
 	*app
@@ -16,29 +16,29 @@ type game struct {
 	dice *dice
 	seed uint64
 
-	settle time.Duration // of the stores' moves
+	settle time.Duration // of moves in the stores
 
 	ctx      context.Context // of the honest
 	evil     context.Context
 	stopEvil context.CancelFunc
-	work     sync.WaitGroup // of all but the tabs and what sends
+	work     sync.WaitGroup // everything except the tabs and the senders
 	sending  sync.WaitGroup
 
 	before grant // before the log-in
 	goal   grant // after it; zero while there is none
-	over   bool  // goal has ended
+	over   bool  // goal was ended
 	done   chan struct{}
 }
 
 func (g *game) anyNode() *node { return pick(g.dice, g.site.nodes[:]...) }
 
-// soon lets attackers hurry, and passes a part of the time in which they do.
+// soon makes attackers hurry, and waits for a part of that time.
 func (g *game) soon() {
 	g.hot()
 	sleep(g.ctx, g.dice.upTo(300*time.Millisecond))
 }
 
-// wait is part of the script: at most so many units pass.
+// wait waits for a random time of at most so many units, as a part of the script.
 func (g *game) wait(units int) { sleep(g.ctx, g.dice.upTo(time.Duration(units)*g.unit)) }
 
 func (g *game) run() {
@@ -52,7 +52,7 @@ func (g *game) run() {
 		g.v.work.Wait()
 	}()
 
-	// A page gives the visitor an id, which an attacker has planted, or seen.
+	// A page gives the visitor an id that an attacker has planted or seen.
 	for g.v.id() == "" {
 		if _, ok := g.v.ask(ctx, "GET", "/page"); !ok {
 			g.fault("no page")
@@ -70,7 +70,7 @@ func (g *game) run() {
 	}
 	planter := g.attack("planter", g.before)
 
-	// Tabs come, and some more while the log-in is under way.
+	// Tabs open, some of them while the log-in is under way.
 	g.v.open(ctx, pick(g.dice, stream, polling, socket, plain))
 	for range g.tabs - 1 {
 		g.work.Go(func() {
@@ -95,7 +95,7 @@ func (g *game) run() {
 	sleep(ctx, max(g.settle, 6*g.unit)+3*g.unit)
 	visit.Wait()
 
-	// Its end, and another one.
+	// The visit ends, and another one may begin.
 	if g.end != "" {
 		g.leaveSite()
 		if g.again {
@@ -103,8 +103,8 @@ func (g *game) run() {
 		}
 	}
 
-	// Nothing more is sent. Attackers go on until everybody honest is
-	// where they are to be.
+	// Nothing more is sent. Attackers continue until all honest tabs are where they
+	// should be.
 	close(g.done)
 	g.sending.Wait()
 	astray := g.astray()
@@ -118,12 +118,12 @@ func (g *game) run() {
 	g.verdict(astray)
 }
 
-// attack lets an attacker loose who holds a grant of the visitor.
+// attack starts an attacker who holds a grant of the visitor.
 func (g *game) attack(name string, of grant) *attacker {
 	a := newAttacker(name, g.site, g.app, newDice(g.seed, uint64(len(name))+50))
 	a.forger = g.forger && of == g.before
 	a.learn(of, g.v.jar.get(cookieName))
-	if !g.isClosed(of.id) { // else what links get has come through Validate
+	if !g.isClosed(of.id) { // otherwise links get only what passed Validate
 		g.v.bugged(a)
 	}
 	for range 2 {
@@ -132,7 +132,7 @@ func (g *game) attack(name string, of grant) *attacker {
 	return a
 }
 
-// feed sends messages for a grant while that is good.
+// feed sends messages for a grant while it is valid.
 func (g *game) feed(of grant) {
 	if !g.feeds(of) {
 		return
@@ -152,7 +152,7 @@ func (g *game) feed(of grant) {
 	}
 }
 
-// stir lets tabs speak and come back by other ways, and broadcasts.
+// stir makes tabs send and reconnect in other ways, and broadcasts.
 func (g *game) stir() {
 	for {
 		g.wait(2)
@@ -174,8 +174,8 @@ func (g *game) stir() {
 	}
 }
 
-// logIn logs the visitor in. Messages for the new identity are sent from the very moment
-// on at which the application has it.
+// logIn logs the visitor in. Messages for the new identity are sent from the moment at
+// which the application knows it.
 func (g *game) logIn() {
 	begun := make(chan grant, 1)
 	g.mu.Lock()
@@ -199,7 +199,7 @@ func (g *game) logIn() {
 	}
 
 	for _, t := range g.v.all() {
-		if g.dice.in(2) { // some links begin just then
+		if g.dice.in(2) { // some links begin at this moment
 			g.work.Go(func() {
 				g.wait(1)
 				t.reconnect()
@@ -228,7 +228,7 @@ func (g *game) logIn() {
 		return
 	}
 
-	// A link or a page takes the visitor to the account.
+	// A link or a page moves the visitor to the account.
 	g.goal = g.guard(g.v.account)
 	account := g.goal
 	g.sending.Go(func() { g.feed(account) })
@@ -244,7 +244,7 @@ func (g *game) logIn() {
 	}
 }
 
-// steal gives an attacker all that the visitor has, some time after the log-in.
+// steal gives an attacker everything that the visitor has, some time after the log-in.
 func (g *game) steal() {
 	sleep(g.ctx, 2*g.unit)
 	g.wait(6)
@@ -253,7 +253,7 @@ func (g *game) steal() {
 	}
 }
 
-// revalidate ends the links of the visitor, and perhaps closes the id to everybody else.
+// revalidate ends the visitor's links. It may close the id to everybody else.
 func (g *game) revalidate() {
 	sleep(g.ctx, 3*g.unit)
 	g.wait(9)
@@ -261,7 +261,7 @@ func (g *game) revalidate() {
 	barred := g.barred && g.validate() != nil
 	begun := g.now()
 	if barred {
-		g.v.unbugged() // what the visitor's links get from now on has come through Validate
+		g.v.unbugged() // links get only what passed Validate from now on
 		g.mu.Lock()
 		g.closed[g.goal.id] = true
 		g.mu.Unlock()
@@ -286,21 +286,21 @@ func (g *game) leaveSite() {
 	}
 }
 
-// revoke is an operator's.
+// revoke revokes an id, as an operator does.
 func (g *game) revoke(id string) {
 	w := watched{g.anyNode().m, g.app}
-	_ = w.Revoke(g.ctx, id) // noted
+	_ = w.Revoke(g.ctx, id) // the ledger notes it
 }
 
-// comeBack is another visit with new tabs.
+// comeBack is another visit, with new tabs.
 func (g *game) comeBack() {
 	g.v.unbugged()
 	if g.end == "revoke" {
-		sleep(g.ctx, 11*time.Second) // the cookie of a revoked id stays for so long
+		sleep(g.ctx, 11*time.Second) // the cookie of a revoked id stays for that long
 	}
 	g.wait(8)
 	if g.v.ask(g.ctx, "GET", "/page"); g.isStopped(g.v.id()) {
-		return // its late answer says nothing new: the person tries again later
+		return // the late response has no new id: the person tries again later
 	}
 	g.logIn()
 	g.over = false

@@ -10,17 +10,17 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// A ground is where the same test is fought out: in memory or on Redis.
+// A ground is the environment of a test: in memory or on Redis.
 type ground struct {
 	name   string
-	stores func(testing.TB) [2]store.Store // of two nodes
+	stores func(testing.TB) [2]store.Store // one for each of two nodes
 	listen func(testing.TB) (net.Listener, dialer)
 	in     func(*testing.T, func(*testing.T))
-	settle time.Duration // of the stores' moves
+	settle time.Duration // of moves in the stores
 	pace   time.Duration // between two requests of one attacker; in a bubble it lets others run
 }
 
-// inMemory is a bubble, where time costs nothing.
+// inMemory runs in a synctest bubble, where time costs nothing.
 var inMemory = ground{
 	name: "memory",
 	stores: func(testing.TB) [2]store.Store {
@@ -38,7 +38,7 @@ var inMemory = ground{
 	pace:   time.Microsecond,
 }
 
-// on runs f on a ground with the nodes of every shape: two, and one that is both.
+// on runs f on the ground, with two nodes, and with one node in both places.
 func (g ground) on(t *testing.T, f func(t *testing.T, g ground, one bool)) {
 	for _, one := range []bool{false, true} {
 		t.Run(map[bool]string{false: "two nodes", true: "one node"}[one], func(t *testing.T) {
@@ -47,7 +47,7 @@ func (g ground) on(t *testing.T, f func(t *testing.T, g ground, one bool)) {
 	}
 }
 
-// within is the ground with moves that settle after that time.
+// within returns the ground with this settle time for moves.
 func (g ground) within(settle time.Duration) ground {
 	as := g.stores
 	g.settle = settle
@@ -61,7 +61,7 @@ func (g ground) within(settle time.Duration) ground {
 	return g
 }
 
-// far is the ground with a store that is far away.
+// far returns the ground with a slow store.
 func (g ground) far() ground {
 	near := g.stores
 	g.pace = time.Millisecond

@@ -19,7 +19,7 @@ func (j *jar) get(name string) string {
 	return j.values[name]
 }
 
-// header is what the browser sends.
+// header returns the headers that the browser sends.
 func (j *jar) header() []string {
 	j.mu.Lock()
 	defer j.mu.Unlock()

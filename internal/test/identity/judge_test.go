@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// A sighting is something that an attacker got, or got through.
+// A sighting is something that an attacker got, or a request of his that was accepted.
 type sighting struct {
-	what string // how
+	what string // the request
 	who  *attacker
-	sent stamp // his request
+	sent stamp // when he sent the request
 	got  stamp
 
 	kind  kind
-	id    string    // hello's, the cookie's, or of the session that took his message
+	id    string    // of the hello, of the cookie, or of the session that took his message
 	value string    // of the cookie
 	as    string    // the id of the value that he presented
-	route bool      // of the application, where a cookie may be due
+	route bool      // a route of the application, where a cookie may be due
 	time  time.Time // when the cookie was signed
 	of    grant     // of the message that he read
-	since stamp     // when that was sent, or his link token was given out; zero without one
+	since stamp     // when that was sent, or when his link token was given out; zero without one
 	link  stamp     // when he got the hello of the link on which he read it
 }
 
@@ -42,7 +42,7 @@ func (l *ledger) saw(s sighting) {
 	l.seen = append(l.seen, s)
 }
 
-// judge looks at everything that attackers got. It is called when all is over.
+// judge checks every sighting. It is called after everything else has ended.
 func (l *ledger) judge() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -64,7 +64,7 @@ func (l *ledger) when(s stamp) string {
 	return fmt.Sprintf("%d, %.3fs", s.n, s.at.Sub(l.start).Seconds())
 }
 
-// wrongLocked says what is wrong with a sighting; "" if nothing is.
+// wrongLocked returns what is wrong with a sighting, or "" if nothing is.
 func (l *ledger) wrongLocked(s *sighting) string {
 	if s.kind == secret {
 		return l.readLocked(s)
@@ -107,7 +107,7 @@ func (l *ledger) readLocked(s *sighting) string {
 	switch {
 	case s.who.knows(s.of):
 	case l.followsLocked(s.who, s.of.id, 8):
-		return "" // what was sent before a move went along
+		return "" // messages from before a move went along with the session
 	default:
 		return "reads a message for " + s.of.String()
 	}
@@ -126,7 +126,7 @@ func (l *ledger) readLocked(s *sighting) string {
 	return ""
 }
 
-// lateLocked is wrongLocked for what he got by a grant that he held.
+// lateLocked is wrongLocked for a grant that he held.
 func (l *ledger) lateLocked(s *sighting, g grant) string {
 	ended, barred := l.ended[g], l.barred[g]
 	switch {
@@ -142,16 +142,16 @@ func (l *ledger) lateLocked(s *sighting, g grant) string {
 	return ""
 }
 
-// followsLocked reports whether a session of the id has moved to an id of his, by so many
-// moves at most.
+// followsLocked reports whether a session of the id has moved to an id of his, in at most
+// so many moves.
 func (l *ledger) followsLocked(who *attacker, id string, moves int) bool {
 	return moves > 0 && slices.ContainsFunc(l.moves[id], func(to string) bool {
 		return who.holds(to) || l.followsLocked(who, to, moves-1)
 	})
 }
 
-// effectLocked reports whether the sighting is later than what was done allows: he asked
-// after the acknowledgement, or it is so long ago that no step granted
+// effectLocked reports whether e must already have had its effect on the sighting: he
+// sent the request after the acknowledgement, or that is so long ago that no step granted
 // before can be the reason.
 func (l *ledger) effectLocked(s *sighting, e event) bool {
 	grace := l.grace
@@ -161,7 +161,7 @@ func (l *ledger) effectLocked(s *sighting, e event) bool {
 	return e.acked.n != 0 && s.got.n > e.acked.n && (s.sent.n > e.acked.n || s.got.at.After(e.acked.at.Add(grace)))
 }
 
-// report is what a failed play says.
+// report returns the text that a failed play prints.
 func (l *ledger) report() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// A stamp is a moment: its place in the order of all that was noted, and its time.
+// A stamp is a moment: its place in the order of all notes, and its time.
 type stamp struct {
 	n  int64
 	at time.Time
 }
 
-// A grant is what a value stands for: an id, until that is revoked. After that the same
-// id may be used again, in its next life.
+// A grant is what a value stands for: an id, until it is revoked. After that the same id
+// may be used again, in its next life.
 type grant struct {
 	id   string
 	life int
@@ -22,41 +22,40 @@ type grant struct {
 
 func (g grant) String() string { return fmt.Sprintf("%s in its life %d", g.id, g.life) }
 
-// An event is something that was done to an id and that is to have an effect from its
-// acknowledgement on.
+// An event is an operation on an id. It must have its effect from its acknowledgement on.
 type event struct{ begun, acked stamp }
 
-// A ledger has noted what happened in one play. These must hold (S: safety):
+// A ledger records what happened in one play. These must hold (S: safety):
 //
-//   - A message for a grant that was sent after the acknowledgement that gave rise to it
-//     reaches nobody but its holder (I12, I13, I16). After the grant was revoked, or its
-//     other holders were barred and it was revalidated, no message from then on does (I7,
-//     I11).
-//   - No message of an attacker is accepted in the name of an id of which he holds no
-//     grant, nor of one whose grant has ended, nor on the token of a link that was
-//     revalidated (I7, I11, I12).
-//   - No hello names, and no cookie is for, an id of which its reader holds no grant
-//     (I16). No value is signed with a time after its grant was revoked (I13).
+//   - A message for a grant that was sent after the acknowledgement that created the
+//     grant reaches only the grant's holders (I12, I13, I16). Messages that were sent
+//     after the grant was revoked, or after it was revalidated and its other holders were
+//     barred, do not reach attackers (I7, I11).
+//   - No message of an attacker is accepted in the name of an id if he holds no grant of
+//     it, if the grant has ended, or if the message came with the token of a link that
+//     was revalidated (I7, I11, I12).
+//   - No hello and no cookie is for an id if its receiver holds no grant of it (I16). No
+//     value is signed with a time after its grant was revoked (I13).
 //   - No answer to an id that was moved or revoked a moment ago (store.Settle) sets a
 //     cookie, unless it is a log-in's or log-out's (I15).
-//   - The application never meets a _cid (I17).
+//   - The application never gets a _cid (I17).
 type ledger struct {
 	mu      sync.Mutex
 	n       int64
 	start   time.Time
-	grace   time.Duration // how long after a step was granted its answer may come
-	turn    time.Duration // and how long a message's turn may take to reach the handler
-	settle  time.Duration // how long an id is quiet after it was moved or revoked
+	grace   time.Duration // how long a response may come after its step was granted
+	turn    time.Duration // how long a message may take to reach the handler
+	settle  time.Duration // how long an id gets no cookies after it was moved or revoked
 	trace   []string
-	guarded map[string]int      // ids of honest visitors, and the life in which they are
-	ended   map[grant]event     // revoked
-	barred  map[grant]event     // revalidated, and Validate refuses all but their owners since
-	renewed map[string][]event  // revalidated
-	left    map[string][]event  // moved or revoked: no cookies for a while
+	guarded map[string]int      // ids of honest visitors, and their current life
+	ended   map[grant]event     // by revocation
+	barred  map[grant]event     // by revalidation, and Validate refuses everybody but the owner since
+	renewed map[string][]event  // by revalidation
+	left    map[string][]event  // by a move or a revocation: no cookies for a while
 	stopped map[string]bool     // ids that were revoked by a log-out or an operator
 	moves   map[string][]string // the ids to which sessions of an id moved
 	seen    []sighting
-	names   map[string]string // what the application met as a name of a client object, and where
+	names   map[string]string // the names of client objects that the application got, and where
 	cids    map[string]bool
 	faults  []string
 }
@@ -70,7 +69,7 @@ func newLedger(settle, grace, turn time.Duration) *ledger {
 	}
 }
 
-// now is the next stamp.
+// now returns the next stamp.
 func (l *ledger) now() stamp {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -94,7 +93,7 @@ func (l *ledger) noteLocked(format string, args ...any) {
 	l.trace = append(l.trace, fmt.Sprintf("%6d %9.6fs %s", l.n, time.Since(l.start).Seconds(), line))
 }
 
-// fault notes that something does not hold.
+// fault notes that a promise is broken.
 func (l *ledger) fault(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -106,8 +105,8 @@ func (l *ledger) faultLocked(format string, args ...any) {
 	l.noteLocked("FAULT "+format, args...)
 }
 
-// guard returns the grant that an id stands for now.
-// From then on nobody else may have it.
+// guard returns the grant that an id stands for now. From then on nobody else may have
+// it.
 func (l *ledger) guard(id string) grant {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -118,7 +117,7 @@ func (l *ledger) guard(id string) grant {
 	return grant{id, l.guarded[id]}
 }
 
-// grantAt is what the id stood for then.
+// grantAt returns the grant that the id stood for then.
 func (l *ledger) grantAt(id string, then stamp) grant {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -129,25 +128,25 @@ func (l *ledger) grantAt(id string, then stamp) grant {
 	return g
 }
 
-// leave notes that the id was moved: it begins its quiet time.
+// leave notes that the id was moved, and begins its time without cookies.
 func (l *ledger) leave(id, to string, begun stamp) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := event{begun, l.nowLocked()}
 	if all := l.left[id]; len(all) == 0 || e.begun.at.After(all[len(all)-1].begun.at.Add(l.settle)) {
-		l.left[id] = append(all, e) // to be left again without a session does not prolong it
+		l.left[id] = append(all, e) // leaving again without a session does not prolong it
 	}
 	l.noteLocked("%s has moved to %s", id, to)
 }
 
-// move notes where the session of an id has gone.
+// move notes the id to which the session of an id has moved.
 func (l *ledger) move(id, to string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.moves[id] = append(l.moves[id], to)
 }
 
-// revoke notes that the id was revoked. terminal says that its clients are to stop.
+// revoke notes that the id was revoked. terminal means that its clients are to stop.
 func (l *ledger) revoke(id string, begun stamp, terminal bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -161,7 +160,7 @@ func (l *ledger) revoke(id string, begun stamp, terminal bool) {
 	}
 }
 
-// renew notes that the id was revalidated; barred says that nobody but its owner gets
+// renew notes that the id was revalidated. barred means that only its owner has got
 // through Validate since.
 func (l *ledger) renew(g grant, begun stamp, barred bool) {
 	l.mu.Lock()
@@ -174,8 +173,7 @@ func (l *ledger) renew(g grant, begun stamp, barred bool) {
 	l.noteLocked("%s is revalidated (barred: %t)", g.id, barred)
 }
 
-// isDead reports whether link tokens of the id
-// that were given out then are worth nothing.
+// isDead reports whether link tokens of the id that were given out then are invalid now.
 func (l *ledger) isDead(id string, then stamp) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -183,7 +181,7 @@ func (l *ledger) isDead(id string, then stamp) bool {
 	return slices.ContainsFunc(l.left[id], before) || slices.ContainsFunc(l.renewed[id], before)
 }
 
-// stop notes that clients with this id are told to stop in the end.
+// stop notes that clients with this id will be told to stop.
 func (l *ledger) stop(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -196,7 +194,7 @@ func (l *ledger) isStopped(id string) bool {
 	return l.stopped[id]
 }
 
-// name notes a name of a client object as the application meets it.
+// name notes a name of a client object that the application got.
 func (l *ledger) name(where, name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

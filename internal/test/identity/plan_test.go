@@ -4,21 +4,21 @@ import (
 	"time"
 )
 
-// A plan is what is fixed before a play.
+// A plan is what is decided before a play.
 type plan struct {
 	login   string          // see app
 	hooks   []time.Duration // of Validate
 	late    []time.Duration // of answers to honest tabs
 	tabs    int
-	end     string // of the visit: "", "logout" or "revoke"
+	end     string // how the visit ends: "", "logout" or "revoke"
 	again   bool   // the visitor comes back after that
-	stolen  bool   // an attacker holds the values of the new identity, too, until the end
+	stolen  bool   // an attacker also holds the values of the new identity until the end
 	renew   bool   // the new identity is revalidated
-	barred  bool   // and attackers are barred by Validate before that
+	barred  bool   // and before that Validate bars attackers
 	forger  bool   // attackers log in, log out and say goodbye for the old id
 	slow    bool   // the store is far away
 	account bool   // the account has a session already
-	soon    bool   // moves settle sooner than a hook may answer
+	soon    bool   // moves settle before a hook may have answered
 	purge   bool   // an operator revokes the old id while the visitor logs in
 	unit    time.Duration
 }
@@ -35,9 +35,9 @@ func newPlan(d *dice, unit time.Duration) plan {
 		forger: d.in(6), slow: d.in(2), account: d.in(4), purge: d.in(8),
 		unit: unit,
 	}
-	// Where an id was rotated, those who come so late are told to stop.
+	// If an id was rotated, requests that come so late are told to stop.
 	p.soon = p.login == byReplace && d.in(3)
-	// To come back after a revocation takes longer than a play in real time has.
+	// Coming back after a revocation takes longer than a play in real time lasts.
 	p.again = p.again && (p.end != "revoke" || unit == time.Second)
 	return p
 }

@@ -15,9 +15,9 @@ var (
 	playFor  = flag.Duration("identity.time", 8*time.Second, "how long to play schedules in memory")
 )
 
-// TestI12Play plays at random in memory: log-in, replacement, log-out, revocation,
-// revalidation and links that begin, against attackers who hold everything from before.
-// What must hold is stated at ledger (safety) and at verdict (liveness).
+// TestI12Play runs random schedules in memory: log-in, replacement, log-out, revocation,
+// revalidation and new links, against attackers who hold everything from before. The
+// comments on ledger (safety) and verdict (liveness) state what must hold.
 func TestI12Play(t *testing.T) {
 	if *playSeed != 0 {
 		synctest.Test(t, func(t *testing.T) { playInMemory(t, *playSeed) })
@@ -42,7 +42,7 @@ func playInMemory(t *testing.T, seed uint64) {
 	play(t, inMemory, time.Second, 0, seed)
 }
 
-// play is one play with one visitor. delay is what the machine may add to any time.
+// play runs one play with one visitor. delay is what the machine may add to any time.
 func play(t *testing.T, on ground, unit, delay time.Duration, seed uint64) {
 	t.Helper()
 	d := newDice(seed, 0)

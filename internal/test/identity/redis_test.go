@@ -18,8 +18,8 @@ import (
 	"github.com/mirage-go/mirage/store/redis"
 )
 
-// onRedis is real time and a redis-server of the test's own, found by needs.Program.
-// Moves settle sooner than they do: after settle.
+// onRedis returns a ground in real time, with a redis-server of the test's own, found by
+// needs.Program. Moves settle after settle, which is sooner than in production.
 func onRedis(t *testing.T, settle time.Duration) ground {
 	t.Helper()
 	addr := startRedis(t)
@@ -72,7 +72,7 @@ func startRedis(t *testing.T) (addr string) {
 	return addr
 }
 
-// dialRedis returns a store with a connection of its own, as a node has it.
+// dialRedis returns a store with a connection of its own, as each node has.
 func dialRedis(t testing.TB, addr, prefix string) store.Store {
 	t.Helper()
 	c, err := rueidis.NewClient(rueidis.ClientOption{
@@ -88,7 +88,7 @@ func dialRedis(t testing.TB, addr, prefix string) store.Store {
 	return s
 }
 
-// TestI12PlayRedis is TestI12Play on Redis, in real time: several plays at once.
+// TestI12PlayRedis is TestI12Play on Redis, in real time, with several plays at once.
 func TestI12PlayRedis(t *testing.T) {
 	t.Parallel()
 	on := onRedis(t, 4*time.Second)

@@ -16,8 +16,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// testReplaced: Validate replaces the id of who has logged in by the account's. Who holds
-// the old id goes on as that, at any node, and reads nothing of the account.
+// testReplaced: Validate replaces the id of a logged-in visitor with the account's. A
+// holder of the old id continues under the old id, at any node, and reads nothing of the
+// account.
 func testReplaced(t *testing.T, g ground, one bool) {
 	f := newField(t, g, one, middleware.Options{Validate: func(r *http.Request, id string) (string, error) {
 		if c, err := r.Cookie(userCookie); err == nil && c.Value == "victim" && id != "account" {
@@ -60,8 +61,8 @@ func testReplaced(t *testing.T, g ground, one bool) {
 
 const rounds = 100
 
-// testRotateRace: an attacker with the old cookie opens streams at one node all the while
-// when the visitor logs in at another. He reads nothing of what is sent from then on.
+// testRotateRace: an attacker with the old cookie opens streams at one node while the
+// visitor logs in at the other. He reads nothing that is sent after the log-in.
 func testRotateRace(t *testing.T, g ground, one bool) {
 	f := newField(t, g, one, middleware.Options{})
 	for n := range rounds {
@@ -104,7 +105,7 @@ func testRotateRace(t *testing.T, g ground, one bool) {
 		stop.Store(true)
 		wg.Wait()
 		for _, l := range all {
-			l.ends(t) // so there is nothing to come
+			l.ends(t) // so nothing more can come
 			if l.has("secret") {
 				t.Fatalf("round %d: the holder of the old cookie reads what is sent to the new id", n)
 			}
@@ -113,8 +114,8 @@ func testRotateRace(t *testing.T, g ground, one bool) {
 	}
 }
 
-// testRevokeOutlived: a value that is renewed while its id
-// is revoked does not outlive that.
+// testRevokeOutlived: if a value is renewed while its id is revoked, the new value is
+// revoked as well.
 func testRevokeOutlived(t *testing.T, g ground, one bool) {
 	f := newField(t, g, one, middleware.Options{})
 	for n := range rounds {
@@ -155,7 +156,7 @@ func testRevokeOutlived(t *testing.T, g ground, one bool) {
 
 		f.must(f.a.m.Revoke(t.Context(), id))
 		was := asked.Load()
-		for asked.Load() < was+6 { // those that were under way, and some more
+		for asked.Load() < was+6 { // the requests under way, and some more
 			sleep(t.Context(), g.pace)
 		}
 
@@ -164,8 +165,8 @@ func testRevokeOutlived(t *testing.T, g ground, one bool) {
 	}
 }
 
-// testRotateOtherNode: after Rotate at one node the old cookie and its link tokens are
-// worth nothing at the other.
+// testRotateOtherNode: after Rotate at one node, the old cookie and its link tokens are
+// invalid at the other.
 func testRotateOtherNode(t *testing.T, g ground, one bool) {
 	f := newField(t, g, one, middleware.Options{})
 	old := f.sign("before")
@@ -201,8 +202,8 @@ func testRotateOtherNode(t *testing.T, g ground, one bool) {
 	}
 }
 
-// testStaleHandle: a node that still has to do with a session that another one moved from
-// x to y takes nothing for y that is for x, neither before nor after there is another x.
+// testStaleHandle: a node still has a handle of a session that another node moved from x
+// to y. It takes nothing meant for x into y, neither before nor after there is a new x.
 func testStaleHandle(t *testing.T, g ground, one bool) {
 	f := newField(t, g, one, middleware.Options{})
 	attach := func(m *session.Manager, id, reader string) *session.Link {
@@ -227,7 +228,7 @@ func testStaleHandle(t *testing.T, g ground, one bool) {
 		t.Errorf("b.Send to x after its link was closed: %v", err)
 	}
 
-	// Somebody else is x now.
+	// Another client is x now.
 	_, err := f.a.m.Open(t.Context(), "x")
 	f.must(err)
 	sent, err := f.b.m.Broadcast(t.Context(), store.Text("to all"))
@@ -293,8 +294,8 @@ func testRevalidate(t *testing.T, g ground, one bool) {
 	}
 }
 
-// testAttachAfterRevoke: a request that passed the middleware
-// before Revoke attaches after it.
+// testAttachAfterRevoke: a request passes the middleware before Revoke, and attaches
+// after it.
 func testAttachAfterRevoke(t *testing.T, g ground, one bool) {
 	f := newField(t, g, one, middleware.Options{})
 	for n := range rounds {
@@ -322,7 +323,7 @@ func testAttachAfterRevoke(t *testing.T, g ground, one bool) {
 			t.Errorf("round %d: there is a session of the revoked id: %v", n, err)
 		}
 
-		// Nor does it count in a later session.
+		// The old request is not valid in a later session, either.
 		fresh := store.Asked{Signed: f.b.m.Now(), Came: f.b.m.Now()}
 		l, err := f.b.m.Attach(t.Context(), session.Attach{ID: id, Reader: "victim", Asked: fresh})
 		f.must(err)

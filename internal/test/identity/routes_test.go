@@ -11,7 +11,7 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// validate is the hook, where the application has one.
+// validate returns the hook, or nil if the application has none.
 func (a *app) validate() func(*http.Request, string) (string, error) {
 	if a.mode == byRotate && len(a.delays) == 0 {
 		return nil
@@ -31,7 +31,7 @@ func (a *app) validate() func(*http.Request, string) (string, error) {
 	}
 }
 
-// user is the account that the request is logged in to; "" for none.
+// user returns the account that the request is logged in to, or "".
 func (a *app) user(r *http.Request) string {
 	c, err := r.Cookie(userCookie)
 	if err != nil {
@@ -48,7 +48,7 @@ func (a *app) isClosed(id string) bool {
 	return a.closed[id]
 }
 
-// routes are the application's own.
+// routes adds the application's own routes.
 func (a *app) routes(mux *http.ServeMux, _ *session.Manager) {
 	mux.HandleFunc("/page", func(_ http.ResponseWriter, r *http.Request) {
 		if id, ok := middleware.FromContext(r.Context()); ok {
@@ -66,7 +66,7 @@ func (a *app) routes(mux *http.ServeMux, _ *session.Manager) {
 	})
 }
 
-// logIn is for whoever knows a secret, and for attackers, who get an id and no account.
+// logIn logs in a request that proves a secret. Attackers get an id and no account.
 func (a *app) logIn(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	account := a.secrets[r.Header.Get("Secret")]
@@ -98,7 +98,7 @@ func (a *app) logIn(w http.ResponseWriter, r *http.Request) {
 			news <- g
 		}
 		w.Header().Set("Id", id)
-	default: // the id is another's from now on: who has it still is told to stop in time
+	default: // the id is somebody else's from now on: clients that still have it are told to stop in time
 		a.stop(old.ID)
 	}
 
@@ -118,7 +118,8 @@ func (a *app) logOut(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// sessions notes what becomes of ids, at the very moment at which it is acknowledged.
+// sessions returns a view of m that notes operations on ids at the moment of their
+// acknowledgement.
 func (a *app) sessions(m *session.Manager) middleware.Sessions { return &watched{m, a} }
 
 // watched is a Manager whose acknowledgements are noted.

@@ -21,7 +21,7 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// setup is what a test chooses about its site.
+// setup has what a test chooses about its site.
 type setup struct {
 	stores   [2]store.Store // of the two nodes, with the same sessions
 	listen   func(testing.TB) (net.Listener, dialer)
@@ -34,13 +34,13 @@ type setup struct {
 // A dialer connects to one node.
 type dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// listenMemory is a node's place on a network in memory, for bubbles.
+// listenMemory listens on a network in memory, for bubbles.
 func listenMemory(testing.TB) (net.Listener, dialer) {
 	l := memnet.Listen()
 	return l, func(ctx context.Context, _, _ string) (net.Conn, error) { return l.Dial(ctx) }
 }
 
-// listenLoopback is a node's place on a port of its own.
+// listenLoopback listens on a port of its own.
 func listenLoopback(t testing.TB) (net.Listener, dialer) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -56,7 +56,7 @@ type site struct {
 	codec *cookie.Codec
 }
 
-// A node is one process of a site, as far as that can be had within one.
+// A node stands for one process of a site.
 type node struct {
 	m      *session.Manager
 	url    string
@@ -64,7 +64,7 @@ type node struct {
 	server *http.Server
 }
 
-// origin is what a browser says of a page of this node.
+// origin returns the origin of this node's pages.
 func (n *node) origin() string { return strings.TrimSuffix(n.url, ":80") }
 
 var key = bytes.Repeat([]byte{7}, 32)
@@ -119,7 +119,7 @@ func (s *site) start(o setup, st store.Store) *node {
 			s.Errorf("Manager.Shutdown: %v", err)
 		}
 		n.client.CloseIdleConnections()
-		if err := n.server.Shutdown(ctx); err != nil { // so that no handler outlives the store
+		if err := n.server.Shutdown(ctx); err != nil { // no handler may outlive the store
 			s.Errorf("Server.Shutdown: %v", err)
 		}
 		<-served
@@ -127,7 +127,7 @@ func (s *site) start(o setup, st store.Store) *node {
 	return n
 }
 
-// sign is a value of id, signed now.
+// sign returns a value of id, signed now.
 func (s *site) sign(id string) string {
 	signed, err := s.codec.SignAt(cookie.ID, id, s.nodes[0].m.Now())
 	if err != nil {
@@ -136,7 +136,7 @@ func (s *site) sign(id string) string {
 	return signed
 }
 
-// idOf is the id that a value was signed for; "" for none.
+// idOf returns the id that a value was signed for, or "".
 func (s *site) idOf(value string) string {
 	id, _, _ := s.codec.Verify(cookie.ID, value)
 	return id
@@ -149,8 +149,8 @@ type call struct {
 	node   *node
 	method string
 	target string // path and query
-	value  string // of our cookie; "" for none
-	token  string // of a link; "" for none
+	value  string // of our cookie, or ""
+	token  string // of a link, or ""
 	more   []string
 	body   io.Reader
 }
@@ -182,13 +182,13 @@ func (c call) addHeaders(h http.Header) {
 	}
 }
 
-// dial begins a WebSocket.
+// dial opens a WebSocket.
 func (n *node) dial(ctx context.Context, target string, h http.Header) (*ws.Conn, *http.Response, error) {
 	return ws.Dial(ctx, n.url+target, &ws.DialOptions{HTTPClient: &http.Client{Transport: n.client}, HTTPHeader: h})
 }
 
-// status sends the request and returns the status of the answer, which must have an end,
-// with our cookie from it.
+// status sends the request. It returns the status of the response, which must have an
+// end, and the value that the response sets for our cookie.
 func (c call) status(t testing.TB) (status int, value string) {
 	t.Helper()
 	res, err := c.do(context.Background())
@@ -197,11 +197,11 @@ func (c call) status(t testing.TB) (status int, value string) {
 		return 0, ""
 	}
 	defer res.Body.Close()
-	_, _ = io.Copy(io.Discard, res.Body) // so that the connection is used again
+	_, _ = io.Copy(io.Discard, res.Body) // so that the connection can be reused
 	return res.StatusCode, setCookie(res.Header, cookieName)
 }
 
-// setCookie is the value that a response sets for the cookie of that name; "" for none.
+// setCookie returns the value that a response sets for the cookie of that name, or "".
 func setCookie(h http.Header, name string) string {
 	for _, line := range h["Set-Cookie"] {
 		if c, err := http.ParseSetCookie(line); err == nil && c.Name == name {
@@ -211,7 +211,7 @@ func setCookie(h http.Header, name string) string {
 	return ""
 }
 
-// sleep waits for d or the end of ctx, and reports whether it was d.
+// sleep waits for d or until ctx ends. It reports whether d has passed.
 func sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil
@@ -226,7 +226,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// drip is a body whose last bytes come late.
+// drip is a body whose last bytes arrive late.
 type drip struct {
 	ctx  context.Context
 	now  *strings.Reader

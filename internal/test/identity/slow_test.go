@@ -10,7 +10,7 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// dice are random numbers for several goroutines.
+// dice is a source of random numbers for several goroutines.
 type dice struct {
 	mu     sync.Mutex
 	random *rand.Rand
@@ -26,10 +26,10 @@ func (d *dice) below(n int) int {
 	return d.random.IntN(n)
 }
 
-// in reports true once in n times.
+// in returns true once in n times.
 func (d *dice) in(n int) bool { return d.below(n) == 0 }
 
-// upTo is a time from 0 to most.
+// upTo returns a random time from 0 to most.
 func (d *dice) upTo(most time.Duration) time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -38,12 +38,11 @@ func (d *dice) upTo(most time.Duration) time.Duration {
 
 func pick[T any](d *dice, all ...T) T { return all[d.below(len(all))] }
 
-// step is the longest that a slow store takes for a step, before it and again after it.
+// step is the longest delay of a slow store, once before a step and once after it.
 const step = 150 * time.Millisecond
 
-// slow is a node's view of a store that is far away: before and after each step passes
-// some time, so that between any two steps of one request there
-// is room for those of others.
+// slow is a node's view of a slow store. Some time passes before and after each step, so
+// that steps of other requests fit between any two steps of one request.
 type slow struct {
 	store.Store
 	*dice
@@ -164,7 +163,7 @@ func (l *slowLog) Commit(ctx context.Context, writer string, n uint64, handled b
 	return l.Log.Commit(ctx, writer, n, handled)
 }
 
-// Watch lets hints come late. One that is on its way when stop is called still arrives.
+// Watch delays wake-ups. One that is on its way when stop is called still arrives.
 func (l *slowLog) Watch(wake func()) (stop func()) {
 	return l.Log.Watch(func() {
 		if l.s.in(2) {

@@ -14,13 +14,14 @@ import (
 	"github.com/mirage-go/mirage/internal/frame"
 )
 
-// come is what a tab does next.
+// come is a tab's next action.
 type come struct {
 	after time.Duration
-	stop  int // the status at which it stops; 0 to come back
+	stop  int // the status at which it stops; 0 means that it comes back
 }
 
-// query is that of the next link or poll, and whether it is a poll that goes on.
+// query returns the query of the next link or poll. follows means that the poll continues
+// a link.
 func (t *tab) query(w way) (query string, more []string, follows bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -49,7 +50,7 @@ func (t *tab) query(w way) (query string, more []string, follows bool) {
 	return "?" + q.Encode(), more, follows
 }
 
-// link is one link, or one poll.
+// link opens one link, or makes one poll.
 func (t *tab) link(ctx context.Context, w way) come {
 	n := t.v.anyNode(t.dice)
 	query, more, follows := t.query(w)
@@ -97,7 +98,8 @@ func (t *tab) link(ctx context.Context, w way) come {
 	return t.failed()
 }
 
-// failed is after the network failed, or a link ended without a word.
+// failed returns the next action after the network failed, or a link ended without an
+// event.
 func (t *tab) failed() come {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -106,7 +108,7 @@ func (t *tab) failed() come {
 	return come{after: t.dice.upTo(most)}
 }
 
-// refused is after an answer that begins no link.
+// refused returns the next action after a response that begins no link.
 func (t *tab) refused(status int, after time.Duration) come {
 	t.v.note("%s is told %d, after %v", t.name, status, after)
 	switch {
@@ -128,7 +130,7 @@ func (t *tab) refused(status int, after time.Duration) come {
 	return come{stop: status}
 }
 
-// drop forgets a token that the server does not take any more; "" is the one that it has.
+// drop forgets a token that the server no longer accepts. "" stands for the current one.
 func (t *tab) drop(token string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -137,7 +139,7 @@ func (t *tab) drop(token string) {
 	}
 }
 
-// dial is a link by WebSocket.
+// dial opens a link by WebSocket.
 func (t *tab) dial(ctx context.Context, n *node, query string, more []string, left stamp) come {
 	h := http.Header{}
 	call{more: more}.addHeaders(h)
@@ -175,7 +177,7 @@ func (t *tab) dial(ctx context.Context, n *node, query string, more []string, le
 	}
 }
 
-// closed is after a WebSocket has ended.
+// closed returns the next action after a WebSocket has ended.
 func (t *tab) closed(r *reading, err error) come {
 	var end ws.CloseError
 	switch {

@@ -14,23 +14,23 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// A message is what a tab got from the application.
+// A message is a message that a tab got from the application.
 type message struct {
 	grant
 	n   int // counted for each grant
-	all int // of a broadcast, which has no grant; 0 otherwise
+	all int // the number of a broadcast, which has no grant; 0 otherwise
 }
 
-// reading is what one answer or WebSocket brings.
+// reading is the state of reading one response or WebSocket.
 type reading struct {
 	t       *tab
 	parser  *frame.Parser
 	conn    *ws.Conn
 	polls   bool
-	fresh   bool  // hello comes first
+	fresh   bool  // the first event must be a hello
 	left    stamp // when the request left
 	greeted bool
-	over    *come // what the link's end said
+	over    *come // the tab's next action, if the link's end says so
 }
 
 func (r *reading) all(ctx context.Context, body io.Reader) error {
@@ -108,7 +108,7 @@ func (r *reading) event(e frame.Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.anew && t.placed && p.Epoch == t.pos.Epoch && p.Seq <= t.pos.Seq {
-		return // it has that
+		return // a duplicate
 	}
 	t.pos, t.placed, t.anew = p, true, false
 	if e.Name == "" {
@@ -116,7 +116,7 @@ func (r *reading) event(e frame.Event) {
 	}
 }
 
-// greet takes in a hello.
+// greet handles a hello.
 func (t *tab) greet(r *reading, e frame.Event) {
 	var h frame.Hello
 	if err := json.Unmarshal(e.Data, &h); err != nil {
@@ -124,7 +124,7 @@ func (t *tab) greet(r *reading, e frame.Event) {
 		return
 	}
 	p, err := store.ParsePosition(e.ID)
-	behind := t.cid == "" && h.Lost != nil && !e.HasID // the position is that of the gap that follows
+	behind := t.cid == "" && h.Lost != nil && !e.HasID // the position is that of the gap event that follows
 	if err != nil && !behind {
 		t.v.fault("%s: hello's position %q", t.name, e.ID)
 		return
@@ -168,7 +168,7 @@ func (t *tab) greet(r *reading, e frame.Event) {
 	t.ids = append(t.ids, h.ID)
 }
 
-// keep notes a message of the application. The caller has the lock.
+// keep notes a message of the application. The caller holds the lock.
 func (t *tab) keep(text string) {
 	var m message
 	if _, err := fmt.Sscanf(text, "all %d", &m.all); err == nil {

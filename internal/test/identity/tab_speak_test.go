@@ -16,14 +16,15 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// An answer is what a POST or a frame with messages is told.
+// An answer is the response to a POST or a frame with messages.
 type answer struct {
 	Status   int    `json:"status"`
 	Accepted uint64 `json:"accepted"`
 	Retry    int    `json:"retry"` // in milliseconds
 }
 
-// speak acknowledges, and sends what is kept, until ctx ends or the tab is told to stop.
+// speak acknowledges, and sends the pending messages, until ctx ends or the tab is told
+// to stop.
 func (t *tab) speak(ctx context.Context) {
 	for sleep(ctx, 200*time.Millisecond+t.dice.upTo(600*time.Millisecond)) {
 		t.mu.Lock()
@@ -51,7 +52,7 @@ func (t *tab) speak(ctx context.Context) {
 			t.drop(token)
 			t.mu.Lock()
 			if t.cut != nil && t.token == "" {
-				t.cut() // its link is over, too
+				t.cut() // its link has ended, too
 			}
 			t.mu.Unlock()
 		case http.StatusBadRequest, http.StatusForbidden, http.StatusConflict, http.StatusRequestEntityTooLarge:
@@ -66,7 +67,7 @@ func (t *tab) speak(ctx context.Context) {
 	}
 }
 
-// accept notes what the server has taken.
+// accept notes which messages the server has accepted.
 func (t *tab) accept(number uint64, at store.Position) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -76,7 +77,7 @@ func (t *tab) accept(number uint64, at store.Position) {
 	}
 }
 
-// stop ends the tab, which was told so for something that it sent as that id.
+// stop stops the tab, because something that it sent under that id was answered so.
 func (t *tab) stop(status int, as string) {
 	t.v.note("%s is told %d for what it sent as %s", t.name, status, as)
 	t.mu.Lock()
@@ -87,7 +88,7 @@ func (t *tab) stop(status int, as string) {
 	}
 }
 
-// batch is the body of the next POST or frame. The caller has the lock.
+// batch returns the body of the next POST or frame. The caller holds the lock.
 func (t *tab) batch() (body []byte, messages bool, at store.Position) {
 	up := frame.Up{Writer: t.cid, Base: t.number + 1, Again: t.again}
 	if t.placed {
@@ -103,7 +104,7 @@ func (t *tab) batch() (body []byte, messages bool, at store.Position) {
 	return body, len(t.kept) > 0, t.pos
 }
 
-// say puts a message on its way.
+// say enqueues a message.
 func (t *tab) say() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -115,7 +116,7 @@ func (t *tab) say() {
 	t.kept = append(t.kept, session.Numbered{Number: t.number, Message: text})
 }
 
-// post sends a body. The zero answer is none.
+// post sends a body. It returns the zero answer if there was no response.
 func (t *tab) post(ctx context.Context, token string, body []byte) (a answer) {
 	c := call{
 		node: t.v.anyNode(t.dice), method: "POST", target: "/live?_cid=" + t.cid, token: token,
@@ -140,7 +141,7 @@ func (t *tab) post(ctx context.Context, token string, body []byte) (a answer) {
 	return a
 }
 
-// ask sends a frame, and waits for its answer if it has messages.
+// ask sends a frame, and waits for its answer if the frame has messages.
 func (t *tab) ask(ctx context.Context, conn *ws.Conn, body []byte, messages bool) answer {
 	asked := make(chan answer, 1)
 	if messages {
@@ -165,7 +166,7 @@ func (t *tab) ask(ctx context.Context, conn *ws.Conn, body []byte, messages bool
 	return answer{}
 }
 
-// answered hands the answer to a frame to ask.
+// answered passes the answer to a frame to ask.
 func (t *tab) answered(a answer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

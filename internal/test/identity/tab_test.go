@@ -11,21 +11,21 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// A way is how a tab is linked.
+// A way is a tab's kind of link.
 type way string
 
 const (
 	stream  way = "sse"
 	polling way = "poll"
 	socket  way = "websocket"
-	plain   way = "eventsource" // a page's EventSource without a client of ours
+	plain   way = "eventsource" // a page's EventSource without our client
 )
 
-// A tab is an honest client object. It does what docs/protocol.md says.
+// A tab is an honest client object that follows docs/protocol.md.
 type tab struct {
 	v    *visitor
 	name string
-	cid  string // "" for a plain one
+	cid  string // "" for a plain client, an EventSource without our script
 	dice *dice
 
 	mu      sync.Mutex
@@ -34,14 +34,14 @@ type tab struct {
 	hello   frame.Hello        // the last
 	ids     []string           // of all hellos
 	pos     store.Position
-	placed  bool // pos is one
-	anew    bool // the next block has another one
+	placed  bool // pos is set
+	anew    bool // the next block may have another position
 	token   string
 	polls   bool   // the token is for polls
-	linked  bool   // a hello came and no end since
+	linked  bool   // a hello came, and no end since
 	stopped int    // the status at which it stopped; 0 while it goes on
-	as      string // the id that it presented then
-	tries   int    // without success
+	as      string // the id under which it was told to stop
+	tries   int    // failed attempts in a row
 	got     []message
 	told    []string      // gaps, and hellos with losses
 	first   stamp         // of the first hello

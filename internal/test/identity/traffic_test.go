@@ -11,10 +11,10 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// A broadcast went out between two stamps.
+// A broadcast was sent between two stamps.
 type broadcast struct{ begun, acked stamp }
 
-// message is a call of OnMessage.
+// message handles a call of OnMessage.
 func (a *app) message(id string, in session.Incoming) {
 	text := string(in.Data)
 	a.mu.Lock()
@@ -38,12 +38,12 @@ func (a *app) feeds(g grant) bool {
 }
 
 // send sends the next message for a grant, and reports whether there was a session for
-// it. One goroutine at a time may send for a grant.
+// it. Only one goroutine at a time may send for a grant.
 func (a *app) send(ctx context.Context, m *session.Manager, g grant) bool {
 	a.mu.Lock()
 	n := a.tried[g] + 1
 	if a.failed[g] {
-		n-- // the last one is in no log
+		n-- // the last message is in no log
 	}
 	a.tried[g], a.failed[g] = n, false
 	a.mu.Unlock()
@@ -63,7 +63,8 @@ func (a *app) send(ctx context.Context, m *session.Manager, g grant) bool {
 	return err == nil
 }
 
-// sent is how many messages were sent, or are being sent, for what the id stood for then.
+// sent returns the grant that the id stood for then, and how many messages were sent, or
+// are being sent, for it.
 func (a *app) sent(id string, then stamp) (g grant, n int) {
 	g = a.grantAt(id, then)
 	a.mu.Lock()
@@ -102,7 +103,7 @@ func parseSecret(text string) (g grant, n int, sent int64, ok bool) {
 	return grant{m[1], life}, n, sent, true
 }
 
-// A claim says who has sent a message, when, and on a token that he got when.
+// A claim says who sent a message, when, and when he got its token.
 type claim struct {
 	what        string
 	who         *attacker

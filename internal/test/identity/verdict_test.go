@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// astray says of each tab that is not where it is to be why.
+// astray returns the reason for each tab that is not where it should be.
 func (g *game) astray() (all []string) {
 	if g.isBlurred() {
 		return nil
@@ -18,7 +18,7 @@ func (g *game) astray() (all []string) {
 	return all
 }
 
-// strays says why a tab is not where it is to be; "" if it is.
+// strays returns why a tab is not where it should be, or "" if it is.
 func (g *game) strays(t *tab) string {
 	id := g.v.id()
 	t.mu.Lock()
@@ -42,7 +42,7 @@ func (g *game) whyLocked(t *tab, id string) string {
 	case !t.linked:
 		return "has no link"
 	case t.hello.ID != id && t.as == "":
-		return "" // after a log-out it came back as somebody new, beside another request that did
+		return "" // after a log-out it came back with a new id, beside another request that got one, too
 	case t.hello.ID != id:
 		return "is not on the id of the cookie"
 	case !g.over && g.goal.id != "" && id != g.goal.id && !g.isStopped(g.goal.id):
@@ -53,8 +53,7 @@ func (g *game) whyLocked(t *tab, id string) string {
 	return g.missing(t)
 }
 
-// missing says what a linked tab still has to get; "" if it has all.
-// The caller has its lock.
+// missing returns what a linked tab still has to get, or "". The caller holds its lock.
 func (g *game) missing(t *tab) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -71,22 +70,22 @@ func (g *game) missing(t *tab) string {
 	return ""
 }
 
-// hasAll reports whether the tab has that broadcast. The caller has its lock.
+// hasAll reports whether the tab has that broadcast. The caller holds its lock.
 func (t *tab) hasAll(n int) bool {
 	return slices.ContainsFunc(t.got, func(m message) bool { return m.all == n })
 }
 
-// verdict says what must hold for the honest (L: liveness):
+// verdict checks what must hold for honest tabs (L: liveness):
 //
-//   - Each tab is linked, as the identity of the browser's cookie, and that is the one
-//     after the log-in; or it was told to stop because its id was revoked by a log-out or
-//     an operator. (An attacker who may log out as the old id, or log in with it first,
-//     can do that, too: it is his as much as the visitor's.)
-//   - It has all messages that were sent to that identity since its first hello there;
+//   - Each tab is linked with the identity of the browser's cookie, which is the one
+//     after the log-in. Or it was told to stop because its id was revoked by a log-out or
+//     an operator. (An attacker who may log out with the old id, or log in with it first,
+//     can cause that, too: the id is his as much as the visitor's.)
+//   - It has all messages that were sent to that identity since its first hello there,
 //     once and in order. If its session moved there with it, it has all that were ever
 //     sent. It was told of no loss.
 //   - What it sent was accepted, and handled once.
-//   - It has no broadcast twice, and those that were sent while it was there once.
+//   - It has no broadcast twice, and each that was sent while it was linked once.
 func (g *game) verdict(astray []string) {
 	if g.isBlurred() {
 		return
@@ -110,14 +109,15 @@ func (g *game) verdict(astray []string) {
 	}
 }
 
-// whole reports whether the session that the visitor has is the one of the beginning.
+// whole reports whether the visitor still has the session of the beginning.
 func (g *game) whole() bool { return g.login == byRotate && !g.forger && !g.purge && g.end == "" }
 
-// joins reports whether the visitor's session may have been joined to another one. What
-// was sent to both, and what was received but not acknowledged before, comes twice then.
+// joins reports whether the visitor's session may have been joined to another one.
+// Messages that were sent to both, or received but not acknowledged before, then come
+// twice.
 func (g *game) joins() bool { return g.login != byRotate && (g.account || g.again || g.purge) }
 
-// judgeMessages looks at the order of what a tab got.
+// judgeMessages checks the order of the messages that a tab got.
 func (g *game) judgeMessages(t *tab) {
 	last := map[grant]int{}
 	for _, m := range t.got {
@@ -125,7 +125,7 @@ func (g *game) judgeMessages(t *tab) {
 			continue
 		}
 		before, some := last[m.grant]
-		had, there := t.had[m.grant] // else hello came late, and the grant had ended meanwhile
+		had, there := t.had[m.grant] // otherwise hello came late, and the grant had ended meanwhile
 		last[m.grant] = m.n
 		switch {
 		case some && m.n <= before && (m.grant == g.goal || !g.joins()):
@@ -140,7 +140,7 @@ func (g *game) judgeMessages(t *tab) {
 	}
 }
 
-// hole reports whether a message between these two is surely missing.
+// hole reports whether a message between these two is certainly missing.
 func (g *game) hole(of grant, after, before int) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -152,7 +152,7 @@ func (g *game) hole(of grant, after, before int) bool {
 	return false
 }
 
-// judgeBroadcasts looks at how often a tab got each.
+// judgeBroadcasts checks how often a tab got each broadcast.
 func (g *game) judgeBroadcasts(t *tab) {
 	g.mu.Lock()
 	alls := slices.Clone(g.alls)

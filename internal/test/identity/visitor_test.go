@@ -20,11 +20,11 @@ type visitor struct {
 	account string
 	dice    *dice
 	jar     jar
-	late    []time.Duration // how long requests and answers are under way, at random
+	late    []time.Duration // delays of requests and responses, at random
 
 	mu        sync.Mutex
 	tabs      []*tab
-	attackers []*attacker // who hear of each hello
+	attackers []*attacker // they overhear each hello
 	work      sync.WaitGroup
 }
 
@@ -39,7 +39,7 @@ func newVisitor(name string, s *site, a *app, late []time.Duration, d *dice) *vi
 
 func (v *visitor) anyNode(d *dice) *node { return pick(d, v.site.nodes[:]...) }
 
-// away is how long a request of his takes to the server, and back an answer from it.
+// away returns the delay of one of his requests. back returns the delay of a response.
 func (v *visitor) away(d *dice) time.Duration {
 	if len(v.late) == 0 {
 		return 0
@@ -54,10 +54,10 @@ func (v *visitor) back(d *dice) time.Duration {
 	return pick(d, v.late...)
 }
 
-// id is what the browser's cookie says.
+// id returns the id in the browser's cookie.
 func (v *visitor) id() string { return v.site.idOf(v.jar.get(cookieName)) }
 
-// ask sends a request for a route of the application, with whatever the jar has.
+// ask sends a request for a route of the application, with the cookies of the jar.
 func (v *visitor) ask(ctx context.Context, method, target string, more ...string) (*http.Response, bool) {
 	more = append(more, v.jar.header()...)
 	if !sleep(ctx, v.away(v.dice)) {
@@ -111,7 +111,7 @@ func (v *visitor) heard(t *tab, h frame.Hello) {
 	}
 }
 
-// bugged lets an attacker hear of each hello from now on, and of those that there were.
+// bugged lets an attacker overhear each hello from now on, and those that there were.
 func (v *visitor) bugged(a *attacker) {
 	v.mu.Lock()
 	v.attackers = append(v.attackers, a)
@@ -125,7 +125,7 @@ func (v *visitor) bugged(a *attacker) {
 	}
 }
 
-// unbugged ends that for all of them.
+// unbugged stops all attackers from overhearing hellos.
 func (v *visitor) unbugged() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
