@@ -1,22 +1,22 @@
 package identitymodel
 
-// The steps of an attacker's request, each named for what happens next. It sends
-// requests for ever: from every value and to every node.
+// The steps of an attacker's request, each named for what happens next. The attacker
+// keeps sending requests, with every value and to every node.
 const (
 	attackerIdle step = iota
 
-	// A GET, with one of its values.
+	// A GET with one of its values.
 	attackerResolves
-	attackerIsAnswered // gets a value
+	attackerIsAnswered // it gets a value
 	attackerOpens
 	attackerAttaches
 
-	// A POST, with the token of the link that it got last.
+	// A POST with the token of its latest link.
 	attackerOpensToPost
 	attackerAcks
 	attackerBegins
 
-	// A log-in as itself, with the old id.
+	// A log-in as itself with the old id.
 	attackerMoves
 	attackerBeginsMove
 )
@@ -77,7 +77,7 @@ func (w *world) attackerSends(s state, i int, emit emitFunc) {
 		emit(t, "attacker %d: POST at node %d with its link token of %v", i, node, k.id)
 	}
 
-	// What its link reads.
+	// The events that its link reads.
 	reads := w.accepts(&s, k.handle, k.id) && k.state == linkLive
 	if w.published && !w.PublishMoves {
 		reads = s.logs[k.log].state == logLive
@@ -127,8 +127,8 @@ func (w *world) attackerGets(s state, i int, emit emitFunc) {
 		} else {
 			emit(t, "attacker %d: Attach refuses", i)
 		}
-		// Until the request is done, it may attach once more: a node repeats a step
-		// whose answer was lost.
+		// Until the request is done, it may attach a second time: a node repeats a step
+		// whose response was lost.
 		t.attacks[i] = request{}
 		emit(t, "attacker %d: done", i)
 	}
@@ -143,7 +143,7 @@ func (w *world) attackerLearns(s state, i int, emit emitFunc) {
 	}
 
 	if w.AskedSilently {
-		signed = r.signed // it gets what it presented, unless a new one is due
+		signed = r.signed // it gets the value that it presented, unless a new one is due
 		if r.came > r.signed {
 			t := s
 			t.stolen |= setOf(value{r.id, r.came})
@@ -202,7 +202,8 @@ func (w *world) attackerPosts(s state, i int, emit emitFunc) {
 	}
 }
 
-// attackerLogsIn moves x to an id of the attacker's own: one of two log-ins with one id.
+// attackerLogsIn moves x to an id of the attacker's own. This makes two log-ins with one
+// id.
 func (w *world) attackerLogsIn(s state, i int, emit emitFunc) {
 	t := s
 	r := s.attacks[i]

@@ -1,8 +1,8 @@
-// Package identitymodel is a model of what Mirage does with identities: log-in, log-out,
-// revocation and revalidation, on two nodes with one store. Its tests go through all
-// interleavings of all steps, and look for one that breaks a promise. They guard the
-// design; whether the code does what the design says is for the tests of middleware,
-// session and the stores.
+// Package identitymodel is a model of how Mirage handles identities: log-in, log-out,
+// revocation and revalidation, on two nodes with one store. Its tests explore all
+// interleavings of all steps, and search for one that breaks a promise. They guard the
+// design. Whether the code follows the design is tested in middleware, session and the
+// stores.
 //
 // # Reading it
 //
@@ -16,28 +16,28 @@
 //   - fault.go, goal.go: what must never happen, and what must stay possible
 //   - search.go: the search, breadth first, so a trace has as few steps as possible
 //
-// Every step of a node or of the store is atomic: a function that takes a state and
-// emits the states that can follow. Where honest pages have a goal, it has to be within
-// reach from every state, whatever the attacker did before.
+// Every step of a node or of the store is atomic: a function that takes a state and emits
+// the states that can follow. If honest pages have a goal, they must be able to reach it
+// from every state, whatever the attacker did before.
 //
 // The tests here run a small world for each rule. `make model` runs all worlds. A world
-// that is not explored to its end fails its test. Whoever changes a rule of the design
-// changes it here first; a new rule needs a mutant that fails without it.
+// that is not explored to its end fails its test. Change a rule of the design here first.
+// A new rule needs a mutant that fails without it.
 //
 // # In the model
 //
-// The store is either memory, where a Move is one step, or redis, where it is a row of
-// steps in three shards. Anybody finishes a Move that is under way, and the node that
+// The store is either memory, where a Move is one step, or redis, where it is a series of
+// steps in three shards. Any node finishes a Move that is under way, and the node that
 // began it may die between any two steps.
 //
 //   - An attacker who has every value of the old id that it was ever given, and a link
-//     of it. It has one or two requests under way at once, for ever, on both nodes, and
-//     may log in as itself with the old id.
+//     of it. It always has one or two requests under way, on both nodes, and may log in
+//     as itself with the old id.
 //   - Honest tabs that share a cookie jar: open, beginning, or between two polls. One of
 //     them sends a request to a route of the application. Responses arrive late, and in
 //     any order.
 //   - One log-in (Rotate, or a Validate that replaces the id), or two, one after the
-//     other: x moves to y, then y to z. Where y was revoked since the log-in came in,
+//     other: x moves to y, then y to z. If y was revoked since the log-in came in,
 //     its Move is refused and changes nothing; the log-in is sent again.
 //   - An operator who revokes, revalidates or logs out, and a user who comes back after
 //     that.
@@ -49,7 +49,7 @@
 // # The clauses
 //
 //   - I6: a log-in takes the session along. RefuseRevoked.
-//   - I7: links that Renew has ended count no more. AckRenewed, BeginRenewed.
+//   - I7: links that Renew has ended are invalid. AckRenewed, BeginRenewed.
 //   - I11: Rotate revokes in its Move, and Revoke is for good. RevokeInMove,
 //     UniqueLinks.
 //   - I12: a handle acts under its id and move. Handles, PublishMoves.
@@ -57,8 +57,8 @@
 //     AttachSigned, ClaimCame.
 //   - I14: T for links. Fence, FencePerID, FenceByArrival, AttachCame.
 //   - I15: cookies. AskedSilently, RoutesSilent, RoutesSilentRevoked.
-//   - I16: two log-ins with one id, of which one gets the session. There is no rule of
-//     its own for this, so there is no mutant.
+//   - I16: two log-ins with one id: one of them gets the session. There is no separate
+//     rule for this, so there is no mutant.
 //
 // # Not in the model
 //
@@ -77,6 +77,6 @@
 //     messages.
 //   - WebSocket frames: their steps are those of a POST.
 //   - Time, other than the order of events on the Store's clock and the end of T.
-//   - The rules of the first edition, in which whoever held the old cookie read the new
-//     identity's messages. They are history: each mutant shows a part of why.
+//   - The rules of the first design, in which a holder of the old cookie could read the
+//     new identity's messages. Each mutant shows a part of the reason.
 package identitymodel

@@ -31,8 +31,7 @@ func (f fault) String() string {
 	}[f]
 }
 
-// reach notes what is wrong, if anything,
-// about the attacker's reaching a log under an id.
+// reach notes the fault, if there is one, when the attacker reaches a log under an id.
 func (w *world) reach(s *state, under id, h handle) {
 	l := &s.logs[h.log]
 	switch {

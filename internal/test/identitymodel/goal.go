@@ -1,9 +1,9 @@
 package identitymodel
 
-// hasGoal reports whether somebody honest has to get somewhere.
+// hasGoal reports whether an honest page has a goal.
 func (w *world) hasGoal() bool { return w.tabs > 0 || w.nodeDies || w.route }
 
-// done reports whether all who are honest are where they should be in the end.
+// done reports whether all honest pages are where they should be in the end.
 func (w *world) done(s *state) bool {
 	if int(s.task) < len(w.operator) || !w.loggedIn(s) {
 		return false
@@ -27,22 +27,22 @@ func (w *world) done(s *state) bool {
 	return w.jarDone(s)
 }
 
-// last is the id that the last log-in gives.
+// last returns the id that the last log-in gives.
 func (w *world) last() id { return idX + id(len(w.logins)) }
 
-// loggedIn reports whether the last log-in is over.
+// loggedIn reports whether the last log-in has ended.
 func (w *world) loggedIn(s *state) bool {
 	return len(w.logins) == 0 || s.login.step == loginDied ||
 		s.login.step == loginDone && int(s.stage) == len(w.logins)-1
 }
 
-// jarDone reports whether the last log-in was not in vain.
+// jarDone reports whether the last log-in took effect in the jar.
 func (w *world) jarDone(s *state) bool {
 	return len(w.logins) == 0 || s.jar.id == w.last() || w.stops(s, w.last())
 }
 
-// tabDone reports whether a tab is open at the last id, with the jar, or has been told
-// to stop for a good reason.
+// tabDone reports whether a tab is open at the last id, with the jar, or was told to stop
+// for a good reason.
 func (w *world) tabDone(s *state, p *tab) bool {
 	open := p.step == tabOpen
 	at := len(w.logins) == 0 || s.jar.id == w.last() && p.link.id == w.last()
@@ -54,8 +54,8 @@ func (w *world) tabDone(s *state, p *tab) bool {
 	return open && at && here && p.link.state == linkLive
 }
 
-// mayStop reports whether a tab may be told to stop:
-// a log-in alone is no reason for that.
+// mayStop reports whether a tab may be told to stop. A log-in alone is no reason for
+// that.
 func (w *world) mayStop(s *state) bool {
 	if s.login.step == loginDied {
 		return true
@@ -68,8 +68,8 @@ func (w *world) mayStop(s *state) bool {
 	return false
 }
 
-// stops reports whether the operator or a log-out puts an end to an id. A Revoke from
-// before the log-in that gives the id does not.
+// stops reports whether the operator or a log-out ends an id. A Revoke from before the
+// log-in that gives the id does not end it.
 func (w *world) stops(s *state, of id) bool {
 	for _, t := range w.operator {
 		if t.id == of && (t.do == revoke || t.do == logOut) {

@@ -5,25 +5,25 @@ const (
 	loginNone step = iota
 	loginSent
 	loginResolves
-	loginLooksAhead // redis alone: looks whether the new id was revoked
-	loginMoves      // in redis: looks where the old id is
-	loginBeginsMove // redis alone
-	loginWaits      // redis alone, for the Move's other steps
-	loginForgets    // the old id's handle, at the log-in's node alone
+	loginLooksAhead // only in redis: checks whether the new id was revoked
+	loginMoves      // in redis: looks up the old id
+	loginBeginsMove // only in redis
+	loginWaits      // only in redis, for the Move's other steps
+	loginForgets    // the old id's handle, only at the log-in's node
 	loginAnswers
 
 	loginRevokes      // only without the rule RevokeInMove
-	loginAcknowledges // as above
+	loginAcknowledges // likewise
 
 	loginDone
 	loginDied
 )
 
-// loginEnds reports whether the log-in is over: no cookie of it comes any more, except
-// the one that is on its way.
+// loginEnds reports whether the log-in has ended: it sends no further cookie, except the
+// one that is on its way.
 func (s *state) loginEnds() bool { return s.login.step >= loginDone }
 
-// loginSteps are those of the request that logs in, at node 0.
+// loginSteps emits the steps of the request that logs in, at node 0.
 func (w *world) loginSteps(s state, emit emitFunc) {
 	r := s.login
 	if r.step == loginNone {
@@ -46,8 +46,8 @@ func (w *world) loginSteps(s state, emit emitFunc) {
 		emit(t, "log-in: the request comes in at %d", s.now)
 	case loginResolves:
 		if s.revoked[from] >= r.signed {
-			// Where Validate replaces ids, it would not be asked. What goes out then is
-			// worth no more than this.
+			// Where Validate replaces ids, Validate would not be called. The response is
+			// worth no more than this one.
 			t.login.step = loginAnswers
 			emit(t, "log-in: %v is revoked: %v goes out without anything", from, to)
 			return
@@ -101,7 +101,7 @@ func (w *world) loginSteps(s state, emit emitFunc) {
 	}
 }
 
-// loginMove is the first step of a log-in's Move.
+// loginMove emits the first step of a log-in's Move.
 func (w *world) loginMove(s state, kind loginKind, from, to id, emit emitFunc) {
 	r := s.login
 	h, settled := s.lookUp(from)
@@ -138,9 +138,9 @@ func (w *world) loginMove(s state, kind loginKind, from, to id, emit emitFunc) {
 	}
 }
 
-// lookAhead is the part of a Move that looks whether its new id was revoked since the
-// log-in came in. If so, the Move is refused, and the log-in is sent again: it is
-// another request, which comes in later.
+// lookAhead is the part of a Move that checks whether its new id was revoked since the
+// log-in arrived. If so, the Move is refused, and the log-in is sent again, as another
+// request that arrives later.
 func (w *world) lookAhead(s *state, to id) bool {
 	switch {
 	case s.revoked[to] < s.login.came:
@@ -154,7 +154,7 @@ func (w *world) lookAhead(s *state, to id) bool {
 	}
 }
 
-// loginCookie is the value that goes into the log-in's response.
+// loginCookie returns the value for the log-in's response.
 func (w *world) loginCookie(s *state, to id) value {
 	if w.SignCame {
 		return value{to, s.login.came}
@@ -162,7 +162,7 @@ func (w *world) loginCookie(s *state, to id) value {
 	return value{to, s.now}
 }
 
-// loginRevoke is a Rotate that revokes after its Move.
+// loginRevoke emits the steps of a Rotate that revokes after its Move.
 func (w *world) loginRevoke(s state, from id, emit emitFunc) {
 	t := s
 	if s.login.step == loginAcknowledges {
@@ -189,8 +189,8 @@ func (w *world) loginRevoke(s state, from id, emit emitFunc) {
 	emit(t, "log-in: Rotate revokes %v", from)
 }
 
-// loginArrives delivers the log-in's response, or loses it;
-// then the next log-in may begin.
+// loginArrives delivers the log-in's response, or loses it. The next log-in may begin
+// then.
 func (w *world) loginArrives(s state, to id, emit emitFunc) {
 	if s.cookie != (value{}) {
 		if w.answerLost && !s.answerGone {

@@ -11,15 +11,15 @@ import (
 
 var all = flag.Bool("all", false, "whether TestAllWorlds looks at all worlds, which takes minutes and gigabytes")
 
-// Bounds on the states of a world. A world that has more is not explored to its end, and
-// its test fails.
+// Bounds on the number of states of a world. A world that has more is not explored to its
+// end, and its test fails.
 const (
 	maxStates    = 200_000
 	maxStatesAll = 12_000_000
 )
 
-// I6: a log-in takes the session along,
-// and comes back where its new id was revoked first.
+// I6: a log-in takes the session along, and is sent again if its new id was revoked
+// first.
 func TestI6Replacement(t *testing.T) {
 	fails(t, "I6")
 	holds(t, "memory: replace, revoke y, 1 tab")
@@ -27,15 +27,14 @@ func TestI6Replacement(t *testing.T) {
 	holds(t, "memory: replace, its answer is lost once, 1 attacker, 1 tab")
 }
 
-// I7: a link that Renew has ended takes and gets nothing.
+// I7: a link that Renew has ended can neither send nor receive.
 func TestI7Revalidate(t *testing.T) {
 	fails(t, "I7")
 	holds(t, "memory: rotate, revalidate x, 1 attacker")
 	holds(t, "redis: rotate, revalidate x, 1 attacker")
 }
 
-// I11: nothing of a revoked id counts again,
-// and nobody honest is told to stop by a log-in.
+// I11: nothing of a revoked id is valid again, and a log-in tells no honest page to stop.
 func TestI11Revoke(t *testing.T) {
 	fails(t, "I11")
 	holds(t, "memory: revoke x, 2 attackers")
@@ -43,7 +42,7 @@ func TestI11Revoke(t *testing.T) {
 	holds(t, "redis: rotate, log out, 2 tabs")
 }
 
-// I12: whoever holds the old id never gets at the log that has moved.
+// I12: a holder of the old id never reaches the log that has moved.
 func TestI12Handles(t *testing.T) {
 	fails(t, "I12")
 	holds(t, "memory: rotate, 2 attackers")
@@ -51,14 +50,14 @@ func TestI12Handles(t *testing.T) {
 	holds(t, "redis: rotate, rotate, 1 attacker")
 }
 
-// I13: no session is made, joined or moved under an id that was revoked since.
+// I13: no session is created, joined or moved under an id that was revoked since.
 func TestI13Times(t *testing.T) {
 	fails(t, "I13")
 	holds(t, "redis: revoke x, back as x, 2 attackers")
 	holds(t, "redis: replace, revoke x, 1 attacker")
 }
 
-// I14: honest pages that come with the old id wait, and get to the new one.
+// I14: honest pages that come with the old id wait, and reach the new one.
 func TestI14Fence(t *testing.T) {
 	fails(t, "I14")
 	holds(t, "memory: rotate, its node dies, 1 attacker, 1 tab")
@@ -66,7 +65,7 @@ func TestI14Fence(t *testing.T) {
 	holds(t, "memory: rotate, rotate, 2 tabs")
 }
 
-// I15: no late cookie takes the place of the log-in's.
+// I15: no late cookie replaces the log-in's.
 func TestI15Cookies(t *testing.T) {
 	fails(t, "I15")
 	holds(t, "memory: replace, 2 tabs, route")
@@ -86,12 +85,13 @@ func TestI8LateRenewal(t *testing.T) {
 	}
 }
 
-// I16: of two log-ins with one id at once, one gets the session, and nobody is stuck.
+// I16: of two simultaneous log-ins with one id, one gets the session, and neither is
+// stuck.
 func TestI16TwoLogins(t *testing.T) {
 	holds(t, "memory: rotate, the attacker logs in too, 1 tab")
 }
 
-// Each rule is there for a reason: some mutant lacks it.
+// Each rule has a mutant that lacks it.
 func TestEveryRuleHasAMutant(t *testing.T) {
 	missing := map[string]bool{}
 	for _, m := range mutants() {
@@ -107,7 +107,7 @@ func TestEveryRuleHasAMutant(t *testing.T) {
 	}
 }
 
-// A search that is stopped by its bound does not pass for a complete one.
+// A search that is stopped by its bound is not reported as complete.
 func TestSearchSaysIfItIsIncomplete(t *testing.T) {
 	w := worlds()[0]
 	if v := w.search(100); v.complete || v.states <= 100 || v.fault != noFault {
@@ -115,7 +115,8 @@ func TestSearchSaysIfItIsIncomplete(t *testing.T) {
 	}
 }
 
-// All worlds, of which the tests above have the small ones: `make model`.
+// TestAllWorlds explores all worlds; the tests above explore the small ones. Run it with
+// `make model`.
 func TestAllWorlds(t *testing.T) {
 	if !*all {
 		t.Skip("takes minutes: make model")
@@ -153,7 +154,7 @@ func (w *world) mustHold(t *testing.T, limit int) int {
 	return v.states
 }
 
-// fails explores the mutants of a clause, each of which has to show its fault.
+// fails explores the mutants of a clause. Each must show its fault.
 func fails(t *testing.T, clause string) {
 	for _, m := range mutants() {
 		if m.clause != clause {

@@ -1,7 +1,7 @@
 package identitymodel
 
-// begin is the first of a Move's steps, in the shard of the log. From here on the
-// handles of the old id are refused on all nodes.
+// begin is the first step of a Move, in the shard of the log. From then on all nodes
+// refuse the handles of the old id.
 func (s *state) begin(h handle, from, to id, came instant, kind loginKind) {
 	l := &s.logs[h.log]
 	l.id, l.moves = to, l.moves+1
@@ -9,8 +9,8 @@ func (s *state) begin(h handle, from, to id, came instant, kind loginKind) {
 	s.endLinks(h.log, linkMoved)
 }
 
-// leave fences the id that moved away, and revokes it if it was rotated. Doing so twice
-// is the same as doing it once.
+// leave fences the id that moved away, and revokes it if it was rotated. Calling it twice
+// has the same effect as calling it once.
 func (w *world) leave(s *state, from id, rotated bool) {
 	if s.fence[from] > 0 {
 		return
@@ -25,7 +25,7 @@ func (w *world) leave(s *state, from id, rotated bool) {
 	s.now++
 }
 
-// moveAtOnce is a Move in a store where it is one step.
+// moveAtOnce is a Move in a store where it is a single step.
 func (w *world) moveAtOnce(s *state, h handle, from, to id, came instant, kind loginKind) {
 	s.begin(h, from, to, came, kind)
 	s.dir[from] = handle{}
@@ -38,7 +38,7 @@ func (w *world) moveAtOnce(s *state, h handle, from, to id, came instant, kind l
 	l.phase, l.from, l.came, l.rotate = moveSettled, noID, 0, false
 }
 
-// storeSteps finish the Moves that are under way: whoever meets one does.
+// storeSteps finish the Moves that are under way. Any node may finish them.
 func (w *world) storeSteps(s state, emit emitFunc) {
 	for i := int8(1); i < maxLogs; i++ {
 		l := s.logs[i]
@@ -68,7 +68,7 @@ func (w *world) storeSteps(s state, emit emitFunc) {
 	}
 }
 
-// claim gives a log that moves the directory entry of its new id, unless that was
+// claim gives a log that moves the directory entry of its new id, unless that id was
 // revoked meanwhile or has a session already.
 func (w *world) claim(s *state, log int8) {
 	l := &s.logs[log]
@@ -95,7 +95,7 @@ func (w *world) claim(s *state, log int8) {
 	}
 }
 
-// enter makes a log that moves its new id's.
+// enter makes the log the one of its new id.
 func (s *state) enter(log int8) {
 	l := &s.logs[log]
 	if s.revoked[l.id] >= l.came && s.revokeAcked[l.id] {

@@ -1,10 +1,10 @@
 package identitymodel
 
-// A mutant is the design without one of its rules, and a world in which that shows.
+// A mutant is the design without one of its rules, and a world that shows the fault.
 type mutant struct {
-	clause  string // of docs/guarantees.md, which fails without the rule
+	clause  string // of docs/guarantees.md; it fails without the rule
 	without string
-	leave   func(*rules) // out
+	leave   func(*rules) // removes the rule
 	world   world
 	fault   fault
 }

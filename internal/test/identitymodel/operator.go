@@ -1,7 +1,7 @@
 package identitymodel
 
-// operatorSteps are those of the world's tasks, one after the other, at node 1.
-// Each has three phases.
+// operatorSteps emits the steps of the world's tasks, one task after the other, at node
+// 1. Each has three phases.
 func (w *world) operatorSteps(s state, emit emitFunc) {
 	if int(s.task) >= len(w.operator) {
 		return
@@ -11,7 +11,7 @@ func (w *world) operatorSteps(s state, emit emitFunc) {
 	case revoke:
 		w.revokeSteps(s, task.id, emit)
 	case logOut:
-		// The browser logs out when it has what the log-in gave it.
+		// The browser logs out once it has the cookie of the log-in.
 		if s.phase > 0 || s.loginEnds() && s.jar.id == task.id {
 			w.revokeSteps(s, task.id, emit)
 		}
@@ -59,7 +59,7 @@ func (w *world) revokeSteps(s state, of id, emit emitFunc) {
 }
 
 // endRevoked ends the log that Revoke has found, unless it has another id by now. It
-// reports false while a Move of it is under way: that is finished first.
+// returns false while a Move of the log is under way, which has to be finished first.
 func (w *world) endRevoked(s *state, of id) bool {
 	h := s.taskHandle
 	if h.log == 0 {
@@ -118,8 +118,8 @@ func (w *world) revalidateSteps(s state, of id, emit emitFunc) {
 	}
 }
 
-// logInAgainSteps are those of the owner of an id who comes with a value
-// that is signed now.
+// logInAgainSteps emits the steps of the owner of an id who comes with a newly signed
+// value.
 func (w *world) logInAgainSteps(s state, as id, emit emitFunc) {
 	t := s
 

@@ -37,16 +37,16 @@ type rules struct {
 	// FencePerID: every id that has moved has a fence of its own. Without this rule, a
 	// session has one, and its next Move takes it away from the id before.
 	FencePerID bool
-	// FenceByArrival: whether T is over is decided by the time at which a request came
+	// FenceByArrival: whether T has ended is decided by the time at which a request came
 	// in, not by the time of the step.
 	FenceByArrival bool
 	// AttachCame: a log made under an id that has moved refuses, in Attach, the requests
-	// that came in before T was over.
+	// that came in before T had ended.
 	AttachCame bool
 
 	// AckRenewed: an acknowledgement by a link that Renew has ended is refused.
 	AckRenewed bool
-	// BeginRenewed: Begin is told the link, too, and refuses it if Renew has ended it.
+	// BeginRenewed: Begin gets the link as well, and refuses it if Renew has ended it.
 	BeginRenewed bool
 
 	// AskedSilently: a client that asks for its value gets the one that it presented,
@@ -59,7 +59,7 @@ type rules struct {
 	RoutesSilentRevoked bool
 }
 
-// design returns the rules of the design: all of them.
+// design returns the rules of the design, which are all rules.
 func design() rules {
 	return rules{
 		Handles:             true,

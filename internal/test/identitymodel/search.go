@@ -6,21 +6,21 @@ import (
 	"slices"
 )
 
-// A verdict is what a search has found.
+// A verdict is the result of a search.
 type verdict struct {
 	states   int
 	fault    fault    // the first one, or noFault
 	trace    []string // the steps that lead there, as few as possible
-	complete bool     // every state was looked at
+	complete bool     // every state was explored
 }
 
-// search goes through all states of a world, breadth first, until it finds a fault or
-// there are more states than limit.
+// search explores all states of a world, breadth first, until it finds a fault or there
+// are more states than limit.
 func (w *world) search(limit int) verdict {
 	found := newStateSet()
 	start := w.start()
 	found.index(&start)
-	parents := []uint32{0} // from which state each was reached first
+	parents := []uint32{0} // the state from which each state was reached first
 	reached := edges{}
 
 	for at := uint32(0); int(at) < found.len(); at++ {
@@ -55,9 +55,9 @@ func (w *world) search(limit int) verdict {
 	return v
 }
 
-// stuck looks for a state from which the goal cannot be reached any more. The goal has
-// to be within reach from everywhere, whatever the attacker has done; it need not be
-// reached in every run, because it may go on for ever.
+// stuck searches for a state from which the goal can no longer be reached. The goal must
+// be reachable from every state, whatever the attacker has done. It need not be reached
+// in every run, because the attacker may never stop.
 func (w *world) stuck(found *stateSet, reached *edges) (uint32, bool) {
 	can := make([]bool, found.len())
 	var queue []uint32
@@ -84,7 +84,7 @@ func (w *world) stuck(found *stateSet, reached *edges) (uint32, bool) {
 	return uint32(i), i >= 0
 }
 
-// trace takes the steps from the start to a state once more, to say how they read.
+// trace repeats the steps from the start to a state, to get their descriptions.
 func (w *world) trace(found *stateSet, parents []uint32, to uint32) (steps []string) {
 	for ; to != 0; to = parents[to] {
 		text := ""
@@ -99,7 +99,7 @@ func (w *world) trace(found *stateSet, parents []uint32, to uint32) (steps []str
 	return steps
 }
 
-// A stateSet numbers states in the order in which they are found.
+// A stateSet numbers states in the order in which they were found.
 type stateSet struct {
 	seed   maphash.Seed
 	byHash map[uint64]uint32
@@ -116,8 +116,8 @@ func (f *stateSet) len() int { return len(f.byHash) }
 
 func (f *stateSet) at(i uint32) *state { return &f.chunks[i/chunkSize][i%chunkSize] }
 
-// index returns a state's number. States of one hash are told apart: the second has the
-// next hash that is free.
+// index returns a state's number. States with the same hash are told apart: the second
+// one takes the next free hash.
 func (f *stateSet) index(s *state) (i uint32, isNew bool) {
 	hash := maphash.Comparable(f.seed, *s)
 	for ; ; hash++ {
@@ -147,7 +147,7 @@ func (e *edges) add(from, to uint32) {
 	e.from, e.to = append(e.from, from), append(e.to, to)
 }
 
-// backwards returns a function that returns the states from which a state is reached.
+// backwards returns a function that returns the states from which a state can be reached.
 func (e *edges) backwards(states int) func(to uint32) []uint32 {
 	ends := make([]uint32, states+1) // ends[i]: of the list of i, the start of that of i+1
 	for _, to := range e.to {

@@ -15,26 +15,26 @@ const (
 func (i id) String() string { return [...]string{"no id", "x", "y", "z", "another id"}[i] }
 
 // An instant is a time on the Store's clock. Each Revoke and each Move takes the current
-// instant, and the clock goes on by one.
+// instant, and advances the clock by one.
 type instant int8
 
 const lastInstant instant = 7
 
-// A value is what a cookie holds: an id and when it was signed.
+// A value is the content of a cookie: an id and the time when it was signed.
 type value struct {
 	id     id
 	signed instant
 }
 
-// values are a set of values.
+// values is a set of values.
 type values uint64
 
 func (v values) has(x value) bool { return v&setOf(x) != 0 }
 
 func setOf(x value) values { return 1 << (uint(x.id)*uint(lastInstant+1) + uint(x.signed)) }
 
-// A handle is what a node knows of a log: which one it is, and how often it had moved.
-// The id under which it was opened stands beside it. The zero handle is none.
+// A handle is what a node knows of a log: its number, and how often it had moved. The id
+// under which it was opened is stored beside it. The zero handle means no log.
 type handle struct{ log, moves int8 }
 
 // A logState is a state of a log.
@@ -50,8 +50,7 @@ const (
 	logJoined
 )
 
-// A movePhase is how far the Move of a log has come in a store where it has several
-// steps.
+// A movePhase is the progress of a log's Move in a store where it takes several steps.
 //
 //	settled ──begin──▶ begun ──leave──▶ left ──claim──▶ claimed ──done──▶ settled
 type movePhase int8
@@ -90,14 +89,14 @@ const (
 	linkMoved   // ended by a Move
 )
 
-// A link is what is known of a link by who holds its token.
+// A link is what the holder of its token knows of it.
 type link struct {
 	handle
 	id    id
 	state linkState
 }
 
-// A step says where a request is. Each kind of request has its own.
+// A step is the progress of a request. Each kind of request has its own steps.
 type step int8
 
 // A request is one HTTP request on its way through a node.
@@ -105,7 +104,7 @@ type request struct {
 	step step
 	node int8
 	value
-	came   instant // when the node looked at it first
+	came   instant // when the node first looked at it
 	late   bool    // it came in after T
 	handle handle
 }
@@ -124,7 +123,7 @@ type routeRequest struct {
 }
 
 const (
-	maxLogs      = 5 // the first of them is not used: log 0 is none
+	maxLogs      = 5 // including log 0, which means no log
 	maxAttackers = 2
 	maxTabs      = 2
 	nodes        = 2
@@ -133,36 +132,36 @@ const (
 // A state is everything that can differ between two moments of a world. States are
 // compared byte for byte, so there are no pointers in it.
 type state struct {
-	fault fault // what has gone wrong
+	fault fault // the fault that has happened
 
 	// The Store.
 	now     instant
-	dir     [idCount]handle // where an id's log is
+	dir     [idCount]handle // where the log of each id is
 	logs    [maxLogs]sessionLog
 	revoked [idCount]instant // when an id was last revoked
 	fence   [idCount]instant // when an id moved away
-	tOver   [idCount]bool    // T after that is over
+	tOver   [idCount]bool    // whether T has ended since
 
 	// The nodes' caches of handles. They are never evicted: that is the worst case.
 	caches [nodes][idCount]handle
 
-	// The attacker: its requests, each with the link that it last got, and all values
-	// that it was ever given.
+	// The attacker: its requests, each with its latest link, and all values that it was
+	// ever given.
 	attacks     [maxAttackers]request
 	attackLinks [maxAttackers]link
 	stolen      values
 
-	// The log-in: which one it is of the world's, how far it has come, and the cookie
-	// that is in its response.
+	// The log-in: its number among the world's log-ins, its progress, and the cookie in
+	// its response.
 	stage      int8
 	login      request
 	cookie     value
 	unheeded   bool // its Move began although the new id had been revoked since it came in
 	tookAlong  bool // its Move took the session with it
 	moved      id   // the last id whose Move was acknowledged
-	answerGone bool // an answer of it was lost
+	answerGone bool // a response of it was lost
 
-	// The operator: which task, how far it is, and the handle on which it works.
+	// The operator: its task, its progress, and the handle that it works on.
 	task, phase  int8
 	taskHandle   handle
 	backAt       instant // when the user logged in again

@@ -1,6 +1,6 @@
 package identitymodel
 
-// accepts is the check at the head of every step of a log.
+// accepts is the check at the beginning of every step of a log.
 func (w *world) accepts(s *state, h handle, under id) bool {
 	l := &s.logs[h.log]
 	if l.state != logLive {
@@ -9,7 +9,7 @@ func (w *world) accepts(s *state, h handle, under id) bool {
 	return !w.Handles || l.id == under && l.moves == h.moves
 }
 
-// lookUp returns where the log of an id is, and whether it stays there: a Move that is
+// lookUp returns where the log of an id is, and whether it stays there. A Move that is
 // under way has to be finished first.
 func (s *state) lookUp(of id) (h handle, settled bool) {
 	h = s.dir[of]
@@ -20,17 +20,17 @@ func (s *state) lookUp(of id) (h handle, settled bool) {
 	return h, l.state == logLive && l.id == of && l.moves == h.moves && l.phase == moveSettled
 }
 
-// An outcome is what Open says.
+// An outcome is a result of Open.
 type outcome int8
 
 const (
 	granted  outcome = iota
 	waits            // for a Move
-	refused          // the id is revoked, or there is no session and none is to be made
-	comeBack         // the id has moved; the client is to ask again soon
+	refused          // the id is revoked, or there is no session and none may be made
+	comeBack         // the id has moved; the client is to retry soon
 )
 
-// open gives a request a handle of its id's log: the node's own, or the store's.
+// open gives a request a handle of its id's log, from the node's cache or from the store.
 func (w *world) open(s *state, r *request, create bool) outcome {
 	if h := s.caches[r.node][r.id]; h.log != 0 {
 		r.handle = h
@@ -89,7 +89,7 @@ func (w *world) inT(s *state, r *request) bool {
 	return !s.tOver[r.id]
 }
 
-// attach begins a link in the log that the request has a handle of.
+// attach begins a link in the log of the request's handle.
 func (w *world) attach(s *state, r *request) (link, bool) {
 	l := &s.logs[r.handle.log]
 	switch {
@@ -104,7 +104,8 @@ func (w *world) attach(s *state, r *request) (link, bool) {
 	return link{r.handle, r.id, linkLive}, true
 }
 
-// forget drops the request's handle from its node's cache: a log has refused it.
+// forget removes the request's handle from its node's cache, because a log has refused
+// it.
 func (s *state) forget(r *request) {
 	if s.caches[r.node][r.id] == r.handle {
 		s.caches[r.node][r.id] = handle{}

@@ -9,10 +9,10 @@ const (
 	tabAttaches
 	tabOpen // it has a link
 	tabTold410
-	tabToldOver // without a cookie, it said that it was the old id: _was
+	tabToldOver // without a cookie, it named the old id with _was
 )
 
-// tabSteps are those of the honest tabs.
+// tabSteps emits the steps of the honest tabs.
 func (w *world) tabSteps(s state, emit emitFunc) {
 	for i := range w.tabs {
 		p := s.tabs[i]
@@ -30,7 +30,7 @@ func (w *world) tabSteps(s state, emit emitFunc) {
 	}
 }
 
-// tabSends begins a link with what the jar has.
+// tabSends begins a link with the cookie in the jar.
 func (w *world) tabSends(s state, i int, emit emitFunc) {
 	t := s
 	if s.jar.id == noID {
@@ -68,7 +68,7 @@ func (w *world) tabStep(s state, i int, emit emitFunc) {
 		case granted:
 			q.step = tabAttaches
 			emit(t, "tab %d: node %d has a handle of log %d", i, p.node, q.handle.log)
-		case comeBack, refused: // asked again, it is looked at from the beginning
+		case comeBack, refused: // if sent again, it is processed from the beginning
 			q.request = request{}
 			emit(t, "tab %d: Open says come back", i)
 		}
@@ -96,7 +96,7 @@ func (w *world) tabStep(s state, i int, emit emitFunc) {
 	}
 }
 
-// tabResolves looks at a GET that has come in.
+// tabResolves processes a GET that has come in.
 func (w *world) tabResolves(s state, i int, emit emitFunc) {
 	t := s
 	p := &t.tabs[i]
@@ -125,7 +125,8 @@ const (
 	routeAnswered
 )
 
-// routeSteps are those of one request that a tab sends to a route of the application.
+// routeSteps emits the steps of one request that a tab sends to a route of the
+// application.
 func (w *world) routeSteps(s state, emit emitFunc) {
 	if !w.route {
 		return
@@ -155,8 +156,8 @@ func (w *world) routeSteps(s state, emit emitFunc) {
 	}
 }
 
-// silentRoute reports whether a request with an old value is answered with an identity
-// for this request alone, and without a cookie.
+// silentRoute reports whether a request with an old value gets an identity for this
+// request alone, and no cookie.
 func (w *world) silentRoute(s *state, r *request) bool {
 	if s.revoked[r.id] > s.fence[r.id] { // by a Revoke
 		return w.RoutesSilentRevoked && !r.late

@@ -1,8 +1,7 @@
 package identitymodel
 
-// timeSteps end the time T after a Move or a Revoke. It is long enough for the response
-// of a log-in that was under way, and for requests that left with the old cookie,
-// to arrive.
+// timeSteps ends the time T after a Move or a Revoke. T is long enough for the response
+// of a log-in that was under way, and for requests with the old cookie, to arrive.
 func (w *world) timeSteps(s state, emit emitFunc) {
 	for old := idX; old <= idY; old++ {
 		runs := s.fence[old] > 0 || w.route && s.revoked[old] > 0

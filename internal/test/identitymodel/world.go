@@ -1,10 +1,10 @@
 package identitymodel
 
-// A world is a scenario: who acts in it, on which kind of store, under which rules.
+// A world is a scenario: the actors, the kind of store, and the rules.
 type world struct {
 	rules
 	name  string
-	redis bool // a Move is a row of steps in several shards; otherwise it is one step
+	redis bool // a Move is a series of steps in several shards; otherwise it is one step
 
 	logins   []loginKind // one after the other: from x to y, then from y to z
 	operator []task
@@ -16,10 +16,10 @@ type world struct {
 	tabs  int  // honest tabs: the first is open, the second between two polls
 	route bool // one of them sends a request to a route of the application
 
-	nodeDies   bool // the log-in's node may die at any step of it
-	answerLost bool // the log-in's answer may be lost once; its tab then asks again
+	nodeDies   bool // the log-in's node may die at any of its steps
+	answerLost bool // the log-in's response may be lost once; its tab then sends it again
 	renewals   bool // the tabs' cookies are due for renewal, in the responses of their links
-	published  bool // nodes deliver from what is published, without asking the store
+	published  bool // nodes deliver from publications, without reading the store
 	clockAhead bool // the clock of node 1 is ahead of the Store's
 }
 
@@ -28,7 +28,7 @@ type loginKind int8
 
 const (
 	rotate  loginKind = iota // middleware.Rotate: the old id is revoked
-	replace                  // Validate returns another id: the old one stays good
+	replace                  // Validate returns another id: the old one stays valid
 )
 
 func (k loginKind) String() string { return [...]string{"rotate", "replace"}[k] }
@@ -45,10 +45,10 @@ const (
 	revoke     operation = iota // Manager.Revoke
 	logOut                      // middleware.Logout, after the log-in
 	revalidate                  // Manager.Revalidate
-	logInAgain                  // the user comes with a value that is signed now
+	logInAgain                  // the user comes with a newly signed value
 )
 
-// does reports whether the operator has this to do, with whatever id.
+// does reports whether the operator has a task of this kind, with any id.
 func (w *world) does(do operation) bool {
 	for _, t := range w.operator {
 		if t.do == do {
@@ -58,8 +58,8 @@ func (w *world) does(do operation) bool {
 	return false
 }
 
-// start is the state in which everything begins: x has a session, the attacker has a
-// value and a link of it, and the tab that logs in has sent its request.
+// start returns the initial state: x has a session, the attacker has a value and a link
+// of it, and the tab that logs in has sent its request.
 func (w *world) start() state {
 	s := state{now: 2}
 	s.logs[1] = sessionLog{state: logLive, id: idX}
@@ -86,10 +86,10 @@ func (w *world) start() state {
 	return s
 }
 
-// An emitFunc is told a state that can come next, and how the step to it reads.
+// An emitFunc receives a state that can come next, and a description of the step to it.
 type emitFunc func(next state, format string, args ...any)
 
-// steps tells emit every state that can follow s.
+// steps emits every state that can follow s.
 func (w *world) steps(s state, emit emitFunc) {
 	w.attackerSteps(s, emit)
 	w.loginSteps(s, emit)

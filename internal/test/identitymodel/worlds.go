@@ -15,8 +15,7 @@ var (
 	backAsY     = []task{{revoke, idY}, {logInAgain, idY}}
 )
 
-// worlds returns the worlds in which the design has to hold,
-// each in memory and in redis.
+// worlds returns the worlds in which the design must hold, each in memory and in redis.
 func worlds() (all []world) {
 	add := func(name string, w world) {
 		w.rules = design()
@@ -85,17 +84,17 @@ func twoLogins() []world {
 	}
 }
 
-// others returns the worlds in which the log-in can be of one kind alone, or in which
+// others returns the worlds in which the log-in can be of one kind only, or in which
 // there is none.
 func others() []world {
 	return []world{
-		// After Rotate, a lost answer is not given again.
+		// After Rotate, a lost response is not sent again.
 		{
 			name:   "replace, its answer is lost once, 1 attacker, 1 tab",
 			logins: replaces, answerLost: true, attackers: 1, tabs: 1,
 		},
 
-		// Only Rotate sets a cookie in its answer to a revoked id.
+		// Only Rotate sets a cookie in its response to a revoked id.
 		{name: "rotate, revoke x, 1 tab, route", logins: rotates, operator: revokesX, tabs: 1, route: true},
 		{
 			name:   "rotate, revoke x, 1 attacker, 1 tab, route",
