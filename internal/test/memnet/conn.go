@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// window is how many bytes a direction takes that nobody has read, like the buffers of a
-// socket: a write is not a delivery.
+// window is how many unread bytes a direction accepts, like the buffers of a socket: a
+// write is not a delivery.
 const window = 64 << 10
 
-// conn is one end of a connection: it reads from one direction and writes to the other.
+// conn is one end of a connection. It reads from one direction and writes to the other.
 type conn struct {
 	in, out       *direction
 	local, remote net.Addr
@@ -36,17 +36,17 @@ func (c *conn) SetDeadline(t time.Time) error {
 	return c.SetWriteDeadline(t)
 }
 
-// CloseWrite tells the peer that nothing follows what was written.
+// CloseWrite tells the peer that no further bytes follow.
 func (c *conn) CloseWrite() error { return c.out.end(&c.out.writer) }
 
-// Close ends both directions. The peer reads what was written before and io.EOF then, and
-// fails to write.
+// Close ends both directions. The peer reads the bytes written before, then io.EOF, and
+// its writes fail.
 func (c *conn) Close() error {
 	c.in.end(&c.in.reader)
 	return c.out.end(&c.out.writer)
 }
 
-// A direction carries the bytes one way. Its fields are guarded by mu.
+// A direction carries bytes one way. Its fields are guarded by mu.
 type direction struct {
 	mu             sync.Mutex
 	changed        sync.Cond
@@ -54,11 +54,11 @@ type direction struct {
 	reader, writer side
 }
 
-// A side is what a direction knows of one of its two ends.
+// A side is the state of one of the two ends of a direction.
 type side struct {
 	closed   bool
 	deadline time.Time
-	timer    *time.Timer // wakes those who wait at the deadline
+	timer    *time.Timer // wakes waiting calls at the deadline
 }
 
 func newDirection() *direction {
@@ -114,7 +114,7 @@ func (d *direction) write(b []byte) (n int, err error) {
 	}
 }
 
-// until sets the deadline of a side; it holds for the calls that wait already, too.
+// until sets the deadline of a side. It also applies to calls that are already waiting.
 func (d *direction) until(s *side, t time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -141,7 +141,7 @@ func (d *direction) end(s *side) error {
 }
 
 func (d *direction) wake() {
-	d.mu.Lock() // so that the wake-up cannot pass between somebody's look at the clock and its wait
+	d.mu.Lock() // the wake-up must not fall between a call's look at the clock and its wait
 	defer d.mu.Unlock()
 	d.changed.Broadcast()
 }

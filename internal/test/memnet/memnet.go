@@ -1,5 +1,5 @@
-// Package memnet is a network in memory for tests in a testing/synctest bubble: all its
-// waiting is durable there, so that heartbeats, deadlines and expiry take no real time.
+// Package memnet is an in-memory network for tests in a testing/synctest bubble. All its
+// waits are durably blocking, so heartbeats, deadlines and expiry take no real time.
 // Create a Listener inside the bubble that uses it.
 package memnet
 
@@ -11,8 +11,8 @@ import (
 	"sync/atomic"
 )
 
-// A Listener is a net.Listener whose peers Dial it.
-// Its methods may be called concurrently.
+// A Listener is a net.Listener whose peers connect with Dial. Its methods may be called
+// concurrently.
 type Listener struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -27,7 +27,8 @@ func Listen() *Listener {
 	return l
 }
 
-// Dial connects to the listener. It waits until the connection is accepted.
+// Dial connects to the listener. It waits until the connection is accepted, ctx ends or
+// the listener is closed.
 func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
 	client := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 40000 + int(l.dialed.Add(1))%20000}
 	near, far := pipe(client, l.Addr())
@@ -41,16 +42,16 @@ func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
 	}
 }
 
-// Client returns a new HTTP client that reaches the listener under any http URL. The one
-// that proxies and origin checks expect is "http://" + l.Addr().String(). Call its
-// CloseIdleConnections before the bubble ends.
+// Client returns a new HTTP client that reaches the listener under any http URL. Proxies
+// and origin checks expect "http://" + l.Addr().String(). Call its CloseIdleConnections
+// before the bubble ends.
 func (l *Listener) Client() *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.Dial(ctx) },
 	}}
 }
 
-// Accept waits for the next connection; after Close it returns net.ErrClosed.
+// Accept waits for the next connection. After Close it returns net.ErrClosed.
 func (l *Listener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.conns:
@@ -60,11 +61,11 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close ends Accept and Dial; connections stay. Later calls do nothing.
+// Close makes Accept and Dial fail. Connections stay open. Later calls do nothing.
 func (l *Listener) Close() error {
 	l.close()
 	return nil
 }
 
-// Addr returns a loopback address, as code that splits it into host and port expects.
+// Addr returns a loopback address, because callers split it into host and port.
 func (l *Listener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80} }

@@ -38,7 +38,7 @@ func connect(t testing.TB) (near, far net.Conn) {
 	return near, <-accepted
 }
 
-// An hour of heartbeats passes in no time, and the server's end is seen.
+// An hour of heartbeats takes no real time, and the client sees that the server ends.
 func TestServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := memnet.Listen()
@@ -85,7 +85,8 @@ func TestServer(t *testing.T) {
 	})
 }
 
-// A peer that reads nothing takes 64 KiB, then blocks the writer until its deadline.
+// If the peer reads nothing, 64 KiB can be written. Then a write blocks until its
+// deadline.
 func TestWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := connect(t)
@@ -138,7 +139,7 @@ func TestDialEnds(t *testing.T) {
 	}
 }
 
-// The conformance suite of golang.org/x/net for a net.Conn.
+// TestConn runs the conformance suite of golang.org/x/net for a net.Conn.
 func TestConn(t *testing.T) {
 	nettest.TestConn(t, func() (net.Conn, net.Conn, func(), error) {
 		near, far := connect(t)
