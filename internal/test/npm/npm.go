@@ -1,8 +1,8 @@
-// Package npm brings the JavaScript of other people that tests meet: TypeScript, parsers
-// and clients of event streams, htmx. Nothing of it is part of Mirage.
+// Package npm installs JavaScript packages of other projects for tests: TypeScript,
+// parsers and clients of event streams, htmx. None of them is part of Mirage.
 //
-// package.json pins versions, package-lock.json what their archives must hash to. To
-// change them:
+// package.json pins their versions, and package-lock.json the hashes of their archives.
+// To change them:
 //
 //	npm install --package-lock-only --omit-lockfile-registry-resolved NAME@VERSION
 package npm
@@ -27,10 +27,10 @@ var (
 	lock []byte
 )
 
-// Modules returns the directory node_modules, outside of the tree. It fetches the
-// packages at the first call on a machine, in some seconds, and again when the lock has
-// changed. Where they cannot be had the test is skipped; with CI set that is a failure.
-// It may be called from several tests and processes at once.
+// Modules returns the path of node_modules, outside the tree. The first call on a machine
+// fetches the packages, which takes some seconds, and so does the first call after the
+// lock has changed. If they cannot be fetched the test is skipped, or fails if CI is set.
+// Modules may be called concurrently by several tests and processes.
 func Modules(t testing.TB) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
@@ -48,7 +48,8 @@ func Modules(t testing.TB) string {
 }
 
 // Node returns the path of Node 20.10 or later, the first with a WebSocket
-// (--experimental-websocket). Without one the test is skipped, and fails with CI set.
+// (--experimental-websocket). If there is none the test is skipped, or fails if CI is
+// set.
 func Node(t testing.TB) string {
 	t.Helper()
 	path, err := exec.LookPath("node")
@@ -82,7 +83,8 @@ func modules(ctx context.Context, cache string) (string, error) {
 		return "", err
 	}
 
-	// What is complete gets its name in one step, so that nobody sees half of it.
+	// A complete directory is renamed in one step, so that no other process sees a part
+	// of it.
 	tmp, err := os.MkdirTemp(cache, "half-")
 	if err != nil {
 		return "", err
@@ -97,7 +99,7 @@ func modules(ctx context.Context, cache string) (string, error) {
 
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
-	// Scripts of packages are not run: none of these needs one.
+	// The packages' scripts are not run, because no package here needs them.
 	cmd := exec.CommandContext(ctx, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
 	cmd.Dir = tmp
 	cmd.WaitDelay = time.Second

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Each package is pinned by what its archive hashes to, wherever it comes from.
+// Each package is pinned by the hash of its archive, whatever registry it comes from.
 func TestLock(t *testing.T) {
 	var locked struct {
 		Packages map[string]struct {
@@ -35,8 +35,8 @@ func TestLock(t *testing.T) {
 	}
 }
 
-// What is in the cache is not fetched again; what cannot be fetched is an error that
-// leaves nothing behind.
+// Cached packages are not fetched again. A fetch that fails returns an error and leaves
+// no files behind.
 func TestModules(t *testing.T) {
 	real := Modules(t)
 	if again := Modules(t); again != real {
