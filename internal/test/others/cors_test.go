@@ -14,13 +14,13 @@ import (
 
 const friend = "https://friend.example"
 
-// What docs/operations.md says under CORS.
+// The options that docs/operations.md shows under CORS.
 var (
 	methods = []string{"GET", "POST", "DELETE"}
 	headers = []string{"Mirage-Link", "Content-Type", "Authorization", "Last-Event-ID"}
 )
 
-// readme are the options that the README of go-chi/cors has.
+// readme has the options of the README of go-chi/cors.
 var readme = chicors.Options{
 	AllowedOrigins: []string{"https://*", "http://*"},
 	AllowedMethods: []string{"GET", "POST", "PUT", "DELETE", "OPTIONS"},
@@ -29,8 +29,8 @@ var readme = chicors.Options{
 	MaxAge:         300,
 }
 
-// I9: a page of a listed origin can do all that it needs without a CORS middleware, and
-// behind one in the ways that docs/operations.md has.
+// I9: a page of a listed origin can do everything it needs without a CORS middleware, and
+// behind one with the options that docs/operations.md shows.
 func TestI9CORSMiddleware(t *testing.T) {
 	passing := readme
 	passing.OptionsPassthrough = true
@@ -78,7 +78,8 @@ func TestI9CORSMiddleware(t *testing.T) {
 	}
 }
 
-// allowed checks that browsers let the page see the answer to a request with credentials.
+// allowed checks that browsers let the page read the response to a request with
+// credentials.
 func allowed(t *testing.T, resp *http.Response) {
 	t.Helper()
 	if origin := resp.Header["Access-Control-Allow-Origin"]; !slices.Equal(origin, []string{friend}) ||
@@ -87,7 +88,7 @@ func allowed(t *testing.T, resp *http.Response) {
 	}
 }
 
-// has reports whether a header that is a list has the name.
+// has reports whether a header that is a list contains the name.
 func has(resp *http.Response, header, name string) bool {
 	for n := range strings.SplitSeq(strings.Join(resp.Header[header], ","), ",") {
 		if strings.EqualFold(strings.TrimSpace(n), name) {

@@ -1,5 +1,5 @@
 // Package others_test tests Mirage behind routers and middleware that the module itself
-// is not to depend on.
+// must not depend on.
 package others_test
 
 import (
@@ -24,7 +24,7 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 )
 
-var sessions = &scs.SessionManager{ // not scs.New: its store has a goroutine for good
+var sessions = &scs.SessionManager{ // not scs.New: its store has a goroutine that never ends
 	Lifetime: time.Hour, Store: memstore.NewWithCleanupInterval(0), Codec: scs.GobCodec{},
 	Cookie: scs.SessionCookie{Name: "session", Path: "/"},
 }
@@ -36,7 +36,7 @@ func withGin(next http.Handler) http.Handler {
 	return g
 }
 
-// noRoute serves from where gin has set its own status already: 404.
+// noRoute serves where gin has already set its own status, 404.
 func noRoute(next http.Handler) http.Handler {
 	gin.SetMode(gin.ReleaseMode)
 	g := gin.New()
@@ -50,14 +50,14 @@ func withEcho(next http.Handler) http.Handler {
 	return e
 }
 
-// wrapping puts a writer of its own around each response.
+// wrapping wraps each ResponseWriter.
 func wrapping(wrap func(http.ResponseWriter) http.ResponseWriter) wrapper {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(wrap(w), r) })
 	}
 }
 
-// eager has all methods, as old middleware has, and calls those that are there.
+// eager has all optional methods, as old middleware has, and calls those that exist.
 type eager struct{ w http.ResponseWriter }
 
 func (e eager) Header() http.Header         { return e.w.Header() }
@@ -73,7 +73,7 @@ func (e eager) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return e.w.(http.Hijacker).Hijack()
 }
 
-// logging is gin's way to look at a body.
+// logging is gin's usual way to log a body.
 type logging struct{ gin.ResponseWriter }
 
 func withGinLogging(next http.Handler) http.Handler {
@@ -111,8 +111,8 @@ func TestL3Others(t *testing.T) {
 	}
 }
 
-// L3: where http.TimeoutHandler stands around them, too, streams and WebSocket are
-// refused readably, and polls work.
+// L3: inside http.TimeoutHandler as well, streams and WebSocket are refused with a
+// readable text, and polls work.
 func TestL3OthersTimeoutHandler(t *testing.T) {
 	for name, around := range wrappers {
 		t.Run(name, func(t *testing.T) {
@@ -126,7 +126,7 @@ func TestL3OthersTimeoutHandler(t *testing.T) {
 	}
 }
 
-// L3: whatever Mirage answers with 200 is 200 where gin would say 404 of itself.
+// L3: a response of Mirage with 200 stays 200 where gin would set 404 on its own.
 func TestL3NoRoute(t *testing.T) {
 	s := newSite(t, middleware.Options{})
 	s.serve(noRoute(s.mux))
@@ -152,8 +152,8 @@ func TestL3NoRoute(t *testing.T) {
 }
 
 // L3: behind fiber's adaptor, whose connections are not net/http's, streams and polls
-// work, WebSocket is refused, and nothing comes between the answers to other requests on
-// the connection.
+// work, and WebSocket is refused. No bytes of them appear between the responses to other
+// requests on the connection.
 func TestL3Fiber(t *testing.T) {
 	s := newSite(t, middleware.Options{})
 	app := fiber.New()
@@ -186,15 +186,15 @@ func TestL3Fiber(t *testing.T) {
 	(&visitor{site: s}).said(bufio.NewReader(stream.Body), "data: greeting\n")
 	s.shutdown()
 	_, _ = io.Copy(io.Discard, stream.Body)
-	if other, err := http.ReadResponse(r, nil); err == nil { // fiber may close instead
+	if other, err := http.ReadResponse(r, nil); err == nil { // fiber may also close the connection
 		if text, _ := io.ReadAll(other.Body); string(text) != "other" {
 			t.Errorf("the answer to the next request: %q", text)
 		}
 	}
 }
 
-// L3: a stream whose middleware lets neither the head nor a flush through ends, with what
-// came until then, and is no text without a head.
+// L3: if a middleware passes on neither the head nor a flush, the stream ends with
+// everything that was written until then. It never sends text without a head.
 func TestL3HeldBack(t *testing.T) {
 	for name, around := range map[string]wrapper{
 		"with Unwrap":    buffered(true),
@@ -220,7 +220,7 @@ func TestL3HeldBack(t *testing.T) {
 	}
 }
 
-// hoard keeps a whole response until the handler has returned, whatever is flushed.
+// hoard keeps a whole response until the handler has returned, and ignores flushes.
 type hoard struct {
 	http.ResponseWriter
 	status int

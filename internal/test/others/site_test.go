@@ -34,7 +34,7 @@ const patience = 10 * time.Second
 
 type wrapper = func(http.Handler) http.Handler
 
-// site is a Mirage whose routes other people's software serves: live at /live, the script
+// site is a Mirage whose routes are served by other software: live at /live, the script
 // at /live/mirage.js.
 type site struct {
 	*testing.T
@@ -44,8 +44,7 @@ type site struct {
 	log sink // of net/http
 }
 
-// newSite makes the routes. Its application greets each reader,
-// and sends back what it is sent.
+// newSite makes the routes. The application greets each reader, and echoes each message.
 func newSite(t *testing.T, o middleware.Options) *site {
 	s := &site{T: t}
 	s.m = session.New(session.Options{
@@ -69,7 +68,7 @@ func newSite(t *testing.T, o middleware.Options) *site {
 	return s
 }
 
-// serve lets net/http serve h, which has s.mux in it.
+// serve serves h, which contains s.mux, with net/http.
 func (s *site) serve(h http.Handler) *site {
 	srv := httptest.NewUnstartedServer(h)
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(&s.log, nil), slog.LevelInfo)
@@ -101,7 +100,7 @@ func (s *site) must(err error) {
 	}
 }
 
-// visitor is a browser with its cookies, that takes gzip.
+// visitor is a browser with cookies that accepts gzip.
 type visitor struct {
 	*site
 	*http.Client
@@ -134,7 +133,7 @@ func (v *visitor) do(method, path, body string, header ...string) *http.Response
 	return resp
 }
 
-// status is the status of an answer, and its body.
+// status returns the status and the body of a response.
 func (v *visitor) status(method, path, body string, header ...string) (int, string) {
 	v.Helper()
 	resp := v.do(method, path, body, header...)
@@ -226,7 +225,7 @@ func (v *visitor) speaks() {
 	_ = conn.Close(ws.StatusNormalClosure, "")
 }
 
-// refused checks that neither a stream nor a WebSocket can be had, and that this is said.
+// refused checks that a stream and a WebSocket are refused, with a readable reason.
 func (v *visitor) refused() {
 	v.Helper()
 	for name, header := range map[string][]string{
