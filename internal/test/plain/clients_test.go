@@ -20,12 +20,13 @@ import (
 	"github.com/mirage-go/mirage/internal/test/npm"
 )
 
-// A client of somebody else: start lets it read the site's URL until the test ends.
+// A client is a client of another project. start makes it read the site's URL until the
+// test ends.
 type client struct {
 	name  string
 	start func(s *site)
-	ended string // what it shows when the id is revoked under it
-	gone  string // what it shows when it comes and is told 410; "" if it asks again
+	ended string // what it shows when its id is revoked while it is connected
+	gone  string // what it shows when it connects and gets 410; "" if it tries again
 }
 
 var clients = []client{
@@ -38,8 +39,8 @@ var clients = []client{
 	{"go-sse", goSSE, "go-sse has stopped", "go-sse has stopped"},
 }
 
-// reporter stands at the end of each page: it tells the site what the page shows, one
-// line after the other.
+// reporter is the end of each page. It reports what the page shows to the site, line by
+// line.
 const reporter = `
 <script type="module">
   let last = Promise.resolve()
@@ -49,7 +50,7 @@ const reporter = `
   }
   for (const id of ['log', 'state']) {
     const shown = document.getElementById(id)
-    shown.childNodes.forEach(report) // before this script ran
+    shown.childNodes.forEach(report) // shown before this script ran
     new MutationObserver(all => all.forEach(one => one.addedNodes.forEach(report))).observe(shown, { childList: true })
   }
 </script>
@@ -61,7 +62,7 @@ const imports = `<script type="importmap">{"imports": {
 `
 
 // page opens a page of docs/plain.md in a browser of its own. files are the scripts that
-// it loads, and where they are in the packages.
+// it loads, and their places in the packages.
 func page(mark, files string) func(s *site) {
 	return func(s *site) {
 		html := imports + block(s.T, mark) + fmt.Sprintf(reporter, s.direct)
@@ -78,8 +79,8 @@ func page(mark, files string) func(s *site) {
 	}
 }
 
-// chromium returns the path of a browser.
-// Without one the test ends as needs.Program says.
+// chromium returns the path of a browser. Without one the test ends as needs.Program
+// describes.
 func chromium(t *testing.T) string {
 	t.Helper()
 	// Debian's wrapper in /usr/bin adds flags, so the program itself comes first.
@@ -87,7 +88,8 @@ func chromium(t *testing.T) string {
 		os.Getenv("CHROMIUM"), "/usr/lib/chromium/chromium", "chromium", "chromium-browser", "google-chrome")
 }
 
-// node runs the program of docs/plain.md: it is put beside the packages that it imports.
+// node runs the program of docs/plain.md. It is written beside the packages that it
+// imports.
 func node(s *site) {
 	dir := s.TempDir()
 	if err := os.Symlink(npm.Modules(s), filepath.Join(dir, "node_modules")); err != nil {
@@ -108,7 +110,7 @@ func curl(s *site) {
 	s.run(cmd)
 }
 
-// local is code with the site's address in the place of the one that it was written with.
+// local returns code with the site's address in place of the written one.
 func (s *site) local(code string) string {
 	const written = "http://localhost:8080"
 	if !strings.Contains(code, written) {
@@ -117,8 +119,8 @@ func (s *site) local(code string) string {
 	return strings.ReplaceAll(code, written, s.proxy.URL())
 }
 
-// run starts a program, hears each line that it prints, and ends it with all that it
-// started when the test ends.
+// run starts a program and records each line that it prints. When the test ends, run
+// kills it and all processes that it started.
 func (s *site) run(cmd *exec.Cmd) {
 	s.Helper()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -137,13 +139,13 @@ func (s *site) run(cmd *exec.Cmd) {
 			s.hears(lines.Text())
 		}
 	}()
-	s.Cleanup(func() { // the test's context is over now
+	s.Cleanup(func() { // the test's context has ended by then
 		<-done
 		_ = cmd.Wait()
 	})
 }
 
-// inProcess runs a client of Go with cookies until the test ends.
+// inProcess runs a Go client with cookies until the test ends.
 func inProcess(s *site, read func(ctx context.Context, url string, c *http.Client)) {
 	jar, _ := cookiejar.New(nil)
 	c := &http.Client{Jar: jar, Transport: &http.Transport{}}
@@ -162,7 +164,7 @@ func goSSE(s *site) {
 		client := gosse.Client{HTTPClient: c, Backoff: soon}
 		conn := client.NewConnection(r)
 		conn.SubscribeMessages(func(e gosse.Event) {
-			if e.Data != "" { // it makes an event of retry: alone
+			if e.Data != "" { // it makes an event of a lone retry:
 				s.hears(e.Data)
 			}
 		})

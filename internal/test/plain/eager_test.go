@@ -21,7 +21,7 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// eager are packages that take an id as soon as its line comes.
+// eager are packages that take over an id as soon as its line arrives.
 var eager = []string{
 	"eventsource2", // version 2 of eventsource, which many depend on
 	"@sanity/eventsource",
@@ -33,10 +33,10 @@ var eager = []string{
 	"event-source-polyfill", // not eager: it has a parameter of its own for the position
 }
 
-// D2, W1: clients that take an id as soon as its line comes get everything once and in
-// order, though their connection is cut at each byte of a block in turn: its id is the
-// last line. Between the two line ends that close the block no order of lines would help
-// them, so that one place is left out.
+// D2, W1: clients that take over an id as soon as its line arrives get everything once
+// and in order, although their connection is cut at each byte of a block in turn: the id
+// is the last line. Between the two line ends that close the block no order of lines
+// would help them, so that place is left out.
 func TestD2EagerClientsCutAtEachByte(t *testing.T) {
 	for _, name := range eager {
 		t.Run(name, func(t *testing.T) {
@@ -63,7 +63,7 @@ func TestD2EagerClientsCutAtEachByte(t *testing.T) {
 	}
 }
 
-// eager lets a package of somebody else read the site's URL until the test ends.
+// eager makes a package of another project read the site's URL until the test ends.
 func (s *site) eager(name string) {
 	dir := s.TempDir()
 	if err := os.Symlink(npm.Modules(s), filepath.Join(dir, "node_modules")); err != nil {
@@ -82,7 +82,7 @@ func (s *site) eager(name string) {
 	s.run(cmd)
 }
 
-// epoch is that of the session's log.
+// epoch returns the epoch of the session's log.
 func (s *site) epoch() string {
 	s.Helper()
 	answer, err := http.Get(s.direct + "/live?_wait=0")
@@ -101,14 +101,14 @@ func (s *site) epoch() string {
 	return string(epoch[1])
 }
 
-// D3, W1: r3labs' client takes what a cut leaves of a block for a message, and its id
-// with it. Cut at each byte of the data in turn, where there is no id yet, it gets every
-// message whole all the same, after the piece.
+// D3, W1: r3labs' client takes the rest of a block that was cut for a message, with its
+// id. The test cuts at each byte of the data in turn, where there is no id yet. The
+// client still gets every message whole, after the piece.
 func TestD3R3labsGetsCutMessagesAgain(t *testing.T) {
 	s := startSite(t, memory.New(memory.Options{}))
 	inProcess(s, func(ctx context.Context, url string, c *http.Client) {
 		client := r3.NewClient(url)
-		client.Connection, client.ReconnectStrategy = c, never{} // a clean end is no reason for it to come back
+		client.Connection, client.ReconnectStrategy = c, never{} // it must not come back after a clean end
 		for ctx.Err() == nil {
 			_ = client.SubscribeRawWithContext(ctx, func(e *r3.Event) {
 				if len(e.Data) > 0 && len(e.Event) == 0 {

@@ -14,14 +14,13 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// roomy is the buffer that docs/plain.md has for clients of Go: the largest message of 64
-// KiB is one whose lines are all empty, seven bytes each.
+// roomy is the buffer size that docs/plain.md recommends for Go clients. The largest
+// message of 64 KiB has only empty lines, of seven bytes each.
 const roomy = 512 << 10
 
-// W4: the clients of Go get the largest message that a server sends with every option at
-// its default, if they have the buffer that docs/plain.md names. With their own, of 64
-// KiB, they ask for it again and again and never get it:
-// its block has more than its data.
+// W4: Go clients get the largest message that a server sends by default, if they have the
+// buffer that docs/plain.md names. With their own, of 64 KiB, they request it again and
+// again and never get it, because its block is larger than its data.
 func TestW4LargestForClientsOfGo(t *testing.T) {
 	const largest = 64 << 10
 	clients := map[string]func(ctx context.Context, url string, c *http.Client, buffer int, on func(string)){

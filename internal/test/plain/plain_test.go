@@ -14,10 +14,10 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// D2, D4, L1, W1, W6: clients of other people get everything once and in order: after a
-// first answer that says "later", while the connection is cut at bytes within the
-// messages, and through a restart of the server. When their id was revoked while they
-// were away, they stop, or ask again.
+// D2, D4, L1, W1, W6: clients of other projects get everything once and in order: after a
+// first response that says "later", while the connection is cut within messages, and
+// through a restart of the server. If their id was revoked while they were away, they
+// stop, or ask again.
 func TestPlainClients(t *testing.T) {
 	for _, c := range clients {
 		t.Run(c.name, func(t *testing.T) {
@@ -60,8 +60,8 @@ func TestPlainClients(t *testing.T) {
 	}
 }
 
-// I11, W6: who is told by mirage-end that the id was revoked stops; who cannot read that
-// asks once more, and is told by the status.
+// I11, W6: clients that read mirage-end stop when the id is revoked. Clients that cannot
+// read it ask once more, and get the status.
 func TestPlainClientsRevoked(t *testing.T) {
 	for _, c := range clients {
 		t.Run(c.name, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestPlainClientsRevoked(t *testing.T) {
 	}
 }
 
-// docs/plain.md names the versions that are tested.
+// docs/plain.md names the tested versions.
 func TestVersions(t *testing.T) {
 	page, err := os.ReadFile("../../../docs/plain.md")
 	if err != nil {
@@ -99,7 +99,7 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// D3: an EventSource that comes back to a server that has forgotten everything is told
+// D3: an EventSource that reconnects to a server that has forgotten everything is told
 // what it lost, before the next message.
 func TestD3EventSourceIsTold(t *testing.T) {
 	s := startSite(t, memory.New(memory.Options{}))

@@ -29,29 +29,29 @@ import (
 )
 
 const (
-	visitor  = "visitor" // the id that everybody gets
+	visitor  = "visitor" // everybody's id
 	patience = 30 * time.Second
 )
 
-// A site is a server and the network before it. It serves the pages of docs/plain.md and
-// hears what they show.
+// A site is a server and the network in front of it. It serves the pages of docs/plain.md
+// and records what they show.
 type site struct {
 	*testing.T
 	proxy  *miragetest.Proxy
-	direct string // the server's own address, for reports: they pass whatever the network does
+	direct string // the server's own address, for reports: they bypass the network
 
 	mu       sync.Mutex
 	page     string // HTML
 	m        *session.Manager
 	live     http.Handler
-	refuse   []error // what Generate says before it gives an id
+	refuse   []error // the errors that Generate returns before it gives an id
 	asked    int     // GETs of /live
 	attached int
 	last     int      // the last number sent
 	heard    []string // the lines that the client showed
 }
 
-// startSite starts one whose hook fails with the errors first, one after the other.
+// startSite starts a site whose hook first returns the errors in refuse, one per call.
 func startSite(t *testing.T, kept store.Store, refuse ...error) *site {
 	t.Helper()
 	s := &site{T: t, refuse: refuse}
@@ -92,7 +92,8 @@ func startSite(t *testing.T, kept store.Store, refuse ...error) *site {
 	return s
 }
 
-// modulesDir is where packages are. It adds the ".js" that bundlers allow to leave out.
+// modulesDir is the directory of the packages. It adds the ".js" that bundlers allow to
+// leave out.
 type modulesDir string
 
 func (d modulesDir) Open(name string) (http.File, error) {
@@ -156,7 +157,7 @@ func (s *site) revoke() {
 	}
 }
 
-// requests is how many GETs there were.
+// requests returns how many GETs there were.
 func (s *site) requests() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,7 +184,7 @@ func (s *site) hears(line string) {
 	s.heard = append(s.heard, strings.TrimSpace(tags.ReplaceAllString(line, "")))
 }
 
-// wantAll waits until the client has shown all that was sent, and nothing else.
+// wantAll waits until the client has shown everything that was sent, and nothing else.
 func (s *site) wantAll() {
 	s.Helper()
 	s.until(fmt.Sprintf("message %d", s.last), func() bool { return len(s.heard) >= s.last })
@@ -196,7 +197,7 @@ func (s *site) wantAll() {
 	}
 }
 
-// until waits for a condition, which is asked under the lock.
+// until waits for a condition, which is called with the lock held.
 func (s *site) until(what string, done func() bool) {
 	s.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
@@ -214,7 +215,7 @@ func (s *site) until(what string, done func() bool) {
 	}
 }
 
-// block is the code in docs/plain.md that is marked so.
+// block returns the code in docs/plain.md with this mark.
 func block(t *testing.T, mark string) string {
 	t.Helper()
 	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "plain.md"))
