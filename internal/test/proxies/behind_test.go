@@ -15,8 +15,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// L3: behind nginx with the configurations of docs/operations.md everything comes at
-// once, goes on after a cut and ends when the client does.
+// L3: behind nginx with the configurations of docs/operations.md everything arrives at
+// once, continues after a cut, and ends when the client leaves.
 func TestL3Nginx(t *testing.T) {
 	binary(t, "nginx")
 	for i, name := range []string{"smallest", "better", "compressing"} {
@@ -40,7 +40,7 @@ func TestL3Nginx(t *testing.T) {
 	}
 }
 
-// behind lets a client speak through the proxy at url.
+// behind makes a client send and receive through the proxy at url.
 func (s *site) behind(t *testing.T, url, way, id string) *client {
 	c := s.client(url, id)
 	start := time.Now()
@@ -51,11 +51,11 @@ func (s *site) behind(t *testing.T, url, way, id string) *client {
 	}
 	half, most := c.latency(200)
 	t.Logf("%s: hello after %v, half of the events within %v, 99 %% within %v", way, hello, half, most)
-	if half > 50*time.Millisecond { // a proxy that holds back does so with each
+	if half > 50*time.Millisecond { // a proxy that buffers delays each event
 		t.Errorf("half of the events within %v", half)
 	}
 
-	// The server sees that the client has left, and the client goes on where it was.
+	// The server sees that the client has left, and the client continues at its position.
 	open := s.open.Load()
 	cut()
 	<-over
@@ -67,7 +67,7 @@ func (s *site) behind(t *testing.T, url, way, id string) *client {
 		t.Errorf("%+v, got %q", c.hello, c.got[200:])
 	}
 
-	// Upwards, and back.
+	// A message up, and its echo.
 	c.say("one of " + id)
 	c.has(202)
 	s.mu.Lock()
@@ -78,8 +78,8 @@ func (s *site) behind(t *testing.T, url, way, id string) *client {
 	return c
 }
 
-// I9: where nginx changes Host, the page is foreign to the server, which says what to do;
-// OwnOrigins does it.
+// I9: if nginx changes Host, the page is foreign to the server. The refusal says what to
+// do, and OwnOrigins solves it.
 func TestI9NginxHost(t *testing.T) {
 	binary(t, "nginx")
 	s := newSite(t, 0)
@@ -97,14 +97,15 @@ func TestI9NginxHost(t *testing.T) {
 	c.say("one")
 }
 
-// latency sends n messages, and tells how long half and 99 % of them took at most.
+// latency sends n messages, and returns the time within which half and 99 % of them
+// arrived.
 func (c *client) latency(n int) (half, most time.Duration) {
 	c.Helper()
 	var sent []time.Time
 	for i := range n {
 		sent = append(sent, time.Now())
 		c.sent(c.m.Send(c.Context(), c.id, store.Text(fmt.Sprint("m", i))))
-		time.Sleep(3 * time.Millisecond) // one by one: this is about waiting
+		time.Sleep(3 * time.Millisecond) // one at a time, to measure latency
 	}
 	c.has(n)
 	c.mu.Lock()
@@ -117,7 +118,7 @@ func (c *client) latency(n int) (half, most time.Duration) {
 	return took[n/2], took[n*99/100]
 }
 
-// polls checks that a poll waits, and is answered at once when there is something.
+// polls checks that a poll waits, and is answered at once when there is a message.
 func (s *site) polls(proxy string) {
 	s.Helper()
 	c := s.client(proxy, "bob")
@@ -129,7 +130,7 @@ func (s *site) polls(proxy string) {
 			c.poll("25")
 			done <- time.Now()
 		}()
-		time.Sleep(50 * time.Millisecond) // the poll may be there or not: both must do
+		time.Sleep(50 * time.Millisecond) // the poll may have arrived or not: both must work
 		sent := time.Now()
 		s.sent(s.m.Send(s.Context(), "bob", store.Text(fmt.Sprint("m", i))))
 		select {
@@ -151,7 +152,7 @@ func (s *site) polls(proxy string) {
 	c.say("from a poll")
 }
 
-// L3: heartbeats keep a link open where nginx ends a silent one; without them it ends.
+// L3: heartbeats keep a link open where nginx ends a silent one. Without them it ends.
 func TestL3NginxIdle(t *testing.T) {
 	binary(t, "nginx")
 	idle(t, func(s *site) string {
@@ -159,7 +160,7 @@ func TestL3NginxIdle(t *testing.T) {
 	})
 }
 
-// idle leaves links alone behind a proxy that ends what is silent for two seconds.
+// idle leaves links silent behind a proxy that ends connections after two silent seconds.
 func idle(t *testing.T, start func(*site) (url string)) {
 	for name, tt := range map[string]struct {
 		way       string
@@ -181,7 +182,7 @@ func idle(t *testing.T, start func(*site) (url string)) {
 			select {
 			case <-over:
 				survived = false
-			case <-time.After(5 * time.Second): // twice and a half the proxy's patience
+			case <-time.After(5 * time.Second): // two and a half times the proxy's timeout
 			}
 
 			c.mu.Lock()
@@ -193,9 +194,9 @@ func idle(t *testing.T, start func(*site) (url string)) {
 	}
 }
 
-// L3, W6: while the server is away nginx tells a plain EventSource when to come back, in
-// the only way that does not end it for good, and everybody else 503. What the server
-// itself answers stays as it is.
+// L3, W6: while the server is down, nginx tells a plain EventSource when to come back, in
+// the only way that does not end it for good, and sends 503 to all others. The server's
+// own responses stay unchanged.
 func TestL3NginxAway(t *testing.T) {
 	binary(t, "nginx")
 	s := newSite(t, 0)

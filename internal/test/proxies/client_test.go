@@ -18,7 +18,7 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// client is one client object, as docs/protocol.md describes it, before a proxy.
+// client is one client object in front of a proxy, as docs/protocol.md describes it.
 type client struct {
 	*site
 	id     string
@@ -35,10 +35,10 @@ type client struct {
 	beats  int
 	pos    store.Position
 	got    []string
-	at     []time.Time // when each of got came
+	at     []time.Time // when each message of got arrived
 	header http.Header // of the last stream
 
-	line    *websocket.Conn // if the link is one; owned by whoever calls connect and say
+	line    *websocket.Conn // set if the link is a WebSocket; owned by the caller of connect and say
 	answers chan string     // to its frames
 }
 
@@ -86,11 +86,11 @@ func (c *client) do(ctx context.Context, method, more, body string, header ...st
 	return c.http.Do(r)
 }
 
-// open opens a stream and returns after its hello. cut ends it from this side; over is
+// open opens a stream and returns after its hello. cut ends it from this side. over is
 // closed when it has ended.
 func (c *client) open() (cut func(), over <-chan struct{}) { return c.connect("sse") }
 
-// connect is open for a stream or a WebSocket.
+// connect is like open, for a stream or a WebSocket.
 func (c *client) connect(way string) (cut func(), over <-chan struct{}) {
 	c.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -163,7 +163,7 @@ func (c *client) take(e frame.Event) {
 	c.pos = pos
 }
 
-// poll is one long-poll.
+// poll makes one long-poll.
 func (c *client) poll(wait string) {
 	c.Helper()
 	r, err := c.do(c.Context(), "GET", "&_wait="+wait, "")
@@ -172,7 +172,7 @@ func (c *client) poll(wait string) {
 	c.read(r)
 }
 
-// say sends a message and acknowledges what came.
+// say sends a message and acknowledges those that arrived.
 func (c *client) say(text string) {
 	c.Helper()
 	c.next++

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// startHAProxy runs HAProxy with the defaults of the document, of which timeouts may be
-// replaced, and returns its URL.
+// startHAProxy runs HAProxy with the defaults of the document, and returns its URL.
+// replace may change their timeouts.
 func startHAProxy(t *testing.T, upstream string, replace ...string) string {
 	t.Helper()
 	bin := binary(t, "haproxy")
@@ -23,7 +23,7 @@ func startHAProxy(t *testing.T, upstream string, replace ...string) string {
 	return "http://" + addr
 }
 
-// haproxyBlocks are what the document has of HAProxy: the defaults, and the nodes.
+// haproxyBlocks returns the document's blocks for HAProxy: the defaults, and the nodes.
 func haproxyBlocks(t *testing.T) (defaults, nodes string) {
 	t.Helper()
 	blocks := documented(t, "haproxy")
@@ -42,11 +42,11 @@ func runHAProxy(t *testing.T, bin, addr, text string) {
 	run(t, addr, text, exec.Command(bin, "-db", "-f", file))
 }
 
-// L3: behind HAProxy with the defaults of docs/operations.md everything comes at once and
-// goes on after a cut, by every transport.
+// L3: behind HAProxy with the defaults of docs/operations.md everything arrives at once
+// and continues after a cut, on every transport.
 func TestL3HAProxy(t *testing.T) {
 	binary(t, "haproxy")
-	s := newSite(t, 500*time.Millisecond) // by which the server learns that a client has left
+	s := newSite(t, 500*time.Millisecond) // this is how the server learns that a client has left
 	url := startHAProxy(t, s.addr)
 	for _, way := range []string{"sse", "websocket"} {
 		t.Run(way, func(t *testing.T) { s.behind(t, url, way, way+"-ann") })
@@ -54,7 +54,7 @@ func TestL3HAProxy(t *testing.T) {
 	s.polls(url)
 }
 
-// L3: heartbeats keep a link open where HAProxy ends a silent one; without them it ends.
+// L3: heartbeats keep a link open where HAProxy ends a silent one. Without them it ends.
 func TestL3HAProxyIdle(t *testing.T) {
 	binary(t, "haproxy")
 	idle(t, func(s *site) string { return startHAProxy(s.T, s.addr, "60s", "2s") })

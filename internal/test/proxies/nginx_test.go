@@ -9,13 +9,13 @@ import (
 	"testing"
 )
 
-// nginx is a running one.
+// nginx is a running nginx.
 type nginx struct {
 	url string
 	dir string
 }
 
-// configurations are the nginx blocks of docs/operations.md, in their order.
+// configurations returns the nginx blocks of docs/operations.md, in their order.
 func configurations(t *testing.T) []string {
 	t.Helper()
 	blocks := documented(t, "nginx")
@@ -26,7 +26,7 @@ func configurations(t *testing.T) []string {
 }
 
 // startNginx runs nginx with a configuration of the document, in which only the addresses
-// and files are other ones. more are directives that the test adds to the location.
+// and files are replaced. more are directives that the test adds to the location.
 func startNginx(t *testing.T, configuration, upstream string, more ...string) *nginx {
 	t.Helper()
 	bin := binary(t, "nginx")

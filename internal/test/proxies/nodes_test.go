@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// node serves the site at a further address, as one of several that share a Store,
-// until stop.
+// node serves the site at another address, as one of several nodes that share a Store,
+// until stop is called.
 func (s *site) node(addr string) (stop func()) {
 	s.Helper()
 	l, err := net.Listen("tcp", addr)
@@ -23,8 +23,8 @@ func (s *site) node(addr string) (stop func()) {
 	return stop
 }
 
-// startNginxNodes is the better configuration of the document
-// with its upstream block before it.
+// startNginxNodes runs nginx with the better configuration of the document and its
+// upstream block.
 func startNginxNodes(t *testing.T, one, two string) string {
 	blocks := configurations(t)
 	better, nodes := blocks[1], blocks[3]
@@ -42,8 +42,8 @@ func startHAProxyNodes(t *testing.T, one, two string) string {
 	return "http://" + addr
 }
 
-// L3: while one node after another is restarted, every request finds one that lives,
-// and at once.
+// L3: while one node after another is restarted, every request reaches a running one,
+// without delay.
 func TestL3RollingRestart(t *testing.T) {
 	for name, start := range map[string]func(t *testing.T, one, two string) string{
 		"nginx":   startNginxNodes,

@@ -20,7 +20,7 @@ func binary(t *testing.T, proxy string) string {
 	return needs.Program(t, proxy, "/usr/sbin/"+proxy)
 }
 
-// documented are the blocks of a language in docs/operations.md, in their order.
+// documented returns the blocks of a language in docs/operations.md, in their order.
 func documented(t *testing.T, language string) (blocks []string) {
 	t.Helper()
 	doc, err := os.ReadFile("../../../docs/operations.md")

@@ -20,8 +20,8 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// site is a Mirage server on a real port, behind whatever the test puts before it. Its
-// application sends back what it is sent.
+// site is a Mirage server on a real port, behind the proxy of the test. Its application
+// echoes each message.
 type site struct {
 	*testing.T
 	m     *session.Manager
@@ -29,7 +29,7 @@ type site struct {
 	addr  string
 	pages http.Handler
 	open  atomic.Int64 // connections
-	own   atomic.Value // the site's further origin; nil for none
+	own   atomic.Value // the site's own further origin; nil for none
 	mu    sync.Mutex
 	said  []string // what the application was sent
 }
@@ -77,8 +77,8 @@ func newSite(t *testing.T, heartbeat time.Duration) *site {
 	return s
 }
 
-// identify is the middleware with the site's own origins of this moment: a test learns
-// its proxy's address late.
+// identify is the middleware with the site's current own origins: a test learns its
+// proxy's address late.
 func (s *site) identify(next http.Handler) http.Handler {
 	o := middleware.Options{Codec: s.codec, Sessions: s.m}
 	strict := middleware.New(o).Guard(next)
@@ -102,7 +102,7 @@ func (s *site) must(err error) {
 	}
 }
 
-// sent is must for Send.
+// sent is must for the results of Send.
 func (s *site) sent(_ store.Position, err error) {
 	s.Helper()
 	s.must(err)
@@ -117,7 +117,7 @@ func (s *site) eventually(what string, is func() bool) {
 	}
 }
 
-// counting counts the connections that are open, be they taken over from net/http or not.
+// counting counts the open connections, whether hijacked or not.
 type counting struct {
 	net.Listener
 	open *atomic.Int64

@@ -32,8 +32,8 @@ func startVarnish(t *testing.T, upstream string) string {
 	return "http://" + addr
 }
 
-// L3: behind Varnish with the VCL of docs/operations.md hello comes at once, and all else
-// does, by every transport.
+// L3: behind Varnish with the VCL of docs/operations.md, hello and everything after it
+// arrive at once, on every transport.
 func TestL3Varnish(t *testing.T) {
 	s := newSite(t, 0)
 	url := startVarnish(t, s.addr)

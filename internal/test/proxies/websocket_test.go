@@ -11,7 +11,7 @@ import (
 	"github.com/mirage-go/mirage/internal/frame"
 )
 
-// socket opens a WebSocket and reads it to its end.
+// socket opens a WebSocket and reads it until it ends.
 func (c *client) socket(ctx context.Context) {
 	c.mu.Lock()
 	query := "?_cid=" + c.cid
