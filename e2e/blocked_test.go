@@ -13,19 +13,19 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// A block is a proxy that does not let one transport work.
+// A block is a proxy that keeps one transport from working.
 type block struct {
 	how       string
 	transport string
 	lifted    atomic.Bool
 }
 
-// The ways of a block.
+// The ways in which a block works.
 const (
-	refused = "refused"     // a status that says that this transport cannot be had
-	head    = "hello held"  // the head of an answer passes, and nothing of its body
+	refused = "refused"     // a status that means that this transport is not available
+	head    = "hello held"  // the head of the response passes, and nothing of its body
 	hello   = "second held" // the head and the hello pass, and nothing more
-	killed  = "killed"      // a moment after its hello the connection ends
+	killed  = "killed"      // the connection ends a moment after its hello
 )
 
 func (p *block) before(next http.Handler) http.Handler {
@@ -41,7 +41,7 @@ func (p *block) before(next http.Handler) http.Handler {
 	})
 }
 
-// transportOf is what a request asks for, "" for one that goes up.
+// transportOf returns the transport that a request asks for, "" for an upstream request.
 func transportOf(r *http.Request) string {
 	switch {
 	case r.Header.Get("Upgrade") != "":
@@ -54,7 +54,7 @@ func transportOf(r *http.Request) string {
 	return "sse"
 }
 
-// blocked is the answer of a request that meets a block.
+// blocked is the writer of a response that a block holds back.
 type blocked struct {
 	http.ResponseWriter
 	*block
@@ -63,13 +63,13 @@ type blocked struct {
 
 func (w *blocked) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// Write is a long-poll's.
+// Write is called for a long-poll.
 func (w *blocked) Write([]byte) (int, error) {
 	<-w.r.Context().Done()
 	return 0, w.r.Context().Err()
 }
 
-// Hijack is a stream's.
+// Hijack is called for a stream.
 func (w *blocked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err != nil {
@@ -95,16 +95,17 @@ func (c *blockedConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// Where a transport does not work another one does, within five seconds and unseen; the
-// next page knows; and it is used again when it works again.
+// If a transport does not work, the client uses another one within five seconds,
+// unnoticed. The next page remembers this. Once the transport works again, it is used
+// again.
 func TestClientBlocked(t *testing.T) {
 	t.Parallel()
 	browser := startBrowser(t)
 	for _, how := range []string{refused, head, hello, killed} {
 		t.Run(how, func(t *testing.T) {
 			each(t, func(t *testing.T, transport string) {
-				// A poll's hello is a whole answer; and who may not ask for it by a
-				// simple GET may not ask for anything.
+				// A poll's hello is a whole response. A client whose simple GET is
+				// refused cannot ask for anything.
 				if transport == "poll" && how != head {
 					return
 				}
@@ -122,7 +123,7 @@ func TestClientBlocked(t *testing.T) {
 				took := get[float64](b, works+`[1]`)
 				if owed := get[float64](b, `record.owed`); took > 5000+owed {
 					t.Errorf("the first message by another transport came after %.0f ms, "+
-						"of which a busy machine owes %.0f", took, owed)
+						"%.0f of it because the machine was busy", took, owed)
 				}
 
 				b.must(chromedp.Do(b.ctx, chromedp.Reload()))
@@ -147,15 +148,15 @@ func TestClientBlocked(t *testing.T) {
 	}
 }
 
-// began tells whether there is a session.
+// began reports whether there is a session.
 func (s *site) began() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.opened) > 0
 }
 
-// A proxy that holds all answers back until they end and knows no WebSocket: traffic by
-// long-poll within five seconds; the next page knows.
+// Behind a proxy that holds all responses back until they end and knows no WebSocket,
+// there is traffic by long-poll within five seconds. The next page remembers this.
 func TestClientHeld(t *testing.T) {
 	t.Parallel()
 	p := &block{how: refused, transport: "websocket"}
@@ -169,7 +170,7 @@ func TestClientHeld(t *testing.T) {
 	took := get[float64](b, `record.since.poll`)
 	t.Logf("traffic after %.0f ms", took)
 	if owed := get[float64](b, `record.owed`); took > 5000+owed {
-		t.Errorf("that is late; a busy machine owes %.0f", owed)
+		t.Errorf("that is late; %.0f of it because the machine was busy", owed)
 	}
 	b.traffic(20)
 

@@ -13,7 +13,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// absent skips a test for want of a program, and fails it in CI.
+// absent skips a test because a program is missing. In CI it fails the test.
 func absent(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("CI") != "" {
@@ -36,8 +36,8 @@ func findChromium() string {
 	return ""
 }
 
-// theBrowser is the one that all tests share: a start costs seconds. Each tab has cookies
-// and storage of its own.
+// theBrowser is shared by all tests, because starting one takes seconds. Each tab has
+// cookies and storage of its own.
 var theBrowser = sync.OnceValues(func() (context.Context, error) {
 	dir, err := os.MkdirTemp("", "mirage-e2e-")
 	if err != nil {
@@ -47,7 +47,7 @@ var theBrowser = sync.OnceValues(func() (context.Context, error) {
 		chromedp.ExecPath(findChromium()), chromedp.NoSandbox, chromedp.UserDataDir(dir),
 		chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
-		// Tabs in the background have slow timers, as people's have.
+		// Background tabs have slow timers, as in real use.
 		chromedp.Flag("disable-background-timer-throttling", false),
 		chromedp.Flag("disable-renderer-backgrounding", false),
 	)
@@ -76,14 +76,15 @@ func startBrowser(t *testing.T) context.Context {
 	return ctx
 }
 
-// A tab is one page of one person: nobody else's cookies or storage.
+// A tab is one page of one person, with cookies and storage of its own.
 type tab struct {
 	t    *testing.T
 	ctx  context.Context
 	name string
 }
 
-// sameBrowser makes a tab share them with the one whose context it is opened from.
+// sameBrowser makes a tab share cookies and storage with the tab whose context it is
+// opened from.
 const sameBrowser = true
 
 func openTab(t *testing.T, browser context.Context, name, url string, shared ...bool) *tab {
@@ -97,21 +98,20 @@ func openTab(t *testing.T, browser context.Context, name, url string, shared ...
 	return b
 }
 
-// attach begins to work with a tab, and ends it with the test.
+// attach connects to a tab, and closes it when the test ends.
 func attach(t *testing.T, parent context.Context, name string, options ...chromedp.ContextOption) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(parent, options...)
 	t.Cleanup(cancel)
 	b := &tab{t, ctx, name}
 	b.must(chromedp.Do(ctx))                                // the tab lives as long as this context
-	b.ctx, cancel = context.WithTimeout(ctx, 2*time.Minute) // nothing here may hang
+	b.ctx, cancel = context.WithTimeout(ctx, 2*time.Minute) // no step may hang
 	t.Cleanup(cancel)
 	go b.watch(chromedp.Console(ctx))
 	return b
 }
 
-// watch lets the test fail on what the page complains about: exceptions, and violations
-// of the page's policy.
+// watch fails the test on errors in the page: exceptions, and violations of its policy.
 func (b *tab) watch(messages func(func(chromedp.ConsoleMessage, error) bool)) {
 	for m, err := range messages {
 		if err != nil {
@@ -149,12 +149,12 @@ func get[T any](b *tab, expression string) T {
 	return v
 }
 
-// run is get where the page may not be there.
+// run is like get, for a page that may not be there.
 func run[T any](b *tab, expression string) (T, error) {
 	return chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
 }
 
-// until waits for an expression to be true. It does not use chromedp.Poll, which needs
+// until waits until an expression is true. It does not use chromedp.Poll, which needs
 // animation frames.
 func (b *tab) until(what, expression string) {
 	b.t.Helper()
@@ -169,7 +169,7 @@ func (b *tab) until(what, expression string) {
 	}
 }
 
-// picture keeps a screenshot in the directory E2E_ARTIFACTS, outside the tree.
+// picture saves a screenshot in the directory E2E_ARTIFACTS, outside the tree.
 func (b *tab) picture(name string) {
 	b.t.Helper()
 	image, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())

@@ -19,13 +19,13 @@ import (
 	"github.com/mirage-go/mirage/miragetest"
 )
 
-// notice waits until the line below the form has this in it.
+// notice waits until the line below the form contains the text.
 func (b *tab) notice(text string) {
 	b.t.Helper()
 	b.until("notice "+text, fmt.Sprintf(`document.getElementById('notice').textContent.includes(%q)`, text))
 }
 
-// refuse puts a server before the chat that answers some requests itself.
+// refuse puts a server in front of the chat that answers some requests itself.
 func refuse(t *testing.T, chat *program, answer func(w http.ResponseWriter, r *http.Request) bool) *httptest.Server {
 	t.Helper()
 	target, err := url.Parse(chat.url)
@@ -52,8 +52,9 @@ func problem(w http.ResponseWriter, status int, detail string) bool {
 	return true
 }
 
-// A page that is loaded anew amid a talk loses nothing and doubles nothing: what was on
-// its way; what the server never got; what it got, and the page never heard of. X2, U1.
+// A page that is reloaded during a conversation neither loses nor repeats a message,
+// whether the message was on its way, never reached the server, or was accepted without
+// the page learning of it. X2, U1.
 func TestChatReload(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)
@@ -111,8 +112,8 @@ func TestChatReload(t *testing.T) {
 	chat.stop()
 }
 
-// Without a network the page says so, keeps what is written, and goes on by itself when
-// there is one.
+// Without a network the page reports that, keeps what is written, and continues on its
+// own once the network is back.
 func TestChatOffline(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)
@@ -152,7 +153,7 @@ func TestChatOffline(t *testing.T) {
 	chat.stop()
 }
 
-// offline tells the browser whether there is a network.
+// offline takes the network from the browser, or gives it back.
 func offline(b *tab, off bool) {
 	b.t.Helper()
 	state := network.OverrideNetworkStateParams{Offline: off, DownloadThroughput: -1, UploadThroughput: -1}
@@ -160,8 +161,8 @@ func offline(b *tab, off bool) {
 	b.must(err)
 }
 
-// A server that refuses is quoted, what waits is not lost from sight, and the keyboard is
-// where one can go on. I5.
+// The page quotes a server that refuses. Waiting messages stay visible, and the focus is
+// where the person can continue. I5.
 func TestChatRefused(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)
@@ -183,12 +184,12 @@ func TestChatRefused(t *testing.T) {
 	bob.untilState("paused")
 	bob.say("let me in")
 
-	// A refusal for now: it comes back by itself.
+	// A temporary refusal: the page reconnects on its own.
 	status.Store(503)
 	bob.click("away")
 	bob.notice("The server says: come back after lunch. Next try in 1 s")
 
-	// A refusal for good.
+	// A permanent refusal.
 	status.Store(403)
 	bob.untilState("closed")
 	bob.notice("This session has ended: <b>members</b> only.")
@@ -206,8 +207,8 @@ func TestChatRefused(t *testing.T) {
 	chat.stop()
 }
 
-// A transport that does not get through is said to,
-// and the conversation goes on over the other.
+// The page says that a transport does not get through, and the conversation continues
+// over the other one.
 func TestChatBlocked(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)
@@ -221,14 +222,14 @@ func TestChatBlocked(t *testing.T) {
 		bob.notice(name + " does not work here")
 		bob.until("the choice before", `document.querySelector("#transport :checked").value === ""`)
 	}
-	at.CloseClientConnections() // what was tried in vain is no obstacle to coming back
+	at.CloseClientConnections() // the failed attempts do not prevent a reconnect
 	bob.say("still here")
 	bob.untilShows(1)
 	chat.stop()
 }
 
-// What is not taken stays in sight, with the reason and a way to try again: a full queue,
-// and a handler that refuses.
+// A message that is not accepted stays visible, with the reason and a way to try again.
+// The queue may be full, or the handler may refuse.
 func TestChatNotTaken(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)

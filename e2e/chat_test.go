@@ -19,11 +19,11 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// A program is the chat, running.
+// A program is a running chat.
 type program struct {
 	t      *testing.T
 	bin    string
-	noKeys bool // it forgets its keys when it ends
+	noKeys bool // it loses its keys when it ends
 	cmd    *exec.Cmd
 	url    string
 }
@@ -74,7 +74,7 @@ func (p *program) start(addr string) {
 	go io.Copy(io.Discard, lines)
 }
 
-// stop ends the program as a person does, and wants exit status 0.
+// stop ends the program with an interrupt, as a person does, and requires exit status 0.
 func (p *program) stop() {
 	p.t.Helper()
 	_ = p.cmd.Process.Signal(syscall.SIGINT)
@@ -83,33 +83,34 @@ func (p *program) stop() {
 	}
 }
 
-// isNetwork tells what Chromium logs about requests that fail, as they must in this test.
+// isNetwork reports whether Chromium logged the text because of a failed request.
+// Requests must fail in this test.
 func isNetwork(text string) bool {
 	return strings.Contains(text, "Failed to load resource") || strings.Contains(text, "WebSocket connection to")
 }
 
-// say lets a person write a message in the form.
+// say writes a message in the form, as a person does.
 func (b *tab) say(text string) {
 	b.t.Helper()
 	b.do(fmt.Sprintf(`document.getElementById('text').value = %q
 		document.getElementById('say').requestSubmit()`, text))
 }
 
-// rename lets a person take a name in the form.
+// rename changes the name in the form, as a person does.
 func (b *tab) rename(name string) {
 	b.t.Helper()
 	b.do(fmt.Sprintf(`document.getElementById('name').value = %q
 		document.getElementById('me').requestSubmit()`, name))
 }
 
-// viewport makes the page a phone's, of this many pixels.
+// viewport gives the page a phone's viewport of this many pixels.
 func (b *tab) viewport(width, height int64) {
 	b.t.Helper()
 	phone := chromedp.EmulateViewport(width, height, chromedp.EmulateScale(2), chromedp.EmulateMobile)
 	b.must(chromedp.Do(b.ctx, phone))
 }
 
-// talk lets a person write n messages at a brisk pace, while the test goes on.
+// talk writes n messages at a brisk pace, while the test goes on.
 func (b *tab) talk(prefix string, n int) {
 	b.t.Helper()
 	b.do(fmt.Sprintf(`{ let i = 0; const t = setInterval(() => {
@@ -129,7 +130,7 @@ func (b *tab) use(transport string) {
 	b.do(fmt.Sprintf(`document.querySelector('input[value=%s]').click()`, transport))
 }
 
-// texts is what the list shows, marks left out.
+// texts returns the texts that the list shows, without marks.
 func (b *tab) texts() []string {
 	b.t.Helper()
 	return get[[]string](b, `[...document.querySelectorAll('.message .text')].map(e => e.textContent)`)
@@ -140,7 +141,7 @@ func (b *tab) untilState(state string) {
 	b.until("state "+state, fmt.Sprintf(`document.body?.dataset.state === %q`, state))
 }
 
-// untilShows waits until the list shows n messages and none waits.
+// untilShows waits until the list shows n messages and none is pending.
 func (b *tab) untilShows(n int) {
 	b.t.Helper()
 	b.until(fmt.Sprint(n, " messages"), fmt.Sprintf(`document.querySelectorAll('.message').length >= %d
@@ -155,13 +156,13 @@ func sequence(prefix string, n int) []string {
 	return s
 }
 
-// of returns the messages that begin so.
+// of returns the messages that begin with prefix.
 func of(all []string, prefix string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return !strings.HasPrefix(s, prefix) })
 }
 
-// Two people talk while the network does its worst to one of them; nothing is missing,
-// nothing doubled, and both see one order. X1, X2, D2, U1.
+// Two people talk while the network does its worst to one of them. Nothing is missing,
+// nothing is repeated, and both see the same order. X1, X2, D2, U1.
 func TestChat(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)
@@ -207,7 +208,7 @@ func TestChat(t *testing.T) {
 	bob.talk("b-cut", 6)
 	for range 3 {
 		bob.untilState("open")
-		time.Sleep(150 * time.Millisecond) // amid the talk
+		time.Sleep(150 * time.Millisecond) // during the conversation
 		bob.click("cut")
 	}
 	both("cut", append(sequence("a-cut", 12), sequence("b-cut", 6)...)...)
@@ -275,8 +276,8 @@ func TestChat(t *testing.T) {
 	chat.stop()
 }
 
-// When the log could not keep what was said meanwhile, the page says how much is missing,
-// and goes on. D3.
+// If the log could not keep all messages of the meantime, the page says how many are
+// missing, and continues. D3.
 func TestChatGap(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)
@@ -285,7 +286,7 @@ func TestChatGap(t *testing.T) {
 	bob.until("a name", `document.getElementById('name').value !== ''`)
 	bob.click("away")
 	bob.untilState("paused")
-	const talkers, each = 6, 190 // of a log that holds 1 000; each may burst 200
+	const talkers, each = 6, 190 // the log holds 1 000; each may send a burst of 200
 	for range talkers {
 		plainTalk(t, chat.url, each)
 	}
@@ -308,8 +309,8 @@ func TestChatGap(t *testing.T) {
 	chat.stop()
 }
 
-// plainTalk is somebody with curl, who says n things: a stream,
-// and a plain POST for each.
+// plainTalk is a person with curl who says n things: it opens a stream, and sends a plain
+// POST for each.
 func plainTalk(t *testing.T, url string, n int) {
 	t.Helper()
 	jar, _ := cookiejar.New(nil)
@@ -333,8 +334,8 @@ func plainTalk(t *testing.T, url string, n int) {
 	}
 }
 
-// Two tabs of one browser are one person; each gets everything once, and sends what it
-// was given. D8.
+// Two tabs of one browser are one person. Each gets every message once, and sends the
+// messages that were written in it. D8.
 func TestChatTabs(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)
@@ -360,8 +361,8 @@ func TestChatTabs(t *testing.T) {
 	chat.stop()
 }
 
-// A server that has lost its keys makes strangers of all: what was written as somebody
-// else is handed back, not sent. U3.
+// A server that has lost its keys no longer recognizes anybody. Messages written under
+// the old identity are handed back, not sent. U3.
 func TestChatStranger(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)
@@ -382,8 +383,8 @@ func TestChatStranger(t *testing.T) {
 	chat.stop()
 }
 
-// TestChatPictures keeps how the page looks in the middle of a conversation: light, dark,
-// on a phone, away, after a restart. It fails where the page is wider than its window.
+// TestChatPictures saves how the page looks in the middle of a conversation: light, dark,
+// on a phone, away, after a restart. It fails if the page is wider than its window.
 func TestChatPictures(t *testing.T) {
 	browser := startBrowser(t)
 	chat := startChat(t)
@@ -463,7 +464,7 @@ func TestChatPictures(t *testing.T) {
 	chat.stop()
 }
 
-// scheme is what the person prefers: light or dark.
+// scheme sets the color scheme that the person prefers: light or dark.
 func (b *tab) scheme(name string) {
 	b.t.Helper()
 	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
@@ -472,7 +473,7 @@ func (b *tab) scheme(name string) {
 	b.must(err)
 }
 
-// look keeps a picture, and checks that nothing has to be scrolled sideways.
+// look saves a picture, and checks that the page does not scroll sideways.
 func (b *tab) look(name string) {
 	b.t.Helper()
 	time.Sleep(150 * time.Millisecond) // the strip is painted ten times a second

@@ -22,10 +22,10 @@ var transports = []string{"websocket", "sse", "poll"}
 // options are those of a page's client.
 type options map[string]any
 
-// only is a client of one transport: no other one hides its faults.
+// only returns options for a single transport, so that no other one hides its faults.
 func only(transport string) options { return options{"transports": []string{transport}} }
 
-// address is that of a page.
+// address returns the address of a page.
 func (s *site) address(name string, o options) string {
 	text, err := json.Marshal(o)
 	if err != nil {
@@ -34,7 +34,8 @@ func (s *site) address(name string, o options) string {
 	return s.proxy.URL() + "/?" + url.Values{"name": {name}, "options": {string(text)}}.Encode()
 }
 
-// each runs a test once for every transport, beside each other and beside other tests.
+// each runs a test once for every transport, in parallel with each other and with other
+// tests.
 func each(t *testing.T, test func(t *testing.T, transport string)) {
 	t.Parallel()
 	for _, transport := range transports {
@@ -45,7 +46,7 @@ func each(t *testing.T, test func(t *testing.T, transport string)) {
 	}
 }
 
-// A scenario is what the network, the page or the server does under traffic.
+// A scenario is something that the network, the page or the server does under traffic.
 type scenario struct {
 	name  string
 	quiet bool // the application sees no reconnect
@@ -53,8 +54,8 @@ type scenario struct {
 	setup setup
 }
 
-// Traffic at a hundred messages a second, both ways, while the world does what it does:
-// everything arrives once and in order, in one session.
+// There are a hundred messages a second, both ways, while the scenario runs. Everything
+// arrives once and in order, in one session.
 func TestClient(t *testing.T) {
 	t.Parallel()
 	browser := startBrowser(t)
@@ -88,7 +89,8 @@ var scenarios = []scenario{
 			s.proxy.Cut([]miragetest.Ending{miragetest.RST, miragetest.FIN}[i%2])
 		}
 	}},
-	// A connection breaks amid what it carries down, again and again elsewhere.
+	// The connection breaks in the middle of what it carries down, again and again at
+	// another byte.
 	{name: "torn", run: func(t *testing.T, s *site, b *tab) {
 		for i := range 10 {
 			s.proxy.CutAfter(miragetest.Down, 500+331*i, miragetest.RST)
@@ -119,19 +121,21 @@ var scenarios = []scenario{
 			b.opened()
 		}
 	}},
-	// A network that swallows all without a sign. A stream is given up after two
-	// heartbeats and five seconds, a poll when what goes up has no answer in fifteen.
+	// The network silently swallows everything. The client gives up a stream after two
+	// heartbeats and five seconds, and a poll if its upstream request has no response
+	// within fifteen seconds.
 	{name: "black hole", run: func(t *testing.T, s *site, b *tab) {
 		s.proxy.Hole()
 		time.Sleep(6 * time.Second)
-		s.proxy.Heal() // for new connections; the old ones stay mute
+		s.proxy.Heal() // for new connections; the old ones stay silent
 		most := 8 * time.Second
 		if get[string](b, `client.transport`) == "poll" {
 			most = 15 * time.Second
 		}
-		t.Logf("traffic %v after the hole was over", b.flows(10, most).Round(10*time.Millisecond))
+		t.Logf("traffic %v after the hole had ended", b.flows(10, most).Round(10*time.Millisecond))
 	}},
-	// The browser says that it is online again: no need to wait for the watchdog.
+	// The browser reports that it is online again, so the client does not wait for the
+	// watchdog.
 	{name: "black hole, online", run: func(t *testing.T, s *site, b *tab) {
 		s.proxy.Hole()
 		time.Sleep(time.Second)
@@ -139,14 +143,14 @@ var scenarios = []scenario{
 		b.do(`dispatchEvent(new Event('online'))`)
 		b.flows(10, 2*time.Second)
 	}},
-	// The browser freezes the page, as it does with tabs that nobody looks at.
+	// The browser freezes the page, as it does with tabs in the background.
 	{name: "frozen", run: func(t *testing.T, s *site, b *tab) {
 		b.lifecycle("frozen")
 		time.Sleep(2 * time.Second)
 		b.lifecycle("active")
 		t.Logf("traffic %v after", b.flows(10, 10*time.Second).Round(10*time.Millisecond))
 	}},
-	// Somebody looks at another tab: timers are slow, and a link that breaks meanwhile is
+	// Another tab is in front: timers are slow, but a link that breaks meanwhile is
 	// replaced all the same.
 	{name: "hidden", run: func(t *testing.T, s *site, b *tab) {
 		other := attach(t, b.ctx, "another tab", chromedp.WithNewWindow(false))
@@ -159,7 +163,7 @@ var scenarios = []scenario{
 		b.must(err)
 		b.wait("visible", `!document.hidden`)
 	}},
-	// The browser has no network, and has one, again and again.
+	// The browser loses and regains its network, again and again.
 	{name: "offline and online", run: func(t *testing.T, s *site, b *tab) {
 		for range 4 {
 			b.offline(s, true)
@@ -170,7 +174,7 @@ var scenarios = []scenario{
 			b.flows(5, 3*time.Second)
 		}
 	}},
-	// The application lets go of the link, writes meanwhile, and takes it up again.
+	// The application disconnects, writes meanwhile, and connects again.
 	{name: "disconnect", run: func(t *testing.T, s *site, b *tab) {
 		for range 3 {
 			b.do(`client.disconnect()`)
@@ -179,7 +183,7 @@ var scenarios = []scenario{
 			b.traffic(10)
 		}
 	}},
-	// L1: a server that ends as it should and comes back with what it knew.
+	// L1: a server shuts down in order and comes back with its store.
 	{name: "restart", run: func(t *testing.T, s *site, b *tab) {
 		for range 2 {
 			s.restart(s.links.Store, 300*time.Millisecond)
@@ -196,7 +200,7 @@ var scenarios = []scenario{
 }
 
 // X1: live switches at two hundred messages a second, both ways, from each transport to
-// each other one; the application sees nothing of it.
+// each other one. The application does not notice them.
 func TestClientSwitch(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, setup{})
@@ -222,7 +226,7 @@ func (s *site) sent() int {
 	return s.down
 }
 
-// back is the browser's button.
+// back presses the browser's back button.
 func (b *tab) back() {
 	b.t.Helper()
 	history, err := chromedp.Call(b.ctx, page.GetNavigationHistory, cdp.Empty{})
@@ -240,8 +244,8 @@ func (b *tab) lifecycle(state page.SetWebLifecycleStateState) {
 	b.must(err)
 }
 
-// offline takes the network from the browser, which says so to its pages, or gives it
-// back. (CDP's own emulation of that crashes Chromium 156.)
+// offline takes the network from the browser, which tells its pages, or gives it back.
+// (CDP's own emulation of that crashes Chromium 156.)
 func (b *tab) offline(s *site, off bool) {
 	b.t.Helper()
 	if off {

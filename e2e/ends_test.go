@@ -18,8 +18,8 @@ import (
 	"github.com/mirage-go/mirage/transport/poll"
 )
 
-// What ends a client, or takes messages from it, is one clear event with its reason and,
-// where something is lost, the range. D3, I5, I11.
+// When a client ends or loses messages, the application gets one clear event with the
+// reason and, if something was lost, the range. D3, I5, I11.
 func TestClientTold(t *testing.T) {
 	t.Parallel()
 	browser := startBrowser(t)
@@ -27,7 +27,7 @@ func TestClientTold(t *testing.T) {
 		name  string
 		setup func() setup
 		run   func(*testing.T, *site, *tab) (lost runs) // the numbers that did not come down
-		want  string                                    // of told, after the first hello
+		want  string                                    // of the events after the first hello
 	}{
 		{
 			name: "refused",
@@ -87,8 +87,8 @@ func TestClientTold(t *testing.T) {
 			want: "mirage new; close 4410 the id was revoked",
 		},
 		{
-			// A long-poll that is not under way then is not told: its client comes back
-			// to a new session.
+			// A long-poll client that has no poll open at that moment is not told. It
+			// comes back to a new session.
 			name: "ended",
 			run: func(t *testing.T, s *site, b *tab) runs {
 				if get[string](b, `client.transport`) == "poll" {
@@ -197,7 +197,7 @@ func TestClientTold(t *testing.T) {
 	}
 }
 
-// clear is what the application was told that is not about links alone.
+// clear returns the application's events, except those about links alone.
 func (b *tab) clear() []string {
 	return slices.DeleteFunc(b.events(), func(e string) bool {
 		kind, _, _ := strings.Cut(e, " ")
@@ -212,16 +212,16 @@ func (s *site) sendAll(n int) {
 	}
 }
 
-// over tells whether a session has ended.
+// over reports whether a session has ended.
 func (s *site) over() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.ended) > 0
 }
 
-// D7: a page that is left has no link any more, on each transport: that of a poll does
-// not live on for a next one, even if the page had more to say than a request may bring
-// that outlives its page.
+// D7: a page that is left has no link any more, on each transport. The link of a poll
+// does not wait for the next poll, even if the page had more to send than fits into a
+// request that outlives its page.
 func TestD7ClientLeaves(t *testing.T) {
 	browser := startBrowser(t)
 	each(t, func(t *testing.T, way string) {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// quiet are a profile's preferences: nothing is asked, fetched or told at the start.
+// quiet are the preferences of a profile that asks, fetches and shows nothing at startup.
 const quiet = `
 user_pref("app.normandy.enabled", false);
 user_pref("app.update.disabledForTesting", true);
@@ -25,7 +25,7 @@ user_pref("services.settings.server", "data:,");
 user_pref("toolkit.telemetry.enabled", false);
 `
 
-// startFirefox shows a page in a Firefox that nobody drives, until the test ends.
+// startFirefox shows a page in a Firefox without automation, until the test ends.
 // preferences are added to quiet.
 func startFirefox(t *testing.T, preferences, page string) {
 	t.Helper()
@@ -54,8 +54,8 @@ func startFirefox(t *testing.T, preferences, page string) {
 	})
 }
 
-// Firefox, which nobody drives: on each transport a hundred messages both ways and a
-// reload amid them.
+// Firefox, without automation: on each transport a hundred messages both ways, with a
+// reload in between.
 func TestFirefox(t *testing.T) {
 	t.Parallel()
 	var sites []*site
@@ -89,7 +89,7 @@ func TestFirefox(t *testing.T) {
 		if up := *s.up[""]; !slices.Equal(up, upTo(r.Sent[""])) {
 			t.Errorf("%s: %v came up, %v were sent", transport, up, r.Sent)
 		}
-		// Firefox closes sockets before it tells the page that it is left.
+		// Firefox closes sockets before it tells the page that it is being left.
 		told := slices.DeleteFunc(slices.Clone(r.Events), func(e string) bool {
 			return e == "state reconnecting" || strings.HasPrefix(e, "error ")
 		})
@@ -109,7 +109,8 @@ func TestFirefox(t *testing.T) {
 	}
 }
 
-// L1, I5: Firefox calls the end of a WebSocket clean, whether its client shall come back.
+// L1, I5: Firefox reports the end of a WebSocket as clean, whether its client is to come
+// back or not.
 func TestFirefoxFarewell(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, setup{})
@@ -134,8 +135,8 @@ func TestFirefoxFarewell(t *testing.T) {
 
 	select {
 	case r := <-s.reports:
-		// The last is by the middleware, which waits for a second, as internal/refuse
-		// tests: on a busy machine that may be too little.
+		// The last one is closed by the middleware, which waits for a second, as
+		// internal/refuse tests. On a busy machine that may not be enough.
 		want := []string{"1012 come back true", "4410 the id was revoked true", "4410 the id was revoked"}
 		if len(r.Events) != 3 || !slices.Equal(r.Events[:2], want[:2]) || !strings.HasPrefix(r.Events[2], want[2]) {
 			t.Errorf("closed with %q, want %q", r.Events, want)

@@ -14,7 +14,7 @@ import (
 )
 
 // H1: the README's two files, copied into a module of their own, are a program whose page
-// works: in two tabs, after a reload, on a WebSocket.
+// works in two tabs, after a reload, on a WebSocket.
 func TestH1Readme(t *testing.T) {
 	browser := startBrowser(t)
 	dir := t.TempDir()
@@ -24,8 +24,8 @@ func TestH1Readme(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// The module is the library's own, under another name, and takes the library from
-	// here.
+	// The module is a copy of the library's own under another name, and takes the library
+	// from this tree.
 	module := strings.Replace(readFile(t, "../go.mod"), "module github.com/mirage-go/mirage", "module hello", 1)
 	module += "\nrequire github.com/mirage-go/mirage v0.0.0\n" +
 		"replace github.com/mirage-go/mirage => " + root + "\n"
@@ -71,19 +71,19 @@ func TestH1Readme(t *testing.T) {
 	}
 }
 
-// write lets a person send a text by the page's only form.
+// write sends a text with the page's only form, as a person does.
 func (b *tab) write(text string) {
 	b.t.Helper()
 	b.do(fmt.Sprintf(`document.querySelector('input').value = %q`, text))
 	b.do(`document.querySelector('form').requestSubmit()`)
 }
 
-// shows is whether the page shows a text.
+// shows returns an expression that is true if the page shows the text.
 func shows(text string) string {
 	return fmt.Sprintf(`document.querySelector('pre').textContent.includes(%q)`, text)
 }
 
-// readmeBlock returns the first block of that language in the README.
+// readmeBlock returns the first block in this language in the README.
 func readmeBlock(t *testing.T, language string) string {
 	t.Helper()
 	m := regexp.MustCompile("(?s)```" + language + "\n(.*?)```").FindStringSubmatch(readFile(t, "../README.md"))
@@ -93,7 +93,7 @@ func readmeBlock(t *testing.T, language string) string {
 	return m[1]
 }
 
-// freeAddress is an address on which nobody listens.
+// freeAddress returns an address on which nobody listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "localhost:0")

@@ -42,8 +42,9 @@ func hideQuery(logger func(http.Handler) http.Handler) func(http.Handler) http.H
 	}
 }
 
-// L3: behind httplog streams work on both ways out, are logged with their status and
-// without their query. It is here because the module itself is to depend on no logger.
+// L3: behind httplog, streams work on both ways out, and are logged with their status and
+// without their query. The test is here because the module itself must not depend on a
+// logger.
 func TestL3Httplog(t *testing.T) {
 	doc, err := os.ReadFile("../docs/operations.md")
 	if err != nil {
@@ -56,7 +57,7 @@ func TestL3Httplog(t *testing.T) {
 	_, recipe, _ := strings.Cut(string(doc), "// hideQuery")
 	recipe, _, _ = strings.Cut(recipe, "```")
 	if recipe == "" || !bytes.Contains(source, []byte("// hideQuery"+recipe)) {
-		t.Error("the recipe of docs/operations.md is another one than here")
+		t.Error("the recipe of docs/operations.md differs from the one here")
 	}
 
 	for name, plain := range map[string]bool{"hijacked": false, "plain": true} {
@@ -114,7 +115,7 @@ func TestL3Httplog(t *testing.T) {
 			}
 			srv.Close()
 
-			// A handler whose connection was taken over writes its line when it likes.
+			// A handler whose connection was hijacked writes its line at any time.
 			for end := time.Now().Add(10 * time.Second); out.String() == "" && time.Now().Before(end); {
 				time.Sleep(time.Millisecond)
 			}
@@ -126,7 +127,7 @@ func TestL3Httplog(t *testing.T) {
 	}
 }
 
-// locked may be read while it is written.
+// locked is a buffer that may be read while it is written.
 type locked struct {
 	mu sync.Mutex
 	b  bytes.Buffer

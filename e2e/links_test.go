@@ -13,7 +13,7 @@ import (
 type links struct {
 	store.Store
 	mu    sync.Mutex
-	turns map[store.LinkRef]uint64 // by the link without its turn
+	turns map[store.LinkRef]uint64 // by the link, with its turn set to zero
 }
 
 func (l *links) Open(
@@ -26,7 +26,7 @@ func (l *links) Open(
 	return countedLog{log, l}, created, nil
 }
 
-// names lists the readers that have a link, once for each of their links.
+// names returns the readers that have a link, once for each of their links.
 func (l *links) names() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -44,7 +44,7 @@ type countedLog struct {
 }
 
 func (c countedLog) Attach(ctx context.Context, claim store.Claim) (store.Attached, error) {
-	c.links.mu.Lock() // so that no Detach of the link comes in between
+	c.links.mu.Lock() // no Detach of the link may come in between
 	defer c.links.mu.Unlock()
 	a, err := c.Log.Attach(ctx, claim)
 	if err == nil {
@@ -56,7 +56,7 @@ func (c countedLog) Attach(ctx context.Context, claim store.Claim) (store.Attach
 func (c countedLog) Detach(ctx context.Context, ref store.LinkRef) (uint64, error) {
 	c.links.mu.Lock()
 	link := store.LinkRef{Reader: ref.Reader, Number: ref.Number}
-	if ref.Turn == 0 || c.links.turns[link] == ref.Turn { // else another request carries it on
+	if ref.Turn == 0 || c.links.turns[link] == ref.Turn { // otherwise another request carries it on
 		delete(c.links.turns, link)
 	}
 	c.links.mu.Unlock()

@@ -13,15 +13,15 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// A log-in and a log-out by fetch, with a hook that takes its time and a slow network, in
-// one of three tabs, one on each transport. No tab stops at a log-in, be it linked or
-// just loading: each goes on under the new id, and gets everything once. At a log-out
-// each is told so, and the page may log in again as it is. I11, I14.
+// A log-in and a log-out by fetch, with a slow hook and a slow network, in one of three
+// tabs, one on each transport. No tab stops at a log-in, whether it is linked or still
+// loading. Each continues under the new id, and gets everything once. At a log-out each
+// is told so, and the page may log in again without a reload. I11, I14.
 func TestI14ClientLogIn(t *testing.T) {
 	t.Parallel()
 	const late = 150 * time.Millisecond
 	ids := make(chan string, 10)
-	var held atomic.Pointer[chan struct{}] // the answer is on its way until this is closed
+	var held atomic.Pointer[chan struct{}] // the response is held back until this is closed
 	var settling atomic.Int32              // links that were told to come back
 
 	answer := func(w http.ResponseWriter) {
@@ -128,8 +128,8 @@ func TestI14ClientLogIn(t *testing.T) {
 		}
 	}
 
-	// The id changes a second time. While the answer is on its way, one tab is loaded
-	// anew, and one comes back to its link: they show the old cookie.
+	// The id changes a second time. While the response is on its way, one tab is
+	// reloaded, and one reconnects. Both present the old cookie.
 	s.proxy.Heal()
 	tabs[2].do(`client.disconnect()`)
 	until := make(chan struct{})
@@ -146,7 +146,7 @@ func TestI14ClientLogIn(t *testing.T) {
 	send()
 	all()
 
-	// One has let go of its link when somebody logs out.
+	// One tab is disconnected when somebody logs out.
 	last := tabs[len(tabs)-1]
 	last.do(`client.disconnect()`)
 	ask("/logout")

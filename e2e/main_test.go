@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// Tests of pages wait more than they work,
-// so more of them run at once than there are processors.
+// Tests of pages mostly wait, so more of them run at once than there are processors.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	set := false

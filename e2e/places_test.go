@@ -18,9 +18,9 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// Where a page's address is not what fetch takes relative ones from, and where scripts
-// are trusted by their nonce alone, and where a service worker takes part, a client does
-// what it does elsewhere: cut and reloaded it goes on with one identity.
+// A client works as usual if fetch resolves relative addresses against something else
+// than the page's address, if only scripts with a nonce are trusted, or if a service
+// worker takes part. After a cut and a reload it continues with the same identity.
 func TestClientPlaces(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ name, page string }{
@@ -39,16 +39,16 @@ func TestClientPlaces(t *testing.T) {
 	}
 }
 
-// The same from a page of another origin, which the server lists. The cookie counts where
-// the client asks for credentials and the browser gives them to pages of that site; a
-// WebSocket brings it in any case. Otherwise the client keeps its id by itself,
-// for its tab.
+// The same from a page of another origin that the server lists. The cookie counts if the
+// client asks for credentials and the browser allows them for pages of that site. A
+// WebSocket sends it in any case. Otherwise the client keeps its id on its own, for its
+// tab.
 func TestClientAbroad(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ host, credentials string }{
 		{"localhost", "same-origin"},
 		{"localhost", "include"},
-		{"127.0.0.1", "same-origin"}, // one site with the server, by its name; the port makes another origin
+		{"127.0.0.1", "same-origin"}, // the same site as the server, by its name; the port makes another origin
 		{"127.0.0.1", "include"},
 	} {
 		t.Run(row.host+" "+row.credentials, func(t *testing.T) {
@@ -88,15 +88,15 @@ func TestClientAbroad(t *testing.T) {
 	}
 }
 
-// unlisted begins the names of the tabs that CORS is to stop.
+// unlisted is the prefix of the names of the tabs that CORS has to stop.
 const unlisted = "unlisted"
 
-// I9: a page of an origin that the server does not list cannot read why it is refused:
-// the refusal has no CORS headers. Its client is told of attempts that fail without a
-// status, as of a server that is not there, and does not close.
+// I9: a page of an origin that the server does not list cannot read why it is refused,
+// because the refusal has no CORS headers. Its client reports failed attempts without a
+// status, as if the server were down, and does not close.
 func TestI9ClientUnlisted(t *testing.T) {
 	browser := startBrowser(t)
-	for _, host := range []string{"localhost", "127.0.0.1"} { // another site, and another port of the same one
+	for _, host := range []string{"localhost", "127.0.0.1"} { // another site, and another port of the same site
 		t.Run(host, func(t *testing.T) {
 			each(t, func(t *testing.T, name string) {
 				pages := http.NewServeMux()
@@ -125,8 +125,8 @@ func TestI9ClientUnlisted(t *testing.T) {
 	}
 }
 
-// A frame of another site gets no cookie. Its client does what others do if it keeps its
-// id by itself.
+// A frame of another site gets no cookie. Its client works like others if it keeps its id
+// on its own.
 func TestClientFramed(t *testing.T) {
 	each(t, func(t *testing.T, name string) {
 		s := startSite(t, setup{})
@@ -161,8 +161,8 @@ func TestClientFramed(t *testing.T) {
 	})
 }
 
-// keeps wants the client at an address to lose nothing when its link is cut and when its
-// page is loaded anew.
+// keeps requires that the client at an address loses nothing when its link is cut and
+// when its page is reloaded.
 func (s *site) keeps(name, address string) {
 	s.Helper()
 	b := openTab(s.T, startBrowser(s.T), name, address)
@@ -184,8 +184,8 @@ func (s *site) keeps(name, address string) {
 	s.settled(b)
 }
 
-// I9: over plain http the Referer may be all that shows whose page asks. Each fetch of
-// the client brings it, although the pages' own policy is to send none.
+// I9: over plain http the Referer may be the only sign of which page asks. Each fetch of
+// the client sends it, although the pages' own policy is to send none.
 func TestI9Referer(t *testing.T) {
 	each(t, func(t *testing.T, transport string) {
 		s := startSite(t, setup{})
@@ -193,13 +193,13 @@ func TestI9Referer(t *testing.T) {
 		b.opened()
 		b.do(`client.send(':1')`)
 		b.wait("accepted", `client.bufferedAmount === 0`)
-		b.do(`client.close()`) // a DELETE is a fetch on each transport
+		b.do(`client.close()`) // a DELETE is a fetch on every transport
 		s.until("the session's end", s.over)
 		s.referred()
 	})
 }
 
-// referred fails the test if a fetch came without the address of a page of this site.
+// referred fails the test if a fetch arrived without the address of a page of this site.
 func (s *site) referred() {
 	s.Helper()
 	s.mu.Lock()

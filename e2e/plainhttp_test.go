@@ -28,9 +28,9 @@ import (
 var plainFiles embed.FS
 
 // I9 over plain http, where browsers send no Sec-Fetch-Site. In Chromium and Firefox,
-// which nobody drives, pages of another port and of a sibling subdomain do all that a
-// page can do to begin a link in the visitor's session, and fail; our own pages succeed.
-// With -v it prints what came, from which the table in docs/decisions.md is made.
+// without automation, pages of another port and of a sibling subdomain try all that a
+// page can do to begin a link in the visitor's session, and fail. Our own pages succeed.
+// With -v the test prints the requests from which the table in docs/decisions.md is made.
 func TestI9PlainHTTP(t *testing.T) {
 	for name, start := range map[string]func(t *testing.T, page string){
 		"Chromium": startChromiumAlone,
@@ -66,12 +66,12 @@ user_pref("network.dns.localDomains", "app.mirage.test,evil.mirage.test");
 	}
 }
 
-// A plainPage is one of the pages that a browser visits, one after the other.
+// A plainPage is one of the pages that a browser visits one after the other.
 type plainPage struct {
-	name   string // with which the names of its cases begin
-	host   string // with the letter of its server
+	name   string // the prefix of the names of its cases
+	host   string // and the letter of its server
 	policy string
-	needs  []string // cases that have to come, with the cookie, or the test proves nothing
+	needs  []string // cases that must come, with the cookie, or the test proves nothing
 }
 
 func (p plainPage) isOurs() bool { return strings.HasPrefix(p.name, "home") }
@@ -83,7 +83,7 @@ var plainPages = []plainPage{
 	{"sibling", "evil.mirage.test:b", "", foreignNeeds()},
 }
 
-// scripts are cases that scripts make on one way, with some policies.
+// scripts returns the cases that scripts make in one way, with some policies.
 func scripts(way, what string) []string {
 	const policies = ",no-referrer,origin,same-origin,strict-origin-when-cross-origin,unsafe-url"
 	names := []string{way + "EventSource"}
@@ -112,7 +112,8 @@ func foreignNeeds() (names []string) {
 	return append(names, strings.Split(elements, "|")...)
 }
 
-// wanted are the answers to our own pages. Where the browsers differ, there is none.
+// wanted has the statuses of our own pages' cases. Where the browsers differ, there is
+// none.
 var wanted = map[string]int{
 	"home: EventSource":            200,
 	"home: EventSource, a stream":  200,
@@ -148,15 +149,15 @@ var wanted = map[string]int{
 	"home, no-referrer: worker: fetch with Mirage-Link": 200,
 }
 
-// An arrival is a request of a case, and how it was answered.
+// An arrival is a request of a case, and the response to it.
 type arrival struct {
 	name   string
 	r      *http.Request
 	status int
 }
 
-// A plainSite is a server under two ports. Under the first it is the site with the
-// session, under the second somebody else's.
+// A plainSite is a server on two ports. On the first it is the site with the session, on
+// the second it is somebody else's site.
 type plainSite struct {
 	*testing.T
 	a, b  *httptest.Server
@@ -165,8 +166,8 @@ type plainSite struct {
 	done  chan struct{} // closed after the last page
 
 	mu       sync.Mutex
-	visitor  string // the id of whoever sees the pages
-	at       int    // the page that is shown
+	visitor  string // the id of the visitor who sees the pages
+	at       int    // the index of the page that is shown
 	strange  int    // links of the visitor's session that began on foreign pages
 	arrivals []arrival
 }
@@ -182,8 +183,8 @@ func startPlainSite(t *testing.T) *plainSite {
 		t.Fatal(err)
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	// One visitor tries every way there is within a minute:
-	// more links than anybody needs.
+	// One visitor tries every way there is within a minute: more links than a real
+	// visitor needs.
 	m := session.New(session.Options{Logger: quiet, Rate: -1, LinkRate: -1, MaxLinks: 1000, OnAttach: s.attached})
 	identify := middleware.New(middleware.Options{Codec: codec, Sessions: m, Logger: quiet}).Guard
 	s.live = identify(transport.Handler(m, transport.Options{}))
@@ -216,14 +217,14 @@ func startPlainSite(t *testing.T) *plainSite {
 	return s
 }
 
-// host names one of the servers as its pages do.
+// host returns the host of a server, as its pages use it.
 func (s *plainSite) host(name string) string {
 	name, server, _ := strings.Cut(name, ":")
 	of := map[string]*httptest.Server{"a": s.a, "b": s.b}[server].Listener.Addr().String()
 	return name + of[strings.LastIndex(of, ":"):]
 }
 
-// address is that of a page.
+// address returns the address of a page.
 func (s *plainSite) address(n int) string {
 	p, kind := plainPages[n], "foreign"
 	if p.isOurs() {
@@ -234,7 +235,7 @@ func (s *plainSite) address(n int) string {
 	}.Encode()
 }
 
-// own is the origin of the site with the session.
+// own returns the origin of the site with the session.
 func (s *plainSite) own() string { return "http://" + s.host("app.mirage.test:a") }
 
 func (s *plainSite) servePage(w http.ResponseWriter, r *http.Request) {
@@ -249,7 +250,7 @@ func (s *plainSite) servePage(w http.ResponseWriter, r *http.Request) {
 	http.ServeFileFS(w, r, s.files, "page.html")
 }
 
-// serveWorker serves the script of a worker, with a policy that may become the worker's.
+// serveWorker serves the script of a worker, with a policy that the worker may adopt.
 func (s *plainSite) serveWorker(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
 	if policy := r.URL.Query().Get("policy"); policy != "" {
@@ -264,7 +265,7 @@ func (s *plainSite) serveWorker(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// redirect sends the browser where the page wants it, as somebody else's server may.
+// redirect redirects the browser to where the page wants it, as a foreign server can.
 func redirect(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	status, err := strconv.Atoi(q.Get("status"))
@@ -292,7 +293,7 @@ func (s *plainSite) serveLive(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// A statusWriter keeps the status.
+// A statusWriter records the status.
 type statusWriter struct {
 	http.ResponseWriter
 	status int
@@ -305,7 +306,7 @@ func (w *statusWriter) WriteHeader(status int) {
 
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// attached counts what foreign pages began for the visitor.
+// attached counts the links that foreign pages began for the visitor.
 func (s *plainSite) attached(_ context.Context, sess *session.Session, _ session.ReaderInfo) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -314,8 +315,8 @@ func (s *plainSite) attached(_ context.Context, sess *session.Session, _ session
 	}
 }
 
-// serveNext answers a page that is through with the next one, after what the page made
-// the browser load has come.
+// serveNext names the next page to a page that has finished, once the requests that the
+// page made the browser send have arrived.
 func (s *plainSite) serveNext(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	n := slices.IndexFunc(plainPages, func(p plainPage) bool { return p.name+": " == q.Get("prefix") })
@@ -351,7 +352,8 @@ func (s *plainSite) serveNext(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, s.address(s.at))
 }
 
-// missing are the cases of a page that have not come yet as the visitor's.
+// missing returns the cases of a page that have not arrived with the visitor's cookie
+// yet.
 func (s *plainSite) missing(page plainPage) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -362,7 +364,8 @@ func (s *plainSite) missing(page plainPage) []string {
 	return slices.DeleteFunc(slices.Clone(page.needs), func(name string) bool { return came[page.name+": "+name] })
 }
 
-// check compares a request with what browsers are known to send, and its answer with I9.
+// check compares a request with what browsers are known to send, and the response with
+// I9.
 func (s *plainSite) check(a arrival) {
 	h := a.r.Header
 	mine, origin, referer := h.Get("Cookie") != "", h.Get("Origin"), h.Get("Referer")
@@ -389,8 +392,8 @@ func (s *plainSite) check(a arrival) {
 	}
 }
 
-// startChromiumAlone shows a page in a Chromium that nobody drives, until the test ends.
-// It takes names in .test for this machine.
+// startChromiumAlone shows a page in a Chromium without automation, until the test ends.
+// Chromium resolves names in .test to this machine.
 func startChromiumAlone(t *testing.T, page string) {
 	t.Helper()
 	path := findChromium()

@@ -39,38 +39,38 @@ var clientPages = func() http.Handler {
 	return http.FileServerFS(root)
 }()
 
-// setup is what a test may choose about its site.
+// setup has what a test may choose about its site.
 type setup struct {
 	session   session.Options
 	identity  middleware.Options
 	transport transport.Options
-	front     func(http.Handler) http.Handler // stands before the transports, as a proxy does
+	front     func(http.Handler) http.Handler // wraps the transports, as a proxy does
 	routes    map[string]http.HandlerFunc     // the application's own, behind the middleware
 }
 
-// A site is a server in this process and the network before it. Its application sends
-// numbers down and keeps those that come up.
+// A site is a server in this process and the network in front of it. Its application
+// sends numbers down and records those that come up.
 type site struct {
 	*testing.T
 	setup
 	codec *cookie.Codec
 	proxy *miragetest.Proxy
 
-	polls    sync.Map      // those under way, and their positions
-	prepared atomic.Int32  // pages that were loaded before they are shown, see before.html
+	polls    sync.Map      // the polls under way, and their positions
+	prepared atomic.Int32  // pages that are loaded before they are shown, see before.html
 	show     chan struct{} // closed when they are to be shown
-	reports  chan report   // of pages that nobody drives
+	reports  chan report   // from pages without automation
 
 	mu     sync.Mutex
 	m      *session.Manager
 	live   http.Handler // nil while the server is down
 	bare   []string     // the methods of fetches without a page of this site as Referer
 	links  *links
-	opened []string         // the ids of all sessions that there were
-	ended  []store.Ended    // what became of them
-	gaps   []store.Lost     // that the application was told
+	opened []string         // the ids of all sessions so far
+	ended  []store.Ended    // how they ended
+	gaps   []store.Lost     // that the application was told of
 	up     map[string]*runs // that came up, by the name of the page
-	again  int              // of them flagged
+	again  int              // how many of them were flagged
 	down   int              // the last number sent
 	quit   func()
 }
@@ -110,7 +110,7 @@ func startSite(t *testing.T, o setup) *site {
 	}
 	s.session.OnMessage = s.onMessage
 	if s.transport.Poll.Pause == 0 {
-		// After this long the last poll of a page that is gone counts as gone.
+		// After this time without a next poll, a page counts as gone.
 		s.transport.Poll = poll.Options{Pause: 2 * time.Second}
 	}
 
@@ -181,8 +181,8 @@ func startSite(t *testing.T, o setup) *site {
 	return s
 }
 
-// policyOf is the strictest policy under which a page can load the client
-// and reach the server.
+// policyOf returns the strictest policy under which a page can load the client and reach
+// the server.
 func policyOf(page string) string {
 	scripts, base, frames := "'self'", "'none'", "'none'"
 	switch page {
@@ -224,8 +224,8 @@ func (s *site) drain() {
 	}
 }
 
-// restart lets the server end as it should, be away for a moment, and come back with what
-// kept remembers.
+// restart shuts the server down in order, waits for a moment, and starts it again with
+// the store kept.
 func (s *site) restart(kept store.Store, away time.Duration) {
 	s.Helper()
 	s.drain()
@@ -260,7 +260,7 @@ func (s *site) onMessage(_ context.Context, _ *session.Session, in session.Incom
 	return nil
 }
 
-// id is that of the one session that there is.
+// id returns the id of the only session.
 func (s *site) id() string {
 	s.Helper()
 	s.mu.Lock()
@@ -272,7 +272,7 @@ func (s *site) id() string {
 	return s.opened[0]
 }
 
-// polled tells whether a poll is under way at a position that ends so.
+// polled reports whether a poll is under way at a position that ends with this.
 func (s *site) polled(position string) bool {
 	for _, pos := range s.polls.Range {
 		if strings.HasSuffix(pos.(string), position) {
@@ -282,7 +282,7 @@ func (s *site) polled(position string) bool {
 	return false
 }
 
-// report is what a page says of itself.
+// report is what a page reports about itself.
 type report struct {
 	Got       runs
 	Sent      map[string]int
@@ -290,7 +290,7 @@ type report struct {
 	Transport string
 }
 
-// until waits for a condition on the server's side.
+// until waits for a condition on the server.
 func (s *site) until(what string, ok func() bool) {
 	s.Helper()
 	s.within(20*time.Second, what, ok)

@@ -13,9 +13,9 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// HTTP/1.1 browsers open six connections to a host, but for WebSockets. Seven tabs of one
-// person get and send everything all the same; and without WebSocket five of them: the
-// sixth connection is for what goes up. D8.
+// Over HTTP/1.1 browsers open at most six connections to a host, not counting WebSockets.
+// Seven tabs of one person send and receive everything all the same. Without WebSocket
+// only five do: the sixth connection is for upstream requests. D8.
 func TestClientTabs(t *testing.T) {
 	t.Parallel()
 	browser := startBrowser(t)
@@ -28,7 +28,7 @@ func TestClientTabs(t *testing.T) {
 		{"sse", 5, only("sse")},
 		{"poll", 5, only("poll")},
 	} {
-		// One after another: seventeen tabs at once are too many for a small machine.
+		// One at a time: seventeen tabs at once are too many for a small machine.
 		t.Run(row.name, func(t *testing.T) {
 			s := startSite(t, setup{})
 
@@ -59,7 +59,7 @@ func TestClientTabs(t *testing.T) {
 }
 
 // Of 36 clients of one person 32 have a link. The others are told when to come back, and
-// do not ask before; the links of the 32 stay. D8, L1.
+// do not ask before then. The links of the 32 stay. D8, L1.
 func TestClientCrowd(t *testing.T) {
 	t.Parallel()
 	var gets atomic.Int32
@@ -75,7 +75,7 @@ func TestClientCrowd(t *testing.T) {
 	b := openTab(t, startBrowser(t), "crowd", s.address("", nil))
 	b.opened()
 	b.do(`window.crowd = []; window.delays = []; import('/live/mirage.js').then(async ({ Mirage }) => {
-		for (let i = 0; i < 35; i++) { // one after another: of many handshakes at once Chromium delays some
+		for (let i = 0; i < 35; i++) { // one at a time: Chromium delays some of many handshakes at once
 			const c = new Mirage('/live', { name: 'crowd' + i })
 			crowd.push(c)
 			await new Promise(known => {
@@ -100,8 +100,8 @@ func TestClientCrowd(t *testing.T) {
 	b.do(`for (const c of crowd) c.disconnect()`)
 }
 
-// A duplicated tab has a copy of the storage: what waits in it arrives once, from
-// whichever of the two, and each of them gets everything. X2.
+// A duplicated tab has a copy of the storage. A message that waits in it arrives once,
+// from either of the two, and each of them gets everything. X2.
 func TestClientDuplicate(t *testing.T) {
 	each(t, func(t *testing.T, transport string) {
 		s := startSite(t, setup{})
@@ -135,25 +135,24 @@ func TestClientDuplicate(t *testing.T) {
 	})
 }
 
-// A page that the browser prepares before anybody looks at it is no client yet; it is one
-// when it is shown.
+// A page that the browser prerenders is not a client until it is shown.
 func TestClientPrerendered(t *testing.T) {
 	each(t, func(t *testing.T, transport string) {
 		s := startSite(t, setup{})
 		_, query, _ := strings.Cut(s.address("", only(transport)), "?")
 		opener := openTab(t, startBrowser(t), "opener", s.proxy.URL()+"/away.html")
-		// Chromium prepares nothing for a page that it is debugged from.
+		// Chromium does not prerender for a page that is being debugged.
 		opener.do(fmt.Sprintf(`void open('/before.html?%s', '', 'noopener')`, query))
 		s.until("a page that is not shown", func() bool { return s.prepared.Load() > 0 })
 		if s.began() {
-			t.Error("a page that nobody sees has a session")
+			t.Error("a page that is not shown has a session")
 		}
 		close(s.show)
 		s.until("a session", s.began)
 		b := attach(t, opener.ctx, "prerendered", chromedp.WithTargetID(opener.find("/?"+query)))
 		b.opened()
 		if at := get[float64](b, `performance.getEntriesByType('navigation')[0].activationStart`); at == 0 {
-			t.Fatal("the page was loaded anew")
+			t.Fatal("the page was reloaded")
 		}
 		s.push(10 * time.Millisecond)
 		b.do(`talk(10)`)
@@ -163,7 +162,7 @@ func TestClientPrerendered(t *testing.T) {
 	})
 }
 
-// find returns the tab of the same person whose address ends so.
+// find returns the tab of the same person whose address ends with this.
 func (b *tab) find(address string) target.ID {
 	b.t.Helper()
 	infos, err := chromedp.Targets(b.ctx)

@@ -13,7 +13,7 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// runs are the numbers that came, as they came, in stretches of consecutive ones:
+// runs are the numbers that arrived, in that order, as ranges of consecutive ones:
 // [[1,90]] is all of ninety, once and in order.
 type runs [][2]int
 
@@ -32,10 +32,10 @@ func upTo(n int) runs {
 	return runs{{1, n}}
 }
 
-// send sends the next number down, and tells whether one may go on.
-// A server that is down takes none.
+// send sends the next number down, and reports whether the caller may go on. A server
+// that is down takes none.
 func (s *site) send() bool {
-	n := s.down + 1 // nobody else sends
+	n := s.down + 1 // only one goroutine sends
 	switch _, err := s.manager().Send(context.Background(), s.id(), store.Text(strconv.Itoa(n))); {
 	case errors.Is(err, session.ErrClosed):
 		return true
@@ -49,7 +49,7 @@ func (s *site) send() bool {
 	return true
 }
 
-// push sends numbers down, every so often, until hush.
+// push sends numbers down at an interval, until hush.
 func (s *site) push(every time.Duration) {
 	ctx, cancel := context.WithCancel(s.Context())
 	done := make(chan struct{})
@@ -72,15 +72,16 @@ func (s *site) push(every time.Duration) {
 	s.Cleanup(s.hush)
 }
 
-// hush ends what push began.
+// hush stops push.
 func (s *site) hush() {
 	if s.quit != nil {
 		s.quit()
 	}
 }
 
-// settled waits until everything has arrived in all these pages and from them, and wants
-// it once and in order; for all of them one session, and for each one link.
+// settled waits until everything has arrived in all these pages and from them. It
+// requires that everything came once and in order, that there is one session for all
+// pages, and one link for each.
 func (s *site) settled(pages ...*tab) {
 	s.Helper()
 	s.hush()
@@ -92,7 +93,7 @@ func (s *site) settled(pages ...*tab) {
 		b.wait("all messages up", `client.bufferedAmount === 0`)
 	}
 
-	s.send() // and nothing comes before it that came already
+	s.send() // and nothing arrives before it a second time
 	for _, b := range pages {
 		b.wait("the last message", fmt.Sprintf(`record.got.at(-1)?.[1] === %d`, s.down))
 		s.equal(b, upTo(s.down))
@@ -120,8 +121,8 @@ func (s *site) settled(pages ...*tab) {
 	s.Logf("%d down, %d of those that came up flagged; %v", s.down, s.again, s.proxy.Stats())
 }
 
-// equal wants a page to have got these numbers, none flagged, and the server those that
-// the page sent.
+// equal requires that a page got exactly these numbers, none flagged, and that the server
+// got the numbers that the page sent.
 func (s *site) equal(b *tab, down runs) {
 	s.Helper()
 	if got := get[runs](b, `record.got`); !slices.Equal(got, down) {
@@ -142,11 +143,11 @@ func (s *site) equal(b *tab, down runs) {
 	}
 }
 
-// events is what the client told its application, but messages.
+// events returns what the client told its application, except messages.
 func (b *tab) events() []string { return get[[]string](b, `record.events`) }
 
-// told wants the application to have been told nothing but what every page is told at its
-// beginning; with a reconnect allowed, of that, too.
+// told requires that the application got only the events of a page that loads, and, if
+// reconnect is true, those of a reconnect.
 func (b *tab) told(reconnect bool) {
 	b.t.Helper()
 	loads, known, odd := 0, 0, 0
@@ -168,13 +169,14 @@ func (b *tab) told(reconnect bool) {
 	}
 }
 
-// wait is until for pages that may be on their way to another one, and without a picture.
+// wait is like until, for pages that may be navigating. It takes no picture.
 func (b *tab) wait(what, expression string) {
 	b.t.Helper()
 	b.within(what, expression, 40*time.Second)
 }
 
-// within fails unless the expression becomes true in time. It returns how long that took.
+// within fails unless the expression becomes true within most. It returns how long that
+// took.
 func (b *tab) within(what, expression string, most time.Duration) time.Duration {
 	b.t.Helper()
 	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
@@ -187,7 +189,7 @@ func (b *tab) within(what, expression string, most time.Duration) time.Duration 
 	}
 }
 
-// is tells whether the expression is true in a page that has a client.
+// is reports whether the expression is true in a page that has a client.
 func (b *tab) is(expression string) bool {
 	ok, _ := run[bool](b, "typeof record === 'object' && !!("+expression+")")
 	return ok
@@ -214,7 +216,7 @@ func (b *tab) traffic(n int) {
 	b.flows(n, 40*time.Second)
 }
 
-// flows is traffic under a deadline.
+// flows is like traffic, with a deadline.
 func (b *tab) flows(n int, most time.Duration) time.Duration {
 	b.t.Helper()
 	last := get[int](b, `record.got.at(-1)?.[1] ?? 0`)

@@ -8,8 +8,8 @@ import (
 	"github.com/mirage-go/mirage/miragetest"
 )
 
-// In workers, which have no storage and no page's events, everything arrives once and in
-// order, too; of a shared one to all its pages.
+// In workers, which have no storage and no page events, everything arrives once and in
+// order, too. A shared worker delivers to all its pages.
 func TestClientWorker(t *testing.T) {
 	t.Parallel()
 	browser := startBrowser(t)

@@ -1,3 +1,3 @@
-// Goes to the page that the browser was told to prepare, when the server says so.
+// Navigates to the page that the browser was told to prerender, once the server says so.
 await fetch('/show')
 location.href = '/' + location.search

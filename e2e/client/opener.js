@@ -1,4 +1,4 @@
-// A page whose client is in a worker: 'worker' in the query says of which kind.
+// A page whose client is in a worker. The query's 'worker' is the kind of worker.
 const query = new URLSearchParams(location.search)
 const policy = trustedTypes.createPolicy('worker', { createScriptURL: url => url }) // the site's policy asks for one
 const script = policy.createScriptURL('/worker.js' + location.search)

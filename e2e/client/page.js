@@ -1,5 +1,5 @@
-// A page with a client. The query, a frame's parent's where it has none, says how it is
-// called and what its client's options are; what it did outlives a reload.
+// A page with a client. The query (of the parent if a frame has none) has its name and
+// its client's options. Its record survives a reload.
 import Mirage from '/live/mirage.js'
 import { follow } from './record.js'
 
@@ -9,5 +9,5 @@ const client = globalThis.client = new Mirage(query.get('url') ?? '/live', JSON.
 const keep = () => sessionStorage.setItem('record', JSON.stringify(record))
 globalThis.talk = follow(client, query.get('name') ?? '', record, keep)
 addEventListener('pageshow', e => { globalThis.restored = e.persisted })
-// Its client had the time to do something, and must not.
+// A client in this page would have had the time to do something, and must not.
 if (document.prerendering) setTimeout(() => fetch('/prepared'), 300)

@@ -1,5 +1,5 @@
-// What a client gets, sends and is told. Numbers are kept as runs of consecutive ones, so
-// that they fit into storage at every message.
+// Records what a client gets, sends and is told. Numbers are stored as runs of
+// consecutive ones, so that they fit into storage at every message.
 export function follow(client, name, record, save = () => 0) {
   record.name = name
   record.got ??= []
@@ -34,7 +34,7 @@ export function follow(client, name, record, save = () => 0) {
   client.addEventListener('error', e => told(`error ${e.error.status || ''} ${e.error.message}`))
   client.addEventListener('close', e => told(`close ${e.code} ${e.reason}`))
   let timer
-  return ms => { // talks every so often
+  return ms => { // sends every so often
     clearInterval(timer)
     if (ms) timer = setInterval(() => {
       try {

@@ -1,5 +1,5 @@
-// A page that tests by itself, in a browser that nobody drives: a hundred messages each
-// way, a reload amid them, a report to the server, the next page.
+// A page that tests on its own, in a browser without automation: a hundred messages each
+// way, a reload in between, a report to the server, the next page.
 import Mirage from '/live/mirage.js'
 import { follow } from './record.js'
 

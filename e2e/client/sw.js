@@ -1,4 +1,4 @@
-// A service worker that hands on every request, as those do that keep copies.
+// A service worker that passes every request on, as caching ones do.
 self.addEventListener('install', () => self.skipWaiting())
 self.addEventListener('activate', e => e.waitUntil(self.clients.claim()))
 self.addEventListener('fetch', e => e.respondWith(fetch(e.request)))

@@ -1,4 +1,4 @@
-// A client in a worker, dedicated or shared. It tells the page that opened it what a
+// A client in a worker, dedicated or shared. It sends the page that opened it what a
 // page's own client would show there.
 import Mirage from '/live/mirage.js'
 import { follow } from './record.js'

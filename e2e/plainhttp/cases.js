@@ -1,8 +1,8 @@
-// What scripts can ask for, in pages and in workers. Each request names its case.
+// The requests that scripts can make, in pages and in workers. Each names its case.
 const policies = ['', 'no-referrer', 'no-referrer-when-downgrade', 'origin', 'origin-when-cross-origin', 'same-origin',
   'strict-origin', 'strict-origin-when-cross-origin', 'unsafe-url']
 
-// at is the address of a case: a poll of a new reader, which is answered at once.
+// at returns the address of a case: a poll of a new reader, which is answered at once.
 function at(target, name) {
   const cid = crypto.getRandomValues(new Uint32Array(4)).join('_')
   return target + '?' + new URLSearchParams({ case: name, _wait: 0, _cid: cid })
@@ -10,7 +10,7 @@ function at(target, name) {
 
 const stream = { Accept: 'text/event-stream' }
 
-// get is done when the answer is there, or when the browser has refused to show it.
+// get resolves once the response is there, or once the browser has refused to show it.
 const get = (url, init) => fetch(url, { credentials: 'include', cache: 'no-store', headers: stream, ...init })
   .then(r => r.text()).catch(() => '')
 
@@ -19,7 +19,7 @@ const listen = url => new Promise(done => {
   source.onopen = source.onerror = () => { source.close(); done() }
 })
 
-// ours is what our own pages do.
+// ours makes the requests of our own pages.
 async function ours(prefix, target) {
   const url = name => at(target, prefix + name)
   await Promise.all([
@@ -33,7 +33,8 @@ async function ours(prefix, target) {
   await get(url('POST no-referrer'), { method: 'POST', body: 'x', referrerPolicy: 'no-referrer' })
 }
 
-// foreign is what scripts of another origin, whose own server is own, can try.
+// foreign makes the requests that scripts of another origin can try. own is their own
+// server.
 function foreign(prefix, target, own) {
   const url = name => at(target, prefix + name)
   const via = (name, status, policy = '') => own + '/redirect?' + new URLSearchParams({ status, policy, to: url(name) })

@@ -1,5 +1,6 @@
-// A page that tests by itself: the cases of its kind, in the page and in workers, then
-// the next page. The server names that one once it has seen what it waits for.
+// A page that runs its test on its own: the cases of its kind, in the page and in
+// workers, then the next page. The server names the next page once the expected requests
+// have arrived.
 const query = new URLSearchParams(location.search)
 const target = query.get('target'), kind = query.get('kind'), prefix = query.get('prefix')
 const url = name => at(target, prefix + name)
@@ -19,7 +20,7 @@ function add(tag, attributes, parent = document.body) {
 
 const frame = name => { add('iframe', { name }); return name }
 
-// elements is what a page makes a browser load without fetch. Only the server waits.
+// elements makes a browser load URLs without fetch. Only the server waits for them.
 function elements() {
   for (const policy of ['', 'no-referrer', 'unsafe-url']) {
     add('img', { src: url('img ' + policy), referrerpolicy: policy })
@@ -86,7 +87,8 @@ function frames(source) {
   })
 }
 
-// links opens mirage.js on each transport, with a Referer whatever the page's policy is.
+// links opens mirage.js on each transport. The Referer is sent whatever the page's policy
+// is.
 async function links() {
   const { Mirage } = await import('/live/mirage.js')
   const ask = (url, init) => fetch(url, { ...init, referrerPolicy: 'same-origin' })

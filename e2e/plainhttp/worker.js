@@ -1,4 +1,4 @@
-// Script of workers of every kind; cases.js stands before it.
+// The script of workers of every kind. The server puts cases.js before it.
 const work = async ({ kind, prefix, target, own }, port) => {
   await (kind === 'ours' ? ours : foreign)(prefix, target, own)
   port.postMessage('done')
