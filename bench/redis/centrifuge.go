@@ -38,7 +38,7 @@ func (e *peers) publish(i int, data []byte) error {
 	return err
 }
 
-func (e *peers) keep(int) error { return nil } // the first publication makes the channel
+func (e *peers) keep(int) error { return nil } // the first publication creates the channel
 
 func (e *peers) subscribe(i int, arrived func()) error {
 	c, _, err := centrifuge.NewClient(context.Background(), e.far, link{arrived})
@@ -56,7 +56,7 @@ func (e *peers) close() {
 	_ = e.far.Shutdown(ctx)
 }
 
-// link is a transport that only counts what arrives.
+// link is a transport that only counts the messages it receives.
 type link struct{ arrived func() }
 
 func (link) Name() string                                { return "count" }

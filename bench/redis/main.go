@@ -1,12 +1,13 @@
-// Command redis compares Mirage's Store in Redis with the Redis engine of centrifuge: two
-// nodes of each in this process, one redis-server for both, emptied in between, in
-// alternating rounds.
+// Command redis compares Mirage's Redis store with the Redis engine of centrifuge. It
+// runs two nodes of each in this process, against one redis-server that it empties in
+// between, in alternating rounds.
 //
 //	go run ./redis -rounds 5
 //
-// Both keep what they publish: centrifuge in a stream of 100 entries for each channel,
-// Mirage in a log of 100 messages for each session, which drops the oldest. Mirage's
-// clients acknowledge every 16 messages, as ours do; centrifuge has no acknowledgements.
+// Both retain what they publish: centrifuge in a stream of 100 entries per channel,
+// Mirage in a log of 100 messages per session, which drops the oldest. Mirage's clients
+// acknowledge every 16 messages, as its real clients do. Centrifuge has no
+// acknowledgements.
 package main
 
 import (
@@ -26,11 +27,12 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// engine is two nodes: what the near one publishes to channel i arrives at the far one.
+// engine is a pair of nodes. A message that the near node publishes to channel i arrives
+// at the far node.
 type engine interface {
 	publish(i int, data []byte) error
 	subscribe(i int, arrived func()) error // at the far node; arrived is called for each message
-	keep(i int) error                      // makes channel i, with somebody who may come back to it
+	keep(i int) error                      // creates channel i, for a client that may come back to it
 	close()
 }
 
@@ -44,7 +46,7 @@ const channels = 64
 var (
 	payload = bytes.Repeat([]byte("x"), 100)
 	span    = flag.Duration("time", 3*time.Second, "how long each measurement takes")
-	rounds  = flag.Int("rounds", 3, "how often everything is measured")
+	rounds  = flag.Int("rounds", 3, "how many times everything is measured")
 )
 
 func main() {
@@ -100,7 +102,7 @@ func measure(addr string, start func(string) engine) map[string]float64 {
 	for i := range channels {
 		check(e.subscribe(i, func() { arrived[i].Add(1) }))
 	}
-	for i := range channels { // until every subscription is there
+	for i := range channels { // until every subscription is active
 		settle(e, i, &arrived[i])
 	}
 	out["2 delivered/s across nodes"] = flood(e, &arrived)
@@ -128,7 +130,7 @@ func measure(addr string, start func(string) engine) map[string]float64 {
 	for _, messages := range []int{1, 10, 100} {
 		flush()
 		e = start(addr)
-		check(e.keep(0)) // scripts are loaded
+		check(e.keep(0)) // loads the scripts
 		check(e.publish(0, payload))
 		const many = 2000
 		before := memory(addr)
@@ -144,7 +146,7 @@ func measure(addr string, start func(string) engine) map[string]float64 {
 	return out
 }
 
-// settle publishes until something arrives, and then waits for all of it.
+// settle publishes until a message arrives, and then waits until no more arrive.
 func settle(e engine, i int, arrived *atomic.Int64) {
 	for before := arrived.Load(); arrived.Load() == before; {
 		check(e.publish(i, payload))
@@ -155,8 +157,8 @@ func settle(e engine, i int, arrived *atomic.Int64) {
 	}
 }
 
-// flood publishes to every channel from a goroutine each, with at most 16 messages under
-// way where they arrive somewhere, and returns how many there were in a second.
+// flood publishes to every channel from a goroutine of its own, and returns the number of
+// messages per second. If arrived is set, at most 16 messages of a channel are in flight.
 func flood(e engine, arrived *[channels]atomic.Int64) float64 {
 	var total atomic.Int64
 	var wg sync.WaitGroup

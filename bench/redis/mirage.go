@@ -101,7 +101,7 @@ func (e *mirage) close() {
 	close(e.stop)
 	e.readers.Wait()
 	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // what keep left is not waited for
+	cancel() // do not wait for the sessions that keep opened
 	_ = e.near.Shutdown(ctx)
 	_ = e.far.Shutdown(ctx)
 	for i := range e.stores {

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// control mounts what the generator drives the server by.
+// control mounts the endpoints through which the load generator controls the server.
 //
 //	POST /_bench/broadcast?n=&size=&rate=&seq=
 //		n messages to everybody; answers when they are sent
@@ -70,8 +70,8 @@ func number(r *http.Request, key string, otherwise int) int {
 }
 
 // payload is '@M', ten digits of the sequence number, 'T', sixteen of CLOCK_MONOTONIC in
-// nanoseconds, and padding. It is written by hand because it is part of what each message
-// costs here, as it is in the peers' servers.
+// nanoseconds, and padding. It is formatted by hand, as in the peers' servers, because
+// that cost is part of each message.
 func payload(seq, size int) []byte {
 	var now unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
@@ -96,8 +96,8 @@ func digits(b []byte, n int64, width int) []byte {
 	return b
 }
 
-// pace calls f(0) to f(n-1), rate times a second, or as fast as it can without a rate. It
-// wakes every millisecond at most, for all that is due.
+// pace calls f(0) to f(n-1), rate times a second, or as fast as it can if rate is zero.
+// It wakes at most once a millisecond, and then makes all calls that are due.
 func pace(n, rate int, f func(int)) {
 	start := time.Now()
 	for i := 0; i < n; {

@@ -1,6 +1,6 @@
-// Command server is Mirage under the load generator: streams, WebSockets, polls and POSTs
-// at /live for the unsigned ids s0, s1, …, with every bound raised so that nothing is
-// refused, and endpoints by which the generator drives it from outside.
+// Command server runs Mirage under the load generator. It serves streams, WebSockets,
+// polls and POSTs at /live for the unsigned ids s0, s1, …, with every bound raised so
+// that nothing is refused. The generator controls it through endpoints of its own.
 //
 //	PORT=9000 go run ./server            # streams are hijacked
 //	MIRAGE=plain PORT=9000 go run ./server
@@ -56,7 +56,7 @@ func main() {
 		func(payload []byte) { m.Broadcast(ctx, store.Message{Data: payload}) },
 		func(n int, payload []byte) { m.Send(ctx, ids[n], store.Message{Data: payload}) })
 
-	listener, err := net.Listen("tcp", "0.0.0.0:"+os.Getenv("PORT")) // as the peers do
+	listener, err := net.Listen("tcp", "0.0.0.0:"+os.Getenv("PORT")) // all interfaces, as the peers do
 	if err != nil {
 		log.Fatal(err)
 	}
