@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// clauses are those in force: none may leave the page unseen.
+// clauses are those in force. None may be missing from the page.
 const clauses = "I1 I2 I3 I4 I5 I6 I7 I8 I9 I10 I11 I12 I13 I14 I15 I16 I17 D1 D2 D3 D4 D5 D6 D7 D8 D9 " +
 	"U1 U2 U3 X1 X2 W1 W2 W3 W4 W5 W6 L1 L2 L3 L4 P1 H1 H2 H4"
 
@@ -57,7 +57,7 @@ func TestCitations(t *testing.T) {
 	})
 }
 
-// What counts as a citation, and what does not.
+// TestCited checks which texts count as a citation.
 func TestCited(t *testing.T) {
 	for _, tt := range []struct{ path, source, want string }{
 		{"a.go", "package a // Renew (I7): as D5's order says, L4.", "I7 D5 L4"},
@@ -84,11 +84,11 @@ var (
 	heading  = regexp.MustCompile(`(?m)^### (\w+)$`)
 	testName = regexp.MustCompile("`(\\w+\\.(?:Test|Fuzz)\\w+)`")
 
-	// clause is a clause, or a section (§). One of a named document has that before it,
-	// with a space: see cites.
+	// clause matches a clause, or a section (§). The name of the document that a section
+	// is from stands before it, with a space: see cites.
 	clause = regexp.MustCompile(`\b[A-Z][0-9]{1,2}\b|(?:HTML |\b[0-9]+ )?§[0-9]+`)
 	named  = regexp.MustCompile(`^(?:Test|Fuzz|Benchmark)([A-Z][0-9]{1,2})(?:\W|[A-Z]|$)`)
-	// head is the beginning of a sub-test's name, as far as it is clauses alone.
+	// head matches the clauses at the beginning of a sub-test's name.
 	head = regexp.MustCompile("^[\"`]((?:[A-Z][0-9]{1,2}(?:, |–)?)+)(?:[ :]|[\"`]$)")
 )
 
@@ -100,7 +100,7 @@ func readPage(t *testing.T) string {
 	return string(text)
 }
 
-// sections returns what stands under the heading of each clause.
+// sections returns the text under the heading of each clause.
 func sections(page string) map[string]string {
 	all := make(map[string]string)
 	for _, m := range heading.FindAllStringSubmatchIndex(page, -1) {
@@ -115,7 +115,7 @@ func sections(page string) map[string]string {
 
 // cited returns the clauses that a file cites. In Go these are the ones in comments, in
 // the names of tests, and at the beginning of strings, which name sub-tests. In other
-// languages it is whatever reads like one.
+// languages it is everything that looks like one.
 func cited(path, source string) (all []string) {
 	if filepath.Ext(path) != ".go" {
 		return cites(source)
@@ -141,17 +141,17 @@ func cited(path, source string) (all []string) {
 	}
 }
 
-// cites returns what in a text reads like the number of a clause. A section of no named
-// document is one, too, and never has a section of the page.
+// cites returns everything in a text that looks like the number of a clause. A section
+// without a named document counts too, and is never on the page.
 func cites(text string) []string {
 	return slices.DeleteFunc(clause.FindAllString(text, -1), func(s string) bool { return strings.Contains(s, " ") })
 }
 
-// languages are those whose files may cite clauses.
+// languages are the extensions of the files that may cite clauses.
 var languages = []string{".go", ".js", ".mjs", ".ts", ".lua", ".sh", ".html", ".css"}
 
-// walk calls f with every source file of the repository that somebody has written: not
-// with minified scripts, nor with what tools have fetched.
+// walk calls f with every source file of the repository that was written by hand. It
+// skips minified scripts and files that tools have fetched.
 func walk(t *testing.T, f func(path, source string)) {
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		switch name := d.Name(); {
@@ -171,7 +171,7 @@ func walk(t *testing.T, f func(path, source string)) {
 	}
 }
 
-// declared finds the tests of the tree, as package.Name.
+// declared returns the tests of the tree, as package.Name.
 func declared(t *testing.T) map[string]bool {
 	tests := map[string]bool{}
 	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)

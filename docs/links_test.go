@@ -10,17 +10,17 @@ import (
 
 var (
 	link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	// title is a heading outside of code: those of console blocks begin with "# ", too.
+	// title is a heading outside code. The lines of console blocks may begin with "# ",
+	// too.
 	title = regexp.MustCompile(`(?m)^#{1,6} (.+)$`)
 	code  = regexp.MustCompile("(?ms)^```.*?^```$")
 )
 
-// words are those that Mirage uses in a meaning of its own: each has its section in the
-// glossary.
+// words are the terms of Mirage that have their own section in the glossary.
 const words = "mirage-id session reader writer link position mark gap hello drain plain-client " +
 	"epoch tag turn lease heartbeat intake retention"
 
-// The glossary has every word, and the word of the field beside it.
+// The glossary has every word, with the field's word beside it.
 func TestGlossary(t *testing.T) {
 	page := read(t, "glossary.md")
 	known := anchors(page)
@@ -37,8 +37,8 @@ func TestGlossary(t *testing.T) {
 	}
 }
 
-// Every anchor of the glossary that a page of the repository links exists. In the README
-// and the glossary all links within the repository are good.
+// Every glossary anchor that a page of the repository links to exists. In the README and
+// the glossary, all links within the repository work.
 func TestLinks(t *testing.T) {
 	pages, err := filepath.Glob("*.md")
 	if err != nil {
@@ -69,7 +69,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// anchors returns the names that GitHub gives to the headings of a page.
+// anchors returns the anchors that GitHub gives to the headings of a page.
 func anchors(page string) map[string]bool {
 	all := make(map[string]bool)
 	for _, m := range title.FindAllStringSubmatch(code.ReplaceAllString(page, ""), -1) {

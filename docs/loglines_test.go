@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// operations.md explains every line that the library logs, by its beginning.
+// operations.md explains every line that the library logs. It quotes the beginning of the
+// line.
 func TestLogLines(t *testing.T) {
 	page := read(t, "operations.md")
 	call := regexp.MustCompile(`(?:Logger|slog|log)\.(?:Debug|Info|Warn|Error)\("(\w+: [^"]+)"`)
@@ -24,7 +25,7 @@ func TestLogLines(t *testing.T) {
 				words := strings.Fields(m[1])
 				beginning := strings.Join(words[:min(len(words), 3)], " ")
 				if !strings.Contains(page, "`"+beginning) {
-					t.Errorf("%s logs %q, of which operations.md says nothing under Log lines", path, m[1])
+					t.Errorf("%s logs %q, which operations.md does not explain under Log lines", path, m[1])
 				}
 			}
 			return nil
@@ -38,12 +39,13 @@ func TestLogLines(t *testing.T) {
 	}
 }
 
-// operations.md has every advice of the store for an outage of Redis.
+// operations.md explains every piece of advice that the store logs during an outage of
+// Redis.
 func TestLogLinesOfAnOutage(t *testing.T) {
 	page := read(t, "operations.md")
 	advice := regexp.MustCompile(`\{"[A-Z]+", "([^"]+)`).FindAllStringSubmatch(read(t, "../store/redis/outage.go"), -1)
 	if len(advice) < 10 {
-		t.Errorf("%d advices found in the code", len(advice))
+		t.Errorf("%d pieces of advice found in the code", len(advice))
 	}
 	for _, m := range advice {
 		said, _, _ := strings.Cut(strings.SplitN(m[1], ":", 2)[0], ",")

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// The map in CONTRIBUTING.md has every directory with Go files, and the paths that the
-// pages for newcomers name exist.
+// The map in CONTRIBUTING.md has every directory with Go files. All paths that the pages
+// for newcomers name exist.
 func TestMap(t *testing.T) {
 	contributing := read(t, "../CONTRIBUTING.md")
 	_, table, _ := strings.Cut(contributing, "\n| directory |")

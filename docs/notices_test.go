@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// Exactly what is linked has a row in THIRD_PARTY_NOTICES.md, with its version.
+// THIRD_PARTY_NOTICES.md has a row for each linked module, with its version, and for no
+// other.
 func TestNotices(t *testing.T) {
 	const format = "{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}{{end}}{{end}}"
 	list := exec.Command("go", "list", "-deps", "-f", format,
@@ -19,7 +20,7 @@ func TestNotices(t *testing.T) {
 		t.Fatal(err)
 	}
 	linked := strings.Split(strings.TrimSpace(string(out)), "\n")
-	linked = slices.DeleteFunc(linked, func(line string) bool { return line == "" }) // of our own packages
+	linked = slices.DeleteFunc(linked, func(line string) bool { return line == "" }) // our own packages
 	slices.Sort(linked)
 	linked = slices.Compact(linked)
 

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// The README's program and its page are those of example/hello, to the letter but for the
-// comment on the package. The program is short, and imports nothing of ours but mirage.
+// The README's program and its page are exactly those of example/hello, except for the
+// package comment. The program is short, and of our packages it imports only mirage.
 func TestReadmeProgram(t *testing.T) {
 	_, program, _ := strings.Cut(read(t, "../example/hello/main.go"), "package main\n")
 	program = "package main\n" + program
@@ -28,7 +28,7 @@ func TestReadmeProgram(t *testing.T) {
 	}
 }
 
-// Code in the README is not cut off on GitHub, which shows some 90 columns.
+// Code in the README is not cut off on GitHub, which shows about 90 columns.
 func TestReadmeColumns(t *testing.T) {
 	blocks := regexp.MustCompile("(?s)```\\w+\n(.*?)```")
 	for _, block := range blocks.FindAllStringSubmatch(read(t, "../README.md"), -1) {
@@ -41,7 +41,7 @@ func TestReadmeColumns(t *testing.T) {
 	}
 }
 
-// Tables in the README have short cells: long texts are lists, which fit a phone.
+// Tables in the README have short cells. Long texts are lists, which fit a phone.
 func TestReadmeCells(t *testing.T) {
 	address := regexp.MustCompile(`\]\([^)]*\)`)
 	for line := range strings.Lines(read(t, "../README.md")) {

@@ -1,4 +1,4 @@
-// Package docs holds no code: its tests check what the documentation says.
+// Package docs holds no code. Its tests check the documentation.
 package docs
 
 import (
@@ -106,14 +106,14 @@ func hello(t *testing.T) (address string) {
 }
 
 type command struct {
-	before  string // the document up to it
-	written string // how the document has it, with prompts
-	line    string // what the shell gets, of one line or several
+	before  string // the part of the document before the command
+	written string // the command in the document, with prompts
+	line    string // the command for the shell, of one or several lines
 	output  string
 }
 
-// parse finds the commands of the console blocks; rest is the document after the last.
-// As in a shell, the first line of a command follows "$ ", the others ">" or "> ".
+// parse finds the commands of the console blocks. rest is the document after the last
+// one. As in a shell, the first line of a command follows "$ ", the others ">" or "> ".
 func parse(document string) (rest string, commands []command) {
 	var text strings.Builder
 	inside := false
@@ -141,7 +141,7 @@ func parse(document string) (rest string, commands []command) {
 	return text.String(), commands
 }
 
-// run gives the commands to one shell and returns what each printed.
+// run passes the commands to one shell and returns what each of them printed.
 func run(t *testing.T, address string, commands []command) []string {
 	const mark = "--- end of command ---"
 	var script strings.Builder
@@ -198,7 +198,7 @@ var (
 	}
 )
 
-// columns is how wide code on a page is at most: GitHub cuts off what is wider.
+// columns is the maximum width of code on a page: GitHub cuts off wider lines.
 const columns = 90
 
 // fold breaks long lines of output after a comma. The rest is indented by a space.
@@ -221,10 +221,10 @@ func fold(output string) string {
 // unfold undoes fold.
 func unfold(output string) string { return strings.ReplaceAll(output, ",\n \"", ",\"") }
 
-// shorten leaves the beginning of a token.
+// shorten shortens a token to its beginning.
 func shorten(s string) string { return token.ReplaceAllString(s, `"$1":"$2…"`) }
 
-// normal replaces what differs from run to run.
+// normal replaces the parts that differ from run to run.
 func normal(s string) string {
 	for _, c := range changes {
 		s = c.what.ReplaceAllString(s, c.with)
