@@ -1,4 +1,4 @@
-# The project's commands: `make` lists them. CI runs `make test` and nothing else.
+# The project's commands. `make` lists them. CI runs only `make test`.
 
 SHELL := bash
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -9,16 +9,16 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # Debian keeps servers such as nginx where only root's PATH looks.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-# Programs the tests use: to add one, add its name (scripts/needs.sh explains the marks).
+# Programs that the tests use. To add one, add its name. scripts/needs.sh explains + and :.
 NEEDS := curl gcc+libc6-dev chromium firefox-esr haproxy nginx node:nodejs npm redis-server varnishd:varnish
 
-# The race detector needs a C compiler. Expanded when used, after `needs` had a chance to install one.
+# The race detector needs a C compiler. RACE is expanded when it is used, after `needs` may have installed one.
 RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-# Tests of clients that choose their transport themselves: the flag -websocket changes nothing in them.
+# Tests whose clients choose their transport themselves: the flag -websocket does not affect them.
 ELSEWHERE := CutAnywhere|CutHTTP2|X1Chaos|UnderLoad|ImmediateReconnect|FiftyResumes|SlowNetwork|W1Versions|L3Others|L3Mounts|W2Alone|Soak|Alloc|PagesAt|I1[57]|I14OldValues
 
-# Packages that are about real servers, proxies and other people's clients alone. Elsewhere -short leaves such tests out.
+# Packages that only test real servers, proxies and other projects' clients. In other packages -short skips such tests.
 REAL := /internal/test/(hostile|plain|proxies)$$
 
 FUZZTIME := 10s
@@ -29,43 +29,43 @@ ADDR := localhost:8080
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
-quick: ## Before each commit, under a minute: lint of the library, and its tests that start no server and no browser.
+quick: ## Run before each commit (under a minute): lint of the library, and its tests that start no server or browser.
 	@scripts/lint.sh quick
 	go test -short $$(go list ./... | grep -v -E '$(REAL)')
 
-test: needs lint talk unit ## Everything below that CI checks: lint, talk, unit. Installs what is missing where it can.
+test: needs lint talk unit ## Run all that CI checks: lint, talk, unit. Installs missing programs where it can.
 
-lint: ## Format, vet, fix, staticcheck, known vulnerabilities, go.mod, and everything builds.
+lint: ## Check format, vet, fix, staticcheck, known vulnerabilities, go.mod, and that everything builds.
 	@scripts/lint.sh
 
-unit: ## All Go tests, with the race detector where there is a C compiler.
+unit: ## Run all Go tests, with the race detector if there is a C compiler.
 	$(if $(RACE),,@echo 'unit: no C compiler, so the tests run WITHOUT the race detector')
 	go test $(RACE) -count=1 -timeout=10m ./...
 	go test $(RACE) -count=1 -timeout=10m -skip=Soak ./transport -plain
 	go test $(RACE) -count=1 -timeout=10m -skip='$(ELSEWHERE)' ./transport -websocket
-	$(if $(RACE),go test -count=1 -timeout=5m -run=Alloc ./session ./store/... ./internal/... ./transport/websocket # what the race detector hides)
+	$(if $(RACE),go test -count=1 -timeout=5m -run=Alloc ./session ./store/... ./internal/... ./transport/websocket # they are skipped under the race detector, which allocates)
 	go -C internal/test/others test $(RACE) -count=1 -timeout=5m ./...
 	$(if $(wildcard e2e/go.mod),go -C e2e test $(RACE) -count=1 -timeout=8m ./...)
 
-soak: ## Clients of every kind behind bad networks for T (60s).
+soak: ## Run clients of every kind behind bad networks for T (60s).
 	go test $(RACE) -count=1 -timeout=0 -run=TestSoak -v ./transport -soak=$(T)
 
-model: ## Every interleaving in all worlds of the identity model: minutes, and 4 GB.
+model: ## Explore every interleaving in all worlds of the identity model (takes minutes and 4 GB).
 	go test -count=1 -timeout=0 -run=TestAllWorlds -v ./internal/test/identitymodel -all
 
-talk: ## Start the chat, speak to it with curl, stop it.
+talk: ## Start the chat, use it with curl, stop it.
 	@RACE=$(RACE) scripts/chat.sh
 
-fuzz: ## Each fuzz target for FUZZTIME (10s).
+fuzz: ## Run each fuzz target for FUZZTIME (10s).
 	@scripts/fuzz.sh $(FUZZTIME)
 
-bench: ## The benchmarks that match BENCH (all).
+bench: ## Run the benchmarks that match BENCH (all).
 	go test -run='^$$' -bench='$(BENCH)' -benchmem ./...
 
 chat: ## Run the example on ADDR (localhost:8080).
 	go run ./example/chat -addr $(ADDR)
 
-clean: ## Remove what builds and tests left in the tree.
+clean: ## Remove the files that builds and tests left in the tree.
 	rm -rf bin e2e/artifacts
 	find . \( -name .git -o -name testdata \) -prune -o -type f \( -name '*.test' -o -name '*.out' \) -exec rm -f {} +
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Starts the README's chat and speaks to it with curl alone, as docs/protocol.md shows: Ann writes, Bob reads, leaves,
-# and misses nothing when he comes back. RACE=-race builds it with the race detector.
+# chat.sh starts the README's chat and uses it with curl alone, as docs/protocol.md shows: Ann writes, Bob reads, leaves,
+# and misses nothing when he comes back. RACE=-race builds the chat with the race detector.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 if ! command -v curl >/dev/null; then
-	echo 'talk: no curl here, so nobody spoke to the chat'
+	echo 'talk: skipped, because curl is missing'
 	[[ ${CI:-} != true ]]
 	exit
 fi
@@ -20,7 +20,7 @@ finish() {
 		wait
 	fi 2>/dev/null
 	if [[ $status != 0 && -s $tmp/chat.log ]]; then
-		echo 'talk: the chat itself said:'
+		echo 'talk: the log of the chat:'
 		tail -n 30 "$tmp/chat.log"
 	fi
 	rm -rf "$tmp"
@@ -28,13 +28,13 @@ finish() {
 }
 trap finish EXIT
 
-fail() { # fail WHAT [FILE]: a file with what came instead
+fail() { # fail WHAT [FILE]: FILE has what came instead
 	echo "talk: FAILED: $1" >&2
 	if [[ -f ${2:-} ]]; then head -c 2000 "$2" >&2; fi
 	exit 1
 }
 
-await() { # await WHAT COMMAND...: until the command succeeds, at most 15 seconds
+await() { # await WHAT COMMAND...: waits until the command succeeds, at most 15 seconds
 	local what=$1 end=$((SECONDS + 15))
 	shift
 	until "$@"; do
@@ -43,13 +43,13 @@ await() { # await WHAT COMMAND...: until the command succeeds, at most 15 second
 	done
 }
 
-as() { # as JAR ARGUMENT...: curl as the person whose cookies are in JAR
+as() { # as JAR ARGUMENT...: runs curl as the person whose cookies are in JAR
 	local jar=$tmp/$1
 	shift
 	curl -sS --noproxy '*' --max-time 60 -b "$jar" -c "$jar" "$@"
 }
 
-read_live() { # read_live JAR QUERY ARGUMENT...: a stream, or with _wait=1 a long-poll
+read_live() { # read_live JAR QUERY ARGUMENT...: reads a stream, or with _wait=1 a long-poll
 	as "$1" -N -H 'Accept: text/event-stream' "${@:3}" "$url/live$2"
 }
 
@@ -59,13 +59,13 @@ post() { # post JAR TEXT
 	[[ $code == 2?? ]] || fail "POST /live answered $code" "$tmp/post"
 }
 
-hello_first() { # hello_first FILE: the first block is an event "mirage", and complete
+hello_first() { # hello_first FILE: succeeds if the first block is complete, and an event "mirage"
 	[[ -f $1 ]] && awk '/^$/ { whole = 1; exit } /^event: mirage$/ { hello = 1 } END { exit !(whole && hello) }' "$1"
 }
 
-id_in() { sed -n '/^data: {/{s/.*"id":"\([^"]*\)".*/\1/p;q;}' "$1"; } # the mirage id that hello names
-position_in() { sed -n 's/^id: //p' "$1" | tail -n 1; }                # where the reader of FILE is
-said() { # said TEXT FILE: how often TEXT came as news; what the room retells on arrival is "event: past"
+id_in() { sed -n '/^data: {/{s/.*"id":"\([^"]*\)".*/\1/p;q;}' "$1"; } # prints the mirage id in the hello
+position_in() { sed -n 's/^id: //p' "$1" | tail -n 1; }                # prints the last position in FILE
+said() { # said TEXT FILE: prints how often TEXT came as a new message; messages from before are "event: past"
 	awk -v RS= -v text="$1" '/(^|\n)event: say\n/ && index($0, text) { n++ } END { print n + 0 }' "$2"
 }
 arrived() { [[ $(said "$1" "$2") -gt 0 ]]; }
@@ -92,7 +92,7 @@ head=$(as ann -H 'Accept: text/html' -o "$tmp/page" -w '%{http_code} %{content_t
 head=$(as ann -o "$tmp/script" -w '%{http_code} %{content_type}' "$url/live/mirage.js")
 [[ $head == '200 text/javascript'* ]] || fail "GET /live/mirage.js answered $head" "$tmp/script"
 
-# Both get an id by a long-poll, which curl ends and so keeps the cookie; a stream with that cookie has the same id.
+# Both get an id by a long-poll: it ends, so curl saves the cookie. A stream with that cookie has the same id.
 read_live ann '?_wait=1' -o "$tmp/ann.poll"
 read_live bob '?_wait=1' -o "$tmp/bob.poll"
 hello_first "$tmp/bob.poll" || fail 'the long-poll does not begin with hello' "$tmp/bob.poll"
@@ -105,7 +105,7 @@ id=$(id_in "$tmp/bob.stream")
 [[ -n $id && $id == "$(id_in "$tmp/bob.poll")" ]] || fail 'the cookie did not keep the id' "$tmp/bob.stream"
 [[ $id != "$(id_in "$tmp/ann.stream")" ]] || fail 'Ann and Bob have the same id' "$tmp/ann.stream"
 
-# A message arrives; one that Bob missed is there when he comes back, by long-poll, from where he was.
+# A message arrives. One that Bob missed arrives when he comes back by long-poll, with his last position.
 post ann 'first of Ann'
 await "Ann's message at Bob's" arrived 'first of Ann' "$tmp/bob.stream"
 position=$(position_in "$tmp/bob.stream")
@@ -116,7 +116,7 @@ read_live bob '?_wait=1' -H "Last-Event-ID: $position" -o "$tmp/bob.back"
 [[ $(said 'second of Ann' "$tmp/bob.back") == 1 ]] || fail 'Bob came back and missed a message' "$tmp/bob.back"
 [[ $(said 'first of Ann' "$tmp/bob.back") == 0 ]] || fail 'Bob came back and got a message twice' "$tmp/bob.back"
 
-# The end, while Ann still listens.
+# The chat stops while Ann is still connected.
 kill -INT "$chat"
 await 'the chat to stop' gone "$chat"
 status=0

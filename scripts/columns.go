@@ -69,7 +69,7 @@ func measure(line string) (width, limit int) {
 }
 
 // isOutput reports whether a line belongs to the comment that says what an example
-// prints. before is whether the line before it does.
+// prints. before reports the same of the previous line.
 func isOutput(line string, before bool) bool {
 	line = strings.TrimSpace(line)
 	return line == "// Output:" || before && strings.HasPrefix(line, "//")

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# fuzz.sh TIME: runs every fuzz target of the library, one after the other, each for TIME.
+# fuzz.sh TIME runs every fuzz target of the library, one after the other, each for TIME.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# go test -list prints a package's names and then its "ok" line.
+# go test -list prints the names in a package, and then the package's "ok" line.
 listed=$(go test -list='^Fuzz' ./...)
 targets=$(awk '/^Fuzz/ { names[n++] = $1; next } /^ok/ { for (i = 0; i < n; i++) print $2, names[i] } { n = 0 }' <<<"$listed")
 [[ -n $targets ]] || { echo 'fuzz: no target'; exit 0; }

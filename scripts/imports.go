@@ -1,7 +1,7 @@
 //go:build ignore
 
 // imports.go prints the imports of this module that do not lead downwards, and fails if
-// there are any (clause H4). It reads what go list says of the packages:
+// there are any (clause H4). It reads the output of go list:
 //
 //	go list -f '{{.ImportPath}} {{join .Imports " "}}' ./... | go run scripts/imports.go
 package main
@@ -15,9 +15,9 @@ import (
 
 const module = "github.com/mirage-go/mirage"
 
-// floors are those of the house, the highest first. A package imports from lower floors
-// alone: neighbours do not know each other, such as two transports, or middleware and
-// session.
+// floors are the layers of the module, the highest first. A package imports only packages
+// from lower floors. Packages on the same floor, such as two transports, or middleware
+// and session, do not import each other.
 var floors = [][]string{
 	{"docs", "example/chat", "example/hello", "example/id", "example/nodes"},
 	{"mirage"},
@@ -75,7 +75,7 @@ func main() {
 	}
 }
 
-// name is the package's directory, as it stands in floors.
+// name returns the package's directory, as floors has it.
 func name(path string) string {
 	dir := strings.TrimPrefix(strings.TrimPrefix(path, module), "/")
 	switch {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# lint.sh [quick]: everything that can be said about the code without running it. All checks run; one failure fails the
-# whole. quick looks at the library's module alone, and asks nobody about vulnerabilities.
+# lint.sh [quick] runs all static checks. It runs every check even if one fails, and fails if any of them did.
+# quick checks only the library's module, and does not look for known vulnerabilities.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,7 +8,7 @@ errors=$(mktemp)
 trap 'rm -f "$errors"' EXIT
 failed=
 
-check() { # check NAME COMMAND...: one line if it is fine, all that it said if not
+check() { # check NAME COMMAND...: prints one line on success, and the command's whole output on failure
 	local name=$1 said
 	shift
 	if said=$("$@" 2>"$errors"); then
@@ -23,16 +23,16 @@ check() { # check NAME COMMAND...: one line if it is fine, all that it said if n
 
 in_dir() { (cd "$1" && "${@:2}"); }
 
-columns() { # lines that are too long, in files that people write
+columns() { # finds lines that are too long, in files written by hand
 	git ls-files -co --exclude-standard '*.go' '*.js' | grep -v -e '\.min\.js$' -e /testdata/ | go run scripts/columns.go
 }
 
-imports() { # those that do not lead downwards
+imports() { # finds imports that do not lead downwards
 	go list -f '{{.ImportPath}} {{join .Imports " "}}' ./... | go run scripts/imports.go
 }
 
-# A finding fails. A vulnerability database that does not answer does not: CI machines may not reach it. One that was
-# chosen by hand (GOVULNDB) has to answer.
+# A finding fails the check. A vulnerability database that does not answer does not, because CI machines may be unable
+# to reach it. A database that GOVULNDB names must answer.
 vulnerabilities() {
 	local said status=0 limit=
 	if command -v timeout >/dev/null; then limit='timeout 300'; fi

@@ -1,32 +1,34 @@
 #!/usr/bin/env bash
-# needs.sh WORD...: sees to it that the programs which the tests use are there.
+# needs.sh WORD... checks for the programs that the tests use, and installs missing ones where it can.
 #
-# A word is the name of a command and of the Debian package that brings it; packages that it needs besides follow after
-# a plus (gcc+libc6-dev); a package of another name follows after a colon (node:nodejs). Root with apt-get installs what is missing, everybody else is told. With CI=true a program
-# that is still missing is a failure; otherwise the tests that use it look for it on PATH and skip.
+# A word is the name of a command, and of the Debian package that contains it. Further packages that the command needs
+# follow a plus (gcc+libc6-dev). If the package has another name, that name follows a colon (node:nodejs).
+#
+# Missing programs are installed if the script runs as root and apt-get exists. Otherwise the script names them. With
+# CI=true it fails if a program is still missing. Without it, tests that do not find a program on PATH skip.
 set -euo pipefail
 
-absent() { # the words among "$@" whose command is not there
+absent() { # prints the words among "$@" whose command is missing
 	local word
 	for word; do
 		command -v "${word%%[+:]*}" >/dev/null || printf '%s ' "$word"
 	done
 }
 
-packages() { # what brings the words "$@"
+packages() { # prints the packages of the words "$@"
 	local names=("${@#*:}")
 	names=("${names[@]//+/ }")
 	echo "${names[*]}"
 }
 
-install() { # the packages of the words "$@", where that is possible
+install() { # installs the packages of the words "$@", if possible
 	local names log
 	[[ $# -gt 0 && $(id -u) == 0 ]] && command -v apt-get >/dev/null || return 0
 	read -ra names <<<"$(packages "$@")"
 	echo "needs: installing ${names[*]}"
 	log=$(mktemp)
 	export DEBIAN_FRONTEND=noninteractive
-	# A failing update is not the end: the lists that are here may do.
+	# If the update fails, the existing package lists may still be good enough.
 	apt-get -q update >"$log" 2>&1 </dev/null || true
 	apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends "${names[@]}" >>"$log" 2>&1 </dev/null ||
 		tail -n 15 "$log" >&2
@@ -43,4 +45,4 @@ if [[ ${CI:-} == true ]]; then
 	echo "needs: MISSING: ${commands[*]} (Debian: apt-get install $(packages "${words[@]}"))" >&2
 	exit 1
 fi
-echo "needs: missing, what uses it is left out: ${commands[*]} (Debian: apt-get install $(packages "${words[@]}"))"
+echo "needs: missing, tests that use them are skipped: ${commands[*]} (Debian: apt-get install $(packages "${words[@]}"))"
