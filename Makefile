@@ -3,7 +3,7 @@
 SHELL := bash
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help quick test lint unit soak model talk fuzz bench chat clean needs
+.PHONY: help quick test lint unit soak model talk fuzz bench chat llms clean needs
 .NOTPARALLEL:
 
 # Debian keeps servers such as nginx where only root's PATH looks.
@@ -64,6 +64,9 @@ bench: ## Run the benchmarks that match BENCH (all).
 
 chat: ## Run the example on ADDR (localhost:8080).
 	go run ./example/chat -addr $(ADDR)
+
+llms: ## Write docs/llms.txt, the public API on one page, from the sources.
+	go run scripts/llms*.go docs/llms.txt
 
 clean: ## Remove the files that builds and tests left in the tree.
 	rm -rf bin e2e/artifacts
