@@ -16,7 +16,7 @@ import (
 	"github.com/mirage-go/mirage/internal/wiring"
 )
 
-// script is mirage.js as it goes out.
+// script is mirage.js as it is served, as text and gzipped.
 type script struct {
 	version   string
 	text, zip []byte
@@ -33,15 +33,15 @@ var theScript = sync.OnceValue(func() *script {
 	return s
 })
 
-// Script serves mirage.js, the browser client, at a path of its own:
+// Script serves mirage.js, the browser client:
 //
 //	mux.Handle("/live/mirage.js", transport.Script())
 //
-// It needs no middleware. One that stands before it all the same gives out no cookie with
-// the script, because caches may keep that.
+// Script needs no middleware. If it is mounted behind Mirage's middleware all the same,
+// the response sets no cookie, because caches may store it.
 //
-// A browser that has it asks each time whether it is still the same. One that gets its
-// address from ScriptURL does not even ask.
+// Browsers revalidate the script each time that they use it. A browser that got the
+// address from ScriptURL does not even revalidate.
 func Script() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -56,9 +56,10 @@ func Script() http.Handler {
 	})
 }
 
-// ScriptURL is the address of this very version of the script, for pages that the server
-// writes: path is where Script is mounted. It may be kept for ever. Another program asked
-// for it, as during a roll-out, answers with its own version and lets nobody keep that.
+// ScriptURL returns the address of this very version of the script, for pages that the
+// server renders. path is where Script is mounted. The response may be cached for ever.
+// During a roll-out, a program with another version of the script answers the same
+// address with its own version, and lets nobody cache that.
 func ScriptURL(path string) string { return path + "?v=" + theScript().version }
 
 func (s *script) serve(w http.ResponseWriter, r *http.Request, shared bool) {
@@ -75,10 +76,10 @@ func (s *script) serve(w http.ResponseWriter, r *http.Request, shared bool) {
 	if r.URL.Query().Get("v") == s.version {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
-	if !shared { // somebody's cookie goes along, out of our reach
+	if !shared { // the response sets a cookie that we cannot withdraw
 		h.Set("Cache-Control", "private, no-store")
 	}
-	h.Set("Access-Control-Allow-Origin", "*") // a module of another origin needs it, and this one is no secret
+	h.Set("Access-Control-Allow-Origin", "*") // for pages of other origins; the script is public
 	h.Set("X-Content-Type-Options", "nosniff")
 
 	for etag := range strings.SplitSeq(strings.Join(r.Header.Values("If-None-Match"), ","), ",") {
@@ -91,14 +92,14 @@ func (s *script) serve(w http.ResponseWriter, r *http.Request, shared bool) {
 
 	h.Set("Content-Type", "text/javascript; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(http.StatusOK) // else gin's NoRoute has its own
+	w.WriteHeader(http.StatusOK) // otherwise gin's NoRoute sends its own status
 	if r.Method == http.MethodGet {
 		_, _ = io.Copy(w, bytes.NewReader(body))
 	}
 }
 
-// takesGzip tells whether an Accept-Encoding names gzip and does not refuse it (RFC 9110,
-// 12.5.3).
+// takesGzip reports whether an Accept-Encoding names gzip and does not refuse it (RFC
+// 9110, 12.5.3).
 func takesGzip(accept []string) bool {
 	for part := range strings.SplitSeq(strings.Join(accept, ","), ",") {
 		coding, weight, _ := strings.Cut(part, ";")

@@ -1,5 +1,11 @@
-// Package transport serves sessions on one URL, by whatever transport the client asks
+// Package transport serves sessions on one URL, by the transport that the client asks
 // for.
+//
+// Its words, and those of the packages below it: a link is one connection of a client to
+// its session, on any transport. A reader is one client object with its own place in the
+// session's log (a subscriber), which outlives its links. A position is a place in that
+// log (an offset). Hello is the first event of each link (its handshake). A plain client,
+// such as EventSource, is one without code of ours.
 package transport
 
 import (
@@ -14,21 +20,22 @@ import (
 	"github.com/mirage-go/mirage/transport/websocket"
 )
 
-// Options configure single transports. The zero value is a working one. The ages and
-// bounds that all transports share are session.Options, so that no two of them can
-// differ.
+// Options configure the transports one by one. The zero value has all defaults. The ages
+// and bounds that all transports share are in session.Options, so that they cannot differ
+// between transports.
 type Options struct {
 	SSE       sse.Options
 	Poll      poll.Options
 	WebSocket websocket.Options
 }
 
-// Handler returns the handler of one URL. A GET that asks for an upgrade to WebSocket is
-// one, a GET with _wait is a long-poll, any other one a stream of Server-Sent Events.
-// POST and DELETE are the way up of all of them. It must stand behind the middleware.
+// Handler returns the handler of one URL. A GET that asks for an upgrade to WebSocket
+// becomes a WebSocket, a GET with _wait in its query is a long-poll, and any other GET is
+// a stream of Server-Sent Events. On all transports, POST and DELETE carry the upstream
+// direction. The handler must be mounted behind the middleware.
 //
-// In a test, call Manager.Shutdown before httptest.Server.Close, which waits for open
-// polls, and for streams that keep their handler, and tells nobody.
+// In a test, call Manager.Shutdown before httptest.Server.Close. Close waits for open
+// polls, and for streams that keep their handler, but does not tell them to end.
 func Handler(m *session.Manager, o Options) http.Handler {
 	streams, polls, sockets := sse.Handler(m, o.SSE), poll.Handler(m, o.Poll), websocket.Handler(m, o.WebSocket)
 	up := upstream.Handler(m)

@@ -1,6 +1,6 @@
-// Package poll carries sessions over long-polling: an answer is the same text as a
-// stream's, and ends. A client that has what an answer brought says so by the position in
-// its next poll, so that an answer lost on the way is sent again.
+// Package poll carries sessions over long-polling. A response has the same text as a
+// stream of Server-Sent Events, but ends. A client acknowledges a response by the
+// position in its next poll, so a response that was lost on the way is sent again.
 package poll
 
 import (
@@ -19,14 +19,14 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// Options configure a Handler. The zero value is a working one. The ages and bounds that
-// all transports share are session.Options.
+// Options configure a Handler. The zero value has all defaults. The ages and bounds that
+// all transports share are in session.Options.
 type Options struct {
-	// Hold is how long a poll waits for a message at most; a client asks for less with
+	// Hold is how long a poll waits for a message at most. A client may ask for less with
 	// _wait. Zero means 25s.
 	Hold time.Duration
-	// Pause is how long a link lives after an answer that no poll follows. Zero means
-	// 30s.
+	// Pause is how long a link (a chain of polls) lives after a response that no further
+	// poll follows. Zero means 30s.
 	Pause time.Duration
 }
 
@@ -36,10 +36,11 @@ func (o Options) complete() Options {
 	return o
 }
 
-// Handler returns the handler of one URL: GET is a poll, POST brings messages and
-// acknowledgements, DELETE ends the reader. It must stand behind the middleware. A poll
-// without the token of a link begins one, and is answered at once with its hello; the
-// ones that follow carry none and wait for _wait seconds, at most Hold.
+// Handler returns the handler of one URL. GET is a poll, POST brings messages and
+// acknowledgements, and DELETE ends the reader. The handler must be mounted behind the
+// middleware. A poll without a link token begins a link, and is answered at once with
+// hello (the handshake). The polls that follow get no hello, and wait for _wait seconds,
+// but at most for Hold.
 func Handler(m *session.Manager, o Options) http.Handler {
 	h := &handler{m: m, o: o.complete(), shared: m.Options(), up: upstream.Handler(m)}
 	return http.HandlerFunc(h.serve)
@@ -61,7 +62,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// get is one poll.
+// get serves one poll.
 func (h *handler) get(w http.ResponseWriter, r *http.Request) {
 	id, ok := admission.Admit(w, r, h.m)
 	if !ok {
@@ -75,7 +76,7 @@ func (h *handler) get(w http.ResponseWriter, r *http.Request) {
 	h.poll(w, r, id, wait)
 }
 
-// wait is how long the client is ready to wait.
+// wait returns how long the client is ready to wait.
 func (h *handler) wait(r *http.Request) (time.Duration, error) {
 	text, ok := admission.Query(r, "_wait")
 	if !ok {
@@ -106,7 +107,7 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 		return
 	}
 
-	goesOn := false // a panic ends the link
+	goesOn := false // so that a panic ends the link
 	defer func() {
 		if goesOn {
 			link.Park(h.o.Pause)
@@ -122,28 +123,29 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 		wait = 0
 	}
 	rc := http.NewResponseController(w)
-	if r.ProtoMajor >= 2 { // it ends a response whose deadline passes while it waits
+	if r.ProtoMajor >= 2 { // net/http ends a response whose deadline passes while the handler waits
 		_ = rc.SetWriteDeadline(time.Now().Add(wait + h.shared.WriteTimeout))
 	}
 	if !p.wait(r.Context(), link, wait) {
-		goesOn = true // the client left, and may come back to the link
+		goesOn = true // the client has left, and may continue the link
 		return
 	}
 
-	_ = rc.SetWriteDeadline(time.Now().Add(h.shared.WriteTimeout)) // net/http lifts it after the response
+	_ = rc.SetWriteDeadline(time.Now().Add(h.shared.WriteTimeout)) // net/http resets it after the response
 	refuse.NotUpgraded(w.Header(), r)
 	body := downstream.Append(hello, &p.batch, link.Plain)
 	write(w, body)
 	link.Wrote(len(body))
-	abandoned := begins && r.Context().Err() != nil // the client left, and nobody has the token of its link
+	abandoned := begins && r.Context().Err() != nil // the client has left before it got the token of its link
 	goesOn = p.batch.End == "" && !abandoned
 	p.batch = session.Batch{} // a parked link holds no messages
 }
 
-// write writes what a poll has found. The client asks again for what does not arrive.
+// write writes the response of a poll. If it does not arrive, the client polls for it
+// again.
 func write(w http.ResponseWriter, body []byte) {
 	answer.SetEventStream(w.Header())
-	if len(body) > 2<<10 { // of a shorter one net/http states the length by itself, for less
+	if len(body) > 2<<10 { // net/http states the length of a shorter one itself, at less cost
 		w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
 	}
 	w.WriteHeader(http.StatusOK)
@@ -164,10 +166,10 @@ func (p *poll) wake() {
 	}
 }
 
-// wait takes what the link has, or gets within that time. ok is false if the client has
-// left.
+// wait takes what the link has, or what it gets within atMost. ok is false if the client
+// has left.
 func (p *poll) wait(ctx context.Context, link *session.Link, atMost time.Duration) (ok bool) {
-	_ = link.Take(ctx, &p.batch) // a failure of the store: the next poll tries again
+	_ = link.Take(ctx, &p.batch) // if the store fails, the next poll tries again
 	if !p.batch.Empty() || atMost <= 0 {
 		return true
 	}

@@ -1,5 +1,5 @@
-// Package sse carries sessions over Server-Sent Events (WHATWG HTML §9.2): a GET is a
-// stream that does not end, POST and DELETE are its way up.
+// Package sse carries sessions over Server-Sent Events (WHATWG HTML §9.2). A GET is a
+// stream that does not end. POST and DELETE are its upstream direction.
 package sse
 
 import (
@@ -22,18 +22,18 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// Options configure a Handler. The zero value is a working one. The ages and bounds that
-// all transports share are session.Options.
+// Options configure a Handler. The zero value has all defaults. The ages and bounds that
+// all transports share are in session.Options.
 type Options struct {
-	// Retry is what an EventSource is told to wait before it comes back by itself, ±50 %.
-	// Zero means 1s.
+	// Retry is how long an EventSource is told to wait before it reconnects on its own,
+	// ±50 %. Zero means 1s.
 	Retry time.Duration
 
 	// KeepHandler keeps the handler's goroutine and net/http's writer for each stream, as
-	// HTTP/2 does. Without it the connection of an HTTP/1.1 request is taken over
-	// (hijacked) where that is possible, and the handler returns at once: an idle stream
-	// then costs a fifth of the memory. Loggers see the handler return at once;
-	// session.Options.OnClose tells how long a stream lived.
+	// always on HTTP/2. Without it, the connection of an HTTP/1.1 request is hijacked
+	// where that is possible, and the handler returns at once. An idle stream then costs
+	// a fifth of the memory. Access logs see the handler return at once;
+	// session.Options.OnClose says how long a stream lived.
 	KeepHandler bool
 }
 
@@ -42,9 +42,10 @@ func (o Options) complete() Options {
 	return o
 }
 
-// Handler returns the handler of one URL: GET begins a stream, POST brings messages and
-// acknowledgements, DELETE ends the reader. It must stand behind the middleware and where
-// responses can be flushed; it says so where they cannot.
+// Handler returns the handler of one URL. GET begins a stream, POST brings messages and
+// acknowledgements, and DELETE ends the reader. The handler must be mounted behind the
+// middleware, and where responses can be flushed. Where they cannot, a GET is refused
+// with 501 and a text that says why.
 func Handler(m *session.Manager, o Options) http.Handler {
 	h := &handler{m: m, o: o.complete(), shared: m.Options(), up: upstream.Handler(m)}
 	return http.HandlerFunc(h.serve)
@@ -114,7 +115,7 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.I
 		downstream.Unchunk(w.Header())
 	}
 	response.Identity(w)
-	w.WriteHeader(http.StatusOK) // before the first flush, or Compress sends gzip without saying so
+	w.WriteHeader(http.StatusOK) // before the first flush, otherwise Compress sends gzip without its header
 
 	// The hello, through net/http and all middleware.
 	out := downstream.NewResponse(&h.pool, w, r, h.shared.WriteTimeout)
@@ -125,10 +126,10 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.I
 	sent, known := response.Sent(w)
 	if known && !sent {
 		h.heldBack.Do(func() { warnHeldBack(w) })
-		return // nobody would see what comes later; the client comes back, and has it from the next hello
+		return // the client would not see what follows; it reconnects, and gets that with the next hello
 	}
 
-	// All that follows, over the connection itself where that is possible.
+	// All that follows, over the hijacked connection where that is possible.
 	if !h.o.KeepHandler && sent && !response.Compressed(w.Header()) && response.CanHijack(w, r) {
 		if conn, err := downstream.Hijack(&h.pool, w, h.shared.WriteTimeout, closed); err == nil {
 			hijacked = true
@@ -140,7 +141,7 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.I
 	out.Run(ctx)
 }
 
-// warnHeldBack says why streams on this route end at once.
+// warnHeldBack logs why streams on this route end at once.
 func warnHeldBack(w http.ResponseWriter) {
 	slog.Warn("mirage: a middleware around this route holds responses back, flushed or not, so that streams end "+
 		"after their first event: mount the route outside of it, or let clients poll", "writer", fmt.Sprintf("%T", w))

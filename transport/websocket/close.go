@@ -9,16 +9,16 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// serviceRestart is the close code of links whose clients are to come back.
+// serviceRestart is the close code of links whose clients shall reconnect.
 const serviceRestart = 1012
 
 const (
-	closeWait  = 5 * time.Second // that a client has for leaving, in all
-	answerWait = 2 * time.Second // of which it has this for its close frame
-	maxLinger  = 1 << 20         // bytes that are read from a client that is to leave
+	closeWait  = 5 * time.Second // how long a client has to close the connection, in all
+	answerWait = 2 * time.Second // how much of that it has to answer the close frame
+	maxLinger  = 1 << 20         // how many bytes are read from a client after the close frame
 )
 
-// closeOf returns the close frame after a link that ended so. code is 0 if the client
+// closeOf returns the close frame for a link with that end. code is 0 if the client
 // cannot be reached.
 func closeOf(end session.End) (code int, reason string) {
 	switch end {
@@ -36,9 +36,10 @@ func closeOf(end session.End) (code int, reason string) {
 	return serviceRestart, "come back"
 }
 
-// finish ends the link with a close frame of that code, after what is being written, and
-// after the answer to what is being handled if the client is to come back. Only the first
-// end counts. A code of 0 is a close frame without one.
+// finish ends the link with a close frame of that code. The frame is written after the
+// present write and, if the client shall reconnect, after the answer to the message that
+// is being handled. Only the first call has an effect. A code of 0 sends a close frame
+// without one.
 func (w *writer) finish(code int, reason string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -66,15 +67,15 @@ func (w *writer) Close() {
 	}
 }
 
-// leave ends the link because reading has: the client is gone, or has said goodbye, or
-// must not send any more. A close frame that is on its way is written first, and a client
-// that has not said goodbye gets time to read it. Nobody may read after leave.
+// leave ends the link because reading has ended: the client is gone, has said goodbye, or
+// must not send any more. A pending close frame is written first, and a client that has
+// not said goodbye gets time to read it. Nobody may read after leave.
 func (w *writer) leave(goodbye bool) {
 	w.mu.Lock()
 	switch w.state {
 	case stateOpen, stateBroken:
 		w.moveLocked(stateBroken)
-		w.conn.Close() // what is being written has no reader
+		w.conn.Close() // unblocks a write that the client does not read
 	case stateAnswering:
 		w.moveLocked(stateClosing)
 	}
@@ -91,9 +92,8 @@ func (w *writer) leave(goodbye bool) {
 	w.conn.Close()
 }
 
-// linger gives a client that has not said goodbye time to read the close frame: a
-// connection that is closed with bytes unread is reset, and the reset may overtake the
-// frame.
+// linger gives a client that has not said goodbye time to read the close frame. Closing a
+// connection with unread bytes resets it, and the reset may overtake the frame.
 func (w *writer) linger() {
 	c, ok := w.conn.(interface{ CloseWrite() error })
 	if !ok || c.CloseWrite() != nil {

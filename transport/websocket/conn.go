@@ -12,21 +12,21 @@ import (
 	ws "github.com/coder/websocket"
 )
 
-// conn is what the library reads from: the connection, except that the library writes
-// nothing itself. Its pongs and close frames go out by the writer, which has only whole
-// frames in each write and knows the deadlines.
+// conn is the connection that the library reads from. The library writes nothing to it:
+// its pongs and close frames go out through the writer, which writes only whole frames
+// and knows the deadlines.
 type conn struct {
 	ws      *ws.Conn
 	net     net.Conn
 	out     *writer
-	meter   *meter // nil without a bound
-	unread  []byte // what the client sent behind its handshake
+	meter   *meter // nil if the rate has no bound
+	unread  []byte // bytes that the client sent right after its handshake
 	timeout time.Duration
-	lost    bool // the connection failed, or ended
+	lost    bool // reading has failed, or the connection has ended
 	frame   frameState
 }
 
-// A frameState is how far the frame has come that is being read.
+// A frameState says how much of the frame has arrived that is being read.
 //
 //	frameNone --beginFrame--> frameBegun --nothing more has come--> frameTimed
 //	    ^                         |                                    |
@@ -35,7 +35,7 @@ type frameState uint8
 
 const (
 	frameNone  frameState = iota
-	frameBegun            // without a deadline: it may be there already
+	frameBegun            // without a deadline: all of it may be there already
 	frameTimed            // with a deadline
 )
 
@@ -54,14 +54,14 @@ func (c *conn) onPing(_ context.Context, payload []byte) bool {
 	return false
 }
 
-// pipe is conn as the net.Conn that a Hijacker returns.
+// pipe is conn as the net.Conn that http.Hijacker returns to the library.
 type pipe struct {
 	net.Conn
 	c *conn
 }
 
-// Read implements net.Conn. From a client that sends too many frames it reads no faster
-// than the meter has it.
+// Read implements net.Conn. It slows down a client that sends too many frames to the rate
+// of the meter.
 func (p *pipe) Read(b []byte) (n int, err error) {
 	m := p.c.meter
 	if m == nil {
@@ -75,8 +75,8 @@ func (p *pipe) Read(b []byte) (n int, err error) {
 	return n, err
 }
 
-// read reads what there is. Within a frame it has a deadline, which begins when the frame
-// is not there at once.
+// read reads the available bytes. Within a frame there is a deadline, which begins when
+// the rest of the frame is not available at once.
 func (p *pipe) read(b []byte) (int, error) {
 	c := p.c
 	if len(c.unread) > 0 {
@@ -96,13 +96,13 @@ func (p *pipe) read(b []byte) (int, error) {
 	}
 	c.lost = c.lost || err != nil
 	if err == io.EOF {
-		err = io.ErrUnexpectedEOF // the library takes an EOF within a frame for the frame's end
+		err = io.ErrUnexpectedEOF // to the library, an EOF within a frame is the end of the frame
 	}
 	return n, err
 }
 
-// Write implements net.Conn. What the library writes is a close frame, because the client
-// sent one, or sent what no client may send.
+// Write implements net.Conn. The library writes only close frames: it answers that of the
+// client, or the client has violated the protocol.
 func (p *pipe) Write(b []byte) (int, error) {
 	code, reason := 0, ""
 	if len(b) >= 4 {
@@ -111,15 +111,15 @@ func (p *pipe) Write(b []byte) (int, error) {
 	switch {
 	case code == int(ws.StatusProtocolError):
 		reason = malformed // the library's own text is not for clients
-	case len(b) > 4 && !utf8.Valid(b[4:]): // it says back what the client has said
+	case len(b) > 4 && !utf8.Valid(b[4:]): // the library echoes the client's reason
 		code, reason = int(ws.StatusInvalidFramePayloadData), "the reason of a close frame is UTF-8"
 	}
 	p.c.out.finish(code, reason)
 	return len(b), nil
 }
 
-// Close implements net.Conn. The reader closes the connection, by leave. If it has not,
-// the library has given up a ping that did not come whole.
+// Close implements net.Conn. The reader closes the connection, by leave. If the library
+// calls Close before that, it has given up waiting for the rest of a ping.
 func (p *pipe) Close() error {
 	p.c.out.finish(4000+http.StatusRequestTimeout, tooSlow)
 	return nil

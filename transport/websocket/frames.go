@@ -11,14 +11,14 @@ const (
 	opPing = 0x89
 	opPong = 0x8a
 
-	maxControl = 125 // bytes of a control frame's payload
+	maxControl = 125 // the most bytes of a control frame's payload
 
-	// maxFrame is in bytes, of a text frame, unless one block is larger. A frame counts
-	// for a client only when it has come whole.
+	// maxFrame is the most bytes of a text frame, unless one block is larger. A client
+	// can use a frame only when it has arrived whole.
 	maxFrame = 16 << 10
 )
 
-// frames appends what goes out in one write: a ping if it is time for one, text frames of
+// frames appends the frames of one write: a ping if it is time for one, text frames with
 // b and the replies, the pong, and the close frame.
 func (w *writer) frames(dst, b []byte) (_ []byte, err error) {
 	w.mu.Lock()
@@ -55,10 +55,10 @@ func (w *writer) frames(dst, b []byte) (_ []byte, err error) {
 	return dst, nil
 }
 
-// cut returns how much of b goes into one frame.
+// cut returns how many bytes of b go into one frame.
 func (w *writer) cut(b []byte) int {
 	limit := maxFrame
-	if !w.greeted && len(b) > 0 { // a client on a slow network has hello before all that waits
+	if !w.greeted && len(b) > 0 { // hello has a frame of its own: on a slow network it must not wait for what follows
 		w.greeted, limit = true, 0
 	}
 	if len(b) <= limit {
@@ -74,7 +74,7 @@ func (w *writer) cut(b []byte) int {
 	return len(b)
 }
 
-// blank is the end of a block; no block has one inside.
+// blank ends a block. No block contains it.
 var blank = []byte("\n\n")
 
 // appendHeader appends the header of a text frame of n bytes.

@@ -12,37 +12,37 @@ import (
 	"github.com/mirage-go/mirage/internal/response"
 )
 
-// The sizes of the library's buffers. Of small frames several come in one read; large
-// ones are read past the buffer.
+// The sizes of the library's buffers. One read gets several small frames; large ones are
+// read past the buffer.
 const (
 	readBuffer  = 256
-	writeBuffer = 2 + 125 // a control frame, so that it is written whole
+	writeBuffer = 2 + 125 // a whole control frame, so that it is written at once
 )
 
-// accept takes the connection over, with the library's handshake.
+// accept hijacks the connection, with the library's handshake.
 func accept(w http.ResponseWriter, r *http.Request) (*conn, error) {
 	c := new(conn)
 	response.Identity(w)
 	var err error
 	c.ws, err = ws.Accept(&taker{w, c}, r, &ws.AcceptOptions{
-		InsecureSkipVerify: true, // the middleware has looked at the origin, and knows more
+		InsecureSkipVerify: true, // the middleware has checked the origin, and knows more
 		CompressionMode:    ws.CompressionDisabled,
 		OnPingReceived:     c.onPing,
 	})
 	if err != nil {
 		return nil, err
 	}
-	c.ws.SetReadLimit(-1) // frame has its own, which ends no link
+	c.ws.SetReadLimit(-1) // read has its own limit, which does not end the link
 	return c, nil
 }
 
-// taker hands the library the conn in place of the connection that it takes over.
+// taker gives the library the conn in place of the connection that it hijacks.
 type taker struct {
 	http.ResponseWriter
 	c *conn
 }
 
-// Unwrap lets http.ResponseController through.
+// Unwrap makes the methods of the writer available to http.ResponseController.
 func (t *taker) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
 // Hijack implements http.Hijacker.
@@ -57,12 +57,12 @@ func (t *taker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 
-	_ = nc.SetDeadline(time.Time{}) // of the server's ReadTimeout and WriteTimeout
+	_ = nc.SetDeadline(time.Time{}) // clears those of the server's ReadTimeout and WriteTimeout
 	if n := rw.Reader.Buffered(); n > 0 {
 		t.c.unread = make([]byte, n)
-		_, _ = rw.Read(t.c.unread) // they are there
+		_, _ = rw.Read(t.c.unread) // from the buffer: no error
 	}
-	if known && !sent { // the library has called WriteHeader, and a middleware has kept it
+	if known && !sent { // the library has called WriteHeader, and a middleware has held it back
 		if err := writeHead(nc, t.Header()); err != nil {
 			nc.Close()
 			return nil, nil, err
@@ -74,7 +74,7 @@ func (t *taker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return c, bufio.NewReadWriter(bufio.NewReaderSize(c, readBuffer), bufio.NewWriterSize(c, writeBuffer)), nil
 }
 
-// writeHead writes the head that accepts a handshake.
+// writeHead writes the response header that accepts a handshake.
 func writeHead(nc net.Conn, h http.Header) error {
 	var head bytes.Buffer
 	head.WriteString("HTTP/1.1 101 Switching Protocols\r\n")

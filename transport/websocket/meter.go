@@ -2,24 +2,24 @@ package websocket
 
 import "time"
 
-// A meter counts the frames that a client sends, fragments and control frames too, and
-// says how long to wait before more is read: it is a token bucket of rate tokens a second
-// and four times as many at once. earned frames do not count. It belongs to the goroutine
-// that reads.
+// A meter counts the frames that a client sends, fragments and control frames included,
+// and says how long to wait before more is read. It is a token bucket of rate tokens a
+// second and four times as many at once. Earned frames do not count. A meter belongs to
+// the goroutine that reads.
 type meter struct {
-	rate   int          // negative: no bound
-	earned func() int64 // which grows
+	rate   int          // tokens a second, more than 0
+	earned func() int64 // how many frames do not count; never decreases
 
-	spent int64   // of what was earned
-	used  float64 // how much is missing to a full bucket
+	spent int64   // how many of the earned frames were used
+	used  float64 // how many tokens are missing from a full bucket
 	at    time.Time
 
-	head [10]byte // of the frame that begins
-	have int      // bytes of that
-	skip uint64   // bytes of the frame that are still to come
+	head [10]byte // the header of the present frame, without its mask
+	have int      // how many bytes of head have arrived
+	skip uint64   // how many bytes of the frame are still to come
 }
 
-// wait is how long until another frame may be read.
+// wait returns how long it is until another frame may be read.
 func (m *meter) wait(now time.Time) time.Duration {
 	m.used = max(0, m.used-now.Sub(m.at).Seconds()*float64(m.rate))
 	m.at = now
@@ -27,7 +27,7 @@ func (m *meter) wait(now time.Time) time.Duration {
 	return max(0, time.Duration(excess/float64(m.rate)*float64(time.Second)))
 }
 
-// count counts the frames that begin in b, which follows what was counted before.
+// count counts the frames that begin in b. b follows the bytes that were counted before.
 func (m *meter) count(b []byte) {
 	began := int64(0)
 	for len(b) > 0 {
@@ -51,7 +51,8 @@ func (m *meter) count(b []byte) {
 	m.used += float64(began - free)
 }
 
-// size is the length of the head without its mask, as far as it is known (RFC 6455, 5.2).
+// size returns the length of the header without its mask, as far as it is known (RFC
+// 6455, 5.2).
 func (m *meter) size() int {
 	switch {
 	case m.have < 2:
@@ -64,7 +65,8 @@ func (m *meter) size() int {
 	return 2
 }
 
-// payload is how many bytes of the frame follow its head of that size.
+// payload returns how many bytes of the frame follow its header of that size, the mask
+// included.
 func (m *meter) payload(size int) (n uint64) {
 	for _, c := range m.head[2:size] {
 		n = n<<8 | uint64(c)

@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// begun is the zero of a clock that no change of the wall clock moves: none makes what
-// was read last older than a ping.
+// begun is the zero of a monotonic clock, which no change of the wall clock moves.
 var begun = time.Now()
 
 var errNoPong = errors.New("websocket: no answer to a ping")
@@ -14,9 +13,9 @@ var errNoPong = errors.New("websocket: no answer to a ping")
 // noteRead notes that bytes came from the client.
 func (w *writer) noteRead() { w.lastRead.Store(int64(time.Since(begun))) }
 
-// appendPingLocked appends a ping where the link had nothing to write for a while, and
-// finds out whether the last one was answered. A busy link needs none: its client
-// acknowledges, or the network's buffer gets full.
+// appendPingLocked appends a ping if the link had nothing to write for a while. It
+// returns errNoPong if the last one was not answered. A busy link needs no pings: its
+// client acknowledges, or the network's buffer fills.
 func (w *writer) appendPingLocked(dst []byte) ([]byte, error) {
 	now := time.Since(begun)
 	idle := now-w.wrote > w.beat/4*3
@@ -31,7 +30,7 @@ func (w *writer) appendPingLocked(dst []byte) ([]byte, error) {
 	return append(dst, opPing, 0), nil
 }
 
-// replyPong answers a ping. Of several that wait only the last one is answered.
+// replyPong answers a ping. If several wait, only the last one is answered.
 func (w *writer) replyPong(payload []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -17,20 +17,21 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// reader is the goroutine of a link: it takes in one frame after another.
+// reader is the goroutine of a link that reads one frame after another. (The readers of
+// package session are clients.)
 type reader struct {
 	h     *handler
-	value any // of the request, for callbacks
+	value any // session.Options.Value's result for the request, for callbacks
 	id    string
 	ref   store.LinkRef
 	plain bool
 	conn  *conn
 
-	handled  atomic.Int64 // frames with messages that are new
-	accepted uint64       // the last number that was accepted on this link; of whoever holds answers
+	handled  atomic.Int64 // how many frames had new messages
+	accepted uint64       // the last number that was accepted on this link; guarded by answers
 
-	// answers is full while a frame is handled and answered, so that answers are in
-	// order. It is nil before the first.
+	// answers is a lock, which is held while a frame is handled and answered, so that
+	// answers are in order. It is nil before the first.
 	answers chan struct{}
 }
 
@@ -48,7 +49,7 @@ func (l *reader) run() {
 		switch {
 		case err == nil:
 			continue
-		case errors.Is(err, os.ErrDeadlineExceeded): // a link that has ended already stays as it is
+		case errors.Is(err, os.ErrDeadlineExceeded): // no effect if the link has ended already
 			out.finish(4000+http.StatusRequestTimeout, tooSlow)
 		case errors.Is(err, errBytes):
 			out.finish(int(ws.StatusUnsupportedData), "the frames here are text")
@@ -56,7 +57,7 @@ func (l *reader) run() {
 			out.finish(int(ws.StatusInvalidFramePayloadData), "text frames are UTF-8")
 		case ws.CloseStatus(err) != -1:
 			goodbye = true
-		case !l.conn.lost: // the library has said so itself, unless it thinks that nobody listens
+		case !l.conn.lost: // the library has sent a close frame already, unless it thinks that nobody reads it
 			out.finish(int(ws.StatusProtocolError), malformed)
 		}
 		return
@@ -68,7 +69,7 @@ var (
 	errText  = errors.New("websocket: a text frame that is not UTF-8")
 )
 
-// recover ends the link of a panic, as net/http does.
+// recover ends the link after a panic in its goroutine, as net/http does.
 func (l *reader) recover() {
 	if v := recover(); v != nil {
 		slog.Error("mirage: reading from a client panicked", "panic", fmt.Sprint(v))
@@ -76,7 +77,7 @@ func (l *reader) recover() {
 	}
 }
 
-// What close frames say.
+// The reasons in close frames.
 const (
 	malformed = "this is no frame of a WebSocket client"
 	tooSlow   = "the frame took too long to come"
@@ -102,7 +103,7 @@ func (l *reader) next() error {
 	case err != nil:
 		return err
 	case l.conn.out.isOver():
-		return nil // the client has not read yet that the link has ended
+		return nil // the client does not know yet that the link has ended
 	case kind == ws.MessageBinary && !l.plain:
 		return errBytes
 	case kind == ws.MessageText && !utf8.Valid(body):
@@ -112,7 +113,8 @@ func (l *reader) next() error {
 	return nil
 }
 
-// read appends the frame to buf. One of more than limit bytes is dropped.
+// read appends the frame to buf. A frame of more than limit bytes is read and dropped;
+// the error is upstream.ErrSize.
 func read(buf []byte, r io.Reader, limit int) ([]byte, error) {
 	for {
 		if len(buf) == cap(buf) {

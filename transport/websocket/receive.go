@@ -10,9 +10,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// receive takes in a frame: what a POST carries, or the message of a plain client. An
-// acknowledgement counts at once; a message waits until the one before it is handled, and
-// nothing more is read meanwhile.
+// receive handles a frame: the same text as the body of a POST, or the message of a plain
+// client. An acknowledgement counts at once. A message waits until the one before it is
+// handled, and nothing more is read meanwhile.
 func (l *reader) receive(kind ws.MessageType, body []byte) {
 	up := session.Upstream{ID: l.id, Value: l.value, Link: l.ref}
 	if l.plain {
@@ -42,8 +42,8 @@ func (l *reader) receive(kind ws.MessageType, body []byte) {
 	go l.handle(up)
 }
 
-// lockAnswers waits until the frames before are answered. Reading from answers unlocks
-// it.
+// lockAnswers waits until the earlier frames are answered. Receiving from answers
+// unlocks.
 func (l *reader) lockAnswers() {
 	if l.answers == nil {
 		l.answers = make(chan struct{}, 1)
@@ -51,7 +51,8 @@ func (l *reader) lockAnswers() {
 	l.answers <- struct{}{}
 }
 
-// refuse answers a frame of which nothing was taken, after those before it.
+// refuse answers a frame from which nothing was accepted, after the answers to earlier
+// frames.
 func (l *reader) refuse(err error) {
 	l.lockAnswers()
 	l.answer(session.Receipt{}, err)

@@ -1,12 +1,12 @@
 package websocket
 
 const (
-	maxReplies  = 4 << 10 // bytes of replies that may wait
-	keepReplies = 128     // bytes that an idle link keeps for the next one
+	maxReplies  = 4 << 10 // how many bytes of replies may wait before reply blocks
+	keepReplies = 128     // the largest buffer that an idle link keeps, in bytes
 )
 
-// reply lets blocks go out soon, after those that the link has. It waits while the client
-// does not read earlier replies.
+// reply enqueues blocks to be written soon, after those that the link has. It blocks
+// while too many earlier replies wait for the client to read.
 func (w *writer) reply(blocks []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -19,9 +19,9 @@ func (w *writer) reply(blocks []byte) {
 	}
 }
 
-// setHandling notes whether a message of the client is being handled. Nobody may read
-// from the client meanwhile, so that its silence means nothing, and a link that ends so
-// that its client comes back gives the answer some time.
+// setHandling notes whether a message of the client is being handled. Reading may
+// pause meanwhile, so the client's silence means nothing. A link whose client shall
+// reconnect waits some time for the answer before its close frame.
 func (w *writer) setHandling(handling bool) {
 	w.noteRead()
 	w.mu.Lock()
@@ -32,7 +32,7 @@ func (w *writer) setHandling(handling bool) {
 	}
 }
 
-// answered lets a close frame wait no longer for the answer to a message.
+// answered lets the close frame no longer wait for the answer to a message.
 func (w *writer) answered() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

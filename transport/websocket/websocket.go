@@ -1,5 +1,5 @@
-// Package websocket carries sessions over WebSocket (RFC 6455): each text frame is a
-// piece of the same text that a stream and a POST carry.
+// Package websocket carries sessions over WebSocket (RFC 6455). Each text frame is a
+// piece of the same text that a stream of Server-Sent Events and a POST carry.
 package websocket
 
 import (
@@ -19,14 +19,14 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// Options configure a Handler. The zero value is a working one. The ages and bounds that
-// all transports share are session.Options.
+// Options configure a Handler. The zero value has all defaults. The ages and bounds that
+// all transports share are in session.Options.
 type Options struct {
-	// FrameRate is how many frames a second are read from a client, of any kind and
-	// fragments too, and four times as many at once. Beyond that the server reads no
-	// faster, and the link stays. Two frames for each message that the link has written,
-	// and for each frame of the client with messages that were handled, do not count.
-	// Zero means 50. Negative disables.
+	// FrameRate is how many frames a second are read from a client, fragments and control
+	// frames included. A burst may have four times as many. Beyond that the server reads
+	// no faster, but keeps the link. Two frames for each message that the link has
+	// written do not count, and two for each frame of the client with messages that were
+	// handled. Zero means 50. Negative disables.
 	FrameRate int
 }
 
@@ -37,9 +37,10 @@ func (o Options) complete() Options {
 	return o
 }
 
-// Handler returns the handler of one URL: a GET that asks for it becomes a WebSocket,
-// POST brings messages and acknowledgements, DELETE ends the reader. It must stand behind
-// the middleware and where connections can be taken over; it says so where they cannot.
+// Handler returns the handler of one URL. A GET with a WebSocket handshake becomes a
+// WebSocket, POST brings messages and acknowledgements, and DELETE ends the reader. The
+// handler must be mounted behind the middleware, and where connections can be hijacked.
+// Where they cannot, a GET is refused with 501 and a text that says why.
 func Handler(m *session.Manager, o Options) http.Handler {
 	h := &handler{m: m, o: o.complete(), shared: m.Options(), up: upstream.Handler(m)}
 	return http.HandlerFunc(h.serve)
@@ -62,7 +63,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// get is the handshake.
+// get serves the handshake.
 func (h *handler) get(w http.ResponseWriter, r *http.Request) {
 	id, ok := admission.AdmitNew(w, r, h.m)
 	switch {
@@ -81,7 +82,7 @@ func (h *handler) get(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// begin makes the link and takes the connection over. The handler returns; the link lives
+// begin attaches the link and hijacks the connection. The handler returns; the link lives
 // on.
 func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
 	life := duration.Jitter(h.shared.LinkAge)
@@ -106,8 +107,8 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Id
 	conn, err := accept(w, r)
 	if err != nil {
 		closed()
-		// The answer is 101 already. net/http would send it, keep the connection, and
-		// read the client's frames as requests.
+		// The status is 101 already. Without the panic, net/http would send it, keep the
+		// connection, and read the client's frames as requests.
 		panic(http.ErrAbortHandler)
 	}
 

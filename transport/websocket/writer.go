@@ -11,39 +11,41 @@ import (
 	"github.com/mirage-go/mirage/internal/writers"
 )
 
-// A writer is the way out of a link: the server's half of RFC 6455. Each write is a text
-// frame, or some; replies to the client, pings, pongs and the close frame go along with
-// it. The reader is another goroutine, which closes the connection by leave.
+// A writer writes to the client of a link: it is the server's half of RFC 6455. Each
+// write is one text frame or more; replies to the client, pings, pongs and the close
+// frame go along with it. The reader is another goroutine, which closes the connection by
+// leave.
 type writer struct {
 	task       writers.Task
-	work       func() // run, made once
+	work       func() // the method value run, allocated once
 	conn       net.Conn
 	beat       time.Duration
 	closeFrame func() (code int, reason string)
 	onClose    func()
 
-	lastRead atomic.Int64 // when bytes came from the client, since begun
+	lastRead atomic.Int64 // when bytes last came from the client, since begun
 
 	// Owned by run.
 	deadline downstream.Deadline
 	wrote    time.Duration // when the last text frame was written, since begun
-	pinged   time.Duration // when the last ping was, since begun; 0 if there was none
-	greeted  bool          // hello is written
+	pinged   time.Duration // when the last ping was sent, since begun; 0 if none was
+	greeted  bool          // hello has been written
 
 	mu       sync.Mutex
-	changed  sync.Cond // replies were written, or the state is a final one
+	changed  sync.Cond // replies were written, or the state has become final
 	state    state
 	handling bool // a message of the client is being handled
 	drain    func()
-	replies  []byte // blocks that go out with the next frame
-	pong     []byte // a pong frame
+	replies  []byte // blocks that are written with the next frame
+	pong     []byte // a pong frame that is to be written
 	last     []byte // the close frame, until it is written
 }
 
-// newWriter returns the way out over conn. Each write must succeed within timeout, or
-// half as long again. A client that was silent for about two beats, though it was pinged,
-// is gone; 0 pings nobody. closeFrame says how a link ends that Close ends. onClose is
-// called once, when no more will be written and nothing takes from the link any more.
+// newWriter returns a writer to conn. Each write must succeed within timeout, or half as
+// long again. A client that was silent for about two beats, and has not answered a ping,
+// is gone; a beat of 0 disables pings. closeFrame returns the close frame of a link that
+// Close ends. onClose is called once, when nothing more will be written and nothing takes
+// from the link any more.
 func newWriter(pool *writers.Pool, conn net.Conn, timeout, beat time.Duration,
 	closeFrame func() (code int, reason string), onClose func()) *writer {
 
@@ -66,7 +68,7 @@ func (w *writer) Schedule(drain func()) {
 	w.task.Schedule(w.work)
 }
 
-// run runs drain, and writes what else there is.
+// run runs drain, and then writes what else waits.
 func (w *writer) run() {
 	drain, ended := w.begin()
 	if ended {
@@ -79,7 +81,8 @@ func (w *writer) run() {
 	w.end(false)
 }
 
-// begin returns what run runs: drain only as long as the link is open.
+// begin returns the function that run calls first: drain while the link is open,
+// otherwise nil.
 func (w *writer) begin() (drain func(), ended bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -89,7 +92,8 @@ func (w *writer) begin() (drain func(), ended bool) {
 	return nil, w.state.isFinal()
 }
 
-// end comes after each run. If that was the last one, the link moves to its final state.
+// end is called after each run. If that was the last one, the link moves to its final
+// state.
 func (w *writer) end(panicked bool) {
 	w.mu.Lock()
 	before := w.state
@@ -112,11 +116,11 @@ func (w *writer) end(panicked bool) {
 	w.onClose()
 }
 
-// memory keeps buffers for what is being read and written; idle links hold none.
+// memory pools the buffers of reads and writes. Idle links hold none.
 var memory buffers.Pool[[]byte]
 
-// Write implements downstream.Out. b is whole blocks. Replies, pong and close frame go
-// along, and all of it is one write.
+// Write implements downstream.Out. b consists of whole blocks. Replies, pong and close
+// frame are added, and all of it is one write.
 func (w *writer) Write(b []byte) error {
 	buf := memory.Get()
 	defer func() { memory.Put(buf, cap(*buf)) }()

@@ -1,6 +1,6 @@
-// Package r3labs takes the events of github.com/r3labs/sse/v2, for programs that
-// published with its Server and keep the code that makes their events. A session stands
-// in the place of a stream:
+// Package r3labs converts the events of github.com/r3labs/sse/v2, for programs that
+// published with its Server and keep the code that makes their events. A session takes
+// the place of a stream:
 //
 //	msg, err := r3labs.Message(event)
 //	if err != nil {
@@ -23,11 +23,11 @@ import (
 )
 
 // Message returns a message with the name and the data of e. Sending it checks both: see
-// store.Message for the names that are reserved, and session.Options for the size.
+// store.Message for the reserved names, and session.Options for the largest size.
 //
-// Event and Data are copied, so that e may be changed and used again. The other fields
-// must be empty, because Mirage writes them itself: it numbers every message (ID), tells
-// an EventSource when to reconnect (Retry: set Options.Retry of transport/sse) and sends
+// Event and Data are copied, so e may be changed and reused. The other fields must be
+// empty, because Mirage writes them itself: it numbers every message (ID), tells an
+// EventSource when to reconnect (Retry: set Options.Retry of transport/sse) and sends
 // heartbeats (Comment). If one of them is set or e is nil, Message returns an error that
 // wraps session.ErrInput and says what to change.
 //
