@@ -9,17 +9,18 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// clock is a lower bound of Redis's clock. A script that answered with its time R,
-// received at the local time L, says that at the local time L' it is at least R + (L'-L):
-// less a thousandth, because this machine's oscillator may be the faster one. The local
-// time is monotonic, so that setting the machine's clock changes nothing.
+// clock is a lower bound of Redis's clock. If a script answered with Redis's time R, and
+// the answer arrived at the local time L, then at the local time L' Redis's clock shows
+// at least R + (L'-L), less a thousandth of L'-L, because this machine's oscillator may
+// be the faster one. The local time is monotonic, so setting the machine's clock changes
+// nothing.
 //
-// In a Cluster each primary has a clock of its own, and what is signed may be compared
-// with any of them: the bound is the least of those of all shards. Otherwise only the
-// first is used.
+// In a Cluster each primary has a clock of its own, and signed values may be compared
+// with any of them, so the bound is the least of the bounds of all shards. Otherwise only
+// the first is used.
 type clock struct {
-	local func() time.Duration // monotonic
-	wall  func() time.Time     // before Redis has answered for the first time
+	local func() time.Duration // the local time
+	wall  func() time.Time     // the machine's clock, used until Redis has answered
 
 	now atomic.Pointer[int64] // the bound at the local time 0, in nanoseconds; nil until it is known
 
@@ -28,22 +29,22 @@ type clock struct {
 }
 
 type timeBound struct {
-	base  int64         // what the clock showed at least at the local time 0
-	got   time.Duration // when that was learned
-	heard int64         // the time that Redis said last, in microseconds; 0 if it never has
+	base  int64         // the bound at the local time 0, in nanoseconds
+	got   time.Duration // the local time when that was learned
+	heard int64         // Redis's time in its last answer, in microseconds; 0 without an answer
 }
 
 const (
-	// boundKept is for how long the best bound is used, although others are lower:
-	// latency only ever makes them lower. After that the latest one counts, whatever it
-	// is, because Redis's clock may have been set back or belong to another machine by
-	// now.
+	// boundKept is how long the best bound is used although later ones are lower. Latency
+	// can only make them lower. After that the latest one counts, even if it is lower,
+	// because meanwhile Redis's clock may have been set back or belong to another
+	// machine.
 	boundKept = 10 * time.Second
-	// answered is how long it takes at least from a script's look at the clock until its
-	// answer is here.
+	// answered is the least time from a script's reading of the clock to the arrival of
+	// its answer.
 	answered = 2 * time.Microsecond
 	// unknownAge is how far the time of a Store is behind the machine's clock until Redis
-	// has answered: what is signed with it is old, rather than too new.
+	// has answered. A value that is signed with that time is too old rather than too new.
 	unknownAge = 24 * time.Hour
 )
 
@@ -52,10 +53,10 @@ func newClock() *clock {
 	return &clock{local: func() time.Duration { return time.Since(start) }, wall: time.Now}
 }
 
-// passed is how far a clock has come at least while this machine's has come so far.
+// passed returns how much time has passed at least when this machine's clock says local.
 func passed(local time.Duration) int64 { return int64(local - local/1000) }
 
-// read is the bound of now.
+// read returns the present bound.
 func (c *clock) read() time.Time {
 	if base := c.now.Load(); base != nil {
 		return time.Unix(0, *base+passed(c.local()))
@@ -63,8 +64,8 @@ func (c *clock) read() time.Time {
 	return c.wall().Add(-unknownAge)
 }
 
-// learn takes what a shard said: its time in microseconds. The question was asked at the
-// local time sent.
+// learn takes in the time that a shard has answered, in microseconds. The question was
+// sent at the local time sent.
 func (c *clock) learn(shard int, said int64, sent time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,7 +73,8 @@ func (c *clock) learn(shard int, said int64, sent time.Duration) {
 	got := c.local()
 	base := said*1000 + int64(answered) - passed(got)
 	b := &c.bounds[shard]
-	// One that was asked for before the present bound was known may be as old as that.
+	// If the question was sent before the present bound was known, the answer may be as
+	// old as that bound.
 	if b.heard == 0 || base >= b.base || got-b.got > boundKept && sent >= b.got {
 		b.base, b.got = base, got
 	}
@@ -87,7 +89,7 @@ func (c *clock) learn(shard int, said int64, sent time.Duration) {
 	c.now.Store(&least)
 }
 
-// heard is the time that a shard said last.
+// heard returns the time in the last answer of a shard.
 func (c *clock) heard(shard int) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -106,11 +108,11 @@ func (c *clock) old() bool {
 	return false
 }
 
-// Now implements store.Store. Until Redis has answered for the first time, it is the
-// machine's clock less a day.
+// Now implements store.Store. Until Redis has answered for the first time, it returns the
+// machine's time less a day.
 func (s *Store) Now() time.Time { return s.clock.read() }
 
-// timekeeper is the shard in whose place a shard's clock is kept.
+// timekeeper returns the shard whose bound is used for a shard.
 func (s *Store) timekeeper(shard int) int {
 	if s.sharded() {
 		return shard
@@ -118,7 +120,7 @@ func (s *Store) timekeeper(shard int) int {
 	return 0
 }
 
-// timed is run for a script whose second answer is Redis's time.
+// timed is run for a script whose second result is Redis's time.
 func (s *Store) timed(ctx context.Context, shard int, name string, args ...string) (answer, error) {
 	sent := s.clock.local()
 	a, err := s.run(ctx, shard, name, args...)
@@ -128,8 +130,8 @@ func (s *Store) timed(ctx context.Context, shard int, name string, args ...strin
 	return a, err
 }
 
-// sample asks what time it is: every primary of a Cluster, by each of its shards. What
-// does not answer in time is left out.
+// sample asks Redis for its time; in a Cluster it asks every primary, once for each of
+// its shards. It skips those that do not answer in time.
 func (s *Store) sample(ctx context.Context) {
 	const script = "local t = redis.call('TIME') return t[1] * 1000000 + t[2]"
 	ctx, cancel := context.WithTimeout(ctx, min(time.Second, s.o.Timeout/4))
@@ -153,8 +155,9 @@ func (s *Store) sample(ctx context.Context) {
 	}
 }
 
-// catchUp waits until Now is later than what the shard has stamped. It is already, but
-// for primaries of a Cluster that were not asked lately, or whose clocks are behind.
+// catchUp waits until Now is later than the shard's last time stamp. That is already so,
+// except for primaries of a Cluster that were not asked lately, or whose clocks are
+// behind.
 func (s *Store) catchUp(ctx context.Context, shard int) {
 	stamp := s.clock.heard(s.timekeeper(shard))
 	if s.Now().After(stamp) {

@@ -8,10 +8,10 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// An entry in Redis is its tag (4 bytes), the time at which it was appended (6, written
-// by the script), whether it is binary (1), the length of the event (2) and of the reader
-// (2); then reader, event and data. What is meant for another reader comes back as the
-// tag alone.
+// An entry in Redis consists of its tag (4 bytes), the time when it was appended (6,
+// written by the script), whether it is binary (1), and the lengths of event (2) and
+// reader (2), followed by reader, event and data. The scripts return an entry for another
+// reader as its tag alone.
 const head = 15
 
 var errEntry = errors.New("redis: an entry is not one of ours")

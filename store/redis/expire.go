@@ -13,14 +13,14 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// claims is what this node has asked each shard for that may have expired. An answer that
-// was lost is asked for again, under the number of its question: so nothing that was
-// claimed is lost while the node lives.
+// claims are the questions of this node to each shard for sessions that may have expired.
+// If an answer is lost, the node repeats the question under the same number, so nothing
+// that was claimed is lost while the node lives.
 type claims struct {
-	turn  chan struct{} // holds one token: a shard is asked one question at a time
-	last  int64         // counts questions
-	op    [shards]string
-	heard [shards]string // the op before, whose answer came
+	turn  chan struct{}  // a lock: the token is in it while nobody asks
+	last  int64          // the number of the last question
+	op    [shards]string // the question whose answer is missing, "" if none is
+	heard [shards]string // the last question that was answered
 }
 
 func newClaims() claims {
@@ -29,8 +29,8 @@ func newClaims() claims {
 	return c
 }
 
-// soonest is the least that next is: it bounds how often an idle node asks where many
-// sessions expire one after another.
+// soonest is the least value of Due.Next. It bounds how often an idle node asks while
+// many sessions expire one after another.
 const soonest = 100 * time.Millisecond
 
 // Expired implements store.Store.
@@ -45,10 +45,10 @@ func (s *Store) Expired(ctx context.Context, max int) (due store.Due, err error)
 	return due, err
 }
 
-// expired begins with another shard each time, so that one that cannot be reached does
-// not stand before the others.
+// expired begins with a random shard each time, so that a shard that cannot be reached
+// does not block the others.
 func (s *Store) expired(ctx context.Context, max int, due *store.Due) error {
-	if s.clock.old() { // here, because every node comes by again and again
+	if s.clock.old() { // here, because every node calls this regularly
 		s.sample(ctx)
 	}
 
@@ -79,8 +79,8 @@ func (s *Store) expired(ctx context.Context, max int, due *store.Due) error {
 	return err
 }
 
-// waits asks all shards at once how long it is until one of their sessions has to be
-// looked at; 0 now, negative never. It costs Redis a microsecond for each.
+// waits asks all shards at once how long it is until one of their sessions is due. 0
+// means now, negative means never. It costs Redis a microsecond for each shard.
 func (s *Store) waits(ctx context.Context) (all [shards]time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
@@ -111,8 +111,8 @@ func (s *Store) waits(ctx context.Context) (all [shards]time.Duration, err error
 	return all, err
 }
 
-// claim asks one shard for one thing that is due, and adds it to due. wait is like that
-// of waits.
+// claim asks one shard for one thing that is due, and adds it to due. wait has the
+// meaning of the results of waits.
 func (s *Store) claim(ctx context.Context, shard int, due *store.Due) (wait time.Duration, err error) {
 	c := &s.claims
 	if c.op[shard] == "" {

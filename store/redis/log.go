@@ -12,23 +12,23 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// log is one session as it was found under an id. Its epoch stays when that changes, but
-// the place does not: how often it had moved is a part of it.
+// log is one session as it was found under an id. The epoch stays the same when the id
+// changes, but the place does not, because it counts the moves.
 type log struct {
 	s     *Store
 	id    string
-	place string // epoch and moves; the epoch alone counts whatever the moves are
-	hex   string // the epoch
+	place string // epoch and moves
+	hex   string // the epoch alone, which is valid after any move
 	epoch uint64
 	moves uint64
 	shard int
 
 	mu    sync.Mutex
-	read  map[linkName]place  // what Read gave last: it must still be there when the link reads on
-	turns map[turnName]string // those that are under way here, and the step that got each
+	read  map[linkName]place  // the last entry that Read returned; it must still be there at the next Read
+	turns map[turnName]string // the turns that this node has, and the step that got each
 }
 
-// linkName is a link, whichever request carries it.
+// linkName identifies a link, whichever request carries it.
 type linkName struct {
 	reader string
 	number uint64
@@ -52,12 +52,13 @@ func newLog(s *Store, id, v string) (*log, error) {
 	return &log{s: s, id: id, place: v, hex: hex, epoch: epoch, moves: moves, shard: shardOfEpoch(epoch)}, nil
 }
 
-// run takes a step that is refused once the session has moved.
+// run runs a step that is refused once the session has moved.
 func (l *log) run(ctx context.Context, name string, args ...string) (answer, error) {
 	return l.s.run(ctx, l.shard, name, append([]string{l.place}, args...)...)
 }
 
-// runAnyway takes one that ends what was begun, whatever the session's id is by then.
+// runAnyway runs a step that ends something, so it is not refused after the session has
+// moved.
 func (l *log) runAnyway(ctx context.Context, name string, args ...string) (answer, error) {
 	return l.s.run(ctx, l.shard, name, append([]string{l.hex}, args...)...)
 }
@@ -68,7 +69,7 @@ func (l *log) ID() string { return l.id }
 // Handle implements store.Log.
 func (l *log) Handle() store.Handle { return store.Handle{Epoch: l.epoch, Moves: l.moves} }
 
-// wake tells those who watch on this node; the script has told the others.
+// wake wakes the watchers on this node. The script has woken those on other nodes.
 func (l *log) wake() { l.s.watcher.wake(l.hex) }
 
 func hexTag(tag uint32) string {
@@ -79,7 +80,7 @@ func hexTag(tag uint32) string {
 }
 
 func parseTag(s string) uint32 {
-	n, _ := strconv.ParseUint(s, 16, 32) // "" where it is not known
+	n, _ := strconv.ParseUint(s, 16, 32) // "" if the tag is not known
 	return uint32(n)
 }
 
@@ -90,7 +91,8 @@ func (l *log) Append(ctx context.Context, m *store.Message, reader string) (stor
 	return p, err
 }
 
-// append is Append of what is encoded already; the answer says more where it is refused.
+// append is Append with an encoded message. It also returns the script's answer, which
+// says more about a refusal.
 func (l *log) append(
 	ctx context.Context, m *store.Message, reader, entry string, tag uint32,
 ) (store.Position, answer, error) {
@@ -103,7 +105,7 @@ func (l *log) append(
 	a, err := l.s.repeat(ctx, l.shard, "append", hexTag(tag), before, []string{l.place, entry, escape(reader)})
 	if errors.Is(err, store.ErrUncertain) {
 		l.s.remember(what, unknown{entry, tag, time.Now()})
-		l.wake() // it may have come
+		l.wake() // it may have been appended
 	}
 	if err != nil {
 		return store.Position{}, a, err
@@ -144,8 +146,8 @@ func (l *log) Attach(ctx context.Context, c store.Claim) (store.Attached, error)
 		Fresh:    a.num(13) == 1,
 	}
 
-	// The script knows this shard alone. What became of the epoch of a session that moved
-	// may be known in another.
+	// The script knows this shard alone. Another shard may know what happened to the
+	// epoch of a session that moved.
 	if at.Reason == store.MissingRestarted && l.s.elsewhere(ctx, l.shard, c.Position.Epoch) {
 		at.Reason = store.MissingExpired
 	}
@@ -194,7 +196,8 @@ func (l *log) Read(
 	return dst, t, nil
 }
 
-// undelivered reads what Read tells of readers that are not remembered any more.
+// undelivered decodes the part of Read's answer about readers that are no longer
+// remembered.
 func undelivered(list []string) (told []store.Undelivered) {
 	for i := 0; i+3 < len(list); i += 4 {
 		from, _ := strconv.ParseUint(list[i+2], 10, 64)
@@ -237,7 +240,7 @@ func (l *log) Ack(ctx context.Context, ref store.LinkRef, p store.Position) erro
 // Detach implements store.Log.
 func (l *log) Detach(ctx context.Context, ref store.LinkRef) (uint64, error) {
 	a, err := l.runAnyway(ctx, "detach", escape(ref.Reader), decimal(ref.Number), decimal(ref.Turn))
-	if a.num(2) == 1 || err != nil { // else it goes on elsewhere
+	if a.num(2) == 1 || err != nil { // otherwise another request carries the link on
 		l.mu.Lock()
 		delete(l.read, linkName{ref.Reader, ref.Number})
 		l.mu.Unlock()

@@ -13,8 +13,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Logs implements store.Store. It reads the index in which a session has one place all
-// its life, whatever its id is by then.
+// Logs implements store.Store. It reads the index, in which a session keeps its place
+// when its id changes.
 func (s *Store) Logs(ctx context.Context) iter.Seq2[store.Log, error] {
 	return func(yield func(store.Log, error) bool) {
 		seen := make(map[string]struct{})
@@ -53,7 +53,7 @@ func (s *Store) Logs(ctx context.Context) iter.Seq2[store.Log, error] {
 	}
 }
 
-// scan reads a page of the index of each of some shards, in one go.
+// scan reads one page of the index of each of the given shards, in one round trip.
 func (s *Store) scan(ctx context.Context, some []int, cursors *[shards]uint64) (members []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
@@ -77,8 +77,8 @@ func (s *Store) scan(ctx context.Context, some []int, cursors *[shards]uint64) (
 	return members, nil
 }
 
-// broadcast gives a message the same tag in all logs, so that it is known for the same
-// where one session is joined to another.
+// broadcast gives a message the same tag in all logs. If one session is joined to
+// another, the copies are recognized by it.
 type broadcast struct {
 	mu      sync.Mutex
 	encoded map[*store.Message]encoded
@@ -106,7 +106,8 @@ func (b *broadcast) encode(m *store.Message) (entry string, tag uint32) {
 	return e.entry, e.tag
 }
 
-// anyLog is a log of Logs: it counts under whatever id, and takes Append alone.
+// anyLog is a log that Logs returns. It is valid whatever the session's id is, and only
+// for Append.
 type anyLog struct {
 	*log
 	b  *broadcast
@@ -143,7 +144,7 @@ func (l *anyLog) Append(ctx context.Context, m *store.Message, reader string) (s
 		case "full":
 			id := unescape(a.text(1))
 			l.id.Store(&id)
-		case "frozen": // it is being joined to another session, which may be over: then it goes on
+		case "frozen": // it is being joined to another session; if that has ended, this one goes on
 			if _, err := l.s.forward(ctx, l.hex, 0); err != nil {
 				return store.Position{}, err
 			}

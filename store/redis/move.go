@@ -11,30 +11,32 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// A session whose id changes may get one that lies in another shard, and so in another
-// slot. Move of x to y, whose log is in a third shard, is a row of steps:
+// The new id of a session may lie in another shard than the old one, and so in another
+// slot. A Move from x to y, of a session whose log may be in a third shard, is a sequence
+// of steps:
 //
-//   - look and point, in the shards of x and y: nothing of what was asked was revoked, y
-//     leads nowhere any more, and the way that will lead there has a token
+//   - look and point, in the shards of x and y: the id of the request is not revoked, y
+//     leads nowhere any more, and the way (redirect) that will lead there has a token
 //   - begin, in the log's shard: its id is y, old handles are refused on every node, and
-//     what is left to do is kept there. Before it nothing has happened; after it
-//     everybody finishes
-//   - leave, in the shard of x: its fence, its revocation, its way; the session is not
-//     there
-//   - claim, in the shard of y: the session is there, or is joined to the one that is
-//   - done, in the log's shard
+//     the rest of the Move is kept there. Before begin nothing has happened; after it
+//     every call that meets the Move finishes it
+//   - leave, in the shard of x: x is fenced (unsettled for a while) or revoked, and may
+//     lead one client to y; the session is not there any more
+//   - claim, in the shard of y: the session is there, or is joined to the one that is there
+//   - done, in the log's shard: nothing is left to do
 //
-// The order of leave and claim matters: once the session is found under y, x must give
-// nothing away. Whoever meets a session that is not where it says finishes its Move with
-// forward, and Expired meets every one that nobody else does. Each step may be repeated
-// and may come late.
+// The order of leave and claim matters: once the session can be found under y, x must
+// grant nothing any more. A call that does not find a session where the directory says
+// finishes its Move with forward, and Expired finds every unfinished Move that
+// nobody else does. Each step may be repeated and may arrive late.
 
-// patience is how often a call begins anew because others moved the session meanwhile.
+// patience is how often a call starts again because others have moved the session
+// meanwhile.
 const patience = 16
 
 var errRestless = fmt.Errorf("%w: redis: the session is moved faster than it can be found", store.ErrUncertain)
 
-// name and step take a step of Move in the shard of an id, and of a log.
+// name runs a step of Move in the shard of an id, step runs one in the shard of a log.
 func (s *Store) name(ctx context.Context, act, id string, args ...string) (answer, error) {
 	return s.timed(ctx, shardOf(id), "name", append([]string{act, id}, args...)...)
 }
@@ -43,17 +45,17 @@ func (s *Store) step(ctx context.Context, act, epoch string, args ...string) (an
 	return s.run(ctx, shardOfPlace(epoch), "move", append([]string{act, epoch}, args...)...)
 }
 
-// intent is what a Move is to do. The log keeps it until it is done.
+// intent says what a Move has to do. The log keeps it until the Move is done.
 type intent struct {
 	from         string
-	place        string // of the session that is to leave from; "" for none
-	signed, came string // on whose word
+	place        string // of the session that moves away from from; "" if there is none
+	signed, came string // when the value that asked for it was signed, and when its request came
 	to, client   string
 	keep         string
 	settle       string
 	refuse       string
-	token        string // of the way that leads to to; "" for none
-	now          string // nothing that was signed before is later
+	token        string // of the way (the redirect) that leads to to; "" if there is none
+	now          string // the bound of Redis's time: no value that was signed before is later
 }
 
 func newIntent(from, to string, m *store.Moving, now time.Time) intent {
@@ -65,12 +67,12 @@ func newIntent(from, to string, m *store.Moving, now time.Time) intent {
 	}
 }
 
-// list is the arguments of leave, after the id.
+// list returns the arguments of the act leave, after the id.
 func (i *intent) list() []string {
 	return []string{i.place, i.signed, i.came, i.to, i.client, i.keep, i.settle, i.refuse, i.token, i.now}
 }
 
-// intentOf reads what a log has kept.
+// intentOf decodes the intent that a log has kept.
 func intentOf(kept []string) (i intent) {
 	fields := []*string{
 		&i.from, &i.place, &i.signed, &i.came, &i.to, &i.client, &i.keep, &i.settle, &i.refuse, &i.token, &i.now,
@@ -83,9 +85,10 @@ func intentOf(kept []string) (i intent) {
 	return i
 }
 
-// Move implements store.Store. It is several steps, and not seen as one: for a moment
-// neither id may have a session. When it is over, all is done; an error leaves a Move
-// that has not begun, or one that will be finished.
+// Move implements store.Store. It consists of several steps and is not atomic: for a
+// moment neither id may have a session. If Move returns no error, all of it is done.
+// After an error, either nothing has been moved, or the Move will be finished by another
+// call.
 func (s *Store) Move(ctx context.Context, from, to string, m store.Moving) (left []store.Left, err error) {
 	if from == to {
 		return nil, nil
@@ -101,7 +104,7 @@ func (s *Store) Move(ctx context.Context, from, to string, m store.Moving) (left
 	return left, err
 }
 
-// leftFrom reads who was here before a session moved.
+// leftFrom decodes the readers that were on the session before it moved.
 func leftFrom(id string, readers []string) (left []store.Left) {
 	for i := 0; i+1 < len(readers); i += 2 {
 		left = append(left, store.Left{ID: id, Reader: unescape(readers[i]), Plain: readers[i+1] == "1"})
@@ -109,14 +112,14 @@ func leftFrom(id string, readers []string) (left []store.Left) {
 	return left
 }
 
-// move returns who was here, beside an error, too.
+// move also returns the readers that were on the session, even with an error.
 func (s *Store) move(ctx context.Context, i intent) (readers []string, err error) {
 	for range patience {
 		if err := s.prepare(ctx, &i); err != nil {
 			return readers, err
 		}
 
-		if i.place == "" { // without a session there is nothing to move but the id
+		if i.place == "" { // without a session, only the id moves
 			is, err := s.leave(ctx, i)
 			if err != nil || is == "" {
 				return readers, err
@@ -139,12 +142,12 @@ func (s *Store) move(ctx context.Context, i intent) (readers []string, err error
 	return readers, errRestless
 }
 
-// wayKept is how much longer than a way its token is kept: as long as it takes to finish
-// a Move.
+// wayKept is how much longer than a way its token is kept, to leave time to finish a
+// Move.
 const wayKept = time.Minute
 
-// prepare looks whether the id may move, and where its session is. The id that it is to
-// get leads nowhere afterwards, and has a token for the way.
+// prepare checks whether the id may move, and where its session is. Afterwards the id
+// that the session will get leads nowhere, and has a token for the way to it.
 func (s *Store) prepare(ctx context.Context, i *intent) error {
 	a, err := s.name(ctx, "look", i.from, i.signed, i.came)
 	if err != nil {
@@ -179,8 +182,8 @@ func (s *Store) prepare(ctx context.Context, i *intent) error {
 	}
 }
 
-// prune ends the ways that lead to an id whose own way has ended, before that is
-// forgotten: they had ended with it, and must not begin again.
+// prune ends the ways that lead to an id whose own way has ended, before its end is
+// forgotten. They had ended with it, and must not come into force again.
 func (s *Store) prune(ctx context.Context, id, to, token string) error {
 	if to == "" {
 		return nil
@@ -192,16 +195,16 @@ func (s *Store) prune(ctx context.Context, id, to, token string) error {
 	return err
 }
 
-// leave lets the id that a session had, if any, be unsettled, revoked or a way. It
-// returns the place of a session that is not to leave; then nothing has changed.
+// leave makes the old id unsettled, revoked or a way, as the intent says. If the id has
+// another session than the intent says, leave returns its place, and nothing has changed.
 func (s *Store) leave(ctx context.Context, i intent) (is string, err error) {
 	a, err := s.name(ctx, "leave", i.from, i.list()...)
 	return a.text(2), err
 }
 
-// carry moves the session. readers are those that were here; done is whether it has its
-// new id, and barred whether that was revoked under way; else the session was not there
-// any more.
+// carry moves the session. readers are those that were on it. done is whether it has its
+// new id, and barred whether that was revoked during the Move. If both are false, the
+// session was not there any more.
 func (s *Store) carry(ctx context.Context, i intent) (readers []string, done, barred bool, err error) {
 	epoch := epochOf(i.place)
 	far := flag(shardOfPlace(i.place) != shardOf(i.to))
@@ -221,33 +224,33 @@ func (s *Store) carry(ctx context.Context, i intent) (readers []string, done, ba
 	}
 
 	at, err := s.locate(ctx, i.from, i.place, store.Asked{})
-	if err == nil && at.id == i.to && i.refuse != "0" { // an earlier attempt, which has revoked the id by now
+	if err == nil && at.id == i.to && i.refuse != "0" { // an earlier attempt moved it and revoked the id
 		s.sample(ctx)
 		return nil, true, false, nil
 	}
 	return nil, false, false, err
 }
 
-// spot is where a session says it is.
+// spot is a session's answer to the question where it is.
 type spot struct {
 	kind    string // "there", "moving", "barred", "dead", "none"
-	id      string // under which it is there, or will be
-	place   string // what the directory is to say of that
-	verdict string // why what was asked does not count there; "" if it does
+	id      string // the id that it has, or will have
+	place   string // the place that the directory has, or will have, for that id
+	verdict string // why the request is refused there; "" if it is not
 	moves   string
-	frozen  string   // the session that takes this one, if it is moving
-	intent  intent   // likewise
-	entries []string // id and place that are to be forgotten, if it is dead
-	revoked string   // likewise, the id under which it was revoked; "" if it was not, or that is forgotten
+	frozen  string   // the session that this one is joined to, if it is moving
+	intent  intent   // what its Move has to do, if it is moving
+	entries []string // ids and places to drop from the directory, if it is dead
+	revoked string   // the id under which it was revoked, if it is dead; "" if it was not, or that is forgotten
 }
 
-// is reports whether the session is there under that id.
+// is reports whether the session has that id and that place, and is not moving.
 func (at *spot) is(id, place string) bool {
 	return at.kind == "there" && at.id == id && at.place == place
 }
 
-// look asks a session where it is. The rest is who asks, on whose word, for its place
-// under id.
+// look asks a session where it is. The other arguments check a request: whether it is
+// allowed there, if the session has that id and that place.
 func (s *Store) look(ctx context.Context, epoch, id, place string, asked store.Asked) (spot, error) {
 	a, err := s.step(ctx, "look", epoch, "", id, place, given(asked.Signed), given(asked.Came))
 	if err != nil {
@@ -266,8 +269,9 @@ func (s *Store) look(ctx context.Context, epoch, id, place string, asked store.A
 	return at, nil
 }
 
-// locate looks at a session where the directory says that it is, finishes its Move if it
-// is not there, and takes it out of the directory if it is elsewhere or nowhere.
+// locate looks at a session where the directory says that it is. It finishes the
+// session's Move if the session is not there, and drops it from the directory if it is
+// elsewhere or nowhere.
 func (s *Store) locate(ctx context.Context, id, place string, asked store.Asked) (spot, error) {
 	epoch := epochOf(place)
 	var at spot
@@ -285,13 +289,13 @@ func (s *Store) locate(ctx context.Context, id, place string, asked store.Asked)
 		}
 	}
 
-	if at.kind != "moving" { // else it has only just come, or is leaving, which is more than to drop it
+	if at.kind != "moving" { // otherwise it has just come, or is leaving, and its Move sees to the directory
 		_, err = s.name(ctx, "drop", id, place)
 	}
 	return at, err
 }
 
-// awaited finishes the Move of a session that is on its way to an id.
+// awaited finishes the Move of a session that is on its way to the id.
 func (s *Store) awaited(ctx context.Context, id, epoch string) error {
 	_, err := s.forward(ctx, epoch, 0)
 	if err == nil {
@@ -301,7 +305,7 @@ func (s *Store) awaited(ctx context.Context, id, epoch string) error {
 }
 
 // forward finishes what was begun with the session: its Move, or its end. barred is
-// whether its new id was revoked under way.
+// whether its new id was revoked meanwhile.
 func (s *Store) forward(ctx context.Context, epoch string, depth int) (barred bool, err error) {
 	if depth > patience {
 		return false, errRestless
@@ -328,7 +332,7 @@ func (s *Store) forward(ctx context.Context, epoch string, depth int) (barred bo
 	return false, errRestless
 }
 
-// clear takes a session that is over out of the directory.
+// clear removes a session that has ended from the directory.
 func (s *Store) clear(ctx context.Context, epoch string, at spot) error {
 	for i := 0; i+1 < len(at.entries); i += 2 {
 		if _, err := s.name(ctx, "drop", at.entries[i], at.entries[i+1]); err != nil {
@@ -339,7 +343,7 @@ func (s *Store) clear(ctx context.Context, epoch string, at spot) error {
 	return err
 }
 
-// onward takes a Move that has begun as far as it gets without having to look again.
+// onward continues a Move that has begun, as far as possible without another look.
 func (s *Store) onward(ctx context.Context, epoch string, at spot, depth int) (over, barred bool, err error) {
 	if _, err := s.leave(ctx, at.intent); err != nil {
 		return false, false, err
@@ -370,7 +374,7 @@ func (s *Store) onward(ctx context.Context, epoch string, at spot, depth int) (o
 	return over, false, err
 }
 
-// occupant is the session that has the id already, or "" if it is out of the way now.
+// occupant returns the session that already has the id, or "" if it no longer has.
 func (s *Store) occupant(ctx context.Context, id, place string, depth int) (epoch string, err error) {
 	epoch = epochOf(place)
 	other, err := s.look(ctx, epoch, id, place, store.Asked{})
@@ -388,7 +392,7 @@ func (s *Store) occupant(ctx context.Context, id, place string, depth int) (epoc
 	return "", err
 }
 
-// join hands what is in the session over to the one that has its id.
+// join hands the messages of the session over to the session that has its id.
 func (s *Store) join(ctx context.Context, epoch string, at spot, depth int) (over bool, err error) {
 	a, err := s.step(ctx, "freeze", epoch, at.moves, at.frozen)
 	if err != nil || a.text(1) == "stale" {
@@ -409,20 +413,21 @@ func (s *Store) join(ctx context.Context, epoch string, at spot, depth int) (ove
 		_, err := s.step(ctx, "bury", epoch, at.moves)
 		s.watcher.wake(epoch)
 		return err == nil, err
-	case "frozen": // it is on its way into a third
+	case "frozen": // it is being joined to a third session
 		_, err := s.forward(ctx, into, depth+1)
 		return false, err
 	}
 
-	if _, err := s.name(ctx, "drop", at.id, into); err != nil { // it is over
+	if _, err := s.name(ctx, "drop", at.id, into); err != nil { // that session has ended
 		return false, err
 	}
 	_, err = s.step(ctx, "thaw", epoch, at.moves, into)
 	return false, err
 }
 
-// elsewhere tells whether an epoch that is not of this shard's data is of another's that
-// is still there: a session that came from there has ended, and Redis has lost nothing.
+// elsewhere reports whether an epoch that is unknown to this shard belongs to the present
+// data of another one. If so, the session of that epoch has ended, and Redis has lost
+// nothing.
 func (s *Store) elsewhere(ctx context.Context, shard int, epoch uint64) bool {
 	other := shardOfEpoch(epoch)
 	if other == shard {
@@ -441,7 +446,7 @@ func (s *Store) revokedElsewhere(ctx context.Context, epoch uint64, id string) b
 	return err == nil && at.revoked != "" && at.revoked != escape(id)
 }
 
-// later notes the failure of a step that somebody else will take.
+// later logs the failure of a step that another call will complete.
 func (s *Store) later(err error) {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		s.o.Logger.Warn("redis: a session's end is not complete; it will be completed later", "error", err)

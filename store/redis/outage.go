@@ -9,24 +9,24 @@ import (
 	"time"
 )
 
-// outage tells the Logger that Redis fails, and that it does not any more: clients wait
-// quietly for the one to become the other, so that nobody else would say it.
+// outage logs when Redis begins to fail, and when it works again. Clients wait quietly
+// for that, so nothing else would log it.
 type outage struct {
-	failing atomic.Bool // what a call that went well looks at
+	failing atomic.Bool // checked by calls that succeed
 
 	mu     sync.Mutex
 	since  time.Time // the first failure
 	last   time.Time // the latest one
-	said   time.Time // when it was told
-	what   string    // that was told
+	said   time.Time // when it was logged
+	what   string    // the advice that was logged
 	failed int       // calls since the first failure
 }
 
-// sayAgain is how often an outage that goes on is told again.
+// sayAgain is how often an outage that continues is logged again.
 const sayAgain = time.Minute
 
-// fails notes that Redis has failed a call; why is its own error, or that of the way to
-// it.
+// fails notes that a call of Redis has failed. why is the error of Redis, or of the
+// connection to it.
 func (s *Store) fails(step string, why error) {
 	what := advice(why)
 	o := &s.outage
@@ -51,9 +51,9 @@ func (s *Store) fails(step string, why error) {
 	}
 }
 
-// works notes that Redis has done what it was asked for. The outage is over when for
-// Timeout nothing has failed: in a Cluster, or when memory runs out, one call goes well
-// while the next one does not.
+// works notes that a call of Redis has succeeded. The outage has ended when nothing has
+// failed for Timeout: in a Cluster, or when memory runs out, one call may succeed while
+// the next one fails.
 func (s *Store) works() {
 	o := &s.outage
 	if !o.failing.Load() {
@@ -68,22 +68,22 @@ func (s *Store) works() {
 	}
 	o.mu.Unlock()
 	if over {
-		s.o.Logger.Info("redis: Redis is well again", "failed", failed, "since", since)
+		s.o.Logger.Info("redis: Redis works again", "failed", failed, "since", since)
 	}
 }
 
-// advices are what an operator can do about an error of Redis, by the word in it.
+// advices say what an operator can do about an error of Redis, by a word in the error.
 var advices = []struct{ word, what string }{
 	{"OOM", "is full, and refuses messages and new sessions: give it more maxmemory, " +
-		"or sessions smaller bounds and less retention"},
-	{"READONLY", "is a replica: the client's address has to lead to the primary"},
-	{"NOREPLICAS", "has not the replicas that min-replicas-to-write asks for: bring them back"},
-	{"MASTERDOWN", "is a replica that has lost its primary: the client's address has to lead to a primary"},
-	{"MISCONF", "cannot write to its disk, and so takes no writes: see its own log"},
+		"or give sessions smaller bounds and less retention"},
+	{"READONLY", "is a replica: the client's address must lead to the primary"},
+	{"NOREPLICAS", "lacks the replicas that min-replicas-to-write requires: bring them back"},
+	{"MASTERDOWN", "is a replica that has lost its primary: the client's address must lead to a primary"},
+	{"MISCONF", "cannot write to its disk, so it refuses writes: see its own log"},
 	{"LOADING", "is still loading its data: wait"},
 	{"CLUSTERDOWN", "is a Cluster that lacks slots or a majority: see CLUSTER INFO"},
-	{"TRYAGAIN", "is moving a slot, and takes long over it: move fewer at a time"},
-	{"BUSY", "is held up by somebody's long script: see SLOWLOG, then SCRIPT KILL"},
+	{"TRYAGAIN", "is moving a slot, which takes long: move fewer slots at a time"},
+	{"BUSY", "is blocked by a long script: see SLOWLOG, then SCRIPT KILL"},
 	{"NOAUTH", "wants a password: give it to the client"},
 	{"WRONGPASS", "does not know the client's user and password"},
 	{"NOPERM", forbidden}, {"user executing the script", forbidden},
@@ -97,12 +97,12 @@ func advice(why error) string {
 			return a.what
 		}
 	}
-	return "does not answer as it should; until it does, clients wait, and calls are uncertain: " +
-		"see that it runs and can be reached from here"
+	return "does not answer correctly; until it does, clients wait, and calls are uncertain: " +
+		"check that it runs and can be reached from here"
 }
 
-// cause returns the newer error, or the older one where that says more than that the time
-// was over.
+// cause returns the newer error, or the older one if the newer one only says that the
+// time has run out.
 func cause(older, newer error) error {
 	if older != nil && (errors.Is(newer, context.DeadlineExceeded) || errors.Is(newer, context.Canceled)) {
 		return older

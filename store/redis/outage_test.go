@@ -65,7 +65,7 @@ func TestOutageIsTold(t *testing.T) {
 		}
 	}
 	server.start()
-	said.has(t, "is well again")
+	said.has(t, "works again")
 	if n := said.count("level=ERROR"); n != 1 {
 		t.Errorf("%d lines of one outage", n)
 	}
@@ -111,7 +111,7 @@ func TestRefusalsAreTold(t *testing.T) {
 
 			server.do(test.unset...)
 			until := time.Now().Add(10 * time.Second)
-			for ; said.count("is well again") == 0; time.Sleep(5 * time.Millisecond) {
+			for ; said.count("works again") == 0; time.Sleep(5 * time.Millisecond) {
 				if _, err := l.Append(ctx, &m, ""); err != nil || time.Now().After(until) {
 					t.Fatalf("Append: %v; or nothing is told", err)
 				}

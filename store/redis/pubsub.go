@@ -10,9 +10,9 @@ import (
 	"github.com/redis/rueidis"
 )
 
-const batch = 256 // so many channels or logs go into one command or pipeline
+const batch = 256 // how many channels or logs go into one command or pipeline
 
-// channel is where the wake-ups of a log are published.
+// channel returns the channel on which the wake-ups of a log are published.
 func (w *watcher) channel(epoch string) string { return w.s.base[shardOfPlace(epoch)] + ":w:" + epoch }
 
 func epochOfChannel(c string) string { return c[strings.LastIndexByte(c, ':')+1:] }
@@ -45,16 +45,17 @@ func (h *watcher) run() {
 	}
 }
 
-// hang lets go of every connection.
+// hang releases every connection.
 func (w *watcher) hang() {
 	for _, e := range w.subscriptions {
 		e.release()
 	}
 }
 
-// subscribe does what is to be done; false if some of it has to be tried again.
+// subscribe makes the subscriptions that are missing, and ends those that are not wanted.
+// It returns false if some of that has to be retried.
 func (w *watcher) subscribe() bool {
-	// What was on a connection that is lost needs another one.
+	// The subscriptions of a lost connection need another one.
 	w.mu.Lock()
 	add, remove := w.fresh, w.stale
 	for _, e := range w.lost {
@@ -75,7 +76,7 @@ func (w *watcher) subscribe() bool {
 
 	for _, e := range w.subscriptions {
 		for _, some := range byShard(remove, e.has) {
-			_ = w.do(e, w.unsubscription(some)) // else it hears more than it must
+			_ = w.do(e, w.unsubscription(some)) // if this fails, it gets wake-ups that it does not need
 			for _, epoch := range some {
 				delete(e.has, epoch)
 			}
@@ -95,7 +96,8 @@ func (w *watcher) subscribe() bool {
 	return len(failed) == 0
 }
 
-// byShard sorts epochs, of those in only if there is one, into batches of one shard.
+// byShard sorts epochs into batches of one shard each. If only is not nil, it skips
+// epochs that are not in it.
 func byShard(epochs []string, only map[string]bool) iter.Seq2[int, []string] {
 	all := make(map[int][]string)
 	for _, epoch := range epochs {
@@ -114,8 +116,8 @@ func byShard(epochs []string, only map[string]bool) iter.Seq2[int, []string] {
 	}
 }
 
-// at subscribes to logs of one shard, where that is: the primary that has it is known, or
-// another one tells.
+// at subscribes to logs of one shard, at the shard's primary. If the primary is not
+// known, another one answers which it is.
 func (w *watcher) at(shard int, some []string) bool {
 	for range 3 {
 		e := w.connection(w.home[shard])
@@ -135,7 +137,7 @@ func (w *watcher) at(shard int, some []string) bool {
 
 		w.home[shard] = ""
 		moved, ok := rueidis.IsRedisErr(err)
-		if !ok { // it is dead, whatever it says
+		if !ok { // the connection is dead, whatever the error
 			w.mu.Lock()
 			w.lost = append(w.lost, e)
 			w.mu.Unlock()
@@ -147,7 +149,7 @@ func (w *watcher) at(shard int, some []string) bool {
 			w.s.fails("subscribe", err)
 			return false
 		}
-		if w.s.client.Nodes()[addr] == nil { // let the client find out
+		if w.s.client.Nodes()[addr] == nil { // so that the client learns of it
 			ctx, cancel := context.WithTimeout(w.ctx, w.s.o.Timeout)
 			w.s.client.Do(ctx, w.s.client.B().Exists().Key(w.s.base[shard]).Build())
 			cancel()
@@ -157,15 +159,15 @@ func (w *watcher) at(shard int, some []string) bool {
 	return false
 }
 
-// connection returns the one to the primary at addr; any where it is not known. It is nil
-// if there is none.
+// connection returns the connection to the primary at addr, or to any primary if addr is
+// "". It returns nil if there is none.
 func (w *watcher) connection(addr string) *subscription {
 	sharded := w.s.sharded()
 	if e := w.subscriptions[addr]; e != nil {
 		return e
 	}
 
-	// Any will do, preferably one that is there.
+	// Any will do, preferably an existing one.
 	if sharded && addr == "" {
 		for _, e := range w.subscriptions {
 			return e
@@ -201,7 +203,8 @@ func (w *watcher) connection(addr string) *subscription {
 	return e
 }
 
-// message is a wake-up from another node; what this one published it has told itself.
+// message handles a wake-up from another node. It ignores this node's own, which have
+// woken already.
 func (w *watcher) message(m rueidis.PubSubMessage) {
 	if m.Message == w.s.node || w.deaf != nil && w.deaf() {
 		return
@@ -209,8 +212,8 @@ func (w *watcher) message(m rueidis.PubSubMessage) {
 	w.wake(epochOfChannel(m.Channel))
 }
 
-// subscribed wakes for what came before a subscription; one that ended though it was
-// wanted has gone to another primary with its slot.
+// subscribed wakes for what was published before a subscription. A subscription that
+// ended though it is wanted has gone to another primary with its slot, and is made again.
 func (w *watcher) subscribed(s rueidis.PubSubSubscription) {
 	epoch := epochOfChannel(s.Channel)
 	switch s.Kind {

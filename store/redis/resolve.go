@@ -7,8 +7,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// hops is how many ways are followed: an id may have moved several times, and in a circle
-// if it comes to the worst.
+// hops is how many ways (the redirects of old ids) are followed: an id may have moved
+// several times, in the worst case in a circle.
 const hops = 8
 
 // Resolve implements store.Store.
@@ -33,7 +33,7 @@ func (s *Store) Resolve(ctx context.Context, id string, asked store.Asked, clien
 		case "moved":
 			is.State = store.StateSettling
 			return is, nil
-		case "ended": // a way that was ended ends those that lead to it, too
+		case "ended": // a way that has ended also ends the ways that lead to it
 			is.ID = id
 			return is, nil
 		}

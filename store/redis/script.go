@@ -18,18 +18,18 @@ import (
 //go:embed lua
 var sources embed.FS
 
-// ofIDs are the scripts that are steps of an id, and not of a log. Their second answer is
+// ofIDs are the scripts that are steps of an id, not of a log. Their second result is
 // Redis's time.
 var ofIDs = map[string]bool{"open": true, "end": true, "resolve": true, "name": true}
 
-// shared are the files of lua/shared that stand in front of every step, in this order;
-// ids is there only for steps of an id.
+// shared are the files of lua/shared that precede every step, in this order. Only steps
+// of an id also get ids.
 var shared = []string{
 	"prelude", "lease", "save", "entries", "undelivered", "departures", "forget", "overflow", "acknowledge", "finish",
 }
 
-// scripts are the steps by name, one for each file of lua. Exec uses EVALSHA, and EVAL
-// where Redis does not know the script (any more).
+// scripts are the steps by name, one for each file of lua. Exec uses EVALSHA, and EVAL if
+// Redis does not know the script.
 var scripts = func() map[string]*rueidis.Lua {
 	source := func(name string) string {
 		text, err := sources.ReadFile("lua/" + name + ".lua")
@@ -62,22 +62,22 @@ var scripts = func() map[string]*rueidis.Lua {
 	return all
 }()
 
-// refusals are the answers of the scripts that are errors.
+// refusals maps the answers of the scripts that are errors.
 var refusals = map[string]error{
 	"notfound": store.ErrNotFound, "lost": store.ErrNotFound, "moved": store.ErrMoved, "revoked": store.ErrRevoked,
 	"superseded": store.ErrSuperseded, "ahead": store.ErrAhead, "full": store.ErrFull, "renewed": store.ErrRenewed,
 	"crowded": store.ErrCrowded,
 }
 
-// run takes one step in a shard. It is asked again, under the same number, until its
-// outcome is known or the time is over.
+// run runs one step in a shard. It is retried, under the same number, until its outcome
+// is known or the time has run out.
 func (s *Store) run(ctx context.Context, shard int, name string, args ...string) (answer, error) {
 	return s.repeat(ctx, shard, name, newOp(), 0, args)
 }
 
 func newOp() string { return fmt.Sprintf("%016x", rand.Uint64()) }
 
-// repeat is run for a step that was asked so often before.
+// repeat is run for a step with the number op, which was asked before times already.
 func (s *Store) repeat(ctx context.Context, shard int, name, op string, before int, args []string) (answer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func (s *Store) repeat(ctx context.Context, shard int, name, op string, before i
 		select {
 		case <-time.After(wait):
 		case <-limit.Done():
-			if ctx.Err() == nil { // else the caller had no time
+			if ctx.Err() == nil { // otherwise the caller's time was too short
 				s.fails(name, why)
 			}
 			return nil, fmt.Errorf("%w: redis: %s: %w", store.ErrUncertain, name, why)
@@ -116,7 +116,7 @@ func (s *Store) repeat(ctx context.Context, shard int, name, op string, before i
 	}
 }
 
-// bounded gives a call of several steps no more time than one of a single step.
+// bounded gives a call of several steps no more time than a call of a single step has.
 func (s *Store) bounded(ctx context.Context, call func(context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return err // nothing has happened
@@ -130,8 +130,8 @@ func (s *Store) bounded(ctx context.Context, call func(context.Context) error) e
 	return err
 }
 
-// once asks once, for half of the time that a call has: an answer that was lost on one
-// connection may come on another.
+// once asks once, for half of the time that a call has. An answer that was lost on one
+// connection may arrive on another.
 func (s *Store) once(ctx context.Context, shard int, name string, argv []string) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout/2)
 	defer cancel()
@@ -143,8 +143,8 @@ func (s *Store) once(ctx context.Context, shard int, name string, argv []string)
 	return a, err
 }
 
-// passing tells whether Redis refused for a reason that is soon over: it starts, another
-// one becomes the primary, or a slot migrates.
+// passing reports whether Redis refused for a temporary reason: it starts, another server
+// becomes the primary, or a slot migrates.
 func passing(e *rueidis.RedisError) bool {
 	s := e.Error()
 	for _, p := range []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY"} {
@@ -152,12 +152,12 @@ func passing(e *rueidis.RedisError) bool {
 			return true
 		}
 	}
-	// Redis 6 says these within what a script said.
+	// Redis 6 wraps these in the error of the script.
 	return strings.Contains(s, "READONLY") || strings.Contains(s, "NOREPLICAS")
 }
 
-// explain turns an error of Redis into one of package session. Scripts write their state
-// first, so that none without memory has done a half.
+// explain maps an error of Redis to one of package store. A script writes its state
+// first, so one that runs out of memory has changed nothing.
 func explain(name string, e *rueidis.RedisError) error {
 	if strings.Contains(e.Error(), "OOM") {
 		if name == "open" {
@@ -168,9 +168,9 @@ func explain(name string, e *rueidis.RedisError) error {
 	return fmt.Errorf("redis: %s: %w", name, e)
 }
 
-var errAnswer = errors.New("redis: a script answered nonsense")
+var errAnswer = errors.New("redis: a script returned a malformed answer")
 
-// answer is what a script returned; the first element says how it went.
+// answer is the result of a script. The first element says how it went.
 type answer []rueidis.RedisMessage
 
 func (a answer) refusal() error { return refusals[a.text(0)] }
@@ -212,7 +212,8 @@ func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(),
 func micros(t time.Time) string     { return strconv.FormatInt(t.UnixMicro(), 10) }
 func decimal(n uint64) string       { return strconv.FormatUint(n, 10) }
 
-// lasting is millis of what may be none, but not a moment.
+// lasting is millis for a duration that may be zero. A positive one is at least a
+// millisecond.
 func lasting(d time.Duration) string {
 	if d <= 0 {
 		return "0"
@@ -220,9 +221,9 @@ func lasting(d time.Duration) string {
 	return millis(max(d, time.Millisecond))
 }
 
-// given is when a value was signed, or a request came: to the microsecond before, as
-// Redis counts, so that nothing becomes younger than it is. "" stands for the
-// application's own word.
+// given encodes when a value was signed, or when a request came. It rounds down to the
+// microsecond, in which Redis counts, so that nothing becomes younger than it is. ""
+// stands for a call of the application.
 func given(t time.Time) string {
 	if t.IsZero() {
 		return ""

@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// The sessions are spread over so many shards, each in one hash slot, and the slots
-// evenly over a Cluster. It is a constant because all nodes must agree on it, whatever
-// they find Redis to be: so a single Redis can become a Cluster. lua knows it, too.
+// shards is how many shards the sessions are spread over. Each shard is in one hash slot,
+// and the slots are spread evenly over a Cluster. It is a constant because all nodes must
+// agree on it, on a single Redis and in a Cluster, so that a single Redis can become a
+// Cluster. The Lua scripts know it, too.
 const shards = 64
 
 // bases returns what the keys of each shard begin with: {prefix.n}, with the first n
@@ -23,18 +24,18 @@ func bases(prefix string) (all [shards]string) {
 	return all
 }
 
-// shardOf is the shard of an id, escaped: of what is known about it, and of the session
-// that is made for it.
+// shardOf returns the shard of an escaped id: of what is known about the id, and of a
+// session that is created under it.
 func shardOf(id string) int { return int(crc16(id) % shards) }
 
-// shardOfEpoch is the shard of a log, for ever.
+// shardOfEpoch returns the shard of a log, which never changes.
 func shardOfEpoch(epoch uint64) int { return int(epoch % shards) }
 
-// epochLen is how long an epoch is in hex.
+// epochLen is the length of an epoch in hex.
 const epochLen = 16
 
-// shardOfPlace is that of a log by its place: its epoch in hex, and behind a dot how
-// often it has moved.
+// shardOfPlace returns the shard of a log by its place: its epoch in hex, a dot, and how
+// often it has moved. The epoch alone will do.
 func shardOfPlace(v string) int {
 	hex, _, _ := strings.Cut(v, ".")
 	epoch, _ := strconv.ParseUint(hex, 16, 64)
@@ -46,7 +47,7 @@ func epochOf(v string) string {
 	return hex
 }
 
-// crc16 is the sum by which Redis finds slots (XMODEM).
+// crc16 returns the checksum by which Redis finds slots (XMODEM).
 func crc16(s string) (sum uint16) {
 	for i := range len(s) {
 		sum ^= uint16(s[i]) << 8

@@ -15,22 +15,24 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Options configure a Store. The zero value is a working one.
+// Options configure a Store. The zero value has all defaults.
 type Options struct {
-	// Prefix begins the name of every key; Stores with the same prefix share their
-	// sessions. It must not contain braces. Zero means "mirage".
+	// Prefix begins the name of every key. Stores with the same prefix share their
+	// sessions. It must not contain braces. Empty means "mirage".
 	Prefix string
-	// Timeout bounds every call, repeats included. Zero means 4s.
+	// Timeout bounds every call, retries included. Zero means 4s.
 	Timeout time.Duration
-	// SafetyRead is how often a session that is being watched is looked at in case
-	// pub/sub lost its wake-up. Zero means 5s.
+	// SafetyRead is how often a watched session is checked for changes, in case pub/sub
+	// has lost a wake-up. Zero means 5s.
 	SafetyRead time.Duration
-	// Lease is how long a link whose node says nothing still counts, so at least three of
-	// the Manager's heartbeats, and more than a poll waits and is parked. A session whose
-	// nodes died ends its retention later than that. Zero means 90s.
+	// Lease is how long a link counts after the last sign of life from its node. It must
+	// be at least three of the Manager's heartbeats, and longer than a poll waits and is
+	// parked. If the nodes of a session have died, its retention begins that much later.
+	// Zero means 90s; the least is 1s.
 	Lease time.Duration
-	// Logger gets the warnings about Redis's configuration, and whenever Redis begins to
-	// fail and is well again, what to do about it. Nil means slog.Default().
+	// Logger gets the warnings about Redis's configuration. When Redis begins to fail,
+	// and when it works again, Logger is told, with what to do about it. Nil means
+	// slog.Default().
 	Logger *slog.Logger
 }
 
@@ -39,9 +41,9 @@ type Options struct {
 type Store struct {
 	client  rueidis.Client
 	o       Options
-	base    [shards]string // of all keys of a shard, with its hash tag
+	base    [shards]string // what the keys of each shard begin with: its hash tag
 	node    string         // names this Store in what it publishes
-	pub     string         // the command
+	pub     string         // the command that publishes
 	watcher watcher
 	insists insists
 	claims  claims
@@ -55,9 +57,10 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// New returns a Store on the caller's client, which the caller closes after the Store. It
-// asks Redis for its time and its configuration, for a second at most, and logs what is
-// wrong with it; that Redis cannot be reached is no error here.
+// New returns a Store on the caller's client. Close the Store before the client. New asks
+// Redis for its time and its configuration, for at most a second, and logs problems with
+// the configuration. It is no error if Redis cannot be reached. New panics if o is
+// invalid.
 func New(client rueidis.Client, o Options) *Store {
 	if o.Prefix == "" {
 		o.Prefix = "mirage"
@@ -94,17 +97,18 @@ func New(client rueidis.Client, o Options) *Store {
 	return s
 }
 
-// sharded tells whether pub/sub is, as in a Cluster.
+// sharded reports whether pub/sub is sharded, as in a Cluster.
 func (s *Store) sharded() bool { return s.pub == "SPUBLISH" }
 
 // Close ends the Store's goroutines and its pub/sub connections, and waits for them. It
-// leaves sessions and client alone.
+// closes neither the sessions nor the client.
 func (s *Store) Close() {
 	s.insists.close()
 	s.watcher.close()
 }
 
-// escape makes an id, a reader's or a writer's name text that JSON keeps as it is.
+// escape turns the name of an id, a reader or a writer into text that JSON does not
+// change.
 func escape(s string) string { return url.PathEscape(s) }
 
 func unescape(s string) string {
@@ -165,7 +169,7 @@ func (s *Store) Open(
 }
 
 // maxFirst bounds the random number from which a log counts its links, so that no two
-// logs have a link in common. Lua's numbers are exact far beyond it.
+// logs have a link number in common. Lua's numbers are exact far beyond it.
 const maxFirst = 1 << 46
 
 // End implements store.Store.
@@ -183,7 +187,7 @@ func (s *Store) End(ctx context.Context, id string, refuse time.Duration) (ended
 
 func (s *Store) end(ctx context.Context, name, refuse string) (store.Ended, error) {
 	shard := shardOf(name)
-	now, place := micros(s.Now()), "" // place is that of the session, as far as it is known
+	now, place := micros(s.Now()), "" // place is where the session is, if that is known
 
 	for range patience {
 		in := shard
@@ -215,7 +219,7 @@ func (s *Store) end(ctx context.Context, name, refuse string) (store.Ended, erro
 	return store.Ended{}, errRestless
 }
 
-// ended reads what a script says of a session that is over.
+// ended decodes the answer of a script about a session that has ended.
 func (s *Store) ended(ctx context.Context, a answer) (store.Ended, error) {
 	epoch, err := strconv.ParseUint(a.text(2), 16, 64)
 	if err != nil {
@@ -247,7 +251,7 @@ func (s *Store) ended(ctx context.Context, a answer) (store.Ended, error) {
 	s.watcher.wake(a.text(2))
 	if a.num(6) == 1 {
 		_, err := s.forward(ctx, a.text(2), 0)
-		s.later(err) // else whoever looks for the expired does it
+		s.later(err) // if this fails, a call of Expired does it
 	}
 	return e, nil
 }

@@ -6,9 +6,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// attempt is an append as its caller knows it. One whose outcome was unknown, made again
-// with the very same Message, is the same append: it goes out under its old tag, by which
-// the script finds what the first attempt may have done.
+// attempt identifies an append to its caller. If the outcome of an append was unknown,
+// and the caller makes it again with the same *Message, it is the same append. It is sent
+// with its old tag, by which the script finds what the first attempt has done.
 type attempt struct {
 	log, reader string
 	message     *store.Message
@@ -20,8 +20,8 @@ type unknown struct {
 	at    time.Time
 }
 
-// An append is remembered for as long as its trace in Redis is sure to be there, and so
-// many of them at most.
+// An append is remembered only as long as its trace in Redis is sure to exist. At most
+// uncertainMax are remembered.
 const (
 	uncertainFor = 10 * time.Second
 	uncertainMax = 1024

@@ -9,10 +9,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// After a step whose outcome its caller has not heard, Redis may have given out something
-// that nobody has: a writer's turn, or a link. insists are the goroutines that see to the
-// outcome. There are insistMax at most, each for insistFor; what is beyond is left to the
-// leases.
+// insists are the goroutines that repeat steps after their callers have given up. Such a
+// step may have taken a turn or a link that nobody uses. There are at most insistMax
+// goroutines, each for at most insistFor. Beyond that, the leases end what was taken.
 type insists struct {
 	ctx    context.Context // ends with close
 	cancel context.CancelFunc
@@ -60,8 +59,8 @@ func (l *log) insist(name, op string, args ...string) {
 	})
 }
 
-// take takes a step that gives something to its caller alone. Where the outcome is
-// unknown, that is given back: Redis then acts as if the step had not been asked for.
+// take runs a step that gives something to its caller alone. If the outcome is unknown,
+// that is given back: Redis then acts as if the step had not been asked for.
 func (l *log) take(ctx context.Context, name, of string, args ...string) (a answer, op string, err error) {
 	op = newOp()
 	a, err = l.s.repeat(ctx, l.shard, name, op, 0, append([]string{l.place}, args...))
@@ -71,7 +70,7 @@ func (l *log) take(ctx context.Context, name, of string, args ...string) (a answ
 	return a, op, err
 }
 
-// turnName is a turn that this log was given.
+// turnName identifies a turn that this log was given.
 type turnName struct {
 	writer string
 	n      uint64

@@ -8,16 +8,15 @@ import (
 
 func checkOptions(o Options) {
 	if strings.ContainsAny(o.Prefix, "{}") {
-		panic("redis: Options: Prefix cannot contain braces: the hash tag of a Cluster is made of it")
+		panic("redis: Options: Prefix cannot contain braces: it is part of the hash tag of a Cluster")
 	}
 	if o.Timeout < 0 || o.SafetyRead < 0 || o.Lease < time.Second {
-		panic("redis: Options: Timeout and SafetyRead cannot be negative, and Lease not less than a second; " +
+		panic("redis: Options: Timeout and SafetyRead cannot be negative, and Lease cannot be less than a second; " +
 			"leave them zero for the default")
 	}
 }
 
-// warn says what about the configuration of Redis, or of any server of a Cluster, costs
-// sessions.
+// warn logs settings of Redis, or of any server of a Cluster, that may lose sessions.
 func (s *Store) warn(ctx context.Context) {
 	said := make(map[string]bool)
 	for addr, server := range s.client.Nodes() {

@@ -8,17 +8,17 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// watcher wakes those who watch logs on this node. Its goroutine, started with the first
-// of them, keeps the node subscribed, and looks at every watched log once in
+// watcher wakes the watchers of logs on this node. Its goroutine starts with the first
+// watcher. It keeps the node subscribed, and checks every watched log once in
 // Options.SafetyRead. In a Cluster there is a connection to each primary that has one of
-// the logs, else one in all.
+// the logs, otherwise there is one connection.
 type watcher struct {
 	s      *Store
 	deaf   func() bool     // tests only: drop what is published
 	ctx    context.Context // ends with close
 	cancel context.CancelFunc
 	done   sync.WaitGroup
-	news   chan struct{} // that there is something in fresh, stale or lost
+	news   chan struct{} // signals that fresh, stale or lost has changed
 
 	mu      sync.Mutex
 	closed  bool
@@ -26,19 +26,19 @@ type watcher struct {
 	logs    map[string]*watched // by epoch
 	fresh   []string            // to be subscribed
 	stale   []string            // to be unsubscribed, unless watched again
-	lost    []*subscription     // whose connection has ended
+	lost    []*subscription     // their connections have ended
 
-	// Of the goroutine alone.
-	subscriptions map[string]*subscription // by the address of the primary, "" without a Cluster
-	home          [shards]string           // the primary that has the shard, as far as is known
+	// Owned by the goroutine.
+	subscriptions map[string]*subscription // by the address of the primary; "" without a Cluster
+	home          [shards]string           // the primary of each shard; "" if it is not known
 }
 
 type watched struct {
 	wakes []*func()
-	seen  string // the head of the state when it was last looked at
+	seen  string // the beginning of the state when it was last checked
 }
 
-// subscription is a connection that is subscribed.
+// subscription is a connection on which channels are subscribed.
 type subscription struct {
 	addr    string
 	conn    rueidis.DedicatedClient
@@ -100,7 +100,7 @@ func (w *watcher) tell() {
 	}
 }
 
-// wake calls everybody who watches the log; without the lock.
+// wake calls every watcher of the log, without the lock.
 func (w *watcher) wake(epoch string) {
 	w.mu.Lock()
 	var wakes []*func()
@@ -113,8 +113,8 @@ func (w *watcher) wake(epoch string) {
 	}
 }
 
-// safety wakes where something has changed since it last looked: a wake-up may have been
-// lost.
+// safety wakes the watchers of logs that have changed since the last check, because a
+// wake-up may have been lost.
 func (w *watcher) safety() {
 	w.mu.Lock()
 	all := make([]string, 0, len(w.logs))
@@ -146,7 +146,7 @@ func (w *watcher) safety() {
 		switch {
 		case failed == nil:
 			w.s.works()
-		case w.ctx.Err() == nil: // also where nobody sends anything, somebody is to know
+		case w.ctx.Err() == nil: // an outage is logged even if nobody sends anything
 			w.s.fails("look", failed)
 		}
 	}
