@@ -15,8 +15,8 @@ import (
 // slot. A Move from x to y, of a session whose log may be in a third shard, is a sequence
 // of steps:
 //
-//   - look and point, in the shards of x and y: the id of the request is not revoked, y
-//     leads nowhere any more, and the way (redirect) that will lead there has a token
+//   - look and point, in the shards of x and y: the request is not refused, y leads
+//     nowhere any more, and the way (redirect) that will lead there has a token
 //   - begin, in the log's shard: its id is y, old handles are refused on every node, and
 //     the rest of the Move is kept there. Before begin nothing has happened; after it
 //     every call that meets the Move finishes it

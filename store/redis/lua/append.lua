@@ -1,5 +1,6 @@
--- Append (D1, D5). An append that is asked again is found by its tag, in the log or among those that have just left it. One that is done when
--- asked again leaves its tag, so that the first question, should it come later still, finds it done.
+-- Append (D1, D5). A repeated append is found by its tag, in the log or among those that
+-- have just left it. An append that took place when it was repeated leaves its tag, so
+-- that the first question, if it arrives later still, finds it done.
 grow()
 local st, no, is = load()
 local broadcast = #ARGV[6] == 16

@@ -1,4 +1,5 @@
--- Attach (D2, D7, D8, D9): a new link and the place from which it reads, or another request for a link that is there.
+-- Attach (D2, D7, D8, D9): makes a new link and finds the place from which it reads, or
+-- lets another request carry an existing link.
 local st, no = load()
 no = no or refused(st, ARGV[14], ARGV[15])
 if not no and undone(st) then no = 'notfound' end
@@ -13,20 +14,20 @@ local function answer(k, turn, start, resumed, reason, from, to, prev, joined, f
   return { 'ok', k, turn, start, mark, resumed and 1 or 0, reason, from, to, st.x, accepted(st, name), prev, joined and 1 or 0, fresh and 1 or 0 }
 end
 
--- before tells whether link a was heard of less recently than b, which may be nil.
+-- before returns whether link a was heard of less recently than b, which may be nil.
 local function before(a, b) return not b or a.h < b.h or a.h == b.h and a.n < b.n end
 
--- live is how many links of a reader have not ended.
+-- live returns how many links of a reader have not ended.
 local function live(r)
   local n = 0
   for _, k in ipairs(r.c) do if k.e == '' then n = n + 1 end end
   return n
 end
 
--- makeroom tells whether the reader, nil if it is new here, may have one more link (L1),
--- and whether another one had to end for that: of those whose reader has another one, or
--- else of all if its client was silent for long, the one that was heard of least
--- recently.
+-- makeroom returns whether the reader, nil if it is new here, may have one more link
+-- (L1), and whether another link had to end for that. It ends the one that was heard of
+-- least recently: of those whose reader has another one, or else of all, if its client
+-- was silent for long.
 local function makeroom(st, r)
   local all, oldest, spare = 0, nil, nil
   for _, o in ipairs(st.r) do all = all + live(o) end
@@ -52,14 +53,14 @@ local function makeroom(st, r)
   return true, true
 end
 
-if number > 0 then -- D9: the turn passes on, and the client speaks
+if number > 0 then -- D9: this request gets the turn, and the client has spoken
   local k = r and link(r, number)
   if not k then return { 'notfound' } end
   if k.o == OP then return answer(k.n, k.t, r.a, true, '', 0, 0, '', false, false, tag(st, r.a)) end
   if k.e ~= '' then return { k.e == 'renewed' and 'notfound' or k.e } end
   if given == 'p' and epoch == st.e then
     if seq > top(st) then return { beyond(tagged) } end
-    if diverged(st, seq, tagged) then return { 'notfound' } end -- a new link, whose hello says so
+    if diverged(st, seq, tagged) then return { 'notfound' } end -- the client opens a new link, whose hello says so
     acknowledge(st, r, seq)
   end
   speak(st, r, k)
@@ -70,7 +71,7 @@ if number > 0 then -- D9: the turn passes on, and the client speaks
 end
 
 local fresh, joined = not r, not r or not r.h
-if r then -- asked again, or the first question comes late
+if r then -- asked again, or the first question arrives late
   for i, k in ipairs(r.c) do
     if k.o == OP then
       fresh, joined = k.f, k.j
@@ -94,7 +95,7 @@ elseif epoch ~= st.e then
   if not r then start = 0 end -- it has nothing of this epoch
 elseif diverged(st, seq, tagged) then
   reason, from = 'diverged', seq + 1
-elseif r and seq < r.a then -- it sent this before it acknowledged more, on another link
+elseif r and seq < r.a then -- it sent this before it acknowledged more on another link
   resumed, owns = true, true
 elseif seq > top(st) then
   reason, from, to, start, owns = 'ahead', top(st) + 1, seq, top(st), true
@@ -106,7 +107,7 @@ end
 if not r then
   r = { n = name, p = plain, h = false, a = start, s = start, t = 0, k = 0, l = 0, g = 0, c = {}, lo = '', go = '' }
   st.r[#st.r + 1] = r
-  if st.un then -- what it owns, and what it reads on after, is not lost to it
+  if st.un then -- what it has, or will read, is not lost to it
     local un = {}
     for _, u in ipairs(st.un) do if u.n ~= name or not owns and u.f <= start then un[#un + 1] = u end end
     st.un = #un > 0 and un or nil

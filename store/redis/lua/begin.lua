@@ -1,4 +1,5 @@
--- Begin (U1, U2): is message n of the writer to be handled now? Whose node died gives its turn back after the lease.
+-- Begin (U1, U2): is message n of the writer to be handled now? If a node dies, its turn
+-- ends with the lease.
 local st, no = load()
 no = no or outdated(st, tonumber(ARGV[11]))
 if no then return { no } end
@@ -10,7 +11,7 @@ for i, o in ipairs(st.w) do
   if o.n == name then w = table.remove(st.w, i) break end
 end
 if w then
-  w.l = string.format('%.0f', math.max(tonumber(w.l), base - 1)) -- what is below its base never comes any more
+  w.l = string.format('%.0f', math.max(tonumber(w.l), base - 1)) -- what is below its base will never come
 else
   if #st.w >= st.b[7] then
     for i, o in ipairs(st.w) do

@@ -1,4 +1,4 @@
--- Behind: how many readers that are here do not have everything up to seq; 0 is the top.
+-- Behind: how many present readers do not have everything up to seq; 0 is the top.
 local st, no = load()
 if not st then return { no } end
 local seq, n = tonumber(ARGV[7]), 0

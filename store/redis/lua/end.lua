@@ -1,7 +1,6 @@
--- End (D6, I11): the id is revoked, session or not, and the session is over at once.
--- Where that lies elsewhere, the caller goes there with its place. Nothing that was
--- signed before is later than Redis's time; should its clock have been set back, then not
--- than the caller's.
+-- End (D6, I11): revokes the id, with or without a session, and ends the session at once.
+-- If that lies elsewhere, the caller goes there with its place. No value that was signed
+-- before is later than Redis's time or, if its clock was set back, than the caller's.
 local id, refuse, now, shard, v = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9], ARGV[10]
 local function over(g)
   table.insert(g, 2, TIME)
@@ -10,7 +9,7 @@ end
 local g = grave(OP)
 if g then return over(g) end
 if v == '' then
-  -- A question that comes behind a later one does nothing: the id may be in use again.
+  -- A question that arrives after a later one does nothing: the id may be in use again.
   local asked, done = tonumber(ARGV[2]), K .. ':e:' .. OP
   if asked < tonumber(redis.call('GET', done) or 0) then return { 'notfound', TIME } end
   write()

@@ -1,6 +1,7 @@
--- Expired (D6, D7): one session that has had no link for its retention, or the readers of one whose departure nobody told of, for one caller
--- alone; or how long until there may be more. What a node claims is kept until it says that it has heard, and asks for something else; a
--- question that comes behind a later one claims nothing.
+-- Expired (D6, D7): gives one caller alone a session that has had no link for its
+-- retention, or the readers of one whose departure nobody has reported; or says how long
+-- until there may be more. What a node claims is kept until its next question says that
+-- it has the answer. A question that arrives after a later one claims nothing.
 local fence, heard = tonumber(ARGV[6]) * 1e4 + tonumber(ARGV[2]), ARGV[7]
 local Q, X = K .. ':q:' .. ME, K .. ':x'
 write()
@@ -16,7 +17,7 @@ for _ = 1, 100 do
   if at > NOW then return { 'none', at - NOW } end
   local e, id = string.sub(first[1], 1, 16), string.sub(first[1], 18)
   local st, tomb = raw(e)
-  if not st and not (tomb and tomb.d) then -- Redis has dropped it by itself
+  if not st and not (tomb and tomb.d) then -- Redis has expired it
     redis.call('ZREM', X, first[1])
     return { 'dropped', id, e }
   end
@@ -43,7 +44,7 @@ for _ = 1, 100 do
     end
   end
   st.u = 0
-  save(st, asks) -- whose links are woken, reads
+  save(st, asks) -- nodes whose links are woken, read
   if #left > 0 then
     redis.call('SET', K .. ':z:' .. OP, pack({ i = st.i, e = st.e, l = left }), 'PX', KEEP)
     return grave(OP)

@@ -1,12 +1,14 @@
--- Move (I6, I12), in the shard of the log. The session's state says how far its Move has come, so that everybody who meets it can finish it:
+-- Move (I6, I12), in the shard of the log. The session's state says how far its Move has
+-- come, so that every call that meets it can finish it:
 --   begin   it has its new id, and mv says what is to be done; the directories do not know yet. Old handles are refused from now on
---   done    they do: the session is where its id says
+--   done    the directories know: the session is where its id says
 --   freeze  the new id has a session already: this one takes nothing more, and hands out what is above its mark
 --   absorb  that session takes it, once
---   bury    and this one is over
---   thaw    that session ended, without having taken it: this one goes on
---   bar     the new id was revoked meanwhile: this one is over, as soon as somebody takes what is in it
--- An act is for the mg-th move of a session, and does nothing when it comes behind the next.
+--   bury    and this one has ended
+--   thaw    that session ended without having taken it: this one goes on
+--   bar     the new id was revoked meanwhile: this one ends as soon as a caller takes what is in it
+-- An act is for the mg-th move of a session, and does nothing if it arrives after the
+-- next.
 local act, e, mg = ARGV[6], ARGV[7], tonumber(ARGV[8])
 local st, tomb = raw(e)
 if act == 'look' then
@@ -18,7 +20,7 @@ if act == 'look' then
 elseif act == 'begin' then
   local from, v, to, keep, far = ARGV[9], ARGV[10], ARGV[11], tonumber(ARGV[12]), tonumber(ARGV[13])
   if not st then return { 'ok', 'none' } end
-  local function begun() -- and who was here until then
+  local function begun() -- with the readers that were here until then
     local left = {}
     for _, r in ipairs(st.r) do
       if r.mo == st.mg then left[#left + 1], left[#left + 2] = r.n, r.p and '1' or '0' end
@@ -32,14 +34,14 @@ elseif act == 'begin' then
   st.k = st.k or st.i
   st.mg, st.mv, st.fr = st.mg + 1, { t = NOW, o = OP, a = intent }, far
   st.p, st.q, st.i, st.u = from, NOW + keep, to, 0
-  st.rn = st.n -- should the id come back, links of its first time do not
+  st.rn = st.n -- if the id comes back, links of its first time do not count
   for _, r in ipairs(st.r) do
     for _, k in ipairs(r.c) do if k.e == '' then k.e = 'moved' end end
     if r.h then r.h, r.mo = false, st.mg end
   end
   save(st, true)
   return begun()
-elseif act == 'buried' then -- the directory has forgotten the dead
+elseif act == 'buried' then -- the directory has dropped the ended session
   if tomb and tomb.d then
     redis.call('ZREM', K .. ':x', tomb.k)
     tomb.d, tomb.k = nil, nil
@@ -67,7 +69,8 @@ elseif act == 'absorb' then
   for i = first, #ARGV do
     local el = ARGV[i]
     if not both[string.sub(el, 1, 4) .. string.sub(el, 11)] then
-      -- What would leave again at once is not worth bringing over; entries that came in this step are not in the list yet.
+      -- What would leave again at once is not worth bringing over. Entries that came in
+      -- this step are not in the list yet.
       if #took > 0 and not (st.c < st.b[1] and st.y + size(el) <= st.b[2]) then
         save(st, false)
         for _, t in ipairs(took) do redis.call('RPUSH', M, t) end
@@ -79,7 +82,7 @@ elseif act == 'absorb' then
       expect(st, addressee(el), top(st))
     end
   end
-  if top(st) >= came then -- what came by joins, for broadcasts that are under way
+  if top(st) >= came then -- the range that came by joins, for broadcasts that are under way
     if not st.jt or st.jt < st.f then st.jf = came end
     st.jt = top(st)
   end

@@ -1,21 +1,21 @@
--- What Move, and everybody who finds one half done, does in the shard of an id. Each act
--- may be repeated, and may come late.
+-- Move, and every call that finishes one, in the shard of an id. Each act may be
+-- repeated, and may come late.
 local act, id = ARGV[6], ARGV[7]
 local I, A, O = K .. ':i', K .. ':a:' .. id, K .. ':o:' .. id
-if act == 'look' then -- may it move on that word; where is its session, and where does the id lead
+if act == 'look' then -- may the id move; where is its session, and where does the id lead
   local no = refuses(id, ARGV[8], ARGV[9])
   if no then return { no, TIME } end
   local w = way(id)
   return { 'ok', TIME, redis.call('HGET', I, id) or '', w and w.t or '', w and w.g or '' }
-elseif act == 'leads' then -- does a way count that leads here by that token
+elseif act == 'leads' then -- does a way that leads here by that token count
   return { 'ok', TIME, redis.call('GET', O) == ARGV[8] and 1 or 0 }
 end
 write()
 if act == 'point' then
-  -- A session, if any, is about to come here: the id is in use (again), so it leads
-  -- nowhere, and for so long others may lead here. A way that it has is told of first,
-  -- unless its token is known. The first question may come when the second one has been
-  -- answered and the token is gone since: it must not bring that back.
+  -- A session, if any, is about to come here. The id is in use (again), so it leads
+  -- nowhere, and for so long others may lead here. If it has a way, that is returned
+  -- first, unless its token is known. A first question that arrives after the second was
+  -- answered must not bring a deleted token back.
   local came, keep, known = ARGV[8], tonumber(ARGV[9]), ARGV[10]
   local done = K .. ':z:' .. OP
   local was = redis.call('GET', done)
@@ -34,9 +34,9 @@ elseif act == 'prune' then -- the way by that token has ended, and with it those
   if w and w.g == ARGV[8] then redis.call('DEL', A, O) end
   return { 'ok', TIME }
 elseif act == 'leave' then
-  -- The id is not that of the session at this place any more. From now on the id is
-  -- unsettled, perhaps revoked, and perhaps leads one client to where it went; all at
-  -- once, so that no crash parts them. Without a session ('') only the id moves, if it
+  -- The session at this place does not have the id any more. From now on the id is
+  -- unsettled, perhaps revoked, and perhaps leads one client to where it went; all in one
+  -- step, so that no crash parts them. Without a session ('') only the id moves, if it
   -- still may.
   local place, signed, came = ARGV[8], ARGV[9], ARGV[10]
   local to, client, keep, settle, refuse, token, now = ARGV[11], ARGV[12], tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15]), ARGV[16], tonumber(ARGV[17])
@@ -53,14 +53,14 @@ elseif act == 'leave' then
   if settle > 0 and (place ~= '' or fence(id) <= at) then
     redis.call('SET', K .. ':f:' .. id, string.format('%.0f', at + settle), 'PX', math.ceil(settle / 1000) + 60000)
   end
-  if refuse > 0 then -- and what leads to it leads nowhere
+  if refuse > 0 then -- and ways that lead to it end
     revoke(id, at, refuse)
     redis.call('DEL', O)
   end
   if token ~= '' then redis.call('SET', A, pack({ t = to, c = client, g = token }), 'PX', keep) end
   redis.call('HDEL', I, id)
   return { 'ok', TIME, '' }
-elseif act == 'claim' then -- id is v's, unless it is somebody's, or was revoked since the request came that moves it: then it is nobody's
+elseif act == 'claim' then -- v gets the id, unless another has it, or it was revoked since the request came that moves it: then nobody gets it
   local v, came = ARGV[8], ARGV[9]
   local is, at = redis.call('HGET', I, id), bar(id)
   if coming(id) == string.sub(v, 1, 16) then redis.call('DEL', K .. ':p:' .. id) end
@@ -72,10 +72,10 @@ elseif act == 'claim' then -- id is v's, unless it is somebody's, or was revoked
     end
   end
   return { 'ok', TIME, is, string.format('%.0f', at) }
-elseif act == 'arrived' then -- and does not come, if it has not
+elseif act == 'arrived' then -- the session has arrived, or will not
   if coming(id) == ARGV[8] then redis.call('DEL', K .. ':p:' .. id) end
   return { 'ok', TIME }
-elseif act == 'drop' then -- id is not v's any more; v may be an epoch, whatever its moves
+elseif act == 'drop' then -- v does not have the id any more; v may be an epoch, which counts after any moves
   local v = ARGV[8]
   local is = redis.call('HGET', I, id)
   if is and (is == v or string.sub(is, 1, 16) == v) then redis.call('HDEL', I, id) end

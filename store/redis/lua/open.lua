@@ -1,5 +1,6 @@
--- Open (D8, I13, I14): the place of a session; one caller makes it. Of its epoch the upper half is the data's, the lower the caller's. What lies
--- in another shard, or is in the middle of a Move, is the caller's to look at.
+-- Open (D8, I13, I14): returns the place of a session; one caller makes it. The upper
+-- half of its epoch is the data's, the lower half the caller's. If it lies in another
+-- shard, or a Move is under way, the caller has to look there.
 grow()
 local id, create, low, boot, shard = ARGV[6], ARGV[7] == '1', ARGV[8], ARGV[9], ARGV[10]
 local first, signed, came = tonumber(ARGV[11]), ARGV[12], ARGV[13]

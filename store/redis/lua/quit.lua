@@ -1,4 +1,4 @@
--- Quit (D7, W2): the reader is forgotten, and with the last one the session ends.
+-- Quit (D7, W2): forgets the reader; with the last one the session ends.
 local g = grave(OP)
 if g then return g end
 local st, no = load()

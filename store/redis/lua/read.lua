@@ -1,5 +1,6 @@
--- Read (D1, D3, D7): what follows for a link, and what had to leave before it. What a node tells its link twice has the same tag twice: otherwise
--- Redis has lost what the link got, or all of the session, and the client must come back and be told.
+-- Read (D1, D3, D7): what follows for a link, and what had to leave before it. If the
+-- entry that the link read last has another tag now, Redis has lost what the link got, or
+-- all of the session, and the client must reconnect and be told.
 local st, no, is = load()
 if not st then
   local r = no == 'moved' and is and not is.fz and reader(is, ARGV[7])
@@ -19,7 +20,7 @@ local dirty = false
 if NOW - k.r > LEASE / 8 then k.r, dirty = NOW, true end
 if after >= top(st) then -- nothing new, so there is time
   dirty = forget(st) or dirty
-  if st.un then -- is told once, and to who asks again
+  if st.un then -- is reported once, and again if the question is repeated
     local un, told = {}, {}
     for _, u in ipairs(st.un) do
       if u.u > NOW then
@@ -48,7 +49,7 @@ while after < last and not full do
   local i = index(st, after + 1)
   local some = redis.call('LRANGE', M, i, i + math.min(64, last - after) - 1)
   if #some == 0 then
-    if #els > 0 then break end -- the next Read tells
+    if #els > 0 then break end -- the next Read reports it
     lost(st)
     from, gap, told, after, r.t, dirty = gap > 0 and from or after + 1, last, 0, last, last, true
     break

@@ -1,6 +1,6 @@
--- Resolve (I6, I11, I14): how the id stands that a request presents, and where its client
--- goes on from there. With a token it is an id to which a way led by it: whether that
--- counts, and where it goes on.
+-- Resolve (I6, I11, I14): the state of an id that a request presents, and where its
+-- client continues. With a token, a way led to the id by it: does that count, and where
+-- does it lead on?
 local id, token, client, signed, came, settle, named = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], tonumber(ARGV[11]), ARGV[12] == '1'
 local quiet = 0
 if token ~= '' then
@@ -12,7 +12,7 @@ else
   end
   local no = refuses(id, signed, came)
   if no then return { 'ok', TIME, no, quiet } end
-  -- Its holder has presented it, so the ways that lead to it are over.
+  -- Its holder has presented it, so the ways that lead to it end.
   if not named and redis.call('EXISTS', K .. ':o:' .. id) == 1 then redis.call('DEL', K .. ':o:' .. id) end
 end
 local w = way(id)

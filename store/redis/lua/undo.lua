@@ -1,6 +1,5 @@
--- Undo (D7, U2): a step whose caller has not heard its outcome is to have done nothing.
--- What it took under its number is given back, and it is refused should it come later
--- still.
+-- Undo (D7, U2): undoes a step whose caller has not got the answer. What it took under
+-- its number is given back, and if it arrives later still, it is refused.
 local st, no = load()
 if not st then return { no } end
 local what, op, name = ARGV[7], ARGV[8], ARGV[9]
@@ -22,7 +21,7 @@ for j, k in ipairs(r and r.c or {}) do
       break
     end
     table.remove(r.c, j)
-    if k.j then r.h = false end -- nobody was told that it came
+    if k.j then r.h = false end -- its arrival was not reported
     if #r.c == 0 then
       depart(st, r, NOW)
       if k.f then

@@ -4,7 +4,8 @@ local function acknowledge(st, r, seq)
   tidy(st)
 end
 
--- speak notes a sign of the client on a link; the first on a link ends the older ones of its reader (D7).
+-- speak notes a sign of life of the client on a link. The first one on a link ends the
+-- older links of its reader (D7).
 local function speak(st, r, k)
   k.h, k.r = NOW, NOW
   if k.n <= r.k then return false end

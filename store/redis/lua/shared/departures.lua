@@ -4,8 +4,8 @@ local function depart(st, r, at)
   r.l, r.g = st.d, at
 end
 
--- prune drops the oldest of the links that have ended if there are too many whose owners
--- have not detached them: owners that are there find out by Read, and do so at once.
+-- prune drops the oldest of the ended links if too many were not detached by their
+-- owners. An owner that is alive learns of the end by Read, and detaches at once.
 local function prune(st)
   local ended = {}
   for _, r in ipairs(st.r) do
@@ -26,7 +26,7 @@ local function prune(st)
       r.c = keep
       if #keep == 0 then
         depart(st, r, NOW)
-        r.v = 'pruned' -- its owner is probably there
+        r.v = 'pruned' -- its owner is probably alive
       end
     end
   end

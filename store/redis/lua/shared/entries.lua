@@ -1,7 +1,8 @@
 local function index(st, seq) return seq - st.f + drop end
 local function entry(st, seq) return redis.call('LINDEX', M, string.format('%.0f', index(st, seq))) end
 
--- tag is that of the position after seq, in four bytes; '' where there is none or it is not known any more.
+-- tag returns that of the position after seq, in hex; '' if there is none or it is not
+-- known any more.
 local function tag(st, seq)
   if seq == st.f - 1 then return st.g end
   if seq < st.f or seq > top(st) then return '' end
@@ -12,8 +13,9 @@ local function diverged(st, seq, given)
   return is ~= '' and is ~= given
 end
 
--- beyond is what a position above the top gets: one with a tag was probably given out, and Redis has lost it. Its client opens a new link, whose
--- hello says so; at 'ahead' it would stop.
+-- beyond returns the answer to a position above the top. One with a tag was probably
+-- given out, and Redis has lost it: its client opens a new link, whose hello says so; at
+-- 'ahead' it would stop.
 local function beyond(tag) return tag ~= '' and 'notfound' or 'ahead' end
 
 local function reader(st, name)

@@ -1,4 +1,4 @@
--- grave returns what an operation claimed, as long as it is remembered.
+-- grave returns what an operation claimed, while it is remembered.
 local function grave(op)
   local s = redis.call('GET', K .. ':z:' .. op)
   if not s then return nil end
@@ -9,8 +9,9 @@ local function grave(op)
   return { 'ok', g.i, g.e, g.f, redis.call('LRANGE', Y, g.n, -1), g.h, g.d, below }
 end
 
--- finish ends a session and hands over what is above the mark (D6). why stays for those who still hold the log; what it has absorbed stays for
--- those who might bring it again; and while the directory names it in another shard, it stays in the index.
+-- finish ends a session and hands over what is above the mark (D6). why stays for those
+-- who still hold the log. What it has absorbed stays for those who might bring it again.
+-- While the directory in another shard names it, it stays in the index.
 local function finish(st, why, op, here, life)
   write()
   local from, d = math.max(st.m + 1, st.f)
@@ -19,7 +20,7 @@ local function finish(st, why, op, here, life)
   elseif redis.call('HGET', K .. ':i', st.i) == where(st) then
     redis.call('HDEL', K .. ':i', st.i)
   end
-  local below = {} -- of what is below the mark, and yet to be handed over, the seq and where it is
+  local below = {} -- seq and index of what is below the mark, but to be handed over
   unread(st, function(seq) below[#below + 1], below[#below + 2] = seq, index(st, seq) end)
   local g = { i = st.i, e = st.e, f = from, n = index(st, from), h = here and 1 or 0, d = d and 1 or 0, b = below }
   redis.call('SET', K .. ':z:' .. op, pack(g), 'PX', life)

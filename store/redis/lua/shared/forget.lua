@@ -1,4 +1,5 @@
--- forget drops the links whose node is silent, the readers that have been away for the retention, and of too many those that left first (D5).
+-- forget drops the links whose node is silent, the readers that have been away for the
+-- retention, and, if too many are away, those that left first (D5).
 local function forget(st)
   local was, keep, away, changed = linked(st), {}, {}, false
   for _, r in ipairs(st.r) do

@@ -1,5 +1,5 @@
--- stalled is whether a reader that has passed seq has had the next entry before it, and
--- taken nothing, for as long as b[9].
+-- stalled returns whether a reader that has passed seq has had the next entry before it,
+-- and taken nothing, for as long as b[9].
 local function stalled(st, r, seq)
   local patience = st.b[9] or 0
   if patience == 0 or seq >= top(st) then return false end
@@ -11,9 +11,9 @@ local function stalled(st, r, seq)
   return since <= NOW - patience
 end
 
--- passed is the highest entry that may leave (D5's order). level: 0 asks nothing of plain
--- readers, 1 what they were sent, 2 and all that only readers without a link have not
--- passed, 3 and all that only these and stalled ones have not passed.
+-- passed returns the highest entry that may leave (D5's order). level: 0 ignores what
+-- plain readers were sent, 1 counts it as passed, 2 also ignores readers without a link,
+-- 3 also stalled ones.
 local function passed(st, level)
   local low
   for _, r in ipairs(st.r) do
@@ -26,10 +26,12 @@ local function passed(st, level)
   return math.min(low or st.m, top(st))
 end
 
--- lost makes a gap of entries that Redis has not kept (an evicted or deleted list): said, not skipped (D3).
+-- lost makes a gap of entries that Redis has not kept (an evicted or deleted list), so
+-- that it is told, not skipped (D3).
 local function lost(st) st.f, st.c, st.y, st.g = top(st) + 1, 0, 0, '' end
 
--- shed lets entries up to seq leave, of those above sure only what is older than the retention.
+-- shed removes entries up to seq; those above sure only if they are older than the
+-- retention.
 local function shed(st, seq, sure)
   local before = NOW - st.b[4]
   local changed = false
@@ -46,7 +48,7 @@ local function shed(st, seq, sure)
       drop = drop + 1
       st.f, st.c, st.y = st.f + 1, st.c - 1, st.y - size(el)
       st.g = hex(string.sub(el, 1, 4))
-      -- What left is remembered for a while, in case its append is asked again.
+      -- What left is remembered for a while, in case its append is repeated.
       if NOW - st.oa > 10000 then st.o = '' end
       st.o, st.oa = string.sub(st.o .. st.g, -8 * REMEMBERED), NOW
     end
@@ -54,14 +56,15 @@ local function shed(st, seq, sure)
   return changed
 end
 local function tidy(st)
-  local told = top(st) -- what is to be told stays
+  local told = top(st) -- what is still to be reported stays
   for _, u in ipairs(st.un or {}) do told = math.min(told, u.f - 1) end
   local changed = shed(st, math.min(told, passed(st, 1)), math.min(told, passed(st, 0)))
   if st.o ~= '' and NOW - st.oa > 10000 then st.o, changed = '', true end
   return changed
 end
 
--- room makes room for an entry of that size and tells whether it could; if not, nothing has left (D5).
+-- room makes room for an entry of that size and returns whether it could; if not, nothing
+-- has left (D5).
 local function room(st, need)
   local b, freed = st.b, 0
   if need > b[2] or b[1] < 1 then return false end

@@ -1,4 +1,5 @@
--- What every script begins with. A script is one step: it reads the session's state, changes it here, and writes it back once.
+-- The beginning of every script. A script is one step: it reads the session's state,
+-- changes it here, and writes it back once.
 --
 -- KEYS[1] is the base of all keys of a shard; it carries the hash tag, so that what is derived from it lies in one slot.
 --   of the ids that hash to this shard (times are microseconds):
@@ -8,21 +9,21 @@
 --   :a:<id>        its way: where one client may still find the session, by which token                     (I6)
 --   :o:<id>        the token of the ways that lead to the id. A way counts while its token is the one
 --                  that stands here; without it, all of them have ended, however many they were
---   :p:<id>        the epoch of a session that is on its way to the id, for whoever asks for that
+--   :p:<id>        the epoch of a session that is on its way to the id
 --   :e:<op>        how often an end was asked for, for a minute, if more than once
 --   of the logs whose epochs end in this shard's number:
 --   :boot          the upper half of every epoch made here; lost together with the data                          (D1, D2 restarted)
 --   :x             sorted set, <epoch>:<id> -> when the session has to be looked at; the id is the one it was
 --                  made under, so that one member stands for it all its life                        (D6, I16)
---   :s:<epoch>     the state: ten digits that change with all that a link must see, and the rest packed; or X and a tombstone
+--   :s:<epoch>     the state: ten digits that change with all that a link must see, then the packed rest; or X and a tombstone
 --   :m:<epoch>     list, the entries, oldest first
 --   :w:<epoch>     channel, the wake-ups
---   :z: :y:<op>    what an operation ended or left, should its caller have to ask again
---   :q:<node>      the last question of that node for what has expired
+--   :z: :y:<op>    what an operation ended or left, in case its caller has to ask again
+--   :q:<node>      that node's last question for what has expired
 -- A session begins in the shard of its id, so that all of it is in one slot. Only after a Move its id may be elsewhere: see move.lua.
 --
--- Neither KEYS[1] nor KEYS[2] ever exists. Two keys that are missing let Redis answer TRYAGAIN while the slot migrates; for a script of one key it
--- would run where half of the data is.
+-- Neither KEYS[1] nor KEYS[2] ever exists. Two missing keys let Redis answer TRYAGAIN
+-- while the slot migrates; a script of one key would run where half of the data is.
 --
 -- ARGV: the operation's number, how often it was asked before, the node, PUBLISH or SPUBLISH, the lease in ms; then the script's own.
 local K, OP, AGAIN, ME, PUB, LEASE = KEYS[1], ARGV[1], ARGV[2] ~= '0', ARGV[3], ARGV[4], tonumber(ARGV[5])
@@ -30,16 +31,17 @@ local clock = redis.call('TIME')
 local US = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
 local NOW = math.floor(US / 1000)
 local HEAD, OVERHEAD, REMEMBERED = 15, 96, 128
-local LINGERING = 32 -- ended links beyond as many as may live, until their owners detach them
-local KEEP = 3600000 -- a tombstone's life, and how much longer than a session its keys live should nobody claim it
-local SOON = 5000 -- after so long, somebody else finishes what was begun in several steps
-local LONG = 30000 -- a departure that was not told of for so long never is by the node that saw it
+local LINGERING = 32 -- how many ended links may wait for their owners to detach them, beyond as many as may live
+local KEEP = 3600000 -- a tombstone's life, and how much longer than a session its keys live if nobody claims it
+local SOON = 5000 -- after so long, another call finishes what was begun in several steps
+local LONG = 30000 -- after so long, the node that saw a departure will not report it any more
 
--- The state and what is like it, in binary: half as much CPU and memory as JSON, which is left to servers that lack it (miniredis).
+-- The state and the like are in MessagePack: half as much CPU and memory as JSON, which
+-- is for servers that lack it (miniredis).
 local codec = rawget(_G, 'cmsgpack')
 local pack, unpack = codec and codec.pack or cjson.encode, codec and codec.unpack or cjson.decode
 
--- hex is a tag, four bytes, in text.
+-- hex returns a tag of four bytes in hex.
 local function hex(s)
   if #s < 4 then return '' end
   return string.format('%02x%02x%02x%02x', string.byte(s, 1, 4))
@@ -74,48 +76,50 @@ local function raw(epoch)
   if string.sub(s, 1, 1) == 'X' then return nil, unpack(string.sub(s, 2)) end
   return unpack(string.sub(s, 11))
 end
--- load returns the state for a step of a handle: ARGV[6] is its place, or the epoch alone for what
--- counts under whatever id. A handle from before a Move is refused before anything else (I12).
--- The state comes third where the session lives, and yet refuses.
+-- load returns the state for a step of a handle. ARGV[6] is its place, or the epoch alone
+-- if the step counts after any moves. A handle from before a Move is refused before
+-- anything else (I12). If a living session refuses, its state is the third result.
 local function load()
   local place = ARGV[6]
   local st, tomb = raw(string.sub(place, 1, 16))
   if #place > 17 and (st or tomb) and tonumber(string.sub(place, 18)) ~= (st or tomb).mg then return nil, 'moved', st end
-  if not st then return nil, tomb and tomb.w or 'lost' end -- by Redis: what ends has a tombstone, for as long as anybody is on it
+  if not st then return nil, tomb and tomb.w or 'lost' end -- by Redis: a session that ends leaves a tombstone
   if st.rv then return nil, 'revoked' end -- it is about to be ended
   if st.fz then return nil, 'moved', st end -- on its way into another session
   return st
 end
 
--- refused is why what a request asks does not count in the log (I13, I14); '' is not given.
+-- refused returns why the log refuses a request (I13, I14); '' is not given.
 local function refused(st, signed, came)
   if signed ~= '' and tonumber(signed) <= (st.ba or 0) then return 'revoked' end
   if came ~= '' and tonumber(came) < (st.si or 0) then return 'moved' end
 end
 
--- outdated is why what comes by a link of that number does not count (I7, I12). 0 is the
--- application's own word.
+-- outdated returns why a link of that number does not count (I7, I12). 0 is a call of the
+-- application.
 local function outdated(st, number)
   if number == 0 then return end
   if number <= st.fn or number > st.n then return 'notfound' end
   if number <= (st.rn or 0) then return 'renewed' end
 end
 
--- undone is whether this step comes after its caller has given it up (undo.lua).
+-- undone returns whether the caller has given this step up (undo.lua).
 local function undone(st)
   if st.wd and NOW - st.wt > 60000 then st.wd, st.wt = nil, nil end
   return st.wd and string.find(st.wd, OP, 1, true)
 end
 
--- grow lets this step fail on a full Redis. Every other one may take the little that it needs, because most of them free more: once a
--- script has written anything, Redis lets it finish.
+-- grow lets this step fail on a full Redis. All others may take the little that they
+-- need, because most of them free more: once a script has written anything, Redis lets it
+-- finish.
 local GROWS = false
 local function grow() GROWS = true end
 local function write()
   if not GROWS then redis.call('DEL', KEYS[2]) end
 end
 
--- where is the session's place. held is whether it is there under that id, and no Move is under way.
+-- where returns the session's place. held returns whether it is there under that id, and
+-- no Move is under way.
 local function where(st) return st.e .. '.' .. string.format('%.0f', st.mg) end
 local function held(st, id, v) return st.i == id and where(st) == v and not st.mv and not st.rv end
 local function member(st) return st.e .. ':' .. (st.k or st.i) end

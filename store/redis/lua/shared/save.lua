@@ -1,9 +1,8 @@
--- wake is a hint: where channels are forbidden the step goes on, and the next look at the log finds what it did.
+-- wake is a hint: if channels are forbidden the step goes on, and the next check of the log finds what it did.
 local function wake(st, by) redis.pcall(PUB, K .. ':w:' .. st.e, by or ME) end
 
 -- save wakes the other nodes if stir is true, and all of them if it is ''. It writes the
--- state first: where Redis has no memory left, that is refused before anything has
--- changed.
+-- state first: if Redis has no memory left, that is refused before anything has changed.
 local function save(st, stir)
   if stir then st.v = (st.v + 1) % 1e9 end
   if linked(st) then st.z = 0 elseif st.z == 0 then st.z = NOW end
@@ -13,7 +12,7 @@ local function save(st, stir)
   local life = math.max(LEASE, st.b[4]) + KEEP
   write()
   local packed = string.format('%010d', st.v) .. pack(st)
-  if st.mg > 0 then -- the directory that names it may be in another shard: it must not go by itself
+  if st.mg > 0 then -- the directory that names it may be in another shard: it must not expire on its own
     redis.call('SET', S, packed)
   else
     redis.call('SET', S, packed, 'PX', life)

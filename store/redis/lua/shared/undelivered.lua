@@ -1,8 +1,8 @@
 -- What is for one reader alone is never lost in silence: if its reader is forgotten
--- before it has it, some link's Read tells so, and until then the entries stay for the
--- end, unless the log needs their room. st.to is the last such entry, st.un what is to be
--- told: n and p are the reader, f and t the first of these entries and the last, u when
--- it may be told.
+-- before it has it, some link's Read reports it. Until then the entries stay for the end,
+-- unless the log needs their room. st.to is the last such entry, st.un what is to be
+-- reported: n and p are the reader, f and t the first and the last of these entries, u
+-- when it may be reported.
 local function addressee(el)
   local n = readerlen(el)
   return n > 0 and string.sub(el, HEAD + 1, HEAD + n)
@@ -24,7 +24,7 @@ local function alone(st, seq, f)
   end
 end
 
--- giveup notes what the reader, which is being forgotten, did not get.
+-- giveup notes what a reader that is being forgotten did not get.
 local function giveup(st, r)
   local lost = { n = r.n, p = r.p, f = r.mf, t = r.mt, u = 0 }
   alone(st, has(r) + 1, function(seq, name) if name == r.n then extend(lost, seq) end end)
@@ -45,8 +45,8 @@ local function expect(st, name, seq)
   st.un[#st.un + 1] = { n = name, f = seq, t = seq, u = NOW + st.b[4] }
 end
 
--- unread calls f with the seq and the whole of what is for one reader alone, which did
--- not acknowledge it, though others acknowledged what is above it.
+-- unread calls f with the seq and the whole of each entry for one reader alone that is at
+-- or below the mark, and that its reader did not acknowledge.
 local function unread(st, f)
   alone(st, 1, function(seq, name, el)
     local r = reader(st, name)
