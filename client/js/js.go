@@ -1,4 +1,4 @@
-// Package js holds mirage.js, the browser client. Package transport serves it;
+// Package js contains mirage.js, the browser client. Package transport serves it;
 // docs/client.md is its manual.
 package js
 
@@ -6,12 +6,12 @@ import _ "embed"
 
 //go:generate go -C internal/minify run . ../..
 
-// The files as text. They are not to be changed.
+// The files as text. Do not change these variables.
 var (
 	// Source is the ES module as it was written.
 	//go:embed mirage.js
 	Source string
-	// Minified is the same for browsers: what transport.Script serves.
+	// Minified is the minified module, which transport.Script serves.
 	//go:embed mirage.min.js
 	Minified string
 	// Types is mirage.d.ts, the module's types for TypeScript.

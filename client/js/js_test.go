@@ -61,7 +61,7 @@ func TestGenerated(t *testing.T) {
 	}
 }
 
-// What a strict Content-Security-Policy or the bfcache forbids is not in there.
+// The script does nothing that a strict Content-Security-Policy or the bfcache forbids.
 func TestForbidden(t *testing.T) {
 	forbidden := regexp.MustCompile(`\beval\b|new Function|innerHTML|beforeunload|['"]unload|document\.write|` +
 		`\bimport\b([^.]|\.[^m])|\brequire\b`)
@@ -70,7 +70,7 @@ func TestForbidden(t *testing.T) {
 	}
 }
 
-// The types hold what test/types.ts says.
+// The types pass what test/types.ts expects of them.
 func TestTypes(t *testing.T) {
 	compiler := filepath.Join(npm.Modules(t), ".bin", "tsc")
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
@@ -83,7 +83,7 @@ func TestTypes(t *testing.T) {
 	}
 }
 
-// As a package it is the module and its types, for bundlers, for Node and for TypeScript.
+// As a package, the module and its types work in bundlers, in Node and in TypeScript.
 func TestPackage(t *testing.T) {
 	node, compiler := npm.Node(t), filepath.Join(npm.Modules(t), ".bin", "tsc")
 	source, err := filepath.Abs(".")
@@ -140,8 +140,8 @@ func TestPackage(t *testing.T) {
 		"--module", "esnext", "--moduleResolution", "bundler", "use.mts")
 }
 
-// What test/*.test.js says, of what is written and of what is served. By hand:
-// node --test client/js/test/
+// The tests in test/*.test.js pass, for the source and for the file that is served. By
+// hand: node --test client/js/test/
 func TestNode(t *testing.T) {
 	if testing.Short() {
 		nodeTests(t, ".", "20")
@@ -153,7 +153,7 @@ func TestNode(t *testing.T) {
 		if err := os.CopyFS(filepath.Join(dir, "test"), os.DirFS("test")); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Remove(filepath.Join(dir, "test/names.test.js")); err != nil { // it is about the source
+		if err := os.Remove(filepath.Join(dir, "test/names.test.js")); err != nil { // it tests the source
 			t.Fatal(err)
 		}
 		for file, text := range map[string]string{"mirage.js": js.Minified, "package.json": `{"type":"module"}`} {
@@ -165,7 +165,7 @@ func TestNode(t *testing.T) {
 	})
 }
 
-// nodeTests runs what is in dir/test, on so many seeds.
+// nodeTests runs the tests in dir/test, on so many seeds.
 func nodeTests(t *testing.T, dir, seeds string) {
 	t.Parallel()
 	node, modules := npm.Node(t), npm.Modules(t)

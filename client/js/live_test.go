@@ -25,8 +25,8 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// echo is a real server whose application sends back what it is sent, and the network
-// before it. Node tells both what to do.
+// echo is a real server whose application sends back what it receives, behind a network.
+// Node controls both.
 type echo struct {
 	*testing.T
 	codec *cookie.Codec
@@ -36,13 +36,13 @@ type echo struct {
 
 	mu   sync.Mutex
 	m    *session.Manager
-	ids  []string // of all sessions that there were
-	up   []string // what the application was called with
-	down int      // the last number that it sent by itself
-	gets []get    // that came
+	ids  []string // of all sessions that there have been
+	up   []string // the messages that the application has received
+	down int      // the last number that it sent on its own
+	gets []get    // all that have come
 }
 
-// A get is what the server sees of a GET.
+// A get is a GET as the server sees it.
 type get struct {
 	Tab     string   `json:"tab"`     // the name that the test gave the client
 	Was     []string `json:"was"`     // its _was; nil without the key
@@ -50,7 +50,7 @@ type get struct {
 	Cookie  bool     `json:"cookie"`  // it came with a cookie
 }
 
-// serve notes what a GET says before it is answered.
+// serve notes a GET before it is answered.
 func (e *echo) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet {
 		q := r.URL.Query()
@@ -120,8 +120,8 @@ func (e *echo) end() {
 	}
 }
 
-// control is what Node asks for: POST /cut, /restart, /revoke?id=, /send?id=&n=, /forget,
-// /look; it answers with what the server knows.
+// control serves Node's requests: POST /cut, /restart, /revoke?id=, /send?id=&n=,
+// /forget, /look. It answers with what the server knows.
 func (e *echo) control(w http.ResponseWriter, r *http.Request) {
 	switch r.PathValue("what") {
 	case "cut":
@@ -155,8 +155,8 @@ func (e *echo) control(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"ids": e.ids, "up": e.up, "gets": e.gets})
 }
 
-// D1, D3, I11, U1, U2, U3, X1, X2: mirage.js in Node against a real server behind a
-// network that cuts. What test/live.mjs says.
+// D1, D3, I11, U1, U2, U3, X1, X2: mirage.js in Node, with a real server behind a network
+// that cuts connections. test/live.mjs has the expectations.
 func TestLive(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: seconds of real time")

@@ -1,23 +1,24 @@
-// mirage.js: the browser client of Mirage, sessions that do not notice the network.
-// docs/client.md has the manual, docs/protocol.md the wire.
+// mirage.js: the browser client of Mirage, sessions that survive the network.
+// docs/client.md is the manual, docs/protocol.md describes the wire.
 //
-//   down  Drop what is here already. A position moves after its listeners ran, and is
-//         stored before it is acknowledged.
+//   down  Drop messages that are here already. A position (an offset) moves after its
+//         listeners ran, and is stored before it is acknowledged.
 //   up    Number the messages, and keep them until the server has accepted them. One POST
 //         is under way at a time.
-//   link  It may end at any time. The next one begins at the position, and counts when
-//         its hello has come, not before.
+//   link  A connection. It may end at any time. The next one begins at the position, and
+//         counts when its hello (the handshake) has come, not before.
 
 const STOP = [204, 403, 410, 400, 413, 415] // the server does not want us back
-const UNFIT = STOP.slice(3) // what goes up is the reason
+const UNFIT = STOP.slice(3) // the request itself is the reason
 const READY = { open: 1, closing: 2, closed: 3 }
 
 const sleep = (ms, wake) => new Promise(done => { setTimeout(done, ms); wake?.(done) })
 const failure = (message, status, more) => Object.assign(new Error(message), { status }, more)
 const toBase64 = bytes => btoa(Array.from(bytes, b => String.fromCharCode(b)).join(''))
-const mark = position => position.split(/[-.]/) // epoch and number, which count within one epoch only
+const mark = position => position.split(/[-.]/) // epoch (the log's id) and number, which counts within one epoch only
 
-// What lines of text cannot carry travels in base64: 1 stands for text, 2 for bytes.
+// Text that lines cannot carry, and bytes, travel in base64: 1 stands for text, 2 for
+// bytes.
 function decode(data, encoded) {
   if (!encoded || data == null) return data
   const bytes = Uint8Array.from(atob(data), c => c.charCodeAt())
@@ -25,8 +26,8 @@ function decode(data, encoded) {
 }
 
 /**
- * parser returns a function that is fed an event stream, in bytes or text cut anywhere,
- * and calls take with each block that is complete.
+ * parser returns a function that takes an event stream, in bytes or text cut anywhere,
+ * and calls take with each complete block.
  */
 export function parser(take) {
   const decoder = new TextDecoder()
@@ -59,7 +60,7 @@ export function parser(take) {
   }
 }
 
-// check lets an answer pass, or throws the server's reason why not.
+// check returns the answer if its status is 200, otherwise it throws the server's reason.
 async function check(answer) {
   const { status, headers } = answer
   if (status === 200) return answer
@@ -83,7 +84,7 @@ function scriptDirectory() {
 const isEventStream = answer =>
   answer.status === 200 && /^text\/event-stream\b/.test(answer.headers.get('Content-Type'))
 
-/** The client. What is private lives in the constructor: it stays private, and small. */
+/** The client. Private state lives in the constructor: it stays private, and minifies. */
 export class Mirage extends EventTarget {
   static CONNECTING = 0
   static OPEN = 1
@@ -111,30 +112,30 @@ export class Mirage extends EventTarget {
 
     // As fetch() takes it. adopt() changes the path.
     const base = new URL(url ?? scriptDirectory(), document?.baseURI ?? location?.href)
-    const cid = crypto.getRandomValues(new Uint32Array(4)).join('_') // 128 bits in base64url, of a kind
-    const key = 'mirage:' + (name || base.href.replace(/^([^?#]*)\/(?=[?#]|$)/, '$1')) // /live and /live/ are one
+    const cid = crypto.getRandomValues(new Uint32Array(4)).join('_') // 128 random bits in characters of base64url
+    const key = 'mirage:' + (name || base.href.replace(/^([^?#]*)\/(?=[?#]|$)/, '$1')) // /live and /live/ are the same
     const end = new AbortController()
 
-    const links = new Set() // all that are under way
-    let live // the one that counts: it brought the last hello
-    let opened // there was one
-    let wanted // by the application
-    let hidden = document?.prerendering // not shown yet, or in the bfcache
+    const links = new Set() // all links that have not ended
+    let live // the link that counts: it brought the last hello
+    let opened // there was a live link
+    let wanted // the application wants a link
+    let hidden = document?.prerendering // the page is not shown yet, or is in the bfcache
     let looping
-    let failures = 0 // rounds in a row without a hello
-    let wake // ends the rest before the next round
-    let probe // the interval of looks for a better transport
+    let failures = 0 // how many rounds in a row had no hello
+    let wake // ends the pause before the next round
+    let probe // the interval of attempts with a better transport
     let mute // the transport that says hello and then fails
-    let strikes = 0 // links in a row that died young, as far as they count
-    let best // what use() was called with
-    let turn = 0 // how often it was called
+    let strikes = 0 // how many links in a row ended early, at most 3
+    let best // the argument of use()
+    let turn = 0 // how often use() was called
 
-    let count = 0 // the number of our last message
-    let max = 100 // messages in a POST
+    let count = 0 // the number of the last message that was enqueued
+    let max = 100 // the most messages in a POST
     let posting
-    let post = new AbortController() // of the POST under way
-    let hurry // ends the rest before the next POST
-    let due // an acknowledgement
+    let post = new AbortController() // for the POST under way
+    let hurry // ends the pause before the next POST
+    let due // an acknowledgement is due
     let unacked = 0
     let later
     const taps = new Set()
@@ -143,20 +144,19 @@ export class Mirage extends EventTarget {
     try {
       ({ storage = document && sessionStorage } = options)
       kept = JSON.parse(storage.getItem(key)) || kept
-    } catch { /* there is none, or we may not */ }
-    // What is not accepted yet:
-    // {w: writer, n: number, e: event, d: data, x: encoded, t: tried, a: again}.
+    } catch { /* there is no storage, or it is forbidden */ }
+    // The messages that are not accepted yet:
     let queue = []
-    const bad = kept.bad || {} // until when a transport is not to be tried first
-    // Up to this number an earlier page, which crashed, may have had it;
-    // -1 until hello tells.
+    const bad = kept.bad || {} // until when a transport is not tried first
+    // Up to this number an earlier page, which crashed, may have had the messages; -1
+    // until hello says.
     let repeats = kept.again || 0
     // The value of _mirage; undefined leaves it to the cookie.
     let signed = mirage || kept.signed || (mirage ?? (base.origin === origin ? undefined : ''))
 
     const tell = (type, more) => self.dispatchEvent(Object.assign(new Event(type), more))
 
-    // change sets the state or the transport, and tells.
+    // change sets the state or the transport, and dispatches an event if it is new.
     const change = (value, what = 'state') => {
       const previous = self[what]
       self[what] = value
@@ -167,7 +167,7 @@ export class Mirage extends EventTarget {
       try {
         const { id, position } = self
         storage.setItem(key, JSON.stringify({ id, position, signed, queue, bad, again: live && !clean ? -1 : repeats }))
-      } catch { /* there is none, it is full or forbidden */ }
+      } catch { /* there is no storage, or it is full or forbidden */ }
     }
 
     const keep = messages => {
@@ -184,14 +184,14 @@ export class Mirage extends EventTarget {
       let x = byteLength >= 0 ? 2 : 0
       let d = x ? toBase64(new Uint8Array(buffer, byteOffset, byteLength)) : '' + data
       if (/[\r\0]/.test(d) || d.split('\n').length > 999) d = toBase64(new TextEncoder(x = 1).encode(d))
-      if (/[\0-\x1f]/.test(e)) throw failure('not a name', 400) // the server refuses others that are not
+      if (/[\0-\x1f]/.test(e)) throw failure('not a name', 400) // the server refuses other invalid names
       if (self.readyState > 1) throw failure('closed', 410)
       if (queue.length >= most || self.bufferedAmount + d.length > room) throw failure('the queue is full', 429)
 
       const m = { w: cid, n: ++count, e, d, x }
       queue.push(m)
       self.bufferedAmount += d.length
-      if (hidden) save() // there may be no later
+      if (hidden) save() // the page may end before soon()'s timer
       soon()
       pump()
       return m
@@ -224,8 +224,8 @@ export class Mirage extends EventTarget {
       return length - queue.length
     }
 
-    // next is what the next POST brings. What is left of an earlier page comes first,
-    // under its writer.
+    // next returns what the next POST brings. Messages of an earlier page come first,
+    // under that page's writer.
     const next = leaving => {
       const { w = cid, n = count + 1, a } = queue[0] || {}
       let size = 0, full
@@ -248,7 +248,7 @@ export class Mirage extends EventTarget {
 
     // submit sends a body in a POST and returns the server's answer. A redirect with 301
     // or 302 turns the POST into a GET without a body, which the server answers with a
-    // stream. request has adopted the path then, so the next try is not redirected.
+    // stream. request has adopted the path then, so the next attempt is not redirected.
     const submit = async (token, body, signal) => {
       const answer = await check(await request('POST', token, { body, signal }))
       if (isEventStream(answer)) {
@@ -260,19 +260,19 @@ export class Mirage extends EventTarget {
       return result
     }
 
-    // say takes a body up and returns what the server answers. It does not answer a frame
-    // that is an acknowledgement alone.
+    // say sends a body upstream and returns the server's answer. The server does not
+    // answer a frame that is only an acknowledgement.
     const say = async (link, body, signal, wait) => {
       const { socket, token } = link
       if (!socket) return submit(token, body, signal)
-      socket.readyState > 1 || socket.send(body) // else its close event is on the way
+      socket.readyState > 1 || socket.send(body) // otherwise its close event is on the way
       return wait && new Promise((ok, no) => {
         link.answer = answer => answer.status === 200 ? ok(answer) : no(failure(answer.detail, answer.status, answer))
         signal.onabort = no
       })
     }
 
-    // pump sends what there is to send, one POST at a time.
+    // pump sends what waits, one POST at a time.
     const pump = async () => {
       if (posting) return
       posting = true
@@ -292,7 +292,7 @@ export class Mirage extends EventTarget {
         } catch (error) {
           const { status, expected } = error
           if (!batch[0]) due = 1
-          if (UNFIT.includes(status) && batch[0]) { // because of one of them: the others go without it
+          if (UNFIT.includes(status) && batch[0]) { // one of the messages is the reason: the others are sent without it
             max = batch.length + 1 >> 1
             if (!batch[1]) giveUp(batch, error)
           } else if (STOP.includes(status) && status !== 400) {
@@ -318,8 +318,8 @@ export class Mirage extends EventTarget {
       return url.href
     }
 
-    // lastID is what a GET says in _was: the id that the last hello named. If a log-out
-    // has revoked it and expired the cookie, the server answers 410 instead of going on
+    // lastID returns what a GET says in _was: the id in the last hello. If a log-out has
+    // revoked it and expired the cookie, the server answers 410 and does not continue
     // under a new id. The id from storage does not count: a page load is a new visit.
     const lastID = () => opened && !signed ? self.id : null
 
@@ -329,22 +329,23 @@ export class Mirage extends EventTarget {
       if (token) headers['Mirage-Link'] = token
       const answer = await (ask || fetch)(address(query), {
         method, headers, credentials, cache: 'no-store',
-        referrerPolicy: 'same-origin', // over plain http the Referer alone shows whose page asks
+        referrerPolicy: 'same-origin', // over plain http only the Referer shows which site's page asks
         ...init,
       })
       if (isEventStream(answer)) adopt(answer)
       return answer
     }
 
-    // adopt makes the path that a redirect led to, as from /live to /live/, the path of
-    // all requests, because a WebSocket follows no redirect. It is called for answers of
-    // Mirage alone: the redirect may lead to a log-in form. It adopts no other origin.
+    // adopt takes the path that a redirect led to, as from /live to /live/, for all
+    // requests, because a WebSocket does not follow redirects. It is called only for
+    // answers of Mirage: the redirect may lead to a log-in form. It adopts no other
+    // origin.
     const adopt = ({ redirected, url }) => {
       const { origin, pathname } = redirected ? new URL(url) : base
       if (origin === base.origin) base.pathname = pathname
     }
 
-    // loop goes round after round until there is a link.
+    // loop runs rounds until there is a link.
     const loop = async wait => {
       if (looping) return wake?.()
       looping = true
@@ -359,8 +360,8 @@ export class Mirage extends EventTarget {
       looping = false
     }
 
-    // rest is how long to wait before the next try: with full jitter, so that not all
-    // come back at once.
+    // rest returns how long to wait before the next attempt, with full jitter, so that
+    // not all clients come back at once.
     const rest = (error, tries) => error.retry || Math.random() * Math.min(20_000, 500 * 2 ** tries)
 
     const complain = (error, attempt) => {
@@ -375,12 +376,14 @@ export class Mirage extends EventTarget {
       return [...transports].sort((a, b) => rank(a) - rank(b))
     }
 
-    // round tries one transport after the other: each has some time before the next one
-    // starts beside it. The first hello wins; what failed before it is bad for half an
-    // hour. Where nothing wins, the network is to blame. It returns why it failed.
+    // round tries the transports one after the other: each has some time before the next
+    // one starts beside it. The first hello wins. A transport that failed before the
+    // winner is bad for half an hour. If none wins, the network is to blame. round
+    // returns the error if none won.
     //
     // A WebSocket does not follow the redirect that the winner followed. It failed at the
-    // former path, which says nothing about WebSockets: it is retried at the adopted one.
+    // former path, which says nothing about WebSockets, so it is retried at the adopted
+    // path.
     const round = async names => {
       const tried = []
       let won, why
@@ -389,7 +392,7 @@ export class Mirage extends EventTarget {
         tried.push(link)
         const done = link.hello.then(() => { won = name }, error => { why = error })
         await Promise.race([done, sleep(head)])
-        // A status is the server's own: it would tell the next one the same.
+        // A status is the server's own: the next transport would get the same.
         if (won || !wanted || hidden || why?.status && why.status !== 501) break
       }
       await Promise.any(tried.map(link => link.hello)).catch(() => 0)
@@ -416,7 +419,7 @@ export class Mirage extends EventTarget {
       return link
     }
 
-    // hear passes on what the link brought.
+    // hear passes a piece of the stream on, and notes that the link lives.
     const hear = (link, feed, piece) => {
       link.heard = Date.now()
       if (link.token && link.name !== 'poll') {
@@ -474,7 +477,7 @@ export class Mirage extends EventTarget {
       strikes = Date.now() - link.born < 10_000 && link.drain == null && Math.min(3, strikes + 1)
       if (strikes > 1 || link.late && !link.speaks) mute = link.name
       forget()
-      // A lost link is no news, a third one in a row that died young is.
+      // A lost link is not reported, but the third in a row that ended early is.
       if (wanted && !hidden) loop(link.drain ?? (strikes > 2 ? complain : rest)(error, strikes))
     }
 
@@ -490,10 +493,10 @@ export class Mirage extends EventTarget {
       wake?.()
     }
 
-    // leave lets go of the link. The page may end: last words go out, a server that sees
-    // no link end is told, and the same messages are stored, too; the server knows them
-    // when they come again. What is too long for a request
-    // that outlives its page is only stored.
+    // leave ends the link. The page may end: the last messages are sent, and the server
+    // is told in case it does not see the link end. The same messages are also stored;
+    // the server recognizes them if they come again. What is too long for a request that
+    // outlives its page is only stored.
     const leave = () => {
       if (live && (queue[0] || unacked || live.name === 'poll')) {
         let { body } = next(true)
@@ -509,7 +512,7 @@ export class Mirage extends EventTarget {
       if (wanted) self.connect()
     }
 
-    // refresh looks for a link now that the world may have changed; the present one stays
+    // refresh looks for a link when the network may have changed. The present link stays
     // until another has said hello.
     const refresh = gently => {
       if (!live) wake?.()
@@ -522,9 +525,9 @@ export class Mirage extends EventTarget {
       drop()
       clearTimeout(later)
       end.abort()
-      change('closed') // who sends again what comes back is told so
+      change('closed') // so that send() in a listener for returned messages throws
       giveUp(queue, failure(reason || 'closed', code))
-      try { storage.removeItem(key) } catch { /* there is none */ }
+      try { storage.removeItem(key) } catch { /* there is no storage */ }
       storage = 0
       for (const tap of taps) tap()
       tell('close', { code, reason, wasClean })
@@ -535,7 +538,7 @@ export class Mirage extends EventTarget {
     const take = (link, { id, event, data }) => {
       const about = event.startsWith('mirage') && JSON.parse(data)
       if (event === 'mirage') return greet(link, about, id)
-      if (link !== live) return // it was replaced, or has not said hello
+      if (link !== live) return // the link was replaced, or has not said hello
       if (event === 'mirage-ack') { // while a POST is under way, its answer says more
         return about.status ? link.answer?.(about) : posting || accept(cid, about.accepted)
       }
@@ -548,7 +551,7 @@ export class Mirage extends EventTarget {
 
       const [epoch, seq] = mark(self.position), [other, n] = mark(id)
       if (other !== epoch) throw failure('epoch')
-      if (n - seq <= 0) return // the link before this one brought it
+      if (n - seq <= 0) return // an earlier link brought it
       if (event === 'mirage-gap') tell(event, { ...about, from: Math.max(about.from, +seq + 1) })
       else if (n - seq > 1) throw failure('hole')
       else if (!about && data != null) {
@@ -566,16 +569,17 @@ export class Mirage extends EventTarget {
     const greet = (link, hello, position) => {
       const { id, reason } = hello
       const [epoch, seq] = mark(self.position), [now, n] = mark(position)
-      // News of a position in another epoch, which we gave up at another link's hello.
+      // This hello may be about a position in another epoch, which another link's hello
+      // has replaced meanwhile.
       const old = epoch === now && link.from.indexOf(epoch)
       const resumed = old || hello.resumed
-      const lost = !old && reason !== 'trimmed' && hello.lost // what was trimmed is an event of its own
+      const lost = !old && reason !== 'trimmed' && hello.lost // what was trimmed comes as an event of its own
       const known = self.id, was = self.mirage, first = !opened
 
-      if (known && known !== id && known !== hello.previous) { // they were written as somebody else
+      if (known && known !== id && known !== hello.previous) { // the messages were written under another id
         giveUp(queue, failure('the id has changed', 409))
       }
-      if (!resumed) for (const m of queue) m.a = m.t // this server cannot know whether it has them
+      if (!resumed) for (const m of queue) m.a = m.t // this server cannot know whether it had them
       repeats = epoch === now && (repeats < 0 ? hello.sent : repeats)
 
       if (lost || epoch !== now || n - seq > 0) self.position = position
@@ -587,7 +591,7 @@ export class Mirage extends EventTarget {
       link.beat = hello.heartbeat
       link.born = Date.now()
       if (live !== link) {
-        post.abort() // it may go where the other link went
+        post.abort() // it may be lost with the other link's connection
         for (const l of links) if (l !== link && l.turn <= link.turn) l.ctl.abort(failure('replaced'))
       }
       live = link
@@ -599,9 +603,9 @@ export class Mirage extends EventTarget {
       const [better] = order(1)
       if (better !== link.name && upgrade) probe = setInterval(() => round([better]), upgrade)
       if (link.name !== 'poll') {
-        // The second sign, a second later, proves that nobody holds the stream back.
+        // The second event, a second later, proves that no proxy holds the stream back.
         watch(link, link.beat && 3000)
-        due = 1 // to speak on this link ends an older one that died unnoticed
+        due = 1 // an acknowledgement on this link ends an older one that died unnoticed
       }
       accept(cid, hello.accepted)
       save()
@@ -617,37 +621,37 @@ export class Mirage extends EventTarget {
       pump()
     }
 
-    // ---- what the application has of it
+    // ---- the application's interface
 
     Object.assign(self, {
       url: base.href,
       transports,
-      id: kept.id || '', // who we are, once a hello has said so
-      mirage: signed ?? (kept.id || ''), // the same, or the signed value for those who asked for it
-      position: kept.position || '', // up to where we have everything: the server's word, handed back as it came
+      id: kept.id || '', // the visitor's id, once a hello has said it
+      mirage: signed ?? (kept.id || ''), // the same, or the signed value if it was asked for
+      position: kept.position || '', // up to where everything was delivered: the server's text, presented unchanged
 
-      /** queued tells what is not accepted yet. */
+      /** queued returns the messages that are not accepted yet. */
       queued: () => queue.map(outside),
 
       /**
-       * send keeps an unnamed message, text or bytes, and delivers it once. It throws if
-       * the queue is full.
+       * send enqueues an unnamed message, text or bytes, which is delivered once. It
+       * throws if the queue is full.
        */
       send(data) { put('', data) },
 
       /**
-       * emit does so with a named event in JSON. The promise is kept when the server has
+       * emit enqueues a named message in JSON. The promise resolves when the server has
        * accepted it.
        */
       emit(event, data = null) {
         const promise = new Promise((ok, no) => Object.assign(put('' + event, JSON.stringify(data)), { ok, no }))
-        promise.catch(() => 0) // whoever does not care is not to hear of it
+        promise.catch(() => 0) // no unhandled rejection if the caller ignores it
         return promise
       },
 
       /**
-       * on calls listener with what the event is about: data, parsed if the event has a
-       * name; it returns the way to stop.
+       * on calls listener with the payload of each event: its data, parsed if the event
+       * has a name. It returns the function that removes the listener.
        */
       on(type, listener, more) {
         const call = e => {
@@ -659,7 +663,7 @@ export class Mirage extends EventTarget {
         return () => self.removeEventListener(type, call, more)
       },
 
-      /** subscribe calls fn now and at every change of state: the contract of stores. */
+      /** subscribe calls fn now and at every change of state, as Svelte's stores do. */
       subscribe(fn) {
         fn(self)
         const stops = ['state', 'transport'].map(what => self.on('mirage-' + what, () => fn(self)))
@@ -687,8 +691,8 @@ export class Mirage extends EventTarget {
       },
 
       /**
-       * use moves to another transport, under load; the promise is kept when it is in
-       * use. Without a name the choice is ours again.
+       * use moves to another transport without a break. The promise resolves when that is
+       * in use. Without a name the client chooses again.
        */
       async use(transport) {
         if (transport && !carriers[transport]) throw failure('no such transport')
@@ -709,7 +713,7 @@ export class Mirage extends EventTarget {
         loop()
       },
 
-      /** disconnect lets go of the link and keeps the session. */
+      /** disconnect ends the link and keeps the session. */
       disconnect() {
         if (self.readyState > 1) return
         wanted = false
@@ -717,7 +721,7 @@ export class Mirage extends EventTarget {
         change('paused')
       },
 
-      /** close delivers what waits, ends the session and forgets it. */
+      /** close sends what waits, for at most timeout, ends the session and forgets it. */
       async close(code = 1000, reason = '') {
         if (self.readyState > 1) return
         wanted = false
@@ -740,7 +744,7 @@ export class Mirage extends EventTarget {
     listen(globalThis, {
       online: () => refresh(),
       pagehide: e => {
-        hidden = true // a page that ends does not mourn its links
+        hidden = true // a page that ends does not reconnect
         leave()
         if (e.persisted) change('paused')
       },

@@ -15,8 +15,8 @@ import (
 	"github.com/mirage-go/mirage/internal/test/npm"
 )
 
-// W2, W4: what mirage.js writes upwards is read by the server as it was meant: the events
-// of all vectors, sent unnamed, and the named ones as JSON, too.
+// W2, W4: the server parses what mirage.js writes upstream as it was meant: the events of
+// all vectors, sent unnamed, and the named ones as JSON, too.
 func TestUp(t *testing.T) {
 	type event struct {
 		Event  string `json:"event"`

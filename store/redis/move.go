@@ -22,13 +22,13 @@ import (
 //     every call that meets the Move finishes it
 //   - leave, in the shard of x: x is fenced (unsettled for a while) or revoked, and may
 //     lead one client to y; the session is not there any more
-//   - claim, in the shard of y: the session is there, or is joined to the one that is there
+//   - claim, in the shard of y: the session is there, or is joined to the one there
 //   - done, in the log's shard: nothing is left to do
 //
 // The order of leave and claim matters: once the session can be found under y, x must
 // grant nothing any more. A call that does not find a session where the directory says
-// finishes its Move with forward, and Expired finds every unfinished Move that
-// nobody else does. Each step may be repeated and may arrive late.
+// finishes its Move with forward, and Expired finds every unfinished Move that nobody
+// else does. Each step may be repeated and may arrive late.
 
 // patience is how often a call starts again because others have moved the session
 // meanwhile.

@@ -32,9 +32,10 @@ func main() {
 
 var constant = regexp.MustCompile(`\bconst\b`)
 
-// minify returns source as small as we know how. esbuild renames; the other one, which
-// cannot rename properties, saves three hundredths more of what it leaves; and let beside
-// const is one word too many once esbuild has seen to it that no constant is set.
+// minify returns source as small as we can make it. esbuild renames identifiers. The
+// second minifier, which cannot rename properties, saves three hundredths more of the
+// result. Declaring everything with let saves the word const; esbuild has made sure that
+// no constant is assigned.
 func minify(source []byte) ([]byte, error) {
 	result := api.Transform(constant.ReplaceAllString(string(source), "let"), api.TransformOptions{
 		Target:            api.ES2022,
@@ -43,7 +44,7 @@ func minify(source []byte) ([]byte, error) {
 		MinifyWhitespace:  true,
 		MinifyIdentifiers: true,
 		MinifySyntax:      true,
-		// Properties of our own objects; no API has them.
+		// Properties of our own objects; no API has properties of these names.
 		MangleProps: `^(answer|beat|born|ctl|drain|heard|hello|late|socket|speaks|timer|token|turn)$`,
 		Sourcefile:  "mirage.js",
 	})
