@@ -11,7 +11,7 @@ import (
 	sockets "github.com/mirage-go/mirage/transport/websocket"
 )
 
-// W2: each transport is a whole one by itself, the way up included.
+// W2: each transport works when it is mounted alone, the upstream direction included.
 func TestW2Alone(t *testing.T) {
 	for way, handler := range map[string]func(*session.Manager) http.Handler{
 		"sse":       func(m *session.Manager) http.Handler { return sse.Handler(m, sse.Options{KeepHandler: *plain}) },
@@ -29,7 +29,7 @@ func TestW2Alone(t *testing.T) {
 	}
 }
 
-// X1: a client that polls with the token of its stream goes on with that link: the stream
+// X1: a client that polls with the token of its stream continues that link: the stream
 // ends quietly, nothing is lost and nothing comes twice.
 func TestX1PollOnAStreamsLink(t *testing.T) {
 	inWorld(t, setup{}, func(w *world) {

@@ -25,8 +25,8 @@ import (
 	"github.com/mirage-go/mirage/transport"
 )
 
-// L2: a body that is announced and does not come costs hardly more than one that a
-// handler waits for in Read: memory grows as bytes arrive.
+// L2: a body that is announced and does not come costs hardly more than one for which a
+// handler waits in Read: memory grows as bytes arrive.
 func TestL2AnnouncedBodies(t *testing.T) {
 	const n, most = 2000, 8 << 10 // most of it a stack that has doubled, and the race detector
 	codec, err := cookie.New(cookie.Options{Insecure: true}, key)
@@ -91,7 +91,7 @@ func announced(t *testing.T, h2 bool, h http.Handler, n int, header *http.Header
 		t.Fatalf("%d of %d requests have been answered", int64(n)-now, n)
 	}
 
-	// What is left of it must not count in the next one.
+	// Its remains must not count in the next one.
 	srv.Close()
 	for end := time.Now().Add(time.Minute); under.Load() > 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {

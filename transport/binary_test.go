@@ -9,8 +9,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// W4: what is marked as bytes is so at the other end, in both directions, though it could
-// travel as text.
+// W4: a message that is marked as bytes arrives as bytes, in both directions, even if it
+// could travel as text.
 func TestW4Binary(t *testing.T) {
 	var app inbox
 	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage}}, func(w *world) {

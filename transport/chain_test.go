@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// chain is a sequence of messages that each depend on all before: who knows the beginning
-// can tell any other message from the right one.
+// chain is a sequence of messages that each depend on all before. A receiver that has the
+// beginning can tell the right next message from any other.
 type chain struct {
 	n    int // how many there were
 	last string

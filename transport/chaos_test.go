@@ -27,7 +27,7 @@ func TestX1Chaos(t *testing.T) {
 }
 
 // suffer lets one client exchange messages with the application for two seconds of random
-// faults, and then in peace.
+// faults, and then without faults.
 func suffer(t *testing.T, s *site, random *rand.Rand) {
 	proxy := miragetest.NewProxy(t, s.srv.URL)
 	c := s.client(nil)
@@ -75,8 +75,8 @@ func suffer(t *testing.T, s *site, random *rand.Rand) {
 	t.Logf("%d messages each way, %d links, %d retries, %d seen twice", len(want), p.hellos, p.retries, p.twice)
 }
 
-// U1, L1: a client that sends faster than it may is told when to come back, and nothing
-// of what it sends again is lost, doubled or out of order.
+// U1, L1: a client that sends faster than it may is told when to retry. Nothing that it
+// resends is lost, doubled or out of order.
 func TestU1RateRecovers(t *testing.T) {
 	var app inbox
 	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage}}, func(w *world) {

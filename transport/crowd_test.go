@@ -20,9 +20,9 @@ import (
 	"github.com/mirage-go/mirage/transport/poll"
 )
 
-// D7: the link that gives its place to another reader's, because its client was
-// silent for longest, is told when to come back. It comes back then, and has lost
-// nothing.
+// D7: if all places are taken, the link whose client was silent for longest ends in
+// favour of another reader's, and its client is told when to reconnect. It does so then,
+// and has lost nothing.
 func TestD7CrowdedOut(t *testing.T) {
 	for _, tt := range []struct {
 		transport string
@@ -123,9 +123,9 @@ func (b *browser) refusal(reason string, after int) {
 	}
 }
 
-// L1: where all links are taken by others' that were heard of lately, there is no place
-// for another tab, which is told so; a reader that is there already has one; and nobody
-// else is concerned.
+// L1: if all links belong to other readers whose clients have been active lately, another
+// tab is refused and told so. A reader that is already there gets a link. No other
+// session is affected.
 func TestL1CrowdedRefusal(t *testing.T) {
 	inWorld(t, setup{session: session.Options{MaxLinks: 3}}, func(w *world) {
 		b := w.browser()
@@ -155,8 +155,8 @@ func TestL1CrowdedRefusal(t *testing.T) {
 	})
 }
 
-// L1: links of one session begin at a rate, on every transport; the polls that go on with
-// one do not count, and nobody else is concerned.
+// L1: the rate at which links of one session may begin holds on every transport. Polls
+// that continue a link do not count, and no other session is affected.
 func TestL1LinkRate(t *testing.T) {
 	inWorld(t, setup{session: session.Options{LinkRate: 1, LinkBurst: 4}}, func(w *world) {
 		b := w.browser()
@@ -238,8 +238,8 @@ func TestL1LinkRateOfTheHonest(t *testing.T) {
 	})
 }
 
-// D8: more tabs than links, whose clients do what they are told, cost few requests; each
-// tab has its turn, and all that was sent.
+// D8: if there are more tabs than links, and their clients follow the protocol, they make
+// few requests. Each tab has its turn, and gets everything that was sent.
 func TestD8MoreTabsThanLinks(t *testing.T) {
 	const tabs, length = 36, 30 * time.Minute
 	for _, busy := range []bool{false, true} {
@@ -294,7 +294,7 @@ func TestD8MoreTabsThanLinks(t *testing.T) {
 	}
 }
 
-// waiting is a client that comes back when it is told to.
+// waiting is a client that reconnects when it is told to.
 type waiting struct {
 	tab           *tab
 	gets, refused *atomic.Int64
@@ -312,7 +312,7 @@ func (c *waiting) run(end chan struct{}) {
 		r, err := c.tab.b.request(c.tab.b.w.Context(), "GET", c.tab.query(""), "")
 		switch {
 		case err != nil:
-			return // the test is over
+			return // the test has ended
 		case r.StatusCode == http.StatusOK:
 			stop := make(chan struct{})
 			go func() {

@@ -25,8 +25,8 @@ var (
 	answers = map[string]func(*peer, context.Context){"sse": ways["sse"], "poll": ways["poll"]}
 )
 
-// batches are the sizes of what exchange sends at a time: 14 messages up, which come down
-// again. With the greetings it is thirty messages.
+// batches are the sizes of the batches that exchange sends: 14 messages up, which come
+// down again. With the greetings that is thirty messages.
 var (
 	batches   = []int{1, 4, 4, 5}
 	greetings = []string{"good", "day"}
@@ -39,7 +39,8 @@ func greet(ctx context.Context, s *session.Session, _ session.ReaderInfo) {
 	}
 }
 
-// exchange lets a new client at url and the application talk, and says what went wrong.
+// exchange lets a new client at url exchange messages with the application, and returns
+// what went wrong.
 func exchange(s *site, url string, c *http.Client, way func(*peer, context.Context)) error {
 	p := newPeer(url, c)
 	p.begin(way)
@@ -108,7 +109,7 @@ func sweep(
 ) (cuts int64) {
 	proxy := miragetest.NewProxy(t, s.srv.URL)
 	carried := func() int64 {
-		for proxy.Stats().Open > 0 { // what the last client left behind must not count for the next
+		for proxy.Stats().Open > 0 { // the last client's connections must not count for the next one
 			client.CloseIdleConnections() // of HTTP/2, that is a while after its last stream
 			time.Sleep(100 * time.Microsecond)
 		}

@@ -108,8 +108,8 @@ func TestX1Switch(t *testing.T) {
 	})
 }
 
-// D7: the client that is back before the server noticed loses nothing, and the older link
-// ends once the client has spoken on the newer.
+// D7: a client that reconnects before the server has noticed the loss loses nothing. The
+// older link ends once the client has spoken on the newer one.
 func TestD7HalfOpen(t *testing.T) {
 	inWorld(t, setup{}, func(w *world) {
 		tab := w.browser().tab()
@@ -257,7 +257,7 @@ func TestD6Retention(t *testing.T) {
 	})
 }
 
-// D4: what a client was written but never acknowledged closes the link after 20 s, and
+// D4: if a client has not acknowledged a message for 20 s, its link ends, and the message
 // stays in the log.
 func TestD4AckTimeout(t *testing.T) {
 	inWorld(t, setup{}, func(w *world) {
@@ -299,8 +299,8 @@ func TestD4AckTimeout(t *testing.T) {
 	})
 }
 
-// D7, D8: OnAttach and OnDetach speak of readers: a reconnect within ten seconds is none,
-// DELETE is at once.
+// D7, D8: OnAttach and OnDetach are about readers: they are not called for a reconnect
+// within ten seconds, and DELETE detaches at once.
 func TestD7Presence(t *testing.T) {
 	var events journal
 	note := func(what string) func(context.Context, *session.Session, session.ReaderInfo) {
@@ -342,8 +342,8 @@ func TestD7Presence(t *testing.T) {
 	})
 }
 
-// D9: a first poll answers at once with hello, its followers hold; of two at once the
-// older is answered empty; 30 s after an answer the link ends.
+// D9: a first poll is answered at once with hello; those that follow are held. Of two at
+// once, the older is answered empty. 30 s after an answer the link ends.
 func TestD9Poll(t *testing.T) {
 	inWorld(t, setup{}, func(w *world) {
 		tab := w.browser().tab()

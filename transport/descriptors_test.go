@@ -23,9 +23,9 @@ import (
 
 const childOfDescriptors = "MIRAGE_TEST_DESCRIPTORS"
 
-// L4: a process that has used up its file descriptors accepts nobody for the time being;
-// the streams that it has go on, and when there is room again, the next client is served.
-// In a process of its own, whose bound can be lowered.
+// L4: a process that has used up its file descriptors cannot accept connections for a
+// while. Its streams continue, and once descriptors are free, the next client is served.
+// The server is a process of its own, whose limit can be lowered.
 func TestL4Descriptors(t *testing.T) {
 	if os.Getenv(childOfDescriptors) != "" {
 		fewDescriptors(t)

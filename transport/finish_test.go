@@ -13,9 +13,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// D6, I11: Finish and RevokeWith deliver what is in the log before they end it, to pages
-// of every kind, and to those that come back just now. Nobody has to wait for who does
-// not come.
+// D6, I11: Finish and RevokeWith deliver what is in the log before they end it: to pages
+// of every kind, and to those that are just reconnecting. They do not wait for clients
+// that do not come back.
 func TestD6LastWord(t *testing.T) {
 	for _, way := range pageWays {
 		for _, revoke := range []bool{false, true} {
@@ -82,8 +82,8 @@ func TestD6LastWord(t *testing.T) {
 	}
 }
 
-// D6: who does not come back holds the end up no longer than within, and what it did not
-// get is in OnEnd.
+// D6: a client that does not come back delays the end for within at most, and what it did
+// not get is in OnEnd.
 func TestD6LastWordInTime(t *testing.T) {
 	for _, revoke := range []bool{false, true} {
 		var over store.Ended

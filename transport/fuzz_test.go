@@ -100,8 +100,8 @@ func (t *target) end(test *testing.T, header http.Header) {
 	}
 }
 
-// W6, U1: whatever the body of a POST is, the answer is none of 5xx, and nothing of a
-// body that is refused is handled.
+// W6, U1: no body of a POST is answered with 5xx, and nothing of a body that is refused
+// is handled.
 func FuzzPost(f *testing.F) {
 	head := fmt.Sprintf("event: mirage-up\ndata: {\"writer\":%q,\"base\":1,\"ack\":\"\",\"again\":false}\n\n",
 		fuzzWriter)
@@ -167,8 +167,8 @@ func FuzzPost(f *testing.F) {
 	})
 }
 
-// D2, D3, D9, W6: whatever position and wait a GET comes with, the answer is a hello that
-// does not claim more than there is, or 400.
+// D2, D3, D9, W6: a GET with any position and any wait is answered with a hello that does
+// not claim more than there is, or with 400.
 func FuzzGet(f *testing.F) {
 	for _, pos := range []string{
 		"", "x", "1", "1-0", "1-1", "1-2.3",

@@ -23,9 +23,8 @@ var handshake = []string{
 
 const visitor = "?_cid=granted-0123456789abcdefgh"
 
-// I15: a cookie comes with the first answer of a link that is granted, whatever the
-// transport and whoever's middleware stands around or between, and with no refusal. Other
-// cookies stay.
+// I15: a cookie comes with the first answer of a link that is granted, on every transport
+// and with any middleware around or between, and with no refusal. Other cookies stay.
 func TestI15CookiesOfLinks(t *testing.T) {
 	sessions := &scs.SessionManager{ // not scs.New: its store has a goroutine for good
 		Lifetime: time.Hour, Store: memstore.NewWithCleanupInterval(0), Codec: scs.GobCodec{},
@@ -143,7 +142,8 @@ func TestI15CookiesOfLinks(t *testing.T) {
 	}
 }
 
-// I15: who finds no room, or a server that goes away, gets no cookie.
+// I15: a client that is refused for lack of room, or by a server that shuts down, gets no
+// cookie.
 func TestI15NoCookieWithoutALink(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

@@ -250,8 +250,8 @@ func TestL3HijackedTLS(t *testing.T) {
 	}
 }
 
-// L3: what a client sends behind its request is nobody's: a little is ignored, more ends
-// the link. Nothing of it is taken for a request.
+// L3: bytes that a client sends after its request are not taken for a request: a few are
+// ignored, more end the link.
 func TestL3Pipelined(t *testing.T) {
 	inWorld(t, setup{exactly: true}, func(w *world) {
 		conn, err := w.net.Dial(w.Context())
@@ -417,9 +417,9 @@ func (l askingLog) Read(
 	return l.Log.Read(ctx, ref, after, room, dst)
 }
 
-// L3: after the handler has returned, a hijacked stream has no use for the request's
-// context and its values: it beats, sends, tells of gaps and ends without them, and the
-// contexts of callbacks are good.
+// L3: after the handler has returned, a hijacked stream does not use the request's
+// context and its values: heartbeats, messages, gaps and the end need neither, and the
+// contexts of callbacks are valid.
 func TestL3HijackedContext(t *testing.T) {
 	var back atomic.Bool
 	var late, over atomic.Int32
@@ -458,7 +458,7 @@ func TestL3HijackedContext(t *testing.T) {
 
 		time.Sleep(time.Minute) // heartbeats
 		w.send(id, strings.Repeat("x", 60_000))
-		w.send(id, strings.Repeat("x", 60_000)) // more than the network takes: the writer hangs
+		w.send(id, strings.Repeat("x", 60_000)) // more than the network takes: the writer blocks
 		w.send(id, "a", "b", "c", "d")          // so that some must leave before it comes back
 		for line := ""; line != "data: d\n"; {
 			line, err = r.ReadString('\n')

@@ -50,8 +50,8 @@ func TestI1Ids(t *testing.T) {
 	})
 }
 
-// I5: refused, timed out and failed differ, and nothing of such a request reaches the
-// application.
+// I5: refused, timed out and failed hooks have different answers, and nothing of such a
+// request reaches the application.
 func TestI5Outcomes(t *testing.T) {
 	var app inbox
 	for _, tt := range []struct {
@@ -101,9 +101,9 @@ func TestI5Outcomes(t *testing.T) {
 	}
 }
 
-// I3, I5, U3: what is sent to a session while the hook of its returning client runs
-// arrives once and in order after acceptance; the client's own message, sent meanwhile,
-// too; a broadcast does not reach who is not accepted.
+// I3, I5, U3: messages to a session whose returning client waits for its hook arrive once
+// and in order after acceptance. So does the client's own message, sent meanwhile. A
+// broadcast does not reach a client that is not accepted.
 func TestI5WhileAHookRuns(t *testing.T) {
 	var app inbox
 	slow := false
@@ -185,8 +185,8 @@ func TestI6Replacement(t *testing.T) {
 	})
 }
 
-// I7, W6: hooks run once per link, not per poll or POST; a token of a session that is
-// gone is 401 and makes none.
+// I7, W6: hooks run once per link, not per poll or POST. The token of a session that has
+// ended gets 401 and makes no session.
 func TestI7LinkToken(t *testing.T) {
 	calls := 0
 	var app inbox

@@ -13,9 +13,9 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// D7, D5: the last words of a page on long-poll end its link, waiting poll or not: what
-// it alone has not got gives way at once. Its reader stays, and a page that comes back is
-// told of the gap.
+// D7, D5: the goodbye of a page on long-poll ends its link, with or without a waiting
+// poll. Messages that only this page has not got may be dropped at once. Its reader
+// stays, and a page that comes back is told of the gap.
 func TestD7Leaving(t *testing.T) {
 	for _, waits := range []bool{false, true} {
 		inWorld(t, setup{session: session.Options{MaxMessages: 10}}, func(w *world) {
@@ -57,8 +57,8 @@ func TestD7Leaving(t *testing.T) {
 	}
 }
 
-// D7, L4: who says that the page ends and keeps its connection keeps nothing at the
-// server: the link counts no more, and so must not live on.
+// D7, L4: a client that says goodbye but keeps its connection keeps nothing at the
+// server: the link does not count any more, so it must not live on.
 func TestD7LeavingEndsTheLink(t *testing.T) {
 	for _, way := range []string{"sse", "poll", websocket, "frame"} {
 		t.Run(way, func(t *testing.T) {
@@ -98,8 +98,8 @@ func TestD7LeavingEndsTheLink(t *testing.T) {
 	}
 }
 
-// D7: a page that is left before its first poll is answered cannot say so: nobody has the
-// link.
+// D7: a page that is left before its first poll is answered cannot say goodbye: nobody
+// has the link token.
 func TestD7LeftDuringTheFirstPoll(t *testing.T) {
 	var gone time.Time
 	inWorld(t, setup{

@@ -12,10 +12,10 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// I11: a log-out is told to every page of the visitor, whatever it does at that time: to
-// one without a link when it comes back. None of them goes on as somebody else, and
-// nothing that it says counts. A page that is loaded after it is a new visit, and may log
-// in.
+// I11: every page of the visitor is told of a log-out, whatever it does at that time; one
+// without a link is told when it reconnects. No page continues under another id, and
+// nothing that it sends is handled. A page that is loaded afterwards is a new visit, and
+// may log in.
 func TestI11PagesAtLogOut(t *testing.T) {
 	for _, hook := range hooks {
 		for _, late := range []time.Duration{0, 150 * time.Millisecond} {
@@ -135,8 +135,8 @@ func pagesAtLogOut(t *testing.T, app *shop, late time.Duration, when moment) {
 	})
 }
 
-// I11: a log-in by a script right after the log-out works, and a page without our client,
-// or one that had no link meanwhile, goes on as who logged in.
+// I11: a log-in by a script right after the log-out works. A page without our client, or
+// one that had no link meanwhile, continues as the user who logged in.
 func TestI11LogInAfterLogOut(t *testing.T) {
 	for _, late := range []time.Duration{0, 150 * time.Millisecond} {
 		t.Run(fmt.Sprint("answers after ", late), func(t *testing.T) {

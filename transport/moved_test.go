@@ -14,7 +14,7 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// A moment is when the GET of a page leaves that has no link when the id changes.
+// A moment is when a page without a link sends its GET, relative to the change of the id.
 type moment struct {
 	name string
 	at   func(hook, late time.Duration) time.Duration // counted from the change
@@ -43,9 +43,9 @@ func always(d time.Duration) func(hook, late time.Duration) time.Duration {
 
 var hooks = []time.Duration{-1, 0, 100 * time.Millisecond, 3 * time.Second} // the first one is none
 
-// I14, I15: whatever the pages of an honest visitor do while he logs in, none of them
-// stops. Each ends up with a link of the new identity and gets what is sent to it, once,
-// and the browser ends up with the new cookie.
+// I14, I15: whatever the pages of an honest visitor do while he logs in, no page stops.
+// Each gets a link of the new identity and everything that is sent to it, once, and the
+// browser ends up with the new cookie.
 func TestI14PagesAtLogIn(t *testing.T) {
 	for _, how := range []logIn{rotate, replace, revalidate, join} {
 		for _, hook := range hooks {
@@ -63,8 +63,8 @@ func TestI14PagesAtLogIn(t *testing.T) {
 	}
 }
 
-// I14: the same for pages that are alone on their transport: nobody else begins what
-// concerns them.
+// I14: the same for pages that are alone on their transport, so that no other page starts
+// anything that affects them.
 func TestI14PagesAtLogInByThemselves(t *testing.T) {
 	for _, how := range []logIn{rotate, replace, revalidate, join} {
 		for _, way := range pageWays {

@@ -14,9 +14,9 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// I17: a _cid is for its client alone. Whatever names a client to the application, or to
-// anybody else, is a name from which it cannot be found; and by that name the application
-// reaches the page.
+// I17: a _cid is known only to its client. The names of clients that the application and
+// other clients see do not reveal it, and by such a name the application reaches the
+// page.
 func TestI17Names(t *testing.T) {
 	for _, way := range []string{"sse", "poll", websocket} {
 		t.Run(way, func(t *testing.T) {

@@ -218,8 +218,8 @@ func TestL3NoFlush(t *testing.T) {
 }
 
 // L3: a middleware that ends a request after a while (chi's Timeout, http.TimeoutHandler)
-// costs no message and no error: before it strikes, the stream ends and its client comes
-// back, and the poll is answered.
+// costs no message and causes no error: before that, the stream ends and its client
+// reconnects, and the poll is answered.
 func TestL3Timeouts(t *testing.T) {
 	handler := func(next http.Handler) http.Handler { return http.TimeoutHandler(next, 10*time.Second, "") }
 
@@ -263,9 +263,9 @@ func TestL3Timeouts(t *testing.T) {
 	}
 }
 
-// L3: a stream that keeps its handler holds a token of Throttle for its life, and what is
-// beyond gets Throttle's own answer until there is one again. A hijacked stream gives it
-// back at once.
+// L3: a stream that keeps its handler holds a token of Throttle as long as it lives, and
+// further requests get Throttle's own answer until a token is free. A hijacked stream
+// returns its token at once.
 func TestL3Throttle(t *testing.T) {
 	beside := 200
 	if *plain {

@@ -21,9 +21,9 @@ import (
 )
 
 // peer is a client as docs/protocol.md describes it, on a network where anything may
-// break at any byte. It numbers what it sends and repeats it until it is accepted,
-// acknowledges, and comes back at once. Whatever the protocol forbids the server is a
-// fault: a hole or a repeat within a link, a position that was not resumed, another id,
+// break at any byte. It numbers its messages and resends them until they are accepted,
+// acknowledges, and reconnects at once. If the server violates the protocol, the peer has
+// a fault: a hole or a repeat within a link, a position that was not resumed, another id,
 // an answer that makes no sense.
 type peer struct {
 	url  string
@@ -31,7 +31,7 @@ type peer struct {
 	http *http.Client
 
 	mu      sync.Mutex
-	change  chan struct{} // closed and made anew when something below has changed
+	change  chan struct{} // closed and replaced when something below has changed
 	hello   frame.Hello
 	hellos  int
 	polls   string // the token of the link that polls go on with
@@ -171,7 +171,7 @@ func (p *peer) get(ctx context.Context, wait string) error {
 	switch resp.StatusCode {
 	case 200:
 		return read.all(resp.Body)
-	case 401: // the link is over: a new one, without token
+	case 401: // the link has ended: begin a new one, without token
 		p.drop(token)
 		return errors.New("401")
 	}

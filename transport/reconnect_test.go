@@ -105,10 +105,10 @@ func TestD9TwoPollsAtOnce(t *testing.T) {
 	}
 }
 
-// D7, D4: a hundred times the network goes silent, what is sent meanwhile is written to
-// nobody, and the client is back before the server has noticed anything: a hundred times
-// nothing is missing and nothing comes twice. The half of the times the client does not
-// speak before it is gone again.
+// D7, D4: a hundred times the network goes silent, messages are written to nobody
+// meanwhile, and the client reconnects before the server has noticed. Each time nothing
+// is missing and nothing comes twice. Half of the times the client does not speak before
+// the network goes silent again.
 func TestD7ImmediateReconnect(t *testing.T) {
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {

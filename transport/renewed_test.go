@@ -19,9 +19,9 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// I7: a link that Revalidate ended takes nothing any more, whatever the transport: what
-// comes with its token is 401, and nothing of it is handled. The client comes back
-// through Validate, once for each link, and what it has to say is handled then.
+// I7: a link that Revalidate ended accepts nothing any more, on every transport: what
+// comes with its token is answered 401, and nothing of it is handled. The client
+// reconnects through Validate, once for each link, and its messages are handled then.
 func TestI7RenewedLinksTakeNothing(t *testing.T) {
 	for _, way := range []string{"sse", "poll", websocket} {
 		t.Run(way, func(t *testing.T) {
@@ -79,9 +79,8 @@ func TestI7RenewedLinksTakeNothing(t *testing.T) {
 	}
 }
 
-// I7: Revalidate concerns the links that begin just then, too: what Validate has said of
-// them, or is about to say, was true before. Every page is asked about anew, and stops if
-// it is refused.
+// I7: Revalidate also ends the links that are just beginning, because Validate's answer
+// for them may be outdated. Every page is validated again, and stops if it is refused.
 func TestI7PagesAtRevalidate(t *testing.T) {
 	for _, late := range []time.Duration{0, 150 * time.Millisecond} {
 		for _, slow := range []time.Duration{0, time.Second} {

@@ -47,7 +47,7 @@ func TestSoak(t *testing.T) {
 		return sum
 	}
 
-	live("warm", time.Second, 1) // what is made once is made
+	live("warm", time.Second, 1) // everything that is allocated once exists now
 	before := settled(s)
 	sum := live("soak", *soak, rand.Uint64())
 	t.Logf("%d messages down and %d told as lost, %d up, %d links", sum.down, sum.lost, sum.up, sum.links)
@@ -138,7 +138,7 @@ func (c *chains) forget(m *session.Manager, id string) (n int) {
 // weather lets a network fail in one way after the other, until ctx ends; then it is good
 // again, with every connection new.
 func weather(ctx context.Context, p *miragetest.Proxy, random *rand.Rand) {
-	defer p.Cut(miragetest.RST) // what was in a hole stays there
+	defer p.Cut(miragetest.RST) // bytes in a black hole stay there
 	defer p.Heal()
 	for ctx.Err() == nil {
 		switch random.IntN(9) {

@@ -10,8 +10,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// D3, X1: a GET that was sent before its reader acknowledged more by another link is not
-// told that what it acknowledged is lost, and neither is the application.
+// D3, X1: if a GET was sent before its reader acknowledged more on another link, neither
+// the client nor the application is told that the acknowledged messages are lost.
 func TestX1StalePosition(t *testing.T) {
 	for _, tt := range []struct {
 		name, query string

@@ -15,9 +15,9 @@ import (
 	sockets "github.com/mirage-go/mirage/transport/websocket"
 )
 
-// I7, I11: a link token lets a poll go on, and begins nothing by itself: not a stream,
-// not a WebSocket, with _wait or without. Else it would renew itself for ever past
-// Validate, and past Revoke.
+// I7, I11: a link token lets a poll continue, and alone begins nothing: no stream and no
+// WebSocket, with _wait or without. Otherwise it would renew itself for ever past
+// Validate and Revoke.
 func TestI7TokenBeginsNothing(t *testing.T) {
 	calls := 0
 	var s setup

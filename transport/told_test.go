@@ -16,8 +16,8 @@ import (
 
 // D2, D3: a plain client, whose page does not read hello, is told of a loss by
 // mirage-gap, on every transport: right after hello, before the next message, and once.
-// Its position moves with the gap. A client with a _cid reads hello, and is told what the
-// log has trimmed alone, as ever.
+// Its position moves with the gap. A client with a _cid reads hello, and gets a gap only
+// for what the log has trimmed.
 func TestD3PlainClientsAreTold(t *testing.T) {
 	o := session.Options{MaxMessages: 3, Overflow: store.OverflowDropOldest}
 	for _, tt := range []struct {

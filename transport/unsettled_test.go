@@ -8,10 +8,10 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// I11, I14, I15, W6: what an old value is answered, in the form that each client can
-// read: to come back soon for ten seconds after Rotate, and to stop after that, and at
-// once after a log-out. None of these answers sets a cookie. An old link token is worth
-// nothing at any time.
+// I11, I14, I15, W6: the answers to an old value, in the form that each client can read:
+// for ten seconds after Rotate, to come back soon; after that, and at once after a
+// log-out, to stop. None of these answers sets a cookie. An old link token is never
+// accepted.
 func TestI14OldValues(t *testing.T) {
 	for _, when := range []struct {
 		name   string

@@ -159,8 +159,8 @@ func TestU2RepeatsOfAFailure(t *testing.T) {
 	})
 }
 
-// W6: the refusal of a block without data says so. An empty data line is data, and blank
-// lines and comments are no blocks.
+// W6: the refusal of a block without data says that data is missing. An empty data line
+// is data, and blank lines and comments are no blocks.
 func TestW6BlockWithoutData(t *testing.T) {
 	var app inbox
 	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage}}, func(w *world) {
@@ -184,8 +184,8 @@ func TestW6BlockWithoutData(t *testing.T) {
 	})
 }
 
-// W6, L1: what a stranger sends wrong is refused with the status that says what to do,
-// and nothing of it is handled.
+// W6, L1: a malformed request is refused with the status that tells the client what to
+// do, and nothing of it is handled.
 func TestW6BadBodies(t *testing.T) {
 	var app inbox
 	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage}}, func(w *world) {

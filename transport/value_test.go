@@ -12,8 +12,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// H1: what Options.Value made of a request is at hand in every callback that it leads to,
-// on every transport.
+// H1: the result of Options.Value for a request is available in every callback that the
+// request leads to, on every transport.
 func TestH1Value(t *testing.T) {
 	ways := map[string]func(*tab) (leave func()){
 		"sse":       func(t *tab) func() { t.b.streams = true; return t.open().close },

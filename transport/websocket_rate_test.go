@@ -35,7 +35,7 @@ func TestL1SocketFrameRate(t *testing.T) {
 				tab.poll("0")
 				r := tab.rawSocket()
 				r.next()
-				go func() { // what is answered is read
+				go func() { // reads the answers
 					for {
 						if _, _, err := r.frame(); err != nil {
 							return
@@ -76,8 +76,8 @@ func TestL1SocketFrameRate(t *testing.T) {
 	}
 }
 
-// L1: who acknowledges each of thousands of messages a second, and sends as many as the
-// session allows, never meets the rate of frames.
+// L1: a client that acknowledges each of thousands of messages a second, and sends as
+// many as the session allows, never meets the rate of frames.
 func TestL1SocketFramesOfTheHonest(t *testing.T) {
 	var got inbox
 	s := setup{

@@ -127,7 +127,7 @@ func (r *raw) ends(code int) {
 	}
 }
 
-// broken tells whether the server has closed the connection, without reading from it.
+// broken reports whether the server has closed the connection, without reading from it.
 func (r *raw) broken() bool {
 	_, err := r.Write(masked(0x8a, ""))
 	return err != nil
@@ -196,8 +196,8 @@ func TestL2SocketSlowReader(t *testing.T) {
 	})
 }
 
-// L2: a client that asks and does not read the answers is read no further once some wait:
-// what it may make the server keep has a bound.
+// L2: if a client does not read the answers to its frames, the server stops reading from
+// it once some answers wait, so the memory that it can cost is bounded.
 func TestL2SocketAnswersNotRead(t *testing.T) {
 	inWorld(t, setup{}, func(w *world) {
 		tab := w.browser().tab()
@@ -267,8 +267,8 @@ func TestD2SocketFrames(t *testing.T) {
 	})
 }
 
-// L1, U1: what comes behind the end of a link is nobody's: it is not answered, so its
-// client sends it again.
+// L1, U1: frames that arrive after the end of a link are ignored and not answered, so the
+// client resends them.
 func TestU1SocketBehindTheEnd(t *testing.T) {
 	var app inbox
 	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage}}, func(w *world) {
@@ -285,8 +285,8 @@ func TestU1SocketBehindTheEnd(t *testing.T) {
 	})
 }
 
-// L1: whatever way the client ends a link, it is over at once, and a close frame is
-// answered by one.
+// L1: however the client ends a link, the link ends at once, and a close frame is
+// answered with a close frame.
 func TestL1SocketClientCloses(t *testing.T) {
 	for name, end := range map[string]func(*raw){
 		"close frame":              func(r *raw) { r.write(masked(0x88, "\x03\xe8bye")); r.ends(1000) },
@@ -328,8 +328,8 @@ func (r *raw) closed() int {
 }
 
 // L1: after its close frame the server waits for the client's, two seconds at most, and
-// only then ends the connection: browsers say wasClean: false otherwise. The link is over
-// meanwhile.
+// only then closes the connection: otherwise browsers report wasClean: false. The link
+// has ended meanwhile.
 func TestL1SocketFarewell(t *testing.T) {
 	for _, tt := range []struct {
 		code int
@@ -369,7 +369,7 @@ func TestL1SocketFarewell(t *testing.T) {
 				}
 
 				w.must(polite.SetReadDeadline(time.Time{}))
-				polite.write(masked(0x8a, "")) // what comes before its close frame is no answer
+				polite.write(masked(0x8a, "")) // frames before its close frame are no answer
 				polite.write(masked(0x88, "\x03\xe8"))
 				if _, err := polite.in.ReadByte(); err != io.EOF || time.Since(start) >= 2*time.Second {
 					t.Errorf("after the client has answered: %v, %v", err, time.Since(start))

@@ -61,8 +61,8 @@ func TestW1WebSocket(t *testing.T) {
 // origin is a page of the world's own.
 func (w *world) origin() string { return "http://" + mustURL(w.url).Hostname() }
 
-// I5, W6: why there is no link, from a hook or a session, is a close code that a page can
-// read; who is no page, or a foreign one, gets the status.
+// I5, W6: the reason of a refusal, by a hook or a session, is a close code that a page
+// can read. A client that is no page, or a foreign page, gets the status.
 func TestI5SocketRefused(t *testing.T) {
 	refuse := func(err error) setup {
 		var s setup
@@ -120,8 +120,8 @@ func TestI5SocketRefused(t *testing.T) {
 	}
 }
 
-// I9: the middleware's word on origins is the only one: a page of another host is let in
-// where it is listed.
+// I9: the middleware alone decides about origins: a page of another host is let in if it
+// is listed.
 func TestI9SocketOrigins(t *testing.T) {
 	s := setup{identity: middleware.Options{Origins: []string{"https://friend.example"}}}
 	inWorld(t, s, func(w *world) {
@@ -133,7 +133,7 @@ func TestI9SocketOrigins(t *testing.T) {
 	})
 }
 
-// I11, D7, D4, L1: how a link ends is a close code, after the control event.
+// I11, D7, D4, L1: the close code says how the link has ended, after the control event.
 func TestL1SocketCloses(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -191,9 +191,9 @@ func TestL1SocketCloses(t *testing.T) {
 	}
 }
 
-// L1, U2: what is being handled when the server goes away is answered before the link
-// closes, and Shutdown waits for both; a handler that takes too long is not waited for by
-// the link.
+// L1, U2: if a message is being handled when the server shuts down, it is answered before
+// the link closes, and Shutdown waits for both. The link does not wait for a handler that
+// takes too long.
 func TestL1SocketShutdownAnswers(t *testing.T) {
 	for _, tt := range []struct {
 		takes time.Duration
@@ -219,7 +219,7 @@ func TestL1SocketShutdownAnswers(t *testing.T) {
 	}
 }
 
-// W2: what has the tab's attention is refused in its answer, and the link stays.
+// W2: a refused frame is answered with the refusal, and the link stays.
 func TestW6SocketAnswers(t *testing.T) {
 	var app inbox
 	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage, Burst: 150}}, func(w *world) {
@@ -275,8 +275,8 @@ func TestW6SocketAnswers(t *testing.T) {
 	})
 }
 
-// U1, L2: a handler that takes its time holds up neither what goes down nor the
-// heartbeat; what comes meanwhile waits in order.
+// U1, L2: a slow handler delays neither messages to the client nor the heartbeat.
+// Messages from the client wait in order.
 func TestU2SocketHandlerTakesTime(t *testing.T) {
 	var app inbox
 	o := session.Options{OnMessage: func(ctx context.Context, s *session.Session, in session.Incoming) error {
@@ -318,8 +318,8 @@ func TestU2SocketHandlerTakesTime(t *testing.T) {
 	})
 }
 
-// D8, W2: a WebSocket of no code of ours: what comes is event blocks, what goes is one
-// unnumbered message a frame, of bytes if the frame is.
+// D8, W2: a WebSocket without code of ours: each frame from the server consists of event
+// blocks, each frame to it is one unnumbered message, of bytes if the frame is binary.
 func TestW2PlainSocket(t *testing.T) {
 	var app inbox
 	inWorld(t, setup{session: session.Options{OnMessage: app.onMessage, Burst: 4}}, func(w *world) {
@@ -360,8 +360,8 @@ func TestW2PlainSocket(t *testing.T) {
 	})
 }
 
-// W6: what is no handshake is told what is missing; where nothing can be taken over,
-// that.
+// W6: a request that is no handshake is told what is missing. If the connection cannot be
+// hijacked, it is told that.
 func TestW6NoSocket(t *testing.T) {
 	inWorld(t, setup{}, func(w *world) {
 		who := middleware.New(middleware.Options{Codec: w.codec, Sessions: w.m})

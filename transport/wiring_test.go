@@ -17,8 +17,9 @@ import (
 // own is a session layer of the application around a Manager.
 type own struct{ *session.Manager }
 
-// I11: a transport whose middleware has not its Manager refuses every request and says
-// what to change, because what is revoked there would be good here. The log says it once.
+// I11: a transport whose middleware does not have its Manager refuses every request and
+// says what to change, because an id that is revoked in one would be valid in the other.
+// It is logged once.
 func TestI11Wiring(t *testing.T) {
 	codec, err := cookie.New(cookie.Options{Insecure: true}, key)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"github.com/mirage-go/mirage/store/redis"
 )
 
-// The readers of a node that died are reported gone by another one, once each.
+// The readers of a node that died are reported gone by another node, once each.
 func TestDepartureFromADeadNode(t *testing.T) {
 	t.Parallel()
 	addr := startServer(t).addr
@@ -114,7 +114,7 @@ func TestRevalidateAcrossNodes(t *testing.T) {
 	}
 }
 
-// Redis hears the question for what has expired, and nobody hears its answer: it is given
+// Redis gets the question for expired sessions, and its answer is lost: it is given
 // again, once.
 func TestExpiredAnswerIsLost(t *testing.T) {
 	t.Parallel()
@@ -163,7 +163,8 @@ func TestExpiredAnswerIsLost(t *testing.T) {
 	}
 }
 
-// A question that comes behind a later one claims nothing: nobody would hear the answer.
+// A question that arrives after a later one claims nothing, because nobody would get the
+// answer.
 func TestLateQuestionClaimsNothing(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dial(t, startServer(t).addr), redis.Options{})

@@ -118,7 +118,7 @@ type traffic struct {
 	wg   sync.WaitGroup
 
 	mu        sync.Mutex
-	sent      map[string][]string // what was acknowledged by the store
+	sent      map[string][]string // what the store has acknowledged
 	uncertain atomic.Int64
 }
 
@@ -228,8 +228,8 @@ func migration(t *testing.T, c *cluster) {
 	}
 }
 
-// primaryLost kills a primary. Its replica takes over; what it had not seen is told to
-// who had it: diverged or ahead. Sessions elsewhere notice nothing.
+// primaryLost kills a primary. Its replica takes over. Clients that have entries that the
+// replica did not get are told: diverged or ahead. Other sessions notice nothing.
 func primaryLost(t *testing.T, c *cluster) {
 	const prefix = "lost"
 	near := newStore(t, c.client(), redis.Options{Prefix: prefix, Timeout: 2 * time.Second})

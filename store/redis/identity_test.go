@@ -21,8 +21,8 @@ func pairs() map[string][2]string {
 	return map[string][2]string{"near": {far[0], idBeside(far[0])}, "far": {far[0], far[1]}}
 }
 
-// One node rotates an id; another one still has its link. Nothing that comes by that is
-// taken, from the moment at which Rotate has returned.
+// One node rotates an id while another one still has its link. Nothing that comes by that
+// link is accepted once Rotate has returned.
 func TestI12RotateAtAnotherNode(t *testing.T) {
 	t.Parallel()
 	addr := startServer(t).addr
@@ -88,9 +88,8 @@ func TestI12RotateAtAnotherNode(t *testing.T) {
 	}
 }
 
-// A node still has to do with a session that another one has moved. What it sends to the
-// old id goes to the session that is made under that, and nothing to the new id but
-// broadcasts.
+// A node still holds a session that another node has moved. What it sends to the old id
+// goes to the session that is made under that id, and only broadcasts go to the new id.
 func TestI16StaleSession(t *testing.T) {
 	t.Parallel()
 	addr := startServer(t).addr
@@ -134,7 +133,7 @@ func TestI16StaleSession(t *testing.T) {
 	}
 }
 
-// A link of a session that is over does not count in the next one of its id.
+// A link of a session that has ended does not count in the next session of its id.
 func TestI12LinkOfAnEarlierSession(t *testing.T) {
 	t.Parallel()
 	var got []string
@@ -271,8 +270,8 @@ func TestI13RevokedUnderWay(t *testing.T) {
 	}
 }
 
-// What an id costs to which many others lead is one key, and a Resolve that ends all
-// their ways costs what it costs with few.
+// An id to which many others lead costs one key, and a Resolve that ends all their ways
+// costs no more than with few.
 func TestI6ManyWays(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
@@ -329,7 +328,8 @@ func TestI6ManyWays(t *testing.T) {
 	}
 }
 
-// A way that has ended does not begin again when the id in its middle is used anew.
+// A way that has ended does not come into force again when the id in its middle is
+// reused.
 func TestI6EndedWayStaysEnded(t *testing.T) {
 	t.Parallel()
 	ids := idsOfShards(5)
@@ -415,7 +415,8 @@ func TestI11LateEnd(t *testing.T) {
 	}
 }
 
-// A moved session's state never goes by itself: the directory of another shard names it.
+// A moved session's state never expires on its own, because the directory of another
+// shard names it.
 func TestI12MovedStateStays(t *testing.T) {
 	t.Parallel()
 	c := dial(t, startServer(t).addr)
@@ -509,7 +510,7 @@ func TestI16LogsInPages(t *testing.T) {
 	}
 }
 
-// A full session of Logs says what it is called now.
+// A full session of Logs returns its present id.
 func TestI16FullSessionIsNamed(t *testing.T) {
 	t.Parallel()
 	ids := idsOfShards(2)
@@ -535,8 +536,8 @@ func TestI16FullSessionIsNamed(t *testing.T) {
 	}
 }
 
-// A node dies while it joins one session to another. A broadcast that meets them finishes
-// that, and comes once.
+// A node dies while it joins one session to another. A broadcast that finds them so
+// completes the join, and arrives once.
 func TestI16BroadcastMeetsAJoin(t *testing.T) {
 	t.Parallel()
 	c := dial(t, startServer(t).addr)
@@ -614,8 +615,8 @@ func TestI16EqualTags(t *testing.T) {
 	}
 }
 
-// The session that was to take a frozen one is over before it did. The frozen one goes
-// on, and a broadcast that finds it reaches it.
+// A session ends before it has absorbed a frozen one. The frozen one continues, and a
+// broadcast that finds it reaches it.
 func TestI16BroadcastMeetsAFrozenSession(t *testing.T) {
 	t.Parallel()
 	c := dial(t, startServer(t).addr)
@@ -640,7 +641,7 @@ func TestI16BroadcastMeetsAFrozenSession(t *testing.T) {
 			if err == nil {
 				_, err = l.Append(ctx, &m, "")
 			}
-			if err != nil && !errors.Is(err, store.ErrNotFound) { // the one that is over may be listed
+			if err != nil && !errors.Is(err, store.ErrNotFound) { // the one that has ended may be listed
 				t.Fatalf("%s: %v", where, err)
 			}
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/mirage-go/mirage/store/redis"
 )
 
-// What Redis loses is told, once, to everybody concerned.
+// Every client that a loss in Redis affects is told of it, once.
 
 func TestKilledWithoutPersistence(t *testing.T) {
 	t.Parallel()
@@ -59,10 +59,10 @@ func TestKilledWithoutPersistence(t *testing.T) {
 
 func TestKilledWithSnapshot(t *testing.T) {
 	t.Parallel()
-	// What was written after the last snapshot is gone. Each client is told once what
-	// became of it: one that has nothing of it resumes, one that has more than Redis
-	// still knows is ahead, or diverged where the numbers were given anew, one whose
-	// session is gone begins anew.
+	// Everything since the last snapshot is gone. Each client is told once: one that has
+	// nothing of it resumes, one that has more than Redis is ahead, or diverged if the
+	// numbers were given out again, and one whose session is gone starts from the
+	// beginning.
 	server := startServer(t, "--dbfilename", "dump.rdb")
 	n := newNode(t, server.addr, "rdb", redis.Options{Timeout: 2 * time.Second}, session.Options{})
 
@@ -154,7 +154,7 @@ func reset(t *testing.T, n node, c *client, want []store.Missing, got []string) 
 	}
 }
 
-// A replica that has not seen the last entries takes over: who had them is told.
+// A replica without the last entries takes over: clients that have them are told.
 func TestReplicaTakesOver(t *testing.T) {
 	t.Parallel()
 	primary, replica := startServer(t, "--repl-diskless-sync-delay", "0"), startServer(t)
@@ -205,8 +205,8 @@ func TestReplicaTakesOver(t *testing.T) {
 
 func TestFailoverIsDiverged(t *testing.T) {
 	t.Parallel()
-	// What a replica that had not seen the last entries does: their numbers are given
-	// anew, under the same epoch.
+	// A replica without the last entries does this: it gives out their numbers again,
+	// under the same epoch.
 	c := dial(t, startServer(t).addr)
 	s := newStore(t, c, redis.Options{})
 	l := open(t, s, "a")
@@ -283,8 +283,8 @@ func TestFailoverIsDiverged(t *testing.T) {
 	}
 }
 
-// What Redis loses under clients that are there: each is sent to come back, not away, and
-// is told once.
+// Redis loses data under clients that have links: each is told to reconnect, not to stop,
+// and is told of the loss once.
 func TestLossUnderLiveLinks(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)

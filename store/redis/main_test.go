@@ -8,8 +8,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// The model's random runs, each of which makes its stores anew, are fewer here than in
-// memory unless the caller says how many.
+// The model's random runs are fewer here than in memory unless the caller says how many,
+// because each makes its own stores.
 func TestMain(m *testing.M) {
 	if addr := os.Getenv(asNode); addr != "" {
 		otherProcess(addr)

@@ -14,8 +14,7 @@ import (
 	"github.com/mirage-go/mirage/store/redis"
 )
 
-// keys lists what is in Redis under the prefix, but for what goes by itself and the boot
-// tags.
+// keys lists the keys under the prefix, except those that expire and the boot tags.
 func keys(t testing.TB, c rueidis.Client, prefix string) (all []string) {
 	t.Helper()
 	found, err := c.Do(ctx, c.B().Keys().Pattern("{"+prefix+".*").Build()).AsStrSlice()
@@ -85,8 +84,8 @@ func (w *world) there(id string, a store.Asked, create bool) error {
 	return err
 }
 
-// somebody is who comes after the node has died, and what he must see. moved is whether
-// the session had its new id by then, as its old handle says.
+// somebody is a caller that comes after the node has died, with what it must see. moved
+// says whether the session had its new id by then, as its old handle says.
 type somebody struct {
 	name string
 	come func(w *world, from, to string, how store.Moving, moved bool)
@@ -152,9 +151,9 @@ var finishers = []somebody{
 	{"whoever looks", func(*world, string, string, store.Moving, bool) {}},
 }
 
-// A Move whose node dies before any one of its steps is finished, or has not begun,
-// whoever comes first. No message is lost, none doubled, and nothing is left. Once it has
-// begun, handles of the old id are refused on both nodes; once it is over, the old id
+// A Move whose node dies before any of its steps has not begun, or is finished by the
+// first caller that finds it. No message is lost or doubled, and no key is left. Once it
+// has begun, handles of the old id are refused on both nodes. Once it is done, the old id
 // makes and joins nothing.
 func TestI12MoveInterrupted(t *testing.T) {
 	t.Parallel()
@@ -282,7 +281,7 @@ func interrupt(
 		}
 	}
 
-	// Once it is over, the old id is unsettled, perhaps revoked, and has no session.
+	// Once it is done, the old id is unsettled, perhaps revoked, and has no session.
 	if moved && !strings.HasPrefix(who.name, "Revoke") {
 		if err := w.there(from, w.before, true); !errors.Is(err, store.ErrMoved) {
 			w.Errorf("%s: a request from before opens the old id: %v", where, err)
@@ -358,8 +357,8 @@ func TestI11EndInterrupted(t *testing.T) {
 	}
 }
 
-// Two sessions that change their ids for each other's, and many that move at once, end
-// somewhere, each once.
+// Two sessions that swap their ids, and many that move at once, end up somewhere, each
+// once.
 func TestI16MovesAtOnce(t *testing.T) {
 	t.Parallel()
 	c := dial(t, startServer(t).addr)

@@ -67,7 +67,7 @@ func (c *client) attach(m *session.Manager) *session.Link {
 	return l
 }
 
-// take keeps what is there, and tells whether the link is good.
+// take keeps what is there, and reports whether the link is still valid.
 func (c *client) take(l *session.Link) bool {
 	c.t.Helper()
 	var b session.Batch

@@ -45,8 +45,7 @@ func (d *diary) has(t *testing.T, text string) {
 	}
 }
 
-// A Redis that is away is told once, also where nobody sends anything, and once that it
-// is back.
+// An outage of Redis is logged once, even if nobody sends anything, and so is its end.
 func TestOutageIsTold(t *testing.T) {
 	t.Parallel()
 	server := startServer(t, "--appendonly", "yes")
@@ -71,7 +70,7 @@ func TestOutageIsTold(t *testing.T) {
 	}
 }
 
-// What Redis refuses comes with what to do about it.
+// Redis's refusals are logged with advice.
 func TestRefusalsAreTold(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -120,8 +119,8 @@ func TestRefusalsAreTold(t *testing.T) {
 	}
 }
 
-// A user without channels costs time and no message: what others send is found at the
-// next look, and the log says why so late.
+// A Redis user without channels costs time but no message: messages of other nodes are
+// found at the next check, and the log says why they are late.
 func TestNoChannels(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)

@@ -20,8 +20,8 @@ import (
 // asNode names the Redis of a node that is a process of its own.
 const asNode = "MIRAGE_TEST_NODE"
 
-// otherProcess is that node: it has a client, sends it a hundred messages, says so, and
-// waits to be killed.
+// otherProcess is that node: it has a client, sends it a hundred messages, reports that,
+// and waits to be killed.
 func otherProcess(addr string) {
 	client, err := rueidis.NewClient(rueidis.ClientOption{
 		InitAddress:       []string{addr},

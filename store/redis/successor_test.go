@@ -9,9 +9,8 @@ import (
 	"github.com/mirage-go/mirage/store/redis"
 )
 
-// A node that still has a link of a session that is over finds the one that another node
-// has made since: for what the application sends, for what the client sends, and for its
-// polls.
+// A node that still has a link of an ended session finds the session that another node
+// has made since: for messages of the application and of the client, and for its polls.
 func TestSuccessor(t *testing.T) {
 	t.Parallel()
 	addr := startServer(t).addr

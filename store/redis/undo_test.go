@@ -22,9 +22,8 @@ func slowly(t testing.TB, server *server) *miragetest.Proxy {
 	return proxy
 }
 
-// A client that gives up a POST while Redis answers is served at once when it comes
-// again, at the same node or at another one, and no two handlers run at once for one
-// writer.
+// A client gives up a POST while Redis answers. When it comes again, at the same node or
+// another one, it is served at once, and no two handlers run at once for one writer.
 func TestU2AbortedPostGivesItsTurnBack(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
@@ -149,8 +148,9 @@ func TestU2TurnHasAnOwner(t *testing.T) {
 	}
 }
 
-// A link that nobody has because its answer was lost ends, and leaves no reader; one that
-// was carried on is the earlier request's again.
+// A link that nobody has, because its answer was lost, ends and leaves no reader. If the
+// lost answer was about a request that carried a link on, the earlier request has the
+// link again.
 func TestD7LinkWithoutAnOwner(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)

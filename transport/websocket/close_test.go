@@ -12,7 +12,7 @@ import (
 	"github.com/mirage-go/mirage/internal/writers"
 )
 
-// noFrame is for links whose end says nothing to the client.
+// noFrame is the closeFrame of links that end without a close frame.
 func noFrame() (code int, reason string) { return 0, "" }
 
 // L1: a link is closed, and Shutdown goes on, once nothing takes from it any more,
@@ -69,8 +69,8 @@ func TestL1WriterClosedLast(t *testing.T) {
 	}
 }
 
-// L1: a close frame that goes out together with what the link has is as good as one of
-// its own: the client gets time to read it, and to answer.
+// L1: a close frame in the same write as messages works like one of its own: the client
+// gets time to read it, and to answer.
 func TestL1CloseFrameWithMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := net.Pipe()

@@ -46,8 +46,8 @@ func TestL1MeterCounts(t *testing.T) {
 	}
 }
 
-// L1: four seconds' worth at once, then the rate; what was earned does not count, before
-// or after.
+// L1: four seconds' worth at once, then the rate. Earned frames do not count, before or
+// after.
 func TestL1MeterRate(t *testing.T) {
 	now := time.Now()
 	earned := int64(10)

@@ -37,8 +37,8 @@ func (d *drainpipe) SetReadDeadline(time.Time) error  { return nil }
 func (d *drainpipe) Read([]byte) (int, error)         { return 0, io.EOF }
 func (d *drainpipe) Close() error                     { return nil }
 
-// P1: taking, encoding and writing allocates nothing over a WebSocket either, and what
-// waits is one frame in one write, be it large.
+// P1: taking, encoding and writing does not allocate over a WebSocket either, and all
+// that waits is one frame in one write, however large.
 func TestP1NoAlloc(t *testing.T) {
 	messages := memstore.New(memstore.Options{})
 	m := session.New(session.Options{Store: messages, Overflow: store.OverflowDropOldest})

@@ -18,7 +18,7 @@ func stateOf(w *writer) state {
 	return w.state
 }
 
-// L1: what a writer passes through until its last state, and what the client reads.
+// L1: the states of a writer until its last one, and what the client reads.
 func TestL1WriterStates(t *testing.T) {
 	defer slog.SetDefault(slog.Default())
 	slog.SetDefault(slog.New(slog.DiscardHandler))
