@@ -37,7 +37,7 @@ type setup struct {
 	transport transport.Options
 	around    []func(http.Handler) http.Handler
 	server    func(*http.Server)
-	exactly   bool // the flag -plain has no say
+	exactly   bool // the flag -plain has no effect
 
 	// inside stands between the middleware and the transports.
 	inside func(http.Handler) http.Handler
@@ -151,7 +151,7 @@ type browser struct {
 	client *http.Client
 	header http.Header // added to every request
 
-	streams bool // the flag -websocket has no say
+	streams bool // the flag -websocket has no effect
 }
 
 func (w *world) browser() *browser {

@@ -27,8 +27,8 @@ func (p *page) follows(old, id string) {
 	}
 }
 
-// hasEnd checks what a page has that was not there from the beginning, or not in that
-// log: the end of what was sent, with the last message at least, once and in order.
+// hasEnd checks the messages of a page that was not there from the beginning, or not in
+// that log: the end of what was sent, with the last message at least, once and in order.
 func (p *page) hasEnd(sent ...string) {
 	p.b.w.Helper()
 	p.mu.Lock()
@@ -38,7 +38,7 @@ func (p *page) hasEnd(sent ...string) {
 	}
 }
 
-// story is what became of the page, for errors.
+// story describes what has happened to the page, for errors.
 func (p *page) story() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	ws "github.com/coder/websocket"
 )
 
-// say puts a message into the queue.
+// say enqueues a message.
 func (p *page) say(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -31,7 +31,7 @@ func sayAll(pages []*page, text string) {
 	}
 }
 
-// talk sends what there is to say, one request at a time.
+// talk sends the queue, one request at a time.
 func (p *page) talk(ctx context.Context) {
 	for {
 		select {
@@ -45,7 +45,7 @@ func (p *page) talk(ctx context.Context) {
 	}
 }
 
-// owes reports whether there is something to say, and a link to say it on.
+// owes reports whether there is something to send, and a link to send it on.
 func (p *page) owes() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -128,7 +128,7 @@ func (p *page) request(ctx context.Context, token string, queue []string) (statu
 	return r.StatusCode, retryAfter(r.Header)
 }
 
-// retryAfter is when an answer tells its client to come back; 0 if it does not.
+// retryAfter returns when an answer tells its client to retry; 0 if it does not.
 func retryAfter(h http.Header) time.Duration {
 	seconds, _ := strconv.Atoi(h.Get("Retry-After"))
 	return time.Duration(seconds) * time.Second

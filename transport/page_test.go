@@ -20,15 +20,15 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// eventSource is the way of a page without our client: the browser's own EventSource and
-// fetch.
+// eventSource is the transport of a page without our client: the browser's own
+// EventSource and fetch.
 const eventSource = "EventSource"
 
-// pageWays are the ways in which a page may have its link.
+// pageWays are the transports of pages.
 var pageWays = []string{"sse", "poll", websocket, eventSource}
 
-// A page is a client that stays: it comes back on its one transport, and sends again, as
-// docs/protocol.md tells it to, until it is told to stop.
+// A page is a client that reconnects on its one transport, and resends, as
+// docs/protocol.md says, until it is told to stop.
 type page struct {
 	*tab
 	way string
@@ -39,15 +39,15 @@ type page struct {
 
 	// Guarded by the tab's mu.
 	greetings []frame.Hello // all that came
-	linked    bool          // a link is there: hello came, and no end
-	drain     time.Duration // after which the link's end tells it to come back; -1 if it does not say
+	linked    bool          // it has a link: hello has come, and no end
+	drain     time.Duration // when to reconnect after the link's end; -1 if the server has not said
 	stopped   string        // how it was told to stop; "" while it lives
 	resting   chan struct{} // it does not ask until this is closed; nil while it asks
 	cut       context.CancelFunc
-	queue     []string // what it has still to say, "number:text"
+	queue     []string // the messages that are not accepted yet, "number:text"
 	unacked   bool
 	stir      chan struct{} // there is something to say
-	tries     int           // in vain, one after the other
+	tries     int           // how many attempts in a row have failed
 	retry     time.Duration // of an EventSource
 }
 
@@ -69,7 +69,7 @@ func (b *browser) pages(ways []string) (pages []*page) {
 	return pages
 }
 
-// load lets the page begin to live.
+// load starts the page.
 func (p *page) load() {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.quit = cancel
@@ -100,8 +100,8 @@ func closePages(pages []*page) {
 	}
 }
 
-// rest lets the page ask for nothing more until resume. What it has on its way is lost,
-// but for a poll: that is answered.
+// rest stops the page's requests until resume. The responses on their way are lost,
+// except that a poll is answered.
 func (p *page) rest() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,7 +118,7 @@ func (p *page) resume() {
 	p.resting = nil
 }
 
-// live has one link after the other.
+// live keeps the page on one link after the other.
 func (p *page) live(ctx context.Context) {
 	for p.awake(ctx) {
 		again := p.once(ctx)
@@ -233,7 +233,8 @@ func (p *page) get(ctx context.Context) (granted bool, again time.Duration) {
 	return granted, p.retry
 }
 
-// reach takes over the last position of an answer: a block may have had nothing else.
+// reach takes over the last position of an answer, because a block may have only a
+// position.
 func (p *page) reach(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -291,7 +292,7 @@ func (p *page) refused(r *http.Response) time.Duration {
 	return p.answered(r.StatusCode, retryAfter(r.Header))
 }
 
-// answered does what the protocol says about a status, and returns when to come back.
+// answered does what the protocol says about a status, and returns when to reconnect.
 func (p *page) answered(status int, retry time.Duration) time.Duration {
 	switch status {
 	case 408, 429, 500, 502, 503, 504:
@@ -314,8 +315,8 @@ func (p *page) stop(status int) {
 	}
 }
 
-// backOff is when to come back: when the server says, else after a growing and random
-// delay.
+// backOff returns when to reconnect: when the server says, otherwise after a growing and
+// random delay.
 func (p *page) backOff(retry time.Duration) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -325,7 +326,7 @@ func (p *page) backOff(retry time.Duration) time.Duration {
 	return rand.N(500 * time.Millisecond << min(p.tries, 5))
 }
 
-// heard takes note of an event, after the tab did; mu is held.
+// heard notes an event, after the tab has. mu is held.
 func (p *page) heard(e frame.Event) {
 	switch e.Name {
 	case frame.EventHello:
@@ -363,14 +364,14 @@ func (p *page) position() string {
 	return p.pos.String()
 }
 
-// id is what the last hello named.
+// id returns the id in the last hello.
 func (p *page) id() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.hello.ID
 }
 
-// allHellos are all that came.
+// allHellos returns all that came.
 func (p *page) allHellos() []frame.Hello {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -383,5 +384,5 @@ func (p *page) end() string {
 	return p.stopped
 }
 
-// name is for errors, and different for each page.
+// name identifies the page in errors.
 func (p *page) name() string { return fmt.Sprintf("%s %p", p.way, p) }

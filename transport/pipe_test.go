@@ -71,8 +71,8 @@ func (l *pipe) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// check looks at every response that sets a cookie for somebody who came with one: it is
-// for one of these ids, which are new.
+// check checks every response that sets a cookie for a client that came with one: the new
+// cookie is for one of these ids.
 func (l *pipe) check(w *world, ids ...string) {
 	w.Helper()
 	l.mu.Lock()
@@ -95,7 +95,7 @@ func (w *world) named(value string) string {
 	return id
 }
 
-// holds is the id for which the browser has a cookie; "" without one.
+// holds returns the id in the browser's cookie; "" without one.
 func (b *browser) holds() string {
 	for _, c := range b.client.Jar.Cookies(mustURL(b.w.url)) {
 		if c.Name == "mirage" {

@@ -14,7 +14,7 @@ import (
 type reading struct {
 	p       *peer
 	at      store.Position // presented, then the last one of this answer
-	begun   bool           // hello is behind us
+	begun   bool           // hello has come
 	returns bool           // the client had a hello before: this link must resume
 	polls   bool           // a poll's
 	socket  *wire          // of a WebSocket
@@ -54,7 +54,7 @@ func (r *reading) take(e frame.Event) {
 	r.at = at
 }
 
-// first takes what must be hello.
+// first takes the first event, which must be hello.
 func (r *reading) first(e frame.Event, at store.Position) {
 	r.begun = true
 	if e.Name != frame.EventHello {
@@ -123,8 +123,8 @@ func (r *reading) message(e frame.Event, at store.Position) {
 	p.changed()
 }
 
-// gap takes the statement that everything up to at is lost, of which the client may have
-// some.
+// gap takes the statement that everything up to at is lost. The client may have a part of
+// it.
 func (r *reading) gap(at store.Position) {
 	p := r.p
 	p.mu.Lock()

@@ -21,11 +21,11 @@ type logIn string
 const (
 	rotate     logIn = "Rotate"     // in the response to the log-in
 	replace    logIn = "replace"    // Validate returns it, at the next request of a page's script
-	revalidate logIn = "revalidate" // Validate returns it, and the links are made to come back
+	revalidate logIn = "revalidate" // Validate returns it, and the links are ended so that the clients reconnect
 	join       logIn = "join"       // as replace, and the id has a session already
 )
 
-// account is the id that Validate returns for who has logged in.
+// account is the id that Validate returns after a log-in.
 const account = "account"
 
 // slowly is a header of requests whose hook takes three times as long as that of others.
@@ -36,8 +36,8 @@ type shop struct {
 	how  logIn
 	hook time.Duration // how long Validate takes; negative: there is none
 	odd  bool          // Validate takes any time below hook
-	late bool          // and answers what was true when it was asked
-	slow time.Duration // how long it takes from there to the transport
+	late bool          // Validate answers what was true when it was asked
+	slow time.Duration // how long a request takes from Validate to the transport
 
 	mu      sync.Mutex
 	known   bool      // the visitor has logged in
@@ -134,7 +134,7 @@ func (s *shop) routes(w *world, r chi.Router) {
 	})
 }
 
-// note keeps when the id changed first.
+// note keeps the time of the first change of the id.
 func (s *shop) note(changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

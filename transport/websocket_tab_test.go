@@ -12,7 +12,7 @@ import (
 	ws "github.com/coder/websocket"
 )
 
-// socket is a tab's WebSocket, in another library's hands than the server's way out.
+// socket is a tab's WebSocket. Its library is not the server's writer.
 type socket struct {
 	*ws.Conn
 	t       *tab

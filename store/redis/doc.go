@@ -18,7 +18,7 @@
 //
 // Time is the time of Redis: for retention, and to tell a signed value that was revoked
 // from a later one. Now is a lower bound of Redis's time. Every answer to a step of an id
-// improves the bound, which needs no clock of the node. In a Cluster it is the time of
+// improves the bound, which needs no clock of the node. In a Cluster the bound is that of
 // the primary whose clock is furthest behind. A call that revokes waits until Now is
 // later than its time stamp, so the primaries' clocks should agree to the millisecond.
 // Redis's clock should be slewed, not set back. If it is set back, then until it has

@@ -1,4 +1,4 @@
-// Where a client connects that was given no URL, and the name of what it stores.
+// Where a client without a URL connects, and the name of its record in the storage.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'

@@ -1,5 +1,5 @@
-// What an application asks of a client by hand: transports, state,
-// and what becomes of messages.
+// The choices of an application: transports, state,
+// and the fate of messages.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Mirage } from '../mirage.js'
@@ -27,7 +27,7 @@ test('transports: unknown ones are passed over, none is an error, all is the def
   assert.equal(c.transport, 'sse')
 })
 
-// As callers write who pass on options of their own.
+// As callers do that pass on options of their own.
 test('options: one that is undefined is as none', async () => {
   const names = [
     'mirage', 'transports', 'name', 'credentials', 'timeout', 'head', 'upgrade', 'messages', 'bytes', 'signal', 'start',
@@ -72,7 +72,7 @@ test('a server that ends each link after its hello is not hammered', async () =>
   assert.ok(n > 10 && n < 50, n + ' links in a minute')
 })
 
-// As where the browser keeps no cookie: each link is a stranger's.
+// As if the browser kept no cookie: each link is a stranger's.
 test('links that die young again and again are told of, and do not look open', async () => {
   const c = visitor()
   const errors = []

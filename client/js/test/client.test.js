@@ -117,7 +117,7 @@ test('D4: acknowledged within a second, or 16 messages; stored before that', asy
   const c = client({ storage })
   await is(c, 'open')
   await until('spoke', () => posts().length === 1)
-  server.script = r => { // what is stored when an acknowledgement arrives
+  server.script = r => { // checks the storage when an acknowledgement arrives
     if (r.method !== 'POST') return
     const [kept] = [...storage.values()].map(JSON.parse)
     const ack = JSON.parse(/data: (.*)/.exec(r.body)[1]).ack
@@ -217,7 +217,7 @@ test('U1: 409 goes on from the number expected', async () => {
   server.script = r => r.method === 'POST' && r.body.includes('id: 1\n') && !said
     ? (said = true, server.answer(409, { expected: 3 }))
     : undefined
-  server.writers.set(gets()[0].query._cid, 2) // an earlier try had come through
+  server.writers.set(gets()[0].query._cid, 2) // an earlier attempt had arrived
   for (const t of ['a', 'b', 'c']) c.send(t)
   await until('c', () => server.got.length === 1 && !c.bufferedAmount)
   assert.deepEqual(server.got.map(g => [g.n, g.data]), [[3, 'c']])
@@ -287,7 +287,7 @@ test('X2: a new page goes on at the stored position, '
   b.send('from b')
   await until('all', () => server.got.length === 3 && b.got.length && twin.got.length
     && !b.bufferedAmount && !twin.bufferedAmount)
-  assert.deepEqual(b.got, ['2']) // nothing is flagged: the page before ended in order
+  assert.deepEqual(b.got, ['2']) // nothing is flagged: the earlier page ended properly
   assert.deepEqual(twin.got, ['2'])
   assert.deepEqual(server.got.map(g => g.data), ['from a', 'late', 'from b'])
   const cids = new Set(gets().map(r => r.query._cid))
@@ -477,9 +477,9 @@ test('signal, subscribe, iterator, mirage option', async () => {
   assert.equal(calls, 3)
 })
 
-// X1, D7, U1: a network that loses, cuts and forgets, and a client that moves between
-// transports all the time: both ways everything arrives once and in order. Each seed is
-// another world.
+// X1, D7, U1: over a network that loses and cuts, to a server that forgets, a client
+// changes transports all the time: both ways everything arrives once and in order. Each
+// seed is another run.
 const seeds = +(process.env.SEEDS ?? 150)
 test(`lossy networks, ${seeds} seeds`, async () => {
   for (let seed = 1; seed <= seeds; seed++) {

@@ -1,5 +1,5 @@
-// Our parser beside npm's eventsource-parser: streams that nobody thought of, cut
-// anywhere, are the same to both.
+// Our parser and npm's eventsource-parser parse random streams, cut anywhere, with the
+// same result.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -9,19 +9,20 @@ import { random } from './world.js'
 
 const utf8 = text => [...new TextEncoder().encode(text)]
 
-// What streams are made of: fields and what looks like them, line ends, and bytes that
-// are hard to cut or are no UTF-8.
+// The parts of streams: fields and what looks like them, line ends, and bytes that are
+// hard to cut or are not UTF-8.
 const tokens = [
   ...[
     'data', 'data:', 'data: ', 'data:  ', 'event:', 'event: ', 'event', 'id:', 'id: ', 'id', 'retry: 1', 'retry',
     ':', ': ', ' ', 'DATA:', 'foo: ', 'ids: ', 'message', 'a', 'b\tc', 'mirage', '__proto__: x', '0',
     'é', '日本', '🎉', '\u2028', '\u0085', '\0', '\uFEFF', '\uFFFD',
   ].map(utf8),
-  [0xff], [0xc3], [0xe6, 0x97], [0xf0, 0x9f, 0x8e], [0x80], [0xed, 0xa0, 0x80], // no UTF-8
+  [0xff], [0xc3], [0xe6, 0x97], [0xf0, 0x9f, 0x8e], [0x80], [0xed, 0xa0, 0x80], // not UTF-8
 ]
 const ends = ['\n', '\n', '\r', '\r\n', '\n\n', '\n\n', '\r\n\r\n', '\r\r', '\n\r', '\r\n\n'].map(utf8)
 
-// stream is one of many: half of it goes along the grain, so that events come about.
+// stream returns a random stream. Half of its lines are well-formed, so that events
+// occur.
 function stream(r) {
   const pick = from => from[Math.floor(r() * from.length)]
   const bytes = r() < 0.2 ? [...utf8('\uFEFF')] : []
@@ -30,7 +31,7 @@ function stream(r) {
     else for (let m = r() * 4; m > 0; m--) bytes.push(...pick(tokens))
     if (r() < 0.9) bytes.push(...pick(ends))
   }
-  // Theirs waits for what comes after a CR; so something comes.
+  // Theirs waits for the byte after a CR, so one is added.
   return Uint8Array.from([...bytes, ...utf8(':\n')])
 }
 
@@ -38,7 +39,7 @@ function cut(bytes, r) {
   const pieces = []
   const most = 1 + Math.floor(r() * r() * 60)
   for (let at = 0; at < bytes.length;) {
-    const n = Math.floor(r() * (most + 1)) // none, too
+    const n = Math.floor(r() * (most + 1)) // 0 is possible
     pieces.push(bytes.subarray(at, at + n))
     at += n
   }

@@ -1,4 +1,4 @@
-// The last words of a page.
+// The last messages of a page that ends.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

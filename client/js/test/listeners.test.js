@@ -1,4 +1,4 @@
-// What listeners may do to the client that calls them.
+// Listeners that call methods of the client that calls them.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { client, clock, renew, server, until } from './stage.js'
@@ -8,7 +8,7 @@ const types = [
   'mirage-returned', 'error',
 ]
 
-// life lets a client meet all that there is, and calls act in the first event of a type.
+// life lets a client get every kind of event, and calls act in the first event of a type.
 async function life(type, transports, act) {
   renew()
   const c = client({ transports })
@@ -59,7 +59,7 @@ for (const transports of [['websocket'], ['sse'], ['poll']]) {
       if (c.state !== 'closed') return // no drain on a poll
       const rest = story.slice(story.indexOf('state closed') + 1)
       assert.equal(rest.filter(x => x === 'close').length, 1, story.join())
-      const told = ['close', 'mirage-returned', 'open', 'mirage'] // who it is may be told last
+      const told = ['close', 'mirage-returned', 'open', 'mirage'] // 'mirage' may come last
       assert.deepEqual(rest.filter(x => !told.includes(x)), [], story.join())
       const after = server.requests.length
       await clock.run(60_000)

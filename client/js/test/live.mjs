@@ -1,4 +1,4 @@
-// mirage.js against a real server, which TestLive starts: it sends back what it is sent. LIVE leads through a network that can be cut.
+// mirage.js and a real server, which TestLive starts. It sends back every message. LIVE is its URL through a network that can be cut.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -28,7 +28,7 @@ async function until(what, done, ms = 15_000) {
 
 beforeEach(() => control('forget'))
 
-// open opens a client that keeps what it is told; the next one, with the same storage, is the page after a reload.
+// open opens a client that keeps what it is told. The next client with the same storage is the page after a reload.
 function open(t, options, url = LIVE) {
   const c = new Mirage(url, options)
   c.told = []
@@ -157,7 +157,7 @@ for (const name of ['websocket', 'sse', 'poll']) {
     await until(() => 'open again', async () => name !== 'poll' || (await gets()).at(-1).follows)
     assert.equal(c.id, first)
 
-    // Without the cookie the server goes on with somebody new, even if a poll brings its link token.
+    // Without the cookie the server makes a new visitor, even if a poll brings its link token.
     jar.clear()
     if (name === 'poll') {
       await control('send', '?n=1&id=' + first) // ends the poll that is under way
@@ -177,11 +177,11 @@ for (const name of ['websocket', 'sse', 'poll']) {
   })
 }
 
-// The server has Mirage at /307/live/ and at /301/live/, and redirects to there with that status.
+// The server has Mirage at /307/live/ and at /301/live/, and redirects to these paths with that status.
 
 serve({}) // module URLs with http are asked of the server
 
-// withPaths notes what fetch() and WebSocket are asked for.
+// withPaths notes the paths that fetch() and WebSocket are given.
 function withPaths() {
   const paths = []
   const note = (method, url) => paths.push(`${method} ${new URL(url).pathname}`)
@@ -295,7 +295,7 @@ test('a worker', async t => {
   assert.deepEqual(said, { text: 'hello' })
 })
 
-// It is killed twice, without a word: what was not stored yet comes again, and is flagged.
+// It is killed twice without warning: messages whose position was not stored yet come again, and are flagged.
 test('X2: a program that is killed goes on where it was', async t => {
   const file = example(t, 'node', { 'http://localhost:8080/live': LIVE })
   const got = [], flagged = []

@@ -1,5 +1,5 @@
-// Other people's packages, which package npm of the tests fetches and names in MODULES.
-// By hand, without it, what needs them is skipped.
+// Packages of other people, which package npm of the tests fetches and names in MODULES.
+// Without it, tests that need them are skipped.
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
 

@@ -1,5 +1,4 @@
-// Three tell the same story: mirage.js by what it does, mirage.d.ts, and the lists of
-// docs/client.md.
+// mirage.js, mirage.d.ts and the lists of docs/client.md have the same names.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -114,7 +113,7 @@ test('states and transports', () => {
   assert.deepEqual(sorted(union('TransportName')), sorted(transports))
 })
 
-// What happens in a life, told by the client: everything that there is.
+// All events of a client.
 async function life() {
   const client = new Mirage('http://mirage.test/live', { fetch: server.fetch, storage: null })
   const seen = new Map()
@@ -161,7 +160,7 @@ test('events, and what they have', async () => {
   for (const [type, part] of told) assert.ok(part.includes('**What do I do?** '), `${type} in docs/client.md`)
 
   const inherited = { message: ['data', 'lastEventId'] }
-  // The protocol's, of no use to an application.
+  // For the protocol alone, of no use to an application.
   const undeclared = { mirage: ['accepted', 'heartbeat', 'link', 'reader'] }
   for (const [type, e] of seen) {
     const own = sorted(Object.keys(e).filter(k => k !== 'isTrusted' && !undeclared[type]?.includes(k)))

@@ -3,11 +3,12 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { parser } from '../mirage.js'
 
-// What the server's encoder writes and its parser reads: internal/frame's TestVectors
-// writes the file.
+// The server's encoder writes these vectors, and its parser reads them: internal/frame's
+// TestVectors writes the file.
 const vectors = JSON.parse(readFileSync(new URL('vectors.json', import.meta.url)))
 
-// read is what our parser makes of a stream in these pieces, in the vectors' form.
+// read returns the result of our parser for a stream in these pieces, in the vectors'
+// form.
 function read(pieces) {
   const events = []
   let lastID = ''

@@ -1,7 +1,7 @@
-// Whatever the server, the network and the page do, in whatever order: what was written
-// is handled once and in order, or handed back; what was sent arrives once and in order,
-// or is told missing. Each seed is another world, and the same one again: SEED=7 runs
-// only that, and tells.
+// Whatever the server, the network and the page do, in any order: messages to the server
+// are handled once and in order, or handed back; messages from it arrive once and in
+// order, or are reported missing. Each seed is another run, and always the same one:
+// SEED=7 runs only that, and logs it.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -13,8 +13,8 @@ import { Clock, Store, random } from './world.js'
 const { SEED, SEEDS = 150 } = process.env
 const bound = 20 // messages that may wait
 
-// A Page is one client object, and says in one story what it was told. A dead one hears
-// and says nothing.
+// A Page is one client object, and adds what it is told to the world's story. A dead one
+// gets and sends nothing.
 class Page {
   unsettled = 0 // promises
 
@@ -73,7 +73,7 @@ class Page {
 class World {
   story = [] // {epoch, n, text, again} and {epoch, from, to}, as the pages were told
   returned = [] // {text, status, why}
-  sent = [] // {text, id: whose the page was}
+  sent = [] // {text, id: the id of the page}
   lost = new Set() // texts that a crash may have taken
   promised = new Map() // text → undefined if accepted, or the error
   crashes = 0
@@ -107,7 +107,7 @@ class World {
     this.sent.push({ text, id: client.id })
   }
 
-  // what happens, at random
+  // random steps
   happen() {
     const { server, page } = this
     const x = this.r()
@@ -130,7 +130,7 @@ class World {
 
   reload() {
     this.page.client.disconnect()
-    this.page = new Page(this, new Store(this.page.storage)) // the old one is gone, and writes no more into hers
+    this.page = new Page(this, new Store(this.page.storage)) // the old one cannot write into the new storage
   }
 
   crash() {
@@ -172,10 +172,10 @@ class World {
     server.send('last')
     this.quiet = await clock.run(120_000, () =>
       !this.page.client.bufferedAmount && !this.page.unsettled && this.story.at(-1)?.text === 'last')
-    await clock.run(30_000) // a poll that nobody waits for is over, too
+    await clock.run(30_000) // a poll that nobody waits for has ended, too
   }
 
-  // wrong is what is not as it must be.
+  // wrong returns the violations.
   wrong() {
     const { server, sent, story, returned } = this
     const wrong = [...server.faults]

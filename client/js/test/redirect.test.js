@@ -21,7 +21,7 @@ function mount({ path = '/live/', status = 307, host = 'http://mirage.test', que
     }
     open(request) {
       if (this.url.pathname === place.path) return super.open(request)
-      if (!hangs) this.end(1006) // as browsers say that there was no 101
+      if (!hangs) this.end(1006) // as browsers report a response that is not 101
     }
   }
 
@@ -142,7 +142,8 @@ test('an answer of another origin is taken, and its address is not', async () =>
   assert.deepEqual([...new Set(place.asked)], ['GET /live', 'POST /live'])
 })
 
-// Many applications send whoever is not logged in to a form. The form is not our server.
+// Many applications redirect requests without a log-in to a form, which is not our
+// server.
 test('a page that a redirect leads to is not adopted', async () => {
   const page = () => new Response('<p>Who are you?', { headers: { 'Content-Type': 'text/html' } })
   const place = mount({ path: '/login', answer: page })

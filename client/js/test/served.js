@@ -17,7 +17,7 @@ const hooks = `
 `
 
 /**
- * serve says what source the hosts named in sources answer with, whatever the path. Other
+ * serve sets the source that the hosts named in sources answer with, for all paths. Other
  * hosts are asked.
  */
 export function serve(sources) {

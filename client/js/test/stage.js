@@ -1,4 +1,5 @@
-// What each test of a file has to itself: a clock, a server, and clients that it ends.
+// The environment of each test in a file: a clock, a server, and clients, which it
+// closes.
 
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach } from 'node:test'
@@ -23,7 +24,7 @@ afterEach(async () => {
   assert.deepEqual(server.faults, [])
 })
 
-/** renew makes another server, as if nothing had been. */
+/** renew makes a new server, with nothing in it. */
 export function renew() { server = new Server(clock) }
 
 /** client opens one. */
@@ -35,5 +36,5 @@ export function client(options) {
   return c
 }
 
-/** until lets the time go by until done(). */
+/** until advances the time until done(). */
 export const until = async (what, done, ms = 120_000) => assert.ok(await clock.run(ms, done), 'waited in vain: ' + what)

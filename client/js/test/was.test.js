@@ -1,12 +1,12 @@
-// _was, the id of the last hello, and the Referer:
-// who asks where no cookie or header says it.
+// _was, the id in the last hello, and the Referer:
+// they identify the client if no cookie or header does.
 
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
 import { client, clock, server, until } from './stage.js'
 import { Store } from './world.js'
 
-// A page of the server's own origin, so that the cookie says who it is, and not _mirage.
+// A page of the server's own origin, so that the cookie identifies it, and not _mirage.
 beforeEach(() => { globalThis.origin = 'http://mirage.test' })
 afterEach(() => { delete globalThis.origin })
 

@@ -7,7 +7,7 @@ function visitor(options) {
   const c = client(options)
   c.got = []
   c.moves = []
-  c.seen = [] // what the application sees of the network
+  c.seen = [] // the events about the network that the application gets
   c.on('message', data => c.got.push(data))
   for (const type of ['error', 'close', 'mirage', 'mirage-gap']) {
     c.addEventListener(type, e => c.seen.push(type === 'close' ? `close ${e.code} ${e.reason}` : type))
@@ -34,8 +34,8 @@ test('WebSocket is the first choice; messages and acknowledgements go in its fra
   assert.deepEqual(c.seen, ['open', 'mirage'])
 })
 
-// Blocked in each of three ways: a working transport within five seconds, of which the
-// application sees nothing, and back when it works again.
+// If WebSocket is blocked, in three ways: a working transport within five seconds,
+// without an event for the application, and back when WebSocket works again.
 for (const [what, broken, ms] of [
   ['refused', { refused: true }, 100],
   ['accepted, then mute', { mute: true }, 1700],

@@ -1,6 +1,6 @@
-// A server that does all that a server may do: it refuses for a while, asks for another
-// link, expects another number, forgets what it had or a part of it, gives another id,
-// and fails to handle messages. It keeps account of what it was called with.
+// A server that does everything that a server may do: it refuses for a while, asks for
+// another link, expects another number, forgets all or a part of its log, gives another
+// id, and fails to handle messages. It records all messages that it was given.
 
 import { Server } from './world.js'
 
@@ -8,8 +8,8 @@ import { Server } from './world.js'
 export const bare = text => text.replace(/^"|"$/g, '')
 
 export class Wild extends Server {
-  life = 0 // how often it forgot all
-  floor = 0 // up to here the log is gone
+  life = 0 // how often it has forgotten everything
+  floor = 0 // the log is trimmed up to here
   lives = [] // {epoch, id, log, floor} of each life
   calls = [] // {text, n, writer, id, life, again}
   underWay = 0
@@ -31,7 +31,7 @@ export class Wild extends Server {
     this.lives.push(this.record())
   }
 
-  /** trim lets the oldest messages go. */
+  /** trim drops the oldest messages. */
   trim() { this.floor = Math.floor(this.log.length * this.r()) }
 
   hello(request) {
@@ -51,7 +51,7 @@ export class Wild extends Server {
     return gap + super.since(link)
   }
 
-  /** forHer adds what is for another reader: its number, and nothing else. */
+  /** forHer adds a message for another reader: its number, and nothing else. */
   forHer() {
     this.log.push('\n')
     for (const l of this.links.values()) l.push?.()
@@ -64,7 +64,7 @@ export class Wild extends Server {
     }
   }
 
-  /** script is a no to every so many requests while times are hard. */
+  /** script refuses every so many requests while times are hard. */
   script(request) {
     if (!this.hard || this.r() > this.hard) return
     const up = request.method === 'POST', token = request.headers['Mirage-Link']
@@ -76,7 +76,7 @@ export class Wild extends Server {
       case 2: return this.answer(503, { detail: 'later' }, this.r() < 0.5 ? { 'Retry-After': '2' } : {})
       case 3: return request.socket ? undefined : this.answer(502, '<html>a proxy is sorry</html>')
       case 4: return up ? undefined : this.answer(501, { detail: 'cannot stream' })
-      case 5: { // it has what it has, and says so, whatever came
+      case 5: { // it ignores the request, and answers with the last number
         const last = up && this.writers.get(/"writer":"([^"]*)"/.exec(request.body)[1])
         return last ? this.answer(409, { detail: 'ahead', expected: last + 1 }) : undefined
       }

@@ -1,4 +1,4 @@
-// What a window has and Node has not.
+// What a window has and Node lacks.
 
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'

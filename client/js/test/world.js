@@ -10,7 +10,7 @@ const { now } = Date
 /** clock replaces the global timers by its own, in which nothing takes time. */
 export class Clock {
   now = 1_000_000
-  jump = 0 // by which somebody set the date
+  jump = 0 // by how much the date was changed
   timers = []
   last = 0
 
@@ -52,11 +52,11 @@ export class Clock {
     this.timers = this.timers.filter(x => x !== t)
   }
 
-  /** run lets the time go by until done() or for ms, and says whether it was done. */
+  /** run advances the time until done() or for ms, and returns whether it was done. */
   async run(ms, done = () => false) {
     const until = this.now + ms
     for (;;) {
-      for (let i = 0; i < 12; i++) await new Promise(f => setImmediate(f)) // whatever can happen without time does
+      for (let i = 0; i < 12; i++) await new Promise(f => setImmediate(f)) // lets everything happen that needs no time
       if (done()) return true
       this.timers.sort((a, b) => a.at - b.at || a.n - b.n)
       const [t] = this.timers
@@ -78,7 +78,7 @@ export function random(seed) {
   }
 }
 
-/** Store is what of sessionStorage matters. */
+/** Store has the parts of sessionStorage that matter. */
 export class Store extends Map {
   getItem(k) { return this.get(k) ?? null }
   setItem(k, v) { this.set(k, v) }
@@ -87,7 +87,7 @@ export class Store extends Map {
 
 const bytes = text => new TextEncoder().encode(text)
 
-/** blocks reads an upstream body; it is written without a look at mirage.js. */
+/** blocks parses an upstream body, independently of mirage.js. */
 export function blocks(body) {
   return body.split('\n\n').slice(0, -1).map(block => {
     const b = { data: [] }
@@ -111,7 +111,7 @@ export class Server {
   previous = ''
   log = [] // blocks without id
   writers = new Map() // → last number
-  got = [] // what the application was called with
+  got = [] // the messages that the application was given
   requests = []
   links = new Map() // token → {cid, cursor, push}
   count = 0
@@ -276,7 +276,7 @@ export class Server {
     request.signal?.addEventListener('abort', () => {
       if (!open) return
       end()
-      try { out.error(request.signal.reason) } catch { /* it is over */ }
+      try { out.error(request.signal.reason) } catch { /* it has ended */ }
     })
     link.push = () => {
       if (!open || link.waits) return

@@ -1,4 +1,4 @@
-// What `go generate ./client/js` runs, in a module of its own so that users of Mirage never inherit esbuild.
+// The program that `go generate ./client/js` runs, in a module of its own so that users of Mirage never inherit esbuild.
 module github.com/mirage-go/mirage/client/js/internal/minify
 
 go 1.26.0

@@ -9,9 +9,9 @@ local function grave(op)
   return { 'ok', g.i, g.e, g.f, redis.call('LRANGE', Y, g.n, -1), g.h, g.d, below }
 end
 
--- finish ends a session and hands over what is above the mark (D6). why stays for those
--- who still hold the log. What it has absorbed stays for those who might bring it again.
--- While the directory in another shard names it, it stays in the index.
+-- finish ends a session and hands over what is above the mark (D6). Steps on the log get
+-- why afterwards. The list of sessions that it has absorbed stays, in case a Move
+-- repeats. While the directory in another shard names it, it stays in the index.
 local function finish(st, why, op, here, life)
   write()
   local from, d = math.max(st.m + 1, st.f)
