@@ -196,11 +196,11 @@ func TestChatRefused(t *testing.T) {
 	bob.until("the message is not lost",
 		`document.querySelector('.failed .note')?.textContent.startsWith('not sent: the session has ended')`)
 	bob.until("nothing to write into",
-		`document.getElementById('text').disabled && document.activeElement === document.getElementById('anew')`)
+		`document.getElementById('text').disabled && document.activeElement === document.getElementById('restart')`)
 	bob.look("refused")
 
 	status.Store(0)
-	bob.click("anew")
+	bob.click("restart")
 	bob.untilState("open")
 	bob.say("thanks")
 	bob.untilShows(1)

@@ -22,7 +22,7 @@ func TestD8BegunAnewElsewhere(t *testing.T) {
 			t.Cleanup(func() { m.Shutdown(context.Background()) })
 		}
 
-		anew := func() *session.Link {
+		fresh := func() *session.Link {
 			link(t, here, session.Attach{ID: "id", Reader: "r"}).Close() // it may come back for ten seconds
 			if err := there.End(t.Context(), "id"); err != nil {
 				t.Fatal(err)
@@ -30,13 +30,13 @@ func TestD8BegunAnewElsewhere(t *testing.T) {
 			return link(t, there, session.Attach{ID: "id", Reader: "other"})
 		}
 
-		l := anew()
+		l := fresh()
 		if _, err := here.Send(t.Context(), "id", store.Text("x")); err != nil {
 			t.Errorf("Send: %v", err)
 		}
 		l.Close()
 
-		l = anew()
+		l = fresh()
 		var b session.Batch
 		if err := here.Revalidate(t.Context(), "id"); err != nil {
 			t.Errorf("Revalidate: %v", err)

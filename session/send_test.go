@@ -53,12 +53,12 @@ func TestD8SendToById(t *testing.T) {
 			t.Fatal(err)
 		}
 		sendTo("id", "tab", store.ErrNotFound)
-		anew := link(t, there, session.Attach{ID: "id", Reader: "tab"})
+		fresh := link(t, there, session.Attach{ID: "id", Reader: "tab"})
 		at = sendTo("id", "tab", nil)
-		if err := anew.Take(t.Context(), &b); err != nil || len(b.Entries) != 1 || b.Entries[0].Seq != at.Seq {
+		if err := fresh.Take(t.Context(), &b); err != nil || len(b.Entries) != 1 || b.Entries[0].Seq != at.Seq {
 			t.Errorf("the reader of the next session has %+v, %v", b.Entries, err)
 		}
-		for _, l := range []*session.Link{tab, other, anew} {
+		for _, l := range []*session.Link{tab, other, fresh} {
 			l.Close()
 		}
 		if err := here.Shutdown(t.Context()); err != nil {

@@ -347,13 +347,13 @@ func TestI6EndedWayStaysEnded(t *testing.T) {
 		}
 	}
 	a, b, d, x, y := ids[0], ids[1], ids[2], ids[3], ids[4]
-	for _, anew := range []string{"moved to", "moved from"} {
+	for _, fresh := range []string{"moved to", "moved from"} {
 		move(a, b, "c")
 		move(b, d, "c")
 		leads(a, d)
 		leads(d, d) // presented: both have ended
 		leads(a, a)
-		if anew == "moved to" {
+		if fresh == "moved to" {
 			move(x, b, "c")
 		} else {
 			move(b, y, "c")

@@ -261,7 +261,7 @@ func TestFailoverIsDiverged(t *testing.T) {
 	claim := store.Claim{Reader: "r1", Given: store.GivenPresented, Position: old}
 	at, err := l.Attach(ctx, claim)
 	if err != nil || at.Reason != store.MissingAhead {
-		t.Errorf("before the numbers are given anew: %q, %v; want ahead", at.Reason, err)
+		t.Errorf("before the numbers are given again: %q, %v; want ahead", at.Reason, err)
 	}
 
 	put("new-2")

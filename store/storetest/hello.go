@@ -36,7 +36,7 @@ var hello = []clause{
 			}
 			k := l.claim(c)
 			equal(e, tt.name, k.hello(), tt.want)
-			equal(e, tt.name+": seen anew", k.Fresh && k.Joined, true)
+			equal(e, tt.name+": seen as new", k.Fresh && k.Joined, true)
 			equal(e, tt.name+": epoch", k.Position.Epoch, p.Epoch)
 		}
 	}},

@@ -38,7 +38,7 @@ export class Link {
 
     $('cut').addEventListener('click', () => { client.disconnect(); this.#return() })
     $('away').addEventListener('click', () => client.state === 'paused' ? this.#return() : this.#leave())
-    $('anew').addEventListener('click', () => location.reload())
+    $('restart').addEventListener('click', () => location.reload())
     $('toggle').addEventListener('click', () => {
       const open = document.body.classList.toggle('panel')
       $('toggle').setAttribute('aria-expanded', open)
@@ -146,8 +146,8 @@ export class Link {
     this.#say(`This session has ended: ${reason || 'code ' + code}.`)
     const controls = '#text, #say button:first-of-type, #transport, #cut, #away'
     for (const control of document.querySelectorAll(controls)) control.disabled = true
-    $('anew').hidden = false
-    $('anew').focus()
+    $('restart').hidden = false
+    $('restart').focus()
   }
 
   // ---- display

@@ -107,10 +107,10 @@ func (r *reading) event(e frame.Event) {
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.anew && t.placed && p.Epoch == t.pos.Epoch && p.Seq <= t.pos.Seq {
+	if !t.fresh && t.placed && p.Epoch == t.pos.Epoch && p.Seq <= t.pos.Seq {
 		return // a duplicate
 	}
-	t.pos, t.placed, t.anew = p, true, false
+	t.pos, t.placed, t.fresh = p, true, false
 	if e.Name == "" {
 		t.keep(string(e.Data))
 	}
@@ -152,7 +152,7 @@ func (t *tab) greet(r *reading, e frame.Event) {
 
 	switch ahead := t.placed && p.Epoch == t.pos.Epoch && p.Seq > t.pos.Seq; {
 	case behind:
-		t.anew = true
+		t.fresh = true
 	case !t.placed, h.Resumed && ahead, !h.Resumed && h.Reason != string(store.MissingTrimmed):
 		t.pos, t.placed = p, true
 	}
