@@ -60,7 +60,7 @@ test('D2: open is when hello has come', async () => {
   assert.deepEqual(c.got, ['a', 'b'])
 })
 
-test('U2: the promise of emit resolves once the server has accepted the message, and rejects if its handler failed', async () => {
+test('U2: emit resolves once the server has accepted the message, and rejects if its handler failed', async () => {
   server.handler = m => m.event === 'bad'
   const c = client()
   const early = c.emit('good', { n: 1 }) // U3: before the id is known

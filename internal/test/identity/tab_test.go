@@ -35,7 +35,7 @@ type tab struct {
 	ids     []string           // of all hellos
 	pos     store.Position
 	placed  bool // pos is set
-	fresh    bool // the next block may have another position
+	fresh   bool // the next block may have another position
 	token   string
 	polls   bool   // the token is for polls
 	linked  bool   // a hello came, and no end since
