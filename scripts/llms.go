@@ -46,7 +46,7 @@ var pages = [][2]string{
 	{"plain.md", "clients without mirage.js: EventSource, htmx, curl"},
 	{"operations.md", "servers, proxies, TLS, Redis, limits, logs, metrics"},
 	{"protocol.md", "everything on the wire, with curl; for authors of clients"},
-	{"glossary.md", "the project's words, with the field's word for each"},
+	{"glossary.md", "the project's words, with the common names for each"},
 	{"architecture.md", "how the parts work together"},
 	{"guarantees.md", "each promise with its limits and its tests"},
 	{"decisions.md", "why it is built this way"},

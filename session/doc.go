@@ -3,7 +3,7 @@
 //
 // A session belongs to a mirage id, and is one bounded log of messages. [Manager.Send]
 // appends a message, numbers it 1, 2, 3 …, and does not wait for any client. The terms of
-// this package, with the field's words:
+// this package, with their common names:
 //
 //   - A reader (a subscriber or consumer) is a client object: a page or a program. It has
 //     a place in the log.

@@ -5,7 +5,7 @@
 // other package of Mirage.
 //
 // Package session explains reader, link, writer, position and mark. The other terms, with
-// the field's words:
+// their common names:
 //
 //   - An epoch (an incarnation) is the number of one log. A session that ends and begins
 //     again has another epoch.
