@@ -69,15 +69,22 @@ func TestP1Schedule(t *testing.T) {
 		var pool writers.Pool
 		task, finished := newTask(&pool)
 		n := 0
+		begin := make(chan struct{})
 		var f func()
 		f = func() {
+			if n == 0 {
+				<-begin
+			}
 			if n++; n < 5 {
 				task.Schedule(f)
 				task.Schedule(f)
 			}
 		}
 		task.Schedule(f)
+		synctest.Wait() // it runs, and waits: whatever is scheduled now is one more run
 		task.Schedule(f)
+		task.Schedule(f)
+		close(begin)
 		synctest.Wait()
 		if n != 5 {
 			t.Errorf("ran %d times", n)
