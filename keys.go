@@ -14,8 +14,9 @@ import (
 const makeKey = "make one with: head -c 32 /dev/urandom | base64"
 
 // ParseKeys parses the keys for Options.Keys from the text of a secret or an environment
-// variable. Each key is at least 32 bytes in base64. Keys are separated by spaces, commas
-// or line ends, the newest first. An error never contains a key.
+// variable. Each key is at least 32 bytes in standard base64 with padding. Keys are
+// separated by spaces, tabs, commas or line ends. The first one signs, so put the newest
+// first. Text without a key is an error. An error never contains a key.
 func ParseKeys(text string) ([][]byte, error) {
 	var keys [][]byte
 	for _, s := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" ,\t\r\n", r) }) {

@@ -158,8 +158,9 @@ func (l *Live) Revoke(ctx context.Context, id string) error { return l.sessions.
 
 // Send appends a message to the session id and returns its position in the log. It does
 // not wait for any tab. A nil error means that every tab will get the message or be told
-// that it is lost. The error is ErrNotFound if there is no session, and ErrFull if the
-// log has no room.
+// that it is lost. The error is ErrNotFound if there is no session, ErrFull if there is
+// no room, ErrTooLarge or ErrEvent if msg is invalid, and ErrClosed after Shutdown. After
+// ErrUncertain the message may be in the log.
 func (l *Live) Send(ctx context.Context, id string, msg Message) (Position, error) {
 	return l.sessions.Send(ctx, id, msg)
 }
@@ -176,9 +177,10 @@ func (l *Live) Broadcast(ctx context.Context, msg Message) (Sent, error) {
 	return l.sessions.Broadcast(ctx, msg)
 }
 
-// Shutdown tells all clients to reconnect later, spread over some seconds. It returns
-// when every link has ended and every callback has returned, or when ctx ends. Call it
-// before http.Server.Shutdown, which also ends links but does not wait for callbacks.
+// Shutdown tells every client to reconnect after a random delay of at most ten seconds.
+// It returns nil when every link has ended and every callback has returned, or ctx's
+// error if ctx ends first. The Live accepts no links afterwards. Call it before
+// http.Server.Shutdown, which also ends links but does not wait for callbacks.
 func (l *Live) Shutdown(ctx context.Context) error { return l.sessions.Shutdown(ctx) }
 
 // Value returns the value that Options.Value returned for the request behind a callback.

@@ -65,7 +65,7 @@ const (
 // The errors that an application may handle. Test for them with errors.Is.
 var (
 	ErrNotFound  = store.ErrNotFound   // there is no such session, or no such reader
-	ErrFull      = store.ErrFull       // the session's log has no room
+	ErrFull      = store.ErrFull       // the session's log, or Options.Budget, has no room for the message
 	ErrTooLarge  = session.ErrTooLarge // the message is larger than Options.MaxMessageSize
 	ErrEvent     = store.ErrEvent      // the event's name is reserved or malformed
 	ErrBudget    = store.ErrBudget     // Options.Budget is used up
@@ -78,7 +78,8 @@ var (
 func Text(s string) Message { return store.Text(s) }
 
 // JSON returns a message with the event name event and v, encoded as JSON, as its data.
-// The error is that of json.Marshal.
+// The error wraps that of json.Marshal. The name is checked when the message is sent
+// (ErrEvent).
 func JSON(event string, v any) (Message, error) { return store.JSON(event, v) }
 
 // NewContext returns a context with this identity, like the one that Identify creates.

@@ -15,6 +15,10 @@ import (
 // Options configure a Live. Keys are required, or Insecure for development. Everything
 // else has a default. The package of a field's type, or the package that its comment
 // names, describes the field in full.
+//
+// OnMessage is called for one message at a time of each client of mirage.js. OnOpen,
+// OnAttach and OnDetach of one session are called one at a time on each node. All other
+// calls of hooks and callbacks may be concurrent.
 type Options struct {
 	// Keys sign and verify ids: the first one signs, all verify. Each has at least 32
 	// random bytes. Read them with ParseKeys. Empty means a random key, and is allowed
@@ -28,8 +32,8 @@ type Options struct {
 	// "mirage".
 	Name string
 	// CookieAge is how long an id stays valid without a visit, and how long a revocation
-	// is remembered. It must be at least twice as long as a link may live. Zero means 30
-	// days.
+	// is remembered. It must be at least 30 minutes, at least 2.4 times LinkAge (a link
+	// may live 20 % longer than LinkAge), and at most 100 years. Zero means 30 days.
 	CookieAge time.Duration
 	// Embedded is for pages that other sites embed in frames. See cookie.Options.
 	Embedded bool
@@ -95,8 +99,8 @@ type Options struct {
 	// Retention is how long a session, and a tab's position in it, is kept without a
 	// link. Zero means 2m.
 	Retention time.Duration
-	// Heartbeat is the longest time that a stream stays silent, ±10 %. Zero means 15s.
-	// Negative disables it.
+	// Heartbeat is the interval, ±10 %, after which a silent stream sends a heartbeat.
+	// Zero means 15s. Negative disables it.
 	Heartbeat time.Duration
 	// AckTimeout is how long a client may leave a message unacknowledged. After that, its
 	// link ends. Zero means 20s. Negative disables it.
@@ -110,8 +114,8 @@ type Options struct {
 	// a time and in order, once for each message. An error or panic does not cause
 	// another try.
 	OnMessage func(context.Context, *Session, Incoming) error
-	// OnDetach is called when a tab has been disconnected for ten seconds, or has said
-	// goodbye.
+	// OnDetach is called when a tab has been disconnected for ten seconds, or at once
+	// after client.close() in mirage.js.
 	OnDetach func(context.Context, *Session, Reader)
 	// OnGap is called when a tab is told that it has missed messages (a gap).
 	OnGap func(context.Context, *Session, Reader, Lost)
@@ -126,7 +130,7 @@ type Options struct {
 	// nothing. It bounds how long an answer of Validate is relied on. Zero means 10m.
 	LinkAge time.Duration
 	// WriteTimeout is how long a client may take to read what was written to it. On a
-	// stream it may take up to half as long again. Zero means 10s.
+	// stream, the limit is between WriteTimeout and 1.5 times that. Zero means 10s.
 	WriteTimeout time.Duration
 	// MaxBody bounds the size of one POST or WebSocket frame, in bytes. Zero means 64
 	// KiB, or a third more than MaxMessageSize if that is larger.

@@ -38,12 +38,14 @@ type Options struct {
 	// sessions. Give each program its own name, and all nodes of one program the same
 	// name. If you change the name, every visitor gets a new id. The name is also part of
 	// what is signed, so a value of one program does not verify in another that has the
-	// same keys. A name has at most 64 characters of [A-Za-z0-9] and !#$%&'*+-.^_`|~.
-	// Empty means "mirage".
+	// same keys. A name has at most 64 characters of [A-Za-z0-9] and !#$%&'*+-.^_`|~, and
+	// does not begin with __Host-, __Secure- or __Http-, in upper or lower case. Empty
+	// means "mirage".
 	Name string
-	// MaxAge is how long a signed value, and so the cookie, is valid. It must be at least
-	// 30 minutes, and twice as long as a link may live: a cookie that expires while a
-	// stream is open is missing at the next reload. Zero means 30 days.
+	// MaxAge is how long a signed value, and so the cookie, is valid. It must be between
+	// 30 minutes and 100 years. It should be at least twice as long as a link may live,
+	// which New cannot check: a cookie that expires while a stream is open is missing at
+	// the next reload. Zero means 30 days.
 	MaxAge time.Duration
 	// Insecure omits the __Host- prefix and the Secure attribute, so that the cookie
 	// works over plain http. It is for development: anybody who can read or change the
@@ -51,6 +53,7 @@ type Options struct {
 	Insecure bool
 	// Embedded makes the cookie SameSite=None and Partitioned, for pages that other sites
 	// embed in frames. The same visitor then has a different id on each embedding site.
+	// Embedded requires https: New returns an error if Insecure is also set.
 	Embedded bool
 	// Logger receives the warning about Insecure. Nil means slog.Default().
 	Logger *slog.Logger

@@ -41,7 +41,7 @@ func (c *Codec) Sign(purpose Purpose, payload string) (string, error) {
 // time when the request was first looked at, before anything was decided about it (clause
 // I13). A value with a later time would survive a revocation that happened in between.
 // MaxAge counts from the call, by this machine's clock, whatever at is: the Store's clock
-// may differ. SignAt also returns an error if at is not between 1970 and 2262.
+// may differ. SignAt also returns an error if at is before 1970 or after 2261.
 func (c *Codec) SignAt(purpose Purpose, payload string, at time.Time) (string, error) {
 	switch {
 	case purpose == "" || strings.Contains(string(purpose), "|"):
@@ -63,7 +63,8 @@ func (c *Codec) SignAt(purpose Purpose, payload string, at time.Time) (string, e
 }
 
 // Verify returns the payload that was signed for purpose, and its signing time. The error
-// is ErrInvalid, whatever is wrong with signed.
+// is ErrInvalid, whatever is wrong with signed. Verify tolerates a signer whose clock is
+// up to five minutes ahead.
 func (c *Codec) Verify(purpose Purpose, signed string) (payload string, issued time.Time, err error) {
 	payload, issued, _, err = c.verify(purpose, signed)
 	return payload, issued, err

@@ -14,11 +14,12 @@
 //	})
 //	r.With(who.Guard).Handle("/live", transport.Handler(sessions, transport.Options{}))
 //
-// Identify gives every visitor an id. Guard also calls Options.Validate, and goes around
-// the transports. Through a transport a client opens a link (a connection). A client
+// Identify gives every visitor an id. Guard also calls Options.Validate. Wrap the
+// transports in Guard. Through a transport a client opens a link (a connection). A client
 // object is one page load of mirage.js, or one program. It names itself with the query
 // key _cid, and is a reader (a subscriber) of the session. A plain client, such as an
-// EventSource or curl, has no _cid.
+// EventSource or curl, does not use mirage.js or its protocol: it sends no _cid and
+// acknowledges nothing. Only the position that it presents tells what it has.
 //
 // # What happens to a request
 //
@@ -43,13 +44,14 @@
 // # What happens to an id that was revoked or rotated
 //
 // A value that was signed before Manager.Revoke, Logout or Rotate is no longer valid. A
-// link (Require) that presents one gets 410, which is final. For ten seconds after a
-// Rotate it gets 503 instead, and retries soon, because the response with the new cookie
-// may be on its way. A route of the application (FromContext) treats the value as absent:
-// the visitor gets a new id and cookie, so that a revoked cookie never blocks the log-in
-// form. For ten seconds that new identity is valid only for this one request and sets no
-// cookie, because a log-in may be in progress. A route's answer always sets the cookie
-// that is due. A link's answer sets it only once the link is granted (Identity.Grant).
+// request to a transport (Require) that presents one gets 410, which is final. For ten
+// seconds after a Rotate it gets 503 instead, and retries soon, because the response with
+// the new cookie may be on its way. A route of the application (FromContext) treats the
+// value as absent: the visitor gets a new id and cookie, so that a revoked cookie never
+// blocks the log-in form. For ten seconds that new identity is valid only for this one
+// request and sets no cookie, because a log-in may be in progress. A route's answer
+// always sets the cookie that is due. A link's answer sets it only once the link is
+// granted (Identity.Grant).
 //
 // Values signed for a request carry the time at which the middleware first looked at it,
 // by the Store's clock (Sessions.Now). So an id that is revoked between that time and the
@@ -75,6 +77,6 @@
 //
 // A program can send any header. So the checks here concern requests that a page can make
 // somebody else's browser send. Over plain http browsers send no Sec-Fetch-Site, and a
-// no-cors GET from a foreign page looks like one from ours. SameSite keeps the cookie out
-// of it, and Require checks more.
+// no-cors GET from a foreign page looks like one from ours. SameSite keeps the cookie off
+// such a request if the page is on another site, and Require makes further checks.
 package middleware

@@ -23,10 +23,10 @@ type Options struct {
 	// Codec signs and verifies ids. Required.
 	Codec *cookie.Codec
 	// Sessions is the session layer: the *session.Manager of the transports behind the
-	// middleware. If it is nil or another Manager, the transports refuse all requests. It
-	// must remember revocations (session.Options.Remember) for as long as the Codec's
-	// values are valid. Nil means ids without sessions: nothing is resolved, moved or
-	// revoked.
+	// middleware. It must remember revocations (session.Options.Remember) for at least as
+	// long as the Codec's values are valid. Nil means ids without sessions: nothing is
+	// resolved, moved or revoked. The transports refuse all requests if Sessions is nil
+	// or not their own Manager.
 	Sessions Sessions
 
 	// Generate returns an id for a request that presents none or a revoked one, and for

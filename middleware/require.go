@@ -11,9 +11,10 @@ var methods = []string{http.MethodGet, http.MethodPost, http.MethodDelete}
 
 // Require returns the identity of a request to a transport. If there is none, the error
 // is an *Error with the status to answer with. Require is stricter than FromContext,
-// because a link has side effects even though it begins with a GET. It refuses requests
-// that a page can make a browser load (images, frames, prefetches, navigations), and a
-// GET with a cookie that a page of another origin may have made a browser send.
+// because a link has side effects even though it begins with a GET. It refuses whatever a
+// browser does not send for a fetch, EventSource or WebSocket (images, frames,
+// prefetches, navigations). It also refuses a GET with a cookie if a page of another
+// origin may have caused it.
 //
 // Require removes a cookie that is due from the header of w. The transport sets it with
 // Identity.Grant once it has granted the link. The cookie stays if a middleware in

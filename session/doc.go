@@ -15,11 +15,18 @@
 //     has acknowledged or presented.
 //   - A gap (a data loss notice) tells a reader which messages it will never get.
 //   - The hello (a handshake) is the first event of a link.
-//   - A plain reader or plain client (an EventSource, curl) acknowledges nothing.
+//   - A plain client, such as an EventSource or curl, does not use mirage.js or its
+//     protocol: it sends no _cid and acknowledges nothing. Only the position that it
+//     presents tells what it has. Its reader is a plain reader.
 //   - A writer (a producer) is a client object that numbers the messages it sends
-//     upstream.
+//     upstream (from the client to the server).
 //   - A turn (a lock) lets one request of a writer be handled at a time. If its node
-//     dies, the turn expires with its lease.
+//     dies, the turn expires after its lease, 30 seconds.
+//   - A node is one process with a Manager.
+//   - A reader is stalled if it has taken nothing for three seconds although there was
+//     something. It is live if it has a link and is not stalled. It is here from OnAttach
+//     until OnDetach.
+//   - The hooks are Generate and Validate of package middleware.
 //
 // Package store explains the epoch of a log.
 //

@@ -7,8 +7,8 @@ import (
 )
 
 // The errors of a Manager. Those of its Store are in package store. Test for them with
-// errors.Is: a returned error may wrap one of them and say more. Each is one response on
-// the wire.
+// errors.Is: a returned error may wrap one of them and say more. The transports answer
+// each with one fixed HTTP status.
 var (
 	// ErrTooLarge means that the message is larger than Options.MaxMessageSize.
 	ErrTooLarge = errors.New("session: message too large")
@@ -28,8 +28,8 @@ var (
 	ErrSettling = errors.New("session: the id has just changed")
 	// ErrClosed means that the Manager is shutting down.
 	ErrClosed = errors.New("session: manager is shut down")
-	// ErrInput means that an argument is one that no well-behaved client sends. The text
-	// says which.
+	// ErrInput means that the client's request is malformed, such as an Ack that is not a
+	// position. The text says what is wrong.
 	ErrInput = errors.New("session: bad input")
 )
 

@@ -11,8 +11,8 @@ import (
 // End ends the session id now, or returns store.ErrNotFound if there is none. Its links
 // end, and their clients stop. OnEnd gets the messages that no reader had. Messages that
 // were sent just before may not have been written yet: see Finish. The id can be used for
-// a new session. A client that is between two polls does not learn of the end, and begins
-// such a session. To keep a client out, use Revoke.
+// a new session. A client that is between two polls does not learn of the end: it opens a
+// new link, and so begins a new session under the id. To keep a client out, use Revoke.
 func (m *Manager) End(ctx context.Context, id string) error { return m.end(ctx, id, 0) }
 
 // Revoke ends the session id like End, if there is one. For Options.Remember, values of
@@ -76,11 +76,12 @@ func (m *Manager) Resolve(ctx context.Context, id string, a store.Asked, client 
 	return m.store.Resolve(ctx, id, a, client)
 }
 
-// Move gives the session from the id to, on the application's own authority. Its links
-// end, and their clients come back. OnDetach is called for its readers under from, and
-// OnAttach when they come back under to. For Options.Retention, the client with the given
-// name may still present from. Session handles of from return store.ErrNotFound
-// afterwards.
+// Move renames the session: its id from becomes to. Move checks no signed value. The
+// session's links end, and their clients reconnect. OnDetach is called for its readers
+// under from, and OnAttach when they come back under to. Until a request presents to, and
+// for Options.Retention at most, from still leads to the session for the client object
+// named client (middleware.Identity.Client). It leads there for no other client, and for
+// none if client is "". Session handles of from return store.ErrNotFound afterwards.
 func (m *Manager) Move(ctx context.Context, from, to, client string) error {
 	return m.Replace(ctx, from, to, store.Asked{}, client)
 }

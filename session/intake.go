@@ -33,10 +33,11 @@ func (m *Manager) Expect(ctx context.Context, id string, a store.Asked) (*Intake
 	return &Intake{m: m, s: s}, nil
 }
 
-// Hold records that the request now holds n bytes. It returns ErrBusy, and changes
-// nothing, if all requests together would hold more than Options.Intake, or those of the
-// session more than a sixteenth of that. A request may hold any number of bytes while it
-// is the only one.
+// Hold records that the request now holds n bytes in all, not n more. Each request counts
+// as at least 4 KiB, and a smaller n than before changes nothing. It returns ErrBusy, and
+// changes nothing, if all requests together would hold more than Options.Intake, or those
+// of the session more than a sixteenth of that. A request may hold any number of bytes
+// while it is the only one.
 func (in *Intake) Hold(n int) error {
 	more := max(int64(n), minIntake) - in.held
 	if more <= 0 || in.m.o.Intake < 0 {

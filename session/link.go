@@ -32,6 +32,7 @@ type Attach struct {
 // transport is done.
 type Link struct {
 	// The fields that every message needs come first, next to Hello.Link.
+
 	Plain  bool // the client acknowledges nothing, so it has no AckTimeout; it does not see heartbeats
 	poll   bool
 	end    linkEnd
@@ -60,9 +61,10 @@ type Link struct {
 // Attach begins a link, and makes the session if there is none. With Number it continues
 // a link, and never makes a session. See store.Log.Attach. The error is store.ErrCrowded
 // if the session has too many links, and ErrLinkRate if it begins them too fast: see
-// Options.MaxLinks and LinkRate. For a new link, it is ErrSettling if the id was revoked
-// or moved after the request came. The client then comes back, and its id is checked
-// again.
+// Options.MaxLinks and LinkRate. It is store.ErrBudget if there is no memory for the
+// session or reader. With Number, it is store.ErrNotFound or store.ErrSuperseded if the
+// link cannot be continued. For a new link, it is ErrSettling if the id was revoked or
+// moved after the request came. The client then comes back, and its id is checked again.
 func (m *Manager) Attach(ctx context.Context, a Attach) (*Link, error) {
 	if !m.enter() {
 		return nil, ErrClosed

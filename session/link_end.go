@@ -133,9 +133,9 @@ func endOf(err error) (why End, retry time.Duration) {
 	return "", 0
 }
 
-// Park keeps a poll's link for d without a request that carries it. Then the link ends.
-// Take must not be called any more: the request that continues the link gets another
-// Link.
+// Park keeps a poll's link alive between two requests. The link ends if no request
+// continues it within d. Take must not be called any more: the request that continues the
+// link gets another Link.
 func (l *Link) Park(d time.Duration) {
 	switch now, moved := l.end.move(linkParked, "", 0); {
 	case now == linkClosed && moved:

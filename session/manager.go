@@ -56,8 +56,8 @@ func (m *Manager) now() int64 { return int64(time.Since(m.start)) }
 // longer than a hundred years.
 func (m *Manager) Options() Options { return m.o }
 
-// Remember returns Options.Remember with its default filled in: how long a revoked id
-// stays revoked.
+// Remember returns Options.Remember with its default filled in. A revoked id stays
+// revoked for an hour longer than that.
 func (m *Manager) Remember() time.Duration { return m.o.Remember }
 
 // Open returns the session id, and makes it if there is none. A new session ends after

@@ -9,7 +9,8 @@ import (
 )
 
 // Options configure a Manager. The zero value is ready to use: it keeps bounded sessions
-// in memory.
+// in memory. A negative number is valid only where its field says so. Otherwise New
+// panics.
 //
 // The callbacks OnOpen, OnAttach and OnDetach of one session never run at the same time
 // on one node. The others may run at any time, and concurrently. All may use the Session
@@ -23,8 +24,9 @@ type Options struct {
 	// memory.Options. Zero means 256 MiB. Negative means no bound.
 	Budget int64
 
-	// MaxMessages and MaxBytes bound one session's log. Zero means 1 000 messages, and 1
-	// MiB.
+	// MaxMessages and MaxBytes bound one session's log: the number of messages, and the
+	// sum of their Message.Size in bytes. MaxBytes must have room for one message of
+	// MaxMessageSize, or New panics. Zero means 1 000 messages, and 1 MiB.
 	MaxMessages int
 	MaxBytes    int64
 	// Overflow says what happens to a message for which a log has no room. Zero means
@@ -58,14 +60,16 @@ type Options struct {
 	Intake int64
 
 	// Retention is how long a session without links lives, and how long a reader without
-	// a link is remembered. Zero means 2m.
+	// a link is remembered. A session remembers at most 128 readers without a link, and
+	// at most 32 writers. Beyond that it forgets the reader that left first, or the
+	// writer that was used least recently. Zero means 2m.
 	Retention time.Duration
-	// Remember is how long a revoked id stays revoked, plus an hour. A Store in memory
-	// forgets it earlier if the process restarts. Set it to the Max-Age of the cookie
-	// that carries ids. Zero means 720h (30 days).
+	// Remember is how long revocations are kept: a revoked id stays revoked for Remember
+	// plus one hour. A Store in memory forgets it earlier if the process restarts. Set it
+	// to the Max-Age of the cookie that carries ids. Zero means 720h (30 days).
 	Remember time.Duration
-	// Heartbeat is how long a stream stays silent at most, ±10 %. Zero means 15s.
-	// Negative disables heartbeats.
+	// Heartbeat is the interval, ±10 %, after which a silent stream sends a heartbeat.
+	// Zero means 15s. Negative disables heartbeats.
 	Heartbeat time.Duration
 	// AckTimeout is how long a client may leave what was sent to it unacknowledged. Then
 	// the link ends, and the log stays. It does not apply to plain readers or to polls.
@@ -80,8 +84,8 @@ type Options struct {
 	// means 10m.
 	LinkAge time.Duration
 	// WriteTimeout is how long a client may take to read what was written to it. On a
-	// stream it may take half as long again. Then its link ends, and the log stays. Zero
-	// means 10s.
+	// stream, the limit is between WriteTimeout and 1.5 times that. A client that takes
+	// longer loses its link, but nothing in the log. Zero means 10s.
 	WriteTimeout time.Duration
 	// MaxBody bounds the body of a POST and a frame of a WebSocket, in bytes. Messages
 	// that do not fit into it are refused. Zero means 64 KiB, or MaxMessageSize/3*4 + 1

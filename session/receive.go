@@ -48,9 +48,10 @@ type Receipt struct {
 //   - ErrRate: the client retries after Receipt.Retry.
 //   - store.ErrAhead, ErrTooLarge, store.ErrEvent, ErrInput and ErrClosed.
 //
-// Whatever the error, Accepted is correct, and the client resends the messages after it.
-// A message is handled once, however often it comes. If it comes again during the call,
-// that call waits for the same result.
+// With ErrOrder and ErrRate, Accepted is set, and the client resends the messages after
+// it. With other errors Accepted may be 0, and the client resends all that it still
+// keeps. A message is handled once, however often it comes. If it comes again during the
+// call, that call waits for the same result.
 func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 	if !m.enter() {
 		return Receipt{}, ErrClosed

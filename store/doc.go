@@ -4,8 +4,8 @@
 // and store/storetest is the suite that every Store must pass. The package imports no
 // other package of Mirage.
 //
-// Package session explains reader, link, writer, position and mark. The other terms, with
-// their common names:
+// Package session explains reader, link, writer, position, mark and plain client. The
+// other terms, with their common names:
 //
 //   - An epoch (an incarnation) is the number of one log. A session that ends and begins
 //     again has another epoch.
@@ -15,6 +15,11 @@
 //     owns it (LinkRef.Turn, a fencing token).
 //   - A turn of a writer (a lock) is the right to handle its next message (Turn). Its
 //     lease (a lock timeout) is how long it stays taken if its node dies.
+//   - The seq (a sequence number) of a message is its number in its log, from 1. The top
+//     is the highest seq.
+//   - A step (a transaction) is one atomic call of a method of Store or Log, which is
+//     granted or refused as a whole.
+//   - The hooks are Generate and Validate of package middleware.
 //   - A value is an id as a client presents it, signed and with the time of signing. To
 //     revoke an id means to refuse its earlier values.
 //

@@ -3,7 +3,8 @@ package store
 import "errors"
 
 // The errors of a Store and its Logs. Test for them with errors.Is: a returned error may
-// wrap one of them and say more. Each is one response on the wire.
+// wrap one of them and say more. The transports answer each with one fixed HTTP status,
+// except ErrFull, which only a sender gets.
 var (
 	// ErrNotFound means that there is no session of that id, or no such reader in it. A
 	// new link, or Manager.Open, makes one.

@@ -13,8 +13,8 @@ type Asked struct {
 	// Signed is the signing time of the value that the request presents. For an id that
 	// is decided in this request, it is Came.
 	Signed time.Time
-	// Named reports whether the request only names the id, without a value of it. Such a
-	// request does not present the id.
+	// Named reports whether the request only mentions the id, without a signed value.
+	// Such a mention does not count as presenting the id.
 	Named bool
 	// Came is the Store's Now when the request arrived, before Resolve and the hooks.
 	Came time.Time

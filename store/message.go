@@ -30,7 +30,8 @@ type Message struct {
 // Text returns an unnamed text message.
 func Text(s string) Message { return Message{Data: []byte(s)} }
 
-// JSON returns a message named event whose data is v in JSON.
+// JSON returns a message named event whose data is v in JSON. The error wraps that of
+// json.Marshal. The name is checked when the message is sent (ErrEvent).
 func JSON(event string, v any) (Message, error) {
 	data, err := json.Marshal(v)
 	if err != nil {

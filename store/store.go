@@ -43,12 +43,12 @@ type Store interface {
 	// remembers a move for a minute longer than Settle: no request takes that long.
 	Open(ctx context.Context, id string, a Asked, create bool, b Bounds) (l Log, created bool, err error)
 
-	// Move gives the session from the id to. Its links end with ErrMoved, and every Log
-	// that Open returned for it before is refused from then on. If to has a session
-	// already, that one stays, and gets the messages above the mark of the moved one, as
-	// far as there is room. If from has no session, only the id moves. For m.Settle,
-	// requests with the old id can neither make nor join a session. If m.Refuse is above
-	// zero, the old id is revoked for that long.
+	// Move renames the session: its id from becomes to. Its links end with ErrMoved, and
+	// every Log that Open returned for it before is refused from then on. If to has a
+	// session already, that one stays, and gets the messages above the mark of the moved
+	// one, as far as there is room. If from has no session, only the id moves. For
+	// m.Settle, requests with the old id can neither make nor join a session. If m.Refuse
+	// is above zero, the old id is revoked for that long.
 	//
 	// The error is ErrRevoked or ErrMoved, and nothing has changed, if from was revoked
 	// after m.Signed, or to after m.Came. If a remote store finds the latter only during
@@ -92,9 +92,6 @@ type Broadcaster interface {
 // A Log is valid for the id and the move under which it was opened. Once the session has
 // moved, every step returns ErrMoved (I12), except Commit, Detach and Leave, which end
 // what was begun.
-//
-// In memory, Append, Read, Ack, Begin and Commit neither wait nor allocate, except when
-// the ring grows.
 type Log interface {
 	// ID returns the id under which the Log was opened. For a Log of Store.Logs, it is
 	// the id by which the session was last known.
@@ -108,10 +105,11 @@ type Log interface {
 	// name. m is shared from now on and must not change.
 	//
 	// If room is needed, the oldest entries leave, and no more than necessary. First are
-	// those that every reader has passed. Next are those that only readers without a link
-	// still need, if another reader has one. Next are those that only these and stalled
-	// readers need, if another reader is live. Beyond that, Bounds.Overflow decides. If
-	// the error is ErrFull, no entry has left.
+	// those that every reader has passed. Next, if at least one reader has a link, are
+	// those that only readers without a link still need. Next, if at least one reader has
+	// a link and is not stalled (Bounds.Stall), are those that only stalled readers and
+	// readers without a link still need. Beyond that, Bounds.Overflow decides. If the
+	// error is ErrFull, no entry has left.
 	Append(ctx context.Context, m *Message, reader string) (Position, error)
 
 	// Behind counts the readers that do not have everything up to seq and may still get
@@ -133,17 +131,17 @@ type Log interface {
 	//     reader is new to the log and presents no position, or one of a lost history.
 	//
 	// Claim.Asked is refused as by Open. If the session has Bounds.MaxLinks links
-	// already, the new one takes the place of the link that was heard of least recently,
-	// which ends. The first choice is a link of a reader that keeps another link or gets
-	// this one: it ends with ErrSuperseded. Otherwise it is a link of any reader, if it
-	// was not heard of for Bounds.Quiet: it ends with ErrCrowded. If there is none,
-	// Attach returns ErrCrowded, and nothing has changed.
+	// already, the new one takes the place of the link whose client was heard from least
+	// recently, which ends. The first choice is a link of a reader that keeps another
+	// link or gets this one: it ends with ErrSuperseded. Otherwise it is a link of any
+	// reader, if its client was not heard from for Bounds.Quiet: it ends with ErrCrowded.
+	// If there is none, Attach returns ErrCrowded, and nothing has changed.
 	Attach(ctx context.Context, c Claim) (Attached, error)
 
 	// Read appends to dst the entries that follow after, or that follow the reader's
 	// acknowledgement if that is further, and counts them as sent. It stops before the
-	// highest sum of their Size exceeds max, but returns at least one entry if there is
-	// one.
+	// sum of their Sizes would exceed max bytes, but returns at least one entry if there
+	// is one.
 	//
 	// The error is ErrSuperseded once the client has used a newer link of this reader,
 	// and ErrCrowded if the link gave its place to another reader's. It is ErrRenewed if
@@ -236,15 +234,17 @@ const (
 	OverflowDropOldest
 )
 
-// A Handle identifies a log, and how often it had moved when it was opened. Two Logs with
-// equal Handles are interchangeable.
+// A Handle identifies a log by its Epoch. Moves counts how often its session had moved to
+// another id when the log was opened. Two Logs with equal Handles are interchangeable.
 type Handle struct{ Epoch, Moves uint64 }
 
 // A Claim is a client's request for a link.
 type Claim struct {
 	Asked  Asked
 	Reader string // names the client object; never empty
-	Plain  bool   // the client acknowledges only by presenting a position
+	// a plain client acknowledges nothing: only the position that it presents tells what
+	// it has
+	Plain bool
 	// the number of the link to continue, ErrNotFound or ErrSuperseded if that is
 	// impossible; 0 begins a new one
 	Link     uint64
@@ -264,8 +264,8 @@ const (
 // A LinkRef identifies a link in the log of its session.
 type LinkRef struct {
 	Reader string
-	// counted within one log, from a random number, so that it identifies a link of this
-	// log alone
+	// counts up within one log from a random start, so that it does not match a link of
+	// another log
 	Number uint64
 	Turn   uint64 // which of the requests that carry the link, one after another
 }
@@ -280,8 +280,9 @@ type Attached struct {
 	Sent     uint64   // the highest seq that was ever sent to any reader of this session
 	Accepted uint64   // the last number accepted from the writer that has the reader's name
 	Previous string   // the id that the session had before Move, while that is remembered
-	Joined   bool     // the reader was not here before, or was reported gone
-	Fresh    bool     // the log does not know this reader, or has forgotten it
+	// the reader was not here before, or was reported gone, even if it is remembered
+	Joined bool
+	Fresh  bool // before this Attach the log had never known this reader, or had forgotten it
 }
 
 // Missing is why a link does not continue at the client's position. Its text is the
@@ -303,9 +304,9 @@ const (
 	MissingUnreadable Missing = "malformed" // the text is not a position
 )
 
-// Lost is a range of messages that the client will never get, both ends included. To is
-// zero if the log cannot know the end. The zero Lost is no loss. Use Count instead of
-// subtracting.
+// Lost is a range of messages that the client will never get: those numbered From to To,
+// both included. To is 0 if the log does not know the end. The zero Lost is no loss. Use
+// Count instead of subtracting.
 type Lost struct{ From, To uint64 }
 
 // Count returns how many messages are lost. known is false if the log cannot know: for

@@ -57,9 +57,9 @@ func Script() http.Handler {
 }
 
 // ScriptURL returns the address of this very version of the script, for pages that the
-// server renders. path is where Script is mounted. The response may be cached for ever.
-// During a roll-out, a program with another version of the script answers the same
-// address with its own version, and lets nobody cache that.
+// server renders. path is where Script is mounted. Caches may keep the response for a
+// year without asking again. During a roll-out, a program with another version of the
+// script answers this address with its own version and Cache-Control: no-cache.
 func ScriptURL(path string) string { return path + "?v=" + theScript().version }
 
 func (s *script) serve(w http.ResponseWriter, r *http.Request, shared bool) {

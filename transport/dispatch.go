@@ -5,7 +5,9 @@
 // its session, on any transport. A reader is one client object with its own place in the
 // session's log (a subscriber), which outlives its links. A position is a place in that
 // log (an offset). Hello is the first event of each link (its handshake). A plain client,
-// such as EventSource, is one without code of ours.
+// such as an EventSource or curl, does not use mirage.js or its protocol: it sends no
+// _cid and acknowledges nothing. Only the position that it presents tells what it has.
+// Upstream means from the client to the server.
 package transport
 
 import (
@@ -32,7 +34,8 @@ type Options struct {
 // Handler returns the handler of one URL. A GET that asks for an upgrade to WebSocket
 // becomes a WebSocket, a GET with _wait in its query is a long-poll, and any other GET is
 // a stream of Server-Sent Events. On all transports, POST and DELETE carry the upstream
-// direction. The handler must be mounted behind the middleware.
+// direction. The handler must be mounted behind Middleware.Guard of package middleware.
+// Without a middleware it answers every request with 500.
 //
 // In a test, call Manager.Shutdown before httptest.Server.Close. Close waits for open
 // polls, and for streams that keep their handler, but does not tell them to end.

@@ -16,8 +16,9 @@ import (
 
 // Store is the store.Store that keeps everything in the memory of this process. It is the
 // fastest, and its content is lost with the process. After a restart, every client that
-// comes back gets store.MissingRestarted. Store is safe for concurrent use. Make one with
-// New.
+// comes back gets store.MissingRestarted. Append, Read, Ack, Begin and Commit of its Logs
+// neither wait nor allocate, except when the ring grows. Store is safe for concurrent
+// use. Make one with New.
 type Store struct {
 	boot   uint32    // the upper half of every epoch
 	start  time.Time // the zero of the logs' clock

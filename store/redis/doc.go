@@ -12,30 +12,27 @@
 //	m := session.New(session.Options{Store: kept})
 //
 // Every step is one Lua script, which Redis runs as a whole. If the answer to a step is
-// late, the Store asks again under the number of the step, which therefore takes place
-// once. If that does not help, the error is store.ErrUncertain. Pub/sub only wakes: what
-// it loses is found within Options.SafetyRead.
+// late, the Store repeats the step under the same number, and each number takes effect
+// only once. If that does not help, the error is store.ErrUncertain. Pub/sub only wakes:
+// what it loses is found within Options.SafetyRead.
 //
-// Time is the time of Redis: for retention, and to tell a signed value that was revoked
-// from a later one. Now is a lower bound of Redis's time. Every answer to a step of an id
-// improves the bound, which needs no clock of the node. In a Cluster the bound is that of
-// the primary whose clock is furthest behind. A call that revokes waits until Now is
-// later than its time stamp, so the primaries' clocks should agree to the millisecond.
-// Redis's clock should be slewed, not set back. If it is set back, then until it has
-// caught up, values signed before may outlive a revocation, and new values of an id that
-// was revoked before are refused.
+// All times are by Redis's clock: for retention, and to decide whether a value was signed
+// before or after a revocation. Now returns a lower bound of Redis's time. Every answer
+// to a step of an id improves it, and setting the node's own clock does not matter. In a
+// Cluster the bound is that of the primary whose clock is furthest behind. A call that
+// revokes waits until Now is later than its time stamp, so the primaries' clocks should
+// agree to the millisecond. Redis's clock should be slewed, not set back. If it is set
+// back, then until it has caught up, values signed before may outlive a revocation, and
+// new values of an id that was revoked before are refused.
 //
 // Every entry of a log has a random tag (a nonce), which is part of the position (the
 // offset) after it. A replica may take over without the last entries, and their numbers
 // are then given out again. The tags differ, so a client that has the lost entries is
 // told store.MissingDiverged, or store.MissingAhead, and does not miss the new ones in
-// silence. If no client has seen the lost entries, they leave no trace: see
-// min-replicas-to-write.
+// silence. If no client has seen the lost entries, nobody is told of the loss.
+// min-replicas-to-write makes such a loss less likely.
 //
-// Three more words of this package: the epoch of a session is the random number that
-// names its log. Its place is the epoch, and how often the session has moved to another
-// id. A turn is the right to handle the next message of a writer (a client that numbers
-// its messages); it has a lease.
+// Package store explains epoch, turn and lease.
 //
 // # Requirements on Redis
 //

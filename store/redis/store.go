@@ -26,9 +26,10 @@ type Options struct {
 	// has lost a wake-up. Zero means 5s.
 	SafetyRead time.Duration
 	// Lease is how long a link counts after the last sign of life from its node. It must
-	// be at least three of the Manager's heartbeats, and longer than a poll waits and is
-	// parked. If the nodes of a session have died, its retention begins that much later.
-	// Zero means 90s; the least is 1s.
+	// be at least 1s, at least three times the Manager's Heartbeat, and longer than
+	// poll.Options.Hold and Pause together. New checks only the first. If all nodes with
+	// links of a session die, its retention begins when the Lease has passed. Zero means
+	// 90s.
 	Lease time.Duration
 	// Logger gets the warnings about Redis's configuration. When Redis begins to fail,
 	// and when it works again, Logger is told, with what to do about it. Nil means

@@ -1,5 +1,6 @@
-// Package sse carries sessions over Server-Sent Events (WHATWG HTML §9.2). A GET is a
-// stream that does not end. POST and DELETE are its upstream direction.
+// Package sse carries sessions over Server-Sent Events (WHATWG HTML §9.2). A GET opens a
+// stream, which stays open for up to session.Options.LinkAge, ±20 %. POST and DELETE are
+// its upstream direction.
 package sse
 
 import (
@@ -43,9 +44,10 @@ func (o Options) complete() Options {
 }
 
 // Handler returns the handler of one URL. GET begins a stream, POST brings messages and
-// acknowledgements, and DELETE ends the reader. The handler must be mounted behind the
-// middleware, and where responses can be flushed. Where they cannot, a GET is refused
-// with 501 and a text that says why.
+// acknowledgements, and DELETE ends the reader. The handler must be mounted behind
+// Middleware.Guard of package middleware. Without a middleware it answers every request
+// with 500. It must also be mounted where responses can be flushed. Where they cannot, a
+// GET is refused with 501 and a text that says why.
 func Handler(m *session.Manager, o Options) http.Handler {
 	h := &handler{m: m, o: o.complete(), shared: m.Options(), up: upstream.Handler(m)}
 	return http.HandlerFunc(h.serve)

@@ -23,10 +23,10 @@ import (
 // all transports share are in session.Options.
 type Options struct {
 	// FrameRate is how many frames a second are read from a client, fragments and control
-	// frames included. A burst may have four times as many. Beyond that the server reads
-	// no faster, but keeps the link. Two frames for each message that the link has
-	// written do not count, and two for each frame of the client with messages that were
-	// handled. Zero means 50. Negative disables.
+	// frames included. A burst may have four times as many. Beyond that the server delays
+	// reading, but keeps the link. Frames that an honest client must send are free: two
+	// for each message written to it, and two for each of its own frames whose messages
+	// were handled. Zero means 50. Negative disables.
 	FrameRate int
 }
 
@@ -39,8 +39,9 @@ func (o Options) complete() Options {
 
 // Handler returns the handler of one URL. A GET with a WebSocket handshake becomes a
 // WebSocket, POST brings messages and acknowledgements, and DELETE ends the reader. The
-// handler must be mounted behind the middleware, and where connections can be hijacked.
-// Where they cannot, a GET is refused with 501 and a text that says why.
+// handler must be mounted behind Middleware.Guard of package middleware. Without a
+// middleware it answers every request with 500. It must also be mounted where connections
+// can be hijacked. Where they cannot, a GET is refused with 501 and a text that says why.
 func Handler(m *session.Manager, o Options) http.Handler {
 	h := &handler{m: m, o: o.complete(), shared: m.Options(), up: upstream.Handler(m)}
 	return http.HandlerFunc(h.serve)
