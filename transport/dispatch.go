@@ -35,7 +35,7 @@ type Options struct {
 // becomes a WebSocket, a GET with _wait in its query is a long-poll, and any other GET is
 // a stream of Server-Sent Events. On all transports, POST and DELETE carry the upstream
 // direction. The handler must be mounted behind Middleware.Guard of package middleware.
-// Without a middleware it answers every request with 500.
+// Without a middleware it answers every GET, POST and DELETE with 500.
 //
 // In a test, call Manager.Shutdown before httptest.Server.Close. Close waits for open
 // polls, and for streams that keep their handler, but does not tell them to end.

@@ -38,11 +38,11 @@ func (o Options) complete() Options {
 
 // Handler returns the handler of one URL. GET is a poll, POST brings messages and
 // acknowledgements, and DELETE ends the reader. The handler must be mounted behind
-// Middleware.Guard of package middleware. Without a middleware it answers every request
-// with 500. A poll without a link token (the header Mirage-Link) begins a link, and is
-// answered at once with hello (the handshake). The polls that follow get no hello. They
-// wait for as many seconds as the query key _wait says, but at most for Hold. _wait is a
-// whole number. Any other value gets 400.
+// Middleware.Guard of package middleware. Without a middleware it answers every GET, POST
+// and DELETE with 500. A poll without a link token (the header Mirage-Link) begins a
+// link, and is answered at once with hello (the handshake). The polls that follow get no
+// hello. They wait for as many seconds as the query key _wait says, but at most for Hold.
+// _wait is a whole number. Any other value gets 400.
 func Handler(m *session.Manager, o Options) http.Handler {
 	h := &handler{m: m, o: o.complete(), shared: m.Options(), up: upstream.Handler(m)}
 	return http.HandlerFunc(h.serve)

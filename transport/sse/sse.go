@@ -45,9 +45,9 @@ func (o Options) complete() Options {
 
 // Handler returns the handler of one URL. GET begins a stream, POST brings messages and
 // acknowledgements, and DELETE ends the reader. The handler must be mounted behind
-// Middleware.Guard of package middleware. Without a middleware it answers every request
-// with 500. It must also be mounted where responses can be flushed. Where they cannot, a
-// GET is refused with 501 and a text that says why.
+// Middleware.Guard of package middleware. Without a middleware it answers every GET, POST
+// and DELETE with 500. It must also be mounted where responses can be flushed. Where they
+// cannot, a GET is refused with 501 and a text that says why.
 func Handler(m *session.Manager, o Options) http.Handler {
 	h := &handler{m: m, o: o.complete(), shared: m.Options(), up: upstream.Handler(m)}
 	return http.HandlerFunc(h.serve)
