@@ -11,14 +11,15 @@ import (
 
 // Hello returns the first block of a link. For a plain client, which ignores that block,
 // it adds a second one with the lost range. life is how long the link lives at most.
-// retry is the delay of a browser's own reconnect; 0 leaves it to the browser.
+// A heartbeat that is not positive means none. retry is the delay of a browser's own
+// reconnect; 0 leaves it to the browser.
 func Hello(id middleware.Identity, link *session.Link, life, heartbeat, retry time.Duration) []byte {
 	a := &link.Hello
 	h := frame.Hello{
 		ID: id.ID, Previous: id.Previous, Mirage: id.Signed,
 		Reader: a.Link.Reader, Link: id.LinkToken(a.Link.Reader, a.Link.Number, life),
 		Resumed: a.Resumed, Reason: string(a.Reason), Sent: a.Sent, Accepted: a.Accepted,
-		Heartbeat: heartbeat.Milliseconds(),
+		Heartbeat: max(0, heartbeat).Milliseconds(),
 	}
 	if h.Previous == "" {
 		h.Previous = a.Previous

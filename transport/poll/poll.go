@@ -121,7 +121,7 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 	var hello []byte
 	if begins {
 		id.Grant(w)
-		hello = downstream.Hello(id, link, duration.Jitter(h.shared.LinkAge), max(0, h.shared.Heartbeat), 0)
+		hello = downstream.Hello(id, link, duration.Jitter(h.shared.LinkAge), h.shared.Heartbeat, 0)
 		wait = 0
 	}
 	rc := http.NewResponseController(w)

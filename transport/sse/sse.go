@@ -121,7 +121,7 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.I
 
 	// The hello, through net/http and all middleware.
 	out := downstream.NewResponse(&h.pool, w, r, h.shared.WriteTimeout)
-	hello := downstream.Hello(id, link, life, max(0, h.shared.Heartbeat), duration.Half(h.o.Retry))
+	hello := downstream.Hello(id, link, life, h.shared.Heartbeat, duration.Half(h.o.Retry))
 	if !pump.Greet(ctx, out, link, hello) {
 		return
 	}

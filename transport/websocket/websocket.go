@@ -104,7 +104,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Id
 		link.Close()
 	}
 
-	hello := downstream.Hello(id, link, life, max(0, h.shared.Heartbeat), 0)
+	hello := downstream.Hello(id, link, life, h.shared.Heartbeat, 0)
 	id.Grant(w)
 	conn, err := accept(w, r)
 	if err != nil {
@@ -116,7 +116,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Id
 
 	conn.timeout = h.shared.BodyTimeout
 	closeFrame := func() (int, string) { return closeOf(pump.End()) }
-	conn.out = newWriter(&h.pool, conn.net, h.shared.WriteTimeout, max(0, h.shared.Heartbeat), closeFrame, closed)
+	conn.out = newWriter(&h.pool, conn.net, h.shared.WriteTimeout, h.shared.Heartbeat, closeFrame, closed)
 	l := &reader{h: h, id: id.ID, value: id.Value, ref: link.Hello.Link, plain: link.Plain, conn: conn}
 	if h.o.FrameRate > 0 {
 		earned := func() int64 { return 2 * (pump.Entries() + l.handled.Load()) }
