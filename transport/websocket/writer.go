@@ -43,9 +43,9 @@ type writer struct {
 
 // newWriter returns a writer to conn. Each write must succeed within timeout, or half as
 // long again. A client that was silent for about two beats, and has not answered a ping,
-// is gone; a beat that is not positive disables pings. closeFrame returns the close frame of a link that
-// Close ends. onClose is called once, when nothing more will be written and nothing takes
-// from the link any more.
+// is gone; a beat that is not positive disables pings. closeFrame returns the close frame
+// of a link that Close ends. onClose is called once, when nothing more will be written
+// and nothing takes from the link any more.
 func newWriter(pool *writers.Pool, conn net.Conn, timeout, beat time.Duration,
 	closeFrame func() (code int, reason string), onClose func()) *writer {
 
