@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,33 +33,60 @@ func TestSize(t *testing.T) {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d bytes of source, %d minified, %d in gzip", len(js.Source), len(js.Minified), b.Len())
+	t.Logf("%d bytes readable, %d minified, %d in gzip", len(js.Source), len(js.Minified), b.Len())
 	if b.Len() > largest {
 		t.Errorf("mirage.js takes %d bytes in gzip, %d are allowed", b.Len(), largest)
 	}
 }
 
-// The generated file is what the source gives.
+// The generated files are what the modules in src give.
 func TestGenerated(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "mirage.js"), []byte(js.Source), 0o644); err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	minify := exec.CommandContext(ctx, "go", "-C", "internal/minify", "run", ".", dir)
-	if out, err := minify.CombinedOutput(); err != nil {
+	bundle := exec.CommandContext(ctx, "go", "-C", "internal/bundle", "run", ".", "-out", dir)
+	out, err := bundle.CombinedOutput()
+	if err != nil {
 		if os.Getenv("CI") == "" && strings.Contains(string(out), "dial tcp") {
 			t.Skip("esbuild cannot be fetched from here")
 		}
 		t.Fatalf("%v\n%s", err, out)
 	}
-	got, err := os.ReadFile(filepath.Join(dir, "mirage.min.js"))
-	if err != nil {
+	t.Logf("%s", out)
+
+	for file, text := range map[string]string{
+		"mirage.js": js.Source, "mirage.min.js": js.Minified, "mirage.min.js.map": js.Map,
+	} {
+		got, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != text {
+			t.Errorf("%s is not what src gives: go generate ./client/js", file)
+		}
+	}
+}
+
+// The source map names the modules in src by relative paths, and has their text.
+func TestMap(t *testing.T) {
+	if !strings.HasSuffix(js.Minified, "\n//# sourceMappingURL=mirage.js.map\n") {
+		t.Error("mirage.min.js does not name its map")
+	}
+	var m struct {
+		Sources, SourcesContent []string
+		Mappings                string
+	}
+	if err := json.Unmarshal([]byte(js.Map), &m); err != nil {
 		t.Fatal(err)
 	}
-	if string(got) != js.Minified {
-		t.Error("mirage.min.js is not what mirage.js gives: go generate ./client/js")
+	if m.Mappings == "" || len(m.Sources) == 0 || len(m.Sources) != len(m.SourcesContent) {
+		t.Fatalf("%d sources, %d texts, %d bytes of mappings", len(m.Sources), len(m.SourcesContent), len(m.Mappings))
+	}
+	for i, path := range m.Sources {
+		text, err := os.ReadFile(path)
+		if err != nil || !strings.HasPrefix(path, "src/") || string(text) != m.SourcesContent[i] {
+			t.Errorf("%s is not that file: %v", path, err)
+		}
 	}
 }
 
@@ -80,6 +109,54 @@ func TestTypes(t *testing.T) {
 		"--lib", "es2022,dom,dom.iterable", "test/types.ts")
 	if out, err := tsc.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// No mangled name belongs to an object of the platform that the client uses, or to an
+// argument of its functions. test/mangled.test.js looks at the objects of Node. This test
+// takes those of browsers from TypeScript's declarations.
+func TestMangled(t *testing.T) {
+	compiler := filepath.Join(npm.Modules(t), ".bin", "tsc")
+	list, err := os.ReadFile("internal/bundle/mangled.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`(?m)^\w+$`).FindAllString(string(list), -1)
+	if len(names) == 0 {
+		t.Fatal("no names")
+	}
+	file := filepath.Join(t.TempDir(), "mangled.ts")
+
+	// clash returns what tsc says if names has a name of the platform.
+	clash := func(names ...string) string {
+		text := `type Names<T> = T extends unknown ? keyof T : never
+type Platform = Names<typeof globalThis | Window | Document | Location | Navigator | Crypto | Performance
+  | Response | Request | RequestInit | Headers | Blob | URL | URLSearchParams | TextDecoder | TextDecoderOptions
+  | TextDecodeOptions | TextEncoder | ReadableStream | ReadableStreamDefaultReader | ReadableStreamReadResult<unknown>
+  | AbortController | AbortSignal | EventTarget | Event | EventInit | MessageEvent | MessageEventInit | CloseEvent
+  | ErrorEvent | PageTransitionEvent | AddEventListenerOptions | WebSocket | BroadcastChannel | LockManager | Lock
+  | LockOptions | ErrorOptions>
+const clash: [Extract<Platform, '` + strings.Join(names, "' | '") + `'>] extends [never] ? true : false = true
+`
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+		defer cancel()
+		tsc := exec.CommandContext(ctx, compiler, "--strict", "--noEmit", "--target", "es2022",
+			"--lib", "es2022,dom,dom.iterable", "--types", "", file)
+		out, err := tsc.CombinedOutput()
+		if err != nil {
+			return fmt.Sprintf("%v\n%s", err, out)
+		}
+		return ""
+	}
+
+	if said := clash(names...); said != "" {
+		t.Errorf("mangled.txt has a name of the platform: %s", said)
+	}
+	if said := clash(append(names, "keepalive")...); !strings.Contains(said, "TS2322") {
+		t.Errorf("keepalive is a name of the platform, and tsc says %q", said)
 	}
 }
 
@@ -140,8 +217,8 @@ func TestPackage(t *testing.T) {
 		"--module", "esnext", "--moduleResolution", "bundler", "use.mts")
 }
 
-// The tests in test/*.test.js pass, for the source and for the file that is served. By
-// hand: node --test client/js/test/
+// The tests in test/*.test.js pass, for the readable file and for the one that is
+// served. By hand: node --test client/js/test/
 func TestNode(t *testing.T) {
 	if testing.Short() {
 		nodeTests(t, ".", "20")
@@ -153,8 +230,10 @@ func TestNode(t *testing.T) {
 		if err := os.CopyFS(filepath.Join(dir, "test"), os.DirFS("test")); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Remove(filepath.Join(dir, "test/names.test.js")); err != nil { // it tests the source
-			t.Fatal(err)
+		for _, file := range []string{"names.test.js", "mangled.test.js"} { // they test the sources
+			if err := os.Remove(filepath.Join(dir, "test", file)); err != nil {
+				t.Fatal(err)
+			}
 		}
 		for file, text := range map[string]string{"mirage.js": js.Minified, "package.json": `{"type":"module"}`} {
 			if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
