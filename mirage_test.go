@@ -279,9 +279,21 @@ func TestH1Mounts(t *testing.T) {
 			if res.Header.Get("Set-Cookie") != "" || strings.Contains(res.Header.Get("Vary"), "Cookie") {
 				t.Errorf("caches may keep the script, and it has %v", res.Header)
 			}
-			res, text = stranger.ask("GET", strings.TrimSuffix(base, "/")+"/mirage.js.map", "", "Accept: */*")
-			if res.StatusCode != http.StatusNotFound || res.Header.Get("Set-Cookie") != "" {
-				t.Errorf("a source map: %s %s %v", res.Status, text, res.Header)
+			for file, want := range map[string]string{
+				"mirage.dev.js": "class extends EventTarget", "mirage.js.map": `"mappings"`,
+			} {
+				res, text := stranger.ask("GET", strings.TrimSuffix(base, "/")+"/"+file, "", "Accept: */*")
+				if res.StatusCode != http.StatusOK || !strings.Contains(text, want) ||
+					res.Header.Get("Set-Cookie") != "" {
+					t.Errorf("%s: %s %v", file, res.Status, res.Header)
+				}
+			}
+			for _, file := range []string{"mirage.min.js", "style.css.map"} {
+				res, text := stranger.ask("GET", strings.TrimSuffix(base, "/")+"/"+file, "", "Accept: */*")
+				if res.StatusCode != http.StatusNotFound || res.Header.Get("Set-Cookie") != "" ||
+					!strings.Contains(text, "mirage.js, mirage.dev.js, mirage.js.map") {
+					t.Errorf("%s: %s %s %v", file, res.Status, text, res.Header)
+				}
 			}
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage/transport"
 )
 
 // A Session is the mailbox of one visitor, as passed to callbacks. Its methods are ID,
@@ -81,6 +82,11 @@ func Text(s string) Message { return store.Text(s) }
 // The error wraps that of json.Marshal. The name is checked when the message is sent
 // (ErrEvent).
 func JSON(event string, v any) (Message, error) { return store.JSON(event, v) }
+
+// ScriptURL returns the address of this very version of the browser client, for pages
+// that the server renders, as in ScriptURL("/live/mirage.js"). Browsers do not revalidate
+// it. See transport.ScriptURL.
+func ScriptURL(path string) string { return transport.ScriptURL(path) }
 
 // NewContext returns a context with this identity, like the one that Identify creates.
 // Use it to test handlers that read ID. A handler that calls Rotate or Logout needs the

@@ -10,27 +10,30 @@ import (
 	"github.com/mirage-go/mirage/internal/wiring"
 )
 
-// script is the name of the browser client below the live URL.
-const script = "mirage.js"
+// scripts are the names of the browser client's files below the live URL:
+// transport.Script.
+var scripts = []string{"mirage.js", "mirage.dev.js", "mirage.js.map"}
 
 // files are the extensions of files that pages and development tools request below the
-// live URL. Each is answered with 404. Otherwise a tool that looks for a source map would
-// hold a stream open.
+// live URL. Each is answered with 404. Otherwise a tool that looks for one would hold a
+// stream open.
 var files = []string{".css", ".html", ".ico", ".js", ".json", ".map", ".mjs", ".ts", ".txt"}
 
-// ServeHTTP serves links, and the browser client mirage.js below them. It looks only at
-// the last element of the path, so you can mount it at any path: with or without a
-// trailing slash, with or without http.StripPrefix, and in nested routers. A GET for a
-// path that looks like a file, such as a source map, gets 404 unless it asks for a
-// stream, a poll or a WebSocket.
+// ServeHTTP serves links, and below them the browser client: mirage.js, for debugging the
+// readable mirage.dev.js, and the source map mirage.js.map. It looks only at the last
+// element of the path, so you can mount it at any path: with or without a trailing slash,
+// with or without http.StripPrefix, and in nested routers. A GET for a path that looks
+// like any other file, such as style.css, gets 404 unless it asks for a stream, a poll or
+// a WebSocket.
 func (l *Live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, name := path.Split(r.URL.Path)
 	switch {
-	case name == script:
+	case slices.Contains(scripts, name):
 		l.script.ServeHTTP(w, r)
 	case slices.Contains(files, path.Ext(name)) && !isLink(r):
 		wiring.Withdraw(r.Context(), w.Header())
-		http.Error(w, "mirage: no such file; the browser client is "+script, http.StatusNotFound)
+		http.Error(w, "mirage: no such file; the browser client's files are "+strings.Join(scripts, ", "),
+			http.StatusNotFound)
 	default:
 		l.links.ServeHTTP(w, r)
 	}

@@ -1,12 +1,12 @@
 package transport
 
 import (
-	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
 	"io"
 	"net/http"
+	"path"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,26 +16,51 @@ import (
 	"github.com/mirage-go/mirage/internal/wiring"
 )
 
-// script is mirage.js as it is served, as text and gzipped.
+// script is a file of the browser client as it is served, as text and gzipped.
 type script struct {
-	version   string
-	text, zip []byte
+	kind, version string
+	text, zip     string
 }
 
-var theScript = sync.OnceValue(func() *script {
-	sum := sha256.Sum256([]byte(js.Minified))
-	s := &script{version: base64.RawURLEncoding.EncodeToString(sum[:12]), text: []byte(js.Minified)}
-	var b bytes.Buffer
-	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level exists
-	_, _ = z.Write(s.text)                                // to memory: no error
-	_ = z.Close()
-	s.zip = b.Bytes()
-	return s
-})
+// scripts are the files, by the last element of their paths.
+var scripts = map[string]func() *script{
+	"mirage.js":     load(js.Minified, "text/javascript; charset=utf-8"),
+	"mirage.dev.js": load(js.Source, "text/javascript; charset=utf-8"),
+	"mirage.js.map": load(js.Map, "application/json"), // the name at the end of js.Minified
+}
+
+// load returns a function that compresses text when it is first called.
+func load(text, kind string) func() *script {
+	return sync.OnceValue(func() *script {
+		sum := sha256.Sum256([]byte(text))
+		var b strings.Builder
+		z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level exists
+		_, _ = io.WriteString(z, text)                        // to memory: no error
+		_ = z.Close()
+		return &script{kind, base64.RawURLEncoding.EncodeToString(sum[:12]), text, b.String()}
+	})
+}
+
+// scriptAt returns the file that is served at a path.
+func scriptAt(urlPath string) *script {
+	file, ok := scripts[path.Base(urlPath)]
+	if !ok {
+		file = scripts["mirage.js"]
+	}
+	return file()
+}
 
 // Script serves mirage.js, the browser client:
 //
 //	mux.Handle("/live/mirage.js", transport.Script())
+//	mux.Handle("/live/mirage.js.map", transport.Script())
+//
+// The last element of the path decides which file it serves:
+//
+//   - mirage.js, or any name that is not below: the minified script.
+//   - mirage.js.map: its source map. Development tools request it beside the script. If
+//     the path belongs to a handler of links instead, that opens a stream for them.
+//   - mirage.dev.js: the readable script.
 //
 // Script needs no middleware. If it is mounted behind Mirage's middleware all the same,
 // the response sets no cookie, because caches may store it.
@@ -52,7 +77,7 @@ func Script() http.Handler {
 			http.Error(w, "the methods here are GET, HEAD", http.StatusMethodNotAllowed)
 			return
 		}
-		theScript().serve(w, r, shared)
+		scriptAt(r.URL.Path).serve(w, r, shared)
 	})
 }
 
@@ -60,7 +85,7 @@ func Script() http.Handler {
 // server renders. path is where Script is mounted. Caches may keep the response for a
 // year without asking again. During a roll-out, a program with another version of the
 // script answers this address with its own version and Cache-Control: no-cache.
-func ScriptURL(path string) string { return path + "?v=" + theScript().version }
+func ScriptURL(path string) string { return path + "?v=" + scriptAt(path).version }
 
 func (s *script) serve(w http.ResponseWriter, r *http.Request, shared bool) {
 	h := w.Header()
@@ -90,11 +115,11 @@ func (s *script) serve(w http.ResponseWriter, r *http.Request, shared bool) {
 		}
 	}
 
-	h.Set("Content-Type", "text/javascript; charset=utf-8")
+	h.Set("Content-Type", s.kind)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(http.StatusOK) // otherwise gin's NoRoute sends its own status
 	if r.Method == http.MethodGet {
-		_, _ = io.Copy(w, bytes.NewReader(body))
+		_, _ = io.Copy(w, strings.NewReader(body))
 	}
 }
 
