@@ -30,7 +30,7 @@ test('transports: unknown ones are passed over, none is an error, all is the def
 // As callers do that pass on options of their own.
 test('options: one that is undefined is as none', async () => {
   const names = [
-    'mirage', 'transports', 'name', 'credentials', 'timeout', 'head', 'upgrade', 'messages', 'bytes', 'signal', 'start',
+    'mirage', 'transports', 'name', 'credentials', 'timeout', 'fallbackAfter', 'upgradeEvery', 'messages', 'bytes', 'signal', 'start',
   ]
   for (const none of [undefined, null]) new Mirage('http://mirage.test/live', none).close()
   const c = client(Object.fromEntries(names.map(name => [name, undefined])))
@@ -76,9 +76,9 @@ test('a server that ends each link after its hello is not hammered', async () =>
 test('links that die young again and again are told of, and do not look open', async () => {
   const c = visitor()
   const errors = []
-  c.addEventListener('error', e => errors.push(e))
+  c.addEventListener('mirage-retry', e => errors.push(e))
   await open(c)
-  server.script = r => r.method === 'POST' ? new Response('{"detail":"open a new link"}', { status: 401 }) : undefined
+  server.script = r => r.method === 'POST' ? server.answer(401, { detail: 'open a new link' }) : undefined
   c.send('x')
   await until('an error', () => errors.length >= 3, 20_000)
   for (const { error, attempt, delay } of errors) {
@@ -255,7 +255,7 @@ test('U2: who sends again what a closing client hands back is told, too', async 
     assert.throws(() => c.send(e.messages[0].data), { status: 410 })
     broken = assert.rejects(c.emit('again'), { status: 410 })
   })
-  server.script = r => r.method === 'POST' ? new Response('{"detail":"not any more"}', { status: 403 }) : undefined
+  server.script = r => r.method === 'POST' ? server.answer(403, { detail: 'not any more' }) : undefined
   c.send('x')
   await until('closed', () => c.state === 'closed')
   await broken

@@ -31,7 +31,7 @@ function client(options = {}) {
   c.got = []
   c.told = []
   c.on('message', (data, e) => c.got.push(e.again ? data + ' again' : data))
-  for (const type of ['open', 'mirage', 'mirage-gap', 'mirage-drain', 'mirage-returned', 'close', 'error']) {
+  for (const type of ['open', 'mirage', 'mirage-gap', 'mirage-drain', 'mirage-returned', 'close', 'mirage-retry']) {
     c.addEventListener(type, e => c.told.push(e))
   }
   return c
@@ -393,7 +393,7 @@ test('a stream that is held back: poll within 5 s, remembered with expiry, and s
   await until('sse again', () => d.transport === 'sse', 400_000)
   server.send('x')
   await until('x', () => d.got.length === 1)
-  assert.equal(told(d, 'error').length, 0)
+  assert.equal(told(d, 'mirage-retry').length, 0)
 })
 
 test('a stream that is held back after its hello: the second sign is missed', async () => {
@@ -428,7 +428,7 @@ test('silence ends a link, and only that: heartbeats keep it', async () => {
   server.silent = false
   await clock.run(1000)
   assert.equal(c.state, 'open')
-  assert.equal(told(c, 'error').length, 0) // none was seen: the first try succeeded
+  assert.equal(told(c, 'mirage-retry').length, 0) // none was seen: the first try succeeded
 })
 
 test('disconnect keeps the session, close ends it', async () => {
@@ -471,10 +471,15 @@ test('signal, subscribe, iterator, mirage option', async () => {
   server.send('1', 'named')
   await until('seen', () => seen.length === 2)
   ctl.abort()
-  await is(c, 'closed')
+  await is(c, 'paused') // the session lives on
   await loop
   assert.deepEqual(seen, ['messagea', 'named1'])
   assert.equal(calls, 3)
+  const ending = new AbortController()
+  const d = client({ signal: ending.signal, abort: 'close' })
+  await is(d, 'open')
+  ending.abort()
+  await is(d, 'closed')
 })
 
 // X1, D7, U1: over a network that loses and cuts, to a server that forgets, a client

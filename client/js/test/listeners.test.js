@@ -5,7 +5,7 @@ import { client, clock, renew, server, until } from './stage.js'
 
 const types = [
   'mirage-transport', 'mirage-state', 'open', 'mirage', 'mirage-gap', 'message', 'named', 'mirage-drain',
-  'mirage-returned', 'error',
+  'mirage-returned', 'mirage-retry',
 ]
 
 // life lets a client get every kind of event, and calls act in the first event of a type.

@@ -139,7 +139,7 @@ async function life() {
   server.id = 'somebody'
   server.fault = () => 'lost'
   server.cut()
-  await until(() => seen.has('error'))
+  await until(() => seen.has('mirage-retry'))
   server.fault = () => ''
   await until(() => seen.has('mirage-returned'))
   await open()

@@ -45,7 +45,7 @@ function open(place, options) {
   c.used = []
   c.addEventListener('mirage-transport', e => c.used.push(e.transport))
   c.errors = []
-  c.addEventListener('error', e => c.errors.push(e))
+  c.addEventListener('mirage-retry', e => c.errors.push(e))
   return c
 }
 
@@ -77,7 +77,7 @@ for (const hangs of [false, true]) {
 test('a WebSocket that fails at the new address as well is bad, as without a redirect', async () => {
   const place = mount(), storage = new Store()
   server.refused = true
-  const c = open(place, { storage, upgrade: 0 })
+  const c = open(place, { storage, upgradeEvery: 0 })
   await until('both were tried', () => place.asked.filter(a => a.startsWith('WS')).length === 2)
   await clock.run(60_000)
   assert.equal(place.asked.filter(a => a.startsWith('WS')).length, 2)

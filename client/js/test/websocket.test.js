@@ -9,7 +9,7 @@ function visitor(options) {
   c.moves = []
   c.seen = [] // the events about the network that the application gets
   c.on('message', data => c.got.push(data))
-  for (const type of ['error', 'close', 'mirage', 'mirage-gap']) {
+  for (const type of ['mirage-retry', 'close', 'mirage', 'mirage-gap']) {
     c.addEventListener(type, e => c.seen.push(type === 'close' ? `close ${e.code} ${e.reason}` : type))
   }
   c.addEventListener('mirage-state', e => c.seen.push(e.state))

@@ -140,7 +140,8 @@ export class Server {
   answer(status, body, headers) {
     if (status === 204) body = null
     else if (typeof body !== 'string') body = JSON.stringify(body)
-    return new Response(body, { status, headers })
+    const type = status === 200 ? 'application/json' : 'application/problem+json'
+    return new Response(body, { status, headers: { 'Content-Type': type, ...headers } })
   }
 
   fetch = async (url, init) => {

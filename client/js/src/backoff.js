@@ -1,0 +1,27 @@
+// How long the client waits before it tries again.
+
+const FIRST = 500, QUICK = 800, SLOW = 8000 // milliseconds
+
+/** sleep waits for ms. It gives wake the function that ends it early. */
+export const sleep = (ms, wake) => new Promise(done => {
+  const timer = setTimeout(done, ms)
+  wake?.(() => {
+    clearTimeout(timer)
+    done()
+  })
+})
+
+/**
+ * delayBefore returns how many milliseconds to wait before the next attempt. The server's
+ * own word counts first. Otherwise it is random, so that not all clients come back at
+ * once, and its bound doubles with each attempt up to maxDelay (full jitter). It stays
+ * below a second while quick: somebody looks at the page, and the network was there a
+ * minute ago.
+ */
+export function delayBefore(attempt, error, { maxDelay, quick }) {
+  const { retry, status, foreign } = error
+  if (retry) return retry
+  if (foreign) return Math.min(maxDelay, SLOW) * (1 + Math.random()) / 2
+  const network = !status || [502, 504].includes(status)
+  return Math.random() * Math.min(quick && network ? QUICK : maxDelay, FIRST * 2 ** attempt)
+}

@@ -1,0 +1,34 @@
+// The options of a client and their defaults. docs/client.md explains them.
+
+export const defaults = {
+  transports: ['websocket', 'sse', 'poll'],
+  timeout: 5000,
+  fallbackAfter: 1500,
+  upgradeEvery: 300_000,
+  maxDelay: 20_000,
+  hidden: 'keep',
+  messages: 256,
+  bytes: 1 << 20,
+  abort: 'release',
+  start: true,
+  ackAfter: 'return',
+  debug: false,
+}
+
+/** others are the options without a default. */
+export const others = ['mirage', 'query', 'storage', 'name', 'credentials', 'signal', 'fetch', 'WebSocket']
+
+/** complete returns the options with their defaults. Undefined counts as left out. */
+export function complete(given) {
+  const options = { ...defaults }, names = [...Object.keys(defaults), ...others]
+  for (const name in given) {
+    if (!names.includes(name)) console.warn(`mirage: no option is called ${name}: they are ${names}`)
+    else if (given[name] !== undefined) options[name] = given[name]
+  }
+  options.transports = options.transports.filter(name => defaults.transports.includes(name))
+  if (!options.transports[0]) throw noTransport()
+  return options
+}
+
+/** noTransport is the error for a transport that does not exist. */
+export const noTransport = () => new Error(`no such transport: they are ${defaults.transports}`)

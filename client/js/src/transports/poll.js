@@ -1,0 +1,28 @@
+import { failure } from '../errors.js'
+import { sleep } from '../backoff.js'
+import { read, request } from './stream.js'
+
+const WAIT = 25 // seconds that the server may hold a poll
+const LONGEST = 35_000 // milliseconds until a poll has an answer
+const EARLY = 1000 // milliseconds; an empty answer takes longer
+
+/** poll runs a link over one short answer after another. The promise settles at its end. */
+export async function poll(core, link) {
+  let early = 0
+  do {
+    if (link.token) link.watch(LONGEST)
+    const asked = performance.now()
+    link.news = false
+
+    const answer = await request(core, link, { _wait: WAIT })
+    const feed = link.feeder()
+    if (answer.body?.getReader) await read(answer, feed)
+    else feed(await answer.text()) // React Native
+    await core.inbox.pending // the next poll acknowledges
+
+    // A cache may answer in place of the server, without a pause.
+    if (link.news || performance.now() - asked > EARLY) early = 0
+    else if (++early > 3) throw failure('polls are answered at once, with nothing new: is there a cache in between?')
+    else await sleep(EARLY)
+  } while (link.token && link.drain == null && !link.signal.aborted)
+}
