@@ -160,7 +160,8 @@ const clash: [Extract<Platform, '` + strings.Join(names, "' | '") + `'>] extends
 	}
 }
 
-// As a package, the module and its types work in bundlers, in Node and in TypeScript.
+// As a package, the module, its minified form and their types work in bundlers, in Node
+// and in TypeScript.
 func TestPackage(t *testing.T) {
 	node, compiler := npm.Node(t), filepath.Join(npm.Modules(t), ".bin", "tsc")
 	source, err := filepath.Abs(".")
@@ -198,23 +199,28 @@ func TestPackage(t *testing.T) {
 	for i, path := range packed {
 		packed[i] = filepath.Base(path)
 	}
-	if got := strings.Join(packed, " "); got != "mirage.d.ts mirage.js package.json" {
+	if got := strings.Join(packed, " "); got != "mirage.d.ts mirage.js mirage.min.js package.json" {
 		t.Errorf("the package has %s", got)
 	}
 
-	const use = "import Mirage, { parser } from 'mirage-client'\nconsole.log(Mirage.name, typeof parser)\n"
-	write("use.mjs", use)
-	write("use.cjs", "import('mirage-client').then(({ Mirage, parser }) => console.log(Mirage.name, typeof parser))")
-	for _, file := range []string{"use.mjs", "use.cjs"} {
-		if out := run(node, file); out != "Mirage function\n" {
-			t.Errorf("%s: %q", file, out)
+	for _, module := range []string{"mirage-client", "mirage-client/min"} {
+		use := "import Mirage, { Mirage as Named, parser } from '" + module + "'\n" +
+			"const { send } = new Mirage('http://localhost', { start: false })\n" +
+			"console.log(Mirage === Named, typeof send, typeof parser)\n"
+		write("use.mjs", use)
+		write("use.cjs", "import('"+module+"').then(({ Mirage, parser }) =>\n"+
+			"  console.log(Mirage.OPEN === 1, typeof Mirage, typeof parser))\n")
+		for _, file := range []string{"use.mjs", "use.cjs"} {
+			if out := run(node, file); out != "true function function\n" {
+				t.Errorf("%s, %s: %q", module, file, out)
+			}
 		}
-	}
 
-	write("use.mts", use)
-	run(compiler, "--strict", "--noEmit", "--lib", "es2022,dom", "--module", "nodenext", "use.mts")
-	run(compiler, "--strict", "--noEmit", "--lib", "es2022,dom",
-		"--module", "esnext", "--moduleResolution", "bundler", "use.mts")
+		write("use.mts", use)
+		run(compiler, "--strict", "--noEmit", "--lib", "es2022,dom", "--module", "nodenext", "use.mts")
+		run(compiler, "--strict", "--noEmit", "--lib", "es2022,dom",
+			"--module", "esnext", "--moduleResolution", "bundler", "use.mts")
+	}
 }
 
 // The tests in test/*.test.js pass, for the readable file and for the one that is
