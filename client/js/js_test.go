@@ -160,12 +160,8 @@ const clash: [Extract<Platform, '` + strings.Join(names, "' | '") + `'>] extends
 	}
 }
 
-<<<<<<< HEAD
-// As a package, the module, its minified form and their types work in bundlers, in Node and in TypeScript.
-=======
 // As a package, the module, its minified form and their types work in bundlers, in Node
 // and in TypeScript.
->>>>>>> 9b1f52f77f0166e3ba1071ea17061ab330b7be9f
 func TestPackage(t *testing.T) {
 	node, compiler := npm.Node(t), filepath.Join(npm.Modules(t), ".bin", "tsc")
 	source, err := filepath.Abs(".")
@@ -209,12 +205,8 @@ func TestPackage(t *testing.T) {
 
 	for _, module := range []string{"mirage-client", "mirage-client/min"} {
 		use := "import Mirage, { Mirage as Named, parser } from '" + module + "'\n" +
-<<<<<<< HEAD
-			"console.log(Mirage === Named, typeof new Mirage('http://localhost', { start: false }).send, typeof parser)\n"
-=======
 			"const { send } = new Mirage('http://localhost', { start: false })\n" +
 			"console.log(Mirage === Named, typeof send, typeof parser)\n"
->>>>>>> 9b1f52f77f0166e3ba1071ea17061ab330b7be9f
 		write("use.mjs", use)
 		write("use.cjs", "import('"+module+"').then(({ Mirage, parser }) =>\n"+
 			"  console.log(Mirage.OPEN === 1, typeof Mirage, typeof parser))\n")
