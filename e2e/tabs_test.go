@@ -80,7 +80,7 @@ func TestClientCrowd(t *testing.T) {
 			crowd.push(c)
 			await new Promise(known => {
 				c.addEventListener('open', known)
-				c.addEventListener('error', ({ delay }) => known(delays.push(delay)))
+				c.addEventListener('mirage-retry', ({ delay }) => known(delays.push(delay)))
 			})
 		}
 	})`)

@@ -40,68 +40,52 @@ function foreign(answer, url) {
 function scriptDirectory() {
   const script = import.meta.url;
   if (/^https?:[^?#]*\/mirage(\.min|\.dev)?\.js([?#]|$)/.test(script)) return new URL(".", script);
-  throw new TypeError("the URL is missing: write new Mirage('/live'), with the URL where your server has Mirage. Only a mirage.js that the browser loaded from that server knows it by itself.");
+  throw new TypeError("the URL is missing: write new Mirage('/live'), with the URL where your server has Mirage");
 }
-var ask = (value) => typeof value === "function" ? value() : value;
-var Address = class {
-  cid = crypto.getRandomValues(new Uint32Array(4)).join("_");
-  // 128 random bits in characters of base64url
-  extra;
-  // what the application adds to the query
-  constructor(url, options) {
-    const { document: document2, location, origin } = globalThis;
-    const page = document2?.baseURI ?? location?.href;
-    url ??= scriptDirectory();
-    this.options = options;
-    this.base = page || /^[a-z]+:/i.test(url) ? new URL(url, page) : void 0;
-    this.url = "" + (this.base || url);
-    this.signed = this.base?.origin === origin ? void 0 : "";
-  }
-  /** identify takes the signed id from the options or from an earlier page. */
-  identify(kept) {
-    const { mirage = this.signed } = this.options;
-    this.signed = typeof mirage === "function" ? "" : mirage || kept || mirage;
-  }
-  /** renew asks the application for values that may expire. It is called before each link. */
-  async renew() {
-    const { mirage, query } = this.options;
-    this.extra = await ask(query);
-    if (typeof mirage === "function") this.signed = await mirage() ?? this.signed;
-  }
-  /** to returns the URL of a request. */
-  to(query) {
-    const url = new URL(this.base);
-    query = { ...this.extra, ...query, _cid: this.cid, _mirage: this.signed };
-    for (const k in query) if (query[k] != null) url.searchParams.set(k, query[k]);
-    return url.href;
-  }
-  async request(method, token, init, query) {
-    const { fetch: ask2 = fetch, credentials } = this.options;
-    const headers = { Accept: "text/event-stream" };
-    if (init.body) headers["Content-Type"] = headers.Accept;
-    if (token) headers["Mirage-Link"] = token;
-    const answer = await ask2(this.to(query), {
-      method,
-      headers,
-      credentials,
-      cache: "no-store",
-      referrerPolicy: "same-origin",
-      // over plain http only the Referer shows which site's page asks
-      ...init
-    });
-    if (isEventStream(answer)) this.adopt(answer);
-    return answer;
-  }
-  /**
-   * adopt takes the path that a redirect led to, as from /live to /live/, for all requests,
-   * because a WebSocket does not follow redirects. It is called only for answers of Mirage:
-   * the redirect may lead to a log-in form. It adopts no other origin.
-   */
-  adopt({ redirected, url }) {
-    const { origin, pathname } = redirected ? new URL(url) : this.base;
-    if (origin === this.base.origin) this.base.pathname = pathname;
-  }
-};
+function locate({ address }, url = scriptDirectory()) {
+  const { document, location, origin } = globalThis;
+  const page = document?.baseURI ?? location?.href;
+  address.base = page || /^[a-z]+:/i.test(url) ? new URL(url, page) : void 0;
+  address.cid = crypto.getRandomValues(new Uint32Array(4)).join("_");
+  address.signed = address.base?.origin === origin ? void 0 : "";
+  return "" + (address.base || url);
+}
+function identify({ address, options: { mirage = address.signed, query } }, kept) {
+  address.signed = mirage?.call ? "" : mirage || kept || mirage;
+  address.extra = query;
+}
+var renews = ({ options: { mirage, query } }) => mirage?.call || query?.call;
+async function renew({ address, options: { mirage, query } }) {
+  if (query?.call) address.extra = await query();
+  if (mirage?.call) address.signed = await mirage() ?? address.signed;
+}
+function to({ address }, query) {
+  const url = new URL(address.base);
+  query = { ...address.extra, ...query, _cid: address.cid, _mirage: address.signed };
+  for (const k in query) if (query[k] != null) url.searchParams.set(k, query[k]);
+  return url.href;
+}
+async function request(core, method, token, init, query) {
+  const { fetch: ask = fetch, credentials } = core.options;
+  const headers = { Accept: "text/event-stream" };
+  if (init.body) headers["Content-Type"] = headers.Accept;
+  if (token) headers["Mirage-Link"] = token;
+  const answer = await ask(to(core, query), {
+    method,
+    headers,
+    credentials,
+    cache: "no-store",
+    referrerPolicy: "same-origin",
+    // over plain http only the Referer shows which site's page asks
+    ...init
+  });
+  if (isEventStream(answer)) adopt(core, answer);
+  return answer;
+}
+function adopt({ address: { base } }, { redirected, url }) {
+  const { origin, pathname } = redirected ? new URL(url) : base;
+  if (origin === base.origin) base.pathname = pathname;
+}
 
 // src/backoff.js
 var FIRST = 500;
@@ -114,13 +98,50 @@ var sleep = (ms, wake) => new Promise((done) => {
     done();
   });
 });
-function delayBefore(attempt, error, { maxDelay, quick }) {
+function delayBefore(attempt, error, maxDelay, quick) {
   const { retry, status, foreign: foreign2 } = error;
   if (retry) return retry;
   if (foreign2) return Math.min(maxDelay, SLOW) * (1 + Math.random()) / 2;
-  const network = !status || [502, 504].includes(status);
-  return Math.random() * Math.min(quick && network ? QUICK : maxDelay, FIRST * 2 ** attempt);
+  const network2 = !status || [502, 504].includes(status);
+  return Math.random() * Math.min(quick && network2 ? QUICK : maxDelay, FIRST * 2 ** attempt);
 }
+
+// src/core.js
+var newCore = (client, options) => ({
+  client,
+  options,
+  wanted: false,
+  // the application wants a link
+  address: {},
+  // address.js
+  record: { full: true },
+  // storage.js
+  outbox: { queue: [], numbers: /* @__PURE__ */ new Map(), count: 0 },
+  // outbox.js
+  sender: { most: 100, tries: 0, unacked: 0, abort: new AbortController() },
+  // sender.js
+  inbox: { resets: 0, heard: /* @__PURE__ */ new Set(), taps: /* @__PURE__ */ new Set() },
+  // inbox.js
+  links: { all: /* @__PURE__ */ new Set(), failures: 0, strikes: 0, lostAt: 0, triedAt: 0 },
+  // links.js
+  race: { bad: {}, turn: 0, worked: /* @__PURE__ */ new Set() },
+  // race.js
+  page: { phase: globalThis.document?.prerendering ? "prerendering" : "shown" }
+  // page.js
+});
+var isActive = (core) => core.wanted && core.page.phase === "shown";
+var isHidden = () => globalThis.document?.hidden;
+var log = (core, ...words) => core.options.debug && console.debug("mirage:", ...words);
+function tell(core, type, more) {
+  log(core, type, more);
+  core.client.dispatchEvent(Object.assign(new Event(type), more));
+}
+function change(core, value, what = "state") {
+  const previous = core.client[what];
+  core.client[what] = value;
+  if (previous !== value) tell(core, "mirage-" + what, { [what]: value, previous });
+}
+var showStalled = (core, failing = core.sender.tries > 1) => change(core, core.page.offline ? "offline" : failing ? "send" : "", "stalled");
 
 // src/parser.js
 var TEXT = 1;
@@ -143,7 +164,7 @@ var block = ({ n, e, d, x }) => `${e && `event: ${e}
 id: ${n}
 
 `;
-function parser(take) {
+function parser(take3) {
   const decoder = new TextDecoder();
   let rest = "", fields = {}, cr;
   return (piece) => {
@@ -165,162 +186,12 @@ function parser(take) {
       fields = {};
       if (data != null && encoding != null && encoding !== "base64") throw failure("encoding");
       if ((id ?? data) != null) {
-        take({ id, event: event || "message", data: decode(data, encoding && (type === "binary" ? BYTES : TEXT)) });
+        take3({ id, event: event || "message", data: decode(data, encoding && (type === "binary" ? BYTES : TEXT)) });
       }
     }
   };
 }
 var epochAndNumber = (position) => position.split(/[-.]/);
-
-// src/hello.js
-var SECOND_SIGN = 3e3;
-function greet(core, link, hello, position) {
-  const { address, client, inbox, links, outbox, race, sender } = core;
-  const { id, reason } = hello;
-  const [epoch, seq] = epochAndNumber(inbox.came), [now, n] = epochAndNumber(position);
-  const old = epoch === now && link.from.indexOf(epoch);
-  const resumed = old || hello.resumed;
-  const lost = !old && reason !== "trimmed" && hello.lost;
-  const known = client.id, was = client.mirage, first = !links.opened;
-  if (known && known !== id && known !== hello.previous) {
-    outbox.giveBack(outbox.queue, failure("the id has changed", 409));
-  }
-  if (!resumed) outbox.repeat();
-  inbox.repeats = epoch === now && (inbox.repeats < 0 ? hello.sent : inbox.repeats);
-  if (lost || epoch !== now || n - seq > 0) inbox.reset(position);
-  client.id = id;
-  if (address.signed != null) address.signed = hello.mirage || address.signed;
-  client.mirage = address.signed ?? id;
-  link.token = hello.link;
-  link.beat = hello.heartbeat;
-  link.born = Date.now();
-  link.news = true;
-  links.welcome(link);
-  if (link.name !== "poll") {
-    link.watch(link.beat && SECOND_SIGN);
-    sender.due = true;
-  }
-  outbox.accept(address.cid, hello.accepted);
-  core.save();
-  core.change(link.name, "transport");
-  if (core.active) core.change("open");
-  core.showStalled();
-  if (first) core.tell("open");
-  if (first || !resumed || known !== id || was !== client.mirage) {
-    core.tell("mirage", { ...hello, link: void 0, mirage: client.mirage, known });
-  }
-  if (lost) core.tell("mirage-gap", { ...lost, reason });
-  race.improve(link.name);
-  sender.hurry?.();
-  sender.pump();
-}
-
-// src/inbox.js
-var report = (error) => new Promise((done) => {
-  setTimeout(() => {
-    setTimeout(done);
-    throw error;
-  });
-});
-var Inbox = class {
-  taps = /* @__PURE__ */ new Set();
-  // loops over the client
-  unheard = /* @__PURE__ */ new Set();
-  // event names of which the application was warned
-  pending;
-  // with ackAfter: 'promise', resolves when the listeners so far have finished
-  resets = 0;
-  constructor(core, { position, again }) {
-    this.core = core;
-    this.came = core.client.position = position;
-    this.repeats = again;
-  }
-  /** reset continues at a position that no message led to. */
-  reset(position) {
-    this.came = this.core.client.position = position;
-    this.resets++;
-  }
-  /** take takes a block with an id, and drops one that an earlier link brought. */
-  take(link, { id, event, data }) {
-    const [epoch, seq] = epochAndNumber(this.came), [other, n] = epochAndNumber(id);
-    if (other !== epoch) throw failure("epoch");
-    if (n - seq <= 0) return;
-    const gap = event === "mirage-gap";
-    if (!gap && n - seq > 1) throw failure("hole");
-    const { client, sender, tell } = this.core;
-    const { resets, pending } = this;
-    const promises = [];
-    link.news = true;
-    this.came = id;
-    if (gap) {
-      const about = JSON.parse(data);
-      tell(event, { ...about, from: Math.max(about.from, +seq + 1) });
-    } else if (!event.startsWith("mirage") && data != null) {
-      this.dispatch(event, { data, lastEventId: id }, n <= this.repeats, promises);
-    }
-    const delivered = () => {
-      if (resets !== this.resets) return;
-      client.position = id;
-      if (link.name !== "poll") sender.came();
-    };
-    if (!promises[0] && !pending) return delivered();
-    const last = this.pending = Promise.all([pending, ...promises]).catch(report).then(() => {
-      delivered();
-      if (this.pending === last) this.pending = void 0;
-    });
-  }
-  dispatch(event, init, again, promises) {
-    const { client, options } = this.core;
-    if (!client.hears(event) && !this.taps.size && !this.unheard.has(event)) {
-      this.unheard.add(event);
-      console.warn(`mirage: nobody listens to '${event}', and what came is not delivered again: add listeners right after new Mirage()`);
-    }
-    const e = Object.assign(new MessageEvent(event, init), { again });
-    if (options.ackAfter === "promise") e.waitUntil = (promise) => promises.push(promise);
-    client.dispatchEvent(e);
-    for (const tap of this.taps) tap(e);
-  }
-  /** endLoops ends the loops over the client, once they have had what came. */
-  endLoops() {
-    for (const tap of this.taps) tap();
-  }
-  /** messages iterates over all messages, as they come. */
-  async *messages() {
-    const waiting = [];
-    let size = 0, ended = this.core.client.state === "closed", ring;
-    const sizeOf = ({ data }) => data.length ?? data.byteLength;
-    const tap = (e) => {
-      if (e) {
-        waiting.push(e);
-        size += sizeOf(e);
-        e.waitUntil?.(new Promise((done) => {
-          e.done = done;
-        }));
-      } else {
-        ended = true;
-      }
-      ring?.();
-    };
-    this.taps.add(tap);
-    try {
-      while (waiting[0] || !ended) {
-        if (waiting.length > 1e3 || size > this.core.options.bytes) throw failure("too slow");
-        const e = waiting.shift();
-        if (e) {
-          size -= sizeOf(e);
-          yield e;
-          e.done?.();
-        } else {
-          await new Promise((done) => {
-            ring = done;
-          });
-        }
-      }
-    } finally {
-      this.taps.delete(tap);
-    }
-  }
-};
 
 // src/first_visit.js
 var PATIENCE = 1500;
@@ -328,145 +199,799 @@ var firstVisit = (origin) => new Promise((go) => {
   const { locks } = globalThis.navigator ?? {};
   if (!locks) return go();
   let done;
-  const ended = new Promise((end) => {
-    done = end;
+  const ended = new Promise((end2) => {
+    done = end2;
   });
-  const begin = () => {
+  const begin2 = () => {
     clearTimeout(timer);
     go(done);
     return ended;
   };
-  const timer = setTimeout(begin, PATIENCE);
-  locks.request("mirage:" + origin, begin).catch(begin);
+  const timer = setTimeout(begin2, PATIENCE);
+  locks.request("mirage:" + origin, begin2).catch(begin2);
 });
+
+// src/link.js
+function newLink(name, path, turn) {
+  const link = { name, path, turn, control: new AbortController() };
+  link.hello = new Promise((ok, no) => Object.assign(link, { ok, no }));
+  link.hello.catch(() => 0);
+  return link;
+}
+function watch(link, ms) {
+  clearTimeout(link.timer);
+  if (ms) {
+    link.timer = setTimeout(() => {
+      link.late = true;
+      link.control.abort(failure("silence"));
+    }, ms);
+  }
+}
+function end(link, error) {
+  watch(link);
+  link.control.abort(error);
+  link.no(error);
+}
+function place({ address, client, links }, link, more) {
+  link.from = client.position;
+  return { _pos: link.from, _was: links.opened && !address.signed ? client.id : null, ...more };
+}
+function feeder(link, take3) {
+  const feed = parser(take3);
+  return (piece) => {
+    link.heard = Date.now();
+    if (link.token && link.name !== "poll") {
+      link.spoke = true;
+      watch(link, link.beat && 2 * link.beat + 5e3);
+    }
+    feed(piece);
+  };
+}
+
+// src/outbox.js
+var LONGEST_BATCH = 16384;
+var outside = ({ e, d, x }) => ({ event: e || "message", data: decode(d, x) });
+var note = ({ outbox: { numbers } }, { w, n }) => numbers.set(w, Math.max(n, numbers.get(w) || 0));
+var knows = ({ outbox: { numbers } }, { w, n }) => n <= numbers.get(w);
+var list = ({ outbox }) => outbox.queue.map(outside);
+function keep(core, queue) {
+  core.outbox.queue = queue;
+  core.client.waiting = queue.length;
+  core.client.bufferedAmount = queue.reduce((sum, m) => sum + m.d.length, 0);
+}
+function restore(core, queue) {
+  core.outbox.writer = core.address.cid;
+  keep(core, queue);
+  for (const m of queue) note(core, m);
+}
+function changed(core) {
+  const { outbox } = core;
+  if (outbox.telling) return;
+  outbox.telling = true;
+  queueMicrotask(() => {
+    outbox.telling = false;
+    tell(core, "mirage-queue", { waiting: outbox.queue.length, stored: !core.record.full });
+  });
+}
+function enqueue(core, e, data) {
+  const { client, options, outbox } = core;
+  if (/[\0-\x1f]/.test(e)) throw failure("not a name", 400);
+  const { d, x } = encode(data);
+  if (client.readyState > 1) throw failure("closed", 410);
+  if (outbox.queue.length >= options.messages || client.bufferedAmount + d.length > options.bytes) {
+    throw failure("the queue is full", 429);
+  }
+  const m = { w: outbox.writer, n: ++outbox.count, e, d, x };
+  outbox.queue.push(m);
+  note(core, m);
+  client.waiting++;
+  client.bufferedAmount += d.length;
+  changed(core);
+  return m;
+}
+function take(core, messages2) {
+  const gone = new Set(messages2);
+  keep(core, core.outbox.queue.filter((m) => !gone.has(m)));
+  if (gone.size) changed(core);
+}
+function withdraw(core, m) {
+  const { outbox } = core;
+  if (m.t || !outbox.queue.includes(m)) return;
+  take(core, [m]);
+  outbox.writer = m.w.slice(0, 50) + "_" + outbox.numbers.size;
+  outbox.count = 0;
+  for (const later of outbox.queue) {
+    if (later.w !== m.w || later.n < m.n) continue;
+    later.w = outbox.writer;
+    later.n = ++outbox.count;
+    note(core, later);
+  }
+}
+function accept(core, writer, n) {
+  const accepted = core.outbox.queue.filter((m) => m.w === writer && m.n <= n);
+  take(core, accepted);
+  for (const m of accepted) m.ok?.();
+  return accepted.length;
+}
+function giveBack(core, messages2, error) {
+  if (!messages2[0]) return;
+  take(core, messages2);
+  for (const m of messages2) m.no?.(error);
+  tell(core, "mirage-returned", { id: core.client.id, error, messages: messages2.map(outside) });
+}
+function nextBatch({ client, outbox: { queue, writer, count: count2 } }, most, more) {
+  const { w = writer, n = count2 + 1, a } = queue[0] || {};
+  let size = 0, full;
+  const batch = queue.filter((m, i) => !(full ||= i >= most || m.w !== w || m.a !== a || (size += m.d.length) > LONGEST_BATCH && i));
+  const up = { writer: w, base: n, ack: client.position, again: !!a, ...more };
+  let body = `event: mirage-up
+data: ${JSON.stringify(up)}
+
+`;
+  for (const m of batch) {
+    m.t = 1;
+    body += block(m);
+  }
+  return { batch, w, body };
+}
+
+// src/storage.js
+var MEMORY = 18e5;
+var isText = (value) => value?.big && value.length < 4096 && /^[!-~]*$/.test(value);
+var isCount = (n, least) => Number.isSafeInteger(n) && n >= least;
+function isMessage(m) {
+  try {
+    decode(m.d, m.x);
+    return /^[\w-]{22,64}$/.test(m.w) && isCount(m.n, 1) && m.e.big && m.d.big && !/[\r\n]/.test(m.e);
+  } catch {
+  }
+}
+function parse(text) {
+  let found;
+  try {
+    found = JSON.parse(text);
+  } catch {
+  }
+  const { id, position, signed, queue, bad, again } = found ?? {};
+  const kept = {
+    id: isText(id) ? id : "",
+    position: isText(position) ? position : "",
+    signed: isText(signed) ? signed : void 0,
+    queue: Array.isArray(queue) ? queue.filter(isMessage) : [],
+    bad: {},
+    again: isCount(again, -1) ? again : 0
+  };
+  for (const name in bad) if (bad[name] <= Date.now() + MEMORY) kept.bad[name] = bad[name];
+  return kept;
+}
+function load({ client, record, options }) {
+  record.key = "mirage:" + (options.name || client.url.replace(/^([^?#]*)\/(?=[?#]|$)/, "$1"));
+  try {
+    const { storage = globalThis.document && sessionStorage } = options;
+    record.storage = storage;
+    record.text = storage.getItem(record.key);
+  } catch {
+  }
+  return parse(record.text);
+}
+function others(core) {
+  const { storage, key, text } = core.record;
+  try {
+    const now = storage.getItem(key);
+    if (now !== text) return parse(now).queue.filter((m) => !knows(core, m));
+  } catch {
+  }
+  return [];
+}
+function write({ record }, value) {
+  const text = JSON.stringify(value);
+  try {
+    record.storage.setItem(record.key, text);
+    record.text = text;
+    return true;
+  } catch {
+  }
+}
+function save(core, clean) {
+  const { client, record } = core;
+  const value = {
+    id: client.id,
+    position: client.position,
+    signed: core.address.signed,
+    bad: core.race.bad,
+    again: core.links.live && !clean ? -1 : core.inbox.repeats
+  };
+  record.full = !write(core, { ...value, queue: [...others(core), ...core.outbox.queue] });
+  if (record.full) write(core, { ...value, queue: [] });
+}
+function remove(core) {
+  const { record } = core, queue = others(core);
+  try {
+    if (!queue[0]) record.storage.removeItem(record.key);
+    else write(core, { queue });
+  } catch {
+  }
+  record.storage = void 0;
+}
+
+// src/transports/stream.js
+async function open(core, link, more) {
+  const { url } = core.client;
+  save(core);
+  const answer = await request(core, "GET", link.token, { signal: link.control.signal }, place(core, link, more));
+  if (isEventStream(await check(answer, url))) return answer;
+  throw foreign(answer, url);
+}
+async function read({ body }, feed) {
+  const reader = body.getReader();
+  for (let read2; !(read2 = await reader.read()).done; ) feed(read2.value);
+}
+async function stream(core, link, feed) {
+  const answer = await open(core, link);
+  if (!answer.body?.getReader) throw failure("fetch() cannot stream here", 501);
+  await read(answer, feed);
+}
+
+// src/transports/poll.js
+var WAIT = 25;
+var LONGEST = 35e3;
+var EARLY = 1e3;
+async function poll(core, link, feed) {
+  let early = 0;
+  do {
+    if (link.token) watch(link, LONGEST);
+    const asked = performance.now();
+    link.news = false;
+    const answer = await open(core, link, { _wait: WAIT });
+    if (answer.body?.getReader) await read(answer, feed);
+    else feed(await answer.text());
+    await core.inbox.pending;
+    if (link.news || performance.now() - asked > EARLY) early = 0;
+    else if (++early > 3) throw failure("polls are answered at once, with nothing new: is there a cache in between?");
+    else await sleep(EARLY);
+  } while (link.token && link.drain == null && !link.control.signal.aborted);
+}
+
+// src/transports/websocket.js
+var websocket = (core, link, feed) => new Promise((_, no) => {
+  const socket = new (core.options.WebSocket || WebSocket)(to(core, place(core, link)).replace("http", "ws"));
+  link.socket = socket;
+  link.control.signal.onabort = () => no(socket.close());
+  socket.onmessage = ({ data }) => {
+    try {
+      feed(data);
+    } catch (error) {
+      no(error);
+    }
+  };
+  socket.onclose = ({ code, reason }) => {
+    const [text, seconds] = reason.split(/; retry in (\d+) s$/);
+    no(Object.assign(failure(text || "closed " + code, Math.max(0, code - 4e3)), { retry: delayOf(seconds) }));
+  };
+});
+
+// src/race.js
+var carriers = { websocket, sse: stream, poll };
+var SOON = 1e4;
+function order({ options, race }, all) {
+  const rank = (name) => name === race.chosen ? -1 : !all && (race.bad[name] > Date.now() || name === race.mute);
+  return [...options.transports].sort((a, b) => rank(a) - rank(b));
+}
+async function run(core, names, again) {
+  const { race } = core;
+  const time = core.options.fallbackAfter / (again ? 2 : 1);
+  const tried = [];
+  let won, why;
+  const attempt = async (name) => {
+    const link = start(core, name);
+    let failed2;
+    tried.push(link);
+    const done = link.hello.then(() => {
+      won = link;
+    }, (error) => {
+      failed2 = why = error;
+    });
+    await Promise.race([done, sleep(time)]);
+    return isActive(core) && (failed2 ? failed2.other || !failed2.status : !won);
+  };
+  for (const name of names) {
+    if (!await attempt(name) || again && !why && !await attempt(name)) break;
+  }
+  if (!again || why) await Promise.any(tried.map((link) => link.hello)).catch(() => 0);
+  if (!won || !core.links.live) return why;
+  const failed = tried.slice(0, tried.indexOf(won)).filter((link) => link.name !== won.name);
+  const astray = failed.find(({ name, path }) => name === "websocket" && path !== core.address.base.pathname);
+  avoid(core, [race.mute, ...failed.filter((link) => link !== astray).map((link) => link.name)]);
+  race.mute = void 0;
+  delete race.bad[won.name];
+  if (astray) run(core, [astray.name]).then((error) => {
+    if (error && core.links.live) avoid(core, [astray.name]);
+  });
+}
+function avoid({ race: { bad, mute, worked } }, names) {
+  for (const name of names) {
+    if (name && (name === mute || !worked.has(name))) bad[name] = Date.now() + MEMORY;
+  }
+}
+function start(core, name) {
+  const link = newLink(name, core.address.base.pathname, core.race.turn);
+  log(core, "trying", name);
+  core.links.all.add(link);
+  watch(link, core.options.timeout);
+  carry(core, link).catch((error) => error).then((error) => over(core, link, link.control.signal.reason || error));
+  return link;
+}
+async function carry(core, link) {
+  const { signal } = link.control;
+  if (renews(core)) {
+    await renew(core);
+    signal.throwIfAborted();
+  }
+  try {
+    await carriers[link.name](core, link, feeder(link, (block2) => take2(core, link, block2)));
+  } catch (error) {
+    if (!error?.status && !link.token && core.options.transports.every((name) => name === "websocket")) {
+      const answer = await request(core, "GET", void 0, { signal }, place(core, link, { _wait: 0 }));
+      discard(await check(answer, core.client.url));
+    }
+    throw error;
+  }
+}
+function improve(core, name) {
+  const { upgradeEvery } = core.options, { race } = core;
+  const [better] = order(core, true);
+  clearTimeout(race.probe);
+  if (better === name || !upgradeEvery) return;
+  const look = () => {
+    run(core, [better]);
+    race.probe = setTimeout(look, upgradeEvery);
+  };
+  race.probe = setTimeout(look, race.worked.has(better) && !race.bad[better] ? SOON : upgradeEvery);
+}
+async function prefer(core, name) {
+  const { race } = core;
+  const before = race.chosen;
+  race.chosen = name;
+  race.turn++;
+  if (!isActive(core)) return;
+  const why = await run(core, name ? [name] : order(core, true));
+  if (!why) return;
+  if (race.chosen === name) race.chosen = before;
+  throw why;
+}
+
+// src/hello.js
+var SECOND_SIGN = 3e3;
+function greet(core, link, hello, position) {
+  const { address, client, inbox, links, outbox, sender } = core;
+  const { id, reason } = hello;
+  const [epoch, seq] = epochAndNumber(inbox.came), [now, n] = epochAndNumber(position);
+  const old = epoch === now && link.from.indexOf(epoch);
+  const resumed = old || hello.resumed;
+  const lost = !old && reason !== "trimmed" && hello.lost;
+  const known = client.id, was = client.mirage, first = !links.opened;
+  if (known && known !== id && known !== hello.previous) {
+    giveBack(core, outbox.queue, failure("the id has changed", 409));
+  }
+  if (!resumed) for (const m of outbox.queue) m.a = m.t;
+  inbox.repeats = epoch === now && (inbox.repeats < 0 ? hello.sent : inbox.repeats);
+  if (lost || epoch !== now || n - seq > 0) reset(core, position);
+  client.id = id;
+  if (address.signed != null) address.signed = hello.mirage || address.signed;
+  client.mirage = address.signed ?? id;
+  link.token = hello.link;
+  link.beat = hello.heartbeat;
+  link.born = Date.now();
+  link.news = true;
+  welcome(core, link);
+  if (link.name !== "poll") {
+    watch(link, link.beat && SECOND_SIGN);
+    sender.due = 1;
+  }
+  accept(core, address.cid, hello.accepted);
+  save(core);
+  change(core, link.name, "transport");
+  if (isActive(core)) change(core, "open");
+  core.page.offline = false;
+  showStalled(core);
+  if (first) tell(core, "open");
+  if (first || !resumed || known !== id || was !== client.mirage) {
+    tell(core, "mirage", { ...hello, link: void 0, mirage: client.mirage, known });
+  }
+  if (lost) tell(core, "mirage-gap", { ...lost, reason });
+  improve(core, link.name);
+  sender.hurry?.();
+  pump(core);
+}
 
 // src/links.js
 var YOUNG = 1e4;
 var QUICK2 = 6e4;
 var AGAIN = 1e3;
 var ANSWER = 700;
-var Links = class {
-  all = /* @__PURE__ */ new Set();
-  // that have not ended
-  live;
-  // the link that counts: it brought the last hello
-  opened = false;
-  // there was a live link
-  looping = false;
-  failures = 0;
-  // how many attempts in a row had no hello
-  strikes = 0;
-  // how many links in a row ended young, at most 3
-  lost = 0;
-  // when the last link was lost, as performance.now()
-  tried = 0;
-  // when the last attempt began
-  wake;
-  // ends the pause before the next attempt
-  asked = false;
-  // the server said when to come back
-  constructor(core) {
-    this.core = core;
-  }
-  /** quick is true while somebody may be waiting for the network to come back. */
-  get quick() {
-    return this.opened && !globalThis.document?.hidden && performance.now() - this.lost < QUICK2;
-  }
-  /** loop makes attempts until there is a link. */
-  async loop(wait) {
-    if (this.looping) return this.wake?.();
-    const { core } = this;
-    this.looping = true;
-    const done = !this.opened && core.address.signed == null && await firstVisit(core.address.base.origin);
-    for (; ; ) {
-      if (wait) await sleep(wait, (done2) => {
-        this.wake = done2;
-      });
-      this.wake = wait = void 0;
-      if (!core.active || this.live) break;
-      this.tried = performance.now();
-      const error = await core.race.run(core.race.order(), this.quick);
-      done && done();
-      if (!error || !core.active || this.live) continue;
-      wait = this.complain(error, ++this.failures, this.quick);
-    }
+var isQuick = ({ links }) => links.opened && !isHidden() && performance.now() - links.lostAt < QUICK2;
+async function loop(core, wait) {
+  const { links } = core;
+  if (links.looping) return links.wake?.();
+  links.looping = true;
+  const done = !links.opened && core.address.signed == null && await firstVisit(core.address.base.origin);
+  for (; ; ) {
+    if (wait) await sleep(wait, (awake) => {
+      links.wake = awake;
+    });
+    links.wake = wait = void 0;
+    if (!isActive(core) || links.live) break;
+    links.triedAt = performance.now();
+    const error = await run(core, order(core), isQuick(core));
     done && done();
-    this.looping = false;
+    if (error && isActive(core) && !links.live) wait = complain(core, error, ++links.failures, isQuick(core));
   }
-  /** complain tells the application that there is no link, and returns the delay. */
-  complain(error, attempt, quick) {
-    const { core } = this;
-    const delay = core.delay(error, attempt, quick);
-    this.asked = error.retry > 0;
-    if (this.opened) core.change("reconnecting");
-    core.tell("mirage-retry", { what: "connect", error, attempt, delay });
-    return delay;
-  }
-  /** hurry makes the next attempt now: the user does something, or sends. */
-  hurry() {
-    if (!this.live && !this.asked && performance.now() - this.tried > AGAIN) this.wake?.();
-  }
-  /** over removes a link that has ended, and replaces it if it was the live one. */
-  over(link, error = failure("ended")) {
-    const { core } = this, { race } = core;
-    this.all.delete(link);
-    link.end(error);
-    if (error.final || error.other && !core.options.transports[1]) return core.finish(4e3 + error.status, error.message);
-    if (link !== this.live) return;
-    const young = Date.now() - link.born < YOUNG && link.drain == null;
-    this.strikes = young ? Math.min(3, this.strikes + 1) : 0;
-    if (!young) race.worked.add(link.name);
-    if (this.strikes > 1 || link.late && !link.spoke) race.mute = link.name;
-    this.lost = performance.now();
-    this.forget();
-    if (core.active) {
-      this.loop(link.drain ?? (this.strikes > 2 ? this.complain(error, this.strikes) : core.delay(error, this.strikes)));
+  done && done();
+  links.looping = false;
+}
+function complain(core, error, attempt, quick) {
+  const delay = delayBefore(attempt, error, core.options.maxDelay, quick);
+  core.links.asked = error.retry;
+  if (core.links.opened) change(core, "reconnecting");
+  tell(core, "mirage-retry", { what: "connect", error, attempt, delay });
+  return delay;
+}
+function hurry({ links }) {
+  if (!links.live && !links.asked && performance.now() - links.triedAt > AGAIN) links.wake?.();
+}
+function welcome({ links, sender }, link) {
+  if (links.live !== link) {
+    sender.abort.abort();
+    for (const other of links.all) {
+      if (other !== link && other.turn <= link.turn) end(other, failure("replaced"));
     }
   }
-  /** welcome makes a link the live one: its hello has come. */
-  welcome(link) {
-    if (this.live !== link) {
-      this.core.sender.stop();
-      for (const other of this.all) {
-        if (other !== link && other.turn <= link.turn) other.end(failure("replaced"));
+  links.live = link;
+  links.opened = true;
+  links.failures = 0;
+  link.ok();
+}
+function over(core, link, error = failure("ended")) {
+  const { links, race } = core;
+  log(core, link.name, "ended:", error.message);
+  links.all.delete(link);
+  end(link, error);
+  if (error.final || error.other && !core.options.transports[1]) return finish(core, 4e3 + error.status, error.message);
+  if (link !== links.live) return;
+  const young = Date.now() - link.born < YOUNG && link.drain == null;
+  links.strikes = young ? Math.min(3, links.strikes + 1) : 0;
+  if (!young) race.worked.add(link.name);
+  if (links.strikes > 1 || link.late && !link.spoke) race.mute = link.name;
+  links.lostAt = performance.now();
+  forget(core);
+  if (isActive(core)) {
+    loop(core, link.drain ?? (links.strikes > 2 ? complain(core, error, links.strikes) : delayBefore(links.strikes, error, core.options.maxDelay)));
+  }
+}
+function forget({ links, race, sender }) {
+  links.live = void 0;
+  sender.abort.abort();
+  clearTimeout(race.probe);
+}
+function drop(core) {
+  for (const link of core.links.all) end(link, failure("dropped"));
+  forget(core);
+  core.links.wake?.();
+}
+async function refresh(core, gently) {
+  const { links } = core, { live } = links;
+  if (!live) return links.wake?.();
+  if (gently && Date.now() - live.heard <= 1.2 * (live.beat || 15e3) + 2e3) return;
+  const began = live.heard = Date.now();
+  const isSilent = () => links.live === live && live.heard === began && isActive(core);
+  for (let i = 0; i < 4 && isSilent(); i++) {
+    await Promise.race([run(core, i ? [live.name] : order(core, true)), sleep(ANSWER)]);
+  }
+  await sleep(core.options.timeout);
+  if (isSilent()) over(core, live, failure("silence"));
+}
+function take2(core, link, block2) {
+  const { event, data } = block2;
+  const about = event.startsWith("mirage") && JSON.parse(data);
+  if (event === "mirage") return greet(core, link, about, block2.id);
+  if (link !== core.links.live) return;
+  if (event === "mirage-ack") {
+    return about.status ? link.answer?.(about) : core.sender.busy || accept(core, core.address.cid, about.accepted);
+  }
+  if (event === "mirage-drain") {
+    link.drain = about.retry;
+    return tell(core, event, about);
+  }
+  if (event === "mirage-end") throw failure(about.reason, about.status);
+  if (block2.id != null) receive(core, link, block2);
+}
+
+// src/sender.js
+var LONGEST_ANSWER = 15e3;
+var MOST = 100;
+var ACK_AFTER = 16;
+var ACK_WITHIN = 500;
+var KEEPALIVE = 6e4;
+var KEEPALIVE_TEXT = 15e3;
+function soon(core) {
+  const { sender } = core;
+  sender.timer ||= setTimeout(() => {
+    sender.timer = 0;
+    save(core);
+    if (sender.unacked) flush(core);
+  }, ACK_WITHIN);
+}
+function flush(core) {
+  core.sender.due ||= core.sender.unacked;
+  pump(core);
+}
+function count(core) {
+  if (++core.sender.unacked >= ACK_AFTER || isHidden()) flush(core);
+  else soon(core);
+}
+async function pump(core) {
+  const { sender, links, outbox } = core;
+  if (sender.busy) return;
+  sender.busy = true;
+  while (links.live && (sender.due || outbox.queue[0])) await send(core, links.live);
+  sender.busy = false;
+}
+function next(core, more) {
+  const batch = nextBatch(core, core.sender.most, more);
+  core.sender.due = core.sender.unacked = 0;
+  save(core);
+  return batch;
+}
+async function send(core, link) {
+  const { sender } = core;
+  const { batch, w, body } = next(core);
+  const abort = sender.abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), LONGEST_ANSWER);
+  try {
+    const { accepted, failed = [] } = await say(core, link, body, abort.signal, batch[0]) || 0;
+    giveBack(core, batch.filter((m) => failed.includes(m.n)), failure("the handler failed", 500));
+    if (!accept(core, w, accepted) && core.outbox.queue.includes(batch[0])) throw failure("not accepted");
+    if (sender.most < MOST) sender.most++;
+    sender.tries = 0;
+    core.page.offline = false;
+    showStalled(core);
+  } catch (error) {
+    await recover(core, link, batch, w, error || failure("no answer"), abort.signal.aborted);
+  }
+  clearTimeout(timer);
+}
+async function recover(core, link, batch, w, error, aborted) {
+  const { sender } = core;
+  if (!batch[0]) sender.due = 1;
+  if (error.unfit && batch[0]) {
+    sender.most = batch.length + 1 >> 1;
+    if (!batch[1]) giveBack(core, batch, error);
+    return;
+  }
+  if (error.final) return finish(core, 4e3 + error.status, error.message);
+  if (core.links.live?.token !== link.token || accept(core, w, error.expected - 1)) return;
+  if (error.status === 401 && !error.foreign) return over(core, link, error);
+  const attempt = ++sender.tries;
+  const delay = aborted ? 0 : delayBefore(attempt, error, core.options.maxDelay);
+  showStalled(core, aborted || attempt > 1);
+  if (attempt > 1) tell(core, "mirage-retry", { what: "send", error, attempt, delay });
+  if (aborted) over(core, link, error);
+  else await sleep(delay, (done) => {
+    sender.hurry = done;
+  });
+}
+async function say(core, link, body, signal, wait) {
+  const { socket, token } = link;
+  if (!socket) return post(core, token, body, signal);
+  socket.readyState > 1 || socket.send(body);
+  return wait && new Promise((ok, no) => {
+    link.answer = (answer) => answer.status === 200 ? ok(answer) : no(Object.assign(failure(answer.detail, answer.status), answer));
+    signal.onabort = () => no();
+  });
+}
+async function post(core, token, body, signal) {
+  const { url } = core.client;
+  const keepalive = isHidden() && body.length < KEEPALIVE_TEXT;
+  const answer = await check(await request(core, "POST", token, { body, signal, keepalive }), url);
+  if (isEventStream(answer)) {
+    discard(answer);
+    throw failure("redirected");
+  }
+  const result = await answer.json().catch(() => 0);
+  if (!(result.accepted >= 0)) throw foreign(answer, url);
+  adopt(core, answer);
+  return result;
+}
+function farewell(core, token) {
+  let { body } = next(core, { leaving: true, reload: core.page.reload });
+  if (new Blob([body]).size > KEEPALIVE) body = body.split("\n\n", 1) + "\n\n";
+  request(core, "POST", token, { body, keepalive: true }).catch(() => 0);
+}
+
+// src/inbox.js
+function reset({ client, inbox }, position) {
+  inbox.came = client.position = position;
+  inbox.resets++;
+}
+var report = (error) => new Promise((done) => {
+  setTimeout(() => {
+    setTimeout(done);
+    throw error;
+  });
+});
+function receive(core, link, { id, event, data }) {
+  const { client, inbox } = core;
+  const [epoch, seq] = epochAndNumber(inbox.came), [other, n] = epochAndNumber(id);
+  if (other !== epoch) throw failure("epoch");
+  if (n - seq <= 0) return;
+  const gap = event === "mirage-gap";
+  if (!gap && n - seq > 1) throw failure("hole");
+  const { resets, pending } = inbox;
+  const promises = [];
+  link.news = true;
+  inbox.came = id;
+  if (gap) {
+    const about = JSON.parse(data);
+    tell(core, event, { ...about, from: Math.max(about.from, +seq + 1) });
+  } else if (!event.startsWith("mirage") && data != null) {
+    const e = new MessageEvent(event, { data, lastEventId: id });
+    dispatch(core, Object.assign(e, { again: n <= inbox.repeats }), promises);
+  }
+  const delivered = () => {
+    if (resets !== inbox.resets) return;
+    client.position = id;
+    if (link.name !== "poll") count(core);
+  };
+  if (!promises[0] && !pending) return delivered();
+  const last = inbox.pending = Promise.all([pending, ...promises]).catch(report).then(() => {
+    delivered();
+    if (inbox.pending === last) inbox.pending = void 0;
+  });
+}
+function dispatch({ client, inbox: { heard, taps }, options }, e, promises) {
+  if (!heard.has(e.type) && !taps.size && !client["on" + e.type]) {
+    heard.add(e.type);
+    console.warn(`mirage: '${e.type}' came before there was a listener. Add it right after new Mirage().`);
+  }
+  if (options.ackAfter === "promise") e.waitUntil = (promise) => promises.push(promise);
+  client.dispatchEvent(e);
+  for (const tap of taps) tap(e);
+}
+var endLoops = ({ inbox }) => {
+  for (const tap of inbox.taps) tap();
+};
+var sizeOf = ({ data }) => data.length ?? data.byteLength;
+async function* messages({ client, inbox: { taps }, options }) {
+  const waiting = [];
+  let size = 0, ended = client.state === "closed", ring;
+  const tap = (e) => {
+    if (e) {
+      waiting.push(e);
+      size += sizeOf(e);
+      e.waitUntil?.(new Promise((done) => {
+        e.done = done;
+      }));
+    } else {
+      ended = true;
+    }
+    ring?.();
+  };
+  taps.add(tap);
+  try {
+    while (waiting[0] || !ended) {
+      if (waiting.length > 1e3 || size > options.bytes) throw failure("too slow");
+      const e = waiting.shift();
+      if (e) {
+        size -= sizeOf(e);
+        yield e;
+        e.done?.();
+      } else {
+        await new Promise((done) => {
+          ring = done;
+        });
       }
     }
-    this.live = link;
-    this.opened = true;
-    this.failures = 0;
-    link.ok();
+  } finally {
+    taps.delete(tap);
   }
-  forget() {
-    this.live = void 0;
-    this.core.sender.stop();
-    this.core.race.stop();
-  }
-  /** drop ends all links, and no other follows. */
-  drop() {
-    for (const link of this.all) link.end(failure("dropped"));
-    this.all.clear();
-    this.forget();
-    this.wake?.();
-  }
-  /**
-   * refresh looks for a link when the network may have changed. The live one stays until
-   * another has said hello. If neither says anything, it is lost. With gently, it is
-   * trusted if it spoke within its heartbeat.
-   */
-  async refresh(gently) {
-    const { live, core } = this;
-    if (!live) return this.wake?.();
-    if (gently && Date.now() - live.heard <= 1.2 * (live.beat || 15e3) + 2e3) return;
-    const began = live.heard = Date.now();
-    const silent = () => this.live === live && live.heard === began && core.active;
-    for (let i = 0; i < 4 && silent(); i++) {
-      const run = core.race.run(i ? [live.name] : core.race.order(true));
-      await Promise.race([run, sleep(ANSWER)]);
-    }
-    await sleep(core.options.timeout);
-    if (silent()) this.over(live, failure("silence"));
-  }
-};
+}
+
+// src/page.js
+function attach(core) {
+  const { page } = core;
+  if (page.listening) return;
+  const { signal } = page.listening = new AbortController();
+  const listen = (target, events) => {
+    for (const type in events) target?.addEventListener?.(type, events[type], { signal, passive: true });
+  };
+  const onUse = () => hurry(core);
+  listen(globalThis, {
+    online: () => network(core, false),
+    offline: () => network(core, true),
+    pagehide: (e) => {
+      leave(core, "left");
+      if (e.persisted) change(core, "paused");
+    },
+    pageshow: (e) => e.persisted && show(core),
+    pointerdown: onUse,
+    keydown: onUse
+  });
+  listen(globalThis.document, {
+    visibilitychange: () => isHidden() ? hide(core) : see(core),
+    resume: () => refresh(core),
+    prerenderingchange: () => show(core)
+  });
+  listen(globalThis.navigation, { navigate: (e) => {
+    page.reload = e.navigationType === "reload";
+  } });
+}
+function detach({ page }) {
+  page.listening?.abort();
+  page.listening = clearTimeout(page.timer);
+}
+function network(core, offline) {
+  core.page.offline = offline;
+  showStalled(core);
+  if (!offline) refresh(core);
+}
+function hide(core) {
+  const { hidden } = core.options;
+  save(core);
+  flush(core);
+  if (hidden === "keep") return;
+  core.page.timer = setTimeout(() => {
+    if (!isActive(core)) return;
+    leave(core, "asleep");
+    change(core, "paused");
+  }, hidden === "release" ? 0 : hidden);
+}
+function see(core) {
+  clearTimeout(core.page.timer);
+  if (core.page.phase === "asleep") show(core);
+  else refresh(core, true);
+}
+function show(core) {
+  core.page.phase = "shown";
+  if (core.wanted) begin(core);
+}
+function begin(core) {
+  const { opened, live } = core.links;
+  if (!live) change(core, opened ? "reconnecting" : "connecting");
+  loop(core);
+}
+function leave(core, phase = core.page.phase) {
+  const { live } = core.links;
+  core.page.phase = phase;
+  core.page.token = live?.token;
+  if (live && (core.outbox.queue[0] || core.sender.unacked || live.name === "poll")) farewell(core, live.token);
+  save(core, true);
+  drop(core);
+}
+function store(core) {
+  const { page } = core;
+  if (page.phase === "shown" && !isHidden() && page.listening) return soon(core);
+  if (page.saving) return;
+  page.saving = true;
+  queueMicrotask(() => {
+    page.saving = false;
+    if (page.phase === "left" && page.token) farewell(core, page.token);
+    else save(core);
+  });
+}
+
+// src/finish.js
+function finish(core, code, reason, wasClean = false) {
+  if (core.client.state === "closed") return;
+  core.wanted = false;
+  drop(core);
+  clearTimeout(core.sender.timer);
+  detach(core);
+  change(core, "closed");
+  giveBack(core, core.outbox.queue, failure(reason || "closed", code));
+  remove(core);
+  endLoops(core);
+  tell(core, "close", { code, reason, wasClean });
+}
 
 // src/options.js
 var defaults = {
@@ -483,811 +1008,24 @@ var defaults = {
   ackAfter: "return",
   debug: false
 };
-var others = ["mirage", "query", "storage", "name", "credentials", "signal", "fetch", "WebSocket"];
 function complete(given) {
-  const options = { ...defaults }, names = [...Object.keys(defaults), ...others];
-  for (const name in given) {
-    if (!names.includes(name)) console.warn(`mirage: no option is called ${name}: they are ${names}`);
-    else if (given[name] !== void 0) options[name] = given[name];
-  }
+  const options = { ...defaults };
+  for (const name in given) if (given[name] !== void 0) options[name] = given[name];
   options.transports = options.transports.filter((name) => defaults.transports.includes(name));
   if (!options.transports[0]) throw noTransport();
   return options;
 }
 var noTransport = () => new Error(`no such transport: they are ${defaults.transports}`);
 
-// src/outbox.js
-var LONGEST_BATCH = 16384;
-var outside = ({ e, d, x }) => ({ event: e || "message", data: decode(d, x) });
-var Outbox = class {
-  count = 0;
-  // the number of the last message
-  telling = false;
-  // a mirage-queue event is due
-  /** Messages of an earlier page come first, under that page's writer. */
-  constructor(core, queue) {
-    this.core = core;
-    this.writer = core.address.cid;
-    this.known = /* @__PURE__ */ new Map();
-    this.set(queue);
-    for (const m of queue) this.note(m);
-  }
-  set(queue) {
-    this.queue = queue;
-    this.core.client.waiting = queue.length;
-    this.core.client.bufferedAmount = queue.reduce((sum, m) => sum + m.d.length, 0);
-  }
-  note({ w, n }) {
-    this.known.set(w, Math.max(n, this.known.get(w) || 0));
-  }
-  /** knows reports whether this client has, or had, the message of a record. */
-  knows = ({ w, n }) => n <= this.known.get(w);
-  /** put enqueues a message, and returns it, or throws. */
-  put(e, data) {
-    const { client, options } = this.core;
-    if (/[\0-\x1f]/.test(e)) throw failure("not a name", 400);
-    const { d, x } = encode(data);
-    if (client.readyState > 1) throw failure("closed", 410);
-    if (this.queue.length >= options.messages || client.bufferedAmount + d.length > options.bytes) {
-      throw failure("the queue is full", 429);
-    }
-    const m = { w: this.writer, n: ++this.count, e, d, x };
-    this.queue.push(m);
-    this.note(m);
-    client.waiting++;
-    client.bufferedAmount += d.length;
-    this.changed();
-    return m;
-  }
-  /**
-   * withdraw takes a message back that was never sent, and reports whether it could. The
-   * numbers of a writer have no holes, so later messages get another writer.
-   */
-  withdraw(m) {
-    const at = this.queue.indexOf(m);
-    if (at < 0 || m.t) return false;
-    this.remove([m]);
-    const later = this.queue.slice(at).filter((other) => other.w === m.w);
-    this.writer = m.w.slice(0, 50) + "_" + this.known.size;
-    this.count = 0;
-    for (const other of later) {
-      Object.assign(other, { w: this.writer, n: ++this.count });
-      this.note(other);
-    }
-    return true;
-  }
-  remove(messages) {
-    const gone = new Set(messages);
-    this.set(this.queue.filter((m) => !gone.has(m)));
-    if (gone.size) this.changed();
-  }
-  /** accept removes what the server has accepted, and returns how many messages that are. */
-  accept(writer, n) {
-    const accepted = this.queue.filter((m) => m.w === writer && m.n <= n);
-    this.remove(accepted);
-    for (const m of accepted) m.ok?.();
-    return accepted.length;
-  }
-  /** giveBack returns messages to the application. */
-  giveBack(messages, error) {
-    if (!messages[0]) return;
-    this.remove(messages);
-    for (const m of messages) m.no?.(error);
-    this.core.tell("mirage-returned", { id: this.core.client.id, error, messages: messages.map(outside) });
-  }
-  /** next returns the next body, with at most so many messages, all of one writer. */
-  next(most, leaving) {
-    const { w = this.writer, n = this.count + 1, a } = this.queue[0] || {};
-    let size = 0, full;
-    const batch = this.queue.filter((m, i) => !(full ||= i >= most || m.w !== w || m.a !== a || (size += m.d.length) > LONGEST_BATCH && i));
-    const up = { writer: w, base: n, ack: this.core.client.position, again: !!a, leaving };
-    let body = `event: mirage-up
-data: ${JSON.stringify(up)}
-
-`;
-    for (const m of batch) {
-      m.t = 1;
-      body += block(m);
-    }
-    return { batch, w, body };
-  }
-  /** repeat marks what was tried: a server that has lost its log may have had it. */
-  repeat() {
-    for (const m of this.queue) m.a = m.t;
-  }
-  list() {
-    return this.queue.map(outside);
-  }
-  changed() {
-    if (this.telling) return;
-    this.telling = true;
-    queueMicrotask(() => {
-      this.telling = false;
-      this.core.tell("mirage-queue", { waiting: this.queue.length, stored: !this.core.record.full });
-    });
-  }
-};
-
-// src/page.js
-var Page = class {
-  phase = globalThis.document?.prerendering ? "prerendering" : "shown";
-  offline = false;
-  // the browser said so, and nothing has come since
-  token;
-  // of the link that the page had when it was left
-  speaking = false;
-  // last words are due
-  timer;
-  // until the page falls asleep
-  listening;
-  // ends the listeners
-  constructor(core) {
-    this.core = core;
-  }
-  /** attach listens to the page. */
-  attach() {
-    if (this.listening) return;
-    const { core } = this, { links } = core;
-    const { signal } = this.listening = new AbortController();
-    const listen = (target, events) => {
-      for (const type in events) target?.addEventListener?.(type, events[type], { signal, passive: true });
-    };
-    const hurry = () => links.hurry();
-    listen(globalThis, {
-      online: () => this.network(false),
-      offline: () => this.network(true),
-      pagehide: (e) => {
-        this.leave("left");
-        if (e.persisted) core.change("paused");
-      },
-      pageshow: (e) => e.persisted && this.show(),
-      pointerdown: hurry,
-      keydown: hurry
-    });
-    listen(globalThis.document, {
-      visibilitychange: () => document.hidden ? this.hide() : this.see(),
-      resume: () => links.refresh(),
-      prerenderingchange: () => this.show()
-    });
-  }
-  /** detach lets go of the page. */
-  detach() {
-    this.listening?.abort();
-    this.listening = void 0;
-    clearTimeout(this.timer);
-  }
-  network(offline) {
-    this.offline = offline;
-    this.core.showStalled();
-    if (!offline) this.core.links.refresh();
-  }
-  hide() {
-    const { core } = this, { hidden } = core.options;
-    core.save();
-    core.sender.flush();
-    if (hidden === "keep") return;
-    this.timer = setTimeout(() => {
-      if (!core.active) return;
-      this.leave("asleep");
-      core.change("paused");
-    }, hidden === "release" ? 0 : hidden);
-  }
-  see() {
-    clearTimeout(this.timer);
-    if (this.phase === "asleep") this.show();
-    else this.core.links.refresh(true);
-  }
-  show() {
-    this.phase = "shown";
-    if (this.core.wanted) this.core.client.connect();
-  }
-  /** leave ends the link: the page may end, and sends its last messages. */
-  leave(phase = this.phase) {
-    const { core } = this, { links, outbox, sender } = core, { live } = links;
-    this.phase = phase;
-    this.token = live?.token;
-    if (live && (outbox.queue[0] || sender.unacked || live.name === "poll")) sender.farewell(live.token);
-    core.save(true);
-    links.drop();
-  }
-  /** sent takes notice of a new message. After pagehide there are only last words. */
-  sent() {
-    const { core } = this;
-    if (this.phase === "shown" && !globalThis.document?.hidden && this.listening) return core.sender.soon();
-    if (this.speaking) return;
-    this.speaking = true;
-    queueMicrotask(() => {
-      this.speaking = false;
-      if (this.phase === "left" && this.token) core.sender.farewell(this.token);
-      else core.save();
-    });
-  }
-};
-
-// src/link.js
-var Link = class {
-  token;
-  // of its hello; undefined while it is opening
-  from;
-  // the position that it presented
-  beat;
-  // milliseconds: the longest silence of the server
-  born;
-  // when its hello came
-  heard;
-  // when something came last
-  news;
-  // something new came
-  drain;
-  // milliseconds: the server ends the link and says when to come back
-  spoke;
-  // something came after hello, so nothing holds it back
-  late;
-  // it ended because of silence
-  timer;
-  control = new AbortController();
-  // ends it
-  socket;
-  // of a WebSocket
-  answer;
-  // takes the answer to a frame
-  /** turn says how often use() had been called. path is where the link was opened. */
-  constructor(core, name, turn) {
-    Object.assign(this, { core, name, turn, path: core.address.base.pathname });
-    this.hello = new Promise((ok, no) => Object.assign(this, { ok, no }));
-    this.hello.catch(() => 0);
-  }
-  get signal() {
-    return this.control.signal;
-  }
-  /** watch ends the link unless something comes within ms; 0 means that it may be silent. */
-  watch(ms) {
-    clearTimeout(this.timer);
-    if (ms) {
-      this.timer = setTimeout(() => {
-        this.late = true;
-        this.control.abort(failure("silence"));
-      }, ms);
-    }
-  }
-  /** where is the query of a GET that opens or continues the link. */
-  where(more) {
-    const { client, inbox, links, address } = this.core;
-    this.from = client.position;
-    return { _pos: this.from, _was: links.opened && !address.signed ? client.id : null, ...more };
-  }
-  /** feeder returns the function that takes the text or bytes of the link. */
-  feeder() {
-    const feed = parser((block2) => this.core.take(this, block2));
-    return (piece) => {
-      this.heard = Date.now();
-      if (this.token && this.name !== "poll") {
-        this.spoke = true;
-        this.watch(this.beat && 2 * this.beat + 5e3);
-      }
-      feed(piece);
-    };
-  }
-  /** end ends the connection. It may be called again. */
-  end(error) {
-    clearTimeout(this.timer);
-    this.control.abort(error);
-    this.no(error);
-  }
-};
-
-// src/storage.js
-var MEMORY = 18e5;
-var matching = (value, pattern, other) => typeof value === "string" && pattern.test(value) ? value : other;
-var isCount = (n, least) => Number.isSafeInteger(n) && n >= least;
-function isMessage(m) {
-  try {
-    decode(m.d, m.x);
-    return matching(m.w, /^[\w-]{22,64}$/) && isCount(m.n, 1) && matching(m.e + "\n", /^[^\0-\x1f]*\n$/) && matching(m.d, m.x ? /^/ : /^[^\r\0]*$/, "\0") !== "\0";
-  } catch {
-    return false;
-  }
-}
-function parse(text) {
-  let found;
-  try {
-    found = JSON.parse(text);
-  } catch {
-  }
-  const { id, position, signed, queue, bad, again } = found ?? {};
-  const kept = {
-    id: matching(id, /^[!-~]{1,256}$/, ""),
-    position: matching(position, /^[\w.-]{1,64}$/, ""),
-    signed: matching(signed, /^[!-~]{1,4096}$/),
-    queue: Array.isArray(queue) ? queue.filter(isMessage) : [],
-    bad: {},
-    again: isCount(again, -1) ? again : 0
-  };
-  for (const name in bad) if (bad[name] <= Date.now() + MEMORY) kept.bad[name] = bad[name];
-  return kept;
-}
-var Record = class {
-  storage;
-  text;
-  // of the record, as this client read or wrote it last
-  /** full is true if messages that wait could not be stored. */
-  full = true;
-  constructor(options, url) {
-    this.key = "mirage:" + (options.name || url.replace(/^([^?#]*)\/(?=[?#]|$)/, "$1"));
-    try {
-      const { storage = globalThis.document && sessionStorage } = options;
-      this.storage = storage;
-      this.text = storage.getItem(this.key);
-    } catch {
-    }
-    this.kept = parse(this.text);
-  }
-  /**
-   * save stores the record. Messages in it that this client does not know belong to
-   * another client with the same record, and stay.
-   */
-  save(record, knows) {
-    const queue = [...this.others(knows), ...record.queue];
-    this.full = !this.write({ ...record, queue });
-    if (this.full) this.write({ ...record, queue: [] });
-  }
-  /** remove removes what this client stored, for good. */
-  remove(knows) {
-    const queue = this.others(knows);
-    try {
-      if (!queue[0]) this.storage.removeItem(this.key);
-    } catch {
-    }
-    if (queue[0]) this.write({ queue });
-    this.storage = void 0;
-  }
-  others(knows) {
-    try {
-      const text = this.storage.getItem(this.key);
-      return text === this.text ? [] : parse(text).queue.filter((m) => !knows(m));
-    } catch {
-      return [];
-    }
-  }
-  // write reports whether the record is stored.
-  write(record) {
-    const text = JSON.stringify(record);
-    try {
-      this.storage.setItem(this.key, text);
-      this.text = text;
-      return true;
-    } catch {
-    }
-  }
-};
-
-// src/transports/stream.js
-async function request({ address, save }, link, more) {
-  save();
-  const answer = await address.request("GET", link.token, { signal: link.signal }, link.where(more));
-  if (isEventStream(await check(answer, address.url))) return answer;
-  throw foreign(answer, address.url);
-}
-async function read({ body }, feed) {
-  const reader = body.getReader();
-  for (let read2; !(read2 = await reader.read()).done; ) feed(read2.value);
-}
-async function stream(core, link) {
-  const answer = await request(core, link);
-  if (!answer.body?.getReader) throw failure("fetch() cannot stream here", 501);
-  await read(answer, link.feeder());
-}
-
-// src/transports/poll.js
-var WAIT = 25;
-var LONGEST = 35e3;
-var EARLY = 1e3;
-async function poll(core, link) {
-  let early = 0;
-  do {
-    if (link.token) link.watch(LONGEST);
-    const asked = performance.now();
-    link.news = false;
-    const answer = await request(core, link, { _wait: WAIT });
-    const feed = link.feeder();
-    if (answer.body?.getReader) await read(answer, feed);
-    else feed(await answer.text());
-    await core.inbox.pending;
-    if (link.news || performance.now() - asked > EARLY) early = 0;
-    else if (++early > 3) throw failure("polls are answered at once, with nothing new: is there a cache in between?");
-    else await sleep(EARLY);
-  } while (link.token && link.drain == null && !link.signal.aborted);
-}
-
-// src/transports/websocket.js
-var websocket = ({ address, options }, link) => new Promise((_, no) => {
-  const socket = new (options.WebSocket || WebSocket)(address.to(link.where()).replace("http", "ws"));
-  const feed = link.feeder();
-  link.socket = socket;
-  link.signal.onabort = () => no(socket.close());
-  socket.onmessage = ({ data }) => {
-    try {
-      feed(data);
-    } catch (error) {
-      no(error);
-    }
-  };
-  socket.onclose = ({ code, reason }) => {
-    const [text, seconds] = reason.split(/; retry in (\d+) s$/);
-    const status = Math.max(0, code - 4e3);
-    no(Object.assign(failure(text || "closed " + code, status), { retry: delayOf(seconds) }));
-  };
-});
-
-// src/race.js
-var carriers = { websocket, sse: stream, poll };
-var SOON = 1e4;
-var Race = class {
-  turn = 0;
-  // how often use() was called
-  chosen = void 0;
-  // the argument of use()
-  mute = void 0;
-  // the transport that says hello and then fails
-  worked = /* @__PURE__ */ new Set();
-  // transports whose links lasted
-  probe = 0;
-  // the timer of attempts with a better transport
-  /** bad says until when a transport is not tried first. */
-  constructor(core, bad) {
-    Object.assign(this, { core, bad });
-  }
-  /** order returns the names of the transports. With all, those that failed keep their rank. */
-  order(all) {
-    const rank = (name) => name === this.chosen ? -1 : !all && (this.bad[name] > Date.now() || name === this.mute);
-    return [...this.core.options.transports].sort((a, b) => rank(a) - rank(b));
-  }
-  /**
-   * run tries the transports one after the other: each has some time before the next one
-   * starts beside it. The first hello wins. A transport that failed before the winner is
-   * bad for half an hour. If none wins, the network is to blame. run returns the error if
-   * none won.
-   *
-   * With again, the client had a link before: a connection that the browser reuses may be
-   * dead. So each transport gets a second attempt at half its time, and run does not wait
-   * for attempts that are merely slow. They may still win.
-   *
-   * A WebSocket does not follow the redirect that the winner followed. It failed at the
-   * former path, which says nothing about WebSockets, so it is retried at the adopted path.
-   */
-  async run(names, again) {
-    const { core } = this, { links } = core;
-    const time = core.options.fallbackAfter / (again ? 2 : 1);
-    const tried = [];
-    let won, why;
-    const attempt = async (name) => {
-      const link = this.start(name);
-      tried.push(link);
-      let failed2;
-      const done = link.hello.then(() => {
-        won = link;
-      }, (error) => {
-        failed2 = why = error;
-      });
-      await Promise.race([done, sleep(time)]);
-      return failed2 ? failed2.other || !failed2.status : !won;
-    };
-    for (const name of names) {
-      if (!await attempt(name) || !core.active) break;
-      if (again && !why && (!await attempt(name) || !core.active)) break;
-    }
-    const all = Promise.any(tried.map((link) => link.hello)).catch(() => 0);
-    await (again && !why ? Promise.race([all, sleep(0)]) : all);
-    if (!won || !links.live) return why;
-    const failed = tried.slice(0, tried.indexOf(won)).filter((link) => link.name !== won.name);
-    const astray = failed.find(({ name, path }) => name === "websocket" && path !== core.address.base.pathname);
-    this.forget([this.mute, ...failed.filter((link) => link !== astray).map((link) => link.name)]);
-    this.mute = void 0;
-    delete this.bad[won.name];
-    if (astray) this.run([astray.name]).then((error) => {
-      if (error && links.live) this.forget([astray.name]);
-    });
-  }
-  // forget notes transports that failed where another one worked.
-  forget(names) {
-    for (const name of names) {
-      if (name && (name === this.mute || !this.worked.has(name))) this.bad[name] = Date.now() + MEMORY;
-    }
-  }
-  start(name) {
-    const { core } = this;
-    const link = new Link(core, name, this.turn);
-    core.links.all.add(link);
-    link.watch(core.options.timeout);
-    this.carry(link).catch((error) => error).then((error) => core.links.over(link, link.signal.reason || error));
-    return link;
-  }
-  async carry(link) {
-    const { core } = this;
-    if (core.address.renews) {
-      await core.address.renew();
-      link.signal.throwIfAborted();
-    }
-    await carriers[link.name](core, link);
-  }
-  /** improve tries to reach a better transport from time to time. */
-  improve(name) {
-    const { upgradeEvery } = this.core.options;
-    const [better] = this.order(true);
-    this.stop();
-    if (better === name || !upgradeEvery) return;
-    const wait = this.worked.has(better) && !this.bad[better] ? Math.min(SOON, upgradeEvery) : upgradeEvery;
-    const look = () => {
-      this.run([better]);
-      this.probe = setTimeout(look, upgradeEvery);
-    };
-    this.probe = setTimeout(look, wait);
-  }
-  stop() {
-    clearTimeout(this.probe);
-  }
-  /** use prefers a transport, undefined for none, and moves to it. */
-  async use(name) {
-    const before = this.chosen;
-    this.chosen = name;
-    this.turn++;
-    if (!this.core.active) return;
-    const why = await this.run(name ? [name] : this.order(true));
-    if (!why) return;
-    if (this.chosen === name) this.chosen = before;
-    throw why;
-  }
-};
-
-// src/sender.js
-var LONGEST_ANSWER = 15e3;
-var MOST = 100;
-var ACK_AFTER = 16;
-var ACK_WITHIN = 500;
-var KEEPALIVE = 6e4;
-var Sender = class {
-  busy = false;
-  most = MOST;
-  // messages in the next request
-  tries = 0;
-  // how many requests in a row failed
-  unacked = 0;
-  // messages that came and are not acknowledged
-  due = false;
-  // an acknowledgement is to be sent, even without messages
-  timer;
-  // until what is new is stored and acknowledged
-  abort = new AbortController();
-  // for the request under way
-  hurry;
-  // ends the pause before the next request
-  constructor(core) {
-    this.core = core;
-  }
-  /** soon stores and acknowledges in a moment. */
-  soon() {
-    this.timer ||= setTimeout(() => {
-      this.timer = void 0;
-      this.core.save();
-      if (this.unacked) this.flush();
-    }, ACK_WITHIN);
-  }
-  /** flush acknowledges now. */
-  flush() {
-    this.due ||= this.unacked > 0;
-    this.pump();
-  }
-  /** came counts a message that came down. */
-  came() {
-    if (++this.unacked >= ACK_AFTER || globalThis.document?.hidden) this.flush();
-    else this.soon();
-  }
-  async pump() {
-    if (this.busy) return;
-    this.busy = true;
-    for (let live; (live = this.core.links.live) && (this.due || this.core.outbox.queue[0]); ) await this.send(live);
-    this.busy = false;
-  }
-  /** next returns the next body. It also acknowledges, and is stored before it is sent. */
-  next(leaving) {
-    const next = this.core.outbox.next(this.most, leaving);
-    this.due = false;
-    this.unacked = 0;
-    this.core.save();
-    return next;
-  }
-  async send(link) {
-    const { outbox } = this.core;
-    const { batch, w, body } = this.next();
-    const { signal } = this.abort = new AbortController();
-    const timer = setTimeout(() => this.abort.abort(), LONGEST_ANSWER);
-    try {
-      const { accepted, failed = [] } = await this.say(link, body, signal, batch[0]) || 0;
-      outbox.giveBack(batch.filter((m) => failed.includes(m.n)), failure("the handler failed", 500));
-      if (!outbox.accept(w, accepted) && outbox.queue.includes(batch[0])) throw failure("not accepted");
-      if (this.most < MOST) this.most++;
-      this.recovered();
-    } catch (error) {
-      await this.failed(link, batch, w, error || failure("no answer"), signal.aborted);
-    }
-    clearTimeout(timer);
-  }
-  recovered() {
-    this.tries = 0;
-    this.core.showStalled();
-  }
-  async failed(link, batch, w, error, aborted) {
-    const { links, outbox } = this.core;
-    if (!batch[0]) this.due = true;
-    if (error.unfit && batch[0]) {
-      this.most = batch.length + 1 >> 1;
-      if (!batch[1]) outbox.giveBack(batch, error);
-      return;
-    }
-    if (error.final) return this.core.finish(4e3 + error.status, error.message);
-    if (links.live?.token !== link.token || outbox.accept(w, error.expected - 1)) return;
-    if (error.status === 401 && !error.foreign) return links.over(link, error);
-    const attempt = ++this.tries;
-    const delay = aborted ? 0 : this.core.delay(error, attempt);
-    this.core.showStalled(aborted);
-    if (attempt > 1) this.core.tell("mirage-retry", { what: "send", error, attempt, delay });
-    if (aborted) links.over(link, error);
-    else await sleep(delay, (done) => {
-      this.hurry = done;
-    });
-  }
-  // say sends a body upstream and returns the server's answer. The server does not answer
-  // a frame that is only an acknowledgement.
-  async say(link, body, signal, wait) {
-    const { socket, token } = link;
-    if (!socket) return this.post(token, body, signal);
-    socket.readyState > 1 || socket.send(body);
-    return wait && new Promise((ok, no) => {
-      link.answer = (answer) => answer.status === 200 ? ok(answer) : no(Object.assign(failure(answer.detail, answer.status), answer));
-      signal.onabort = () => no();
-    });
-  }
-  // A redirect with 301 or 302 turns the POST into a GET without a body, which the server
-  // answers with a stream. request has adopted the path then, so the next attempt is not
-  // redirected.
-  async post(token, body, signal) {
-    const { address } = this.core;
-    const keepalive = globalThis.document?.hidden && body.length < 16e3;
-    const answer = await check(await address.request("POST", token, { body, signal, keepalive }), address.url);
-    if (isEventStream(answer)) {
-      discard(answer);
-      throw failure("redirected");
-    }
-    const result = await answer.json().catch(() => 0);
-    if (!(result.accepted >= 0)) throw foreign(answer, address.url);
-    address.adopt(answer);
-    return result;
-  }
-  /**
-   * farewell sends the last messages of a page that ends, and says so, in case the server
-   * does not see the link end. It may be called again: each call repeats what is not
-   * accepted. The messages are also stored, and the server recognizes them if they come
-   * again. What is too long for a request that outlives its page is only stored.
-   */
-  farewell(token) {
-    let { body } = this.next(true);
-    if (new Blob([body]).size > KEEPALIVE) body = body.split("\n\n", 1) + "\n\n";
-    this.core.address.request("POST", token, { body, keepalive: true }).catch(() => 0);
-  }
-  /** stop gives up the request under way: its link is lost. */
-  stop() {
-    this.abort.abort();
-  }
-  /** end ends the timer. */
-  end() {
-    this.timer = clearTimeout(this.timer);
-  }
-};
-
 // src/client.js
 var READY = { open: 1, closing: 2, closed: 3 };
-var Core = class {
-  wanted = false;
-  // the application wants a link
-  constructor(client, url, given) {
-    const options = this.options = complete(given);
-    this.client = client;
-    this.tell = this.tell.bind(this);
-    this.save = this.save.bind(this);
-    this.address = new Address(url, options);
-    this.record = new Record(options, this.address.url);
-    const { kept } = this.record;
-    this.address.identify(kept.signed);
-    this.outbox = new Outbox(this, kept.queue);
-    this.inbox = new Inbox(this, kept);
-    this.sender = new Sender(this);
-    this.race = new Race(this, kept.bad);
-    this.links = new Links(this);
-    this.page = new Page(this);
-  }
-  /** active is true while there may be links. */
-  get active() {
-    return this.wanted && this.page.phase === "shown";
-  }
-  log(...words) {
-    if (this.options.debug) console.debug("mirage:", ...words);
-  }
-  tell(type, more) {
-    this.log(type, more);
-    this.client.dispatchEvent(Object.assign(new Event(type), more));
-  }
-  /** change sets a property of the client, and dispatches an event if it is new. */
-  change(value, what = "state") {
-    const previous = this.client[what];
-    this.client[what] = value;
-    if (previous !== value) this.tell("mirage-" + what, { [what]: value, previous });
-  }
-  /** showStalled sets what keeps messages from flowing although the state may be open. */
-  showStalled(failing = this.sender.tries > 1) {
-    this.change(this.page.offline ? "offline" : failing ? "send" : "", "stalled");
-  }
-  delay(error, attempt, quick) {
-    return delayBefore(attempt, error, { maxDelay: this.options.maxDelay, quick });
-  }
-  /** save stores what outlives the page. It is clean if no message can come any more. */
-  save(clean) {
-    const { id, position } = this.client;
-    this.record.save({
-      id,
-      position,
-      signed: this.address.signed,
-      queue: this.outbox.queue,
-      bad: this.race.bad,
-      again: this.links.live && !clean ? -1 : this.inbox.repeats
-    }, this.outbox.knows);
-  }
-  put(event, data) {
-    const message = this.outbox.put(event, data);
-    this.page.sent();
-    this.links.hurry();
-    this.sender.pump();
-    return message;
-  }
-  /** take takes a block that came down a link. */
-  take(link, block2) {
-    const { links, outbox, sender } = this;
-    const { id, event, data } = block2;
-    const about = event.startsWith("mirage") && JSON.parse(data);
-    if (event === "mirage") return greet(this, link, about, id);
-    if (link !== links.live) return;
-    if (event === "mirage-ack") {
-      return about.status ? link.answer?.(about) : sender.busy || outbox.accept(this.address.cid, about.accepted);
-    }
-    if (event === "mirage-drain") {
-      link.drain = about.retry;
-      return this.tell(event, about);
-    }
-    if (event === "mirage-end") throw failure(about.reason, about.status);
-    if (id != null) this.inbox.take(link, block2);
-  }
-  /** pause ends the link, and lets go of the page. */
-  pause() {
-    this.wanted = false;
-    this.page.leave();
-    this.page.detach();
-    this.sender.end();
-    this.change("paused");
-  }
-  /** finish closes the client for good. */
-  finish(code, reason, wasClean = false) {
-    const { client, inbox, outbox } = this;
-    if (client.state === "closed") return;
-    this.wanted = false;
-    this.links.drop();
-    this.sender.end();
-    this.page.detach();
-    this.change("closed");
-    outbox.giveBack(outbox.queue, failure(reason || "closed", code));
-    this.record.remove(outbox.knows);
-    inbox.endLoops();
-    this.tell("close", { code, reason, wasClean });
-  }
-};
+function post2(core, event, data) {
+  const message = enqueue(core, event, data);
+  store(core);
+  hurry(core);
+  pump(core);
+  return message;
+}
 var Mirage = class extends (globalThis.EventTarget || Object) {
   static CONNECTING = 0;
   static OPEN = 1;
@@ -1297,48 +1035,47 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
   // then open, reconnecting, paused, closing, closed
   stalled = "";
   transport = "";
-  waiting = 0;
-  bufferedAmount = 0;
-  position = "";
-  // up to where everything was delivered: the server's text, presented unchanged
   #core;
-  #heard = /* @__PURE__ */ new Set();
-  // event names that have or had a listener
   get readyState() {
     return READY[this.state] || 0;
   }
   constructor(url, options) {
     super();
-    if (!globalThis.EventTarget) throw new TypeError("mirage.js needs EventTarget: load a polyfill before it");
-    if (url && typeof url === "object" && !("href" in url)) [url, options] = [null, url];
-    const core = this.#core = new Core(this, url, options);
-    const { address, record } = core;
-    this.url = address.url;
+    if (!globalThis.EventTarget) throw new TypeError("mirage.js needs a polyfill of EventTarget");
+    if (url && typeof url === "object" && !("href" in url)) [url, options] = [, url];
+    const core = this.#core = newCore(this, complete(options));
+    this.url = locate(core, url ?? void 0);
+    const kept = load(core);
+    identify(core, kept.signed);
     this.transports = core.options.transports;
-    this.id = record.kept.id;
-    this.mirage = address.signed ?? this.id;
+    this.id = kept.id;
+    this.mirage = core.address.signed ?? kept.id;
+    this.position = core.inbox.came = kept.position;
+    core.inbox.repeats = kept.again;
+    core.race.bad = kept.bad;
+    restore(core, kept.queue);
     for (const type of ["open", "message", "mirage", "close"]) {
       super.addEventListener(type, (e) => this["on" + type]?.(e));
     }
-    const { signal, abort, start } = core.options;
-    const end = () => abort === "close" ? this.close() : this.release();
-    signal?.addEventListener("abort", end);
-    if (signal?.aborted) end();
-    else if (start && address.base) this.connect();
+    const { signal, abort, start: start2 } = core.options;
+    const stop = () => abort === "close" ? this.close() : this.release();
+    signal?.addEventListener("abort", stop);
+    if (signal?.aborted) stop();
+    else if (start2 && core.address.base) this.connect();
   }
   /** queued returns the messages that are not accepted yet. */
   queued() {
-    return this.#core.outbox.list();
+    return list(this.#core);
   }
   /**
-   * send enqueues an unnamed message, text or bytes, which is delivered once. It throws if
-   * the queue is full.
+   * send enqueues an unnamed message, text or bytes, which is delivered once. It throws
+   * if the queue is full.
    */
   send(data) {
     if (data == null || Object(data) === data && !(data.byteLength >= 0)) {
       throw new TypeError("send() takes text or bytes: use emit(event, data) for other data, and await blob.arrayBuffer() for a Blob");
     }
-    this.#core.put("", data);
+    post2(this.#core, "", data);
   }
   /**
    * emit enqueues a named message in JSON. The promise resolves when the server has
@@ -1349,9 +1086,9 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
       signal?.throwIfAborted();
       const text = JSON.stringify(data);
       if (text == null) throw new TypeError("emit() takes data that JSON can express");
-      const message = Object.assign(this.#core.put("" + event, text), { ok, no });
+      const message = Object.assign(post2(this.#core, "" + event, text), { ok, no });
       signal?.addEventListener("abort", () => {
-        this.#core.outbox.withdraw(message);
+        withdraw(this.#core, message);
         no(signal.reason);
       });
     });
@@ -1359,11 +1096,8 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
     return promise;
   }
   addEventListener(type, listener, options) {
-    this.#heard.add(type);
+    this.#core.inbox.heard.add(type);
     super.addEventListener(type, listener, options);
-  }
-  hears(type) {
-    return this.#heard.has(type) || type === "message" && this.onmessage;
   }
   /**
    * on calls listener with the payload of each event: its data, parsed if the event has a
@@ -1383,8 +1117,8 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
     return this.on(type, listener, { once: true });
   }
   /**
-   * subscribe calls fn now and at every change of state, stalled or transport, as Svelte's
-   * stores do.
+   * subscribe calls fn now and at every change of state, stalled or transport, as
+   * Svelte's stores do.
    */
   subscribe(fn) {
     fn(this);
@@ -1392,7 +1126,7 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
     return () => stops.forEach((stop) => stop());
   }
   [Symbol.asyncIterator]() {
-    return this.#core.inbox.messages();
+    return messages(this.#core);
   }
   /**
    * use moves to another transport without a break. The promise resolves when that is in
@@ -1400,36 +1134,41 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
    */
   async use(transport) {
     if (transport && !defaults.transports.includes(transport)) throw noTransport();
-    await this.#core.race.use(transport);
+    await prefer(this.#core, transport);
   }
   connect() {
-    const core = this.#core, { links } = core;
+    const core = this.#core;
     if (this.readyState > 1) return;
-    if (!core.address.base) throw new TypeError(this.url + " is relative, and there is no page: connect in a browser");
+    if (!core.address.base) throw new TypeError("a relative URL needs a page: " + this.url);
     core.wanted = true;
-    core.page.attach();
-    if (!links.live) core.change(links.opened ? "reconnecting" : "connecting");
-    links.loop();
+    attach(core);
+    begin(core);
   }
   /** disconnect ends the link and keeps the session. */
   disconnect() {
-    if (this.readyState < 2) this.#core.pause();
+    const core = this.#core;
+    if (this.readyState > 1) return;
+    core.wanted = false;
+    leave(core);
+    detach(core);
+    core.sender.timer = clearTimeout(core.sender.timer);
+    change(core, "paused");
   }
   /** release is disconnect for cleanups: it also ends the loops over the client. */
   release() {
     this.disconnect();
-    this.#core.inbox.endLoops();
+    endLoops(this.#core);
   }
   /** close sends what waits, for at most timeout, ends the session and forgets it. */
   async close(code = 1e3, reason = "") {
-    const core = this.#core, { links, outbox, options } = core;
+    const core = this.#core, { links, outbox } = core;
     if (this.readyState > 1) return;
     core.wanted = false;
-    core.change("closing");
-    const until = performance.now() + options.timeout;
+    change(core, "closing");
+    const until = performance.now() + core.options.timeout;
     while (links.live && outbox.queue[0] && performance.now() < until) await sleep(20);
-    if (links.live) core.address.request("DELETE", links.live.token, { keepalive: true }).catch(() => 0);
-    core.finish(code, reason, true);
+    if (links.live) request(core, "DELETE", links.live.token, { keepalive: true }).catch(() => 0);
+    finish(core, code, reason, true);
   }
 };
 if (Symbol.dispose) Mirage.prototype[Symbol.dispose] = Mirage.prototype.release;

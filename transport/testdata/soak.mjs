@@ -25,7 +25,7 @@ const fault = text => { if (faults.length < 5) faults.push(text) }
 let random = +seed
 const number = n => (random = Math.imul(random, 48271) >>> 0) % n
 
-const client = new Mirage(url, { timeout: 1500, head: 300, upgrade: 2000 })
+const client = new Mirage(url, { timeout: 1500, fallbackAfter: 300, upgradeEvery: 2000 })
 let down, up, lost = 0, links = 0
 client.on('mirage', (_, { id, resumed, reason, known }) => {
   if (known && (known !== id || !resumed && reason !== 'trimmed')) return fault(`hello for ${id}, ${reason}`)

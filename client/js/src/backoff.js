@@ -18,7 +18,7 @@ export const sleep = (ms, wake) => new Promise(done => {
  * below a second while quick: somebody looks at the page, and the network was there a
  * minute ago.
  */
-export function delayBefore(attempt, error, { maxDelay, quick }) {
+export function delayBefore(attempt, error, maxDelay, quick) {
   const { retry, status, foreign } = error
   if (retry) return retry
   if (foreign) return Math.min(maxDelay, SLOW) * (1 + Math.random()) / 2

@@ -1,4 +1,5 @@
-// Errors of the client, and what the status of an answer means (docs/protocol.md, Errors).
+// Errors of the client, and what the status of an answer means (docs/protocol.md,
+// Errors).
 
 // The server refuses this client for good. A gateway in front of it uses these statuses
 // for reasons of its own, which may pass.
@@ -54,7 +55,7 @@ export async function check(answer, url) {
 /** discard frees the connection of an answer that is of no use. */
 export function discard(answer) { answer.body?.cancel?.().catch(() => 0) }
 
-/** foreign returns the error for an answer that is not Mirage's, such as a log-in page. */
+/** foreign returns the error for an answer of somebody else, such as a log-in page. */
 export function foreign(answer, url) {
   discard(answer)
   return failure(`${url} answered with ${typeOf(answer)}, so that is not Mirage`)

@@ -1,13 +1,21 @@
 // What the client learns from hello, the first block of each link.
 
+import { change, isActive, showStalled, tell } from './core.js'
 import { failure } from './errors.js'
+import { reset } from './inbox.js'
+import { watch } from './link.js'
+import { welcome } from './links.js'
+import { accept, giveBack } from './outbox.js'
 import { epochAndNumber } from './parser.js'
+import { improve } from './race.js'
+import { pump } from './sender.js'
+import { save } from './storage.js'
 
 const SECOND_SIGN = 3000 // milliseconds
 
 /** greet makes the link the live one, at the position that hello says. */
 export function greet(core, link, hello, position) {
-  const { address, client, inbox, links, outbox, race, sender } = core
+  const { address, client, inbox, links, outbox, sender } = core
   const { id, reason } = hello
   const [epoch, seq] = epochAndNumber(inbox.came), [now, n] = epochAndNumber(position)
   // This hello may be about a position in another epoch, which another link's hello has
@@ -18,12 +26,12 @@ export function greet(core, link, hello, position) {
   const known = client.id, was = client.mirage, first = !links.opened
 
   if (known && known !== id && known !== hello.previous) { // the messages were written under another id
-    outbox.giveBack(outbox.queue, failure('the id has changed', 409))
+    giveBack(core, outbox.queue, failure('the id has changed', 409))
   }
-  if (!resumed) outbox.repeat() // this server cannot know whether it had them
+  if (!resumed) for (const m of outbox.queue) m.a = m.t // this server cannot know whether it had them
   inbox.repeats = epoch === now && (inbox.repeats < 0 ? hello.sent : inbox.repeats)
 
-  if (lost || epoch !== now || n - seq > 0) inbox.reset(position)
+  if (lost || epoch !== now || n - seq > 0) reset(core, position)
   client.id = id
   if (address.signed != null) address.signed = hello.mirage || address.signed
   client.mirage = address.signed ?? id
@@ -32,24 +40,25 @@ export function greet(core, link, hello, position) {
   link.beat = hello.heartbeat
   link.born = Date.now()
   link.news = true
-  links.welcome(link)
+  welcome(core, link)
   if (link.name !== 'poll') {
     // The second event, a second later, proves that no proxy holds the stream back.
-    link.watch(link.beat && SECOND_SIGN)
-    sender.due = true // an acknowledgement on this link ends an older one that died unnoticed
+    watch(link, link.beat && SECOND_SIGN)
+    sender.due = 1 // an acknowledgement on this link ends an older one that died unnoticed
   }
-  outbox.accept(address.cid, hello.accepted)
-  core.save()
+  accept(core, address.cid, hello.accepted)
+  save(core)
 
-  core.change(link.name, 'transport')
-  if (core.active) core.change('open')
-  core.showStalled()
-  if (first) core.tell('open')
+  change(core, link.name, 'transport')
+  if (isActive(core)) change(core, 'open')
+  core.page.offline = false
+  showStalled(core)
+  if (first) tell(core, 'open')
   if (first || !resumed || known !== id || was !== client.mirage) {
-    core.tell('mirage', { ...hello, link: undefined, mirage: client.mirage, known })
+    tell(core, 'mirage', { ...hello, link: undefined, mirage: client.mirage, known })
   }
-  if (lost) core.tell('mirage-gap', { ...lost, reason })
-  race.improve(link.name)
+  if (lost) tell(core, 'mirage-gap', { ...lost, reason })
+  improve(core, link.name)
   sender.hurry?.()
-  sender.pump()
+  pump(core)
 }

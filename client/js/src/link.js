@@ -3,73 +3,68 @@
 //   opening ──hello──▶ greeted ──▶ over
 //      └────────────────────────────▲
 //
-// links.live is the greeted link that counts: it brought the last hello.
+// links.live is the greeted link that counts: it brought the last hello. The state:
+//
+//   name, path  its transport, and where it was opened
+//   turn        how often use() had been called
+//   hello       resolves when it is greeted (ok), rejects if it ends before that (no)
+//   token       of its hello; undefined while it is opening
+//   from        the position that it presented
+//   beat        milliseconds: the longest silence of the server
+//   born, heard when its hello came, and when something came last
+//   news        something new came
+//   drain       milliseconds: the server ends the link and says when to come back
+//   spoke       something came after hello, so nothing holds it back
+//   late        it ended because of silence
+//   control     ends it, with timer after a silence
+//   socket      of a WebSocket, and answer takes the answer to a frame
 
 import { failure } from './errors.js'
 import { parser } from './parser.js'
 
-export class Link {
-  token // of its hello; undefined while it is opening
-  from // the position that it presented
-  beat // milliseconds: the longest silence of the server
-  born // when its hello came
-  heard // when something came last
-  news // something new came
-  drain // milliseconds: the server ends the link and says when to come back
-  spoke // something came after hello, so nothing holds it back
-  late // it ended because of silence
-  timer
-  control = new AbortController() // ends it
-  socket // of a WebSocket
-  answer // takes the answer to a frame
+export function newLink(name, path, turn) {
+  const link = { name, path, turn, control: new AbortController() }
+  link.hello = new Promise((ok, no) => Object.assign(link, { ok, no }))
+  link.hello.catch(() => 0)
+  return link
+}
 
-  /** turn says how often use() had been called. path is where the link was opened. */
-  constructor(core, name, turn) {
-    Object.assign(this, { core, name, turn, path: core.address.base.pathname })
-    this.hello = new Promise((ok, no) => Object.assign(this, { ok, no }))
-    this.hello.catch(() => 0)
+/** watch ends the link unless something comes within ms. With 0 it may be silent. */
+export function watch(link, ms) {
+  clearTimeout(link.timer)
+  if (ms) {
+    link.timer = setTimeout(() => {
+      link.late = true
+      link.control.abort(failure('silence'))
+    }, ms)
   }
+}
 
-  get signal() { return this.control.signal }
+/** end ends the connection. It may be called again. */
+export function end(link, error) {
+  watch(link)
+  link.control.abort(error)
+  link.no(error)
+}
 
-  /** watch ends the link unless something comes within ms; 0 means that it may be silent. */
-  watch(ms) {
-    clearTimeout(this.timer)
-    if (ms) {
-      this.timer = setTimeout(() => {
-        this.late = true
-        this.control.abort(failure('silence'))
-      }, ms)
+/** place is the query of a GET that opens or continues the link. */
+export function place({ address, client, links }, link, more) {
+  link.from = client.position
+  // The id in the last hello: if a log-out has revoked it and expired the cookie, the
+  // server answers 410 and does not continue under a new id. The id from storage does not
+  // count: a page load is a new visit.
+  return { _pos: link.from, _was: links.opened && !address.signed ? client.id : null, ...more }
+}
+
+/** feeder returns the function that takes the text or bytes of the link. */
+export function feeder(link, take) {
+  const feed = parser(take)
+  return piece => {
+    link.heard = Date.now()
+    if (link.token && link.name !== 'poll') {
+      link.spoke = true
+      watch(link, link.beat && 2 * link.beat + 5000)
     }
-  }
-
-  /** where is the query of a GET that opens or continues the link. */
-  where(more) {
-    const { client, inbox, links, address } = this.core
-    this.from = client.position
-    // The id in the last hello: if a log-out has revoked it and expired the cookie, the
-    // server answers 410 and does not continue under a new id. The id from storage does
-    // not count: a page load is a new visit.
-    return { _pos: this.from, _was: links.opened && !address.signed ? client.id : null, ...more }
-  }
-
-  /** feeder returns the function that takes the text or bytes of the link. */
-  feeder() {
-    const feed = parser(block => this.core.take(this, block))
-    return piece => {
-      this.heard = Date.now()
-      if (this.token && this.name !== 'poll') {
-        this.spoke = true
-        this.watch(this.beat && 2 * this.beat + 5000)
-      }
-      feed(piece)
-    }
-  }
-
-  /** end ends the connection. It may be called again. */
-  end(error) {
-    clearTimeout(this.timer)
-    this.control.abort(error)
-    this.no(error)
+    feed(piece)
   }
 }

@@ -1,132 +1,150 @@
-// The connections: which one is live, and how a lost one is replaced.
+// The connections: which one is live, and how a lost one is replaced. The state:
+//
+//   all       links that have not ended
+//   live      the link that counts: it brought the last hello
+//   opened    there was a live link
+//   looping   attempts are made until there is a link
+//   failures  how many attempts in a row had no hello
+//   strikes   how many links in a row ended young, at most 3
+//   lostAt    when the last link was lost; like triedAt, by performance.now()
+//   triedAt   when the last attempt began
+//   asked     the server said when to come back
+//   wake      ends the pause before the next attempt
 
-import { sleep } from './backoff.js'
+import { delayBefore, sleep } from './backoff.js'
+import { change, isActive, isHidden, log, tell } from './core.js'
 import { failure } from './errors.js'
+import { finish } from './finish.js'
 import { firstVisit } from './first_visit.js'
+import { greet } from './hello.js'
+import { receive } from './inbox.js'
+import { end } from './link.js'
+import { accept } from './outbox.js'
+import { order, run } from './race.js'
 
 const YOUNG = 10_000 // milliseconds; links that end earlier, one after another, are a symptom
 const QUICK = 60_000 // milliseconds after a loss for which the client hurries
 const AGAIN = 1000 // milliseconds between attempts that the user asks for
 const ANSWER = 700 // milliseconds in which a network that is back answers
 
-export class Links {
-  all = new Set() // that have not ended
-  live // the link that counts: it brought the last hello
-  opened = false // there was a live link
-  looping = false
-  failures = 0 // how many attempts in a row had no hello
-  strikes = 0 // how many links in a row ended young, at most 3
-  lost = 0 // when the last link was lost, as performance.now()
-  tried = 0 // when the last attempt began
-  wake // ends the pause before the next attempt
-  asked = false // the server said when to come back
+// isQuick reports whether somebody may be waiting for the network to come back.
+const isQuick = ({ links }) => links.opened && !isHidden() && performance.now() - links.lostAt < QUICK
 
-  constructor(core) { this.core = core }
-
-  /** quick is true while somebody may be waiting for the network to come back. */
-  get quick() { return this.opened && !globalThis.document?.hidden && performance.now() - this.lost < QUICK }
-
-  /** loop makes attempts until there is a link. */
-  async loop(wait) {
-    if (this.looping) return this.wake?.()
-    const { core } = this
-    this.looping = true
-    const done = !this.opened && core.address.signed == null && await firstVisit(core.address.base.origin)
-    for (;;) {
-      if (wait) await sleep(wait, done => { this.wake = done })
-      this.wake = wait = undefined
-      if (!core.active || this.live) break
-      this.tried = performance.now()
-      const error = await core.race.run(core.race.order(), this.quick)
-      done && done()
-      if (!error || !core.active || this.live) continue
-      wait = this.complain(error, ++this.failures, this.quick)
-    }
+/** loop makes attempts until there is a link. */
+export async function loop(core, wait) {
+  const { links } = core
+  if (links.looping) return links.wake?.()
+  links.looping = true
+  const done = !links.opened && core.address.signed == null && await firstVisit(core.address.base.origin)
+  for (;;) {
+    if (wait) await sleep(wait, awake => { links.wake = awake })
+    links.wake = wait = undefined
+    if (!isActive(core) || links.live) break
+    links.triedAt = performance.now()
+    const error = await run(core, order(core), isQuick(core))
     done && done()
-    this.looping = false
+    if (error && isActive(core) && !links.live) wait = complain(core, error, ++links.failures, isQuick(core))
   }
+  done && done()
+  links.looping = false
+}
 
-  /** complain tells the application that there is no link, and returns the delay. */
-  complain(error, attempt, quick) {
-    const { core } = this
-    const delay = core.delay(error, attempt, quick)
-    this.asked = error.retry > 0
-    if (this.opened) core.change('reconnecting')
-    core.tell('mirage-retry', { what: 'connect', error, attempt, delay })
-    return delay
-  }
+// complain tells the application that there is no link, and returns the delay.
+function complain(core, error, attempt, quick) {
+  const delay = delayBefore(attempt, error, core.options.maxDelay, quick)
+  core.links.asked = error.retry
+  if (core.links.opened) change(core, 'reconnecting')
+  tell(core, 'mirage-retry', { what: 'connect', error, attempt, delay })
+  return delay
+}
 
-  /** hurry makes the next attempt now: the user does something, or sends. */
-  hurry() {
-    if (!this.live && !this.asked && performance.now() - this.tried > AGAIN) this.wake?.()
-  }
+/** hurry makes the next attempt now: the user does something, or sends. */
+export function hurry({ links }) {
+  if (!links.live && !links.asked && performance.now() - links.triedAt > AGAIN) links.wake?.()
+}
 
-  /** over removes a link that has ended, and replaces it if it was the live one. */
-  over(link, error = failure('ended')) {
-    const { core } = this, { race } = core
-    this.all.delete(link)
-    link.end(error)
-    if (error.final || error.other && !core.options.transports[1]) return core.finish(4000 + error.status, error.message)
-    if (link !== this.live) return
-
-    const young = Date.now() - link.born < YOUNG && link.drain == null
-    this.strikes = young ? Math.min(3, this.strikes + 1) : 0
-    if (!young) race.worked.add(link.name)
-    if (this.strikes > 1 || link.late && !link.spoke) race.mute = link.name
-    this.lost = performance.now()
-    this.forget()
-    // A lost link is not reported, but the third in a row that ended early is.
-    if (core.active) {
-      this.loop(link.drain ?? (this.strikes > 2 ? this.complain(error, this.strikes) : core.delay(error, this.strikes)))
+/** welcome makes a link the live one: its hello has come. */
+export function welcome({ links, sender }, link) {
+  if (links.live !== link) {
+    sender.abort.abort() // its request may be lost with the other link's connection
+    for (const other of links.all) {
+      if (other !== link && other.turn <= link.turn) end(other, failure('replaced'))
     }
   }
+  links.live = link
+  links.opened = true
+  links.failures = 0
+  link.ok()
+}
 
-  /** welcome makes a link the live one: its hello has come. */
-  welcome(link) {
-    if (this.live !== link) {
-      this.core.sender.stop() // its request may be lost with the other link's connection
-      for (const other of this.all) {
-        if (other !== link && other.turn <= link.turn) other.end(failure('replaced'))
-      }
-    }
-    this.live = link
-    this.opened = true
-    this.failures = 0
-    link.ok()
+/** over removes a link that has ended, and replaces it if it was the live one. */
+export function over(core, link, error = failure('ended')) {
+  const { links, race } = core
+  log(core, link.name, 'ended:', error.message)
+  links.all.delete(link)
+  end(link, error)
+  if (error.final || error.other && !core.options.transports[1]) return finish(core, 4000 + error.status, error.message)
+  if (link !== links.live) return
+
+  const young = Date.now() - link.born < YOUNG && link.drain == null
+  links.strikes = young ? Math.min(3, links.strikes + 1) : 0
+  if (!young) race.worked.add(link.name)
+  if (links.strikes > 1 || link.late && !link.spoke) race.mute = link.name
+  links.lostAt = performance.now()
+  forget(core)
+  // A lost link is not reported, but the third in a row that ended early is.
+  if (isActive(core)) {
+    loop(core, link.drain ?? (links.strikes > 2
+      ? complain(core, error, links.strikes) : delayBefore(links.strikes, error, core.options.maxDelay)))
   }
+}
 
-  forget() {
-    this.live = undefined
-    this.core.sender.stop()
-    this.core.race.stop()
+function forget({ links, race, sender }) {
+  links.live = undefined
+  sender.abort.abort()
+  clearTimeout(race.probe)
+}
+
+/** drop ends all links, and no other follows. */
+export function drop(core) {
+  for (const link of core.links.all) end(link, failure('dropped'))
+  forget(core)
+  core.links.wake?.()
+}
+
+/**
+ * refresh looks for a link when the network may have changed. The live one stays until
+ * another has said hello. If neither says anything, it is lost. With gently, it is
+ * trusted if it spoke within its heartbeat.
+ */
+export async function refresh(core, gently) {
+  const { links } = core, { live } = links
+  if (!live) return links.wake?.()
+  if (gently && Date.now() - live.heard <= 1.2 * (live.beat || 15_000) + 2000) return
+
+  const began = live.heard = Date.now()
+  const isSilent = () => links.live === live && live.heard === began && isActive(core)
+  // The first attempts may go into connections of the browser that are dead.
+  for (let i = 0; i < 4 && isSilent(); i++) {
+    await Promise.race([run(core, i ? [live.name] : order(core, true)), sleep(ANSWER)])
   }
+  await sleep(core.options.timeout)
+  if (isSilent()) over(core, live, failure('silence'))
+}
 
-  /** drop ends all links, and no other follows. */
-  drop() {
-    for (const link of this.all) link.end(failure('dropped'))
-    this.all.clear()
-    this.forget()
-    this.wake?.()
+/** take takes a block that came down a link. */
+export function take(core, link, block) {
+  const { event, data } = block
+  const about = event.startsWith('mirage') && JSON.parse(data)
+  if (event === 'mirage') return greet(core, link, about, block.id)
+  if (link !== core.links.live) return // the link was replaced, or has not said hello
+  if (event === 'mirage-ack') { // while a POST is under way, its answer says more
+    return about.status ? link.answer?.(about) : core.sender.busy || accept(core, core.address.cid, about.accepted)
   }
-
-  /**
-   * refresh looks for a link when the network may have changed. The live one stays until
-   * another has said hello. If neither says anything, it is lost. With gently, it is
-   * trusted if it spoke within its heartbeat.
-   */
-  async refresh(gently) {
-    const { live, core } = this
-    if (!live) return this.wake?.()
-    if (gently && Date.now() - live.heard <= 1.2 * (live.beat || 15_000) + 2000) return
-
-    const began = live.heard = Date.now()
-    const silent = () => this.live === live && live.heard === began && core.active
-    // The first attempts may go into connections of the browser that are dead.
-    for (let i = 0; i < 4 && silent(); i++) {
-      const run = core.race.run(i ? [live.name] : core.race.order(true))
-      await Promise.race([run, sleep(ANSWER)])
-    }
-    await sleep(core.options.timeout)
-    if (silent()) this.over(live, failure('silence'))
+  if (event === 'mirage-drain') {
+    link.drain = about.retry
+    return tell(core, event, about)
   }
+  if (event === 'mirage-end') throw failure(about.reason, about.status)
+  if (block.id != null) receive(core, link, block)
 }

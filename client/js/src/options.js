@@ -15,16 +15,10 @@ export const defaults = {
   debug: false,
 }
 
-/** others are the options without a default. */
-export const others = ['mirage', 'query', 'storage', 'name', 'credentials', 'signal', 'fetch', 'WebSocket']
-
 /** complete returns the options with their defaults. Undefined counts as left out. */
 export function complete(given) {
-  const options = { ...defaults }, names = [...Object.keys(defaults), ...others]
-  for (const name in given) {
-    if (!names.includes(name)) console.warn(`mirage: no option is called ${name}: they are ${names}`)
-    else if (given[name] !== undefined) options[name] = given[name]
-  }
+  const options = { ...defaults }
+  for (const name in given) if (given[name] !== undefined) options[name] = given[name]
   options.transports = options.transports.filter(name => defaults.transports.includes(name))
   if (!options.transports[0]) throw noTransport()
   return options

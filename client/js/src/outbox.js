@@ -1,6 +1,15 @@
 // Messages on their way to the server. They are numbered, and stay here until the server
-// has accepted them.
+// has accepted them. The state:
+//
+//   queue    messages, each with its writer w, number n, event e, data d, encoding x,
+//            t: it was tried, a: the server may have had it, ok and no: of its promise;
+//            those of an earlier page come first, under that page's writer
+//   writer   who numbers new messages
+//   count    the number of the last one
+//   numbers  writer → highest number that this client has had
+//   telling  a mirage-queue event is due
 
+import { tell } from './core.js'
 import { failure } from './errors.js'
 import { block, decode, encode } from './parser.js'
 
@@ -8,116 +17,109 @@ const LONGEST_BATCH = 16_384 // characters, unless one message is longer
 
 const outside = ({ e, d, x }) => ({ event: e || 'message', data: decode(d, x) })
 
-export class Outbox {
-  count = 0 // the number of the last message
-  telling = false // a mirage-queue event is due
+const note = ({ outbox: { numbers } }, { w, n }) => numbers.set(w, Math.max(n, numbers.get(w) || 0))
 
-  /** Messages of an earlier page come first, under that page's writer. */
-  constructor(core, queue) {
-    this.core = core
-    this.writer = core.address.cid
-    this.known = new Map() // writer → highest number that this client has had
-    this.set(queue)
-    for (const m of queue) this.note(m)
+/** knows reports whether this client has, or had, the message of a record. */
+export const knows = ({ outbox: { numbers } }, { w, n }) => n <= numbers.get(w)
+
+/** list returns the messages that wait, as the application knows them. */
+export const list = ({ outbox }) => outbox.queue.map(outside)
+
+/** keep replaces the queue. */
+export function keep(core, queue) {
+  core.outbox.queue = queue
+  core.client.waiting = queue.length
+  core.client.bufferedAmount = queue.reduce((sum, m) => sum + m.d.length, 0)
+}
+
+/** restore takes over the messages of an earlier page. */
+export function restore(core, queue) {
+  core.outbox.writer = core.address.cid
+  keep(core, queue)
+  for (const m of queue) note(core, m)
+}
+
+function changed(core) {
+  const { outbox } = core
+  if (outbox.telling) return
+  outbox.telling = true
+  queueMicrotask(() => { // one event for all changes of a task
+    outbox.telling = false
+    tell(core, 'mirage-queue', { waiting: outbox.queue.length, stored: !core.record.full })
+  })
+}
+
+/** enqueue returns the message, or throws. */
+export function enqueue(core, e, data) {
+  const { client, options, outbox } = core
+  if (/[\0-\x1f]/.test(e)) throw failure('not a name', 400) // the server refuses other invalid names
+  const { d, x } = encode(data)
+  if (client.readyState > 1) throw failure('closed', 410)
+  if (outbox.queue.length >= options.messages || client.bufferedAmount + d.length > options.bytes) {
+    throw failure('the queue is full', 429)
   }
 
-  set(queue) {
-    this.queue = queue
-    this.core.client.waiting = queue.length
-    this.core.client.bufferedAmount = queue.reduce((sum, m) => sum + m.d.length, 0)
+  const m = { w: outbox.writer, n: ++outbox.count, e, d, x }
+  outbox.queue.push(m)
+  note(core, m)
+  client.waiting++
+  client.bufferedAmount += d.length
+  changed(core)
+  return m
+}
+
+function take(core, messages) {
+  const gone = new Set(messages)
+  keep(core, core.outbox.queue.filter(m => !gone.has(m)))
+  if (gone.size) changed(core)
+}
+
+/**
+ * withdraw takes a message back that was never sent. The numbers of a writer have no
+ * holes, so later messages get another writer.
+ */
+export function withdraw(core, m) {
+  const { outbox } = core
+  if (m.t || !outbox.queue.includes(m)) return
+  take(core, [m])
+  outbox.writer = m.w.slice(0, 50) + '_' + outbox.numbers.size
+  outbox.count = 0
+  for (const later of outbox.queue) {
+    if (later.w !== m.w || later.n < m.n) continue
+    later.w = outbox.writer
+    later.n = ++outbox.count
+    note(core, later)
   }
+}
 
-  note({ w, n }) { this.known.set(w, Math.max(n, this.known.get(w) || 0)) }
+/** accept removes what the server has accepted, and returns how many messages that are. */
+export function accept(core, writer, n) {
+  const accepted = core.outbox.queue.filter(m => m.w === writer && m.n <= n)
+  take(core, accepted)
+  for (const m of accepted) m.ok?.()
+  return accepted.length
+}
 
-  /** knows reports whether this client has, or had, the message of a record. */
-  knows = ({ w, n }) => n <= this.known.get(w)
+/** giveBack returns messages to the application. */
+export function giveBack(core, messages, error) {
+  if (!messages[0]) return
+  take(core, messages)
+  for (const m of messages) m.no?.(error)
+  tell(core, 'mirage-returned', { id: core.client.id, error, messages: messages.map(outside) })
+}
 
-  /** put enqueues a message, and returns it, or throws. */
-  put(e, data) {
-    const { client, options } = this.core
-    if (/[\0-\x1f]/.test(e)) throw failure('not a name', 400) // the server refuses other invalid names
-    const { d, x } = encode(data)
-    if (client.readyState > 1) throw failure('closed', 410)
-    if (this.queue.length >= options.messages || client.bufferedAmount + d.length > options.bytes) {
-      throw failure('the queue is full', 429)
-    }
+/** nextBatch returns the next body, with at most so many messages of one writer. */
+export function nextBatch({ client, outbox: { queue, writer, count } }, most, more) {
+  const { w = writer, n = count + 1, a } = queue[0] || {}
+  let size = 0, full
+  const batch = queue.filter((m, i) =>
+    !(full ||= i >= most || m.w !== w || m.a !== a || (size += m.d.length) > LONGEST_BATCH && i))
 
-    const m = { w: this.writer, n: ++this.count, e, d, x }
-    this.queue.push(m)
-    this.note(m)
-    client.waiting++
-    client.bufferedAmount += d.length
-    this.changed()
-    return m
+  const up = { writer: w, base: n, ack: client.position, again: !!a, ...more }
+  let body = `event: mirage-up\ndata: ${JSON.stringify(up)}\n\n`
+  for (const m of batch) {
+    m.t = 1
+    body += block(m)
   }
-
-  /**
-   * withdraw takes a message back that was never sent, and reports whether it could. The
-   * numbers of a writer have no holes, so later messages get another writer.
-   */
-  withdraw(m) {
-    const at = this.queue.indexOf(m)
-    if (at < 0 || m.t) return false
-    this.remove([m])
-    const later = this.queue.slice(at).filter(other => other.w === m.w)
-    this.writer = m.w.slice(0, 50) + '_' + this.known.size
-    this.count = 0
-    for (const other of later) {
-      Object.assign(other, { w: this.writer, n: ++this.count })
-      this.note(other)
-    }
-    return true
-  }
-
-  remove(messages) {
-    const gone = new Set(messages)
-    this.set(this.queue.filter(m => !gone.has(m)))
-    if (gone.size) this.changed()
-  }
-
-  /** accept removes what the server has accepted, and returns how many messages that are. */
-  accept(writer, n) {
-    const accepted = this.queue.filter(m => m.w === writer && m.n <= n)
-    this.remove(accepted)
-    for (const m of accepted) m.ok?.()
-    return accepted.length
-  }
-
-  /** giveBack returns messages to the application. */
-  giveBack(messages, error) {
-    if (!messages[0]) return
-    this.remove(messages)
-    for (const m of messages) m.no?.(error)
-    this.core.tell('mirage-returned', { id: this.core.client.id, error, messages: messages.map(outside) })
-  }
-
-  /** next returns the next body, with at most so many messages, all of one writer. */
-  next(most, leaving) {
-    const { w = this.writer, n = this.count + 1, a } = this.queue[0] || {}
-    let size = 0, full
-    const batch = this.queue.filter((m, i) =>
-      !(full ||= i >= most || m.w !== w || m.a !== a || (size += m.d.length) > LONGEST_BATCH && i))
-
-    const up = { writer: w, base: n, ack: this.core.client.position, again: !!a, leaving }
-    let body = `event: mirage-up\ndata: ${JSON.stringify(up)}\n\n`
-    for (const m of batch) {
-      m.t = 1 // it was tried
-      body += block(m)
-    }
-    return { batch, w, body }
-  }
-
-  /** repeat marks what was tried: a server that has lost its log may have had it. */
-  repeat() { for (const m of this.queue) m.a = m.t }
-
-  list() { return this.queue.map(outside) }
-
-  changed() {
-    if (this.telling) return
-    this.telling = true
-    queueMicrotask(() => { // one event for all changes of a task
-      this.telling = false
-      this.core.tell('mirage-queue', { waiting: this.queue.length, stored: !this.core.record.full })
-    })
-  }
+  return { batch, w, body }
 }

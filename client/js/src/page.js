@@ -1,107 +1,116 @@
 // The life of the page: shown, hidden, cached, ended; and the browser's view of the
-// network.
+// network. There are links only while it is shown:
 //
 //   prerendering ──▶ shown ◀──▶ left (back/forward cache, or the page ends)
 //                      ▲
 //                      └──▶ asleep (hidden for as long as the option hidden allows)
 //
-// There are links only while the page is shown.
+// The state:
+//
+//   phase      one of these
+//   offline    the browser said so, and nothing has come since
+//   reload     the page is about to be reloaded, in browsers with the Navigation API
+//   token      of the link that the page had when it was left
+//   saving     messages will be stored in this task
+//   timer      until the page falls asleep
+//   listening  ends the listeners
 
-export class Page {
-  phase = globalThis.document?.prerendering ? 'prerendering' : 'shown'
-  offline = false // the browser said so, and nothing has come since
-  token // of the link that the page had when it was left
-  speaking = false // last words are due
-  timer // until the page falls asleep
-  listening // ends the listeners
+import { change, isActive, isHidden, showStalled } from './core.js'
+import { drop, hurry, loop, refresh } from './links.js'
+import { farewell, flush, soon } from './sender.js'
+import { save } from './storage.js'
 
-  constructor(core) { this.core = core }
-
-  /** attach listens to the page. */
-  attach() {
-    if (this.listening) return
-    const { core } = this, { links } = core
-    const { signal } = this.listening = new AbortController()
-    const listen = (target, events) => {
-      for (const type in events) target?.addEventListener?.(type, events[type], { signal, passive: true })
-    }
-    const hurry = () => links.hurry()
-
-    listen(globalThis, {
-      online: () => this.network(false),
-      offline: () => this.network(true),
-      pagehide: e => {
-        this.leave('left')
-        if (e.persisted) core.change('paused')
-      },
-      pageshow: e => e.persisted && this.show(),
-      pointerdown: hurry,
-      keydown: hurry,
-    })
-    listen(globalThis.document, {
-      visibilitychange: () => document.hidden ? this.hide() : this.see(),
-      resume: () => links.refresh(),
-      prerenderingchange: () => this.show(),
-    })
+/** attach listens to the page. */
+export function attach(core) {
+  const { page } = core
+  if (page.listening) return
+  const { signal } = page.listening = new AbortController()
+  const listen = (target, events) => {
+    for (const type in events) target?.addEventListener?.(type, events[type], { signal, passive: true })
   }
+  const onUse = () => hurry(core)
 
-  /** detach lets go of the page. */
-  detach() {
-    this.listening?.abort()
-    this.listening = undefined
-    clearTimeout(this.timer)
-  }
+  listen(globalThis, {
+    online: () => network(core, false),
+    offline: () => network(core, true),
+    pagehide: e => {
+      leave(core, 'left')
+      if (e.persisted) change(core, 'paused')
+    },
+    pageshow: e => e.persisted && show(core),
+    pointerdown: onUse,
+    keydown: onUse,
+  })
+  listen(globalThis.document, {
+    visibilitychange: () => isHidden() ? hide(core) : see(core),
+    resume: () => refresh(core),
+    prerenderingchange: () => show(core),
+  })
+  listen(globalThis.navigation, { navigate: e => { page.reload = e.navigationType === 'reload' } })
+}
 
-  network(offline) {
-    this.offline = offline
-    this.core.showStalled()
-    if (!offline) this.core.links.refresh()
-  }
+/** detach lets go of the page. */
+export function detach({ page }) {
+  page.listening?.abort()
+  page.listening = clearTimeout(page.timer)
+}
 
-  hide() {
-    const { core } = this, { hidden } = core.options
-    core.save()
-    core.sender.flush()
-    if (hidden === 'keep') return
-    this.timer = setTimeout(() => {
-      if (!core.active) return
-      this.leave('asleep')
-      core.change('paused')
-    }, hidden === 'release' ? 0 : hidden)
-  }
+function network(core, offline) {
+  core.page.offline = offline
+  showStalled(core)
+  if (!offline) refresh(core)
+}
 
-  see() {
-    clearTimeout(this.timer)
-    if (this.phase === 'asleep') this.show()
-    else this.core.links.refresh(true)
-  }
+function hide(core) {
+  const { hidden } = core.options
+  save(core)
+  flush(core)
+  if (hidden === 'keep') return
+  core.page.timer = setTimeout(() => {
+    if (!isActive(core)) return
+    leave(core, 'asleep')
+    change(core, 'paused')
+  }, hidden === 'release' ? 0 : hidden)
+}
 
-  show() {
-    this.phase = 'shown'
-    if (this.core.wanted) this.core.client.connect()
-  }
+function see(core) {
+  clearTimeout(core.page.timer)
+  if (core.page.phase === 'asleep') show(core)
+  else refresh(core, true)
+}
 
-  /** leave ends the link: the page may end, and sends its last messages. */
-  leave(phase = this.phase) {
-    const { core } = this, { links, outbox, sender } = core, { live } = links
-    this.phase = phase
-    this.token = live?.token
-    // The server does not see the end of a poll's link.
-    if (live && (outbox.queue[0] || sender.unacked || live.name === 'poll')) sender.farewell(live.token)
-    core.save(true)
-    links.drop()
-  }
+function show(core) {
+  core.page.phase = 'shown'
+  if (core.wanted) begin(core)
+}
 
-  /** sent takes notice of a new message. After pagehide there are only last words. */
-  sent() {
-    const { core } = this
-    if (this.phase === 'shown' && !globalThis.document?.hidden && this.listening) return core.sender.soon()
-    if (this.speaking) return
-    this.speaking = true
-    queueMicrotask(() => { // the page may end before a timer; once for all that a listener sends
-      this.speaking = false
-      if (this.phase === 'left' && this.token) core.sender.farewell(this.token)
-      else core.save()
-    })
-  }
+/** begin asks for a link. */
+export function begin(core) {
+  const { opened, live } = core.links
+  if (!live) change(core, opened ? 'reconnecting' : 'connecting')
+  loop(core)
+}
+
+/** leave ends the link: the page may end, and sends its last messages. */
+export function leave(core, phase = core.page.phase) {
+  const { live } = core.links
+  core.page.phase = phase
+  core.page.token = live?.token
+  // The server does not see the end of a poll's link.
+  if (live && (core.outbox.queue[0] || core.sender.unacked || live.name === 'poll')) farewell(core, live.token)
+  save(core, true)
+  drop(core)
+}
+
+/** store stores a new message soon. After pagehide it also sends last words. */
+export function store(core) {
+  const { page } = core
+  if (page.phase === 'shown' && !isHidden() && page.listening) return soon(core)
+  if (page.saving) return
+  page.saving = true
+  queueMicrotask(() => { // the page may end before a timer; once for all that a listener sends
+    page.saving = false
+    if (page.phase === 'left' && page.token) farewell(core, page.token)
+    else save(core)
+  })
 }

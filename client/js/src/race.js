@@ -1,7 +1,18 @@
-// Which transport: the first one whose hello comes, in order of preference.
+// Which transport: the first one whose hello comes, in order of preference. The state:
+//
+//   bad     transport → until when it is not tried first
+//   mute    the transport that says hello and then fails
+//   worked  transports whose links lasted
+//   chosen  the argument of use()
+//   turn    how often use() was called
+//   probe   the timer of attempts with a better transport
 
+import { renew, renews, request } from './address.js'
 import { sleep } from './backoff.js'
-import { Link } from './link.js'
+import { isActive, log } from './core.js'
+import { check, discard } from './errors.js'
+import { feeder, newLink, place, watch } from './link.js'
+import { over, take } from './links.js'
 import { MEMORY } from './storage.js'
 import { poll } from './transports/poll.js'
 import { stream } from './transports/stream.js'
@@ -11,117 +22,115 @@ const carriers = { websocket, sse: stream, poll }
 
 const SOON = 10_000 // milliseconds until a transport that had worked is tried again
 
-export class Race {
-  turn = 0 // how often use() was called
-  chosen = undefined // the argument of use()
-  mute = undefined // the transport that says hello and then fails
-  worked = new Set() // transports whose links lasted
-  probe = 0 // the timer of attempts with a better transport
+/**
+ * order returns the names of the transports. With all, those that failed keep their rank.
+ */
+export function order({ options, race }, all) {
+  const rank = name => name === race.chosen ? -1 : !all && (race.bad[name] > Date.now() || name === race.mute)
+  return [...options.transports].sort((a, b) => rank(a) - rank(b))
+}
 
-  /** bad says until when a transport is not tried first. */
-  constructor(core, bad) { Object.assign(this, { core, bad }) }
+/**
+ * run tries the transports one after the other: each has some time before the next one
+ * starts beside it. The first hello wins. A transport that failed before the winner is
+ * bad for half an hour. If none wins, the network is to blame. run returns the error if
+ * none won.
+ *
+ * With again, the client had a link a moment ago: a connection that the browser reuses
+ * may be dead. So each transport gets a second attempt at half its time, and run does not
+ * wait for attempts that are merely slow. They may still win.
+ *
+ * A WebSocket does not follow the redirect that the winner followed. It failed at the
+ * former path, which says nothing about WebSockets, so it is retried at the adopted path.
+ */
+export async function run(core, names, again) {
+  const { race } = core
+  const time = core.options.fallbackAfter / (again ? 2 : 1)
+  const tried = []
+  let won, why
 
-  /** order returns the names of the transports. With all, those that failed keep their rank. */
-  order(all) {
-    const rank = name => name === this.chosen ? -1 : !all && (this.bad[name] > Date.now() || name === this.mute)
-    return [...this.core.options.transports].sort((a, b) => rank(a) - rank(b))
+  // attempt reports whether the next one has to be made.
+  const attempt = async name => {
+    const link = start(core, name)
+    let failed
+    tried.push(link)
+    const done = link.hello.then(() => { won = link }, error => { failed = why = error })
+    await Promise.race([done, sleep(time)])
+    // A status is the server's own: the next transport would get the same.
+    return isActive(core) && (failed ? failed.other || !failed.status : !won)
   }
+  for (const name of names) {
+    if (!await attempt(name) || again && !why && !await attempt(name)) break
+  }
+  if (!again || why) await Promise.any(tried.map(link => link.hello)).catch(() => 0)
+  if (!won || !core.links.live) return why
 
-  /**
-   * run tries the transports one after the other: each has some time before the next one
-   * starts beside it. The first hello wins. A transport that failed before the winner is
-   * bad for half an hour. If none wins, the network is to blame. run returns the error if
-   * none won.
-   *
-   * With again, the client had a link before: a connection that the browser reuses may be
-   * dead. So each transport gets a second attempt at half its time, and run does not wait
-   * for attempts that are merely slow. They may still win.
-   *
-   * A WebSocket does not follow the redirect that the winner followed. It failed at the
-   * former path, which says nothing about WebSockets, so it is retried at the adopted path.
-   */
-  async run(names, again) {
-    const { core } = this, { links } = core
-    const time = core.options.fallbackAfter / (again ? 2 : 1)
-    const tried = []
-    let won, why
+  const failed = tried.slice(0, tried.indexOf(won)).filter(link => link.name !== won.name)
+  const astray = failed.find(({ name, path }) => name === 'websocket' && path !== core.address.base.pathname)
+  avoid(core, [race.mute, ...failed.filter(link => link !== astray).map(link => link.name)])
+  race.mute = undefined
+  delete race.bad[won.name]
+  if (astray) run(core, [astray.name]).then(error => { if (error && core.links.live) avoid(core, [astray.name]) })
+}
 
-    // attempt reports whether the next transport has to be tried.
-    const attempt = async name => {
-      const link = this.start(name)
-      tried.push(link)
-      let failed
-      const done = link.hello.then(() => { won = link }, error => { failed = why = error })
-      await Promise.race([done, sleep(time)])
-      return failed ? failed.other || !failed.status : !won
+// avoid notes transports that failed where another one worked.
+function avoid({ race: { bad, mute, worked } }, names) {
+  for (const name of names) {
+    if (name && (name === mute || !worked.has(name))) bad[name] = Date.now() + MEMORY
+  }
+}
+
+function start(core, name) {
+  const link = newLink(name, core.address.base.pathname, core.race.turn)
+  log(core, 'trying', name)
+  core.links.all.add(link)
+  watch(link, core.options.timeout)
+  carry(core, link).catch(error => error)
+    .then(error => over(core, link, link.control.signal.reason || error))
+  return link
+}
+
+async function carry(core, link) {
+  const { signal } = link.control
+  if (renews(core)) {
+    await renew(core)
+    signal.throwIfAborted()
+  }
+  try {
+    await carriers[link.name](core, link, feeder(link, block => take(core, link, block)))
+  } catch (error) {
+    // A WebSocket hides why its handshake failed. Where there is no other transport,
+    // which would tell, a GET asks. It also follows a redirect.
+    if (!error?.status && !link.token && core.options.transports.every(name => name === 'websocket')) {
+      const answer = await request(core, 'GET', undefined, { signal }, place(core, link, { _wait: 0 }))
+      discard(await check(answer, core.client.url))
     }
-    for (const name of names) {
-      // A status is the server's own: the next transport would get the same.
-      if (!await attempt(name) || !core.active) break
-      if (again && !why && (!await attempt(name) || !core.active)) break
-    }
-    const all = Promise.any(tried.map(link => link.hello)).catch(() => 0)
-    await (again && !why ? Promise.race([all, sleep(0)]) : all)
-    if (!won || !links.live) return why
-
-    const failed = tried.slice(0, tried.indexOf(won)).filter(link => link.name !== won.name)
-    const astray = failed.find(({ name, path }) => name === 'websocket' && path !== core.address.base.pathname)
-    this.forget([this.mute, ...failed.filter(link => link !== astray).map(link => link.name)])
-    this.mute = undefined
-    delete this.bad[won.name]
-    if (astray) this.run([astray.name]).then(error => { if (error && links.live) this.forget([astray.name]) })
+    throw error
   }
+}
 
-  // forget notes transports that failed where another one worked.
-  forget(names) {
-    for (const name of names) {
-      if (name && (name === this.mute || !this.worked.has(name))) this.bad[name] = Date.now() + MEMORY
-    }
+/** improve tries to reach a better transport from time to time. */
+export function improve(core, name) {
+  const { upgradeEvery } = core.options, { race } = core
+  const [better] = order(core, true)
+  clearTimeout(race.probe)
+  if (better === name || !upgradeEvery) return
+  const look = () => {
+    run(core, [better])
+    race.probe = setTimeout(look, upgradeEvery)
   }
+  race.probe = setTimeout(look, race.worked.has(better) && !race.bad[better] ? SOON : upgradeEvery)
+}
 
-  start(name) {
-    const { core } = this
-    const link = new Link(core, name, this.turn)
-    core.links.all.add(link)
-    link.watch(core.options.timeout)
-    this.carry(link).catch(error => error).then(error => core.links.over(link, link.signal.reason || error))
-    return link
-  }
-
-  async carry(link) {
-    const { core } = this
-    if (core.address.renews) {
-      await core.address.renew()
-      link.signal.throwIfAborted()
-    }
-    await carriers[link.name](core, link)
-  }
-
-  /** improve tries to reach a better transport from time to time. */
-  improve(name) {
-    const { upgradeEvery } = this.core.options
-    const [better] = this.order(true)
-    this.stop()
-    if (better === name || !upgradeEvery) return
-    const wait = this.worked.has(better) && !this.bad[better] ? Math.min(SOON, upgradeEvery) : upgradeEvery
-    const look = () => {
-      this.run([better])
-      this.probe = setTimeout(look, upgradeEvery)
-    }
-    this.probe = setTimeout(look, wait)
-  }
-
-  stop() { clearTimeout(this.probe) }
-
-  /** use prefers a transport, undefined for none, and moves to it. */
-  async use(name) {
-    const before = this.chosen
-    this.chosen = name
-    this.turn++
-    if (!this.core.active) return
-    const why = await this.run(name ? [name] : this.order(true))
-    if (!why) return
-    if (this.chosen === name) this.chosen = before
-    throw why
-  }
+/** prefer moves to a transport, undefined for the client's own choice. */
+export async function prefer(core, name) {
+  const { race } = core
+  const before = race.chosen
+  race.chosen = name
+  race.turn++
+  if (!isActive(core)) return
+  const why = await run(core, name ? [name] : order(core, true))
+  if (!why) return
+  if (race.chosen === name) race.chosen = before
+  throw why
 }

@@ -1,24 +1,27 @@
 // The record that outlives the page: id, position, signed id, the messages that are not
 // accepted yet, and which transports failed. Whatever the storage has or does, nothing
-// here throws.
+// here throws. The state:
+//
+//   storage  undefined if there is none
+//   key      the record's name there
+//   text     of the record, as this client read or wrote it last
+//   full     messages that wait could not be stored
 
+import { knows } from './outbox.js'
 import { decode } from './parser.js'
 
 /** MEMORY is for how many milliseconds a transport that failed is tried last. */
 export const MEMORY = 1_800_000
 
-const matching = (value, pattern, other) => typeof value === 'string' && pattern.test(value) ? value : other
+const isText = value => value?.big && value.length < 4096 && /^[!-~]*$/.test(value)
 const isCount = (n, least) => Number.isSafeInteger(n) && n >= least
 
-// isMessage reports whether m can be sent as it is.
+// isMessage reports whether m has the form of a message. The server checks the rest.
 function isMessage(m) {
   try {
     decode(m.d, m.x)
-    return matching(m.w, /^[\w-]{22,64}$/) && isCount(m.n, 1) && matching(m.e + '\n', /^[^\0-\x1f]*\n$/)
-      && matching(m.d, m.x ? /^/ : /^[^\r\0]*$/, '\0') !== '\0'
-  } catch {
-    return false
-  }
+    return /^[\w-]{22,64}$/.test(m.w) && isCount(m.n, 1) && m.e.big && m.d.big && !/[\r\n]/.test(m.e)
+  } catch { /* it has not even the fields */ }
 }
 
 // parse returns what is usable in the text of a record. Another program may have written
@@ -28,9 +31,9 @@ function parse(text) {
   try { found = JSON.parse(text) } catch { /* it is not ours */ }
   const { id, position, signed, queue, bad, again } = found ?? {}
   const kept = {
-    id: matching(id, /^[!-~]{1,256}$/, ''),
-    position: matching(position, /^[\w.-]{1,64}$/, ''),
-    signed: matching(signed, /^[!-~]{1,4096}$/),
+    id: isText(id) ? id : '',
+    position: isText(position) ? position : '',
+    signed: isText(signed) ? signed : undefined,
     queue: Array.isArray(queue) ? queue.filter(isMessage) : [],
     bad: {},
     again: isCount(again, -1) ? again : 0,
@@ -39,60 +42,56 @@ function parse(text) {
   return kept
 }
 
-export class Record {
-  storage
-  text // of the record, as this client read or wrote it last
+/** load returns what an earlier page left. */
+export function load({ client, record, options }) {
+  // /live and /live/ are the same.
+  record.key = 'mirage:' + (options.name || client.url.replace(/^([^?#]*)\/(?=[?#]|$)/, '$1'))
+  try {
+    const { storage = globalThis.document && sessionStorage } = options
+    record.storage = storage
+    record.text = storage.getItem(record.key)
+  } catch { /* there is no storage, or it is forbidden */ }
+  return parse(record.text)
+}
 
-  /** full is true if messages that wait could not be stored. */
-  full = true
+// others returns the messages in the record that this client does not know. They belong
+// to another client with the same record, and stay.
+function others(core) {
+  const { storage, key, text } = core.record
+  try {
+    const now = storage.getItem(key)
+    if (now !== text) return parse(now).queue.filter(m => !knows(core, m))
+  } catch { /* there is no storage */ }
+  return []
+}
 
-  constructor(options, url) {
-    // /live and /live/ are the same.
-    this.key = 'mirage:' + (options.name || url.replace(/^([^?#]*)\/(?=[?#]|$)/, '$1'))
-    try {
-      const { storage = globalThis.document && sessionStorage } = options
-      this.storage = storage
-      this.text = storage.getItem(this.key)
-    } catch { /* there is no storage, or it is forbidden */ }
-    this.kept = parse(this.text)
+// write reports whether the record is stored.
+function write({ record }, value) {
+  const text = JSON.stringify(value)
+  try {
+    record.storage.setItem(record.key, text)
+    record.text = text
+    return true
+  } catch { /* there is no storage, or it is full or forbidden */ }
+}
+
+/** save stores the record. It is clean if no message can come any more. */
+export function save(core, clean) {
+  const { client, record } = core
+  const value = {
+    id: client.id, position: client.position, signed: core.address.signed, bad: core.race.bad,
+    again: core.links.live && !clean ? -1 : core.inbox.repeats,
   }
+  record.full = !write(core, { ...value, queue: [...others(core), ...core.outbox.queue] })
+  if (record.full) write(core, { ...value, queue: [] }) // at least the position
+}
 
-  /**
-   * save stores the record. Messages in it that this client does not know belong to
-   * another client with the same record, and stay.
-   */
-  save(record, knows) {
-    const queue = [...this.others(knows), ...record.queue]
-    this.full = !this.write({ ...record, queue })
-    if (this.full) this.write({ ...record, queue: [] }) // at least the position
-  }
-
-  /** remove removes what this client stored, for good. */
-  remove(knows) {
-    const queue = this.others(knows)
-    try {
-      if (!queue[0]) this.storage.removeItem(this.key)
-    } catch { /* there is no storage */ }
-    if (queue[0]) this.write({ queue })
-    this.storage = undefined
-  }
-
-  others(knows) {
-    try {
-      const text = this.storage.getItem(this.key)
-      return text === this.text ? [] : parse(text).queue.filter(m => !knows(m))
-    } catch {
-      return []
-    }
-  }
-
-  // write reports whether the record is stored.
-  write(record) {
-    const text = JSON.stringify(record)
-    try {
-      this.storage.setItem(this.key, text)
-      this.text = text
-      return true
-    } catch { /* there is no storage, or it is full or forbidden */ }
-  }
+/** remove removes what this client stored, for good. */
+export function remove(core) {
+  const { record } = core, queue = others(core)
+  try {
+    if (!queue[0]) record.storage.removeItem(record.key)
+    else write(core, { queue })
+  } catch { /* there is no storage */ }
+  record.storage = undefined
 }

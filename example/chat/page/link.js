@@ -33,7 +33,7 @@ export class Link {
     client.on('mirage-state', e => this.#changed(e))
     client.on('mirage', (_, e) => this.#hello(e))
     client.on('mirage-gap', e => this.#gap(e))
-    client.on('error', e => this.#failed(e))
+    client.on('mirage-retry', e => this.#failed(e))
     client.on('close', e => this.#closed(e))
 
     $('cut').addEventListener('click', () => { client.disconnect(); this.#return() })

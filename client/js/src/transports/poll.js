@@ -1,21 +1,21 @@
-import { failure } from '../errors.js'
 import { sleep } from '../backoff.js'
-import { read, request } from './stream.js'
+import { failure } from '../errors.js'
+import { watch } from '../link.js'
+import { open, read } from './stream.js'
 
 const WAIT = 25 // seconds that the server may hold a poll
 const LONGEST = 35_000 // milliseconds until a poll has an answer
 const EARLY = 1000 // milliseconds; an empty answer takes longer
 
-/** poll runs a link over one short answer after another. The promise settles at its end. */
-export async function poll(core, link) {
+/** poll runs a link over one short answer after another, until its end. */
+export async function poll(core, link, feed) {
   let early = 0
   do {
-    if (link.token) link.watch(LONGEST)
+    if (link.token) watch(link, LONGEST)
     const asked = performance.now()
     link.news = false
 
-    const answer = await request(core, link, { _wait: WAIT })
-    const feed = link.feeder()
+    const answer = await open(core, link, { _wait: WAIT })
     if (answer.body?.getReader) await read(answer, feed)
     else feed(await answer.text()) // React Native
     await core.inbox.pending // the next poll acknowledges
@@ -24,5 +24,5 @@ export async function poll(core, link) {
     if (link.news || performance.now() - asked > EARLY) early = 0
     else if (++early > 3) throw failure('polls are answered at once, with nothing new: is there a cache in between?')
     else await sleep(EARLY)
-  } while (link.token && link.drain == null && !link.signal.aborted)
+  } while (link.token && link.drain == null && !link.control.signal.aborted)
 }

@@ -1,11 +1,15 @@
+import { request } from '../address.js'
 import { check, failure, foreign, isEventStream } from '../errors.js'
+import { place } from '../link.js'
+import { save } from '../storage.js'
 
-/** request opens or continues a link by a GET, and returns its answer. */
-export async function request({ address, save }, link, more) {
-  save() // _pos acknowledges
-  const answer = await address.request('GET', link.token, { signal: link.signal }, link.where(more))
-  if (isEventStream(await check(answer, address.url))) return answer
-  throw foreign(answer, address.url)
+/** open opens or continues a link by a GET, and returns its answer. */
+export async function open(core, link, more) {
+  const { url } = core.client
+  save(core) // _pos acknowledges
+  const answer = await request(core, 'GET', link.token, { signal: link.control.signal }, place(core, link, more))
+  if (isEventStream(await check(answer, url))) return answer
+  throw foreign(answer, url)
 }
 
 /** read passes the body on to the link until it ends. */
@@ -15,9 +19,9 @@ export async function read({ body }, feed) {
 }
 
 /** stream runs a link over one long answer. The promise settles when it has ended. */
-export async function stream(core, link) {
-  const answer = await request(core, link)
+export async function stream(core, link, feed) {
+  const answer = await open(core, link)
   // React Native, for example, hands over an answer when it is complete.
   if (!answer.body?.getReader) throw failure('fetch() cannot stream here', 501)
-  await read(answer, link.feeder())
+  await read(answer, feed)
 }

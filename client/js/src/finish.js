@@ -1,0 +1,23 @@
+// The end of a client.
+
+import { change, tell } from './core.js'
+import { failure } from './errors.js'
+import { endLoops } from './inbox.js'
+import { drop } from './links.js'
+import { giveBack } from './outbox.js'
+import { detach } from './page.js'
+import { remove } from './storage.js'
+
+/** finish closes the client for good. */
+export function finish(core, code, reason, wasClean = false) {
+  if (core.client.state === 'closed') return
+  core.wanted = false
+  drop(core)
+  clearTimeout(core.sender.timer)
+  detach(core)
+  change(core, 'closed') // so that send() in a listener for returned messages throws
+  giveBack(core, core.outbox.queue, failure(reason || 'closed', code))
+  remove(core)
+  endLoops(core)
+  tell(core, 'close', { code, reason, wasClean })
+}
