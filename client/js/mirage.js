@@ -292,7 +292,7 @@ function enqueue(core, e, data) {
 function take(core, messages2) {
   const gone = new Set(messages2);
   keep(core, core.outbox.queue.filter((m) => !gone.has(m)));
-  if (gone.size) changed(core);
+  changed(core);
 }
 function withdraw(core, m) {
   const { outbox } = core;
@@ -309,7 +309,7 @@ function withdraw(core, m) {
 }
 function accept(core, writer, n) {
   const accepted = core.outbox.queue.filter((m) => m.w === writer && m.n <= n);
-  take(core, accepted);
+  if (accepted[0]) take(core, accepted);
   for (const m of accepted) m.ok?.();
   return accepted.length;
 }
@@ -394,6 +394,7 @@ function write({ record }, value) {
 }
 function save(core, clean) {
   const { client, record } = core;
+  if (!record.storage) return;
   const value = {
     id: client.id,
     position: client.position,
@@ -498,7 +499,8 @@ async function run(core, names, again) {
     if (!await attempt(name) || again && !why && !await attempt(name)) break;
   }
   if (!again || why) await Promise.any(tried.map((link) => link.hello)).catch(() => 0);
-  if (!won || !core.links.live) return why;
+  if (!won) return why || failure("silence");
+  if (!core.links.live) return;
   const failed = tried.slice(0, tried.indexOf(won)).filter((link) => link.name !== won.name);
   const astray = failed.find(({ name, path }) => name === "websocket" && path !== core.address.base.pathname);
   avoid(core, [race.mute, ...failed.filter((link) => link !== astray).map((link) => link.name)]);
@@ -624,7 +626,8 @@ async function loop(core, wait) {
     links.triedAt = performance.now();
     const error = await run(core, order(core), isQuick(core));
     done && done();
-    if (error && isActive(core) && !links.live) wait = complain(core, error, ++links.failures, isQuick(core));
+    if (!isActive(core) || links.live) continue;
+    wait = error ? complain(core, error, ++links.failures, isQuick(core)) : delayBefore(links.strikes, failure("ended"), core.options.maxDelay);
   }
   done && done();
   links.looping = false;
@@ -699,6 +702,7 @@ function take2(core, link, block2) {
     return about.status ? link.answer?.(about) : core.sender.busy || accept(core, core.address.cid, about.accepted);
   }
   if (event === "mirage-drain") {
+    link.news = true;
     link.drain = about.retry;
     return tell(core, event, about);
   }
@@ -866,11 +870,12 @@ async function* messages({ client, inbox: { taps }, options }) {
   let size = 0, ended = client.state === "closed", ring;
   const tap = (e) => {
     if (e) {
-      waiting.push(e);
-      size += sizeOf(e);
-      e.waitUntil?.(new Promise((done) => {
-        e.done = done;
+      let done;
+      e.waitUntil?.(new Promise((resolve) => {
+        done = resolve;
       }));
+      waiting.push([e, done]);
+      size += sizeOf(e);
     } else {
       ended = true;
     }
@@ -880,19 +885,21 @@ async function* messages({ client, inbox: { taps }, options }) {
   try {
     while (waiting[0] || !ended) {
       if (waiting.length > 1e3 || size > options.bytes) throw failure("too slow");
-      const e = waiting.shift();
-      if (e) {
-        size -= sizeOf(e);
+      if (waiting[0]) {
+        const [[e, done]] = waiting;
         yield e;
-        e.done?.();
+        waiting.shift();
+        size -= sizeOf(e);
+        done?.();
       } else {
-        await new Promise((done) => {
-          ring = done;
+        await new Promise((wake) => {
+          ring = wake;
         });
       }
     }
   } finally {
     taps.delete(tap);
+    for (const [, done] of waiting) done?.();
   }
 }
 
@@ -901,6 +908,7 @@ function attach(core) {
   const { page } = core;
   if (page.listening) return;
   const { signal } = page.listening = new AbortController();
+  if (page.phase !== "prerendering") page.phase = "shown";
   const listen = (target, events) => {
     for (const type in events) target?.addEventListener?.(type, events[type], { signal, passive: true });
   };
@@ -955,8 +963,11 @@ function show(core) {
   if (core.wanted) begin(core);
 }
 function begin(core) {
-  const { opened, live } = core.links;
-  if (!live) change(core, opened ? "reconnecting" : "connecting");
+  const { links } = core;
+  if (!links.live) {
+    links.lostAt = performance.now();
+    change(core, links.opened ? "reconnecting" : "connecting");
+  }
   loop(core);
 }
 function leave(core, phase = core.page.phase) {

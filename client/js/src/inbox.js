@@ -86,9 +86,10 @@ export async function* messages({ client, inbox: { taps }, options }) {
   let size = 0, ended = client.state === 'closed', ring
   const tap = e => {
     if (e) {
-      waiting.push(e)
+      let done
+      e.waitUntil?.(new Promise(resolve => { done = resolve }))
+      waiting.push([e, done])
       size += sizeOf(e)
-      e.waitUntil?.(new Promise(done => { e.done = done }))
     } else {
       ended = true
     }
@@ -99,16 +100,18 @@ export async function* messages({ client, inbox: { taps }, options }) {
   try {
     while (waiting[0] || !ended) {
       if (waiting.length > 1000 || size > options.bytes) throw failure('too slow')
-      const e = waiting.shift()
-      if (e) {
+      if (waiting[0]) {
+        const [[e, done]] = waiting
+        yield e // until the loop asks for the next one
+        waiting.shift()
         size -= sizeOf(e)
-        yield e
-        e.done?.()
+        done?.()
       } else {
-        await new Promise(done => { ring = done })
+        await new Promise(wake => { ring = wake })
       }
     }
   } finally {
     taps.delete(tap)
+    for (const [, done] of waiting) done?.()
   }
 }

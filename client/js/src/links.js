@@ -43,7 +43,9 @@ export async function loop(core, wait) {
     links.triedAt = performance.now()
     const error = await run(core, order(core), isQuick(core))
     done && done()
-    if (error && isActive(core) && !links.live) wait = complain(core, error, ++links.failures, isQuick(core))
+    if (!isActive(core) || links.live) continue
+    wait = error ? complain(core, error, ++links.failures, isQuick(core))
+      : delayBefore(links.strikes, failure('ended'), core.options.maxDelay)
   }
   done && done()
   links.looping = false
@@ -142,6 +144,7 @@ export function take(core, link, block) {
     return about.status ? link.answer?.(about) : core.sender.busy || accept(core, core.address.cid, about.accepted)
   }
   if (event === 'mirage-drain') {
+    link.news = true
     link.drain = about.retry
     return tell(core, event, about)
   }

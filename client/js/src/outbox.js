@@ -71,7 +71,7 @@ export function enqueue(core, e, data) {
 function take(core, messages) {
   const gone = new Set(messages)
   keep(core, core.outbox.queue.filter(m => !gone.has(m)))
-  if (gone.size) changed(core)
+  changed(core)
 }
 
 /**
@@ -92,10 +92,10 @@ export function withdraw(core, m) {
   }
 }
 
-/** accept removes what the server has accepted, and returns how many messages that are. */
+/** accept removes what the server has accepted. It returns how many messages that are. */
 export function accept(core, writer, n) {
   const accepted = core.outbox.queue.filter(m => m.w === writer && m.n <= n)
-  take(core, accepted)
+  if (accepted[0]) take(core, accepted)
   for (const m of accepted) m.ok?.()
   return accepted.length
 }

@@ -25,6 +25,7 @@ export function attach(core) {
   const { page } = core
   if (page.listening) return
   const { signal } = page.listening = new AbortController()
+  if (page.phase !== 'prerendering') page.phase = 'shown' // nobody has listened since
   const listen = (target, events) => {
     for (const type in events) target?.addEventListener?.(type, events[type], { signal, passive: true })
   }
@@ -86,8 +87,11 @@ function show(core) {
 
 /** begin asks for a link. */
 export function begin(core) {
-  const { opened, live } = core.links
-  if (!live) change(core, opened ? 'reconnecting' : 'connecting')
+  const { links } = core
+  if (!links.live) {
+    links.lostAt = performance.now()
+    change(core, links.opened ? 'reconnecting' : 'connecting')
+  }
   loop(core)
 }
 

@@ -10,7 +10,7 @@
 import { renew, renews, request } from './address.js'
 import { sleep } from './backoff.js'
 import { isActive, log } from './core.js'
-import { check, discard } from './errors.js'
+import { check, discard, failure } from './errors.js'
 import { feeder, newLink, place, watch } from './link.js'
 import { over, take } from './links.js'
 import { MEMORY } from './storage.js'
@@ -63,7 +63,8 @@ export async function run(core, names, again) {
     if (!await attempt(name) || again && !why && !await attempt(name)) break
   }
   if (!again || why) await Promise.any(tried.map(link => link.hello)).catch(() => 0)
-  if (!won || !core.links.live) return why
+  if (!won) return why || failure('silence')
+  if (!core.links.live) return // it was lost at once
 
   const failed = tried.slice(0, tried.indexOf(won)).filter(link => link.name !== won.name)
   const astray = failed.find(({ name, path }) => name === 'websocket' && path !== core.address.base.pathname)

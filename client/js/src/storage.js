@@ -78,6 +78,7 @@ function write({ record }, value) {
 /** save stores the record. It is clean if no message can come any more. */
 export function save(core, clean) {
   const { client, record } = core
+  if (!record.storage) return
   const value = {
     id: client.id, position: client.position, signed: core.address.signed, bad: core.race.bad,
     again: core.links.live && !clean ? -1 : core.inbox.repeats,
