@@ -33,7 +33,7 @@ function discard(answer) {
 }
 function foreign(answer, url) {
   discard(answer);
-  return failure(`${url} answered with ${typeOf(answer)}, so that is not Mirage`);
+  return failure(`${url} answered with ${typeOf(answer)}, so that is not Mirage`, answer.status, false);
 }
 
 // src/address.js
@@ -685,13 +685,14 @@ async function refresh(core, gently) {
   const { links } = core, { live } = links;
   if (!live) return links.wake?.();
   if (gently && Date.now() - live.heard <= 1.2 * (live.beat || 15e3) + 2e3) return;
-  const began = live.heard = Date.now();
-  const isSilent = () => links.live === live && live.heard === began && isActive(core);
-  for (let i = 0; i < 4 && isSilent(); i++) {
-    await Promise.race([run(core, i ? [live.name] : order(core, true)), sleep(ANSWER)]);
+  const isLive = () => links.live === live && isActive(core);
+  for (let i = 0; i < 4 && isLive(); i++) {
+    run(core, i ? [live.name] : order(core, true));
+    await sleep(ANSWER);
   }
+  const began = Date.now();
   await sleep(core.options.timeout);
-  if (isSilent()) over(core, live, failure("silence"));
+  if (isLive() && live.heard < began) over(core, live, failure("silence"));
 }
 function take2(core, link, block2) {
   const { event, data } = block2;

@@ -58,5 +58,5 @@ export function discard(answer) { answer.body?.cancel?.().catch(() => 0) }
 /** foreign returns the error for an answer of somebody else, such as a log-in page. */
 export function foreign(answer, url) {
   discard(answer)
-  return failure(`${url} answered with ${typeOf(answer)}, so that is not Mirage`)
+  return failure(`${url} answered with ${typeOf(answer)}, so that is not Mirage`, answer.status, false)
 }

@@ -116,22 +116,24 @@ export function drop(core) {
 
 /**
  * refresh looks for a link when the network may have changed. The live one stays until
- * another has said hello. If neither says anything, it is lost. With gently, it is
- * trusted if it spoke within its heartbeat.
+ * another has said hello. What it still brings proves nothing, because it may have been
+ * waiting in the browser. If it is silent then, it is lost. With gently, it is trusted if
+ * it spoke within its heartbeat.
  */
 export async function refresh(core, gently) {
   const { links } = core, { live } = links
   if (!live) return links.wake?.()
   if (gently && Date.now() - live.heard <= 1.2 * (live.beat || 15_000) + 2000) return
 
-  const began = live.heard = Date.now()
-  const isSilent = () => links.live === live && live.heard === began && isActive(core)
+  const isLive = () => links.live === live && isActive(core)
   // The first attempts may go into connections of the browser that are dead.
-  for (let i = 0; i < 4 && isSilent(); i++) {
-    await Promise.race([run(core, i ? [live.name] : order(core, true)), sleep(ANSWER)])
+  for (let i = 0; i < 4 && isLive(); i++) {
+    run(core, i ? [live.name] : order(core, true))
+    await sleep(ANSWER)
   }
+  const began = Date.now()
   await sleep(core.options.timeout)
-  if (isSilent()) over(core, live, failure('silence'))
+  if (isLive() && live.heard < began) over(core, live, failure('silence'))
 }
 
 /** take takes a block that came down a link. */
