@@ -773,7 +773,7 @@ async function recover(core, link, batch, w, error, aborted) {
     if (!batch[1]) giveBack(core, batch, error);
     return;
   }
-  if (error.final) return finish(core, 4e3 + error.status, error.message);
+  if (error.final && !error.foreign) return finish(core, 4e3 + error.status, error.message);
   if (core.links.live?.token !== link.token || accept(core, w, error.expected - 1)) return;
   if (error.status === 401 && !error.foreign) return over(core, link, error);
   const attempt = ++sender.tries;

@@ -5,7 +5,7 @@
 // for reasons of its own, which may pass.
 const REFUSED = [204, 400, 403, 410]
 
-// No answer to such a request will ever be different, whoever gives it.
+// No GET of this kind will ever be answered in another way, whoever gives the answer.
 const IMPOSSIBLE = [405, 413, 415]
 
 const HOUR = 3600 // seconds
@@ -15,7 +15,7 @@ const HOUR = 3600 // seconds
  * says that the server itself answered, and no gateway. The error has these properties,
  * too:
  *
- * - final: the client must not come back.
+ * - final: the client must not come back. A gateway can only say so about a GET.
  * - unfit: a message of the request is the reason.
  * - other: another transport may work where this one was refused.
  * - foreign: a gateway refused. That may pass, but not soon.
