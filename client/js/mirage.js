@@ -101,7 +101,7 @@ var sleep = (ms, wake) => new Promise((done) => {
 function delayBefore(attempt, error, maxDelay, quick) {
   const { retry, status, foreign: foreign2 } = error;
   if (retry) return retry;
-  if (foreign2) return Math.min(maxDelay, SLOW) * (1 + Math.random()) / 2;
+  if (foreign2 && attempt > 1) return Math.min(maxDelay, SLOW) * (1 + Math.random()) / 2;
   const network2 = !status || [502, 504].includes(status);
   return Math.random() * Math.min(quick && network2 ? QUICK : maxDelay, FIRST * 2 ** attempt);
 }

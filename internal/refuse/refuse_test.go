@@ -50,6 +50,22 @@ func TestW6Problem(t *testing.T) {
 	}
 }
 
+// J4, W6: a client tells the server's 204 from a gateway's by its content type.
+func TestJ4NoContent(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		refuse.Write(w, r, http.StatusNoContent, "nobody is wanted here", 0)
+	}))
+	defer server.Close()
+	res, err := server.Client().Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if got := res.Header.Get("Content-Type"); res.StatusCode != 204 || got != "application/problem+json" {
+		t.Errorf("%d with content type %q", res.StatusCode, got)
+	}
+}
+
 // W6: 409 names the number that the server expects.
 func TestW6Conflict(t *testing.T) {
 	w := httptest.NewRecorder()

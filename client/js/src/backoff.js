@@ -21,7 +21,7 @@ export const sleep = (ms, wake) => new Promise(done => {
 export function delayBefore(attempt, error, maxDelay, quick) {
   const { retry, status, foreign } = error
   if (retry) return retry
-  if (foreign) return Math.min(maxDelay, SLOW) * (1 + Math.random()) / 2
+  if (foreign && attempt > 1) return Math.min(maxDelay, SLOW) * (1 + Math.random()) / 2
   const network = !status || [502, 504].includes(status)
   return Math.random() * Math.min(quick && network ? QUICK : maxDelay, FIRST * 2 ** attempt)
 }
