@@ -6,7 +6,6 @@
 // src/errors.js
 var REFUSED = [204, 400, 403, 410];
 var IMPOSSIBLE = [405, 413, 415];
-var HOUR = 3600;
 function failure(message, status, ours = true) {
   const mine = ours && REFUSED.includes(status);
   return Object.assign(new Error(message), {
@@ -17,7 +16,7 @@ function failure(message, status, ours = true) {
     foreign: !ours && status < 500
   });
 }
-var delayOf = (seconds) => seconds > 0 ? 1e3 * Math.min(HOUR, seconds) : void 0;
+var delayOf = (seconds) => seconds > 0 ? 1e3 * seconds : void 0;
 var typeOf = ({ headers }) => headers.get("Content-Type") || "nothing";
 var isEventStream = (answer) => answer.status === 200 && typeOf(answer).startsWith("text/event-stream");
 async function check(answer, url) {
@@ -88,6 +87,7 @@ function adopt({ address: { base } }, { redirected, url }) {
 }
 
 // src/backoff.js
+var HOUR = 36e5;
 var FIRST = 500;
 var QUICK = 800;
 var SLOW = 8e3;
@@ -100,7 +100,7 @@ var sleep = (ms, wake) => new Promise((done) => {
 });
 function delayBefore(attempt, error, maxDelay, quick) {
   const { retry, status, foreign: foreign2 } = error;
-  if (retry) return retry;
+  if (retry > 0) return Math.min(retry, HOUR);
   if (foreign2 && attempt > 1) return Math.min(maxDelay, SLOW) * (1 + Math.random()) / 2;
   const network2 = !status || [502, 504].includes(status);
   return Math.random() * Math.min(quick && network2 ? QUICK : maxDelay, FIRST * 2 ** attempt);
@@ -114,7 +114,7 @@ var newCore = (client, options) => ({
   // the application wants a link
   address: {},
   // address.js
-  record: { full: true },
+  record: { others: [], full: false },
   // storage.js
   outbox: { queue: [], numbers: /* @__PURE__ */ new Map(), count: 0 },
   // outbox.js
@@ -194,12 +194,12 @@ function parser(take3) {
 var epochAndNumber = (position) => position.split(/[-.]/);
 
 // src/first_visit.js
-var PATIENCE = 1500;
-var firstVisit = (origin) => new Promise((go) => {
+var before;
+var firstVisit = (origin, patience) => new Promise((go) => {
   const { locks } = globalThis.navigator ?? {};
-  if (!locks) return go();
+  const earlier = before;
   let done;
-  const ended = new Promise((end2) => {
+  const ended = before = new Promise((end2) => {
     done = end2;
   });
   const begin2 = () => {
@@ -207,8 +207,8 @@ var firstVisit = (origin) => new Promise((go) => {
     go(done);
     return ended;
   };
-  const timer = setTimeout(begin2, PATIENCE);
-  locks.request("mirage:" + origin, begin2).catch(begin2);
+  const timer = setTimeout(begin2, patience);
+  Promise.resolve(earlier).then(() => locks ? locks.request("mirage:" + origin, begin2) : begin2()).catch(begin2);
 });
 
 // src/link.js
@@ -270,7 +270,7 @@ function changed(core) {
   outbox.telling = true;
   queueMicrotask(() => {
     outbox.telling = false;
-    tell(core, "mirage-queue", { waiting: outbox.queue.length, stored: !core.record.full });
+    tell(core, "mirage-queue", { waiting: outbox.queue.length, stored: !!core.record.storage && !core.record.full });
   });
 }
 function enqueue(core, e, data) {
@@ -337,12 +337,12 @@ data: ${JSON.stringify(up)}
 
 // src/storage.js
 var MEMORY = 18e5;
-var isText = (value) => value?.big && value.length < 4096 && /^[!-~]*$/.test(value);
+var isText = (value) => typeof value === "string" && value.length < 4096 && /^[!-~]*$/.test(value);
 var isCount = (n, least) => Number.isSafeInteger(n) && n >= least;
 function isMessage(m) {
   try {
     decode(m.d, m.x);
-    return /^[\w-]{22,64}$/.test(m.w) && isCount(m.n, 1) && m.e.big && m.d.big && !/[\r\n]/.test(m.e);
+    return /^[\w-]{22,64}$/.test(m.w) && isCount(m.n, 1) && [m.e, m.d].every((is) => typeof is === "string") && !/[\r\n]/.test(m.e);
   } catch {
   }
 }
@@ -357,7 +357,7 @@ function parse(text) {
     id: isText(id) ? id : "",
     position: isText(position) ? position : "",
     signed: isText(signed) ? signed : void 0,
-    queue: Array.isArray(queue) ? queue.filter(isMessage) : [],
+    queue: Array.isArray(queue) ? queue.filter(isMessage).map(({ w, n, e, d, x, t, a }) => ({ w, n, e, d, x, t, a })) : [],
     bad: {},
     again: isCount(again, -1) ? again : 0
   };
@@ -375,13 +375,13 @@ function load({ client, record, options }) {
   return parse(record.text);
 }
 function others(core) {
-  const { storage, key, text } = core.record;
+  const { record } = core;
   try {
-    const now = storage.getItem(key);
-    if (now !== text) return parse(now).queue.filter((m) => !knows(core, m));
+    const now = record.storage.getItem(record.key);
+    if (now !== record.text) record.others = parse(now).queue.filter((m) => !knows(core, m));
   } catch {
   }
-  return [];
+  return record.others;
 }
 function write({ record }, value) {
   const text = JSON.stringify(value);
@@ -402,8 +402,10 @@ function save(core, clean) {
     bad: core.race.bad,
     again: core.links.live && !clean ? -1 : core.inbox.repeats
   };
+  const { full } = record;
   record.full = !write(core, { ...value, queue: [...others(core), ...core.outbox.queue] });
   if (record.full) write(core, { ...value, queue: [] });
+  if (full !== record.full) changed(core);
 }
 function remove(core) {
   const { record } = core, queue = others(core);
@@ -520,7 +522,9 @@ function start(core, name) {
   log(core, "trying", name);
   core.links.all.add(link);
   watch(link, core.options.timeout);
-  carry(core, link).catch((error) => error).then((error) => over(core, link, link.control.signal.reason || error));
+  const { signal } = link.control;
+  const ended = new Promise((done) => signal.addEventListener("abort", done));
+  Promise.race([ended, carry(core, link)]).catch((error) => error).then((error) => over(core, link, signal.aborted ? signal.reason : error ?? failure("ended")));
   return link;
 }
 async function carry(core, link) {
@@ -552,13 +556,13 @@ function improve(core, name) {
 }
 async function prefer(core, name) {
   const { race } = core;
-  const before = race.chosen;
+  const before2 = race.chosen;
   race.chosen = name;
   race.turn++;
   if (!isActive(core)) return;
   const why = await run(core, name ? [name] : order(core, true));
   if (!why) return;
-  if (race.chosen === name) race.chosen = before;
+  if (race.chosen === name) race.chosen = before2;
   throw why;
 }
 
@@ -581,10 +585,10 @@ function greet(core, link, hello, position) {
   client.id = id;
   if (address.signed != null) address.signed = hello.mirage || address.signed;
   client.mirage = address.signed ?? id;
+  link.news ||= !link.token;
   link.token = hello.link;
   link.beat = hello.heartbeat;
   link.born = Date.now();
-  link.news = true;
   welcome(core, link);
   if (link.name !== "poll") {
     watch(link, link.beat && SECOND_SIGN);
@@ -616,7 +620,8 @@ async function loop(core, wait) {
   const { links } = core;
   if (links.looping) return links.wake?.();
   links.looping = true;
-  const done = !links.opened && core.address.signed == null && await firstVisit(core.address.base.origin);
+  const isFirst = !core.client.id && core.address.signed == null;
+  const done = isFirst && await firstVisit(core.address.base.origin, core.options.timeout);
   for (; ; ) {
     if (wait) await sleep(wait, (awake) => {
       links.wake = awake;
@@ -651,10 +656,10 @@ function welcome({ links, sender }, link) {
   }
   links.live = link;
   links.opened = true;
-  links.failures = 0;
+  links.failures = links.asked = 0;
   link.ok();
 }
-function over(core, link, error = failure("ended")) {
+function over(core, link, error) {
   const { links, race } = core;
   log(core, link.name, "ended:", error.message);
   links.all.delete(link);
@@ -667,9 +672,10 @@ function over(core, link, error = failure("ended")) {
   if (links.strikes > 1 || link.late && !link.spoke) race.mute = link.name;
   links.lostAt = performance.now();
   forget(core);
-  if (isActive(core)) {
-    loop(core, link.drain ?? (links.strikes > 2 ? complain(core, error, links.strikes) : delayBefore(links.strikes, error, core.options.maxDelay)));
-  }
+  if (!isActive(core)) return;
+  const delay = links.strikes > 2 ? complain(core, error, links.strikes) : delayBefore(links.strikes, error, core.options.maxDelay);
+  links.asked = link.drain ?? error.retry;
+  loop(core, Math.max(delay, link.drain > 0 ? Math.min(link.drain, HOUR) : 0));
 }
 function forget({ links, race, sender }) {
   links.live = void 0;
@@ -680,6 +686,7 @@ function drop(core) {
   for (const link of core.links.all) end(link, failure("dropped"));
   forget(core);
   core.links.wake?.();
+  core.sender.hurry?.();
 }
 async function refresh(core, gently) {
   const { links } = core, { live } = links;
@@ -818,6 +825,7 @@ function reset({ client, inbox }, position) {
   inbox.came = client.position = position;
   inbox.resets++;
 }
+var MOST_WAITING = 1e3;
 var report = (error) => new Promise((done) => {
   setTimeout(() => {
     setTimeout(done);
@@ -867,7 +875,7 @@ var endLoops = ({ inbox }) => {
 };
 var sizeOf = ({ data }) => data.length ?? data.byteLength;
 async function* messages({ client, inbox: { taps }, options }) {
-  const waiting = [];
+  let waiting = [];
   let size = 0, ended = client.state === "closed", ring;
   const tap = (e) => {
     if (e) {
@@ -877,19 +885,25 @@ async function* messages({ client, inbox: { taps }, options }) {
       }));
       waiting.push([e, done]);
       size += sizeOf(e);
+      if (waiting.length > MOST_WAITING || size > options.bytes) leave2();
     } else {
       ended = true;
     }
     ring?.();
   };
+  const leave2 = () => {
+    taps.delete(tap);
+    for (const [, done] of waiting) done?.();
+    waiting = void 0;
+  };
   taps.add(tap);
   try {
-    while (waiting[0] || !ended) {
-      if (waiting.length > 1e3 || size > options.bytes) throw failure("too slow");
+    while (!waiting || waiting[0] || !ended) {
+      if (!waiting) throw failure("the loop is too slow: too many messages wait for it");
       if (waiting[0]) {
         const [[e, done]] = waiting;
         yield e;
-        waiting.shift();
+        waiting?.shift();
         size -= sizeOf(e);
         done?.();
       } else {
@@ -899,8 +913,7 @@ async function* messages({ client, inbox: { taps }, options }) {
       }
     }
   } finally {
-    taps.delete(tap);
-    for (const [, done] of waiting) done?.();
+    if (waiting) leave2();
   }
 }
 
@@ -930,6 +943,7 @@ function attach(core) {
     resume: () => refresh(core),
     prerenderingchange: () => show(core)
   });
+  listen(core.options.signal, { abort: () => core.stop() });
   listen(globalThis.navigation, { navigate: (e) => {
     page.reload = e.navigationType === "reload";
   } });
@@ -1020,9 +1034,15 @@ var defaults = {
   ackAfter: "return",
   debug: false
 };
+var others2 = ["mirage", "query", "storage", "name", "credentials", "signal", "fetch", "WebSocket"];
+var LONGEST2 = 2 ** 31 - 1;
 function complete(given) {
   const options = { ...defaults };
-  for (const name in given) if (given[name] !== void 0) options[name] = given[name];
+  for (const name in given) {
+    const value = given[name];
+    if (!(name in defaults || others2.includes(name))) console.warn("mirage: there is no option " + name);
+    else if (value !== void 0) options[name] = value > LONGEST2 ? LONGEST2 : value;
+  }
   options.transports = options.transports.filter((name) => defaults.transports.includes(name));
   if (!options.transports[0]) throw noTransport();
   return options;
@@ -1069,11 +1089,9 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
     for (const type of ["open", "message", "mirage", "close"]) {
       super.addEventListener(type, (e) => this["on" + type]?.(e));
     }
-    const { signal, abort, start: start2 } = core.options;
-    const stop = () => abort === "close" ? this.close() : this.release();
-    signal?.addEventListener("abort", stop);
-    if (signal?.aborted) stop();
-    else if (start2 && core.address.base) this.connect();
+    const { abort, start: start2 } = core.options;
+    core.stop = () => abort === "close" ? this.close() : this.release();
+    if (start2 && core.address.base) this.connect();
   }
   /** queued returns the messages that are not accepted yet. */
   queued() {
@@ -1094,17 +1112,20 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
    * accepted it.
    */
   emit(event, data = null, { signal } = {}) {
+    let stop;
     const promise = new Promise((ok, no) => {
       signal?.throwIfAborted();
       const text = JSON.stringify(data);
       if (text == null) throw new TypeError("emit() takes data that JSON can express");
       const message = Object.assign(post2(this.#core, "" + event, text), { ok, no });
-      signal?.addEventListener("abort", () => {
+      stop = () => {
         withdraw(this.#core, message);
+        store(this.#core);
         no(signal.reason);
-      });
+      };
+      signal?.addEventListener("abort", stop);
     });
-    promise.catch(() => 0);
+    promise.catch(() => 0).then(() => signal?.removeEventListener("abort", stop));
     return promise;
   }
   addEventListener(type, listener, options) {
@@ -1152,6 +1173,7 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
     const core = this.#core;
     if (this.readyState > 1) return;
     if (!core.address.base) throw new TypeError("a relative URL needs a page: " + this.url);
+    if (core.options.signal?.aborted) return core.stop();
     core.wanted = true;
     attach(core);
     begin(core);

@@ -1,5 +1,8 @@
 // How long the client waits before it tries again.
 
+/** HOUR is the longest that the client waits, whoever says so, in milliseconds. */
+export const HOUR = 3_600_000
+
 const FIRST = 500, QUICK = 800, SLOW = 8000 // milliseconds
 
 /** sleep waits for ms. It gives wake the function that ends it early. */
@@ -20,7 +23,7 @@ export const sleep = (ms, wake) => new Promise(done => {
  */
 export function delayBefore(attempt, error, maxDelay, quick) {
   const { retry, status, foreign } = error
-  if (retry) return retry
+  if (retry > 0) return Math.min(retry, HOUR)
   if (foreign && attempt > 1) return Math.min(maxDelay, SLOW) * (1 + Math.random()) / 2
   const network = !status || [502, 504].includes(status)
   return Math.random() * Math.min(quick && network ? QUICK : maxDelay, FIRST * 2 ** attempt)

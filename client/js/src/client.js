@@ -65,11 +65,9 @@ export class Mirage extends (globalThis.EventTarget || Object) {
     for (const type of ['open', 'message', 'mirage', 'close']) {
       super.addEventListener(type, e => this['on' + type]?.(e))
     }
-    const { signal, abort, start } = core.options
-    const stop = () => abort === 'close' ? this.close() : this.release()
-    signal?.addEventListener('abort', stop)
-    if (signal?.aborted) stop()
-    else if (start && core.address.base) this.connect()
+    const { abort, start } = core.options
+    core.stop = () => abort === 'close' ? this.close() : this.release()
+    if (start && core.address.base) this.connect()
   }
 
   /** queued returns the messages that are not accepted yet. */
@@ -92,17 +90,21 @@ export class Mirage extends (globalThis.EventTarget || Object) {
    * accepted it.
    */
   emit(event, data = null, { signal } = {}) {
+    let stop
     const promise = new Promise((ok, no) => {
       signal?.throwIfAborted()
       const text = JSON.stringify(data)
       if (text == null) throw new TypeError('emit() takes data that JSON can express')
       const message = Object.assign(post(this.#core, '' + event, text), { ok, no })
-      signal?.addEventListener('abort', () => {
+      stop = () => {
         withdraw(this.#core, message)
+        store(this.#core)
         no(signal.reason)
-      })
+      }
+      signal?.addEventListener('abort', stop)
     })
     promise.catch(() => 0) // no unhandled rejection if the caller ignores it
+      .then(() => signal?.removeEventListener('abort', stop))
     return promise
   }
 
@@ -154,6 +156,7 @@ export class Mirage extends (globalThis.EventTarget || Object) {
     const core = this.#core
     if (this.readyState > 1) return
     if (!core.address.base) throw new TypeError('a relative URL needs a page: ' + this.url)
+    if (core.options.signal?.aborted) return core.stop()
     core.wanted = true
     attach(core)
     begin(core)

@@ -7,7 +7,7 @@ export const newCore = (client, options) => ({
   options,
   wanted: false, // the application wants a link
   address: {}, // address.js
-  record: { full: true }, // storage.js
+  record: { others: [], full: false }, // storage.js
   outbox: { queue: [], numbers: new Map(), count: 0 }, // outbox.js
   sender: { most: 100, tries: 0, unacked: 0, abort: new AbortController() }, // sender.js
   inbox: { resets: 0, heard: new Set(), taps: new Set() }, // inbox.js

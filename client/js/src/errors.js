@@ -8,8 +8,6 @@ const REFUSED = [204, 400, 403, 410]
 // No GET of this kind will ever be answered in another way, whoever gives the answer.
 const IMPOSSIBLE = [405, 413, 415]
 
-const HOUR = 3600 // seconds
-
 /**
  * failure returns an error with a status, which is undefined if the network failed. ours
  * says that the server itself answered, and no gateway. The error has these properties,
@@ -32,7 +30,7 @@ export function failure(message, status, ours = true) {
 }
 
 /** delayOf returns a delay that the server asked for, in milliseconds, or undefined. */
-export const delayOf = seconds => seconds > 0 ? 1000 * Math.min(HOUR, seconds) : undefined
+export const delayOf = seconds => seconds > 0 ? 1000 * seconds : undefined
 
 const typeOf = ({ headers }) => headers.get('Content-Type') || 'nothing'
 

@@ -1,22 +1,23 @@
 // A browser that has no cookie yet opens one first link at a time, in all tabs of the
 // origin. Otherwise each would get an id of its own, and the last cookie would win.
 
-const PATIENCE = 1500 // milliseconds
+let before // settles when the first link of the client before, in this page, has been tried
 
 /**
- * firstVisit waits for the client's turn, but not for long. The promise resolves with the
- * function that ends the turn. Without Web Locks, as over plain http, there is no wait.
+ * firstVisit waits for the client's turn, for patience milliseconds at most. The promise
+ * resolves with the function that ends the turn. Without Web Locks, as over plain http,
+ * there are turns only within the page.
  */
-export const firstVisit = origin => new Promise(go => {
+export const firstVisit = (origin, patience) => new Promise(go => {
   const { locks } = globalThis.navigator ?? {}
-  if (!locks) return go()
+  const earlier = before
   let done
-  const ended = new Promise(end => { done = end })
+  const ended = before = new Promise(end => { done = end })
   const begin = () => {
     clearTimeout(timer)
     go(done)
     return ended
   }
-  const timer = setTimeout(begin, PATIENCE)
-  locks.request('mirage:' + origin, begin).catch(begin)
+  const timer = setTimeout(begin, patience)
+  Promise.resolve(earlier).then(() => locks ? locks.request('mirage:' + origin, begin) : begin()).catch(begin)
 })

@@ -36,10 +36,10 @@ export function greet(core, link, hello, position) {
   if (address.signed != null) address.signed = hello.mirage || address.signed
   client.mirage = address.signed ?? id
 
+  link.news ||= !link.token // a cache may repeat it
   link.token = hello.link
   link.beat = hello.heartbeat
   link.born = Date.now()
-  link.news = true
   welcome(core, link)
   if (link.name !== 'poll') {
     // The second event, a second later, proves that no proxy holds the stream back.

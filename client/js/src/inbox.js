@@ -22,6 +22,8 @@ export function reset({ client, inbox }, position) {
   inbox.resets++
 }
 
+const MOST_WAITING = 1000 // messages for one loop
+
 // report throws an error of a listener where nothing catches it: a page reports it, Node
 // ends before the promise resolves.
 const report = error => new Promise(done => {
@@ -82,7 +84,7 @@ const sizeOf = ({ data }) => data.length ?? data.byteLength
 
 /** messages iterates over all messages, as they come. */
 export async function* messages({ client, inbox: { taps }, options }) {
-  const waiting = []
+  let waiting = []
   let size = 0, ended = client.state === 'closed', ring
   const tap = e => {
     if (e) {
@@ -90,20 +92,26 @@ export async function* messages({ client, inbox: { taps }, options }) {
       e.waitUntil?.(new Promise(resolve => { done = resolve }))
       waiting.push([e, done])
       size += sizeOf(e)
+      if (waiting.length > MOST_WAITING || size > options.bytes) leave()
     } else {
       ended = true
     }
     ring?.()
   }
+  const leave = () => {
+    taps.delete(tap)
+    for (const [, done] of waiting) done?.()
+    waiting = undefined
+  }
   taps.add(tap)
 
   try {
-    while (waiting[0] || !ended) {
-      if (waiting.length > 1000 || size > options.bytes) throw failure('too slow')
+    while (!waiting || waiting[0] || !ended) {
+      if (!waiting) throw failure('the loop is too slow: too many messages wait for it')
       if (waiting[0]) {
         const [[e, done]] = waiting
         yield e // until the loop asks for the next one
-        waiting.shift()
+        waiting?.shift()
         size -= sizeOf(e)
         done?.()
       } else {
@@ -111,7 +119,6 @@ export async function* messages({ client, inbox: { taps }, options }) {
       }
     }
   } finally {
-    taps.delete(tap)
-    for (const [, done] of waiting) done?.()
+    if (waiting) leave()
   }
 }

@@ -11,7 +11,7 @@
 //   asked     the server said when to come back
 //   wake      ends the pause before the next attempt
 
-import { delayBefore, sleep } from './backoff.js'
+import { HOUR, delayBefore, sleep } from './backoff.js'
 import { change, isActive, isHidden, log, tell } from './core.js'
 import { failure } from './errors.js'
 import { finish } from './finish.js'
@@ -35,7 +35,8 @@ export async function loop(core, wait) {
   const { links } = core
   if (links.looping) return links.wake?.()
   links.looping = true
-  const done = !links.opened && core.address.signed == null && await firstVisit(core.address.base.origin)
+  const isFirst = !core.client.id && core.address.signed == null // there may be no cookie
+  const done = isFirst && await firstVisit(core.address.base.origin, core.options.timeout)
   for (;;) {
     if (wait) await sleep(wait, awake => { links.wake = awake })
     links.wake = wait = undefined
@@ -75,12 +76,12 @@ export function welcome({ links, sender }, link) {
   }
   links.live = link
   links.opened = true
-  links.failures = 0
+  links.failures = links.asked = 0
   link.ok()
 }
 
 /** over removes a link that has ended, and replaces it if it was the live one. */
-export function over(core, link, error = failure('ended')) {
+export function over(core, link, error) {
   const { links, race } = core
   log(core, link.name, 'ended:', error.message)
   links.all.delete(link)
@@ -94,11 +95,12 @@ export function over(core, link, error = failure('ended')) {
   if (links.strikes > 1 || link.late && !link.spoke) race.mute = link.name
   links.lostAt = performance.now()
   forget(core)
+  if (!isActive(core)) return
   // A lost link is not reported, but the third in a row that ended early is.
-  if (isActive(core)) {
-    loop(core, link.drain ?? (links.strikes > 2
-      ? complain(core, error, links.strikes) : delayBefore(links.strikes, error, core.options.maxDelay)))
-  }
+  const delay = links.strikes > 2
+    ? complain(core, error, links.strikes) : delayBefore(links.strikes, error, core.options.maxDelay)
+  links.asked = link.drain ?? error.retry
+  loop(core, Math.max(delay, link.drain > 0 ? Math.min(link.drain, HOUR) : 0))
 }
 
 function forget({ links, race, sender }) {
@@ -112,6 +114,7 @@ export function drop(core) {
   for (const link of core.links.all) end(link, failure('dropped'))
   forget(core)
   core.links.wake?.()
+  core.sender.hurry?.()
 }
 
 /**

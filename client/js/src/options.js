@@ -15,10 +15,19 @@ export const defaults = {
   debug: false,
 }
 
+/** others are the options without a default. */
+export const others = ['mirage', 'query', 'storage', 'name', 'credentials', 'signal', 'fetch', 'WebSocket']
+
+const LONGEST = 2 ** 31 - 1 // milliseconds that a timer can wait
+
 /** complete returns the options with their defaults. Undefined counts as left out. */
 export function complete(given) {
   const options = { ...defaults }
-  for (const name in given) if (given[name] !== undefined) options[name] = given[name]
+  for (const name in given) {
+    const value = given[name]
+    if (!(name in defaults || others.includes(name))) console.warn('mirage: there is no option ' + name)
+    else if (value !== undefined) options[name] = value > LONGEST ? LONGEST : value
+  }
   options.transports = options.transports.filter(name => defaults.transports.includes(name))
   if (!options.transports[0]) throw noTransport()
   return options

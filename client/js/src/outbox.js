@@ -39,13 +39,14 @@ export function restore(core, queue) {
   for (const m of queue) note(core, m)
 }
 
-function changed(core) {
+/** changed tells the application that the queue is another. */
+export function changed(core) {
   const { outbox } = core
   if (outbox.telling) return
   outbox.telling = true
   queueMicrotask(() => { // one event for all changes of a task
     outbox.telling = false
-    tell(core, 'mirage-queue', { waiting: outbox.queue.length, stored: !core.record.full })
+    tell(core, 'mirage-queue', { waiting: outbox.queue.length, stored: !!core.record.storage && !core.record.full })
   })
 }
 

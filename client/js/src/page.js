@@ -8,7 +8,8 @@
 // The state:
 //
 //   phase      one of these
-//   offline    the browser said so, and nothing has come since
+//   offline    the browser said so, and neither a hello nor an answer to a POST has come
+//              since
 //   reload     the page is about to be reloaded, in browsers with the Navigation API
 //   token      of the link that the page had when it was left
 //   saving     messages will be stored in this task
@@ -47,6 +48,7 @@ export function attach(core) {
     resume: () => refresh(core),
     prerenderingchange: () => show(core),
   })
+  listen(core.options.signal, { abort: () => core.stop() })
   listen(globalThis.navigation, { navigate: e => { page.reload = e.navigationType === 'reload' } })
 }
 

@@ -86,8 +86,10 @@ function start(core, name) {
   log(core, 'trying', name)
   core.links.all.add(link)
   watch(link, core.options.timeout)
-  carry(core, link).catch(error => error)
-    .then(error => over(core, link, link.control.signal.reason || error))
+  const { signal } = link.control
+  const ended = new Promise(done => signal.addEventListener('abort', done)) // whatever carry waits for
+  Promise.race([ended, carry(core, link)]).catch(error => error)
+    .then(error => over(core, link, signal.aborted ? signal.reason : error ?? failure('ended')))
   return link
 }
 

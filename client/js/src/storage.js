@@ -5,22 +5,25 @@
 //   storage  undefined if there is none
 //   key      the record's name there
 //   text     of the record, as this client read or wrote it last
+//   others   the messages in it that this client does not know. They belong to another
+//            client with the same record, and stay
 //   full     messages that wait could not be stored
 
-import { knows } from './outbox.js'
+import { changed, knows } from './outbox.js'
 import { decode } from './parser.js'
 
 /** MEMORY is for how many milliseconds a transport that failed is tried last. */
 export const MEMORY = 1_800_000
 
-const isText = value => value?.big && value.length < 4096 && /^[!-~]*$/.test(value)
+const isText = value => typeof value === 'string' && value.length < 4096 && /^[!-~]*$/.test(value)
 const isCount = (n, least) => Number.isSafeInteger(n) && n >= least
 
 // isMessage reports whether m has the form of a message. The server checks the rest.
 function isMessage(m) {
   try {
     decode(m.d, m.x)
-    return /^[\w-]{22,64}$/.test(m.w) && isCount(m.n, 1) && m.e.big && m.d.big && !/[\r\n]/.test(m.e)
+    return /^[\w-]{22,64}$/.test(m.w) && isCount(m.n, 1) && [m.e, m.d].every(is => typeof is === 'string')
+      && !/[\r\n]/.test(m.e)
   } catch { /* it has not even the fields */ }
 }
 
@@ -34,7 +37,8 @@ function parse(text) {
     id: isText(id) ? id : '',
     position: isText(position) ? position : '',
     signed: isText(signed) ? signed : undefined,
-    queue: Array.isArray(queue) ? queue.filter(isMessage) : [],
+    queue: Array.isArray(queue)
+      ? queue.filter(isMessage).map(({ w, n, e, d, x, t, a }) => ({ w, n, e, d, x, t, a })) : [],
     bad: {},
     again: isCount(again, -1) ? again : 0,
   }
@@ -54,15 +58,14 @@ export function load({ client, record, options }) {
   return parse(record.text)
 }
 
-// others returns the messages in the record that this client does not know. They belong
-// to another client with the same record, and stay.
+// others returns the messages of others, as they are now.
 function others(core) {
-  const { storage, key, text } = core.record
+  const { record } = core
   try {
-    const now = storage.getItem(key)
-    if (now !== text) return parse(now).queue.filter(m => !knows(core, m))
+    const now = record.storage.getItem(record.key)
+    if (now !== record.text) record.others = parse(now).queue.filter(m => !knows(core, m))
   } catch { /* there is no storage */ }
-  return []
+  return record.others
 }
 
 // write reports whether the record is stored.
@@ -83,8 +86,10 @@ export function save(core, clean) {
     id: client.id, position: client.position, signed: core.address.signed, bad: core.race.bad,
     again: core.links.live && !clean ? -1 : core.inbox.repeats,
   }
+  const { full } = record
   record.full = !write(core, { ...value, queue: [...others(core), ...core.outbox.queue] })
   if (record.full) write(core, { ...value, queue: [] }) // at least the position
+  if (full !== record.full) changed(core)
 }
 
 /** remove removes what this client stored, for good. */
