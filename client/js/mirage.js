@@ -487,14 +487,17 @@ async function run(core, names, again) {
   let won, why;
   const attempt = async (name) => {
     const link = start(core, name);
-    let failed2;
+    let failed2, wake;
     tried.push(link);
     const done = link.hello.then(() => {
       won = link;
     }, (error) => {
       failed2 = why = error;
     });
-    await Promise.race([done, sleep(time)]);
+    await Promise.race([done, sleep(time, (awake) => {
+      wake = awake;
+    })]);
+    wake();
     return isActive(core) && (failed2 ? failed2.other || !failed2.status : !won);
   };
   for (const name of names) {
@@ -923,6 +926,9 @@ function attach(core) {
   if (page.listening) return;
   const { signal } = page.listening = new AbortController();
   if (page.phase !== "prerendering") page.phase = "shown";
+  page.offline = globalThis.navigator?.onLine === false;
+  showStalled(core);
+  if (isHidden()) hide(core);
   const listen = (target, events) => {
     for (const type in events) target?.addEventListener?.(type, events[type], { signal, passive: true });
   };

@@ -27,6 +27,9 @@ export function attach(core) {
   if (page.listening) return
   const { signal } = page.listening = new AbortController()
   if (page.phase !== 'prerendering') page.phase = 'shown' // nobody has listened since
+  page.offline = globalThis.navigator?.onLine === false
+  showStalled(core)
+  if (isHidden()) hide(core)
   const listen = (target, events) => {
     for (const type in events) target?.addEventListener?.(type, events[type], { signal, passive: true })
   }

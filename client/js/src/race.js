@@ -52,10 +52,11 @@ export async function run(core, names, again) {
   // attempt reports whether the next one has to be made.
   const attempt = async name => {
     const link = start(core, name)
-    let failed
+    let failed, wake
     tried.push(link)
     const done = link.hello.then(() => { won = link }, error => { failed = why = error })
-    await Promise.race([done, sleep(time)])
+    await Promise.race([done, sleep(time, awake => { wake = awake })])
+    wake() // no timer is left
     // A status is the server's own: the next transport would get the same.
     return isActive(core) && (failed ? failed.other || !failed.status : !won)
   }
