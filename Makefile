@@ -10,7 +10,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
 # Programs that the tests use. To add one, add its name. scripts/needs.sh explains + and :.
-NEEDS := curl gcc+libc6-dev chromium firefox-esr haproxy nginx node:nodejs npm redis-server varnishd:varnish
+NEEDS := curl gcc+libc6-dev chromium firefox-esr WebKitWebDriver:webkit2gtk-driver Xvfb:xvfb haproxy nginx \
+	node:nodejs npm redis-server varnishd:varnish
 
 # The race detector needs a C compiler. RACE is expanded when it is used, after `needs` may have installed one.
 RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)

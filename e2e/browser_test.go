@@ -22,6 +22,34 @@ func absent(t *testing.T, what string) {
 	t.Skip(what)
 }
 
+// startProgram starts a program, and ends it when the test ends.
+func startProgram(t *testing.T, program *exec.Cmd) {
+	t.Helper()
+	program.WaitDelay = 5 * time.Second
+	if err := program.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- program.Wait() }()
+	t.Cleanup(func() {
+		_ = program.Process.Kill()
+		<-ended
+	})
+}
+
+// scratch returns a directory for a browser. Unlike that of t.TempDir, its removal does
+// not fail the test if processes of the browser, which end a little later, still write
+// there.
+func scratch(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "mirage-e2e-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 // findChromium returns the path of a browser, "" without one.
 func findChromium() string {
 	// Debian's wrapper in /usr/bin adds flags and prints errors where there is no

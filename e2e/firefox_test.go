@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,77 +35,13 @@ func startFirefox(t *testing.T, preferences, page string) {
 	if err != nil {
 		absent(t, "no Firefox: apt-get install firefox-esr, or set FIREFOX to its path")
 	}
-	dir := t.TempDir()
+	dir := scratch(t)
 	if err := os.WriteFile(filepath.Join(dir, "user.js"), []byte(quiet+preferences), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	firefox := exec.CommandContext(t.Context(), path, "--headless", "--no-remote", "--profile", dir, page)
 	firefox.Env = append(os.Environ(), "HOME="+dir, "MOZ_CRASHREPORTER_DISABLE=1")
-	firefox.WaitDelay = 5 * time.Second
-	if err := firefox.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- firefox.Wait() }()
-	t.Cleanup(func() {
-		_ = firefox.Process.Kill()
-		<-ended
-	})
-}
-
-// Firefox, without automation: on each transport a hundred messages both ways, with a
-// reload in between.
-func TestFirefox(t *testing.T) {
-	t.Parallel()
-	var sites []*site
-	next := ""
-	for _, transport := range slices.Backward(transports) {
-		s := startSite(t, setup{})
-		page := strings.Replace(s.address("", only(transport)), "/?", "/smoke.html?", 1)
-		next = page + "&" + url.Values{"next": {next}}.Encode()
-		sites = append([]*site{s}, sites...)
-	}
-
-	began := time.Now()
-	startFirefox(t, "", next)
-
-	for i, transport := range transports {
-		s := sites[i]
-		s.within(60*time.Second, "a session of Firefox on "+transport, s.began)
-		s.push(10 * time.Millisecond)
-
-		var r report
-		select {
-		case r = <-s.reports:
-		case <-time.After(30 * time.Second):
-			t.Fatalf("no report from Firefox on %s", transport)
-		}
-
-		s.hush()
-		if r.Transport != transport || len(r.Got) != 1 || r.Got[0][0] != 1 {
-			t.Errorf("%s: %v came down by %q", transport, r.Got, r.Transport)
-		}
-		if up := *s.up[""]; !slices.Equal(up, upTo(r.Sent[""])) {
-			t.Errorf("%s: %v came up, %v were sent", transport, up, r.Sent)
-		}
-		// Firefox closes sockets before it tells the page that it is being left.
-		told := slices.DeleteFunc(slices.Clone(r.Events), func(e string) bool {
-			return e == "state reconnecting" || strings.HasPrefix(e, "error ")
-		})
-		want := "load,state open,open,mirage new," +
-			"load,state open,open,mirage resumed,state closing,state closed,close 1000 "
-		if strings.Join(told, ",") != want {
-			t.Errorf("%s: the application was told %q", transport, r.Events)
-		}
-		if len(s.opened) != 1 {
-			t.Errorf("%s: the sessions %q", transport, s.opened)
-		}
-
-		s.until("no link", func() bool { return len(s.links.names()) == 0 })
-		s.referred()
-		took := time.Since(began).Round(100 * time.Millisecond)
-		t.Logf("%s: %v down, %v up, %v after the start", transport, r.Got, r.Sent, took)
-	}
+	startProgram(t, firefox)
 }
 
 // L1, I5: Firefox reports the end of a WebSocket as clean, whether its client is to come

@@ -132,7 +132,8 @@ func TestClientFramed(t *testing.T) {
 		s := startSite(t, setup{})
 		o := only(name)
 		o["mirage"] = ""
-		frame := strings.Replace(s.address("", o), "/?", "/smoke.html?", 1)
+		p := startRemotes(s).page("frame")
+		frame := p.at(o)
 
 		outer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/html")
@@ -141,23 +142,12 @@ func TestClientFramed(t *testing.T) {
 		t.Cleanup(outer.Close)
 		openTab(t, startBrowser(t), "framed on "+name, strings.Replace(outer.URL, "127.0.0.1", "localhost", 1))
 
-		s.until("a session", s.began)
+		p.opened(name)
 		s.push(10 * time.Millisecond)
-		select {
-		case r := <-s.reports:
-			s.hush()
-			if r.Transport != name || len(r.Got) != 1 || r.Got[0][0] != 1 {
-				t.Errorf("%v came down by %q", r.Got, r.Transport)
-			}
-			if up := s.up[""]; up == nil || !slices.Equal(*up, upTo(r.Sent[""])) {
-				t.Errorf("%v came up, %v were sent", up, r.Sent)
-			}
-			if len(s.opened) != 1 {
-				t.Errorf("the sessions %q", s.opened)
-			}
-		case <-time.After(30 * time.Second):
-			t.Error("the frame does not report")
-		}
+		p.do("talk", 10)
+		p.traffic(20)
+		p.reload("reload")
+		p.settled()
 	})
 }
 

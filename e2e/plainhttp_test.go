@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -393,30 +392,15 @@ func (s *plainSite) check(a arrival) {
 }
 
 // startChromiumAlone shows a page in a Chromium without automation, until the test ends.
-// Chromium resolves names in .test to this machine.
+// Chromium resolves names in .test to this machine, and no others.
 func startChromiumAlone(t *testing.T, page string) {
 	t.Helper()
 	path := findChromium()
 	if path == "" {
 		absent(t, "no Chromium found: apt-get install chromium, or set CHROMIUM to its path")
 	}
-	dir, err := os.MkdirTemp("", "mirage-e2e-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	chromium := exec.CommandContext(t.Context(), path, "--headless=new", "--user-data-dir="+dir,
+	startProgram(t, exec.CommandContext(t.Context(), path, "--headless=new", "--user-data-dir="+scratch(t),
 		"--no-sandbox", "--disable-gpu", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-popup-blocking",
-		"--host-resolver-rules=MAP *.test 127.0.0.1, MAP * ~NOTFOUND", page)
-	chromium.WaitDelay = 5 * time.Second
-	if err := chromium.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- chromium.Wait() }()
-	t.Cleanup(func() {
-		_ = chromium.Process.Kill()
-		<-ended
-		_ = os.RemoveAll(dir)
-	})
+		"--host-resolver-rules=MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", page))
 }

@@ -184,16 +184,16 @@ func startSite(t *testing.T, o setup) *site {
 // policyOf returns the strictest policy under which a page can load the client and reach
 // the server.
 func policyOf(page string) string {
-	scripts, base, frames := "'self'", "'none'", "'none'"
+	scripts, connect, base, frames := "'self'", "'self'", "'none'", "'none'"
 	switch page {
-	case "/smoke.html":
-		frames = "*"
+	case "/smoke.html", "/elsewhere.html":
+		connect, frames = "'self' http://127.0.0.1:*", "*" // the test's own server, see remote_test.go
 	case "/nonce.html":
 		scripts = "'nonce-once'"
 	case "/deep/base.html":
 		base = "'self'"
 	}
-	return "default-src 'none'; script-src " + scripts + "; connect-src 'self'; base-uri " + base + "; " +
+	return "default-src 'none'; script-src " + scripts + "; connect-src " + connect + "; base-uri " + base + "; " +
 		"form-action 'none'; frame-ancestors " + frames + "; require-trusted-types-for 'script'"
 }
 

@@ -99,13 +99,25 @@ func (s *site) settled(pages ...*tab) {
 		s.equal(b, upTo(s.down))
 	}
 
+	s.linked(len(pages))
+	for _, b := range pages {
+		b.do(`client.close()`)
+	}
+	s.until("no link after the clients have closed", func() bool { return len(s.links.names()) == 0 })
+	s.Logf("%d down, %d of those that came up flagged; %v", s.down, s.again, s.proxy.Stats())
+}
+
+// linked waits until each of so many pages has one link. It requires that they are in one
+// session, which had no gaps.
+func (s *site) linked(pages int) {
+	s.Helper()
 	var here []string
-	s.until(fmt.Sprintf("one link for each of %d pages", len(pages)), func() bool {
+	s.until(fmt.Sprintf("one link for each of %d pages", pages), func() bool {
 		here = s.links.names()
-		return len(here) <= len(pages)
+		return len(here) <= pages
 	})
-	if len(slices.Compact(slices.Clone(here))) != len(pages) {
-		s.Errorf("%d pages have the links of %q", len(pages), here)
+	if len(slices.Compact(slices.Clone(here))) != pages {
+		s.Errorf("%d pages have the links of %q", pages, here)
 	}
 	if len(s.opened) != 1 {
 		s.Errorf("%d sessions for one client: %v", len(s.opened), s.opened)
@@ -113,12 +125,6 @@ func (s *site) settled(pages ...*tab) {
 	if len(s.gaps) > 0 {
 		s.Errorf("the application was told of gaps: %v", s.gaps)
 	}
-
-	for _, b := range pages {
-		b.do(`client.close()`)
-	}
-	s.until("no link after the clients have closed", func() bool { return len(s.links.names()) == 0 })
-	s.Logf("%d down, %d of those that came up flagged; %v", s.down, s.again, s.proxy.Stats())
 }
 
 // equal requires that a page got exactly these numbers, none flagged, and that the server
@@ -131,7 +137,12 @@ func (s *site) equal(b *tab, down runs) {
 	if n := get[int](b, `record.again`); n > 0 {
 		s.Errorf("%s: %d messages down were flagged", b.name, n)
 	}
-	name, sent := get[string](b, `record.name`), get[int](b, `record.sent[record.name]`)
+	s.came(get[string](b, `record.name`), get[int](b, `record.sent[record.name]`))
+}
+
+// came requires that the server got exactly the numbers that the page of a name sent.
+func (s *site) came(name string, sent int) {
+	s.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var up runs
@@ -139,8 +150,18 @@ func (s *site) equal(b *tab, down runs) {
 		up = *s.up[name]
 	}
 	if !slices.Equal(up, upTo(sent)) {
-		s.Errorf("%s: %v came up, %d were sent", b.name, up, sent)
+		s.Errorf("%s: %v came up, %d were sent", name, up, sent)
 	}
+}
+
+// arrived returns the last number that came up from the page of a name.
+func (s *site) arrived(name string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if up := s.up[name]; up != nil {
+		return (*up)[len(*up)-1][1]
+	}
+	return 0
 }
 
 // events returns what the client told its application, except messages.
@@ -150,8 +171,15 @@ func (b *tab) events() []string { return get[[]string](b, `record.events`) }
 // reconnect is true, those of a reconnect.
 func (b *tab) told(reconnect bool) {
 	b.t.Helper()
-	loads, known, odd := 0, 0, 0
-	events := b.events()
+	if events := b.events(); !expected(events, reconnect) {
+		b.t.Errorf("%s: the application was told %q", b.name, events)
+	}
+}
+
+// expected reports whether these are only the events of a page that loads, and, if
+// reconnect is true, those of a reconnect.
+func expected(events []string, reconnect bool) bool {
+	loads, known := 0, 0
 	for _, e := range events {
 		switch kind, _, _ := strings.Cut(e, " "); {
 		case kind == "load":
@@ -161,12 +189,10 @@ func (b *tab) told(reconnect bool) {
 		case e == "open" || e == "state open":
 		case reconnect && (kind == "error" || e == "state reconnecting" || e == "state paused"):
 		default:
-			odd++
+			return false
 		}
 	}
-	if odd > 0 || known != loads {
-		b.t.Errorf("%s: the application was told %q", b.name, events)
-	}
+	return known == loads
 }
 
 // wait is like until, for pages that may be navigating. It takes no picture.

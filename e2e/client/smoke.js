@@ -1,23 +1,29 @@
-// A page that tests on its own, in a browser without automation: a hundred messages each
-// way, a reload in between, a report to the server, the next page.
+// A page with a client, like page.js, that a test controls without automation. Its record
+// survives a reload.
 import Mirage from '/live/mirage.js'
 import { follow } from './record.js'
+import { obey } from './remote.js'
 
 const query = new URLSearchParams(location.search)
-const record = JSON.parse(sessionStorage.getItem('record') ?? '{}')
-const save = () => sessionStorage.setItem('record', JSON.stringify(record))
+const name = query.get('name')
+const key = 'record of ' + name // a window that is opened has a copy of the storage
+const record = JSON.parse(sessionStorage.getItem(key) ?? '{}')
 const client = new Mirage('/live', JSON.parse(query.get('options')))
-const talk = follow(client, '', record, save)
-const loads = record.events.filter(e => e === 'load').length
-talk(10)
-const look = setInterval(async () => {
-  const sent = record.sent[''], got = record.got.at(-1)?.[1]
-  if (loads === 1 && sent >= 50 && got >= 50) return location.reload()
-  if (sent >= 100) talk(0)
-  if (loads === 1 || sent < 100 || !(got >= 100) || client.bufferedAmount) return
-  clearInterval(look)
-  await client.close()
-  await fetch('/report', { method: 'POST', body: JSON.stringify({ ...record, transport: client.transport }) })
-  const next = query.get('next')
-  if (next) location.href = next
-}, 20)
+const save = () => sessionStorage.setItem(key, JSON.stringify(record))
+const talk = follow(client, name, record, save)
+let restored = 0
+addEventListener('pageshow', e => { if (e.persisted) restored++ })
+
+const status = () => {
+  const { state, transport, bufferedAmount } = client
+  return { ...record, state, transport, bufferedAmount, restored }
+}
+obey(status, {
+  talk,
+  use: transport => client.use(transport),
+  quit: () => client.close(),
+  send: n => { // at once: the first one is sent, the others wait for the response
+    while (n--) client.send(`${name}:${++record.sent[name]}`)
+    save()
+  },
+})
