@@ -74,7 +74,7 @@ func TestClientTold(t *testing.T) {
 				return setup{identity: middleware.Options{Timeout: 200 * time.Millisecond, Generate: generate}}
 			},
 			run:  func(t *testing.T, s *site, b *tab) runs { return nil },
-			want: "error 503 failed to generate the id in a timely manner; mirage new",
+			want: "retry connect 503 failed to generate the id in a timely manner; mirage new",
 		},
 		{
 			name: "revoked",
@@ -202,7 +202,7 @@ func (b *tab) clear() []string {
 	return slices.DeleteFunc(b.events(), func(e string) bool {
 		kind, _, _ := strings.Cut(e, " ")
 		return kind == "load" || kind == "open" || kind == "state" ||
-			strings.HasPrefix(e, "error  ") || strings.HasPrefix(e, "error 401 ")
+			strings.HasPrefix(e, "retry connect  ") || strings.HasPrefix(e, "retry connect 401 ")
 	})
 }
 

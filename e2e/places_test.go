@@ -111,9 +111,9 @@ func TestI9ClientUnlisted(t *testing.T) {
 				address := strings.Replace(s.address("", only(name)), s.proxy.URL()+"/?", page, 1)
 				b := openTab(t, browser, unlisted+" on "+name, address)
 
-				b.until("three errors", `record.events.filter(e => e.startsWith('error')).length > 2`)
+				b.until("three retries", `record.events.filter(e => e.startsWith('retry')).length > 2`)
 				for _, event := range b.events() {
-					if event != "load" && !strings.HasPrefix(event, "error  ") { // no status
+					if event != "load" && !strings.HasPrefix(event, "retry connect  ") { // no status
 						t.Errorf("the application was told %q", event)
 					}
 				}

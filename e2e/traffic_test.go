@@ -187,7 +187,7 @@ func expected(events []string, reconnect bool) bool {
 		case kind == "mirage":
 			known++
 		case e == "open" || e == "state open":
-		case reconnect && (kind == "error" || e == "state reconnecting" || e == "state paused"):
+		case reconnect && (kind == "retry" || e == "state reconnecting" || e == "state paused"):
 		default:
 			return false
 		}

@@ -31,7 +31,7 @@ export function follow(client, name, record, save = () => 0) {
   client.addEventListener('mirage-gap', e => told(`gap ${e.from}-${e.to} ${e.reason}`))
   client.addEventListener('mirage-returned', e => told('returned ' + e.messages.length))
   client.addEventListener('mirage-state', e => told('state ' + e.state))
-  client.addEventListener('mirage-retry', e => told(`error ${e.error.status || ''} ${e.error.message}`))
+  client.addEventListener('mirage-retry', e => told(`retry ${e.what} ${e.error.status || ''} ${e.error.message}`))
   client.addEventListener('close', e => told(`close ${e.code} ${e.reason}`))
   let timer
   return ms => { // sends every so often
