@@ -153,15 +153,11 @@ var scenarios = []scenario{
 	// Another tab is in front: timers are slow, but a link that breaks meanwhile is
 	// replaced all the same.
 	{name: "hidden", run: func(t *testing.T, s *site, b *tab) {
-		other := attach(t, b.ctx, "another tab", chromedp.WithNewWindow(false))
-		other.must(chromedp.Do(other.ctx, chromedp.Navigate(s.proxy.URL()+"/away.html")))
-		b.wait("hidden", `document.hidden`)
+		b.hide()
 		b.traffic(100)
 		s.proxy.Cut(miragetest.RST)
 		b.traffic(100)
-		_, err := chromedp.Call(b.ctx, page.BringToFront, cdp.Empty{})
-		b.must(err)
-		b.wait("visible", `!document.hidden`)
+		b.show()
 	}},
 	// The browser loses and regains its network, again and again.
 	{name: "offline and online", run: func(t *testing.T, s *site, b *tab) {
@@ -236,6 +232,21 @@ func (b *tab) back() {
 	entry := page.NavigateToHistoryEntryParams{EntryID: history.Entries[history.CurrentIndex-1].ID}
 	_, err = chromedp.Call(ctx, page.NavigateToHistoryEntry, entry)
 	b.must(err)
+}
+
+// hide opens another tab in front of the page.
+func (b *tab) hide() {
+	b.t.Helper()
+	attach(b.t, b.ctx, "another tab", chromedp.WithNewWindow(false))
+	b.wait("hidden", `document.hidden`)
+}
+
+// show brings the page to the front.
+func (b *tab) show() {
+	b.t.Helper()
+	_, err := chromedp.Call(b.ctx, page.BringToFront, cdp.Empty{})
+	b.must(err)
+	b.wait("visible", `!document.hidden`)
 }
 
 func (b *tab) lifecycle(state page.SetWebLifecycleStateState) {
