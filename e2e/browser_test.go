@@ -75,6 +75,8 @@ var theBrowser = sync.OnceValues(func() (context.Context, error) {
 		chromedp.ExecPath(findChromium()), chromedp.NoSandbox, chromedp.UserDataDir(dir),
 		chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
+		// Names for which plain http is no secure context, as it is for localhost.
+		chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1"),
 		// Background tabs have slow timers, as in real use.
 		chromedp.Flag("disable-background-timer-throttling", false),
 		chromedp.Flag("disable-renderer-backgrounding", false),
