@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
@@ -265,7 +264,5 @@ func (b *tab) offline(s *site, off bool) {
 	} else {
 		s.proxy.Heal()
 	}
-	state := network.OverrideNetworkStateParams{Offline: off, DownloadThroughput: -1, UploadThroughput: -1}
-	_, err := chromedp.Call(b.ctx, network.OverrideNetworkState, state)
-	b.must(err)
+	b.override(off)
 }

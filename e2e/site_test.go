@@ -146,6 +146,8 @@ func startSite(t *testing.T, o setup) *site {
 		w.Header().Set("Content-Security-Policy", policyOf(r.URL.Path))
 		w.Header().Set("Referrer-Policy", "no-referrer")
 		switch r.URL.Path {
+		case "/frame.js":
+			w.Header().Set("Access-Control-Allow-Origin", "*") // for frames with an opaque origin
 		case "/before.html":
 			w.Header().Set("Speculation-Rules", `"/rules.json?`+r.URL.RawQuery+`"`)
 		case "/rules.json":
