@@ -1,28 +1,51 @@
 // The types of mirage.js. docs/client.md is the manual.
 
+declare global {
+  // As in lib.esnext.disposable, for programs with an older lib.
+  interface SymbolConstructor { readonly dispose: unique symbol }
+  interface Disposable { [Symbol.dispose](): void }
+}
+
 export type TransportName = 'websocket' | 'sse' | 'poll'
 
 /**
  * - connecting: the server has not said hello (its handshake) yet.
- * - open: messages flow, or will in a moment.
+ * - open: messages flow, or will in a moment. See `stalled` for what may hold them up.
  * - reconnecting: the link (the connection) is lost. The first attempt to reconnect failed,
  *   or three links in a row ended within ten seconds each.
- * - paused: after disconnect(), or in the back/forward cache.
+ * - paused: after disconnect() or release(), in the back/forward cache, or as the option
+ *   `hidden` says.
  * - closing: close() is sending what waits.
  * - closed: for good.
  */
 export type State = 'connecting' | 'open' | 'reconnecting' | 'paused' | 'closing' | 'closed'
 
+/**
+ * - '': nothing is known to hold messages up.
+ * - offline: the browser says that there is no network.
+ * - send: what the client sends is not accepted, again and again, or not answered.
+ */
+export type Stalled = '' | 'offline' | 'send'
+
 /** Event name → payload. on() parses what the server sent as JSON; emit() sends JSON. */
 export type EventsMap = Record<string, unknown>
 
+/** Parameters for the query. Those that are null or undefined are left out. */
+export type Query = Record<string, string | number | boolean | null | undefined>
+
 export interface MirageOptions {
   /**
-   * The signed id, for a client that stores its id itself. `''` asks the server for one.
+   * The signed id, for a client that stores its id itself, or a function that returns it.
+   * The client calls the function before each link. `''` asks the server for an id.
    * Default: the cookie decides, which no script can read. Where no cookie comes (other
    * origins, outside of browsers) it is `''`.
    */
-  mirage?: string | undefined
+  mirage?: string | (() => string | null | undefined | Promise<string | null | undefined>) | undefined
+  /**
+   * What to add to the query of each request, or a function that returns it. The client
+   * calls the function before each link.
+   */
+  query?: Query | (() => Query | null | undefined | Promise<Query | null | undefined>) | undefined
   /**
    * The transports that the client may use, in order of preference.
    * Default `['websocket', 'sse', 'poll']`.
@@ -49,33 +72,52 @@ export interface MirageOptions {
    * After how many milliseconds the next transport starts beside a slow one. The first
    * hello wins. Default 1500.
    */
-  head?: number | undefined
+  fallbackAfter?: number | undefined
   /**
    * How many milliseconds the client waits between attempts to reach a better transport.
    * 0 means that it makes none. Default 300000.
    */
-  upgrade?: number | undefined
+  upgradeEvery?: number | undefined
+  /**
+   * How many milliseconds the client waits at most between attempts, unless the server
+   * says when to come back. Default 20000.
+   */
+  maxDelay?: number | undefined
+  /**
+   * What happens to the link while the page is hidden: it stays, it ends at once, or it
+   * ends after so many milliseconds. A page that is shown again connects. Default `'keep'`.
+   */
+  hidden?: 'keep' | 'release' | number | undefined
   /**
    * How many messages may wait to be accepted. Beyond that send() throws and emit()
    * rejects, with status 429. Default 256.
    */
   messages?: number | undefined
   /**
-   * How many characters of payload may wait to be accepted. Bytes count as base64.
-   * Default 1048576.
+   * How many characters of payload may wait to be accepted, and how many may wait for a
+   * `for await` loop. Bytes count as base64 in the queue. Default 1048576.
    */
   bytes?: number | undefined
-  /** When it aborts, the client closes as by close(). */
+  /** When it aborts, the client is released, or what the option `abort` says. */
   signal?: AbortSignal | undefined
+  /** What `signal` does when it aborts: release() or close(). Default `'release'`. */
+  abort?: 'release' | 'close' | undefined
   /** `false` waits for connect(). Default true. */
   start?: boolean | undefined
+  /**
+   * When a message counts as received: when its listeners have returned, or when the
+   * promises that they returned have resolved. Default `'return'`.
+   */
+  ackAfter?: 'return' | 'promise' | undefined
+  /** `true` logs what the client does by console.debug(). Default false. */
+  debug?: boolean | undefined
   /** Replaces the global fetch(): for tests, or to add a header. */
   fetch?: ((url: string, init: RequestInit) => Promise<Response>) | undefined
   /** Replaces the global WebSocket: for tests, or for a runtime that has none. */
   WebSocket?: (new (url: string) => WebSocket) | undefined
 }
 
-/** What promises reject with, and what `error` and `mirage-returned` events carry. */
+/** What promises reject with, and what `mirage-retry` and `mirage-returned` events carry. */
 export interface MirageError extends Error {
   /**
    * - 400, 413: the server does not take the message.
@@ -84,7 +126,7 @@ export interface MirageError extends Error {
    * - 429: the queue is full.
    * - 500: the server's handler failed.
    * - the close code: the client closed while the message waited.
-   * - In `error` events, the HTTP status of the failed attempt.
+   * - In `mirage-retry` events, the HTTP status of the failed attempt.
    * - undefined or 0: the network failed.
    */
   readonly status?: number
@@ -94,6 +136,11 @@ export interface MirageError extends Error {
 export interface MirageMessageEvent extends MessageEvent<string | ArrayBuffer> {
   /** true if an earlier page, which crashed, may have had the message already. */
   readonly again: boolean
+  /**
+   * With the option `ackAfter: 'promise'`: the message counts as received only when the
+   * promise has resolved. A listener of on() can return the promise instead.
+   */
+  waitUntil?(promise: PromiseLike<unknown>): void
 }
 
 /**
@@ -142,6 +189,15 @@ export interface MirageReturnedEvent extends Event {
   readonly messages: readonly Queued[]
 }
 
+/** The third argument of emit(). */
+export interface EmitOptions {
+  /**
+   * When it aborts, the promise rejects with its reason. A message that was not sent yet is
+   * taken back. One that was sent cannot be: the server may handle it.
+   */
+  signal?: AbortSignal | undefined
+}
+
 /** A message that waits to be accepted: text, or JSON as it is sent, or bytes. */
 export interface Queued { readonly event: string; readonly data: string | ArrayBuffer }
 
@@ -150,11 +206,33 @@ export interface MirageStateEvent extends Event { readonly state: State; readonl
 /** Another transport is in use. You need not do anything. */
 export interface MirageTransportEvent extends Event { readonly transport: TransportName; readonly previous: TransportName | '' }
 
+/** What keeps messages from flowing has changed. */
+export interface MirageStalledEvent extends Event { readonly stalled: Stalled; readonly previous: Stalled }
+
 /**
- * There is no link. An attempt to get one failed, or three links in a row ended within ten
- * seconds each. The client tries again after `delay` milliseconds.
+ * The messages that wait to be accepted have changed: one event for all changes of a task.
  */
-export interface MirageErrorEvent extends Event { readonly error: MirageError; readonly attempt: number; readonly delay: number }
+export interface MirageQueueEvent extends Event {
+  /** How many wait. */
+  readonly waiting: number
+  /** false if there is no storage, or the messages could not be stored in it. */
+  readonly stored: boolean
+}
+
+/** Something failed, and the client tries again after `delay` milliseconds. */
+export interface MirageRetryEvent extends Event {
+  /**
+   * - connect: there is no link. An attempt to get one failed, or three links in a row
+   *   ended within ten seconds each.
+   * - send: there is a link, and the server does not accept what the client sends. Fires
+   *   from the second failure in a row on.
+   */
+  readonly what: 'connect' | 'send'
+  readonly error: MirageError
+  /** How many attempts have failed in a row. */
+  readonly attempt: number
+  readonly delay: number
+}
 
 /**
  * Fires once, when the client will not come back. `code` is what close() was given, or
@@ -166,20 +244,29 @@ export interface MirageEventMap {
   open: Event
   message: MirageMessageEvent
   mirage: MirageEvent
-  error: MirageErrorEvent
   close: MirageCloseEvent
   'mirage-state': MirageStateEvent
+  'mirage-stalled': MirageStalledEvent
   'mirage-transport': MirageTransportEvent
   'mirage-gap': MirageGapEvent
   'mirage-drain': MirageDrainEvent
+  'mirage-queue': MirageQueueEvent
   'mirage-returned': MirageReturnedEvent
+  'mirage-retry': MirageRetryEvent
 }
 
-type Handler<E> = ((event: E) => void) | null
-type Listener<E> = ((event: E) => void) | { handleEvent(event: E): void }
+type Handler<E> = ((event: E) => unknown) | null
+type Listener<E> = ((event: E) => unknown) | { handleEvent(event: E): unknown } | null
 type Control = Exclude<keyof MirageEventMap, 'mirage' | 'message'>
+type EmitArguments<T> = undefined extends T ? [data?: T, options?: EmitOptions] : [data: T, options?: EmitOptions]
+type Named<Down> = Exclude<keyof Down & string, keyof MirageEventMap>
 
-export class Mirage<In extends EventsMap = EventsMap, Out extends EventsMap = EventsMap> extends EventTarget implements AsyncIterable<MirageMessageEvent> {
+/**
+ * The client. Down are the events that the server sends, Up those that emit() sends: types
+ * or interfaces with a payload for each name.
+ */
+export class Mirage<Down extends object = EventsMap, Up extends object = EventsMap> extends EventTarget
+  implements AsyncIterable<MirageMessageEvent>, Disposable {
   static readonly CONNECTING: 0
   static readonly OPEN: 1
   static readonly CLOSING: 2
@@ -188,6 +275,8 @@ export class Mirage<In extends EventsMap = EventsMap, Out extends EventsMap = Ev
   /**
    * Without a URL the client connects to the directory of the mirage.js that the server
    * serves. In a bundle, or a module from a file, that throws a TypeError: give the URL.
+   * With a relative URL and outside of a page, as in a server render, the client does
+   * nothing, and connect() throws.
    */
   constructor(options?: MirageOptions)
   constructor(url: string | URL | undefined, options?: MirageOptions)
@@ -199,6 +288,8 @@ export class Mirage<In extends EventsMap = EventsMap, Out extends EventsMap = Ev
   /** The same, or the signed value if the client keeps its id itself. */
   readonly mirage: string
   readonly state: State
+  /** What keeps messages from flowing, even if `state` is `open`. Otherwise `''`. */
+  readonly stalled: Stalled
   readonly readyState: 0 | 1 | 2 | 3
   /** `''` before the first hello. */
   readonly transport: TransportName | ''
@@ -208,11 +299,12 @@ export class Mirage<In extends EventsMap = EventsMap, Out extends EventsMap = Ev
   readonly position: string
   /** How many characters of payload are not accepted yet. */
   readonly bufferedAmount: number
+  /** How many messages are not accepted yet. */
+  readonly waiting: number
 
   onopen?: Handler<Event>
   onmessage?: Handler<MirageMessageEvent>
   onmirage?: Handler<MirageEvent>
-  onerror?: Handler<MirageErrorEvent>
   onclose?: Handler<MirageCloseEvent>
 
   /**
@@ -224,15 +316,23 @@ export class Mirage<In extends EventsMap = EventsMap, Out extends EventsMap = Ev
    * Enqueues a named message with its data as JSON. The promise resolves once the server's
    * handler has accepted the message, and rejects with a MirageError if it will not.
    */
-  emit<K extends keyof Out & string>(event: K, ...data: undefined extends Out[K] ? [data?: Out[K]] : [data: Out[K]]): Promise<void>
-  /** Adds a listener, which gets the payload and the event. Returns its removal. */
-  on(type: 'mirage', listener: (mirage: string, event: MirageEvent) => void, options?: AddEventListenerOptions): () => void
-  on(type: 'message', listener: (data: string | ArrayBuffer, event: MirageMessageEvent) => void, options?: AddEventListenerOptions): () => void
-  on<K extends Control>(type: K, listener: (event: MirageEventMap[K]) => void, options?: AddEventListenerOptions): () => void
-  on<K extends Exclude<keyof In & string, keyof MirageEventMap>>(type: K, listener: (data: In[K], event: MirageMessageEvent) => void, options?: AddEventListenerOptions): () => void
+  emit<K extends keyof Up & string>(event: K, ...rest: EmitArguments<Up[K]>): Promise<void>
   /**
-   * Calls fn now and at each change of state or transport. Returns the function that ends
-   * this. Svelte takes the client as a store, React in useSyncExternalStore.
+   * Adds a listener, which gets the payload and the event. Returns its removal. If the
+   * listener returns a promise, see the option `ackAfter`.
+   */
+  on(type: 'mirage', listener: (mirage: string, event: MirageEvent) => unknown, options?: AddEventListenerOptions): () => void
+  on(type: 'message', listener: (data: string | ArrayBuffer, event: MirageMessageEvent) => unknown, options?: AddEventListenerOptions): () => void
+  on<K extends Control>(type: K, listener: (event: MirageEventMap[K]) => unknown, options?: AddEventListenerOptions): () => void
+  on<K extends Named<Down>>(type: K, listener: (data: Down[K], event: MirageMessageEvent) => unknown, options?: AddEventListenerOptions): () => void
+  /** Adds a listener for one event, as on() does. Returns its removal. */
+  once(type: 'mirage', listener: (mirage: string, event: MirageEvent) => unknown): () => void
+  once(type: 'message', listener: (data: string | ArrayBuffer, event: MirageMessageEvent) => unknown): () => void
+  once<K extends Control>(type: K, listener: (event: MirageEventMap[K]) => unknown): () => void
+  once<K extends Named<Down>>(type: K, listener: (data: Down[K], event: MirageMessageEvent) => unknown): () => void
+  /**
+   * Calls fn now and at each change of state, stalled or transport. Returns the function
+   * that ends this, as Svelte's stores do.
    */
   subscribe(fn: (client: this) => void): () => void
   /**
@@ -243,25 +343,37 @@ export class Mirage<In extends EventsMap = EventsMap, Out extends EventsMap = Ev
   use(transport?: TransportName): Promise<void>
   /** Returns the messages that are not accepted yet, those of an earlier page included. */
   queued(): Queued[]
-  /** Connects again after disconnect(), or for the first time after `start: false`. */
+  /**
+   * Connects again after disconnect() or release(), or for the first time after
+   * `start: false`. Throws if the URL is relative and there is no page.
+   */
   connect(): void
   /** Ends the link and keeps the session. */
   disconnect(): void
+  /**
+   * disconnect() for cleanups: also ends the `for await` loops over the client. Link,
+   * timers and global listeners are gone, and place and queue stay in storage.
+   */
+  release(): void
+  /** The same as release(). Runtimes without Symbol.dispose lack it. */
+  [Symbol.dispose](): void
   /**
    * Closes the client for good. If there is a link, it sends what waits, for at most
    * `timeout`, and says goodbye to the server, which ends the session with its last reader.
    */
   close(code?: number, reason?: string): Promise<void>
   /**
-   * Iterates over the messages, named ones too, from the first call of next() on. Throws if
-   * more than 1000 wait.
+   * Iterates over the messages, named ones too, from the first call of next() on, until
+   * the client is released or closed. Throws if more than 1000 wait, or more characters
+   * than the option `bytes` says.
    */
   [Symbol.asyncIterator](): AsyncGenerator<MirageMessageEvent, void, void>
 
   addEventListener<K extends keyof MirageEventMap>(type: K, listener: Listener<MirageEventMap[K]>, options?: boolean | AddEventListenerOptions): void
-  addEventListener<K extends string>(type: K extends keyof MirageEventMap ? never : K, listener: Listener<MirageMessageEvent> | null, options?: boolean | AddEventListenerOptions): void
+  addEventListener<K extends Named<Down>>(type: K, listener: Listener<MirageMessageEvent>, options?: boolean | AddEventListenerOptions): void
   addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void
   removeEventListener<K extends keyof MirageEventMap>(type: K, listener: Listener<MirageEventMap[K]>, options?: boolean | EventListenerOptions): void
+  removeEventListener<K extends Named<Down>>(type: K, listener: Listener<MirageMessageEvent>, options?: boolean | EventListenerOptions): void
   removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | EventListenerOptions): void
 }
 

@@ -1,16 +1,20 @@
 // mirage.js, mirage.d.ts and the lists of docs/client.md have the same names.
 
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 import { afterEach, beforeEach, test } from 'node:test'
 import * as module from '../mirage.js'
+import { defaults } from '../src/options.js'
 import { Clock, Server } from './world.js'
 
 const { Mirage } = module
 const read = path => readFileSync(new URL(path, import.meta.url), 'utf8')
-const source = read('../mirage.js'), types = read('../mirage.d.ts'), manual = read('../../../docs/client.md')
+const types = read('../mirage.d.ts'), manual = read('../../../docs/client.md')
 const sorted = names => [...new Set(names)].sort()
 const all = (text, pattern) => [...text.matchAll(pattern)].map(m => m[1])
+
+const source = readdirSync(new URL('../src', import.meta.url), { recursive: true })
+  .filter(file => file.endsWith('.js')).map(file => read('../src/' + file)).join('\n')
 
 // members are the names in an interface or class of mirage.d.ts,
 // each with the comment before it.
@@ -40,7 +44,7 @@ function section(heading) {
 function items(text) {
   const out = new Map()
   for (const [, names, said] of text.matchAll(/^- (`[^:]*): (.*\n(?: +.*\n|\n(?= ))*)/gm)) {
-    for (const name of all(names, /`(?:for await.*of )?([\w-]+)/g)) {
+    for (const name of all(names, /`(?:for await.*of )?(\[Symbol\.\w+\]|[\w-]+)/g)) {
       assert.ok(!out.has(name), `${name} twice`)
       out.set(name === 'client' ? '[Symbol.asyncIterator]' : name, said.replace(/\s+/g, ' '))
     }
@@ -48,34 +52,44 @@ function items(text) {
   return out
 }
 
-// firstCells are the names in the first column of a table of the manual.
-const firstCells = text => all(text, /^\| \[?`([\w-]+)`/gm)
+// firstCells are the names in the first column of the tables in a part of the manual.
+const firstCells = text => all(text, /^\| \[?`([\w'-]+)`/gm)
 
-let clock, server, restore
+// union is the texts that a type of mirage.d.ts allows.
+const union = name => all(new RegExp(`(?:type ${name} =|readonly ${name}:) ('.*)`).exec(types)[1], /'([\w-]*)'/g)
+
+// literals are the texts in the calls of a function in src.
+const literals = name => all(source, new RegExp(`\\b${name}\\((.*)`, 'g')).flatMap(call => all(call, /'([\w-]*)'/g))
+
+// missing are those of some names that others lack.
+const missing = (names, others) => sorted(names).filter(name => !others.includes(name))
+
+let clock, server, restore, browser
 beforeEach(() => {
   clock = new Clock()
   restore = clock.install()
   server = new Server(clock)
+  browser = new EventTarget()
+  globalThis.addEventListener = browser.addEventListener.bind(browser)
 })
-afterEach(() => restore())
+afterEach(() => {
+  restore()
+  delete globalThis.addEventListener
+})
+
+const idle = () => new Mirage('http://mirage.test/live', { start: false, storage: null })
 
 test('options, and their defaults', () => {
-  const [statement, literal] = /const \{([^}]*)\} = options\n/.exec(source)
-  const locals = [...literal.matchAll(/(?:^|,)\s*(\w+)(?:: (\w+))?/g)]
-    .map(([, name, local = name]) => `${name}: ${local}`)
-  const { transports } = new Mirage('http://mirage.test/live', { start: false, storage: null })
-  const defaults = { ...new Function('options', `${statement}return { ${locals} }`)({}), transports }
-  const used = sorted([
-    ...Object.keys(defaults),
-    ...all(source, /\boptions\.(\w+)/g),
-    ...all(source, /\(\{ (\w+) .* \} = options\)/g),
-  ])
+  // The modules read options.timeout, or take it out: { options: { timeout } }, and
+  // { timeout } = options.
+  const taken = ['options: \\{([^{}]*)\\}', '\\{([^{}]*)\\} = (?:core\\.)?options\\b']
+    .flatMap(pattern => all(source, new RegExp(pattern, 'g'))).flatMap(names => all(names, /(?:^|,)\s*(\w+)/g))
+  const used = sorted([...Object.keys(defaults), ...all(source, /(?<!\/)\boptions\.(\w+)/g), ...taken])
   const typed = members('MirageOptions'), told = items(section('Options'))
   assert.deepEqual(sorted(typed.keys()), used, 'mirage.d.ts')
   assert.deepEqual(sorted(told.keys()), used, 'docs/client.md')
 
   for (const [name, value] of Object.entries(defaults)) {
-    if (['function', 'undefined'].includes(typeof value)) continue // fetch and WebSocket, where there is one
     const text = Array.isArray(value) ? `['${value.join("', '")}']`
       : typeof value === 'string' ? `'${value}'` : String(value)
     for (const [page, comment] of [['mirage.d.ts', typed.get(name)], ['docs/client.md', told.get(name)]]) {
@@ -86,11 +100,13 @@ test('options, and their defaults', () => {
 })
 
 test('methods and properties', () => {
-  const client = new Mirage('http://mirage.test/live', { start: false, storage: null })
+  const client = idle()
   const platform = [...Reflect.ownKeys(new EventTarget()), 'constructor']
   const own = [...Reflect.ownKeys(client), ...Reflect.ownKeys(Mirage.prototype)].filter(k => !platform.includes(k))
-  const has = sorted(own.map(k => typeof k === 'symbol' ? `[${k.description}]` : k))
-  const handlers = /^on(open|message|mirage|error|close)$/
+  // In Node 20, Symbol.dispose has another description.
+  const symbol = k => Object.getOwnPropertyNames(Symbol).find(name => Symbol[name] === k)
+  const has = sorted(own.map(k => typeof k === 'symbol' ? `[Symbol.${symbol(k)}]` : k))
+  const handlers = /^on(open|message|mirage|close)$/
   const events = ['addEventListener', 'removeEventListener'] // EventTarget's
   const typed = [...members('Mirage').keys()].filter(k => !handlers.test(k) && !(k in Mirage))
   assert.deepEqual(sorted(typed), sorted([...has, ...events]), 'mirage.d.ts')
@@ -103,23 +119,14 @@ test('methods and properties', () => {
   assert.deepEqual(sorted(Object.keys(module)), sorted([...exported, 'default']))
 })
 
-test('states and transports', () => {
-  const union = name => all(new RegExp(`type ${name} = (.*)`).exec(types)[1], /'(\w+)'/g)
-  const changes = all(source, /change\(([^,]*?)\)/g).flatMap(call => all(call, /'(\w+)'/g))
-  const states = sorted([...changes, ...all(source, /^ {2}state = '(\w+)'/gm)])
-  assert.deepEqual(sorted(union('State')), states)
-  assert.deepEqual(sorted(firstCells(section('State'))), states, 'docs/client.md')
-  const { transports } = new Mirage('http://mirage.test/live', { start: false, storage: null })
-  assert.deepEqual(sorted(union('TransportName')), sorted(transports))
-})
-
-// All events of a client.
+// life is all that happens to a client: its events, and the values of what changes.
 async function life() {
-  const client = new Mirage('http://mirage.test/live', { fetch: server.fetch, storage: null })
-  const seen = new Map()
+  const client = new Mirage('http://mirage.test/live', { fetch: server.fetch, storage: null, ackAfter: 'promise' })
+  const seen = new Map(), values = { state: [client.state], stalled: [client.stalled], transport: [], what: [] }
   const dispatch = client.dispatchEvent
   client.dispatchEvent = e => {
     seen.set(e.type, e)
+    for (const name in values) if (name in e) values[name].push(e[name])
     return dispatch.call(client, e)
   }
   const until = async done => assert.ok(await clock.run(120_000, done))
@@ -133,26 +140,53 @@ async function life() {
   const link = [...server.links.values()].at(-1)
   link.write('event: mirage-drain\ndata: {"retry":100}\n\n')
   await until(() => seen.has('mirage-drain'))
+  browser.dispatchEvent(new Event('offline'))
+  browser.dispatchEvent(new Event('online'))
+
   server.fault = r => r.method === 'POST' ? 'lost' : ''
   client.send('for visitor')
-  await clock.run(50)
+  await until(() => client.stalled === 'send')
   server.id = 'somebody'
   server.fault = () => 'lost'
   server.cut()
-  await until(() => seen.has('mirage-retry'))
+  await until(() => client.state === 'reconnecting')
   server.fault = () => ''
   await until(() => seen.has('mirage-returned'))
+  await open()
+  client.release()
+  client.connect()
   await open()
   client.close()
   await until(() => client.state === 'closed')
 
-  return { client, seen }
+  return { client, seen, values }
 }
+
+test('states, and other values', async () => {
+  const { values } = await life()
+  assert.deepEqual(sorted(values.state), sorted(union('State')), 'mirage.d.ts')
+  assert.deepEqual(sorted(values.stalled), sorted(union('Stalled')), 'mirage.d.ts')
+  assert.deepEqual(sorted(values.what), sorted(union('what')), 'mirage.d.ts')
+  assert.deepEqual(missing(values.transport, union('TransportName')), [], 'mirage.d.ts')
+  assert.deepEqual(sorted(defaults.transports), sorted(union('TransportName')), 'mirage.d.ts')
+
+  // src says no other words when something changes.
+  const changing = ['state', 'stalled', 'transport']
+  assert.deepEqual(missing(literals('change'), [...values.state, ...values.stalled, ...changing]), [], 'src')
+
+  const [states, stalled] = section('State').split('\n### `stalled`\n')
+  assert.deepEqual(sorted(firstCells(states)), sorted(values.state), 'docs/client.md')
+  assert.deepEqual(sorted(firstCells(stalled).map(text => text.replaceAll("'", ''))), sorted(values.stalled), 'docs/client.md')
+  const [retry] = section('Events').split('### `mirage-retry`')[1].split('\n### ')
+  for (const what of values.what) assert.ok(retry.includes(`\`'${what}'\``), `${what} in docs/client.md`)
+})
 
 test('events, and what they have', async () => {
   const { client, seen } = await life()
   const map = members('MirageEventMap')
   assert.deepEqual(sorted(seen.keys()), sorted(map.keys()), 'mirage.d.ts')
+  const other = missing(all(source, /\btell\(core, '([\w-]+)',?/g), [...map.keys(), 'mirage-'])
+  assert.deepEqual(other, [], 'events that the test does not see')
   const [overview, ...parts] = section('Events').split(/^### /m)
   const told = new Map(parts.map(part => [/`([\w-]+)`/.exec(part)[1], part]))
   assert.deepEqual(sorted(firstCells(overview)), sorted(map.keys()), 'the table in docs/client.md')

@@ -1,5 +1,5 @@
 // Compiled by `tsc --strict --noEmit`: what must pass does, and each line below a @ts-expect-error must not.
-import Default, { Mirage, parser, type MirageEvent, type State } from '../mirage.js'
+import Default, { Mirage, parser, type MirageEvent, type MirageMessageEvent, type Stalled, type State } from '../mirage.js'
 
 type In = { said: { who: string; text: string }; count: number }
 type Out = { say: { text: string }; ping: undefined }
@@ -35,7 +35,7 @@ const open: 0 | 1 | 2 | 3 = client.readyState
 const kept: Promise<void> = client.emit('ping')
 client.onopen = e => e.type
 client.onmirage = ({ id, mirage, previous, resumed, reason, sent, lost }) => [id, mirage, previous, resumed, reason, sent, lost?.from]
-client.onerror = ({ error, attempt, delay }) => [error.message, error.status, attempt, delay]
+client.on('mirage-retry', ({ what, error, attempt, delay }) => [what === 'send', error.message, error.status, attempt, delay])
 client.addEventListener('mirage-state', ({ state, previous }) => state === previous)
 client.on('mirage-transport', ({ transport, previous }) => [transport, previous === ''])
 client.addEventListener('mirage-drain', { handleEvent: e => e.retry })
@@ -49,6 +49,45 @@ new Mirage(undefined, { start: false })
 new Mirage(undefined)
 const external = (store: { subscribe(run: (value: unknown) => void): () => void }) => store // Svelte's Readable
 external(client)
+
+// Interfaces as event maps.
+interface ServerToClient { said: { who: string; text: string }; left: string }
+interface ClientToServer { say: { text: string }; leave: undefined; draft?: string }
+const typed = new Mirage<ServerToClient, ClientToServer>('/live')
+typed.on('said', ({ who }) => who.length)
+typed.on('left', async who => { await fetch(who) })
+typed.once('said', ({ text }, e) => text + e.lastEventId)
+typed.once('open', e => e.type)
+typed.once('message', data => data)
+typed.once('mirage', (mirage, e) => mirage + e.id)
+typed.emit('say', { text: 'x' }, { signal: AbortSignal.timeout(5) })
+typed.emit('leave')
+typed.emit('leave', undefined, { signal: new AbortController().signal })
+typed.emit('draft', 'x', {})
+typed.addEventListener('said', e => [e.lastEventId, e.again, e.waitUntil?.(Promise.resolve())])
+typed.addEventListener('left', { handleEvent: (e: MirageMessageEvent) => e.data })
+typed.removeEventListener('said', (e: MirageMessageEvent) => e.data)
+typed.addEventListener('message', null)
+const general: Mirage = typed
+const names = (c: Mirage<ServerToClient>) => c.on('left', who => who.length)
+names(typed)
+class Own extends Mirage<ServerToClient> { get connected() { return this.state === 'open' && !this.stalled } }
+new Own('/live').on('said', ({ who }) => who)
+
+// All options, and what is new beside them.
+new Mirage('/live', {
+  mirage: async () => (await fetch('/token')).text(), query: { tenant: 5, lang: undefined }, fallbackAfter: 1000,
+  upgradeEvery: 0, maxDelay: 5000, hidden: 60_000, abort: 'close', ackAfter: 'promise', debug: true,
+})
+new Mirage('/live', { mirage: () => undefined, query: async () => ({ token: 'x' }), hidden: 'release', abort: 'release' })
+const stalled: Stalled = client.stalled, waiting: number = client.waiting
+client.on('mirage-stalled', ({ stalled, previous }) => stalled === previous)
+client.on('mirage-queue', ({ waiting, stored }) => [waiting.toFixed(), stored === true])
+client.onmessage = async e => { e.waitUntil?.(Promise.resolve()) }
+client.release()
+client[Symbol.dispose]()
+const disposable: Disposable = client
+const loop = async () => { using c = new Mirage('/live'); for await (const { data } of c) data }
 
 // @ts-expect-error an event that there is not
 client.emit('sya', { text: 'x' })
@@ -96,8 +135,48 @@ client.on('message', data => data.length)
 client.on('mirage', (n: number) => n)
 // @ts-expect-error `to` may be null
 client.on('mirage-gap', e => e.to.toFixed())
-// @ts-expect-error an ErrorEvent has another shape
-client.onerror = e => e.filename
+// @ts-expect-error it is mirage-retry now
+client.on('error', e => e)
+// @ts-expect-error an option that has another name now
+new Mirage('/live', { head: 1000 })
+// @ts-expect-error an option that has another name now
+new Mirage('/live', { upgrade: 1000 })
+// @ts-expect-error keep, release or milliseconds
+new Mirage('/live', { hidden: 'never' })
+// @ts-expect-error return or promise
+new Mirage('/live', { ackAfter: 'async' })
+// @ts-expect-error release or close
+new Mirage('/live', { abort: 'disconnect' })
+// @ts-expect-error parameters are no objects
+new Mirage('/live', { query: { filter: { a: 1 } } })
+// @ts-expect-error an id is text
+new Mirage('/live', { mirage: async () => 5 })
+// @ts-expect-error an interface has no other names
+typed.on('siad', () => 0)
+// @ts-expect-error nor for once
+typed.once('siad', () => 0)
+// @ts-expect-error nor for emit
+typed.emit('said', { who: 'a', text: 'b' })
+// @ts-expect-error the payload is needed
+typed.emit('say')
+// @ts-expect-error the payload comes before the options
+typed.emit('say', { signal: AbortSignal.timeout(5) })
+// @ts-expect-error no such option of emit
+typed.emit('say', { text: 'x' }, { timeout: 5 })
+// @ts-expect-error the payload has no such field
+typed.once('said', ({ when }) => when)
+// @ts-expect-error a message is no CloseEvent
+typed.addEventListener('said', (e: CloseEvent) => e)
+// @ts-expect-error the event has no such field
+client.on('mirage-retry', ({ retries }) => retries)
+// @ts-expect-error there is no such cause
+const cause: boolean = client.stalled === 'network'
+// @ts-expect-error nothing to wait for without ackAfter
+client.on('message', (_, e) => e.waitUntil(Promise.resolve()))
+// @ts-expect-error an event map is an object
+new Mirage<string>('/live')
+// @ts-expect-error only the client counts
+client.waiting = 0
 // @ts-expect-error codes are numbers
 client.close('bye')
 // @ts-expect-error the id is not for the page to set
@@ -111,4 +190,4 @@ feed('data: a')
 // @ts-expect-error a block has no name but its event's
 parser(({ name }) => name)
 
-export { waits, open, kept, same, stop, state, stream, feed, no }
+export { waits, open, kept, same, stop, state, stream, feed, no, general, stalled, waiting, disposable, loop, cause }
