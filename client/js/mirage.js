@@ -141,6 +141,10 @@ function change(core, value, what = "state") {
   core.client[what] = value;
   if (previous !== value) tell(core, "mirage-" + what, { [what]: value, previous });
 }
+function reached(core) {
+  core.page.offline = false;
+  showStalled(core);
+}
 var showStalled = (core, failing = core.sender.tries > 1) => change(core, core.page.offline ? "offline" : failing ? "send" : "", "stalled");
 
 // src/parser.js
@@ -270,7 +274,7 @@ function changed(core) {
   outbox.telling = true;
   queueMicrotask(() => {
     outbox.telling = false;
-    tell(core, "mirage-queue", { waiting: outbox.queue.length, stored: !!core.record.storage && !core.record.full });
+    tell(core, "mirage-queue", { waiting: outbox.queue.length, stored: !!core.record.storage && !(core.record.full && outbox.queue[0]) });
   });
 }
 function enqueue(core, e, data) {
@@ -446,6 +450,7 @@ async function poll(core, link, feed) {
     const asked = performance.now();
     link.news = false;
     const answer = await open(core, link, { _wait: WAIT });
+    reached(core);
     if (answer.body?.getReader) await read(answer, feed);
     else feed(await answer.text());
     await core.inbox.pending;
@@ -601,8 +606,7 @@ function greet(core, link, hello, position) {
   save(core);
   change(core, link.name, "transport");
   if (isActive(core)) change(core, "open");
-  core.page.offline = false;
-  showStalled(core);
+  reached(core);
   if (first) tell(core, "open");
   if (first || !resumed || known !== id || was !== client.mirage) {
     tell(core, "mirage", { ...hello, link: void 0, mirage: client.mirage, known });
@@ -669,7 +673,7 @@ function over(core, link, error) {
   end(link, error);
   if (error.final || error.other && !core.options.transports[1]) return finish(core, 4e3 + error.status, error.message);
   if (link !== links.live) return;
-  const young = Date.now() - link.born < YOUNG && link.drain == null;
+  const young = Date.now() - link.born < YOUNG && !(link.drain > 0);
   links.strikes = young ? Math.min(3, links.strikes + 1) : 0;
   if (!young) race.worked.add(link.name);
   if (links.strikes > 1 || link.late && !link.spoke) race.mute = link.name;
@@ -687,6 +691,7 @@ function forget({ links, race, sender }) {
 }
 function drop(core) {
   for (const link of core.links.all) end(link, failure("dropped"));
+  core.links.rest?.();
   forget(core);
   core.links.wake?.();
   core.sender.hurry?.();
@@ -696,12 +701,17 @@ async function refresh(core, gently) {
   if (!live) return links.wake?.();
   if (gently && Date.now() - live.heard <= 1.2 * (live.beat || 15e3) + 2e3) return;
   const isLive = () => links.live === live && isActive(core);
+  const pause = (ms) => sleep(ms, (done) => {
+    links.rest = done;
+  });
+  links.rest?.();
   for (let i = 0; i < 4 && isLive(); i++) {
     run(core, i ? [live.name] : order(core, true));
-    await sleep(ANSWER);
+    await pause(ANSWER);
   }
+  if (!isLive()) return;
   const began = Date.now();
-  await sleep(core.options.timeout);
+  await pause(core.options.timeout);
   if (isLive() && live.heard < began) over(core, live, failure("silence"));
 }
 function take2(core, link, block2) {
@@ -768,8 +778,7 @@ async function send(core, link) {
     if (!accept(core, w, accepted) && core.outbox.queue.includes(batch[0])) throw failure("not accepted");
     if (sender.most < MOST) sender.most++;
     sender.tries = 0;
-    core.page.offline = false;
-    showStalled(core);
+    reached(core);
   } catch (error) {
     await recover(core, link, batch, w, error || failure("no answer"), abort.signal.aborted);
   }
@@ -1095,9 +1104,10 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
     for (const type of ["open", "message", "mirage", "close"]) {
       super.addEventListener(type, (e) => this["on" + type]?.(e));
     }
-    const { abort, start: start2 } = core.options;
+    const { abort, signal, start: start2 } = core.options;
     core.stop = () => abort === "close" ? this.close() : this.release();
-    if (start2 && core.address.base) this.connect();
+    if (signal?.aborted) core.stop();
+    else if (start2 && core.address.base) this.connect();
   }
   /** queued returns the messages that are not accepted yet. */
   queued() {
@@ -1179,7 +1189,6 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
     const core = this.#core;
     if (this.readyState > 1) return;
     if (!core.address.base) throw new TypeError("a relative URL needs a page: " + this.url);
-    if (core.options.signal?.aborted) return core.stop();
     core.wanted = true;
     attach(core);
     begin(core);

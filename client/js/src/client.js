@@ -65,9 +65,10 @@ export class Mirage extends (globalThis.EventTarget || Object) {
     for (const type of ['open', 'message', 'mirage', 'close']) {
       super.addEventListener(type, e => this['on' + type]?.(e))
     }
-    const { abort, start } = core.options
+    const { abort, signal, start } = core.options
     core.stop = () => abort === 'close' ? this.close() : this.release()
-    if (start && core.address.base) this.connect()
+    if (signal?.aborted) core.stop()
+    else if (start && core.address.base) this.connect()
   }
 
   /** queued returns the messages that are not accepted yet. */
@@ -156,7 +157,6 @@ export class Mirage extends (globalThis.EventTarget || Object) {
     const core = this.#core
     if (this.readyState > 1) return
     if (!core.address.base) throw new TypeError('a relative URL needs a page: ' + this.url)
-    if (core.options.signal?.aborted) return core.stop()
     core.wanted = true
     attach(core)
     begin(core)

@@ -38,6 +38,12 @@ export function change(core, value, what = 'state') {
   if (previous !== value) tell(core, 'mirage-' + what, { [what]: value, previous })
 }
 
+/** reached notes that a request got through. */
+export function reached(core) {
+  core.page.offline = false
+  showStalled(core)
+}
+
 /** showStalled says what keeps messages from flowing although the state may be open. */
 export const showStalled = (core, failing = core.sender.tries > 1) =>
   change(core, core.page.offline ? 'offline' : failing ? 'send' : '', 'stalled')

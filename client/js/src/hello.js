@@ -1,6 +1,6 @@
 // What the client learns from hello, the first block of each link.
 
-import { change, isActive, showStalled, tell } from './core.js'
+import { change, isActive, reached, tell } from './core.js'
 import { failure } from './errors.js'
 import { reset } from './inbox.js'
 import { watch } from './link.js'
@@ -51,8 +51,7 @@ export function greet(core, link, hello, position) {
 
   change(core, link.name, 'transport')
   if (isActive(core)) change(core, 'open')
-  core.page.offline = false
-  showStalled(core)
+  reached(core)
   if (first) tell(core, 'open')
   if (first || !resumed || known !== id || was !== client.mirage) {
     tell(core, 'mirage', { ...hello, link: undefined, mirage: client.mirage, known })

@@ -10,6 +10,7 @@
 //   triedAt   when the last attempt began
 //   asked     the server said when to come back
 //   wake      ends the pause before the next attempt
+//   rest      ends a pause of refresh()
 
 import { HOUR, delayBefore, sleep } from './backoff.js'
 import { change, isActive, isHidden, log, tell } from './core.js'
@@ -89,7 +90,7 @@ export function over(core, link, error) {
   if (error.final || error.other && !core.options.transports[1]) return finish(core, 4000 + error.status, error.message)
   if (link !== links.live) return
 
-  const young = Date.now() - link.born < YOUNG && link.drain == null
+  const young = Date.now() - link.born < YOUNG && !(link.drain > 0)
   links.strikes = young ? Math.min(3, links.strikes + 1) : 0
   if (!young) race.worked.add(link.name)
   if (links.strikes > 1 || link.late && !link.spoke) race.mute = link.name
@@ -112,6 +113,7 @@ function forget({ links, race, sender }) {
 /** drop ends all links, and no other follows. */
 export function drop(core) {
   for (const link of core.links.all) end(link, failure('dropped'))
+  core.links.rest?.()
   forget(core)
   core.links.wake?.()
   core.sender.hurry?.()
@@ -129,13 +131,16 @@ export async function refresh(core, gently) {
   if (gently && Date.now() - live.heard <= 1.2 * (live.beat || 15_000) + 2000) return
 
   const isLive = () => links.live === live && isActive(core)
+  const pause = ms => sleep(ms, done => { links.rest = done })
+  links.rest?.()
   // The first attempts may go into connections of the browser that are dead.
   for (let i = 0; i < 4 && isLive(); i++) {
     run(core, i ? [live.name] : order(core, true))
-    await sleep(ANSWER)
+    await pause(ANSWER)
   }
+  if (!isLive()) return
   const began = Date.now()
-  await sleep(core.options.timeout)
+  await pause(core.options.timeout)
   if (isLive() && live.heard < began) over(core, live, failure('silence'))
 }
 

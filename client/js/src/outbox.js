@@ -46,7 +46,7 @@ export function changed(core) {
   outbox.telling = true
   queueMicrotask(() => { // one event for all changes of a task
     outbox.telling = false
-    tell(core, 'mirage-queue', { waiting: outbox.queue.length, stored: !!core.record.storage && !core.record.full })
+    tell(core, 'mirage-queue', { waiting: outbox.queue.length, stored: !!core.record.storage && !(core.record.full && outbox.queue[0]) })
   })
 }
 

@@ -8,8 +8,7 @@
 // The state:
 //
 //   phase      one of these
-//   offline    the browser said so, and neither a hello nor an answer to a POST has come
-//              since
+//   offline    the browser said so, and no request has got through since
 //   reload     the page is about to be reloaded, in browsers with the Navigation API
 //   token      of the link that the page had when it was left
 //   saving     messages will be stored in this task

@@ -11,7 +11,7 @@
 
 import { adopt, request } from './address.js'
 import { delayBefore, sleep } from './backoff.js'
-import { isHidden, showStalled, tell } from './core.js'
+import { isHidden, reached, showStalled, tell } from './core.js'
 import { check, discard, failure, foreign, isEventStream } from './errors.js'
 import { finish } from './finish.js'
 import { over } from './links.js'
@@ -76,8 +76,7 @@ async function send(core, link) {
     if (!accept(core, w, accepted) && core.outbox.queue.includes(batch[0])) throw failure('not accepted')
     if (sender.most < MOST) sender.most++
     sender.tries = 0
-    core.page.offline = false
-    showStalled(core)
+    reached(core)
   } catch (error) {
     await recover(core, link, batch, w, error || failure('no answer'), abort.signal.aborted)
   }

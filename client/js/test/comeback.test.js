@@ -87,7 +87,7 @@ for (const transports of KINDS) {
     })
   }
 
-  test(`a black hole shows as reconnecting, and is told, on ${transports}`, { todo: 'fails today' }, async () => {
+  test(`a black hole shows as reconnecting, and is told, on ${transports}`, async () => {
     const c = visitor({ transports })
     await lose(c, 'hole')
     await until('shown', () => c.state === 'reconnecting', 12_000)
@@ -199,7 +199,7 @@ test('what the server asked for with Retry-After is not hurried', async () => {
   await until('open', () => c.state === 'open', 11_000)
 })
 
-test('what the server asked for with a drain is not hurried', { todo: 'fails today' }, async () => {
+test('what the server asked for with a drain is not hurried', async () => {
   const c = visitor()
   await open(c)
   await clock.run(20_000)
@@ -216,7 +216,7 @@ test('what the server asked for with a drain is not hurried', { todo: 'fails tod
   await until('another link', () => attempts().length === 2, 6000)
 })
 
-test('Retry-After of long ago does not keep emit from hurrying', { todo: 'fails today' }, async () => {
+test('Retry-After of long ago does not keep emit from hurrying', async () => {
   let n = 0
   server.script = () => n++ ? undefined : server.answer(503, { detail: 'later' }, { 'Retry-After': '2' })
   const c = visitor({ maxDelay: 600_000 })
@@ -389,7 +389,7 @@ test('hidden: keep is the default, and keeps the link', async () => {
   assert.equal(attempts().length, 1)
 })
 
-test('hidden: a page that begins hidden is released, too', { todo: 'fails today' }, async () => {
+test('hidden: a page that begins hidden is released, too', async () => {
   page.document.hidden = true
   const c = visitor({ hidden: 10_000 })
   await open(c)

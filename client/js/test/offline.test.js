@@ -55,9 +55,7 @@ for (const name of ['websocket', 'sse', 'poll']) {
     assert.equal(c.stalled, '')
   })
 
-  const todo = name === 'poll' && 'fails today' // the others acknowledge at once
-
-  test(`a message that comes shows that the network is back, on ${name}`, { todo }, async () => {
+  test(`a message that comes shows that the network is back, on ${name}`, async () => {
     const c = visitor({ transports: [name] })
     await open(c)
     await clock.run(2000)
@@ -150,7 +148,7 @@ test('mirage-queue: also for messages that are returned, withdrawn, or left by a
   assert.deepEqual(b.queue.map(q => q[0]), [0])
 })
 
-test('mirage-queue says stored for a message that waits in a storage that works', { todo: 'fails today' }, async () => {
+test('mirage-queue says stored for a message that waits in a storage that works', async () => {
   for (const name of ['websocket', 'sse', 'poll']) {
     const storage = new Store()
     server.fault = () => 'lost'
@@ -163,7 +161,7 @@ test('mirage-queue says stored for a message that waits in a storage that works'
   }
 })
 
-test('mirage-queue says that a message could not be stored', { todo: 'fails today' }, async () => {
+test('mirage-queue says that a message could not be stored', async () => {
   const storage = new Store()
   storage.setItem = (k, v) => {
     if (v.length > 500) throw new Error('QuotaExceededError')

@@ -1,4 +1,5 @@
 import { sleep } from '../backoff.js'
+import { reached } from '../core.js'
 import { failure } from '../errors.js'
 import { watch } from '../link.js'
 import { open, read } from './stream.js'
@@ -16,6 +17,7 @@ export async function poll(core, link, feed) {
     link.news = false
 
     const answer = await open(core, link, { _wait: WAIT })
+    reached(core)
     if (answer.body?.getReader) await read(answer, feed)
     else feed(await answer.text()) // React Native
     await core.inbox.pending // the next poll acknowledges
