@@ -98,7 +98,7 @@ export interface MirageOptions {
    * `for await` loop. Bytes count as base64 in the queue. Default 1048576.
    */
   bytes?: number | undefined
-  /** When it aborts, the client is released, or what the option `abort` says. */
+  /** When it aborts, the client is released or closed for good: see the option `abort`. */
   signal?: AbortSignal | undefined
   /** What `signal` does when it aborts: release() or close(). Default `'release'`. */
   abort?: 'release' | 'close' | undefined
@@ -210,7 +210,8 @@ export interface MirageTransportEvent extends Event { readonly transport: Transp
 export interface MirageStalledEvent extends Event { readonly stalled: Stalled; readonly previous: Stalled }
 
 /**
- * The messages that wait to be accepted have changed: one event for all changes of a task.
+ * The messages that wait to be accepted have changed, or whether they are stored: one event
+ * for all changes of a task.
  */
 export interface MirageQueueEvent extends Event {
   /** How many wait. */

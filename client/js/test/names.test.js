@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, readdirSync } from 'node:fs'
 import { afterEach, beforeEach, test } from 'node:test'
 import * as module from '../mirage.js'
-import { defaults } from '../src/options.js'
+import { defaults, others } from '../src/options.js'
 import { Clock, Server } from './world.js'
 
 const { Mirage } = module
@@ -80,11 +80,12 @@ afterEach(() => {
 const idle = () => new Mirage('http://mirage.test/live', { start: false, storage: null })
 
 test('options, and their defaults', () => {
-  // The modules read options.timeout, or take it out: { options: { timeout } }, and
-  // { timeout } = options.
+  const used = sorted([...Object.keys(defaults), ...others])
+  // The modules use them all, and no other: they read options.timeout, or take it out, as
+  // { options: { timeout } } or { timeout } = options.
   const taken = ['options: \\{([^{}]*)\\}', '\\{([^{}]*)\\} = (?:core\\.)?options\\b']
     .flatMap(pattern => all(source, new RegExp(pattern, 'g'))).flatMap(names => all(names, /(?:^|,)\s*(\w+)/g))
-  const used = sorted([...Object.keys(defaults), ...all(source, /(?<!\/)\boptions\.(\w+)/g), ...taken])
+  assert.deepEqual(sorted([...all(source, /(?<!\/)\boptions\.(\w+)/g), ...taken]), used, 'src')
   const typed = members('MirageOptions'), told = items(section('Options'))
   assert.deepEqual(sorted(typed.keys()), used, 'mirage.d.ts')
   assert.deepEqual(sorted(told.keys()), used, 'docs/client.md')
