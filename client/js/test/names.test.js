@@ -177,7 +177,8 @@ test('states, and other values', async () => {
 
   const [states, stalled] = section('State').split('\n### `stalled`\n')
   assert.deepEqual(sorted(firstCells(states)), sorted(values.state), 'docs/client.md')
-  assert.deepEqual(sorted(firstCells(stalled).map(text => text.replaceAll("'", ''))), sorted(values.stalled), 'docs/client.md')
+  const causes = firstCells(stalled).map(text => text.replaceAll("'", ''))
+  assert.deepEqual(sorted(causes), sorted(values.stalled), 'docs/client.md')
   const [retry] = section('Events').split('### `mirage-retry`')[1].split('\n### ')
   for (const what of values.what) assert.ok(retry.includes(`\`'${what}'\``), `${what} in docs/client.md`)
 })
