@@ -102,8 +102,8 @@ function delayBefore(attempt, error, maxDelay, quick) {
   const { retry, status, foreign: foreign2 } = error;
   if (retry > 0) return Math.min(retry, HOUR);
   if (foreign2 && attempt > 1) return Math.min(maxDelay, SLOW) * (1 + Math.random()) / 2;
-  const network2 = !status || [502, 504].includes(status);
-  return Math.random() * Math.min(quick && network2 ? QUICK : maxDelay, FIRST * 2 ** attempt);
+  if (quick && (!status || [502, 504].includes(status))) return Math.min(maxDelay, QUICK) * (1 + Math.random()) / 2;
+  return Math.random() * Math.min(maxDelay, FIRST * 2 ** attempt);
 }
 
 // src/core.js
@@ -124,7 +124,7 @@ var newCore = (client, options) => ({
   // inbox.js
   links: { all: /* @__PURE__ */ new Set(), failures: 0, strikes: 0, lostAt: 0, triedAt: 0 },
   // links.js
-  race: { bad: {}, turn: 0, worked: /* @__PURE__ */ new Set() },
+  race: { bad: {}, turn: 0, soon: 0, worked: /* @__PURE__ */ new Set() },
   // race.js
   page: { phase: globalThis.document?.prerendering ? "prerendering" : "shown" }
   // page.js
@@ -253,7 +253,6 @@ function feeder(link, take3) {
 }
 
 // src/outbox.js
-var LONGEST_BATCH = 16384;
 var outside = ({ e, d, x }) => ({ event: e || "message", data: decode(d, x) });
 var note = ({ outbox: { numbers } }, { w, n }) => numbers.set(w, Math.max(n, numbers.get(w) || 0));
 var knows = ({ outbox: { numbers } }, { w, n }) => n <= numbers.get(w);
@@ -274,7 +273,8 @@ function changed(core) {
   outbox.telling = true;
   queueMicrotask(() => {
     outbox.telling = false;
-    tell(core, "mirage-queue", { waiting: outbox.queue.length, stored: !!core.record.storage && !(core.record.full && outbox.queue[0]) });
+    const waiting = outbox.queue.length, { storage, full } = core.record;
+    tell(core, "mirage-queue", { waiting, stored: !!storage && !(full && waiting) });
   });
 }
 function enqueue(core, e, data) {
@@ -323,10 +323,10 @@ function giveBack(core, messages2, error) {
   for (const m of messages2) m.no?.(error);
   tell(core, "mirage-returned", { id: core.client.id, error, messages: messages2.map(outside) });
 }
-function nextBatch({ client, outbox: { queue, writer, count: count2 } }, most, more) {
+function nextBatch({ client, outbox: { queue, writer, count: count2 } }, most, longest, more) {
   const { w = writer, n = count2 + 1, a } = queue[0] || {};
   let size = 0, full;
-  const batch = queue.filter((m, i) => !(full ||= i >= most || m.w !== w || m.a !== a || (size += m.d.length) > LONGEST_BATCH && i));
+  const batch = queue.filter((m, i) => !(full ||= i >= most || m.w !== w || m.a !== a || (size += m.d.length) > longest && i));
   const up = { writer: w, base: n, ack: client.position, again: !!a, ...more };
   let body = `event: mirage-up
 data: ${JSON.stringify(up)}
@@ -480,13 +480,12 @@ var websocket = (core, link, feed) => new Promise((_, no) => {
 
 // src/race.js
 var carriers = { websocket, sse: stream, poll };
-var SOON = 1e4;
 function order({ options, race }, all) {
   const rank = (name) => name === race.chosen ? -1 : !all && (race.bad[name] > Date.now() || name === race.mute);
   return [...options.transports].sort((a, b) => rank(a) - rank(b));
 }
 async function run(core, names, again) {
-  const { race } = core;
+  const { race } = core, { live } = core.links;
   const time = core.options.fallbackAfter / (again ? 2 : 1);
   const tried = [];
   let won, why;
@@ -503,7 +502,7 @@ async function run(core, names, again) {
       wake = awake;
     })]);
     wake();
-    return isActive(core) && (failed2 ? failed2.other || !failed2.status : !won);
+    return isActive(core) && live === core.links.live && (!failed2 || failed2.other || !failed2.status);
   };
   for (const name of names) {
     if (!await attempt(name) || again && !why && !await attempt(name)) break;
@@ -520,10 +519,8 @@ async function run(core, names, again) {
     if (error && core.links.live) avoid(core, [astray.name]);
   });
 }
-function avoid({ race: { bad, mute, worked } }, names) {
-  for (const name of names) {
-    if (name && (name === mute || !worked.has(name))) bad[name] = Date.now() + MEMORY;
-  }
+function avoid({ race: { bad, worked } }, names) {
+  for (const name of names) if (name && !worked.has(name)) bad[name] = Date.now() + MEMORY;
 }
 function start(core, name) {
   const link = newLink(name, core.address.base.pathname, core.race.turn);
@@ -560,7 +557,7 @@ function improve(core, name) {
     run(core, [better]);
     race.probe = setTimeout(look, upgradeEvery);
   };
-  race.probe = setTimeout(look, race.worked.has(better) && !race.bad[better] ? SOON : upgradeEvery);
+  race.probe = setTimeout(look, race.worked.has(better) ? Math.min(race.soon, upgradeEvery) : upgradeEvery);
 }
 async function prefer(core, name) {
   const { race } = core;
@@ -619,6 +616,7 @@ function greet(core, link, hello, position) {
 
 // src/links.js
 var YOUNG = 1e4;
+var SOON = 1e4;
 var QUICK2 = 6e4;
 var AGAIN = 1e3;
 var ANSWER = 700;
@@ -675,8 +673,14 @@ function over(core, link, error) {
   if (link !== links.live) return;
   const young = Date.now() - link.born < YOUNG && !(link.drain > 0);
   links.strikes = young ? Math.min(3, links.strikes + 1) : 0;
-  if (!young) race.worked.add(link.name);
-  if (links.strikes > 1 || link.late && !link.spoke) race.mute = link.name;
+  if (!young) {
+    race.worked.add(link.name);
+    race.soon = SOON;
+  }
+  if (links.strikes > 1 || link.late && !link.spoke) {
+    race.mute = link.name;
+    race.soon *= 2;
+  }
   links.lostAt = performance.now();
   forget(core);
   if (!isActive(core)) return;
@@ -734,10 +738,10 @@ function take2(core, link, block2) {
 // src/sender.js
 var LONGEST_ANSWER = 15e3;
 var MOST = 100;
+var LONGEST2 = 16384;
 var ACK_AFTER = 16;
 var ACK_WITHIN = 500;
 var KEEPALIVE = 6e4;
-var KEEPALIVE_TEXT = 15e3;
 function soon(core) {
   const { sender } = core;
   sender.timer ||= setTimeout(() => {
@@ -761,15 +765,15 @@ async function pump(core) {
   while (links.live && (sender.due || outbox.queue[0])) await send(core, links.live);
   sender.busy = false;
 }
-function next(core, more) {
-  const batch = nextBatch(core, core.sender.most, more);
+function next(core, most, longest, more) {
+  const batch = nextBatch(core, most, longest, more);
   core.sender.due = core.sender.unacked = 0;
   save(core);
   return batch;
 }
 async function send(core, link) {
   const { sender } = core;
-  const { batch, w, body } = next(core);
+  const { batch, w, body } = next(core, sender.most, LONGEST2);
   const abort = sender.abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), LONGEST_ANSWER);
   try {
@@ -815,7 +819,7 @@ async function say(core, link, body, signal, wait) {
 }
 async function post(core, token, body, signal) {
   const { url } = core.client;
-  const keepalive = isHidden() && body.length < KEEPALIVE_TEXT;
+  const keepalive = isHidden() && body.length < LONGEST2;
   const answer = await check(await request(core, "POST", token, { body, signal, keepalive }), url);
   if (isEventStream(answer)) {
     discard(answer);
@@ -827,8 +831,13 @@ async function post(core, token, body, signal) {
   return result;
 }
 function farewell(core, token) {
-  let { body } = next(core, { leaving: true, reload: core.page.reload });
-  if (new Blob([body]).size > KEEPALIVE) body = body.split("\n\n", 1) + "\n\n";
+  const isLong = () => new Blob([body]).size > KEEPALIVE;
+  let longest = KEEPALIVE, batch, body;
+  do {
+    ({ batch, body } = next(core, MOST, longest, { leaving: true, reload: core.page.reload }));
+    longest /= 2;
+  } while (isLong() && batch[1]);
+  if (isLong()) body = body.split("\n\n", 1) + "\n\n";
   request(core, "POST", token, { body, keepalive: true }).catch(() => 0);
 }
 
@@ -1027,6 +1036,7 @@ function finish(core, code, reason, wasClean = false) {
   drop(core);
   clearTimeout(core.sender.timer);
   detach(core);
+  core.options.signal?.removeEventListener("abort", core.stop);
   change(core, "closed");
   giveBack(core, core.outbox.queue, failure(reason || "closed", code));
   remove(core);
@@ -1050,13 +1060,13 @@ var defaults = {
   debug: false
 };
 var others2 = ["mirage", "query", "storage", "name", "credentials", "signal", "fetch", "WebSocket"];
-var LONGEST2 = 2 ** 31 - 1;
+var LONGEST3 = 2 ** 31 - 1;
 function complete(given) {
   const options = { ...defaults };
   for (const name in given) {
     const value = given[name];
     if (!(name in defaults || others2.includes(name))) console.warn("mirage: there is no option " + name);
-    else if (value !== void 0) options[name] = value > LONGEST2 ? LONGEST2 : value;
+    else if (value !== void 0) options[name] = value > LONGEST3 ? LONGEST3 : value;
   }
   options.transports = options.transports.filter((name) => defaults.transports.includes(name));
   if (!options.transports[0]) throw noTransport();
@@ -1106,6 +1116,7 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
     }
     const { abort, signal, start: start2 } = core.options;
     core.stop = () => abort === "close" ? this.close() : this.release();
+    if (abort === "close") signal?.addEventListener("abort", core.stop);
     if (signal?.aborted) core.stop();
     else if (start2 && core.address.base) this.connect();
   }
@@ -1132,7 +1143,9 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
     const promise = new Promise((ok, no) => {
       signal?.throwIfAborted();
       const text = JSON.stringify(data);
-      if (text == null) throw new TypeError("emit() takes data that JSON can express");
+      if (text == null || text === "{}" && "" + data !== "[object Object]") {
+        throw new TypeError("emit() takes data that JSON can express, and no Map or Blob, for example");
+      }
       const message = Object.assign(post2(this.#core, "" + event, text), { ok, no });
       stop = () => {
         withdraw(this.#core, message);

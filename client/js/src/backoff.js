@@ -25,6 +25,6 @@ export function delayBefore(attempt, error, maxDelay, quick) {
   const { retry, status, foreign } = error
   if (retry > 0) return Math.min(retry, HOUR)
   if (foreign && attempt > 1) return Math.min(maxDelay, SLOW) * (1 + Math.random()) / 2
-  const network = !status || [502, 504].includes(status)
-  return Math.random() * Math.min(quick && network ? QUICK : maxDelay, FIRST * 2 ** attempt)
+  if (quick && (!status || [502, 504].includes(status))) return Math.min(maxDelay, QUICK) * (1 + Math.random()) / 2
+  return Math.random() * Math.min(maxDelay, FIRST * 2 ** attempt)
 }

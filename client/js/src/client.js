@@ -67,6 +67,7 @@ export class Mirage extends (globalThis.EventTarget || Object) {
     }
     const { abort, signal, start } = core.options
     core.stop = () => abort === 'close' ? this.close() : this.release()
+    if (abort === 'close') signal?.addEventListener('abort', core.stop)
     if (signal?.aborted) core.stop()
     else if (start && core.address.base) this.connect()
   }
@@ -95,7 +96,9 @@ export class Mirage extends (globalThis.EventTarget || Object) {
     const promise = new Promise((ok, no) => {
       signal?.throwIfAborted()
       const text = JSON.stringify(data)
-      if (text == null) throw new TypeError('emit() takes data that JSON can express')
+      if (text == null || text === '{}' && '' + data !== '' + {}) {
+        throw new TypeError('emit() takes data that JSON can express, and no Map or Blob, for example')
+      }
       const message = Object.assign(post(this.#core, '' + event, text), { ok, no })
       stop = () => {
         withdraw(this.#core, message)

@@ -15,6 +15,7 @@ export function finish(core, code, reason, wasClean = false) {
   drop(core)
   clearTimeout(core.sender.timer)
   detach(core)
+  core.options.signal?.removeEventListener('abort', core.stop)
   change(core, 'closed') // so that send() in a listener for returned messages throws
   giveBack(core, core.outbox.queue, failure(reason || 'closed', code))
   remove(core)

@@ -13,8 +13,6 @@ import { tell } from './core.js'
 import { failure } from './errors.js'
 import { block, decode, encode } from './parser.js'
 
-const LONGEST_BATCH = 16_384 // characters, unless one message is longer
-
 const outside = ({ e, d, x }) => ({ event: e || 'message', data: decode(d, x) })
 
 const note = ({ outbox: { numbers } }, { w, n }) => numbers.set(w, Math.max(n, numbers.get(w) || 0))
@@ -46,7 +44,8 @@ export function changed(core) {
   outbox.telling = true
   queueMicrotask(() => { // one event for all changes of a task
     outbox.telling = false
-    tell(core, 'mirage-queue', { waiting: outbox.queue.length, stored: !!core.record.storage && !(core.record.full && outbox.queue[0]) })
+    const waiting = outbox.queue.length, { storage, full } = core.record
+    tell(core, 'mirage-queue', { waiting, stored: !!storage && !(full && waiting) })
   })
 }
 
@@ -109,12 +108,15 @@ export function giveBack(core, messages, error) {
   tell(core, 'mirage-returned', { id: core.client.id, error, messages: messages.map(outside) })
 }
 
-/** nextBatch returns the next body, with at most so many messages of one writer. */
-export function nextBatch({ client, outbox: { queue, writer, count } }, most, more) {
+/**
+ * nextBatch returns the next body, with at most so many messages of one writer. They have
+ * at most so many characters together, unless one message is longer.
+ */
+export function nextBatch({ client, outbox: { queue, writer, count } }, most, longest, more) {
   const { w = writer, n = count + 1, a } = queue[0] || {}
   let size = 0, full
   const batch = queue.filter((m, i) =>
-    !(full ||= i >= most || m.w !== w || m.a !== a || (size += m.d.length) > LONGEST_BATCH && i))
+    !(full ||= i >= most || m.w !== w || m.a !== a || (size += m.d.length) > longest && i))
 
   const up = { writer: w, base: n, ack: client.position, again: !!a, ...more }
   let body = `event: mirage-up\ndata: ${JSON.stringify(up)}\n\n`

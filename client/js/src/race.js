@@ -3,6 +3,7 @@
 //   bad     transport → until when it is not tried first
 //   mute    the transport that says hello and then fails
 //   worked  transports whose links lasted
+//   soon    milliseconds until one of them is tried again
 //   chosen  the argument of use()
 //   turn    how often use() was called
 //   probe   the timer of attempts with a better transport
@@ -19,8 +20,6 @@ import { stream } from './transports/stream.js'
 import { websocket } from './transports/websocket.js'
 
 const carriers = { websocket, sse: stream, poll }
-
-const SOON = 10_000 // milliseconds until a transport that had worked is tried again
 
 /**
  * order returns the names of the transports. With all, those that failed keep their rank.
@@ -44,7 +43,7 @@ export function order({ options, race }, all) {
  * former path, which says nothing about WebSockets, so it is retried at the adopted path.
  */
 export async function run(core, names, again) {
-  const { race } = core
+  const { race } = core, { live } = core.links
   const time = core.options.fallbackAfter / (again ? 2 : 1)
   const tried = []
   let won, why
@@ -57,8 +56,9 @@ export async function run(core, names, again) {
     const done = link.hello.then(() => { won = link }, error => { failed = why = error })
     await Promise.race([done, sleep(time, awake => { wake = awake })])
     wake() // no timer is left
-    // A status is the server's own: the next transport would get the same.
-    return isActive(core) && (failed ? failed.other || !failed.status : !won)
+    // A status is the server's own: the next transport would get the same. A link of
+    // another run may have won, too.
+    return isActive(core) && live === core.links.live && (!failed || failed.other || !failed.status)
   }
   for (const name of names) {
     if (!await attempt(name) || again && !why && !await attempt(name)) break
@@ -76,10 +76,8 @@ export async function run(core, names, again) {
 }
 
 // avoid notes transports that failed where another one worked.
-function avoid({ race: { bad, mute, worked } }, names) {
-  for (const name of names) {
-    if (name && (name === mute || !worked.has(name))) bad[name] = Date.now() + MEMORY
-  }
+function avoid({ race: { bad, worked } }, names) {
+  for (const name of names) if (name && !worked.has(name)) bad[name] = Date.now() + MEMORY
 }
 
 function start(core, name) {
@@ -123,7 +121,7 @@ export function improve(core, name) {
     run(core, [better])
     race.probe = setTimeout(look, upgradeEvery)
   }
-  race.probe = setTimeout(look, race.worked.has(better) && !race.bad[better] ? SOON : upgradeEvery)
+  race.probe = setTimeout(look, race.worked.has(better) ? Math.min(race.soon, upgradeEvery) : upgradeEvery)
 }
 
 /** prefer moves to a transport, undefined for the client's own choice. */

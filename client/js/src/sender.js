@@ -20,10 +20,10 @@ import { save } from './storage.js'
 
 const LONGEST_ANSWER = 15_000 // milliseconds
 const MOST = 100 // messages in a request
+const LONGEST = 16_384 // characters in a request, unless one message is longer
 const ACK_AFTER = 16 // messages
 const ACK_WITHIN = 500 // milliseconds
 const KEEPALIVE = 60_000 // bytes that requests may have that outlive their page
-const KEEPALIVE_TEXT = 15_000 // characters, so that it is few bytes, whatever they are
 
 /** soon stores and acknowledges in a moment. */
 export function soon(core) {
@@ -57,8 +57,8 @@ export async function pump(core) {
 }
 
 // next returns the next body. It also acknowledges, and is stored before it is sent.
-function next(core, more) {
-  const batch = nextBatch(core, core.sender.most, more)
+function next(core, most, longest, more) {
+  const batch = nextBatch(core, most, longest, more)
   core.sender.due = core.sender.unacked = 0
   save(core)
   return batch
@@ -66,7 +66,7 @@ function next(core, more) {
 
 async function send(core, link) {
   const { sender } = core
-  const { batch, w, body } = next(core)
+  const { batch, w, body } = next(core, sender.most, LONGEST)
   const abort = sender.abort = new AbortController()
   const timer = setTimeout(() => abort.abort(), LONGEST_ANSWER)
 
@@ -121,7 +121,7 @@ async function say(core, link, body, signal, wait) {
 // redirected.
 async function post(core, token, body, signal) {
   const { url } = core.client
-  const keepalive = isHidden() && body.length < KEEPALIVE_TEXT // it may outlive a page that ends
+  const keepalive = isHidden() && body.length < LONGEST // it may outlive a page that ends
   const answer = await check(await request(core, 'POST', token, { body, signal, keepalive }), url)
   if (isEventStream(answer)) {
     discard(answer)
@@ -140,7 +140,12 @@ async function post(core, token, body, signal) {
  * again. What is too long for a request that outlives its page is only stored.
  */
 export function farewell(core, token) {
-  let { body } = next(core, { leaving: true, reload: core.page.reload })
-  if (new Blob([body]).size > KEEPALIVE) body = body.split('\n\n', 1) + '\n\n'
+  const isLong = () => new Blob([body]).size > KEEPALIVE
+  let longest = KEEPALIVE, batch, body
+  do {
+    ({ batch, body } = next(core, MOST, longest, { leaving: true, reload: core.page.reload }))
+    longest /= 2
+  } while (isLong() && batch[1])
+  if (isLong()) body = body.split('\n\n', 1) + '\n\n'
   request(core, 'POST', token, { body, keepalive: true }).catch(() => 0)
 }
