@@ -73,6 +73,23 @@ for (const name of ['websocket', 'sse', 'poll']) {
     }
   }
 
+  test(`a hidden page may end without a word: what it sends is stored at once, on ${name}`, async () => {
+    const storage = new Store()
+    const c = client({ storage, transports: [name] })
+    when('visibilitychange', () => c.send('last'))
+    await open(c)
+    await clock.run(3000)
+    server.fault = r => r.method === 'POST' ? 'hole' : ''
+    c.send('under way')
+    await clock.run(1000)
+    page.hide()
+    await clock.run(0)
+    assert.deepEqual(JSON.parse([...storage.values()][0]).queue.map(m => m.d), ['under way', 'last'])
+    server.fault = () => ''
+    c.disconnect()
+    await next(new Store(storage), [name], ['under way', 'last'])
+  })
+
   test(`messages in all listeners, and before them: once and in order, on ${name}`, async () => {
     const storage = new Store(), transports = [name]
     const expected = []
@@ -154,7 +171,7 @@ for (const name of ['websocket', 'sse', 'poll']) {
 
   test(`more than a request may carry is stored for the next page, on ${name}`, async () => {
     const storage = new Store(), transports = [name]
-    const expected = Array.from({ length: 30 }, (_, i) => i + 'é'.repeat(4000))
+    const expected = ['é'.repeat(40_000), ...Array.from({ length: 30 }, (_, i) => i + 'é'.repeat(4000))]
     const c = client({ storage, transports })
     when('pagehide', () => { for (const text of expected) c.send(text) })
     await open(c)

@@ -177,8 +177,24 @@ test('mirage-queue says that a message could not be stored', async () => {
   assert.deepEqual(c.queue.at(-1), [1, false])
   server.fault = () => ''
   await until('sent', () => c.waiting === 0)
+  c.send('short')
+  await until('sent', () => c.waiting === 0)
   await clock.run(1000)
   assert.deepEqual(c.queue.at(-1), [0, true])
+})
+
+test('mirage-queue says whether a message is stored before there was a link, too', async () => {
+  for (const [most, stored] of [[500, false], [5000, true]]) {
+    const storage = new Store()
+    storage.setItem = (k, v) => {
+      if (v.length > most) throw new Error('QuotaExceededError')
+      storage.set(k, v)
+    }
+    const c = visitor({ storage, start: false })
+    c.send('x'.repeat(1000))
+    await clock.run(1000)
+    assert.deepEqual(c.queue.at(-1), [1, stored])
+  }
 })
 
 test('mirage-queue: without a storage nothing is stored', async () => {

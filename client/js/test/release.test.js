@@ -123,6 +123,7 @@ test('release during the pause after a POST that failed leaves no timer', async 
 test('release leaves no timer at all', async () => {
   const c = visitor()
   await open(c)
+  c.send('x') // will be stored soon
   c.release()
   await clock.run(0)
   assert.equal(timers(), 0, 'right after open')
@@ -361,9 +362,7 @@ test('back/forward cache: paused, without a link, and open again', async () => {
 
 // Two clients with one record, as in a page whose parts do not know of one another.
 
-const ONE_RECORD = {}
-
-test('two clients with one record, both offline and released: a third sends all', ONE_RECORD, async () => {
+test('two clients with one record, both offline and released: a third sends all', async () => {
   for (const rounds of [1, 2, 3, 5]) {
     const storage = new Store(), all = []
     server.got = []
@@ -393,7 +392,7 @@ test('two clients with one record, both offline and released: a third sends all'
   }
 })
 
-test('two clients with one record: close() of one keeps the other\'s messages', ONE_RECORD, async () => {
+test('two clients with one record: close() of one keeps the other\'s messages', async () => {
   const storage = new Store()
   server.fault = () => 'lost'
   const [a, b] = [visitor({ storage }), visitor({ storage })]

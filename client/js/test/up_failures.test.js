@@ -108,6 +108,16 @@ for (const transports of [['sse'], ['poll']]) {
     assert.equal(c.state, 'open')
   })
 
+  test(`POST 405 of the server stops, and hands the messages back, on ${transports}`, async () => {
+    const c = sender({ transports })
+    await open(c)
+    failing(() => server.answer(405, { detail: 'nothing goes up here' }))
+    c.send('x')
+    await until('closed', () => c.state === 'closed', 5000)
+    assert.deepEqual(c.closed.map(e => e.code), [4405])
+    assert.deepEqual(c.returned, ['x'])
+  })
+
   test(`POST 403 of the server stops, on ${transports}`, async () => {
     const c = sender({ transports })
     await open(c)
