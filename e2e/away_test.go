@@ -124,6 +124,34 @@ func TestClientOutages(t *testing.T) {
 	}
 }
 
+// A client that comes back over a slow network keeps its transport: it is not left for one
+// whose attempt ended only because another attempt succeeded.
+func TestClientSlowReturn(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, setup{})
+	b := openTab(t, startBrowser(t), "slow return", s.address("", nil))
+	b.opened()
+	s.push(20 * time.Millisecond)
+	b.do(`talk(20)
+		globalThis.others = []
+		client.addEventListener('mirage-transport', e => others.push(e.transport))`)
+	b.traffic(20)
+
+	s.proxy.Refuse()
+	s.proxy.Cut(miragetest.RST)
+	b.wait("the loss", `client.state === 'reconnecting'`)
+	s.proxy.Heal()
+	s.proxy.Delay(600 * time.Millisecond) // more than the client gives an attempt before the next one
+	t.Logf("traffic after %v", b.flows(10, 10*time.Second).Round(time.Millisecond))
+	b.traffic(150)
+	if others := get[[]string](b, `others`); len(others) > 0 {
+		t.Errorf("it went to %q", others)
+	}
+	s.proxy.Heal()
+	b.told(true)
+	s.settled(b)
+}
+
 // freeze freezes a page in the background, as browsers do.
 func (b *tab) freeze() {
 	b.t.Helper()

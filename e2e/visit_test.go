@@ -28,6 +28,10 @@ func TestClientFirstVisit(t *testing.T) {
 		{name: "two clients in a page", tabs: 1, clients: []string{"a", "b"}, transports: []string{"default", "poll"}},
 		{name: "two clients with one record", tabs: 1, clients: []string{"", ""}, transports: []string{"default"}},
 		{
+			name: "two clients, very slow network", tabs: 1, clients: []string{"a", "b"},
+			delay: time.Second, transports: []string{"default"},
+		},
+		{
 			name: "four tabs, slow network", tabs: 4, clients: []string{""},
 			delay: 200 * time.Millisecond, transports: []string{"default", "sse"},
 		},

@@ -67,6 +67,26 @@ func TestClientLastWords(t *testing.T) {
 	})
 }
 
+// What fits into a request that outlives its page goes out when its tab is closed, however
+// many messages that are.
+func TestClientManyLastWords(t *testing.T) {
+	each(t, func(t *testing.T, transport string) {
+		s := startSite(t, setup{})
+		b := openTab(t, startBrowser(t), "many last words on "+transport, s.address("", only(transport)))
+		b.opened()
+		b.do(`addEventListener('pagehide', () => {
+			client.send('a'.repeat(20_000) + ':1')
+			client.send('b'.repeat(20_000) + ':1')
+			for (let i = 1; i <= 150; i++) client.send(':' + i)
+		})`)
+		b.close()
+		s.within(5*time.Second, "all of them", func() bool { return s.numbers() == 150 })
+		if len(s.up) != 3 {
+			t.Errorf("there are messages of %d kinds", len(s.up))
+		}
+	})
+}
+
 // The link of a page on long-poll ends when the page is left, and does not wait for the
 // next poll, however much the page had to send and to receive.
 func TestClientLeavesFlood(t *testing.T) {
