@@ -73,9 +73,10 @@ func TestClientOutages(t *testing.T) {
 	t.Parallel()
 	browser := startBrowser(t)
 	for _, row := range []struct {
-		name string
-		away func(*site)
-		back func(*tab)
+		name       string
+		away       func(*site)
+		back       func(*tab)
+		transports []string
 	}{
 		{
 			name: "refused",
@@ -83,16 +84,18 @@ func TestClientOutages(t *testing.T) {
 				s.proxy.Refuse()
 				s.proxy.Cut(miragetest.RST)
 			},
-			back: func(*tab) {},
+			back:       func(*tab) {},
+			transports: []string{"websocket", "sse", "poll", "default"},
 		},
 		{
 			// The browser says that the network is back. Without it only the watchdog helps.
-			name: "black hole",
-			away: func(s *site) { s.proxy.Hole() },
-			back: func(b *tab) { b.do(`dispatchEvent(new Event('online'))`) },
+			name:       "black hole",
+			away:       func(s *site) { s.proxy.Hole() },
+			back:       func(b *tab) { b.do(`dispatchEvent(new Event('online'))`) },
+			transports: []string{"poll", "default"},
 		},
 	} {
-		for _, transport := range append(transports, "default") {
+		for _, transport := range row.transports {
 			t.Run(row.name+" on "+transport, func(t *testing.T) {
 				t.Parallel()
 				o := only(transport)

@@ -72,7 +72,7 @@ func TestClientOpaque(t *testing.T) {
 		for _, row := range []struct {
 			name   string
 			letIn  bool
-			source string // the frame's attribute, with the script's address
+			source string // the frame's attributes, with the script's address
 		}{
 			{"sandbox, refused", false, `sandbox="allow-scripts" srcdoc="<script type=module src='%s'></script>"`},
 			{"sandbox", true, `sandbox="allow-scripts" srcdoc="<script type=module src='%s'></script>"`},
