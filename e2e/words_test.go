@@ -77,10 +77,10 @@ func TestClientManyLastWords(t *testing.T) {
 		b.do(`addEventListener('pagehide', () => {
 			client.send('a'.repeat(20_000) + ':1')
 			client.send('b'.repeat(20_000) + ':1')
-			for (let i = 1; i <= 150; i++) client.send(':' + i)
+			for (let i = 1; i <= 80; i++) client.send(':' + i)
 		})`)
 		b.close()
-		s.within(5*time.Second, "all of them", func() bool { return s.numbers() == 150 })
+		s.within(5*time.Second, "all of them", func() bool { return s.numbers() == 80 })
 		if len(s.up) != 3 {
 			t.Errorf("there are messages of %d kinds", len(s.up))
 		}
