@@ -124,7 +124,7 @@ var newCore = (client, options) => ({
   // inbox.js
   links: { all: /* @__PURE__ */ new Set(), failures: 0, strikes: 0, lostAt: 0, triedAt: 0 },
   // links.js
-  race: { bad: {}, turn: 0, soon: 0, worked: /* @__PURE__ */ new Set() },
+  race: { bad: {}, turn: 0, doubts: 0, worked: /* @__PURE__ */ new Set() },
   // race.js
   page: { phase: globalThis.document?.prerendering ? "prerendering" : "shown" }
   // page.js
@@ -479,6 +479,7 @@ var websocket = (core, link, feed) => new Promise((_, no) => {
 });
 
 // src/race.js
+var SOON = 1e4;
 var carriers = { websocket, sse: stream, poll };
 function order({ options, race }, all) {
   const rank = (name) => name === race.chosen ? -1 : !all && (race.bad[name] > Date.now() || name === race.mute);
@@ -557,7 +558,8 @@ function improve(core, name) {
     run(core, [better]);
     race.probe = setTimeout(look, upgradeEvery);
   };
-  race.probe = setTimeout(look, race.worked.has(better) ? Math.min(race.soon, upgradeEvery) : upgradeEvery);
+  const soon2 = Math.min(SOON * 2 ** race.doubts, upgradeEvery);
+  race.probe = setTimeout(look, race.worked.has(better) ? soon2 : upgradeEvery);
 }
 async function prefer(core, name) {
   const { race } = core;
@@ -616,7 +618,6 @@ function greet(core, link, hello, position) {
 
 // src/links.js
 var YOUNG = 1e4;
-var SOON = 1e4;
 var QUICK2 = 6e4;
 var AGAIN = 1e3;
 var ANSWER = 700;
@@ -673,13 +674,11 @@ function over(core, link, error) {
   if (link !== links.live) return;
   const young = Date.now() - link.born < YOUNG && !(link.drain > 0);
   links.strikes = young ? Math.min(3, links.strikes + 1) : 0;
-  if (!young) {
-    race.worked.add(link.name);
-    race.soon = SOON;
-  }
+  if (link.spoke || !young) race.worked.add(link.name);
+  if (!young) race.doubts = 0;
   if (links.strikes > 1 || link.late && !link.spoke) {
     race.mute = link.name;
-    race.soon *= 2;
+    race.doubts++;
   }
   links.lostAt = performance.now();
   forget(core);

@@ -12,7 +12,7 @@ export const newCore = (client, options) => ({
   sender: { most: 100, tries: 0, unacked: 0, abort: new AbortController() }, // sender.js
   inbox: { resets: 0, heard: new Set(), taps: new Set() }, // inbox.js
   links: { all: new Set(), failures: 0, strikes: 0, lostAt: 0, triedAt: 0 }, // links.js
-  race: { bad: {}, turn: 0, soon: 0, worked: new Set() }, // race.js
+  race: { bad: {}, turn: 0, doubts: 0, worked: new Set() }, // race.js
   page: { phase: globalThis.document?.prerendering ? 'prerendering' : 'shown' }, // page.js
 })
 

@@ -24,7 +24,6 @@ import { accept } from './outbox.js'
 import { order, run } from './race.js'
 
 const YOUNG = 10_000 // milliseconds; links that end earlier, one after another, are a symptom
-const SOON = 10_000 // milliseconds until a transport that worked is tried again, if another one is used
 const QUICK = 60_000 // milliseconds after a loss for which the client hurries
 const AGAIN = 1000 // milliseconds between attempts that the user asks for
 const ANSWER = 700 // milliseconds in which a network that is back answers
@@ -93,13 +92,11 @@ export function over(core, link, error) {
 
   const young = Date.now() - link.born < YOUNG && !(link.drain > 0)
   links.strikes = young ? Math.min(3, links.strikes + 1) : 0
-  if (!young) {
-    race.worked.add(link.name)
-    race.soon = SOON
-  }
+  if (link.spoke || !young) race.worked.add(link.name)
+  if (!young) race.doubts = 0
   if (links.strikes > 1 || link.late && !link.spoke) {
     race.mute = link.name
-    race.soon *= 2
+    race.doubts++
   }
   links.lostAt = performance.now()
   forget(core)

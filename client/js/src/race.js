@@ -2,8 +2,8 @@
 //
 //   bad     transport → until when it is not tried first
 //   mute    the transport that says hello and then fails
-//   worked  transports whose links lasted
-//   soon    milliseconds until one of them is tried again
+//   worked  transports whose links brought more than hello
+//   doubts  how often one of them was mute, since a link lasted
 //   chosen  the argument of use()
 //   turn    how often use() was called
 //   probe   the timer of attempts with a better transport
@@ -18,6 +18,8 @@ import { MEMORY } from './storage.js'
 import { poll } from './transports/poll.js'
 import { stream } from './transports/stream.js'
 import { websocket } from './transports/websocket.js'
+
+const SOON = 10_000 // milliseconds until a transport that worked is tried again
 
 const carriers = { websocket, sse: stream, poll }
 
@@ -121,7 +123,8 @@ export function improve(core, name) {
     run(core, [better])
     race.probe = setTimeout(look, upgradeEvery)
   }
-  race.probe = setTimeout(look, race.worked.has(better) ? Math.min(race.soon, upgradeEvery) : upgradeEvery)
+  const soon = Math.min(SOON * 2 ** race.doubts, upgradeEvery)
+  race.probe = setTimeout(look, race.worked.has(better) ? soon : upgradeEvery)
 }
 
 /** prefer moves to a transport, undefined for the client's own choice. */
