@@ -1,5 +1,5 @@
-// How soon a client is back: while somebody looks at it and the network was there a minute
-// ago, and later; after a freeze; and what a hidden page does.
+// How soon a client is back: while somebody looks at it and the network was there a
+// minute ago, and later; after a freeze; and what a hidden page does.
 
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'

@@ -19,7 +19,9 @@ const inKeepalive = text => keepalive().some(r => r.body.includes(`data: ${text}
 // The application's listeners run in the order in which they were added: before the
 // client's own if they are older than it.
 const target = type => type === 'pagehide' ? page.window : page.document
-const when = (type, f) => target(type).addEventListener(type, e => type === 'pagehide' || page.document.hidden ? f(e) : 0)
+function when(type, f) {
+  target(type).addEventListener(type, () => type === 'pagehide' || page.document.hidden ? f() : 0)
+}
 
 // die lets a page end: requests that do not outlive it are lost with their answers.
 function die(c, how = () => page.end()) {

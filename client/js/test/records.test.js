@@ -24,39 +24,57 @@ const POISONS = {
   'queue: a number': '{"queue":5}', 'queue: an object': '{"queue":{}}', 'queue: a string': '{"queue":"abc"}',
   'queue: like an array': '{"queue":{"length":3,"0":{}}}', 'queue: null': '{"queue":null}',
   'queue of null': '{"queue":[null]}', 'queue of numbers': '{"queue":[5]}', 'queue of nothing': '{"queue":[{}]}',
-  'queue of arrays': '{"queue":[[],[[]]]}', 'queue of strings': '{"queue":["a","b"]}', 'queue of true': '{"queue":[true,false]}',
+  'queue of arrays': '{"queue":[[],[[]]]}', 'queue of strings': '{"queue":["a","b"]}',
+  'queue of true': '{"queue":[true,false]}',
   'data: a number': one({ d: 5 }), 'data: null': one({ d: null }), 'data: an array': one({ d: ['x'] }),
   'data: none': one({ d: undefined }), 'data: true': one({ d: true }),
   'writer: none': one({ w: undefined }), 'writer: short': one({ w: 'short' }), 'writer: a number': one({ w: 5e30 }),
-  'writer: long': one({ w: 'w'.repeat(65) }), 'writer: huge': one({ w: 'w'.repeat(1e6) }), 'writer: blanks': one({ w: ' '.repeat(24) }),
+  'writer: long': one({ w: 'w'.repeat(65) }), 'writer: huge': one({ w: 'w'.repeat(1e6) }),
+  'writer: blanks': one({ w: ' '.repeat(24) }),
   'writer: line break': one({ w: W + '\nx' }), 'writer: line break at the end': one({ w: W + '\n' }),
-  'writer: an array': one({ w: [W] }), 'writer: quotes': one({ w: W + '"}' }), 'writer: __proto__': one({ w: '__proto__' }),
+  'writer: an array': one({ w: [W] }), 'writer: quotes': one({ w: W + '"}' }),
+  'writer: __proto__': one({ w: '__proto__' }),
   'number: none': one({ n: undefined }), 'number: negative': one({ n: -1 }), 'number: zero': one({ n: 0 }),
   'number: a string': one({ n: '1' }), 'number: lines': one({ n: 'a\n\nid: 5' }), 'number: huge': one({ n: 1e300 }),
-  'number: half': one({ n: 1.5 }), 'number: beyond 2⁵³': one({ n: 2 ** 53 }), 'number: an array': one({ n: [1] }), 'number: true': one({ n: true }),
-  'event: none': one({ e: undefined }), 'event: null': one({ e: null }), 'event: a number': one({ e: 5 }), 'event: an array': one({ e: ['a'] }),
-  'event: an object': one({ e: {} }), 'event: line break': one({ e: 'a\ndata: b' }), 'event: CR': one({ e: 'a\rdata: b' }),
-  'base64: rubbish': one({ d: '***', x: 1 }), 'base64: an object': one({ d: {}, x: 2 }), 'base64: a number': one({ d: 5, x: 2 }),
+  'number: half': one({ n: 1.5 }), 'number: beyond 2⁵³': one({ n: 2 ** 53 }), 'number: an array': one({ n: [1] }),
+  'number: true': one({ n: true }),
+  'event: none': one({ e: undefined }), 'event: null': one({ e: null }), 'event: a number': one({ e: 5 }),
+  'event: an array': one({ e: ['a'] }),
+  'event: an object': one({ e: {} }), 'event: line break': one({ e: 'a\ndata: b' }),
+  'event: CR': one({ e: 'a\rdata: b' }),
+  'base64: rubbish': one({ d: '***', x: 1 }), 'base64: an object': one({ d: {}, x: 2 }),
+  'base64: a number': one({ d: 5, x: 2 }),
   'base64: half': one({ d: 'QUJ', x: 2 }), 'base64: none': one({ d: '', x: 2 }),
-  'encoding: a string': one({ d: 'eA==', x: '1' }), 'encoding: an object': one({ d: 'eA==', x: {} }), 'encoding: huge': one({ d: 'eA==', x: 9e99 }),
+  'encoding: a string': one({ d: 'eA==', x: '1' }), 'encoding: an object': one({ d: 'eA==', x: {} }),
+  'encoding: huge': one({ d: 'eA==', x: 9e99 }),
   'a good one among bad ones': queue(null, message({ n: 0 }), message(), message({ d: 5 })),
   'flags': one({ a: 'yes', t: {} }),
 
   // The rest.
-  'position: a number': '{"position":5}', 'position: an object': '{"position":{}}', 'position: nonsense': '{"position":"%%%"}',
+  'position: a number': '{"position":5}', 'position: an object': '{"position":{}}',
+  'position: nonsense': '{"position":"%%%"}',
   'position: CRLF': '{"position":"a\\r\\nX: y"}', 'position: long': JSON.stringify({ position: 'a-'.repeat(10000) }),
   'position: number too large': '{"position":"abc-99999999999999999999999"}', 'position: an array': '{"position":[]}',
-  'position: dashes': '{"position":"-----"}', 'position: negative': '{"position":"e1--5"}', 'position: ahead': '{"position":"e1-999"}',
-  'position: not of the epoch': '{"position":"e0-7"}', 'position: no number': '{"position":"e1-x"}', 'position: NUL': '{"position":"e1-1\\u0000"}',
-  'id: an object': '{"id":{}}', 'id: markup': '{"id":"<img src=x onerror=alert(1)>"}', 'id: a number': '{"id":5}', 'id: long': JSON.stringify({ id: 'i'.repeat(1e5) }),
-  'bad: a number': '{"bad":5}', 'bad: all, for ever': '{"bad":{"websocket":9e99,"sse":9e99,"poll":9e99}}', 'bad: null': '{"bad":null}',
-  'bad: __proto__': '{"bad":{"__proto__":{"sse":1}}}', 'bad: a prototype of numbers': '{"bad":{"__proto__":5,"constructor":1}}',
-  'bad: strings': '{"bad":{"sse":"x","poll":"9999999999999"}}', 'bad: an array': '{"bad":[1,2,3]}', 'bad: a string': '{"bad":"sse"}',
-  'bad: null inside': '{"bad":{"sse":null,"poll":[]}}', 'bad: thousands': JSON.stringify({ bad: Object.fromEntries(Array.from({ length: 5000 }, (_, i) => ['t' + i, 1])) }),
-  'again: a string': '{"again":"x"}', 'again: huge': '{"again":1e300}', 'again: negative': '{"again":-99}', 'again: an object': '{"again":{}}',
+  'position: dashes': '{"position":"-----"}', 'position: negative': '{"position":"e1--5"}',
+  'position: ahead': '{"position":"e1-999"}',
+  'position: not of the epoch': '{"position":"e0-7"}', 'position: no number': '{"position":"e1-x"}',
+  'position: NUL': '{"position":"e1-1\\u0000"}',
+  'id: an object': '{"id":{}}', 'id: markup': '{"id":"<img src=x onerror=alert(1)>"}', 'id: a number': '{"id":5}',
+  'id: long': JSON.stringify({ id: 'i'.repeat(1e5) }),
+  'bad: a number': '{"bad":5}', 'bad: all, for ever': '{"bad":{"websocket":9e99,"sse":9e99,"poll":9e99}}',
+  'bad: null': '{"bad":null}',
+  'bad: __proto__': '{"bad":{"__proto__":{"sse":1}}}',
+  'bad: a prototype of numbers': '{"bad":{"__proto__":5,"constructor":1}}',
+  'bad: strings': '{"bad":{"sse":"x","poll":"9999999999999"}}', 'bad: an array': '{"bad":[1,2,3]}',
+  'bad: a string': '{"bad":"sse"}',
+  'bad: null inside': '{"bad":{"sse":null,"poll":[]}}',
+  'bad: thousands': JSON.stringify({ bad: Object.fromEntries(Array.from({ length: 5000 }, (_, i) => ['t' + i, 1])) }),
+  'again: a string': '{"again":"x"}', 'again: huge': '{"again":1e300}', 'again: negative': '{"again":-99}',
+  'again: an object': '{"again":{}}',
   'prototype': '{"__proto__":{"polluted":1},"queue":[]}', 'constructor': '{"constructor":{"prototype":{"polluted":1}}}',
   'prototype of a message': `{"queue":[{"__proto__":{"polluted":1},"w":"${W}","n":1,"e":"","d":"x"}]}`,
-  'signed: forged': '{"signed":"~forged"}', 'signed: an object': '{"signed":{"a":1}}', 'signed: a number': '{"signed":7}',
+  'signed: forged': '{"signed":"~forged"}', 'signed: an object': '{"signed":{"a":1}}',
+  'signed: a number': '{"signed":7}',
   'signed: CRLF': '{"signed":"a\\r\\nX: y"}', 'signed: long': JSON.stringify({ signed: 's'.repeat(1e5) }),
   'toJSON': '{"queue":[],"toJSON":1,"then":1}',
   'event: like a string': one({ e: { big: 1 } }), 'data: like a string, in base64': one({ d: { big: 1 }, x: 1 }),
@@ -70,14 +88,19 @@ afterEach(() => page.remove())
 
 async function survives(text, transports) {
   const kept = new Map([['mirage:http://mirage.test/live', text]])
-  const storage = { getItem: k => kept.get(k) ?? null, setItem: (k, v) => kept.set(k, v), removeItem: k => kept.delete(k) }
+  const storage = {
+    getItem: k => kept.get(k) ?? null,
+    setItem: (k, v) => kept.set(k, v),
+    removeItem: k => kept.delete(k),
+  }
   // The server refuses what is malformed, as the real one does.
   server.script = r => {
     if (r.method !== 'POST') return
     const [head, ...blocks] = r.body.split('\n\n')
     const up = JSON.parse(head.split('\ndata: ')[1])
     const ids = blocks.slice(0, -1).map(b => +/\nid: (.*)$/.exec(b)?.[1])
-    if (!/^[\w-]{22,64}$/.test(up.writer) || ids.some((n, i) => !Number.isSafeInteger(n) || n < 1 || i && n !== ids[i - 1] + 1)) {
+    const isWrong = (n, i) => !Number.isSafeInteger(n) || n < 1 || i && n !== ids[i - 1] + 1
+    if (!/^[\w-]{22,64}$/.test(up.writer) || ids.some(isWrong)) {
       return server.answer(400, { detail: 'malformed' })
     }
     if (/event: mirage-end/.test(r.body)) return server.answer(400, { detail: 'reserved' })
@@ -111,7 +134,8 @@ for (const transports of [['sse', 'poll'], ['websocket']]) {
 test('what is good in a queue of thousands is sent, in order', async () => {
   const storage = new Store()
   const writers = Array.from({ length: 5 }, (_, i) => `writer-0000000000000000${i}`)
-  const all = Array.from({ length: 4000 }, (_, i) => message({ w: writers[Math.floor(i / 800)], n: i % 800 + 1, d: 'm' + i }))
+  const numbered = (_, i) => message({ w: writers[Math.floor(i / 800)], n: i % 800 + 1, d: 'm' + i })
+  const all = Array.from({ length: 4000 }, numbered)
   const bad = all.flatMap(m => Math.floor(+m.d.slice(1) / 7) % 7 ? [m] : [m, { ...m, n: 'x' }, null])
   storage.setItem('mirage:http://mirage.test/live', JSON.stringify({ queue: bad }))
   const c = client({ storage, transports: ['sse'] })
@@ -186,7 +210,9 @@ test('a full storage: mirage-queue says so while something waits', async () => {
 
 const forbidden = () => { throw new DOMException('denied', 'SecurityError') }
 for (const [what, broken] of [
-  ['getItem throws', { getItem: forbidden }], ['setItem throws', { setItem: forbidden }], ['removeItem throws', { removeItem: forbidden }],
+  ['getItem throws', { getItem: forbidden }],
+  ['setItem throws', { setItem: forbidden }],
+  ['removeItem throws', { removeItem: forbidden }],
   ['everything throws', { getItem: forbidden, setItem: forbidden, removeItem: forbidden }],
   ['getItem gives an object', { getItem: () => ({}) }], ['getItem gives a number', { getItem: () => 5 }],
   ['getItem gives undefined', { getItem: () => undefined }], ['getItem gives a promise', { getItem: async () => '{}' }],

@@ -1,5 +1,5 @@
-// release(): for the cleanup of effects, for HMR, and for React's StrictMode. It lets go of
-// the link, the listeners and the timers, and keeps place and queue.
+// release(): for the cleanup of effects, for HMR, and for React's StrictMode. It lets go
+// of the link, the listeners and the timers, and keeps place and queue.
 
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
