@@ -16,5 +16,6 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	endBrowser()
+	endDisplay()
 	os.Exit(code)
 }

@@ -59,6 +59,7 @@ func smoke(t *testing.T, b browser, transport string) {
 	p := startRemotes(s).page("first")
 	began := time.Now()
 	lap := func(step string) {
+		t.Helper()
 		t.Logf("%s: %v", step, time.Since(began).Round(10*time.Millisecond))
 		began = time.Now()
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -39,7 +40,7 @@ func startWebKit(t *testing.T, page string) *webKit {
 	startProgram(t, driver)
 
 	w := &webKit{t, "http://127.0.0.1:" + port + "/session"}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		if c, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
 			_ = c.Close()
 			break
@@ -81,18 +82,15 @@ func (w *webKit) shut(address string) {
 // call sends a command to the driver and stores the response's value in result.
 func (w *webKit) call(method, command string, body, result any) {
 	w.t.Helper()
-	text, err := json.Marshal(body)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if body == nil {
-		text = nil
+	var text []byte
+	if body != nil {
+		text, _ = json.Marshal(body)
 	}
 	req, err := http.NewRequest(method, w.session+command, bytes.NewReader(text))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	client := http.Client{Timeout: time.Minute}
+	client := http.Client{Timeout: patience}
 	resp, err := client.Do(req)
 	if err != nil {
 		w.t.Fatalf("WebDriver: %v", err)
@@ -120,28 +118,42 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// startDisplay starts an X server without a screen and returns its display.
-func startDisplay(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("Xvfb")
-	if err != nil {
-		absent(t, "no Xvfb, which WebKit needs: apt-get install xvfb")
-	}
+// theDisplay is an X server without a screen, shared by all tests.
+var theDisplay = sync.OnceValues(func() (string, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	defer r.Close()
 
 	// It chooses a display that is free, and writes its number to file 3, which is w.
-	xvfb := exec.CommandContext(t.Context(), path, "-displayfd", "3", "-nolisten", "tcp", "-screen", "0", "1280x800x24")
+	xvfb := exec.Command("Xvfb", "-displayfd", "3", "-nolisten", "tcp", "-screen", "0", "1280x800x24")
 	xvfb.ExtraFiles = []*os.File{w}
-	startProgram(t, xvfb)
+	err = xvfb.Start()
 	_ = w.Close()
-	_ = r.SetReadDeadline(time.Now().Add(30 * time.Second))
-	number, err := bufio.NewReader(r).ReadString('\n')
 	if err != nil {
-		t.Fatal("Xvfb names no display: ", err)
+		return "", err
 	}
-	return ":" + strings.TrimSpace(number)
+	endDisplay = func() {
+		_ = xvfb.Process.Signal(os.Interrupt) // it removes its files
+		_ = xvfb.Wait()
+	}
+	_ = r.SetReadDeadline(time.Now().Add(patience))
+	number, err := bufio.NewReader(r).ReadString('\n')
+	return ":" + strings.TrimSpace(number), err
+})
+
+var endDisplay = func() {}
+
+// startDisplay returns the display for browsers that need one.
+func startDisplay(t *testing.T) string {
+	t.Helper()
+	if _, err := exec.LookPath("Xvfb"); err != nil {
+		absent(t, "no Xvfb, which WebKit needs: apt-get install xvfb")
+	}
+	display, err := theDisplay()
+	if err != nil {
+		t.Fatal("starting Xvfb: ", err)
+	}
+	return display
 }
