@@ -127,8 +127,8 @@ func TestClientOutages(t *testing.T) {
 	}
 }
 
-// A client that comes back over a slow network keeps its transport: it is not left for one
-// whose attempt ended only because another attempt succeeded.
+// A client that comes back over a slow network keeps its transport: it is not left for
+// one whose attempt ended only because another attempt succeeded.
 func TestClientSlowReturn(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, setup{})

@@ -13,8 +13,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// A browser that has no cookie yet gets one id, however many clients and tabs begin at the
-// same moment.
+// A browser that has no cookie yet gets one id, however many clients and tabs begin at
+// the same moment.
 func TestClientFirstVisit(t *testing.T) {
 	t.Parallel()
 	browser := startBrowser(t)
@@ -66,8 +66,8 @@ func TestClientFirstVisit(t *testing.T) {
 	}
 }
 
-// Over plain http there are no Web Locks, so clients that begin at the same moment may get
-// several ids. Each of them works. From the next page load on they have one.
+// Over plain http there are no Web Locks, so clients that begin at the same moment may
+// get several ids. Each of them works. From the next page load on they have one.
 func TestClientFirstVisitPlain(t *testing.T) {
 	each(t, func(t *testing.T, transport string) {
 		s := startSite(t, setup{})

@@ -14,9 +14,9 @@ import (
 	"github.com/mirage-go/mirage/transport/poll"
 )
 
-// What a page sends when it is hidden and when it is left goes out at that moment, whether
-// its listeners are registered before the client's or after them. It arrives once, although
-// the next page load has it in its storage, too.
+// What a page sends when it is hidden and when it is left goes out at that moment,
+// whether its listeners are registered before the client's or after them. It arrives
+// once, although the next page load has it in its storage, too.
 func TestClientLastWords(t *testing.T) {
 	browser := startBrowser(t)
 	each(t, func(t *testing.T, way string) {
@@ -47,7 +47,9 @@ func TestClientLastWords(t *testing.T) {
 					s.equal(b, nil)
 				}
 
-				leaves("navigation", func() { b.must(chromedp.Do(b.ctx, chromedp.Navigate(s.proxy.URL()+"/away.html"))) })
+				leaves("navigation", func() {
+					b.must(chromedp.Do(b.ctx, chromedp.Navigate(s.proxy.URL()+"/away.html")))
+				})
 				b.back()
 				b.wait("the same page is back", `globalThis.restored`)
 				returns(1)
@@ -67,8 +69,8 @@ func TestClientLastWords(t *testing.T) {
 	})
 }
 
-// What fits into a request that outlives its page goes out when its tab is closed, however
-// many messages that are.
+// What fits into a request that outlives its page goes out when its tab is closed,
+// however many messages that are.
 func TestClientManyLastWords(t *testing.T) {
 	each(t, func(t *testing.T, transport string) {
 		s := startSite(t, setup{})

@@ -30,7 +30,8 @@ test('transports: unknown ones are passed over, none is an error, all is the def
 // As callers do that pass on options of their own.
 test('options: one that is undefined is as none', async () => {
   const names = [
-    'mirage', 'transports', 'name', 'credentials', 'timeout', 'fallbackAfter', 'upgradeEvery', 'messages', 'bytes', 'signal', 'start',
+    'mirage', 'transports', 'name', 'credentials', 'timeout', 'fallbackAfter', 'upgradeEvery',
+    'messages', 'bytes', 'signal', 'start',
   ]
   for (const none of [undefined, null]) new Mirage('http://mirage.test/live', none).close()
   const c = client(Object.fromEntries(names.map(name => [name, undefined])))
