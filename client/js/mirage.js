@@ -636,11 +636,11 @@ async function loop(core, wait) {
     if (!isActive(core) || links.live) break;
     links.triedAt = performance.now();
     const error = await run(core, order(core), isQuick(core));
-    done && done();
+    if (done) done();
     if (!isActive(core) || links.live) continue;
     wait = error ? complain(core, error, ++links.failures, isQuick(core)) : delayBefore(links.strikes, failure("ended"), core.options.maxDelay);
   }
-  done && done();
+  if (done) done();
   links.looping = false;
 }
 function complain(core, error, attempt, quick) {
@@ -748,6 +748,10 @@ function soon(core) {
     save(core);
     if (sender.unacked) flush(core);
   }, ACK_WITHIN);
+}
+function calm({ sender }) {
+  clearTimeout(sender.timer);
+  sender.timer = 0;
 }
 function flush(core) {
   core.sender.due ||= core.sender.unacked;
@@ -973,7 +977,8 @@ function attach(core) {
 }
 function detach({ page }) {
   page.listening?.abort();
-  page.listening = clearTimeout(page.timer);
+  page.listening = void 0;
+  clearTimeout(page.timer);
 }
 function network(core, offline) {
   core.page.offline = offline;
@@ -1033,7 +1038,7 @@ function finish(core, code, reason, wasClean = false) {
   if (core.client.state === "closed") return;
   core.wanted = false;
   drop(core);
-  clearTimeout(core.sender.timer);
+  calm(core);
   detach(core);
   core.options.signal?.removeEventListener("abort", core.stop);
   change(core, "closed");
@@ -1212,7 +1217,7 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
     core.wanted = false;
     leave(core);
     detach(core);
-    core.sender.timer = clearTimeout(core.sender.timer);
+    calm(core);
     change(core, "paused");
   }
   /** release is disconnect for cleanups: it also ends the loops over the client. */

@@ -15,7 +15,7 @@ import { complete, defaults, noTransport } from './options.js'
 import { enqueue, list, restore, withdraw } from './outbox.js'
 import { attach, begin, detach, leave, store } from './page.js'
 import { prefer } from './race.js'
-import { pump } from './sender.js'
+import { calm, pump } from './sender.js'
 import { load } from './storage.js'
 
 const READY = { open: 1, closing: 2, closed: 3 }
@@ -172,7 +172,7 @@ export class Mirage extends (globalThis.EventTarget || Object) {
     core.wanted = false
     leave(core)
     detach(core)
-    core.sender.timer = clearTimeout(core.sender.timer)
+    calm(core)
     change(core, 'paused')
   }
 

@@ -6,6 +6,7 @@ import { endLoops } from './inbox.js'
 import { drop } from './links.js'
 import { giveBack } from './outbox.js'
 import { detach } from './page.js'
+import { calm } from './sender.js'
 import { remove } from './storage.js'
 
 /** finish closes the client for good. */
@@ -13,7 +14,7 @@ export function finish(core, code, reason, wasClean = false) {
   if (core.client.state === 'closed') return
   core.wanted = false
   drop(core)
-  clearTimeout(core.sender.timer)
+  calm(core)
   detach(core)
   core.options.signal?.removeEventListener('abort', core.stop)
   change(core, 'closed') // so that send() in a listener for returned messages throws

@@ -44,12 +44,12 @@ export async function loop(core, wait) {
     if (!isActive(core) || links.live) break
     links.triedAt = performance.now()
     const error = await run(core, order(core), isQuick(core))
-    done && done()
+    if (done) done()
     if (!isActive(core) || links.live) continue
     wait = error ? complain(core, error, ++links.failures, isQuick(core))
       : delayBefore(links.strikes, failure('ended'), core.options.maxDelay)
   }
-  done && done()
+  if (done) done()
   links.looping = false
 }
 

@@ -57,7 +57,8 @@ export function attach(core) {
 /** detach lets go of the page. */
 export function detach({ page }) {
   page.listening?.abort()
-  page.listening = clearTimeout(page.timer)
+  page.listening = undefined
+  clearTimeout(page.timer)
 }
 
 function network(core, offline) {

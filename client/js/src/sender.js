@@ -35,6 +35,12 @@ export function soon(core) {
   }, ACK_WITHIN)
 }
 
+/** calm takes back what soon() is to do. */
+export function calm({ sender }) {
+  clearTimeout(sender.timer)
+  sender.timer = 0
+}
+
 /** flush acknowledges now. */
 export function flush(core) {
   core.sender.due ||= core.sender.unacked
