@@ -660,7 +660,7 @@ function welcome({ links, sender }, link) {
       if (other !== link && other.turn <= link.turn) end(other, failure("replaced"));
     }
   }
-  links.live = link;
+  links.live = links.last = link;
   links.opened = true;
   links.failures = links.asked = 0;
   link.ok();
@@ -833,11 +833,11 @@ async function post(core, token, body, signal) {
   adopt(core, answer);
   return result;
 }
-function farewell(core, token) {
+function farewell(core, token, more) {
   const isLong = () => new Blob([body]).size > KEEPALIVE;
   let longest = KEEPALIVE, batch, body;
   do {
-    ({ batch, body } = next(core, MOST, longest, { leaving: true, reload: core.page.reload }));
+    ({ batch, body } = next(core, MOST, longest, more));
     longest /= 2;
   } while (isLong() && batch[1]);
   if (isLong()) body = body.split("\n\n", 1) + "\n\n";
@@ -986,8 +986,9 @@ function network(core, offline) {
   if (!offline) refresh(core);
 }
 function hide(core) {
-  const { hidden } = core.options;
+  const { hidden } = core.options, { live } = core.links;
   save(core);
+  if (live && core.sender.busy && core.outbox.queue[0]) farewell(core, live.token);
   flush(core);
   if (hidden === "keep") return;
   core.page.timer = setTimeout(() => {
@@ -1013,11 +1014,13 @@ function begin(core) {
   }
   loop(core);
 }
+var sayGoodbye = (core) => farewell(core, core.page.token, { leaving: true, reload: core.page.reload });
 function leave(core, phase = core.page.phase) {
-  const { live } = core.links;
+  const { live, last } = core.links;
+  const link = phase === "left" ? last : live;
   core.page.phase = phase;
-  core.page.token = live?.token;
-  if (live && (core.outbox.queue[0] || core.sender.unacked || live.name === "poll")) farewell(core, live.token);
+  core.page.token = link?.token;
+  if (link && (core.outbox.queue[0] || core.sender.unacked || link.name === "poll")) sayGoodbye(core);
   save(core, true);
   drop(core);
 }
@@ -1028,7 +1031,7 @@ function store(core) {
   page.saving = true;
   queueMicrotask(() => {
     page.saving = false;
-    if (page.phase === "left" && page.token) farewell(core, page.token);
+    if (page.phase === "left" && page.token) sayGoodbye(core);
     else save(core);
   });
 }

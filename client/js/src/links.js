@@ -2,6 +2,7 @@
 //
 //   all       links that have not ended
 //   live      the link that counts: it brought the last hello
+//   last      the one that was live last
 //   opened    there was a live link
 //   looping   attempts are made until there is a link
 //   failures  how many attempts in a row had no hello
@@ -75,7 +76,7 @@ export function welcome({ links, sender }, link) {
       if (other !== link && other.turn <= link.turn) end(other, failure('replaced'))
     }
   }
-  links.live = link
+  links.live = links.last = link
   links.opened = true
   links.failures = links.asked = 0
   link.ok()

@@ -68,8 +68,10 @@ function network(core, offline) {
 }
 
 function hide(core) {
-  const { hidden } = core.options
+  const { hidden } = core.options, { live } = core.links
   save(core)
+  // The page may end without a word, and a request is under way that it would take along.
+  if (live && core.sender.busy && core.outbox.queue[0]) farewell(core, live.token)
   flush(core)
   if (hidden === 'keep') return
   core.page.timer = setTimeout(() => {
@@ -100,13 +102,16 @@ export function begin(core) {
   loop(core)
 }
 
+const sayGoodbye = core => farewell(core, core.page.token, { leaving: true, reload: core.page.reload })
+
 /** leave ends the link: the page may end, and sends its last messages. */
 export function leave(core, phase = core.page.phase) {
-  const { live } = core.links
+  const { live, last } = core.links
+  const link = phase === 'left' ? last : live // browsers may end the requests of a page before pagehide
   core.page.phase = phase
-  core.page.token = live?.token
+  core.page.token = link?.token
   // The server does not see the end of a poll's link.
-  if (live && (core.outbox.queue[0] || core.sender.unacked || live.name === 'poll')) farewell(core, live.token)
+  if (link && (core.outbox.queue[0] || core.sender.unacked || link.name === 'poll')) sayGoodbye(core)
   save(core, true)
   drop(core)
 }
@@ -119,7 +124,7 @@ export function store(core) {
   page.saving = true
   queueMicrotask(() => { // the page may end before a timer; once for all that a listener sends
     page.saving = false
-    if (page.phase === 'left' && page.token) farewell(core, page.token)
+    if (page.phase === 'left' && page.token) sayGoodbye(core)
     else save(core)
   })
 }

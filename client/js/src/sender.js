@@ -140,16 +140,17 @@ async function post(core, token, body, signal) {
 }
 
 /**
- * farewell sends the last messages of a page that ends, and says so, in case the server
- * does not see the link end. It may be called again: each call repeats what is not
- * accepted. The messages are also stored, and the server recognizes them if they come
- * again. What is too long for a request that outlives its page is only stored.
+ * farewell sends what waits in a request that outlives the page. more is for the head of
+ * the body: it says that the page ends, in case the server does not see the link end.
+ * farewell may be called again: each call repeats what is not accepted. The messages are
+ * also stored, and the server recognizes them if they come again. What is too long for
+ * such a request is only stored.
  */
-export function farewell(core, token) {
+export function farewell(core, token, more) {
   const isLong = () => new Blob([body]).size > KEEPALIVE
   let longest = KEEPALIVE, batch, body
   do {
-    ({ batch, body } = next(core, MOST, longest, { leaving: true, reload: core.page.reload }))
+    ({ batch, body } = next(core, MOST, longest, more))
     longest /= 2
   } while (isLong() && batch[1])
   if (isLong()) body = body.split('\n\n', 1) + '\n\n'
