@@ -107,18 +107,14 @@ func (s *site) settled(pages ...*tab) {
 	s.Logf("%d down, %d of those that came up flagged; %v", s.down, s.again, s.proxy.Stats())
 }
 
-// linked waits until each of so many pages has one link. It requires that they are in one
-// session, which had no gaps.
+// linked waits until each of so many pages has one link, and no other page has any. It
+// requires that they are in one session, which had no gaps.
 func (s *site) linked(pages int) {
 	s.Helper()
-	var here []string
 	s.until(fmt.Sprintf("one link for each of %d pages", pages), func() bool {
-		here = s.links.names()
-		return len(here) <= pages
+		here := s.links.names()
+		return len(here) == pages && len(slices.Compact(here)) == pages
 	})
-	if len(slices.Compact(slices.Clone(here))) != pages {
-		s.Errorf("%d pages have the links of %q", pages, here)
-	}
 	if len(s.opened) != 1 {
 		s.Errorf("%d sessions for one client: %v", len(s.opened), s.opened)
 	}
