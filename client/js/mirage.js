@@ -455,7 +455,7 @@ async function poll(core, link, feed) {
     else feed(await answer.text());
     await core.inbox.pending;
     if (link.news || performance.now() - asked > EARLY) early = 0;
-    else if (++early > 3) throw failure("polls are answered at once, with nothing new: is there a cache in between?");
+    else if (++early > 3) throw failure("polls bring nothing new at once: is there a cache in between?");
     else await sleep(EARLY);
   } while (link.token && link.drain == null && !link.control.signal.aborted);
 }
@@ -923,7 +923,7 @@ async function* messages({ client, inbox: { taps }, options }) {
   taps.add(tap);
   try {
     while (!waiting || waiting[0] || !ended) {
-      if (!waiting) throw failure("the loop is too slow: too many messages wait for it");
+      if (!waiting) throw failure("the loop is too slow");
       if (waiting[0]) {
         const [[e, done]] = waiting;
         yield e;

@@ -107,7 +107,7 @@ export async function* messages({ client, inbox: { taps }, options }) {
 
   try {
     while (!waiting || waiting[0] || !ended) {
-      if (!waiting) throw failure('the loop is too slow: too many messages wait for it')
+      if (!waiting) throw failure('the loop is too slow')
       if (waiting[0]) {
         const [[e, done]] = waiting
         yield e // until the loop asks for the next one

@@ -95,6 +95,24 @@ for (const transports of KINDS) {
   })
 }
 
+test('a first attempt into a dead connection does not cost the transport', async () => {
+  for (const [first, second] of [['websocket', 'sse'], ['sse', 'poll']]) {
+    renew()
+    const c = visitor({ transports: [first, second] })
+    await open(c)
+    await clock.run(20_000)
+    let n = 0
+    server.fault = () => n++ ? '' : 'hole'
+    server.cut()
+    const lost = clock.now, { count } = server
+    await until('back', () => server.count > count, 2000)
+    assert.ok(clock.now - lost < 1600, `${clock.now - lost} ms`)
+    await clock.run(100)
+    assert.equal(c.transport, first)
+    c.disconnect()
+  }
+})
+
 test('a hidden page is not quick', async () => {
   const c = visitor()
   await open(c)
@@ -319,6 +337,8 @@ for (const [worked, other] of [['websocket', 'sse'], ['sse', 'poll']]) {
     server.fault = r => isOther(r) ? '' : 'lost'
     server.cut()
     await until('the other', () => c.transport === other, 10_000)
+    page.hide() // it stores
+    page.show()
     assert.deepEqual(JSON.parse([...storage.values()][0]).bad, {})
     await clock.run(3000)
     server.fault = () => ''

@@ -122,6 +122,10 @@ async function survives(text, transports) {
   assert.deepEqual([c.bufferedAmount, c.state, told], [0, 'open', []])
   assert.ok(JSON.parse(kept.get('mirage:http://mirage.test/live')).position.startsWith('e1-'))
   assert.equal({}.polluted, undefined)
+  for (const { query } of server.requests) {
+    for (const k in query) assert.match(query[k], /^[!-~]{0,4096}$/, k)
+    assert.doesNotMatch(query._mirage ?? '', /object/)
+  }
   c.close()
   await until('closed', () => c.state === 'closed')
   assert.equal(kept.size, 0)

@@ -155,6 +155,22 @@ for (const name of CARRIERS) {
   })
 }
 
+test('emit: aborted after it may have arrived: what was sent with it is not handled twice', async () => {
+  for (const name of CARRIERS) {
+    renew()
+    const c = client({ transports: [name] })
+    const control = new AbortController()
+    server.fault = r => r.method === 'POST' ? 'unanswered' : ''
+    for (const n of [1, 2, 3]) c.emit('n', n, { signal: n === 1 ? control.signal : undefined }).catch(() => 0)
+    await until('handled', () => server.got.length === 3)
+    control.abort()
+    server.fault = () => ''
+    await until('accepted', () => c.waiting === 0)
+    assert.deepEqual(texts(), ['1', '2', '3'])
+    c.disconnect()
+  }
+})
+
 test('emit: aborted after it was accepted nothing happens', async () => {
   const c = client({ transports: ['sse'] })
   await open(c)

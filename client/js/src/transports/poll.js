@@ -24,7 +24,7 @@ export async function poll(core, link, feed) {
 
     // A cache may answer in place of the server, without a pause.
     if (link.news || performance.now() - asked > EARLY) early = 0
-    else if (++early > 3) throw failure('polls are answered at once, with nothing new: is there a cache in between?')
+    else if (++early > 3) throw failure('polls bring nothing new at once: is there a cache in between?')
     else await sleep(EARLY)
   } while (link.token && link.drain == null && !link.control.signal.aborted)
 }
