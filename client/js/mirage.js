@@ -269,7 +269,7 @@ function restore(core, queue) {
 }
 function changed(core) {
   const { outbox } = core;
-  if (outbox.telling) return;
+  if (outbox.telling || !core.inbox.heard.has("mirage-queue")) return;
   outbox.telling = true;
   queueMicrotask(() => {
     outbox.telling = false;
@@ -683,7 +683,7 @@ function over(core, link, error) {
   links.lostAt = performance.now();
   forget(core);
   if (!isActive(core)) return;
-  const delay = links.strikes > 2 ? complain(core, error, links.strikes) : delayBefore(links.strikes, error, core.options.maxDelay);
+  const delay = links.strikes > 2 ? complain(core, error, links.strikes) : delayBefore(links.strikes - 2, error, core.options.maxDelay);
   links.asked = link.drain ?? error.retry;
   loop(core, Math.max(delay, link.drain > 0 ? Math.min(link.drain, HOUR) : 0));
 }
@@ -1151,7 +1151,7 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
       signal?.throwIfAborted();
       const text = JSON.stringify(data);
       if (text == null || text === "{}" && "" + data !== "[object Object]") {
-        throw new TypeError("emit() takes data that JSON can express, and no Map or Blob, for example");
+        throw new TypeError("emit() takes what JSON can express, and no Map or Blob");
       }
       const message = Object.assign(post2(this.#core, "" + event, text), { ok, no });
       stop = () => {

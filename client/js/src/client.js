@@ -97,7 +97,7 @@ export class Mirage extends (globalThis.EventTarget || Object) {
       signal?.throwIfAborted()
       const text = JSON.stringify(data)
       if (text == null || text === '{}' && '' + data !== '' + {}) {
-        throw new TypeError('emit() takes data that JSON can express, and no Map or Blob, for example')
+        throw new TypeError('emit() takes what JSON can express, and no Map or Blob')
       }
       const message = Object.assign(post(this.#core, '' + event, text), { ok, no })
       stop = () => {

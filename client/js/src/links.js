@@ -104,7 +104,7 @@ export function over(core, link, error) {
   if (!isActive(core)) return
   // A lost link is not reported, but the third in a row that ended early is.
   const delay = links.strikes > 2
-    ? complain(core, error, links.strikes) : delayBefore(links.strikes, error, core.options.maxDelay)
+    ? complain(core, error, links.strikes) : delayBefore(links.strikes - 2, error, core.options.maxDelay)
   links.asked = link.drain ?? error.retry
   loop(core, Math.max(delay, link.drain > 0 ? Math.min(link.drain, HOUR) : 0))
 }

@@ -40,7 +40,7 @@ export function restore(core, queue) {
 /** changed tells the application that the queue is another. */
 export function changed(core) {
   const { outbox } = core
-  if (outbox.telling) return
+  if (outbox.telling || !core.inbox.heard.has('mirage-queue')) return // an event for each message is not free
   outbox.telling = true
   queueMicrotask(() => { // one event for all changes of a task
     outbox.telling = false

@@ -125,6 +125,7 @@ async function life() {
   const client = new Mirage('http://mirage.test/live', { fetch: server.fetch, storage: null, ackAfter: 'promise' })
   const seen = new Map(), values = { state: [client.state], stalled: [client.stalled], transport: [], what: [] }
   const dispatch = client.dispatchEvent
+  client.on('mirage-queue', () => 0) // otherwise there is none
   client.dispatchEvent = e => {
     seen.set(e.type, e)
     for (const name in values) if (name in e) values[name].push(e[name])

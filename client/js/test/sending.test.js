@@ -512,7 +512,7 @@ test('debug: true explains, and nothing is said without it', async () => {
   const lines = debug.mock.calls.map(call => call.arguments)
   assert.ok(lines.every(([first]) => first === 'mirage:'))
   const said = lines.map(l => l.join(' ')).join('\n')
-  for (const word of ['sse', 'mirage-retry', 'mirage-state', 'mirage-queue', 'network']) {
+  for (const word of ['sse', 'mirage-retry', 'mirage-state', 'network']) {
     assert.ok(said.includes(word), word + ' in\n' + said)
   }
 })
