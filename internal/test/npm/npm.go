@@ -2,7 +2,8 @@
 // parsers and clients of event streams, htmx. None of them is part of Mirage.
 //
 // package.json pins their versions, and package-lock.json the hashes of their archives.
-// To change them:
+// The frameworks of e2e/frameworks have such files of their own. To change them, in their
+// directory:
 //
 //	npm install --package-lock-only --omit-lockfile-registry-resolved NAME@VERSION
 package npm
@@ -27,17 +28,25 @@ var (
 	lock []byte
 )
 
-// Modules returns the path of node_modules, outside the tree. The first call on a machine
-// fetches the packages, which takes some seconds, and so does the first call after the
-// lock has changed. If they cannot be fetched the test is skipped, or fails if CI is set.
-// Modules may be called concurrently by several tests and processes.
+// Modules returns the path of node_modules with the packages of this directory's
+// package.json. See Install.
 func Modules(t testing.TB) string {
+	t.Helper()
+	return Install(t, manifest, lock)
+}
+
+// Install returns the path of node_modules, outside the tree, with the packages of a
+// package.json and its package-lock.json. The first call on a machine fetches them,
+// which takes some seconds, and so does the first call after the lock has changed. If
+// they cannot be fetched the test is skipped, or fails if CI is set. Install may be
+// called concurrently by several tests and processes.
+func Install(t testing.TB, manifest, lock []byte) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		cache = os.TempDir()
 	}
-	dir, err := modules(t.Context(), filepath.Join(cache, "mirage-npm"))
+	dir, err := modules(t.Context(), filepath.Join(cache, "mirage-npm"), manifest, lock)
 	if err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal(err)
@@ -68,7 +77,7 @@ func Node(t testing.TB) string {
 	return path
 }
 
-func modules(ctx context.Context, cache string) (string, error) {
+func modules(ctx context.Context, cache string, manifest, lock []byte) (string, error) {
 	done := filepath.Join(cache, fmt.Sprintf("%x", sha256.Sum256(lock))[:16])
 	dir := filepath.Join(done, "node_modules")
 	if _, err := os.Stat(dir); err == nil {
