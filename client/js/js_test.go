@@ -199,7 +199,8 @@ func TestPackage(t *testing.T) {
 	for i, path := range packed {
 		packed[i] = filepath.Base(path)
 	}
-	if got := strings.Join(packed, " "); got != "mirage.d.ts mirage.js mirage.min.js package.json" {
+	const want = "mirage.d.ts mirage.js mirage.min.js package.json react shared.d.ts shared.js svelte vue"
+	if got := strings.Join(packed, " "); got != want {
 		t.Errorf("the package has %s", got)
 	}
 

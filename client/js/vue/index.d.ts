@@ -1,0 +1,32 @@
+// The types of mirage-client/vue. docs/frameworks.md is the manual.
+
+import type { ShallowRef } from 'vue'
+import type { EventsMap, Mirage, MirageOptions } from '../mirage.js'
+import type { EventType, HandlerArgs, MirageStatus } from '../shared.js'
+
+export type { MirageStatus }
+
+/**
+ * Returns the page's client for a URL. It connects when the component mounts, and is
+ * released when the last component that uses it unmounts. Components that ask for the same
+ * URL, and the same `name` if there is one, share a client. In an effect scope outside of a
+ * component it connects at once, and is released when the scope is disposed.
+ *
+ * The options are those of the first component that asks. But the functions `mirage` and
+ * `query` are those of the component that mounted last. With `start: false` the component
+ * calls connect() itself.
+ */
+export function useMirage<Down extends object = EventsMap, Up extends object = EventsMap>(
+  url: string | URL, options?: MirageOptions
+): Mirage<Down, Up>
+
+/** Returns a ref of what there is to show about the connection. */
+export function useMirageState(client: Mirage<any, any>): Readonly<ShallowRef<MirageStatus>>
+
+/**
+ * Calls handler with the payload and the event, as client.on() does, until the component
+ * unmounts or the scope is disposed.
+ */
+export function useMirageEvent<Down extends object, K extends EventType<Down>>(
+  client: Mirage<Down, any>, type: K, handler: (...args: HandlerArgs<Down, K>) => unknown
+): void
