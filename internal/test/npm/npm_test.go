@@ -10,27 +10,34 @@ import (
 
 // Each package is pinned by the hash of its archive, whatever registry it comes from.
 func TestLock(t *testing.T) {
-	var locked struct {
-		Packages map[string]struct {
-			Version, Integrity, Resolved string
-			DevDependencies              map[string]string
+	for _, dir := range []string{".", "../../../e2e/frameworks"} {
+		text, err := os.ReadFile(filepath.Join(dir, "package-lock.json"))
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if err := json.Unmarshal(lock, &locked); err != nil {
-		t.Fatal(err)
-	}
-	if len(locked.Packages) < 8 {
-		t.Errorf("%d packages are locked", len(locked.Packages))
-	}
-	for name, p := range locked.Packages {
-		if name == "" {
-			for name, version := range p.DevDependencies {
-				if strings.ContainsAny(version, "^~*<> ") {
-					t.Errorf("%s is not pinned: %s", name, version)
-				}
+		var locked struct {
+			Packages map[string]struct {
+				Version, Integrity, Resolved string
+				DevDependencies              map[string]string
 			}
-		} else if p.Version == "" || !strings.HasPrefix(p.Integrity, "sha512-") || p.Resolved != "" {
-			t.Errorf("%s: version %q, integrity %q, resolved %q", name, p.Version, p.Integrity, p.Resolved)
+		}
+		if err := json.Unmarshal(text, &locked); err != nil {
+			t.Fatal(err)
+		}
+		if len(locked.Packages) < 8 {
+			t.Errorf("%s: %d packages are locked", dir, len(locked.Packages))
+		}
+
+		for name, p := range locked.Packages {
+			if name == "" {
+				for name, version := range p.DevDependencies {
+					if strings.ContainsAny(version, "^~*<> ") {
+						t.Errorf("%s: %s is not pinned: %s", dir, name, version)
+					}
+				}
+			} else if p.Version == "" || !strings.HasPrefix(p.Integrity, "sha512-") || p.Resolved != "" {
+				t.Errorf("%s: %s: version %q, integrity %q, resolved %q", dir, name, p.Version, p.Integrity, p.Resolved)
+			}
 		}
 	}
 }
@@ -51,7 +58,7 @@ func TestModules(t *testing.T) {
 	if err := os.WriteFile(failing, []byte("#!/bin/sh\necho no network >&2; exit 1\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	_, err := modules(t.Context(), empty)
+	_, err := modules(t.Context(), empty, manifest, lock)
 	if err == nil || !strings.Contains(err.Error(), "no network") {
 		t.Errorf("a failing npm: %v", err)
 	}
