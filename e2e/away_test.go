@@ -23,7 +23,8 @@ func TestClientAway(t *testing.T) {
 			back:  func(_ *site, b *tab) { b.thaw() },
 		},
 		{
-			// What came while the connection lived proves nothing: the page sees it later.
+			// What came while the connection lived proves nothing: the page sees it
+			// later.
 			name: "frozen with messages on their way",
 			leave: func(s *site, b *tab) {
 				b.freeze()
@@ -88,7 +89,8 @@ func TestClientOutages(t *testing.T) {
 			transports: []string{"websocket", "sse", "poll", "default"},
 		},
 		{
-			// The browser says that the network is back. Without it only the watchdog helps.
+			// The browser says that the network is back. Without that only the watchdog
+			// helps.
 			name:       "black hole",
 			away:       func(s *site) { s.proxy.Hole() },
 			back:       func(b *tab) { b.do(`dispatchEvent(new Event('online'))`) },

@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -103,7 +102,7 @@ func (p *project) run(t *testing.T, env []string, name string, args ...string) [
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatal(fmt.Sprintf("%s %v: %v\n%s%s", filepath.Base(name), args, err, out, stderr.String()))
+		t.Fatalf("%s %v: %v\n%s%s", filepath.Base(name), args, err, out, stderr.String())
 	}
 	return out
 }

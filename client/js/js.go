@@ -15,7 +15,7 @@ var (
 	//go:embed mirage.min.js
 	Minified string
 	// Map is the source map of Minified, with the text of the modules in src.
-	//go:embed mirage.min.js.map
+	//go:embed mirage.js.map
 	Map string
 	// Types is mirage.d.ts, the module's types for TypeScript.
 	//go:embed mirage.d.ts

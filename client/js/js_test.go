@@ -55,7 +55,7 @@ func TestGenerated(t *testing.T) {
 	t.Logf("%s", out)
 
 	for file, text := range map[string]string{
-		"mirage.js": js.Source, "mirage.min.js": js.Minified, "mirage.min.js.map": js.Map,
+		"mirage.js": js.Source, "mirage.min.js": js.Minified, "mirage.js.map": js.Map,
 	} {
 		got, err := os.ReadFile(filepath.Join(dir, file))
 		if err != nil {
@@ -199,7 +199,7 @@ func TestPackage(t *testing.T) {
 	for i, path := range packed {
 		packed[i] = filepath.Base(path)
 	}
-	const want = "mirage.d.ts mirage.js mirage.min.js package.json react shared.d.ts shared.js svelte vue"
+	const want = "mirage.d.ts mirage.js mirage.js.map mirage.min.js package.json react shared.d.ts shared.js svelte vue"
 	if got := strings.Join(packed, " "); got != want {
 		t.Errorf("the package has %s", got)
 	}

@@ -66,6 +66,8 @@ func run(out string) error {
 		return err
 	}
 	minified.files["mirage.min.js"] += link
+	minified.files["mirage.js.map"] = minified.files["mirage.min.js.map"]
+	delete(minified.files, "mirage.min.js.map")
 
 	for _, files := range []map[string]string{readable.files, minified.files} {
 		for name, text := range files {
