@@ -280,7 +280,7 @@ func TestH1Mounts(t *testing.T) {
 				t.Errorf("caches may keep the script, and it has %v", res.Header)
 			}
 			for file, want := range map[string]string{
-				"mirage.dev.js": "class extends EventTarget", "mirage.js.map": `"mappings"`,
+				"mirage.dev.js": "static CONNECTING = 0", "mirage.js.map": `"mappings"`,
 			} {
 				res, text := stranger.ask("GET", strings.TrimSuffix(base, "/")+"/"+file, "", "Accept: */*")
 				if res.StatusCode != http.StatusOK || !strings.Contains(text, want) ||
