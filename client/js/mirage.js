@@ -273,6 +273,7 @@ function changed(core) {
   outbox.telling = true;
   queueMicrotask(() => {
     outbox.telling = false;
+    if (core.client.state === "closed") return;
     const waiting = outbox.queue.length, { storage, full } = core.record;
     tell(core, "mirage-queue", { waiting, stored: !!storage && !(full && waiting) });
   });
@@ -1137,7 +1138,7 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
    */
   send(data) {
     if (data == null || Object(data) === data && !(data.byteLength >= 0)) {
-      throw new TypeError("send() takes text or bytes: use emit(event, data) for other data, and await blob.arrayBuffer() for a Blob");
+      throw new TypeError("send() takes text or bytes: use emit() for objects, and await blob.arrayBuffer() for a Blob");
     }
     post2(this.#core, "", data);
   }

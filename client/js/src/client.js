@@ -81,7 +81,7 @@ export class Mirage extends (globalThis.EventTarget || Object) {
    */
   send(data) {
     if (data == null || Object(data) === data && !(data.byteLength >= 0)) {
-      throw new TypeError('send() takes text or bytes: use emit(event, data) for other data, '
+      throw new TypeError('send() takes text or bytes: use emit() for objects, '
         + 'and await blob.arrayBuffer() for a Blob')
     }
     post(this.#core, '', data)

@@ -44,6 +44,7 @@ export function changed(core) {
   outbox.telling = true
   queueMicrotask(() => { // one event for all changes of a task
     outbox.telling = false
+    if (core.client.state === 'closed') return // close says more
     const waiting = outbox.queue.length, { storage, full } = core.record
     tell(core, 'mirage-queue', { waiting, stored: !!storage && !(full && waiting) })
   })
