@@ -39,7 +39,7 @@ function foreign(answer, url) {
 function scriptDirectory() {
   const script = import.meta.url;
   if (/^https?:[^?#]*\/mirage(\.min|\.dev)?\.js([?#]|$)/.test(script)) return new URL(".", script);
-  throw new TypeError("the URL is missing: write new Mirage('/live'), with the URL where your server has Mirage");
+  throw new TypeError("the URL is missing: write new Mirage('/live'), with the URL of Mirage on your server");
 }
 function locate({ address }, url = scriptDirectory()) {
   const { document, location, origin } = globalThis;
@@ -199,6 +199,12 @@ var epochAndNumber = (position) => position.split(/[-.]/);
 
 // src/first_visit.js
 var before;
+function seen({ record }, now) {
+  try {
+    return record.storage && (now ? localStorage.mirage = 1 : localStorage.mirage);
+  } catch {
+  }
+}
 var firstVisit = (origin, patience) => new Promise((go) => {
   const { locks } = globalThis.navigator ?? {};
   const earlier = before;
@@ -212,7 +218,7 @@ var firstVisit = (origin, patience) => new Promise((go) => {
     return ended;
   };
   const timer = setTimeout(begin2, patience);
-  Promise.resolve(earlier).then(() => locks ? locks.request("mirage:" + origin, begin2) : begin2()).catch(begin2);
+  Promise.resolve(earlier).then(() => locks.request("mirage:" + origin, begin2)).catch(begin2);
 });
 
 // src/link.js
@@ -238,7 +244,8 @@ function end(link, error) {
 }
 function place({ address, client, links }, link, more) {
   link.from = client.position;
-  return { _pos: link.from, _was: links.opened && !address.signed ? client.id : null, ...more };
+  const _was = links.opened && !address.signed ? client.id : null;
+  return { _pos: link.from, _was, _wait: null, lastEventId: null, ...more };
 }
 function feeder(link, take3) {
   const feed = parser(take3);
@@ -300,17 +307,7 @@ function take(core, messages2) {
   changed(core);
 }
 function withdraw(core, m) {
-  const { outbox } = core;
-  if (m.t || !outbox.queue.includes(m)) return;
-  take(core, [m]);
-  outbox.writer = m.w.slice(0, 50) + "_" + outbox.numbers.size;
-  outbox.count = 0;
-  for (const later of outbox.queue) {
-    if (later.w !== m.w || later.n < m.n) continue;
-    later.w = outbox.writer;
-    later.n = ++outbox.count;
-    note(core, later);
-  }
+  if (!m.t) take(core, [m]);
 }
 function accept(core, writer, n) {
   const accepted = core.outbox.queue.filter((m) => m.w === writer && m.n <= n);
@@ -318,16 +315,16 @@ function accept(core, writer, n) {
   for (const m of accepted) m.ok?.();
   return accepted.length;
 }
-function giveBack(core, messages2, error) {
+function giveBack(core, messages2, error, id = core.client.id) {
   if (!messages2[0]) return;
   take(core, messages2);
   for (const m of messages2) m.no?.(error);
-  tell(core, "mirage-returned", { id: core.client.id, error, messages: messages2.map(outside) });
+  tell(core, "mirage-returned", { id, error, messages: messages2.map(outside) });
 }
 function nextBatch({ client, outbox: { queue, writer, count: count2 } }, most, longest, more) {
   const { w = writer, n = count2 + 1, a } = queue[0] || {};
   let size = 0, full;
-  const batch = queue.filter((m, i) => !(full ||= i >= most || m.w !== w || m.a !== a || (size += m.d.length) > longest && i));
+  const batch = queue.filter((m, i) => !(full ||= i >= most || m.w !== w || m.n !== n + i || m.a !== a || (size += m.d.length) > longest && i));
   const up = { writer: w, base: n, ack: client.position, again: !!a, ...more };
   let body = `event: mirage-up
 data: ${JSON.stringify(up)}
@@ -408,7 +405,7 @@ function save(core, clean) {
     again: core.links.live && !clean ? -1 : core.inbox.repeats
   };
   const { full } = record;
-  record.full = !write(core, { ...value, queue: [...others(core), ...core.outbox.queue] });
+  record.full = !write(core, { ...value, queue: [...core.outbox.queue, ...others(core)] });
   if (record.full) write(core, { ...value, queue: [] });
   if (full !== record.full) changed(core);
 }
@@ -416,7 +413,7 @@ function remove(core) {
   const { record } = core, queue = others(core);
   try {
     if (!queue[0]) record.storage.removeItem(record.key);
-    else write(core, { queue });
+    else write(core, { id: core.client.id, queue });
   } catch {
   }
   record.storage = void 0;
@@ -434,17 +431,17 @@ async function read({ body }, feed) {
   const reader = body.getReader();
   for (let read2; !(read2 = await reader.read()).done; ) feed(read2.value);
 }
-async function stream(core, link, feed) {
+async function stream(core, link, fresh) {
   const answer = await open(core, link);
   if (!answer.body?.getReader) throw failure("fetch() cannot stream here", 501);
-  await read(answer, feed);
+  await read(answer, fresh());
 }
 
 // src/transports/poll.js
 var WAIT = 25;
 var LONGEST = 35e3;
 var EARLY = 1e3;
-async function poll(core, link, feed) {
+async function poll(core, link, fresh) {
   let early = 0;
   do {
     if (link.token) watch(link, LONGEST);
@@ -452,18 +449,21 @@ async function poll(core, link, feed) {
     link.news = false;
     const answer = await open(core, link, { _wait: WAIT });
     reached(core);
+    const feed = fresh();
     if (answer.body?.getReader) await read(answer, feed);
     else feed(await answer.text());
+    watch(link);
     await core.inbox.pending;
     if (link.news || performance.now() - asked > EARLY) early = 0;
-    else if (++early > 3) throw failure("polls bring nothing new at once: is there a cache in between?");
+    else if (++early > 3) throw failure("polls bring nothing new: a cache in between?");
     else await sleep(EARLY);
   } while (link.token && link.drain == null && !link.control.signal.aborted);
 }
 
 // src/transports/websocket.js
-var websocket = (core, link, feed) => new Promise((_, no) => {
+var websocket = (core, link, fresh) => new Promise((_, no) => {
   const socket = new (core.options.WebSocket || WebSocket)(to(core, place(core, link)).replace("http", "ws"));
+  const feed = fresh();
   link.socket = socket;
   link.control.signal.onabort = () => no(socket.close());
   socket.onmessage = ({ data }) => {
@@ -473,8 +473,9 @@ var websocket = (core, link, feed) => new Promise((_, no) => {
       no(error);
     }
   };
+  socket.onerror = () => 0;
   socket.onclose = ({ code, reason }) => {
-    const [text, seconds] = reason.split(/; retry in (\d+) s$/);
+    const [text, seconds] = (reason || "").split(/; retry in (\d+) s$/);
     no(Object.assign(failure(text || "closed " + code, Math.max(0, code - 4e3)), { retry: delayOf(seconds) }));
   };
 });
@@ -541,7 +542,7 @@ async function carry(core, link) {
     signal.throwIfAborted();
   }
   try {
-    await carriers[link.name](core, link, feeder(link, (block2) => take2(core, link, block2)));
+    await carriers[link.name](core, link, () => feeder(link, (block2) => take2(core, link, block2)));
   } catch (error) {
     if (!error?.status && !link.token && core.options.transports.every((name) => name === "websocket")) {
       const answer = await request(core, "GET", void 0, { signal }, place(core, link, { _wait: 0 }));
@@ -554,7 +555,7 @@ function improve(core, name) {
   const { upgradeEvery } = core.options, { race } = core;
   const [better] = order(core, true);
   clearTimeout(race.probe);
-  if (better === name || !upgradeEvery) return;
+  if (better === name || !upgradeEvery || !core.links.live) return;
   const look = () => {
     run(core, [better]);
     race.probe = setTimeout(look, upgradeEvery);
@@ -585,7 +586,8 @@ function greet(core, link, hello, position) {
   const lost = !old && reason !== "trimmed" && hello.lost;
   const known = client.id, was = client.mirage, first = !links.opened;
   if (known && known !== id && known !== hello.previous) {
-    giveBack(core, outbox.queue, failure("the id has changed", 409));
+    client.id = id;
+    giveBack(core, outbox.queue, failure("the id has changed", 409), known);
   }
   if (!resumed) for (const m of outbox.queue) m.a = m.t;
   inbox.repeats = epoch === now && (inbox.repeats < 0 ? hello.sent : inbox.repeats);
@@ -606,10 +608,15 @@ function greet(core, link, hello, position) {
   save(core);
   change(core, link.name, "transport");
   if (isActive(core)) change(core, "open");
+  if (client.readyState > 2) return;
   reached(core);
-  if (first) tell(core, "open");
+  if (first) {
+    if (address.signed == null) seen(core, true);
+    tell(core, "open");
+  }
   if (first || !resumed || known !== id || was !== client.mirage) {
-    tell(core, "mirage", { ...hello, link: void 0, mirage: client.mirage, known });
+    const { previous, resumed: resumed2, lost: lost2, sent } = hello;
+    tell(core, "mirage", { id, known, mirage: client.mirage, previous, resumed: resumed2, reason, lost: lost2, sent });
   }
   if (lost) tell(core, "mirage-gap", { ...lost, reason });
   improve(core, link.name);
@@ -625,21 +632,24 @@ var ANSWER = 700;
 var isQuick = ({ links }) => links.opened && !isHidden() && performance.now() - links.lostAt < QUICK2;
 async function loop(core, wait) {
   const { links } = core;
-  if (links.looping) return links.wake?.();
+  if (links.looping) {
+    links.pause = wait;
+    return links.wake?.();
+  }
   links.looping = true;
-  const isFirst = !core.client.id && core.address.signed == null;
+  const isFirst = !core.client.id && core.address.signed == null && !seen(core);
   const done = isFirst && await firstVisit(core.address.base.origin, core.options.timeout);
   for (; ; ) {
-    if (wait) await sleep(wait, (awake) => {
+    if (wait && isActive(core)) await sleep(wait, (awake) => {
       links.wake = awake;
     });
-    links.wake = wait = void 0;
+    links.wake = links.pause = wait = void 0;
     if (!isActive(core) || links.live) break;
     links.triedAt = performance.now();
     const error = await run(core, order(core), isQuick(core));
     if (done) done();
     if (!isActive(core) || links.live) continue;
-    wait = error ? complain(core, error, ++links.failures, isQuick(core)) : delayBefore(links.strikes, failure("ended"), core.options.maxDelay);
+    wait = error ? complain(core, error, ++links.failures, isQuick(core)) : links.pause ?? delayBefore(links.strikes, failure("ended"), core.options.maxDelay);
   }
   if (done) done();
   links.looping = false;
@@ -671,7 +681,10 @@ function over(core, link, error) {
   log(core, link.name, "ended:", error.message);
   links.all.delete(link);
   end(link, error);
-  if (error.final || error.other && !core.options.transports[1]) return finish(core, 4e3 + error.status, error.message);
+  const isSpare = links.live && links.live !== link;
+  if (error.final && !(isSpare && error.foreign) || error.other && !isSpare && !core.options.transports[1]) {
+    return finish(core, 4e3 + error.status, error.message);
+  }
   if (link !== links.live) return;
   const young = Date.now() - link.born < YOUNG && !(link.drain > 0);
   links.strikes = young ? Math.min(3, links.strikes + 1) : 0;
@@ -704,7 +717,8 @@ async function refresh(core, gently) {
   const { links } = core, { live } = links;
   if (!live) return links.wake?.();
   if (gently && Date.now() - live.heard <= 1.2 * (live.beat || 15e3) + 2e3) return;
-  const isLive = () => links.live === live && isActive(core);
+  const look = links.look = {};
+  const isLive = () => links.look === look && links.live === live && isActive(core);
   const pause = (ms) => sleep(ms, (done) => {
     links.rest = done;
   });
@@ -719,6 +733,7 @@ async function refresh(core, gently) {
   if (isLive() && live.heard < began) over(core, live, failure("silence"));
 }
 function take2(core, link, block2) {
+  if (link.control.signal.aborted) return;
   const { event, data } = block2;
   const about = event.startsWith("mirage") && JSON.parse(data);
   if (event === "mirage") return greet(core, link, about, block2.id);
@@ -785,12 +800,15 @@ async function send(core, link) {
     giveBack(core, batch.filter((m) => failed.includes(m.n)), failure("the handler failed", 500));
     if (!accept(core, w, accepted) && core.outbox.queue.includes(batch[0])) throw failure("not accepted");
     if (sender.most < MOST) sender.most++;
-    sender.tries = 0;
-    reached(core);
+    if (batch[0] || !link.socket) settle(core);
   } catch (error) {
     await recover(core, link, batch, w, error || failure("no answer"), abort.signal.aborted);
   }
   clearTimeout(timer);
+}
+function settle(core) {
+  core.sender.tries = 0;
+  reached(core);
 }
 async function recover(core, link, batch, w, error, aborted) {
   const { sender } = core;
@@ -798,7 +816,7 @@ async function recover(core, link, batch, w, error, aborted) {
   if (error.unfit && batch[0]) {
     sender.most = batch.length + 1 >> 1;
     if (!batch[1]) giveBack(core, batch, error);
-    return;
+    return settle(core);
   }
   if (error.final && !error.foreign) return finish(core, 4e3 + error.status, error.message);
   if (core.links.live?.token !== link.token || accept(core, w, error.expected - 1)) return;
@@ -867,6 +885,7 @@ function receive(core, link, { id, event, data }) {
   const { resets, pending } = inbox;
   const promises = [];
   link.news = true;
+  reached(core);
   inbox.came = id;
   if (gap) {
     const about = JSON.parse(data);
@@ -889,7 +908,7 @@ function receive(core, link, { id, event, data }) {
 function dispatch({ client, inbox: { heard, taps }, options }, e, promises) {
   if (!heard.has(e.type) && !taps.size && !client["on" + e.type]) {
     heard.add(e.type);
-    console.warn(`mirage: '${e.type}' came before there was a listener. Add it right after new Mirage().`);
+    console.warn(`mirage: '${e.type}' came before its listener: add it right after new Mirage()`);
   }
   if (options.ackAfter === "promise") e.waitUntil = (promise) => promises.push(promise);
   client.dispatchEvent(e);
@@ -947,7 +966,7 @@ function attach(core) {
   const { page } = core;
   if (page.listening) return;
   const { signal } = page.listening = new AbortController();
-  if (page.phase !== "prerendering") page.phase = "shown";
+  page.phase = globalThis.document?.prerendering ? "prerendering" : "shown";
   page.offline = globalThis.navigator?.onLine === false;
   showStalled(core);
   if (isHidden()) hide(core);
@@ -960,7 +979,7 @@ function attach(core) {
     offline: () => network(core, true),
     pagehide: (e) => {
       leave(core, "left");
-      if (e.persisted) change(core, "paused");
+      if (e.persisted && core.wanted) change(core, "paused");
     },
     pageshow: (e) => e.persisted && show(core),
     pointerdown: onUse,
@@ -1011,7 +1030,7 @@ function begin(core) {
   const { links } = core;
   if (!links.live) {
     links.lostAt = performance.now();
-    change(core, links.opened ? "reconnecting" : "connecting");
+    if (isActive(core)) change(core, links.opened ? "reconnecting" : "connecting");
   }
   loop(core);
 }
@@ -1076,6 +1095,7 @@ function complete(given) {
     if (!(name in defaults || others2.includes(name))) console.warn("mirage: there is no option " + name);
     else if (value !== void 0) options[name] = value > LONGEST3 ? LONGEST3 : value;
   }
+  options.maxDelay = Math.max(100, options.maxDelay) || defaults.maxDelay;
   options.transports = options.transports.filter((name) => defaults.transports.includes(name));
   if (!options.transports[0]) throw noTransport();
   return options;
@@ -1138,7 +1158,7 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
    */
   send(data) {
     if (data == null || Object(data) === data && !(data.byteLength >= 0)) {
-      throw new TypeError("send() takes text or bytes: use emit() for objects, and await blob.arrayBuffer() for a Blob");
+      throw new TypeError("send() takes text or bytes: emit() takes objects, and await blob.arrayBuffer() for a Blob");
     }
     post2(this.#core, "", data);
   }
@@ -1151,7 +1171,7 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
     const promise = new Promise((ok, no) => {
       signal?.throwIfAborted();
       const text = JSON.stringify(data);
-      if (text == null || text === "{}" && "" + data !== "[object Object]") {
+      if (text == null || text === "{}" && {}.toString.call(data) !== "[object Object]") {
         throw new TypeError("emit() takes what JSON can express, and no Map or Blob");
       }
       const message = Object.assign(post2(this.#core, "" + event, text), { ok, no });

@@ -41,8 +41,10 @@ export function obtain(url, options) {
  * in StrictMode or when one view of an application replaces another, the link stays.
  */
 export function hold({ client, users }, user) {
+  const starts = ({ options }) => options.start !== false
+  const isFirst = starts(user) && ![...users].some(starts)
   users.add(user)
-  if (users.size === 1 && user.options.start !== false) client.connect()
+  if (isFirst) client.connect()
   return () => {
     users.delete(user)
     queueMicrotask(() => users.size || client.release())

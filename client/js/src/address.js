@@ -14,7 +14,7 @@ function scriptDirectory() {
   // A variable: bundlers take new URL('…', import.meta.url) for a file to include.
   const script = import.meta.url
   if (/^https?:[^?#]*\/mirage(\.min|\.dev)?\.js([?#]|$)/.test(script)) return new URL('.', script)
-  throw new TypeError("the URL is missing: write new Mirage('/live'), with the URL where your server has Mirage")
+  throw new TypeError("the URL is missing: write new Mirage('/live'), with the URL of Mirage on your server")
 }
 
 /** locate resolves the URL, and returns it. */

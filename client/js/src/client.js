@@ -81,7 +81,7 @@ export class Mirage extends (globalThis.EventTarget || Object) {
    */
   send(data) {
     if (data == null || Object(data) === data && !(data.byteLength >= 0)) {
-      throw new TypeError('send() takes text or bytes: use emit() for objects, '
+      throw new TypeError('send() takes text or bytes: emit() takes objects, '
         + 'and await blob.arrayBuffer() for a Blob')
     }
     post(this.#core, '', data)
@@ -96,7 +96,7 @@ export class Mirage extends (globalThis.EventTarget || Object) {
     const promise = new Promise((ok, no) => {
       signal?.throwIfAborted()
       const text = JSON.stringify(data)
-      if (text == null || text === '{}' && '' + data !== '' + {}) {
+      if (text == null || text === '{}' && {}.toString.call(data) !== '[object Object]') {
         throw new TypeError('emit() takes what JSON can express, and no Map or Blob')
       }
       const message = Object.assign(post(this.#core, '' + event, text), { ok, no })

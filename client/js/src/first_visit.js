@@ -4,6 +4,17 @@
 let before // settles when the first link of the client before, in this page, has been tried
 
 /**
+ * seen reports whether the browser has had a cookie, which the client noted in
+ * localStorage with now. A Web Lock takes some milliseconds, which only a first visit
+ * should cost.
+ */
+export function seen({ record }, now) {
+  try {
+    return record.storage && (now ? localStorage.mirage = 1 : localStorage.mirage)
+  } catch { /* there is no such storage, or it is forbidden */ }
+}
+
+/**
  * firstVisit waits for the client's turn, for patience milliseconds at most. The promise
  * resolves with the function that ends the turn. Without Web Locks, as over plain http,
  * there are turns only within the page.
@@ -19,5 +30,5 @@ export const firstVisit = (origin, patience) => new Promise(go => {
     return ended
   }
   const timer = setTimeout(begin, patience)
-  Promise.resolve(earlier).then(() => locks ? locks.request('mirage:' + origin, begin) : begin()).catch(begin)
+  Promise.resolve(earlier).then(() => locks.request('mirage:' + origin, begin)).catch(begin)
 })

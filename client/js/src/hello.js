@@ -2,6 +2,7 @@
 
 import { change, isActive, reached, tell } from './core.js'
 import { failure } from './errors.js'
+import { seen } from './first_visit.js'
 import { reset } from './inbox.js'
 import { watch } from './link.js'
 import { welcome } from './links.js'
@@ -26,7 +27,8 @@ export function greet(core, link, hello, position) {
   const known = client.id, was = client.mirage, first = !links.opened
 
   if (known && known !== id && known !== hello.previous) { // the messages were written under another id
-    giveBack(core, outbox.queue, failure('the id has changed', 409))
+    client.id = id
+    giveBack(core, outbox.queue, failure('the id has changed', 409), known)
   }
   if (!resumed) for (const m of outbox.queue) m.a = m.t // this server cannot know whether it had them
   inbox.repeats = epoch === now && (inbox.repeats < 0 ? hello.sent : inbox.repeats)
@@ -51,10 +53,15 @@ export function greet(core, link, hello, position) {
 
   change(core, link.name, 'transport')
   if (isActive(core)) change(core, 'open')
+  if (client.readyState > 2) return // a listener has closed it
   reached(core)
-  if (first) tell(core, 'open')
+  if (first) {
+    if (address.signed == null) seen(core, true)
+    tell(core, 'open')
+  }
   if (first || !resumed || known !== id || was !== client.mirage) {
-    tell(core, 'mirage', { ...hello, link: undefined, mirage: client.mirage, known })
+    const { previous, resumed, lost, sent } = hello
+    tell(core, 'mirage', { id, known, mirage: client.mirage, previous, resumed, reason, lost, sent })
   }
   if (lost) tell(core, 'mirage-gap', { ...lost, reason })
   improve(core, link.name)

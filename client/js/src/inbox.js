@@ -11,7 +11,7 @@
 //            warned
 //   taps     loops over the client
 
-import { tell } from './core.js'
+import { reached, tell } from './core.js'
 import { failure } from './errors.js'
 import { epochAndNumber } from './parser.js'
 import { count } from './sender.js'
@@ -45,6 +45,7 @@ export function receive(core, link, { id, event, data }) {
   const { resets, pending } = inbox
   const promises = []
   link.news = true
+  reached(core)
   inbox.came = id
   if (gap) {
     const about = JSON.parse(data)
@@ -70,7 +71,7 @@ export function receive(core, link, { id, event, data }) {
 function dispatch({ client, inbox: { heard, taps }, options }, e, promises) {
   if (!heard.has(e.type) && !taps.size && !client['on' + e.type]) {
     heard.add(e.type)
-    console.warn(`mirage: '${e.type}' came before there was a listener. Add it right after new Mirage().`)
+    console.warn(`mirage: '${e.type}' came before its listener: add it right after new Mirage()`)
   }
   if (options.ackAfter === 'promise') e.waitUntil = promise => promises.push(promise)
   client.dispatchEvent(e)

@@ -11,13 +11,14 @@
 //   triedAt   when the last attempt began
 //   asked     the server said when to come back
 //   wake      ends the pause before the next attempt
-//   rest      ends a pause of refresh()
+//   pause     milliseconds that a link which ended at once asked for
+//   rest      ends a pause of refresh(), and look is its last call
 
 import { HOUR, delayBefore, sleep } from './backoff.js'
 import { change, isActive, isHidden, log, tell } from './core.js'
 import { failure } from './errors.js'
 import { finish } from './finish.js'
-import { firstVisit } from './first_visit.js'
+import { firstVisit, seen } from './first_visit.js'
 import { greet } from './hello.js'
 import { receive } from './inbox.js'
 import { end } from './link.js'
@@ -35,20 +36,23 @@ const isQuick = ({ links }) => links.opened && !isHidden() && performance.now() 
 /** loop makes attempts until there is a link. */
 export async function loop(core, wait) {
   const { links } = core
-  if (links.looping) return links.wake?.()
+  if (links.looping) {
+    links.pause = wait
+    return links.wake?.()
+  }
   links.looping = true
-  const isFirst = !core.client.id && core.address.signed == null // there may be no cookie
+  const isFirst = !core.client.id && core.address.signed == null && !seen(core)
   const done = isFirst && await firstVisit(core.address.base.origin, core.options.timeout)
   for (;;) {
-    if (wait) await sleep(wait, awake => { links.wake = awake })
-    links.wake = wait = undefined
+    if (wait && isActive(core)) await sleep(wait, awake => { links.wake = awake })
+    links.wake = links.pause = wait = undefined
     if (!isActive(core) || links.live) break
     links.triedAt = performance.now()
     const error = await run(core, order(core), isQuick(core))
     if (done) done()
     if (!isActive(core) || links.live) continue
     wait = error ? complain(core, error, ++links.failures, isQuick(core))
-      : delayBefore(links.strikes, failure('ended'), core.options.maxDelay)
+      : links.pause ?? delayBefore(links.strikes, failure('ended'), core.options.maxDelay)
   }
   if (done) done()
   links.looping = false
@@ -88,7 +92,10 @@ export function over(core, link, error) {
   log(core, link.name, 'ended:', error.message)
   links.all.delete(link)
   end(link, error)
-  if (error.final || error.other && !core.options.transports[1]) return finish(core, 4000 + error.status, error.message)
+  const isSpare = links.live && links.live !== link // what a gateway says of it is no reason to give up the other
+  if (error.final && !(isSpare && error.foreign) || error.other && !isSpare && !core.options.transports[1]) {
+    return finish(core, 4000 + error.status, error.message)
+  }
   if (link !== links.live) return
 
   const young = Date.now() - link.born < YOUNG && !(link.drain > 0)
@@ -135,7 +142,8 @@ export async function refresh(core, gently) {
   if (!live) return links.wake?.()
   if (gently && Date.now() - live.heard <= 1.2 * (live.beat || 15_000) + 2000) return
 
-  const isLive = () => links.live === live && isActive(core)
+  const look = links.look = {}
+  const isLive = () => links.look === look && links.live === live && isActive(core) // and no later call
   const pause = ms => sleep(ms, done => { links.rest = done })
   links.rest?.()
   // The first attempts may go into connections of the browser that are dead.
@@ -151,6 +159,7 @@ export async function refresh(core, gently) {
 
 /** take takes a block that came down a link. */
 export function take(core, link, block) {
+  if (link.control.signal.aborted) return // some WebSockets bring frames while they close
   const { event, data } = block
   const about = event.startsWith('mirage') && JSON.parse(data)
   if (event === 'mirage') return greet(core, link, about, block.id)

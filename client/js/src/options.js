@@ -28,6 +28,7 @@ export function complete(given) {
     if (!(name in defaults || others.includes(name))) console.warn('mirage: there is no option ' + name)
     else if (value !== undefined) options[name] = value > LONGEST ? LONGEST : value
   }
+  options.maxDelay = Math.max(100, options.maxDelay) || defaults.maxDelay
   options.transports = options.transports.filter(name => defaults.transports.includes(name))
   if (!options.transports[0]) throw noTransport()
   return options

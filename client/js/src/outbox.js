@@ -75,23 +75,8 @@ function take(core, messages) {
   changed(core)
 }
 
-/**
- * withdraw takes a message back that was never sent. The numbers of a writer have no
- * holes, so later messages get another writer.
- */
-export function withdraw(core, m) {
-  const { outbox } = core
-  if (m.t || !outbox.queue.includes(m)) return
-  take(core, [m])
-  outbox.writer = m.w.slice(0, 50) + '_' + outbox.numbers.size
-  outbox.count = 0
-  for (const later of outbox.queue) {
-    if (later.w !== m.w || later.n < m.n) continue
-    later.w = outbox.writer
-    later.n = ++outbox.count
-    note(core, later)
-  }
-}
+/** withdraw takes a message back, unless it was sent. Its number will never come. */
+export function withdraw(core, m) { if (!m.t) take(core, [m]) }
 
 /** accept removes what the server has accepted. It returns how many messages that are. */
 export function accept(core, writer, n) {
@@ -102,22 +87,23 @@ export function accept(core, writer, n) {
 }
 
 /** giveBack returns messages to the application. */
-export function giveBack(core, messages, error) {
+export function giveBack(core, messages, error, id = core.client.id) {
   if (!messages[0]) return
   take(core, messages)
   for (const m of messages) m.no?.(error)
-  tell(core, 'mirage-returned', { id: core.client.id, error, messages: messages.map(outside) })
+  tell(core, 'mirage-returned', { id, error, messages: messages.map(outside) })
 }
 
 /**
- * nextBatch returns the next body, with at most so many messages of one writer. They have
- * at most so many characters together, unless one message is longer.
+ * nextBatch returns the next body, with at most so many messages of one writer, whose
+ * numbers follow one another. They have at most so many characters together, unless one
+ * message is longer.
  */
 export function nextBatch({ client, outbox: { queue, writer, count } }, most, longest, more) {
   const { w = writer, n = count + 1, a } = queue[0] || {}
   let size = 0, full
   const batch = queue.filter((m, i) =>
-    !(full ||= i >= most || m.w !== w || m.a !== a || (size += m.d.length) > longest && i))
+    !(full ||= i >= most || m.w !== w || m.n !== n + i || m.a !== a || (size += m.d.length) > longest && i))
 
   const up = { writer: w, base: n, ack: client.position, again: !!a, ...more }
   let body = `event: mirage-up\ndata: ${JSON.stringify(up)}\n\n`

@@ -25,7 +25,7 @@ export function attach(core) {
   const { page } = core
   if (page.listening) return
   const { signal } = page.listening = new AbortController()
-  if (page.phase !== 'prerendering') page.phase = 'shown' // nobody has listened since
+  page.phase = globalThis.document?.prerendering ? 'prerendering' : 'shown'
   page.offline = globalThis.navigator?.onLine === false
   showStalled(core)
   if (isHidden()) hide(core)
@@ -39,7 +39,7 @@ export function attach(core) {
     offline: () => network(core, true),
     pagehide: e => {
       leave(core, 'left')
-      if (e.persisted) change(core, 'paused')
+      if (e.persisted && core.wanted) change(core, 'paused')
     },
     pageshow: e => e.persisted && show(core),
     pointerdown: onUse,
@@ -97,7 +97,7 @@ export function begin(core) {
   const { links } = core
   if (!links.live) {
     links.lostAt = performance.now()
-    change(core, links.opened ? 'reconnecting' : 'connecting')
+    if (isActive(core)) change(core, links.opened ? 'reconnecting' : 'connecting')
   }
   loop(core)
 }

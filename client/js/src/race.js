@@ -101,7 +101,7 @@ async function carry(core, link) {
     signal.throwIfAborted()
   }
   try {
-    await carriers[link.name](core, link, feeder(link, block => take(core, link, block)))
+    await carriers[link.name](core, link, () => feeder(link, block => take(core, link, block)))
   } catch (error) {
     // A WebSocket hides why its handshake failed. Where there is no other transport,
     // which would tell, a GET asks. It also follows a redirect.
@@ -118,7 +118,7 @@ export function improve(core, name) {
   const { upgradeEvery } = core.options, { race } = core
   const [better] = order(core, true)
   clearTimeout(race.probe)
-  if (better === name || !upgradeEvery) return
+  if (better === name || !upgradeEvery || !core.links.live) return
   const look = () => {
     run(core, [better])
     race.probe = setTimeout(look, upgradeEvery)

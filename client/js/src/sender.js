@@ -81,12 +81,17 @@ async function send(core, link) {
     giveBack(core, batch.filter(m => failed.includes(m.n)), failure('the handler failed', 500))
     if (!accept(core, w, accepted) && core.outbox.queue.includes(batch[0])) throw failure('not accepted')
     if (sender.most < MOST) sender.most++
-    sender.tries = 0
-    reached(core)
+    if (batch[0] || !link.socket) settle(core) // nobody answers an acknowledgement in a frame
   } catch (error) {
     await recover(core, link, batch, w, error || failure('no answer'), abort.signal.aborted)
   }
   clearTimeout(timer)
+}
+
+// settle notes that the server has answered.
+function settle(core) {
+  core.sender.tries = 0
+  reached(core)
 }
 
 async function recover(core, link, batch, w, error, aborted) {
@@ -95,7 +100,7 @@ async function recover(core, link, batch, w, error, aborted) {
   if (error.unfit && batch[0]) { // one of the messages is the reason: the others are sent without it
     sender.most = batch.length + 1 >> 1
     if (!batch[1]) giveBack(core, batch, error)
-    return
+    return settle(core)
   }
   if (error.final && !error.foreign) return finish(core, 4000 + error.status, error.message)
   if (core.links.live?.token !== link.token || accept(core, w, error.expected - 1)) return

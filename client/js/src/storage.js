@@ -87,7 +87,7 @@ export function save(core, clean) {
     again: core.links.live && !clean ? -1 : core.inbox.repeats,
   }
   const { full } = record
-  record.full = !write(core, { ...value, queue: [...others(core), ...core.outbox.queue] })
+  record.full = !write(core, { ...value, queue: [...core.outbox.queue, ...others(core)] })
   if (record.full) write(core, { ...value, queue: [] }) // at least the position
   if (full !== record.full) changed(core)
 }
@@ -97,7 +97,7 @@ export function remove(core) {
   const { record } = core, queue = others(core)
   try {
     if (!queue[0]) record.storage.removeItem(record.key)
-    else write(core, { queue })
+    else write(core, { id: core.client.id, queue }) // the visitor who wrote them
   } catch { /* there is no storage */ }
   record.storage = undefined
 }

@@ -9,7 +9,7 @@ const LONGEST = 35_000 // milliseconds until a poll has an answer
 const EARLY = 1000 // milliseconds; an empty answer takes longer
 
 /** poll runs a link over one short answer after another, until its end. */
-export async function poll(core, link, feed) {
+export async function poll(core, link, fresh) {
   let early = 0
   do {
     if (link.token) watch(link, LONGEST)
@@ -18,13 +18,15 @@ export async function poll(core, link, feed) {
 
     const answer = await open(core, link, { _wait: WAIT })
     reached(core)
+    const feed = fresh() // a block that one answer leaves incomplete is not the next one's
     if (answer.body?.getReader) await read(answer, feed)
     else feed(await answer.text()) // React Native
+    watch(link)
     await core.inbox.pending // the next poll acknowledges
 
     // A cache may answer in place of the server, without a pause.
     if (link.news || performance.now() - asked > EARLY) early = 0
-    else if (++early > 3) throw failure('polls bring nothing new at once: is there a cache in between?')
+    else if (++early > 3) throw failure('polls bring nothing new: a cache in between?')
     else await sleep(EARLY)
   } while (link.token && link.drain == null && !link.control.signal.aborted)
 }

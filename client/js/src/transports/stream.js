@@ -19,9 +19,9 @@ export async function read({ body }, feed) {
 }
 
 /** stream runs a link over one long answer. The promise settles when it has ended. */
-export async function stream(core, link, feed) {
+export async function stream(core, link, fresh) {
   const answer = await open(core, link)
   // React Native, for example, hands over an answer when it is complete.
   if (!answer.body?.getReader) throw failure('fetch() cannot stream here', 501)
-  await read(answer, feed)
+  await read(answer, fresh())
 }
