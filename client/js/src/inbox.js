@@ -45,7 +45,7 @@ export function receive(core, link, { id, event, data }) {
   const { resets, pending } = inbox
   const promises = []
   link.news = true
-  reached(core)
+  if (core.page.offline) reached(core)
   inbox.came = id
   if (gap) {
     const about = JSON.parse(data)
