@@ -308,24 +308,6 @@ test('client.id is the new one when messages of another id are returned', async 
   assert.notEqual(seen[0][0], seen[0][1])
 })
 
-test('two users of a client, the first of which does not start it', async () => {
-  const { obtain, hold } = await import('../shared.js')
-  globalThis.window = globalThis
-  const o = { fetch: server.fetch, storage: null, transports: ['sse'] }
-  const first = { options: { ...o, start: false } }
-  const e = obtain('http://mirage.test/live', first.options)
-  const stop1 = hold(e, first)
-  const second = { options: o }
-  const e2 = obtain('http://mirage.test/live', o)
-  const stop2 = hold(e2, second)
-  await clock.run(10_000)
-  const state = e2.client.state
-  stop1()
-  stop2()
-  delete globalThis.window
-  assert.equal(state, 'open')
-})
-
 test('an acknowledgement that nobody answers does not mean that the network is back', async () => {
   const c = client({ transports: ['websocket'] })
   await open(c)

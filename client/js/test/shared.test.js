@@ -153,3 +153,12 @@ test('the status is the same object until it changes', async () => {
   assert.deepEqual(paused, { state: 'paused', stalled: '', transport: '' })
   assert.equal(statusOf(client), paused)
 })
+
+test('the first user does not start the client, and the second one does', async () => {
+  const entry = obtain(url, options({ start: false }))
+  const ends = [hold(entry, { options: { start: false } }), hold(entry, { options: {} })]
+  await task()
+  assert.equal(asked.length, 1)
+  for (const end of ends) end()
+  await task()
+})
