@@ -46,7 +46,7 @@ unit: ## Run all Go tests, with the race detector if there is a C compiler.
 	go test $(RACE) -count=1 -timeout=10m -skip='$(ELSEWHERE)' ./transport -websocket
 	$(if $(RACE),go test -count=1 -timeout=5m -run=Alloc ./session ./store/... ./internal/... ./transport/websocket # they are skipped under the race detector, which allocates)
 	go -C internal/test/others test $(RACE) -count=1 -timeout=5m ./...
-	$(if $(wildcard e2e/go.mod),go -C e2e test $(RACE) -count=1 -timeout=8m ./...)
+	$(if $(wildcard e2e/go.mod),go -C e2e test $(RACE) -count=1 -timeout=15m ./...)
 
 soak: ## Run clients of every kind behind bad networks for T (60s).
 	go test $(RACE) -count=1 -timeout=0 -run=TestSoak -v ./transport -soak=$(T)

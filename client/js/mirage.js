@@ -649,6 +649,10 @@ async function loop(core, wait) {
     const error = await run(core, order(core), isQuick(core));
     if (done) done();
     if (!isActive(core) || links.live) continue;
+    if (error && !error.status) {
+      links.strikes = 0;
+      core.race.mute = void 0;
+    }
     wait = error ? complain(core, error, ++links.failures, isQuick(core)) : links.pause ?? delayBefore(links.strikes, failure("ended"), core.options.maxDelay);
   }
   if (done) done();

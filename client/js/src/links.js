@@ -51,6 +51,10 @@ export async function loop(core, wait) {
     const error = await run(core, order(core), isQuick(core))
     if (done) done()
     if (!isActive(core) || links.live) continue
+    if (error && !error.status) { // no transport works: the network is to blame for links that ended young
+      links.strikes = 0
+      core.race.mute = undefined
+    }
     wait = error ? complain(core, error, ++links.failures, isQuick(core))
       : links.pause ?? delayBefore(links.strikes, failure('ended'), core.options.maxDelay)
   }
