@@ -28,7 +28,7 @@ func TestClientReleased(t *testing.T) {
 		}
 		for range 3 {
 			b.do(`client.release()`)
-			b.within("paused", `client.state === 'paused'`, time.Second)
+			b.within("paused", `client.state === 'paused'`, 5*time.Second)
 			if left := b.listeners(); left != own {
 				t.Errorf("a released client listens: %s", left)
 			}
@@ -121,23 +121,23 @@ func TestClientOffline(t *testing.T) {
 				}
 
 				switchTo(true)
-				took := b.within("offline", `heard.includes('stalled offline')`, 3*time.Second)
+				took := b.within("offline", `heard.includes('stalled offline')`, 10*time.Second)
 				t.Logf("stalled after %v", took.Round(time.Millisecond))
 				if row.dead {
 					b.do(`import('/live/mirage.js').then(({ Mirage }) => {
 						globalThis.second = new Mirage('/live', { name: 'second' })
 					})`)
-					b.within("a client that begins offline", `globalThis.second?.stalled === 'offline'`, 3*time.Second)
+					b.within("a client that begins offline", `globalThis.second?.stalled === 'offline'`, 10*time.Second)
 					b.do(`second.close()`)
 					b.do(`client.send(':' + ++record.sent[''])`)
-					b.within("a queue event", `heard.includes('waiting 1 true')`, 3*time.Second)
+					b.within("a queue event", `heard.includes('waiting 1 true')`, 10*time.Second)
 				}
 				switchTo(false)
-				b.within("not stalled", `client.stalled === ''`, 3*time.Second)
+				b.within("not stalled", `client.stalled === ''`, 10*time.Second)
 				b.wait("open", `client.state === 'open' && client.waiting === 0`)
 
 				b.do(`heard.splice(0); client.send(':' + ++record.sent[''])`)
-				b.within("accepted", `heard.at(-1) === 'waiting 0 true'`, 5*time.Second)
+				b.within("accepted", `heard.at(-1) === 'waiting 0 true'`, 10*time.Second)
 				s.sendAll(10)
 				b.told(true)
 				s.settled(b)

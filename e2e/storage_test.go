@@ -46,7 +46,7 @@ func TestClientStorage(t *testing.T) {
 				s.proxy.Refuse()
 				s.proxy.Cut(miragetest.RST)
 				b.do(`say(20)`)
-				b.within("a warning", `pair[0].client.waiting === 20 && stored.includes(false)`, 5*time.Second)
+				b.within("a warning", `pair[0].client.waiting === 20 && stored.includes(false)`, 15*time.Second)
 				s.sendAll(20)
 				s.proxy.Heal()
 				b.wait("messages", `allGot(20) && allAccepted()`)

@@ -33,7 +33,7 @@ func TestClientLastWords(t *testing.T) {
 					t.Helper()
 					before, began := s.numbers(), time.Now()
 					leave()
-					s.within(5*time.Second, "last words at a "+how, func() bool { return s.numbers() >= before+2 })
+					s.within(15*time.Second, "last words at a "+how, func() bool { return s.numbers() >= before+2 })
 					t.Logf("%s: there after %v", how, time.Since(began).Round(time.Millisecond))
 				}
 				returns := func(load int) {
@@ -82,7 +82,7 @@ func TestClientManyLastWords(t *testing.T) {
 			for (let i = 1; i <= 80; i++) client.send(':' + i)
 		})`)
 		b.close()
-		s.within(5*time.Second, "all of them", func() bool { return s.numbers() == 80 })
+		s.within(15*time.Second, "all of them", func() bool { return s.numbers() == 80 })
 		if len(s.up) != 3 {
 			t.Errorf("there are messages of %d kinds", len(s.up))
 		}
