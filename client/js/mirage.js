@@ -626,6 +626,7 @@ function greet(core, link, hello, position) {
 
 // src/links.js
 var YOUNG = 1e4;
+var WORKS = 2e3;
 var QUICK2 = 6e4;
 var AGAIN = 1e3;
 var ANSWER = 700;
@@ -690,9 +691,10 @@ function over(core, link, error) {
     return finish(core, 4e3 + error.status, error.message);
   }
   if (link !== links.live) return;
-  const young = Date.now() - link.born < YOUNG && !(link.drain > 0);
+  const age = Date.now() - link.born;
+  const young = age < YOUNG && !(link.drain > 0);
   links.strikes = young ? Math.min(3, links.strikes + 1) : 0;
-  if (link.spoke || !young) race.worked.add(link.name);
+  if (!young || link.spoke && age > WORKS) race.worked.add(link.name);
   if (!young) race.doubts = 0;
   if (links.strikes > 1 || link.late && !link.spoke) {
     race.mute = link.name;

@@ -26,6 +26,7 @@ import { accept } from './outbox.js'
 import { order, run } from './race.js'
 
 const YOUNG = 10_000 // milliseconds; links that end earlier, one after another, are a symptom
+const WORKS = 2000 // milliseconds after which a transport that brings something works
 const QUICK = 60_000 // milliseconds after a loss for which the client hurries
 const AGAIN = 1000 // milliseconds between attempts that the user asks for
 const ANSWER = 700 // milliseconds in which a network that is back answers
@@ -102,9 +103,10 @@ export function over(core, link, error) {
   }
   if (link !== links.live) return
 
-  const young = Date.now() - link.born < YOUNG && !(link.drain > 0)
+  const age = Date.now() - link.born
+  const young = age < YOUNG && !(link.drain > 0)
   links.strikes = young ? Math.min(3, links.strikes + 1) : 0
-  if (link.spoke || !young) race.worked.add(link.name)
+  if (!young || link.spoke && age > WORKS) race.worked.add(link.name)
   if (!young) race.doubts = 0
   if (links.strikes > 1 || link.late && !link.spoke) {
     race.mute = link.name
