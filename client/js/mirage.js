@@ -244,7 +244,7 @@ function end(link, error) {
 }
 function place({ address, client, links }, link, more) {
   link.from = client.position;
-  const _was = links.opened && !address.signed ? client.id : null;
+  const _was = links.last && !address.signed ? client.id : null;
   return { _pos: link.from, _was, _wait: null, lastEventId: null, ...more };
 }
 function feeder(link, take3) {
@@ -270,7 +270,6 @@ function keep(core, queue) {
   core.client.bufferedAmount = queue.reduce((sum, m) => sum + m.d.length, 0);
 }
 function restore(core, queue) {
-  core.outbox.writer = core.address.cid;
   keep(core, queue);
   for (const m of queue) note(core, m);
 }
@@ -293,7 +292,7 @@ function enqueue(core, e, data) {
   if (outbox.queue.length >= options.messages || client.bufferedAmount + d.length > options.bytes) {
     throw failure("the queue is full", 429);
   }
-  const m = { w: outbox.writer, n: ++outbox.count, e, d, x };
+  const m = { w: core.address.cid, n: ++outbox.count, e, d, x };
   outbox.queue.push(m);
   note(core, m);
   client.waiting++;
@@ -321,8 +320,8 @@ function giveBack(core, messages2, error, id = core.client.id) {
   for (const m of messages2) m.no?.(error);
   tell(core, "mirage-returned", { id, error, messages: messages2.map(outside) });
 }
-function nextBatch({ client, outbox: { queue, writer, count: count2 } }, most, longest, more) {
-  const { w = writer, n = count2 + 1, a } = queue[0] || {};
+function nextBatch({ address, client, outbox: { queue, count: count2 } }, most, longest, more) {
+  const { w = address.cid, n = count2 + 1, a } = queue[0] || {};
   let size = 0, full;
   const batch = queue.filter((m, i) => !(full ||= i >= most || m.w !== w || m.n !== n + i || m.a !== a || (size += m.d.length) > longest && i));
   const up = { writer: w, base: n, ack: client.position, again: !!a, ...more };
@@ -584,7 +583,7 @@ function greet(core, link, hello, position) {
   const old = epoch === now && link.from.indexOf(epoch);
   const resumed = old || hello.resumed;
   const lost = !old && reason !== "trimmed" && hello.lost;
-  const known = client.id, was = client.mirage, first = !links.opened;
+  const known = client.id, was = client.mirage, first = !links.last;
   if (known && known !== id && known !== hello.previous) {
     client.id = id;
     giveBack(core, outbox.queue, failure("the id has changed", 409), known);
@@ -630,7 +629,7 @@ var WORKS = 2e3;
 var QUICK2 = 6e4;
 var AGAIN = 1e3;
 var ANSWER = 700;
-var isQuick = ({ links }) => links.opened && !isHidden() && performance.now() - links.lostAt < QUICK2;
+var isQuick = ({ links }) => links.last && !isHidden() && performance.now() - links.lostAt < QUICK2;
 async function loop(core, wait) {
   const { links } = core;
   if (links.looping) {
@@ -662,7 +661,7 @@ async function loop(core, wait) {
 function complain(core, error, attempt, quick) {
   const delay = delayBefore(attempt, error, core.options.maxDelay, quick);
   core.links.asked = error.retry;
-  if (core.links.opened) change(core, "reconnecting");
+  if (core.links.last) change(core, "reconnecting");
   tell(core, "mirage-retry", { what: "connect", error, attempt, delay });
   return delay;
 }
@@ -677,7 +676,6 @@ function welcome({ links, sender }, link) {
     }
   }
   links.live = links.last = link;
-  links.opened = true;
   links.failures = links.asked = 0;
   link.ok();
 }
@@ -1036,7 +1034,7 @@ function begin(core) {
   const { links } = core;
   if (!links.live) {
     links.lostAt = performance.now();
-    if (isActive(core)) change(core, links.opened ? "reconnecting" : "connecting");
+    if (isActive(core)) change(core, links.last ? "reconnecting" : "connecting");
   }
   loop(core);
 }

@@ -24,7 +24,7 @@ export function greet(core, link, hello, position) {
   const old = epoch === now && link.from.indexOf(epoch)
   const resumed = old || hello.resumed
   const lost = !old && reason !== 'trimmed' && hello.lost // what was trimmed comes as an event of its own
-  const known = client.id, was = client.mirage, first = !links.opened
+  const known = client.id, was = client.mirage, first = !links.last
 
   if (known && known !== id && known !== hello.previous) { // the messages were written under another id
     client.id = id

@@ -53,7 +53,7 @@ export function place({ address, client, links }, link, more) {
   // The id in the last hello: if a log-out has revoked it and expired the cookie, the
   // server answers 410 and does not continue under a new id. The id from storage does not
   // count: a page load is a new visit.
-  const _was = links.opened && !address.signed ? client.id : null
+  const _was = links.last && !address.signed ? client.id : null
   return { _pos: link.from, _was, _wait: null, lastEventId: null, ...more } // whatever the option query says
 }
 

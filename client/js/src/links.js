@@ -3,7 +3,6 @@
 //   all       links that have not ended
 //   live      the link that counts: it brought the last hello
 //   last      the one that was live last
-//   opened    there was a live link
 //   looping   attempts are made until there is a link
 //   failures  how many attempts in a row had no hello
 //   strikes   how many links in a row ended young, at most 3
@@ -32,7 +31,7 @@ const AGAIN = 1000 // milliseconds between attempts that the user asks for
 const ANSWER = 700 // milliseconds in which a network that is back answers
 
 // isQuick reports whether somebody may be waiting for the network to come back.
-const isQuick = ({ links }) => links.opened && !isHidden() && performance.now() - links.lostAt < QUICK
+const isQuick = ({ links }) => links.last && !isHidden() && performance.now() - links.lostAt < QUICK
 
 /** loop makes attempts until there is a link. */
 export async function loop(core, wait) {
@@ -67,7 +66,7 @@ export async function loop(core, wait) {
 function complain(core, error, attempt, quick) {
   const delay = delayBefore(attempt, error, core.options.maxDelay, quick)
   core.links.asked = error.retry
-  if (core.links.opened) change(core, 'reconnecting')
+  if (core.links.last) change(core, 'reconnecting')
   tell(core, 'mirage-retry', { what: 'connect', error, attempt, delay })
   return delay
 }
@@ -86,7 +85,6 @@ export function welcome({ links, sender }, link) {
     }
   }
   links.live = links.last = link
-  links.opened = true
   links.failures = links.asked = 0
   link.ok()
 }

@@ -4,7 +4,6 @@
 //   queue    messages, each with its writer w, number n, event e, data d, encoding x,
 //            t: it was tried, a: the server may have had it, ok and no: of its promise;
 //            those of an earlier page come first, under that page's writer
-//   writer   who numbers new messages
 //   count    the number of the last one
 //   numbers  writer → highest number that this client has had
 //   telling  a mirage-queue event is due
@@ -32,7 +31,6 @@ export function keep(core, queue) {
 
 /** restore takes over the messages of an earlier page. */
 export function restore(core, queue) {
-  core.outbox.writer = core.address.cid
   keep(core, queue)
   for (const m of queue) note(core, m)
 }
@@ -60,7 +58,7 @@ export function enqueue(core, e, data) {
     throw failure('the queue is full', 429)
   }
 
-  const m = { w: outbox.writer, n: ++outbox.count, e, d, x }
+  const m = { w: core.address.cid, n: ++outbox.count, e, d, x }
   outbox.queue.push(m)
   note(core, m)
   client.waiting++
@@ -99,8 +97,8 @@ export function giveBack(core, messages, error, id = core.client.id) {
  * numbers follow one another. They have at most so many characters together, unless one
  * message is longer.
  */
-export function nextBatch({ client, outbox: { queue, writer, count } }, most, longest, more) {
-  const { w = writer, n = count + 1, a } = queue[0] || {}
+export function nextBatch({ address, client, outbox: { queue, count } }, most, longest, more) {
+  const { w = address.cid, n = count + 1, a } = queue[0] || {}
   let size = 0, full
   const batch = queue.filter((m, i) =>
     !(full ||= i >= most || m.w !== w || m.n !== n + i || m.a !== a || (size += m.d.length) > longest && i))

@@ -97,7 +97,7 @@ export function begin(core) {
   const { links } = core
   if (!links.live) {
     links.lostAt = performance.now()
-    if (isActive(core)) change(core, links.opened ? 'reconnecting' : 'connecting')
+    if (isActive(core)) change(core, links.last ? 'reconnecting' : 'connecting')
   }
   loop(core)
 }

@@ -376,7 +376,7 @@ for (const [hidden, after] of [['release', 0], [60_000, 60_000]]) {
         page.hide()
         await clock.run(after - 1000)
         assert.equal(c.state, 'open')
-        page.show() // it begins anew
+        page.show() // the time starts over
         await clock.run(after)
         assert.equal(c.state, 'open')
       }
