@@ -11,7 +11,7 @@ import (
 // each with one fixed HTTP status.
 var (
 	// ErrTooLarge means that the message is larger than Options.MaxMessageSize.
-	ErrTooLarge = errors.New("session: message too large")
+	ErrTooLarge = store.ErrTooLarge
 	// ErrOrder means that an upstream message came before the one that its writer must
 	// send next.
 	ErrOrder = errors.New("session: message out of order")

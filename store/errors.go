@@ -33,6 +33,20 @@ var (
 	ErrRevoked = errors.New("session: id revoked")
 	// ErrRenewed means that the client must come back through the hooks. Nothing is lost.
 	ErrRenewed = errors.New("session: link to be renewed")
+	// ErrTopic means that the name cannot be the name of a topic.
+	ErrTopic = errors.New("session: topic name not allowed")
+	// ErrTopics means that a client would read more topics than are allowed.
+	ErrTopics = errors.New("session: too many topics")
+	// ErrKey means that the key of a message is malformed or missing, or that its TTL is
+	// negative.
+	ErrKey = errors.New("session: message key not allowed")
+	// ErrSealed means that a growing message is complete, and cannot grow any more.
+	ErrSealed = errors.New("session: the growing message is complete")
+	// ErrTooLarge means that the message is larger than allowed.
+	ErrTooLarge = errors.New("session: message too large")
+	// ErrUnsupported means that the Store cannot do this: it has no topics, or no
+	// messages with Key or TTL.
+	ErrUnsupported = errors.New("session: not supported by this store")
 	// ErrUncertain means that the store did not answer in time. Whether the operation
 	// took place is not known.
 	ErrUncertain = errors.New("session: outcome unknown")

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -25,6 +26,32 @@ type Message struct {
 	// Binary reports whether clients get Data as bytes. Without it, Data is text if it is
 	// valid UTF-8.
 	Binary bool
+	// Key, if not empty, names what the message is about: progress, a price, a cursor. A
+	// newer message with the same Event and Key, in the same topic or session and for the
+	// same readers, supersedes this one for every reader that was not sent it. The older
+	// one leaves the log and frees its room. Readers pass it over, and are told of no
+	// gap. A key has at most MaxKey bytes of UTF-8 without control characters.
+	Key string
+	// TTL, if above zero, is how long the message is worth delivering. Later it leaves
+	// the log: readers pass it over, are told of no gap, and OnEnd does not get it.
+	TTL time.Duration
+}
+
+// MaxKey is the longest key of a message, in bytes.
+const MaxKey = 128
+
+// CheckKey returns nil if the message's Key and TTL are allowed. Otherwise the error
+// wraps ErrKey, and says what is wrong.
+func (m *Message) CheckKey() error {
+	switch {
+	case len(m.Key) > MaxKey:
+		return fmt.Errorf("%w: it has %d bytes, at most %d are allowed", ErrKey, len(m.Key), MaxKey)
+	case !utf8.ValidString(m.Key), strings.ContainsFunc(m.Key, isControl):
+		return fmt.Errorf("%w: it must be UTF-8 without control characters", ErrKey)
+	case m.TTL < 0:
+		return fmt.Errorf("%w: the TTL is negative", ErrKey)
+	}
+	return nil
 }
 
 // Text returns an unnamed text message.
@@ -63,4 +90,4 @@ const overhead = 96
 
 // Size returns what the message counts against a log's bound, in bytes: its payload, its
 // name and a fixed overhead.
-func (m *Message) Size() int { return overhead + len(m.Event) + len(m.Data) }
+func (m *Message) Size() int { return overhead + len(m.Event) + len(m.Key) + len(m.Data) }

@@ -96,6 +96,9 @@ func (l *log) Append(ctx context.Context, m *store.Message, reader string) (stor
 func (l *log) append(
 	ctx context.Context, m *store.Message, reader, entry string, tag uint32,
 ) (store.Position, answer, error) {
+	if err := supported(m); err != nil {
+		return store.Position{}, nil, err
+	}
 	what := attempt{l.hex, reader, m}
 	before := 0
 	if u, ok := l.s.recall(what); ok {

@@ -1,0 +1,61 @@
+package store
+
+// A TopicJoin makes a session, one of its readers, or one link a member of a topic.
+type TopicJoin struct {
+	Topic string
+	// Link says who joins. Without a Reader, that is the whole session: every link that
+	// it has and gets. Without a Number, it is the reader, as long as it is remembered.
+	// Otherwise it is that link alone, whichever request carries it.
+	Link LinkRef
+	// At and Begin say where a link begins that presents no position of the topic. At is
+	// set in any case.
+	At    TopicPosition
+	Begin Begin
+	Info  []byte // for presence; JSON, nil for none
+	// Max is the highest number of topics that one link may read. The join is refused
+	// with ErrTopics if a link would have more.
+	Max int
+}
+
+// A TopicLeave ends memberships in a topic, and tells links about it.
+type TopicLeave struct {
+	Topic string
+	// Link says whose membership ends. Without a Reader, all memberships of the session
+	// end: its own, and those of its readers and links. Without a Number, those of the
+	// reader and its links. Otherwise it is that of the link alone.
+	Link LinkRef
+	// Epoch, if not 0, ends only memberships that begin in that epoch.
+	Epoch uint32
+	// Notice is for the clients of the links that do not read the topic any more. If it
+	// is zero, nothing is told. A link without a membership is told, too, if Link names
+	// it: its join was refused.
+	Notice TopicNotice
+}
+
+// A TopicNotice tells a client why it is not a member of a topic.
+type TopicNotice struct {
+	Topic  string
+	Status int    // an HTTP status; after 429 and 503, the client joins again later
+	Reason string // in words
+	Retry  int64  // how many milliseconds the client waits before that; 0 leaves it to the client
+}
+
+// TopicsOfLink is what Log.Topics returns.
+type TopicsOfLink struct {
+	Version uint64 // as in Tail.Topics
+	Joined  []TopicJoined
+	Notices []TopicNotice // one caller alone gets each
+}
+
+// TopicJoined is a topic that a link reads.
+type TopicJoined struct {
+	Topic string
+	At    TopicPosition // where the link begins without a position of its own
+	Begin Begin
+	Acked TopicPosition // what the link's reader has acknowledged; zero for nothing
+	Whole bool          // the session is a member
+	Info  []byte        // of the last join that had one
+	// Asked changes each time that the link's client asks to join, and Told is the Asked
+	// of the last call of Log.TopicTold. Told is 0 before the first.
+	Asked, Told uint64
+}
