@@ -172,6 +172,10 @@ func (l *Live) SendTo(ctx context.Context, id, reader string, msg Message) (Posi
 	return l.sessions.SendTo(ctx, id, reader, msg)
 }
 
+// Topic returns the topic of that name: a room, a document, the notices of one user. It
+// does no I/O. See session.Manager.Topic.
+func (l *Live) Topic(name string) *Topic { return l.sessions.Topic(name) }
+
 // Broadcast appends a message to every session. See session.Manager.Broadcast.
 func (l *Live) Broadcast(ctx context.Context, msg Message) (Sent, error) {
 	return l.sessions.Broadcast(ctx, msg)

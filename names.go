@@ -19,6 +19,39 @@ type Message = store.Message
 // A Position is a place in a session's log. See store.Position.
 type Position = store.Position
 
+// A Topic is a named log that many sessions read. See session.Topic.
+type Topic = session.Topic
+
+// TopicOptions say what a topic retains. See session.TopicOptions.
+type TopicOptions = session.TopicOptions
+
+// A TopicPosition is a place in a topic. See store.TopicPosition.
+type TopicPosition = store.TopicPosition
+
+// A TopicWriter appends to a growing message. See session.TopicWriter.
+type TopicWriter = session.TopicWriter
+
+// A Join is a client's wish to read a topic. See session.Join.
+type Join = session.Join
+
+// From says where a member begins to read a topic: FromNow, FromStart or After.
+type From = session.From
+
+// Published is a message that a topic retains. See session.Published.
+type Published = session.Published
+
+// A Member is a session that is present in a topic. See session.Member.
+type Member = session.Member
+
+// Where a member begins to read a topic.
+var (
+	FromNow   = session.FromNow   // with the next message
+	FromStart = session.FromStart // with everything that the topic retains
+)
+
+// After begins after a position, which Topic.Position returned. See session.After.
+func After(at TopicPosition) From { return session.After(at) }
+
 // Incoming is a message from a client, with the names of its sender. See
 // session.Incoming.
 type Incoming = session.Incoming
@@ -65,13 +98,18 @@ const (
 
 // The errors that an application may handle. Test for them with errors.Is.
 var (
-	ErrNotFound  = store.ErrNotFound   // there is no such session, or no such reader
-	ErrFull      = store.ErrFull       // the session's log, or Options.Budget, has no room for the message
-	ErrTooLarge  = session.ErrTooLarge // the message is larger than Options.MaxMessageSize
-	ErrEvent     = store.ErrEvent      // the event's name is reserved or malformed
-	ErrBudget    = store.ErrBudget     // Options.Budget is used up
-	ErrUncertain = store.ErrUncertain  // the store did not answer: the operation may have taken place
-	ErrClosed    = session.ErrClosed   // after Shutdown
+	ErrNotFound    = store.ErrNotFound    // there is no such session, or no such reader
+	ErrFull        = store.ErrFull        // the session's log, or Options.Budget, has no room for the message
+	ErrTooLarge    = session.ErrTooLarge  // the message is larger than Options.MaxMessageSize
+	ErrEvent       = store.ErrEvent       // the event's name is reserved or malformed
+	ErrBudget      = store.ErrBudget      // Options.Budget is used up
+	ErrTopic       = store.ErrTopic       // the topic's name is not allowed
+	ErrTopics      = store.ErrTopics      // a tab would read more than 64 topics
+	ErrKey         = store.ErrKey         // the message's Key or TTL is not allowed
+	ErrSealed      = store.ErrSealed      // the growing message is complete
+	ErrUnsupported = store.ErrUnsupported // the Store has no topics, or no messages with Key or TTL
+	ErrUncertain   = store.ErrUncertain   // the store did not answer: the operation may have taken place
+	ErrClosed      = session.ErrClosed    // after Shutdown
 )
 
 // Text returns a message of text without an event name. Browsers deliver it as the event

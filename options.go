@@ -53,10 +53,10 @@ type Options struct {
 	// link, and for each poll and message over HTTP. Nil means no value.
 	Value func(*http.Request) any
 	// HookTimeout bounds Generate, Validate and the Store operations that happen before a
-	// request is let in. Zero means 5s.
+	// request is let in, and OnJoin. Zero means 5s.
 	HookTimeout time.Duration
-	// MaxHooks bounds the hooks that run at once. Requests beyond it get 503. Zero means
-	// 64.
+	// MaxHooks bounds the hooks that run at once. Requests beyond it get 503. As many calls
+	// of OnJoin run at once, and others wait. Zero means 64.
 	MaxHooks int
 	// IDBytes is how many random bytes an id has, 8 to 64. Zero means 8.
 	IDBytes int
@@ -105,6 +105,14 @@ type Options struct {
 	// AckTimeout is how long a client may leave a message unacknowledged. After that, its
 	// link ends. Zero means 20s. Negative disables it.
 	AckTimeout time.Duration
+
+	// Topics returns what a topic retains, by its name. It must be a pure function. Nil
+	// means the defaults of TopicOptions for all.
+	Topics func(name string) TopicOptions
+	// OnJoin decides whether a client may read a topic. It may change where the client
+	// begins. An error refuses the join with status 403, or with that of an Error. Nil
+	// refuses all joins by clients. It is bounded by HookTimeout and MaxHooks.
+	OnJoin func(context.Context, *Session, *Join) error
 
 	// OnOpen is called for each new session.
 	OnOpen func(context.Context, *Session)
@@ -184,6 +192,10 @@ func (o *Options) session(age time.Duration) session.Options {
 		MaxBody:        o.MaxBody,
 		MaxBatch:       o.MaxBatch,
 		BodyTimeout:    o.BodyTimeout,
+		Topics:         o.Topics,
+		OnJoin:         o.OnJoin,
+		HookTimeout:    o.HookTimeout,
+		MaxHooks:       o.MaxHooks,
 		OnOpen:         o.OnOpen,
 		OnAttach:       o.OnAttach,
 		OnMessage:      o.OnMessage,

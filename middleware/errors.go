@@ -25,6 +25,13 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("middleware: %d %s", e.Status, e.Reason) }
 
+// HTTPStatus returns the fields, with the defaults filled in. By this method, package
+// session recognizes an error that Options.OnJoin returns.
+func (e *Error) HTTPStatus() (status int, reason string, retryAfter time.Duration) {
+	c := e.complete()
+	return c.Status, c.Reason, c.RetryAfter
+}
+
 // Refusals that are always the same. They are shared and must not be changed.
 var (
 	errForeign = &Error{

@@ -28,6 +28,7 @@ var floors = [][]string{
 	{"internal/answer", "store/storetest"},
 	{"middleware", "session"},
 	{"cookie", "internal/frame", "internal/refuse", "store/memory", "store/redis"},
+	{"internal/topiclog"},
 	{
 		"client/js", "internal/buffers", "internal/cid", "internal/duration", "internal/response", "internal/wiring",
 		"internal/writers", "miragetest", "store",

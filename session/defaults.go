@@ -27,6 +27,8 @@ func (o *Options) check() {
 		{"WriteTimeout", int64(o.WriteTimeout)},
 		{"MaxBody", int64(o.MaxBody)},
 		{"MaxBatch", int64(o.MaxBatch)},
+		{"MaxHooks", int64(o.MaxHooks)},
+		{"HookTimeout", int64(o.HookTimeout)},
 		{"BodyTimeout", int64(o.BodyTimeout)},
 	} {
 		if bound.value < 0 {
@@ -109,6 +111,8 @@ func (o Options) withDefaults() Options {
 	orTime(&o.BodyTimeout, 10*time.Second)
 	orInt(&o.MaxBody, max(64<<10, o.MaxMessageSize/3*4+1024)) // base64 makes four bytes of three
 	orInt(&o.MaxBatch, 100)
+	orInt(&o.MaxHooks, 64)
+	orTime(&o.HookTimeout, 5*time.Second)
 
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -123,7 +123,7 @@ func Example_gap() {
 	m := session.New(session.Options{
 		MaxMessages: 2, Overflow: store.OverflowDropOldest,
 		OnGap: func(_ context.Context, s *session.Session, r session.ReaderInfo, lost store.Lost) {
-			fmt.Println("application:", s.ID(), r.Reader, "lost", lost)
+			fmt.Println("application:", s.ID(), r.Reader, "lost", lost.From, "to", lost.To)
 		},
 	})
 	defer m.Shutdown(ctx)
@@ -136,7 +136,7 @@ func Example_gap() {
 	link.Close()
 	// Output:
 	// tab: resumed false "new"
-	// application: ann tab lost {1 1}
+	// application: ann tab lost 1 to 1
 	//   gap 1 to 1
 	//   2 two
 	//   3 three

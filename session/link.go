@@ -17,13 +17,32 @@ type Attach struct {
 	Asked      store.Asked   // about the request; the zero Asked stands for the application itself
 	Reader     string        // the client object's name; "" for a plain client, which gets a random one
 	Number     uint64        // the link that a poll continues; 0 begins a new one
-	Position   string        // the position that the client presents, as text; "" for none
+	Position   string        // the positions that the client presents, as text; "" for none
+	Joins      []JoinRequest // what its client wants to read, besides its session's log
 	Transport  string        // for ReaderInfo and Closed
 	RemoteAddr string        // of the request, for Closed
 	Value      any           // of the request, for the callbacks: see Value
 	Poll       bool          // one short response after another carries the link: no heartbeat, no AckTimeout
 	Life       time.Duration // after which the link ends with EndAged; 0 means never
 	Wake       func()        // called when Take may have something; must not block. Nil if Next is used
+
+	topics []store.TopicPosition // of Position
+}
+
+// maxPosition is the longest text of a position in a session's log, in bytes.
+const maxPosition = 64
+
+// splitPositions splits the text of a client's positions into that of its session, which
+// may be empty, and those of its topics.
+func splitPositions(text string) (session string, topics []store.TopicPosition, err error) {
+	if len(text) > store.MaxPositions {
+		return "", nil, ErrInput
+	}
+	session, topics = store.SplitPositions(text)
+	if len(session) > maxPosition {
+		return "", nil, ErrInput
+	}
+	return session, topics, nil
 }
 
 // A Link is one live transport attachment: a cursor in the session's log, and the means
@@ -41,7 +60,8 @@ type Link struct {
 	next   atomic.Pointer[Link] // the next older link of the session
 	wrote  atomic.Int64         // when Take last had something, on the Manager's clock
 	waits  atomic.Int64         // since when an acknowledgement is missing; 0 if none is
-	beat   time.Duration        // interval of the heartbeat, jittered
+	topics atomic.Pointer[linkTopics]
+	beat   time.Duration // interval of the heartbeat, jittered
 
 	// Owned by the goroutine that calls Take.
 	cursor   uint64
@@ -55,6 +75,7 @@ type Link struct {
 	account   *account      // nil without OnClose
 	woken     chan struct{} // for Next; nil with Wake
 	until     int64         // the end of its life on the Manager's clock; 0 if it has none
+	goodbye   atomic.Bool   // its client has said that it does not come back
 	alarm     alarm
 }
 
@@ -75,13 +96,15 @@ func (m *Manager) Attach(ctx context.Context, a Attach) (*Link, error) {
 	if c.Plain {
 		c.Reader = plainName()
 	}
-	if a.Position != "" {
-		p, err := store.ParsePosition(a.Position)
-		c.Position, c.Given = p, store.GivenPresented
-		if err != nil {
-			c.Given = store.GivenMalformed
-		}
+	text, topics, err := splitPositions(a.Position)
+	if err == nil && text != "" {
+		c.Given = store.GivenPresented
+		c.Position, err = store.ParsePosition(text)
 	}
+	if err != nil {
+		c.Given = store.GivenMalformed
+	}
+	a.topics = topics
 
 	if a.Number != 0 {
 		return m.continueLink(ctx, a, c)
@@ -182,6 +205,7 @@ func (m *Manager) newLink(
 		return nil, ErrClosed
 	}
 	l.openAccount(held, a.RemoteAddr)
+	l.present(a.topics)
 	s.add(l)
 	if !m.isOpen() { // Shutdown began meanwhile, and may wait for the link without having drained it
 		l.Drain(rand.N(time.Second))
@@ -195,6 +219,9 @@ func (m *Manager) newLink(
 		m.clock.set(&l.alarm, l.due(now))
 	}
 
+	if len(a.Joins) > 0 {
+		m.requestTopics(m.newAsker(ctx, s, hello.Link, a.Value), a.Joins, nil)
+	}
 	info := l.reader()
 	if hello.Joined {
 		s.order.do(func() { m.callOnAttach(s, info, l.value) })

@@ -166,6 +166,7 @@ func (l *Link) close(detach bool) {
 func (l *Link) cleanUp(detach bool) {
 	m := l.s.m
 	l.s.remove(l)
+	l.closeTopics()
 	m.clock.cancel(&l.alarm)
 	if detach {
 		m.detach(l.s, l.Hello.Link, l.reader(), l.value)

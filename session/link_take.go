@@ -12,17 +12,30 @@ type Batch struct {
 	Gap      store.Lost    // to be written before the entries; zero if there is none
 	GapTag   uint32        // of the position after the gap
 	Entries  []store.Entry // shared messages
+	Topics   []TopicBlock  // what the topics have; to be written after the entries
 	Epoch    uint64        // of the gap and the entries
 	Accepted uint64        // the writer's last accepted number if the client should be told, else 0
 	Beat     bool          // a heartbeat is due
 	End      End           // the link ends after this batch; "" if it does not
 	Retry    time.Duration // with End: how long the client waits before it reconnects
 	More     bool          // there is more: call Take again
+
+	// For a plain client, whose event ids name all its positions: those in topics before
+	// the batch, and the one in the session's log before it.
+	Vector []store.TopicPosition
+	Last   store.Position
 }
 
 // Empty reports whether there is nothing to write.
 func (b *Batch) Empty() bool {
-	return len(b.Entries) == 0 && b.Gap == store.Lost{} && !b.Beat && b.End == ""
+	return len(b.Entries) == 0 && len(b.Topics) == 0 && b.Gap == store.Lost{} && !b.Beat && b.End == ""
+}
+
+// Clear empties the batch, and keeps its memory for the next Take.
+func (b *Batch) Clear() {
+	clear(b.Entries)
+	clear(b.Topics)
+	*b = Batch{Entries: b.Entries[:0], Topics: b.Topics[:0]}
 }
 
 // takeBytes bounds one batch, so that a slow client can read one write within its
@@ -41,14 +54,19 @@ func (l *Link) signal() {
 // An error is a failure of the store: nothing is lost, and Take may be called again after
 // the next wake.
 func (l *Link) Take(ctx context.Context, b *Batch) error {
-	*b = Batch{Entries: b.Entries[:0]}
+	*b = Batch{Entries: b.Entries[:0], Topics: b.Topics[:0]}
 	end, retry := l.end.reason()
 	if end == EndSuperseded || end == EndSilent || end == EndOver || end == EndBarred {
 		b.End = end
 		return nil
 	}
 
-	entries, tail, err := l.s.log.Read(ctx, l.Hello.Link, l.cursor, takeBytes, b.Entries)
+	topics := l.topics.Load()
+	room := takeBytes
+	if topics != nil && topics.news.Load() { // half of it is for them
+		room /= 2
+	}
+	entries, tail, err := l.s.log.Read(ctx, l.Hello.Link, l.cursor, room, b.Entries)
 	if err != nil {
 		return l.refused(b, err)
 	}
@@ -72,11 +90,14 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 	b.End, b.Retry = end, retry
 
 	now := l.s.m.now()
-	if l.ackOverdue(now, tail.Acked) {
+	if l.ackOverdue(now, tail.Acked) || topics != nil && l.topicsOverdue(ctx, now) {
 		l.finish(EndSilent, 0)
 		b.End = EndSilent
 	}
 	b.More = tail.More && b.End == ""
+	if topics != nil || tail.Topics != 0 {
+		l.takeTopics(ctx, b, tail.Topics)
+	}
 	b.Beat = b.Empty() && !l.poll && l.s.m.o.Heartbeat > 0 && now-l.wrote.Load() >= int64(l.beat)
 	if !b.Empty() {
 		l.wrote.Store(now)

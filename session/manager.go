@@ -18,6 +18,7 @@ type Manager struct {
 	sweeper alarm
 	turns   turns
 	intakes intakes
+	hooks   chan struct{} // holds one element for each running OnJoin
 	ending  chan struct{} // holds one element for each running OnEnd of an expired session
 
 	start  time.Time       // zero of the links' clock
@@ -25,6 +26,7 @@ type Manager struct {
 	cancel context.CancelFunc
 
 	local registry // the sessions that this node knows
+	hubs  hubs     // the topics that links of this node read
 
 	mu     sync.RWMutex
 	closed bool
@@ -43,6 +45,7 @@ func New(o Options) *Manager {
 		turns: turns{held: make(map[turnKey]*turn)}, ending: make(chan struct{}, maxEnding),
 	}
 	m.local.clock = &m.clock
+	m.hooks = make(chan struct{}, m.o.MaxHooks)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.sweeper.ring = func() { m.spawn(m.sweep) }
 	return m

@@ -9,8 +9,11 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
+// plainPrefix begins the names of the readers of plain clients.
+const plainPrefix = "plain-"
+
 // plainName returns a random name for the reader of a plain client.
-func plainName() string { return "plain-" + rand.Text() }
+func plainName() string { return plainPrefix + rand.Text() }
 
 // storeWait bounds a step of the store that no request waits for.
 const storeWait = 10 * time.Second
@@ -41,7 +44,9 @@ func (m *Manager) detach(s *Session, link store.LinkRef, info ReaderInfo, value 
 // last request may have come to another node than an earlier one whose Link is still
 // here. A stream that is here ends, too, even if its client keeps the connection: the log
 // does not count the link any more. value is that of the request that ends the link.
-func (m *Manager) endLink(s *Session, link store.LinkRef, value any) {
+//
+// reload is set if the page is being reloaded: its reader stays present in topics.
+func (m *Manager) endLink(s *Session, link store.LinkRef, value any, reload bool) {
 	info := ReaderInfo{Reader: link.Reader}
 	for l := range s.all() {
 		if l.Hello.Link.Number == link.Number {
@@ -49,6 +54,7 @@ func (m *Manager) endLink(s *Session, link store.LinkRef, value any) {
 			if l.value != nil {
 				value = l.value
 			}
+			l.goodbye.Store(!reload)
 			l.finish(EndSuperseded, 0)
 		}
 	}

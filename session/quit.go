@@ -27,6 +27,11 @@ func (m *Manager) Quit(ctx context.Context, q Quit) error {
 	if err != nil {
 		return err
 	}
+	for l := range s.all() {
+		if l.Hello.Link.Reader == q.Link.Reader {
+			l.goodbye.Store(true)
+		}
+	}
 	here, ended, err := s.log.Quit(ctx, q.Link)
 	if err != nil {
 		return err

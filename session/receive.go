@@ -22,6 +22,9 @@ type Upstream struct {
 	Messages []Numbered    // in the order of their numbers
 	Value    any           // of the request, for OnMessage: see Value
 	Leaving  bool          // the client's page ends: its link ends, too, on whichever node, and its reader stays
+	Reload   bool          // with Leaving: the page is being reloaded
+	Joins    []JoinRequest // what the client of the link wants to read
+	Leaves   []string      // topics that it does not want to read any more
 }
 
 // Numbered is a message with its writer's number.
@@ -57,7 +60,7 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 		return Receipt{}, ErrClosed
 	}
 	defer m.work.Done()
-	ack, err := up.check(m.o.MaxMessageSize)
+	ack, topics, err := up.check(m.o.MaxMessageSize)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -75,8 +78,16 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 		if s, err = m.acknowledge(ctx, s, up.Link, ack); err != nil {
 			return Receipt{}, err
 		}
+		if topics != nil {
+			if err := s.log.AckTopics(ctx, up.Link, topics); err != nil {
+				return Receipt{}, err
+			}
+		}
 		if up.Leaving {
-			m.endLink(s, up.Link, up.Value)
+			m.endLink(s, up.Link, up.Value, up.Reload)
+		}
+		if up.Joins != nil || up.Leaves != nil {
+			m.requestTopics(m.newAsker(ctx, s, up.Link, up.Value), up.Joins, up.Leaves)
 		}
 	}
 
@@ -118,38 +129,40 @@ func (m *Manager) receiveInTurn(ctx, hctx context.Context, s *Session, up Upstre
 }
 
 // check checks what needs no log, before anything is done.
-func (up *Upstream) check(maxMessage int) (ack store.Position, err error) {
-	if up.Ack != "" {
-		if ack, err = store.ParsePosition(up.Ack); err != nil {
-			return ack, fmt.Errorf("%w: ack is not a position", ErrInput)
-		}
+func (up *Upstream) check(maxMessage int) (ack store.Position, topics []store.TopicPosition, err error) {
+	text, topics, err := splitPositions(up.Ack)
+	if err == nil && text != "" {
+		ack, err = store.ParsePosition(text)
+	}
+	if err != nil {
+		return ack, nil, fmt.Errorf("%w: ack is not a position", ErrInput)
 	}
 
 	last := uint64(0)
 	for i := range up.Messages {
 		n := &up.Messages[i]
 		if len(n.Data) > maxMessage {
-			return ack, fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(n.Data), maxMessage)
+			return ack, nil, fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(n.Data), maxMessage)
 		}
 		if err := store.CheckEvent(n.Event); err != nil {
-			return ack, err
+			return ack, nil, err
 		}
 		if up.Writer == "" {
 			continue
 		}
 		if n.Number > store.MaxSeq || n.Number < max(1, up.Base) || i > 0 && n.Number != last+1 {
-			return ack, fmt.Errorf("%w: message numbers must begin at base or later and follow one another", ErrInput)
+			return ack, nil, fmt.Errorf("%w: message numbers must begin at base or later and follow one another", ErrInput)
 		}
 		last = n.Number
 	}
 
 	if up.Writer != "" && (up.Base < 1 || up.Base > store.MaxSeq) {
-		return ack, fmt.Errorf("%w: base must be between 1 and %d", ErrInput, uint64(store.MaxSeq))
+		return ack, nil, fmt.Errorf("%w: base must be between 1 and %d", ErrInput, uint64(store.MaxSeq))
 	}
 	if up.Writer == "" && len(up.Messages) > 1 {
-		return ack, fmt.Errorf("%w: several messages need a writer", ErrInput)
+		return ack, nil, fmt.Errorf("%w: several messages need a writer", ErrInput)
 	}
-	return ack, nil
+	return ack, topics, nil
 }
 
 // receiveOne handles a message without a number.

@@ -107,5 +107,8 @@ func (m *Manager) checkMessage(msg *store.Message) error {
 	if len(msg.Data) > m.o.MaxMessageSize {
 		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(msg.Data), m.o.MaxMessageSize)
 	}
+	if err := msg.CheckKey(); err != nil {
+		return err
+	}
 	return store.CheckEvent(msg.Event)
 }

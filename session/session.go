@@ -18,8 +18,10 @@ type Session struct {
 	order serial
 
 	intakes intakes
-	rate    bucket      // of upstream messages
-	begun   bucket      // of new links
+	rate    bucket // of upstream messages
+	begun   bucket // of new links
+	joins   bucket // of clients, into topics
+	joining joining
 	ended   atomic.Bool // the log has ended: a later session of this id has another Session
 
 	registration
@@ -50,10 +52,7 @@ func (s *Session) SendTo(ctx context.Context, reader string, msg store.Message) 
 		return store.Position{}, err
 	}
 	at, err := s.log.Append(ctx, &msg, reader)
-	if isOver(err) {
-		err = store.ErrNotFound // however it ended
-	}
-	return at, err
+	return at, s.asNotFound(err)
 }
 
 // logAttrs returns the log attributes that identify a reader of the session.

@@ -218,10 +218,10 @@ type Log interface {
 	TopicTold(ctx context.Context, l LinkRef, topic string, asked uint64) error
 
 	// AckTopics records that the client has everything of these topics up to these
-	// positions. It is refused as Ack is. The zero position, one of another epoch than
-	// the one in which the membership reads, and one of a topic without a membership
-	// acknowledge nothing. For a membership of the session or a reader, the next link
-	// without a position begins at the highest position that was acknowledged.
+	// positions. It is refused as Ack is. One of a topic without a membership acknowledges
+	// nothing. One of another epoch than the last replaces it. For a membership of the
+	// session or a reader, the next link without a position of its own begins at the
+	// highest position that was acknowledged.
 	AckTopics(ctx context.Context, l LinkRef, at []TopicPosition) error
 
 	// Watch calls wake after anything that a link of this log must see: entries,
@@ -336,7 +336,10 @@ const (
 // Lost is a range of messages that the client will never get: those numbered From to To,
 // both included. To is 0 if the log does not know the end. The zero Lost is no loss. Use
 // Count instead of subtracting.
-type Lost struct{ From, To uint64 }
+type Lost struct {
+	From, To uint64
+	Topic    string // the topic that lost them, for Options.OnGap; "" for the log of the session
+}
 
 // Count returns how many messages are lost. known is false if the log cannot know: for
 // example, the session expired, and the length of its log is forgotten.

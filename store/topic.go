@@ -50,7 +50,7 @@ type Topic interface {
 	// Read appends to dst what follows the cursor, and moves the cursor. It stops before
 	// the sum of the sizes would exceed max bytes, but returns at least one entry if
 	// there is one. A reader whose cursor is in an epoch that has ended gets the rest of
-	// that epoch, while it is retained, and then TopicTail.Ended.
+	// that epoch, while it is retained.
 	Read(ctx context.Context, c *TopicCursor, max int, dst []TopicEntry) ([]TopicEntry, TopicTail, error)
 
 	// End ends the topic's epoch, its presence included. The next step makes the topic
@@ -137,6 +137,7 @@ const (
 	BeginAfter Begin = iota // after its cursor, with nothing else
 	BeginNow                // after its cursor, but first all messages that still grow, whole
 	BeginStart              // at the start of the topic, but first all messages that still grow, whole
+	BeginWhole              // for the Store: within BeginStart, or after a gap
 )
 
 // A TopicEntry is one block for a reader of a topic: a message, a piece of one, or a gap.
@@ -160,7 +161,7 @@ type TopicEntry struct {
 // TopicTail is what Read returns beside the entries.
 type TopicTail struct {
 	More  bool // there are entries beyond those given
-	Ended bool // the reader has everything of an epoch that has ended
+	Ended bool // the cursor is in an epoch that has ended: unless More, the reader has all of it
 }
 
 // A Member is a session that is present in a topic.

@@ -12,6 +12,8 @@ type TopicJoin struct {
 	At    TopicPosition
 	Begin Begin
 	Info  []byte // for presence; JSON, nil for none
+	// Again makes no membership. If there is none, the error is ErrNotFound.
+	Again bool
 	// Max is the highest number of topics that one link may read. The join is refused
 	// with ErrTopics if a link would have more.
 	Max int
@@ -24,8 +26,9 @@ type TopicLeave struct {
 	// end: its own, and those of its readers and links. Without a Number, those of the
 	// reader and its links. Otherwise it is that of the link alone.
 	Link LinkRef
-	// Epoch, if not 0, ends only memberships that begin in that epoch.
-	Epoch uint32
+	// Epochs, if not empty, ends only memberships whose place is in one of these epochs,
+	// which have ended. A membership that was joined again in a later epoch goes on there.
+	Epochs []uint32
 	// Notice is for the clients of the links that do not read the topic any more. If it
 	// is zero, nothing is told. A link without a membership is told, too, if Link names
 	// it: its join was refused.
@@ -55,7 +58,7 @@ type TopicJoined struct {
 	Acked TopicPosition // what the link's reader has acknowledged; zero for nothing
 	Whole bool          // the session is a member
 	Info  []byte        // of the last join that had one
-	// Asked changes each time that the link's client asks to join, and Told is the Asked
-	// of the last call of Log.TopicTold. Told is 0 before the first.
+	// Asked is above 0, and increases each time that the link's client asks to join. Told
+	// is that of the last call of Log.TopicTold for this link, and 0 before the first.
 	Asked, Told uint64
 }

@@ -103,12 +103,8 @@ func (p *TopicPosition) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// MaxPositions is the longest text of a client's positions in a query, in bytes, and
-// MaxEventID in the header Last-Event-ID.
-const (
-	MaxPositions = 2 << 10
-	MaxEventID   = 512
-)
+// MaxPositions is the longest text of a client's positions, in bytes.
+const MaxPositions = 2 << 10
 
 // SplitPositions splits the text of a client's positions into that of its session, which
 // may be empty, and those of its topics. Components that are no positions are left out.

@@ -4,6 +4,9 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/mirage-go/mirage/middleware"
+	"github.com/mirage-go/mirage/session"
 )
 
 // Position returns the position that the client presents. It is the first one present of
@@ -18,6 +21,32 @@ func Position(r *http.Request) string {
 	}
 	pos, _ := Query(r, "_pos")
 	return pos
+}
+
+// maxJoins is the longest text of _join and _from together, in bytes.
+const maxJoins = 2 << 10
+
+var errJoins = &middleware.Error{
+	Status: http.StatusBadRequest, Reason: "_join and _from are longer than 2 KiB together: join fewer topics",
+}
+
+// Joins returns the topics that a GET joins: the names in _join, separated by commas. All
+// of them begin at _from, "now" or "start".
+func Joins(r *http.Request) ([]session.JoinRequest, error) {
+	names, ok := Query(r, "_join")
+	if !ok || names == "" {
+		return nil, nil
+	}
+	from, _ := Query(r, "_from")
+	if len(names)+len(from) > maxJoins {
+		return nil, errJoins
+	}
+
+	var joins []session.JoinRequest
+	for name := range strings.SplitSeq(names, ",") {
+		joins = append(joins, session.JoinRequest{Topic: name, From: from})
+	}
+	return joins, nil
 }
 
 // Query returns the first value of a parameter of the request's query, without building a

@@ -10,11 +10,18 @@ import (
 
 // Append appends the event blocks of b to dst. plain is set for a plain client.
 func Append(dst []byte, b *session.Batch, plain bool) []byte {
+	var suffix []byte // what a plain client has in topics
+	if plain && len(b.Vector) > 0 {
+		suffix = appendVector(nil, b.Vector)
+	}
 	if b.Gap != (store.Lost{}) {
 		after := store.Position{Epoch: b.Epoch, Seq: b.Gap.To, Tag: b.GapTag}
-		dst = frame.AppendGap(dst, frame.Range(b.Gap), after, string(store.MissingTrimmed))
+		dst = frame.AppendGap(dst, frame.RangeOf(b.Gap), after, string(store.MissingTrimmed), suffix)
 	}
-	dst = frame.AppendEntries(dst, b.Epoch, b.Entries)
+	dst = frame.AppendEntries(dst, b.Epoch, b.Entries, suffix)
+	if len(b.Topics) > 0 {
+		dst = appendTopics(dst, b, plain)
+	}
 	switch {
 	case b.Beat && plain:
 		dst = frame.AppendBeat(dst)

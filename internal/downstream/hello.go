@@ -25,15 +25,20 @@ func Hello(id middleware.Identity, link *session.Link, life, heartbeat, retry ti
 		h.Previous = a.Previous
 	}
 
+	var presented []byte
+	for _, p := range link.Presented() {
+		presented, _ = p.AppendText(presented) // the error is always nil
+	}
 	dst := make([]byte, 0, 640)
 	if a.Lost == (store.Lost{}) {
-		return frame.AppendHello(dst, a.Position, retry, &h)
+		return frame.AppendHello(dst, a.Position, retry, &h, presented)
 	}
 
-	h.Lost = (*frame.Range)(&a.Lost)
+	lost := frame.RangeOf(a.Lost)
+	h.Lost = &lost
 	// The log itself reports trimmed messages to each reader, when the reader gets there.
 	if !link.Plain || a.Reason == store.MissingTrimmed {
-		return frame.AppendHello(dst, a.Position, retry, &h)
+		return frame.AppendHello(dst, a.Position, retry, &h, presented)
 	}
-	return frame.AppendHelloAndGap(dst, a.Position, retry, &h)
+	return frame.AppendHelloAndGap(dst, a.Position, retry, &h, presented)
 }

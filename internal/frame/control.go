@@ -10,6 +10,7 @@ import (
 // Gap is the data of EventGap: the messages From to To, inclusive, are missing. If the
 // server does not know To, it is 0, and null on the wire.
 type Gap struct {
+	Topic  string `json:"topic,omitempty"` // "" for the session's own messages
 	From   uint64 `json:"from"`
 	To     uint64 `json:"to"`
 	Reason string `json:"reason"`
@@ -42,14 +43,15 @@ type Up struct {
 	Again  bool   `json:"again"` // sent before, to a link that was not resumed
 
 	Leaving bool `json:"leaving,omitempty"` // the page is being closed, and its link ends
+	Reload  bool `json:"reload,omitempty"`  // it is being closed because it is reloaded
 }
 
 // AppendGap appends a gap: the messages in lost are missing, and the client continues
-// after pos.
-func AppendGap(dst []byte, lost Range, pos store.Position, reason string) []byte {
-	dst = appendRange(appendControl(dst, EventGap), lost)
+// after pos. suffix is as in AppendEntries.
+func AppendGap(dst []byte, lost Range, pos store.Position, reason string, suffix []byte) []byte {
+	dst = appendRange(append(appendControl(dst, EventGap), '{'), lost)
 	dst = appendString(append(dst, `,"reason":`...), reason)
-	return AppendID(append(dst, "}\n"...), pos)
+	return appendIDWith(append(dst, "}\n"...), pos, suffix)
 }
 
 // AppendAck appends the acknowledgement of upstream messages. It is also the heartbeat
@@ -90,6 +92,9 @@ func AppendUp(dst []byte, up Up) []byte {
 	dst = strconv.AppendBool(append(dst, `,"again":`...), up.Again)
 	if up.Leaving {
 		dst = append(dst, `,"leaving":true`...)
+	}
+	if up.Reload {
+		dst = append(dst, `,"reload":true`...)
 	}
 	return append(dst, "}\n\n"...)
 }

@@ -28,22 +28,25 @@ func TestControl(t *testing.T) {
 		want  string
 		value any // a pointer to the expected value of the data
 	}{
-		{"hello", frame.AppendHello(nil, at, 0, &hello), "event: mirage\n" +
+		{"hello", frame.AppendHello(nil, at, 0, &hello, nil), "event: mirage\n" +
 			`data: {"id":"abc","previous":"old","mirage":"~v","reader":"r","link":"l",` +
 			`"resumed":true,"reason":"","lost":null,` +
 			`"sent":9,"accepted":3,"heartbeat":15000}` + "\nid: 10-9\n\n", &hello},
-		{"hello with a loss", frame.AppendHello(nil, at, 1500*time.Millisecond, &lost), "retry: 1500\nevent: mirage\n" +
-			`data: {"id":"abc","previous":"","mirage":"","reader":"","link":"",` +
-			`"resumed":false,"reason":"trimmed","lost":{"from":2,"to":5},` +
-			`"sent":0,"accepted":0,"heartbeat":0}` + "\nid: 10-9\n\n", &lost},
-		{"hello with an open loss", frame.AppendHello(nil, at, 0, &open), "event: mirage\n" +
+		{"hello with a loss", frame.AppendHello(nil, at, 1500*time.Millisecond, &lost, nil),
+			"retry: 1500\nevent: mirage\n" +
+				`data: {"id":"abc","previous":"","mirage":"","reader":"","link":"",` +
+				`"resumed":false,"reason":"trimmed","lost":{"from":2,"to":5},` +
+				`"sent":0,"accepted":0,"heartbeat":0}` + "\nid: 10-9\n\n", &lost},
+		{"hello with an open loss", frame.AppendHello(nil, at, 0, &open, nil), "event: mirage\n" +
 			`data: {"id":"abc","previous":"","mirage":"","reader":"","link":"",` +
 			`"resumed":false,"reason":"restarted","lost":{"from":2,"to":null},` +
 			`"sent":0,"accepted":0,"heartbeat":0}` + "\nid: 10-9\n\n", &open},
-		{"gap", frame.AppendGap(nil, frame.Range{From: 4, To: 9}, at, "full"), "event: mirage-gap\n" +
+		{"gap", frame.AppendGap(nil, frame.Range{From: 4, To: 9}, at, "full", nil), "event: mirage-gap\n" +
 			`data: {"from":4,"to":9,"reason":"full"}` + "\nid: 10-9\n\n", &frame.Gap{From: 4, To: 9, Reason: "full"}},
-		{"gap without a known end", frame.AppendGap(nil, frame.Range{From: 4}, at, "expired"), "event: mirage-gap\n" +
-			`data: {"from":4,"to":null,"reason":"expired"}` + "\nid: 10-9\n\n", &frame.Gap{From: 4, Reason: "expired"}},
+		{"gap without a known end", frame.AppendGap(nil, frame.Range{From: 4}, at, "expired", nil),
+			"event: mirage-gap\n" +
+				`data: {"from":4,"to":null,"reason":"expired"}` + "\nid: 10-9\n\n",
+			&frame.Gap{From: 4, Reason: "expired"}},
 		{"ack", frame.AppendAck(nil, store.MaxSeq), "event: mirage-ack\n" +
 			`data: {"accepted":9007199254740991}` + "\n\n", &frame.Ack{Accepted: store.MaxSeq}},
 		{"drain", frame.AppendDrain(nil, 2*time.Second), "event: mirage-drain\n" +
@@ -108,8 +111,8 @@ func TestControlStrings(t *testing.T) {
 	} {
 		for name, block := range map[string][]byte{
 			"hello": frame.AppendHello(nil, pos, 0,
-				&frame.Hello{ID: s, Previous: s, Mirage: s, Reader: s, Link: s, Reason: s}),
-			"gap": frame.AppendGap(nil, frame.Range{From: 1}, pos, s),
+				&frame.Hello{ID: s, Previous: s, Mirage: s, Reader: s, Link: s, Reason: s}, nil),
+			"gap": frame.AppendGap(nil, frame.Range{From: 1}, pos, s, nil),
 			"end": frame.AppendEnd(nil, 410, s),
 			"up":  frame.AppendUp(nil, frame.Up{Writer: s, Ack: s}),
 		} {
@@ -132,9 +135,9 @@ func TestControlStrings(t *testing.T) {
 func TestD3HelloAndGap(t *testing.T) {
 	at := store.Position{Epoch: 36, Seq: 9}
 	hello := frame.Hello{ID: "abc", Reason: "restarted", Lost: &frame.Range{From: 2}}
-	got := string(frame.AppendHelloAndGap(nil, at, time.Second, &hello))
-	want := strings.Replace(string(frame.AppendHello(nil, at, time.Second, &hello)), "\nid: 10-9\n", "\n", 1) +
-		string(frame.AppendGap(nil, *hello.Lost, at, "restarted"))
+	got := string(frame.AppendHelloAndGap(nil, at, time.Second, &hello, nil))
+	want := strings.Replace(string(frame.AppendHello(nil, at, time.Second, &hello, nil)), "\nid: 10-9\n", "\n", 1) +
+		string(frame.AppendGap(nil, *hello.Lost, at, "restarted", nil))
 	if got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

@@ -134,7 +134,7 @@ func BenchmarkAppend(b *testing.B) {
 		var dst []byte
 		b.ReportAllocs()
 		for b.Loop() {
-			dst = frame.AppendHello(dst[:0], pos, 0, h)
+			dst = frame.AppendHello(dst[:0], pos, 0, h, nil)
 		}
 	})
 }
@@ -184,7 +184,7 @@ func BenchmarkAppendEntries(b *testing.B) {
 			var dst []byte
 			b.ReportAllocs()
 			for b.Loop() {
-				dst = frame.AppendEntries(dst[:0], pos.Epoch, entries)
+				dst = frame.AppendEntries(dst[:0], pos.Epoch, entries, nil)
 			}
 		})
 	}

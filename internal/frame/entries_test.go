@@ -34,7 +34,7 @@ func TestW3EntriesAreTheirMessages(t *testing.T) {
 			}
 			entries = append(entries, e)
 		}
-		if got := frame.AppendEntries(got, epoch, entries); !bytes.Equal(got, want) {
+		if got := frame.AppendEntries(got, epoch, entries, nil); !bytes.Equal(got, want) {
 			t.Fatalf("%q, want %q", got, want)
 		}
 	})

@@ -25,6 +25,18 @@ func (p *Parser) field(line []byte) {
 		if p.named = len(value) > 0; p.name != string(value) {
 			p.name = string(value)
 		}
+	case "topic":
+		if p.topical = len(value) > 0; p.topic != string(value) {
+			p.topic = string(value)
+		}
+	case "key":
+		if p.keyed = len(value) > 0; p.key != string(value) {
+			p.key = string(value)
+		}
+	case "grow":
+		p.grow = parseGrow(value)
+	case "done":
+		p.done = string(value) == "true"
 	case "id":
 		if bytes.IndexByte(value, 0) < 0 {
 			p.id, p.hasID = append(p.id[:0], value...), true
@@ -59,18 +71,40 @@ func (p *Parser) dispatch() (event Event, ok bool) {
 	}
 
 	event.ID, event.HasID, event.Binary = p.lastID, p.hasID, p.binary
+	event.Grow, event.Done = p.grow-1, p.done
 	if p.named && p.name != "message" {
 		event.Name = p.name
+	}
+	if p.topical {
+		event.Topic = p.topic
+	}
+	if p.keyed {
+		event.Key = p.key
 	}
 
 	p.data = p.data[:0]
 	p.filled, p.named, p.hasID, p.base64, p.binary, p.strange = false, false, false, false, false, false
+	p.topical, p.keyed, p.grow, p.done = false, false, 0, false
 	return event, ok
+}
+
+// parseGrow returns the value of Parser.grow. A client cannot guess where the piece of a
+// growing message belongs, so an offset that it cannot read is an error, as an unknown
+// encoding is.
+func parseGrow(value []byte) int64 {
+	if !isNumber(value) {
+		return -1
+	}
+	n, err := strconv.ParseUint(string(value), 10, 53)
+	if err != nil {
+		return -1
+	}
+	return int64(n) + 1
 }
 
 func (p *Parser) payload() ([]byte, error) {
 	data := p.data[:len(p.data)-1]
-	if p.strange {
+	if p.strange || p.grow < 0 {
 		return nil, ErrEncoding
 	}
 
@@ -83,7 +117,7 @@ func (p *Parser) payload() ([]byte, error) {
 	}
 
 	control := p.named && strings.HasPrefix(p.name, EventHello)
-	if len(data) > p.largest && (!control || len(data) > controlBytes) {
+	if len(data) > p.largest && (!control || len(data) > MaxControl) {
 		return nil, ErrTooLarge
 	}
 	return data, nil

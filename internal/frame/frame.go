@@ -6,14 +6,17 @@
 // reuses, and allocate nothing while it has room. No value can contain a line break on
 // the wire, so no value can add a field or an event: numbers and positions are typed,
 // strings of control events are JSON, a payload is split at LF or encoded, and a
-// forbidden name is replaced. The functions may be called concurrently on different
-// buffers.
+// forbidden name is replaced. An id that the caller has formatted is left out if it has a
+// line break. The functions may be called concurrently on different buffers.
 //
 // Parser decodes whole bodies, or streams in chunks.
 //
-// Two fields are Mirage's own. An EventSource ignores them, as the standard requires.
+// Six fields are Mirage's own. An EventSource ignores them, as the standard requires.
 // "encoding: base64" says how the data is encoded, and "type: binary" that the
-// application gets bytes instead of text.
+// application gets bytes instead of text. A message of a topic has "topic: name", and
+// "key: text" if it has a key. "grow: offset" marks a piece of a growing message: its
+// data belongs at that offset, in bytes, and offset 0 replaces what the client has of the
+// message. "done: true" marks the last piece.
 //
 // Down is from the server to the client, up the other way. A reader (a subscriber) gets
 // the messages that go down, over a link (a connection), and knows its position (an
@@ -31,4 +34,10 @@ const (
 	EventDrain = "mirage-drain" // down, the link ends and the client reconnects: Drain
 	EventEnd   = "mirage-end"   // down, the link ends for good: End
 	EventUp    = "mirage-up"    // up, the head of a batch: Up
+
+	EventJoined  = "mirage-joined"  // down, the client has all that the topic retained at its join: Joined
+	EventLeft    = "mirage-left"    // down, the client is no member, or no longer: Left
+	EventMembers = "mirage-members" // down, who is present in a topic: Members
+	EventJoin    = "mirage-join"    // up, the client asks to join topics: Join
+	EventLeave   = "mirage-leave"   // up, the client leaves topics: Leave
 )

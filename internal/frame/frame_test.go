@@ -186,9 +186,9 @@ func TestNoAllocations(t *testing.T) {
 		"AppendUpstream":       func() { frame.AppendUpstream(dst, 7, text) },
 		"AppendID":             func() { frame.AppendID(dst, pos) },
 		"AppendAck":            func() { frame.AppendAck(dst, 7) },
-		"AppendHello":          func() { frame.AppendHello(dst, pos, 1e9, hello) },
-		"AppendHelloAndGap":    func() { frame.AppendHelloAndGap(dst, pos, 1e9, hello) },
-		"AppendGap":            func() { frame.AppendGap(dst, frame.Range{From: 3}, pos, "trimmed") },
+		"AppendHello":          func() { frame.AppendHello(dst, pos, 1e9, hello, nil) },
+		"AppendHelloAndGap":    func() { frame.AppendHelloAndGap(dst, pos, 1e9, hello, nil) },
+		"AppendGap":            func() { frame.AppendGap(dst, frame.Range{From: 3}, pos, "trimmed", nil) },
 		"AppendUp":             func() { frame.AppendUp(dst, frame.Up{Writer: "w"}) },
 	} {
 		if n := testing.AllocsPerRun(100, f); n != 0 {

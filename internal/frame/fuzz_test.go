@@ -143,8 +143,8 @@ func interpret(stream []byte) (events []got, lastID string) {
 func FuzzControl(f *testing.F) {
 	f.Add("410\n\ndata: x", "a\"\\\u2028")
 	f.Fuzz(func(t *testing.T, a, b string) {
-		stream := frame.AppendHello(nil, pos, 0, &frame.Hello{ID: a, Link: b, Reason: a})
-		stream = frame.AppendGap(stream, frame.Range{From: 1}, pos, a)
+		stream := frame.AppendHello(nil, pos, 0, &frame.Hello{ID: a, Link: b, Reason: a}, nil)
+		stream = frame.AppendGap(stream, frame.Range{From: 1}, pos, a, nil)
 		stream = frame.AppendUp(stream, frame.Up{Writer: a, Ack: b})
 		stream = frame.AppendEnd(stream, 410, b)
 		var names []string

@@ -29,18 +29,22 @@ type Range struct {
 	To   uint64 `json:"to"`
 }
 
+// RangeOf returns the range of lost.
+func RangeOf(lost store.Lost) Range { return Range{From: lost.From, To: lost.To} }
+
 // AppendHello appends the first block of a link. pos is the position after which the link
-// continues. A positive retry is the delay before the browser's own reconnect.
-func AppendHello(dst []byte, pos store.Position, retry time.Duration, h *Hello) []byte {
-	return AppendID(appendHello(dst, retry, h), pos)
+// continues. A positive retry is the delay before the browser's own reconnect. suffix is
+// as in AppendEntries.
+func AppendHello(dst []byte, pos store.Position, retry time.Duration, h *Hello, suffix []byte) []byte {
+	return appendIDWith(appendHello(dst, retry, h), pos, suffix)
 }
 
 // AppendHelloAndGap is AppendHello for a client that does not read hello and has lost
 // h.Lost. It appends a gap after the hello. Only the gap has the position, so a client
 // whose link is cut between the two is told again.
-func AppendHelloAndGap(dst []byte, pos store.Position, retry time.Duration, h *Hello) []byte {
+func AppendHelloAndGap(dst []byte, pos store.Position, retry time.Duration, h *Hello, suffix []byte) []byte {
 	dst = append(appendHello(dst, retry, h), '\n')
-	return AppendGap(dst, *h.Lost, pos, h.Reason)
+	return AppendGap(dst, *h.Lost, pos, h.Reason, suffix)
 }
 
 // appendHello appends the block without its id and its end.
@@ -58,22 +62,23 @@ func appendHello(dst []byte, retry time.Duration, h *Hello) []byte {
 	dst = strconv.AppendBool(append(dst, `,"resumed":`...), h.Resumed)
 	dst = appendString(append(dst, `,"reason":`...), h.Reason)
 
-	dst = append(dst, `,"lost":`...)
-	if h.Lost == nil {
-		dst = append(dst, "null"...)
-	} else {
-		dst = append(appendRange(dst, *h.Lost), '}')
-	}
-
+	dst = appendLost(append(dst, `,"lost":`...), h.Lost)
 	dst = strconv.AppendUint(append(dst, `,"sent":`...), h.Sent, 10)
 	dst = strconv.AppendUint(append(dst, `,"accepted":`...), h.Accepted, 10)
 	dst = strconv.AppendInt(append(dst, `,"heartbeat":`...), h.Heartbeat, 10)
 	return append(dst, "}\n"...)
 }
 
-// appendRange appends an object that is still open.
+func appendLost(dst []byte, lost *Range) []byte {
+	if lost == nil {
+		return append(dst, "null"...)
+	}
+	return append(appendRange(append(dst, '{'), *lost), '}')
+}
+
+// appendRange appends the two fields of a range.
 func appendRange(dst []byte, r Range) []byte {
-	dst = strconv.AppendUint(append(dst, `{"from":`...), r.From, 10)
+	dst = strconv.AppendUint(append(dst, `"from":`...), r.From, 10)
 	dst = append(dst, `,"to":`...)
 	if r.To == 0 {
 		return append(dst, "null"...)

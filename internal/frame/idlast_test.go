@@ -14,21 +14,21 @@ func blocks() map[string][]byte {
 	encoded := store.Message{Data: []byte{0, 1}, Binary: true}
 	newlines := store.Text(strings.Repeat("\n", 9))
 	all := map[string][]byte{
-		"hello":               frame.AppendHello(nil, pos, 1e9, &frame.Hello{ID: "x"}),
-		"gap":                 frame.AppendGap(nil, frame.Range{From: 1}, pos, "trimmed"),
+		"hello":               frame.AppendHello(nil, pos, 1e9, &frame.Hello{ID: "x"}, nil),
+		"gap":                 frame.AppendGap(nil, frame.Range{From: 1}, pos, "trimmed", nil),
 		"id":                  frame.AppendID(nil, pos),
 		"message":             frame.AppendMessage(nil, pos, &text),
 		"message in base64":   frame.AppendMessage(nil, pos, &encoded),
 		"up":                  frame.AppendUpstream(nil, 7, &text),
 		"up in base64":        frame.AppendUpstream(nil, 7, &encoded),
 		"up, lines in base64": frame.AppendUpstream(nil, 7, &newlines),
-		"entry":               frame.AppendEntries(nil, pos.Epoch, []store.Entry{{Seq: 1, Message: &text}}),
-		"entry of another":    frame.AppendEntries(nil, pos.Epoch, []store.Entry{{Seq: 1}}),
+		"entry":               frame.AppendEntries(nil, pos.Epoch, []store.Entry{{Seq: 1, Message: &text}}, nil),
+		"entry of another":    frame.AppendEntries(nil, pos.Epoch, []store.Entry{{Seq: 1}}, nil),
 		"entry with its tag": frame.AppendEntries(nil, pos.Epoch,
-			[]store.Entry{{Seq: 1, Tag: 5, Message: &encoded}}),
+			[]store.Entry{{Seq: 1, Tag: 5, Message: &encoded}}, nil),
 		"entry after the first": nil,
 	}
-	two := frame.AppendEntries(nil, pos.Epoch, []store.Entry{{Seq: 1, Message: &text}, {Seq: 2, Message: &text}})
+	two := frame.AppendEntries(nil, pos.Epoch, []store.Entry{{Seq: 1, Message: &text}, {Seq: 2, Message: &text}}, nil)
 	all["entry after the first"] = two[len(all["entry"]):]
 	return all
 }

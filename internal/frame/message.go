@@ -28,7 +28,13 @@ func AppendMessage(dst []byte, pos store.Position, m *store.Message) []byte {
 // AppendEntries appends the blocks of entries of one epoch (the lifetime of a log): those
 // of AppendMessage, or of AppendID for an entry that is for another reader. It formats
 // the common part of the positions once and copies it.
-func AppendEntries(dst []byte, epoch uint64, entries []store.Entry) []byte {
+//
+// suffix follows the position in each id. A plain client, which has only one id, gets the
+// texts of its positions in topics there. For all others it is nil.
+func AppendEntries(dst []byte, epoch uint64, entries []store.Entry, suffix []byte) []byte {
+	if hasLineBreak(suffix) {
+		suffix = nil
+	}
 	var head []byte // "id: epoch-", a part of dst
 	for i := range entries {
 		e := &entries[i]
@@ -37,11 +43,15 @@ func AppendEntries(dst []byte, epoch uint64, entries []store.Entry) []byte {
 		}
 		if head == nil || e.Tag != 0 {
 			start := len(dst)
-			dst = AppendID(dst, store.Position{Epoch: epoch, Seq: e.Seq, Tag: e.Tag})
+			dst = appendID(dst, store.Position{Epoch: epoch, Seq: e.Seq, Tag: e.Tag})
 			head = dst[start : start+bytes.IndexByte(dst[start:], '-')+1]
 		} else {
-			dst = append(strconv.AppendUint(append(dst, head...), e.Seq, 10), "\n\n"...)
+			dst = strconv.AppendUint(append(dst, head...), e.Seq, 10)
 		}
+		if len(suffix) > 0 {
+			dst = append(dst, suffix...)
+		}
+		dst = append(dst, "\n\n"...)
 	}
 	return dst
 }
@@ -62,17 +72,52 @@ func AppendUpstream(dst []byte, number uint64, m *store.Message) []byte {
 // AppendID ends a block with its id. On its own, it is a block that moves the client's
 // position and that no application sees.
 func AppendID(dst []byte, pos store.Position) []byte {
-	dst, _ = pos.AppendText(append(dst, "id: "...)) // the error is always nil
-	return append(dst, "\n\n"...)
+	return append(appendID(dst, pos), "\n\n"...)
 }
 
 // AppendBeat appends the heartbeat for plain clients: a comment line. There is no blank
 // line, because some SSE clients call their handler with an empty event for one.
 func AppendBeat(dst []byte) []byte { return append(dst, ":\n"...) }
 
+// appendID appends the line of an id without its end.
+func appendID(dst []byte, pos store.Position) []byte {
+	dst, _ = pos.AppendText(append(dst, "id: "...)) // the error is always nil
+	return dst
+}
+
+// appendIDWith is AppendID with a suffix: see AppendEntries.
+func appendIDWith(dst []byte, pos store.Position, suffix []byte) []byte {
+	if dst = appendID(dst, pos); !hasLineBreak(suffix) {
+		dst = append(dst, suffix...)
+	}
+	return append(dst, "\n\n"...)
+}
+
+// appendIDText ends a block, with an id if there is one.
+func appendIDText(dst, id []byte) []byte {
+	if len(id) > 0 && !hasLineBreak(id) {
+		dst = append(append(append(dst, "id: "...), id...), '\n')
+	}
+	return append(dst, '\n')
+}
+
+func hasLineBreak(b []byte) bool {
+	return len(b) > 0 && (bytes.IndexByte(b, '\n') >= 0 || bytes.IndexByte(b, '\r') >= 0)
+}
+
 // appendMessage appends the lines of a block without its id and its end.
 func appendMessage(dst []byte, m *store.Message) []byte {
-	dst = appendEvent(dst, m.Event)
+	return appendData(appendKey(appendEvent(dst, m.Event), m.Key), m)
+}
+
+func appendKey(dst []byte, key string) []byte {
+	if key == "" {
+		return dst
+	}
+	return append(append(append(dst, "key: "...), keyName(key)...), '\n')
+}
+
+func appendData(dst []byte, m *store.Message) []byte {
 	if m.Binary || !isText(m.Data) {
 		return appendEncoded(dst, m)
 	}

@@ -11,6 +11,8 @@ import (
 // The errors of a Parser.
 var (
 	ErrTooLarge = errors.New("frame: the event is larger than allowed")
+	// ErrEncoding also means that the offset of a growing message is not a number: the
+	// event says where its data belongs, and the parser cannot read it.
 	ErrEncoding = errors.New("frame: the data is not in the encoding that its event names")
 )
 
@@ -27,11 +29,19 @@ type Event struct {
 	Data []byte
 	// Binary says that the sender marked Data as bytes.
 	Binary bool
+
+	// Topic and Key are those of the message, or "".
+	Topic string
+	Key   string
+	// Grow is where Data begins in a growing message, in bytes; 0 replaces what there is
+	// of it. It is -1 if the message does not grow.
+	Grow int64
+	Done bool // this is the last piece of a growing message
 }
 
 // A Parser parses the text in pieces. Feed gives it a chunk of any size, cut anywhere.
 // Next returns the events that are complete. The parser follows WHATWG HTML §9.2.6, and
-// supports Mirage's own two fields:
+// supports Mirage's own fields:
 //
 //	p := frame.NewParser(64 << 10)
 //	p.Feed(body)
@@ -65,7 +75,13 @@ type Parser struct {
 	hasID   bool
 	base64  bool
 	binary  bool
-	strange bool // an unknown encoding
+	strange bool   // an unknown encoding
+	topic   string // kept after the block, as name is
+	topical bool
+	key     string // kept after the block, as name is
+	keyed   bool
+	grow    int64 // the offset plus 1; 0 if there is none, negative if it is not a number
+	done    bool
 
 	lastID   string // the standard's "last event ID string"
 	retry    time.Duration
@@ -74,26 +90,26 @@ type Parser struct {
 	skipped  int
 }
 
-// slack is the room in the bound in addition to the payload: for a line with a name or an
-// id, and for the name of the field.
-const slack = store.MaxEvent + 384
+// slack is the room in the bound in addition to the payload: for one other line, of which
+// an id with positions in topics is the longest, and for the name of the field.
+const slack = store.MaxPositions + 128
 
-// controlBytes is the minimum bound, in bytes, for control events.
-const controlBytes = 4 << 10
+// MaxControl is the longest data of a control event, in bytes.
+const MaxControl = 4 << 10
 
 // NewParser returns a parser for payloads of at most largest bytes, counted after
 // decoding. For a larger payload, or a line that is too long to be part of such an event,
 // Next returns ErrTooLarge. Control events may have 4 KiB even if largest is smaller.
 // Comments and unknown fields are discarded.
 func NewParser(largest int) *Parser {
-	return &Parser{largest: largest, kept: base64.StdEncoding.EncodedLen(max(largest, controlBytes)) + slack}
+	return &Parser{largest: largest, kept: base64.StdEncoding.EncodedLen(max(largest, MaxControl)) + slack}
 }
 
 // Reset makes the parser ready for another stream. Events that Next returned are no
 // longer valid.
 func (p *Parser) Reset() {
 	*p = Parser{
-		largest: p.largest, kept: p.kept, name: p.name,
+		largest: p.largest, kept: p.kept, name: p.name, topic: p.topic, key: p.key,
 		line: p.line[:0], data: p.data[:0], decoded: p.decoded[:0], id: p.id[:0],
 	}
 }

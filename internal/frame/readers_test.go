@@ -70,10 +70,10 @@ func TestOtherReaders(t *testing.T) {
 func TestOtherReadersOfALink(t *testing.T) {
 	one, two := store.Text("one"), store.Message{Event: "e", Data: []byte("two\nlines")}
 	at := func(seq uint64) store.Position { return store.Position{Epoch: 36, Seq: seq} }
-	stream := frame.AppendHello(nil, at(0), 1e9, &frame.Hello{ID: "x"})
+	stream := frame.AppendHello(nil, at(0), 1e9, &frame.Hello{ID: "x"}, nil)
 	stream = frame.AppendMessage(stream, at(1), &one)
 	stream = frame.AppendBeat(stream)
-	stream = frame.AppendGap(stream, frame.Range{From: 2}, at(5), "full")
+	stream = frame.AppendGap(stream, frame.Range{From: 2}, at(5), "full", nil)
 	stream = frame.AppendBeat(frame.AppendBeat(stream))
 	stream = frame.AppendMessage(stream, at(6), &two)
 	stream = frame.AppendAck(stream, 3)

@@ -108,6 +108,28 @@ var (
 	ErrSize = errors.New("too many bytes")
 )
 
+// parseTopics parses a block in which a client joins or leaves topics.
+func parseTopics(up *session.Upstream, e frame.Event) error {
+	if e.Name == frame.EventLeave {
+		leave, err := frame.ParseLeave(e.Data)
+		up.Leaves = append(up.Leaves, leave.Topics...)
+		return asInput(err)
+	}
+	join, err := frame.ParseJoin(e.Data)
+	for _, t := range join.Topics {
+		up.Joins = append(up.Joins, session.JoinRequest{Topic: t.Topic, From: t.From, Info: t.Info})
+	}
+	return asInput(err)
+}
+
+// asInput returns the refusal of data that could not be parsed.
+func asInput(err error) error {
+	if err == nil || errors.Is(err, frame.ErrTooLarge) {
+		return err
+	}
+	return fmt.Errorf("%w: the data of a block that joins or leaves topics", session.ErrInput)
+}
+
 // A decoder is the memory for parsing a batch.
 type decoder struct {
 	body     []byte
@@ -159,9 +181,10 @@ func (d *decoder) parse(up *session.Upstream, maxBatch int) error {
 
 	d.messages = d.messages[:0]
 	up.Writer, up.Base, up.Ack, up.Again = cid.Name(head.Writer), head.Base, head.Ack, head.Again
-	up.Leaving = head.Leaving
+	up.Leaving, up.Reload = head.Leaving, head.Reload
 
-	// Each block after the head is a message.
+	// Each block after the head is a message, or asks for topics.
+	blocks := 0
 	for {
 		e, ok, err := p.Next()
 		if err == nil && p.Skipped() > 0 {
@@ -171,8 +194,15 @@ func (d *decoder) parse(up *session.Upstream, maxBatch int) error {
 			up.Messages = d.messages
 			return err
 		}
-		if len(d.messages) == maxBatch {
+		if blocks++; blocks > maxBatch {
 			return errCount
+		}
+		switch e.Name {
+		case frame.EventJoin, frame.EventLeave:
+			if err := parseTopics(up, e); err != nil {
+				return err
+			}
+			continue
 		}
 
 		n, err := strconv.ParseUint(e.ID, 10, 53)

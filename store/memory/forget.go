@@ -23,7 +23,11 @@ func (h *memHandle) Detach(_ context.Context, ref store.LinkRef) (left uint64, e
 
 	n := len(r.links)
 	r.links = slices.DeleteFunc(r.links, func(k memLink) bool {
-		return k.number == ref.Number && (k.turn == ref.Turn || ref.Turn == 0)
+		gone := k.number == ref.Number && (k.turn == ref.Turn || ref.Turn == 0)
+		if gone {
+			l.linkGone(k.number)
+		}
+		return gone
 	})
 	l.links -= int32(n - len(r.links))
 	l.account()
@@ -78,7 +82,13 @@ func (l *memLog) prune() {
 	last := ended[over-1]
 	for _, r := range l.readers {
 		n := len(r.links)
-		r.links = slices.DeleteFunc(r.links, func(k memLink) bool { return k.end != nil && k.number <= last })
+		r.links = slices.DeleteFunc(r.links, func(k memLink) bool {
+			gone := k.end != nil && k.number <= last
+			if gone {
+				l.linkGone(k.number)
+			}
+			return gone
+		})
 		l.links -= int32(n - len(r.links))
 		if len(r.links) == 0 && n > 0 {
 			r.pruned = true
@@ -132,6 +142,7 @@ func (l *memLog) forget() {
 		}
 		if r.leftAt <= before {
 			l.giveUp(r)
+			l.readerGone(r)
 			return true
 		}
 		away++
@@ -147,6 +158,7 @@ func (l *memLog) forget() {
 			}
 		}
 		l.giveUp(l.readers[first])
+		l.readerGone(l.readers[first])
 		l.readers = slices.Delete(l.readers, first, first+1)
 	}
 
@@ -181,6 +193,7 @@ func (h *memHandle) quit(ref store.LinkRef) (here bool, ended *store.Ended, err 
 	}
 
 	l.giveUp(r)
+	l.readerGone(r)
 	l.readers = slices.DeleteFunc(l.readers, func(o *memReader) bool { return o == r })
 	l.links -= int32(len(r.links))
 	l.forget()

@@ -37,6 +37,7 @@ type memLog struct {
 	links   int32             // of all readers, ended ones included
 	members int32             // what the readers, links and writers count against the budget
 	writers []memWriter       // least recent first
+	topics  *memberships      // nil if the session never joined a topic
 
 	undelivered []undelivered // in the order in which the readers were forgotten
 
@@ -160,6 +161,8 @@ func (l *memLog) endLocked(why error) store.Ended {
 	l.gone = why
 	l.trim(l.top())
 	l.store.used.Add(-sessionCost - int64(l.members))
+	l.dropMemberships(func(*membership) bool { return true })
+	l.topics = nil
 	l.markActive()
 	l.readers, l.writers = nil, nil
 	return ended

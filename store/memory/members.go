@@ -2,25 +2,450 @@ package memory
 
 import (
 	"context"
+	"slices"
 
 	"github.com/mirage-go/mirage/store"
 )
 
+// memberships are a session's memberships in topics. A log without any has none.
+type memberships struct {
+	version uint64 // changes with everything that Topics returns
+	asked   uint64 // counts the joins
+	rows    []*membership
+	told    []toldTopic
+	notices []linkNotice
+	bytes   int64 // what they count against the budget
+}
+
+// membership is that of the session, of a reader or of a link in one topic.
+type membership struct {
+	store.TopicJoin
+	hash  uint32
+	acked store.TopicPosition // the highest that was acknowledged; of one reader's, or of any of the session's
+	asked uint64              // which of the session's joins made it, or asked for it last
+	later store.TopicPosition // where it was joined again, in another epoch; zero if it was not
+}
+
+// toldTopic says that a link's client was told that it reads a topic.
+type toldTopic struct {
+	link  uint64
+	topic string
+	asked uint64
+}
+
+// linkNotice is what the client of one link is to be told.
+type linkNotice struct {
+	link uint64
+	store.TopicNotice
+}
+
+// Memberships count these bytes against the budget, beside the name and the info.
+const membershipCost = 192
+
+// maxNotices is how many notices wait for the links of one session. Older ones are
+// dropped: their clients do not take them.
+const maxNotices = 256
+
+func (r *membership) cost() int64 { return int64(membershipCost + len(r.Topic) + len(r.Info)) }
+
+// covers reports whether a link reads the topic because of this membership.
+func (r *membership) covers(ref store.LinkRef) bool {
+	switch {
+	case r.Link.Reader == "":
+		return true
+	case r.Link.Number == 0:
+		return r.Link.Reader == ref.Reader
+	}
+	return r.Link.Number == ref.Number
+}
+
+// enterMember is enterLink for a step that concerns the reader or the link of ref.
+func (h *memHandle) enterMember(ref store.LinkRef) error {
+	if err := h.enterLink(ref); err != nil {
+		return err
+	}
+	if ref.Reader == "" {
+		return nil
+	}
+	r := h.reader(ref.Reader)
+	if r == nil || ref.Number != 0 && r.link(ref.Number) == nil {
+		return store.ErrNotFound
+	}
+	return nil
+}
+
 // JoinTopic implements Log.
-func (h *memHandle) JoinTopic(context.Context, store.TopicJoin) error { return store.ErrUnsupported }
+func (h *memHandle) JoinTopic(_ context.Context, j store.TopicJoin) error {
+	err := h.enterMember(j.Link)
+	if err == nil {
+		err = h.joinTopic(j)
+	}
+	h.mu.Unlock()
+	if err == nil {
+		h.wake()
+	}
+	return err
+}
+
+func (l *memLog) joinTopic(j store.TopicJoin) error {
+	j.Link.Turn = 0
+	if l.topics == nil {
+		l.topics = &memberships{version: 1}
+	}
+	ms := l.topics
+
+	row := ms.find(j.Topic, j.Link)
+	switch {
+	case row == nil && j.Again:
+		return store.ErrNotFound
+	case row == nil:
+		row = &membership{TopicJoin: j, hash: store.TopicHash(j.Topic)}
+		if l.crowded(row) {
+			return store.ErrTopics
+		}
+		if !l.store.reserve(row.cost()) {
+			return store.ErrBudget
+		}
+		ms.bytes += row.cost()
+		ms.rows = append(ms.rows, row)
+	case j.At.Epoch != row.mark().Epoch:
+		row.later = j.At
+	}
+	if j.Info != nil {
+		more := int64(len(j.Info) - len(row.Info))
+		l.store.used.Add(more)
+		ms.bytes += more
+		row.Info = j.Info
+	}
+
+	if row.asked == 0 || j.Link.Number != 0 {
+		ms.asked++
+		row.asked = ms.asked
+	}
+	ms.version++
+	return nil
+}
+
+// find returns the membership of exactly that session, reader or link.
+func (ms *memberships) find(topic string, link store.LinkRef) *membership {
+	for _, r := range ms.rows {
+		if r.Topic == topic && r.Link == link {
+			return r
+		}
+	}
+	return nil
+}
+
+// crowded reports whether a link would read more topics than the new membership allows.
+func (l *memLog) crowded(row *membership) bool {
+	if row.Link.Number != 0 {
+		return l.topics.count(row.Link, row.Topic) >= row.Max
+	}
+	for _, r := range l.readers {
+		if row.Link.Reader != "" && row.Link.Reader != r.name {
+			continue
+		}
+		if l.topics.count(store.LinkRef{Reader: r.name}, row.Topic) >= row.Max {
+			return true
+		}
+		for i := range r.links {
+			if l.topics.count(store.LinkRef{Reader: r.name, Number: r.links[i].number}, row.Topic) >= row.Max {
+				return true
+			}
+		}
+	}
+	return l.topics.count(store.LinkRef{}, row.Topic) >= row.Max
+}
+
+// count returns how many topics other than this one a link reads.
+func (ms *memberships) count(ref store.LinkRef, but string) (n int) {
+	for i, r := range ms.rows {
+		same := func(o *membership) bool { return o.Topic == r.Topic && o.covers(ref) }
+		if r.Topic != but && r.covers(ref) && !slices.ContainsFunc(ms.rows[:i], same) {
+			n++
+		}
+	}
+	return n
+}
 
 // LeaveTopic implements Log.
-func (h *memHandle) LeaveTopic(context.Context, store.TopicLeave) error { return store.ErrUnsupported }
+func (h *memHandle) LeaveTopic(_ context.Context, q store.TopicLeave) error {
+	err := h.enter()
+	if err == nil {
+		h.leaveTopic(q)
+	}
+	h.mu.Unlock()
+	if err == nil {
+		h.wake()
+	}
+	return err
+}
+
+func (l *memLog) leaveTopic(q store.TopicLeave) {
+	q.Link.Turn = 0
+	if l.topics == nil {
+		if q.Link.Number == 0 {
+			return
+		}
+		l.topics = &memberships{version: 1}
+	}
+	ms := l.topics
+
+	readBefore := make(map[uint64]bool)
+	l.eachLink(func(ref store.LinkRef) { readBefore[ref.Number] = ms.reads(ref, q.Topic) })
+	l.dropMemberships(func(r *membership) bool {
+		switch {
+		case r.Topic != q.Topic || !ends(q.Link, r.Link):
+			return false
+		case len(q.Epochs) == 0:
+			return true
+		case !slices.Contains(q.Epochs, r.mark().Epoch):
+			return false
+		case r.later.Epoch != 0 && !slices.Contains(q.Epochs, r.later.Epoch):
+			ms.asked++
+			r.At, r.acked, r.later, r.asked = r.later, store.TopicPosition{}, store.TopicPosition{}, ms.asked
+			return false
+		}
+		return true
+	})
+	l.eachLink(func(ref store.LinkRef) {
+		left := readBefore[ref.Number] || ref == q.Link
+		if left && !ms.reads(ref, q.Topic) {
+			ms.forgetTold(func(t toldTopic) bool { return t.link == ref.Number && t.topic == q.Topic })
+			if q.Notice.Status != 0 {
+				ms.notices = append(ms.notices, linkNotice{ref.Number, q.Notice})
+			}
+		}
+	})
+	if over := len(ms.notices) - maxNotices; over > 0 {
+		ms.notices = slices.Delete(ms.notices, 0, over)
+	}
+	ms.version++
+}
+
+// ends reports whether the memberships of link end with that of whom.
+func ends(whom, link store.LinkRef) bool {
+	switch {
+	case whom.Reader == "":
+		return true
+	case whom.Number == 0:
+		return link.Reader == whom.Reader
+	}
+	return link == whom
+}
+
+// eachLink calls f with every link of the session.
+func (l *memLog) eachLink(f func(store.LinkRef)) {
+	for _, r := range l.readers {
+		for i := range r.links {
+			f(store.LinkRef{Reader: r.name, Number: r.links[i].number})
+		}
+	}
+}
+
+// reads reports whether a link reads the topic.
+func (ms *memberships) reads(ref store.LinkRef, topic string) bool {
+	return slices.ContainsFunc(ms.rows, func(r *membership) bool { return r.Topic == topic && r.covers(ref) })
+}
+
+// dropMemberships removes the memberships for which is returns true.
+func (l *memLog) dropMemberships(is func(*membership) bool) {
+	if l.topics == nil {
+		return
+	}
+	ms := l.topics
+	ms.rows = slices.DeleteFunc(ms.rows, func(r *membership) bool {
+		if !is(r) {
+			return false
+		}
+		l.store.used.Add(-r.cost())
+		ms.bytes -= r.cost()
+		return true
+	})
+}
+
+// forgetTold removes what was told.
+func (ms *memberships) forgetTold(is func(toldTopic) bool) { ms.told = slices.DeleteFunc(ms.told, is) }
+
+// linkGone removes the memberships of a link that has ended, and what it was told.
+func (l *memLog) linkGone(number uint64) {
+	if l.topics == nil {
+		return
+	}
+	l.dropMemberships(func(r *membership) bool { return r.Link.Number == number })
+	l.topics.forgetTold(func(t toldTopic) bool { return t.link == number })
+	l.topics.notices = slices.DeleteFunc(l.topics.notices, func(n linkNotice) bool { return n.link == number })
+}
+
+// readerGone removes the memberships of a reader that is forgotten.
+func (l *memLog) readerGone(r *memReader) {
+	for i := range r.links {
+		l.linkGone(r.links[i].number)
+	}
+	l.dropMemberships(func(m *membership) bool { return m.Link.Reader == r.name })
+}
 
 // Topics implements Log.
-func (h *memHandle) Topics(context.Context, store.LinkRef) (store.TopicsOfLink, error) {
-	return store.TopicsOfLink{}, nil
+func (h *memHandle) Topics(_ context.Context, ref store.LinkRef) (store.TopicsOfLink, error) {
+	l, err := h.memLog, h.enterLink(ref)
+	defer l.mu.Unlock()
+	ms := l.topics
+	if err != nil || ms == nil {
+		return store.TopicsOfLink{}, err
+	}
+	r := l.reader(ref.Reader)
+	if r == nil {
+		return store.TopicsOfLink{}, store.ErrNotFound
+	}
+	if k := r.link(ref.Number); k == nil || k.turn != ref.Turn {
+		return store.TopicsOfLink{Version: ms.version}, nil
+	}
+
+	all := store.TopicsOfLink{Version: ms.version}
+	for _, row := range ms.rows {
+		if row.covers(ref) {
+			all.Joined = row.addTo(all.Joined)
+		}
+	}
+	for i := range all.Joined {
+		all.Joined[i].Told = ms.toldOf(ref.Number, all.Joined[i].Topic)
+	}
+	ms.notices = slices.DeleteFunc(ms.notices, func(n linkNotice) bool {
+		if n.link != ref.Number {
+			return false
+		}
+		all.Notices = append(all.Notices, n.TopicNotice)
+		return true
+	})
+	return all, nil
+}
+
+// addTo adds the membership to those of a link. If it has another one in the topic, both
+// are one: it reads from where the first of them begins.
+func (r *membership) addTo(joined []store.TopicJoined) []store.TopicJoined {
+	i := slices.IndexFunc(joined, func(j store.TopicJoined) bool { return j.Topic == r.Topic })
+	if i < 0 {
+		i = len(joined)
+		joined = append(joined, store.TopicJoined{Topic: r.Topic, At: r.At, Begin: r.Begin})
+	}
+
+	j := &joined[i]
+	j.Whole = j.Whole || r.Link.Reader == ""
+	j.Asked = max(j.Asked, r.asked)
+	if r.Info != nil {
+		j.Info = r.Info
+	}
+	if r.acked.Epoch != 0 {
+		j.Acked = r.acked
+		if r.Link.Number == 0 { // what was acknowledged is not read again
+			j.At, j.Begin = r.acked, store.BeginAfter
+		}
+	}
+	return joined
+}
+
+func (ms *memberships) toldOf(link uint64, topic string) uint64 {
+	for _, t := range ms.told {
+		if t.link == link && t.topic == topic {
+			return t.asked
+		}
+	}
+	return 0
 }
 
 // TopicTold implements Log.
-func (h *memHandle) TopicTold(context.Context, store.LinkRef, string, uint64) error {
-	return store.ErrUnsupported
+func (h *memHandle) TopicTold(_ context.Context, ref store.LinkRef, topic string, asked uint64) error {
+	l, err := h.memLog, h.enterMember(ref)
+	defer l.mu.Unlock()
+	if err != nil || l.topics == nil {
+		return err
+	}
+	ms := l.topics
+	for i := range ms.told {
+		if t := &ms.told[i]; t.link == ref.Number && t.topic == topic {
+			t.asked = max(t.asked, asked)
+			return nil
+		}
+	}
+	if ms.reads(ref, topic) {
+		ms.told = append(ms.told, toldTopic{ref.Number, topic, asked})
+	}
+	return nil
 }
 
 // AckTopics implements Log.
-func (h *memHandle) AckTopics(context.Context, store.LinkRef, []store.TopicPosition) error { return nil }
+func (h *memHandle) AckTopics(_ context.Context, ref store.LinkRef, at []store.TopicPosition) error {
+	l, err := h.memLog, h.enterLink(ref)
+	defer l.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	r := l.reader(ref.Reader)
+	if r == nil {
+		return store.ErrNotFound
+	}
+	if k := r.link(ref.Number); k != nil {
+		k.heard = l.store.now()
+	}
+	if l.topics == nil {
+		return nil
+	}
+
+	for _, p := range at {
+		for _, row := range l.topics.rows {
+			if row.hash == p.Topic && row.covers(ref) {
+				row.acknowledge(p)
+			}
+		}
+	}
+	return nil
+}
+
+// acknowledge records that a client has everything up to p.
+func (r *membership) acknowledge(p store.TopicPosition) {
+	if p.Epoch != r.acked.Epoch || p.Seq > r.acked.Seq {
+		r.acked = p
+	}
+}
+
+// sessionMemberships returns those of the whole session, for one that it is joined to.
+func (l *memLog) sessionMemberships() (whole []membership) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.topics == nil {
+		return nil
+	}
+	for _, r := range l.topics.rows {
+		if r.Link.Reader == "" {
+			whole = append(whole, *r)
+		}
+	}
+	return whole
+}
+
+// unite adds the memberships of a session that was joined to this one. If both are in a
+// topic, the place that is further back stays.
+func (l *memLog) unite(others []membership) {
+	for _, o := range others {
+		if err := l.joinTopic(o.TopicJoin); err != nil {
+			continue // as far as there is room
+		}
+		mine := l.topics.find(o.Topic, store.LinkRef{})
+		switch {
+		case mine.TopicJoin.At == o.At && mine.acked.Epoch == 0: // it is new here, or both began alike
+			mine.acked = o.acked
+		case o.acked.Epoch == 0 && o.Begin == store.BeginStart:
+			mine.At, mine.Begin, mine.acked = o.At, o.Begin, store.TopicPosition{}
+		case o.mark().Epoch == mine.mark().Epoch && o.mark().Seq < mine.mark().Seq:
+			mine.acked = o.mark()
+		}
+	}
+}
+
+// mark returns the position up to which the session has everything of the topic.
+func (r *membership) mark() store.TopicPosition {
+	if r.acked.Epoch != 0 {
+		return r.acked
+	}
+	return r.At
+}

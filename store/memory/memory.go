@@ -34,6 +34,7 @@ type Store struct {
 	logs   map[string]*memLog
 	ids    memIDs
 	over   memRevoked
+	topics memTopics
 	bounds *store.Bounds // of the last session made: usually all sessions have the same
 
 	// The logs without links, the one that has been so for longest first. idleMu is a
@@ -285,8 +286,9 @@ func (s *Store) move(from, to string, m *store.Moving) (left []store.Left, old, 
 		old.rename(to, bar, m.Keep)
 		return left, old, nil, nil
 	}
+	members := old.sessionMemberships()
 	over := old.end(store.ErrMoved)
-	target.absorb(over, m.Keep)
+	target.absorb(over, members, m.Keep)
 	return left, old, target, nil
 }
 
@@ -328,14 +330,16 @@ func (s *Store) End(_ context.Context, id string, refuse time.Duration) (store.E
 
 // Expired implements Store.
 func (s *Store) Expired(_ context.Context, max int) (store.Due, error) {
-	var due store.Due
+	due := store.Due{Next: s.tidyTopics()}
 	for len(due.Ended) < max {
 		l, wait := s.oldestIdle()
 		if l == nil {
 			return due, nil
 		}
 		if wait > 0 {
-			due.Next = wait
+			if due.Next == 0 || wait < due.Next {
+				due.Next = wait
+			}
 			return due, nil
 		}
 

@@ -6,9 +6,10 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// absorb appends what another session left behind, as far as there is room. For keep, the
+// absorb appends what another session left behind, and adds its memberships, as far as
+// there is room. For keep, the
 // other session's id counts as this log's previous one.
-func (l *memLog) absorb(other store.Ended, keep time.Duration) {
+func (l *memLog) absorb(other store.Ended, members []membership, keep time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
@@ -19,6 +20,7 @@ func (l *memLog) absorb(other store.Ended, keep time.Duration) {
 		h.epochs = h.epochs[1:]
 	}
 
+	l.unite(members)
 	for _, e := range other.Messages {
 		if l.holds(e.Message) {
 			continue

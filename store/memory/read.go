@@ -42,6 +42,9 @@ func (h *memHandle) Read(
 	}
 
 	t := store.Tail{Undelivered: told, Epoch: l.epoch, Acked: r.acked, Accepted: l.accepted(r.name)}
+	if l.topics != nil {
+		t.Topics = l.topics.version
+	}
 	after = max(after, r.acked) // the client may have acknowledged more on another link
 	if after+1 < l.floor {
 		t.Gap = store.Lost{From: after + 1, To: l.floor - 1}

@@ -94,6 +94,11 @@ func (h *handler) wait(r *http.Request) (time.Duration, error) {
 var errWait = &middleware.Error{Status: http.StatusBadRequest, Reason: "_wait must be a number of seconds"}
 
 func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Identity, wait time.Duration) {
+	joins, err := admission.Joins(r)
+	if err != nil {
+		answer.Refuse(w, r, err)
+		return
+	}
 	begins := id.Link == 0
 	reader := id.Reader
 	if begins {
@@ -101,7 +106,7 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 	}
 	p := poll{woken: make(chan struct{}, 1), server: h.servers.Of(r)}
 	link, err := h.m.Attach(r.Context(), session.Attach{
-		ID: id.ID, Asked: id.Asked, Value: id.Value, Reader: reader, Number: id.Link, Position: admission.Position(r),
+		ID: id.ID, Asked: id.Asked, Value: id.Value, Reader: reader, Number: id.Link, Position: admission.Position(r), Joins: joins,
 		Transport: "poll", RemoteAddr: r.RemoteAddr, Poll: true, Wake: p.wake,
 	})
 	if err != nil {

@@ -88,10 +88,15 @@ func (h *handler) get(w http.ResponseWriter, r *http.Request) {
 
 func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
 	ctx := r.Context()
+	joins, err := admission.Joins(r)
+	if err != nil {
+		answer.Refuse(w, r, err)
+		return
+	}
 	life := duration.Within(ctx, duration.Jitter(h.shared.LinkAge))
 	pump := downstream.NewPump()
 	link, err := h.m.Attach(ctx, session.Attach{
-		ID: id.ID, Asked: id.Asked, Value: id.Value, Reader: id.Client, Position: admission.Position(r),
+		ID: id.ID, Asked: id.Asked, Value: id.Value, Reader: id.Client, Position: admission.Position(r), Joins: joins,
 		Transport: "sse", RemoteAddr: r.RemoteAddr, Life: life, Wake: pump.Wake,
 	})
 	if err != nil {

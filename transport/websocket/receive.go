@@ -24,7 +24,10 @@ func (l *reader) receive(kind ws.MessageType, body []byte) {
 	}
 
 	if none := len(up.Messages) == 0; none || len(l.answers) > 0 {
-		ack := session.Upstream{ID: up.ID, Link: up.Link, Ack: up.Ack, Leaving: up.Leaving && none}
+		ack := session.Upstream{ID: up.ID, Link: up.Link, Ack: up.Ack}
+		if none {
+			ack = up
+		}
 		_, err := l.h.m.Receive(context.Background(), ack)
 		if none {
 			if err != nil {

@@ -1,0 +1,219 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/mirage-go/mirage/store"
+)
+
+// linkTopics is what a link reads beside its session's log. A link without any has none.
+type linkTopics struct {
+	news atomic.Bool // a topic has news, or there is a notice
+
+	// Owned by the goroutine that calls Take.
+	version   uint64                // of the memberships in the log, as they are here
+	presented []store.TopicPosition // by the client, for topics that it will read
+	vector    []store.TopicPosition // what a plain client has, in every topic that it had
+	last      store.Position        // of the session's log
+	waits     int64                 // since when an acknowledgement may be missing; 0 if none is
+	turn      int                   // which topic is read first
+	entries   []store.TopicEntry    // memory of Read
+
+	mu      sync.Mutex // guards what follows against close, which may come at any time
+	closed  bool
+	all     []*linkTopic
+	notices []store.TopicNotice
+}
+
+// topicsOf returns the link's topics, which are made if there are none.
+func (l *Link) topicsOf() *linkTopics {
+	if t := l.topics.Load(); t != nil {
+		return t
+	}
+	l.topics.CompareAndSwap(nil, &linkTopics{last: l.Hello.Position})
+	return l.topics.Load()
+}
+
+// present records the positions that the client presented.
+func (l *Link) present(at []store.TopicPosition) {
+	if len(at) == 0 {
+		return
+	}
+	t := l.topicsOf()
+	if t.presented = at[:min(len(at), MaxTopics)]; l.Plain {
+		t.presented = at[:min(len(at), MaxTopicsPlain)]
+		t.vector = slices.Clone(t.presented)
+	}
+}
+
+// Presented returns the positions in topics that the client presented: hello echoes them.
+func (l *Link) Presented() []store.TopicPosition {
+	if t := l.topics.Load(); t != nil {
+		return t.presented
+	}
+	return nil
+}
+
+// wakeForTopics wakes the link because a topic has news.
+func (l *Link) wakeForTopics() {
+	if t := l.topics.Load(); t != nil && !t.news.Load() {
+		t.news.Store(true)
+		l.wake()
+	}
+}
+
+// notify tells the client why it is not a member of a topic. It reports whether the link
+// still takes notices.
+func (l *Link) notify(n store.TopicNotice) bool {
+	t := l.topicsOf()
+	t.mu.Lock()
+	open := !t.closed && len(t.notices) < 2*MaxTopics
+	if open {
+		t.notices = append(t.notices, n)
+	}
+	t.mu.Unlock()
+	l.wakeForTopics()
+	return open
+}
+
+// closeTopics ends what the link reads. A Take that runs at the same time finds nothing
+// more.
+func (l *Link) closeTopics() {
+	t := l.topics.Load()
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	t.closed = true
+	all := t.all
+	t.all = nil
+	t.mu.Unlock()
+	for _, lt := range all {
+		lt.close(l.departing())
+	}
+}
+
+// dropTopic stops reading a topic.
+func (l *Link) dropTopic(t *linkTopics, lt *linkTopic) {
+	t.mu.Lock()
+	i := slices.Index(t.all, lt)
+	if i >= 0 {
+		t.all = append(t.all[:i:i], t.all[i+1:]...) // Take may be walking the old one
+	}
+	t.mu.Unlock()
+	if i >= 0 {
+		lt.close(departLeft)
+	}
+	t.presented = slices.DeleteFunc(slices.Clone(t.presented), lt.owns)
+}
+
+// refreshTopics brings what the link reads up to date with the memberships in the log.
+func (l *Link) refreshTopics(ctx context.Context, t *linkTopics) error {
+	of, err := l.s.log.Topics(ctx, l.Hello.Link)
+	if err != nil {
+		return err
+	}
+
+	t.mu.Lock()
+	t.notices = append(t.notices, of.Notices...)
+	all := t.all
+	t.mu.Unlock()
+
+	for _, lt := range all {
+		if !slices.ContainsFunc(of.Joined, func(j store.TopicJoined) bool { return j.Topic == lt.hub.name }) {
+			lt.leaving = true
+			lt.news.Or(newsEntries)
+		}
+	}
+	for i := range of.Joined {
+		if err := l.openTopic(ctx, t, &of.Joined[i]); err != nil {
+			return err
+		}
+	}
+	t.version = of.Version
+	if l.Plain {
+		t.boundVector()
+	}
+	return nil
+}
+
+// boundVector drops positions in topics that a plain client does not read, if there are
+// more than its event ids have room for.
+func (t *linkTopics) boundVector() {
+	t.vector = slices.DeleteFunc(slices.Clone(t.vector), func(p store.TopicPosition) bool {
+		return len(t.vector)+len(t.all) > MaxTopicsPlain &&
+			!slices.ContainsFunc(t.all, func(lt *linkTopic) bool { return lt.owns(p) })
+	})
+}
+
+// openTopic begins to read a topic, or updates what is known of one that the link reads.
+func (l *Link) openTopic(ctx context.Context, t *linkTopics, j *store.TopicJoined) error {
+	t.mu.Lock()
+	i := slices.IndexFunc(t.all, func(lt *linkTopic) bool { return lt.hub.name == j.Topic })
+	var lt *linkTopic
+	if i >= 0 {
+		lt = t.all[i]
+	}
+	closed := t.closed
+	t.mu.Unlock()
+
+	switch {
+	case closed:
+		return nil
+	case lt != nil && lt.leaving: // it left, and has joined again meanwhile
+		l.dropTopic(t, lt)
+		lt = nil
+	}
+	if lt == nil {
+		h, err := l.s.m.acquireHub(j.Topic)
+		if errors.Is(err, store.ErrUnsupported) || errors.Is(err, store.ErrTopic) {
+			return nil // another node has other options
+		}
+		if err != nil {
+			return err
+		}
+		lt = &linkTopic{
+			link: l, hub: h, hash: store.TopicHash(j.Topic), told: j.Told, joinedIn: j.At.Epoch, cursor: t.cursorFor(j),
+		}
+		h.add(lt)
+		t.mu.Lock()
+		if closed = t.closed; !closed {
+			t.all = append(t.all[:len(t.all):len(t.all)], lt)
+		}
+		t.mu.Unlock()
+		if closed {
+			lt.close(departCut)
+			return nil
+		}
+	}
+
+	entered := lt.key != "" && lt.asked == j.Asked
+	lt.asked, lt.acked = j.Asked, j.Acked
+	lt.news.Or(newsEntries)
+	if lt.hub.o.Presence && !entered {
+		key, err := lt.hub.presence.enter(ctx, lt, j.Info)
+		if err != nil {
+			return err
+		}
+		lt.key = key
+	}
+	return nil
+}
+
+// cursorFor returns where a link begins to read a topic. A position that the client has
+// presented wins over that of the membership.
+func (t *linkTopics) cursorFor(j *store.TopicJoined) store.TopicCursor {
+	c := store.TopicCursor{At: j.At, Begin: j.Begin}
+	hash, found := store.TopicHash(j.Topic), false
+	for _, p := range t.presented {
+		// Two names may have one hash: the epoch tells them apart.
+		if p.Topic == hash && (!found || p.Epoch == j.At.Epoch) {
+			c, found = store.TopicCursor{At: p}, true
+		}
+	}
+	return c
+}

@@ -1,0 +1,290 @@
+package session
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/mirage-go/mirage/store"
+)
+
+// A TopicBlock is one block of a topic in a Batch. Exactly one of Entry (a message or a
+// gap), Joined, Left and Members counts: the first that is not nil, otherwise Entry.
+type TopicBlock struct {
+	Topic    string
+	Position store.TopicPosition // after the block; zero if the block moves the client nowhere
+	Entry    store.TopicEntry
+	Joined   *TopicJoined
+	Left     *store.TopicNotice
+	Members  *TopicMembers
+}
+
+// TopicJoined tells the client that it has everything that the topic retained.
+type TopicJoined struct {
+	Lost   store.Lost // what it will never get; zero if nothing
+	Reason store.Missing
+	Key    string // its own key among the members; "" without presence
+}
+
+// Advance returns the positions of a plain client after the block. It may change and
+// extend vector.
+func (b *TopicBlock) Advance(vector []store.TopicPosition) []store.TopicPosition {
+	switch p := b.Position; {
+	case b.Left != nil:
+		hash := store.TopicHash(b.Topic)
+		return slices.DeleteFunc(vector, func(o store.TopicPosition) bool { return o.Topic == hash })
+	case p.Epoch != 0:
+		for i := range vector {
+			if vector[i].Topic == p.Topic {
+				vector[i] = p
+				return vector
+			}
+		}
+		return append(vector, p)
+	}
+	return vector
+}
+
+// topicRetry is how soon a link reads its topics again after the store has failed.
+const topicRetry = time.Second
+
+// takeTopics adds to b what the topics have, as far as there is room beside the entries.
+// If the store fails, what is missing is read at a later Take.
+func (l *Link) takeTopics(ctx context.Context, b *Batch, version uint64) {
+	t := l.topicsOf()
+	b.Vector, b.Last = t.vector, t.last
+	if n := len(b.Entries); n > 0 {
+		t.last = store.Position{Epoch: b.Epoch, Seq: b.Entries[n-1].Seq, Tag: b.Entries[n-1].Tag}
+	} else if b.Gap != (store.Lost{}) {
+		t.last = store.Position{Epoch: b.Epoch, Seq: b.Gap.To, Tag: b.GapTag}
+	}
+	if b.End != "" || !t.news.Swap(false) && version == t.version {
+		return
+	}
+
+	l.ackPlain(ctx, t)
+	if version != t.version && l.refreshTopics(ctx, t) != nil {
+		l.retryTopics(t)
+	}
+	l.takeNotices(t, b)
+	room := takeBytes
+	for i := range b.Entries {
+		if m := b.Entries[i].Message; m != nil {
+			room -= m.Size()
+		}
+	}
+	l.takeEntries(ctx, t, b, max(room, 1))
+
+	if l.Plain && len(b.Topics) > 0 {
+		t.vector = slices.Clone(t.vector)
+		for i := range b.Topics {
+			t.vector = b.Topics[i].Advance(t.vector)
+		}
+	}
+}
+
+// retryTopics calls Take again later, because the store failed. A poll does not wait: the
+// next one tries again.
+func (l *Link) retryTopics(t *linkTopics) {
+	t.news.Store(true)
+	if !l.poll {
+		l.s.m.clock.sooner(&l.alarm, topicRetry)
+	}
+}
+
+// takeNotices adds what the client is to be told of topics of which it is no member.
+func (l *Link) takeNotices(t *linkTopics, b *Batch) {
+	t.mu.Lock()
+	notices := t.notices
+	t.notices = nil
+	t.mu.Unlock()
+	for i := range notices {
+		b.Topics = append(b.Topics, TopicBlock{Topic: notices[i].Topic, Left: &notices[i]})
+	}
+}
+
+// takeEntries adds what the topics with news have. Each time another one begins, so that
+// a busy one does not starve the others.
+func (l *Link) takeEntries(ctx context.Context, t *linkTopics, b *Batch, room int) {
+	t.mu.Lock()
+	all := t.all
+	t.mu.Unlock()
+
+	t.turn++
+	for i := range all {
+		lt := all[(t.turn+i)%len(all)]
+		if lt.news.Load() == 0 {
+			continue
+		}
+		if room <= 0 {
+			t.news.Store(true)
+			b.More = true
+			return
+		}
+		used, err := l.takeTopic(ctx, t, lt, b, room)
+		if err != nil {
+			l.retryTopics(t)
+			return
+		}
+		room -= used
+	}
+}
+
+// takeTopic adds what one topic has, and returns its size in bytes.
+func (l *Link) takeTopic(ctx context.Context, t *linkTopics, lt *linkTopic, b *Batch, room int) (used int, err error) {
+	news := lt.news.Swap(0)
+	entries, tail, err := lt.hub.store.Read(ctx, &lt.cursor, room, t.entries[:0])
+	if err != nil {
+		lt.news.Or(news)
+		return 0, err
+	}
+	t.entries = entries
+	defer clear(entries) // idle links keep no messages in memory
+
+	if lt.leaving && !tail.Ended { // the membership has ended, and not the topic
+		l.dropTopic(t, lt)
+		return 0, nil
+	}
+	for i := range entries {
+		used += l.takeEntry(t, lt, &entries[i], b)
+	}
+
+	switch {
+	case tail.More:
+		lt.news.Or(news)
+		t.news.Store(true)
+		b.More = true
+		return used, nil
+	case lt.asked != lt.told && !lt.leaving:
+		l.takeJoined(ctx, lt, b)
+		news |= newsMembers
+	}
+	if tail.Ended {
+		l.endTopic(ctx, t, lt, b)
+		return used, nil
+	}
+	if news&newsMembers != 0 && lt.hub.o.Presence {
+		if members := lt.hub.presence.news(ctx, lt); members != nil {
+			b.Topics = append(b.Topics, TopicBlock{Topic: lt.hub.name, Members: members})
+		}
+	}
+	return used, nil
+}
+
+// takeEntry adds one entry of a topic, and returns its size in bytes.
+func (l *Link) takeEntry(t *linkTopics, lt *linkTopic, e *store.TopicEntry, b *Batch) int {
+	block := TopicBlock{Topic: lt.hub.name, Entry: *e}
+	if e.Seq != 0 || e.Message == nil {
+		block.Position = store.TopicPosition{Topic: lt.hash, Epoch: e.Epoch, Seq: e.Seq}
+	}
+	b.Topics = append(b.Topics, block)
+	if e.Message == nil {
+		lt.lost, lt.reason = e.Lost, e.Reason
+		if e.Reason == store.MissingRestarted {
+			lt.followed = e.Epoch
+		}
+		lost := e.Lost
+		lost.Topic = lt.hub.name
+		l.s.m.callOnGap(l.s, l.reader(), l.value, lost)
+		return 0
+	}
+
+	if e.Seq != 0 {
+		lt.sent = block.Position
+		if t.waits == 0 {
+			t.waits = l.s.m.now()
+		}
+	}
+	return e.Message.Size()
+}
+
+// takeJoined tells the client that it has everything that was retained.
+func (l *Link) takeJoined(ctx context.Context, lt *linkTopic, b *Batch) {
+	at := lt.cursor.At
+	at.Topic = lt.hash
+	b.Topics = append(b.Topics, TopicBlock{
+		Topic: lt.hub.name, Position: at, Joined: &TopicJoined{Lost: lt.lost, Reason: lt.reason, Key: lt.key},
+	})
+	lt.lost, lt.reason, lt.told = store.Lost{}, "", lt.asked
+	if l.poll { // the next poll may be carried by another Link; if the step fails, the client is told twice
+		_ = l.s.log.TopicTold(ctx, l.Hello.Link, lt.hub.name, lt.asked)
+	}
+}
+
+// endTopic tells the client that the topic has ended, and ends the memberships in it.
+func (l *Link) endTopic(ctx context.Context, t *linkTopics, lt *linkTopic, b *Batch) {
+	b.Topics = append(b.Topics, TopicBlock{Topic: lt.hub.name, Left: &store.TopicNotice{
+		Topic: lt.hub.name, Status: http.StatusGone, Reason: "the topic was ended",
+	}})
+	epochs := []uint32{lt.cursor.At.Epoch}
+	if lt.followed == lt.cursor.At.Epoch { // the membership is still in the epoch before
+		epochs = append(epochs, lt.joinedIn)
+	}
+	l.dropTopic(t, lt)
+	err := l.s.log.LeaveTopic(ctx, store.TopicLeave{Topic: lt.hub.name, Epochs: epochs})
+	if err != nil && !isOver(err) {
+		l.s.m.o.Logger.Error("session: leaving a topic that has ended failed", "topic", lt.hub.name, "error", err)
+	}
+}
+
+// ackPlain acknowledges what was written to a plain client, which never does so itself.
+// The batches before this Take were written.
+func (l *Link) ackPlain(ctx context.Context, t *linkTopics) {
+	if !l.Plain {
+		return
+	}
+	t.mu.Lock()
+	all := t.all
+	t.mu.Unlock()
+
+	var at []store.TopicPosition
+	for _, lt := range all {
+		if lt.sent.Epoch != 0 && lt.sent != lt.acked {
+			at = append(at, lt.sent)
+			lt.acked = lt.sent
+		}
+	}
+	if at != nil {
+		_ = l.s.log.AckTopics(ctx, l.Hello.Link, at) // if it fails, a later one says as much
+	}
+}
+
+// topicsOverdue is ackOverdue for topics. Acknowledgements may come to any node, so it
+// asks the log before it decides.
+func (l *Link) topicsOverdue(ctx context.Context, now int64) bool {
+	t := l.topics.Load()
+	if t == nil || t.waits == 0 || l.poll || l.Plain || l.s.m.o.AckTimeout < 0 ||
+		now-t.waits < int64(l.s.m.o.AckTimeout) {
+		return false
+	}
+	of, err := l.s.log.Topics(ctx, l.Hello.Link)
+	if err != nil {
+		return false
+	}
+
+	t.mu.Lock()
+	t.notices = append(t.notices, of.Notices...)
+	all := t.all
+	t.mu.Unlock()
+
+	missing, advanced := false, false
+	for _, lt := range all {
+		for i := range of.Joined {
+			if j := &of.Joined[i]; j.Topic == lt.hub.name {
+				advanced = advanced || j.Acked != lt.acked
+				lt.acked = j.Acked
+			}
+		}
+		missing = missing || lt.sent.Epoch != 0 && (lt.acked.Epoch != lt.sent.Epoch || lt.acked.Seq < lt.sent.Seq)
+	}
+	switch {
+	case !missing:
+		t.waits = 0
+	case advanced:
+		t.waits = now
+	default:
+		return true
+	}
+	return false
+}

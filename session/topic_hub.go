@@ -1,0 +1,154 @@
+package session
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/mirage-go/mirage/store"
+)
+
+// hubs are the topics that links of this node read, by name.
+type hubs struct {
+	mu    sync.Mutex
+	named map[string]*hub
+}
+
+// A hub is a topic on this node: it watches the topic in the Store, and wakes the links
+// that read it. It exists while a link reads the topic, or a session counts as present.
+type hub struct {
+	*Topic
+	users int // links and present sessions; guarded by hubs.mu
+	stop  func()
+	presence
+
+	mu    sync.RWMutex
+	links []*linkTopic
+}
+
+// News bits of a linkTopic, beside those of store.TopicNews.
+const (
+	newsEntries = uint32(store.TopicNewsEntries)
+	newsMembers = uint32(store.TopicNewsMembers)
+)
+
+// acquireHub returns the hub of a topic, with one more user.
+func (m *Manager) acquireHub(name string) (*hub, error) {
+	m.hubs.mu.Lock()
+	defer m.hubs.mu.Unlock()
+	h := m.hubs.named[name]
+	if h == nil {
+		t := m.Topic(name)
+		if t.err != nil {
+			return nil, t.err
+		}
+		h = &hub{Topic: t}
+		h.presence.init(h)
+		h.stop = t.store.Watch(h.wake)
+		if m.hubs.named == nil {
+			m.hubs.named = make(map[string]*hub)
+		}
+		m.hubs.named[name] = h
+	}
+	h.users++
+	return h, nil
+}
+
+// hold adds a user to a hub that has one.
+func (h *hub) hold() {
+	h.m.hubs.mu.Lock()
+	defer h.m.hubs.mu.Unlock()
+	h.users++
+}
+
+// release removes a user. The hub of nobody stops watching.
+func (h *hub) release() {
+	h.m.hubs.mu.Lock()
+	h.users--
+	unused := h.users == 0
+	if unused {
+		delete(h.m.hubs.named, h.name)
+	}
+	h.m.hubs.mu.Unlock()
+	if unused {
+		h.stop()
+		h.m.clock.cancel(&h.presence.alarm)
+		h.m.clock.sooner(&h.m.sweeper, h.o.Age)
+	}
+}
+
+// add lets a link read the topic.
+func (h *hub) add(lt *linkTopic) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	lt.index = len(h.links)
+	h.links = append(h.links, lt)
+}
+
+// remove undoes add.
+func (h *hub) remove(lt *linkTopic) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	last := len(h.links) - 1
+	moved := h.links[last]
+	h.links[lt.index], moved.index = moved, lt.index
+	h.links[last] = nil
+	h.links = h.links[:last]
+}
+
+// wake wakes the links that have no news yet. It is called by the Store, and must not
+// block.
+func (h *hub) wake(news store.TopicNews) {
+	if news&store.TopicNewsMembers != 0 {
+		h.presence.changed()
+	}
+	if news&store.TopicNewsEntries != 0 {
+		h.tell(newsEntries)
+	}
+}
+
+// tell gives news to all links.
+func (h *hub) tell(news uint32) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for _, lt := range h.links {
+		if lt.news.Load()&news == 0 {
+			lt.news.Or(news)
+			lt.link.wakeForTopics()
+		}
+	}
+}
+
+// A linkTopic is a topic that a link reads. If its membership ends, it is leaving: if the
+// topic has ended, it still reads the rest. Otherwise it is dropped at once.
+type linkTopic struct {
+	// What every publish needs comes first.
+	news  atomic.Uint32 // what there is to read
+	link  *Link
+	index int // in hub.links; guarded by hub.mu
+
+	// Owned by the goroutine that calls Take.
+	hub         *hub
+	hash        uint32 // of the topic's name
+	leaving     bool
+	cursor      store.TopicCursor
+	sent        store.TopicPosition // the last message that was written, or is being written
+	acked       store.TopicPosition // as far as it is known here
+	lost        store.Lost          // since the join, for mirage-joined
+	reason      store.Missing
+	asked, told uint64 // the join that is to be confirmed, and the one that was
+	joinedIn    uint32 // the epoch of the membership
+	followed    uint32 // the epoch to which the link moved because that one is lost; 0 if it did not
+
+	key     string // in presence; "" before it entered
+	members uint64 // the version of the members that the client knows; 0 for none
+}
+
+// close ends the reading of a topic.
+func (lt *linkTopic) close(how departing) {
+	lt.hub.remove(lt)
+	lt.hub.presence.exit(lt, how)
+	lt.hub.release()
+}
+
+// owns reports whether p is a position of the topic.
+func (lt *linkTopic) owns(p store.TopicPosition) bool { return p.Topic == lt.hash }

@@ -1,0 +1,263 @@
+package session
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mirage-go/mirage/store"
+)
+
+const (
+	// membersEvery is how long changes of the members are collected.
+	membersEvery = time.Second
+	// Beyond one of these, clients get the number of members alone.
+	maxMembers      = 100
+	maxMembersBytes = 4 << 10
+)
+
+// presence is who is present in a topic: the sessions of this node that are, and what
+// clients are told of all.
+type presence struct {
+	h     *hub
+	alarm alarm // collects changes
+
+	mu    sync.Mutex
+	here  map[string]*present // by the session's id
+	known atomic.Pointer[membersList]
+}
+
+// present is a session with links on this node, or that had some a moment ago. It has one
+// entrance in the Store, which another present of the same session never has.
+type present struct {
+	entrance uint64
+	links    int
+	alarm    alarm // set while there are none
+}
+
+// departing says how a link ends.
+type departing uint8
+
+const (
+	departCut  departing = iota // it may come back: its session stays present for ten seconds
+	departLeft                  // it does not
+)
+
+// departing says how the link ends.
+func (l *Link) departing() departing {
+	switch end, _ := l.end.reason(); {
+	case l.goodbye.Load(), end == EndOver, end == EndBarred, end == EndMoved:
+		return departLeft
+	}
+	return departCut
+}
+
+func (p *presence) init(h *hub) {
+	p.h, p.here = h, make(map[string]*present)
+	p.alarm.ring = func() { h.m.spawn(p.collect) }
+}
+
+// enter makes the link's session present, and returns its key. To enter again replaces the
+// info.
+func (p *presence) enter(ctx context.Context, lt *linkTopic, info []byte) (key string, err error) {
+	id := lt.link.s.id
+	p.mu.Lock()
+	s := p.here[id]
+	if s == nil {
+		s = &present{entrance: rand.Uint64()}
+		s.alarm.ring = func() { p.h.m.spawn(func() { p.leave(id, s) }) }
+		p.here[id] = s
+		p.h.hold()
+	}
+	first := lt.key == ""
+	if first {
+		s.links++
+	}
+	p.mu.Unlock()
+	p.h.m.clock.cancel(&s.alarm)
+
+	key, err = p.h.store.Enter(ctx, id, s.entrance, info)
+	if err != nil && first {
+		p.drop(id, departCut)
+	}
+	return key, err
+}
+
+// exit says that the link does not read the topic any more.
+func (p *presence) exit(lt *linkTopic, how departing) {
+	if lt.key != "" {
+		p.drop(lt.link.s.id, how)
+	}
+}
+
+// drop removes one link of a session.
+func (p *presence) drop(id string, how departing) {
+	p.mu.Lock()
+	s := p.here[id]
+	s.links--
+	last := s.links == 0
+	p.mu.Unlock()
+
+	switch {
+	case !last:
+	case how == departLeft:
+		p.h.m.spawn(func() { p.leave(id, s) })
+	default:
+		p.h.m.clock.set(&s.alarm, detachAfter)
+	}
+}
+
+// leave ends the presence of a session, unless it has links again.
+func (p *presence) leave(id string, s *present) {
+	p.mu.Lock()
+	gone := s.links == 0 && p.here[id] == s
+	if gone {
+		delete(p.here, id)
+	}
+	p.mu.Unlock()
+	if !gone {
+		return
+	}
+
+	ctx, cancel := context.WithTimeout(p.h.m.ctx, storeWait)
+	defer cancel()
+	if err := p.h.store.Exit(ctx, id, s.entrance); err != nil {
+		p.h.m.o.Logger.Error("session: a departure from a topic was not recorded", "topic", p.h.name, "error", err)
+	}
+	p.h.release()
+}
+
+// TopicMembers tells the client who is present. With All, that is Members. Otherwise
+// Joined came or changed their Info, and Left are the keys of those that left. If there is
+// none of these, only the number is told.
+type TopicMembers struct {
+	Count   int
+	All     bool
+	Members []store.Member
+	Joined  []store.Member
+	Left    []string
+}
+
+// membersList is a list of all members, as clients know it. It is never changed.
+type membersList struct {
+	version uint64
+	members []store.Member
+	full    *TopicMembers
+	changes *TopicMembers // since the version before
+}
+
+// changed is called when the members have changed.
+func (p *presence) changed() {
+	if p.h.o.Presence {
+		p.h.m.clock.sooner(&p.alarm, membersEvery)
+	}
+}
+
+// collect compares the members with those that clients know, and tells the links.
+func (p *presence) collect() {
+	ctx, cancel := context.WithTimeout(p.h.m.ctx, storeWait)
+	defer cancel()
+	members, err := p.h.store.Members(ctx)
+	if err != nil {
+		p.changed() // try again
+		return
+	}
+	if p.learn(members) {
+		p.h.tell(newsMembers)
+	}
+}
+
+// learn makes members the list that clients are to know, and reports whether it differs
+// from the one before.
+func (p *presence) learn(members []store.Member) bool {
+	before := p.known.Load()
+	if before == nil {
+		p.known.CompareAndSwap(nil, &membersList{version: 1, members: members, full: allMembers(members)})
+		return true
+	}
+
+	changes := diffMembers(before.members, members)
+	if changes == nil {
+		return false
+	}
+	next := &membersList{version: before.version + 1, members: members, full: allMembers(members), changes: changes}
+	if !before.full.All || !changes.fits() { // changes of an unknown list say nothing
+		next.changes = next.full
+	}
+	return p.known.CompareAndSwap(before, next)
+}
+
+// news returns what a link's client is to be told, or nil if it knows everything.
+func (p *presence) news(ctx context.Context, lt *linkTopic) *TopicMembers {
+	known := p.known.Load()
+	if lt.members == 0 && (known == nil || known.full.All) { // the first list has the client itself
+		members, err := p.h.store.Members(ctx)
+		if err != nil {
+			lt.news.Or(newsMembers)
+			return nil
+		}
+		if known == nil {
+			p.learn(members)
+			known = p.known.Load()
+		}
+		lt.members = known.version
+		return allMembers(members)
+	}
+
+	before := lt.members
+	lt.members = known.version
+	switch {
+	case known.version == before:
+		return nil
+	case known.version == before+1:
+		return known.changes
+	}
+	return known.full
+}
+
+// allMembers returns the block that tells all members, or their number.
+func allMembers(members []store.Member) *TopicMembers {
+	all := &TopicMembers{Count: len(members), All: true, Members: members}
+	if !all.fits() {
+		return &TopicMembers{Count: len(members)}
+	}
+	return all
+}
+
+// fits reports whether clients get more than the number.
+func (t *TopicMembers) fits() bool {
+	size := 0
+	for _, m := range t.Members {
+		size += len(m.Key) + len(m.Info) + 20
+	}
+	for _, m := range t.Joined {
+		size += len(m.Key) + len(m.Info) + 20
+	}
+	return t.Count <= maxMembers && size+20*len(t.Left) <= maxMembersBytes
+}
+
+// diffMembers returns what has changed between two lists, or nil if nothing has.
+func diffMembers(before, after []store.Member) *TopicMembers {
+	changes := &TopicMembers{Count: len(after)}
+	old := make(map[string]*store.Member, len(before))
+	for i := range before {
+		old[before[i].Key] = &before[i]
+	}
+	for _, m := range after {
+		if was := old[m.Key]; was == nil || string(was.Info) != string(m.Info) {
+			changes.Joined = append(changes.Joined, m)
+		}
+		delete(old, m.Key)
+	}
+	for _, m := range before {
+		if old[m.Key] != nil {
+			changes.Left = append(changes.Left, m.Key)
+		}
+	}
+	if changes.Joined == nil && changes.Left == nil {
+		return nil
+	}
+	return changes
+}

@@ -1,0 +1,317 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mirage-go/mirage/store"
+)
+
+// A JoinRequest is a client's wish to read a topic, as it came.
+type JoinRequest struct {
+	Topic string
+	From  string          // "now" or "", "start", or the text of a store.TopicPosition
+	Info  json.RawMessage // for presence; nil for none
+}
+
+// maxJoining is how many joins of one session wait or run at once.
+const maxJoining = 512
+
+// joining runs the joins and leaves of the session's clients: those of one link and topic
+// one at a time and in order, all others at the same time.
+type joining struct {
+	mu     sync.Mutex
+	queues map[joinKey][]func()
+	n      int // how many there are in all queues
+}
+
+type joinKey struct {
+	link  uint64
+	topic string
+}
+
+// add runs f after those before it, on a goroutine that Shutdown waits for. It reports
+// false if there are too many.
+func (j *joining) add(m *Manager, k joinKey, f func()) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.n >= maxJoining {
+		return false
+	}
+	if j.queues == nil {
+		j.queues = make(map[joinKey][]func())
+	}
+	j.n++
+	queue, running := j.queues[k]
+	j.queues[k] = append(queue, f)
+	if !running {
+		m.spawn(func() { j.run(k) })
+	}
+	return true
+}
+
+func (j *joining) run(k joinKey) {
+	for {
+		j.mu.Lock()
+		queue := j.queues[k]
+		if len(queue) == 0 {
+			delete(j.queues, k)
+			j.mu.Unlock()
+			return
+		}
+		j.queues[k] = queue[1:]
+		j.n--
+		j.mu.Unlock()
+		queue[0]()
+	}
+}
+
+// An asker is the link whose client asks for topics.
+type asker struct {
+	s       *Session
+	ref     store.LinkRef
+	info    ReaderInfo
+	value   any
+	request context.Context // for its values
+}
+
+// newAsker returns the asker of a request on that link, which may be on another node.
+func (m *Manager) newAsker(ctx context.Context, s *Session, ref store.LinkRef, value any) asker {
+	a := asker{
+		s: s, ref: ref, value: value, request: context.WithoutCancel(ctx),
+		info: ReaderInfo{Reader: ref.Reader, Plain: strings.HasPrefix(ref.Reader, plainPrefix)},
+	}
+	a.ref.Turn = 0
+	if l := a.link(); l != nil {
+		a.info = l.reader()
+	}
+	return a
+}
+
+// link returns the Link on this node that carries the asker's link, or nil.
+func (a asker) link() *Link {
+	for l := range a.s.all() {
+		if l.Hello.Link.Number == a.ref.Number {
+			return l
+		}
+	}
+	return nil
+}
+
+// requestTopics queues what a client asks for. The client is told on its link.
+func (m *Manager) requestTopics(a asker, joins []JoinRequest, leaves []string) {
+	for _, topic := range leaves {
+		if store.CheckTopic(topic) == nil {
+			a.s.joining.add(m, joinKey{a.ref.Number, topic}, func() { a.leave(topic) })
+		}
+	}
+	for _, r := range joins {
+		r.Topic = strings.Clone(r.Topic[:min(len(r.Topic), store.MaxTopic+1)])
+		if m.tooManyJoins(a.s) || !a.s.joining.add(m, joinKey{a.ref.Number, r.Topic}, func() { a.join(r) }) {
+			a.refuse(refusal(r.Topic, http.StatusTooManyRequests, "too many joins: slow down"))
+		}
+	}
+}
+
+// tooManyJoins takes one join from those that the session may make in a time.
+func (m *Manager) tooManyJoins(s *Session) bool {
+	burst := max(m.o.Burst, 4*MaxTopics)
+	return s.joins.take(m.now(), m.o.Rate, burst) > 0
+}
+
+func refusal(topic string, status int, reason string) store.TopicNotice {
+	return store.TopicNotice{Topic: topic, Status: status, Reason: reason}
+}
+
+// refuse tells the client that it is no member.
+func (a asker) refuse(n store.TopicNotice) {
+	if l := a.link(); l != nil && l.notify(n) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(a.s.m.ctx, storeWait)
+	defer cancel()
+	err := a.s.log.LeaveTopic(ctx, store.TopicLeave{Topic: n.Topic, Link: a.ref, Notice: n})
+	if err != nil && !isOver(err) && !errors.Is(err, store.ErrUnsupported) {
+		a.s.m.o.Logger.Error("session: refusing a join failed", append(a.s.logAttrs(a.info), "error", err)...)
+	}
+}
+
+// leave ends the membership of the link.
+func (a asker) leave(topic string) {
+	ctx, cancel := context.WithTimeout(a.s.m.ctx, storeWait)
+	defer cancel()
+	err := a.s.log.LeaveTopic(ctx, store.TopicLeave{Topic: topic, Link: a.ref})
+	if err != nil && !isOver(err) && !errors.Is(err, store.ErrUnsupported) {
+		a.s.m.o.Logger.Error("session: leaving a topic failed", append(a.s.logAttrs(a.info), "error", err)...)
+	}
+}
+
+// join makes the link a member of a topic, if the application lets it.
+func (a asker) join(r JoinRequest) {
+	ctx, cancel := context.WithTimeout(a.s.m.ctx, storeWait+a.s.m.o.HookTimeout)
+	defer cancel()
+	n, err := a.tryJoin(ctx, r)
+	switch {
+	case n.Status != 0:
+		a.refuse(n)
+	case err == nil, isOver(err), errors.Is(err, store.ErrRenewed): // or the client comes back, and asks again
+	case errors.Is(err, store.ErrTopics):
+		a.refuse(refusal(r.Topic, http.StatusRequestEntityTooLarge, "too many topics for one page: leave another one"))
+	case errors.Is(err, ErrInput):
+		a.refuse(refusal(r.Topic, http.StatusBadRequest, "the place to begin is no position of this topic"))
+	case errors.Is(err, store.ErrUnsupported):
+		a.refuse(refusal(r.Topic, http.StatusNotImplemented, "this server has no topics"))
+	case errors.Is(err, store.ErrBudget):
+		a.refuse(refusal(r.Topic, http.StatusServiceUnavailable, "no room for another topic: come back later"))
+	default:
+		a.s.m.o.Logger.Error("session: joining a topic failed", append(a.s.logAttrs(a.info), "error", err)...)
+		a.refuse(refusal(r.Topic, http.StatusServiceUnavailable, "the session store failed: come back"))
+	}
+}
+
+// tryJoin makes the link a member. It returns a notice if the join is refused.
+func (a asker) tryJoin(ctx context.Context, r JoinRequest) (store.TopicNotice, error) {
+	j := Join{Topic: r.Topic, Reader: a.info, Info: r.Info}
+	if n := r.check(&j.From); n.Status != 0 {
+		return n, nil
+	}
+	t := a.s.m.Topic(r.Topic)
+	if t.err != nil {
+		return store.TopicNotice{}, t.err
+	}
+
+	row := store.TopicJoin{Topic: r.Topic, Link: a.ref, Max: MaxTopics, Again: true}
+	if a.info.Plain {
+		row.Max = MaxTopicsPlain
+	}
+	if r.Info == nil { // it may only want to hear again that it has joined
+		if err := a.s.log.JoinTopic(ctx, row); !errors.Is(err, store.ErrNotFound) {
+			return store.TopicNotice{}, err
+		}
+	}
+
+	if n := a.askHook(&j); n.Status != 0 {
+		return n, nil
+	}
+	var err error
+	if row.At, row.Begin, err = j.From.place(ctx, t, true); err != nil {
+		return store.TopicNotice{}, err
+	}
+	row.Info, row.Again = j.Info, false
+	return store.TopicNotice{}, a.s.log.JoinTopic(ctx, row)
+}
+
+// check checks a request before anything is done for it, and reads where it begins.
+func (r *JoinRequest) check(from *From) store.TopicNotice {
+	bad := func(reason string) store.TopicNotice { return refusal(r.Topic, http.StatusBadRequest, reason) }
+	if err := store.CheckTopic(r.Topic); err != nil {
+		r.Topic = strings.ToValidUTF8(r.Topic, "\uFFFD")
+		return bad("the topic's name is not allowed: see docs/protocol.md")
+	}
+	if store.ServerOnly(r.Topic) {
+		return refusal(r.Topic, http.StatusForbidden, "only the server joins topics that begin with ~")
+	}
+	if r.Info != nil && (len(r.Info) > MaxInfo || !json.Valid(r.Info)) {
+		return bad(fmt.Sprintf("info must be JSON of at most %d bytes", MaxInfo))
+	}
+
+	switch r.From {
+	case "", "now":
+	case "start":
+		*from = FromStart
+	default:
+		at, err := store.ParseTopicPosition(r.From)
+		if err != nil {
+			return bad("from must be now, start or a position")
+		}
+		*from = After(at)
+	}
+	return store.TopicNotice{}
+}
+
+// hookUnavailable is the refusal of a join about which the hook has not decided.
+func hookUnavailable(topic string) store.TopicNotice {
+	return refusal(topic, http.StatusServiceUnavailable, "failed to authorize the join: come back")
+}
+
+// askHook asks OnJoin, which may change j. The hook runs on its own goroutine, because it
+// may not return in time. Until it returns, it keeps its slot.
+func (a asker) askHook(j *Join) store.TopicNotice {
+	m := a.s.m
+	if m.o.OnJoin == nil {
+		return refusal(j.Topic, http.StatusForbidden, "this server lets no client join: Options.OnJoin is not set")
+	}
+	ctx, cancel := context.WithTimeout(handlerContext{m.ctx, a.request, a.value}, m.o.HookTimeout)
+	defer cancel()
+	select {
+	case m.hooks <- struct{}{}:
+	case <-ctx.Done():
+		return hookUnavailable(j.Topic)
+	}
+
+	answered := make(chan error, 1)
+	asked := *j
+	m.work.Go(func() {
+		err := errNoAnswer // stays if the hook panics or calls runtime.Goexit
+		defer func() {
+			<-m.hooks
+			answered <- err
+		}()
+		m.call("OnJoin", func() { err = m.o.OnJoin(ctx, a.s, &asked) }, append(a.s.logAttrs(a.info), "topic", asked.Topic)...)
+	})
+
+	select {
+	case err := <-answered:
+		if ctx.Err() == nil {
+			if err == nil {
+				*j = asked
+				return a.checkInfo(j)
+			}
+			return a.hookRefusal(j.Topic, err)
+		}
+	case <-ctx.Done():
+	}
+	return hookUnavailable(j.Topic)
+}
+
+var errNoAnswer = errors.New("session: the hook ended without an answer")
+
+// checkInfo checks what OnJoin made of the info.
+func (a asker) checkInfo(j *Join) store.TopicNotice {
+	if j.Info == nil || len(j.Info) <= MaxInfo && json.Valid(j.Info) {
+		return store.TopicNotice{}
+	}
+	a.s.m.o.Logger.Error("session: OnJoin set an Info that is no JSON of at most 1 KiB",
+		append(a.s.logAttrs(a.info), "topic", j.Topic)...)
+	return hookUnavailable(j.Topic)
+}
+
+// hookRefusal maps an error of OnJoin to what the client gets.
+func (a asker) hookRefusal(topic string, err error) store.TopicNotice {
+	if errors.Is(err, errNoAnswer) {
+		return hookUnavailable(topic)
+	}
+	e, ok := errors.AsType[interface {
+		error
+		HTTPStatus() (status int, reason string, retryAfter time.Duration)
+	}](err)
+	if !ok {
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+			return hookUnavailable(topic)
+		}
+		return refusal(topic, http.StatusForbidden, "the join was refused")
+	}
+	status, reason, retry := e.HTTPStatus()
+	if status < 400 || status > 599 {
+		return hookUnavailable(topic)
+	}
+	n := refusal(topic, status, reason)
+	n.Retry = retry.Milliseconds()
+	return n
+}

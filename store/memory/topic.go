@@ -1,0 +1,225 @@
+package memory
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/mirage-go/mirage/internal/topiclog"
+	"github.com/mirage-go/mirage/store"
+)
+
+// memTopic is a topic in memory. Its epochs come one after another: each has a log of its
+// own, and the one that has ended last stays for its readers.
+type memTopic struct {
+	s      *Store
+	name   string
+	hash   uint32
+	bounds store.TopicBounds
+	dueAt  int64 // when tidy looks at it; guarded by memTopics.mu
+
+	mu        sync.Mutex
+	forgotten bool
+	log       *topiclog.Log // of the epoch; nil after End, until the next one begins
+	ended     *topiclog.Log // of the epoch before, which has ended; nil if there is none
+	used      int64         // when it was last used
+	// what the two logs count against the budget, in bytes
+	counted, endedBytes int64
+	presence
+
+	watchers atomic.Pointer[[]*topicWatcher] // copied on write
+}
+
+type topicWatcher struct{ wake func(store.TopicNews) }
+
+// open returns the log of the epoch, which begins if there is none.
+func (t *memTopic) open() *topiclog.Log {
+	t.used = t.s.now()
+	if t.log == nil {
+		before := uint32(0)
+		if t.ended != nil {
+			before = t.ended.Epoch()
+		}
+		t.log = topiclog.New(t.hash, newTopicEpoch(before), t.bounds)
+	}
+	return t.log
+}
+
+// Publish implements store.Topic.
+func (h *topicHandle) Publish(_ context.Context, p store.Publication) (store.TopicPosition, error) {
+	t, err := h.findOrMake(false)
+	if err != nil {
+		return store.TopicPosition{}, store.ErrFull
+	}
+	at, err := t.publish(p)
+	t.mu.Unlock()
+	if err == nil {
+		t.wake(store.TopicNewsEntries)
+	}
+	return at, err
+}
+
+func (t *memTopic) publish(p store.Publication) (store.TopicPosition, error) {
+	l := t.open()
+	l.Expire(t.used)
+	t.account(l)
+
+	// The budget must have room for the message before it is appended.
+	size := int64(p.Message.Size())
+	if !t.s.has(size - l.Bytes()) {
+		return store.TopicPosition{}, store.ErrFull
+	}
+	for !t.s.has(size) && l.EvictOldest() {
+		t.account(l)
+	}
+
+	err := l.Append(p, t.used)
+	t.account(l)
+	return l.Position(), err
+}
+
+// account adjusts the budget to what the log of the epoch holds now.
+func (t *memTopic) account(l *topiclog.Log) {
+	if n := l.Bytes(); n != t.counted {
+		t.s.used.Add(n - t.counted)
+		t.counted = n
+	}
+}
+
+// Position implements store.Topic.
+func (h *topicHandle) Position(context.Context) (store.TopicPosition, error) {
+	return h.position(false)
+}
+
+// Begin implements store.Topic.
+func (h *topicHandle) Begin(context.Context) (store.TopicPosition, error) { return h.position(true) }
+
+func (h *topicHandle) position(client bool) (store.TopicPosition, error) {
+	t, err := h.findOrMake(client)
+	if err != nil {
+		return store.TopicPosition{}, err
+	}
+	defer t.mu.Unlock()
+	return t.open().Position(), nil
+}
+
+// Read implements store.Topic.
+func (h *topicHandle) Read(
+	_ context.Context, c *store.TopicCursor, max int, dst []store.TopicEntry,
+) ([]store.TopicEntry, store.TopicTail, error) {
+	t, err := h.findOrMake(false)
+	if err != nil {
+		return dst, store.TopicTail{}, err
+	}
+	defer t.mu.Unlock()
+
+	if e := t.ended; e != nil && c.At.Epoch == e.Epoch() {
+		dst, more := e.Read(c, max, dst)
+		return dst, store.TopicTail{More: more, Ended: true}, nil
+	}
+
+	l := t.open()
+	l.Expire(t.used)
+	t.account(l)
+	if c.At.Epoch != 0 && c.At.Epoch != l.Epoch() {
+		dst = append(dst, store.TopicEntry{
+			Epoch: l.Epoch(), Lost: store.Lost{From: c.At.Seq + 1}, Reason: store.MissingRestarted,
+		})
+		*c = store.TopicCursor{}
+	}
+	dst, more := l.Read(c, max, dst)
+	return dst, store.TopicTail{More: more}, nil
+}
+
+// End implements store.Topic.
+func (h *topicHandle) End(context.Context) error {
+	t := h.find()
+	if t == nil {
+		return store.ErrNotFound
+	}
+	begun := t.log != nil
+	if begun {
+		t.s.used.Add(-t.endedBytes)
+		t.ended, t.log = t.log, nil
+		t.endedBytes, t.counted = t.counted, 0
+		t.used = t.s.now()
+		t.clear()
+	}
+	t.mu.Unlock()
+
+	if !begun {
+		return store.ErrNotFound
+	}
+	t.wake(store.TopicNewsEntries | store.TopicNewsMembers)
+	return nil
+}
+
+// Watch implements store.Topic.
+func (h *topicHandle) Watch(wake func(store.TopicNews)) (stop func()) {
+	w := &topicWatcher{wake}
+	t, err := h.findOrMake(false)
+	if err != nil { // nothing to see: whatever makes it begin later has no reader yet
+		return func() {}
+	}
+	t.watch(func(all []*topicWatcher) []*topicWatcher { return append(slices.Clone(all), w) })
+	t.mu.Unlock()
+
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.used = t.s.now()
+		t.watch(func(all []*topicWatcher) []*topicWatcher {
+			i := slices.Index(all, w)
+			return append(slices.Clone(all[:i]), all[i+1:]...)
+		})
+	}
+}
+
+// watch replaces the list of watchers.
+func (t *memTopic) watch(change func([]*topicWatcher) []*topicWatcher) {
+	var all []*topicWatcher
+	if p := t.watchers.Load(); p != nil {
+		all = *p
+	}
+	all = change(all)
+	t.watchers.Store(&all)
+}
+
+// wake calls the watchers. It is called without the lock.
+func (t *memTopic) wake(news store.TopicNews) {
+	if p := t.watchers.Load(); p != nil {
+		for _, w := range *p {
+			w.wake(news)
+		}
+	}
+}
+
+// tidy lets old messages leave, and reports whether the topic is forgotten because nobody
+// has used it. Otherwise it sets dueAt. It is called with the lock of memTopics held.
+func (t *memTopic) tidy(now int64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.log != nil {
+		t.log.Expire(now)
+		t.account(t.log)
+	}
+	if e := t.ended; e != nil {
+		e.Expire(now)
+		t.s.used.Add(e.Bytes() - t.endedBytes)
+		t.endedBytes = e.Bytes()
+	}
+
+	watched := t.watchers.Load() != nil && len(*t.watchers.Load()) > 0
+	if t.dueAt = t.used + int64(t.bounds.Age); t.dueAt > now {
+		return false
+	}
+	if watched || len(t.members) > 0 {
+		t.dueAt = now + int64(t.bounds.Age)
+		return false
+	}
+
+	t.forgotten = true
+	t.s.used.Add(-topicCost - t.counted - t.endedBytes)
+	return true
+}
