@@ -34,7 +34,15 @@ func TestW3EntriesAreTheirMessages(t *testing.T) {
 			}
 			entries = append(entries, e)
 		}
+		before := bytes.Clone(got)
 		if got := frame.AppendEntries(got, epoch, entries, nil); !bytes.Equal(got, want) {
+			t.Fatalf("%q, want %q", got, want)
+		}
+
+		// T4: and each id has the suffix.
+		const suffix = "_k3j9x0a1b2-4_zz0aa10000-9"
+		want = append(before, bytes.ReplaceAll(want[len(before):], []byte("\n\n"), []byte(suffix+"\n\n"))...)
+		if got := frame.AppendEntries(got, epoch, entries, []byte(suffix)); !bytes.Equal(got, want) {
 			t.Fatalf("%q, want %q", got, want)
 		}
 	})

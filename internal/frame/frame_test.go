@@ -3,6 +3,7 @@ package frame_test
 import (
 	"bytes"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -16,6 +17,17 @@ var pos = store.Position{Epoch: 0x123456789abcdef0, Seq: 42}
 type got struct {
 	ID, Name, Data string
 	HasID, Binary  bool
+	Topic, Key     string
+	Grow           string // "" for -1
+	Done           bool
+}
+
+func gotOf(e frame.Event) got {
+	g := got{e.ID, e.Name, string(e.Data), e.HasID, e.Binary, e.Topic, e.Key, "", e.Done}
+	if e.Grow != -1 {
+		g.Grow = strconv.FormatInt(e.Grow, 10)
+	}
+	return g
 }
 
 // parse feeds the pieces of a stream to one parser and returns its results.
@@ -33,7 +45,7 @@ func parse(t testing.TB, largest int, pieces ...[]byte) ([]got, *frame.Parser, e
 			if !ok {
 				break
 			}
-			events = append(events, got{e.ID, e.Name, string(e.Data), e.HasID, e.Binary})
+			events = append(events, gotOf(e))
 		}
 	}
 	return events, p, nil
@@ -97,7 +109,7 @@ func TestFidelity(t *testing.T) {
 			if text := !bytes.Contains(block, []byte("\nencoding: base64\n")); text != tt.text {
 				t.Errorf("as text = %v, want %v", text, tt.text)
 			}
-			want := []got{{pos.String(), "e", tt.data, true, tt.binary}}
+			want := []got{{ID: pos.String(), HasID: true, Name: "e", Data: tt.data, Binary: tt.binary}}
 			sizes := []int{1, 2, 3, 7, len(block)}
 			if len(block) > 1000 {
 				sizes = []int{997, 4096, len(block)}
@@ -180,16 +192,30 @@ func TestNoAllocations(t *testing.T) {
 	hello := &frame.Hello{ID: "0123456789abcdef", Lost: &frame.Range{From: 1}}
 	text := &store.Message{Event: "chat", Data: []byte(strings.Repeat("a line\n", 30))}
 	bin := &store.Message{Data: []byte(allBytes()), Binary: true}
+	piece := &store.TopicEntry{Message: &store.Message{Key: "k", Data: []byte("piece")}, Grows: true, Offset: 70000}
+	id, lost := []byte("1-17_k3j9x0a1b2-17"), &frame.Range{From: 3}
+	members := []frame.Member{{Key: "a", Info: []byte(`{"name":"anna"}`)}, {Key: "b"}}
+	topics := []string{"room:7", "doc:1"}
+	all := &frame.Members{Topic: "t", All: true, Members: members}
+	changes := &frame.Members{Topic: "t", Joined: members, Left: topics}
+	refused := &frame.Left{Topic: "room:7", Status: 429, Retry: 2000}
 	for name, f := range map[string]func(){
-		"AppendMessage":        func() { frame.AppendMessage(dst, pos, text) },
-		"AppendMessage binary": func() { frame.AppendMessage(dst, pos, bin) },
-		"AppendUpstream":       func() { frame.AppendUpstream(dst, 7, text) },
-		"AppendID":             func() { frame.AppendID(dst, pos) },
-		"AppendAck":            func() { frame.AppendAck(dst, 7) },
-		"AppendHello":          func() { frame.AppendHello(dst, pos, 1e9, hello, nil) },
-		"AppendHelloAndGap":    func() { frame.AppendHelloAndGap(dst, pos, 1e9, hello, nil) },
-		"AppendGap":            func() { frame.AppendGap(dst, frame.Range{From: 3}, pos, "trimmed", nil) },
-		"AppendUp":             func() { frame.AppendUp(dst, frame.Up{Writer: "w"}) },
+		"AppendMessage":         func() { frame.AppendMessage(dst, pos, text) },
+		"AppendMessage binary":  func() { frame.AppendMessage(dst, pos, bin) },
+		"AppendUpstream":        func() { frame.AppendUpstream(dst, 7, text) },
+		"AppendID":              func() { frame.AppendID(dst, pos) },
+		"AppendAck":             func() { frame.AppendAck(dst, 7) },
+		"AppendHello":           func() { frame.AppendHello(dst, pos, 1e9, hello, nil) },
+		"AppendHelloAndGap":     func() { frame.AppendHelloAndGap(dst, pos, 1e9, hello, nil) },
+		"AppendGap":             func() { frame.AppendGap(dst, frame.Range{From: 3}, pos, "trimmed", nil) },
+		"AppendUp":              func() { frame.AppendUp(dst, frame.Up{Writer: "w"}) },
+		"AppendTopicEntry":      func() { frame.AppendTopicEntry(dst, "room:7", piece, id, true) },
+		"AppendTopicGap":        func() { frame.AppendTopicGap(dst, "room:7", store.Lost{From: 3}, "trimmed", id) },
+		"AppendJoined":          func() { frame.AppendJoined(dst, &frame.Joined{Topic: "room:7", Lost: lost}, id) },
+		"AppendLeft":            func() { frame.AppendLeft(dst, refused, id) },
+		"AppendMembers":         func() { frame.AppendMembers(dst, all) },
+		"AppendMembers changes": func() { frame.AppendMembers(dst, changes) },
+		"AppendLeave":           func() { frame.AppendLeave(dst, &frame.Leave{Topics: topics}) },
 	} {
 		if n := testing.AllocsPerRun(100, f); n != 0 {
 			t.Errorf("%s: %v allocations, want none", name, n)

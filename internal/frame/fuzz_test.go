@@ -67,6 +67,8 @@ func FuzzParser(f *testing.F) {
 		"encoding: base64\ndata: AA==\n\n:\n\nretry: 5\ndata: b"), uint16(9))
 	f.Add([]byte("data: \xff\x00\r\r\n\ntype: binary\ndata:\n\nencoding: x\ndata: y\n\n"), uint16(3))
 	f.Add([]byte(strings.Repeat("data: 0123456789\n", 99)), uint16(500))
+	f.Add([]byte("topic: room:7\nkey: k\ngrow: 70\ndone: true\ndata: a\nid: _k3j9x0a1b2-17\n\n"+
+		"grow: 07\ndata\n\n"), uint16(20))
 
 	f.Fuzz(func(t *testing.T, stream []byte, at uint16) {
 		if len(stream) > 4096 {
@@ -97,7 +99,7 @@ func FuzzParser(f *testing.F) {
 	})
 }
 
-// interpret is WHATWG HTML §9.2.6 word for word, plus our two fields, without regard to
+// interpret is WHATWG HTML §9.2.6 word for word, plus our own fields, without regard to
 // speed and bounds.
 func interpret(stream []byte) (events []got, lastID string) {
 	text := strings.TrimPrefix(string(stream), "\uFEFF")
@@ -105,8 +107,8 @@ func interpret(stream []byte) (events []got, lastID string) {
 	text = strings.ReplaceAll(text, "\r", "\n")
 	lines := strings.Split(text, "\n")
 
-	var data, name, id, encoding, kind string
-	hasID := false
+	var data, id, encoding, kind string
+	var e got                                   // the fields of the block that need no interpretation
 	for _, line := range lines[:len(lines)-1] { // the last one has no end
 		field, value, _ := strings.Cut(line, ":")
 		value = strings.TrimPrefix(value, " ")
@@ -118,18 +120,27 @@ func interpret(stream []byte) (events []got, lastID string) {
 					decoded, _ := base64.StdEncoding.DecodeString(data)
 					data = string(decoded)
 				}
-				if name == "message" {
-					name = ""
+				if e.Name == "message" {
+					e.Name = ""
 				}
-				events = append(events, got{lastID, name, data, hasID, kind == "binary"})
+				e.ID, e.Data, e.Binary = lastID, data, kind == "binary"
+				events = append(events, e)
 			}
-			data, name, encoding, kind, hasID = "", "", "", "", false
+			data, encoding, kind, e = "", "", "", got{}
 		case field == "event":
-			name = value
+			e.Name = value
+		case field == "topic":
+			e.Topic = value
+		case field == "key":
+			e.Key = value
+		case field == "grow":
+			e.Grow = value
+		case field == "done":
+			e.Done = value == "true"
 		case field == "data":
 			data += value + "\n"
 		case field == "id" && !strings.Contains(value, "\x00"):
-			id, hasID = value, true
+			id, e.HasID = value, true
 		case field == "encoding":
 			encoding = value
 		case field == "type":

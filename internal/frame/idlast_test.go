@@ -27,6 +27,13 @@ func blocks() map[string][]byte {
 		"entry with its tag": frame.AppendEntries(nil, pos.Epoch,
 			[]store.Entry{{Seq: 1, Tag: 5, Message: &encoded}}, nil),
 		"entry after the first": nil,
+		"entry with a suffix": frame.AppendEntries(nil, pos.Epoch,
+			[]store.Entry{{Seq: 1, Message: &text}}, []byte("_k3j9x0a1b2-4")),
+		"topic":        frame.AppendTopicEntry(nil, "t", &store.TopicEntry{Message: &text}, []byte("1"), false),
+		"topic, plain": frame.AppendTopicEntry(nil, "t", &store.TopicEntry{Message: &encoded}, []byte("1"), true),
+		"topic's gap":  frame.AppendTopicGap(nil, "t", store.Lost{From: 1}, "trimmed", []byte("1")),
+		"joined":       frame.AppendJoined(nil, &frame.Joined{Topic: "t"}, []byte("1")),
+		"left":         frame.AppendLeft(nil, &frame.Left{Topic: "t"}, []byte("1")),
 	}
 	two := frame.AppendEntries(nil, pos.Epoch, []store.Entry{{Seq: 1, Message: &text}, {Seq: 2, Message: &text}}, nil)
 	all["entry after the first"] = two[len(all["entry"]):]

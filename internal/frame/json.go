@@ -34,7 +34,7 @@ func appendStrings(dst []byte, list []string) []byte {
 // appendInfo appends JSON that an application or a client wrote, without its line breaks,
 // and in valid UTF-8. If info is not JSON, it appends null.
 func appendInfo(dst []byte, info json.RawMessage) []byte {
-	if !json.Valid(info) {
+	if len(info) == 0 || !json.Valid(info) {
 		return append(dst, "null"...)
 	}
 	if !utf8.Valid(info) {

@@ -46,7 +46,8 @@ func TestM4TopicEntry(t *testing.T) {
 		{"encoded", "t", store.TopicEntry{
 			Message: &store.Message{Event: "e", Key: "k", Data: []byte("a\r"), Binary: true}, Grows: true}, id, false,
 			"topic: t\nevent: e\nkey: k\ngrow: 0\nencoding: base64\ntype: binary\ndata: YQ0=\nid: " + id + "\n\n"},
-		{"forbidden names", "a\nb", store.TopicEntry{Message: &store.Message{Event: "mirage-end", Key: "a\rb"}}, id, true,
+		{"forbidden names", "a\nb",
+			store.TopicEntry{Message: &store.Message{Event: "mirage-end", Key: "a\rb"}}, id, true,
 			"topic: \uFFFD\nevent: \uFFFD\nkey: \uFFFD\ndata: \nid: " + id + "\n\n"},
 		{"forbidden topic as event", "open", store.TopicEntry{Message: &text}, id, true,
 			"topic: \uFFFD\nevent: \uFFFD\ndata: hi\nid: " + id + "\n\n"},
