@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 )
 
 // W3: names that begin with mirage are reserved for Mirage, and open, error and close for
@@ -46,6 +47,55 @@ func TestMessages(t *testing.T) {
 	}
 	if _, err := JSON("news", math.NaN()); err == nil || !strings.Contains(err.Error(), "news") {
 		t.Errorf("JSON of what is none: %v", err)
+	}
+}
+
+// M1, M3: a key is short text, and a TTL is not negative.
+func TestM1CheckKey(t *testing.T) {
+	for name, m := range map[string]Message{
+		"none":                   {},
+		"a key":                  {Key: "k1"},
+		"the name of an event":   {Key: "mirage-end"},
+		"spaces and punctuation": {Key: " a: b, c "},
+		"beyond ASCII":           {Key: "ü 🚀 "},
+		"the longest":            {Key: strings.Repeat("k", MaxKey)},
+		"a TTL":                  {TTL: time.Nanosecond},
+		"both":                   {Key: "k", TTL: math.MaxInt64},
+	} {
+		if err := m.CheckKey(); err != nil {
+			t.Errorf("%s: CheckKey() = %v; want it allowed", name, err)
+		}
+	}
+
+	for name, m := range map[string]Message{
+		"too long":              {Key: strings.Repeat("k", MaxKey+1)},
+		"too long in bytes":     {Key: strings.Repeat("ü", MaxKey/2+1)},
+		"LF":                    {Key: "a\nb"},
+		"CR":                    {Key: "a\rb"},
+		"NUL":                   {Key: "\x00"},
+		"tab":                   {Key: "a\tb"},
+		"DEL":                   {Key: "\x7f"},
+		"NEL":                   {Key: "\u0085"},
+		"invalid UTF-8":         {Key: "\xff"},
+		"half a character":      {Key: "a\xc3"},
+		"a negative TTL":        {TTL: -1},
+		"a key, a negative TTL": {Key: "k", TTL: -time.Second},
+	} {
+		err := m.CheckKey()
+		if !errors.Is(err, ErrKey) {
+			t.Errorf("%s: CheckKey() = %v; want it refused", name, err)
+		}
+		if err != nil && (strings.ContainsAny(err.Error(), "\r\n\x00") || len(err.Error()) > 200) {
+			t.Errorf("%s: the error has control characters, or is long: %.300q", name, err)
+		}
+	}
+}
+
+// M1: a key counts against the log's bound.
+func TestM1SizeOfAKey(t *testing.T) {
+	m := Message{Event: "news", Key: "k1", Data: []byte("hi")}
+	if got := m.Size(); got != overhead+4+2+2 {
+		t.Errorf("Size = %d", got)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"strconv"
 	"testing"
 
 	"github.com/mirage-go/mirage/internal/frame"
@@ -27,6 +28,15 @@ type event struct {
 	Event  string  `json:"event"`
 	Data   string  `json:"data"` // in base64 if binary
 	Binary bool    `json:"binary"`
+	*topicEvent
+}
+
+// topicEvent has the fields of a message of a topic.
+type topicEvent struct {
+	Topic string `json:"topic"`
+	Key   string `json:"key"`
+	Grow  *int64 `json:"grow"` // null if the message does not grow
+	Done  bool   `json:"done"`
 }
 
 func vectorOf(name, stream string, events []got, lastID string) vector {
@@ -52,7 +62,6 @@ func vectorOf(name, stream string, events []got, lastID string) vector {
 // W1, W4: mirage.js is tested with the results of this parser and this encoder:
 // client/js/test/vectors.json must hold the current ones.
 func TestVectors(t *testing.T) {
-	const file = "../../client/js/test/vectors.json"
 	var all []vector
 	for _, tt := range streams {
 		all = append(all, vectorOf(tt.name, tt.stream, tt.want, tt.lastID))
@@ -71,6 +80,45 @@ func TestVectors(t *testing.T) {
 		all = append(all, vectorOf("message: "+tt.name, string(block), events, p.LastID()))
 	}
 
+	checkVectors(t, "../../client/js/test/vectors.json", all)
+}
+
+// M4: topic_vectors.json has the same for messages of topics. Each of its events has
+// topic, key, grow and done, too.
+func TestTopicVectors(t *testing.T) {
+	var all []vector
+	add := func(name, stream string, events []got, lastID string) {
+		v := vectorOf(name, stream, events, lastID)
+		for i, e := range events {
+			topic := &topicEvent{Topic: e.Topic, Key: e.Key, Done: e.Done}
+			if e.Grow != "" {
+				n, err := strconv.ParseInt(e.Grow, 10, 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				topic.Grow = &n
+			}
+			v.Events[i].topicEvent = topic
+		}
+		all = append(all, v)
+	}
+
+	for _, tt := range topicStreams {
+		add(tt.name, tt.stream, tt.want, tt.lastID)
+	}
+	for _, tt := range topicEntries {
+		block := frame.AppendTopicEntry(nil, tt.topic, &tt.entry, []byte(tt.id), tt.plain)
+		events, p, err := parse(t, 1000, block)
+		if err != nil {
+			t.Fatal(err)
+		}
+		add("message: "+tt.name, string(block), events, p.LastID())
+	}
+	checkVectors(t, "../../client/js/test/topic_vectors.json", all)
+}
+
+func checkVectors(t *testing.T, file string, all []vector) {
+	t.Helper()
 	want, err := json.MarshalIndent(all, "", " ")
 	if err != nil {
 		t.Fatal(err)
