@@ -55,8 +55,8 @@ type Options struct {
 	// HookTimeout bounds Generate, Validate and the Store operations that happen before a
 	// request is let in, and OnJoin. Zero means 5s.
 	HookTimeout time.Duration
-	// MaxHooks bounds the hooks that run at once. Requests beyond it get 503. As many calls
-	// of OnJoin run at once, and others wait. Zero means 64.
+	// MaxHooks bounds the hooks that run at once. Requests beyond it get 503. As many
+	// calls of OnJoin run at once, and others wait. Zero means 64.
 	MaxHooks int
 	// IDBytes is how many random bytes an id has, 8 to 64. Zero means 8.
 	IDBytes int

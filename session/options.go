@@ -76,9 +76,9 @@ type Options struct {
 	// Zero means 20s. Negative disables the timeout.
 	AckTimeout time.Duration
 
-	// Topics returns the options of a topic. It must return the same for one name on every
-	// node and at every call, do no I/O, and return at once. Nil means the defaults for
-	// all.
+	// Topics returns the options of a topic. It must return the same for one name on
+	// every node and at every call, do no I/O, and return at once. Nil means the defaults
+	// for all.
 	Topics func(name string) TopicOptions
 	// HookTimeout bounds a call of OnJoin, and MaxHooks how many run at once: others wait
 	// for them within the time. Zero means 5s, and 64.
@@ -117,12 +117,13 @@ type Options struct {
 	// readers are new when they come back under that id. See the example Reload.
 	OnAttach func(context.Context, *Session, ReaderInfo)
 	// OnJoin decides whether a client may read a topic. It is asked for each join of each
-	// new link, so that an answer is never older than a link (LinkAge, Revalidate). It may
-	// change where the client begins, and its Info. It runs outside the order of the other
-	// callbacks, within HookTimeout and MaxHooks. An error refuses the join with status
-	// 403, or with the status of an error that has one, such as a *middleware.Error. A
-	// panic and a timeout refuse it with 503: the client asks again. Nil refuses all joins
-	// by clients. Topics whose names begin with "~" are refused without asking.
+	// new link, so that an answer is never older than a link (LinkAge, Revalidate). It
+	// may change where the client begins, and its Info. It runs outside the order of the
+	// other callbacks, within HookTimeout and MaxHooks. An error refuses the join with
+	// status 403, or with the status of an error that has one, such as a
+	// *middleware.Error. A panic and a timeout refuse it with 503: the client asks again.
+	// Nil refuses all joins by clients. Topics whose names begin with "~" are refused
+	// without asking.
 	OnJoin func(context.Context, *Session, *Join) error
 	// OnMessage handles one upstream message. The calls for one writer come one at a
 	// time, and in order. A message whose call returns an error or panics is not retried.

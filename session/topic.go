@@ -19,10 +19,10 @@ type Topic struct {
 	err   error // why every method fails
 }
 
-// Topic returns the topic of that name, without I/O. A topic begins when it is first used,
-// and is forgotten once it was not used for TopicOptions.Age. If the name is not allowed,
-// every method returns an error that wraps store.ErrTopic. If the Store has no topics,
-// it is store.ErrUnsupported.
+// Topic returns the topic of that name, without I/O. A topic begins when it is first
+// used, and is forgotten once it was not used for TopicOptions.Age. If the name is not
+// allowed, every method returns an error that wraps store.ErrTopic. If the Store has no
+// topics, it is store.ErrUnsupported.
 func (m *Manager) Topic(name string) *Topic {
 	t := &Topic{m: m, name: name, err: store.CheckTopic(name)}
 	if t.err != nil {

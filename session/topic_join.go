@@ -8,8 +8,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// MaxTopics is how many topics one link reads at most, and MaxTopicsPlain how many that of
-// a plain client, whose event ids name them all.
+// MaxTopics is how many topics one link reads at most, and MaxTopicsPlain how many that
+// of a plain client, whose event ids name them all.
 const (
 	MaxTopics      = 64
 	MaxTopicsPlain = 16
@@ -68,14 +68,15 @@ type Join struct {
 	Info json.RawMessage
 }
 
-// Join makes the whole session a member of a topic: all its readers, and those to come. It
-// asks no hook. Joining twice is joining once: the first place stays. A membership is part
-// of the session: Move keeps it, and it ends with the session. A reader that comes without
-// a position of its own begins after what any reader of the session has acknowledged.
+// Join makes the whole session a member of a topic: all its readers, and those to come.
+// It asks no hook. Joining twice is joining once: the first place stays. A membership is
+// part of the session: Move keeps it, and it ends with the session. A reader that comes
+// without a position of its own begins after what any reader of the session has
+// acknowledged.
 //
 // The error is store.ErrTopic or store.ErrTopics if the name is not allowed, or one of
-// the readers would read more than MaxTopics topics, and store.ErrUnsupported if the Store
-// has no topics.
+// the readers would read more than MaxTopics topics, and store.ErrUnsupported if the
+// Store has no topics.
 func (s *Session) Join(ctx context.Context, topic string, from From) error {
 	return s.join(ctx, topic, store.LinkRef{}, from)
 }

@@ -10,8 +10,8 @@ import (
 // TopicOptions say what one topic retains. The zero value has all defaults.
 type TopicOptions struct {
 	// MaxMessages and MaxBytes bound what is retained: the number of messages, and the
-	// sum of their Message.Size in bytes. The oldest leave first. The newest message stays
-	// even if it is larger than MaxBytes. Zero means 100 messages, and 256 KiB.
+	// sum of their Message.Size in bytes. The oldest leave first. The newest message
+	// stays even if it is larger than MaxBytes. Zero means 100 messages, and 256 KiB.
 	MaxMessages int
 	MaxBytes    int64
 	// MaxGrown bounds the length of one growing message, in bytes: see Topic.Stream. Zero

@@ -59,8 +59,8 @@ func (p *presence) init(h *hub) {
 	p.alarm.ring = func() { h.m.spawn(p.collect) }
 }
 
-// enter makes the link's session present, and returns its key. To enter again replaces the
-// info.
+// enter makes the link's session present, and returns its key. To enter again replaces
+// the info.
 func (p *presence) enter(ctx context.Context, lt *linkTopic, info []byte) (key string, err error) {
 	id := lt.link.s.id
 	p.mu.Lock()
@@ -130,8 +130,8 @@ func (p *presence) leave(id string, s *present) {
 }
 
 // TopicMembers tells the client who is present. With All, that is Members. Otherwise
-// Joined came or changed their Info, and Left are the keys of those that left. If there is
-// none of these, only the number is told.
+// Joined came or changed their Info, and Left are the keys of those that left. If there
+// is none of these, only the number is told.
 type TopicMembers struct {
 	Count   int
 	All     bool

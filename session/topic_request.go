@@ -257,13 +257,14 @@ func (a asker) askHook(j *Join) store.TopicNotice {
 
 	answered := make(chan error, 1)
 	asked := *j
+	about := append(a.s.logAttrs(a.info), "topic", j.Topic)
 	m.work.Go(func() {
 		err := errNoAnswer // stays if the hook panics or calls runtime.Goexit
 		defer func() {
 			<-m.hooks
 			answered <- err
 		}()
-		m.call("OnJoin", func() { err = m.o.OnJoin(ctx, a.s, &asked) }, append(a.s.logAttrs(a.info), "topic", asked.Topic)...)
+		m.call("OnJoin", func() { err = m.o.OnJoin(ctx, a.s, &asked) }, about...)
 	})
 
 	select {

@@ -23,10 +23,11 @@ type TopicWriter struct {
 	settled error // after Close, or an error after which nothing can be written
 }
 
-// Stream returns a writer to the growing message of that event and key, such as the answer
-// of a language model. Members get each Write as a piece, and the message whole when they
-// join later. The message begins with the first Write. A stream of the same event and key
-// continues it, as after a crash, until Close completes it. key must not be empty.
+// Stream returns a writer to the growing message of that event and key, such as the
+// answer of a language model. Members get each Write as a piece, and the message whole
+// when they join later. The message begins with the first Write. A stream of the same
+// event and key continues it, as after a crash, until Close completes it. key must not be
+// empty.
 //
 // ctx is for every Write and Close. A Write that fails has appended nothing, or, if it is
 // larger than Options.MaxMessageSize, the number of bytes that it returns. The error is

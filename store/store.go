@@ -195,39 +195,13 @@ type Log interface {
 	// its turn can be begun again.
 	Commit(ctx context.Context, writer string, n uint64, handled bool) error
 
-	// JoinTopic makes the session, a reader or a link a member of a topic. Joining twice is
-	// joining once: the first join's At and Begin stay, unless the link that joins has
-	// left since. Info, if it is not nil, replaces the earlier one. Each JoinTopic of a
-	// link changes TopicJoined.Asked, because its client asks to be told again. The error
-	// is ErrTopics if a link would read more than Max topics, and ErrNotFound or
-	// ErrRenewed if there is no such reader or link. Memberships of the session outlive
-	// all links, and a Move, and end with the session. ErrUnsupported if the Store is no
-	// TopicStore, as for the steps that follow.
-	JoinTopic(ctx context.Context, j TopicJoin) error
-
-	// LeaveTopic ends memberships.
-	LeaveTopic(ctx context.Context, l TopicLeave) error
-
-	// Topics returns the topics that a link reads, in the order in which they were first
-	// joined, and what its client is to be told. Tail.Topics changes whenever the result
-	// may have changed. If the link has another turn already, the result is empty.
-	Topics(ctx context.Context, l LinkRef) (TopicsOfLink, error)
-
-	// TopicTold records that the link's client was told that it has joined: the request
-	// that next carries the link does not tell it again.
-	TopicTold(ctx context.Context, l LinkRef, topic string, asked uint64) error
-
-	// AckTopics records that the client has everything of these topics up to these
-	// positions. It is refused as Ack is. One of a topic without a membership acknowledges
-	// nothing. One of another epoch than the last replaces it. For a membership of the
-	// session or a reader, the next link without a position of its own begins at the
-	// highest position that was acknowledged.
-	AckTopics(ctx context.Context, l LinkRef, at []TopicPosition) error
+	// The session's memberships in topics.
+	Memberships
 
 	// Watch calls wake after anything that a link of this log must see: entries,
-	// superseded links, changed memberships, the session's end. Calls are hints, which may be lost, doubled or
-	// late. wake must not block. stop ends the watch, but a call that has begun may still
-	// arrive.
+	// superseded links, changed memberships, the session's end. Calls are hints, which
+	// may be lost, doubled or late. wake must not block. stop ends the watch, but a call
+	// that has begun may still arrive.
 	Watch(wake func()) (stop func())
 }
 

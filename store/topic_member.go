@@ -1,5 +1,39 @@
 package store
 
+import "context"
+
+// Memberships are the steps of a Log that concern the topics that its links read. A link
+// learns by Tail.Topics that a step has changed what it reads, whichever node took it.
+type Memberships interface {
+	// JoinTopic makes the session, a reader or a link a member of a topic. Joining twice
+	// is joining once: the first join's At and Begin stay. Info, if it is not nil,
+	// replaces the earlier one. Each JoinTopic of a link changes TopicJoined.Asked,
+	// because its client asks to be told again. The error is ErrTopics if a link would
+	// read more than Max topics, and ErrNotFound or ErrRenewed if there is no such reader
+	// or link. Memberships of the session outlive all links, and a Move, and end with the
+	// session. On a Store that is no TopicStore, every step returns ErrUnsupported.
+	JoinTopic(ctx context.Context, j TopicJoin) error
+
+	// LeaveTopic ends memberships.
+	LeaveTopic(ctx context.Context, l TopicLeave) error
+
+	// Topics returns the topics that a link reads, in the order in which they were first
+	// joined, and what its client is to be told. Tail.Topics changes whenever the result
+	// may have changed. If the link has another turn already, the result is empty.
+	Topics(ctx context.Context, l LinkRef) (TopicsOfLink, error)
+
+	// TopicTold records that the link's client was told that it has joined: the request
+	// that next carries the link does not tell it again.
+	TopicTold(ctx context.Context, l LinkRef, topic string, asked uint64) error
+
+	// AckTopics records that the client has everything of these topics up to these
+	// positions. It is refused as Ack is. One of a topic without a membership
+	// acknowledges nothing. One of another epoch than the last replaces it. For a
+	// membership of the session or a reader, the next link without a position of its own
+	// begins at the highest position that was acknowledged.
+	AckTopics(ctx context.Context, l LinkRef, at []TopicPosition) error
+}
+
 // A TopicJoin makes a session, one of its readers, or one link a member of a topic.
 type TopicJoin struct {
 	Topic string
@@ -27,7 +61,8 @@ type TopicLeave struct {
 	// reader and its links. Otherwise it is that of the link alone.
 	Link LinkRef
 	// Epochs, if not empty, ends only memberships whose place is in one of these epochs,
-	// which have ended. A membership that was joined again in a later epoch goes on there.
+	// which have ended. A membership that was joined again in a later epoch goes on
+	// there.
 	Epochs []uint32
 	// Notice is for the clients of the links that do not read the topic any more. If it
 	// is zero, nothing is told. A link without a membership is told, too, if Link names

@@ -1,5 +1,5 @@
-// Package topiclog is the log of one epoch of a topic, as a store keeps it in memory: what
-// is retained, what supersedes what, what grows, and what a reader at a place still
+// Package topiclog is the log of one epoch of a topic, as a store keeps it in memory:
+// what is retained, what supersedes what, what grows, and what a reader at a place still
 // needs. It knows no locks, no budget and no other node: that is the store's part.
 //
 // A reader's place c means that it has every message up to number c, and of each growing

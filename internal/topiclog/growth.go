@@ -71,9 +71,9 @@ func (g *growth) has(to int) int {
 	return to
 }
 
-// next returns the first piece that a reader lacks that has everything up to seq, and what
-// has says of this message. from is where the reader's part ends. ok is false if it lacks
-// nothing.
+// next returns the first piece that a reader lacks that has everything up to seq, and
+// what has says of this message. from is where the reader's part ends. ok is false if it
+// lacks nothing.
 func (g *growth) next(seq uint64, have int) (i, from int, ok bool) {
 	if have > len(g.text) {
 		return 0, 0, false

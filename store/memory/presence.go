@@ -28,8 +28,8 @@ type member struct {
 	cost      int64
 }
 
-// key returns the name of the member towards clients. Ids may be short and guessable, so a
-// hash alone would tell them.
+// key returns the name of the member towards clients. Ids may be short and guessable, so
+// a hash alone would tell them.
 func (p *presence) key(id string) string {
 	if p.salt == nil {
 		p.salt = make([]byte, 16)

@@ -63,8 +63,8 @@ func (h *topicHandle) find() *memTopic {
 }
 
 // findOrMake returns the topic with its lock held. The error is ErrBudget if there is
-// none, and no memory for one. client is set on behalf of a client, for which a quarter of
-// the budget is out of reach.
+// none, and no memory for one. client is set on behalf of a client, for which a quarter
+// of the budget is out of reach.
 func (h *topicHandle) findOrMake(client bool) (*memTopic, error) {
 	if t := h.find(); t != nil {
 		return t, nil

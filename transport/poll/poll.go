@@ -106,8 +106,8 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 	}
 	p := poll{woken: make(chan struct{}, 1), server: h.servers.Of(r)}
 	link, err := h.m.Attach(r.Context(), session.Attach{
-		ID: id.ID, Asked: id.Asked, Value: id.Value, Reader: reader, Number: id.Link, Position: admission.Position(r), Joins: joins,
-		Transport: "poll", RemoteAddr: r.RemoteAddr, Poll: true, Wake: p.wake,
+		ID: id.ID, Asked: id.Asked, Value: id.Value, Reader: reader, Number: id.Link, Position: admission.Position(r),
+		Joins: joins, Transport: "poll", RemoteAddr: r.RemoteAddr, Poll: true, Wake: p.wake,
 	})
 	if err != nil {
 		answer.Refuse(w, r, err)
