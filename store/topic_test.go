@@ -9,8 +9,8 @@ import (
 // T1: a name has 1 to 128 characters of [A-Za-z0-9._:/~-], and is none that W3 reserves.
 func TestT1TopicNames(t *testing.T) {
 	for _, name := range []string{
-		"a", "7", "room:7", "doc/1.2_x-y", "~user:42", "~", "-", ".", "..", "/", "message", "Mirage", "MIRAGE", "opened",
-		"AZaz09", "~mirage", "Open", strings.Repeat("t", MaxTopic),
+		"a", "7", "room:7", "doc/1.2_x-y", "~user:42", "~", "-", ".", "..", "/", "message", "Mirage", "MIRAGE",
+		"opened", "AZaz09", "~mirage", "Open", strings.Repeat("t", MaxTopic),
 	} {
 		if err := CheckTopic(name); err != nil {
 			t.Errorf("CheckTopic(%.40q) = %v; want it allowed", name, err)
