@@ -192,9 +192,7 @@ func (l *Link) takeEntry(t *linkTopics, lt *linkTopic, e *store.TopicEntry, b *B
 
 	if e.Seq != 0 {
 		lt.sent = block.Position
-		if t.waits == 0 {
-			t.waits = l.s.m.now()
-		}
+		l.awaitTopicAck(t)
 	}
 	return e.Message.Size()
 }
@@ -250,12 +248,23 @@ func (l *Link) ackPlain(ctx context.Context, t *linkTopics) {
 	}
 }
 
+// awaitTopicAck notes that a message of a topic is to be acknowledged.
+func (l *Link) awaitTopicAck(t *linkTopics) {
+	timeout := l.s.m.o.AckTimeout
+	if t.waits != 0 || l.poll || l.Plain || timeout < 0 {
+		return
+	}
+	t.waits = l.s.m.now()
+	if timeout < l.beat { // otherwise the alarm for the heartbeat rings earlier
+		l.s.m.clock.sooner(&l.alarm, timeout)
+	}
+}
+
 // topicsOverdue is ackOverdue for topics. Acknowledgements may come to any node, so it
 // asks the log before it decides.
 func (l *Link) topicsOverdue(ctx context.Context, now int64) bool {
 	t := l.topics.Load()
-	if t == nil || t.waits == 0 || l.poll || l.Plain || l.s.m.o.AckTimeout < 0 ||
-		now-t.waits < int64(l.s.m.o.AckTimeout) {
+	if t == nil || t.waits == 0 || now-t.waits < int64(l.s.m.o.AckTimeout) {
 		return false
 	}
 	of, err := l.s.log.Topics(ctx, l.Hello.Link)

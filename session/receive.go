@@ -151,7 +151,8 @@ func (up *Upstream) check(maxMessage int) (ack store.Position, topics []store.To
 			continue
 		}
 		if n.Number > store.MaxSeq || n.Number < max(1, up.Base) || i > 0 && n.Number != last+1 {
-			return ack, nil, fmt.Errorf("%w: message numbers must begin at base or later and follow one another", ErrInput)
+			return ack, nil, fmt.Errorf(
+				"%w: message numbers must begin at base or later and follow one another", ErrInput)
 		}
 		last = n.Number
 	}

@@ -140,6 +140,7 @@ type linkTopic struct {
 	followed    uint32 // the epoch to which the link moved because that one is lost; 0 if it did not
 
 	key     string // in presence; "" before it entered
+	standing
 	members uint64 // the version of the members that the client knows; 0 for none
 }
 

@@ -37,6 +37,19 @@ type present struct {
 	alarm    alarm // set while there are none
 }
 
+// standing says whether a link counts for the presence of its session. The lock of
+// presence guards it.
+//
+//	absent ── enter ──▶ present ── exit ──▶ gone
+//	   └──────────────── exit ───────────────▲
+type standing uint8
+
+const (
+	linkAbsent standing = iota
+	linkPresent
+	linkGone
+)
+
 // departing says how a link ends.
 type departing uint8
 
@@ -64,6 +77,10 @@ func (p *presence) init(h *hub) {
 func (p *presence) enter(ctx context.Context, lt *linkTopic, info []byte) (key string, err error) {
 	id := lt.link.s.id
 	p.mu.Lock()
+	if lt.standing == linkGone {
+		p.mu.Unlock()
+		return "", nil
+	}
 	s := p.here[id]
 	if s == nil {
 		s = &present{entrance: rand.Uint64()}
@@ -71,30 +88,25 @@ func (p *presence) enter(ctx context.Context, lt *linkTopic, info []byte) (key s
 		p.here[id] = s
 		p.h.hold()
 	}
-	first := lt.key == ""
-	if first {
+	if lt.standing == linkAbsent {
+		lt.standing = linkPresent
 		s.links++
 	}
 	p.mu.Unlock()
 	p.h.m.clock.cancel(&s.alarm)
-
-	key, err = p.h.store.Enter(ctx, id, s.entrance, info)
-	if err != nil && first {
-		p.drop(id, departCut)
-	}
-	return key, err
+	return p.h.store.Enter(ctx, id, s.entrance, info)
 }
 
 // exit says that the link does not read the topic any more.
 func (p *presence) exit(lt *linkTopic, how departing) {
-	if lt.key != "" {
-		p.drop(lt.link.s.id, how)
-	}
-}
-
-// drop removes one link of a session.
-func (p *presence) drop(id string, how departing) {
+	id := lt.link.s.id
 	p.mu.Lock()
+	was := lt.standing
+	lt.standing = linkGone
+	if was != linkPresent {
+		p.mu.Unlock()
+		return
+	}
 	s := p.here[id]
 	s.links--
 	last := s.links == 0

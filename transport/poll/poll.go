@@ -94,15 +94,16 @@ func (h *handler) wait(r *http.Request) (time.Duration, error) {
 var errWait = &middleware.Error{Status: http.StatusBadRequest, Reason: "_wait must be a number of seconds"}
 
 func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Identity, wait time.Duration) {
-	joins, err := admission.Joins(r)
-	if err != nil {
-		answer.Refuse(w, r, err)
-		return
-	}
 	begins := id.Link == 0
 	reader := id.Reader
+	var joins []session.JoinRequest
 	if begins {
 		reader = id.Client
+		var err error
+		if joins, err = admission.Joins(r); err != nil {
+			answer.Refuse(w, r, err)
+			return
+		}
 	}
 	p := poll{woken: make(chan struct{}, 1), server: h.servers.Of(r)}
 	link, err := h.m.Attach(r.Context(), session.Attach{
