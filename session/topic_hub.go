@@ -139,7 +139,7 @@ type linkTopic struct {
 	joinedIn    uint32 // the epoch of the membership
 	followed    uint32 // the epoch to which the link moved because that one is lost; 0 if it did not
 
-	key     string // in presence; "" before it entered
+	key string // in presence; "" before it entered
 	standing
 	members uint64 // the version of the members that the client knows; 0 for none
 }
