@@ -139,6 +139,14 @@ func (l *Link) takeTopic(ctx context.Context, t *linkTopics, lt *linkTopic, b *B
 		lt.news.Or(news)
 		return 0, err
 	}
+	// The next poll begins with what the client presents, and no position names a place
+	// among growing messages that are read whole.
+	for l.poll && err == nil && tail.More && lt.cursor.Begin != store.BeginAfter {
+		var more store.TopicTail
+		if entries, more, err = lt.hub.store.Read(ctx, &lt.cursor, room, entries); err == nil {
+			tail = more
+		}
+	}
 	t.entries = entries
 	defer clear(entries) // idle links keep no messages in memory
 
@@ -147,7 +155,9 @@ func (l *Link) takeTopic(ctx context.Context, t *linkTopics, lt *linkTopic, b *B
 		return 0, nil
 	}
 	for i := range entries {
-		used += l.takeEntry(t, lt, &entries[i], b)
+		last := i+1 == len(entries)
+		goesOn := last && lt.cursor.Begin != store.BeginAfter || !last && isWhole(&entries[i+1])
+		used += l.takeEntry(t, lt, &entries[i], goesOn, b)
 	}
 
 	switch {
@@ -172,11 +182,24 @@ func (l *Link) takeTopic(ctx context.Context, t *linkTopics, lt *linkTopic, b *B
 	return used, nil
 }
 
-// takeEntry adds one entry of a topic, and returns its size in bytes.
-func (l *Link) takeEntry(t *linkTopics, lt *linkTopic, e *store.TopicEntry, b *Batch) int {
+// isWhole reports whether an entry is a growing message that is read whole, or a part of
+// it.
+func isWhole(e *store.TopicEntry) bool { return e.Message != nil && e.Seq == 0 }
+
+// takeEntry adds one entry of a topic, and returns its size in bytes. goesOn is set if a
+// growing message that is read whole follows. After a gap, the position of the gap comes
+// with the last of these: a client that is cut before it has them all is told again.
+func (l *Link) takeEntry(t *linkTopics, lt *linkTopic, e *store.TopicEntry, goesOn bool, b *Batch) int {
 	block := TopicBlock{Topic: lt.hub.name, Entry: *e}
-	if e.Seq != 0 || e.Message == nil {
-		block.Position = store.TopicPosition{Topic: lt.hash, Epoch: e.Epoch, Seq: e.Seq}
+	at := store.TopicPosition{Topic: lt.hash, Epoch: e.Epoch, Seq: e.Seq}
+	switch whole := isWhole(e); {
+	case whole && goesOn:
+	case whole:
+		block.Position, lt.gapAt = lt.gapAt, store.TopicPosition{}
+	case e.Message == nil && goesOn:
+		lt.gapAt = at
+	default:
+		block.Position, lt.gapAt = at, store.TopicPosition{}
 	}
 	b.Topics = append(b.Topics, block)
 	if e.Message == nil {

@@ -133,6 +133,7 @@ type linkTopic struct {
 	cursor      store.TopicCursor
 	sent        store.TopicPosition // the last message that was written, or is being written
 	acked       store.TopicPosition // as far as it is known here
+	gapAt       store.TopicPosition // after a gap that was told, while growing messages that follow it are read whole
 	lost        store.Lost          // since the join, for mirage-joined
 	reason      store.Missing
 	asked, told uint64 // the join that is to be confirmed, and the one that was

@@ -1,0 +1,716 @@
+package transport_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing/synctest"
+	"time"
+
+	ws "github.com/coder/websocket"
+
+	"github.com/mirage-go/mirage/internal/frame"
+	"github.com/mirage-go/mirage/session"
+	"github.com/mirage-go/mirage/store"
+)
+
+// downWays are the transports, by the names under which the Manager knows them.
+var downWays = []string{"sse", "poll", websocket}
+
+// A guest is a client that joins topics, as docs/protocol.md describes it. It keeps its
+// positions, puts growing messages together, and on each new link asks for its topics.
+// What the server must not do is a fault. Without a cid it is a plain client, which joins
+// by its query.
+type guest struct {
+	b     *browser
+	cid   string
+	way   string // "sse", "poll" or "websocket"
+	query string // more of it, for every GET
+	eager bool   // it asks for its topics right after hello
+
+	http    *http.Client // for GETs
+	until   atomic.Int64 // the connection is cut after so many bytes from the server; negative: it is not
+	carried atomic.Int64 // bytes that came on connections of GETs
+	polls   atomic.Int64 // answers to polls
+
+	mu     sync.Mutex
+	wants  []frame.JoinTopic
+	rooms  map[string]*room
+	hello  frame.Hello
+	hellos int
+	own    string   // the position in the session's log
+	at     []string // the positions in topics
+	sent   string   // the positions that the newest GET presented
+	got    []string // the session's messages
+	twice  int      // how many of them came again
+	told   []string // every block but hello, in words
+	faults []string
+	socket *ws.Conn
+
+	note func(e frame.Event) // called with each event, under mu; may be nil
+}
+
+// A room is what a guest knows of a topic.
+type room struct {
+	name   string
+	joins  int // how often mirage-joined came
+	left   int // the status of the last mirage-left
+	got    []string
+	twice  int
+	texts  map[string]string // the growing messages, by event and key
+	done   map[string]bool   // those that are complete
+	key    string            // its own among the members
+	count  int
+	member map[string]string // the members' infos, by key; nil if only the number is known
+	gaps   []frame.Gap
+}
+
+func (b *browser) guest(way string) *guest {
+	cids++
+	return b.newGuest(way, fmt.Sprintf("test-guest-%016d", cids))
+}
+
+// plainGuest returns a plain client. It joins the topics in from the place.
+func (b *browser) plainGuest(way, from string, topics ...string) *guest {
+	v := b.newGuest(way, "")
+	v.query = "&_from=" + from + "&_join=" + strings.Join(topics, ",")
+	return v
+}
+
+func (b *browser) newGuest(way, cid string) *guest {
+	v := &guest{b: b, cid: cid, way: way, eager: true, rooms: map[string]*room{}}
+	v.until.Store(-1)
+	v.http = &http.Client{Jar: b.client.Jar, Transport: &http.Transport{
+		DisableCompression: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			c, err := b.w.net.Dial(ctx)
+			return &cutConn{c, v}, err
+		},
+	}}
+	b.w.Cleanup(v.http.CloseIdleConnections)
+	return v
+}
+
+// A cutConn is a connection that breaks once the guest has so many bytes from it.
+type cutConn struct {
+	net.Conn
+	v *guest
+}
+
+func (c *cutConn) Read(b []byte) (int, error) {
+	v := c.v
+	switch until := v.until.Load(); {
+	case until == 0:
+		v.until.Store(-1)
+		c.Close()
+		return 0, syscall.ECONNRESET
+	case until > 0:
+		b = b[:min(len(b), int(until))]
+	}
+	n, err := c.Conn.Read(b)
+	v.carried.Add(int64(n))
+	if v.until.Load() > 0 {
+		v.until.Add(-int64(n))
+	}
+	return n, err
+}
+
+// wantsTopic lets the guest join a topic on every link from now on.
+func (v *guest) wantsTopic(topic, from string, info ...string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	t := frame.JoinTopic{Topic: topic, From: from}
+	if len(info) > 0 {
+		t.Info = json.RawMessage(info[0])
+	}
+	v.wants = append(v.wants, t)
+}
+
+// join is wantsTopic for a link that is open.
+func (v *guest) join(topic, from string, info ...string) {
+	v.b.w.Helper()
+	v.wantsTopic(topic, from, info...)
+	v.mu.Lock()
+	last := v.wants[len(v.wants)-1:]
+	v.mu.Unlock()
+	v.ask(last...)
+	synctest.Wait()
+}
+
+// leave leaves a topic, and forgets its position.
+func (v *guest) leave(topic string) {
+	v.b.w.Helper()
+	v.mu.Lock()
+	v.forget(topic)
+	v.mu.Unlock()
+	v.up(frame.AppendLeave(nil, &frame.Leave{Topics: []string{topic}}))
+	synctest.Wait()
+}
+
+// forget forgets that the guest wants the topic; v.mu is held.
+func (v *guest) forget(topic string) {
+	for i := len(v.wants) - 1; i >= 0; i-- {
+		if v.wants[i].Topic == topic {
+			v.wants = append(v.wants[:i:i], v.wants[i+1:]...)
+		}
+	}
+	hash := store.TopicPosition{Topic: store.TopicHash(topic), Epoch: 1}.String()[:6]
+	for i := len(v.at) - 1; i >= 0; i-- {
+		if strings.HasPrefix(v.at[i], hash) {
+			v.at = append(v.at[:i:i], v.at[i+1:]...)
+		}
+	}
+}
+
+// ask sends joins, in blocks of a few topics.
+func (v *guest) ask(topics ...frame.JoinTopic) {
+	v.b.w.Helper()
+	var blocks []byte
+	for len(topics) > 0 {
+		n := min(len(topics), 3)
+		blocks = frame.AppendJoin(blocks, &frame.Join{Topics: topics[:n]})
+		topics = topics[n:]
+	}
+	v.up(blocks)
+}
+
+// ack acknowledges what the guest has.
+func (v *guest) ack() { v.b.w.Helper(); v.up(nil) }
+
+// up sends a batch of control blocks, in a frame if there is a WebSocket. It is no fault
+// if the link has ended meanwhile.
+func (v *guest) up(blocks []byte) {
+	v.b.w.Helper()
+	if status := v.post(blocks); status != http.StatusOK && status != http.StatusUnauthorized {
+		v.fault("a batch was answered with %d: %s", status, blocks)
+	}
+}
+
+// post is up that returns the status.
+func (v *guest) post(blocks []byte) (status int) {
+	v.mu.Lock()
+	up := frame.Up{Writer: v.cid, Base: 1, Ack: v.own + strings.Join(v.at, "")}
+	token, socket := v.hello.Link, v.socket
+	v.mu.Unlock()
+	body := append(frame.AppendUp(nil, up), blocks...)
+	if socket != nil {
+		if err := socket.Write(context.Background(), ws.MessageText, body); err != nil {
+			return http.StatusUnauthorized
+		}
+		return http.StatusOK
+	}
+
+	resp, err := v.b.request(context.Background(), "POST", "?_cid="+v.cid, string(body),
+		"Mirage-Link", token, "Content-Type", "text/event-stream")
+	if err != nil {
+		v.fault("POST: %v", err)
+		return 0
+	}
+	defer v.b.client.CloseIdleConnections()
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode
+}
+
+// positions is the text of what the guest has.
+func (v *guest) positions() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.own + strings.Join(v.at, "")
+}
+
+// open opens a link and returns once the server has nothing more to do.
+func (v *guest) open() *line {
+	v.b.w.Helper()
+	l := v.begin(func(ctx context.Context) error { return v.link(ctx) })
+	synctest.Wait()
+	return l
+}
+
+// keep keeps links open, over one way after the other, until its line is closed.
+func (v *guest) keep(ways ...string) *line {
+	return v.begin(func(ctx context.Context) error {
+		for i := 0; ctx.Err() == nil; i++ {
+			v.mu.Lock()
+			v.way = ways[i%len(ways)]
+			v.mu.Unlock()
+			_ = v.link(ctx)
+			if i == 1000 {
+				v.fault("a thousand links")
+				return nil
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		return nil
+	})
+}
+
+func (v *guest) begin(f func(context.Context) error) *line {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &line{cut: cancel, done: make(chan struct{})}
+	v.b.w.Cleanup(cancel)
+	go func() {
+		defer close(l.done)
+		l.err = f(ctx)
+	}()
+	return l
+}
+
+// link is one link, until it ends.
+func (v *guest) link(ctx context.Context) error {
+	v.mu.Lock()
+	way := v.way
+	v.mu.Unlock()
+	defer v.http.CloseIdleConnections()
+	switch way {
+	case websocket:
+		return v.dial(ctx)
+	case "poll":
+		for token := ""; ; {
+			if err := v.get(ctx, "&_wait=25", token); err != nil {
+				return err
+			}
+			v.polls.Add(1)
+			v.mu.Lock()
+			token = v.hello.Link
+			v.mu.Unlock()
+		}
+	}
+	return v.get(ctx, "", "")
+}
+
+// place is the query of a GET, and notes what it presents.
+func (v *guest) place(more string) (query string, header []string) {
+	text := v.positions()
+	v.mu.Lock()
+	v.sent = strings.Join(v.at, "")
+	way := v.way
+	v.mu.Unlock()
+
+	q := url.Values{}
+	if v.cid != "" {
+		q.Set("_cid", v.cid)
+	}
+	switch {
+	case text == "":
+	case v.cid == "" && way == "sse": // as an EventSource
+		header = []string{"Last-Event-ID", text}
+	default:
+		q.Set("_pos", text)
+	}
+	return "?" + q.Encode() + v.query + more, header
+}
+
+// get is one answer of a stream or a poll.
+func (v *guest) get(ctx context.Context, more, token string) error {
+	query, header := v.place(more)
+	r, err := http.NewRequestWithContext(ctx, "GET", v.b.w.url+query, nil)
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Accept", "text/event-stream")
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	if token != "" {
+		r.Header.Set("Mirage-Link", token)
+	}
+
+	resp, err := v.http.Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(resp.Body)
+		return fmt.Errorf("status %d: %s", resp.StatusCode, text)
+	}
+	return v.read(resp.Body)
+}
+
+// dial is one WebSocket.
+func (v *guest) dial(ctx context.Context) error {
+	query, _ := v.place("")
+	c, _, err := ws.Dial(ctx, v.b.w.url+query, &ws.DialOptions{HTTPClient: v.http})
+	if err != nil {
+		return err
+	}
+	c.SetReadLimit(-1)
+	v.mu.Lock()
+	v.socket = c
+	v.mu.Unlock()
+	defer func() {
+		v.mu.Lock()
+		v.socket = nil
+		v.mu.Unlock()
+		c.CloseNow()
+	}()
+	for {
+		_, text, err := c.Read(ctx)
+		if err != nil {
+			return err
+		}
+		if err := v.read(strings.NewReader(string(text))); err != nil {
+			return err
+		}
+	}
+}
+
+// read takes in a text of events. A block that is not complete counts for nothing.
+func (v *guest) read(r io.Reader) error {
+	p, chunk := frame.NewParser(2<<20), make([]byte, 4096)
+	for {
+		n, err := r.Read(chunk)
+		p.Feed(chunk[:n])
+		for {
+			e, ok, err := p.Next()
+			if err != nil {
+				v.fault("parsing: %v", err)
+				return err
+			}
+			if !ok {
+				break
+			}
+			v.take(e)
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+func (v *guest) fault(format string, args ...any) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.faultLocked(format, args...)
+}
+
+func (v *guest) faultLocked(format string, args ...any) {
+	v.faults = append(v.faults, fmt.Sprintf(format, args...))
+}
+
+// take takes in one event.
+func (v *guest) take(e frame.Event) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.note != nil {
+		defer v.note(e)
+	}
+
+	before := v.own
+	if e.HasID {
+		v.move(e)
+	}
+	switch {
+	case e.Name == frame.EventHello:
+		v.greeted(e)
+	case e.Topic != "":
+		v.takeMessage(e)
+	case e.Name == frame.EventJoined, e.Name == frame.EventLeft, e.Name == frame.EventMembers,
+		e.Name == frame.EventGap && strings.Contains(string(e.Data), `"topic"`):
+		v.takeControl(e)
+	case strings.HasPrefix(e.Name, frame.EventHello):
+		v.told = append(v.told, strings.TrimPrefix(e.Name, "mirage-"))
+	default:
+		v.told = append(v.told, strings.TrimSpace("session "+e.Name+" "+string(e.Data)))
+		was, _ := store.ParsePosition(before)
+		is, err := store.ParsePosition(v.own)
+		if !e.HasID || err != nil {
+			v.faultLocked("a message of the session has the id %q", e.ID)
+		}
+		if is.Epoch == was.Epoch && is.Seq <= was.Seq {
+			v.twice++
+			return
+		}
+		v.got = append(v.got, string(e.Data))
+	}
+}
+
+// greeted takes in hello: its id has every component that was presented.
+func (v *guest) greeted(e frame.Event) {
+	v.hello = frame.Hello{}
+	_ = json.Unmarshal(e.Data, &v.hello)
+	v.hellos++
+	if i := strings.IndexByte(e.ID, '_'); e.HasID && i >= 0 && e.ID[i:] != v.sent || i < 0 && v.sent != "" {
+		v.faultLocked("presented %q, and hello has %q", v.sent, e.ID)
+	}
+	if wants := v.wants; v.eager && len(wants) > 0 && v.cid != "" {
+		go v.ask(append([]frame.JoinTopic(nil), wants...)...)
+	}
+}
+
+// move takes in an id. Those for Mirage's own clients have one part alone. Those for
+// plain clients have all.
+func (v *guest) move(e frame.Event) {
+	own, topics := store.SplitPositions(e.ID)
+	switch {
+	case len(e.ID) > 512 && v.cid == "":
+		v.faultLocked("an id of %d bytes", len(e.ID))
+	case v.cid == "" || e.Name == frame.EventHello:
+		v.own, v.at = own, v.at[:0:0]
+		for _, p := range topics {
+			v.at = append(v.at, p.String())
+		}
+	case own != "" && len(topics) == 0:
+		v.own = own
+	case own == "" && len(topics) == 1:
+		for i, text := range v.at {
+			if text[:6] == e.ID[:6] {
+				v.at[i] = e.ID
+				return
+			}
+		}
+		v.at = append(v.at, e.ID)
+	default:
+		v.faultLocked("the id %q of %s has not one part", e.ID, e.Name)
+	}
+}
+
+// in returns the room of a topic.
+func (v *guest) in(topic string) *room {
+	r := v.rooms[topic]
+	if r == nil {
+		r = &room{name: topic, texts: map[string]string{}, done: map[string]bool{}}
+		v.rooms[topic] = r
+	}
+	return r
+}
+
+// seq is the number of the topic in an event's id, and " @number" in words.
+func (v *guest) seq(topic string, e frame.Event) (seq uint64, words string) {
+	if !e.HasID {
+		return 0, ""
+	}
+	_, all := store.SplitPositions(e.ID)
+	for _, p := range all {
+		if p.Topic == store.TopicHash(topic) {
+			return p.Seq, " @" + strconv.FormatUint(p.Seq, 10)
+		}
+	}
+	if e.Name != frame.EventLeft {
+		v.faultLocked("the id %q of an event of %s has not its position", e.ID, topic)
+	}
+	return 0, ""
+}
+
+// takeMessage takes in a message of a topic, or a piece of one.
+func (v *guest) takeMessage(e frame.Event) {
+	r, data := v.in(e.Topic), string(e.Data)
+	_, at := v.seq(e.Topic, e)
+	name := e.Name
+	if v.cid == "" && name == e.Topic { // for a plain client, an unnamed message has this name
+		name = ""
+	}
+	if v.cid == "" && e.Name == "" {
+		v.faultLocked("a plain client gets a message without a name: %s", data)
+	}
+	label := name
+	if e.Key != "" {
+		label += "/" + e.Key
+	}
+	if e.Grow < 0 {
+		words := strings.TrimSpace(label + " " + data)
+		v.told = append(v.told, e.Topic+" "+words+at)
+		if at == "" {
+			v.faultLocked("a message without id: %s", words)
+		}
+		r.got = append(r.got, words)
+		return
+	}
+
+	text := r.texts[label]
+	words := fmt.Sprintf("%s %s %d+%s%s", e.Topic, label, e.Grow, short(data), at)
+	if e.Done {
+		words += " done"
+	}
+	v.told = append(v.told, words)
+	switch from := int(e.Grow); {
+	case from == 0:
+		text = data
+	case from > len(text):
+		v.faultLocked("%s grows from %d, and %d bytes are there", label, from, len(text))
+	default:
+		over := min(len(text)-from, len(data))
+		if text[from:from+over] != data[:over] {
+			v.faultLocked("%s has another text at %d: %q, not %q", label, from, data[:over], text[from:from+over])
+		}
+		text += data[over:]
+	}
+	if r.texts[label] = text; e.Done {
+		r.done[label] = true
+	} else if e.Grow == 0 {
+		delete(r.done, label)
+	}
+}
+
+// short shortens a text for told.
+func short(text string) string {
+	if len(text) > 60 {
+		return fmt.Sprintf("(%d bytes)", len(text))
+	}
+	return text
+}
+
+// takeControl takes in a control event of a topic.
+func (v *guest) takeControl(e frame.Event) {
+	var d struct {
+		Topic, Position, Reason, Key string
+		Lost                         *frame.Range
+		Status, Retry, Count         int
+		From, To                     uint64
+		Members, Joined              []frame.Member
+		Left                         []string
+	}
+	if err := json.Unmarshal(e.Data, &d); err != nil {
+		v.faultLocked("%s: %v: %s", e.Name, err, e.Data)
+	}
+	r := v.in(d.Topic)
+	_, at := v.seq(d.Topic, e)
+	words := d.Topic + " " + strings.TrimPrefix(e.Name, "mirage-")
+	span := func(from, to uint64) string {
+		if to == 0 {
+			return fmt.Sprintf(" %d-null %s", from, d.Reason)
+		}
+		return fmt.Sprintf(" %d-%d %s", from, to, d.Reason)
+	}
+
+	switch e.Name {
+	case frame.EventJoined:
+		r.joins++
+		r.key = d.Key
+		words += at
+		if d.Lost != nil {
+			words += " lost" + span(d.Lost.From, d.Lost.To)
+		}
+		if !e.HasID || !strings.Contains(e.ID, d.Position) {
+			v.faultLocked("joined has the id %q and the position %q", e.ID, d.Position)
+		}
+	case frame.EventLeft:
+		r.left = d.Status
+		words += fmt.Sprint(" ", d.Status)
+		if d.Retry > 0 {
+			words += fmt.Sprint(" retry ", d.Retry)
+		}
+		if d.Status != http.StatusTooManyRequests && d.Status != http.StatusServiceUnavailable {
+			v.forget(d.Topic)
+		}
+	case frame.EventGap:
+		words += span(d.From, d.To) + at
+		r.gaps = append(r.gaps, frame.Gap{Topic: d.Topic, From: d.From, To: d.To, Reason: d.Reason})
+	case frame.EventMembers:
+		words += " " + r.takeMembers(e, d.Count, d.Members, d.Joined, d.Left)
+		if at != "" {
+			v.faultLocked("members with the id %q", e.ID)
+		}
+	}
+	v.told = append(v.told, words)
+}
+
+// takeMembers takes in who is present, and returns it in words: infos instead of keys.
+func (r *room) takeMembers(e frame.Event, count int, all, joined []frame.Member, left []string) string {
+	r.count = count
+	infos := func(members []frame.Member) string {
+		var list []string
+		for _, m := range members {
+			list = append(list, string(m.Info))
+		}
+		return strings.Join(list, " ")
+	}
+	switch {
+	case strings.Contains(string(e.Data), `"members":`):
+		r.member = map[string]string{}
+		for _, m := range all {
+			r.member[m.Key] = string(m.Info)
+		}
+		return fmt.Sprintf("%d: %s", count, infos(all))
+	case len(joined)+len(left) == 0:
+		r.member = nil
+		return strconv.Itoa(count)
+	}
+	words := fmt.Sprintf("%d:", count)
+	if len(joined) > 0 {
+		words += " +" + infos(joined)
+	}
+	for _, m := range joined {
+		if r.member != nil {
+			r.member[m.Key] = string(m.Info)
+		}
+	}
+	for _, key := range left {
+		words += " -" + r.member[key]
+		delete(r.member, key)
+	}
+	return words
+}
+
+// saw checks what came since the last call, hello aside, and that there was no fault.
+func (v *guest) saw(want ...string) {
+	v.b.w.Helper()
+	synctest.Wait()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if got := strings.Join(v.told, "\n"); got != strings.Join(want, "\n") {
+		v.b.w.Errorf("%s saw\n%s\n\nwant\n%s\n", v.way, got, strings.Join(want, "\n"))
+	}
+	v.told = nil
+	v.fine()
+}
+
+// skip forgets what came since the last saw.
+func (v *guest) skip() {
+	synctest.Wait()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.told = nil
+}
+
+// fine reports the faults; v.mu is held.
+func (v *guest) fine() {
+	v.b.w.Helper()
+	for _, fault := range v.faults {
+		v.b.w.Errorf("%s: %s", v.way, fault)
+	}
+	v.faults = nil
+}
+
+// publish publishes texts in a topic.
+func (w *world) publish(topic string, texts ...string) {
+	w.Helper()
+	for _, text := range texts {
+		_, err := w.m.Topic(topic).Publish(w.Context(), store.Text(text))
+		w.must(err)
+	}
+}
+
+// write writes pieces of a growing message.
+func (w *world) write(s *session.TopicWriter, pieces ...string) {
+	w.Helper()
+	for _, piece := range pieces {
+		_, err := io.WriteString(s, piece)
+		w.must(err)
+	}
+}
+
+// open is the session of an id.
+func (w *world) open(id string) *session.Session {
+	w.Helper()
+	s, err := w.m.Open(w.Context(), id)
+	w.must(err)
+	return s
+}
+
+// allJoin is an OnJoin that refuses nobody.
+func allJoin(context.Context, *session.Session, *session.Join) error { return nil }
