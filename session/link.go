@@ -205,7 +205,10 @@ func (m *Manager) newLink(
 		return nil, ErrClosed
 	}
 	l.openAccount(held, a.RemoteAddr)
-	l.present(a.topics)
+	if len(a.topics) > 0 {
+		l.present(a.topics)
+		_ = s.log.AckTopics(context.WithoutCancel(ctx), hello.Link, a.topics) // if it fails, a later one says as much
+	}
 	s.add(l)
 	if !m.isOpen() { // Shutdown began meanwhile, and may wait for the link without having drained it
 		l.Drain(rand.N(time.Second))

@@ -40,9 +40,6 @@ func (l *Link) topicsOf() *linkTopics {
 
 // present records the positions that the client presented.
 func (l *Link) present(at []store.TopicPosition) {
-	if len(at) == 0 {
-		return
-	}
 	t := l.topicsOf()
 	if t.presented = at[:min(len(at), MaxTopics)]; l.Plain {
 		t.presented = at[:min(len(at), MaxTopicsPlain)]
@@ -66,18 +63,16 @@ func (l *Link) wakeForTopics() {
 	}
 }
 
-// notify tells the client why it is not a member of a topic. It reports whether the link
-// still takes notices.
-func (l *Link) notify(n store.TopicNotice) bool {
+// notify tells the client why it is not a member of a topic. A client that asks for more
+// than it takes answers to is not told everything.
+func (l *Link) notify(n store.TopicNotice) {
 	t := l.topicsOf()
 	t.mu.Lock()
-	open := !t.closed && len(t.notices) < 2*MaxTopics
-	if open {
+	if len(t.notices) < 2*MaxTopics {
 		t.notices = append(t.notices, n)
 	}
 	t.mu.Unlock()
 	l.wakeForTopics()
-	return open
 }
 
 // closeTopics ends what the link reads. A Take that runs at the same time finds nothing
@@ -141,6 +136,14 @@ func (l *Link) refreshTopics(ctx context.Context, t *linkTopics) error {
 	return nil
 }
 
+// arrived reports whether the client has what it was told at a position. Otherwise the
+// response of a poll was lost.
+func (t *linkTopics) arrived(at store.TopicPosition) bool {
+	return slices.ContainsFunc(t.presented, func(p store.TopicPosition) bool {
+		return p.Topic == at.Topic && p.Epoch == at.Epoch && p.Seq >= at.Seq
+	})
+}
+
 // boundVector drops positions in topics that a plain client does not read, if there are
 // more than its event ids have room for.
 func (t *linkTopics) boundVector() {
@@ -177,7 +180,11 @@ func (l *Link) openTopic(ctx context.Context, t *linkTopics, j *store.TopicJoine
 			return err
 		}
 		lt = &linkTopic{
-			link: l, hub: h, hash: store.TopicHash(j.Topic), told: j.Told, joinedIn: j.At.Epoch, cursor: t.cursorFor(j),
+			link: l, hub: h, hash: store.TopicHash(j.Topic), joinedIn: j.At.Epoch, cursor: t.cursorFor(j),
+		}
+		if t.arrived(j.Told.At) {
+			lt.told = j.Told
+			lt.news.Or(newsMembers)
 		}
 		h.add(lt)
 		t.mu.Lock()

@@ -166,7 +166,7 @@ func (l *Link) takeTopic(ctx context.Context, t *linkTopics, lt *linkTopic, b *B
 		t.news.Store(true)
 		b.More = true
 		return used, nil
-	case lt.asked != lt.told && !lt.leaving:
+	case lt.asked != lt.told.Asked && !lt.leaving:
 		l.takeJoined(ctx, lt, b)
 		news |= newsMembers
 	}
@@ -175,9 +175,7 @@ func (l *Link) takeTopic(ctx context.Context, t *linkTopics, lt *linkTopic, b *B
 		return used, nil
 	}
 	if news&newsMembers != 0 && lt.hub.o.Presence {
-		if members := lt.hub.presence.news(ctx, lt); members != nil {
-			b.Topics = append(b.Topics, TopicBlock{Topic: lt.hub.name, Members: members})
-		}
+		l.takeMembers(ctx, lt, b)
 	}
 	return used, nil
 }
@@ -227,9 +225,33 @@ func (l *Link) takeJoined(ctx context.Context, lt *linkTopic, b *Batch) {
 	b.Topics = append(b.Topics, TopicBlock{
 		Topic: lt.hub.name, Position: at, Joined: &TopicJoined{Lost: lt.lost, Reason: lt.reason, Key: lt.key},
 	})
-	lt.lost, lt.reason, lt.told = store.Lost{}, "", lt.asked
-	if l.poll { // the next poll may be carried by another Link; if the step fails, the client is told twice
-		_ = l.s.log.TopicTold(ctx, l.Hello.Link, lt.hub.name, lt.asked)
+	lt.lost, lt.reason = store.Lost{}, ""
+	l.noteTold(ctx, lt, store.TopicTold{Asked: lt.asked, At: at})
+}
+
+// takeMembers tells the client who is present, if it does not know.
+func (l *Link) takeMembers(ctx context.Context, lt *linkTopic, b *Batch) {
+	var members *TopicMembers
+	if l.poll {
+		all := lt.hub.presence.all(ctx)
+		told := lt.told
+		if told.Members = all.hash(); all != nil && told != lt.told {
+			members = all
+			l.noteTold(ctx, lt, told)
+		}
+	} else {
+		members = lt.hub.presence.news(ctx, lt)
+	}
+	if members != nil {
+		b.Topics = append(b.Topics, TopicBlock{Topic: lt.hub.name, Members: members})
+	}
+}
+
+// noteTold records what the client was told. The next poll may be carried by another Link.
+func (l *Link) noteTold(ctx context.Context, lt *linkTopic, told store.TopicTold) {
+	lt.told = told
+	if l.poll {
+		_ = l.s.log.TopicTold(ctx, l.Hello.Link, lt.hub.name, told) // if it fails, the client is told twice
 	}
 }
 

@@ -2,6 +2,8 @@ package session
 
 import (
 	"context"
+	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -154,7 +156,7 @@ type TopicMembers struct {
 
 // membersList is a list of all members, as clients know it. It is never changed.
 type membersList struct {
-	version uint64
+	version uint64 // 0 for a list that one link alone was told
 	members []store.Member
 	full    *TopicMembers
 	changes *TopicMembers // since the version before
@@ -186,47 +188,89 @@ func (p *presence) collect() {
 func (p *presence) learn(members []store.Member) bool {
 	before := p.known.Load()
 	if before == nil {
-		p.known.CompareAndSwap(nil, &membersList{version: 1, members: members, full: allMembers(members)})
-		return true
+		return p.known.CompareAndSwap(nil, newMembersList(1, members))
 	}
-
 	changes := diffMembers(before.members, members)
 	if changes == nil {
 		return false
 	}
-	next := &membersList{version: before.version + 1, members: members, full: allMembers(members), changes: changes}
-	if !before.full.All || !changes.fits() { // changes of an unknown list say nothing
-		next.changes = next.full
-	}
+	next := newMembersList(before.version+1, members)
+	next.changes = changes.since(before, next)
 	return p.known.CompareAndSwap(before, next)
 }
 
 // news returns what a link's client is to be told, or nil if it knows everything.
 func (p *presence) news(ctx context.Context, lt *linkTopic) *TopicMembers {
-	known := p.known.Load()
-	if lt.members == 0 && (known == nil || known.full.All) { // the first list has the client itself
-		members, err := p.h.store.Members(ctx)
-		if err != nil {
+	known, before := p.known.Load(), lt.members
+	switch {
+	case before == nil:
+		if lt.members = p.first(ctx, known); lt.members == nil {
 			lt.news.Or(newsMembers)
 			return nil
 		}
-		if known == nil {
-			p.learn(members)
-			known = p.known.Load()
-		}
-		lt.members = known.version
-		return allMembers(members)
+		return lt.members.full
+	case known == nil, known == before:
+		return nil
 	}
 
-	before := lt.members
-	lt.members = known.version
-	switch {
-	case known.version == before:
-		return nil
-	case known.version == before+1:
+	lt.members = known
+	if before.version != 0 && known.version == before.version+1 {
 		return known.changes
 	}
-	return known.full
+	if changes := diffMembers(before.members, known.members); changes != nil {
+		return changes.since(before, known)
+	}
+	return nil
+}
+
+// first returns the first list for a client, which is itself in it if all are told. It
+// returns nil if the Store fails.
+func (p *presence) first(ctx context.Context, known *membersList) *membersList {
+	if known != nil && !known.full.All {
+		return known
+	}
+	members, err := p.h.store.Members(ctx)
+	if err != nil {
+		return nil
+	}
+	if known == nil && p.learn(members) {
+		return p.known.Load()
+	}
+	return newMembersList(0, members)
+}
+
+// all returns all members, or their number, as they are known here, and nil if the Store
+// fails.
+func (p *presence) all(ctx context.Context) *TopicMembers {
+	if list := p.first(ctx, p.known.Load()); list != nil {
+		return list.full
+	}
+	return nil
+}
+
+// hash returns a hash of the members, which is the same on every node.
+func (t *TopicMembers) hash() uint64 {
+	h := fnv.New64a()
+	if t != nil {
+		fmt.Fprintf(h, "%d", t.Count) // writing to a hash never fails
+		for _, m := range t.Members {
+			fmt.Fprintf(h, " %s %q", m.Key, m.Info)
+		}
+	}
+	return h.Sum64()
+}
+
+func newMembersList(version uint64, members []store.Member) *membersList {
+	return &membersList{version: version, members: members, full: allMembers(members)}
+}
+
+// since returns the changes from one list to the next, or the next list if they say
+// nothing to a client that knows only a number, or are too long.
+func (t *TopicMembers) since(before, next *membersList) *TopicMembers {
+	if !before.full.All || !next.full.All || !t.fits() {
+		return next.full
+	}
+	return t
 }
 
 // allMembers returns the block that tells all members, or their number.

@@ -131,7 +131,8 @@ func refusal(topic string, status int, reason string) store.TopicNotice {
 
 // refuse tells the client that it is no member.
 func (a asker) refuse(n store.TopicNotice) {
-	if l := a.link(); l != nil && l.notify(n) {
+	if l := a.link(); l != nil && !l.poll { // the next poll is carried by another Link
+		l.notify(n)
 		return
 	}
 	ctx, cancel := context.WithTimeout(a.s.m.ctx, storeWait)

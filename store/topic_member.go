@@ -22,9 +22,9 @@ type Memberships interface {
 	// may have changed. If the link has another turn already, the result is empty.
 	Topics(ctx context.Context, l LinkRef) (TopicsOfLink, error)
 
-	// TopicTold records that the link's client was told that it has joined: the request
-	// that next carries the link does not tell it again.
-	TopicTold(ctx context.Context, l LinkRef, topic string, asked uint64) error
+	// TopicTold records what the link's client was told of a topic: the request that next
+	// carries the link does not tell it again.
+	TopicTold(ctx context.Context, l LinkRef, topic string, told TopicTold) error
 
 	// AckTopics records that the client has everything of these topics up to these
 	// positions. It is refused as Ack is. One of a topic without a membership
@@ -70,6 +70,13 @@ type TopicLeave struct {
 	Notice TopicNotice
 }
 
+// TopicTold is what a link's client was told of a topic that it reads.
+type TopicTold struct {
+	Asked   uint64        // that it has joined: TopicJoined.Asked then
+	At      TopicPosition // where it had joined
+	Members uint64        // a hash of the members that it was told; 0 for none
+}
+
 // A TopicNotice tells a client why it is not a member of a topic.
 type TopicNotice struct {
 	Topic  string
@@ -93,7 +100,6 @@ type TopicJoined struct {
 	Acked TopicPosition // what the link's reader has acknowledged; zero for nothing
 	Whole bool          // the session is a member
 	Info  []byte        // of the last join that had one
-	// Asked is above 0, and increases each time that the link's client asks to join. Told
-	// is that of the last call of Log.TopicTold for this link, and 0 before the first.
-	Asked, Told uint64
+	Asked uint64        // above 0; increases each time that the link's client asks to join
+	Told  TopicTold     // that of the last call of Log.TopicTold for this link; zero before the first
 }

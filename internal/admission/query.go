@@ -27,7 +27,8 @@ func Position(r *http.Request) string {
 const maxJoins = 2 << 10
 
 var errJoins = &middleware.Error{
-	Status: http.StatusBadRequest, Reason: "_join and _from are longer than 2 KiB together: join fewer topics",
+	Status: http.StatusBadRequest,
+	Reason: "_join names more than 64 topics, or is longer than 2 KiB together with _from: join fewer topics",
 }
 
 // Joins returns the topics that a GET joins: the names in _join, separated by commas. All
@@ -38,7 +39,7 @@ func Joins(r *http.Request) ([]session.JoinRequest, error) {
 		return nil, nil
 	}
 	from, _ := Query(r, "_from")
-	if len(names)+len(from) > maxJoins {
+	if len(names)+len(from) > maxJoins || strings.Count(names, ",") >= session.MaxTopics {
 		return nil, errJoins
 	}
 

@@ -108,8 +108,15 @@ var (
 	ErrSize = errors.New("too many bytes")
 )
 
+// maxTopics is how many topics one batch joins and leaves at most, but for those of its
+// last block.
+const maxTopics = 4 * session.MaxTopics
+
 // parseTopics parses a block in which a client joins or leaves topics.
 func parseTopics(up *session.Upstream, e frame.Event) error {
+	if len(up.Joins)+len(up.Leaves) > maxTopics {
+		return errCount
+	}
 	if e.Name == frame.EventLeave {
 		leave, err := frame.ParseLeave(e.Data)
 		up.Leaves = append(up.Leaves, leave.Topics...)

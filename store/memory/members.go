@@ -30,7 +30,7 @@ type membership struct {
 type toldTopic struct {
 	link  uint64
 	topic string
-	asked uint64
+	store.TopicTold
 }
 
 // linkNotice is what the client of one link is to be told.
@@ -344,17 +344,17 @@ func (r *membership) addTo(joined []store.TopicJoined) []store.TopicJoined {
 	return joined
 }
 
-func (ms *memberships) toldOf(link uint64, topic string) uint64 {
+func (ms *memberships) toldOf(link uint64, topic string) store.TopicTold {
 	for _, t := range ms.told {
 		if t.link == link && t.topic == topic {
-			return t.asked
+			return t.TopicTold
 		}
 	}
-	return 0
+	return store.TopicTold{}
 }
 
 // TopicTold implements Log.
-func (h *memHandle) TopicTold(_ context.Context, ref store.LinkRef, topic string, asked uint64) error {
+func (h *memHandle) TopicTold(_ context.Context, ref store.LinkRef, topic string, told store.TopicTold) error {
 	l, err := h.memLog, h.enterMember(ref)
 	defer l.mu.Unlock()
 	if err != nil || l.topics == nil {
@@ -363,12 +363,12 @@ func (h *memHandle) TopicTold(_ context.Context, ref store.LinkRef, topic string
 	ms := l.topics
 	for i := range ms.told {
 		if t := &ms.told[i]; t.link == ref.Number && t.topic == topic {
-			t.asked = max(t.asked, asked)
+			t.TopicTold = told
 			return nil
 		}
 	}
 	if ms.reads(ref, topic) {
-		ms.told = append(ms.told, toldTopic{ref.Number, topic, asked})
+		ms.told = append(ms.told, toldTopic{ref.Number, topic, told})
 	}
 	return nil
 }

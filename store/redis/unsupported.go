@@ -20,7 +20,7 @@ func (l *log) Topics(context.Context, store.LinkRef) (store.TopicsOfLink, error)
 }
 
 // TopicTold implements Log.
-func (l *log) TopicTold(context.Context, store.LinkRef, string, uint64) error {
+func (l *log) TopicTold(context.Context, store.LinkRef, string, store.TopicTold) error {
 	return store.ErrUnsupported
 }
 
