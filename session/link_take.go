@@ -31,11 +31,11 @@ func (b *Batch) Empty() bool {
 	return len(b.Entries) == 0 && len(b.Topics) == 0 && b.Gap == store.Lost{} && !b.Beat && b.End == ""
 }
 
-// Clear empties the batch, and keeps its memory for the next Take.
-func (b *Batch) Clear() {
+// DropMessages drops the messages in Entries and Topics once they are encoded, and keeps
+// the rest. A batch that is kept for the next Take then holds no messages in memory.
+func (b *Batch) DropMessages() {
 	clear(b.Entries)
 	clear(b.Topics)
-	*b = Batch{Entries: b.Entries[:0], Topics: b.Topics[:0]}
 }
 
 // takeBytes bounds one batch, so that a slow client can read one write within its

@@ -128,13 +128,15 @@ func (p *Pump) drain() {
 // write writes one batch and reports whether there may be more right now.
 func (p *Pump) write(s *scratch) (more bool) {
 	if err := p.link.Take(p.ctx, &s.batch); err != nil {
-		s.batch.Clear() // a failure of the store: the next wake tries again
+		s.batch.DropMessages()
+		// A failure of the store: the next wake tries again.
+		s.batch = session.Batch{Entries: s.batch.Entries[:0], Topics: s.batch.Topics[:0]}
 	}
 	s.buf = Append(append(s.buf[:0], p.first...), &s.batch, p.link.Plain)
 	if n := len(s.batch.Entries) + len(s.batch.Topics); n > 0 {
 		p.entries.Add(int64(n))
 	}
-	s.batch.Clear() // the pooled batch must not keep the messages in memory
+	s.batch.DropMessages() // the pooled batch must not keep them in memory
 	p.first = nil
 
 	var err error
