@@ -13,18 +13,18 @@ import (
 
 // Attach is a client's request for a link.
 type Attach struct {
-	ID         string        // the session's mirage id
-	Asked      store.Asked   // about the request; the zero Asked stands for the application itself
-	Reader     string        // the client object's name; "" for a plain client, which gets a random one
-	Number     uint64        // the link that a poll continues; 0 begins a new one
-	Position   string        // the positions that the client presents, as text; "" for none
-	Joins      []JoinRequest // what its client wants to read, besides its session's log
-	Transport  string        // for ReaderInfo and Closed
-	RemoteAddr string        // of the request, for Closed
-	Value      any           // of the request, for the callbacks: see Value
-	Poll       bool          // one short response after another carries the link: no heartbeat, no AckTimeout
-	Life       time.Duration // after which the link ends with EndAged; 0 means never
-	Wake       func()        // called when Take may have something; must not block. Nil if Next is used
+	ID         string         // the session's mirage id
+	Asked      store.Asked    // about the request; the zero Asked stands for the application itself
+	Reader     string         // the client object's name; "" for a plain client, which gets a random one
+	Number     uint64         // the link that a poll continues; 0 begins a new one
+	Position   string         // the positions that the client presents, as text; "" for none
+	Topics     []TopicRequest // what the client of a new link wants to read, besides its session's log
+	Transport  string         // for ReaderInfo and Closed
+	RemoteAddr string         // of the request, for Closed
+	Value      any            // of the request, for the callbacks: see Value
+	Poll       bool           // one short response after another carries the link: no heartbeat, no AckTimeout
+	Life       time.Duration  // after which the link ends with EndAged; 0 means never
+	Wake       func()         // called when Take may have something; must not block. Nil if Next is used
 
 	topics []store.TopicPosition // of Position
 }
@@ -54,6 +54,7 @@ type Link struct {
 
 	Plain  bool // the client acknowledges nothing, so it has no AckTimeout; it does not see heartbeats
 	poll   bool
+	tag    uint32 // of the position at cursor; owned by the goroutine that calls Take
 	end    linkEnd
 	onWake func()
 	s      *Session
@@ -184,8 +185,8 @@ func (m *Manager) newLink(
 	ctx context.Context, s *Session, a Attach, hello store.Attached, held *account,
 ) (*Link, error) {
 	l := &Link{
-		Hello: hello, Plain: a.Reader == "", s: s, transport: a.Transport, value: a.Value, poll: a.Poll,
-		onWake: a.Wake, cursor: hello.Position.Seq, accepted: hello.Accepted,
+		Hello: hello, Plain: isPlain(hello.Link.Reader), s: s, transport: a.Transport, value: a.Value, poll: a.Poll,
+		onWake: a.Wake, cursor: hello.Position.Seq, tag: hello.Position.Tag, accepted: hello.Accepted,
 	}
 	if a.Wake == nil {
 		l.woken = make(chan struct{}, 1)
@@ -207,7 +208,6 @@ func (m *Manager) newLink(
 	l.openAccount(held, a.RemoteAddr)
 	if len(a.topics) > 0 {
 		l.present(a.topics)
-		_ = s.log.AckTopics(context.WithoutCancel(ctx), hello.Link, a.topics) // if it fails, a later one says as much
 	}
 	s.add(l)
 	if !m.isOpen() { // Shutdown began meanwhile, and may wait for the link without having drained it
@@ -222,8 +222,8 @@ func (m *Manager) newLink(
 		m.clock.set(&l.alarm, l.due(now))
 	}
 
-	if len(a.Joins) > 0 {
-		m.requestTopics(m.newAsker(ctx, s, hello.Link, a.Value), a.Joins, nil)
+	if len(a.Topics) > 0 && a.Number == 0 { // a poll that repeats its URL would be told again each time
+		m.requestTopics(m.newAsker(ctx, s, hello.Link, a.Value), a.Topics)
 	}
 	info := l.reader()
 	if hello.Joined {

@@ -72,17 +72,18 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 	}
 
 	b.Entries, b.Gap, b.GapTag, b.Epoch = entries, tail.Gap, tail.Tag, tail.Epoch
+	b.Last = store.Position{Epoch: l.Hello.Position.Epoch, Seq: l.cursor, Tag: l.tag}
 	for _, u := range tail.Undelivered {
 		l.s.m.callOnGap(l.s, ReaderInfo{Reader: u.Reader, Plain: u.Plain}, nil, u.Lost)
 	}
 	if b.Gap != (store.Lost{}) {
-		l.cursor = b.Gap.To
+		l.cursor, l.tag = b.Gap.To, b.GapTag
 		if !tail.Told {
 			l.s.m.callOnGap(l.s, l.reader(), l.value, b.Gap)
 		}
 	}
 	if n := len(entries); n > 0 {
-		l.cursor = entries[n-1].Seq
+		l.cursor, l.tag = entries[n-1].Seq, entries[n-1].Tag
 	}
 
 	// Entries beyond this batch wait for the next link. Otherwise a client that is behind

@@ -18,10 +18,10 @@ type linkTopics struct {
 	version   uint64                // of the memberships in the log, as they are here
 	presented []store.TopicPosition // by the client, for topics that it will read
 	vector    []store.TopicPosition // what a plain client has, in every topic that it had
-	last      store.Position        // of the session's log
 	waits     int64                 // since when an acknowledgement may be missing; 0 if none is
 	turn      int                   // which topic is read first
 	entries   []store.TopicEntry    // memory of Read
+	acks      []store.TopicPosition // that were presented, and are to be recorded
 
 	mu      sync.Mutex // guards what follows against close, which may come at any time
 	closed  bool
@@ -34,7 +34,7 @@ func (l *Link) topicsOf() *linkTopics {
 	if t := l.topics.Load(); t != nil {
 		return t
 	}
-	l.topics.CompareAndSwap(nil, &linkTopics{last: l.Hello.Position})
+	l.topics.CompareAndSwap(nil, &linkTopics{})
 	return l.topics.Load()
 }
 
@@ -179,9 +179,8 @@ func (l *Link) openTopic(ctx context.Context, t *linkTopics, j *store.TopicJoine
 		if err != nil {
 			return err
 		}
-		lt = &linkTopic{
-			link: l, hub: h, hash: store.TopicHash(j.Topic), joinedIn: j.At.Epoch, cursor: t.cursorFor(j),
-		}
+		lt = &linkTopic{link: l, hub: h, hash: store.TopicHash(j.Topic), joinedIn: j.At.Epoch}
+		lt.cursor, lt.presented = t.cursorFor(j)
 		if t.arrived(j.Told.At) {
 			lt.told = j.Told
 			lt.news.Or(newsMembers)
@@ -212,15 +211,15 @@ func (l *Link) openTopic(ctx context.Context, t *linkTopics, j *store.TopicJoine
 }
 
 // cursorFor returns where a link begins to read a topic. A position that the client has
-// presented wins over that of the membership.
-func (t *linkTopics) cursorFor(j *store.TopicJoined) store.TopicCursor {
-	c := store.TopicCursor{At: j.At, Begin: j.Begin}
-	hash, found := store.TopicHash(j.Topic), false
+// presented wins over that of the membership. presented is zero if there is none.
+func (t *linkTopics) cursorFor(j *store.TopicJoined) (c store.TopicCursor, presented store.TopicPosition) {
+	c = store.TopicCursor{At: j.At, Begin: j.Begin}
+	hash := store.TopicHash(j.Topic)
 	for _, p := range t.presented {
 		// Two names may have one hash: the epoch tells them apart.
-		if p.Topic == hash && (!found || p.Epoch == j.At.Epoch) {
-			c, found = store.TopicCursor{At: p}, true
+		if p.Topic == hash && (presented.Epoch == 0 || p.Epoch == j.At.Epoch) {
+			c, presented = store.TopicCursor{At: p}, p
 		}
 	}
-	return c
+	return c, presented
 }

@@ -31,6 +31,7 @@ type TopicJoined struct {
 // extend vector.
 func (b *TopicBlock) Advance(vector []store.TopicPosition) []store.TopicPosition {
 	switch p := b.Position; {
+	case b.Left != nil && b.Left.Later(): // the client joins again, and goes on
 	case b.Left != nil:
 		hash := store.TopicHash(b.Topic)
 		return slices.DeleteFunc(vector, func(o store.TopicPosition) bool { return o.Topic == hash })
@@ -53,12 +54,7 @@ const topicRetry = time.Second
 // If the store fails, what is missing is read at a later Take.
 func (l *Link) takeTopics(ctx context.Context, b *Batch, version uint64) {
 	t := l.topicsOf()
-	b.Vector, b.Last = t.vector, t.last
-	if n := len(b.Entries); n > 0 {
-		t.last = store.Position{Epoch: b.Epoch, Seq: b.Entries[n-1].Seq, Tag: b.Entries[n-1].Tag}
-	} else if b.Gap != (store.Lost{}) {
-		t.last = store.Position{Epoch: b.Epoch, Seq: b.Gap.To, Tag: b.GapTag}
-	}
+	b.Vector = t.vector
 	if b.End != "" || !t.news.Swap(false) && version == t.version {
 		return
 	}
@@ -75,6 +71,10 @@ func (l *Link) takeTopics(ctx context.Context, b *Batch, version uint64) {
 		}
 	}
 	l.takeEntries(ctx, t, b, max(room, 1))
+	if t.acks != nil {
+		_ = l.s.log.AckTopics(ctx, l.Hello.Link, t.acks) // if it fails, a later one says as much
+		t.acks = nil
+	}
 
 	if l.Plain && len(b.Topics) > 0 {
 		t.vector = slices.Clone(t.vector)
@@ -149,6 +149,7 @@ func (l *Link) takeTopic(ctx context.Context, t *linkTopics, lt *linkTopic, b *B
 	}
 	t.entries = entries
 	defer clear(entries) // idle links keep no messages in memory
+	t.ackPresented(lt, entries)
 
 	if lt.leaving && !tail.Ended { // the membership has ended, and not the topic
 		l.dropTopic(t, lt)
@@ -158,6 +159,9 @@ func (l *Link) takeTopic(ctx context.Context, t *linkTopics, lt *linkTopic, b *B
 		last := i+1 == len(entries)
 		goesOn := last && lt.cursor.Begin != store.BeginAfter || !last && isWhole(&entries[i+1])
 		used += l.takeEntry(t, lt, &entries[i], goesOn, b)
+	}
+	if len(entries) > 0 && !tail.More {
+		lt.completeLast(&b.Topics[len(b.Topics)-1])
 	}
 
 	switch {
@@ -178,6 +182,19 @@ func (l *Link) takeTopic(ctx context.Context, t *linkTopics, lt *linkTopic, b *B
 		l.takeMembers(ctx, lt, b)
 	}
 	return used, nil
+}
+
+// completeLast moves the position of the last block to where the link is. Its own number
+// may be lower: that of the first of several pieces, or one before messages that were
+// superseded.
+func (lt *linkTopic) completeLast(b *TopicBlock) {
+	if b.Position.Epoch == 0 {
+		return
+	}
+	b.Position.Epoch, b.Position.Seq = lt.cursor.At.Epoch, lt.cursor.At.Seq
+	if b.Entry.Message != nil {
+		lt.sent = b.Position
+	}
 }
 
 // isWhole reports whether an entry is a growing message that is read whole, or a part of
@@ -268,6 +285,17 @@ func (l *Link) endTopic(ctx context.Context, t *linkTopics, lt *linkTopic, b *Ba
 	err := l.s.log.LeaveTopic(ctx, store.TopicLeave{Topic: lt.hub.name, Epochs: epochs})
 	if err != nil && !isOver(err) {
 		l.s.m.o.Logger.Error("session: leaving a topic that has ended failed", "topic", lt.hub.name, "error", err)
+	}
+}
+
+// ackPresented notes that the client has what it presented, unless the topic knows no such
+// position: then the first entry says so.
+func (t *linkTopics) ackPresented(lt *linkTopic, entries []store.TopicEntry) {
+	p := lt.presented
+	lt.presented = store.TopicPosition{}
+	unknown := len(entries) > 0 && entries[0].Message == nil && entries[0].Reason != store.MissingTrimmed
+	if p.Epoch != 0 && p != lt.acked && !unknown {
+		t.acks = append(t.acks, p)
 	}
 }
 

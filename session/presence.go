@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mirage-go/mirage/store"
@@ -14,6 +15,10 @@ const plainPrefix = "plain-"
 
 // plainName returns a random name for the reader of a plain client.
 func plainName() string { return plainPrefix + rand.Text() }
+
+// isPlain reports whether the reader is a plain client. It stays one when it continues a
+// link by polls.
+func isPlain(reader string) bool { return strings.HasPrefix(reader, plainPrefix) }
 
 // storeWait bounds a step of the store that no request waits for.
 const storeWait = 10 * time.Second

@@ -12,19 +12,18 @@ import (
 
 // Upstream is the content of one request or frame of a client.
 type Upstream struct {
-	ID       string        // the session
-	Asked    store.Asked   // about the request, if there is no link; the zero Asked stands for the application itself
-	Link     store.LinkRef // the link that the client uses, by reader and number; zero for one message without a link
-	Ack      string        // the position that the client has; "" for none
-	Writer   string        // the writer that numbers the messages; "" for an unnumbered one
-	Base     uint64        // the lowest number that the client still keeps
-	Again    bool          // the messages were sent before, to a server that does not remember them
-	Messages []Numbered    // in the order of their numbers
-	Value    any           // of the request, for OnMessage: see Value
-	Leaving  bool          // the client's page ends: its link ends, too, on whichever node, and its reader stays
-	Reload   bool          // with Leaving: the page is being reloaded
-	Joins    []JoinRequest // what the client of the link wants to read
-	Leaves   []string      // topics that it does not want to read any more
+	ID       string         // the session
+	Asked    store.Asked    // about the request, if there is no link; the zero Asked stands for the application itself
+	Link     store.LinkRef  // the link that the client uses, by reader and number; zero for one message without a link
+	Ack      string         // the position that the client has; "" for none
+	Writer   string         // the writer that numbers the messages; "" for an unnumbered one
+	Base     uint64         // the lowest number that the client still keeps
+	Again    bool           // the messages were sent before, to a server that does not remember them
+	Messages []Numbered     // in the order of their numbers
+	Value    any            // of the request, for OnMessage: see Value
+	Leaving  bool           // the client's page ends: its link ends, too, on whichever node, and its reader stays
+	Reload   bool           // with Leaving: the page is being reloaded
+	Topics   []TopicRequest // what the client of the link wants to read, and does not want to read any more
 }
 
 // Numbered is a message with its writer's number.
@@ -86,8 +85,8 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 		if up.Leaving {
 			m.endLink(s, up.Link, up.Value, up.Reload)
 		}
-		if up.Joins != nil || up.Leaves != nil {
-			m.requestTopics(m.newAsker(ctx, s, up.Link, up.Value), up.Joins, up.Leaves)
+		if len(up.Topics) > 0 {
+			m.requestTopics(m.newAsker(ctx, s, up.Link, up.Value), up.Topics)
 		}
 	}
 

@@ -127,19 +127,20 @@ type linkTopic struct {
 	index int // in hub.links; guarded by hub.mu
 
 	// Owned by the goroutine that calls Take.
-	hub      *hub
-	hash     uint32 // of the topic's name
-	leaving  bool
-	cursor   store.TopicCursor
-	sent     store.TopicPosition // the last message that was written, or is being written
-	acked    store.TopicPosition // as far as it is known here
-	gapAt    store.TopicPosition // after a gap that was told, while growing messages that follow it are read whole
-	lost     store.Lost          // since the join, for mirage-joined
-	reason   store.Missing
-	asked    uint64          // the join that is to be confirmed
-	told     store.TopicTold // what the client was told
-	joinedIn uint32          // the epoch of the membership
-	followed uint32          // the epoch to which the link moved because that one is lost; 0 if it did not
+	hub       *hub
+	hash      uint32 // of the topic's name
+	leaving   bool
+	cursor    store.TopicCursor
+	presented store.TopicPosition // by the client, until it counts as acknowledged
+	sent      store.TopicPosition // the last message that was written, or is being written
+	acked     store.TopicPosition // as far as it is known here
+	gapAt     store.TopicPosition // after a gap that was told, while growing messages that follow it are read whole
+	lost      store.Lost          // since the join, for mirage-joined
+	reason    store.Missing
+	asked     uint64          // the join that is to be confirmed
+	told      store.TopicTold // what the client was told
+	joinedIn  uint32          // the epoch of the membership
+	followed  uint32          // the epoch to which the link moved because that one is lost; 0 if it did not
 
 	key string // in presence; "" before it entered
 	standing

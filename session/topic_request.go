@@ -13,9 +13,11 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// A JoinRequest is a client's wish to read a topic, as it came.
-type JoinRequest struct {
+// A TopicRequest is a client's wish to read a topic, or not to read it any more, as it
+// came.
+type TopicRequest struct {
 	Topic string
+	Leave bool            // the client leaves the topic; the fields that follow do not count
 	From  string          // "now" or "", "start", or the text of a store.TopicPosition
 	Info  json.RawMessage // for presence; nil for none
 }
@@ -85,7 +87,7 @@ type asker struct {
 func (m *Manager) newAsker(ctx context.Context, s *Session, ref store.LinkRef, value any) asker {
 	a := asker{
 		s: s, ref: ref, value: value, request: context.WithoutCancel(ctx),
-		info: ReaderInfo{Reader: ref.Reader, Plain: strings.HasPrefix(ref.Reader, plainPrefix)},
+		info: ReaderInfo{Reader: ref.Reader, Plain: isPlain(ref.Reader)},
 	}
 	a.ref.Turn = 0
 	if l := a.link(); l != nil {
@@ -105,14 +107,15 @@ func (a asker) link() *Link {
 }
 
 // requestTopics queues what a client asks for. The client is told on its link.
-func (m *Manager) requestTopics(a asker, joins []JoinRequest, leaves []string) {
-	for _, topic := range leaves {
-		if store.CheckTopic(topic) == nil {
-			a.s.joining.add(m, joinKey{a.ref.Number, topic}, func() { a.leave(topic) })
-		}
-	}
-	for _, r := range joins {
+func (m *Manager) requestTopics(a asker, requests []TopicRequest) {
+	for _, r := range requests {
 		r.Topic = strings.Clone(r.Topic[:min(len(r.Topic), store.MaxTopic+1)])
+		if r.Leave {
+			if store.CheckTopic(r.Topic) == nil {
+				a.s.joining.add(m, joinKey{a.ref.Number, r.Topic}, func() { a.leave(r.Topic) })
+			}
+			continue
+		}
 		if m.tooManyJoins(a.s) || !a.s.joining.add(m, joinKey{a.ref.Number, r.Topic}, func() { a.join(r) }) {
 			a.refuse(refusal(r.Topic, http.StatusTooManyRequests, "too many joins: slow down"))
 		}
@@ -154,7 +157,7 @@ func (a asker) leave(topic string) {
 }
 
 // join makes the link a member of a topic, if the application lets it.
-func (a asker) join(r JoinRequest) {
+func (a asker) join(r TopicRequest) {
 	ctx, cancel := context.WithTimeout(a.s.m.ctx, storeWait+a.s.m.o.HookTimeout)
 	defer cancel()
 	n, err := a.tryJoin(ctx, r)
@@ -177,7 +180,7 @@ func (a asker) join(r JoinRequest) {
 }
 
 // tryJoin makes the link a member. It returns a notice if the join is refused.
-func (a asker) tryJoin(ctx context.Context, r JoinRequest) (store.TopicNotice, error) {
+func (a asker) tryJoin(ctx context.Context, r TopicRequest) (store.TopicNotice, error) {
 	j := Join{Topic: r.Topic, Reader: a.info, Info: r.Info}
 	if n := r.check(&j.From); n.Status != 0 {
 		return n, nil
@@ -209,7 +212,7 @@ func (a asker) tryJoin(ctx context.Context, r JoinRequest) (store.TopicNotice, e
 }
 
 // check checks a request before anything is done for it, and reads where it begins.
-func (r *JoinRequest) check(from *From) store.TopicNotice {
+func (r *TopicRequest) check(from *From) store.TopicNotice {
 	bad := func(reason string) store.TopicNotice { return refusal(r.Topic, http.StatusBadRequest, reason) }
 	if err := store.CheckTopic(r.Topic); err != nil {
 		r.Topic = strings.ToValidUTF8(r.Topic, "\uFFFD")

@@ -85,6 +85,9 @@ type TopicNotice struct {
 	Retry  int64  // how many milliseconds the client waits before that; 0 leaves it to the client
 }
 
+// Later reports whether the client joins again later.
+func (n *TopicNotice) Later() bool { return n.Status == 429 || n.Status == 503 }
+
 // TopicsOfLink is what Log.Topics returns.
 type TopicsOfLink struct {
 	Version uint64 // as in Tail.Topics

@@ -425,7 +425,7 @@ func (v *guest) take(e frame.Event) {
 	case strings.HasPrefix(e.Name, frame.EventHello):
 		v.told = append(v.told, strings.TrimPrefix(e.Name, "mirage-"))
 	default:
-		v.told = append(v.told, strings.TrimSpace("session "+e.Name+" "+string(e.Data)))
+		v.told = append(v.told, strings.TrimSpace("session "+e.Name)+" "+string(e.Data))
 		was, _ := store.ParsePosition(before)
 		is, err := store.ParsePosition(v.own)
 		if !e.HasID || err != nil {

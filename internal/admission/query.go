@@ -31,9 +31,9 @@ var errJoins = &middleware.Error{
 	Reason: "_join names more than 64 topics, or is longer than 2 KiB together with _from: join fewer topics",
 }
 
-// Joins returns the topics that a GET joins: the names in _join, separated by commas. All
+// Topics returns the topics that a GET joins: the names in _join, separated by commas. All
 // of them begin at _from, "now" or "start".
-func Joins(r *http.Request) ([]session.JoinRequest, error) {
+func Topics(r *http.Request) ([]session.TopicRequest, error) {
 	names, ok := Query(r, "_join")
 	if !ok || names == "" {
 		return nil, nil
@@ -43,11 +43,11 @@ func Joins(r *http.Request) ([]session.JoinRequest, error) {
 		return nil, errJoins
 	}
 
-	var joins []session.JoinRequest
+	var topics []session.TopicRequest
 	for name := range strings.SplitSeq(names, ",") {
-		joins = append(joins, session.JoinRequest{Topic: name, From: from})
+		topics = append(topics, session.TopicRequest{Topic: name, From: from})
 	}
-	return joins, nil
+	return topics, nil
 }
 
 // Query returns the first value of a parameter of the request's query, without building a

@@ -114,17 +114,19 @@ const maxTopics = 4 * session.MaxTopics
 
 // parseTopics parses a block in which a client joins or leaves topics.
 func parseTopics(up *session.Upstream, e frame.Event) error {
-	if len(up.Joins)+len(up.Leaves) > maxTopics {
+	if len(up.Topics) > maxTopics {
 		return errCount
 	}
 	if e.Name == frame.EventLeave {
 		leave, err := frame.ParseLeave(e.Data)
-		up.Leaves = append(up.Leaves, leave.Topics...)
+		for _, topic := range leave.Topics {
+			up.Topics = append(up.Topics, session.TopicRequest{Topic: topic, Leave: true})
+		}
 		return asInput(err)
 	}
 	join, err := frame.ParseJoin(e.Data)
 	for _, t := range join.Topics {
-		up.Joins = append(up.Joins, session.JoinRequest{Topic: t.Topic, From: t.From, Info: t.Info})
+		up.Topics = append(up.Topics, session.TopicRequest{Topic: t.Topic, From: t.From, Info: t.Info})
 	}
 	return asInput(err)
 }

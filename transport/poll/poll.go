@@ -96,11 +96,11 @@ var errWait = &middleware.Error{Status: http.StatusBadRequest, Reason: "_wait mu
 func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Identity, wait time.Duration) {
 	begins := id.Link == 0
 	reader := id.Reader
-	var joins []session.JoinRequest
+	var topics []session.TopicRequest
 	if begins {
 		reader = id.Client
 		var err error
-		if joins, err = admission.Joins(r); err != nil {
+		if topics, err = admission.Topics(r); err != nil {
 			answer.Refuse(w, r, err)
 			return
 		}
@@ -108,7 +108,7 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 	p := poll{woken: make(chan struct{}, 1), server: h.servers.Of(r)}
 	link, err := h.m.Attach(r.Context(), session.Attach{
 		ID: id.ID, Asked: id.Asked, Value: id.Value, Reader: reader, Number: id.Link, Position: admission.Position(r),
-		Joins: joins, Transport: "poll", RemoteAddr: r.RemoteAddr, Poll: true, Wake: p.wake,
+		Topics: topics, Transport: "poll", RemoteAddr: r.RemoteAddr, Poll: true, Wake: p.wake,
 	})
 	if err != nil {
 		answer.Refuse(w, r, err)

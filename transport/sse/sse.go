@@ -88,7 +88,7 @@ func (h *handler) get(w http.ResponseWriter, r *http.Request) {
 
 func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
 	ctx := r.Context()
-	joins, err := admission.Joins(r)
+	topics, err := admission.Topics(r)
 	if err != nil {
 		answer.Refuse(w, r, err)
 		return
@@ -96,7 +96,7 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, id middleware.I
 	life := duration.Within(ctx, duration.Jitter(h.shared.LinkAge))
 	pump := downstream.NewPump()
 	link, err := h.m.Attach(ctx, session.Attach{
-		ID: id.ID, Asked: id.Asked, Value: id.Value, Reader: id.Client, Position: admission.Position(r), Joins: joins,
+		ID: id.ID, Asked: id.Asked, Value: id.Value, Reader: id.Client, Position: admission.Position(r), Topics: topics,
 		Transport: "sse", RemoteAddr: r.RemoteAddr, Life: life, Wake: pump.Wake,
 	})
 	if err != nil {

@@ -87,7 +87,7 @@ func (h *handler) get(w http.ResponseWriter, r *http.Request) {
 // begin attaches the link and hijacks the connection. The handler returns; the link lives
 // on.
 func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Identity) {
-	joins, err := admission.Joins(r)
+	topics, err := admission.Topics(r)
 	if err != nil {
 		answer.Refuse(w, r, err)
 		return
@@ -95,7 +95,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, id middleware.Id
 	life := duration.Jitter(h.shared.LinkAge)
 	pump := downstream.NewPump()
 	link, err := h.m.Attach(r.Context(), session.Attach{
-		ID: id.ID, Asked: id.Asked, Value: id.Value, Reader: id.Client, Position: admission.Position(r), Joins: joins,
+		ID: id.ID, Asked: id.Asked, Value: id.Value, Reader: id.Client, Position: admission.Position(r), Topics: topics,
 		Transport: "websocket", RemoteAddr: r.RemoteAddr, Life: life, Wake: pump.Wake,
 	})
 	if err != nil {
