@@ -125,7 +125,8 @@ export interface MirageError extends Error {
    * - 410: the client was closed already.
    * - 429: the queue is full.
    * - 500: the server's handler failed.
-   * - the close code: the client closed while the message waited.
+   * - the close code: the client closed while the message waited, or the room was joined.
+   * - From `ready`, the status of the refusal: see `mirage-left`.
    * - In `mirage-retry` events, the HTTP status of the failed attempt.
    * - undefined or 0: the network failed.
    */
@@ -136,6 +137,14 @@ export interface MirageError extends Error {
 export interface MirageMessageEvent extends MessageEvent<string | ArrayBuffer> {
   /** true if an earlier page, which crashed, may have had the message already. */
   readonly again: boolean
+  /** The name of the topic, or `''` for a message to the session. */
+  readonly topic: string
+  /** The key that the server gave the message, or `''`. */
+  readonly key: string
+  /** All that there is of a growing message. `data` is the piece. */
+  readonly text: string | undefined
+  /** Of a growing message: true with its last piece. */
+  readonly done: boolean | undefined
   /**
    * With the option `ackAfter: 'promise'`: the message counts as received only when the
    * promise has resolved. A listener of on() can return the promise instead.
@@ -173,7 +182,13 @@ export interface MirageEvent extends Event {
  * These messages are lost to this client: reload what the page shows. `to` is null if the
  * server cannot know it.
  */
-export interface MirageGapEvent extends Event { readonly from: number; readonly to: number | null; readonly reason: string }
+export interface MirageGapEvent extends Event {
+  readonly from: number
+  readonly to: number | null
+  readonly reason: string
+  /** The name of the topic that they belong to, or `''` for messages to the session. */
+  readonly topic: string
+}
 
 /** The server ends the link. The client reconnects after `retry` milliseconds by itself. */
 export interface MirageDrainEvent extends Event { readonly retry: number }
@@ -227,8 +242,11 @@ export interface MirageRetryEvent extends Event {
    *   ended within ten seconds each.
    * - send: there is a link, and the server does not accept what the client sends. Fires
    *   from the second failure in a row on.
+   * - join: the server refused for a while (429 or 503) to let the client join a topic.
    */
-  readonly what: 'connect' | 'send'
+  readonly what: 'connect' | 'send' | 'join'
+  /** The name of the topic that the client joins, otherwise `''`. */
+  readonly topic: string
   readonly error: MirageError
   /** How many attempts have failed in a row. */
   readonly attempt: number
@@ -254,6 +272,138 @@ export interface MirageEventMap {
   'mirage-queue': MirageQueueEvent
   'mirage-returned': MirageReturnedEvent
   'mirage-retry': MirageRetryEvent
+}
+
+/** What on() passes for a growing message: use it as the payload in your event map. */
+export interface Growing {
+  readonly key: string
+  /** What is new. If it is the same as `text`, the message begins (again). */
+  readonly piece: string
+  /** All that there is. Beyond 1 MiB, `text` stays as it is, and pieces still come. */
+  readonly text: string
+  /** true with the last piece, which may be empty. */
+  readonly done: boolean
+}
+
+/** One who is present in a topic. */
+export interface Member {
+  /** Names the member in this topic. It is not the mirage id. */
+  readonly key: string
+  /** What the member passed to join(). */
+  readonly info?: unknown
+}
+
+export interface RoomOptions {
+  /**
+   * Where the messages begin: only new ones, or all that the server retains, or those
+   * after a position. Later links continue where the client is. The first room of a
+   * topic decides. Default `'now'`.
+   */
+  from?: 'now' | 'start' | (string & {}) | null | undefined
+  /** What other members see of this one, as JSON. At most 1 KiB. */
+  info?: unknown
+}
+
+/**
+ * - joining: the server has not confirmed it, or has refused for a while.
+ * - joined: messages arrive. It stays so while the client reconnects.
+ * - left: for good, after leave(), or because the server or the client has ended it.
+ */
+export type RoomState = 'joining' | 'joined' | 'left'
+
+/**
+ * The room is joined, and everything before it has come. Fires once, and again if
+ * messages are lost, or after the server had refused for a while.
+ */
+export interface RoomJoinedEvent extends Event {
+  /** The position in the topic. */
+  readonly position: string
+  /** The numbers of missing messages. `to` is null if the topic began anew. */
+  readonly lost: { readonly from: number; readonly to: number | null } | null
+  /** Why they are lost, or `''`. */
+  readonly reason: string
+}
+
+/**
+ * The room has ended, and not by leave().
+ *
+ * - 400: the name or `from` is not allowed.
+ * - 403: refused, or removed.
+ * - 410: the topic was ended.
+ * - 413: too many topics.
+ * - 501: the server has no topics.
+ * - 0: the client was released.
+ * - the close code: the client was closed.
+ */
+export interface RoomLeftEvent extends Event { readonly status: number; readonly reason: string }
+
+/** Who is in the topic has changed: at most one event a second. */
+export interface RoomMembersEvent extends Event {
+  /** How many there are. */
+  readonly count: number
+  /** Who came, or has another info. After a new link these may be all. */
+  readonly joined: readonly Member[]
+  /** The keys of those who left. */
+  readonly left: readonly string[]
+}
+
+export interface RoomEventMap {
+  message: MirageMessageEvent
+  'mirage-joined': RoomJoinedEvent
+  'mirage-left': RoomLeftEvent
+  'mirage-members': RoomMembersEvent
+  'mirage-gap': MirageGapEvent
+}
+
+type RoomControl = Exclude<keyof RoomEventMap, 'message'>
+type RoomNamed<Events> = Exclude<keyof Events & string, keyof RoomEventMap>
+
+/**
+ * A topic that the page has joined, from client.join(). Events are the messages of the
+ * topic: a type or interface with a payload for each name.
+ */
+export interface Room<Events extends object = EventsMap> extends EventTarget, AsyncIterable<MirageMessageEvent> {
+  /** The name of the topic. */
+  readonly topic: string
+  readonly state: RoomState
+  /**
+   * Resolves when the room is joined for the first time. Rejects with a MirageError if it
+   * ends before that.
+   */
+  readonly ready: Promise<void>
+  /** The position in the topic up to which everything has been delivered, or `''`. */
+  readonly position: string
+  /** Who is there, key → info. Empty if the server tells only how many. */
+  readonly members: ReadonlyMap<string, unknown>
+  /** How many are there. */
+  readonly count: number
+  /** The own key among the members, or `''`. */
+  readonly key: string
+
+  /** Adds a listener, as client.on() does. Returns its removal. */
+  on(type: 'message', listener: (data: string | ArrayBuffer | Growing, event: MirageMessageEvent) => unknown, options?: AddEventListenerOptions): () => void
+  on<K extends RoomControl>(type: K, listener: (event: RoomEventMap[K]) => unknown, options?: AddEventListenerOptions): () => void
+  on<K extends RoomNamed<Events>>(type: K, listener: (data: Events[K], event: MirageMessageEvent) => unknown, options?: AddEventListenerOptions): () => void
+  /** Adds a listener for one event, as on() does. Returns its removal. */
+  once(type: 'message', listener: (data: string | ArrayBuffer | Growing, event: MirageMessageEvent) => unknown): () => void
+  once<K extends RoomControl>(type: K, listener: (event: RoomEventMap[K]) => unknown): () => void
+  once<K extends RoomNamed<Events>>(type: K, listener: (data: Events[K], event: MirageMessageEvent) => unknown): () => void
+  /**
+   * Returns what there is of a growing message, `''` if nothing. Give the event, too, if
+   * several events use one key. The client keeps 64 texts of a topic.
+   */
+  text(key: string, event?: RoomNamed<Events> | 'message'): string
+  /** Ends this room. The page leaves the topic with the last room that it has of it. */
+  leave(): void
+  /** Iterates over the messages, as a loop over the client does, until the room ends. */
+  [Symbol.asyncIterator](): AsyncGenerator<MirageMessageEvent, void, void>
+
+  addEventListener<K extends keyof RoomEventMap>(type: K, listener: Listener<RoomEventMap[K]>, options?: boolean | AddEventListenerOptions): void
+  addEventListener<K extends RoomNamed<Events>>(type: K, listener: Listener<MirageMessageEvent>, options?: boolean | AddEventListenerOptions): void
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void
+  removeEventListener<K extends keyof RoomEventMap>(type: K, listener: Listener<RoomEventMap[K]>, options?: boolean | EventListenerOptions): void
+  removeEventListener<K extends RoomNamed<Events>>(type: K, listener: Listener<MirageMessageEvent>, options?: boolean | EventListenerOptions): void
+  removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | EventListenerOptions): void
 }
 
 type Handler<E> = ((event: E) => unknown) | null
@@ -319,6 +469,12 @@ export class Mirage<Down extends object = EventsMap, Up extends object = EventsM
    */
   emit<K extends keyof Up & string>(event: K, ...rest: EmitArguments<Up[K]>): Promise<void>
   /**
+   * Joins a topic, and returns a room of it. Rooms survive reconnects. Two rooms of one
+   * topic share a membership. Throws a MirageError if the name or `from` is malformed
+   * (400), the info is too long (413), or the client is closed (410).
+   */
+  join<Events extends object = EventsMap>(topic: string, options?: RoomOptions): Room<Events>
+  /**
    * Adds a listener, which gets the payload and the event. Returns its removal. If the
    * listener returns a promise, see the option `ackAfter`.
    */
@@ -352,8 +508,9 @@ export class Mirage<Down extends object = EventsMap, Up extends object = EventsM
   /** Ends the link and keeps the session. */
   disconnect(): void
   /**
-   * disconnect() for cleanups: also ends the `for await` loops over the client. Link,
-   * timers and global listeners are gone, and place and queue stay in storage.
+   * disconnect() for cleanups: also ends all rooms, and the `for await` loops over the
+   * client. Link, timers and global listeners are gone, and place and queue stay in
+   * storage.
    */
   release(): void
   /** The same as release(). Runtimes without Symbol.dispose lack it. */
@@ -381,7 +538,17 @@ export class Mirage<Down extends object = EventsMap, Up extends object = EventsM
 export default Mirage
 
 /** One block of an event stream. */
-export interface Block { readonly id: string | undefined; readonly event: string; readonly data: string | ArrayBuffer | undefined }
+export interface Block {
+  readonly id: string | undefined
+  readonly event: string
+  readonly data: string | ArrayBuffer | undefined
+  readonly topic: string | undefined
+  readonly key: string | undefined
+  /** The offset in bytes of a piece of a growing message. */
+  readonly grow: number | undefined
+  /** It is the last piece. */
+  readonly done: boolean
+}
 
 /** The event stream parser of Mirage. Feed the function bytes or text, cut anywhere. */
 export function parser(take: (block: Block) => void): (piece: Uint8Array | string) => void

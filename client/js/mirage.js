@@ -105,11 +105,18 @@ function delayBefore(attempt, error, maxDelay, quick) {
   if (quick && (!status || [502, 504].includes(status))) return Math.min(maxDelay, QUICK) * (1 + Math.random()) / 2;
   return Math.random() * Math.min(maxDelay, FIRST * 2 ** attempt);
 }
+function delayAfterRefusal(attempt, retry, maxDelay) {
+  const least = Math.min(retry || 0, HOUR);
+  const bound = Math.max(least, FIRST) * 2 ** (attempt - 1);
+  return Math.max(least, Math.min(maxDelay, bound * (1 + Math.random() / 2)));
+}
 
 // src/core.js
-var newCore = (client, options) => ({
+var newCore = (client, options, listeners) => ({
   client,
   options,
+  listeners: Object.assign(listeners, { bytes: options.bytes }),
+  // target.js
   wanted: false,
   // the application wants a link
   address: {},
@@ -120,8 +127,10 @@ var newCore = (client, options) => ({
   // outbox.js
   sender: { most: 100, tries: 0, unacked: 0, abort: new AbortController() },
   // sender.js
-  inbox: { resets: 0, heard: /* @__PURE__ */ new Set(), taps: /* @__PURE__ */ new Set() },
+  inbox: { resets: 0 },
   // inbox.js
+  topics: { all: /* @__PURE__ */ new Map(), toLeave: /* @__PURE__ */ new Set() },
+  // topics.js
   links: { all: /* @__PURE__ */ new Set(), failures: 0, strikes: 0, lostAt: 0, triedAt: 0 },
   // links.js
   race: { bad: {}, turn: 0, doubts: 0, worked: /* @__PURE__ */ new Set() },
@@ -147,6 +156,30 @@ function reached(core) {
 }
 var showStalled = (core, failing = core.sender.tries > 1) => change(core, core.page.offline ? "offline" : failing ? "send" : "", "stalled");
 
+// src/first_visit.js
+var before;
+function seen({ record }, now) {
+  try {
+    return record.storage && (now ? localStorage.mirage = 1 : localStorage.mirage);
+  } catch {
+  }
+}
+var firstVisit = (origin, patience) => new Promise((go) => {
+  const { locks } = globalThis.navigator ?? {};
+  const earlier = before;
+  let done;
+  const ended = before = new Promise((end3) => {
+    done = end3;
+  });
+  const begin2 = () => {
+    clearTimeout(timer);
+    go(done);
+    return ended;
+  };
+  const timer = setTimeout(begin2, patience);
+  Promise.resolve(earlier).then(() => locks.request("mirage:" + origin, begin2)).catch(begin2);
+});
+
 // src/parser.js
 var TEXT = 1;
 var BYTES = 2;
@@ -170,15 +203,15 @@ id: ${n}
 `;
 function parser(take3) {
   const decoder = new TextDecoder();
-  let rest = "", fields = {}, cr;
+  let rest2 = "", fields = {}, cr;
   return (piece) => {
     let chunk = piece.big ? piece : decoder.decode(piece, { stream: true });
     if (!chunk) return;
     if (cr && chunk[0] === "\n") chunk = chunk.slice(1);
     cr = chunk.endsWith("\r");
     const lines = chunk.split(/\r\n?|\n/);
-    lines[0] = rest + lines[0];
-    rest = lines.pop();
+    lines[0] = rest2 + lines[0];
+    rest2 = lines.pop();
     for (const line of lines) {
       if (line) {
         const [, field, value] = /^([^:]*):? ?(.*)$/s.exec(line);
@@ -186,77 +219,71 @@ function parser(take3) {
         else if (field !== "id" || !value.includes("\0")) fields[field] = value;
         continue;
       }
-      const { id, event, data, encoding, type } = fields;
+      const { id, event, data, encoding, type, topic, key, grow: grow2, done } = fields;
       fields = {};
       if (data != null && encoding != null && encoding !== "base64") throw failure("encoding");
       if ((id ?? data) != null) {
-        take3({ id, event: event || "message", data: decode(data, encoding && (type === "binary" ? BYTES : TEXT)) });
+        take3({
+          id,
+          event: event || "message",
+          data: decode(data, encoding && (type === "binary" ? BYTES : TEXT)),
+          topic,
+          key,
+          grow: grow2 && +grow2,
+          done: done === "true"
+        });
       }
     }
   };
 }
 var epochAndNumber = (position) => position.split(/[-.]/);
 
-// src/first_visit.js
-var before;
-function seen({ record }, now) {
-  try {
-    return record.storage && (now ? localStorage.mirage = 1 : localStorage.mirage);
-  } catch {
-  }
-}
-var firstVisit = (origin, patience) => new Promise((go) => {
-  const { locks } = globalThis.navigator ?? {};
-  const earlier = before;
-  let done;
-  const ended = before = new Promise((end2) => {
-    done = end2;
-  });
-  const begin2 = () => {
-    clearTimeout(timer);
-    go(done);
-    return ended;
+// src/topics.js
+var MOST_OTHERS = 64;
+var LONGEST = 2048;
+function newTopic({ topics: { all } }, name, whole) {
+  const t = {
+    name,
+    whole,
+    state: whole ? "joined" : "joining",
+    rooms: /* @__PURE__ */ new Map(),
+    came: "",
+    position: "",
+    acked: "",
+    growing: /* @__PURE__ */ new Map(),
+    members: /* @__PURE__ */ new Map(),
+    count: 0,
+    key: "",
+    owed: 0,
+    stale: 0,
+    tries: 0,
+    until: 0
   };
-  const timer = setTimeout(begin2, patience);
-  Promise.resolve(earlier).then(() => locks.request("mirage:" + origin, begin2)).catch(begin2);
-});
-
-// src/link.js
-function newLink(name, path, turn) {
-  const link = { name, path, turn, control: new AbortController() };
-  link.hello = new Promise((ok, no) => Object.assign(link, { ok, no }));
-  link.hello.catch(() => 0);
-  return link;
+  all.set(name, t);
+  const others3 = [...all.values()].filter((t2) => !t2.rooms.size);
+  if (whole && others3[MOST_OTHERS]) all.delete(others3[0].name);
+  return t;
 }
-function watch(link, ms) {
-  clearTimeout(link.timer);
-  if (ms) {
-    link.timer = setTimeout(() => {
-      link.late = true;
-      link.control.abort(failure("silence"));
-    }, ms);
+function find({ topics: { all } }, name, id) {
+  const [beginning] = epochAndNumber(id ?? "");
+  const t = all.get(name) ?? [...all.values()].find(({ came }) => id && epochAndNumber(came)[0] === beginning);
+  if (t && name && t.name !== name) {
+    all.delete(t.name);
+    all.set(t.name = name, t);
   }
+  return t;
 }
-function end(link, error) {
-  watch(link);
-  link.control.abort(error);
-  link.no(error);
+function positions({ client, topics }, isWanted = () => true) {
+  let text = client.position;
+  for (const t of [...topics.all.values()].sort((a, b) => b.rooms.size - a.rooms.size)) {
+    const longer = text + t.position;
+    if (t.state !== "left" && isWanted(t) && longer.length <= LONGEST) text = longer;
+  }
+  return text;
 }
-function place({ address, client, links }, link, more) {
-  link.from = client.position;
-  const _was = links.last && !address.signed ? client.id : null;
-  return { _pos: link.from, _was, _wait: null, lastEventId: null, ...more };
-}
-function feeder(link, take3) {
-  const feed = parser(take3);
-  return (piece) => {
-    link.heard = Date.now();
-    if (link.token && link.name !== "poll") {
-      link.spoke = true;
-      watch(link, link.beat && 2 * link.beat + 5e3);
-    }
-    feed(piece);
-  };
+var acknowledgement = (core) => positions(core, (t) => t.position !== t.acked);
+function noteAcked({ topics }, text) {
+  for (const t of topics.all.values()) if (text.includes(t.position)) t.acked = t.position;
 }
 
 // src/outbox.js
@@ -275,7 +302,7 @@ function restore(core, queue) {
 }
 function changed(core) {
   const { outbox } = core;
-  if (outbox.telling || !core.inbox.heard.has("mirage-queue")) return;
+  if (outbox.telling || !core.listeners.heard.has("mirage-queue")) return;
   outbox.telling = true;
   queueMicrotask(() => {
     outbox.telling = false;
@@ -320,20 +347,71 @@ function giveBack(core, messages2, error, id = core.client.id) {
   for (const m of messages2) m.no?.(error);
   tell(core, "mirage-returned", { id, error, messages: messages2.map(outside) });
 }
-function nextBatch({ address, client, outbox: { queue, count: count2 } }, most, longest, more) {
+function nextBatch(core, most, longest, more, requests = "") {
+  const { address, outbox: { queue, count: count2 } } = core;
   const { w = address.cid, n = count2 + 1, a } = queue[0] || {};
   let size = 0, full;
   const batch = queue.filter((m, i) => !(full ||= i >= most || m.w !== w || m.n !== n + i || m.a !== a || (size += m.d.length) > longest && i));
-  const up = { writer: w, base: n, ack: client.position, again: !!a, ...more };
+  const ack = acknowledgement(core);
+  const up = { writer: w, base: n, ack, again: !!a, ...more };
   let body = `event: mirage-up
 data: ${JSON.stringify(up)}
 
-`;
+${requests}`;
   for (const m of batch) {
     m.t = 1;
     body += block(m);
   }
-  return { batch, w, body };
+  return { batch, w, ack, body };
+}
+
+// src/requests.js
+var LARGEST = 3072;
+var MOST_BLOCKS = 5;
+var UNANSWERED = 15e3;
+var toAsk = ({ topics }) => [...topics.all.values()].filter((t) => t.ask);
+var hasRequests = (core) => core.topics.toLeave.size || toAsk(core)[0];
+function takeRequests(core, link) {
+  const { toLeave } = core.topics;
+  const blocks = [], names = [], topics = [];
+  const add = (event, json) => {
+    const size = sizeOf(json) + 1;
+    let last = blocks.at(-1);
+    if (last?.event !== event || last.size + size > LARGEST) {
+      if (blocks.length === MOST_BLOCKS) return;
+      blocks.push(last = { event, size: 0, list: [] });
+    }
+    last.size += size;
+    last.list.push(json);
+    return true;
+  };
+  for (const name of toLeave) {
+    if (!add("mirage-leave", JSON.stringify(name))) break;
+    toLeave.delete(name);
+    names.push(name);
+  }
+  for (const t of toAsk(core)) {
+    const { name: topic, position, from, info } = t;
+    const json = JSON.stringify({ topic, from: position || from }).slice(0, -1) + (info ? `,"info":${info}}` : "}");
+    if (toLeave.size || !add("mirage-join", json)) break;
+    topics.push(t);
+    t.link = link.token;
+    t.owed++;
+    askAfter(core, t, UNANSWERED);
+  }
+  const text = blocks.map(({ event, list: list2 }) => `event: ${event}
+data: {"topics":[${list2}]}
+
+`).join("");
+  return { text, names, topics };
+}
+function askAgain(core, { names, topics }) {
+  const { all, toLeave } = core.topics;
+  for (const name of names) toLeave.add(name);
+  for (const t of topics) {
+    t.owed = Math.max(0, t.owed - 1);
+    if (t.rooms.size && all.get(t.name) === t) t.ask = true;
+  }
 }
 
 // src/storage.js
@@ -418,6 +496,316 @@ function remove(core) {
   record.storage = void 0;
 }
 
+// src/sender.js
+var LONGEST_ANSWER = 15e3;
+var MOST = 100;
+var LONGEST2 = 16384;
+var ACK_AFTER = 16;
+var ACK_WITHIN = 500;
+var KEEPALIVE = 6e4;
+function soon(core) {
+  const { sender } = core;
+  sender.timer ||= setTimeout(() => {
+    sender.timer = 0;
+    save(core);
+    if (sender.unacked) flush(core);
+  }, ACK_WITHIN);
+}
+function calm({ sender }) {
+  clearTimeout(sender.timer);
+  sender.timer = 0;
+}
+function flush(core) {
+  core.sender.due ||= core.sender.unacked;
+  pump(core);
+}
+function count(core) {
+  if (++core.sender.unacked >= ACK_AFTER || isHidden()) flush(core);
+  else soon(core);
+}
+async function pump(core) {
+  const { sender, links, outbox } = core;
+  if (sender.busy) return;
+  sender.busy = true;
+  while (links.live && (sender.due || outbox.queue[0] || hasRequests(core))) await send(core, links.live);
+  sender.busy = false;
+}
+function next(core, most, longest, more, requests) {
+  const batch = nextBatch(core, most, longest, more, requests);
+  core.sender.due = core.sender.unacked = 0;
+  save(core);
+  return batch;
+}
+async function send(core, link) {
+  const { sender } = core;
+  const asked = hasRequests(core) ? takeRequests(core, link) : void 0;
+  const { batch, w, ack, body } = next(core, asked ? 0 : sender.most, LONGEST2, {}, asked?.text);
+  const abort = sender.abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), LONGEST_ANSWER);
+  try {
+    const { accepted, failed = [] } = await say(core, link, body, abort.signal, batch[0], asked) || 0;
+    noteAcked(core, ack);
+    giveBack(core, batch.filter((m) => failed.includes(m.n)), failure("the handler failed", 500));
+    if (!accept(core, w, accepted) && core.outbox.queue.includes(batch[0])) throw failure("not accepted");
+    if (sender.most < MOST) sender.most++;
+    if (batch[0] || !link.socket) settle(core);
+  } catch (error) {
+    await recover(core, link, { batch, w, asked }, error || failure("no answer"), abort.signal.aborted);
+  }
+  clearTimeout(timer);
+}
+function settle(core) {
+  core.sender.tries = 0;
+  reached(core);
+}
+async function recover(core, link, { batch, w, asked }, error, aborted) {
+  const { sender } = core;
+  if (!batch[0]) sender.due = 1;
+  if (asked && error.unfit) {
+    refuseAll(core, asked, error);
+    return settle(core);
+  }
+  if (asked && link === core.links.live) askAgain(core, asked);
+  if (error.unfit && batch[0]) {
+    sender.most = batch.length + 1 >> 1;
+    if (!batch[1]) giveBack(core, batch, error);
+    return settle(core);
+  }
+  if (error.final && !error.foreign) return finish(core, 4e3 + error.status, error.message);
+  if (core.links.live?.token !== link.token || accept(core, w, error.expected - 1)) return;
+  if (error.status === 401 && !error.foreign) return over(core, link, error);
+  const attempt = ++sender.tries;
+  const delay = aborted ? 0 : delayBefore(attempt, error, core.options.maxDelay);
+  showStalled(core, aborted || attempt > 1);
+  if (attempt > 1) tell(core, "mirage-retry", { what: "send", topic: "", error, attempt, delay });
+  if (aborted) over(core, link, error);
+  else await sleep(delay, (done) => {
+    sender.hurry = done;
+  });
+}
+function refuseAll(core, { topics }, error) {
+  for (const t of topics) refuse(core, t, error);
+}
+async function say(core, link, body, signal, wait, asked) {
+  const { socket, token } = link;
+  if (!socket) return post(core, token, body, signal);
+  const answered = new Promise((ok, no) => {
+    link.answer = (answer) => answer.status === 200 ? ok(answer) : no(Object.assign(failure(answer.detail, answer.status), answer));
+    signal.onabort = () => no();
+  });
+  socket.readyState > 1 || socket.send(body);
+  if (wait) return answered;
+  answered.catch((error) => error && asked && refuseAll(core, asked, error));
+}
+async function post(core, token, body, signal) {
+  const { url } = core.client;
+  const keepalive = isHidden() && body.length < LONGEST2;
+  const answer = await check(await request(core, "POST", token, { body, signal, keepalive }), url);
+  if (isEventStream(answer)) {
+    discard(answer);
+    throw failure("redirected");
+  }
+  const result = await answer.json().catch(() => 0);
+  if (!(result.accepted >= 0)) throw foreign(answer, url);
+  adopt(core, answer);
+  return result;
+}
+function farewell(core, token, more) {
+  const isLong = () => new Blob([body]).size > KEEPALIVE;
+  let longest = KEEPALIVE, batch, body;
+  do {
+    ({ batch, body } = next(core, MOST, longest, more));
+    longest /= 2;
+  } while (isLong() && batch[1]);
+  if (isLong()) body = body.split("\n\n", 1) + "\n\n";
+  request(core, "POST", token, { body, keepalive: true }).catch(() => 0);
+}
+
+// src/target.js
+var MOST_WAITING = 1e3;
+var newListeners = (made) => ({ made, heard: /* @__PURE__ */ new Set(), taps: /* @__PURE__ */ new Set() });
+function payload(e, type) {
+  const { data, key, text, done } = e;
+  if (data == null) return e.mirage ?? e;
+  if (text != null) return { key, piece: data, text, done };
+  return type === "message" || data instanceof ArrayBuffer ? data : JSON.parse(data);
+}
+var Target = class extends (globalThis.EventTarget || Object) {
+  #listeners;
+  constructor(listeners) {
+    super();
+    listeners.target = this;
+    this.#listeners = listeners;
+  }
+  addEventListener(type, listener, options) {
+    this.#listeners.heard.add(type);
+    super.addEventListener(type, listener, options);
+  }
+  /**
+   * on calls listener with the payload of each event: its data, parsed if the event has a
+   * name. It returns the function that removes the listener.
+   */
+  on(type, listener, options) {
+    const call = (e) => {
+      const result = listener(payload(e, type), e);
+      if (result?.then) e.waitUntil?.(result);
+    };
+    this.addEventListener(type, call, options);
+    return () => this.removeEventListener(type, call, options);
+  }
+  /** once is on, for one event. */
+  once(type, listener) {
+    return this.on(type, listener, { once: true });
+  }
+  [Symbol.asyncIterator]() {
+    return messages(this.#listeners);
+  }
+};
+function dispatch({ options }, { target, made, heard, taps }, e, promises) {
+  if (!heard.has(e.type) && !taps.size && !target["on" + e.type]) {
+    heard.add(e.type);
+    console.warn(`mirage: '${e.type}' came before its listener: add it right after ${made}`);
+  }
+  if (options.ackAfter === "promise") e.waitUntil = (promise) => promises.push(promise);
+  target.dispatchEvent(e);
+  for (const tap of taps) tap(e);
+}
+var endLoops = ({ taps }) => {
+  for (const tap of taps) tap();
+};
+var sizeOf2 = ({ data }) => data.length ?? data.byteLength;
+async function* messages(listeners) {
+  const { taps, bytes } = listeners;
+  let waiting = [];
+  let size = 0, { ended } = listeners, ring;
+  const tap = (e) => {
+    if (e) {
+      let done;
+      e.waitUntil?.(new Promise((resolve) => {
+        done = resolve;
+      }));
+      waiting.push([e, done]);
+      size += sizeOf2(e);
+      if (waiting.length > MOST_WAITING || size > bytes) leave3();
+    } else {
+      ended = true;
+    }
+    ring?.();
+  };
+  const leave3 = () => {
+    taps.delete(tap);
+    for (const [, done] of waiting) done?.();
+    waiting = void 0;
+  };
+  taps.add(tap);
+  try {
+    while (!waiting || waiting[0] || !ended) {
+      if (!waiting) throw failure("the loop is too slow");
+      if (waiting[0]) {
+        const [[e, done]] = waiting;
+        yield e;
+        waiting?.shift();
+        size -= sizeOf2(e);
+        done?.();
+      } else {
+        await new Promise((wake) => {
+          ring = wake;
+        });
+      }
+    }
+  } finally {
+    if (waiting) leave3();
+  }
+}
+
+// src/inbox.js
+function reset({ client, inbox }, position) {
+  inbox.came = client.position = position;
+  inbox.resets++;
+}
+var report = (error) => new Promise((done) => {
+  setTimeout(() => {
+    setTimeout(done);
+    throw error;
+  });
+});
+function noteNews(core, link) {
+  link.news = true;
+  if (core.page.offline) reached(core);
+}
+var newMessage = (type, data, lastEventId, { again = false, topic = "", key = "", text, done }) => Object.assign(new MessageEvent(type, { data, lastEventId }), { again, topic, key, text, done });
+function receive(core, link, { id, event, data, key }) {
+  const { client, inbox } = core;
+  const [epoch, seq] = epochAndNumber(inbox.came), [other, n] = epochAndNumber(id);
+  if (other !== epoch) throw failure("epoch");
+  if (n - seq <= 0) return;
+  const { resets } = inbox;
+  const promises = [];
+  noteNews(core, link);
+  inbox.came = id;
+  if (event === "mirage-gap") {
+    const about = JSON.parse(data);
+    tell(core, event, { topic: "", ...about, from: Math.max(about.from, +seq + 1) });
+  } else if (!event.startsWith("mirage") && data != null) {
+    dispatch(core, core.listeners, newMessage(event, data, id, { key, again: n <= inbox.repeats }), promises);
+  }
+  whenHandled(core, link, promises, () => {
+    if (resets !== inbox.resets) return;
+    client.position = id;
+    return true;
+  });
+}
+function whenHandled(core, link, promises, move) {
+  const { inbox } = core, { pending } = inbox;
+  const moved = () => {
+    if (move() && link.name !== "poll") count(core);
+  };
+  if (!promises[0] && !pending) return moved();
+  const last = inbox.pending = Promise.all([pending, ...promises]).catch(report).then(() => {
+    moved();
+    if (inbox.pending === last) inbox.pending = void 0;
+  });
+}
+
+// src/link.js
+function newLink(name, path, turn) {
+  const link = { name, path, turn, control: new AbortController() };
+  link.hello = new Promise((ok, no) => Object.assign(link, { ok, no }));
+  link.hello.catch(() => 0);
+  return link;
+}
+function watch(link, ms) {
+  clearTimeout(link.timer);
+  if (ms) {
+    link.timer = setTimeout(() => {
+      link.late = true;
+      link.control.abort(failure("silence"));
+    }, ms);
+  }
+}
+function end(link, error) {
+  watch(link);
+  link.control.abort(error);
+  link.no(error);
+}
+function place(core, link, more) {
+  const { address, client, links } = core;
+  link.from = positions(core);
+  const _was = links.last && !address.signed ? client.id : null;
+  return { _pos: link.from, _was, _wait: null, lastEventId: null, ...more };
+}
+function feeder(link, take3) {
+  const feed = parser(take3);
+  return (piece) => {
+    link.heard = Date.now();
+    if (link.token && link.name !== "poll") {
+      link.spoke = true;
+      watch(link, link.beat && 2 * link.beat + 5e3);
+    }
+    feed(piece);
+  };
+}
+
 // src/transports/stream.js
 async function open(core, link, more) {
   const { url } = core.client;
@@ -438,15 +826,16 @@ async function stream(core, link, fresh) {
 
 // src/transports/poll.js
 var WAIT = 25;
-var LONGEST = 35e3;
+var LONGEST3 = 35e3;
 var EARLY = 1e3;
 async function poll(core, link, fresh) {
   let early = 0;
   do {
-    if (link.token) watch(link, LONGEST);
+    if (link.token) watch(link, LONGEST3);
     const asked = performance.now();
     link.news = false;
     const answer = await open(core, link, { _wait: WAIT });
+    noteAcked(core, link.from);
     reached(core);
     const feed = fresh();
     if (answer.body?.getReader) await read(answer, feed);
@@ -559,8 +948,8 @@ function improve(core, name) {
     run(core, [better]);
     race.probe = setTimeout(look, upgradeEvery);
   };
-  const soon2 = Math.min(SOON * 2 ** race.doubts, upgradeEvery);
-  race.probe = setTimeout(look, race.worked.has(better) ? soon2 : upgradeEvery);
+  const soon3 = Math.min(SOON * 2 ** race.doubts, upgradeEvery);
+  race.probe = setTimeout(look, race.worked.has(better) ? soon3 : upgradeEvery);
 }
 async function prefer(core, name) {
   const { race } = core;
@@ -603,6 +992,7 @@ function greet(core, link, hello, position) {
     watch(link, link.beat && SECOND_SIGN);
     sender.due = 1;
   }
+  rejoin(core, link);
   accept(core, address.cid, hello.accepted);
   save(core);
   change(core, link.name, "transport");
@@ -617,10 +1007,150 @@ function greet(core, link, hello, position) {
     const { previous, resumed: resumed2, lost: lost2, sent } = hello;
     tell(core, "mirage", { id, known, mirage: client.mirage, previous, resumed: resumed2, reason, lost: lost2, sent });
   }
-  if (lost) tell(core, "mirage-gap", { ...lost, reason });
+  if (lost) tell(core, "mirage-gap", { ...lost, reason, topic: "" });
   improve(core, link.name);
   sender.hurry?.();
   pump(core);
+}
+
+// src/growing.js
+var MOST2 = 64;
+var LONGEST4 = 1 << 20;
+function grow({ growing }, { event, key, data = "", grow: offset, done }, n, isKnown) {
+  const bytes = data.big ? new TextEncoder().encode(data) : new Uint8Array(data);
+  const name = event + "\n" + key;
+  const known = offset || isKnown ? growing.get(name) : void 0;
+  if (isKnown && n < known?.first) return;
+  const { size = offset, text = "", first = n } = known ?? {};
+  const piece = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes.subarray(Math.max(0, size - offset)));
+  if (known && !piece && (known.done || !done)) return;
+  const end3 = Math.max(size, offset + bytes.length);
+  const now = { event, key, first, text: end3 > LONGEST4 ? text : text + piece, size: end3, done: done || !!known?.done };
+  if (!known) {
+    growing.delete(name);
+    makeRoom(growing);
+  }
+  growing.set(name, now);
+  return { piece, text: now.text, done: now.done };
+}
+function makeRoom(growing) {
+  if (growing.size < MOST2) return;
+  const names = [...growing.keys()];
+  growing.delete(names.find((name) => growing.get(name).done) ?? names[0]);
+}
+function textOf({ growing }, key, event) {
+  const found = [...growing.values()].reverse().find((m) => m.key === key && (event ?? m.event) === m.event);
+  return found?.text ?? "";
+}
+
+// src/room.js
+var Room = class extends Target {
+  state = "joining";
+  // then joined, left
+  #core;
+  constructor(core, { name, position, members, count: count2, key }, listeners) {
+    super(listeners);
+    this.#core = core;
+    this.topic = name;
+    Object.assign(this, { position, members, count: count2, key });
+  }
+  /** text returns what there is of a growing message. */
+  text(key, event) {
+    const t = this.#core.topics.all.get(this.topic);
+    return t?.rooms.has(this) ? textOf(t, key, event) : "";
+  }
+  /** leave ends this room. The topic is left with the last room that it has. */
+  leave() {
+    leave(this.#core, this);
+  }
+};
+function newRoom(core, t) {
+  const listeners = Object.assign(newListeners("join()"), { bytes: core.options.bytes });
+  const room = new Room(core, t, listeners);
+  room.ready = new Promise((ok, no) => t.rooms.set(room, { listeners, ok, no }));
+  room.ready.catch(() => 0);
+  return room;
+}
+function tellRoom(core, room, type, more) {
+  log(core, room.topic, type, more);
+  room.dispatchEvent(Object.assign(new Event(type), more));
+}
+function tellRooms(core, t, type, more) {
+  for (const room of [...t.rooms.keys()]) if (t.rooms.has(room)) tellRoom(core, room, type, more);
+}
+function enter(core, t, room, { position, lost = null, reason = "" }) {
+  if (!t.rooms.has(room) || room.state === "joined" && !lost) return;
+  room.state = "joined";
+  room.key = t.key;
+  t.rooms.get(room).ok();
+  tellRoom(core, room, "mirage-joined", { position, lost, reason });
+}
+function quit(core, t, room, error, isOwn) {
+  const { listeners, no } = t.rooms.get(room);
+  t.rooms.delete(room);
+  Object.assign(room, { state: "left", members: /* @__PURE__ */ new Map(), count: 0 });
+  no(error);
+  listeners.ended = true;
+  endLoops(listeners);
+  log(core, room.topic, "left:", error.message);
+  if (!isOwn) tellRoom(core, room, "mirage-left", { status: error.status, reason: error.message });
+}
+
+// src/topic_inbox.js
+function takeTopic(core, link, block2, about) {
+  const { id, event } = block2, name = block2.topic || about.topic;
+  const isJoined = event === "mirage-joined", isLeft = event === "mirage-left", isMembers = event === "mirage-members";
+  noteNews(core, link);
+  const t = find(core, name, id) || !isLeft && !isMembers && newTopic(core, name || epochAndNumber(id)[0], true);
+  if (!t || isStale(t, isJoined || isLeft)) return;
+  if (isLeft) return takeLeft(core, t, about);
+  if (isMembers) return takeMembers(core, t, about);
+  const [epoch, seq] = epochAndNumber(t.came), [other, n] = epochAndNumber(id ?? "");
+  const isKnown = epoch === other && n - seq <= 0 && !t.anew;
+  if (isJoined) t.anew = false;
+  const { anew } = t;
+  if (isKnown) t.acked = "";
+  else if (id) t.came = id;
+  const promises = [];
+  if (event === "mirage-gap") {
+    if (!isKnown) tellGap(core, t, epoch === other ? { ...about, from: Math.max(about.from, +seq + 1) } : about);
+  } else if (!about && (block2.data ?? block2.grow) != null) {
+    deliver(core, t, block2, +n || 0, isKnown, promises);
+  }
+  whenHandled(core, link, promises, () => {
+    if (isKnown || !id || anew) return isKnown;
+    t.position = id;
+    for (const room of t.rooms.keys()) room.position = id;
+    return true;
+  });
+  if (!isJoined) return;
+  if (about.lost && !t.rooms.size) tellGap(core, t, { ...about.lost, reason: about.reason });
+  settle2(core, t, about);
+}
+var takeLeft = (core, t, { status, reason, retry }) => refuse(core, t, Object.assign(failure(reason, status), { retry }));
+function tellGap(core, t, { from, to: to2, reason }) {
+  const gap = { topic: t.name, from, to: to2, reason };
+  if (t.rooms.size) tellRooms(core, t, "mirage-gap", gap);
+  else tell(core, "mirage-gap", gap);
+}
+function deliver(core, t, block2, n, isKnown, promises) {
+  const { id = "", event, data, key } = block2;
+  const about = block2.grow != null ? grow(t, block2, n, isKnown) : !isKnown && { piece: data };
+  if (!about) return;
+  const hand = (listeners) => dispatch(core, listeners, newMessage(event, about.piece, id, { ...about, key, topic: t.name }), promises);
+  if (!t.rooms.size) return hand(core.listeners);
+  for (const [room, { listeners }] of [...t.rooms]) if (t.rooms.has(room)) hand(listeners);
+}
+function takeMembers(core, t, about) {
+  const { count: count2, members, joined = members ?? [] } = about;
+  let { left = [] } = about;
+  if (members) left = [...t.members.keys()].filter((key) => !members.some((m) => m.key === key));
+  if (!about.joined && !about.left) t.members.clear();
+  for (const key of left) t.members.delete(key);
+  for (const { key, info } of joined) t.members.set(key, info);
+  t.count = count2;
+  for (const room of t.rooms.keys()) room.count = count2;
+  tellRooms(core, t, "mirage-members", { count: count2, joined, left });
 }
 
 // src/links.js
@@ -662,7 +1192,7 @@ function complain(core, error, attempt, quick) {
   const delay = delayBefore(attempt, error, core.options.maxDelay, quick);
   core.links.asked = error.retry;
   if (core.links.last) change(core, "reconnecting");
-  tell(core, "mirage-retry", { what: "connect", error, attempt, delay });
+  tell(core, "mirage-retry", { what: "connect", topic: "", error, attempt, delay });
   return delay;
 }
 function hurry({ links }) {
@@ -713,6 +1243,7 @@ function forget({ links, race, sender }) {
 function drop(core) {
   for (const link of core.links.all) end(link, failure("dropped"));
   core.links.rest?.();
+  restAll(core);
   forget(core);
   core.links.wake?.();
   core.sender.hurry?.();
@@ -738,9 +1269,9 @@ async function refresh(core, gently) {
 }
 function take2(core, link, block2) {
   if (link.control.signal.aborted) return;
-  const { event, data } = block2;
+  const { id, event, data } = block2;
   const about = event.startsWith("mirage") && JSON.parse(data);
-  if (event === "mirage") return greet(core, link, about, block2.id);
+  if (event === "mirage") return greet(core, link, about, id.split("_")[0]);
   if (link !== core.links.live) return;
   if (event === "mirage-ack") {
     return about.status ? link.answer?.(about) : core.sender.busy || accept(core, core.address.cid, about.accepted);
@@ -751,218 +1282,112 @@ function take2(core, link, block2) {
     return tell(core, event, about);
   }
   if (event === "mirage-end") throw failure(about.reason, about.status);
-  if (block2.id != null) receive(core, link, block2);
+  if (block2.topic || about.topic || id?.[0] === "_") takeTopic(core, link, block2, about);
+  else if (id != null) receive(core, link, block2);
 }
 
-// src/sender.js
-var LONGEST_ANSWER = 15e3;
-var MOST = 100;
-var LONGEST2 = 16384;
-var ACK_AFTER = 16;
-var ACK_WITHIN = 500;
-var KEEPALIVE = 6e4;
-function soon(core) {
-  const { sender } = core;
-  sender.timer ||= setTimeout(() => {
-    sender.timer = 0;
-    save(core);
-    if (sender.unacked) flush(core);
-  }, ACK_WITHIN);
-}
-function calm({ sender }) {
-  clearTimeout(sender.timer);
-  sender.timer = 0;
-}
-function flush(core) {
-  core.sender.due ||= core.sender.unacked;
-  pump(core);
-}
-function count(core) {
-  if (++core.sender.unacked >= ACK_AFTER || isHidden()) flush(core);
-  else soon(core);
-}
-async function pump(core) {
-  const { sender, links, outbox } = core;
-  if (sender.busy) return;
-  sender.busy = true;
-  while (links.live && (sender.due || outbox.queue[0])) await send(core, links.live);
-  sender.busy = false;
-}
-function next(core, most, longest, more) {
-  const batch = nextBatch(core, most, longest, more);
-  core.sender.due = core.sender.unacked = 0;
-  save(core);
-  return batch;
-}
-async function send(core, link) {
-  const { sender } = core;
-  const { batch, w, body } = next(core, sender.most, LONGEST2);
-  const abort = sender.abort = new AbortController();
-  const timer = setTimeout(() => abort.abort(), LONGEST_ANSWER);
-  try {
-    const { accepted, failed = [] } = await say(core, link, body, abort.signal, batch[0]) || 0;
-    giveBack(core, batch.filter((m) => failed.includes(m.n)), failure("the handler failed", 500));
-    if (!accept(core, w, accepted) && core.outbox.queue.includes(batch[0])) throw failure("not accepted");
-    if (sender.most < MOST) sender.most++;
-    if (batch[0] || !link.socket) settle(core);
-  } catch (error) {
-    await recover(core, link, batch, w, error || failure("no answer"), abort.signal.aborted);
+// src/joins.js
+var NAME = /^[\w.:/~-]{1,128}$/;
+var FROM = /^(now|start|_\w{10}-\d{1,16})$/;
+var LONGEST_INFO = 1024;
+var sizeOf = (text) => new TextEncoder().encode(text).length;
+var soon2 = (core) => queueMicrotask(() => pump(core));
+function join(core, topic, { from, info } = {}) {
+  const { all } = core.topics, name = "" + topic, text = JSON.stringify(info);
+  if (core.client.readyState > 1) throw failure("closed", 410);
+  if (!NAME.test(name)) throw failure("not a name of a topic: " + name, 400);
+  if (!FROM.test(from ||= "now")) throw failure("from is 'now', 'start' or a position", 400);
+  if (text && sizeOf(text) > LONGEST_INFO) throw failure("the info is too long", 413);
+  const old = all.get(name);
+  const wasLeft = old?.state === "left";
+  const t = !old || wasLeft ? newTopic(core, name) : old;
+  if (wasLeft) Object.assign(t, { anew: true, link: old.link, stale: old.stale + old.owed });
+  const isFirst = !t.rooms.size;
+  if (isFirst) Object.assign(t, { state: "joining", from });
+  const room = newRoom(core, t);
+  log(core, name, "joining");
+  if (t.state === "joined") queueMicrotask(() => enter(core, t, room, t));
+  if (isFirst || text && text !== t.info) {
+    t.info = text;
+    schedule(core, t);
   }
-  clearTimeout(timer);
+  hurry(core);
+  soon2(core);
+  return room;
 }
-function settle(core) {
-  core.sender.tries = 0;
-  reached(core);
+function leave(core, room) {
+  const { all, toLeave } = core.topics, t = all.get(room.topic);
+  if (!t?.rooms.has(room)) return;
+  quit(core, t, room, failure("left"), true);
+  if (t.rooms.size) return;
+  rest(t);
+  const isAsked = t.link && t.link === core.links.live?.token;
+  if (isAsked) toLeave.add(t.name);
+  if (t.whole) t.state = "joined";
+  else if (isAsked) t.state = "left";
+  else all.delete(t.name);
+  soon2(core);
 }
-async function recover(core, link, batch, w, error, aborted) {
-  const { sender } = core;
-  if (!batch[0]) sender.due = 1;
-  if (error.unfit && batch[0]) {
-    sender.most = batch.length + 1 >> 1;
-    if (!batch[1]) giveBack(core, batch, error);
-    return settle(core);
+function rest(t) {
+  clearTimeout(t.timer);
+  t.ask = false;
+}
+var restAll = ({ topics }) => topics.all.forEach(rest);
+function askAfter(core, t, delay) {
+  rest(t);
+  t.ask = delay <= 0;
+  if (!t.ask) {
+    t.timer = setTimeout(() => {
+      t.ask = true;
+      pump(core);
+    }, delay);
   }
-  if (error.final && !error.foreign) return finish(core, 4e3 + error.status, error.message);
-  if (core.links.live?.token !== link.token || accept(core, w, error.expected - 1)) return;
-  if (error.status === 401 && !error.foreign) return over(core, link, error);
-  const attempt = ++sender.tries;
-  const delay = aborted ? 0 : delayBefore(attempt, error, core.options.maxDelay);
-  showStalled(core, aborted || attempt > 1);
-  if (attempt > 1) tell(core, "mirage-retry", { what: "send", error, attempt, delay });
-  if (aborted) over(core, link, error);
-  else await sleep(delay, (done) => {
-    sender.hurry = done;
-  });
 }
-async function say(core, link, body, signal, wait) {
-  const { socket, token } = link;
-  if (!socket) return post(core, token, body, signal);
-  socket.readyState > 1 || socket.send(body);
-  return wait && new Promise((ok, no) => {
-    link.answer = (answer) => answer.status === 200 ? ok(answer) : no(Object.assign(failure(answer.detail, answer.status), answer));
-    signal.onabort = () => no();
-  });
-}
-async function post(core, token, body, signal) {
-  const { url } = core.client;
-  const keepalive = isHidden() && body.length < LONGEST2;
-  const answer = await check(await request(core, "POST", token, { body, signal, keepalive }), url);
-  if (isEventStream(answer)) {
-    discard(answer);
-    throw failure("redirected");
+var schedule = (core, t) => askAfter(core, t, t.until - performance.now());
+function rejoin(core, link) {
+  const { all, toLeave } = core.topics;
+  toLeave.clear();
+  for (const t of all.values()) {
+    t.acked = "";
+    if (t.anew) t.came = "";
+    t.anew = false;
+    t.owed = t.stale = 0;
+    if (t.state === "left") all.delete(t.name);
+    if (t.rooms.size) schedule(core, t);
   }
-  const result = await answer.json().catch(() => 0);
-  if (!(result.accepted >= 0)) throw foreign(answer, url);
-  adopt(core, answer);
-  return result;
+  noteAcked(core, link.from);
 }
-function farewell(core, token, more) {
-  const isLong = () => new Blob([body]).size > KEEPALIVE;
-  let longest = KEEPALIVE, batch, body;
-  do {
-    ({ batch, body } = next(core, MOST, longest, more));
-    longest /= 2;
-  } while (isLong() && batch[1]);
-  if (isLong()) body = body.split("\n\n", 1) + "\n\n";
-  request(core, "POST", token, { body, keepalive: true }).catch(() => 0);
+function isStale(t, isAnswer) {
+  const { stale, state } = t;
+  if (isAnswer && stale) t.stale--;
+  else if (isAnswer && t.owed) t.owed--;
+  return stale > 0 || state === "left";
 }
-
-// src/inbox.js
-function reset({ client, inbox }, position) {
-  inbox.came = client.position = position;
-  inbox.resets++;
+function settle2(core, t, about) {
+  clearTimeout(t.timer);
+  t.state = "joined";
+  t.tries = t.until = 0;
+  t.key = about.key ?? "";
+  for (const room of [...t.rooms.keys()]) enter(core, t, room, about);
 }
-var MOST_WAITING = 1e3;
-var report = (error) => new Promise((done) => {
-  setTimeout(() => {
-    setTimeout(done);
-    throw error;
-  });
-});
-function receive(core, link, { id, event, data }) {
-  const { client, inbox } = core;
-  const [epoch, seq] = epochAndNumber(inbox.came), [other, n] = epochAndNumber(id);
-  if (other !== epoch) throw failure("epoch");
-  if (n - seq <= 0) return;
-  const gap = event === "mirage-gap";
-  if (!gap && n - seq > 1) throw failure("hole");
-  const { resets, pending } = inbox;
-  const promises = [];
-  link.news = true;
-  if (core.page.offline) reached(core);
-  inbox.came = id;
-  if (gap) {
-    const about = JSON.parse(data);
-    tell(core, event, { ...about, from: Math.max(about.from, +seq + 1) });
-  } else if (!event.startsWith("mirage") && data != null) {
-    const e = new MessageEvent(event, { data, lastEventId: id });
-    dispatch(core, Object.assign(e, { again: n <= inbox.repeats }), promises);
-  }
-  const delivered = () => {
-    if (resets !== inbox.resets) return;
-    client.position = id;
-    if (link.name !== "poll") count(core);
-  };
-  if (!promises[0] && !pending) return delivered();
-  const last = inbox.pending = Promise.all([pending, ...promises]).catch(report).then(() => {
-    delivered();
-    if (inbox.pending === last) inbox.pending = void 0;
-  });
+function refuse(core, t, error) {
+  const { status } = error;
+  if (!t.rooms.size || ![429, 503].includes(status)) return end2(core, t, error);
+  const attempt = ++t.tries, delay = delayAfterRefusal(attempt, error.retry, core.options.maxDelay);
+  t.until = performance.now() + delay;
+  t.state = "joining";
+  for (const room of t.rooms.keys()) room.state = "joining";
+  schedule(core, t);
+  tell(core, "mirage-retry", { what: "join", topic: t.name, error, attempt, delay });
 }
-function dispatch({ client, inbox: { heard, taps }, options }, e, promises) {
-  if (!heard.has(e.type) && !taps.size && !client["on" + e.type]) {
-    heard.add(e.type);
-    console.warn(`mirage: '${e.type}' came before its listener: add it right after new Mirage()`);
-  }
-  if (options.ackAfter === "promise") e.waitUntil = (promise) => promises.push(promise);
-  client.dispatchEvent(e);
-  for (const tap of taps) tap(e);
+function end2(core, t, error) {
+  const { all } = core.topics;
+  rest(t);
+  if (all.get(t.name) === t) all.delete(t.name);
+  for (const room of [...t.rooms.keys()]) quit(core, t, room, error);
 }
-var endLoops = ({ inbox }) => {
-  for (const tap of inbox.taps) tap();
-};
-var sizeOf = ({ data }) => data.length ?? data.byteLength;
-async function* messages({ client, inbox: { taps }, options }) {
-  let waiting = [];
-  let size = 0, ended = client.state === "closed", ring;
-  const tap = (e) => {
-    if (e) {
-      let done;
-      e.waitUntil?.(new Promise((resolve) => {
-        done = resolve;
-      }));
-      waiting.push([e, done]);
-      size += sizeOf(e);
-      if (waiting.length > MOST_WAITING || size > options.bytes) leave2();
-    } else {
-      ended = true;
-    }
-    ring?.();
-  };
-  const leave2 = () => {
-    taps.delete(tap);
-    for (const [, done] of waiting) done?.();
-    waiting = void 0;
-  };
-  taps.add(tap);
-  try {
-    while (!waiting || waiting[0] || !ended) {
-      if (!waiting) throw failure("the loop is too slow");
-      if (waiting[0]) {
-        const [[e, done]] = waiting;
-        yield e;
-        waiting?.shift();
-        size -= sizeOf(e);
-        done?.();
-      } else {
-        await new Promise((wake) => {
-          ring = wake;
-        });
-      }
-    }
-  } finally {
-    if (waiting) leave2();
-  }
+function endRooms(core, error) {
+  for (const t of [...core.topics.all.values()]) if (t.rooms.size) end2(core, t, error);
 }
 
 // src/page.js
@@ -982,7 +1407,7 @@ function attach(core) {
     online: () => network(core, false),
     offline: () => network(core, true),
     pagehide: (e) => {
-      leave(core, "left");
+      leave2(core, "left");
       if (e.persisted && core.wanted) change(core, "paused");
     },
     pageshow: (e) => e.persisted && show(core),
@@ -1017,7 +1442,7 @@ function hide(core) {
   if (hidden === "keep") return;
   core.page.timer = setTimeout(() => {
     if (!isActive(core)) return;
-    leave(core, "asleep");
+    leave2(core, "asleep");
     change(core, "paused");
   }, hidden === "release" ? 0 : hidden);
 }
@@ -1039,7 +1464,7 @@ function begin(core) {
   loop(core);
 }
 var sayGoodbye = (core) => farewell(core, core.page.token, { leaving: true, reload: core.page.reload });
-function leave(core, phase = core.page.phase) {
+function leave2(core, phase = core.page.phase) {
   const { live, last } = core.links;
   const link = phase === "left" ? last : live;
   core.page.phase = phase;
@@ -1069,9 +1494,12 @@ function finish(core, code, reason, wasClean = false) {
   detach(core);
   core.options.signal?.removeEventListener("abort", core.stop);
   change(core, "closed");
-  giveBack(core, core.outbox.queue, failure(reason || "closed", code));
+  const error = failure(reason || "closed", code);
+  giveBack(core, core.outbox.queue, error);
   remove(core);
-  endLoops(core);
+  endRooms(core, error);
+  core.listeners.ended = true;
+  endLoops(core.listeners);
   tell(core, "close", { code, reason, wasClean });
 }
 
@@ -1091,13 +1519,13 @@ var defaults = {
   debug: false
 };
 var others2 = ["mirage", "query", "storage", "name", "credentials", "signal", "fetch", "WebSocket"];
-var LONGEST3 = 2 ** 31 - 1;
+var LONGEST5 = 2 ** 31 - 1;
 function complete(given) {
   const options = { ...defaults };
   for (const name in given) {
     const value = given[name];
     if (!(name in defaults || others2.includes(name))) console.warn("mirage: there is no option " + name);
-    else if (value !== void 0) options[name] = value > LONGEST3 ? LONGEST3 : value;
+    else if (value !== void 0) options[name] = value > LONGEST5 ? LONGEST5 : value;
   }
   options.maxDelay = Math.max(100, options.maxDelay) || defaults.maxDelay;
   options.transports = options.transports.filter((name) => defaults.transports.includes(name));
@@ -1115,7 +1543,7 @@ function post2(core, event, data) {
   pump(core);
   return message;
 }
-var Mirage = class extends (globalThis.EventTarget || Object) {
+var Mirage = class extends Target {
   static CONNECTING = 0;
   static OPEN = 1;
   static CLOSING = 2;
@@ -1129,10 +1557,11 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
     return READY[this.state] || 0;
   }
   constructor(url, options) {
-    super();
+    const listeners = newListeners("new Mirage()");
+    super(listeners);
     if (!globalThis.EventTarget) throw new TypeError("mirage.js needs a polyfill of EventTarget");
     if (url && typeof url === "object" && !("href" in url)) [url, options] = [, url];
-    const core = this.#core = newCore(this, complete(options));
+    const core = this.#core = newCore(this, complete(options), listeners);
     this.url = locate(core, url ?? void 0);
     const kept = load(core);
     identify(core, kept.signed);
@@ -1144,8 +1573,9 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
     core.race.bad = kept.bad;
     restore(core, kept.queue);
     for (const type of ["open", "message", "mirage", "close"]) {
-      super.addEventListener(type, (e) => this["on" + type]?.(e));
+      this.addEventListener(type, (e) => this["on" + type]?.(e));
     }
+    listeners.heard.clear();
     const { abort, signal, start: start2 } = core.options;
     core.stop = () => abort === "close" ? this.close() : this.release();
     if (abort === "close") signal?.addEventListener("abort", core.stop);
@@ -1189,26 +1619,9 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
     promise.catch(() => 0).then(() => signal?.removeEventListener("abort", stop));
     return promise;
   }
-  addEventListener(type, listener, options) {
-    this.#core.inbox.heard.add(type);
-    super.addEventListener(type, listener, options);
-  }
-  /**
-   * on calls listener with the payload of each event: its data, parsed if the event has a
-   * name. It returns the function that removes the listener.
-   */
-  on(type, listener, options) {
-    const call = (e) => {
-      const { data } = e;
-      const result = listener(data == null ? e.mirage ?? e : type === "message" || data instanceof ArrayBuffer ? data : JSON.parse(data), e);
-      if (result?.then) e.waitUntil?.(result);
-    };
-    this.addEventListener(type, call, options);
-    return () => this.removeEventListener(type, call, options);
-  }
-  /** once is on, for one event. */
-  once(type, listener) {
-    return this.on(type, listener, { once: true });
+  /** join returns a room of a topic, which the client joins on each link. */
+  join(topic, options) {
+    return join(this.#core, topic, options);
   }
   /**
    * subscribe calls fn now and at every change of state, stalled or transport, as
@@ -1218,9 +1631,6 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
     fn(this);
     const stops = ["state", "stalled", "transport"].map((what) => this.on("mirage-" + what, () => fn(this)));
     return () => stops.forEach((stop) => stop());
-  }
-  [Symbol.asyncIterator]() {
-    return messages(this.#core);
   }
   /**
    * use moves to another transport without a break. The promise resolves when that is in
@@ -1243,15 +1653,16 @@ var Mirage = class extends (globalThis.EventTarget || Object) {
     const core = this.#core;
     if (this.readyState > 1) return;
     core.wanted = false;
-    leave(core);
+    leave2(core);
     detach(core);
     calm(core);
     change(core, "paused");
   }
-  /** release is disconnect for cleanups: it also ends the loops over the client. */
+  /** release is disconnect for cleanups: it also ends the rooms, and the loops. */
   release() {
     this.disconnect();
-    endLoops(this.#core);
+    endRooms(this.#core, failure("released", 0));
+    endLoops(this.#core.listeners);
   }
   /** close sends what waits, for at most timeout, ends the session and forgets it. */
   async close(code = 1e3, reason = "") {

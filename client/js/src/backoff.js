@@ -28,3 +28,14 @@ export function delayBefore(attempt, error, maxDelay, quick) {
   if (quick && (!status || [502, 504].includes(status))) return Math.min(maxDelay, QUICK) * (1 + Math.random()) / 2
   return Math.random() * Math.min(maxDelay, FIRST * 2 ** attempt)
 }
+
+/**
+ * delayAfterRefusal returns how many milliseconds to wait after the server has refused
+ * for a while: at least retry, which is its own word. The delay doubles with each attempt
+ * up to maxDelay. It is random, so that not all clients come back at once.
+ */
+export function delayAfterRefusal(attempt, retry, maxDelay) {
+  const least = Math.min(retry || 0, HOUR)
+  const bound = Math.max(least, FIRST) * 2 ** (attempt - 1)
+  return Math.max(least, Math.min(maxDelay, bound * (1 + Math.random() / 2)))
+}

@@ -1,15 +1,16 @@
 // The client's interface.
 //
 //   application ──▶ outbox ──▶ sender ──▶ links (race, link, transports) ──▶ server
-//   application ◀── inbox ◀── hello ◀── links ◀── server
+//   application ◀── inbox, topics ◀── hello ◀── links ◀── server
 //
 // page says when there may be links, and storage keeps what outlives the page.
 
 import { identify, locate, request } from './address.js'
 import { sleep } from './backoff.js'
 import { change, newCore } from './core.js'
+import { failure } from './errors.js'
 import { finish } from './finish.js'
-import { endLoops, messages } from './inbox.js'
+import { endRooms, join } from './joins.js'
 import { hurry } from './links.js'
 import { complete, defaults, noTransport } from './options.js'
 import { enqueue, list, restore, withdraw } from './outbox.js'
@@ -17,6 +18,7 @@ import { attach, begin, detach, leave, store } from './page.js'
 import { prefer } from './race.js'
 import { calm, pump } from './sender.js'
 import { load } from './storage.js'
+import { Target, endLoops, newListeners } from './target.js'
 
 const READY = { open: 1, closing: 2, closed: 3 }
 
@@ -30,7 +32,7 @@ function post(core, event, data) {
 }
 
 /** The client. docs/client.md is its manual. */
-export class Mirage extends (globalThis.EventTarget || Object) {
+export class Mirage extends Target {
   static CONNECTING = 0
   static OPEN = 1
   static CLOSING = 2
@@ -45,11 +47,12 @@ export class Mirage extends (globalThis.EventTarget || Object) {
   get readyState() { return READY[this.state] || 0 }
 
   constructor(url, options) {
-    super()
+    const listeners = newListeners('new Mirage()')
+    super(listeners)
     if (!globalThis.EventTarget) throw new TypeError('mirage.js needs a polyfill of EventTarget')
     if (url && typeof url === 'object' && !('href' in url)) [url, options] = [, url] // new Mirage(options)
 
-    const core = this.#core = newCore(this, complete(options))
+    const core = this.#core = newCore(this, complete(options), listeners)
     this.url = locate(core, url ?? undefined)
     const kept = load(core)
     identify(core, kept.signed)
@@ -63,8 +66,9 @@ export class Mirage extends (globalThis.EventTarget || Object) {
     restore(core, kept.queue)
 
     for (const type of ['open', 'message', 'mirage', 'close']) {
-      super.addEventListener(type, e => this['on' + type]?.(e))
+      this.addEventListener(type, e => this['on' + type]?.(e))
     }
+    listeners.heard.clear() // the application has none yet
     const { abort, signal, start } = core.options
     core.stop = () => abort === 'close' ? this.close() : this.release()
     if (abort === 'close') signal?.addEventListener('abort', core.stop)
@@ -112,28 +116,8 @@ export class Mirage extends (globalThis.EventTarget || Object) {
     return promise
   }
 
-  addEventListener(type, listener, options) {
-    this.#core.inbox.heard.add(type)
-    super.addEventListener(type, listener, options)
-  }
-
-  /**
-   * on calls listener with the payload of each event: its data, parsed if the event has a
-   * name. It returns the function that removes the listener.
-   */
-  on(type, listener, options) {
-    const call = e => {
-      const { data } = e
-      const result = listener(data == null ? e.mirage ?? e
-        : type === 'message' || data instanceof ArrayBuffer ? data : JSON.parse(data), e)
-      if (result?.then) e.waitUntil?.(result)
-    }
-    this.addEventListener(type, call, options)
-    return () => this.removeEventListener(type, call, options)
-  }
-
-  /** once is on, for one event. */
-  once(type, listener) { return this.on(type, listener, { once: true }) }
+  /** join returns a room of a topic, which the client joins on each link. */
+  join(topic, options) { return join(this.#core, topic, options) }
 
   /**
    * subscribe calls fn now and at every change of state, stalled or transport, as
@@ -144,8 +128,6 @@ export class Mirage extends (globalThis.EventTarget || Object) {
     const stops = ['state', 'stalled', 'transport'].map(what => this.on('mirage-' + what, () => fn(this)))
     return () => stops.forEach(stop => stop())
   }
-
-  [Symbol.asyncIterator]() { return messages(this.#core) }
 
   /**
    * use moves to another transport without a break. The promise resolves when that is in
@@ -176,10 +158,11 @@ export class Mirage extends (globalThis.EventTarget || Object) {
     change(core, 'paused')
   }
 
-  /** release is disconnect for cleanups: it also ends the loops over the client. */
+  /** release is disconnect for cleanups: it also ends the rooms, and the loops. */
   release() {
     this.disconnect()
-    endLoops(this.#core)
+    endRooms(this.#core, failure('released', 0))
+    endLoops(this.#core.listeners)
   }
 
   /** close sends what waits, for at most timeout, ends the session and forgets it. */

@@ -2,15 +2,17 @@
 // belongs to the module that its comment names, which explains its fields.
 
 /** newCore returns the state of a new client. */
-export const newCore = (client, options) => ({
+export const newCore = (client, options, listeners) => ({
   client,
   options,
+  listeners: Object.assign(listeners, { bytes: options.bytes }), // target.js
   wanted: false, // the application wants a link
   address: {}, // address.js
   record: { others: [], full: false }, // storage.js
   outbox: { queue: [], numbers: new Map(), count: 0 }, // outbox.js
   sender: { most: 100, tries: 0, unacked: 0, abort: new AbortController() }, // sender.js
-  inbox: { resets: 0, heard: new Set(), taps: new Set() }, // inbox.js
+  inbox: { resets: 0 }, // inbox.js
+  topics: { all: new Map(), toLeave: new Set() }, // topics.js
   links: { all: new Set(), failures: 0, strikes: 0, lostAt: 0, triedAt: 0 }, // links.js
   race: { bad: {}, turn: 0, doubts: 0, worked: new Set() }, // race.js
   page: { phase: globalThis.document?.prerendering ? 'prerendering' : 'shown' }, // page.js

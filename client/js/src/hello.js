@@ -4,6 +4,7 @@ import { change, isActive, reached, tell } from './core.js'
 import { failure } from './errors.js'
 import { seen } from './first_visit.js'
 import { reset } from './inbox.js'
+import { rejoin } from './joins.js'
 import { watch } from './link.js'
 import { welcome } from './links.js'
 import { accept, giveBack } from './outbox.js'
@@ -48,6 +49,7 @@ export function greet(core, link, hello, position) {
     watch(link, link.beat && SECOND_SIGN)
     sender.due = 1 // an acknowledgement on this link ends an older one that died unnoticed
   }
+  rejoin(core, link)
   accept(core, address.cid, hello.accepted)
   save(core)
 
@@ -63,7 +65,7 @@ export function greet(core, link, hello, position) {
     const { previous, resumed, lost, sent } = hello
     tell(core, 'mirage', { id, known, mirage: client.mirage, previous, resumed, reason, lost, sent })
   }
-  if (lost) tell(core, 'mirage-gap', { ...lost, reason })
+  if (lost) tell(core, 'mirage-gap', { ...lost, reason, topic: '' })
   improve(core, link.name)
   sender.hurry?.()
   pump(core)

@@ -9,7 +9,7 @@
 //   turn        how often use() had been called
 //   hello       resolves when it is greeted (ok), rejects if it ends before that (no)
 //   token       of its hello; undefined while it is opening
-//   from        the position that it presented
+//   from        the positions that it presented
 //   beat        milliseconds: the longest silence of the server
 //   born, heard when its hello came, and when something came last
 //   news        something new came
@@ -21,6 +21,7 @@
 
 import { failure } from './errors.js'
 import { parser } from './parser.js'
+import { positions } from './topics.js'
 
 export function newLink(name, path, turn) {
   const link = { name, path, turn, control: new AbortController() }
@@ -48,8 +49,9 @@ export function end(link, error) {
 }
 
 /** place is the query of a GET that opens or continues the link. */
-export function place({ address, client, links }, link, more) {
-  link.from = client.position
+export function place(core, link, more) {
+  const { address, client, links } = core
+  link.from = positions(core)
   // The id in the last hello: if a log-out has revoked it and expired the cookie, the
   // server answers 410 and does not continue under a new id. The id from storage does not
   // count: a page load is a new visit.

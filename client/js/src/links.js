@@ -20,9 +20,11 @@ import { finish } from './finish.js'
 import { firstVisit, seen } from './first_visit.js'
 import { greet } from './hello.js'
 import { receive } from './inbox.js'
+import { restAll } from './joins.js'
 import { end } from './link.js'
 import { accept } from './outbox.js'
 import { order, run } from './race.js'
+import { takeTopic } from './topic_inbox.js'
 
 const YOUNG = 10_000 // milliseconds; links that end earlier, one after another, are a symptom
 const WORKS = 2000 // milliseconds after which a transport that brings something works
@@ -67,7 +69,7 @@ function complain(core, error, attempt, quick) {
   const delay = delayBefore(attempt, error, core.options.maxDelay, quick)
   core.links.asked = error.retry
   if (core.links.last) change(core, 'reconnecting')
-  tell(core, 'mirage-retry', { what: 'connect', error, attempt, delay })
+  tell(core, 'mirage-retry', { what: 'connect', topic: '', error, attempt, delay })
   return delay
 }
 
@@ -130,6 +132,7 @@ function forget({ links, race, sender }) {
 export function drop(core) {
   for (const link of core.links.all) end(link, failure('dropped'))
   core.links.rest?.()
+  restAll(core)
   forget(core)
   core.links.wake?.()
   core.sender.hurry?.()
@@ -164,9 +167,9 @@ export async function refresh(core, gently) {
 /** take takes a block that came down a link. */
 export function take(core, link, block) {
   if (link.control.signal.aborted) return // some WebSockets bring frames while they close
-  const { event, data } = block
+  const { id, event, data } = block
   const about = event.startsWith('mirage') && JSON.parse(data)
-  if (event === 'mirage') return greet(core, link, about, block.id)
+  if (event === 'mirage') return greet(core, link, about, id.split('_')[0]) // the rest repeats the topics' positions
   if (link !== core.links.live) return // the link was replaced, or has not said hello
   if (event === 'mirage-ack') { // while a POST is under way, its answer says more
     return about.status ? link.answer?.(about) : core.sender.busy || accept(core, core.address.cid, about.accepted)
@@ -177,5 +180,6 @@ export function take(core, link, block) {
     return tell(core, event, about)
   }
   if (event === 'mirage-end') throw failure(about.reason, about.status)
-  if (block.id != null) receive(core, link, block)
+  if (block.topic || about.topic || id?.[0] === '_') takeTopic(core, link, block, about)
+  else if (id != null) receive(core, link, block)
 }

@@ -11,6 +11,7 @@
 import { tell } from './core.js'
 import { failure } from './errors.js'
 import { block, decode, encode } from './parser.js'
+import { acknowledgement } from './topics.js'
 
 const outside = ({ e, d, x }) => ({ event: e || 'message', data: decode(d, x) })
 
@@ -38,7 +39,7 @@ export function restore(core, queue) {
 /** changed tells the application that the queue is another. */
 export function changed(core) {
   const { outbox } = core
-  if (outbox.telling || !core.inbox.heard.has('mirage-queue')) return // an event for each message is not free
+  if (outbox.telling || !core.listeners.heard.has('mirage-queue')) return // an event for each message is not free
   outbox.telling = true
   queueMicrotask(() => { // one event for all changes of a task
     outbox.telling = false
@@ -95,19 +96,21 @@ export function giveBack(core, messages, error, id = core.client.id) {
 /**
  * nextBatch returns the next body, with at most so many messages of one writer, whose
  * numbers follow one another. They have at most so many characters together, unless one
- * message is longer.
+ * message is longer. more is for the head, and requests are blocks that follow it.
  */
-export function nextBatch({ address, client, outbox: { queue, count } }, most, longest, more) {
+export function nextBatch(core, most, longest, more, requests = '') {
+  const { address, outbox: { queue, count } } = core
   const { w = address.cid, n = count + 1, a } = queue[0] || {}
   let size = 0, full
   const batch = queue.filter((m, i) =>
     !(full ||= i >= most || m.w !== w || m.n !== n + i || m.a !== a || (size += m.d.length) > longest && i))
 
-  const up = { writer: w, base: n, ack: client.position, again: !!a, ...more }
-  let body = `event: mirage-up\ndata: ${JSON.stringify(up)}\n\n`
+  const ack = acknowledgement(core)
+  const up = { writer: w, base: n, ack, again: !!a, ...more }
+  let body = `event: mirage-up\ndata: ${JSON.stringify(up)}\n\n${requests}`
   for (const m of batch) {
     m.t = 1
     body += block(m)
   }
-  return { batch, w, body }
+  return { batch, w, ack, body }
 }

@@ -53,11 +53,14 @@ export function parser(take) {
         continue
       }
 
-      const { id, event, data, encoding, type } = fields
+      const { id, event, data, encoding, type, topic, key, grow, done } = fields
       fields = {}
       if (data != null && encoding != null && encoding !== 'base64') throw failure('encoding')
       if ((id ?? data) != null) {
-        take({ id, event: event || 'message', data: decode(data, encoding && (type === 'binary' ? BYTES : TEXT)) })
+        take({
+          id, event: event || 'message', data: decode(data, encoding && (type === 'binary' ? BYTES : TEXT)),
+          topic, key, grow: grow && +grow, done: done === 'true',
+        })
       }
     }
   }

@@ -14,9 +14,12 @@ import { delayBefore, sleep } from './backoff.js'
 import { isHidden, reached, showStalled, tell } from './core.js'
 import { check, discard, failure, foreign, isEventStream } from './errors.js'
 import { finish } from './finish.js'
+import { refuse } from './joins.js'
 import { over } from './links.js'
 import { accept, giveBack, nextBatch } from './outbox.js'
+import { askAgain, hasRequests, takeRequests } from './requests.js'
 import { save } from './storage.js'
+import { noteAcked } from './topics.js'
 
 const LONGEST_ANSWER = 15_000 // milliseconds
 const MOST = 100 // messages in a request
@@ -58,13 +61,13 @@ export async function pump(core) {
   const { sender, links, outbox } = core
   if (sender.busy) return
   sender.busy = true
-  while (links.live && (sender.due || outbox.queue[0])) await send(core, links.live)
+  while (links.live && (sender.due || outbox.queue[0] || hasRequests(core))) await send(core, links.live)
   sender.busy = false
 }
 
 // next returns the next body. It also acknowledges, and is stored before it is sent.
-function next(core, most, longest, more) {
-  const batch = nextBatch(core, most, longest, more)
+function next(core, most, longest, more, requests) {
+  const batch = nextBatch(core, most, longest, more, requests)
   core.sender.due = core.sender.unacked = 0
   save(core)
   return batch
@@ -72,18 +75,21 @@ function next(core, most, longest, more) {
 
 async function send(core, link) {
   const { sender } = core
-  const { batch, w, body } = next(core, sender.most, LONGEST)
+  // Requests to join and leave go without messages, so that a refusal has one cause.
+  const asked = hasRequests(core) ? takeRequests(core, link) : undefined
+  const { batch, w, ack, body } = next(core, asked ? 0 : sender.most, LONGEST, {}, asked?.text)
   const abort = sender.abort = new AbortController()
   const timer = setTimeout(() => abort.abort(), LONGEST_ANSWER)
 
   try {
-    const { accepted, failed = [] } = await say(core, link, body, abort.signal, batch[0]) || 0
+    const { accepted, failed = [] } = await say(core, link, body, abort.signal, batch[0], asked) || 0
+    noteAcked(core, ack)
     giveBack(core, batch.filter(m => failed.includes(m.n)), failure('the handler failed', 500))
     if (!accept(core, w, accepted) && core.outbox.queue.includes(batch[0])) throw failure('not accepted')
     if (sender.most < MOST) sender.most++
     if (batch[0] || !link.socket) settle(core) // nobody answers an acknowledgement in a frame
   } catch (error) {
-    await recover(core, link, batch, w, error || failure('no answer'), abort.signal.aborted)
+    await recover(core, link, { batch, w, asked }, error || failure('no answer'), abort.signal.aborted)
   }
   clearTimeout(timer)
 }
@@ -94,9 +100,14 @@ function settle(core) {
   reached(core)
 }
 
-async function recover(core, link, batch, w, error, aborted) {
+async function recover(core, link, { batch, w, asked }, error, aborted) {
   const { sender } = core
   if (!batch[0]) sender.due = 1
+  if (asked && error.unfit) {
+    refuseAll(core, asked, error)
+    return settle(core)
+  }
+  if (asked && link === core.links.live) askAgain(core, asked)
   if (error.unfit && batch[0]) { // one of the messages is the reason: the others are sent without it
     sender.most = batch.length + 1 >> 1
     if (!batch[1]) giveBack(core, batch, error)
@@ -109,22 +120,27 @@ async function recover(core, link, batch, w, error, aborted) {
   const attempt = ++sender.tries
   const delay = aborted ? 0 : delayBefore(attempt, error, core.options.maxDelay)
   showStalled(core, aborted || attempt > 1)
-  if (attempt > 1) tell(core, 'mirage-retry', { what: 'send', error, attempt, delay })
+  if (attempt > 1) tell(core, 'mirage-retry', { what: 'send', topic: '', error, attempt, delay })
   if (aborted) over(core, link, error) // it does not work any more
   else await sleep(delay, done => { sender.hurry = done })
 }
 
-// say sends a body upstream and returns the server's answer. The server does not answer a
-// frame that is only an acknowledgement.
-async function say(core, link, body, signal, wait) {
+// refuseAll notes that the server does not take the requests.
+function refuseAll(core, { topics }, error) { for (const t of topics) refuse(core, t, error) }
+
+// say sends a body upstream and returns the server's answer. The server answers a frame
+// without messages only if it refuses it, so nobody waits for that.
+async function say(core, link, body, signal, wait, asked) {
   const { socket, token } = link
   if (!socket) return post(core, token, body, signal)
-  socket.readyState > 1 || socket.send(body) // otherwise its close event is on the way
-  return wait && new Promise((ok, no) => {
+  const answered = new Promise((ok, no) => {
     link.answer = answer =>
       answer.status === 200 ? ok(answer) : no(Object.assign(failure(answer.detail, answer.status), answer))
     signal.onabort = () => no()
   })
+  socket.readyState > 1 || socket.send(body) // otherwise its close event is on the way
+  if (wait) return answered
+  answered.catch(error => error && asked && refuseAll(core, asked, error))
 }
 
 // A redirect with 301 or 302 turns the POST into a GET without a body, which the server

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
-import { delayBefore, sleep } from '../src/backoff.js'
+import { delayAfterRefusal, delayBefore, sleep } from '../src/backoff.js'
 import { complete, defaults, noTransport } from '../src/options.js'
 import { Clock, random } from './world.js'
 
@@ -66,6 +66,20 @@ test('a gateway that refuses: once soon, so that it is told, then seldom, and sp
     const [least, most] = bounds(attempt, { status: 403, foreign: true })
     near(least, 4000, 'least')
     near(most, 8000, 'most')
+  }
+})
+
+test('after a refusal: the server\'s word at least, doubled up to maxDelay, and spread', () => {
+  for (const [attempt, retry, maxDelay, least, most] of [
+    [1, undefined, 20_000, 500, 750], [1, 0, 20_000, 500, 750], [3, undefined, 20_000, 2000, 3000],
+    [1, 2000, 20_000, 2000, 3000], [2, 2000, 20_000, 4000, 6000], [5, 2000, 20_000, 20_000, 20_000],
+    [1, 60_000, 20_000, 60_000, 60_000], [9, 60_000, 20_000, 60_000, 60_000], [1, 1e9, 20_000, 3_600_000, 3_600_000],
+    [5000, undefined, 100, 100, 100],
+  ]) {
+    const all = Array.from({ length: 1000 }, () => delayAfterRefusal(attempt, retry, maxDelay))
+    near(Math.min(...all), least, `least of ${attempt}, ${retry}`)
+    near(Math.max(...all), most, `most of ${attempt}, ${retry}`)
+    assert.ok(Math.min(...all) >= least && Math.max(...all) <= most)
   }
 })
 

@@ -5,7 +5,8 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { afterEach, beforeEach, test } from 'node:test'
 import * as module from '../mirage.js'
 import { defaults, others } from '../src/options.js'
-import { Clock, Server } from './world.js'
+import { Rooms } from './rooms.js'
+import { Clock } from './world.js'
 
 const { Mirage } = module
 const read = path => readFileSync(new URL(path, import.meta.url), 'utf8')
@@ -68,7 +69,7 @@ let clock, server, restore, browser
 beforeEach(() => {
   clock = new Clock()
   restore = clock.install()
-  server = new Server(clock)
+  server = new Rooms(clock)
   browser = new EventTarget()
   globalThis.addEventListener = browser.addEventListener.bind(browser)
 })
@@ -100,19 +101,23 @@ test('options, and their defaults', () => {
   }
 })
 
-test('methods and properties', () => {
-  const client = idle()
-  const platform = [...Reflect.ownKeys(new EventTarget()), 'constructor']
-  const own = [...Reflect.ownKeys(client), ...Reflect.ownKeys(Mirage.prototype)].filter(k => !platform.includes(k))
+// has returns the names of what an object has, up to EventTarget.
+function has(object) {
+  const platform = [...Reflect.ownKeys(new EventTarget()), 'constructor'], own = []
+  for (let o = object; o !== EventTarget.prototype; o = Object.getPrototypeOf(o)) own.push(...Reflect.ownKeys(o))
   // In Node 20, Symbol.dispose has another description.
   const symbol = k => Object.getOwnPropertyNames(Symbol).find(name => Symbol[name] === k)
-  const has = sorted(own.map(k => typeof k === 'symbol' ? `[Symbol.${symbol(k)}]` : k))
+  return sorted(own.filter(k => !platform.includes(k)).map(k => typeof k === 'symbol' ? `[Symbol.${symbol(k)}]` : k))
+}
+
+test('methods and properties', () => {
+  const names = has(idle())
   const handlers = /^on(open|message|mirage|close)$/
   const events = ['addEventListener', 'removeEventListener'] // EventTarget's
   const typed = [...members('Mirage').keys()].filter(k => !handlers.test(k) && !(k in Mirage))
-  assert.deepEqual(sorted(typed), sorted([...has, ...events]), 'mirage.d.ts')
+  assert.deepEqual(sorted(typed), sorted([...names, ...events]), 'mirage.d.ts')
   const told = ['Methods', 'Properties'].flatMap(heading => [...items(section(heading)).keys()])
-  assert.deepEqual(sorted(told), sorted([...has, 'addEventListener']), 'docs/client.md')
+  assert.deepEqual(sorted(told), sorted([...names, 'addEventListener']), 'docs/client.md')
   const constants = Object.keys(Mirage)
   assert.deepEqual(sorted(all(types, /static readonly (\w+)/g)), sorted(constants))
   for (const name of constants) assert.ok(types.includes(`static readonly ${name}: ${Mirage[name]}\n`), name)
@@ -120,17 +125,40 @@ test('methods and properties', () => {
   assert.deepEqual(sorted(Object.keys(module)), sorted([...exported, 'default']))
 })
 
+// part is the text of the manual's section about topics below one of its headings.
+function part(heading) {
+  const [, text] = new RegExp(`\n### ${heading}\n(.*?)(?:\n### |$)`, 's').exec(section('Topics'))
+  return text
+}
+
+test('rooms: options, methods and properties', () => {
+  assert.deepEqual(sorted(members('RoomOptions').keys()), sorted(items(part('Joining')).keys()))
+  const names = has(idle().join('a'))
+  assert.deepEqual(sorted(members('Room').keys()), sorted([...names, 'removeEventListener', '[Symbol.asyncIterator]']))
+  const told = sorted(items(part('What a room has').replace('of room', 'of client')).keys())
+  assert.deepEqual(told, names)
+  assert.deepEqual(sorted(items(part('Who is there')).keys()), ['count', 'key', 'members'])
+  assert.deepEqual(sorted(items(part('Growing messages')).keys()), sorted(members('Growing').keys()))
+})
+
+// watch calls see with each event that target dispatches.
+function watch(target, see) {
+  const dispatch = target.dispatchEvent
+  target.dispatchEvent = e => {
+    see(e)
+    return dispatch.call(target, e)
+  }
+}
+
 // life is all that happens to a client: its events, and the values of what changes.
 async function life() {
   const client = new Mirage('http://mirage.test/live', { fetch: server.fetch, storage: null, ackAfter: 'promise' })
   const seen = new Map(), values = { state: [client.state], stalled: [client.stalled], transport: [], what: [] }
-  const dispatch = client.dispatchEvent
   client.on('mirage-queue', () => 0) // otherwise there is none
-  client.dispatchEvent = e => {
+  watch(client, e => {
     seen.set(e.type, e)
     for (const name in values) if (name in e) values[name].push(e[name])
-    return dispatch.call(client, e)
-  }
+  })
   const until = async done => assert.ok(await clock.run(120_000, done))
   const open = () => until(() => client.state === 'open')
 
@@ -140,6 +168,9 @@ async function life() {
   server.restart()
   await until(() => seen.has('mirage-gap') && client.state === 'open')
   const link = [...server.links.values()].at(-1)
+  server.refuse = () => ({ status: 503, reason: 'later' })
+  client.join('a')
+  await until(() => values.what.includes('join'))
   link.write('event: mirage-drain\ndata: {"retry":100}\n\n')
   await until(() => seen.has('mirage-drain'))
   browser.dispatchEvent(new Event('offline'))
@@ -219,4 +250,47 @@ test('events, and what they have', async () => {
     assert.equal(set, types.includes(`\n  on${type}?: Handler<`) ? 1 : 0, `on${type} in mirage.d.ts`)
     assert.equal(set, manual.includes(`\`on${type}\``) ? 1 : 0, `on${type} in docs/client.md`)
   }
+})
+
+test('rooms: states, events, and what they have', async () => {
+  const client = new Mirage('http://mirage.test/live', { fetch: server.fetch, storage: null, ackAfter: 'promise' })
+  const room = client.join('a'), states = [], seen = new Map()
+  watch(room, e => {
+    states.push(room.state)
+    seen.set(e.type, e)
+  })
+  states.push(room.state)
+  const until = async done => assert.ok(await clock.run(120_000, done))
+  await until(() => room.state === 'joined')
+  server.note('event: mirage-members\ndata: {"topic":"a","count":0}\n\n')
+  server.topic('a').log.push({ data: 'x' }, { data: 'y' })
+  server.trim('a', 1)
+  server.wake()
+  await until(() => seen.has('message') && seen.has('mirage-members'))
+  server.end('a')
+  await until(() => room.state === 'left')
+  client.disconnect()
+
+  assert.deepEqual(sorted(states), sorted(union('RoomState')), 'mirage.d.ts')
+  assert.deepEqual(sorted(firstCells(part('States of a room'))), sorted(states), 'docs/client.md')
+  const map = members('RoomEventMap')
+  assert.deepEqual(sorted(seen.keys()), sorted(map.keys()), 'mirage.d.ts')
+  const told = all(source, /\btellRooms?\(core, \w+, '([\w-]+)'/g)
+  assert.deepEqual(sorted([...told, 'message']), sorted(map.keys()), 'src')
+  const [overview, ...parts] = part('Events of a room').split(/^#### /m)
+  assert.deepEqual(sorted([...firstCells(overview), 'message']), sorted(map.keys()), 'docs/client.md')
+
+  const texts = new Map(parts.map(text => [/`([\w-]+)`/.exec(text)[1], text]))
+  for (const [type, e] of seen) {
+    const own = sorted(Object.keys(e).filter(k => k !== 'isTrusted'))
+    const [, name] = new RegExp(`'?${type}'?: (\\w+)`).exec(types.slice(types.indexOf('interface RoomEventMap')))
+    assert.deepEqual(sorted(members(name).keys()), own, `${type} in mirage.d.ts`)
+    if (type === 'message' || type === 'mirage-gap') continue // explained among the client's
+    assert.deepEqual(sorted(items(texts.get(type)).keys()), own, `${type} in docs/client.md`)
+    assert.ok(texts.get(type).includes('**What do I do?** '), type)
+  }
+  const [left] = texts.get('mirage-left').split('\n#### ')
+  const statuses = comment => all(comment, /(?:^|[\s|*-])(\d{1,3})(?=[ :|])/gm)
+  const [, comment] = /\/\*\*((?:(?!\*\/).)*)\*\/\nexport interface RoomLeftEvent/s.exec(types)
+  assert.deepEqual(statuses(left), statuses(comment))
 })

@@ -24,8 +24,11 @@ afterEach(async () => {
   assert.deepEqual(server.faults, [])
 })
 
-/** renew makes a new server, with nothing in it. */
-export function renew() { server = new Server(clock) }
+/** renew makes a new server, with nothing in it, and returns it. */
+export function renew(Made = Server) {
+  server = new Made(clock)
+  return server
+}
 
 /** client opens one. */
 export function client(options) {

@@ -1,5 +1,8 @@
 // Compiled by `tsc --strict --noEmit`: what must pass does, and each line below a @ts-expect-error must not.
-import Default, { Mirage, parser, type MirageEvent, type MirageMessageEvent, type Stalled, type State } from '../mirage.js'
+import Default, {
+  Mirage, parser, type Growing, type Member, type MirageEvent, type MirageMessageEvent, type Room, type RoomState,
+  type Stalled, type State,
+} from '../mirage.js'
 
 type In = { said: { who: string; text: string }; count: number }
 type Out = { say: { text: string }; ping: undefined }
@@ -88,6 +91,35 @@ client.release()
 client[Symbol.dispose]()
 const disposable: Disposable = client
 const loop = async () => { using c = new Mirage('/live'); for await (const { data } of c) data }
+
+// Rooms.
+interface RoomEvents { said: { who: string; text: string }; answer: Growing; count: number }
+const room = typed.join<RoomEvents>('room:7', { from: 'start', info: { name: 'me' } })
+room.on('said', ({ who }, e) => who + e.topic + e.key + e.again)
+room.on('answer', ({ key, piece, text, done }, e) => key + piece + text.length + done + e.lastEventId)
+room.once('count', async n => n.toFixed())
+room.on('message', data => typeof data === 'string' ? data.length : 'text' in data ? data.text : data.byteLength)
+room.on('mirage-joined', ({ position, lost, reason }) => position + lost?.from + (lost?.to ?? '') + reason)
+room.on('mirage-left', ({ status, reason }) => status.toFixed() + reason)
+room.on('mirage-members', ({ count, joined, left }) => [count, joined.map(m => [m.key, m.info]), left.join()])
+room.once('mirage-gap', ({ topic, from, to, reason }) => topic + from + to + reason)
+room.addEventListener('answer', e => [e.data, e.text?.length, e.done])
+room.addEventListener('mirage-left', { handleEvent: e => e.status })
+room.removeEventListener('said', (e: MirageMessageEvent) => e.topic)
+room.addEventListener('anything', e => e.type)
+const whole: string = room.text('k') + room.text('k', 'answer') + room.text('k', 'message')
+const roomState: RoomState = room.state
+const present: [string, unknown][] = [...room.members]
+const ready = async () => { await room.ready; for await (const { data, topic } of room) [data, topic] }
+const place: string = room.topic + room.position + room.key + room.count
+const anyRoom: Room<any> = room
+const member = ({ key, info }: Member) => [key, info]
+room.leave()
+client.join('a').on('anything', (data: unknown) => data)
+client.join('a', { from: '_k3j9x0a1b2-17' })
+client.join('a', { from: null, info: undefined })
+client.on('mirage-gap', e => e.topic)
+client.on('mirage-retry', ({ what, topic }) => what === 'join' && topic.length)
 
 // @ts-expect-error an event that there is not
 client.emit('sya', { text: 'x' })
@@ -187,7 +219,36 @@ client.position = 'a-1'
 Mirage.OPEN = 2
 // @ts-expect-error bytes, not text
 feed('data: a')
+// @ts-expect-error a room has only its events
+room.on('siad', () => 0)
+// @ts-expect-error the payload has no such field
+room.on('said', ({ when }) => when)
+// @ts-expect-error a growing message is an object
+room.on('answer', (text: string) => text)
+// @ts-expect-error the client's events are not the room's
+room.on('mirage-retry', () => 0)
+// @ts-expect-error the room's events are not the client's
+client.on('mirage-left', () => 0)
+// @ts-expect-error read-only
+room.state = 'left'
+// @ts-expect-error members are told, not set
+room.members.set('k', 1)
+// @ts-expect-error no such state
+const noRoom: boolean = room.state === 'open'
+// @ts-expect-error a topic has a name
+client.join()
+// @ts-expect-error no such option
+client.join('a', { since: 'start' })
+// @ts-expect-error a position is text
+client.join('a', { from: 5 })
+// @ts-expect-error a message without text has none
+room.on('said', (_, e) => e.text.length)
+// @ts-expect-error only join() makes rooms
+new Room()
+// @ts-expect-error no such event of the room
+room.text('k', 'siad')
 // @ts-expect-error a block has no name but its event's
 parser(({ name }) => name)
 
+export { whole, roomState, present, ready, place, anyRoom, member, noRoom }
 export { waits, open, kept, same, stop, state, stream, feed, no, general, stalled, waiting, disposable, loop, cause }

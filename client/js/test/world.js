@@ -104,7 +104,10 @@ export function blocks(body) {
   })
 }
 
-/** Server keeps one session, and answers fetch. */
+/** session returns the session's part of positions. */
+export const session = positions => positions.split('_')[0]
+
+/** Server keeps one session, and answers fetch. It has no topics. */
 export class Server {
   epoch = 'e1'
   id = 'visitor'
@@ -180,7 +183,7 @@ export class Server {
   }
 
   hello(request) {
-    const { _pos: pos = '', _cid: cid } = request.query
+    const { _cid: cid } = request.query, pos = session(request.query._pos ?? '')
     const [epoch, n] = pos.split('-')
     const resumed = epoch === this.epoch && +n <= this.log.length
     const cursor = resumed ? +n : pos ? 0 : this.start ?? 0
@@ -222,7 +225,7 @@ export class Server {
   }
 
   poll(request, link, type) {
-    link.cursor = +request.query._pos.split('-')[1]
+    link.cursor = +session(request.query._pos).split('-')[1]
     const text = this.since(link)
     if (text) return this.answer(200, text, type)
 
@@ -301,15 +304,20 @@ export class Server {
     return new Response(body, { status: 200, headers: type })
   }
 
+  isControl({ event = '' }) { return event.startsWith('mirage') }
+
+  control({ event }) { this.faults.push('there are no topics here: ' + event) }
+
   post(request) {
     const link = this.links.get(request.headers['Mirage-Link'])
     if (!link) return this.answer(401, { detail: 'no such link' })
-    const [head, ...messages] = blocks(request.body)
+    const [head, ...rest] = blocks(request.body)
     const up = JSON.parse(head.data)
     request.up = up
-    request.messages = messages
+    const messages = request.messages = rest.filter(m => !this.isControl(m))
+    for (const m of rest) if (this.isControl(m)) this.control(m, link)
     if (up.ack) {
-      const [epoch, n] = up.ack.split('-')
+      const [epoch, n] = session(up.ack).split('-')
       if (epoch === this.epoch && +n > this.log.length) this.faults.push('acknowledged beyond the top')
     }
     if (this.posting) this.faults.push('two POSTs at once')

@@ -2,6 +2,7 @@ import { sleep } from '../backoff.js'
 import { reached } from '../core.js'
 import { failure } from '../errors.js'
 import { watch } from '../link.js'
+import { noteAcked } from '../topics.js'
 import { open, read } from './stream.js'
 
 const WAIT = 25 // seconds that the server may hold a poll
@@ -17,6 +18,7 @@ export async function poll(core, link, fresh) {
     link.news = false
 
     const answer = await open(core, link, { _wait: WAIT })
+    noteAcked(core, link.from)
     reached(core)
     const feed = fresh() // a block that one answer leaves incomplete is not the next one's
     if (answer.body?.getReader) await read(answer, feed)

@@ -1,0 +1,62 @@
+// Requests to join and leave topics, as blocks of the wire. The server answers them down
+// the link. They have no number: one that may be lost is repeated.
+
+import { askAfter, sizeOf } from './joins.js'
+
+const LARGEST = 3072 // bytes of data in a block
+const MOST_BLOCKS = 5 // in a body
+const UNANSWERED = 15_000 // milliseconds after which the server is asked again
+
+const toAsk = ({ topics }) => [...topics.all.values()].filter(t => t.ask)
+
+/** hasRequests reports whether there is something to ask. */
+export const hasRequests = core => core.topics.toLeave.size || toAsk(core)[0]
+
+/**
+ * takeRequests returns the blocks that ask for what is due as text, and what that is:
+ * names to leave, and topics to join. A name may be left and joined again, in this order.
+ */
+export function takeRequests(core, link) {
+  const { toLeave } = core.topics
+  const blocks = [], names = [], topics = []
+  // add reports whether there was room.
+  const add = (event, json) => {
+    const size = sizeOf(json) + 1
+    let last = blocks.at(-1)
+    if (last?.event !== event || last.size + size > LARGEST) {
+      if (blocks.length === MOST_BLOCKS) return
+      blocks.push(last = { event, size: 0, list: [] })
+    }
+    last.size += size
+    last.list.push(json)
+    return true
+  }
+
+  for (const name of toLeave) {
+    if (!add('mirage-leave', JSON.stringify(name))) break
+    toLeave.delete(name)
+    names.push(name)
+  }
+  for (const t of toAsk(core)) {
+    const { name: topic, position, from, info } = t
+    const json = JSON.stringify({ topic, from: position || from }).slice(0, -1) + (info ? `,"info":${info}}` : '}')
+    if (toLeave.size || !add('mirage-join', json)) break
+    topics.push(t)
+    t.link = link.token
+    t.owed++
+    askAfter(core, t, UNANSWERED)
+  }
+
+  const text = blocks.map(({ event, list }) => `event: ${event}\ndata: {"topics":[${list}]}\n\n`).join('')
+  return { text, names, topics }
+}
+
+/** askAgain takes back requests that failed. */
+export function askAgain(core, { names, topics }) {
+  const { all, toLeave } = core.topics
+  for (const name of names) toLeave.add(name)
+  for (const t of topics) {
+    t.owed = Math.max(0, t.owed - 1)
+    if (t.rooms.size && all.get(t.name) === t) t.ask = true
+  }
+}
