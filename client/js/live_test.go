@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -65,6 +66,15 @@ func (e *echo) serve(w http.ResponseWriter, r *http.Request) {
 func (e *echo) begin() {
 	m := session.New(session.Options{
 		MaxMessages: 100_000, MaxBytes: 32 << 20, Rate: -1, Heartbeat: time.Second, Logger: e.log,
+		Topics: func(string) session.TopicOptions {
+			return session.TopicOptions{MaxMessages: 100_000, MaxBytes: 32 << 20, Presence: true}
+		},
+		OnJoin: func(_ context.Context, _ *session.Session, j *session.Join) error {
+			if strings.HasPrefix(j.Topic, "private:") {
+				return fmt.Errorf("refused")
+			}
+			return nil
+		},
 		OnOpen: func(_ context.Context, s *session.Session) {
 			e.mu.Lock()
 			defer e.mu.Unlock()
@@ -74,8 +84,11 @@ func (e *echo) begin() {
 			e.mu.Lock()
 			e.up = append(e.up, string(in.Data))
 			e.mu.Unlock()
-			if in.Event == "refuse" {
+			switch in.Event {
+			case "refuse":
 				return fmt.Errorf("refused")
+			case "notices":
+				return s.Join(ctx, "~notices:"+s.ID(), session.FromNow)
 			}
 			_, err := s.Send(ctx, in.Message)
 			return err
@@ -120,8 +133,33 @@ func (e *echo) end() {
 	}
 }
 
+// publish publishes numbers in a topic, or appends them to a growing message.
+func (e *echo) publish(ctx context.Context, topic, key string, from, to int, done bool) error {
+	t := e.manager().Topic(topic)
+	if key == "" {
+		for n := from; n <= to; n++ {
+			if _, err := t.Publish(ctx, store.Text(strconv.Itoa(n))); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+
+	w := t.Stream(ctx, "answer", key)
+	for n := from; n <= to; n++ {
+		if _, err := fmt.Fprintf(w, "%d\r\n🎉 ", n); err != nil {
+			return err
+		}
+	}
+	if done {
+		return w.Close()
+	}
+	return nil
+}
+
 // control serves Node's requests: POST /cut, /restart, /revoke?id=, /send?id=&n=,
-// /forget, /look. It answers with what the server knows.
+// /publish?topic=&key=&from=&to=&done=, /end?topic=, /forget, /look. It answers with what
+// the server knows.
 func (e *echo) control(w http.ResponseWriter, r *http.Request) {
 	switch r.PathValue("what") {
 	case "cut":
@@ -144,6 +182,17 @@ func (e *echo) control(w http.ResponseWriter, r *http.Request) {
 				e.Error(err)
 			}
 		}
+	case "publish":
+		from, _ := strconv.Atoi(r.FormValue("from"))
+		to, _ := strconv.Atoi(r.FormValue("to"))
+		done := r.FormValue("done") != ""
+		if err := e.publish(r.Context(), r.FormValue("topic"), r.FormValue("key"), from, to, done); err != nil {
+			e.Error(err)
+		}
+	case "end":
+		if err := e.manager().Topic(r.FormValue("topic")).End(r.Context()); err != nil {
+			e.Error(err)
+		}
 	case "forget":
 		e.mu.Lock()
 		e.ids, e.up, e.gets, e.down = nil, nil, nil, 0
@@ -157,7 +206,12 @@ func (e *echo) control(w http.ResponseWriter, r *http.Request) {
 
 // D1, D3, I11, U1, U2, U3, X1, X2: mirage.js in Node, with a real server behind a network
 // that cuts connections. test/live.mjs has the expectations.
-func TestLive(t *testing.T) {
+func TestLive(t *testing.T) { testLive(t, "test/live.mjs") }
+
+// M2, T2, T3, T4, T6, T8, T12: the same with topics, which test/live_topics.mjs expects.
+func TestLiveTopics(t *testing.T) { testLive(t, "test/live_topics.mjs") }
+
+func testLive(t *testing.T, file string) {
 	if testing.Short() {
 		t.Skip("-short: seconds of real time")
 	}
@@ -182,7 +236,7 @@ func TestLive(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, npm.Node(t), "--experimental-websocket", "--test", "test/live.mjs")
+	cmd := exec.CommandContext(ctx, npm.Node(t), "--experimental-websocket", "--test", file)
 	cmd.Env = append(os.Environ(), "LIVE="+e.proxy.URL()+"/live", "CONTROL="+srv.URL+"/control/")
 	cmd.WaitDelay = time.Second
 

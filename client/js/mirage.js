@@ -254,8 +254,6 @@ function newTopic({ topics: { all } }, name, whole) {
     members: /* @__PURE__ */ new Map(),
     count: 0,
     key: "",
-    owed: 0,
-    stale: 0,
     tries: 0,
     until: 0
   };
@@ -368,9 +366,9 @@ ${requests}`;
 // src/requests.js
 var LARGEST = 3072;
 var MOST_BLOCKS = 5;
-var UNANSWERED = 15e3;
-var toAsk = ({ topics }) => [...topics.all.values()].filter((t) => t.ask);
-var hasRequests = (core) => core.topics.toLeave.size || toAsk(core)[0];
+var namesToLeave = ({ topics: { all, toLeave } }) => [...toLeave].filter((name) => !all.get(name)?.owed);
+var topicsToJoin = ({ topics }) => [...topics.all.values()].filter((t) => t.ask && t.rooms.size && !t.stale);
+var hasRequests = (core) => namesToLeave(core)[0] || topicsToJoin(core)[0];
 function takeRequests(core, link) {
   const { toLeave } = core.topics;
   const blocks = [], names = [], topics = [];
@@ -385,19 +383,18 @@ function takeRequests(core, link) {
     last.list.push(json);
     return true;
   };
-  for (const name of toLeave) {
+  for (const name of namesToLeave(core)) {
     if (!add("mirage-leave", JSON.stringify(name))) break;
     toLeave.delete(name);
     names.push(name);
   }
-  for (const t of toAsk(core)) {
+  for (const t of topicsToJoin(core)) {
     const { name: topic, position, from, info } = t;
     const json = JSON.stringify({ topic, from: position || from }).slice(0, -1) + (info ? `,"info":${info}}` : "}");
-    if (toLeave.size || !add("mirage-join", json)) break;
+    if (toLeave.has(topic) || !add("mirage-join", json)) break;
     topics.push(t);
     t.link = link.token;
-    t.owed++;
-    askAfter(core, t, UNANSWERED);
+    awaitAnswer(core, t);
   }
   const text = blocks.map(({ event, list: list2 }) => `event: ${event}
 data: {"topics":[${list2}]}
@@ -408,9 +405,9 @@ data: {"topics":[${list2}]}
 function askAgain(core, { names, topics }) {
   const { all, toLeave } = core.topics;
   for (const name of names) toLeave.add(name);
-  for (const t of topics) {
-    t.owed = Math.max(0, t.owed - 1);
-    if (t.rooms.size && all.get(t.name) === t) t.ask = true;
+  for (const { name } of topics) {
+    const t = all.get(name);
+    if (t) Object.assign(t, { owed: false, stale: false, ask: true });
   }
 }
 
@@ -1102,7 +1099,7 @@ function takeTopic(core, link, block2, about) {
   const isJoined = event === "mirage-joined", isLeft = event === "mirage-left", isMembers = event === "mirage-members";
   noteNews(core, link);
   const t = find(core, name, id) || !isLeft && !isMembers && newTopic(core, name || epochAndNumber(id)[0], true);
-  if (!t || isStale(t, isJoined || isLeft)) return;
+  if (!t || isStale(core, t, isJoined || isLeft)) return;
   if (isLeft) return takeLeft(core, t, about);
   if (isMembers) return takeMembers(core, t, about);
   const [epoch, seq] = epochAndNumber(t.came), [other, n] = epochAndNumber(id ?? "");
@@ -1113,7 +1110,8 @@ function takeTopic(core, link, block2, about) {
   else if (id) t.came = id;
   const promises = [];
   if (event === "mirage-gap") {
-    if (!isKnown) tellGap(core, t, epoch === other ? { ...about, from: Math.max(about.from, +seq + 1) } : about);
+    const isOurs = epoch === other || !id && about.to != null;
+    if (!isKnown) tellGap(core, t, about, isOurs ? +seq || 0 : 0);
   } else if (!about && (block2.data ?? block2.grow) != null) {
     deliver(core, t, block2, +n || 0, isKnown, promises);
   }
@@ -1124,12 +1122,13 @@ function takeTopic(core, link, block2, about) {
     return true;
   });
   if (!isJoined) return;
-  if (about.lost && !t.rooms.size) tellGap(core, t, { ...about.lost, reason: about.reason });
+  if (about.lost && !t.rooms.size) tellGap(core, t, { ...about.lost, reason: about.reason }, 0);
   settle2(core, t, about);
 }
 var takeLeft = (core, t, { status, reason, retry }) => refuse(core, t, Object.assign(failure(reason, status), { retry }));
-function tellGap(core, t, { from, to: to2, reason }) {
-  const gap = { topic: t.name, from, to: to2, reason };
+function tellGap(core, t, { from, to: to2, reason }, seq) {
+  if (to2 != null && to2 <= seq) return;
+  const gap = { topic: t.name, from: Math.max(from, seq + 1), to: to2, reason };
   if (t.rooms.size) tellRooms(core, t, "mirage-gap", gap);
   else tell(core, "mirage-gap", gap);
 }
@@ -1290,6 +1289,7 @@ function take2(core, link, block2) {
 var NAME = /^[\w.:/~-]{1,128}$/;
 var FROM = /^(now|start|_\w{10}-\d{1,16})$/;
 var LONGEST_INFO = 1024;
+var UNANSWERED = 15e3;
 var sizeOf = (text) => new TextEncoder().encode(text).length;
 var soon2 = (core) => queueMicrotask(() => pump(core));
 function join(core, topic, { from, info } = {}) {
@@ -1301,7 +1301,10 @@ function join(core, topic, { from, info } = {}) {
   const old = all.get(name);
   const wasLeft = old?.state === "left";
   const t = !old || wasLeft ? newTopic(core, name) : old;
-  if (wasLeft) Object.assign(t, { anew: true, link: old.link, stale: old.stale + old.owed });
+  if (wasLeft) {
+    rest(old);
+    Object.assign(t, { anew: true, link: old.link, owed: old.owed, stale: old.owed });
+  }
   const isFirst = !t.rooms.size;
   if (isFirst) Object.assign(t, { state: "joining", from });
   const room = newRoom(core, t);
@@ -1320,7 +1323,7 @@ function leave(core, room) {
   if (!t?.rooms.has(room)) return;
   quit(core, t, room, failure("left"), true);
   if (t.rooms.size) return;
-  rest(t);
+  if (!t.owed) rest(t);
   const isAsked = t.link && t.link === core.links.live?.token;
   if (isAsked) toLeave.add(t.name);
   if (t.whole) t.state = "joined";
@@ -1339,11 +1342,19 @@ function askAfter(core, t, delay) {
   if (!t.ask) {
     t.timer = setTimeout(() => {
       t.ask = true;
+      t.owed = t.stale = false;
       pump(core);
     }, delay);
   }
 }
-var schedule = (core, t) => askAfter(core, t, t.until - performance.now());
+function awaitAnswer(core, t) {
+  askAfter(core, t, UNANSWERED);
+  t.owed = true;
+}
+function schedule(core, t) {
+  if (t.stale) awaitAnswer(core, t);
+  else askAfter(core, t, t.until - performance.now());
+}
 function rejoin(core, link) {
   const { all, toLeave } = core.topics;
   toLeave.clear();
@@ -1351,20 +1362,23 @@ function rejoin(core, link) {
     t.acked = "";
     if (t.anew) t.came = "";
     t.anew = false;
-    t.owed = t.stale = 0;
+    t.owed = t.stale = false;
     if (t.state === "left") all.delete(t.name);
     if (t.rooms.size) schedule(core, t);
   }
   noteAcked(core, link.from);
 }
-function isStale(t, isAnswer) {
-  const { stale, state } = t;
-  if (isAnswer && stale) t.stale--;
-  else if (isAnswer && t.owed) t.owed--;
-  return stale > 0 || state === "left";
+function isStale(core, t, isAnswer) {
+  const wasStale = t.stale || t.state === "left";
+  if (isAnswer && t.owed) {
+    clearTimeout(t.timer);
+    t.owed = t.stale = false;
+    if (wasStale && t.rooms.size) schedule(core, t);
+    soon2(core);
+  }
+  return wasStale;
 }
 function settle2(core, t, about) {
-  clearTimeout(t.timer);
   t.state = "joined";
   t.tries = t.until = 0;
   t.key = about.key ?? "";

@@ -4,9 +4,9 @@
 //   from, info  where it begins without a position, and its info as JSON, of join()
 //   ask         the next request asks the server to join
 //   link        the token of the link on which it was asked last
-//   owed        how many requests on the link the server has not answered
-//   stale       so many of the next answers, and what comes before them, belong to rooms
-//               that were left
+//   owed        the server has not answered that, and may be asked again when timer rings
+//   stale       what is owed belongs to rooms that were left. What comes before the answer
+//               is dropped, and only then the topic is left, and joined again
 //   anew        left, and joined again on the same link. Until the server confirms that,
 //               messages of the first membership may come, and numbers may go back
 //   tries       how many times in a row the server refused it for a while
@@ -23,6 +23,7 @@ import { newTopic, noteAcked } from './topics.js'
 const NAME = /^[\w.:/~-]{1,128}$/
 const FROM = /^(now|start|_\w{10}-\d{1,16})$/
 const LONGEST_INFO = 1024 // bytes
+const UNANSWERED = 15_000 // milliseconds after which the server is asked again
 
 /** sizeOf returns the length of a text in bytes. */
 export const sizeOf = text => new TextEncoder().encode(text).length
@@ -41,7 +42,10 @@ export function join(core, topic, { from, info } = {}) {
   const old = all.get(name)
   const wasLeft = old?.state === 'left'
   const t = !old || wasLeft ? newTopic(core, name) : old
-  if (wasLeft) Object.assign(t, { anew: true, link: old.link, stale: old.stale + old.owed })
+  if (wasLeft) {
+    rest(old)
+    Object.assign(t, { anew: true, link: old.link, owed: old.owed, stale: old.owed })
+  }
   const isFirst = !t.rooms.size
   if (isFirst) Object.assign(t, { state: 'joining', from })
   const room = newRoom(core, t)
@@ -63,7 +67,7 @@ export function leave(core, room) {
   quit(core, t, room, failure('left'), true)
   if (t.rooms.size) return
 
-  rest(t)
+  if (!t.owed) rest(t)
   const isAsked = t.link && t.link === core.links.live?.token
   if (isAsked) toLeave.add(t.name)
   if (t.whole) t.state = 'joined'
@@ -81,20 +85,30 @@ function rest(t) {
 /** restAll takes back what is scheduled for all topics. */
 export const restAll = ({ topics }) => topics.all.forEach(rest)
 
-/** askAfter asks the server to join, in so many milliseconds. */
-export function askAfter(core, t, delay) {
+// askAfter asks the server to join, in so many milliseconds.
+function askAfter(core, t, delay) {
   rest(t)
   t.ask = delay <= 0
   if (!t.ask) {
     t.timer = setTimeout(() => {
       t.ask = true
+      t.owed = t.stale = false
       pump(core)
     }, delay)
   }
 }
 
+/** awaitAnswer asks the server again if it does not answer. */
+export function awaitAnswer(core, t) {
+  askAfter(core, t, UNANSWERED)
+  t.owed = true
+}
+
 // schedule asks the server to join, as soon as it may be asked.
-const schedule = (core, t) => askAfter(core, t, t.until - performance.now())
+function schedule(core, t) {
+  if (t.stale) awaitAnswer(core, t)
+  else askAfter(core, t, t.until - performance.now())
+}
 
 /** rejoin asks for all rooms again: the link has said hello. */
 export function rejoin(core, link) {
@@ -104,7 +118,7 @@ export function rejoin(core, link) {
     t.acked = ''
     if (t.anew) t.came = ''
     t.anew = false
-    t.owed = t.stale = 0
+    t.owed = t.stale = false
     if (t.state === 'left') all.delete(t.name)
     if (t.rooms.size) schedule(core, t)
   }
@@ -112,16 +126,19 @@ export function rejoin(core, link) {
 }
 
 /** isStale reports whether a block, perhaps an answer, is for rooms that were left. */
-export function isStale(t, isAnswer) {
-  const { stale, state } = t
-  if (isAnswer && stale) t.stale--
-  else if (isAnswer && t.owed) t.owed--
-  return stale > 0 || state === 'left'
+export function isStale(core, t, isAnswer) {
+  const wasStale = t.stale || t.state === 'left'
+  if (isAnswer && t.owed) {
+    clearTimeout(t.timer)
+    t.owed = t.stale = false
+    if (wasStale && t.rooms.size) schedule(core, t)
+    soon(core)
+  }
+  return wasStale
 }
 
 /** settle notes that the server has joined the client to a topic. */
 export function settle(core, t, about) {
-  clearTimeout(t.timer)
   t.state = 'joined'
   t.tries = t.until = 0
   t.key = about.key ?? ''

@@ -1,16 +1,18 @@
 // Requests to join and leave topics, as blocks of the wire. The server answers them down
 // the link. They have no number: one that may be lost is repeated.
 
-import { askAfter, sizeOf } from './joins.js'
+import { awaitAnswer, sizeOf } from './joins.js'
 
 const LARGEST = 3072 // bytes of data in a block
 const MOST_BLOCKS = 5 // in a body
-const UNANSWERED = 15_000 // milliseconds after which the server is asked again
 
-const toAsk = ({ topics }) => [...topics.all.values()].filter(t => t.ask)
+// A topic whose join the server has not answered is left when it has: the answers to
+// several requests could not be told apart.
+const namesToLeave = ({ topics: { all, toLeave } }) => [...toLeave].filter(name => !all.get(name)?.owed)
+const topicsToJoin = ({ topics }) => [...topics.all.values()].filter(t => t.ask && t.rooms.size && !t.stale)
 
 /** hasRequests reports whether there is something to ask. */
-export const hasRequests = core => core.topics.toLeave.size || toAsk(core)[0]
+export const hasRequests = core => namesToLeave(core)[0] || topicsToJoin(core)[0]
 
 /**
  * takeRequests returns the blocks that ask for what is due as text, and what that is:
@@ -32,19 +34,18 @@ export function takeRequests(core, link) {
     return true
   }
 
-  for (const name of toLeave) {
+  for (const name of namesToLeave(core)) {
     if (!add('mirage-leave', JSON.stringify(name))) break
     toLeave.delete(name)
     names.push(name)
   }
-  for (const t of toAsk(core)) {
+  for (const t of topicsToJoin(core)) {
     const { name: topic, position, from, info } = t
     const json = JSON.stringify({ topic, from: position || from }).slice(0, -1) + (info ? `,"info":${info}}` : '}')
-    if (toLeave.size || !add('mirage-join', json)) break
+    if (toLeave.has(topic) || !add('mirage-join', json)) break
     topics.push(t)
     t.link = link.token
-    t.owed++
-    askAfter(core, t, UNANSWERED)
+    awaitAnswer(core, t)
   }
 
   const text = blocks.map(({ event, list }) => `event: ${event}\ndata: {"topics":[${list}]}\n\n`).join('')
@@ -55,8 +56,8 @@ export function takeRequests(core, link) {
 export function askAgain(core, { names, topics }) {
   const { all, toLeave } = core.topics
   for (const name of names) toLeave.add(name)
-  for (const t of topics) {
-    t.owed = Math.max(0, t.owed - 1)
-    if (t.rooms.size && all.get(t.name) === t) t.ask = true
+  for (const { name } of topics) {
+    const t = all.get(name) // perhaps another one, which waits for the answer
+    if (t) Object.assign(t, { owed: false, stale: false, ask: true })
   }
 }

@@ -17,7 +17,7 @@ export function takeTopic(core, link, block, about) {
   const isJoined = event === 'mirage-joined', isLeft = event === 'mirage-left', isMembers = event === 'mirage-members'
   noteNews(core, link)
   const t = find(core, name, id) || !isLeft && !isMembers && newTopic(core, name || epochAndNumber(id)[0], true)
-  if (!t || isStale(t, isJoined || isLeft)) return
+  if (!t || isStale(core, t, isJoined || isLeft)) return
   if (isLeft) return takeLeft(core, t, about)
   if (isMembers) return takeMembers(core, t, about)
 
@@ -30,7 +30,8 @@ export function takeTopic(core, link, block, about) {
 
   const promises = []
   if (event === 'mirage-gap') {
-    if (!isKnown) tellGap(core, t, epoch === other ? { ...about, from: Math.max(about.from, +seq + 1) } : about)
+    const isOurs = epoch === other || !id && about.to != null // numbers of the epoch in came
+    if (!isKnown) tellGap(core, t, about, isOurs ? +seq || 0 : 0)
   } else if (!about && (block.data ?? block.grow) != null) {
     deliver(core, t, block, +n || 0, isKnown, promises)
   }
@@ -43,15 +44,19 @@ export function takeTopic(core, link, block, about) {
     return true
   })
   if (!isJoined) return
-  if (about.lost && !t.rooms.size) tellGap(core, t, { ...about.lost, reason: about.reason })
+  if (about.lost && !t.rooms.size) tellGap(core, t, { ...about.lost, reason: about.reason }, 0)
   settle(core, t, about)
 }
 
 const takeLeft = (core, t, { status, reason, retry }) =>
   refuse(core, t, Object.assign(failure(reason, status), { retry }))
 
-function tellGap(core, t, { from, to, reason }) {
-  const gap = { topic: t.name, from, to, reason }
+// tellGap tells of messages that are lost, except those up to number seq. If growing
+// messages follow that are read whole, only the last of them has the id. A client that is
+// cut before that is told again.
+function tellGap(core, t, { from, to, reason }, seq) {
+  if (to != null && to <= seq) return
+  const gap = { topic: t.name, from: Math.max(from, seq + 1), to, reason }
   if (t.rooms.size) tellRooms(core, t, 'mirage-gap', gap)
   else tell(core, 'mirage-gap', gap)
 }

@@ -36,7 +36,7 @@ const LONGEST = 2048 // characters of positions
 export function newTopic({ topics: { all } }, name, whole) {
   const t = {
     name, whole, state: whole ? 'joined' : 'joining', rooms: new Map(), came: '', position: '', acked: '',
-    growing: new Map(), members: new Map(), count: 0, key: '', owed: 0, stale: 0, tries: 0, until: 0,
+    growing: new Map(), members: new Map(), count: 0, key: '', tries: 0, until: 0,
   }
   all.set(name, t)
   const others = [...all.values()].filter(t => !t.rooms.size)

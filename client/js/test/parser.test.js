@@ -5,7 +5,8 @@ import { parser } from '../mirage.js'
 
 // The server's encoder writes these vectors, and its parser reads them: internal/frame's
 // TestVectors writes the file.
-const vectors = JSON.parse(readFileSync(new URL('vectors.json', import.meta.url)))
+const load = file => JSON.parse(readFileSync(new URL(file, import.meta.url)))
+const vectors = load('vectors.json')
 
 // read returns the result of our parser for a stream in these pieces, in the vectors'
 // form.
@@ -33,6 +34,22 @@ for (const { name, stream, events, lastID } of vectors) {
     for (let cut = 0; cut <= all.length; cut++) { // and at each byte, with an empty piece between
       assert.deepEqual(read([all.subarray(0, cut), new Uint8Array(), all.subarray(cut)]), expected, 'cut at ' + cut)
     }
+  })
+}
+
+// The same for messages of topics, with their fields: TestTopicVectors.
+for (const { name, stream, events } of load('topic_vectors.json')) {
+  test('M4: ' + name, () => {
+    const got = []
+    const feed = parser(({ id, event, data, topic, key, grow, done }) => {
+      if (data === undefined) return
+      const binary = data instanceof ArrayBuffer
+      const text = binary ? Buffer.from(data).toString('base64') : data
+      const fields = { topic: topic ?? '', key: key ?? '', grow: grow ?? null, done }
+      got.push({ id: id ?? null, event, data: text, binary, ...fields })
+    })
+    feed(new TextEncoder().encode(stream))
+    assert.deepEqual(got, events)
   })
 }
 

@@ -206,7 +206,8 @@ export class Rooms extends Server {
     let text = ''
     if (j.cursor < t.floor) {
       const about = { topic: t.name, from: j.cursor + 1, to: t.floor, reason: 'trimmed' }
-      text += control('mirage-gap', about, t.at(t.floor)) + t.wholes()
+      const id = t.at(t.floor), wholes = t.wholes().replace(/\n$/, `id: ${id}\n\n`)
+      text += control('mirage-gap', about, wholes ? undefined : id) + wholes
       for (const g of t.growing) if (!g.done) j.ahead.set(g, g.bytes.length)
       j.cursor = t.floor
     }
