@@ -45,7 +45,7 @@ func TestT4JoinOrder(t *testing.T) {
 		g := w.browser().guest(way)
 		g.wantsTopic("room:7", "start")
 		g.open()
-		g.saw("room:7 answer/m1 0+Hel", "room:7 a @1", "room:7 b @3", "room:7 answer/m2 0+complete @4 done",
+		g.saw("room:7 answer/m1 0+Hel", "room:7 a @1", "room:7 b @3", "room:7 answer/m2 0+complete @6 done",
 			"room:7 joined @6")
 		w.write(grows, "lo")
 		g.saw("room:7 answer/m1 3+lo @7")
