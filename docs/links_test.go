@@ -18,7 +18,8 @@ var (
 
 // words are the terms of Mirage that have their own section in the glossary.
 const words = "mirage-id session reader writer link position mark gap hello drain plain-client " +
-	"epoch tag turn lease heartbeat intake retention node link-token hook"
+	"epoch tag turn lease heartbeat intake retention node link-token hook " +
+	"topic member presence retained caught-up component growing-message key ttl"
 
 // The glossary has every word, with its common names beside it.
 func TestGlossary(t *testing.T) {
