@@ -1,0 +1,59 @@
+// Command rooms is a chat with rooms. Each room remembers what was said for late-comers,
+// shows who is here, and who is typing. A page shows one room and can change to another.
+// Several tabs can be in several rooms.
+//
+//	go run ./example/rooms
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	addr := flag.String("addr", "localhost:8080", "`address` to listen on")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	if err := run(ctx, *addr); err != nil {
+		slog.Error("rooms failed", "error", err)
+		os.Exit(1)
+	}
+}
+
+// run serves the chat until ctx ends.
+func run(ctx context.Context, addr string) error {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer listener.Close() // the server closes it, too, once it serves
+
+	// The cookie is named after the port, because browsers send cookies to every port of a
+	// host. Otherwise two examples on one machine would overwrite each other's cookies.
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	h := newHouse("mirage-" + port)
+	slog.Info("the house is open", "url", "http://"+net.JoinHostPort("localhost", port))
+
+	server := &http.Server{Handler: h.handler(), ReadHeaderTimeout: 5 * time.Second}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return errors.Join(h.live.Shutdown(ctx), server.Shutdown(ctx)) // in this order: links first, then the server
+}
