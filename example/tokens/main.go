@@ -25,18 +25,19 @@ import (
 func main() {
 	addr := flag.String("addr", "localhost:8080", "`address` to listen on")
 	dir := flag.String("dir", defaultDir(), "`directory` of the conversations, created if it is missing")
+	rate := flag.Int("rate", 40, "`tokens` a second that the simulated model writes")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	if err := run(ctx, *addr, *dir); err != nil {
+	if err := run(ctx, *addr, *dir, simulated{perToken: time.Second / time.Duration(max(1, *rate))}); err != nil {
 		slog.Error("tokens failed", "error", err)
 		os.Exit(1)
 	}
 }
 
 // run serves the page until ctx ends.
-func run(ctx context.Context, addr, dir string) error {
+func run(ctx context.Context, addr, dir string, model Model) error {
 	conversations, err := openStore(dir)
 	if err != nil {
 		return err
@@ -50,7 +51,7 @@ func run(ctx context.Context, addr, dir string) error {
 	// The cookie is named after the port, because browsers send cookies to every port of a
 	// host. Otherwise two examples on one machine would overwrite each other's cookies.
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	s := newSite(simulated{perToken: time.Second / 40}, conversations, "mirage-"+port)
+	s := newSite(model, conversations, "mirage-"+port)
 	slog.Info("ask the model", "url", "http://"+net.JoinHostPort("localhost", port), "conversations", dir)
 
 	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 5 * time.Second}
