@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -116,4 +117,24 @@ func (b *tab) looks(name string) {
 func (b *tab) desk() {
 	b.t.Helper()
 	b.must(chromedp.Do(b.ctx, chromedp.EmulateViewport(1280, 800)))
+}
+
+// press clicks on an element. The page may go somewhere else.
+func (b *tab) press(selector string) {
+	b.t.Helper()
+	b.do(fmt.Sprintf(`setTimeout(() => document.querySelector(%q).click())`, selector))
+}
+
+// arrives is until, for a page that goes somewhere else meanwhile.
+func (b *tab) arrives(what, expression string) {
+	b.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		ok, err := run[bool](b, "!!("+expression+")")
+		if ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			b.t.Fatalf("%s: waited in vain for %s: %v", b.name, what, err)
+		}
+	}
 }

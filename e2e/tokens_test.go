@@ -18,7 +18,7 @@ import (
 func newConversation(t *testing.T, url string) *tab {
 	t.Helper()
 	b := openTab(t, startBrowser(t), "ann", url)
-	b.until("a conversation", `location.pathname.startsWith('/c/') && document.body.dataset.link === 'open'`)
+	b.arrives("a conversation", `location.pathname.startsWith('/c/') && document.body.dataset.link === 'open'`)
 	return b
 }
 
@@ -40,7 +40,7 @@ func (b *tab) written(n int) {
 // ended waits until the last answer has ended, and returns it.
 func (b *tab) ended(state string) string {
 	b.t.Helper()
-	b.until("an answer that is "+state, fmt.Sprintf(`[...document.querySelectorAll('.turn')].at(-1)?.dataset.state === %q`, state))
+	b.arrives("an answer that is "+state, fmt.Sprintf(`[...document.querySelectorAll('.turn')].at(-1)?.dataset.state === %q`, state))
 	return get[string](b, lastAnswer)
 }
 
