@@ -174,7 +174,8 @@ func TestRoomsAway(t *testing.T) {
 	if got := bob.texts(); !slices.Equal(got, want) || mark != "30 messages are missing here: more was said than the room remembers." {
 		t.Errorf("after a gap: %q\n%q", mark, got)
 	}
-	bob.looks("rooms-gap")
+	bob.do(`document.querySelector('.mark').scrollIntoView({ block: 'center' })`)
+	bob.look("rooms-gap")
 
 	away(true)
 	bob.say("after the restart")

@@ -133,6 +133,7 @@ $('open').addEventListener('submit', e => {
 
 function side(open) {
   document.body.classList.toggle('side', open)
+  for (const id of ['log', 'say', 'here']) $(id).inert = open // they are below it
   $('back').ariaExpanded = String(open)
 }
 

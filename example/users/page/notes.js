@@ -20,8 +20,10 @@ export class Notes {
 
   add({ id, from, text, at, read }) {
     const by = el('b', from)
-    const time = el('time', new Date(at).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' }))
-    time.dateTime = new Date(at).toISOString()
+    const date = new Date(at)
+    const today = date.toDateString() === new Date().toDateString()
+    const time = el('time', today ? date.toLocaleTimeString([], { timeStyle: 'short' }) : date.toLocaleDateString())
+    time.dateTime = date.toISOString()
     const body = el('p', text)
     body.dir = 'auto'
     const button = el('button', 'Mark as read')
