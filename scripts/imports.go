@@ -19,7 +19,10 @@ const module = "github.com/mirage-go/mirage"
 // from lower floors. Packages on the same floor, such as two transports, or middleware
 // and session, do not import each other.
 var floors = [][]string{
-	{"docs", "example/chat", "example/hello", "example/id", "example/nodes"},
+	{
+		"docs", "example/chat", "example/hello", "example/id", "example/nodes", "example/rooms", "example/tokens",
+		"example/users",
+	},
 	{"mirage"},
 	{"transport"},
 	{"transport/poll", "transport/sse", "transport/sse/r3labs", "transport/websocket"},
