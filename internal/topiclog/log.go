@@ -198,6 +198,7 @@ func (l *Log) drop(k *kept) {
 			}
 		}
 	}
+	k.message, k.growth = nil, nil // it may stay in kept for a while, but not its data
 }
 
 // evict removes a message that readers may still need: they are told of the gap.

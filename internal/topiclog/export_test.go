@@ -1,0 +1,4 @@
+package topiclog
+
+// Retained returns how many messages are in memory, dead ones included.
+func (l *Log) Retained() int { return len(l.kept) + l.opened }
