@@ -31,7 +31,7 @@ var floors = [][]string{
 	{"internal/answer", "store/storetest"},
 	{"middleware", "session"},
 	{"cookie", "internal/frame", "internal/refuse", "store/memory", "store/redis"},
-	{"internal/topiclog"},
+	{"internal/topiclog", "internal/topicmodel"},
 	{
 		"client/js", "internal/buffers", "internal/cid", "internal/duration", "internal/response", "internal/wiring",
 		"internal/writers", "miragetest", "store",
