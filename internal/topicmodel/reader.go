@@ -20,7 +20,7 @@ type Reader struct {
 	at    uint64
 	start bool // it begins at the start of the topic, and has read nothing
 	whole bool // growing messages may come whole
-	// A gap has come. Until it has the growing messages that follow it whole, the client is
+	// A gap has come. Until it has the growing messages that follow it, the client is
 	// not told that it is beyond the gap.
 	afterGap bool
 

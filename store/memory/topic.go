@@ -170,8 +170,7 @@ func (h *topicHandle) Watch(wake func(store.TopicNews)) (stop func()) {
 		defer t.mu.Unlock()
 		t.used = t.s.now()
 		t.watch(func(all []*topicWatcher) []*topicWatcher {
-			i := slices.Index(all, w)
-			return append(slices.Clone(all[:i]), all[i+1:]...)
+			return slices.DeleteFunc(slices.Clone(all), func(o *topicWatcher) bool { return o == w })
 		})
 	}
 }

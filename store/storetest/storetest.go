@@ -46,7 +46,7 @@ type clause struct {
 func (s suite) run(t *testing.T) {
 	clauses := slices.Concat(
 		appending, hello, gaps, delivery, room, alone, retention, halfOpen, departing, tabs,
-		polls, upstream, ids, identity, waking, crowds)
+		polls, upstream, ids, identity, waking, crowds, topicClauses())
 
 	for _, c := range clauses {
 		t.Run(c.name, func(t *testing.T) {
