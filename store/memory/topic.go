@@ -115,6 +115,7 @@ func (h *topicHandle) Read(
 	defer t.mu.Unlock()
 
 	if e := t.ended; e != nil && c.At.Epoch == e.Epoch() {
+		t.expireEnded(t.s.now())
 		dst, more := e.Read(c, max, dst)
 		return dst, store.TopicTail{More: more, Ended: true}, nil
 	}
@@ -194,6 +195,15 @@ func (t *memTopic) wake(news store.TopicNews) {
 	}
 }
 
+// expireEnded lets old messages leave the epoch that has ended.
+func (t *memTopic) expireEnded(now int64) {
+	if e := t.ended; e != nil {
+		e.Expire(now)
+		t.s.used.Add(e.Bytes() - t.endedBytes)
+		t.endedBytes = e.Bytes()
+	}
+}
+
 // tidy lets old messages leave, and reports whether the topic is forgotten because nobody
 // has used it. Otherwise it sets dueAt. It is called with the lock of memTopics held.
 func (t *memTopic) tidy(now int64) bool {
@@ -203,11 +213,7 @@ func (t *memTopic) tidy(now int64) bool {
 		t.log.Expire(now)
 		t.account(t.log)
 	}
-	if e := t.ended; e != nil {
-		e.Expire(now)
-		t.s.used.Add(e.Bytes() - t.endedBytes)
-		t.endedBytes = e.Bytes()
-	}
+	t.expireEnded(now)
 
 	watched := t.watchers.Load() != nil && len(*t.watchers.Load()) > 0
 	if t.dueAt = t.used + int64(t.bounds.Age); t.dueAt > now {

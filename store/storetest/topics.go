@@ -12,7 +12,7 @@ import (
 // topicClauses are for a store.TopicStore.
 func topicClauses() []clause {
 	return slices.Concat(
-		topicEpochs, topicBounding, topicReads, topicKeys, growing, topicWatching, present)
+		topicEpochs, topicBounding, topicReads, topicEnds, topicKeys, growing, topicWatching, present)
 }
 
 // topic is a Topic whose calls must not fail.
