@@ -23,7 +23,13 @@ type membership struct {
 	hash  uint32
 	acked store.TopicPosition // the highest that was acknowledged; of one reader's, or of any of the session's
 	asked uint64              // which of the session's joins made it, or asked for it last
-	later store.TopicPosition // where it was joined again, in another epoch; zero if it was not
+	later topicPlace          // where it was joined again, in another epoch; zero if it was not
+}
+
+// topicPlace is where a link begins to read a topic.
+type topicPlace struct {
+	at    store.TopicPosition
+	begin store.Begin
 }
 
 // toldTopic says that a link's client was told that it reads a topic.
@@ -108,8 +114,8 @@ func (l *memLog) joinTopic(j store.TopicJoin) error {
 		}
 		ms.bytes += row.cost()
 		ms.rows = append(ms.rows, row)
-	case j.At.Epoch != row.mark().Epoch:
-		row.later = j.At
+	case !j.Again && j.At.Epoch != row.mark().Epoch:
+		row.later = topicPlace{j.At, j.Begin}
 	}
 	if j.Info != nil {
 		more := int64(len(j.Info) - len(row.Info))
@@ -201,9 +207,10 @@ func (l *memLog) leaveTopic(q store.TopicLeave) {
 			return true
 		case !slices.Contains(q.Epochs, r.mark().Epoch):
 			return false
-		case r.later.Epoch != 0 && !slices.Contains(q.Epochs, r.later.Epoch):
+		case r.later.at.Epoch != 0 && !slices.Contains(q.Epochs, r.later.at.Epoch):
 			ms.asked++
-			r.At, r.acked, r.later, r.asked = r.later, store.TopicPosition{}, store.TopicPosition{}, ms.asked
+			r.At, r.Begin, r.acked, r.asked = r.later.at, r.later.begin, store.TopicPosition{}, ms.asked
+			r.later = topicPlace{}
 			return false
 		}
 		return true

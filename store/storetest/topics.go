@@ -12,7 +12,8 @@ import (
 // topicClauses are for a store.TopicStore.
 func topicClauses() []clause {
 	return slices.Concat(
-		topicEpochs, topicBounding, topicReads, topicEnds, topicKeys, growing, topicWatching, present)
+		topicEpochs, topicBounding, topicReads, topicEnds, topicKeys, growing, topicWatching, present,
+		joining, confirming, leaving)
 }
 
 // topic is a Topic whose calls must not fail.
