@@ -14,7 +14,6 @@ type memberships struct {
 	rows    []*membership
 	told    []toldTopic
 	notices []linkNotice
-	bytes   int64 // what they count against the budget
 }
 
 // membership is that of the session, of a reader or of a link in one topic.
@@ -24,6 +23,7 @@ type membership struct {
 	acked store.TopicPosition // the highest that was acknowledged; of one reader's, or of any of the session's
 	asked uint64              // which of the session's joins made it, or asked for it last
 	later topicPlace          // where it was joined again, in another epoch; zero if it was not
+	acks  []readerAck         // of the whole session's: what each reader has acknowledged
 }
 
 // topicPlace is where a link begins to read a topic.
@@ -52,7 +52,9 @@ const membershipCost = 192
 // dropped: their clients do not take them.
 const maxNotices = 256
 
-func (r *membership) cost() int64 { return int64(membershipCost + len(r.Topic) + len(r.Info)) }
+func (r *membership) cost() int64 {
+	return int64(membershipCost + len(r.Topic) + len(r.Info) + len(r.acks)*readerAckCost)
+}
 
 // covers reports whether a link reads the topic because of this membership.
 func (r *membership) covers(ref store.LinkRef) bool {
@@ -112,7 +114,6 @@ func (l *memLog) joinTopic(j store.TopicJoin) error {
 		if !l.store.reserve(row.cost()) {
 			return store.ErrBudget
 		}
-		ms.bytes += row.cost()
 		ms.rows = append(ms.rows, row)
 	case !j.Again && j.At.Epoch != row.mark().Epoch:
 		row.later = topicPlace{j.At, j.Begin}
@@ -120,7 +121,6 @@ func (l *memLog) joinTopic(j store.TopicJoin) error {
 	if j.Info != nil {
 		more := int64(len(j.Info) - len(row.Info))
 		l.store.used.Add(more)
-		ms.bytes += more
 		row.Info = j.Info
 	}
 
@@ -211,6 +211,7 @@ func (l *memLog) leaveTopic(q store.TopicLeave) {
 			ms.asked++
 			r.At, r.Begin, r.acked, r.asked = r.later.at, r.later.begin, store.TopicPosition{}, ms.asked
 			r.later = topicPlace{}
+			l.dropAllAcks(r)
 			return false
 		}
 		return true
@@ -266,7 +267,6 @@ func (l *memLog) dropMemberships(is func(*membership) bool) {
 			return false
 		}
 		l.store.used.Add(-r.cost())
-		ms.bytes -= r.cost()
 		return true
 	})
 }
@@ -290,6 +290,11 @@ func (l *memLog) readerGone(r *memReader) {
 		l.linkGone(r.links[i].number)
 	}
 	l.dropMemberships(func(m *membership) bool { return m.Link.Reader == r.name })
+	if l.topics != nil {
+		for _, m := range l.topics.rows {
+			l.dropAcks(m, r.name)
+		}
+	}
 }
 
 // Topics implements Log.
@@ -311,7 +316,7 @@ func (h *memHandle) Topics(_ context.Context, ref store.LinkRef) (store.TopicsOf
 	all := store.TopicsOfLink{Version: ms.version}
 	for _, row := range ms.rows {
 		if row.covers(ref) {
-			all.Joined = row.addTo(all.Joined)
+			all.Joined = row.addTo(all.Joined, ref.Reader)
 		}
 	}
 	for i := range all.Joined {
@@ -327,9 +332,9 @@ func (h *memHandle) Topics(_ context.Context, ref store.LinkRef) (store.TopicsOf
 	return all, nil
 }
 
-// addTo adds the membership to those of a link. If it has another one in the topic, both
-// are one: it reads from where the first of them begins.
-func (r *membership) addTo(joined []store.TopicJoined) []store.TopicJoined {
+// addTo adds the membership to those of a link of that reader. If it has another one in
+// the topic, both are one: it reads from where the first of them begins.
+func (r *membership) addTo(joined []store.TopicJoined, reader string) []store.TopicJoined {
 	i := slices.IndexFunc(joined, func(j store.TopicJoined) bool { return j.Topic == r.Topic })
 	if i < 0 {
 		i = len(joined)
@@ -342,11 +347,11 @@ func (r *membership) addTo(joined []store.TopicJoined) []store.TopicJoined {
 	if r.Info != nil {
 		j.Info = r.Info
 	}
-	if r.acked.Epoch != 0 {
-		j.Acked = r.acked
-		if r.Link.Number == 0 { // what was acknowledged is not read again
-			j.At, j.Begin = r.acked, store.BeginAfter
-		}
+	if at := r.ackedBy(reader); at.Epoch != 0 {
+		j.Acked = at
+	}
+	if r.acked.Epoch != 0 && r.Link.Number == 0 { // what was acknowledged is not read again
+		j.At, j.Begin = r.acked, store.BeginAfter
 	}
 	return joined
 }
@@ -378,41 +383,6 @@ func (h *memHandle) TopicTold(_ context.Context, ref store.LinkRef, topic string
 		ms.told = append(ms.told, toldTopic{ref.Number, topic, told})
 	}
 	return nil
-}
-
-// AckTopics implements Log.
-func (h *memHandle) AckTopics(_ context.Context, ref store.LinkRef, at []store.TopicPosition) error {
-	l, err := h.memLog, h.enterLink(ref)
-	defer l.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	r := l.reader(ref.Reader)
-	if r == nil {
-		return store.ErrNotFound
-	}
-	if k := r.link(ref.Number); k != nil {
-		k.heard = l.store.now()
-	}
-	if l.topics == nil {
-		return nil
-	}
-
-	for _, p := range at {
-		for _, row := range l.topics.rows {
-			if row.hash == p.Topic && row.covers(ref) {
-				row.acknowledge(p)
-			}
-		}
-	}
-	return nil
-}
-
-// acknowledge records that a client has everything up to p.
-func (r *membership) acknowledge(p store.TopicPosition) {
-	if p.Epoch != r.acked.Epoch || p.Seq > r.acked.Seq {
-		r.acked = p
-	}
 }
 
 // sessionMemberships returns those of the whole session, for one that it is joined to.
