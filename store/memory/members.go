@@ -134,6 +134,9 @@ func (l *memLog) joinTopic(j store.TopicJoin) error {
 
 // find returns the membership of exactly that session, reader or link.
 func (ms *memberships) find(topic string, link store.LinkRef) *membership {
+	if ms == nil {
+		return nil
+	}
 	for _, r := range ms.rows {
 		if r.Topic == topic && r.Link == link {
 			return r
@@ -383,46 +386,4 @@ func (h *memHandle) TopicTold(_ context.Context, ref store.LinkRef, topic string
 		ms.told = append(ms.told, toldTopic{ref.Number, topic, told})
 	}
 	return nil
-}
-
-// sessionMemberships returns those of the whole session, for one that it is joined to.
-func (l *memLog) sessionMemberships() (whole []membership) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.topics == nil {
-		return nil
-	}
-	for _, r := range l.topics.rows {
-		if r.Link.Reader == "" {
-			whole = append(whole, *r)
-		}
-	}
-	return whole
-}
-
-// unite adds the memberships of a session that was joined to this one. If both are in a
-// topic, the place that is further back stays.
-func (l *memLog) unite(others []membership) {
-	for _, o := range others {
-		if err := l.joinTopic(o.TopicJoin); err != nil {
-			continue // as far as there is room
-		}
-		mine := l.topics.find(o.Topic, store.LinkRef{})
-		switch {
-		case mine.TopicJoin.At == o.At && mine.acked.Epoch == 0: // it is new here, or both began alike
-			mine.acked = o.acked
-		case o.acked.Epoch == 0 && o.Begin == store.BeginStart:
-			mine.At, mine.Begin, mine.acked = o.At, o.Begin, store.TopicPosition{}
-		case o.mark().Epoch == mine.mark().Epoch && o.mark().Seq < mine.mark().Seq:
-			mine.acked = o.mark()
-		}
-	}
-}
-
-// mark returns the position up to which the session has everything of the topic.
-func (r *membership) mark() store.TopicPosition {
-	if r.acked.Epoch != 0 {
-		return r.acked
-	}
-	return r.At
 }

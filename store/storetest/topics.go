@@ -13,7 +13,7 @@ import (
 func topicClauses() []clause {
 	return slices.Concat(
 		topicEpochs, topicBounding, topicReads, topicEnds, topicKeys, growing, topicWatching, present,
-		joining, confirming, leaving, topicAcks)
+		joining, confirming, leaving, topicAcks, memberLives, memberMoves)
 }
 
 // topic is a Topic whose calls must not fail.
