@@ -26,14 +26,14 @@ func TestT10ReadAllocatesNothing(t *testing.T) {
 		appends = testing.AllocsPerRun(1000, func() {
 			for range behind {
 				now++
-				_ = l.Append(p, now)
+				_ = l.Append(p, now, enough)
 			}
 		})
 		c.At = l.Position()
 		both = testing.AllocsPerRun(1000, func() {
 			for range behind {
 				now++
-				_ = l.Append(p, now)
+				_ = l.Append(p, now, enough)
 			}
 			if got, more := l.Read(&c, 1<<20, dst); len(got) != behind || more {
 				t.Fatalf("%d entries, %v", len(got), more)
@@ -70,7 +70,7 @@ func BenchmarkAppendRead(b *testing.B) {
 					l, c.At = benchLog(), store.TopicPosition{Topic: 7, Epoch: 9}
 					b.StartTimer()
 				}
-				if err := l.Append(next[i%len(next)], int64(i)); err != nil {
+				if err := l.Append(next[i%len(next)], int64(i), enough); err != nil {
 					b.Fatal(err)
 				}
 				if got, _ := l.Read(&c, 1<<20, dst); len(got) != 1 {
@@ -89,7 +89,7 @@ func BenchmarkAppend100Lagging(b *testing.B) {
 			b.Run(fmt.Sprintf("lag=%d/growing=%d", lag, growing), func(b *testing.B) {
 				l, p := benchLog(), sized(200)
 				for i := range growing {
-					if err := l.Append(piece(fmt.Sprint(i), "text"), 0); err != nil {
+					if err := l.Append(piece(fmt.Sprint(i), "text"), 0, enough); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -101,7 +101,7 @@ func BenchmarkAppend100Lagging(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					i++
-					if err := l.Append(p, int64(i)); err != nil {
+					if err := l.Append(p, int64(i), enough); err != nil {
 						b.Fatal(err)
 					}
 					if i%lag != 0 {
@@ -133,7 +133,7 @@ func BenchmarkAppendTo(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					i++
-					if err := l.Append(all[i%len(all)], int64(i)); err != nil {
+					if err := l.Append(all[i%len(all)], int64(i), enough); err != nil {
 						b.Fatal(err)
 					}
 				}

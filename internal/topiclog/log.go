@@ -66,14 +66,18 @@ func (l *Log) position(seq uint64) store.TopicPosition {
 // messages returns how many messages are retained.
 func (l *Log) messages() int { return l.live + l.opened }
 
-// Append appends p at the time now, in nanoseconds of a clock that never goes back.
-// Older messages leave if the bounds demand it. The errors are those of
-// store.Topic.Publish that do not concern memory. If there is one, nothing was appended.
-func (l *Log) Append(p store.Publication, now int64) error {
+// Append appends p at the time now, in nanoseconds of a clock that never goes back. has
+// reports whether there is memory for so many bytes more than Bytes returns. Older
+// messages leave if there is none, and if the bounds demand it. The errors are those of
+// store.Topic.Publish. If there is one, only messages that have expired have left.
+func (l *Log) Append(p store.Publication, now int64, has func(bytes int64) bool) error {
 	l.Expire(now)
 	k, err := l.target(p)
 	if err != nil {
 		return err
+	}
+	if !l.makeRoom(p, k, has) {
+		return store.ErrFull
 	}
 
 	l.top++
@@ -123,7 +127,7 @@ func (l *Log) target(p store.Publication) (*kept, error) {
 	if !p.Grows {
 		return nil, nil
 	}
-	k := l.latest[keyOf{p.Message.Event, p.Message.Key}]
+	k := l.about(p)
 	have := 0
 	switch {
 	case k == nil || k.growth == nil:
@@ -141,6 +145,43 @@ func (l *Log) target(p store.Publication) (*kept, error) {
 	return k, nil
 }
 
+// makeRoom evicts messages until there is memory for p, which continues k if that is not
+// nil. It reports whether there is enough. If not, nothing has left.
+func (l *Log) makeRoom(p store.Publication, k *kept, has func(int64) bool) bool {
+	// The message that p continues stays, and the one that it supersedes leaves anyway.
+	but, adds := l.about(p), int64(p.Message.Size())
+	if p.Grows {
+		adds += pieceSize
+	}
+	spare := l.bytes
+	switch {
+	case k != nil:
+		adds = int64(len(p.Message.Data) + pieceSize)
+		spare -= k.size
+	case but != nil:
+		adds -= but.size
+		spare -= but.size
+	}
+
+	if !has(adds - spare) {
+		return false
+	}
+	for !has(adds) {
+		if !l.evictOldest(but) {
+			break
+		}
+	}
+	return true
+}
+
+// about returns the message that has the event and key of p, or nil.
+func (l *Log) about(p store.Publication) *kept {
+	if p.Message.Key == "" {
+		return nil
+	}
+	return l.latest[keyOf{p.Message.Event, p.Message.Key}]
+}
+
 // begin makes room in the order for a message that supersedes the one with its key.
 func (l *Log) begin(p store.Publication) *kept {
 	k := &kept{}
@@ -150,14 +191,13 @@ func (l *Log) begin(p store.Publication) *kept {
 		l.opened++
 	}
 	if p.Message.Key != "" {
-		key := keyOf{p.Message.Event, p.Message.Key}
-		if older := l.latest[key]; older != nil {
+		if older := l.about(p); older != nil {
 			l.drop(older)
 		}
 		if l.latest == nil {
 			l.latest = make(map[keyOf]*kept)
 		}
-		l.latest[key] = k
+		l.latest[keyOf{p.Message.Event, p.Message.Key}] = k
 	}
 	return k
 }
@@ -211,11 +251,11 @@ func (l *Log) evict(k *kept) {
 	}
 }
 
-// evictOldest evicts the oldest message other than the newest. One that still grows
-// leaves only if there is no other. It reports whether there was one.
-func (l *Log) evictOldest(newest *kept) bool {
+// evictOldest evicts the oldest message other than one, which may be nil. One that still
+// grows leaves only if there is no other. It reports whether there was one.
+func (l *Log) evictOldest(but *kept) bool {
 	for _, k := range l.kept {
-		if !k.dead && k != newest {
+		if !k.dead && k != but {
 			l.evict(k)
 			return true
 		}
@@ -223,7 +263,7 @@ func (l *Log) evictOldest(newest *kept) bool {
 
 	var oldest *kept
 	for _, k := range l.grown {
-		if !k.growth.sealed && k != newest && (oldest == nil || k.seq < oldest.seq) {
+		if !k.growth.sealed && k != but && (oldest == nil || k.seq < oldest.seq) {
 			oldest = k
 		}
 	}
@@ -233,10 +273,6 @@ func (l *Log) evictOldest(newest *kept) bool {
 	l.evict(oldest)
 	return true
 }
-
-// EvictOldest evicts the oldest message because memory is short, and reports whether
-// there was one.
-func (l *Log) EvictOldest() bool { return l.evictOldest(nil) }
 
 // Expire removes the messages that have expired by now, and those that are older than the
 // bounds allow.

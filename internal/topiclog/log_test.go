@@ -246,21 +246,56 @@ func TestT1Age(t *testing.T) {
 	}
 }
 
-func TestEvictOldest(t *testing.T) {
+// When memory is short, messages leave in order, but not the one that is continued or
+// superseded, and none in vain.
+func TestMemoryIsShort(t *testing.T) {
+	size := int64(keyed("k", "c").Message.Size())
+	grows := size + 16
+	p := next(piece("g", "b"))
+	for _, tt := range []struct {
+		name   string
+		p      store.Publication
+		memory int64
+		want   string // "" if there is not enough
+	}{
+		{"enough", message("new"), grows + 4*size + 2, "-:g+0:a 2:b 3:c 4:d 5:new"},
+		{"the oldest leaves", message("n"), grows + 3*size, "-:g+0:a 3:c 4:d 5:n"},
+		{"as many as necessary", message("n"), grows + 2*size - 3, "-:g+0:a 5:n"},
+		{"then what grows", message("n"), size, "5:n"},
+		{"not enough for the message alone", message("n"), size - 2, ""},
+		{"what is superseded makes room", keyed("k", "n"), grows + 3*size - 2, "-:g+0:a 2:b 4:d 5:n"},
+		{"others leave, too", keyed("k", "new"), grows + 3*size - 2, "-:g+0:a 4:d 5:new"},
+		{"what grows is superseded", keyed("g", "n"), 4*size - 2, "2:b 3:c 4:d 5:n"},
+		{"a piece", p, grows + 17 + 3*size - 2, "-:g+0:ab 2:b 3:c 4:d"},
+		{"others leave for a piece", p, grows + 17 + 3*size - 3, "-:g+0:ab 3:c 4:d"},
+		{"all others leave for a piece", p, grows + 17, "-:g+0:ab"},
+		{"not enough for a piece", p, grows + 16, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := begin(t)
+			s.append(piece("g", "a"))
+			s.append(message("b"))
+			s.append(keyed("k", "c"))
+			s.append(message("d"))
+			has := func(n int64) bool { return n <= tt.memory-s.Bytes() }
+			switch err := s.Append(tt.p, s.now, has); {
+			case tt.want == "" && err == store.ErrFull:
+				s.retains("-:g+0:a 2:b 3:c 4:d")
+			case err != nil || tt.want == "":
+				t.Fatalf("Append: %v", err)
+			default:
+				s.retains(tt.want)
+			}
+		})
+	}
+
+	// What is refused for another reason needs no memory.
 	s := begin(t)
-	s.append(piece("g", "a"))
-	s.append(message("b"))
-	s.append(message("c"))
-	for _, want := range []string{"-:g+0:a 3:c", "-:g+0:a", ""} {
-		if !s.EvictOldest() {
-			t.Fatal("nothing to evict")
-		}
-		s.retains(want)
+	s.append(last("g", "a"))
+	if err := s.Append(p, s.now, func(int64) bool { return false }); err != store.ErrSealed {
+		t.Errorf("Append to a complete message: %v", err)
 	}
-	if s.EvictOldest() {
-		t.Error("an empty log has something to evict")
-	}
-	s.reads(s.after(0), "gap 1-3 at 3")
+	s.retains("1:g+0:a!")
 }
 
 // Appending to a log with dead messages in front takes no longer than the live ones need.

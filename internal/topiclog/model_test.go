@@ -3,6 +3,7 @@ package topiclog_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -48,7 +49,7 @@ func TestModel(t *testing.T) {
 			})
 			m.repeat(rt, map[string]func(){
 				"publish": m.publish, "publish keyed": m.publishKeyed, "publish often": m.publishOften,
-				"grow": m.grow, "grow more": m.grow, "grow much": m.growMuch, "wait": m.wait, "evict": m.evict,
+				"grow": m.grow, "grow more": m.grow, "grow much": m.growMuch, "wait": m.wait, "shortage": m.shortage,
 			})
 		})
 	}
@@ -114,7 +115,13 @@ func (m *machine) apply(p store.Publication) {
 }
 
 func (m *machine) append(p store.Publication) {
-	got, want := m.log.Append(p, m.now), m.model.Publish(p, m.now)
+	m.appendWithin(p, math.MaxInt64)
+}
+
+// appendWithin appends p if there is memory for so many bytes.
+func (m *machine) appendWithin(p store.Publication, memory int64) {
+	got := m.log.Append(p, m.now, func(n int64) bool { return n <= memory-m.log.Bytes() })
+	want := m.model.Publish(p, m.now, memory)
 	if !errors.Is(got, want) || want == nil && got != nil {
 		m.rt.Fatalf("Append(%+v): %v, want %v", p, got, want)
 	}
@@ -189,11 +196,14 @@ func (m *machine) wait() {
 	m.now += int64(rapid.SampledFrom(waits).Draw(m.rt, "wait"))
 }
 
-func (m *machine) evict() {
-	m.expire()
-	if got, want := m.log.EvictOldest(), m.model.EvictOldest(); got != want {
-		m.rt.Fatalf("EvictOldest returned %v, want %v", got, want)
+// shortage publishes when memory is short.
+func (m *machine) shortage() {
+	p := store.Publication{Message: m.message(m.text(100)), Grows: rapid.Bool().Draw(m.rt, "grows")}
+	if !p.Grows && rapid.Bool().Draw(m.rt, "unkeyed") {
+		p.Message.Key = ""
 	}
+	m.expire()
+	m.appendWithin(p, m.model.Bytes()+rapid.Int64Range(-300, 300).Draw(m.rt, "memory"))
 }
 
 func (m *machine) newReader(at store.TopicPosition, begin store.Begin) *topicmodel.Reader {

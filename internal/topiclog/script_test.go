@@ -31,6 +31,9 @@ func maxMessages(n int) func(*store.TopicBounds) {
 func maxBytes(n int64) func(*store.TopicBounds) { return func(b *store.TopicBounds) { b.MaxBytes = n } }
 func maxGrown(n int) func(*store.TopicBounds)   { return func(b *store.TopicBounds) { b.MaxGrown = n } }
 
+// enough is for a log that has all the memory that it needs.
+func enough(int64) bool { return true }
+
 // pass lets time pass.
 func (s *script) pass(d time.Duration) {
 	s.now += int64(d)
@@ -39,7 +42,7 @@ func (s *script) pass(d time.Duration) {
 
 func (s *script) append(p store.Publication) {
 	s.Helper()
-	if err := s.Append(p, s.now); err != nil {
+	if err := s.Append(p, s.now, enough); err != nil {
 		s.Fatalf("Append(%+v): %v", p, err)
 	}
 }
@@ -48,7 +51,7 @@ func (s *script) append(p store.Publication) {
 func (s *script) fails(p store.Publication, want error) {
 	s.Helper()
 	top, bytes := s.Position(), s.Bytes()
-	if err := s.Append(p, s.now); err != want {
+	if err := s.Append(p, s.now, enough); err != want {
 		s.Fatalf("Append(%+v): %v, want %v", p, err, want)
 	}
 	if s.Position() != top || s.Bytes() != bytes {

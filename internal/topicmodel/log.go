@@ -98,8 +98,9 @@ func (l *Log) number(seq uint64) *Message {
 	return nil
 }
 
-// Publish appends p, or returns the error of store.Topic.Publish.
-func (l *Log) Publish(p store.Publication, now int64) error {
+// Publish appends p, or returns the error of store.Topic.Publish. memory is how many bytes
+// the store has for everything in the log.
+func (l *Log) Publish(p store.Publication, now, memory int64) error {
 	l.Expire(now)
 	older := l.Find(p.Message.Event, p.Message.Key)
 	m := older
@@ -115,6 +116,28 @@ func (l *Log) Publish(p store.Publication, now int64) error {
 		case len(p.Message.Data) > l.Bounds.MaxGrown, m != nil && len(m.Text)+len(p.Message.Data) > l.Bounds.MaxGrown:
 			return store.ErrTooLarge
 		}
+	}
+
+	// What p continues stays, and what it supersedes leaves.
+	adds := int64(len(p.Message.Data))
+	var stays, leaves int64
+	if p.Grows {
+		adds += l.PieceCost
+	}
+	switch {
+	case m != nil:
+		stays = m.size(l.PieceCost)
+	case older != nil:
+		leaves = older.size(l.PieceCost)
+		fallthrough
+	default:
+		adds += int64(p.Message.Size() - len(p.Message.Data))
+	}
+	if stays+adds > memory {
+		return store.ErrFull
+	}
+	for l.Bytes()-leaves+adds > memory {
+		l.evictOldest(older)
 	}
 
 	if m == nil {
@@ -155,9 +178,6 @@ func (l *Log) Expire(now int64) {
 		}
 	}
 }
-
-// EvictOldest evicts the oldest message, and reports whether there was one.
-func (l *Log) EvictOldest() bool { return l.evictOldest(nil) }
 
 // evictOldest evicts the oldest message other than one. One that still grows leaves only
 // if there is no other.

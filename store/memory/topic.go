@@ -62,19 +62,10 @@ func (h *topicHandle) Publish(_ context.Context, p store.Publication) (store.Top
 
 func (t *memTopic) publish(p store.Publication) (store.TopicPosition, error) {
 	l := t.open()
-	l.Expire(t.used)
-	t.account(l)
-
-	// The budget must have room for the message before it is appended.
-	size := int64(p.Message.Size())
-	if !t.s.has(size - l.Bytes()) {
-		return store.TopicPosition{}, store.ErrFull
-	}
-	for !t.s.has(size) && l.EvictOldest() {
+	err := l.Append(p, t.used, func(bytes int64) bool {
 		t.account(l)
-	}
-
-	err := l.Append(p, t.used)
+		return t.s.has(bytes)
+	})
 	t.account(l)
 	return l.Position(), err
 }
