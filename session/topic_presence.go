@@ -178,9 +178,8 @@ func (p *presence) collect() {
 		p.changed() // try again
 		return
 	}
-	if p.learn(members) {
-		p.h.tell(newsMembers)
-	}
+	p.learn(members)
+	p.h.tell(newsMembers) // a link may have learned of them before
 }
 
 // learn makes members the list that clients are to know, and reports whether it differs
@@ -233,10 +232,12 @@ func (p *presence) first(ctx context.Context, known *membersList) *membersList {
 	if err != nil {
 		return nil
 	}
-	if known == nil && p.learn(members) {
+	list := newMembersList(0, members)
+	if known == nil || !list.full.All { // so that the next client does not have to count
+		p.learn(members)
 		return p.known.Load()
 	}
-	return newMembersList(0, members)
+	return list
 }
 
 // all returns all members, or their number, as they are known here, and nil if the Store

@@ -29,7 +29,7 @@ func visit(t *testing.T, h *house, id, topic, from string) *visitor {
 	t.Helper()
 	link, err := h.live.Sessions().Attach(t.Context(), session.Attach{
 		ID: id, Reader: "tab of " + id, Transport: "sse",
-		Joins: []session.JoinRequest{{Topic: topic, From: from, Info: json.RawMessage(`{"name":"` + id + `"}`)}},
+		Topics: []session.TopicRequest{{Topic: topic, From: from, Info: json.RawMessage(`{"name":"` + id + `"}`)}},
 	})
 	if err != nil {
 		t.Fatal(err)
