@@ -1121,9 +1121,7 @@ function takeTopic(core, link, block2, about) {
     for (const room of t.rooms.keys()) room.position = id;
     return true;
   });
-  if (!isJoined) return;
-  if (about.lost && !t.rooms.size) tellGap(core, t, { ...about.lost, reason: about.reason }, 0);
-  settle2(core, t, about);
+  if (isJoined) settle2(core, t, about);
 }
 var takeLeft = (core, t, { status, reason, retry }) => refuse(core, t, Object.assign(failure(reason, status), { retry }));
 function tellGap(core, t, { from, to: to2, reason }, seq) {
@@ -1323,8 +1321,8 @@ function leave(core, room) {
   if (!t?.rooms.has(room)) return;
   quit(core, t, room, failure("left"), true);
   if (t.rooms.size) return;
-  if (!t.owed) rest(t);
   const isAsked = t.link && t.link === core.links.live?.token;
+  if (!isAsked || !t.owed) rest(t);
   if (isAsked) toLeave.add(t.name);
   if (t.whole) t.state = "joined";
   else if (isAsked) t.state = "left";
@@ -1359,6 +1357,7 @@ function rejoin(core, link) {
   const { all, toLeave } = core.topics;
   toLeave.clear();
   for (const t of all.values()) {
+    rest(t);
     t.acked = "";
     if (t.anew) t.came = "";
     t.anew = false;

@@ -4,7 +4,7 @@
 //   from, info  where it begins without a position, and its info as JSON, of join()
 //   ask         the next request asks the server to join
 //   link        the token of the link on which it was asked last
-//   owed        the server has not answered that, and may be asked again when timer rings
+//   owed        the server has not answered that; it is asked again when timer rings
 //   stale       what is owed belongs to rooms that were left. What comes before the answer
 //               is dropped, and only then the topic is left, and joined again
 //   anew        left, and joined again on the same link. Until the server confirms that,
@@ -67,8 +67,8 @@ export function leave(core, room) {
   quit(core, t, room, failure('left'), true)
   if (t.rooms.size) return
 
-  if (!t.owed) rest(t)
   const isAsked = t.link && t.link === core.links.live?.token
+  if (!isAsked || !t.owed) rest(t)
   if (isAsked) toLeave.add(t.name)
   if (t.whole) t.state = 'joined'
   else if (isAsked) t.state = 'left'
@@ -115,6 +115,7 @@ export function rejoin(core, link) {
   const { all, toLeave } = core.topics
   toLeave.clear()
   for (const t of all.values()) {
+    rest(t)
     t.acked = ''
     if (t.anew) t.came = ''
     t.anew = false

@@ -43,9 +43,7 @@ export function takeTopic(core, link, block, about) {
     for (const room of t.rooms.keys()) room.position = id
     return true
   })
-  if (!isJoined) return
-  if (about.lost && !t.rooms.size) tellGap(core, t, { ...about.lost, reason: about.reason }, 0)
-  settle(core, t, about)
+  if (isJoined) settle(core, t, about)
 }
 
 const takeLeft = (core, t, { status, reason, retry }) =>

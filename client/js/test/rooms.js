@@ -194,8 +194,9 @@ export class Rooms extends Server {
       for (const g of t.growing) if (!g.done) j.ahead.set(g, g.bytes.length)
       if (from === 'now' && !isOther) j.cursor = t.log.length
     }
-    text += this.read(t, j)
     const lost = isOther ? { from: isOther[1] + 1, to: null } : null
+    if (lost) text = control('mirage-gap', { topic: name, ...lost, reason: 'restarted' }, t.at(0)) + text
+    text += this.read(t, j)
     const about = { topic: name, position: at(), lost, ...(lost && { reason: 'restarted' }) }
     if (this.presence) about.key = 'me'
     this.note(text + control('mirage-joined', about, at()), link)

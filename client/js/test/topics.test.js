@@ -248,9 +248,12 @@ test('T4: a topic that began anew says what is lost, and begins at the start', a
   server.publish('a', 'new 1')
   server.publish('a', 'new 2')
   server.cut()
-  await until('told', () => a.told.length === 2)
+  await until('told', () => a.told.length === 3)
   assert.deepEqual(a.got, ['1', '2', '3', 'new 1', 'new 2'])
-  assert.deepEqual([a.told[1].lost, a.told[1].reason], [{ from: 4, to: null }, 'restarted'])
+  const [, gap, joinedAgain] = a.told
+  assert.deepEqual([gap.type, gap.from, gap.to, gap.reason], ['mirage-gap', 4, null, 'restarted'])
+  assert.equal(joinedAgain.type, 'mirage-joined')
+  assert.deepEqual([joinedAgain.lost, joinedAgain.reason], [{ from: 4, to: null }, 'restarted'])
   assert.equal(a.position, server.topic('a').at(2))
 })
 

@@ -154,7 +154,7 @@ class World {
   }
 }
 
-for (const seed of SEED ? [+SEED] : sequence(1, Math.ceil(SEEDS / 3))) {
+for (const seed of SEED ? [+SEED] : sequence(1, Math.ceil(SEEDS / 5))) {
   test('T3, T4, M2: seed ' + seed, async () => {
     const world = new World(seed)
     try { await world.run() } finally { world.restore() }
