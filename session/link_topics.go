@@ -167,7 +167,7 @@ func (l *Link) openTopic(ctx context.Context, t *linkTopics, j *store.TopicJoine
 	switch {
 	case closed:
 		return nil
-	case lt != nil && lt.leaving: // it left, and has joined again meanwhile
+	case lt != nil && (lt.leaving || j.Began > lt.asked): // it left, and has joined again meanwhile
 		l.dropTopic(t, lt)
 		lt = nil
 	}

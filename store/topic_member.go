@@ -65,8 +65,8 @@ type TopicLeave struct {
 	// there.
 	Epochs []uint32
 	// Notice is for the clients of the links that do not read the topic any more. If it
-	// is zero, nothing is told. A link without a membership is told, too, if Link names
-	// it: its join was refused.
+	// is zero, nothing is told. The link that Link names is told in any case: its join
+	// was refused.
 	Notice TopicNotice
 }
 
@@ -103,6 +103,10 @@ type TopicJoined struct {
 	Acked TopicPosition // what the link's reader has acknowledged; zero for nothing
 	Whole bool          // the session is a member
 	Info  []byte        // of the last join that had one
-	Asked uint64        // above 0; increases each time that the link's client asks to join
-	Told  TopicTold     // that of the last call of Log.TopicTold for this link; zero before the first
+	// Asked is above 0, and increases each time that the link's client asks to join.
+	// Began is that of the join that made the oldest of the link's memberships in the
+	// topic. If it is above an Asked that the link knew before, all earlier memberships
+	// have ended.
+	Asked, Began uint64
+	Told         TopicTold // that of the last call of Log.TopicTold for this link; zero before the first
 }

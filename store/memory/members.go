@@ -21,7 +21,8 @@ type membership struct {
 	store.TopicJoin
 	hash  uint32
 	acked store.TopicPosition // the highest that was acknowledged; of one reader's, or of any of the session's
-	asked uint64              // which of the session's joins made it, or asked for it last
+	began uint64              // which of the session's joins made it
+	asked uint64              // which of them asked for it last
 	later topicPlace          // where it was joined again, in another epoch; zero if it was not
 	acks  []readerAck         // of the whole session's: what each reader has acknowledged
 }
@@ -128,6 +129,9 @@ func (l *memLog) joinTopic(j store.TopicJoin) error {
 		ms.asked++
 		row.asked = ms.asked
 	}
+	if row.began == 0 {
+		row.began = ms.asked
+	}
 	ms.version++
 	return nil
 }
@@ -212,20 +216,20 @@ func (l *memLog) leaveTopic(q store.TopicLeave) {
 			return false
 		case r.later.at.Epoch != 0 && !slices.Contains(q.Epochs, r.later.at.Epoch):
 			ms.asked++
-			r.At, r.Begin, r.acked, r.asked = r.later.at, r.later.begin, store.TopicPosition{}, ms.asked
-			r.later = topicPlace{}
+			r.At, r.Begin, r.acked = r.later.at, r.later.begin, store.TopicPosition{}
+			r.began, r.asked, r.later = ms.asked, ms.asked, topicPlace{}
 			l.dropAllAcks(r)
 			return false
 		}
 		return true
 	})
 	l.eachLink(func(ref store.LinkRef) {
-		left := readBefore[ref.Number] || ref == q.Link
-		if left && !ms.reads(ref, q.Topic) {
+		left := readBefore[ref.Number] && !ms.reads(ref, q.Topic)
+		if left {
 			ms.forgetTold(func(t toldTopic) bool { return t.link == ref.Number && t.topic == q.Topic })
-			if q.Notice.Status != 0 {
-				ms.notices = append(ms.notices, linkNotice{ref.Number, q.Notice})
-			}
+		}
+		if (left || ref == q.Link) && q.Notice.Status != 0 {
+			ms.notices = append(ms.notices, linkNotice{ref.Number, q.Notice})
 		}
 	})
 	if over := len(ms.notices) - maxNotices; over > 0 {
@@ -341,10 +345,11 @@ func (r *membership) addTo(joined []store.TopicJoined, reader string) []store.To
 	i := slices.IndexFunc(joined, func(j store.TopicJoined) bool { return j.Topic == r.Topic })
 	if i < 0 {
 		i = len(joined)
-		joined = append(joined, store.TopicJoined{Topic: r.Topic, At: r.At, Begin: r.Begin})
+		joined = append(joined, store.TopicJoined{Topic: r.Topic, At: r.At, Begin: r.Begin, Began: r.began})
 	}
 
 	j := &joined[i]
+	j.Began = min(j.Began, r.began)
 	j.Whole = j.Whole || r.Link.Reader == ""
 	j.Asked = max(j.Asked, r.asked)
 	if r.Info != nil {
