@@ -283,9 +283,9 @@ func (c cast) guest(w *world) *guest {
 // stays, and the texts are equal. All transports have one position: a client that changes
 // between them loses nothing, either.
 //
-// By default every 13th byte is a cut, unless MIRAGE_CUTS=all.
+// By default every 23rd byte is a cut, unless MIRAGE_CUTS=all.
 func TestT4CutAnywhere(t *testing.T) {
-	step := 13
+	step := 23
 	if os.Getenv("MIRAGE_CUTS") == "all" {
 		step = 1
 	}

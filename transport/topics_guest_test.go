@@ -38,10 +38,11 @@ type guest struct {
 	query string // more of it, for every GET
 	eager bool   // it asks for its topics right after hello
 
-	http    *http.Client // for GETs
-	until   atomic.Int64 // the connection is cut after so many bytes from the server; negative: it is not
-	carried atomic.Int64 // bytes that came on connections of GETs
-	polls   atomic.Int64 // answers to polls
+	http    *http.Client                  // for GETs
+	until   atomic.Int64                  // the connection is cut after so many bytes from the server; negative: it is not
+	carried atomic.Int64                  // bytes that came on connections of GETs
+	frozen  atomic.Pointer[chan struct{}] // nothing is read until it is closed; nil for not frozen
+	polls   atomic.Int64                  // answers to polls
 
 	mu     sync.Mutex
 	wants  []frame.JoinTopic
@@ -82,126 +83,141 @@ func (b *browser) guest(way string) *guest {
 
 // plainGuest returns a plain client. It joins the topics in from the place.
 func (b *browser) plainGuest(way, from string, topics ...string) *guest {
-	v := b.newGuest(way, "")
-	v.query = "&_from=" + from + "&_join=" + strings.Join(topics, ",")
-	return v
+	g := b.newGuest(way, "")
+	g.query = "&_from=" + from + "&_join=" + strings.Join(topics, ",")
+	return g
 }
 
 func (b *browser) newGuest(way, cid string) *guest {
-	v := &guest{b: b, cid: cid, way: way, eager: true, rooms: map[string]*room{}}
-	v.until.Store(-1)
-	v.http = &http.Client{Jar: b.client.Jar, Transport: &http.Transport{
+	g := &guest{b: b, cid: cid, way: way, eager: true, rooms: map[string]*room{}}
+	g.until.Store(-1)
+	g.http = &http.Client{Jar: b.client.Jar, Transport: &http.Transport{
 		DisableCompression: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			c, err := b.w.net.Dial(ctx)
-			return &cutConn{c, v}, err
+			return &cutConn{c, g}, err
 		},
 	}}
-	b.w.Cleanup(v.http.CloseIdleConnections)
-	return v
+	b.w.Cleanup(g.http.CloseIdleConnections)
+	return g
 }
 
 // A cutConn is a connection that breaks once the guest has so many bytes from it.
 type cutConn struct {
 	net.Conn
-	v *guest
+	g *guest
 }
 
 func (c *cutConn) Read(b []byte) (int, error) {
-	v := c.v
-	switch until := v.until.Load(); {
+	g := c.g
+	if thawed := g.frozen.Load(); thawed != nil {
+		<-*thawed
+	}
+	switch until := g.until.Load(); {
 	case until == 0:
-		v.until.Store(-1)
+		g.until.Store(-1)
 		c.Close()
 		return 0, syscall.ECONNRESET
 	case until > 0:
 		b = b[:min(len(b), int(until))]
 	}
 	n, err := c.Conn.Read(b)
-	v.carried.Add(int64(n))
-	if v.until.Load() > 0 {
-		v.until.Add(-int64(n))
+	g.carried.Add(int64(n))
+	if g.until.Load() > 0 {
+		g.until.Add(-int64(n))
 	}
 	return n, err
 }
 
+// freeze lets the guest read nothing more, until thaw is called: a tab that the browser
+// has suspended.
+func (g *guest) freeze() (thaw func()) {
+	synctest.Wait()
+	thawed := make(chan struct{})
+	g.frozen.Store(&thawed)
+	return sync.OnceFunc(func() {
+		g.frozen.Store(nil)
+		close(thawed)
+	})
+}
+
 // wantsTopic lets the guest join a topic on every link from now on.
-func (v *guest) wantsTopic(topic, from string, info ...string) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
+func (g *guest) wantsTopic(topic, from string, info ...string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	t := frame.JoinTopic{Topic: topic, From: from}
 	if len(info) > 0 {
 		t.Info = json.RawMessage(info[0])
 	}
-	v.wants = append(v.wants, t)
+	g.wants = append(g.wants, t)
 }
 
 // join is wantsTopic for a link that is open.
-func (v *guest) join(topic, from string, info ...string) {
-	v.b.w.Helper()
-	v.wantsTopic(topic, from, info...)
-	v.mu.Lock()
-	last := v.wants[len(v.wants)-1:]
-	v.mu.Unlock()
-	v.ask(last...)
+func (g *guest) join(topic, from string, info ...string) {
+	g.b.w.Helper()
+	g.wantsTopic(topic, from, info...)
+	g.mu.Lock()
+	last := g.wants[len(g.wants)-1:]
+	g.mu.Unlock()
+	g.ask(last...)
 	synctest.Wait()
 }
 
 // leave leaves a topic, and forgets its position.
-func (v *guest) leave(topic string) {
-	v.b.w.Helper()
-	v.mu.Lock()
-	v.forget(topic)
-	v.mu.Unlock()
-	v.up(frame.AppendLeave(nil, &frame.Leave{Topics: []string{topic}}))
+func (g *guest) leave(topic string) {
+	g.b.w.Helper()
+	g.mu.Lock()
+	g.forget(topic)
+	g.mu.Unlock()
+	g.up(frame.AppendLeave(nil, &frame.Leave{Topics: []string{topic}}))
 	synctest.Wait()
 }
 
-// forget forgets that the guest wants the topic; v.mu is held.
-func (v *guest) forget(topic string) {
-	for i := len(v.wants) - 1; i >= 0; i-- {
-		if v.wants[i].Topic == topic {
-			v.wants = append(v.wants[:i:i], v.wants[i+1:]...)
+// forget forgets that the guest wants the topic; g.mu is held.
+func (g *guest) forget(topic string) {
+	for i := len(g.wants) - 1; i >= 0; i-- {
+		if g.wants[i].Topic == topic {
+			g.wants = append(g.wants[:i:i], g.wants[i+1:]...)
 		}
 	}
 	hash := store.TopicPosition{Topic: store.TopicHash(topic), Epoch: 1}.String()[:6]
-	for i := len(v.at) - 1; i >= 0; i-- {
-		if strings.HasPrefix(v.at[i], hash) {
-			v.at = append(v.at[:i:i], v.at[i+1:]...)
+	for i := len(g.at) - 1; i >= 0; i-- {
+		if strings.HasPrefix(g.at[i], hash) {
+			g.at = append(g.at[:i:i], g.at[i+1:]...)
 		}
 	}
 }
 
 // ask sends joins, in blocks of a few topics.
-func (v *guest) ask(topics ...frame.JoinTopic) {
-	v.b.w.Helper()
+func (g *guest) ask(topics ...frame.JoinTopic) {
+	g.b.w.Helper()
 	var blocks []byte
 	for len(topics) > 0 {
 		n := min(len(topics), 3)
 		blocks = frame.AppendJoin(blocks, &frame.Join{Topics: topics[:n]})
 		topics = topics[n:]
 	}
-	v.up(blocks)
+	g.up(blocks)
 }
 
 // ack acknowledges what the guest has.
-func (v *guest) ack() { v.b.w.Helper(); v.up(nil) }
+func (g *guest) ack() { g.b.w.Helper(); g.up(nil) }
 
 // up sends a batch of control blocks, in a frame if there is a WebSocket. It is no fault
 // if the link has ended meanwhile.
-func (v *guest) up(blocks []byte) {
-	v.b.w.Helper()
-	if status := v.post(blocks); status != http.StatusOK && status != http.StatusUnauthorized {
-		v.fault("a batch was answered with %d: %s", status, blocks)
+func (g *guest) up(blocks []byte) {
+	g.b.w.Helper()
+	if status := g.post(blocks); status != http.StatusOK && status != http.StatusUnauthorized {
+		g.fault("a batch was answered with %d: %s", status, blocks)
 	}
 }
 
 // post is up that returns the status.
-func (v *guest) post(blocks []byte) (status int) {
-	v.mu.Lock()
-	up := frame.Up{Writer: v.cid, Base: 1, Ack: v.own + strings.Join(v.at, "")}
-	token, socket := v.hello.Link, v.socket
-	v.mu.Unlock()
+func (g *guest) post(blocks []byte) (status int) {
+	g.mu.Lock()
+	up := frame.Up{Writer: g.cid, Base: 1, Ack: g.own + strings.Join(g.at, "")}
+	token, socket := g.hello.Link, g.socket
+	g.mu.Unlock()
 	body := append(frame.AppendUp(nil, up), blocks...)
 	if socket != nil {
 		if err := socket.Write(context.Background(), ws.MessageText, body); err != nil {
@@ -210,43 +226,43 @@ func (v *guest) post(blocks []byte) (status int) {
 		return http.StatusOK
 	}
 
-	resp, err := v.b.request(context.Background(), "POST", "?_cid="+v.cid, string(body),
+	resp, err := g.b.request(context.Background(), "POST", "?_cid="+g.cid, string(body),
 		"Mirage-Link", token, "Content-Type", "text/event-stream")
 	if err != nil {
-		v.fault("POST: %v", err)
+		g.fault("POST: %v", err)
 		return 0
 	}
-	defer v.b.client.CloseIdleConnections()
+	defer g.b.client.CloseIdleConnections()
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, resp.Body)
 	return resp.StatusCode
 }
 
 // positions is the text of what the guest has.
-func (v *guest) positions() string {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.own + strings.Join(v.at, "")
+func (g *guest) positions() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.own + strings.Join(g.at, "")
 }
 
 // open opens a link and returns once the server has nothing more to do.
-func (v *guest) open() *line {
-	v.b.w.Helper()
-	l := v.begin(func(ctx context.Context) error { return v.link(ctx) })
+func (g *guest) open() *line {
+	g.b.w.Helper()
+	l := g.begin(func(ctx context.Context) error { return g.link(ctx) })
 	synctest.Wait()
 	return l
 }
 
 // keep keeps links open, over one way after the other, until its line is closed.
-func (v *guest) keep(ways ...string) *line {
-	return v.begin(func(ctx context.Context) error {
+func (g *guest) keep(ways ...string) *line {
+	return g.begin(func(ctx context.Context) error {
 		for i := 0; ctx.Err() == nil; i++ {
-			v.mu.Lock()
-			v.way = ways[i%len(ways)]
-			v.mu.Unlock()
-			_ = v.link(ctx)
+			g.mu.Lock()
+			g.way = ways[i%len(ways)]
+			g.mu.Unlock()
+			_ = g.link(ctx)
 			if i == 1000 {
-				v.fault("a thousand links")
+				g.fault("a thousand links")
 				return nil
 			}
 			time.Sleep(10 * time.Millisecond)
@@ -255,10 +271,10 @@ func (v *guest) keep(ways ...string) *line {
 	})
 }
 
-func (v *guest) begin(f func(context.Context) error) *line {
+func (g *guest) begin(f func(context.Context) error) *line {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &line{cut: cancel, done: make(chan struct{})}
-	v.b.w.Cleanup(cancel)
+	g.b.w.Cleanup(cancel)
 	go func() {
 		defer close(l.done)
 		l.err = f(ctx)
@@ -267,54 +283,54 @@ func (v *guest) begin(f func(context.Context) error) *line {
 }
 
 // link is one link, until it ends.
-func (v *guest) link(ctx context.Context) error {
-	v.mu.Lock()
-	way := v.way
-	v.mu.Unlock()
-	defer v.http.CloseIdleConnections()
+func (g *guest) link(ctx context.Context) error {
+	g.mu.Lock()
+	way := g.way
+	g.mu.Unlock()
+	defer g.http.CloseIdleConnections()
 	switch way {
 	case websocket:
-		return v.dial(ctx)
+		return g.dial(ctx)
 	case "poll":
 		for token := ""; ; {
-			if err := v.get(ctx, "&_wait=25", token); err != nil {
+			if err := g.get(ctx, "&_wait=25", token); err != nil {
 				return err
 			}
-			v.polls.Add(1)
-			v.mu.Lock()
-			token = v.hello.Link
-			v.mu.Unlock()
+			g.polls.Add(1)
+			g.mu.Lock()
+			token = g.hello.Link
+			g.mu.Unlock()
 		}
 	}
-	return v.get(ctx, "", "")
+	return g.get(ctx, "", "")
 }
 
 // place is the query of a GET, and notes what it presents.
-func (v *guest) place(more string) (query string, header []string) {
-	text := v.positions()
-	v.mu.Lock()
-	v.sent = strings.Join(v.at, "")
-	way := v.way
-	v.mu.Unlock()
+func (g *guest) place(more string) (query string, header []string) {
+	text := g.positions()
+	g.mu.Lock()
+	g.sent = strings.Join(g.at, "")
+	way := g.way
+	g.mu.Unlock()
 
 	q := url.Values{}
-	if v.cid != "" {
-		q.Set("_cid", v.cid)
+	if g.cid != "" {
+		q.Set("_cid", g.cid)
 	}
 	switch {
 	case text == "":
-	case v.cid == "" && way == "sse": // as an EventSource
+	case g.cid == "" && way == "sse": // as an EventSource
 		header = []string{"Last-Event-ID", text}
 	default:
 		q.Set("_pos", text)
 	}
-	return "?" + q.Encode() + v.query + more, header
+	return "?" + q.Encode() + g.query + more, header
 }
 
 // get is one answer of a stream or a poll.
-func (v *guest) get(ctx context.Context, more, token string) error {
-	query, header := v.place(more)
-	r, err := http.NewRequestWithContext(ctx, "GET", v.b.w.url+query, nil)
+func (g *guest) get(ctx context.Context, more, token string) error {
+	query, header := g.place(more)
+	r, err := http.NewRequestWithContext(ctx, "GET", g.b.w.url+query, nil)
 	if err != nil {
 		return err
 	}
@@ -326,7 +342,7 @@ func (v *guest) get(ctx context.Context, more, token string) error {
 		r.Header.Set("Mirage-Link", token)
 	}
 
-	resp, err := v.http.Do(r)
+	resp, err := g.http.Do(r)
 	if err != nil {
 		return err
 	}
@@ -335,24 +351,24 @@ func (v *guest) get(ctx context.Context, more, token string) error {
 		text, _ := io.ReadAll(resp.Body)
 		return fmt.Errorf("status %d: %s", resp.StatusCode, text)
 	}
-	return v.read(resp.Body)
+	return g.read(resp.Body)
 }
 
 // dial is one WebSocket.
-func (v *guest) dial(ctx context.Context) error {
-	query, _ := v.place("")
-	c, _, err := ws.Dial(ctx, v.b.w.url+query, &ws.DialOptions{HTTPClient: v.http})
+func (g *guest) dial(ctx context.Context) error {
+	query, _ := g.place("")
+	c, _, err := ws.Dial(ctx, g.b.w.url+query, &ws.DialOptions{HTTPClient: g.http})
 	if err != nil {
 		return err
 	}
 	c.SetReadLimit(-1)
-	v.mu.Lock()
-	v.socket = c
-	v.mu.Unlock()
+	g.mu.Lock()
+	g.socket = c
+	g.mu.Unlock()
 	defer func() {
-		v.mu.Lock()
-		v.socket = nil
-		v.mu.Unlock()
+		g.mu.Lock()
+		g.socket = nil
+		g.mu.Unlock()
 		c.CloseNow()
 	}()
 	for {
@@ -360,14 +376,14 @@ func (v *guest) dial(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := v.read(strings.NewReader(string(text))); err != nil {
+		if err := g.read(strings.NewReader(string(text))); err != nil {
 			return err
 		}
 	}
 }
 
 // read takes in a text of events. A block that is not complete counts for nothing.
-func (v *guest) read(r io.Reader) error {
+func (g *guest) read(r io.Reader) error {
 	p, chunk := frame.NewParser(2<<20), make([]byte, 4096)
 	for {
 		n, err := r.Read(chunk)
@@ -375,13 +391,13 @@ func (v *guest) read(r io.Reader) error {
 		for {
 			e, ok, err := p.Next()
 			if err != nil {
-				v.fault("parsing: %v", err)
+				g.fault("parsing: %v", err)
 				return err
 			}
 			if !ok {
 				break
 			}
-			v.take(e)
+			g.take(e)
 		}
 		switch {
 		case errors.Is(err, io.EOF):
@@ -392,105 +408,105 @@ func (v *guest) read(r io.Reader) error {
 	}
 }
 
-func (v *guest) fault(format string, args ...any) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.faultLocked(format, args...)
+func (g *guest) fault(format string, args ...any) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.faultLocked(format, args...)
 }
 
-func (v *guest) faultLocked(format string, args ...any) {
-	v.faults = append(v.faults, fmt.Sprintf(format, args...))
+func (g *guest) faultLocked(format string, args ...any) {
+	g.faults = append(g.faults, fmt.Sprintf(format, args...))
 }
 
 // take takes in one event.
-func (v *guest) take(e frame.Event) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.note != nil {
-		defer v.note(e)
+func (g *guest) take(e frame.Event) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.note != nil {
+		defer g.note(e)
 	}
 
-	before := v.own
+	before := g.own
 	if e.HasID {
-		v.move(e)
+		g.move(e)
 	}
 	switch {
 	case e.Name == frame.EventHello:
-		v.greeted(e)
+		g.greeted(e)
 	case e.Topic != "":
-		v.takeMessage(e)
+		g.takeMessage(e)
 	case e.Name == frame.EventJoined, e.Name == frame.EventLeft, e.Name == frame.EventMembers,
 		e.Name == frame.EventGap && strings.Contains(string(e.Data), `"topic"`):
-		v.takeControl(e)
+		g.takeControl(e)
 	case strings.HasPrefix(e.Name, frame.EventHello):
-		v.told = append(v.told, strings.TrimPrefix(e.Name, "mirage-"))
+		g.told = append(g.told, strings.TrimPrefix(e.Name, "mirage-"))
 	default:
-		v.told = append(v.told, strings.TrimSpace("session "+e.Name)+" "+string(e.Data))
+		g.told = append(g.told, strings.TrimSpace("session "+e.Name)+" "+string(e.Data))
 		was, _ := store.ParsePosition(before)
-		is, err := store.ParsePosition(v.own)
+		is, err := store.ParsePosition(g.own)
 		if !e.HasID || err != nil {
-			v.faultLocked("a message of the session has the id %q", e.ID)
+			g.faultLocked("a message of the session has the id %q", e.ID)
 		}
 		if is.Epoch == was.Epoch && is.Seq <= was.Seq {
-			v.twice++
+			g.twice++
 			return
 		}
-		v.got = append(v.got, string(e.Data))
+		g.got = append(g.got, string(e.Data))
 	}
 }
 
 // greeted takes in hello: its id has every component that was presented.
-func (v *guest) greeted(e frame.Event) {
-	v.hello = frame.Hello{}
-	_ = json.Unmarshal(e.Data, &v.hello)
-	v.hellos++
-	if i := strings.IndexByte(e.ID, '_'); e.HasID && i >= 0 && e.ID[i:] != v.sent || i < 0 && v.sent != "" {
-		v.faultLocked("presented %q, and hello has %q", v.sent, e.ID)
+func (g *guest) greeted(e frame.Event) {
+	g.hello = frame.Hello{}
+	_ = json.Unmarshal(e.Data, &g.hello)
+	g.hellos++
+	if i := strings.IndexByte(e.ID, '_'); e.HasID && i >= 0 && e.ID[i:] != g.sent || i < 0 && g.sent != "" {
+		g.faultLocked("presented %q, and hello has %q", g.sent, e.ID)
 	}
-	if wants := v.wants; v.eager && len(wants) > 0 && v.cid != "" {
-		go v.ask(append([]frame.JoinTopic(nil), wants...)...)
+	if wants := g.wants; g.eager && len(wants) > 0 && g.cid != "" {
+		go g.ask(append([]frame.JoinTopic(nil), wants...)...)
 	}
 }
 
 // move takes in an id. Those for Mirage's own clients have one part alone. Those for
 // plain clients have all.
-func (v *guest) move(e frame.Event) {
+func (g *guest) move(e frame.Event) {
 	own, topics := store.SplitPositions(e.ID)
 	switch {
-	case len(e.ID) > 512 && v.cid == "":
-		v.faultLocked("an id of %d bytes", len(e.ID))
-	case v.cid == "" || e.Name == frame.EventHello:
-		v.own, v.at = own, v.at[:0:0]
+	case len(e.ID) > 512 && g.cid == "":
+		g.faultLocked("an id of %d bytes", len(e.ID))
+	case g.cid == "" || e.Name == frame.EventHello:
+		g.own, g.at = own, g.at[:0:0]
 		for _, p := range topics {
-			v.at = append(v.at, p.String())
+			g.at = append(g.at, p.String())
 		}
 	case own != "" && len(topics) == 0:
-		v.own = own
+		g.own = own
 	case own == "" && len(topics) == 1:
-		for i, text := range v.at {
+		for i, text := range g.at {
 			if text[:6] == e.ID[:6] {
-				v.at[i] = e.ID
+				g.at[i] = e.ID
 				return
 			}
 		}
-		v.at = append(v.at, e.ID)
+		g.at = append(g.at, e.ID)
 	default:
-		v.faultLocked("the id %q of %s has not one part", e.ID, e.Name)
+		g.faultLocked("the id %q of %s has not one part", e.ID, e.Name)
 	}
 }
 
 // in returns the room of a topic.
-func (v *guest) in(topic string) *room {
-	r := v.rooms[topic]
+func (g *guest) in(topic string) *room {
+	r := g.rooms[topic]
 	if r == nil {
 		r = &room{name: topic, texts: map[string]string{}, done: map[string]bool{}}
-		v.rooms[topic] = r
+		g.rooms[topic] = r
 	}
 	return r
 }
 
 // seq is the number of the topic in an event's id, and " @number" in words.
-func (v *guest) seq(topic string, e frame.Event) (seq uint64, words string) {
+func (g *guest) seq(topic string, e frame.Event) (seq uint64, words string) {
 	if !e.HasID {
 		return 0, ""
 	}
@@ -501,21 +517,21 @@ func (v *guest) seq(topic string, e frame.Event) (seq uint64, words string) {
 		}
 	}
 	if e.Name != frame.EventLeft {
-		v.faultLocked("the id %q of an event of %s has not its position", e.ID, topic)
+		g.faultLocked("the id %q of an event of %s has not its position", e.ID, topic)
 	}
 	return 0, ""
 }
 
 // takeMessage takes in a message of a topic, or a piece of one.
-func (v *guest) takeMessage(e frame.Event) {
-	r, data := v.in(e.Topic), string(e.Data)
-	_, at := v.seq(e.Topic, e)
+func (g *guest) takeMessage(e frame.Event) {
+	r, data := g.in(e.Topic), string(e.Data)
+	_, at := g.seq(e.Topic, e)
 	name := e.Name
-	if v.cid == "" && name == e.Topic { // for a plain client, an unnamed message has this name
+	if g.cid == "" && name == e.Topic { // for a plain client, an unnamed message has this name
 		name = ""
 	}
-	if v.cid == "" && e.Name == "" {
-		v.faultLocked("a plain client gets a message without a name: %s", data)
+	if g.cid == "" && e.Name == "" {
+		g.faultLocked("a plain client gets a message without a name: %s", data)
 	}
 	label := name
 	if e.Key != "" {
@@ -523,9 +539,9 @@ func (v *guest) takeMessage(e frame.Event) {
 	}
 	if e.Grow < 0 {
 		words := strings.TrimSpace(label + " " + data)
-		v.told = append(v.told, e.Topic+" "+words+at)
+		g.told = append(g.told, e.Topic+" "+words+at)
 		if at == "" {
-			v.faultLocked("a message without id: %s", words)
+			g.faultLocked("a message without id: %s", words)
 		}
 		r.got = append(r.got, words)
 		return
@@ -536,16 +552,16 @@ func (v *guest) takeMessage(e frame.Event) {
 	if e.Done {
 		words += " done"
 	}
-	v.told = append(v.told, words)
+	g.told = append(g.told, words)
 	switch from := int(e.Grow); {
 	case from == 0:
 		text = data
 	case from > len(text):
-		v.faultLocked("%s grows from %d, and %d bytes are there", label, from, len(text))
+		g.faultLocked("%s grows from %d, and %d bytes are there", label, from, len(text))
 	default:
 		over := min(len(text)-from, len(data))
 		if text[from:from+over] != data[:over] {
-			v.faultLocked("%s has another text at %d: %q, not %q", label, from, data[:over], text[from:from+over])
+			g.faultLocked("%s has another text at %d: %q, not %q", label, from, data[:over], text[from:from+over])
 		}
 		text += data[over:]
 	}
@@ -565,7 +581,7 @@ func short(text string) string {
 }
 
 // takeControl takes in a control event of a topic.
-func (v *guest) takeControl(e frame.Event) {
+func (g *guest) takeControl(e frame.Event) {
 	var d struct {
 		Topic, Position, Reason, Key string
 		Lost                         *frame.Range
@@ -575,10 +591,10 @@ func (v *guest) takeControl(e frame.Event) {
 		Left                         []string
 	}
 	if err := json.Unmarshal(e.Data, &d); err != nil {
-		v.faultLocked("%s: %v: %s", e.Name, err, e.Data)
+		g.faultLocked("%s: %v: %s", e.Name, err, e.Data)
 	}
-	r := v.in(d.Topic)
-	_, at := v.seq(d.Topic, e)
+	r := g.in(d.Topic)
+	_, at := g.seq(d.Topic, e)
 	words := d.Topic + " " + strings.TrimPrefix(e.Name, "mirage-")
 	span := func(from, to uint64) string {
 		if to == 0 {
@@ -596,7 +612,7 @@ func (v *guest) takeControl(e frame.Event) {
 			words += " lost" + span(d.Lost.From, d.Lost.To)
 		}
 		if !e.HasID || !strings.Contains(e.ID, d.Position) {
-			v.faultLocked("joined has the id %q and the position %q", e.ID, d.Position)
+			g.faultLocked("joined has the id %q and the position %q", e.ID, d.Position)
 		}
 	case frame.EventLeft:
 		r.left = d.Status
@@ -605,7 +621,7 @@ func (v *guest) takeControl(e frame.Event) {
 			words += fmt.Sprint(" retry ", d.Retry)
 		}
 		if d.Status != http.StatusTooManyRequests && d.Status != http.StatusServiceUnavailable {
-			v.forget(d.Topic)
+			g.forget(d.Topic)
 		}
 	case frame.EventGap:
 		words += span(d.From, d.To) + at
@@ -613,10 +629,10 @@ func (v *guest) takeControl(e frame.Event) {
 	case frame.EventMembers:
 		words += " " + r.takeMembers(e, d.Count, d.Members, d.Joined, d.Left)
 		if at != "" {
-			v.faultLocked("members with the id %q", e.ID)
+			g.faultLocked("members with the id %q", e.ID)
 		}
 	}
-	v.told = append(v.told, words)
+	g.told = append(g.told, words)
 }
 
 // takeMembers takes in who is present, and returns it in words: infos instead of keys.
@@ -657,33 +673,33 @@ func (r *room) takeMembers(e frame.Event, count int, all, joined []frame.Member,
 }
 
 // saw checks what came since the last call, hello aside, and that there was no fault.
-func (v *guest) saw(want ...string) {
-	v.b.w.Helper()
+func (g *guest) saw(want ...string) {
+	g.b.w.Helper()
 	synctest.Wait()
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if got := strings.Join(v.told, "\n"); got != strings.Join(want, "\n") {
-		v.b.w.Errorf("%s saw\n%s\n\nwant\n%s\n", v.way, got, strings.Join(want, "\n"))
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if got := strings.Join(g.told, "\n"); got != strings.Join(want, "\n") {
+		g.b.w.Errorf("%s saw\n%s\n\nwant\n%s\n", g.way, got, strings.Join(want, "\n"))
 	}
-	v.told = nil
-	v.fine()
+	g.told = nil
+	g.fine()
 }
 
 // skip forgets what came since the last saw.
-func (v *guest) skip() {
+func (g *guest) skip() {
 	synctest.Wait()
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.told = nil
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.told = nil
 }
 
-// fine reports the faults; v.mu is held.
-func (v *guest) fine() {
-	v.b.w.Helper()
-	for _, fault := range v.faults {
-		v.b.w.Errorf("%s: %s", v.way, fault)
+// fine reports the faults; g.mu is held.
+func (g *guest) fine() {
+	g.b.w.Helper()
+	for _, fault := range g.faults {
+		g.b.w.Errorf("%s: %s", g.way, fault)
 	}
-	v.faults = nil
+	g.faults = nil
 }
 
 // publish publishes texts in a topic.
