@@ -26,15 +26,23 @@ func (l *Link) due(now int64) time.Duration {
 	if next <= now {
 		next = now + int64(l.beat)
 	}
-	if waits := l.waits.Load(); waits != 0 {
-		if overdue := waits + int64(l.s.m.o.AckTimeout); overdue > now {
-			next = min(next, overdue)
-		}
+	next = l.untilOverdue(l.waits.Load(), now, next)
+	if t := l.topics.Load(); t != nil {
+		next = l.untilOverdue(t.waits.Load(), now, next)
 	}
 	if l.until != 0 {
 		next = min(next, l.until)
 	}
 	return time.Duration(next - now)
+}
+
+// untilOverdue returns when an acknowledgement that is missing since waits will be overdue,
+// or next if that is earlier.
+func (l *Link) untilOverdue(waits, now, next int64) int64 {
+	if overdue := waits + int64(l.s.m.o.AckTimeout); waits != 0 && overdue > now {
+		return min(next, overdue)
+	}
+	return next
 }
 
 // ring is called by the link's alarm. It wakes the link if something is due, and closes a

@@ -12,13 +12,13 @@ import (
 
 // linkTopics is what a link reads beside its session's log. A link without any has none.
 type linkTopics struct {
-	news atomic.Bool // a topic has news, or there is a notice
+	news  atomic.Bool  // a topic has news, or there is a notice
+	waits atomic.Int64 // since when an acknowledgement may be missing; 0 if none is
 
 	// Owned by the goroutine that calls Take.
 	version   uint64                // of the memberships in the log, as they are here
 	presented []store.TopicPosition // by the client, for topics that it will read
 	vector    []store.TopicPosition // what a plain client has, in every topic that it had
-	waits     int64                 // since when an acknowledgement may be missing; 0 if none is
 	turn      int                   // which topic is read first
 	entries   []store.TopicEntry    // memory of Read
 	acks      []store.TopicPosition // that were presented, and are to be recorded
@@ -198,7 +198,10 @@ func (l *Link) openTopic(ctx context.Context, t *linkTopics, j *store.TopicJoine
 	}
 
 	entered := lt.key != "" && lt.asked == j.Asked
-	lt.asked, lt.acked = j.Asked, j.Acked
+	if lt.asked = j.Asked; lt.acked != j.Acked {
+		lt.acked = j.Acked
+		t.heard(l.s.m.now())
+	}
 	lt.news.Or(newsEntries)
 	if lt.hub.o.Presence && !entered {
 		key, err := lt.hub.presence.enter(ctx, lt, j.Info)

@@ -149,7 +149,7 @@ func (l *Link) takeTopic(ctx context.Context, t *linkTopics, lt *linkTopic, b *B
 	}
 	t.entries = entries
 	defer clear(entries) // idle links keep no messages in memory
-	t.ackPresented(lt, entries)
+	t.ackPresented(lt, entries, tail.Ended)
 
 	if lt.leaving && !tail.Ended { // the membership has ended, and not the topic
 		l.dropTopic(t, lt)
@@ -289,11 +289,12 @@ func (l *Link) endTopic(ctx context.Context, t *linkTopics, lt *linkTopic, b *Ba
 }
 
 // ackPresented notes that the client has what it presented, unless the topic knows no such
-// position: then the first entry says so.
-func (t *linkTopics) ackPresented(lt *linkTopic, entries []store.TopicEntry) {
+// position: then the first entry says so. One of an epoch that has ended would undo what
+// was acknowledged in the present one.
+func (t *linkTopics) ackPresented(lt *linkTopic, entries []store.TopicEntry, ended bool) {
 	p := lt.presented
 	lt.presented = store.TopicPosition{}
-	unknown := len(entries) > 0 && entries[0].Message == nil && entries[0].Reason != store.MissingTrimmed
+	unknown := ended || len(entries) > 0 && entries[0].Message == nil && entries[0].Reason != store.MissingTrimmed
 	if p.Epoch != 0 && p != lt.acked && !unknown {
 		t.acks = append(t.acks, p)
 	}
@@ -324,12 +325,20 @@ func (l *Link) ackPlain(ctx context.Context, t *linkTopics) {
 // awaitTopicAck notes that a message of a topic is to be acknowledged.
 func (l *Link) awaitTopicAck(t *linkTopics) {
 	timeout := l.s.m.o.AckTimeout
-	if t.waits != 0 || l.poll || l.Plain || timeout < 0 {
+	if t.waits.Load() != 0 || l.poll || l.Plain || timeout < 0 {
 		return
 	}
-	t.waits = l.s.m.now()
+	t.waits.Store(l.s.m.now())
 	if timeout < l.beat { // otherwise the alarm for the heartbeat rings earlier
 		l.s.m.clock.sooner(&l.alarm, timeout)
+	}
+}
+
+// heard restarts the timeout for what is still missing: the client has acknowledged
+// something.
+func (t *linkTopics) heard(now int64) {
+	if t.waits.Load() != 0 {
+		t.waits.Store(now)
 	}
 }
 
@@ -337,7 +346,10 @@ func (l *Link) awaitTopicAck(t *linkTopics) {
 // asks the log before it decides.
 func (l *Link) topicsOverdue(ctx context.Context, now int64) bool {
 	t := l.topics.Load()
-	if t == nil || t.waits == 0 || now-t.waits < int64(l.s.m.o.AckTimeout) {
+	if t == nil {
+		return false
+	}
+	if waits := t.waits.Load(); waits == 0 || now-waits < int64(l.s.m.o.AckTimeout) {
 		return false
 	}
 	of, err := l.s.log.Topics(ctx, l.Hello.Link)
@@ -362,9 +374,9 @@ func (l *Link) topicsOverdue(ctx context.Context, now int64) bool {
 	}
 	switch {
 	case !missing:
-		t.waits = 0
+		t.waits.Store(0)
 	case advanced:
-		t.waits = now
+		t.heard(now)
 	default:
 		return true
 	}
