@@ -117,7 +117,7 @@ func (m *Manager) requestTopics(a asker, requests []TopicRequest) {
 			continue
 		}
 		if m.tooManyJoins(a.s) || !a.s.joining.add(m, joinKey{a.ref.Number, r.Topic}, func() { a.join(r) }) {
-			a.refuse(refusal(r.Topic, http.StatusTooManyRequests, "too many joins: slow down"))
+			a.refuse(refusal(r.Topic, http.StatusTooManyRequests, "too many joins: slow down"), false)
 		}
 	}
 }
@@ -132,16 +132,21 @@ func refusal(topic string, status int, reason string) store.TopicNotice {
 	return store.TopicNotice{Topic: topic, Status: status, Reason: reason}
 }
 
-// refuse tells the client that it is no member.
-func (a asker) refuse(n store.TopicNotice) {
-	if l := a.link(); l != nil && !l.poll { // the next poll is carried by another Link
+// refuse tells the client that it is no member. again is set if it may have been one, and
+// asked again.
+func (a asker) refuse(n store.TopicNotice, again bool) {
+	l := a.link()
+	if l != nil && !l.poll && !again { // the next poll is carried by another Link
 		l.notify(n)
 		return
 	}
 	ctx, cancel := context.WithTimeout(a.s.m.ctx, storeWait)
 	defer cancel()
 	err := a.s.log.LeaveTopic(ctx, store.TopicLeave{Topic: n.Topic, Link: a.ref, Notice: n})
-	if err != nil && !isOver(err) && !errors.Is(err, store.ErrUnsupported) {
+	switch {
+	case l != nil && errors.Is(err, store.ErrUnsupported):
+		l.notify(n)
+	case err != nil && !isOver(err):
 		a.s.m.o.Logger.Error("session: refusing a join failed", append(a.s.logAttrs(a.info), "error", err)...)
 	}
 }
@@ -161,21 +166,22 @@ func (a asker) join(r TopicRequest) {
 	ctx, cancel := context.WithTimeout(a.s.m.ctx, storeWait+a.s.m.o.HookTimeout)
 	defer cancel()
 	n, err := a.tryJoin(ctx, r)
+	again := r.Info != nil // otherwise a member is no longer asked about
 	switch {
 	case n.Status != 0:
-		a.refuse(n)
+		a.refuse(n, again)
 	case err == nil, isOver(err), errors.Is(err, store.ErrRenewed): // or the client comes back, and asks again
 	case errors.Is(err, store.ErrTopics):
-		a.refuse(refusal(r.Topic, http.StatusRequestEntityTooLarge, "too many topics for one page: leave another one"))
+		a.refuse(refusal(r.Topic, http.StatusRequestEntityTooLarge, "too many topics for one page: leave another one"), again)
 	case errors.Is(err, ErrInput):
-		a.refuse(refusal(r.Topic, http.StatusBadRequest, "the place to begin is no position of this topic"))
+		a.refuse(refusal(r.Topic, http.StatusBadRequest, "the place to begin is no position of this topic"), again)
 	case errors.Is(err, store.ErrUnsupported):
-		a.refuse(refusal(r.Topic, http.StatusNotImplemented, "this server has no topics"))
+		a.refuse(refusal(r.Topic, http.StatusNotImplemented, "this server has no topics"), again)
 	case errors.Is(err, store.ErrBudget):
-		a.refuse(refusal(r.Topic, http.StatusServiceUnavailable, "no room for another topic: come back later"))
+		a.refuse(refusal(r.Topic, http.StatusServiceUnavailable, "no room for another topic: come back later"), again)
 	default:
 		a.s.m.o.Logger.Error("session: joining a topic failed", append(a.s.logAttrs(a.info), "error", err)...)
-		a.refuse(refusal(r.Topic, http.StatusServiceUnavailable, "the session store failed: come back"))
+		a.refuse(refusal(r.Topic, http.StatusServiceUnavailable, "the session store failed: come back"), again)
 	}
 }
 

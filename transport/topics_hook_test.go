@@ -247,6 +247,29 @@ func TestT6AskAgain(t *testing.T) {
 	})
 }
 
+// T6: a member that asks again with another info, and is refused, is a member no more.
+func TestT6RefusedAgain(t *testing.T) {
+	atDoor(t, func(w *world, d *doorman, way string) {
+		d.answer = func(_ context.Context, j *session.Join) error {
+			if string(j.Info) == `"bad"` {
+				return errors.New("no")
+			}
+			return nil
+		}
+		g := w.browser().guest(way)
+		g.open()
+		g.join("room:7", "now", `"good"`)
+		g.saw("room:7 joined @0")
+		g.join("room:7", "now", `"better"`)
+		g.saw("room:7 joined @0")
+		d.wasAsked(w, "room:7", "room:7")
+		g.join("room:7", "now", `"bad"`)
+		g.saw("room:7 left 403")
+		w.publish("room:7", "secret")
+		g.saw()
+	})
+}
+
 // T6: of a batch, each block counts after those before it: a client may leave a topic and
 // join it again, and that join begins where it says.
 func TestT6LeaveAndJoinInOneBatch(t *testing.T) {

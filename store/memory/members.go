@@ -47,7 +47,7 @@ type linkNotice struct {
 }
 
 // Memberships count these bytes against the budget, beside the name and the info.
-const membershipCost = 192
+const membershipCost = 208
 
 // maxNotices is how many notices wait for the links of one session. Older ones are
 // dropped: their clients do not take them.

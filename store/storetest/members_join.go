@@ -75,7 +75,7 @@ var joining = []clause{
 		k.memberOf("a*@3 now")
 		other.memberOf("a*@3 now")
 		l.leave("a", k.Link, "one")
-		k.memberOf("a*@3 now") // it still reads the topic, so it is told nothing
+		k.memberOf("a*@3 now", "left a: one") // it still reads the topic, but it was named
 		l.leave("a", whoever("r"), "two")
 		k.memberOf("a*@3 now")
 		l.leave("a", everybody, "three")

@@ -68,7 +68,7 @@ var leaving = []clause{
 		k.memberOf() // its turn is over
 		next.memberOf("left a: no")
 	}},
-	{"T6 a join that was refused is told, though the link has no membership", func(e *env) {
+	{"T6 a join that was refused is told, whatever the link reads", func(e *env) {
 		l := e.openTopics("s")
 		k, other := l.attach("r"), l.attach("r")
 		ref := k.Link
@@ -80,7 +80,7 @@ var leaving = []clause{
 		k.memberOf()
 		l.join("a", everybody, 1)
 		l.leave("a", k.Link, "no") // it reads the topic nevertheless
-		k.memberOf("a*@1 now")
+		k.memberOf("a*@1 now", "left a: no")
 	}},
 	{"T6 notices are in order, and without one nothing is told", func(e *env) {
 		l := e.openTopics("s")
