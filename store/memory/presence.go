@@ -42,7 +42,7 @@ func (p *presence) key(id string) string {
 
 // Enter implements store.Topic.
 func (h *topicHandle) Enter(_ context.Context, id string, n uint64, info []byte) (string, error) {
-	t, err := h.findOrMake(true)
+	t, err := h.findOrMake(forClient)
 	if err != nil {
 		return "", err
 	}

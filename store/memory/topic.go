@@ -48,7 +48,7 @@ func (t *memTopic) open() *topiclog.Log {
 
 // Publish implements store.Topic.
 func (h *topicHandle) Publish(_ context.Context, p store.Publication) (store.TopicPosition, error) {
-	t, err := h.findOrMake(false)
+	t, err := h.findOrMake(forServer)
 	if err != nil {
 		return store.TopicPosition{}, store.ErrFull
 	}
@@ -80,14 +80,14 @@ func (t *memTopic) account(l *topiclog.Log) {
 
 // Position implements store.Topic.
 func (h *topicHandle) Position(context.Context) (store.TopicPosition, error) {
-	return h.position(false)
+	return h.position(forServer)
 }
 
 // Begin implements store.Topic.
-func (h *topicHandle) Begin(context.Context) (store.TopicPosition, error) { return h.position(true) }
+func (h *topicHandle) Begin(context.Context) (store.TopicPosition, error) { return h.position(forClient) }
 
-func (h *topicHandle) position(client bool) (store.TopicPosition, error) {
-	t, err := h.findOrMake(client)
+func (h *topicHandle) position(whom maker) (store.TopicPosition, error) {
+	t, err := h.findOrMake(whom)
 	if err != nil {
 		return store.TopicPosition{}, err
 	}
@@ -99,7 +99,7 @@ func (h *topicHandle) position(client bool) (store.TopicPosition, error) {
 func (h *topicHandle) Read(
 	_ context.Context, c *store.TopicCursor, max int, dst []store.TopicEntry,
 ) ([]store.TopicEntry, store.TopicTail, error) {
-	t, err := h.findOrMake(false)
+	t, err := h.findOrMake(forServer)
 	if err != nil {
 		return dst, store.TopicTail{}, err
 	}
@@ -150,10 +150,7 @@ func (h *topicHandle) End(context.Context) error {
 // Watch implements store.Topic.
 func (h *topicHandle) Watch(wake func(store.TopicNews)) (stop func()) {
 	w := &topicWatcher{wake}
-	t, err := h.findOrMake(false)
-	if err != nil { // nothing to see: whatever makes it begin later has no reader yet
-		return func() {}
-	}
+	t, _ := h.findOrMake(forWatcher) // never fails
 	t.watch(func(all []*topicWatcher) []*topicWatcher { return append(slices.Clone(all), w) })
 	t.mu.Unlock()
 

@@ -62,10 +62,18 @@ func (h *topicHandle) find() *memTopic {
 	return t
 }
 
+// A maker is on whose behalf a topic begins.
+type maker uint8
+
+const (
+	forClient  maker = iota // a quarter of the budget is out of reach
+	forServer               // as far as there is memory
+	forWatcher              // in any case: its reader has joined, and must hear of what comes
+)
+
 // findOrMake returns the topic with its lock held. The error is ErrBudget if there is
-// none, and no memory for one. client is set on behalf of a client, for which a quarter
-// of the budget is out of reach.
-func (h *topicHandle) findOrMake(client bool) (*memTopic, error) {
+// none, and no memory for one.
+func (h *topicHandle) findOrMake(whom maker) (*memTopic, error) {
 	if t := h.find(); t != nil {
 		return t, nil
 	}
@@ -75,7 +83,10 @@ func (h *topicHandle) findOrMake(client bool) (*memTopic, error) {
 	defer ts.mu.Unlock()
 	t := ts.named[h.name]
 	if t == nil {
-		if client && !h.s.has(h.s.budget/4) || !h.s.reserve(topicCost) {
+		switch {
+		case whom == forWatcher:
+			h.s.used.Add(topicCost)
+		case whom == forClient && !h.s.has(h.s.budget/4), !h.s.reserve(topicCost):
 			return nil, store.ErrBudget
 		}
 		t = &memTopic{s: h.s, name: h.name, hash: h.hash, bounds: h.bounds, used: h.s.now()}
