@@ -98,8 +98,8 @@ func (l *Log) number(seq uint64) *Message {
 	return nil
 }
 
-// Publish appends p, or returns the error of store.Topic.Publish. memory is how many bytes
-// the store has for everything in the log.
+// Publish appends p, or returns the error of store.Topic.Publish. memory is how many
+// bytes the store has for everything in the log.
 func (l *Log) Publish(p store.Publication, now, memory int64) error {
 	l.Expire(now)
 	older := l.Find(p.Message.Event, p.Message.Key)
