@@ -84,7 +84,9 @@ func (h *topicHandle) Position(context.Context) (store.TopicPosition, error) {
 }
 
 // Begin implements store.Topic.
-func (h *topicHandle) Begin(context.Context) (store.TopicPosition, error) { return h.position(forClient) }
+func (h *topicHandle) Begin(context.Context) (store.TopicPosition, error) {
+	return h.position(forClient)
+}
 
 func (h *topicHandle) position(whom maker) (store.TopicPosition, error) {
 	t, err := h.findOrMake(whom)
