@@ -55,6 +55,31 @@ func BenchmarkLogAppendReadAck(b *testing.B) {
 	}
 }
 
+// A message supersedes one of n that a reader has not taken.
+func BenchmarkLogUpdate(b *testing.B) {
+	for _, n := range []int{1, 100} {
+		b.Run(fmt.Sprint("keys=", n), func(b *testing.B) {
+			l := openMem(b, New(Options{Budget: -1}), "a", roomy)
+			attachMem(b, l, "r")
+			if _, err := l.Append(bg, sized(200), ""); err != nil {
+				b.Fatal(err)
+			}
+			messages := make([]*store.Message, n)
+			for i := range messages {
+				messages[i] = keyed(fmt.Sprint(i), 0, 200)
+			}
+			i := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				i = (i + 1) % n
+				if _, err := l.Append(bg, messages[i], ""); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkLogAttachDetach(b *testing.B) {
 	for _, others := range []int{0, 31} {
 		b.Run(fmt.Sprint("others=", others), func(b *testing.B) {

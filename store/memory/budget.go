@@ -9,11 +9,18 @@ const (
 	writerCost = 128
 )
 
+// sparseCost is what messages with Key or TTL cost a session, in bytes, beside
+// themselves.
+const sparseCost = 448
+
 // account adjusts the budget to what the readers, links and writers cost now, beyond the
-// first of each.
+// first of each, and to whether there were messages with Key or TTL.
 func (l *memLog) account() {
 	cost := len(l.readers)*readerCost + int(l.links)*linkCost + len(l.writers)*writerCost
 	now := int32(max(0, cost-readerCost-linkCost-writerCost))
+	if l.sparse != nil {
+		now += sparseCost
+	}
 	if now != l.members {
 		l.store.used.Add(int64(now - l.members))
 		l.members = now

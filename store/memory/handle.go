@@ -40,6 +40,9 @@ func (h *memHandle) enter() error {
 	if h.handle != h && !h.as.any {
 		return store.ErrMoved
 	}
+	if h.sparse != nil {
+		h.dropExpired()
+	}
 	return h.gone
 }
 

@@ -11,8 +11,8 @@ import (
 )
 
 // memLog is a session in memory. Its parts are the entries (this file), what leaves when
-// it is full (overflow.go), the readers and their links (reader.go), the writers
-// (writer.go), and moves to another id (move.go).
+// it is full (overflow.go), messages with Key or TTL (sparse.go), the readers and their
+// links (reader.go), the writers (writer.go), and moves to another id (move.go).
 //
 // The fields that each message needs come first, next to each other: with many sessions,
 // the memory of each is out of the cache when it is used.
@@ -21,10 +21,12 @@ type memLog struct {
 	mu      sync.Mutex // guards all fields that change, except watch
 	gone    error      // why the session has ended; nil while it lives
 	handle  *memHandle // what Open returns; replaced by each Move
-	floor   uint64     // the oldest entry; top+1 without any
+	floor   uint64     // the oldest entry; top+1 without any; see sparse for what it is there
 	bytes   int64
-	entries ring
+	entries ring[slot]
+	sparse  *sparse                 // nil until there is a message with Key or TTL
 	woken   bool                    // the watchers were woken, and no link has read since
+	watches uint32                  // counts watchers
 	watch   atomic.Pointer[watcher] // the first
 	store   *Store
 	epoch   uint64
@@ -35,7 +37,7 @@ type memLog struct {
 	only    map[uint64]string // the entries that are for one reader alone, with its name
 	readers []*memReader      // in the order in which they came
 	links   int32             // of all readers, ended ones included
-	members int32             // what the readers, links and writers count against the budget
+	members int32             // what account has taken from the budget
 	writers []memWriter       // least recent first
 	topics  *memberships      // nil if the session never joined a topic
 
@@ -50,7 +52,6 @@ type memLog struct {
 	number  uint64 // of the last link
 	renewed uint64 // of the last link at the last Renew or Move
 	departs uint64 // counts departures
-	watches uint64 // counts watchers
 }
 
 // past is what a log was before a Move.
@@ -77,8 +78,6 @@ type idleLog struct {
 	until int64
 }
 
-func (l *memLog) top() uint64 { return l.floor + uint64(l.entries.n) - 1 }
-
 func (l *memLog) position(seq uint64) store.Position { return store.Position{Epoch: l.epoch, Seq: seq} }
 
 // needsWake reports whether the watchers must be woken for an entry. Otherwise every link
@@ -91,12 +90,16 @@ func (l *memLog) needsWake() bool {
 
 // broadcast appends m at that tick, whatever id the log has. It returns that id if there
 // is an error. A message that has already come with a joined session is not appended
-// again.
-func (l *memLog) broadcast(m *store.Message, at uint32) (id string, err error) {
+// again, nor is one that was sent before a newer one with its Key.
+func (l *memLog) broadcast(m *store.Message, at uint32, t lifetime) (id string, err error) {
 	l.mu.Lock()
+	l.dropExpired()
 	err = l.gone
 	if err == nil && !l.came(m) {
-		_, err = l.append(m, "", at)
+		_, err = l.put(m, "", at, &t)
+	}
+	if err == errOutdated {
+		err = nil
 	}
 
 	wake := err == nil && l.needsWake()
@@ -120,13 +123,24 @@ func (l *memLog) append(m *store.Message, reader string, at uint32) (store.Posit
 	if reader != "" && l.reader(reader) == nil {
 		return store.Position{}, store.ErrNotFound
 	}
-	return l.put(m, reader, at)
+	return l.put(m, reader, at, nil)
 }
 
-func (l *memLog) put(m *store.Message, reader string, at uint32) (store.Position, error) {
-	size := int64(m.Size())
-	if size > math.MaxUint32 || !l.room(size) {
+// put appends m, which was sent now if t is nil.
+func (l *memLog) put(m *store.Message, reader string, at uint32, t *lifetime) (store.Position, error) {
+	size, seq := int64(m.Size()), uint64(0)
+	switch {
+	case size > math.MaxUint32:
 		return store.Position{}, store.ErrFull
+	case l.sparse != nil || m.Key != "" || m.TTL > 0:
+		var err error
+		if seq, err = l.prepare(m, reader, size, t); err != nil {
+			return store.Position{}, err
+		}
+	case !l.room(size, -1):
+		return store.Position{}, store.ErrFull
+	default:
+		seq = l.floor + uint64(l.entries.n)
 	}
 
 	if l.past != nil && l.past.joined != nil && l.store.broadcasts.Load() == 0 {
@@ -138,15 +152,14 @@ func (l *memLog) put(m *store.Message, reader string, at uint32) (store.Position
 	}
 	l.entries.push(slot{m, at, uint32(size)})
 	l.bytes += size
-	top := l.top()
 
 	if reader != "" {
 		if l.only == nil {
 			l.only = make(map[uint64]string)
 		}
-		l.only[top] = reader
+		l.only[seq] = reader
 	}
-	return l.position(top), nil
+	return l.position(seq), nil
 }
 
 // end closes the log for good, and returns what no reader has.
@@ -157,6 +170,7 @@ func (l *memLog) end(why error) store.Ended {
 }
 
 func (l *memLog) endLocked(why error) store.Ended {
+	l.dropExpired()
 	ended := store.Ended{ID: l.handle.as.id, Epoch: l.epoch, Messages: l.unread()}
 	l.gone = why
 	l.trim(l.top())
@@ -164,7 +178,7 @@ func (l *memLog) endLocked(why error) store.Ended {
 	l.dropMemberships(func(*membership) bool { return true })
 	l.topics = nil
 	l.markActive()
-	l.readers, l.writers = nil, nil
+	l.readers, l.writers, l.sparse = nil, nil, nil
 	return ended
 }
 

@@ -17,8 +17,8 @@ import (
 // Store is the store.Store that keeps everything in the memory of this process. It is the
 // fastest, and its content is lost with the process. After a restart, every client that
 // comes back gets store.MissingRestarted. Append, Read, Ack, Begin and Commit of its Logs
-// neither wait nor allocate, except when the ring grows. Store is safe for concurrent
-// use. Make one with New.
+// neither wait nor allocate, except when a log grows. Store is safe for concurrent use.
+// Make one with New.
 type Store struct {
 	boot   uint32    // the upper half of every epoch
 	start  time.Time // the zero of the logs' clock
@@ -50,9 +50,9 @@ const sessionCost = 1024
 // Options configure a Store. The zero value is ready to use.
 type Options struct {
 	// Budget bounds the memory of all sessions together, in bytes: the Size of messages,
-	// about 1 KiB for each session, 0.4 KiB for each reader beyond the first, and 0.25
-	// KiB for each id that was revoked or moved. Zero means 256 MiB. Negative means no
-	// bound.
+	// about 1 KiB for each session, 0.4 KiB more once it had a message with Key or TTL,
+	// 0.4 KiB for each reader beyond the first, and 0.25 KiB for each id that was revoked
+	// or moved. Zero means 256 MiB. Negative means no bound.
 	//
 	// New sessions are refused with store.ErrBudget in the last quarter of it, and new
 	// readers in the last eighth, which is for messages. Ids may take half of the budget,
@@ -286,9 +286,7 @@ func (s *Store) move(from, to string, m *store.Moving) (left []store.Left, old, 
 		old.rename(to, bar, m.Keep)
 		return left, old, nil, nil
 	}
-	members := old.sessionMemberships()
-	over := old.end(store.ErrMoved)
-	target.absorb(over, members, m.Keep)
+	target.absorb(old.handOver(), m.Keep)
 	return left, old, target, nil
 }
 
@@ -384,12 +382,12 @@ func (s *Store) all() []*memLog {
 func (s *Store) Broadcast(_ context.Context, m *store.Message, done func(id string, err error) error) error {
 	s.broadcasts.Add(1)
 	defer s.broadcasts.Add(-1)
-	at := s.tick()
+	at, t := s.tick(), s.lifetime(m)
 	for i, l := range s.all() {
 		if i%256 == 255 { // not more often: reading the clock costs a tenth of the rest
 			at = s.tick()
 		}
-		if err := done(l.broadcast(m, at)); err != nil {
+		if err := done(l.broadcast(m, at, t)); err != nil {
 			return err
 		}
 	}

@@ -6,12 +6,31 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// absorb appends what another session left behind, and adds its memberships, as far as
-// there is room. For keep, the
-// other session's id counts as this log's previous one.
-func (l *memLog) absorb(other store.Ended, members []membership, keep time.Duration) {
+// heritage is what a session leaves to the one that it is joined to.
+type heritage struct {
+	store.Ended
+	lifetimes []lifetime   // of the messages
+	members   []membership // of the whole session in topics
+}
+
+// handOver ends the log for another one, which absorbs what no reader has.
+func (l *memLog) handOver() heritage {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.dropExpired()
+	h := heritage{lifetimes: l.lifetimes(l.unread()), members: l.sessionMemberships()}
+	h.Ended = l.endLocked(store.ErrMoved)
+	return h
+}
+
+// absorb appends what another session left behind, and adds its memberships, as far as
+// there is room. For keep, the other session's id counts as this log's previous one. Of
+// two messages about the same subject, the one that was sent later stays, whichever
+// session it was in.
+func (l *memLog) absorb(other heritage, keep time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dropExpired()
 
 	h := l.history()
 	h.id, h.until = other.ID, l.store.now()+int64(keep)
@@ -20,16 +39,21 @@ func (l *memLog) absorb(other store.Ended, members []membership, keep time.Durat
 		h.epochs = h.epochs[1:]
 	}
 
-	l.unite(members)
-	for _, e := range other.Messages {
+	l.unite(other.members)
+	for i, e := range other.Messages {
 		if l.holds(e.Message) {
 			continue
 		}
-		p, err := l.put(e.Message, e.Reader, l.store.tick())
-		if err != nil {
-			return // as far as there is room
+		var t lifetime
+		if other.lifetimes != nil {
+			t = other.lifetimes[i]
 		}
-		if e.Reader != "" && l.reader(e.Reader) == nil {
+		p, err := l.put(e.Message, e.Reader, l.store.tick(), &t)
+		switch {
+		case err == errOutdated:
+		case err != nil:
+			return // as far as there is room
+		case e.Reader != "" && l.reader(e.Reader) == nil:
 			l.expect(e.Reader, p.Seq)
 		}
 		if l.store.broadcasts.Load() > 0 {

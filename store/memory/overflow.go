@@ -8,29 +8,40 @@ import (
 )
 
 // room makes room for an entry of that size, and takes it from the budget. It reports
-// whether it could. If not, no entry has left. Entries leave in the order of D5, and no
-// more than necessary.
-func (l *memLog) room(size int64) bool {
-	last, freed, ok := l.must(size)
-	if !ok || last >= l.floor && !l.may(last) || size != freed && !l.store.reserve(size-freed) {
+// whether it could. If not, no entry has left. First of all, the entry in the slot old
+// leaves, which the new one supersedes; old is -1 if there is none. Then entries leave in
+// the order of D5, and no more than necessary.
+func (l *memLog) room(size int64, old int) bool {
+	last, freed, ok := l.must(size, old)
+	if !ok || last != 0 && !l.may(last) || size != freed && !l.store.reserve(size-freed) {
 		return false
+	}
+	if old >= 0 {
+		l.drop(old)
 	}
 	l.leave(last)
 	return true
 }
 
-// must returns the last entry that has to leave for one more of that size, and the bytes
-// that this frees. ok is false if even all entries would not be enough.
-func (l *memLog) must(size int64) (last uint64, freed int64, ok bool) {
-	for n := range l.entries.n + 1 {
-		if l.entries.n-n < l.bounds.MaxMessages && l.bytes-freed+size <= l.bounds.MaxBytes && l.store.has(size-freed) {
-			return l.floor + uint64(n) - 1, freed, true
+// must returns the last entry that has to leave for one more of that size, 0 if none has
+// to, and the bytes that this frees, with those of the entry in the slot old. ok is false
+// if even all entries would not be enough.
+func (l *memLog) must(size int64, old int) (last uint64, freed int64, ok bool) {
+	count := l.live()
+	if old >= 0 {
+		count, freed = count-1, int64(l.entries.at(old).size)
+	}
+	for i := 0; ; i++ {
+		if count < l.bounds.MaxMessages && l.bytes-freed+size <= l.bounds.MaxBytes && l.store.has(size-freed) {
+			return last, freed, true
 		}
-		if n < l.entries.n {
-			freed += int64(l.entries.at(n).size)
+		if i == l.entries.n {
+			return 0, 0, false
+		}
+		if s := l.entries.at(i); s.message != nil && i != old {
+			last, count, freed = l.seqAt(i), count-1, freed+int64(s.size)
 		}
 	}
-	return 0, 0, false
 }
 
 // may reports whether the entries up to seq may leave for a new one.
@@ -88,10 +99,10 @@ func (l *memLog) passed(n need) uint64 {
 // stalled reports whether a reader that has passed seq could have taken the next entry
 // for Bounds.Stall, and has taken nothing in that time.
 func (l *memLog) stalled(r *memReader, seq uint64) bool {
-	if l.bounds.Stall == 0 || seq >= l.top() {
+	if l.bounds.Stall == 0 || l.isLast(seq) {
 		return false
 	}
-	since := max(r.took, int64(l.entries.at(int(max(seq+1, l.floor)-l.floor)).at)*tick)
+	since := max(r.took, int64(l.entries.at(l.next(max(seq, l.floor-1))).at)*tick)
 	for i := range r.links {
 		if r.links[i].end == nil {
 			since = max(since, r.links[i].heard)
@@ -104,7 +115,10 @@ func (l *memLog) stalled(r *memReader, seq uint64) bool {
 func (l *memLog) aged() uint64 {
 	before := (l.store.now() - int64(l.bounds.Retention)) / tick
 	n := sort.Search(l.entries.n, func(i int) bool { return int64(l.entries.at(i).at) >= before })
-	return l.floor + uint64(n) - 1
+	if n == 0 {
+		return l.floor - 1
+	}
+	return l.seqAt(n - 1)
 }
 
 // trim removes the entries up to seq, and gives their bytes back to the budget.
@@ -116,6 +130,9 @@ func (l *memLog) trim(seq uint64) {
 
 // leave removes the entries up to seq, and returns the bytes that this frees.
 func (l *memLog) leave(seq uint64) (freed int64) {
+	if l.sparse != nil {
+		return l.leaveSparse(seq)
+	}
 	for l.entries.n > 0 && l.floor <= seq {
 		freed += int64(l.entries.pop().size)
 		if name := l.only[l.floor]; name != "" {

@@ -33,7 +33,8 @@ func (h *memHandle) Read(
 
 	l.woken = false
 	var told []store.Undelivered
-	if after >= l.top() { // nothing new, so there is time for cleaning up
+	top := l.top()
+	if after >= top || l.sparse != nil && l.isLast(after) { // nothing new, so there is time for cleaning up
 		l.forget()
 		if l.undelivered != nil {
 			told = l.tell()
@@ -54,20 +55,24 @@ func (h *memHandle) Read(
 	}
 
 	// As many entries as fit into room, but one at least.
-	for seq, first := after+1, true; seq <= l.top(); seq, first = seq+1, false {
-		s := l.entries.at(int(seq - l.floor))
-		if room -= int(s.size); room < 0 && !first {
-			break
+	if l.sparse != nil {
+		dst, after, t.More = l.readSparse(r.name, after, room, dst)
+	} else {
+		for seq, first := after+1, true; seq <= top; seq, first = seq+1, false {
+			s := l.entries.at(int(seq - l.floor))
+			if room -= int(s.size); room < 0 && !first {
+				break
+			}
+			e := store.Entry{Seq: seq}
+			if name := l.only[seq]; name == "" || name == r.name {
+				e.Message = s.message
+			}
+			dst = append(dst, e)
+			after = seq
 		}
-		e := store.Entry{Seq: seq}
-		if name := l.only[seq]; name == "" || name == r.name {
-			e.Message = s.message
-		}
-		dst = append(dst, e)
-		after = seq
+		t.More = after < top
 	}
 
-	t.More = after < l.top()
 	if after > r.sent {
 		r.sent = after
 		if r.plain && l.entries.n > 0 { // its only sign of life; reading the clock would cost more
@@ -94,11 +99,21 @@ func (h *memHandle) Behind(_ context.Context, seq uint64) (readers int, top uint
 	}
 
 	for _, r := range l.readers {
-		if (len(r.links) > 0 || r.here && !r.plain) && r.has() < seq {
+		if (len(r.links) > 0 || r.here && !r.plain) && l.behind(r.has(), seq) {
 			readers++
 		}
 	}
 	return readers, top, nil
+}
+
+// behind reports whether a reader that has everything up to has lacks something up to
+// seq, or has to be told of a gap.
+func (l *memLog) behind(has, seq uint64) bool {
+	if has >= seq || l.sparse == nil || has+1 < l.floor {
+		return has < seq
+	}
+	i := l.next(has)
+	return i < l.entries.n && l.seqAt(i) <= seq
 }
 
 // Ack implements Log.

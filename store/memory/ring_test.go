@@ -13,7 +13,7 @@ import (
 // slots as entries, or a few.
 func TestRingIsAQueue(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var r ring
+		var r ring[slot]
 		var want []uint32
 		next := uint32(0)
 
@@ -36,6 +36,11 @@ func TestRingIsAQueue(t *testing.T) {
 					want = want[1:]
 				}
 			},
+			"truncate": func(t *rapid.T) {
+				n := rapid.IntRange(0, len(want)).Draw(t, "n")
+				r.truncate(n)
+				want = want[:n]
+			},
 			"": func(t *rapid.T) {
 				var got []uint32
 				for i := range r.n {
@@ -57,7 +62,7 @@ func TestRingIsAQueue(t *testing.T) {
 
 // L4: the ring does not keep entries that have left the log.
 func TestRingForgets(t *testing.T) {
-	var r ring
+	var r ring[slot]
 	for range 10 {
 		r.push(slot{message: &store.Message{}, size: 1})
 	}

@@ -13,7 +13,9 @@ import (
 // undelivered is what is to be reported about a reader that is not remembered.
 type undelivered struct {
 	store.Undelivered
-	from int64 // not before that: the reader may still come from the session that was joined to this one
+	from   int64      // not before that: the reader may still come from the session that was joined to this one
+	has    uint64     // what the reader had
+	missed store.Lost // of Lost, what has left the log; the rest is still in it
 }
 
 // has returns the seq up to which the reader got everything, as far as the log can know.
@@ -29,6 +31,38 @@ func (l *memLog) miss(seq uint64, name string) {
 	if r := l.reader(name); r != nil && r.has() < seq {
 		extend(&r.missed, seq)
 	}
+	for i := range l.undelivered {
+		if u := &l.undelivered[i]; u.about(seq, name) {
+			extend(&u.missed, seq)
+		}
+	}
+}
+
+// about reports whether an entry for that reader alone is among those that u reports.
+func (u *undelivered) about(seq uint64, reader string) bool {
+	return u.Reader == reader && u.Lost.From <= seq && seq <= u.Lost.To
+}
+
+// passOver records that an entry for one reader alone was superseded, or that its TTL is
+// over: it is no loss any more.
+func (l *memLog) passOver(seq uint64, name string) {
+	for i := range l.undelivered {
+		if u := &l.undelivered[i]; u.about(seq, name) {
+			l.narrow(u)
+		}
+	}
+	l.undelivered = slices.DeleteFunc(l.undelivered, func(u undelivered) bool { return u.Lost == store.Lost{} })
+}
+
+// narrow reduces u.Lost to what the reader lacks of that range.
+func (l *memLog) narrow(u *undelivered) {
+	lost := u.missed
+	for seq, name := range l.only {
+		if u.about(seq, name) && seq > u.has {
+			extend(&lost, seq)
+		}
+	}
+	u.Lost = lost
 }
 
 // extend extends lost to seq.
@@ -41,16 +75,10 @@ func extend(lost *store.Lost, seq uint64) {
 
 // giveUp records what the reader, which is being forgotten, did not get.
 func (l *memLog) giveUp(r *memReader) {
-	lost, has := r.missed, r.has()
-	for seq, name := range l.only {
-		if name == r.name && seq > has {
-			extend(&lost, seq)
-		}
-	}
-	if lost != (store.Lost{}) {
-		l.undelivered = append(l.undelivered, undelivered{
-			Undelivered: store.Undelivered{Reader: r.name, Plain: r.plain, Lost: lost},
-		})
+	all := store.Undelivered{Reader: r.name, Plain: r.plain, Lost: store.Lost{To: l.top()}}
+	u := undelivered{Undelivered: all, has: r.has(), missed: r.missed}
+	if l.narrow(&u); u.Lost != (store.Lost{}) {
+		l.undelivered = append(l.undelivered, u)
 	}
 }
 
@@ -60,7 +88,7 @@ func (l *memLog) expect(name string, seq uint64) {
 	if i < 0 {
 		i = len(l.undelivered)
 		until := l.store.now() + int64(l.bounds.Retention)
-		l.undelivered = append(l.undelivered, undelivered{store.Undelivered{Reader: name}, until})
+		l.undelivered = append(l.undelivered, undelivered{Undelivered: store.Undelivered{Reader: name}, from: until})
 	}
 	extend(&l.undelivered[i].Lost, seq)
 }
@@ -96,9 +124,7 @@ func (l *memLog) lacks(seq uint64) bool {
 	if r := l.reader(name); r != nil && r.acked < seq {
 		return true
 	}
-	return slices.ContainsFunc(l.undelivered, func(u undelivered) bool {
-		return u.Reader == name && u.Lost.From <= seq && seq <= u.Lost.To
-	})
+	return slices.ContainsFunc(l.undelivered, func(u undelivered) bool { return u.about(seq, name) })
 }
 
 // unread returns the entries that no reader acknowledged, and those for one reader alone
@@ -109,9 +135,9 @@ func (l *memLog) unread() []store.Entry {
 	if len(l.only) > 0 {
 		from = l.floor
 	}
-	for seq := from; seq <= l.top(); seq++ {
-		if seq > l.mark || l.lacks(seq) {
-			s := l.entries.at(int(seq - l.floor))
+	for i := l.next(from - 1); i < l.entries.n; i++ {
+		seq, s := l.seqAt(i), l.entries.at(i)
+		if s.message != nil && (seq > l.mark || l.lacks(seq)) {
 			left = append(left, store.Entry{Seq: seq, Message: s.message, Reader: l.only[seq]})
 		}
 	}

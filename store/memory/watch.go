@@ -4,12 +4,12 @@ package memory
 // so that waking needs no lock.
 type watcher struct {
 	wake   func()
-	number uint64
+	number uint32
 	next   *watcher
 }
 
 // without returns the list without the watcher of that number.
-func (w *watcher) without(number uint64) *watcher {
+func (w *watcher) without(number uint32) *watcher {
 	switch {
 	case w == nil:
 		return nil
