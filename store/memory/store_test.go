@@ -8,6 +8,9 @@ import (
 	"github.com/mirage-go/mirage/store/storetest"
 )
 
+// without is what this store does not have yet.
+var without = storetest.Without{Topics: true}
+
 // newMemory returns a store that must be empty, its budget included, when the suite is
 // done with it.
 func newMemory(t testing.TB) store.Store {
@@ -20,12 +23,12 @@ func newMemory(t testing.TB) store.Store {
 	return s
 }
 
-func TestMemoryIsAStore(t *testing.T) { storetest.RunInBubble(t, newMemory) }
+func TestMemoryIsAStore(t *testing.T) { storetest.RunInBubble(t, newMemory, without) }
 
 // The suite also runs in real time, as for a store with I/O.
 func TestMemoryIsAStoreInRealTime(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: a quarter of a minute of real time")
 	}
-	storetest.Run(t, newMemory)
+	storetest.Run(t, newMemory, without)
 }

@@ -15,12 +15,15 @@ import (
 
 // The conformance suite, once against a real server and once against miniredis.
 
+// without is what this store does not have yet.
+var without = storetest.Without{Keys: true, Topics: true}
+
 func TestStore(t *testing.T) {
 	t.Parallel()
 	client := dial(t, startServer(t).addr)
 	storetest.Run(t, func(tb testing.TB) store.Store {
 		return newStore(tb, client, redis.Options{Timeout: 20 * time.Second})
-	})
+	}, without)
 }
 
 func TestStoreMiniredis(t *testing.T) {
@@ -37,5 +40,5 @@ func TestStoreMiniredis(t *testing.T) {
 			clients.Store(tb, c)
 		}
 		return newStore(tb, c.(rueidis.Client), redis.Options{Timeout: 20 * time.Second})
-	})
+	}, without)
 }

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"pgregory.net/rapid"
@@ -170,15 +171,40 @@ func (m *machine) doMove(rt *rapid.T) {
 
 	for _, s := range left {
 		target.settle()
-		if must, _ := target.fits(s.size); !must {
+		if target.outdated(s) {
+			continue
+		}
+		if must, _ := target.fits(s); !must {
 			break
 		}
 		s.at = time.Now()
-		target.settle()
-		need := target.needed(s.size)
-		target.lo, target.hi = max(target.lo, need), max(target.hi, need)
-		target.all = append(target.all, s)
+		target.take(s)
 	}
+}
+
+// takes reports whether it is certain which of the messages find room, and whether they
+// are for all readers.
+func (m *machine) takes(l *model, left []said) bool {
+	c := *l
+	c.all = slices.Clone(l.all)
+	for _, s := range left {
+		c.settle()
+		if older := c.older(s); older >= c.lo && older < c.hi {
+			return false
+		}
+		if c.outdated(s) {
+			continue
+		}
+		must, may := c.fits(s)
+		if must != may || s.to != "" {
+			return false
+		}
+		if !must {
+			return true
+		}
+		c.take(s)
+	}
+	return true
 }
 
 // doStale takes a step with a handle from before a Move.

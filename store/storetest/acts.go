@@ -52,8 +52,15 @@ func (m *machine) doOpen(rt *rapid.T) {
 func (m *machine) append(rt *rapid.T, l *model, log store.Log, to string) {
 	m.texts++
 	more := strings.Repeat("x", rapid.SampledFrom([]int{0, 0, 10, 100, 500}).Draw(rt, "length"))
-	s := said{text: fmt.Sprintf("%d%s", m.texts, more), to: to, at: time.Now()}
+	s := said{text: fmt.Sprintf("%d%s", m.texts, more), to: to, at: time.Now(), sent: time.Now()}
 	msg := text(s.text)
+	if !m.without.Keys {
+		m.special(rt, msg)
+		s.event, s.key = msg.Event, msg.Key
+		if msg.TTL > 0 {
+			s.until = s.sent.Add(msg.TTL)
+		}
+	}
 	s.size = int64(msg.Size())
 
 	p, err := log.Append(ctx, msg, to)
@@ -208,7 +215,7 @@ func (m *machine) doRead(rt *rapid.T) {
 
 func (m *machine) doReadAll(rt *rapid.T) {
 	k := m.link(rt)
-	for m.read(k, 1<<20); k.cursor < k.m.top(); m.read(k, 1<<20) {
+	for m.read(k, 1<<20); k.m.next(k.cursor) <= k.m.top(); m.read(k, 1<<20) {
 	}
 }
 
@@ -346,26 +353,6 @@ func (m *machine) doCommit(rt *rapid.T) {
 	handled := rapid.IntRange(0, 3).Draw(rt, "handled") > 0
 	m.must("Commit", log.Commit(ctx, name, n, handled))
 	l.committed(name, n, handled)
-}
-
-// takes reports whether it is certain which of the messages find room, and whether they
-// are for all readers.
-func (m *machine) takes(l *model, left []said) bool {
-	c := *l
-	for _, s := range left {
-		c.settle()
-		must, may := c.fits(s.size)
-		if must != may || s.to != "" {
-			return false
-		}
-		if !must {
-			return true
-		}
-		need := c.needed(s.size)
-		c.lo, c.hi = max(c.lo, need), max(c.hi, need)
-		c.all = append(slices.Clip(c.all), s)
-	}
-	return true
 }
 
 func (m *machine) same(what string, got, want any) {

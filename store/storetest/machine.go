@@ -167,6 +167,7 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 		"read":          m.doRead,
 		"read more":     m.doRead,
 		"read all":      m.doReadAll,
+		"behind":        m.doBehind,
 		"ack":           m.doAck,
 		"ack what came": m.doAckCursor,
 		"detach":        m.doDetach,

@@ -36,10 +36,23 @@ type model struct {
 }
 
 type said struct {
-	text, to string
-	size     int64
-	at       time.Time
+	text, to    string
+	event, key  string
+	size        int64
+	at          time.Time // when the log got it
+	sent, until time.Time // when it was sent, and when its TTL is over; zero without TTL
+	passed      passed
 }
+
+// passed says whether a message was superseded, or its TTL was over, before it left the
+// log in its turn. Readers pass such an entry over.
+type passed uint8
+
+const (
+	passedNo    passed = iota // it is in the log, or left in its turn
+	passedMaybe               // it is not in the log, for either reason
+	passedYes
+)
 
 type modelReader struct {
 	name         string
@@ -118,20 +131,29 @@ func (m *model) passed(linkedOnly, plainSent bool) uint64 {
 	return low
 }
 
-// settle records which entries may leave at any time: those that every reader has passed.
+// settle records which entries have left because of their TTL, and which may leave at any
+// time: those that every reader has passed.
 func (m *model) settle() {
+	for seq := m.lo; seq <= m.top(); seq++ {
+		if s := m.all[seq-1]; !s.until.IsZero() && !time.Now().Before(s.until) {
+			m.passOver(seq)
+		}
+	}
 	m.hi = max(m.hi, min(m.passed(false, false), m.top())+1)
 }
 
-// needed returns the lowest floor with which a message of that size fits.
-func (m *model) needed(size int64) uint64 {
+// needed returns the lowest floor with which a message fits.
+func (m *model) needed(s said) uint64 {
+	older := m.older(s)
 	for floor := uint64(1); floor <= m.top()+1; floor++ {
 		n, bytes := 0, int64(0)
-		for _, s := range m.all[floor-1:] {
-			n++
-			bytes += s.size
+		for seq := floor; seq <= m.top(); seq++ {
+			if is := m.all[seq-1]; is.passed == passedNo && seq != older {
+				n++
+				bytes += is.size
+			}
 		}
-		if n < m.b.MaxMessages && bytes+size <= m.b.MaxBytes {
+		if n < m.b.MaxMessages && bytes+s.size <= m.b.MaxBytes {
 			return floor
 		}
 	}
@@ -151,17 +173,17 @@ func (m *model) allowed() uint64 {
 	return min(to, m.top()) + 1
 }
 
-// fits reports whether a message of that size must find room, and whether it may.
-func (m *model) fits(size int64) (must, may bool) {
-	need := m.needed(size)
+// fits reports whether a message must find room, and whether it may.
+func (m *model) fits(s said) (must, may bool) {
+	need := m.needed(s)
 	return need <= max(m.lo, m.allowed()), need <= max(m.hi, m.allowed())
 }
 
 // appended checks the store's answer to a message.
 func (m *model) appended(s said, full bool, p store.Position) {
 	m.settle()
-	must, may := m.fits(s.size)
-	need := m.needed(s.size)
+	must, may := m.fits(s)
+	need := m.needed(s)
 	switch {
 	case full && must:
 		m.fail("refused a message that needs the floor %d; %d is allowed", need, m.allowed())
@@ -172,9 +194,18 @@ func (m *model) appended(s said, full bool, p store.Position) {
 		m.fail("took a message that needs the floor %d; only %d is allowed", need, m.allowed())
 	}
 
+	m.take(s)
+	m.placed(p, m.top())
+}
+
+// take appends a message that fits.
+func (m *model) take(s said) {
+	need := m.needed(s)
+	if older := m.older(s); older > 0 {
+		m.passOver(older)
+	}
 	m.lo, m.hi = max(m.lo, need), max(m.hi, need)
 	m.all = append(m.all, s)
-	m.placed(p, m.top())
 }
 
 // placed checks a position that the store returned.
@@ -187,12 +218,18 @@ func (m *model) placed(p store.Position, seq uint64) {
 	}
 }
 
-// knownFloor takes over the floor that the store revealed.
+// knownFloor takes over that the store revealed that the entries below f have left, and
+// no others.
 func (m *model) knownFloor(f uint64) {
-	if f < m.lo || f > m.hi {
+	if next := m.next(m.hi - 1); f < m.lo || f > m.top()+1 || next < f {
 		m.fail("the oldest entry is %d; it must be between %d and %d", f, m.lo, m.hi)
 	}
-	m.lo, m.hi = f, f
+	for seq := m.lo; seq < f; seq++ {
+		if m.all[seq-1].passed == passedNo {
+			m.lo = seq + 1
+		}
+	}
+	m.remain(f)
 }
 
 // knownSent takes over the highest seq sent that the store revealed.

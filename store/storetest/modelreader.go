@@ -53,11 +53,11 @@ func (m *model) attached(c store.Claim, a store.Attached, log store.Log, foreign
 		reasons, miss = []store.Missing{store.MissingAhead}, store.Lost{From: m.top() + 1, To: p.Seq}
 		start, owns = m.top(), true
 	case p.Seq+1 < m.lo || p.Seq+1 < m.hi && !a.Resumed:
-		m.knownFloor(got.To + 1)
+		m.gap(store.Lost{From: p.Seq + 1, To: got.To})
 		reasons, miss = []store.Missing{store.MissingTrimmed}, store.Lost{From: p.Seq + 1, To: got.To}
 		start, owns = p.Seq, true
 	default:
-		m.hi = min(m.hi, p.Seq+1)
+		m.remain(p.Seq + 1)
 		start, owns = p.Seq, true
 	}
 
@@ -180,10 +180,7 @@ func (m *model) read(r *modelReader, k *modelLink, max64 int, entries []store.En
 
 	if t.Gap != (store.Lost{}) {
 		m.same("gap from", t.Gap.From, k.cursor+1)
-		if t.Gap.To < t.Gap.From {
-			m.fail("gap %v is none", t.Gap)
-		}
-		m.knownFloor(t.Gap.To + 1)
+		m.gap(t.Gap)
 		m.same("told", t.Told, r.told >= t.Gap.To)
 		r.told = t.Gap.To
 		k.cursor = t.Gap.To
@@ -191,16 +188,16 @@ func (m *model) read(r *modelReader, k *modelLink, max64 int, entries []store.En
 		if k.cursor+1 < m.lo {
 			m.fail("no gap after %d; the oldest entry is %d or higher", k.cursor, m.lo)
 		}
-		m.hi = min(m.hi, max(m.lo, k.cursor+1))
+		m.remain(max(m.lo, k.cursor+1))
 	}
 
-	if len(entries) == 0 && k.cursor < m.top() {
-		m.fail("nothing after %d; the top is %d", k.cursor, m.top())
+	if len(entries) == 0 && m.next(k.cursor) <= m.top() {
+		m.fail("nothing after %d; there is %d", k.cursor, m.next(k.cursor))
 	}
 
 	room := max64
 	for i, e := range entries {
-		k.cursor++
+		k.cursor = m.next(k.cursor)
 		m.same("seq", e.Seq, k.cursor)
 		if e.Seq > m.top() {
 			m.fail("seq %d is beyond the top %d", e.Seq, m.top())
@@ -214,18 +211,22 @@ func (m *model) read(r *modelReader, k *modelLink, max64 int, entries []store.En
 			m.fail("entry %d for %q came without its message to %q", e.Seq, s.to, r.name)
 		}
 		m.same("text", string(e.Message.Data), s.text)
+		m.same("event", e.Message.Event, s.event)
+		m.same("key", e.Message.Key, s.key)
 		if room -= e.Message.Size(); room < 0 && i > 0 {
 			m.fail("%d entries are more than %d bytes", len(entries), max64)
 		}
 	}
 
 	for _, u := range t.Undelivered {
-		if u.Lost.To < u.Lost.From || m.all[u.Lost.From-1].to != u.Reader {
+		from, to := m.all[u.Lost.From-1], m.all[max(u.Lost.From, u.Lost.To)-1]
+		if u.Lost.To < u.Lost.From || from.to != u.Reader || to.to != u.Reader ||
+			from.passed == passedYes || to.passed == passedYes {
 			m.fail("%+v is told to be undelivered", u)
 		}
 	}
 
-	m.same("more", t.More, k.cursor < m.top())
+	m.same("more", t.More, m.next(k.cursor) <= m.top())
 	m.same("epoch", t.Epoch, m.epoch)
 	m.same("acked", t.Acked, r.acked)
 	m.same("accepted", t.Accepted, m.accepted(r.name))
@@ -295,25 +296,29 @@ func (m *model) ended(e store.Ended) {
 		}
 	}
 
-	m.said(e.Messages[:below], 0)
-	e.Messages = e.Messages[below:]
-	first := m.top() + 1 - uint64(len(e.Messages))
-	if want := m.mark + 1; first != max(want, m.lo) {
-		m.knownFloor(first)
-		if first < want {
-			m.fail("%d was acknowledged, but is among the undelivered", first)
-		}
+	m.said(e.Messages[:below])
+
+	// Above the mark, the oldest may have left.
+	above := e.Messages[below:]
+	from := m.next(max(m.mark+1, m.lo) - 1)
+	if len(above) > 0 && above[0].Seq != from {
+		m.knownFloor(above[0].Seq)
+		from = above[0].Seq
+	} else if len(above) == 0 && from <= m.top() {
+		m.knownFloor(m.top() + 1)
+		from = m.top() + 1
 	}
-	m.said(e.Messages, first)
+	for _, got := range above {
+		m.same("ended seq", got.Seq, from)
+		from = m.next(from)
+	}
+	m.same("the end of the ended", from, m.top()+1)
+	m.said(above)
 }
 
-// said checks the entries of an ended session. If first is not zero, they must be
-// consecutive from first on.
-func (m *model) said(entries []store.Entry, first uint64) {
-	for i, got := range entries {
-		if first > 0 {
-			m.same("ended seq", got.Seq, first+uint64(i))
-		}
+// said checks the entries of an ended session.
+func (m *model) said(entries []store.Entry) {
+	for _, got := range entries {
 		m.same("ended text", string(got.Message.Data), m.all[got.Seq-1].text)
 		m.same("ended reader", got.Reader, m.all[got.Seq-1].to)
 	}
@@ -324,7 +329,7 @@ func (m *model) said(entries []store.Entry, first uint64) {
 // remembered, or for an entry that is older than a new reader.
 func (m *model) lacks(seq uint64) (may, must bool) {
 	to := m.all[seq-1].to
-	if to == "" {
+	if to == "" || m.all[seq-1].passed != passedNo {
 		return false, false
 	}
 	if r := m.reader(to); r != nil && seq > r.began {
@@ -426,5 +431,8 @@ func (m *model) leftovers() (left []said, ok bool) {
 			ok = false
 		}
 	}
-	return append(left, m.all[from-1:]...), ok
+	for seq := m.next(from - 1); seq <= m.top(); seq = m.next(seq) {
+		left = append(left, m.all[seq-1])
+	}
+	return left, ok
 }

@@ -6,6 +6,9 @@
 //		storetest.Run(t, func(t testing.TB) store.Store { return newStore(t) })
 //	}
 //
+// A store that lacks an optional part says so with Without. For that part, the suite
+// tests that the store refuses it.
+//
 // Besides testing each clause, the suite drives the store and a naive model with the same
 // random commands, and compares all their results. It also runs many goroutines on one
 // store.
@@ -19,22 +22,40 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
+// Without names the optional parts of the contract that a store does not have. Its steps
+// return store.ErrUnsupported for them, and do nothing.
+type Without struct {
+	Keys   bool // messages with Key or TTL
+	Topics bool // store.TopicStore, and memberships in topics
+}
+
 // Run runs the suite against the stores that open returns. Each call of open must return
 // an empty store that shares nothing with the others. Parallel tests call open
 // concurrently. To close a store, open uses t.Cleanup. Time is real: some sub-tests wait
 // for about a second.
-func Run(t *testing.T, open func(testing.TB) store.Store) { suite{open: open}.run(t) }
+func Run(t *testing.T, open func(testing.TB) store.Store, without ...Without) {
+	suite{open: open, without: all(without)}.run(t)
+}
 
 // RunInBubble is Run for a store that lives in this process and does no I/O. Every
 // sub-test runs in a bubble of testing/synctest, where waiting takes no time, so that
 // hours can be tested. open is called within the bubble.
-func RunInBubble(t *testing.T, open func(testing.TB) store.Store) {
-	suite{open: open, bubble: true}.run(t)
+func RunInBubble(t *testing.T, open func(testing.TB) store.Store, without ...Without) {
+	suite{open: open, without: all(without), bubble: true}.run(t)
+}
+
+// all returns what is named in any of them.
+func all(some []Without) (w Without) {
+	for _, s := range some {
+		w.Keys, w.Topics = w.Keys || s.Keys, w.Topics || s.Topics
+	}
+	return w
 }
 
 type suite struct {
-	open   func(testing.TB) store.Store
-	bubble bool
+	open    func(testing.TB) store.Store
+	without Without
+	bubble  bool
 }
 
 // A clause is one sub-test. Its name begins with the clause that it tests.
@@ -46,7 +67,17 @@ type clause struct {
 func (s suite) run(t *testing.T) {
 	clauses := slices.Concat(
 		appending, hello, gaps, delivery, room, alone, retention, halfOpen, departing, tabs,
-		polls, upstream, ids, identity, waking, crowds, topicClauses())
+		polls, upstream, ids, identity, waking, crowds)
+	if s.without.Keys {
+		clauses = append(clauses, withoutKeys...)
+	} else {
+		clauses = slices.Concat(clauses, superseding, expiring)
+	}
+	if s.without.Topics {
+		clauses = append(clauses, withoutTopics...)
+	} else {
+		clauses = append(clauses, topicClauses()...)
+	}
 
 	for _, c := range clauses {
 		t.Run(c.name, func(t *testing.T) {
@@ -59,7 +90,7 @@ func (s suite) run(t *testing.T) {
 		})
 	}
 
-	t.Run("D1–D9, U1 store and model agree", s.model)
+	t.Run("D1–D9, U1, M1, M3 store and model agree", s.model)
 }
 
 func (s suite) one(t *testing.T, c clause) {

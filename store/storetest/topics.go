@@ -22,7 +22,7 @@ type topic struct {
 	e *env
 }
 
-// topic returns the topic of that name. The test is skipped if the store has no topics.
+// topic returns the topic of that name. The test fails if the store has no topics.
 func (e *env) topic(name string, narrow ...func(*store.TopicBounds)) *topic {
 	e.Helper()
 	return topicOf(e, e.store, name, narrow...)
@@ -32,7 +32,7 @@ func topicOf(e *env, s store.Store, name string, narrow ...func(*store.TopicBoun
 	e.Helper()
 	all, ok := s.(store.TopicStore)
 	if !ok {
-		e.Skip("the store has no topics")
+		e.Fatal("the store is no store.TopicStore: see Without")
 	}
 	t := &topic{all.Topic(name, topicBounds(narrow...)), e}
 	e.Cleanup(func() { _ = t.End(ctx) }) // it may not have begun
