@@ -10,9 +10,11 @@ import (
 
 // Send appends a message to the log of the session id, and returns its position. The
 // error is store.ErrNotFound if there is no session, store.ErrFull if there is no room,
-// ErrTooLarge or store.ErrEvent if msg is invalid, and ErrClosed after Shutdown. After
-// store.ErrUncertain the message may be in the log. A nil error means that the message is
-// in the log: every reader will get it, or be told of a gap. Send does not wait for any
+// ErrTooLarge, store.ErrEvent or store.ErrKey if msg is invalid, store.ErrUnsupported if
+// msg has a Key or TTL and the Store does not support that, and ErrClosed after Shutdown.
+// After store.ErrUncertain the message may be in the log. A nil error means that the
+// message is in the log: every reader will get it, or be told of a gap, unless a newer
+// message with its Key supersedes it, or its TTL is over. Send does not wait for any
 // reader.
 func (m *Manager) Send(ctx context.Context, id string, msg store.Message) (store.Position, error) {
 	var at store.Position
