@@ -21,8 +21,8 @@ func finished(string) string { return "" }
 func render(http.ResponseWriter, mirage.TopicPosition, string) {}
 `
 
-// The program of each recipe compiles, together with the code that follows it on the page.
-// The programs and their pages are run in a browser by the tests in e2e.
+// The program of each recipe compiles, together with the code that follows it on the
+// page. The programs and their pages are run in a browser by the tests in e2e.
 func TestRecipes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: it builds programs")
@@ -33,11 +33,12 @@ func TestRecipes(t *testing.T) {
 			t.Errorf("%s does not begin with a program", page)
 			continue
 		}
-		source := blocks[0][1]
+		var source strings.Builder
+		source.WriteString(blocks[0][1])
 		for _, block := range blocks[1:] {
-			source += "\n" + block[1] + needed
+			source.WriteString("\n" + block[1] + needed)
 		}
-		vet(t, page, source)
+		vet(t, page, source.String())
 	}
 }
 
@@ -75,7 +76,8 @@ func vet(t *testing.T, page, source string) {
 		t.Fatal(err)
 	}
 
-	if out, err := exec.Command("go", "build", "-overlay="+overlay, "-o="+os.DevNull, "./"+name).CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-overlay="+overlay, "-o="+os.DevNull, "./"+name)
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Errorf("%s: %v\n%s", page, err, out)
 	}
 	if out, err := exec.Command("gofmt", "-l", file).CombinedOutput(); err != nil || len(out) > 0 {

@@ -174,8 +174,8 @@ func TestRecipeUsers(t *testing.T) {
 }
 
 // A page of htmx has the history, gets what is said once and in order, and shows how many
-// are there. It goes on after a connection was lost, and begins again after a refusal, for
-// which htmx makes a new EventSource.
+// are there. It goes on after a connection was lost, and begins again after a refusal,
+// for which htmx makes a new EventSource.
 func TestRecipeHTMX(t *testing.T) {
 	t.Parallel()
 	modules := npm.Modules(t)
@@ -184,7 +184,8 @@ func TestRecipeHTMX(t *testing.T) {
 		"sse.js":  readFile(t, filepath.Join(modules, "htmx-ext-sse/sse.js")),
 	})
 	var down, refused atomic.Bool
-	at := refuse(t, &program{t: t, url: strings.TrimSuffix(url, "/")}, func(w http.ResponseWriter, _ *http.Request) bool {
+	recipe := &program{t: t, url: strings.TrimSuffix(url, "/")}
+	at := refuse(t, recipe, func(w http.ResponseWriter, _ *http.Request) bool {
 		if down.Load() {
 			refused.Store(true)
 		}

@@ -168,11 +168,13 @@ func TestRoomsAway(t *testing.T) {
 	ann.untilShows(232)
 	away(false)
 	bob.until("the last one", `[...document.querySelectorAll('.text')].at(-1).textContent === 'm 230'`)
-	mark := get[string](bob, `[...document.querySelectorAll('.mark')].map(e => e.textContent).join()`)
-	all := sequence("m", 230)
-	want := append([]string{"one", "two"}, all[30:]...)
-	if got := bob.texts(); !slices.Equal(got, want) || mark != "30 messages are missing here: more was said than the room remembers." {
-		t.Errorf("after a gap: %q\n%q", mark, got)
+	want := append([]string{"one", "two"}, sequence("m", 230)[30:]...)
+	if got := bob.texts(); !slices.Equal(got, want) {
+		t.Errorf("after a gap: %q", got)
+	}
+	const gap = "30 messages are missing here: more was said than the room remembers."
+	if mark := get[string](bob, `[...document.querySelectorAll('.mark')].map(e => e.textContent).join()`); mark != gap {
+		t.Errorf("the gap is told as %q", mark)
 	}
 	bob.do(`document.querySelector('.mark').scrollIntoView({ block: 'center' })`)
 	bob.look("rooms-gap")
@@ -182,10 +184,11 @@ func TestRoomsAway(t *testing.T) {
 	rooms.restart()
 	away(false)
 	bob.until("it was said", `!document.querySelector('.waiting')`)
-	bob.until("a notice", `[...document.querySelectorAll('.mark')].at(-1).textContent.startsWith('The server was restarted')`)
+	bob.until("a notice",
+		`[...document.querySelectorAll('.mark')].at(-1).textContent.startsWith('The server was restarted')`)
 	ann.until("a link", `document.body.dataset.link === 'open'`)
 	ann.until("it was said", `[...document.querySelectorAll('.text')].at(-1).textContent === 'after the restart'`)
-	if n := get[int](ann, `[...document.querySelectorAll('.text')].filter(e => e.textContent === 'after the restart').length`); n != 1 {
+	if n := len(of(ann.texts(), "after the restart")); n != 1 {
 		t.Errorf("it was said %d times", n)
 	}
 	rooms.stop()

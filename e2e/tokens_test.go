@@ -40,7 +40,8 @@ func (b *tab) written(n int) {
 // ended waits until the last answer has ended, and returns it.
 func (b *tab) ended(state string) string {
 	b.t.Helper()
-	b.arrives("an answer that is "+state, fmt.Sprintf(`[...document.querySelectorAll('.turn')].at(-1)?.dataset.state === %q`, state))
+	b.arrives("an answer that is "+state,
+		fmt.Sprintf(`[...document.querySelectorAll('.turn')].at(-1)?.dataset.state === %q`, state))
 	return get[string](b, lastAnswer)
 }
 
@@ -235,8 +236,8 @@ func TestTokensRestart(t *testing.T) {
 	if got, want := ann.ended("stopped"), bob.ended("stopped"); got != want {
 		t.Errorf("ann shows %q\nbob shows %q", got, want)
 	}
-	if title := get[string](ann, `document.getElementById('recent').textContent`); !strings.Contains(title, "hot road") {
-		t.Errorf("the list of conversations has %q", title)
+	if list := get[string](ann, `document.getElementById('recent').textContent`); !strings.Contains(list, "hot road") {
+		t.Errorf("the list of conversations has %q", list)
 	}
 	tokens.stop()
 }

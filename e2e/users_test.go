@@ -21,7 +21,8 @@ func (b *tab) logIn(user string) {
 	b.t.Helper()
 	b.arrives("the log-in", `document.querySelector('.login')`)
 	b.press(fmt.Sprintf(`button[value="%s"]`, user))
-	b.arrives("the inbox", `document.getElementById('notes')?.ariaBusy === 'false' && document.body.dataset.link === 'open'`)
+	b.arrives("the inbox", `document.getElementById('notes')?.ariaBusy === 'false'
+		&& document.body.dataset.link === 'open'`)
 }
 
 // unread waits until the page says that so many notes are unread, everywhere.

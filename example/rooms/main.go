@@ -38,8 +38,8 @@ func run(ctx context.Context, addr string) error {
 	}
 	defer listener.Close() // the server closes it, too, once it serves
 
-	// The cookie is named after the port, because browsers send cookies to every port of a
-	// host. Otherwise two examples on one machine would overwrite each other's cookies.
+	// The cookie is named after the port, because browsers send cookies to every port of
+	// a host. Otherwise two examples on one machine would overwrite each other's cookies.
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	h := newHouse("mirage-" + port)
 	slog.Info("the house is open", "url", "http://"+net.JoinHostPort("localhost", port))

@@ -48,7 +48,10 @@ func wasSaid(ctx context.Context, room *mirage.Topic, who, key string) (bool, er
 	history, err := room.History(ctx)
 	for _, p := range history {
 		var old said
-		if p.Message.Event == "said" && json.Unmarshal(p.Message.Data, &old) == nil && old.Who == who && old.Key == key {
+		if p.Message.Event != "said" || json.Unmarshal(p.Message.Data, &old) != nil {
+			continue
+		}
+		if old.Who == who && old.Key == key {
 			return true, nil
 		}
 	}
@@ -59,8 +62,8 @@ func wasSaid(ctx context.Context, room *mirage.Topic, who, key string) (bool, er
 const typingFor = 4 * time.Second
 
 // typing tells the room that somebody types. The Key makes a newer message take the place
-// of the older one, and the TTL makes it leave by itself: a page that was away for a while
-// is not told who was typing then.
+// of the older one, and the TTL makes it leave by itself: a page that was away for a
+// while is not told who was typing then.
 func typing(ctx context.Context, room *mirage.Topic, by info) error {
 	msg, err := mirage.JSON("typing", by)
 	if err == nil {

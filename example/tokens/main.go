@@ -48,8 +48,8 @@ func run(ctx context.Context, addr, dir string, model Model) error {
 	}
 	defer listener.Close() // the server closes it, too, once it serves
 
-	// The cookie is named after the port, because browsers send cookies to every port of a
-	// host. Otherwise two examples on one machine would overwrite each other's cookies.
+	// The cookie is named after the port, because browsers send cookies to every port of
+	// a host. Otherwise two examples on one machine would overwrite each other's cookies.
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	s := newSite(model, conversations, "mirage-"+port)
 	slog.Info("ask the model", "url", "http://"+net.JoinHostPort("localhost", port), "conversations", dir)

@@ -18,7 +18,8 @@ import (
 //	}
 type Model interface {
 	// Answer answers the question of the last turn. The turns before it are the
-	// conversation so far. ctx ends when somebody presses Stop, and when the program ends.
+	// conversation so far. ctx ends when somebody presses Stop, and when the program
+	// ends.
 	Answer(ctx context.Context, turns []Turn, w io.Writer) error
 }
 
@@ -79,8 +80,8 @@ var facts = []string{
 	"Polar explorers have mapped mountains that were not there. In 1906 Robert Peary saw “Crocker Land” from the " +
 		"coast of Ellesmere Island. Seven years later an expedition marched 200 km over the sea ice to reach it, and " +
 		"found ice, and a better understanding of refraction.",
-	"Can you photograph one? Yes. What reaches the eye reaches the lens: naïve as it sounds, the camera is not fooled " +
-		"either, it only records where the light comes from. 🏜️ Use a long lens, stay close to the ground, and wait " +
+	"Can you photograph one? Yes. What reaches the eye reaches the lens: naïve as it sounds, the camera is not " +
+		"fooled either, it only records where the light comes from. 🏜️ Use a long lens, stay close to the ground, and wait " +
 		"for noon.",
 	"And can you drink from it? No. As you walk towards it, the angle becomes steeper, and the water withdraws by as " +
 		"much as you come nearer. It is always the same distance away: où que l’on soit, 蜃気楼 stays on the horizon.",

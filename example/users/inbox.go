@@ -25,8 +25,8 @@ type note struct {
 	key string // of the page that sent it
 }
 
-// An inbox has the notes of one user, the newest last. Each change gives it a new version,
-// so that a page can tell whether it missed one.
+// An inbox has the notes of one user, the newest last. Each change gives it a new
+// version, so that a page can tell whether it missed one.
 type inbox struct {
 	mu      sync.Mutex
 	version int

@@ -92,8 +92,8 @@ func (s *site) tell(ctx context.Context, u user, event string, v any) error {
 	return err
 }
 
-// tellDevices tells the devices of a user that their list has changed. With a Key, several
-// changes in a row are one.
+// tellDevices tells the devices of a user that their list has changed. With a Key,
+// several changes in a row are one.
 func (s *site) tellDevices(ctx context.Context, u user) {
 	msg := mirage.Message{Event: "devices", Data: []byte("null"), Key: "devices"}
 	_, err := s.live.Topic(u.topic()).Publish(ctx, msg)

@@ -20,8 +20,8 @@ type site struct {
 	inboxes  map[int]*inbox // by user; the map never changes
 }
 
-// newSite names its cookies after the port, because browsers send cookies to every port of
-// a host. Otherwise two examples on one machine would overwrite each other's cookies.
+// newSite names its cookies after the port, because browsers send cookies to every port
+// of a host. Otherwise two examples on one machine would overwrite each other's cookies.
 func newSite(port string) *site {
 	s := &site{accounts: newAccounts("session-" + port), inboxes: make(map[int]*inbox)}
 	for _, u := range everybody {

@@ -59,7 +59,8 @@ func (b *browser) post(path string, form url.Values) (int, string) {
 
 func (b *browser) login(user string) {
 	b.t.Helper()
-	if status, page := b.post("/login", url.Values{"user": {user}}); status != 200 || !strings.Contains(page, "Inbox of") {
+	status, page := b.post("/login", url.Values{"user": {user}})
+	if status != http.StatusOK || !strings.Contains(page, "Inbox of") {
 		b.t.Fatalf("log-in: %d %s", status, page)
 	}
 }

@@ -13,7 +13,7 @@ export class People {
     this.count.textContent = '0'
   }
 
-  /** show shows the members of a room. If there are too many, only their number is known. */
+  /** show shows the members of a room. If there are many, only their number is known. */
   show({ members, count, key }) {
     this.count.textContent = count
     this.list.replaceChildren(...[...members].map(([one, { who, name }]) => {

@@ -1,5 +1,5 @@
-// The page: which room it shows, and what it sends. The address has the room's name behind
-// a #, so that each tab may show another one.
+// The page: which room it shows, and what it sends. The address has the room's name
+// behind a #, so that each tab may show another one.
 
 import Mirage from '/live/mirage.js'
 import { Log } from './log.js'
