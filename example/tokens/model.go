@@ -81,8 +81,8 @@ var facts = []string{
 		"coast of Ellesmere Island. Seven years later an expedition marched 200 km over the sea ice to reach it, and " +
 		"found ice, and a better understanding of refraction.",
 	"Can you photograph one? Yes. What reaches the eye reaches the lens: naïve as it sounds, the camera is not " +
-		"fooled either, it only records where the light comes from. 🏜️ Use a long lens, stay close to the ground, and wait " +
-		"for noon.",
+		"fooled either, it only records where the light comes from. 🏜️ Use a long lens, stay close to the ground, " +
+		"and wait for noon.",
 	"And can you drink from it? No. As you walk towards it, the angle becomes steeper, and the water withdraws by as " +
 		"much as you come nearer. It is always the same distance away: où que l’on soit, 蜃気楼 stays on the horizon.",
 }
