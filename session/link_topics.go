@@ -204,7 +204,7 @@ func (l *Link) openTopic(ctx context.Context, t *linkTopics, j *store.TopicJoine
 	}
 	lt.news.Or(newsEntries)
 	if lt.hub.o.Presence && !entered {
-		key, err := lt.hub.presence.enter(ctx, lt, j.Info)
+		key, err := lt.hub.presence.enter(ctx, lt, j.Asked, j.Info)
 		if err != nil {
 			return err
 		}

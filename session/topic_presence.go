@@ -37,6 +37,12 @@ type present struct {
 	entrance uint64
 	links    int
 	alarm    alarm // set while there are none
+
+	// Of the join that came last, as far as the Store knows; key is "" before the first.
+	key   string
+	log   store.Handle // asked counts the joins in this log
+	asked uint64
+	info  []byte
 }
 
 // standing says whether a link counts for the presence of its session. The lock of
@@ -74,10 +80,11 @@ func (p *presence) init(h *hub) {
 	p.alarm.ring = func() { h.m.spawn(p.collect) }
 }
 
-// enter makes the link's session present, and returns its key. To enter again replaces
-// the info.
-func (p *presence) enter(ctx context.Context, lt *linkTopic, info []byte) (key string, err error) {
-	id := lt.link.s.id
+// enter makes the link's session present, and returns its key. The info is that of the
+// join which came last: a link of an earlier one, such as a poll that goes on, does not
+// change it, and a join without any keeps it.
+func (p *presence) enter(ctx context.Context, lt *linkTopic, asked uint64, info []byte) (key string, err error) {
+	id, log := lt.link.s.id, lt.link.s.log.Handle()
 	p.mu.Lock()
 	if lt.standing == linkGone {
 		p.mu.Unlock()
@@ -94,9 +101,30 @@ func (p *presence) enter(ctx context.Context, lt *linkTopic, info []byte) (key s
 		lt.standing = linkPresent
 		s.links++
 	}
+	p.h.m.clock.cancel(&s.alarm) // under the lock, as in exit: the later one of the two counts
+	isSame := s.key != "" && s.log == log
+	if isSame && s.asked >= asked {
+		defer p.mu.Unlock()
+		return s.key, nil
+	}
+	if isSame && info == nil {
+		info = s.info
+	}
 	p.mu.Unlock()
-	p.h.m.clock.cancel(&s.alarm)
-	return p.h.store.Enter(ctx, id, s.entrance, info)
+
+	if key, err = p.h.store.Enter(ctx, id, s.entrance, info); err != nil {
+		return "", err
+	}
+	p.mu.Lock()
+	gone := p.here[id] != s
+	if s.log != log || s.asked < asked {
+		s.key, s.log, s.asked, s.info = key, log, asked, info
+	}
+	p.mu.Unlock()
+	if gone { // the link ended meanwhile, and leave was faster
+		p.exitStore(id, s)
+	}
+	return key, nil
 }
 
 // exit says that the link does not read the topic any more.
@@ -112,14 +140,12 @@ func (p *presence) exit(lt *linkTopic, how departing) {
 	s := p.here[id]
 	s.links--
 	last := s.links == 0
-	p.mu.Unlock()
-
-	switch {
-	case !last:
-	case how == departLeft:
-		p.h.m.spawn(func() { p.leave(id, s) })
-	default:
+	if last && how == departCut {
 		p.h.m.clock.set(&s.alarm, detachAfter)
+	}
+	p.mu.Unlock()
+	if last && how == departLeft {
+		p.h.m.spawn(func() { p.leave(id, s) })
 	}
 }
 
@@ -135,12 +161,17 @@ func (p *presence) leave(id string, s *present) {
 		return
 	}
 
+	p.exitStore(id, s)
+	p.h.release()
+}
+
+// exitStore records that a session is no longer present.
+func (p *presence) exitStore(id string, s *present) {
 	ctx, cancel := context.WithTimeout(p.h.m.ctx, storeWait)
 	defer cancel()
 	if err := p.h.store.Exit(ctx, id, s.entrance); err != nil {
 		p.h.m.o.Logger.Error("session: a departure from a topic was not recorded", "topic", p.h.name, "error", err)
 	}
-	p.h.release()
 }
 
 // TopicMembers tells the client who is present. With All, that is Members. Otherwise
