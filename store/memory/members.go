@@ -112,17 +112,18 @@ func (l *memLog) joinTopic(j store.TopicJoin) error {
 		if l.crowded(row) {
 			return store.ErrTopics
 		}
-		if !l.store.reserve(row.cost()) {
+		if !l.reserveJoin(j.Link, row.cost()) {
 			return store.ErrBudget
 		}
 		ms.rows = append(ms.rows, row)
-	case !j.Again && j.At.Epoch != row.mark().Epoch:
-		row.later = topicPlace{j.At, j.Begin}
+	case j.Info != nil && !l.reserveJoin(j.Link, int64(len(j.Info)-len(row.Info))):
+		return store.ErrBudget
 	}
 	if j.Info != nil {
-		more := int64(len(j.Info) - len(row.Info))
-		l.store.used.Add(more)
 		row.Info = j.Info
+	}
+	if !j.Again && j.At.Epoch != row.mark().Epoch { // it was a member, in another epoch
+		row.later = topicPlace{j.At, j.Begin}
 	}
 
 	if row.asked == 0 || j.Link.Number != 0 {
@@ -134,6 +135,15 @@ func (l *memLog) joinTopic(j store.TopicJoin) error {
 	}
 	ms.version++
 	return nil
+}
+
+// reserveJoin is reserve for a membership. The last eighth of the budget is for messages,
+// and not for what clients ask for.
+func (l *memLog) reserveJoin(link store.LinkRef, n int64) bool {
+	if n > 0 && link.Number != 0 && !l.store.has(l.store.budget/8+n) {
+		return false
+	}
+	return l.store.reserve(n)
 }
 
 // find returns the membership of exactly that session, reader or link.

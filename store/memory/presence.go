@@ -62,7 +62,8 @@ func (t *memTopic) enter(id string, n uint64, info []byte) (key string, changed 
 	if m != nil {
 		before = m.cost
 	}
-	if !t.s.reserve(cost - before) {
+	more := cost - before
+	if more > 0 && !t.s.has(t.s.budget/8+more) || !t.s.reserve(more) { // the rest is for messages
 		return "", false, store.ErrBudget
 	}
 
