@@ -114,7 +114,7 @@ func (l *Link) refreshTopics(ctx context.Context, t *linkTopics) error {
 	}
 
 	t.mu.Lock()
-	t.notices = append(t.notices, of.Notices...)
+	t.addNoticesLocked(of.Notices)
 	all := t.all
 	t.mu.Unlock()
 
@@ -122,6 +122,8 @@ func (l *Link) refreshTopics(ctx context.Context, t *linkTopics) error {
 		if !slices.ContainsFunc(of.Joined, func(j store.TopicJoined) bool { return j.Topic == lt.hub.name }) {
 			lt.leaving = true
 			lt.news.Or(newsEntries)
+		} else {
+			lt.removed = false // it has joined again since
 		}
 	}
 	for i := range of.Joined {
@@ -134,6 +136,17 @@ func (l *Link) refreshTopics(ctx context.Context, t *linkTopics) error {
 		t.boundVector()
 	}
 	return nil
+}
+
+// addNoticesLocked takes over notices of the log. From a topic of which one tells, the
+// client gets nothing more, not even the rest if the topic has ended.
+func (t *linkTopics) addNoticesLocked(notices []store.TopicNotice) {
+	t.notices = append(t.notices, notices...)
+	for _, lt := range t.all {
+		lt.removed = lt.removed || slices.ContainsFunc(notices, func(n store.TopicNotice) bool {
+			return n.Topic == lt.hub.name
+		})
+	}
 }
 
 // arrived reports whether the client has what it was told at a position. Otherwise the

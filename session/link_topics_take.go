@@ -133,6 +133,10 @@ func (l *Link) takeEntries(ctx context.Context, t *linkTopics, b *Batch, room in
 
 // takeTopic adds what one topic has, and returns its size in bytes.
 func (l *Link) takeTopic(ctx context.Context, t *linkTopics, lt *linkTopic, b *Batch, room int) (used int, err error) {
+	if lt.leaving && lt.removed {
+		l.dropTopic(t, lt)
+		return 0, nil
+	}
 	news := lt.news.Swap(0)
 	entries, tail, err := lt.hub.store.Read(ctx, &lt.cursor, room, t.entries[:0])
 	if err != nil {
@@ -358,7 +362,7 @@ func (l *Link) topicsOverdue(ctx context.Context, now int64) bool {
 	}
 
 	t.mu.Lock()
-	t.notices = append(t.notices, of.Notices...)
+	t.addNoticesLocked(of.Notices)
 	all := t.all
 	t.mu.Unlock()
 

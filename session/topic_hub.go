@@ -130,6 +130,7 @@ type linkTopic struct {
 	hub       *hub
 	hash      uint32 // of the topic's name
 	leaving   bool
+	removed   bool // the client was told that it is no member: with leaving, it gets nothing more
 	cursor    store.TopicCursor
 	presented store.TopicPosition // by the client, until it counts as acknowledged
 	sent      store.TopicPosition // the last message that was written, or is being written
