@@ -113,6 +113,7 @@ func (r *registry) register(s *Session) *Session {
 	if have != nil {
 		s.rate.inherit(&have.rate)
 		s.begun.inherit(&have.begun)
+		s.joins.inherit(&have.joins)
 		gone = r.moveLocked(have, sessionReplaced)
 	}
 	r.useLocked(s)
@@ -191,10 +192,10 @@ func (r *registry) links() []*Link {
 	return all
 }
 
-// untilFull returns how long it takes until both buckets are full.
+// untilFull returns how long it takes until all buckets are full.
 func (s *Session) untilFull() time.Duration {
 	now := s.m.now()
-	return max(s.rate.full(now, s.m.o.Rate), s.begun.full(now, s.m.o.LinkRate))
+	return max(s.rate.full(now, s.m.o.Rate), s.begun.full(now, s.m.o.LinkRate), s.joins.full(now, s.m.o.Rate))
 }
 
 // watchLog makes the log wake the session's links, until unwatch.

@@ -29,8 +29,9 @@ const maxJoining = 512
 // one at a time and in order, all others at the same time.
 type joining struct {
 	mu     sync.Mutex
-	queues map[joinKey][]func()
-	n      int // how many there are in all queues
+	queues map[joinKey][]func() // has a key while one of its joins waits or runs
+	n      int                  // how many there are in all queues
+	left   map[joinKey]bool     // those whose topic the application made the session leave since
 }
 
 type joinKey struct {
@@ -38,9 +39,10 @@ type joinKey struct {
 	topic string
 }
 
-// add runs f after those before it, on a goroutine that Shutdown waits for. It reports
-// false if there are too many.
-func (j *joining) add(m *Manager, k joinKey, f func()) bool {
+// addJoining runs f after those before it, on a goroutine that Shutdown waits for. It reports
+// false if there are too many. The session stays registered until f has returned.
+func (s *Session) addJoining(k joinKey, f func()) bool {
+	j := &s.joining
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.n >= maxJoining {
@@ -53,7 +55,11 @@ func (j *joining) add(m *Manager, k joinKey, f func()) bool {
 	queue, running := j.queues[k]
 	j.queues[k] = append(queue, f)
 	if !running {
-		m.spawn(func() { j.run(k) })
+		s.m.local.hold(s)
+		s.m.spawn(func() {
+			defer s.m.local.release(s)
+			j.run(k)
+		})
 	}
 	return true
 }
@@ -64,6 +70,7 @@ func (j *joining) run(k joinKey) {
 		queue := j.queues[k]
 		if len(queue) == 0 {
 			delete(j.queues, k)
+			delete(j.left, k)
 			j.mu.Unlock()
 			return
 		}
@@ -72,6 +79,30 @@ func (j *joining) run(k joinKey) {
 		j.mu.Unlock()
 		queue[0]()
 	}
+}
+
+// noteLeft notes that the application is about to make the session leave a topic: what
+// OnJoin answered before does not count any more.
+func (j *joining) noteLeft(topic string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for k := range j.queues {
+		if k.topic == topic {
+			if j.left == nil {
+				j.left = make(map[joinKey]bool)
+			}
+			j.left[k] = true
+		}
+	}
+}
+
+// takeLeft reports whether that was noted since the last call.
+func (j *joining) takeLeft(k joinKey) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	left := j.left[k]
+	delete(j.left, k)
+	return left
 }
 
 // An asker is the link whose client asks for topics.
@@ -112,11 +143,11 @@ func (m *Manager) requestTopics(a asker, requests []TopicRequest) {
 		r.Topic = strings.Clone(r.Topic[:min(len(r.Topic), store.MaxTopic+1)])
 		if r.Leave {
 			if store.CheckTopic(r.Topic) == nil {
-				a.s.joining.add(m, joinKey{a.ref.Number, r.Topic}, func() { a.leave(r.Topic) })
+				a.s.addJoining(joinKey{a.ref.Number, r.Topic}, func() { a.leave(r.Topic) })
 			}
 			continue
 		}
-		if m.tooManyJoins(a.s) || !a.s.joining.add(m, joinKey{a.ref.Number, r.Topic}, func() { a.join(r) }) {
+		if m.tooManyJoins(a.s) || !a.s.addJoining(joinKey{a.ref.Number, r.Topic}, func() { a.join(r) }) {
 			a.refuse(refusal(r.Topic, http.StatusTooManyRequests, "too many joins: slow down"), false)
 		}
 	}
@@ -187,12 +218,16 @@ func (a asker) join(r TopicRequest) {
 
 // tryJoin makes the link a member. It returns a notice if the join is refused.
 func (a asker) tryJoin(ctx context.Context, r TopicRequest) (store.TopicNotice, error) {
-	j := Join{Topic: r.Topic, Reader: a.info, Info: r.Info}
-	if n := r.check(&j.From); n.Status != 0 {
+	wish := Join{Topic: r.Topic, Reader: a.info, Info: r.Info}
+	if n := r.check(&wish.From); n.Status != 0 {
 		return n, nil
 	}
-	t := a.s.m.Topic(r.Topic)
-	if t.err != nil {
+	var t *Topic
+	a.s.m.call("Topics", func() { t = a.s.m.Topic(r.Topic) }, append(a.s.logAttrs(a.info), "topic", r.Topic)...)
+	switch {
+	case t == nil: // Options.Topics panicked
+		return hookUnavailable(r.Topic), nil
+	case t.err != nil:
 		return store.TopicNotice{}, t.err
 	}
 
@@ -206,16 +241,35 @@ func (a asker) tryJoin(ctx context.Context, r TopicRequest) (store.TopicNotice, 
 		}
 	}
 
-	if n := a.askHook(&j); n.Status != 0 {
-		return n, nil
+	// If the application removes the session while OnJoin decides, OnJoin must decide again.
+	key := joinKey{a.ref.Number, r.Topic}
+	for range maxAsked {
+		a.s.joining.takeLeft(key)
+		j := wish
+		if n := a.askHook(&j); n.Status != 0 {
+			return n, nil
+		}
+		if a.s.joining.takeLeft(key) {
+			continue
+		}
+		var err error
+		if row.At, row.Begin, err = j.From.place(ctx, t, true); err != nil {
+			return store.TopicNotice{}, err
+		}
+		row.Info, row.Again = j.Info, false
+		err = a.s.log.JoinTopic(ctx, row)
+		if !a.s.joining.takeLeft(key) {
+			return store.TopicNotice{}, err
+		}
+		if err := a.s.log.LeaveTopic(ctx, store.TopicLeave{Topic: r.Topic, Link: a.ref}); err != nil {
+			return store.TopicNotice{}, err
+		}
 	}
-	var err error
-	if row.At, row.Begin, err = j.From.place(ctx, t, true); err != nil {
-		return store.TopicNotice{}, err
-	}
-	row.Info, row.Again = j.Info, false
-	return store.TopicNotice{}, a.s.log.JoinTopic(ctx, row)
+	return hookUnavailable(r.Topic), nil
 }
+
+// maxAsked is how often OnJoin decides about one join.
+const maxAsked = 3
 
 // check checks a request before anything is done for it, and reads where it begins.
 func (r *TopicRequest) check(from *From) store.TopicNotice {
