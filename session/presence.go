@@ -63,6 +63,9 @@ func (m *Manager) endLink(s *Session, link store.LinkRef, value any, reload bool
 			l.finish(EndSuperseded, 0)
 		}
 	}
+	if !reload {
+		m.hubs.goodbye(s.id, link.Reader) // its link may have ended before these words came
+	}
 	link.Turn = 0
 	m.detach(s, link, info, value)
 }

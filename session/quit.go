@@ -37,6 +37,7 @@ func (m *Manager) Quit(ctx context.Context, q Quit) error {
 		return err
 	}
 
+	m.hubs.goodbye(q.ID, q.Link.Reader)
 	for l := range s.all() { // a link that is carried finds out in Take
 		if l.Hello.Link.Reader == q.Link.Reader && l.end.state() == linkParked {
 			l.finish(EndOver, 0)

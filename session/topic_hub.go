@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -11,6 +12,37 @@ import (
 type hubs struct {
 	mu    sync.Mutex
 	named map[string]*hub
+	rooms map[string][]*presence // where a session is present, by its id
+}
+
+// enter notes that a session is present in a topic.
+func (h *hubs) enter(id string, p *presence) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.rooms == nil {
+		h.rooms = make(map[string][]*presence)
+	}
+	h.rooms[id] = append(h.rooms[id], p)
+}
+
+// exit undoes enter.
+func (h *hubs) exit(id string, p *presence) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	rest := slices.DeleteFunc(slices.Clone(h.rooms[id]), func(o *presence) bool { return o == p })
+	if h.rooms[id] = rest; len(rest) == 0 {
+		delete(h.rooms, id)
+	}
+}
+
+// goodbye says that a reader of a session does not come back.
+func (h *hubs) goodbye(id, reader string) {
+	h.mu.Lock()
+	rooms := h.rooms[id]
+	h.mu.Unlock()
+	for _, p := range rooms {
+		p.goodbye(id, reader)
+	}
 }
 
 // A hub is a topic on this node: it watches the topic in the Store, and wakes the links

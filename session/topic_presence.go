@@ -36,13 +36,25 @@ type presence struct {
 type present struct {
 	entrance uint64
 	links    int
-	alarm    alarm // set while there are none
+	away     map[string]int64 // readers that may come back, and until when, on the Manager's clock
+	alarm    alarm            // set while there are only these
 
 	// Of the join that came last, as far as the Store knows; key is "" before the first.
 	key   string
 	log   store.Handle // asked counts the joins in this log
 	asked uint64
 	info  []byte
+}
+
+// wait returns how long the session stays present without links.
+func (s *present) wait(now int64) (wait time.Duration) {
+	for reader, until := range s.away {
+		if until <= now {
+			delete(s.away, reader)
+		}
+		wait = max(wait, time.Duration(until-now))
+	}
+	return wait
 }
 
 // standing says whether a link counts for the presence of its session. The lock of
@@ -96,11 +108,13 @@ func (p *presence) enter(ctx context.Context, lt *linkTopic, asked uint64, info 
 		s.alarm.ring = func() { p.h.m.spawn(func() { p.leave(id, s) }) }
 		p.here[id] = s
 		p.h.hold()
+		p.h.m.hubs.enter(id, p)
 	}
 	if lt.standing == linkAbsent {
 		lt.standing = linkPresent
 		s.links++
 	}
+	delete(s.away, lt.link.Hello.Link.Reader)
 	p.h.m.clock.cancel(&s.alarm) // under the lock, as in exit: the later one of the two counts
 	isSame := s.key != "" && s.log == log
 	if isSame && s.asked >= asked {
@@ -129,7 +143,7 @@ func (p *presence) enter(ctx context.Context, lt *linkTopic, asked uint64, info 
 
 // exit says that the link does not read the topic any more.
 func (p *presence) exit(lt *linkTopic, how departing) {
-	id := lt.link.s.id
+	id, reader := lt.link.s.id, lt.link.Hello.Link.Reader
 	p.mu.Lock()
 	was := lt.standing
 	lt.standing = linkGone
@@ -139,22 +153,49 @@ func (p *presence) exit(lt *linkTopic, how departing) {
 	}
 	s := p.here[id]
 	s.links--
-	last := s.links == 0
-	if last && how == departCut {
-		p.h.m.clock.set(&s.alarm, detachAfter)
+	switch {
+	case how == departLeft:
+		delete(s.away, reader)
+	case s.away == nil:
+		s.away = make(map[string]int64)
+		fallthrough
+	default:
+		s.away[reader] = p.h.m.now() + int64(detachAfter)
 	}
+	p.checkLocked(id, s)
 	p.mu.Unlock()
-	if last && how == departLeft {
-		p.h.m.spawn(func() { p.leave(id, s) })
+}
+
+// goodbye says that a reader does not come back. Its link may have ended already.
+func (p *presence) goodbye(id, reader string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := p.here[id]; s != nil {
+		delete(s.away, reader)
+		p.checkLocked(id, s)
 	}
+}
+
+// checkLocked ends the presence of a session that has no links, now or when the last of
+// its readers can have come back.
+func (p *presence) checkLocked(id string, s *present) {
+	if s.links > 0 {
+		return
+	}
+	if wait := s.wait(p.h.m.now()); wait > 0 {
+		p.h.m.clock.set(&s.alarm, wait)
+		return
+	}
+	p.h.m.spawn(func() { p.leave(id, s) })
 }
 
 // leave ends the presence of a session, unless it has links again.
 func (p *presence) leave(id string, s *present) {
 	p.mu.Lock()
-	gone := s.links == 0 && p.here[id] == s
+	gone := s.links == 0 && s.wait(p.h.m.now()) == 0 && p.here[id] == s
 	if gone {
 		delete(p.here, id)
+		p.h.m.hubs.exit(id, p)
 	}
 	p.mu.Unlock()
 	if !gone {
