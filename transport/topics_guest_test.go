@@ -54,7 +54,7 @@ type guest struct {
 	sent   string   // the positions that the newest GET presented
 	got    []string // the session's messages
 	twice  int      // how many of them came again
-	told   []string // every block but hello, in words
+	told   []string // every block but hello and acknowledgements, in words
 	faults []string
 	socket *ws.Conn
 
@@ -256,16 +256,27 @@ func (g *guest) open() *line {
 // keep keeps links open, over one way after the other, until its line is closed.
 func (g *guest) keep(ways ...string) *line {
 	return g.begin(func(ctx context.Context) error {
+		rest := 10 * time.Millisecond
 		for i := 0; ctx.Err() == nil; i++ {
 			g.mu.Lock()
 			g.way = ways[i%len(ways)]
+			before := g.hellos
 			g.mu.Unlock()
 			_ = g.link(ctx)
+			g.mu.Lock()
+			greeted := g.hellos > before
+			g.mu.Unlock()
+			if rest = min(2*rest, 5*time.Second); greeted {
+				rest = 10 * time.Millisecond
+			}
 			if i == 1000 {
 				g.fault("a thousand links")
 				return nil
 			}
-			time.Sleep(10 * time.Millisecond)
+			select {
+			case <-time.After(rest):
+			case <-ctx.Done():
+			}
 		}
 		return nil
 	})
@@ -438,6 +449,7 @@ func (g *guest) take(e frame.Event) {
 	case e.Name == frame.EventJoined, e.Name == frame.EventLeft, e.Name == frame.EventMembers,
 		e.Name == frame.EventGap && strings.Contains(string(e.Data), `"topic"`):
 		g.takeControl(e)
+	case e.Name == frame.EventAck:
 	case strings.HasPrefix(e.Name, frame.EventHello):
 		g.told = append(g.told, strings.TrimPrefix(e.Name, "mirage-"))
 	default:

@@ -40,6 +40,15 @@ func (b *browser) enter(way, info string) (*guest, *line) {
 	return g, l
 }
 
+// linger is how long a way that is cut keeps its session present: the server waits for
+// the next poll for half a minute before that.
+func linger(way string) time.Duration {
+	if way == "poll" {
+		return 45 * time.Second
+	}
+	return 12 * time.Second
+}
+
 // sees checks who is present for a guest, by their infos, once all changes were told.
 func (g *guest) sees(infos ...string) {
 	g.b.w.Helper()
@@ -128,7 +137,7 @@ func TestT8NoID(t *testing.T) {
 		bob.join("room:7", "now", `"Rob"`)
 		ann.sees(`null`, `"Rob"`)
 		l.close()
-		time.Sleep(15 * time.Second)
+		time.Sleep(linger(way))
 		ann.sees(`null`)
 		mu.Lock()
 		defer mu.Unlock()
@@ -193,7 +202,7 @@ func TestT8Away(t *testing.T) {
 		l.close() // and stays away
 		time.Sleep(8 * time.Second)
 		ann.sees(`"Ann"`, `"Bob"`)
-		time.Sleep(3 * time.Second)
+		time.Sleep(linger(way) - 9*time.Second)
 		ann.sees(`"Ann"`)
 
 		bob, l = b.enter(way, `"Bob"`)
@@ -302,7 +311,7 @@ func TestT8ManyMembers(t *testing.T) {
 
 				l.close()
 				last.close()
-				time.Sleep(15 * time.Second)
+				time.Sleep(linger(way) + time.Second)
 				synctest.Wait()
 				if r := first.in("room:7"); r.count != tt.most-1 || len(r.member) != tt.most-1 {
 					w.Errorf("it sees %d, and knows %d", r.count, len(r.member))
@@ -322,7 +331,7 @@ func TestT8SessionJoins(t *testing.T) {
 		ann.sees(`"Ann"`, `null`)
 		bob.sees(`"Ann"`, `null`)
 		l.close()
-		time.Sleep(12 * time.Second)
+		time.Sleep(linger(way))
 		ann.sees(`"Ann"`)
 		bob.open()
 		ann.sees(`"Ann"`, `null`)
