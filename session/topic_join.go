@@ -32,8 +32,8 @@ var (
 	FromStart = From{begin: store.BeginStart}
 )
 
-// After begins after a position: see Topic.Position. If messages after it have left the
-// topic, the member is told of the gap.
+// After begins after a position, and with what still grows: see Topic.Position. If
+// messages after it have left the topic, the member is told of the gap.
 func After(at store.TopicPosition) From { return From{at: at, after: true} }
 
 // place returns where a membership in t begins. client is set if a client asks.
@@ -42,7 +42,7 @@ func (f From) place(ctx context.Context, t *Topic, client bool) (store.TopicPosi
 		if f.at.Topic != store.TopicHash(t.name) || f.at.Epoch == 0 {
 			return store.TopicPosition{}, 0, fmt.Errorf("%w: it is a position of another topic", ErrInput)
 		}
-		return f.at, store.BeginAfter, nil
+		return f.at, store.BeginNow, nil
 	}
 
 	begin := t.store.Position

@@ -29,12 +29,12 @@ type TopicWriter struct {
 // event and key continues it, as after a crash, until Close completes it. key must not be
 // empty.
 //
-// ctx is for every Write and Close. A Write that fails has appended nothing, or, if it is
-// larger than Options.MaxMessageSize, the number of bytes that it returns. The error is
-// store.ErrSealed if the message is complete, ErrTooLarge if it would be larger than
-// TopicOptions.MaxGrown, store.ErrNotFound if its beginning has left the topic, and
-// otherwise as for Publish. After store.ErrUncertain, a piece may be in the topic, and to
-// write it again may repeat it.
+// ctx is for every Write. Close completes the message even if ctx has ended. A Write that
+// fails has appended nothing, or, if it is larger than Options.MaxMessageSize, the number
+// of bytes that it returns. The error is store.ErrSealed if the message is complete,
+// ErrTooLarge if it would be larger than TopicOptions.MaxGrown, store.ErrNotFound if its
+// beginning has left the topic, and otherwise as for Publish. After store.ErrUncertain, a
+// piece may be in the topic, and to write it again may repeat it.
 func (t *Topic) Stream(ctx context.Context, event, key string) *TopicWriter {
 	return &TopicWriter{ctx: ctx, t: t, event: event, key: key}
 }
@@ -57,7 +57,7 @@ func (w *TopicWriter) Write(p []byte) (n int, err error) {
 				piece = piece[:len(piece)-1]
 			}
 		}
-		if err := w.publish(piece, false); err != nil {
+		if err := w.publish(w.ctx, piece, false); err != nil {
 			return n, err
 		}
 		text = text[len(piece):]
@@ -79,7 +79,9 @@ func (w *TopicWriter) Close() error {
 	if w.settled != nil {
 		return nil
 	}
-	if err := w.publish(w.rest, true); err != nil {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), storeWait)
+	defer cancel()
+	if err := w.publish(ctx, w.rest, true); err != nil {
 		return err
 	}
 	w.settled = store.ErrSealed
@@ -87,11 +89,11 @@ func (w *TopicWriter) Close() error {
 }
 
 // publish appends one piece.
-func (w *TopicWriter) publish(piece []byte, done bool) error {
+func (w *TopicWriter) publish(ctx context.Context, piece []byte, done bool) error {
 	if w.key == "" {
 		return fmt.Errorf("%w: a growing message needs one", store.ErrKey)
 	}
-	_, err := w.t.publish(w.ctx, store.Publication{
+	_, err := w.t.publish(ctx, store.Publication{
 		Message: &store.Message{Event: w.event, Key: w.key, Data: toValid(piece)},
 		Grows:   true, Continues: w.begun, Done: done,
 	})

@@ -4,8 +4,6 @@ import "github.com/mirage-go/mirage/store"
 
 // sessionMemberships returns those of the whole session, for one that it is joined to.
 func (l *memLog) sessionMemberships() (whole []membership) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.topics == nil {
 		return nil
 	}
