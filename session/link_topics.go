@@ -126,10 +126,13 @@ func (l *Link) refreshTopics(ctx context.Context, t *linkTopics) error {
 			lt.removed = false // it has joined again since
 		}
 	}
-	for i := range of.Joined {
-		if err := l.openTopic(ctx, t, &of.Joined[i]); err != nil {
-			return err
+	for i := range of.Joined { // one that fails does not keep the client from the others
+		if failure := l.openTopic(ctx, t, &of.Joined[i]); failure != nil {
+			err = failure
 		}
+	}
+	if err != nil {
+		return err
 	}
 	t.version = of.Version
 	if l.Plain {

@@ -183,7 +183,7 @@ func (l *Link) takeTopic(ctx context.Context, t *linkTopics, lt *linkTopic, b *B
 		return used, nil
 	}
 	if news&newsMembers != 0 && lt.hub.o.Presence {
-		l.takeMembers(ctx, lt, b)
+		l.takeMembers(ctx, t, lt, b)
 	}
 	return used, nil
 }
@@ -251,7 +251,7 @@ func (l *Link) takeJoined(ctx context.Context, lt *linkTopic, b *Batch) {
 }
 
 // takeMembers tells the client who is present, if it does not know.
-func (l *Link) takeMembers(ctx context.Context, lt *linkTopic, b *Batch) {
+func (l *Link) takeMembers(ctx context.Context, t *linkTopics, lt *linkTopic, b *Batch) {
 	var members *TopicMembers
 	if l.poll {
 		all := lt.hub.presence.all(ctx)
@@ -262,6 +262,10 @@ func (l *Link) takeMembers(ctx context.Context, lt *linkTopic, b *Batch) {
 		}
 	} else {
 		members = lt.hub.presence.news(ctx, lt)
+		if members == nil && lt.members == nil { // the Store failed
+			lt.news.Or(newsMembers)
+			l.retryTopics(t)
+		}
 	}
 	if members != nil {
 		b.Topics = append(b.Topics, TopicBlock{Topic: lt.hub.name, Members: members})

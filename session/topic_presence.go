@@ -270,13 +270,13 @@ func (p *presence) learn(members []store.Member) bool {
 	return p.known.CompareAndSwap(before, next)
 }
 
-// news returns what a link's client is to be told, or nil if it knows everything.
+// news returns what a link's client is to be told, or nil if it knows everything. If the
+// Store fails, it returns nil, and leaves lt.members at nil.
 func (p *presence) news(ctx context.Context, lt *linkTopic) *TopicMembers {
 	known, before := p.known.Load(), lt.members
 	switch {
 	case before == nil:
 		if lt.members = p.first(ctx, known); lt.members == nil {
-			lt.news.Or(newsMembers)
 			return nil
 		}
 		return lt.members.full
