@@ -60,8 +60,9 @@ func (f From) place(ctx context.Context, t *Topic, client bool) (store.TopicPosi
 type Join struct {
 	Topic  string
 	Reader ReaderInfo // of the link that asks; on another node than the link's, without Transport
-	// From is where the client wants to begin. OnJoin may change it. A position that the
-	// client has reached in the topic before wins over it.
+	// From is where the client wants to begin. OnJoin may change it. A position in the
+	// topic that the client presents wins over it, and may be made up: From hides nothing
+	// of what the topic retains. Refuse the join instead, or use another topic.
 	From From
 	// Info is what other members learn about this one, for a topic with Presence: JSON of
 	// at most MaxInfo bytes, nil for none. The client chose it. OnJoin may change it.
