@@ -8,9 +8,6 @@ import (
 	"github.com/mirage-go/mirage/store/storetest"
 )
 
-// without is what this store does not have yet.
-var without = storetest.Without{Topics: true}
-
 // newMemory returns a store that must be empty, its budget included, when the suite is
 // done with it.
 func newMemory(t testing.TB) store.Store {
@@ -23,12 +20,12 @@ func newMemory(t testing.TB) store.Store {
 	return s
 }
 
-func TestMemoryIsAStore(t *testing.T) { storetest.RunInBubble(t, newMemory, without) }
+func TestMemoryIsAStore(t *testing.T) { storetest.RunInBubble(t, newMemory) }
 
 // The suite also runs in real time, as for a store with I/O.
 func TestMemoryIsAStoreInRealTime(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: a quarter of a minute of real time")
 	}
-	storetest.Run(t, newMemory, without)
+	storetest.Run(t, newMemory)
 }
