@@ -131,7 +131,7 @@ func TestM2Pieces(t *testing.T) {
 		w.must(lines.Close())
 		synctest.Wait()
 		want := map[string]string{
-			"answer/bad": "a\uFFFDb\uFFFDc\uFFFD\uFFFD", "answer/empty": "", "answer/lines": "a\n\nb\r\nc\r\nd",
+			"answer/bad": "a\uFFFDb\uFFFD\uFFFDc\uFFFD\uFFFD\uFFFD\uFFFD", "answer/empty": "", "answer/lines": "a\n\nb\r\nc\r\nd",
 		}
 		for label, text := range want {
 			if got, done := r.texts[label], r.done[label]; got != text || !done {
