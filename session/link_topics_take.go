@@ -144,8 +144,8 @@ func (l *Link) takeTopic(ctx context.Context, t *linkTopics, lt *linkTopic, b *B
 		return 0, err
 	}
 	// The next poll begins with what the client presents, and no position names a place
-	// among growing messages that are read whole.
-	for l.poll && err == nil && tail.More && lt.cursor.Begin != store.BeginAfter {
+	// among growing messages that are read whole, or ahead of other messages.
+	for l.poll && err == nil && tail.More && (lt.cursor.Begin != store.BeginAfter || lt.cursor.Ahead != nil) {
 		var more store.TopicTail
 		if entries, more, err = lt.hub.store.Read(ctx, &lt.cursor, room, entries); err == nil {
 			tail = more

@@ -106,6 +106,27 @@ func (g *growth) block(i, from int) (end int) {
 	return end
 }
 
+// lastBefore returns the number of the last piece from i on that ends at to or before, and
+// has a number below next.
+func (g *growth) lastBefore(i, to int, next uint64) uint64 {
+	for i+1 < len(g.pieces) && g.pieces[i+1].end <= to && g.pieces[i+1].seq < next {
+		i++
+	}
+	return g.pieces[i].seq
+}
+
+// upTo returns, as has does, what a reader has that has everything up to seq.
+func (g *growth) upTo(seq uint64) int {
+	i := sort.Search(len(g.pieces), func(i int) bool { return g.pieces[i].seq > seq })
+	switch i {
+	case 0:
+		return 0
+	case len(g.pieces):
+		return g.has(len(g.text))
+	}
+	return g.pieces[i-1].end
+}
+
 // cut returns the end of a part of the text that begins at from, has at most MaxBlock
 // bytes, and ends between two characters.
 func (g *growth) cut(from int) int {

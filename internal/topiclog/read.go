@@ -181,6 +181,7 @@ func (r *reading) rest() (full bool) {
 		if len(lags) == 0 || i < len(r.kept) && r.kept[i].seq < lags[0].seq() {
 			k := r.kept[i]
 			if !r.add(store.TopicEntry{Seq: k.seq, Message: k.message}) {
+				r.prune()
 				return true
 			}
 			c.At.Seq = k.seq
@@ -191,24 +192,48 @@ func (r *reading) rest() (full bool) {
 		g := lags[0]
 		to := g.k.growth.block(g.i, g.from)
 		e := g.k.part(g.from, to)
-		e.Seq = g.seq()
+		next := r.top + 1 // the number of what follows
+		if i < len(r.kept) {
+			next = r.kept[i].seq
+		}
+		if len(lags) > 1 {
+			next = min(next, lags[1].seq())
+		}
+		e.Seq = g.k.growth.lastBefore(g.i, to, next)
 		if !r.add(e) {
+			r.prune()
 			return true
 		}
 		c.At.Seq = e.Seq
 		r.ahead(g.k, to)
-		lags = advance(lags, r.c.Ahead[g.k.growth.first])
+		lags = advance(lags, e.Seq, r.c.Ahead[g.k.growth.first])
 	}
 
 	c.At.Seq, c.Ahead = r.top, nil
 	return false
 }
 
-// advance moves the first of the lags on, whose reader now has what have says.
-func advance(lags []lag, have int) []lag {
+// prune removes from Ahead what At says, too.
+func (r *reading) prune() {
+	c := r.c
+	var ahead map[uint64]int
+	for _, k := range r.grown {
+		if have := c.Ahead[k.growth.first]; have > k.growth.upTo(c.At.Seq) {
+			if ahead == nil {
+				ahead = make(map[uint64]int)
+			}
+			ahead[k.growth.first] = have
+		}
+	}
+	c.Ahead = ahead
+}
+
+// advance moves the first of the lags on, whose reader is at seq and now has what have
+// says.
+func advance(lags []lag, seq uint64, have int) []lag {
 	g := lags[0]
 	lags = lags[1:]
-	i, from, ok := g.k.growth.next(g.seq(), have)
+	i, from, ok := g.k.growth.next(seq, have)
 	if !ok {
 		return lags
 	}

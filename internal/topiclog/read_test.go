@@ -74,7 +74,7 @@ func TestT4CompleteMessages(t *testing.T) {
 	s.append(last("g", "cd"))
 	s.reads(c, "-:g+0:abcd!") // it was not complete when the reader joined
 	s.reads(s.from(store.BeginNow), "")
-	s.reads(s.from(store.BeginStart), "1:g+0:abcd!")
+	s.reads(s.from(store.BeginStart), "2:g+0:abcd!")
 	s.reads(s.after(1), "2:g+2:cd!")
 }
 
@@ -120,10 +120,10 @@ func TestT5GapWithin(t *testing.T) {
 	s.append(last("g", "cd"))
 	s.append(piece("h", "x"))
 	s.append(last("h", "y"))
-	s.reads(s.after(0), "gap 1-2 at 2 -:g+0:abcd! 3:2 5:h+0:xy!")
-	s.reads(s.after(1), "gap 2-2 at 2 -:g+0:abcd! 3:2 5:h+0:xy!")
-	s.reads(s.after(3), "4:g+2:cd! 5:h+0:xy!")
-	s.reads(s.from(store.BeginStart), "-:g+0:abcd! 3:2 5:h+0:xy!")
+	s.reads(s.after(0), "gap 1-2 at 2 -:g+0:abcd! 3:2 6:h+0:xy!")
+	s.reads(s.after(1), "gap 2-2 at 2 -:g+0:abcd! 3:2 6:h+0:xy!")
+	s.reads(s.after(3), "4:g+2:cd! 6:h+0:xy!")
+	s.reads(s.from(store.BeginStart), "-:g+0:abcd! 3:2 6:h+0:xy!")
 }
 
 // A reader that is behind gets all pieces that it lacks under the number of the first
@@ -149,7 +149,7 @@ func TestM2Pieces(t *testing.T) {
 	s.reads(c, "8:g+4:!")
 	s.reads(c, "")
 	s.reads(s.after(7), "8:g+4:!")
-	s.reads(s.after(6), "7:g+3:d!")
+	s.reads(s.after(6), "8:g+3:d!")
 }
 
 func TestM2CompleteOnce(t *testing.T) {
@@ -186,7 +186,7 @@ func TestM2Blocks(t *testing.T) {
 		s.append(piece("g", strings.Repeat("x", n)))
 	}
 	s.append(message("1"))
-	s.reads(s.after(0), "1:g+0:[61440] 3:g+61440:[10240] 4:g+71680:[102400] 5:g+174080:x 6:1")
+	s.reads(s.after(0), "2:g+0:[61440] 3:g+61440:[10240] 4:g+71680:[102400] 5:g+174080:x 6:1")
 	s.reads(s.from(store.BeginNow), "-:g+0:[65536] -:g+65536:[65536] -:g+131072:[43009]")
 
 	c := s.from(store.BeginNow)
