@@ -10,7 +10,8 @@ import (
 // memberships are a session's memberships in topics. A log without any has none.
 type memberships struct {
 	version uint64 // changes with everything that Topics returns
-	asked   uint64 // counts the joins
+	asked   uint64 // counts the joins that a client is to be told of
+	infos   uint64 // counts the joins with an info
 	rows    []*membership
 	told    []toldTopic
 	notices []linkNotice
@@ -23,6 +24,7 @@ type membership struct {
 	acked store.TopicPosition // the highest that was acknowledged; of one reader's, or of any of the session's
 	began uint64              // which of the session's joins made it
 	asked uint64              // which of them asked for it last
+	info  uint64              // which of those with an info set Info; 0 for none
 	later topicPlace          // where it was joined again, in another epoch; zero if it was not
 	acks  []readerAck         // of the whole session's: what each reader has acknowledged
 }
@@ -121,6 +123,8 @@ func (l *memLog) joinTopic(j store.TopicJoin) error {
 	}
 	if j.Info != nil {
 		row.Info = j.Info
+		ms.infos++
+		row.info = ms.infos
 	}
 	if !j.Again && j.At.Epoch != row.mark().Epoch { // it was a member, in another epoch
 		row.later = topicPlace{j.At, j.Begin}
@@ -337,7 +341,8 @@ func (h *memHandle) Topics(_ context.Context, ref store.LinkRef) (store.TopicsOf
 		}
 	}
 	for i := range all.Joined {
-		all.Joined[i].Told = ms.toldOf(ref.Number, all.Joined[i].Topic)
+		j := &all.Joined[i]
+		j.Info, j.Told = ms.infoOf(ref, j.Topic), ms.toldOf(ref.Number, j.Topic)
 	}
 	ms.notices = slices.DeleteFunc(ms.notices, func(n linkNotice) bool {
 		if n.link != ref.Number {
@@ -362,9 +367,6 @@ func (r *membership) addTo(joined []store.TopicJoined, reader string) []store.To
 	j.Began = min(j.Began, r.began)
 	j.Whole = j.Whole || r.Link.Reader == ""
 	j.Asked = max(j.Asked, r.asked)
-	if r.Info != nil {
-		j.Info = r.Info
-	}
 	if at := r.ackedBy(reader); at.Epoch != 0 {
 		j.Acked = at
 	}
@@ -372,6 +374,17 @@ func (r *membership) addTo(joined []store.TopicJoined, reader string) []store.To
 		j.At, j.Begin = r.acked, store.BeginAfter
 	}
 	return joined
+}
+
+// infoOf returns the info of the last join because of which a link reads the topic.
+func (ms *memberships) infoOf(ref store.LinkRef, topic string) (info []byte) {
+	last := uint64(0)
+	for _, r := range ms.rows {
+		if r.Topic == topic && r.covers(ref) && r.info > last {
+			last, info = r.info, r.Info
+		}
+	}
+	return info
 }
 
 func (ms *memberships) toldOf(link uint64, topic string) store.TopicTold {

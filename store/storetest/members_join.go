@@ -98,6 +98,16 @@ var joining = []clause{
 		l.join("a", k.Link, 4)
 		k.memberOf("a@4 now")
 	}},
+	{"T2 of several memberships in a topic, the last join's info counts", func(e *env) {
+		l := e.openTopics("s")
+		k := l.attach("r")
+		for i, whom := range []store.LinkRef{k.Link, everybody, whoever("r"), everybody, k.Link} {
+			j := l.joining("a", whom, 1)
+			j.Info = []byte{byte('0' + i)}
+			l.joins(j)
+			equal(e, "info", string(k.joinedIn("a").Info), string(j.Info))
+		}
+	}},
 	{"T2 a link reads Max topics, and no more", func(e *env) {
 		l := e.openTopics("s")
 		k, other := l.attach("r"), l.attach("q")
