@@ -22,12 +22,14 @@ func (l *memLog) unite(others []membership) {
 		o := &others[i]
 		mine := l.topics.find(o.Topic, store.LinkRef{})
 		behind := mine == nil || o.isBehind(mine)
-		if err := l.joinTopic(o.TopicJoin); err != nil {
+		j := o.TopicJoin
+		j.At, j.Begin = o.place().at, o.place().begin
+		if err := l.joinTopic(j); err != nil {
 			continue // as far as there is room
 		}
 		if behind {
 			mine = l.topics.find(o.Topic, store.LinkRef{})
-			mine.At, mine.Begin, mine.acked = o.At, o.Begin, o.acked
+			mine.At, mine.Begin, mine.acked, mine.later = o.At, o.Begin, o.acked, o.later
 		}
 	}
 }

@@ -125,6 +125,39 @@ var memberMoves = []clause{
 		}
 		e.allFail(memberSteps(l, k.Link), store.ErrMoved)
 	}},
+	{"T12 who joined again in the next epoch goes on there after a move", func(e *env) {
+		for _, target := range []bool{false, true} {
+			l := e.openTopics("s")
+			l.join("a", everybody, 1)
+			j := l.joining("a", everybody, 2)
+			j.At.Epoch = 6
+			l.joins(j)
+			if target {
+				e.openLog("t")
+			}
+			e.move("s", "t", "", 0)
+			m := e.again("t")
+			m.leave("a", everybody, "ended", 5)
+			k := m.attach("r")
+			k.memberOf("a*@6/2 now")
+			m.leave("a", everybody, "ended", 6)
+			k.memberOf("left a: ended")
+			e.end("t")
+		}
+	}},
+	{"T12 sessions that become one in one epoch do not go back to another one", func(e *env) {
+		l, m := e.openTopics("s"), e.openTopics("t")
+		l.join("a", everybody, 1)
+		l.attach("r").acksTopics(pos("a", 6, 2))
+		k := m.attach("q")
+		j := m.joining("a", everybody, 3)
+		j.At.Epoch = 6
+		m.joins(j)
+		e.move("s", "t", "", 0)
+		k.memberOf("a*@6/2 after")
+		e.again("t").leave("a", everybody, "ended", 6)
+		k.memberOf("left a: ended")
+	}},
 	{"T2 the lower mark stays when sessions become one", func(e *env) {
 		type half struct {
 			at    uint64
