@@ -44,6 +44,7 @@ var pages = [][2]string{
 	{"../README.md", "what it is, a program, the usual tasks with their code, comparison with others"},
 	{"client.md", "the manual of mirage.js: options, methods, events, troubleshooting"},
 	{"frameworks.md", "hooks for React, composables for Vue, stores for Svelte"},
+	{"compare.md", "three programs beside Centrifuge and Socket.IO, in code"},
 	{"plain.md", "clients without mirage.js: EventSource, htmx, curl"},
 	{"operations.md", "servers, proxies, TLS, Redis, limits, logs, metrics"},
 	{"protocol.md", "everything on the wire, with curl; for authors of clients"},

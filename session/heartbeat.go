@@ -36,8 +36,8 @@ func (l *Link) due(now int64) time.Duration {
 	return time.Duration(next - now)
 }
 
-// untilOverdue returns when an acknowledgement that is missing since waits will be overdue,
-// or next if that is earlier.
+// untilOverdue returns when an acknowledgement that is missing since waits will be
+// overdue, or next if that is earlier.
 func (l *Link) untilOverdue(waits, now, next int64) int64 {
 	if overdue := waits + int64(l.s.m.o.AckTimeout); waits != 0 && overdue > now {
 		return min(next, overdue)

@@ -272,7 +272,8 @@ func (l *Link) takeMembers(ctx context.Context, t *linkTopics, lt *linkTopic, b 
 	}
 }
 
-// noteTold records what the client was told. The next poll may be carried by another Link.
+// noteTold records what the client was told. The next poll may be carried by another
+// Link.
 func (l *Link) noteTold(ctx context.Context, lt *linkTopic, told store.TopicTold) {
 	lt.told = told
 	if l.poll {
@@ -296,9 +297,9 @@ func (l *Link) endTopic(ctx context.Context, t *linkTopics, lt *linkTopic, b *Ba
 	}
 }
 
-// ackPresented notes that the client has what it presented, unless the topic knows no such
-// position: then the first entry says so. One of an epoch that has ended would undo what
-// was acknowledged in the present one.
+// ackPresented notes that the client has what it presented, unless the topic knows no
+// such position: then the first entry says so. One of an epoch that has ended would undo
+// what was acknowledged in the present one.
 func (t *linkTopics) ackPresented(lt *linkTopic, entries []store.TopicEntry, ended bool) {
 	p := lt.presented
 	lt.presented = store.TopicPosition{}

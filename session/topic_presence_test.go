@@ -10,7 +10,8 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// T8: a link that ends while its session is being recorded as present leaves nobody behind.
+// T8: a link that ends while its session is being recorded as present leaves nobody
+// behind.
 func TestT8LinkEndsWhileItEnters(t *testing.T) {
 	for name, goodbye := range map[string]bool{"cut": false, "goodbye": true} {
 		t.Run(name, func(t *testing.T) {

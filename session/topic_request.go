@@ -39,8 +39,8 @@ type joinKey struct {
 	topic string
 }
 
-// addJoining runs f after those before it, on a goroutine that Shutdown waits for. It reports
-// false if there are too many. The session stays registered until f has returned.
+// addJoining runs f after those before it, on a goroutine that Shutdown waits for. It
+// reports false if there are too many. The session stays registered until f has returned.
 func (s *Session) addJoining(k joinKey, f func()) bool {
 	j := &s.joining
 	j.mu.Lock()
@@ -241,7 +241,8 @@ func (a asker) tryJoin(ctx context.Context, r TopicRequest) (store.TopicNotice, 
 		}
 	}
 
-	// If the application removes the session while OnJoin decides, OnJoin must decide again.
+	// If the application removes the session while OnJoin decides, OnJoin must decide
+	// again.
 	key := joinKey{a.ref.Number, r.Topic}
 	for range maxAsked {
 		a.s.joining.takeLeft(key)

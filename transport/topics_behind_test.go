@@ -34,8 +34,8 @@ func (g *gaps) String() string {
 	return strings.Join(g.all, ",")
 }
 
-// T5: what has left a topic before a reader got it is told before the next message, to the
-// client and to the application. The session's log has no gap for it.
+// T5: what has left a topic before a reader got it is told before the next message, to
+// the client and to the application. The session's log has no gap for it.
 func TestT5Gap(t *testing.T) {
 	for _, way := range downWays {
 		for _, plain := range []bool{false, true} {
@@ -162,8 +162,8 @@ func TestT5FrozenTab(t *testing.T) {
 }
 
 // T5, D4: a client that does not acknowledge the messages of topics within AckTimeout
-// loses its link, and nothing else. One that acknowledges them, by whatever request, keeps
-// it, as do polls and plain clients.
+// loses its link, and nothing else. One that acknowledges them, by whatever request,
+// keeps it, as do polls and plain clients.
 func TestT5AckTimeout(t *testing.T) {
 	for _, timeout := range []time.Duration{5 * time.Second, 20 * time.Second} {
 		for _, way := range downWays {
@@ -252,8 +252,8 @@ func TestT5StaleTab(t *testing.T) {
 	})
 }
 
-// T6: a client that has left a topic, and joins it from the start before its link could do
-// anything, gets it from the start.
+// T6: a client that has left a topic, and joins it from the start before its link could
+// do anything, gets it from the start.
 func TestT6LeaveAndJoinWhileFrozen(t *testing.T) {
 	for _, way := range []string{"sse", websocket} {
 		t.Run(way, func(t *testing.T) {

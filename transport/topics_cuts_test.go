@@ -150,9 +150,9 @@ var plays = map[string]play{
 	}},
 }
 
-// perform performs a play for as many guests as there are cuts, each of which is cut after
-// so many bytes. Without cuts there is one guest, and perform returns how many bytes it
-// got.
+// perform performs a play for as many guests as there are cuts, each of which is cut
+// after so many bytes. Without cuts there is one guest, and perform returns how many
+// bytes it got.
 func (p play) perform(t *testing.T, c cast, cuts []int) (carried int) {
 	o := session.Options{OnJoin: allJoin, Topics: func(string) session.TopicOptions { return p.options }}
 	inWorld(t, setup{session: o}, func(w *world) {
@@ -252,8 +252,8 @@ func (s *stage) check(p play, g *guest) error {
 	return nil
 }
 
-// A cast is the guests of a play: Mirage's own clients or plain ones, and the ways in which
-// they connect, one after the other.
+// A cast is the guests of a play: Mirage's own clients or plain ones, and the ways in
+// which they connect, one after the other.
 type cast struct {
 	plain bool
 	ways  []string

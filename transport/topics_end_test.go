@@ -81,7 +81,8 @@ func TestT12End(t *testing.T) {
 	})
 }
 
-// T12: a session that joins the next epoch before its links know of the end goes on there.
+// T12: a session that joins the next epoch before its links know of the end goes on
+// there.
 func TestT12JoinedAgain(t *testing.T) {
 	eachWay(t, func(w *world, way string) {
 		g := w.browser().guest(way)
@@ -155,8 +156,8 @@ func TestT7AfterTheSession(t *testing.T) {
 	}
 }
 
-// T1: what a topic retains leaves by its age, and is then a gap. Its epoch and its numbers
-// outlive the last publish by its age, and as long as it has a member.
+// T1: what a topic retains leaves by its age, and is then a gap. Its epoch and its
+// numbers outlive the last publish by its age, and as long as it has a member.
 func TestT1Age(t *testing.T) {
 	for _, way := range downWays {
 		o := session.Options{
@@ -211,8 +212,8 @@ func (t watchedTopic) Watch(wake func(store.TopicNews)) (stop func()) {
 	}
 }
 
-// T2, L4: links that are gone leave nothing behind: no topic is watched, no goroutine runs,
-// and the Budget is free again.
+// T2, L4: links that are gone leave nothing behind: no topic is watched, no goroutine
+// runs, and the Budget is free again.
 func TestT2NothingStays(t *testing.T) {
 	for _, way := range downWays {
 		t.Run(way, func(t *testing.T) {

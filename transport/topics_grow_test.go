@@ -148,8 +148,8 @@ func TestM2Pieces(t *testing.T) {
 	})
 }
 
-// M2: a growing message that is read whole, or by who is behind, comes in blocks of at most
-// 64 KiB. Whole, it has no id. It has at most MaxGrown bytes.
+// M2: a growing message that is read whole, or by who is behind, comes in blocks of at
+// most 64 KiB. Whole, it has no id. It has at most MaxGrown bytes.
 func TestM2Large(t *testing.T) {
 	const size = 300 << 10
 	text := strings.Repeat("Grüße 世界 🙂 ", size/25)

@@ -62,8 +62,8 @@ func atDoor(t *testing.T, f func(w *world, d *doorman, way string)) {
 	}
 }
 
-// T6: a refusal of OnJoin reaches the client as mirage-left, with the status that the hook
-// chose. The link goes on.
+// T6: a refusal of OnJoin reaches the client as mirage-left, with the status that the
+// hook chose. The link goes on.
 func TestT6Refused(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -231,7 +231,8 @@ func TestT6HookChanges(t *testing.T) {
 	}
 }
 
-// T6: a client that asks again for what it has joined is told again, and no hook is asked.
+// T6: a client that asks again for what it has joined is told again, and no hook is
+// asked.
 func TestT6AskAgain(t *testing.T) {
 	atDoor(t, func(w *world, d *doorman, way string) {
 		w.publish("room:7", "a")
@@ -472,8 +473,8 @@ func TestT6Rate(t *testing.T) {
 	})
 }
 
-// T6: a batch may have joins alone. Each of its blocks counts against MaxBatch, and has at
-// most 4 KiB. What is malformed is refused as a whole.
+// T6: a batch may have joins alone. Each of its blocks counts against MaxBatch, and has
+// at most 4 KiB. What is malformed is refused as a whole.
 func TestT6Batches(t *testing.T) {
 	inWorld(t, setup{session: session.Options{OnJoin: allJoin, MaxBatch: 5}}, func(w *world) {
 		g := w.browser().guest("sse")

@@ -148,8 +148,9 @@ func TestT4AnotherEpoch(t *testing.T) {
 	})
 }
 
-// T4: hello has every position in a topic that was presented, whether the client joins the
-// topic or not. What is no position is left out. More than 2 KiB are no positions at all.
+// T4: hello has every position in a topic that was presented, whether the client joins
+// the topic or not. What is no position is left out. More than 2 KiB are no positions at
+// all.
 func TestT4HelloEchoes(t *testing.T) {
 	eachWay(t, func(w *world, way string) {
 		w.publish("room:7", "a")
@@ -442,8 +443,8 @@ func TestT2TooMany(t *testing.T) {
 	}
 }
 
-// T9: a page that the server renders has the topic's position, and joins after it: nothing
-// that is published meanwhile is missing.
+// T9: a page that the server renders has the topic's position, and joins after it:
+// nothing that is published meanwhile is missing.
 func TestT9PositionInAPage(t *testing.T) {
 	eachWay(t, func(w *world, way string) {
 		w.publish("doc:1", "rendered")

@@ -147,8 +147,9 @@ func TestT8NoID(t *testing.T) {
 	})
 }
 
-// T8: a reload, and a cut of less than ten seconds, are not told. A goodbye is told within
-// a second, and a longer cut after ten. A session that has another tab has not left.
+// T8: a reload, and a cut of less than ten seconds, are not told. A goodbye is told
+// within a second, and a longer cut after ten. A session that has another tab has not
+// left.
 func TestT8Away(t *testing.T) {
 	withPresence(t, func(w *world, way string) {
 		ann, _ := w.browser().enter(way, `"Ann"`)

@@ -31,8 +31,8 @@ var errJoins = &middleware.Error{
 	Reason: "_join names more than 64 topics, or is longer than 2 KiB together with _from: join fewer topics",
 }
 
-// Topics returns the topics that a GET joins: the names in _join, separated by commas. All
-// of them begin at _from, "now" or "start".
+// Topics returns the topics that a GET joins: the names in _join, separated by commas.
+// All of them begin at _from, "now" or "start".
 func Topics(r *http.Request) ([]session.TopicRequest, error) {
 	names, ok := Query(r, "_join")
 	if !ok || names == "" {

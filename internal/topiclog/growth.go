@@ -106,8 +106,8 @@ func (g *growth) block(i, from int) (end int) {
 	return end
 }
 
-// lastBefore returns the number of the last piece from i on that ends at to or before, and
-// has a number below next.
+// lastBefore returns the number of the last piece from i on that ends at to or before,
+// and has a number below next.
 func (g *growth) lastBefore(i, to int, next uint64) uint64 {
 	for i+1 < len(g.pieces) && g.pieces[i+1].end <= to && g.pieces[i+1].seq < next {
 		i++
