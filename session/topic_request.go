@@ -203,7 +203,8 @@ func (a asker) join(r TopicRequest) {
 		a.refuse(n, again)
 	case err == nil, isOver(err), errors.Is(err, store.ErrRenewed): // or the client comes back, and asks again
 	case errors.Is(err, store.ErrTopics):
-		a.refuse(refusal(r.Topic, http.StatusRequestEntityTooLarge, "too many topics for one page: leave another one"), again)
+		a.refuse(refusal(r.Topic, http.StatusRequestEntityTooLarge,
+			"too many topics for one page: leave another one"), again)
 	case errors.Is(err, ErrInput):
 		a.refuse(refusal(r.Topic, http.StatusBadRequest, "the place to begin is no position of this topic"), again)
 	case errors.Is(err, store.ErrUnsupported):

@@ -93,7 +93,8 @@ func TestT5FrozenTab(t *testing.T) {
 				}
 				inWorld(t, setup{session: o}, func(w *world) {
 					b := w.browser()
-					frozen, tab, other, polls := b.guest(way), b.guest(way), w.browser().guest(way), w.browser().guest("poll")
+					frozen, tab, other, polls := b.guest(way), b.guest(way), w.browser().guest(way),
+						w.browser().guest("poll")
 					guests := []*guest{frozen, tab, other, polls}
 					for _, g := range guests {
 						g.wantsTopic("room:7", "now")
@@ -149,10 +150,12 @@ func TestT5FrozenTab(t *testing.T) {
 							t.Errorf("message %d begins with %.5q", n, text)
 						}
 					}
-					if want := fmt.Sprintf("%s room:7 %d-%d", way, r.gaps[0].From, r.gaps[0].To); told.String() != want {
+					if want := fmt.Sprintf("%s room:7 %d-%d", way, r.gaps[0].From,
+						r.gaps[0].To); told.String() != want {
 						t.Errorf("OnGap was told %q, want %q", &told, want)
 					}
-					if !slices.Equal(frozen.got, []string{"own"}) || frozen.twice > 0 || len(frozen.in("room:8").got) != 1 {
+					if !slices.Equal(frozen.got, []string{"own"}) || frozen.twice > 0 || len(frozen.in(
+						"room:8").got) != 1 {
 						t.Errorf("the session has %q, room:8 %q", frozen.got, frozen.in("room:8").got)
 					}
 				})
@@ -213,7 +216,8 @@ func TestT5AckTimeout(t *testing.T) {
 					lines[0].close()
 					silent.open()
 					synctest.Wait()
-					if got := strings.Join(silent.in("room:7").got, " "); got != "a b b b b b b" || len(silent.in("room:7").gaps) > 0 {
+					if got := strings.Join(silent.in("room:7").got, " "); got != "a b b b b b b" || len(silent.in(
+						"room:7").gaps) > 0 {
 						t.Errorf("after that it has %q", got)
 					}
 				})

@@ -23,7 +23,8 @@ func TestT12End(t *testing.T) {
 	eachWay(t, func(w *world, way string) {
 		topic := w.m.Topic("room:7")
 		here, behind := w.browser().guest(way), w.browser().guest(way)
-		plain, plainBehind := w.browser().plainGuest(way, "start", "room:7"), w.browser().plainGuest(way, "start", "room:7")
+		plain, plainBehind := w.browser().plainGuest(way, "start", "room:7"), w.browser().plainGuest(way, "start",
+			"room:7")
 		lines := map[*guest]*line{}
 		w.publish("room:7", "a")
 		for _, g := range []*guest{here, behind, plain, plainBehind} {
@@ -109,7 +110,10 @@ func TestT7AfterTheSession(t *testing.T) {
 			over := make(chan store.Ended, 9)
 			o := session.Options{
 				OnJoin: allJoin, OnEnd: func(_ context.Context, e store.Ended) { over <- e },
-				Topics: func(string) session.TopicOptions { return session.TopicOptions{Age: time.Hour, MaxMessages: 3} },
+				Topics: func(string) session.TopicOptions {
+					return session.TopicOptions{Age: time.Hour,
+						MaxMessages: 3}
+				},
 			}
 			inWorld(t, setup{session: o}, func(w *world) {
 				w.publish("room:7", "a")
@@ -131,7 +135,8 @@ func TestT7AfterTheSession(t *testing.T) {
 					t.Errorf("hello: %+v", g.hello)
 				}
 				synctest.Wait()
-				if got := g.in("room:7").got; !slices.Equal(got, []string{"a", "b", "c"}) || len(g.in("room:7").gaps) > 0 {
+				if got := g.in("room:7").got; !slices.Equal(got, []string{"a", "b", "c"}) || len(g.in(
+					"room:7").gaps) > 0 {
 					t.Errorf("room:7 has %q", got)
 				}
 				if got := g.in("room:8").got; !slices.Equal(got, []string{"x"}) {
@@ -145,7 +150,8 @@ func TestT7AfterTheSession(t *testing.T) {
 				g.skip()
 				g.open()
 				synctest.Wait()
-				if got := g.in("room:7").got; !slices.Equal(got, []string{"a", "b", "c", "e", "f", "g"}) || len(g.in("room:7").gaps) != 1 {
+				if got := g.in("room:7").got; !slices.Equal(got, []string{"a", "b", "c", "e", "f", "g"}) || len(g.in(
+					"room:7").gaps) != 1 {
 					t.Errorf("room:7 has %q, and the gaps %v", got, g.in("room:7").gaps)
 				}
 				g.mu.Lock()

@@ -131,7 +131,8 @@ func TestM2Pieces(t *testing.T) {
 		w.must(lines.Close())
 		synctest.Wait()
 		want := map[string]string{
-			"answer/bad": "a\uFFFDb\uFFFD\uFFFDc\uFFFD\uFFFD\uFFFD\uFFFD", "answer/empty": "", "answer/lines": "a\n\nb\r\nc\r\nd",
+			"answer/bad": "a\uFFFDb\uFFFD\uFFFDc\uFFFD\uFFFD\uFFFD\uFFFD", "answer/empty": "",
+			"answer/lines": "a\n\nb\r\nc\r\nd",
 		}
 		for label, text := range want {
 			if got, done := r.texts[label], r.done[label]; got != text || !done {
@@ -139,7 +140,8 @@ func TestM2Pieces(t *testing.T) {
 			}
 		}
 
-		if _, err := io.WriteString(w.m.Topic("room:7").Stream(w.Context(), "answer", ""), "x"); !errors.Is(err, store.ErrKey) {
+		if _, err := io.WriteString(w.m.Topic("room:7").Stream(w.Context(), "answer", ""), "x"); !errors.Is(err,
+			store.ErrKey) {
 			w.Errorf("a stream without a key: %v", err)
 		}
 		g.mu.Lock()
@@ -185,7 +187,8 @@ func TestM2Large(t *testing.T) {
 						defer g.mu.Unlock()
 						for i, text := range texts {
 							if got := g.in("room:7").texts[fmt.Sprint("answer/m", i+1)]; got != text {
-								w.Errorf("%s: m%d has %d bytes, want %d; it saw %q", what, i+1, len(got), len(text), g.told)
+								w.Errorf("%s: m%d has %d bytes, want %d; it saw %q", what, i+1, len(got), len(text),
+									g.told)
 							}
 						}
 						g.told = nil
@@ -344,7 +347,8 @@ id: ` + id(6) + `
 		b := w.browser()
 		tab := b.tab()
 		tab.poll("0")
-		a := b.do("POST", tab.query(""), tab.batch()+"event: mirage-join\ndata: {\"topics\":[{\"topic\":\"room:7\",\"from\":\"start\"}]}\n\n",
+		a := b.do("POST", tab.query(""),
+			tab.batch()+"event: mirage-join\ndata: {\"topics\":[{\"topic\":\"room:7\",\"from\":\"start\"}]}\n\n",
 			"Mirage-Link", tab.token(), "Content-Type", "text/event-stream")
 		if a.status != 200 || a.body != `{"accepted":0}`+"\n" {
 			t.Errorf("POST: %d %s", a.status, a.body)
@@ -362,7 +366,8 @@ id: ` + id(6) + `
 		token := regexp.MustCompile(`"link":"([^"]*)"`).FindStringSubmatch(a.body)[1]
 		a = b.do("GET", "?_wait=25&_pos="+own, "", "Mirage-Link", token)
 		want = strings.ReplaceAll(want, "id: _", "id: "+own+"_")
-		want = regexp.MustCompile(`topic: room:7\n(data|encoding)`).ReplaceAllString(want, "topic: room:7\nevent: room:7\n$1")
+		want = regexp.MustCompile(`topic: room:7\n(data|encoding)`).ReplaceAllString(want,
+			"topic: room:7\nevent: room:7\n$1")
 		if a.body != want {
 			t.Errorf("got\n%s\nwant\n%s", a.body, want)
 		}

@@ -39,7 +39,7 @@ type guest struct {
 	eager bool   // it asks for its topics right after hello
 
 	http    *http.Client                  // for GETs
-	until   atomic.Int64                  // the connection is cut after so many bytes from the server; negative: it is not
+	until   atomic.Int64                  // the connection is cut after so many bytes; negative: it is not
 	carried atomic.Int64                  // bytes that came on connections of GETs
 	frozen  atomic.Pointer[chan struct{}] // nothing is read until it is closed; nil for not frozen
 	polls   atomic.Int64                  // answers to polls
@@ -68,7 +68,6 @@ type room struct {
 	joins  int // how often mirage-joined came
 	left   int // the status of the last mirage-left
 	got    []string
-	twice  int
 	texts  map[string]string // the growing messages, by event and key
 	done   map[string]bool   // those that are complete
 	key    string            // its own among the members
@@ -683,9 +682,10 @@ func (r *room) takeMembers(e frame.Event, count int, all, joined []frame.Member,
 		r.member = nil
 		return strconv.Itoa(count)
 	}
-	words := fmt.Sprintf("%d:", count)
+	var words strings.Builder
+	words.WriteString(fmt.Sprintf("%d:", count))
 	if len(joined) > 0 {
-		words += " +" + infos(joined)
+		words.WriteString(" +" + infos(joined))
 	}
 	for _, m := range joined {
 		if r.member != nil {
@@ -693,10 +693,10 @@ func (r *room) takeMembers(e frame.Event, count int, all, joined []frame.Member,
 		}
 	}
 	for _, key := range left {
-		words += " -" + r.member[key]
+		words.WriteString(" -" + r.member[key])
 		delete(r.member, key)
 	}
-	return words
+	return words.String()
 }
 
 // saw checks what came since the last call, hello aside, and that there was no fault.

@@ -482,7 +482,8 @@ func TestT6Batches(t *testing.T) {
 		block := func(n int) []byte {
 			return frame.AppendJoin(nil, &frame.Join{Topics: []frame.JoinTopic{{Topic: fmt.Sprint("t:", n)}}})
 		}
-		long := []byte("event: mirage-join\ndata: {\"topics\":[{\"topic\":\"t:7\",\"x\":\"" + strings.Repeat("x", 4096) + "\"}]}\n\n")
+		long := []byte("event: mirage-join\ndata: {\"topics\":[{\"topic\":\"t:7\",\"x\":\"" + strings.Repeat("x",
+			4096) + "\"}]}\n\n")
 		for _, tt := range []struct {
 			name   string
 			body   []byte
@@ -490,7 +491,8 @@ func TestT6Batches(t *testing.T) {
 			joined string
 		}{
 			{"one", block(1), 200, "t:1 joined @0"},
-			{"as many as allowed", slices.Concat(block(1), block(1), block(1), block(1), block(2)), 200, "t:2 joined @0"},
+			{"as many as allowed", slices.Concat(block(1), block(1), block(1), block(1), block(2)), 200,
+				"t:2 joined @0"},
 			{"too many", slices.Concat(block(3), block(3), block(3), block(3), block(3), block(3)), 413, ""},
 			{"long", long, 413, ""},
 			{"no JSON", []byte("event: mirage-join\ndata: {\n\n"), 400, ""},

@@ -359,7 +359,8 @@ func TestT2SessionJoins(t *testing.T) {
 				two.saw("doc:1 x @1")
 				one.saw()
 				late.saw()
-				if err := s.JoinReader(w.Context(), "nobody", "doc:1", session.FromNow); !errors.Is(err, store.ErrNotFound) {
+				if err := s.JoinReader(w.Context(), "nobody", "doc:1", session.FromNow); !errors.Is(err,
+					store.ErrNotFound) {
 					w.Errorf("JoinReader of nobody: %v", err)
 				}
 

@@ -27,7 +27,7 @@ func TestT5WatchWithoutMemory(t *testing.T) {
 // for messages.
 func TestT1BudgetOfJoins(t *testing.T) {
 	s := New(Options{Budget: 1 << 20})
-	info := []byte(fmt.Sprintf("%q", make([]byte, 250)))
+	info := fmt.Appendf(nil, "%q", make([]byte, 250))
 	topic := s.Topic("t", roomyTopic)
 	publish(t, topic, say(1))
 	var logs []store.Log

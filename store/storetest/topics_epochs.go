@@ -50,7 +50,6 @@ var topicEpochs = []clause{
 		a := e.topic("a", aging(e.brief()))
 		p := a.publish("1")
 		r := a.now()
-		used := time.Now()
 		for what, use := range map[string]func(){
 			"Publish":  func() { a.publish("x") },
 			"Position": func() { a.position() },
@@ -63,7 +62,7 @@ var topicEpochs = []clause{
 			},
 		} {
 			use()
-			used = time.Now()
+			used := time.Now()
 			e.pass(e.brief()*2/3, e.expire)
 			epoch := a.position().Epoch
 			if time.Since(used) < e.brief() { // the machine may be busy

@@ -97,12 +97,12 @@ var growing = []clause{
 		equal(e, "the last number", a.position().Seq, 4)
 		a.start().reads("3:g+0:1234! 4:whole")
 	}},
-	{"M2 a reader that is behind gets the pieces under the number of the first one", func(e *env) {
+	{"M2 a reader that is behind gets several pieces in one block", func(e *env) {
 		a := e.topic("a")
 		p := a.position()
 		a.put(piece("g", "a"), say("1"), piece("g", "b"), piece("h", "x"), say("2"), piece("g", "c"))
 		a.after(p).reads("1:g+0:abc 2:1 4:h+0:x 5:2")
-		a.after(a.at(1)).reads("2:1 4:g+1:bc 4:h+0:x 5:2")
+		a.after(a.at(1)).reads("2:1 3:g+1:bc 4:h+0:x 5:2")
 		a.after(a.at(3)).reads("4:h+0:x 5:2 6:g+2:c")
 	}},
 	{"M2 a reader gets nothing twice", func(e *env) {

@@ -65,7 +65,7 @@ var topicReads = []clause{
 		p := a.position()
 		a.put(say("1"), piece("g", "ab"), say("2"), piece("h", "c"), piece("g", "cd"), last("h", "d"), say("3"))
 		a.after(p).reads("gap 1-3 -:g+0:abcd 6:h+0:cd! 7:3")
-		a.after(a.at(3)).reads("6:h+0:cd! 5:g+2:cd 7:3")
+		a.after(a.at(3)).reads("4:h+0:cd! 5:g+2:cd 7:3")
 	}},
 	{"T5 a message that is complete comes whole if the gap took a part of it", func(e *env) {
 		a := e.topic("a", retaining(2))
