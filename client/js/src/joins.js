@@ -5,8 +5,8 @@
 //   ask         the next request asks the server to join
 //   link        the token of the link on which it was asked last
 //   owed        the server has not answered that; it is asked again when timer rings
-//   owed        the server has not answered that, and may be asked again: see timer
-//               is dropped, and only then the topic is left, and joined again
+//   stale       what is owed belongs to rooms that were left. What comes before the
+//               answer is dropped, and only then the topic is left, and joined again
 //   anew        left, and joined again on the same link. Until the server confirms that,
 //               messages of the first membership may come, and numbers may go back
 //   tries       how many times in a row the server refused it for a while
