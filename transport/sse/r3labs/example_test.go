@@ -31,6 +31,7 @@ func ExampleMessage() {
 	// Mirage numbers messages itself.
 	_, err = r3labs.Message(&r3.Event{ID: []byte("7"), Data: []byte("numbered")})
 	fmt.Println(err)
-	// Output: <nil> session: bad input: Event.ID must be empty: Mirage numbers messages
-	// itself, so that clients resume by it
+	// Output:
+	// <nil>
+	// session: bad input: Event.ID must be empty: Mirage numbers messages itself, so that clients resume by it
 }
