@@ -91,6 +91,9 @@ func (s suite) run(t *testing.T) {
 	}
 
 	t.Run("D1–D9, U1, M1, M3 store and model agree", s.model)
+	if !s.without.Topics {
+		t.Run("T1–T6, T12, M1–M3 topics and model agree", s.topicModel)
+	}
 }
 
 func (s suite) one(t *testing.T, c clause) {

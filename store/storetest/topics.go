@@ -13,7 +13,7 @@ import (
 func topicClauses() []clause {
 	return slices.Concat(
 		topicEpochs, topicBounding, topicReads, topicEnds, topicKeys, growing, topicWatching, present,
-		joining, confirming, leaving, topicAcks, memberLives, memberMoves)
+		joining, confirming, leaving, topicAcks, memberLives, memberMoves, topicCrowds)
 }
 
 // topic is a Topic whose calls must not fail.
