@@ -172,7 +172,8 @@ func (r *Reader) wholePart(t TB, e *store.TopicEntry, m *Message) {
 	}
 }
 
-// numbered checks a block with a number: the reader lacks nothing with a lower one.
+// numbered checks a block with a number. The reader lacks nothing with a lower one, and
+// the number is as high as that allows.
 func (r *Reader) numbered(t TB, e *store.TopicEntry, m *Message) {
 	t.Helper()
 	end, pieces, before := e.Offset+len(e.Message.Data), 0, 0
@@ -190,6 +191,13 @@ func (r *Reader) numbered(t TB, e *store.TopicEntry, m *Message) {
 		empty = empty || p.Seq == e.Seq && p.End == e.Offset
 		before = p.End
 	}
+	if next := r.next(m); !r.Client.Thinned {
+		for _, p := range m.Pieces {
+			if p.Seq > e.Seq && p.Seq < next && p.End <= end {
+				t.Fatalf("a block of %q has the number %d, and it has the piece %d", m.Key, e.Seq, p.Seq)
+			}
+		}
+	}
 	switch {
 	case !known:
 		t.Fatalf("%d is no piece of %q", e.Seq, m.Key)
@@ -200,6 +208,23 @@ func (r *Reader) numbered(t TB, e *store.TopicEntry, m *Message) {
 	case len(e.Message.Data) > MaxBlock && pieces > 1 && !e.Done:
 		t.Fatalf("a block of %d bytes for %d pieces", len(e.Message.Data), pieces)
 	}
+}
+
+// next returns the lowest number that the reader lacks, or may lack, of anything but m.
+func (r *Reader) next(m *Message) uint64 {
+	low := r.log.Top + 1
+	for _, o := range r.log.Live() {
+		before := 0
+		for i, p := range o.Pieces {
+			last := o.Sealed && i == len(o.Pieces)-1
+			lacks := !o.Grows || p.End > r.has[o] || p.End == before || last && !r.done[o]
+			if o != m && p.Seq > r.at && lacks {
+				low = min(low, p.Seq)
+			}
+			before = p.End
+		}
+	}
+	return low
 }
 
 // Batch checks what one Read with room for max bytes has given as a whole.
