@@ -463,7 +463,8 @@ func TestT6Rate(t *testing.T) {
 		if refused == 0 {
 			w.Errorf("%d joins, and none is refused", 5*most/4)
 		}
-		// A client of polls that was told 429 is no member any more, and asked about again.
+		// A client of polls that was told 429 is no member any more, and asked about
+		// again.
 		if len(d.asked) < 8 || len(d.asked) > 8+refused {
 			w.Errorf("the hook was asked for %q", d.asked)
 		}
