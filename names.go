@@ -37,6 +37,9 @@ type Join = session.Join
 // From says where a member begins to read a topic: FromNow, FromStart or After.
 type From = session.From
 
+// History is what a topic retains. See session.History.
+type History = session.History
+
 // Published is a message that a topic retains. See session.Published.
 type Published = session.Published
 

@@ -42,8 +42,8 @@ func (m *Manager) Finish(ctx context.Context, id string, within time.Duration) e
 // Revoke.
 //
 // The id is revoked in any case. An error about the message means that no reader got it:
-// ErrTooLarge or store.ErrEvent at once, or store.ErrFull if the log had no room within
-// the time.
+// ErrTooLarge, store.ErrEvent or store.ErrKey at once, or store.ErrFull if the log had no
+// room within the time.
 func (m *Manager) RevokeWith(ctx context.Context, id string, last store.Message, within time.Duration) error {
 	waiting, cancel := context.WithTimeout(ctx, finishTimeout(within))
 	defer cancel()

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mirage-go/mirage/store"
@@ -19,6 +20,7 @@ type Manager struct {
 	turns   turns
 	intakes intakes
 	hooks   chan struct{} // holds one element for each running OnJoin
+	joining atomic.Int64  // joins that wait or run
 	ending  chan struct{} // holds one element for each running OnEnd of an expired session
 
 	start  time.Time       // zero of the links' clock

@@ -27,6 +27,7 @@ func (m *Manager) Shutdown(ctx context.Context) error {
 	defer m.cancel()
 	select {
 	case <-done:
+		m.hubs.close(ctx)
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

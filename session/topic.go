@@ -70,7 +70,8 @@ func (t *Topic) publish(ctx context.Context, p store.Publication) (store.TopicPo
 
 // Position returns the position after the last message. A page that the server renders
 // passes it on: the page joins After it, and nothing falls between rendering and
-// connecting. Position makes the topic begin if it has not.
+// connecting. A page that also shows what the topic retains takes both from History.
+// Position makes the topic begin if it has not.
 func (t *Topic) Position(ctx context.Context) (store.TopicPosition, error) {
 	if t.err != nil {
 		return store.TopicPosition{}, t.err
@@ -90,11 +91,19 @@ type Published struct {
 	Done     bool                // it is complete; true for a message that does not grow
 }
 
-// History returns what the topic retains, the oldest first. Messages that still grow come
-// first.
-func (t *Topic) History(ctx context.Context) ([]Published, error) {
+// History is what a topic retains.
+type History struct {
+	// Position is after all messages: a page that shows them joins After it, and misses
+	// none.
+	Position store.TopicPosition
+	// Messages are the oldest first, but those that still grow before all others.
+	Messages []Published
+}
+
+// History returns what the topic retains. It makes the topic begin if it has not.
+func (t *Topic) History(ctx context.Context) (History, error) {
 	if t.err != nil {
-		return nil, t.err
+		return History{}, t.err
 	}
 
 	var all []Published
@@ -103,7 +112,7 @@ func (t *Topic) History(ctx context.Context) ([]Published, error) {
 	for {
 		entries, tail, err := t.store.Read(ctx, &c, historyBytes, nil)
 		if err != nil {
-			return nil, err
+			return History{}, err
 		}
 		for _, e := range entries {
 			if e.Message == nil { // what left meanwhile
@@ -134,7 +143,8 @@ func (t *Topic) History(ctx context.Context) ([]Published, error) {
 			all[i].Position = c.At
 		}
 	}
-	return all, nil
+	t.m.clock.sooner(&t.m.sweeper, t.o.Age)
+	return History{Position: c.At, Messages: all}, nil
 }
 
 // historyBytes bounds one step of History.

@@ -12,12 +12,13 @@ import (
 	"github.com/mirage-go/mirage/store/memory"
 )
 
-// failingTopics is a store in which Enter fails for one topic, and Members while fails is
-// set.
+// failingTopics is a store in which Enter fails for one topic, Members while fails is
+// set, and Exit so many times.
 type failingTopics struct {
 	*memory.Store
 	enter string
 	fails atomic.Bool
+	exits atomic.Int32 // how many calls of Exit fail
 }
 
 type failingTopic struct {
@@ -36,6 +37,13 @@ func (t failingTopic) Enter(ctx context.Context, id string, n uint64, info []byt
 		return "", errStore
 	}
 	return t.Topic.Enter(ctx, id, n, info)
+}
+
+func (t failingTopic) Exit(ctx context.Context, id string, n uint64) error {
+	if t.s.exits.Add(-1) >= 0 {
+		return errStore
+	}
+	return t.Topic.Exit(ctx, id, n)
 }
 
 func (t failingTopic) Members(ctx context.Context) ([]store.Member, error) {
@@ -93,5 +101,36 @@ func TestT8MembersAfterAFailure(t *testing.T) {
 			t.Error("no members are told")
 		}
 		l.Close()
+	})
+}
+
+// T8: a departure that the store does not take is recorded later.
+func TestT8ExitFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		failing := &failingTopics{Store: memory.New(memory.Options{})}
+		failing.exits.Store(3)
+		m := node(t, Options{Store: failing, OnJoin: letJoin, Topics: withPresence})
+		l := stream(t, m, "id", "r")
+		ask(t, m, l, TopicRequest{Topic: "a"})
+		synctest.Wait()
+		takeAll(t, l)
+		l.Close()
+		members := func() int {
+			all, err := m.Topic("a").Members(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(all)
+		}
+		time.Sleep(detachAfter + 2*topicRetry)
+		synctest.Wait()
+		if members() != 1 || failing.exits.Load() != 0 {
+			t.Fatalf("%d members after three failures; %d are left", members(), failing.exits.Load())
+		}
+		time.Sleep(topicRetry)
+		synctest.Wait()
+		if members() != 0 || len(m.hubs.named) != 0 {
+			t.Errorf("%d members, %d hubs", members(), len(m.hubs.named))
+		}
 	})
 }

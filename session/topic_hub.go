@@ -1,6 +1,8 @@
 package session
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -45,6 +47,18 @@ func (h *hubs) goodbye(id, reader string) {
 	}
 }
 
+// close records that no session is present on this node, and stops watching. No link is
+// left.
+func (h *hubs) close(ctx context.Context) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, hub := range h.named {
+		hub.presence.leaveAll(ctx)
+		hub.stop()
+	}
+	h.named, h.rooms = nil, nil
+}
+
 // A hub is a topic on this node: it watches the topic in the Store, and wakes the links
 // that read it. It exists while a link reads the topic, or a session counts as present.
 type hub struct {
@@ -63,26 +77,51 @@ const (
 	newsMembers = uint32(store.TopicNewsMembers)
 )
 
-// acquireHub returns the hub of a topic, with one more user.
+// acquireHub returns the hub of a topic, with one more user. The error is that of the
+// topic's methods, or errTopicsPanicked.
 func (m *Manager) acquireHub(name string) (*hub, error) {
-	m.hubs.mu.Lock()
-	defer m.hubs.mu.Unlock()
-	h := m.hubs.named[name]
-	if h == nil {
-		t := m.Topic(name)
-		if t.err != nil {
-			return nil, t.err
-		}
-		h = &hub{Topic: t}
-		h.presence.init(h)
-		h.stop = t.store.Watch(h.wake)
-		if m.hubs.named == nil {
-			m.hubs.named = make(map[string]*hub)
-		}
-		m.hubs.named[name] = h
+	if h := m.hubs.acquire(name, nil); h != nil {
+		return h, nil
 	}
-	h.users++
-	return h, nil
+	t := m.topicForClient(name) // without the lock, because it calls the application
+	switch {
+	case t == nil:
+		return nil, errTopicsPanicked
+	case t.err != nil:
+		return nil, t.err
+	}
+	return m.hubs.acquire(name, t), nil
+}
+
+// acquire returns the hub of a topic, with one more user. If there is none, it is made of
+// t, unless that is nil.
+func (h *hubs) acquire(name string, t *Topic) *hub {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	one := h.named[name]
+	switch {
+	case one == nil && t == nil:
+		return nil
+	case one == nil:
+		one = &hub{Topic: t}
+		one.presence.init(one)
+		one.stop = t.store.Watch(one.wake)
+		if h.named == nil {
+			h.named = make(map[string]*hub)
+		}
+		h.named[name] = one
+	}
+	one.users++
+	return one
+}
+
+var errTopicsPanicked = errors.New("session: Options.Topics panicked")
+
+// topicForClient is Topic for a name that a client may have chosen. It returns nil if
+// Options.Topics panics, which is logged.
+func (m *Manager) topicForClient(name string, about ...any) (t *Topic) {
+	m.call("Topics", func() { t = m.Topic(name) }, append(about, "topic", name)...)
+	return t
 }
 
 // hold adds a user to a hub that has one.

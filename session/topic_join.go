@@ -115,9 +115,6 @@ func (s *Session) Leave(ctx context.Context, topic string) error {
 }
 
 func (s *Session) leave(ctx context.Context, topic string) error {
-	if here := s.m.local.find(s.id); here != nil { // s may be only a handle
-		here.joining.noteLeft(topic)
-	}
 	return s.log.LeaveTopic(ctx, store.TopicLeave{
 		Topic: topic, Notice: store.TopicNotice{Topic: topic, Status: 403, Reason: "removed from the topic"},
 	})

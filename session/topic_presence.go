@@ -36,8 +36,9 @@ type presence struct {
 type present struct {
 	entrance uint64
 	links    int
+	entering int              // steps that record it, and have not returned
 	away     map[string]int64 // readers that may come back, and until when, on the Manager's clock
-	alarm    alarm            // set while there are only these
+	alarm    alarm            // set while there are only these, or its departure is not recorded
 
 	// Of the join that came last, as far as the Store knows; key is "" before the first.
 	key   string
@@ -124,19 +125,19 @@ func (p *presence) enter(ctx context.Context, lt *linkTopic, asked uint64, info 
 	if isSame && info == nil {
 		info = s.info
 	}
+	s.entering++
 	p.mu.Unlock()
 
-	if key, err = p.h.store.Enter(ctx, id, s.entrance, info); err != nil {
+	key, err = p.h.store.Enter(ctx, id, s.entrance, info)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.entering--
+	p.checkLocked(id, s) // the link may have ended meanwhile
+	if err != nil {
 		return "", err
 	}
-	p.mu.Lock()
-	gone := p.here[id] != s
 	if s.log != log || s.asked < asked {
 		s.key, s.log, s.asked, s.info = key, log, asked, info
-	}
-	p.mu.Unlock()
-	if gone { // the link ended meanwhile, and leave was faster
-		p.exitStore(id, s)
 	}
 	return key, nil
 }
@@ -179,7 +180,7 @@ func (p *presence) goodbye(id, reader string) {
 // checkLocked ends the presence of a session that has no links, now or when the last of
 // its readers can have come back.
 func (p *presence) checkLocked(id string, s *present) {
-	if s.links > 0 {
+	if s.links > 0 || s.entering > 0 {
 		return
 	}
 	if wait := s.wait(p.h.m.now()); wait > 0 {
@@ -192,26 +193,35 @@ func (p *presence) checkLocked(id string, s *present) {
 // leave ends the presence of a session, unless it has links again.
 func (p *presence) leave(id string, s *present) {
 	p.mu.Lock()
-	gone := s.links == 0 && s.wait(p.h.m.now()) == 0 && p.here[id] == s
-	if gone {
+	if p.here[id] == s { // otherwise its departure is still to be recorded
+		if s.links > 0 || s.entering > 0 || s.wait(p.h.m.now()) > 0 {
+			p.mu.Unlock()
+			return
+		}
 		delete(p.here, id)
 		p.h.m.hubs.exit(id, p)
 	}
 	p.mu.Unlock()
-	if !gone {
-		return
-	}
 
-	p.exitStore(id, s)
-	p.h.release()
-}
-
-// exitStore records that a session is no longer present.
-func (p *presence) exitStore(id string, s *present) {
 	ctx, cancel := context.WithTimeout(p.h.m.ctx, storeWait)
 	defer cancel()
 	if err := p.h.store.Exit(ctx, id, s.entrance); err != nil {
 		p.h.m.o.Logger.Error("session: a departure from a topic was not recorded", "topic", p.h.name, "error", err)
+		p.h.m.clock.set(&s.alarm, topicRetry)
+		return
+	}
+	p.h.release()
+}
+
+// leaveAll records that no session is present any more.
+func (p *presence) leaveAll(ctx context.Context) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, s := range p.here {
+		if err := p.h.store.Exit(ctx, id, s.entrance); err != nil {
+			p.h.m.o.Logger.Error("session: a departure from a topic was not recorded", "topic", p.h.name, "error", err)
+			return
+		}
 	}
 }
 

@@ -85,3 +85,34 @@ func TestT8InfoOfTheLastJoin(t *testing.T) {
 		}
 	})
 }
+
+// T8: Shutdown of a node leaves nobody behind in the store, whose other nodes go on.
+func TestT8Shutdown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := Options{Store: memory.New(memory.Options{}), Topics: withPresence, OnJoin: letJoin}
+		m, other := New(o), node(t, o)
+		for i, n := range []*Manager{m, m, other} {
+			l := stream(t, n, fmt.Sprint("id", i), "r")
+			ask(t, n, l, TopicRequest{Topic: "room:7"})
+			synctest.Wait()
+			takeAll(t, l)
+			defer l.Close()
+			if i == 0 {
+				l.Close() // it may come back, for a while
+			}
+			if n == m {
+				time.AfterFunc(time.Second, func() { l.Close() }) // as a transport does that is told to drain
+			}
+		}
+		if err := m.Shutdown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		all, err := other.Topic("room:7").Members(t.Context())
+		if err != nil || len(all) != 1 || all[0].ID != "id2" {
+			t.Errorf("members: %v, %v", all, err)
+		}
+		if len(m.hubs.named) != 0 {
+			t.Errorf("the hubs are left: %v", m.hubs.named)
+		}
+	})
+}

@@ -22,8 +22,12 @@ type TopicRequest struct {
 	Info  json.RawMessage // for presence; nil for none
 }
 
-// maxJoining is how many joins of one session wait or run at once.
-const maxJoining = 512
+// maxJoining is how many joins of one session wait or run at once, and maxJoiningAll how
+// many of all sessions.
+const (
+	maxJoining    = 512
+	maxJoiningAll = 16 << 10
+)
 
 // joining runs the joins and leaves of the session's clients: those of one link and topic
 // one at a time and in order, all others at the same time.
@@ -31,7 +35,6 @@ type joining struct {
 	mu     sync.Mutex
 	queues map[joinKey][]func() // has a key while one of its joins waits or runs
 	n      int                  // how many there are in all queues
-	left   map[joinKey]bool     // those whose topic the application made the session leave since
 }
 
 type joinKey struct {
@@ -45,64 +48,44 @@ func (s *Session) addJoining(k joinKey, f func()) bool {
 	j := &s.joining
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.n >= maxJoining {
+	if j.n >= maxJoining || s.m.joining.Load() >= maxJoiningAll {
 		return false
 	}
 	if j.queues == nil {
 		j.queues = make(map[joinKey][]func())
 	}
 	j.n++
+	s.m.joining.Add(1)
 	queue, running := j.queues[k]
 	j.queues[k] = append(queue, f)
 	if !running {
 		s.m.local.hold(s)
 		s.m.spawn(func() {
 			defer s.m.local.release(s)
-			j.run(k)
+			j.run(s.m, k)
 		})
 	}
 	return true
 }
 
-func (j *joining) run(k joinKey) {
+func (j *joining) run(m *Manager, k joinKey) {
 	for {
 		j.mu.Lock()
 		queue := j.queues[k]
 		if len(queue) == 0 {
 			delete(j.queues, k)
-			delete(j.left, k)
 			j.mu.Unlock()
 			return
 		}
 		j.queues[k] = queue[1:]
+		j.mu.Unlock()
+
+		queue[0]()
+		j.mu.Lock()
 		j.n--
 		j.mu.Unlock()
-		queue[0]()
+		m.joining.Add(-1)
 	}
-}
-
-// noteLeft notes that the application is about to make the session leave a topic: what
-// OnJoin answered before does not count any more.
-func (j *joining) noteLeft(topic string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for k := range j.queues {
-		if k.topic == topic {
-			if j.left == nil {
-				j.left = make(map[joinKey]bool)
-			}
-			j.left[k] = true
-		}
-	}
-}
-
-// takeLeft reports whether that was noted since the last call.
-func (j *joining) takeLeft(k joinKey) bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	left := j.left[k]
-	delete(j.left, k)
-	return left
 }
 
 // An asker is the link whose client asks for topics.
@@ -147,8 +130,11 @@ func (m *Manager) requestTopics(a asker, requests []TopicRequest) {
 			}
 			continue
 		}
-		if m.tooManyJoins(a.s) || !a.s.addJoining(joinKey{a.ref.Number, r.Topic}, func() { a.join(r) }) {
+		switch {
+		case m.tooManyJoins(a.s):
 			a.refuse(refusal(r.Topic, http.StatusTooManyRequests, "too many joins: slow down"), false)
+		case !a.s.addJoining(joinKey{a.ref.Number, r.Topic}, func() { a.join(r) }):
+			a.refuse(refusal(r.Topic, http.StatusServiceUnavailable, "too many joins are waiting: come back"), false)
 		}
 	}
 }
@@ -223,10 +209,9 @@ func (a asker) tryJoin(ctx context.Context, r TopicRequest) (store.TopicNotice, 
 	if n := r.check(&wish.From); n.Status != 0 {
 		return n, nil
 	}
-	var t *Topic
-	a.s.m.call("Topics", func() { t = a.s.m.Topic(r.Topic) }, append(a.s.logAttrs(a.info), "topic", r.Topic)...)
+	t := a.s.m.topicForClient(r.Topic, a.s.logAttrs(a.info)...)
 	switch {
-	case t == nil: // Options.Topics panicked
+	case t == nil:
 		return hookUnavailable(r.Topic), nil
 	case t.err != nil:
 		return store.TopicNotice{}, t.err
@@ -242,35 +227,28 @@ func (a asker) tryJoin(ctx context.Context, r TopicRequest) (store.TopicNotice, 
 		}
 	}
 
-	// If the application removes the session while OnJoin decides, OnJoin must decide
-	// again.
-	key := joinKey{a.ref.Number, r.Topic}
 	for range maxAsked {
-		a.s.joining.takeLeft(key)
+		var err error
+		if row.Removals, err = a.s.log.Removals(ctx); err != nil {
+			return store.TopicNotice{}, err
+		}
 		j := wish
 		if n := a.askHook(&j); n.Status != 0 {
 			return n, nil
 		}
-		if a.s.joining.takeLeft(key) {
-			continue
-		}
-		var err error
 		if row.At, row.Begin, err = j.From.place(ctx, t, true); err != nil {
 			return store.TopicNotice{}, err
 		}
 		row.Info, row.Again = j.Info, false
-		err = a.s.log.JoinTopic(ctx, row)
-		if !a.s.joining.takeLeft(key) {
-			return store.TopicNotice{}, err
-		}
-		if err := a.s.log.LeaveTopic(ctx, store.TopicLeave{Topic: r.Topic, Link: a.ref}); err != nil {
+		if err = a.s.log.JoinTopic(ctx, row); !errors.Is(err, store.ErrRemoved) {
 			return store.TopicNotice{}, err
 		}
 	}
 	return hookUnavailable(r.Topic), nil
 }
 
-// maxAsked is how often OnJoin decides about one join.
+// maxAsked is how often OnJoin decides about one join, because the application removes
+// the session from a topic meanwhile.
 const maxAsked = 3
 
 // check checks a request before anything is done for it, and reads where it begins.

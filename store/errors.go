@@ -37,6 +37,9 @@ var (
 	ErrTopic = errors.New("session: topic name not allowed")
 	// ErrTopics means that a client would read more topics than are allowed.
 	ErrTopics = errors.New("session: too many topics")
+	// ErrRemoved means that the application has removed the session from a topic while it
+	// was deciding about a join: it must decide again.
+	ErrRemoved = errors.New("session: removed from a topic meanwhile")
 	// ErrKey means that the key of a message is malformed or missing, or that its TTL is
 	// negative.
 	ErrKey = errors.New("session: message key not allowed")

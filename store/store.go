@@ -141,7 +141,8 @@ type Log interface {
 	// Read appends to dst the entries that follow after, or that follow the reader's
 	// acknowledgement if that is further, and counts them as sent. It stops before the
 	// sum of their Sizes would exceed max bytes, but returns at least one entry if there
-	// is one.
+	// is one. Messages that were superseded or have expired are passed over, without a
+	// gap: see Message.Key and Message.TTL.
 	//
 	// The error is ErrSuperseded once the client has used a newer link of this reader,
 	// and ErrCrowded if the link gave its place to another reader's. It is ErrRenewed if

@@ -49,8 +49,9 @@ type Topic interface {
 
 	// Read appends to dst what follows the cursor, and moves the cursor. It stops before
 	// the sum of the sizes would exceed max bytes, but returns at least one entry if
-	// there is one. A reader whose cursor is in an epoch that has ended gets the rest of
-	// that epoch, while it is retained.
+	// there is one. After a gap, messages that still grow come first and whole, and the
+	// reader is beyond the gap only when it has them. A reader whose cursor is in an
+	// epoch that has ended gets the rest of that epoch, while it is retained.
 	Read(ctx context.Context, c *TopicCursor, max int, dst []TopicEntry) ([]TopicEntry, TopicTail, error)
 
 	// End ends the topic's epoch, its presence included. The next step makes the topic

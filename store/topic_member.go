@@ -10,12 +10,18 @@ type Memberships interface {
 	// replaces the earlier one. Each JoinTopic of a link changes TopicJoined.Asked,
 	// because its client asks to be told again. The error is ErrTopics if a link would
 	// read more than Max topics, and ErrNotFound or ErrRenewed if there is no such reader
-	// or link. Memberships of the session outlive all links, and a Move, and end with the
+	// or link. It is ErrRemoved if a link joins, and j.Removals is not what Removals
+	// returns now. Memberships of the session outlive all links, and a Move, and end with the
 	// session. On a Store that is no TopicStore, every step returns ErrUnsupported.
 	JoinTopic(ctx context.Context, j TopicJoin) error
 
 	// LeaveTopic ends memberships.
 	LeaveTopic(ctx context.Context, l TopicLeave) error
+
+	// Removals returns how many calls of LeaveTopic, of those without Epochs, named the
+	// session or a reader. Whoever decides about a join of a link asks before, because a
+	// decision is void if the application has removed the session meanwhile.
+	Removals(ctx context.Context) (uint64, error)
 
 	// Topics returns the topics that a link reads, in the order in which they were first
 	// joined, and what its client is to be told. Tail.Topics changes whenever the result
@@ -48,6 +54,9 @@ type TopicJoin struct {
 	Info  []byte // for presence; JSON, nil for none
 	// Again makes no membership. If there is none, the error is ErrNotFound.
 	Again bool
+	// Removals is what Log.Removals returned before the join of a link was decided. It
+	// does not count with Again.
+	Removals uint64
 	// Max is the highest number of topics that one link may read. The join is refused
 	// with ErrTopics if a link would have more.
 	Max int

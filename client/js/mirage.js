@@ -366,6 +366,7 @@ ${requests}`;
 // src/requests.js
 var LARGEST = 3072;
 var MOST_BLOCKS = 5;
+var MOST_NAMES = 200;
 var namesToLeave = ({ topics: { all, toLeave } }) => [...toLeave].filter((name) => !all.get(name)?.owed);
 var topicsToJoin = ({ topics }) => [...topics.all.values()].filter((t) => t.ask && t.rooms.size && !t.stale);
 var hasRequests = (core) => namesToLeave(core)[0] || topicsToJoin(core)[0];
@@ -373,6 +374,7 @@ function takeRequests(core, link) {
   const { toLeave } = core.topics;
   const blocks = [], names = [], topics = [];
   const add = (event, json) => {
+    if (names.length + topics.length === MOST_NAMES) return;
     const size = sizeOf(json) + 1;
     let last = blocks.at(-1);
     if (last?.event !== event || last.size + size > LARGEST) {

@@ -46,7 +46,7 @@ func say(ctx context.Context, room *mirage.Topic, by info, text, key string, aga
 // wasSaid reports whether the room remembers the message.
 func wasSaid(ctx context.Context, room *mirage.Topic, who, key string) (bool, error) {
 	history, err := room.History(ctx)
-	for _, p := range history {
+	for _, p := range history.Messages {
 		var old said
 		if p.Message.Event != "said" || json.Unmarshal(p.Message.Data, &old) != nil {
 			continue

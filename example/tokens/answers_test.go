@@ -50,7 +50,7 @@ func (s *site) streamed(t *testing.T) (text string, done bool, last string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range history {
+	for _, p := range history.Messages {
 		switch p.Message.Event {
 		case "answer":
 			text, done = string(p.Message.Data), p.Done

@@ -175,8 +175,7 @@ func (l *memLog) endLocked(why error) store.Ended {
 	l.gone = why
 	l.trim(l.top())
 	l.store.used.Add(-sessionCost - int64(l.members))
-	l.dropMemberships(func(*membership) bool { return true })
-	l.topics = nil
+	l.dropTopics()
 	l.markActive()
 	l.readers, l.writers, l.sparse = nil, nil, nil
 	return ended

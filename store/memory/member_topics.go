@@ -24,12 +24,11 @@ func (h *memHandle) Topics(_ context.Context, ref store.LinkRef) (store.TopicsOf
 	}
 
 	all := store.TopicsOfLink{Version: ms.version, Joined: ms.joined(ref)}
-	ms.notices = slices.DeleteFunc(ms.notices, func(n linkNotice) bool {
-		if n.link != ref.Number {
-			return false
+	l.dropNotices(func(n *linkNotice) bool {
+		if n.link == ref.Number {
+			all.Notices = append(all.Notices, n.TopicNotice)
 		}
-		all.Notices = append(all.Notices, n.TopicNotice)
-		return true
+		return n.link == ref.Number
 	})
 	return all, nil
 }

@@ -12,6 +12,7 @@ type memberships struct {
 	version uint64 // changes with everything that Topics returns
 	asked   uint64 // counts the joins that a client is to be told of
 	infos   uint64 // counts the joins with an info
+	removed uint64 // counts the times that the application ended memberships
 	rows    []*membership
 	told    []toldTopic
 	notices []linkNotice
@@ -49,7 +50,16 @@ type linkNotice struct {
 }
 
 // Memberships count these bytes against the budget, beside the name and the info.
-const membershipCost = 208
+const membershipCost = 232
+
+// toldCost and noticeCost are what else is kept for links, beside the names.
+const (
+	toldCost   = 96
+	noticeCost = 96
+)
+
+func (t *toldTopic) cost() int64  { return int64(toldCost + len(t.topic)) }
+func (n *linkNotice) cost() int64 { return int64(noticeCost + len(n.Topic) + len(n.Reason)) }
 
 // maxNotices is how many notices wait for the links of one session. Older ones are
 // dropped: their clients do not take them.
@@ -104,6 +114,9 @@ func (l *memLog) joinTopic(j store.TopicJoin) error {
 		l.topics = &memberships{version: 1}
 	}
 	ms := l.topics
+	if j.Link.Number != 0 && !j.Again && j.Removals != ms.removed {
+		return store.ErrRemoved
+	}
 
 	row := ms.find(j.Topic, j.Link)
 	switch {
@@ -141,13 +154,18 @@ func (l *memLog) joinTopic(j store.TopicJoin) error {
 	return nil
 }
 
-// reserveJoin is reserve for a membership. The last eighth of the budget is for messages,
-// and not for what clients ask for.
+// reserveJoin is reserve for a membership.
 func (l *memLog) reserveJoin(link store.LinkRef, n int64) bool {
-	if n > 0 && link.Number != 0 && !l.store.has(l.store.budget/8+n) {
-		return false
+	if link.Number != 0 {
+		return l.reserveForClient(n)
 	}
 	return l.store.reserve(n)
+}
+
+// reserveForClient is reserve for what clients ask for. The last eighth of the budget is
+// for messages.
+func (l *memLog) reserveForClient(n int64) bool {
+	return (n <= 0 || l.store.has(l.store.budget/8+n)) && l.store.reserve(n)
 }
 
 // find returns the membership of exactly that session, reader or link.
@@ -211,12 +229,15 @@ func (h *memHandle) LeaveTopic(_ context.Context, q store.TopicLeave) error {
 func (l *memLog) leaveTopic(q store.TopicLeave) {
 	q.Link.Turn = 0
 	if l.topics == nil {
-		if q.Link.Number == 0 {
+		if len(q.Epochs) > 0 {
 			return
 		}
 		l.topics = &memberships{version: 1}
 	}
 	ms := l.topics
+	if q.Link.Number == 0 && len(q.Epochs) == 0 {
+		ms.removed++
+	}
 
 	readBefore := make(map[uint64]bool)
 	l.eachLink(func(ref store.LinkRef) { readBefore[ref.Number] = ms.reads(ref, q.Topic) })
@@ -240,16 +261,23 @@ func (l *memLog) leaveTopic(q store.TopicLeave) {
 	l.eachLink(func(ref store.LinkRef) {
 		left := readBefore[ref.Number] && !ms.reads(ref, q.Topic)
 		if left {
-			ms.forgetTold(func(t toldTopic) bool { return t.link == ref.Number && t.topic == q.Topic })
+			l.forgetTold(func(t *toldTopic) bool { return t.link == ref.Number && t.topic == q.Topic })
 		}
 		if (left || ref == q.Link) && q.Notice.Status != 0 {
-			ms.notices = append(ms.notices, linkNotice{ref.Number, q.Notice})
+			l.addNotice(linkNotice{ref.Number, q.Notice})
 		}
 	})
-	if over := len(ms.notices) - maxNotices; over > 0 {
-		ms.notices = slices.Delete(ms.notices, 0, over)
-	}
 	ms.version++
+}
+
+// Removals implements Log.
+func (h *memHandle) Removals(context.Context) (uint64, error) {
+	l, err := h.memLog, h.enter()
+	defer l.mu.Unlock()
+	if err != nil || l.topics == nil {
+		return 0, err
+	}
+	return l.topics.removed, nil
 }
 
 // ends reports whether the memberships of link end with that of whom.
@@ -292,8 +320,50 @@ func (l *memLog) dropMemberships(is func(*membership) bool) {
 	})
 }
 
+// addNotice adds a notice, as far as there is room.
+func (l *memLog) addNotice(n linkNotice) {
+	ms := l.topics
+	if len(ms.notices) == maxNotices {
+		oldest := ms.notices[0]
+		l.dropNotices(func(n *linkNotice) bool { return *n == oldest })
+	}
+	if l.reserveForClient(n.cost()) {
+		ms.notices = append(ms.notices, n)
+	}
+}
+
+// dropNotices removes notices.
+func (l *memLog) dropNotices(is func(*linkNotice) bool) {
+	l.topics.notices = slices.DeleteFunc(l.topics.notices, func(n linkNotice) bool {
+		if !is(&n) {
+			return false
+		}
+		l.store.used.Add(-n.cost())
+		return true
+	})
+}
+
+// dropTopics removes all that concerns topics: the session has ended.
+func (l *memLog) dropTopics() {
+	if l.topics == nil {
+		return
+	}
+	l.dropMemberships(func(*membership) bool { return true })
+	l.forgetTold(func(*toldTopic) bool { return true })
+	l.dropNotices(func(*linkNotice) bool { return true })
+	l.topics = nil
+}
+
 // forgetTold removes what was told.
-func (ms *memberships) forgetTold(is func(toldTopic) bool) { ms.told = slices.DeleteFunc(ms.told, is) }
+func (l *memLog) forgetTold(is func(*toldTopic) bool) {
+	l.topics.told = slices.DeleteFunc(l.topics.told, func(t toldTopic) bool {
+		if !is(&t) {
+			return false
+		}
+		l.store.used.Add(-t.cost())
+		return true
+	})
+}
 
 // linkGone removes the memberships of a link that has ended, and what it was told.
 func (l *memLog) linkGone(number uint64) {
@@ -301,8 +371,8 @@ func (l *memLog) linkGone(number uint64) {
 		return
 	}
 	l.dropMemberships(func(r *membership) bool { return r.Link.Number == number })
-	l.topics.forgetTold(func(t toldTopic) bool { return t.link == number })
-	l.topics.notices = slices.DeleteFunc(l.topics.notices, func(n linkNotice) bool { return n.link == number })
+	l.forgetTold(func(t *toldTopic) bool { return t.link == number })
+	l.dropNotices(func(n *linkNotice) bool { return n.link == number })
 }
 
 // readerGone removes the memberships of a reader that is forgotten.
@@ -332,8 +402,9 @@ func (h *memHandle) TopicTold(_ context.Context, ref store.LinkRef, topic string
 			return nil
 		}
 	}
-	if ms.reads(ref, topic) {
-		ms.told = append(ms.told, toldTopic{ref.Number, topic, told})
+	t := toldTopic{ref.Number, topic, told}
+	if ms.reads(ref, topic) && l.reserveForClient(t.cost()) { // otherwise the client is told again
+		ms.told = append(ms.told, t)
 	}
 	return nil
 }

@@ -14,6 +14,9 @@ func (l *log) JoinTopic(context.Context, store.TopicJoin) error { return store.E
 // LeaveTopic implements Log.
 func (l *log) LeaveTopic(context.Context, store.TopicLeave) error { return store.ErrUnsupported }
 
+// Removals implements Log.
+func (l *log) Removals(context.Context) (uint64, error) { return 0, store.ErrUnsupported }
+
 // Topics implements Log. No link reads a topic.
 func (l *log) Topics(context.Context, store.LinkRef) (store.TopicsOfLink, error) {
 	return store.TopicsOfLink{}, nil

@@ -42,14 +42,26 @@ func (l *log) join(topic string, whom store.LinkRef, seq uint64) {
 
 func (l *log) joins(j store.TopicJoin) {
 	l.e.Helper()
+	j.Removals = l.removals()
 	if err := l.JoinTopic(ctx, j); err != nil {
 		l.e.Fatalf("JoinTopic(%+v): %v", j, err)
 	}
 }
 
+// removals is what a decision about a join begins with.
+func (l *log) removals() uint64 {
+	l.e.Helper()
+	n, err := l.Removals(ctx)
+	if err != nil {
+		l.e.Fatalf("Removals: %v", err)
+	}
+	return n
+}
+
 // cannotJoin fails the test unless the join is refused with want.
 func (l *log) cannotJoin(j store.TopicJoin, want error) {
 	l.e.Helper()
+	j.Removals = l.removals()
 	l.e.is(fmt.Sprintf("JoinTopic(%+v)", j), l.JoinTopic(ctx, j), want)
 }
 
@@ -159,6 +171,7 @@ func memberSteps(l store.Log, ref store.LinkRef) map[string]error {
 	steps := make(map[string]error)
 	steps["JoinTopic"] = l.JoinTopic(ctx, store.TopicJoin{Topic: "a", Link: ref, At: pos("a", 5, 0), Max: 64})
 	steps["LeaveTopic"] = l.LeaveTopic(ctx, store.TopicLeave{Topic: "a", Link: ref})
+	_, steps["Removals"] = l.Removals(ctx)
 	_, steps["Topics"] = l.Topics(ctx, ref)
 	steps["TopicTold"] = l.TopicTold(ctx, ref, "a", store.TopicTold{Asked: 1})
 	steps["AckTopics"] = l.AckTopics(ctx, ref, []store.TopicPosition{pos("a", 5, 1)})

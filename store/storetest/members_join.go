@@ -171,7 +171,7 @@ var joining = []clause{
 		k := l.attach("r")
 		l.join("a", k.Link, 1)
 		e.is("Renew", l.Renew(ctx), nil)
-		e.allFail(memberSteps(l, k.Link), store.ErrRenewed, "LeaveTopic")
+		e.allFail(memberSteps(l, k.Link), store.ErrRenewed, "LeaveTopic", "Removals")
 	}},
 	{"T2 memberships change Tail.Topics", func(e *env) {
 		l := e.openTopics("s")

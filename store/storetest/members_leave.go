@@ -30,6 +30,27 @@ var leaving = []clause{
 		second.memberOf("left a: out")
 		other.memberOf("a@1 now")
 	}},
+	{"T6 a join of a link is void if the session or a reader was removed since it was asked about", func(e *env) {
+		l := e.openTopics("s")
+		k := l.attach("r")
+		for i, whom := range []store.LinkRef{everybody, whoever("q")} {
+			j := l.joining("a", k.Link, 1)
+			j.Removals = l.removals()
+			l.leave([]string{"a", "b"}[i], whom, "")
+			l.e.is("JoinTopic", l.JoinTopic(ctx, j), store.ErrRemoved)
+			k.memberOf()
+			j.Again = true
+			l.e.is("JoinTopic again", l.JoinTopic(ctx, j), store.ErrNotFound)
+		}
+		l.join("a", k.Link, 1)
+		j := l.joining("b", k.Link, 1)
+		j.Removals = l.removals()
+		l.leave("c", k.Link, "no")          // its own client leaves
+		l.leave("a", everybody, "ended", 4) // a topic has ended
+		l.join("a", everybody, 1)           // the application joins
+		e.is("JoinTopic", l.JoinTopic(ctx, j), nil)
+		e.is("JoinTopic of the session", l.JoinTopic(ctx, l.joining("d", everybody, 1)), nil)
+	}},
 	{"T6 a link leaves alone", func(e *env) {
 		l := e.openTopics("s")
 		k, second := l.attach("r"), l.attach("r")

@@ -106,7 +106,7 @@ var memberMoves = []clause{
 		e.move("s", "t", "", 0)
 		e.move("t", "s", "", 0)
 		e.allFail(memberSteps(l, k.Link), store.ErrMoved)
-		e.allFail(memberSteps(e.again("s"), k.Link), store.ErrRenewed, "LeaveTopic")
+		e.allFail(memberSteps(e.again("s"), k.Link), store.ErrRenewed, "LeaveTopic", "Removals")
 	}},
 	{"T2 sessions that become one unite their memberships", func(e *env) {
 		l, m := e.openTopics("s"), e.openTopics("t")

@@ -10,6 +10,7 @@ import (
 type modelMembers struct {
 	rows    []*modelRow // in the order in which they were first joined
 	joins   int         // counts them
+	removed uint64      // counts what the application ended
 	pages   []*page     // the readers that are remembered
 	version int         // changes with everything that links are told
 }
@@ -113,6 +114,8 @@ func (m *modelMembers) join(j store.TopicJoin) error {
 	row := m.find(j.Topic, j.Link)
 	place := modelPlace{j.At, j.Begin}
 	switch {
+	case j.Link.Number != 0 && !j.Again && j.Removals != m.removed:
+		return store.ErrRemoved
 	case row == nil && j.Again:
 		return store.ErrNotFound
 	case row == nil && m.crowded(j):
@@ -145,6 +148,9 @@ func (m *modelMembers) leave(q store.TopicLeave) {
 		before[k] = len(m.covering(k.whom(), q.Topic)) > 0
 	}
 
+	if q.Link.Number == 0 && len(q.Epochs) == 0 {
+		m.removed++
+	}
 	changed := false
 	m.rows = slices.DeleteFunc(m.rows, func(r *modelRow) bool {
 		ends := q.Link.Reader == "" || q.Link.Number == 0 && q.Link.Reader == r.whom.Reader || r.whom == q.Link

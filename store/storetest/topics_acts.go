@@ -198,6 +198,10 @@ func (m *topicMachine) doJoin() {
 	if j.Again = rapid.IntRange(0, 3).Draw(m.rt, "again") == 0; !j.Again {
 		p := m.place(t)
 		j.At, j.Begin = p.at, p.begin
+		j.Removals = s.removed
+		if j.Removals > 0 && rapid.IntRange(0, 9).Draw(m.rt, "removed since") == 0 {
+			j.Removals--
+		}
 	}
 	if rapid.Bool().Draw(m.rt, "info") {
 		m.texts++

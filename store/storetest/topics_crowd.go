@@ -222,6 +222,7 @@ func joiningCrowd(e *env) {
 	expected := func(err error) bool {
 		for _, want := range []error{
 			nil, store.ErrNotFound, store.ErrMoved, store.ErrSuperseded, store.ErrTopics, store.ErrRenewed,
+			store.ErrRemoved,
 		} {
 			if err == want || want != nil && errors.Is(err, want) {
 				return true

@@ -5,6 +5,7 @@ import { awaitAnswer, sizeOf } from './joins.js'
 
 const LARGEST = 3072 // bytes of data in a block
 const MOST_BLOCKS = 5 // in a body
+const MOST_NAMES = 200 // in a body
 
 // A topic whose join the server has not answered is left when it has: the answers to
 // several requests could not be told apart.
@@ -23,6 +24,7 @@ export function takeRequests(core, link) {
   const blocks = [], names = [], topics = []
   // add reports whether there was room.
   const add = (event, json) => {
+    if (names.length + topics.length === MOST_NAMES) return
     const size = sizeOf(json) + 1
     let last = blocks.at(-1)
     if (last?.event !== event || last.size + size > LARGEST) {

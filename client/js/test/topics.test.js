@@ -456,6 +456,15 @@ test('T6: a hundred rooms with info: blocks of at most 4 KiB, and few requests',
   }
 })
 
+test('T6: more rooms than a server takes in one body: several bodies', async () => {
+  const c = client({ transports: ['sse'] })
+  await open(c)
+  const rooms = Array.from({ length: 450 }, (_, i) => enter(c, 'r' + i))
+  await until('all asked', () => posts().reduce((n, { body }) => n + (body.match(/"topic":/g) ?? []).length, 0) >= 450)
+  for (const { body } of posts()) assert.ok((body.match(/"topic":/g) ?? []).length <= 200)
+  rooms.forEach(room => room.leave())
+})
+
 test('T6: joins go before messages, and a message that is refused is none of their business', async () => {
   for (const kind of KINDS) {
     server = renew(Rooms)
