@@ -229,7 +229,7 @@ func (m *Manager) newLink(
 	if hello.Joined {
 		s.order.do(func() { m.callOnAttach(s, info, l.value) })
 	}
-	if hello.Fresh && hello.Lost != (store.Lost{}) && hello.Reason != store.MissingTrimmed {
+	if hello.Fresh && !hello.Lost.IsZero() && hello.Reason != store.MissingTrimmed {
 		m.callOnGap(s, info, l.value, hello.Lost)
 	}
 	return l, nil

@@ -20,15 +20,22 @@ type Batch struct {
 	Retry    time.Duration // with End: how long the client waits before it reconnects
 	More     bool          // there is more: call Take again
 
-	// For a plain client, whose event ids name all its positions: those in topics before
-	// the batch, and the one in the session's log before it.
+	// For a plain client that reads topics, whose event ids name all its positions: those
+	// in topics before the batch, and the one in the session's log before it.
 	Vector []store.TopicPosition
 	Last   store.Position
 }
 
 // Empty reports whether there is nothing to write.
 func (b *Batch) Empty() bool {
-	return len(b.Entries) == 0 && len(b.Topics) == 0 && b.Gap == store.Lost{} && !b.Beat && b.End == ""
+	return len(b.Entries) == 0 && len(b.Topics) == 0 && b.Gap.IsZero() && !b.Beat && b.End == ""
+}
+
+// reset empties the batch, and keeps its memory.
+func (b *Batch) reset() {
+	entries, topics := b.Entries[:0], b.Topics[:0]
+	*b = Batch{}
+	b.Entries, b.Topics = entries, topics
 }
 
 // DropMessages drops the messages in Entries and Topics once they are encoded, and keeps
@@ -54,7 +61,7 @@ func (l *Link) signal() {
 // An error is a failure of the store: nothing is lost, and Take may be called again after
 // the next wake.
 func (l *Link) Take(ctx context.Context, b *Batch) error {
-	*b = Batch{Entries: b.Entries[:0], Topics: b.Topics[:0]}
+	b.reset()
 	end, retry := l.end.reason()
 	if end == EndSuperseded || end == EndSilent || end == EndOver || end == EndBarred {
 		b.End = end
@@ -72,11 +79,11 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 	}
 
 	b.Entries, b.Gap, b.GapTag, b.Epoch = entries, tail.Gap, tail.Tag, tail.Epoch
-	b.Last = store.Position{Epoch: l.Hello.Position.Epoch, Seq: l.cursor, Tag: l.tag}
+	last := store.Position{Epoch: l.Hello.Position.Epoch, Seq: l.cursor, Tag: l.tag}
 	for _, u := range tail.Undelivered {
 		l.s.m.callOnGap(l.s, ReaderInfo{Reader: u.Reader, Plain: u.Plain}, nil, u.Lost)
 	}
-	if b.Gap != (store.Lost{}) {
+	if !b.Gap.IsZero() {
 		l.cursor, l.tag = b.Gap.To, b.GapTag
 		if !tail.Told {
 			l.s.m.callOnGap(l.s, l.reader(), l.value, b.Gap)
@@ -97,10 +104,12 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 	}
 	b.More = tail.More && b.End == ""
 	if topics != nil || tail.Topics != 0 {
+		b.Last = last
 		l.takeTopics(ctx, b, tail.Topics)
 	}
-	b.Beat = b.Empty() && !l.poll && l.s.m.o.Heartbeat > 0 && now-l.wrote.Load() >= int64(l.beat)
-	if !b.Empty() {
+	empty := b.Empty()
+	b.Beat = empty && !l.poll && l.s.m.o.Heartbeat > 0 && now-l.wrote.Load() >= int64(l.beat)
+	if !empty || b.Beat {
 		l.wrote.Store(now)
 		if b.Beat || tail.Accepted != l.accepted {
 			b.Accepted, l.accepted = tail.Accepted, tail.Accepted

@@ -30,8 +30,8 @@ type Manager struct {
 	local registry // the sessions that this node knows
 	hubs  hubs     // the topics that links of this node read
 
-	mu     sync.RWMutex
-	closed bool
+	mu     sync.RWMutex // makes closed and what is added to work one step
+	closed atomic.Bool
 	work   sync.WaitGroup // links, callbacks: all that Shutdown waits for
 }
 

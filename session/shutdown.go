@@ -12,7 +12,7 @@ import (
 // context of the callbacks and returns ctx's error. A second call waits as well.
 func (m *Manager) Shutdown(ctx context.Context) error {
 	m.mu.Lock()
-	m.closed = true
+	m.closed.Store(true)
 	m.mu.Unlock()
 
 	all := m.local.links()
@@ -39,7 +39,7 @@ func (m *Manager) Shutdown(ctx context.Context) error {
 func (m *Manager) enter() bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	if m.closed {
+	if m.closed.Load() {
 		return false
 	}
 	m.work.Add(1)
@@ -47,18 +47,14 @@ func (m *Manager) enter() bool {
 }
 
 // isOpen reports whether Shutdown has not begun.
-func (m *Manager) isOpen() bool {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return !m.closed
-}
+func (m *Manager) isOpen() bool { return !m.closed.Load() }
 
 // spawn runs f on a goroutine that Shutdown waits for. It does nothing once Shutdown has
 // begun.
 func (m *Manager) spawn(f func()) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	if !m.closed {
+	if !m.closed.Load() {
 		m.work.Go(f)
 	}
 }

@@ -316,11 +316,14 @@ type Lost struct {
 	Topic    string // the topic that lost them, for Options.OnGap; "" for the log of the session
 }
 
+// IsZero reports whether nothing is lost: messages are numbered from 1.
+func (l *Lost) IsZero() bool { return l.From == 0 }
+
 // Count returns how many messages are lost. known is false if the log cannot know: for
 // example, the session expired, and the length of its log is forgotten.
 func (l Lost) Count() (n uint64, known bool) {
 	switch {
-	case l == Lost{}:
+	case l.IsZero():
 		return 0, true
 	case l.To < l.From:
 		return 0, false

@@ -11,8 +11,8 @@ type Memberships interface {
 	// because its client asks to be told again. The error is ErrTopics if a link would
 	// read more than Max topics, and ErrNotFound or ErrRenewed if there is no such reader
 	// or link. It is ErrRemoved if a link joins, and j.Removals is not what Removals
-	// returns now. Memberships of the session outlive all links, and a Move, and end with the
-	// session. On a Store that is no TopicStore, every step returns ErrUnsupported.
+	// returns now. Memberships of the session outlive all links, and a Move, and end with
+	// the session. On a Store that is no TopicStore, every step returns ErrUnsupported.
 	JoinTopic(ctx context.Context, j TopicJoin) error
 
 	// LeaveTopic ends memberships.

@@ -14,7 +14,7 @@ func Append(dst []byte, b *session.Batch, plain bool) []byte {
 	if plain && len(b.Vector) > 0 {
 		suffix = appendVector(nil, b.Vector)
 	}
-	if b.Gap != (store.Lost{}) {
+	if !b.Gap.IsZero() {
 		after := store.Position{Epoch: b.Epoch, Seq: b.Gap.To, Tag: b.GapTag}
 		dst = frame.AppendGap(dst, frame.RangeOf(b.Gap), after, string(store.MissingTrimmed), suffix)
 	}

@@ -30,7 +30,7 @@ func Hello(id middleware.Identity, link *session.Link, life, heartbeat, retry ti
 		presented, _ = p.AppendText(presented) // the error is always nil
 	}
 	dst := make([]byte, 0, 640)
-	if a.Lost == (store.Lost{}) {
+	if a.Lost.IsZero() {
 		return frame.AppendHello(dst, a.Position, retry, &h, presented)
 	}
 

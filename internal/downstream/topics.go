@@ -44,7 +44,7 @@ func lastPosition(b *session.Batch) store.Position {
 	if n := len(b.Entries); n > 0 {
 		return store.Position{Epoch: b.Epoch, Seq: b.Entries[n-1].Seq, Tag: b.Entries[n-1].Tag}
 	}
-	if b.Gap != (store.Lost{}) {
+	if !b.Gap.IsZero() {
 		return store.Position{Epoch: b.Epoch, Seq: b.Gap.To, Tag: b.GapTag}
 	}
 	return b.Last
@@ -65,7 +65,7 @@ func appendTopic(dst []byte, b *session.TopicBlock, id []byte, plain bool) []byt
 		j := frame.Joined{
 			Topic: b.Topic, Position: b.Position.String(), Reason: string(b.Joined.Reason), Key: b.Joined.Key,
 		}
-		if b.Joined.Lost != (store.Lost{}) {
+		if !b.Joined.Lost.IsZero() {
 			lost := frame.RangeOf(b.Joined.Lost)
 			j.Lost = &lost
 		}

@@ -85,7 +85,7 @@ func (r *Reader) Get(t TB, e *store.TopicEntry) {
 		t.Fatalf("an entry after %d without the gap up to %d", r.at, r.log.Base)
 	case e.Seq != 0 && (e.Seq <= r.at || e.Seq > r.log.Top):
 		t.Fatalf("the number %d after %d; the top is %d", e.Seq, r.at, r.log.Top)
-	case e.Lost != store.Lost{} || e.Reason != "":
+	case !e.Lost.IsZero() || e.Reason != "":
 		t.Fatalf("a message with a gap: %+v", e)
 	}
 

@@ -51,7 +51,7 @@ func (l *memLog) passOver(seq uint64, name string) {
 			l.narrow(u)
 		}
 	}
-	l.undelivered = slices.DeleteFunc(l.undelivered, func(u undelivered) bool { return u.Lost == store.Lost{} })
+	l.undelivered = slices.DeleteFunc(l.undelivered, func(u undelivered) bool { return u.Lost.IsZero() })
 }
 
 // narrow reduces u.Lost to what the reader lacks of that range.
@@ -67,7 +67,7 @@ func (l *memLog) narrow(u *undelivered) {
 
 // extend extends lost to seq.
 func extend(lost *store.Lost, seq uint64) {
-	if *lost == (store.Lost{}) {
+	if lost.IsZero() {
 		lost.From = seq
 	}
 	lost.From, lost.To = min(lost.From, seq), max(lost.To, seq)
@@ -77,7 +77,7 @@ func extend(lost *store.Lost, seq uint64) {
 func (l *memLog) giveUp(r *memReader) {
 	all := store.Undelivered{Reader: r.name, Plain: r.plain, Lost: store.Lost{To: l.top()}}
 	u := undelivered{Undelivered: all, has: r.has(), missed: r.missed}
-	if l.narrow(&u); u.Lost != (store.Lost{}) {
+	if l.narrow(&u); !u.Lost.IsZero() {
 		l.undelivered = append(l.undelivered, u)
 	}
 }

@@ -178,7 +178,7 @@ func (l *log) Read(
 		Gap: store.Lost{From: a.seq(1), To: a.seq(2)}, Told: a.num(4) == 1,
 		Epoch: l.epoch, Acked: a.seq(5), Accepted: accepted, More: a.num(7) == 1,
 	}
-	if t.Gap != (store.Lost{}) {
+	if !t.Gap.IsZero() {
 		t.Tag = parseTag(a.text(3))
 		l.note(ref, t.Gap.To, t.Tag)
 	}

@@ -201,7 +201,7 @@ func (m *machine) read(k *linked, max int) {
 	entries, tail, err := k.log.Read(ctx, k.ref, k.cursor, max, nil)
 	m.must("Read", err)
 	k.m.read(k.r, k.modelLink, max, entries, tail)
-	if tail.Gap != (store.Lost{}) {
+	if !tail.Gap.IsZero() {
 		m.see(store.Position{Epoch: tail.Epoch, Seq: tail.Gap.To, Tag: tail.Tag})
 	}
 	for _, e := range entries {

@@ -263,7 +263,7 @@ func (k *link) hello() string {
 		s += "resumed"
 	}
 	s += fmt.Sprintf(" at %d", k.Position.Seq)
-	if k.Lost != (store.Lost{}) {
+	if !k.Lost.IsZero() {
 		s += ", lost " + lost(k.Lost)
 	}
 	return s
@@ -288,7 +288,7 @@ func (k *link) take(room int) string {
 	k.cursor = max(k.cursor, tail.Acked)
 
 	var out []string
-	if tail.Gap != (store.Lost{}) {
+	if !tail.Gap.IsZero() {
 		s := "gap " + lost(tail.Gap)
 		if tail.Told {
 			s += " again"

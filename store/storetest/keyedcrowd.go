@@ -58,7 +58,7 @@ func keyedReader(k *link, done *atomic.Bool, writers, updates int) error {
 		}
 
 		entries, tail, err := l.Read(ctx, a.Link, at.Seq, 1<<20, nil)
-		if err != nil || tail.Gap != (store.Lost{}) {
+		if err != nil || !tail.Gap.IsZero() {
 			return fmt.Errorf("%s: Read after %v: gap %v, %w", name, at, tail.Gap, err)
 		}
 		for _, entry := range entries {

@@ -178,7 +178,7 @@ func (m *model) read(r *modelReader, k *modelLink, max64 int, entries []store.En
 	m.settle()
 	k.cursor = max(k.cursor, r.acked)
 
-	if t.Gap != (store.Lost{}) {
+	if !t.Gap.IsZero() {
 		m.same("gap from", t.Gap.From, k.cursor+1)
 		m.gap(t.Gap)
 		m.same("told", t.Told, r.told >= t.Gap.To)
