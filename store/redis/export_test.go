@@ -14,7 +14,7 @@ import (
 )
 
 // Deafen lets a Store hear nothing of what is published.
-func (s *Store) Deafen() { s.watcher.deaf = func() bool { return true } }
+func (s *Store) Deafen() { s.subscriber.deaf = func() bool { return true } }
 
 var Warnings = warnings
 

@@ -40,17 +40,18 @@ type Options struct {
 // Store is a store.Store in Redis; see the package's documentation. Make one with New. It
 // is safe for concurrent use.
 type Store struct {
-	client  rueidis.Client
-	o       Options
-	base    [shards]string // what the keys of each shard begin with: its hash tag
-	node    string         // names this Store in what it publishes
-	pub     string         // the command that publishes
-	watcher watcher
-	insists insists
-	claims  claims
-	clock   *clock
-	outage  outage
-	cut     func() bool // tests only: the node dies before this step
+	client     rueidis.Client
+	o          Options
+	base       [shards]string // what the keys of each shard begin with: its hash tag
+	node       string         // names this Store in what it publishes
+	pub        string         // the command that publishes
+	subscriber subscriber
+	watcher    watcher
+	insists    insists
+	claims     claims
+	clock      *clock
+	outage     outage
+	cut        func() bool // tests only: the node dies before this step
 
 	mu        sync.Mutex
 	uncertain map[attempt]unknown // appends whose outcome is unknown
@@ -88,7 +89,9 @@ func New(client rueidis.Client, o Options) *Store {
 		s.pub = "SPUBLISH"
 	}
 
+	s.subscriber.init(s)
 	s.watcher.init(s)
+	s.subscriber.checks = append(s.subscriber.checks, s.watcher.check)
 	s.insists.init()
 
 	ctx, cancel := context.WithTimeout(context.Background(), min(time.Second, o.Timeout))
@@ -105,7 +108,7 @@ func (s *Store) sharded() bool { return s.pub == "SPUBLISH" }
 // closes neither the sessions nor the client.
 func (s *Store) Close() {
 	s.insists.close()
-	s.watcher.close()
+	s.subscriber.close()
 }
 
 // escape turns the name of an id, a reader or a writer into text that JSON does not

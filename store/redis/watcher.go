@@ -8,29 +8,13 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// watcher wakes the watchers of logs on this node. Its goroutine starts with the first
-// watcher. It keeps the node subscribed, and checks every watched log once in
-// Options.SafetyRead. In a Cluster there is a connection to each primary that has one of
-// the logs, otherwise there is one connection.
+// watcher wakes the watchers of logs on this node. It listens to the wake-ups that other
+// nodes publish, and checks every watched log once in Options.SafetyRead.
 type watcher struct {
-	s      *Store
-	deaf   func() bool     // tests only: drop what is published
-	ctx    context.Context // ends with close
-	cancel context.CancelFunc
-	done   sync.WaitGroup
-	news   chan struct{} // signals that fresh, stale or lost has changed
+	s *Store
 
-	mu      sync.Mutex
-	closed  bool
-	running bool
-	logs    map[string]*watched // by epoch
-	fresh   []string            // to be subscribed
-	stale   []string            // to be unsubscribed, unless watched again
-	lost    []*subscription     // their connections have ended
-
-	// Owned by the goroutine.
-	subscriptions map[string]*subscription // by the address of the primary; "" without a Cluster
-	home          [shards]string           // the primary of each shard; "" if it is not known
+	mu   sync.Mutex
+	logs map[string]*watched // by epoch
 }
 
 type watched struct {
@@ -38,44 +22,29 @@ type watched struct {
 	seen  string // the beginning of the state when it was last checked
 }
 
-// subscription is a connection on which channels are subscribed.
-type subscription struct {
-	addr    string
-	conn    rueidis.DedicatedClient
-	release func()
-	has     map[string]bool // epochs
-}
+func (w *watcher) init(s *Store) { w.s, w.logs = s, make(map[string]*watched) }
 
-func (w *watcher) init(s *Store) {
-	w.s, w.logs, w.subscriptions = s, make(map[string]*watched), make(map[string]*subscription)
-	w.news = make(chan struct{}, 1)
-	w.ctx, w.cancel = context.WithCancel(context.Background())
-}
-
-func (w *watcher) close() {
-	w.mu.Lock()
-	w.closed = true
-	w.mu.Unlock()
-	w.cancel()
-	w.done.Wait()
-}
+// channel returns the channel on which the wake-ups of a log are published.
+func (w *watcher) channel(epoch string) string { return w.s.base[shardOfPlace(epoch)] + ":w:" + epoch }
 
 func (w *watcher) watch(epoch string, wake func()) (stop func()) {
 	one := &wake
 	w.mu.Lock()
 	defer w.mu.Unlock()
 
-	if !w.running && !w.closed {
-		w.running = true
-		w.done.Go(w.run)
-	}
-
 	l := w.logs[epoch]
 	if l == nil {
 		l = &watched{}
 		w.logs[epoch] = l
-		w.fresh = append(w.fresh, epoch)
-		w.tell()
+		w.s.subscriber.subscribe(w.channel(epoch), &listener{
+			shard: shardOfPlace(epoch),
+			heard: func(node string) {
+				if node != w.s.node { // otherwise the watchers were woken already
+					w.wake(epoch)
+				}
+			},
+			subscribed: func() { w.wake(epoch) },
+		})
 	}
 
 	l.wakes = append(slices.Clone(l.wakes), one)
@@ -88,15 +57,7 @@ func (w *watcher) forget(epoch string, l *watched, one *func()) {
 	l.wakes = slices.DeleteFunc(slices.Clone(l.wakes), func(o *func()) bool { return o == one })
 	if len(l.wakes) == 0 && w.logs[epoch] == l {
 		delete(w.logs, epoch)
-		w.stale = append(w.stale, epoch)
-		w.tell()
-	}
-}
-
-func (w *watcher) tell() {
-	select {
-	case w.news <- struct{}{}:
-	default:
+		w.s.subscriber.unsubscribe(w.channel(epoch))
 	}
 }
 
@@ -113,9 +74,9 @@ func (w *watcher) wake(epoch string) {
 	}
 }
 
-// safety wakes the watchers of logs that have changed since the last check, because a
+// check wakes the watchers of logs that have changed since the last check, because a
 // wake-up may have been lost.
-func (w *watcher) safety() {
+func (w *watcher) check() {
 	w.mu.Lock()
 	all := make([]string, 0, len(w.logs))
 	for epoch := range w.logs {
@@ -123,7 +84,7 @@ func (w *watcher) safety() {
 	}
 	w.mu.Unlock()
 
-	ctx, cancel := context.WithTimeout(w.ctx, w.s.o.Timeout)
+	ctx, cancel := context.WithTimeout(w.s.subscriber.ctx, w.s.o.Timeout)
 	defer cancel()
 	for some := range slices.Chunk(all, batch) {
 		cmds := make(rueidis.Commands, len(some))
@@ -146,7 +107,7 @@ func (w *watcher) safety() {
 		switch {
 		case failed == nil:
 			w.s.works()
-		case w.ctx.Err() == nil: // an outage is logged even if nobody sends anything
+		case w.s.subscriber.ctx.Err() == nil: // an outage is logged even if nobody sends anything
 			w.s.fails("look", failed)
 		}
 	}
