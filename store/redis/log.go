@@ -196,6 +196,7 @@ func (l *log) Read(
 	}
 
 	t.Undelivered = undelivered(a.list(10))
+	t.Topics = a.seq(11)
 	return dst, t, nil
 }
 

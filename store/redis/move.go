@@ -401,7 +401,7 @@ func (s *Store) join(ctx context.Context, epoch string, at spot, depth int) (ove
 
 	into := a.text(1)
 	s.watcher.wake(epoch)
-	args := append([]string{"", epoch, at.intent.from, at.intent.keep}, a.list(2)...)
+	args := append([]string{"", epoch, at.intent.from, at.intent.keep, a.text(3)}, a.list(2)...)
 	took, err := s.step(ctx, "absorb", into, args...)
 	if err != nil {
 		return false, err

@@ -23,9 +23,9 @@ var sources embed.FS
 var ofIDs = map[string]bool{"open": true, "end": true, "resolve": true, "name": true}
 
 // shared are the files of lua/shared that precede every step, in this order. Only steps
-// of an id also get ids.
+// of an id also get ids, and only those that concern memberships, and Move, get joins.
 var shared = []string{
-	"prelude", "lease", "save", "entries", "undelivered", "departures", "forget", "overflow", "acknowledge", "finish",
+	"prelude", "members", "lease", "save", "entries", "undelivered", "departures", "forget", "overflow", "acknowledge", "finish",
 }
 
 // scripts are the steps by name, one for each file of lua. Exec uses EVALSHA, and EVAL if
@@ -57,6 +57,9 @@ var scripts = func() map[string]*rueidis.Lua {
 		if ofIDs[name] {
 			before += source("shared/ids")
 		}
+		if strings.HasPrefix(name, "member_") || name == "move" {
+			before += source("shared/joins")
+		}
 		all[name] = rueidis.NewLuaScript(before + source(name))
 	}
 	return all
@@ -66,7 +69,7 @@ var scripts = func() map[string]*rueidis.Lua {
 var refusals = map[string]error{
 	"notfound": store.ErrNotFound, "lost": store.ErrNotFound, "moved": store.ErrMoved, "revoked": store.ErrRevoked,
 	"superseded": store.ErrSuperseded, "ahead": store.ErrAhead, "full": store.ErrFull, "renewed": store.ErrRenewed,
-	"crowded": store.ErrCrowded,
+	"crowded": store.ErrCrowded, "topics": store.ErrTopics, "removed": store.ErrRemoved,
 }
 
 // run runs one step in a shard. It is retried, under the same number, until its outcome
@@ -160,7 +163,7 @@ func passing(e *rueidis.RedisError) bool {
 // first, so one that runs out of memory has changed nothing.
 func explain(name string, e *rueidis.RedisError) error {
 	if strings.Contains(e.Error(), "OOM") {
-		if name == "open" {
+		if name == "open" || name == "member_join" {
 			return fmt.Errorf("%w: redis: %w", store.ErrBudget, e)
 		}
 		return fmt.Errorf("%w: redis: %w", store.ErrFull, e)

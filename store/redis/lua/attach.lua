@@ -76,6 +76,7 @@ if r then -- asked again, or the first question arrives late
     if k.o == OP then
       fresh, joined = k.f, k.j
       table.remove(r.c, i)
+      sweep(st)
       break
     end
   end

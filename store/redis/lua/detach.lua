@@ -14,6 +14,7 @@ end
 local turn = tonumber(ARGV[9]) -- 0 is whichever request carries it
 if not k or turn > 0 and k.t ~= turn then return { 'ok', 0, k and 0 or 1 } end
 table.remove(r.c, i)
+sweep(st)
 local left = 0
 if #r.c == 0 then
   depart(st, r, NOW)

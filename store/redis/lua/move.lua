@@ -49,13 +49,14 @@ elseif act == 'buried' then -- the directory has dropped the ended session
   end
   return { 'ok' }
 elseif act == 'absorb' then
-  local from, id, keep, first = ARGV[9], ARGV[10], tonumber(ARGV[11]), 12
+  local from, id, keep, first = ARGV[9], ARGV[10], tonumber(ARGV[11]), 13
   for _, o in ipairs((st or tomb or { ab = {} }).ab) do if o == from then return { 'ok', 'took' } end end
   if not st or st.rv then return { 'ok', 'gone' } end
   if st.fz then return { 'ok', 'frozen' } end
   st.ab[#st.ab + 1] = from
   if #st.ab > 8 then table.remove(st.ab, 1) end
   st.p, st.q = id, NOW + keep
+  unite(st, ARGV[12])
   -- A broadcast that reached both sessions is here already (I16).
   local theirs, both = {}, {}
   for i = first, #ARGV do theirs[string.sub(ARGV[i], 1, 4)] = true end
@@ -100,7 +101,7 @@ if act == 'freeze' then
   local els = {}
   unread(st, function(_, el) els[#els + 1] = el end)
   for _, el in ipairs(redis.call('LRANGE', M, index(st, math.max(st.m + 1, st.f)), -1)) do els[#els + 1] = el end
-  return { 'ok', st.fz, els }
+  return { 'ok', st.fz, els, inherited(st) }
 elseif act == 'thaw' then
   if st.fz == ARGV[9] then
     st.fz = nil

@@ -10,6 +10,7 @@ local r, i = reader(st, ARGV[7])
 if not r then return { 'notfound' } end
 giveup(st, r)
 table.remove(st.r, i)
+sweep(st)
 forget(st)
 if #st.r == 0 then return finish(st, '', OP, r.h, 60000) end
 tidy(st)

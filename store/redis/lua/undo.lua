@@ -13,6 +13,14 @@ if what == 'begin' then
   return { 'ok' }
 end
 
+if what == 'member_topics' then
+  for _, n in ipairs(st.tp and members(st).n or {}) do
+    if n.o == op then n.o, n.g, st.tv = nil, nil, st.tv + 1 end
+  end
+  save(st, '') -- its own node, too: the link asks again
+  return { 'ok' }
+end
+
 local r, i = reader(st, name)
 for j, k in ipairs(r and r.c or {}) do
   if k.o == op then
@@ -32,5 +40,6 @@ for j, k in ipairs(r and r.c or {}) do
     break
   end
 end
+sweep(st)
 save(st, false)
 return { 'ok' }

@@ -30,5 +30,6 @@ local function prune(st)
       end
     end
   end
+  sweep(st)
 end
 

@@ -35,6 +35,7 @@ local function forget(st)
     keep, changed = rest, true
   end
   st.r = keep
+  if changed then sweep(st) end
   if was and not linked(st) then
     for _, r in ipairs(st.r) do st.z = math.max(st.z, r.g) end
     if st.z == 0 then st.z = NOW end

@@ -11,6 +11,7 @@ local function save(st, stir)
   if moved then st.u = at end
   local life = math.max(LEASE, st.b[4]) + KEEP
   write()
+  if type(st.tp) == 'table' then st.tp = pack(st.tp) end
   local packed = string.format('%010d', st.v) .. pack(st)
   if st.mg > 0 then -- the directory that names it may be in another shard: it must not expire on its own
     redis.call('SET', S, packed)
