@@ -97,6 +97,9 @@ func wakes(t *testing.T, c *cluster) {
 			}
 		})
 		defer stop()
+		if _, err := open(t, b, id).Attach(ctx, store.Claim{Reader: "r"}); err != nil {
+			t.Fatal(err)
+		}
 		near := open(t, a, id)
 		for i := range 3 { // the first is the subscription
 			if i > 0 {
@@ -195,7 +198,11 @@ func migration(t *testing.T, c *cluster) {
 	tr := startTraffic(t, near, far, idsOfShards(64)[:12])
 	var woken [12]atomic.Int64
 	for i, id := range tr.ids {
-		defer open(t, far, id).Watch(func() { woken[i].Add(1) })()
+		l := open(t, far, id)
+		defer l.Watch(func() { woken[i].Add(1) })()
+		if _, err := l.Attach(ctx, store.Claim{Reader: "r"}); err != nil {
+			t.Fatal(err)
+		}
 	}
 
 	tr.more(5)
@@ -240,7 +247,11 @@ func primaryLost(t *testing.T, c *cluster) {
 	tr := startTraffic(t, near, far, idsOfShards(12))
 	var woken [12]atomic.Int64
 	for i, id := range tr.ids {
-		defer open(t, far, id).Watch(func() { woken[i].Add(1) })()
+		l := open(t, far, id)
+		defer l.Watch(func() { woken[i].Add(1) })()
+		if _, err := l.Attach(ctx, store.Claim{Reader: "r"}); err != nil {
+			t.Fatal(err)
+		}
 	}
 
 	tr.more(5)

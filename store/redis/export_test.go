@@ -5,7 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -25,17 +28,96 @@ func (s *Store) Key(kind string, epoch uint64) string {
 	return fmt.Sprintf("%s:%s:%016x", s.base[shardOfEpoch(epoch)], kind, epoch)
 }
 
-// AppendTwice asks for one append twice, the second question first.
-func AppendTwice(s *Store, to store.Log, m *store.Message) error {
+// Heads is the key of the heads of the logs in that one's shard.
+func (s *Store) Heads(epoch uint64) string { return s.base[shardOfEpoch(epoch)] + ":h" }
+
+// AppendTwice asks for one append twice, under one number, by push.lua or by append.lua.
+func AppendTwice(s *Store, to store.Log, m *store.Message, cold bool) error {
 	l := to.(*log)
 	entry, tag := encode(m, "")
-	for _, before := range []int{1, 0} {
-		args := []string{l.place, entry, ""}
-		if _, err := s.repeat(context.Background(), l.shard, "append", hexTag(tag), before, args); err != nil {
-			return err
-		}
+	a := l.appending(entry, tag, "", cold)
+	n := s.lanesOf(l.shard)
+	n.submit(context.Background(), a)
+	<-a.decided
+	again := l.appending(entry, tag, "", cold)
+	n.mu.Lock()
+	n.free[len(n.free)-1].last--
+	n.mu.Unlock()
+	n.submit(context.Background(), again)
+	<-again.decided
+	if again.at != a.at || again.answer.seq(1) != a.answer.seq(1) {
+		return fmt.Errorf("the repeat was answered %v, %v, want %v, %v", again.at, again.answer, a.at, a.answer)
+	}
+	return again.err
+}
+
+// AppendLate sends an append whose number is below that of its lane's last batch.
+func AppendLate(s *Store, to store.Log, cold bool) error {
+	l := to.(*log)
+	m := store.Text("late")
+	entry, tag := encode(&m, "")
+	a := l.appending(entry, tag, "", cold)
+	n := s.lanesOf(l.shard)
+	n.mu.Lock()
+	lane := n.free[len(n.free)-1]
+	lane.last -= 2
+	n.mu.Unlock()
+	n.submit(context.Background(), a)
+	n.mu.Lock()
+	lane.last++
+	n.mu.Unlock()
+	<-a.decided
+	if a.answer.text(0) != "late" && !errors.Is(a.err, store.ErrUncertain) {
+		return fmt.Errorf("a late question was answered %v, %v", a.answer, a.err)
 	}
 	return nil
+}
+
+var errLost = errors.New("the answer is lost")
+
+// LoseAnswers loses half of the answers of scripts whose names begin so.
+func LoseAnswers(s *Store, prefix string) {
+	s.answered = func(script string, _ []string) error {
+		if strings.HasPrefix(script, prefix) && rand.IntN(2) == 0 {
+			return errLost
+		}
+		return nil
+	}
+}
+
+// TakeTwice takes a step, of which the first answer is lost, so that it is repeated. The
+// first question comes once more when late is called.
+func TakeTwice(s *Store, of store.Log, step func() error) (late func() error, err error) {
+	var name string
+	var first []string
+	s.answered = func(script string, argv []string) error {
+		if first != nil {
+			return nil
+		}
+		name, first = script, slices.Clone(argv)
+		return errLost
+	}
+	err = step()
+	s.answered = nil
+	return func() error {
+		a, err := s.once(context.Background(), of.(*log).shard, name, first)
+		if err == nil {
+			err = a.refusal()
+		}
+		return err
+	}, err
+}
+
+// UndoTopics lets a link get its topics, and undoes that: the answer was lost.
+func UndoTopics(s *Store, of store.Log, ref store.LinkRef) (notices int, err error) {
+	l, name := of.(*log), escape(ref.Reader)
+	ctx := context.Background()
+	a, op, err := l.take(ctx, "member_topics", name, name, decimal(ref.Number), decimal(ref.Turn))
+	if err == nil {
+		args := []string{l.hex, "member_topics", op, name}
+		_, err = s.repeat(ctx, l.shard, "undo", newOp(), 0, args)
+	}
+	return len(a.list(3)), err
 }
 
 // Cut lets the node die before a step.
@@ -207,7 +289,7 @@ func AttachLate(s *Store, to store.Log, reader string) (answer, error) {
 // Readers are those of a log in Redis, each with how many links it has.
 func Readers(s *Store, of store.Log) string {
 	const script = `
-local st = cmsgpack.unpack(string.sub(redis.call('GET', KEYS[1]), 11))
+local st = cmsgpack.unpack(redis.call('GET', KEYS[1]))
 local all = {}
 for _, r in ipairs(st.r) do all[#all + 1] = r.n .. ':' .. #r.c end
 return table.concat(all, ' ')`
@@ -236,14 +318,14 @@ local d = tonumber(ARGV[1])
 for _, key in ipairs(redis.call('KEYS', KEYS[1] .. ':s:*')) do
   local s = redis.call('GET', key)
   if string.sub(s, 1, 1) ~= 'X' then
-    local st = cmsgpack.unpack(string.sub(s, 11))
+    local st = cmsgpack.unpack(s)
     st.u = st.u - d
     if st.z > 0 then st.z = st.z - d end
     for _, r in ipairs(st.r) do
       if r.g > 0 then r.g = r.g - d end
       for _, k in ipairs(r.c) do k.r, k.h, k.q = k.r - d, k.h - d, k.q and k.q - d end
     end
-    redis.call('SET', key, string.sub(s, 1, 10) .. cmsgpack.pack(st))
+    redis.call('SET', key, cmsgpack.pack(st))
   end
 end
 local x = redis.call('ZRANGE', KEYS[1] .. ':x', 0, -1)

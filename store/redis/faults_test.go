@@ -274,23 +274,6 @@ func TestNoMemory(t *testing.T) {
 	}
 }
 
-func TestFirstQuestionComesLast(t *testing.T) {
-	t.Parallel()
-	// The first attempt is held up on a connection of its own and arrives after the
-	// second one: it finds the append done, acknowledged or not.
-	s := newStore(t, dial(t, startServer(t).addr), redis.Options{})
-	l := open(t, s, "a")
-	for i := range 5 {
-		m := store.Text(fmt.Sprint(i))
-		if err := redis.AppendTwice(s, l, &m); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := texts(t, s, "a"); !slices.Equal(got, numbers(5)) {
-		t.Errorf("the log holds %q; want each of 5 once", got)
-	}
-}
-
 // A primary that has lost its replicas takes nothing that would be lost with it
 // (min-replicas-to-write).
 func TestNoReplicas(t *testing.T) {

@@ -21,6 +21,7 @@ type log struct {
 	hex   string // the epoch alone, which is valid after any move
 	epoch uint64
 	moves uint64
+	asks  string // the moves, for push.lua; "" for a handle that is valid after any move
 	shard int
 
 	mu    sync.Mutex
@@ -49,7 +50,7 @@ func newLog(s *Store, id, v string) (*log, error) {
 	if err != nil {
 		return nil, errAnswer
 	}
-	return &log{s: s, id: id, place: v, hex: hex, epoch: epoch, moves: moves, shard: shardOfEpoch(epoch)}, nil
+	return &log{s: s, id: id, place: v, hex: hex, epoch: epoch, moves: moves, asks: after, shard: shardOfEpoch(epoch)}, nil
 }
 
 // run runs a step that is refused once the session has moved.
@@ -89,33 +90,6 @@ func (l *log) Append(ctx context.Context, m *store.Message, reader string) (stor
 	entry, tag := encode(m, escape(reader))
 	p, _, err := l.append(ctx, m, reader, entry, tag)
 	return p, err
-}
-
-// append is Append with an encoded message. It also returns the script's answer, which
-// says more about a refusal.
-func (l *log) append(
-	ctx context.Context, m *store.Message, reader, entry string, tag uint32,
-) (store.Position, answer, error) {
-	if err := supported(m); err != nil {
-		return store.Position{}, nil, err
-	}
-	what := attempt{l.hex, reader, m}
-	before := 0
-	if u, ok := l.s.recall(what); ok {
-		entry, tag, before = u.entry, u.tag, 1
-	}
-
-	a, err := l.s.repeat(ctx, l.shard, "append", hexTag(tag), before, []string{l.place, entry, escape(reader)})
-	if errors.Is(err, store.ErrUncertain) {
-		l.s.remember(what, unknown{entry, tag, time.Now()})
-		l.wake() // it may have been appended
-	}
-	if err != nil {
-		return store.Position{}, a, err
-	}
-
-	l.wake()
-	return store.Position{Epoch: l.epoch, Seq: a.seq(1), Tag: tag}, a, nil
 }
 
 // Behind implements store.Log.

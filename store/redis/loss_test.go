@@ -225,9 +225,8 @@ func TestFailoverIsDiverged(t *testing.T) {
 	}
 
 	p := put("1")
-	state, list := s.Key("s", p.Epoch), s.Key("m", p.Epoch)
 	before := map[string]string{}
-	for _, k := range []string{state, list} {
+	for _, k := range []string{s.Key("s", p.Epoch), s.Key("m", p.Epoch), s.Heads(p.Epoch)} {
 		if before[k], err = c.Do(ctx, c.B().Dump().Key(k).Build()).ToString(); err != nil {
 			t.Fatal(err)
 		}

@@ -24,8 +24,11 @@ var ofIDs = map[string]bool{"open": true, "end": true, "resolve": true, "name": 
 
 // shared are the files of lua/shared that precede every step, in this order. Only steps
 // of an id also get ids, and only those that concern memberships, and Move, get joins.
+// Push, which is run most often, gets the first alone.
 var shared = []string{
-	"prelude", "members", "lease", "save", "entries", "undelivered", "departures", "forget", "overflow", "acknowledge", "finish",
+	"struct",
+	"head", "prelude", "members", "lease", "save", "entries", "undelivered", "departures", "forget", "overflow",
+	"acknowledge", "finish",
 }
 
 // scripts are the steps by name, one for each file of lua. Exec uses EVALSHA, and EVAL if
@@ -54,10 +57,12 @@ var scripts = func() map[string]*rueidis.Lua {
 			continue
 		}
 		before := prelude.String()
-		if ofIDs[name] {
+		switch {
+		case name == "push":
+			before = source("shared/struct")
+		case ofIDs[name]:
 			before += source("shared/ids")
-		}
-		if strings.HasPrefix(name, "member_") || name == "move" {
+		case name == "move" || strings.HasPrefix(name, "member_"):
 			before += source("shared/joins")
 		}
 		all[name] = rueidis.NewLuaScript(before + source(name))
@@ -142,6 +147,9 @@ func (s *Store) once(ctx context.Context, shard int, name string, argv []string)
 	a, err := scripts[name].Exec(ctx, s.client, []string{base, base + ":-"}, argv).ToArray()
 	if err == nil && len(a) == 0 {
 		err = errAnswer
+	}
+	if err == nil && s.answered != nil {
+		err = s.answered(name, argv)
 	}
 	return a, err
 }

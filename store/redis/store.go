@@ -48,10 +48,12 @@ type Store struct {
 	subscriber subscriber
 	watcher    watcher
 	insists    insists
+	lanes      []*lanes
 	claims     claims
 	clock      *clock
 	outage     outage
-	cut        func() bool // tests only: the node dies before this step
+	cut        func() bool                              // tests only: the node dies before this step
+	answered   func(script string, argv []string) error // tests only: an error means that the answer is lost
 
 	mu        sync.Mutex
 	uncertain map[attempt]unknown // appends whose outcome is unknown
@@ -93,6 +95,7 @@ func New(client rueidis.Client, o Options) *Store {
 	s.watcher.init(s)
 	s.subscriber.checks = append(s.subscriber.checks, s.watcher.check)
 	s.insists.init()
+	s.lanes = newLanes(s)
 
 	ctx, cancel := context.WithTimeout(context.Background(), min(time.Second, o.Timeout))
 	defer cancel()

@@ -1,33 +1,33 @@
 package redis
 
 import (
+	"context"
+	"fmt"
 	"time"
 
 	"github.com/mirage-go/mirage/store"
 )
 
-// attempt identifies an append to its caller. If the outcome of an append was unknown,
-// and the caller makes it again with the same *Message, it is the same append. It is sent
-// with its old tag, by which the script finds what the first attempt has done.
+// attempt identifies an append to its caller. If the time of an append ran out, and the
+// caller makes it again with the same *Message, it is the same append: the second call waits
+// for the outcome of the first.
 type attempt struct {
 	log, reader string
 	message     *store.Message
 }
 
 type unknown struct {
-	entry string
-	tag   uint32
+	under *appending // way
 	at    time.Time
 }
 
-// An append is remembered only as long as its trace in Redis is sure to exist. At most
-// uncertainMax are remembered.
+// An append is remembered for a while after its call. At most uncertainMax are remembered.
 const (
 	uncertainFor = 10 * time.Second
 	uncertainMax = 1024
 )
 
-func (s *Store) remember(a attempt, u unknown) {
+func (s *Store) remember(which attempt, a *appending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for old, o := range s.uncertain {
@@ -36,14 +36,92 @@ func (s *Store) remember(a attempt, u unknown) {
 		}
 	}
 	if len(s.uncertain) < uncertainMax {
-		s.uncertain[a] = u
+		s.uncertain[which] = unknown{a, time.Now()}
 	}
 }
 
-func (s *Store) recall(a attempt) (unknown, bool) {
+// recall returns the append that an earlier call has begun, or nil.
+func (s *Store) recall(which attempt) *appending {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	u, ok := s.uncertain[a]
-	delete(s.uncertain, a)
-	return u, ok
+	u, ok := s.uncertain[which]
+	delete(s.uncertain, which)
+	if !ok || time.Since(u.at) > uncertainFor {
+		return nil
+	}
+	return u.under
+}
+
+// outcome waits until a is decided. known is false if the time runs out while it is under
+// way.
+func (a *appending) outcome(ctx context.Context, deadline time.Time) (known bool, err error) {
+	select {
+	case <-a.decided:
+		return true, a.err
+	default:
+	}
+
+	s := a.log.s
+	limit := time.NewTimer(time.Until(deadline))
+	defer limit.Stop()
+	why := context.DeadlineExceeded
+	select {
+	case <-a.decided:
+		return true, a.err
+	case <-limit.C:
+	case <-ctx.Done():
+		why = ctx.Err()
+	}
+	never := s.lanesOf(a.log.shard).withdraw(a)
+	return never, fmt.Errorf("%w: redis: append: %w", store.ErrUncertain, why)
+}
+
+// append is Append with an encoded message. It also returns append.lua's answer, which says
+// more about a refusal.
+func (l *log) append(
+	ctx context.Context, m *store.Message, reader, entry string, tag uint32,
+) (store.Position, answer, error) {
+	if err := ctx.Err(); err != nil {
+		return store.Position{}, nil, err
+	}
+	if err := supported(m); err != nil {
+		return store.Position{}, nil, err
+	}
+
+	deadline := time.Now().Add(l.s.o.Timeout)
+	which := attempt{l.hex, reader, m}
+	a := l.s.recall(which)
+	if a == nil {
+		a = l.appending(entry, tag, escape(reader), false)
+		l.s.lanesOf(l.shard).submit(ctx, a)
+	}
+
+	known, err := a.outcome(ctx, deadline)
+	if known && err == nil && a.at.seq == 0 && a.answer == nil {
+		a = l.appending(a.entry, a.tag, a.reader, true)
+		l.s.lanesOf(l.shard).submit(ctx, a)
+		known, err = a.outcome(ctx, deadline)
+	}
+
+	switch {
+	case !known:
+		l.s.remember(which, a)
+		l.wake() // it may have been appended
+		fallthrough
+	case err != nil:
+		return store.Position{}, a.refusedWith(), err
+	case a.at.seq > 0:
+		return store.Position{Epoch: l.epoch, Seq: a.at.seq, Tag: a.tag}, nil, nil
+	}
+	return store.Position{Epoch: l.epoch, Seq: a.answer.seq(1), Tag: a.tag}, a.answer, nil
+}
+
+// refusedWith returns append.lua's answer if a is decided.
+func (a *appending) refusedWith() answer {
+	select {
+	case <-a.decided:
+		return a.answer
+	default:
+		return nil
+	}
 }

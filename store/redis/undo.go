@@ -37,25 +37,35 @@ func (i *insists) close() {
 	i.done.Wait()
 }
 
-// insist repeats a step under its number, without its caller, until its outcome is known.
-func (l *log) insist(name, op string, args ...string) {
-	i := &l.s.insists
+// start runs f on a goroutine, with a context that ends with close. It reports whether it
+// did: not after close, nor beyond max goroutines, if that is above zero.
+func (i *insists) start(max int, f func(context.Context)) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.closed || i.n == insistMax || l.s.cut != nil {
-		return
+	if i.closed || max > 0 && i.n >= max {
+		return false
 	}
-
 	i.n++
 	i.done.Go(func() {
-		ctx, cancel := context.WithTimeout(i.ctx, insistFor)
+		f(i.ctx)
+		i.mu.Lock()
+		i.n--
+		i.mu.Unlock()
+	})
+	return true
+}
+
+// insist repeats a step under its number, without its caller, until its outcome is known.
+func (l *log) insist(name, op string, args ...string) {
+	if l.s.cut != nil {
+		return
+	}
+	l.s.insists.start(insistMax, func(closing context.Context) {
+		ctx, cancel := context.WithTimeout(closing, insistFor)
 		defer cancel()
 		for err := error(store.ErrUncertain); errors.Is(err, store.ErrUncertain) && ctx.Err() == nil; {
 			_, err = l.s.repeat(ctx, l.shard, name, op, 1, append([]string{l.hex}, args...))
 		}
-		i.mu.Lock()
-		i.n--
-		i.mu.Unlock()
 	})
 }
 

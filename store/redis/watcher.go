@@ -13,38 +13,46 @@ import (
 type watcher struct {
 	s *Store
 
-	mu   sync.Mutex
-	logs map[string]*watched // by epoch
+	mu        sync.Mutex
+	listening bool                // to the node's channels
+	logs      map[string]*watched // by epoch
 }
 
 type watched struct {
 	wakes []*func()
-	seen  string // the beginning of the state when it was last checked
+	seen  string // the head when it was last checked
 }
 
 func (w *watcher) init(s *Store) { w.s, w.logs = s, make(map[string]*watched) }
 
-// channel returns the channel on which the wake-ups of a log are published.
-func (w *watcher) channel(epoch string) string { return w.s.base[shardOfPlace(epoch)] + ":w:" + epoch }
+// channel returns the channel of this node in a shard.
+func (w *watcher) channel(shard int) string { return w.s.base[shard] + ":n:" + w.s.node }
+
+// listenLocked subscribes to the node's channels, once.
+func (w *watcher) listenLocked() {
+	if w.listening {
+		return
+	}
+	w.listening = true
+	for shard := range shards {
+		w.s.subscriber.subscribe(w.channel(shard), &listener{
+			shard:      shard,
+			heard:      w.heard,
+			subscribed: func() { w.wakeShard(shard) },
+		})
+	}
+}
 
 func (w *watcher) watch(epoch string, wake func()) (stop func()) {
 	one := &wake
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.listenLocked()
 
 	l := w.logs[epoch]
 	if l == nil {
 		l = &watched{}
 		w.logs[epoch] = l
-		w.s.subscriber.subscribe(w.channel(epoch), &listener{
-			shard: shardOfPlace(epoch),
-			heard: func(node string) {
-				if node != w.s.node { // otherwise the watchers were woken already
-					w.wake(epoch)
-				}
-			},
-			subscribed: func() { w.wake(epoch) },
-		})
 	}
 
 	l.wakes = append(slices.Clone(l.wakes), one)
@@ -57,7 +65,36 @@ func (w *watcher) forget(epoch string, l *watched, one *func()) {
 	l.wakes = slices.DeleteFunc(slices.Clone(l.wakes), func(o *func()) bool { return o == one })
 	if len(l.wakes) == 0 && w.logs[epoch] == l {
 		delete(w.logs, epoch)
-		w.s.subscriber.unsubscribe(w.channel(epoch))
+	}
+}
+
+// heard handles what was published for this node: a wake-up ("w" and the epoch), or the
+// entries of a batch ("e", then for each the epoch, its header and the entry).
+func (w *watcher) heard(message string) {
+	if len(message) == 1+epochLen && message[0] == 'w' {
+		w.wake(message[1:])
+		return
+	}
+	for rest := message[min(1, len(message)):]; len(rest) >= epochLen+pushedLen; {
+		_, length := parseAppended(rest[epochLen:])
+		w.wake(rest[:epochLen])
+		rest = rest[min(len(rest), epochLen+pushedLen+length):]
+	}
+}
+
+// wakeShard wakes the watchers of all logs whose entries and wake-ups are published in a
+// shard: its own logs, and without a Cluster any logs.
+func (w *watcher) wakeShard(shard int) {
+	w.mu.Lock()
+	var some []string
+	for epoch := range w.logs {
+		if shard == shardOfPlace(epoch) || shard == 0 && !w.s.sharded() {
+			some = append(some, epoch)
+		}
+	}
+	w.mu.Unlock()
+	for _, epoch := range some {
+		w.wake(epoch)
 	}
 }
 
@@ -89,13 +126,16 @@ func (w *watcher) check() {
 	for some := range slices.Chunk(all, batch) {
 		cmds := make(rueidis.Commands, len(some))
 		for i, epoch := range some {
-			key := w.s.base[shardOfPlace(epoch)] + ":s:" + epoch
-			cmds[i] = w.s.client.B().Getrange().Key(key).Start(0).End(9).Build()
+			key := w.s.base[shardOfPlace(epoch)] + ":h"
+			cmds[i] = w.s.client.B().Hget().Key(key).Field(epoch).Build()
 		}
 
 		var failed error
 		for i, r := range w.s.client.DoMulti(ctx, cmds...) {
 			v, err := r.ToString()
+			if rueidis.IsRedisNil(err) { // the session has ended, or Redis has lost it
+				v, err = "", nil
+			}
 			switch {
 			case err != nil:
 				failed = err

@@ -64,7 +64,7 @@ if number > 0 then -- D9: this request gets the turn, and the client has spoken
     acknowledge(st, r, seq)
   end
   speak(st, r, k)
-  k.t, k.o = k.t + 1, OP
+  k.t, k.o, k.w = k.t + 1, OP, ME
   local mark = tag(st, r.a)
   save(st, true)
   return answer(k.n, k.t, r.a, true, '', 0, 0, '', false, false, mark)
@@ -117,7 +117,7 @@ end
 local mark = tag(st, start)
 if reason == 'trimmed' then mark = tagged end
 r.h, r.v, st.n = true, nil, st.n + 1
-r.c[#r.c + 1] = { n = st.n, t = 1, h = NOW, r = NOW, e = '', o = OP, f = fresh, j = joined }
+r.c[#r.c + 1] = { n = st.n, t = 1, h = NOW, r = NOW, e = '', o = OP, w = ME, f = fresh, j = joined }
 if owns then acknowledge(st, r, start) end
 save(st, stir)
 return answer(st.n, 1, start, resumed, reason, from, to, NOW < st.q and st.p or '', joined, fresh, mark)

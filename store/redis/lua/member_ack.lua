@@ -18,7 +18,7 @@ local function advanced(e, s, epoch, seq)
 end
 if ms and not repeated(ms) then
   if AGAIN then -- its first question may arrive later still
-    remember(ms)
+    record(ms)
     changed = true
   end
   for i = 9, #ARGV, 3 do

@@ -12,6 +12,6 @@ local m = { t = ARGV[9], h = tonumber(ARGV[10]), r = name, k = number, x = tonum
 m.e, m.s, m.b = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])
 no = join(st, m, again, ARGV[17] ~= '' and string.sub(ARGV[17], 2) or nil)
 if no then return { no } end
-remember(ms)
+record(ms)
 save(st, true)
 return { 'ok' }

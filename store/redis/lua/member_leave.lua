@@ -47,6 +47,6 @@ end)
 
 if number == 0 and all then ms.x = ms.x + 1 end
 if changed then st.tv = st.tv + 1 end
-remember(ms)
+record(ms)
 save(st, changed)
 return { 'ok' }

@@ -7,7 +7,7 @@ if no then return { no } end
 local ms, reads, is = members(st), false, nil
 for _, m in ipairs(ms and ms.m or {}) do reads = reads or m.t == topic and covers(m, name, number) end
 if not reads or repeated(ms) then return { 'ok' } end
-if AGAIN then remember(ms) end -- its first question may arrive later still
+if AGAIN then record(ms) end -- its first question may arrive later still
 for _, t in ipairs(ms.t) do if t.l == number and t.t == topic then is = t end end
 if not is then
   is = { l = number, t = topic }

@@ -78,7 +78,7 @@ elseif act == 'absorb' then
         took = {}
       end
       if not room(st, size(el)) then break end
-      st.c, st.y = st.c + 1, st.y + size(el)
+      st.c, st.y, st.t = st.c + 1, st.y + size(el), string.sub(el, 1, 4)
       took[#took + 1] = stamped(el)
       expect(st, addressee(el), top(st))
     end
@@ -117,6 +117,7 @@ elseif act == 'bar' and not st.fz then
 elseif act == 'bury' and st.fz then
   write()
   redis.call('DEL', M)
+  behead(st)
   redis.call('ZREM', K .. ':x', member(st))
   redis.call('SET', S, 'X' .. pack({ w = 'moved', ab = st.ab, mg = st.mg }), 'PX', LEASE + KEEP)
   wake(st)

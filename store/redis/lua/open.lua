@@ -31,7 +31,7 @@ for i = 14, 22 do b[#b + 1] = tonumber(ARGV[i]) end
 boot = redis.call('GET', K .. ':boot') or (redis.call('SET', K .. ':boot', boot) and boot)
 local e = boot .. low
 local st = { i = id, e = e, b = b, f = 1, c = 0, y = 0, m = 0, x = 0, n = first, fn = first, d = 0, r = {}, w = {}, ab = {}, p = '', q = 0, z = NOW,
-  g = '', o = '', oa = 0, rt = '', ra = 0, u = 0, v = 0, mg = 0, fr = 0, op = OP }
+  g = NONE, t = NONE, nodes = '', u = 0, v = 0, mg = 0, fr = 0, op = OP }
 if at > 0 then st.ba = at end
 if settled > 0 then st.si = settled end
 use(e)

@@ -65,7 +65,7 @@ while after < last and not full do
 end
 if r.p and after > r.s then r.s, r.tk, dirty = after, NOW, true end
 if after > st.x then st.x, dirty = after, true end
-local mark = st.g
+local mark = hex(st.g)
 if dirty then save(st, false) end
 return { 'ok', gap > 0 and from or 0, gap, mark, told, r.a, accepted(st, name), after < last and 1 or 0, after - #els + 1, els, st.uo == OP and st.ul or {},
   st.tv or 0 }

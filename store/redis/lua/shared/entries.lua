@@ -4,8 +4,9 @@ local function entry(st, seq) return redis.call('LINDEX', M, string.format('%.0f
 -- tag returns that of the position after seq, in hex; '' if there is none or it is not
 -- known any more.
 local function tag(st, seq)
-  if seq == st.f - 1 then return st.g end
+  if seq == st.f - 1 then return hex(st.g) end
   if seq < st.f or seq > top(st) then return '' end
+  if seq == top(st) then return hex(st.t) end
   return hex(string.sub(entry(st, seq) or '', 1, 4))
 end
 local function diverged(st, seq, given)

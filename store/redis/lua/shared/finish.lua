@@ -35,6 +35,7 @@ local function finish(st, why, op, here, life)
   else
     redis.call('ZREM', K .. ':x', member(st))
   end
+  behead(st)
   wake(st)
   return grave(op)
 end

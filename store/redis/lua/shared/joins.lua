@@ -18,7 +18,7 @@ local function repeated(ms)
   if ms.ot and NOW - ms.ot > 60000 then ms.o, ms.ot = '', nil end
   return string.find(ms.o, OP, 1, true)
 end
-local function remember(ms) ms.o, ms.ot = string.sub(ms.o .. OP, -64 * 16), NOW end
+local function record(ms) ms.o, ms.ot = string.sub(ms.o .. OP, -64 * 16), NOW end
 
 -- denied returns why a step that concerns the reader or the link is refused.
 local function denied(st, name, number)

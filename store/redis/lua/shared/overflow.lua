@@ -14,7 +14,7 @@ end
 -- passed returns the highest entry that may leave (D5's order). level: 0 ignores what
 -- plain readers were sent, 1 counts it as passed, 2 also ignores readers without a link,
 -- 3 also stalled ones.
-local function passed(st, level)
+function passed(st, level)
   local low
   for _, r in ipairs(st.r) do
     local at = r.a
@@ -28,7 +28,7 @@ end
 
 -- lost makes a gap of entries that Redis has not kept (an evicted or deleted list), so
 -- that it is told, not skipped (D3).
-local function lost(st) st.f, st.c, st.y, st.g = top(st) + 1, 0, 0, '' end
+local function lost(st) st.f, st.c, st.y, st.g, st.t = top(st) + 1, 0, 0, NONE, NONE end
 
 -- shed removes entries up to seq; those above sure only if they are older than the
 -- retention.
@@ -47,10 +47,7 @@ local function shed(st, seq, sure)
       if r and has(r) < st.f then r.mf, r.mt = r.mf or st.f, st.f end
       drop = drop + 1
       st.f, st.c, st.y = st.f + 1, st.c - 1, st.y - size(el)
-      st.g = hex(string.sub(el, 1, 4))
-      -- What left is remembered for a while, in case its append is repeated.
-      if NOW - st.oa > 10000 then st.o = '' end
-      st.o, st.oa = string.sub(st.o .. st.g, -8 * REMEMBERED), NOW
+      st.g = string.sub(el, 1, 4)
     end
   end
   return changed
@@ -58,9 +55,7 @@ end
 local function tidy(st)
   local told = top(st) -- what is still to be reported stays
   for _, u in ipairs(st.un or {}) do told = math.min(told, u.f - 1) end
-  local changed = shed(st, math.min(told, passed(st, 1)), math.min(told, passed(st, 0)))
-  if st.o ~= '' and NOW - st.oa > 10000 then st.o, changed = '', true end
-  return changed
+  return shed(st, math.min(told, passed(st, 1)), math.min(told, passed(st, 0)))
 end
 
 -- room makes room for an entry of that size and returns whether it could; if not, nothing

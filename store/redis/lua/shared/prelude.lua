@@ -15,9 +15,11 @@
 --   :boot          the upper half of every epoch made here; lost together with the data                          (D1, D2 restarted)
 --   :x             sorted set, <epoch>:<id> -> when the session has to be looked at; the id is the one it was
 --                  made under, so that one member stands for it all its life                        (D6, I16)
---   :s:<epoch>     the state: ten digits that change with all that a link must see, then the packed rest; or X and a tombstone
+--   :h             hash, epoch -> the head of the log: see struct.lua. It lives exactly as long as the session         (R1)
+--   :s:<epoch>     the state: the packed rest; or X and a tombstone
 --   :m:<epoch>     list, the entries, oldest first
---   :w:<epoch>     channel, the wake-ups
+--   :n:<node>      channel, the entries and wake-ups for that node                                     (R2)
+--   :l:<node>.<n>  the last batch of appends on the node's n-th lane, and its answer, for a minute      (R3)
 --   :z: :y:<op>    what an operation ended or left, in case its caller has to ask again
 --   :q:<node>      that node's last question for what has expired
 -- A session begins in the shard of its id, so that all of it is in one slot. Only after a Move its id may be elsewhere: see move.lua.
@@ -30,20 +32,15 @@ local K, OP, AGAIN, ME, PUB, LEASE = KEYS[1], ARGV[1], ARGV[2] ~= '0', ARGV[3], 
 local clock = redis.call('TIME')
 local US = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
 local NOW = math.floor(US / 1000)
-local HEAD, OVERHEAD, REMEMBERED = 15, 96, 128
+local HEAD, OVERHEAD = 15, 96
 local LINGERING = 32 -- how many ended links may wait for their owners to detach them, beyond as many as may live
 local KEEP = 3600000 -- a tombstone's life, and how much longer than a session its keys live if nobody claims it
 local SOON = 5000 -- after so long, another call finishes what was begun in several steps
 local LONG = 30000 -- after so long, the node that saw a departure will not report it any more
 
--- The state and the like are in MessagePack: half as much CPU and memory as JSON, which
--- is for servers that lack it (miniredis).
-local codec = rawget(_G, 'cmsgpack')
-local pack, unpack = codec and codec.pack or cjson.encode, codec and codec.unpack or cjson.decode
-
--- hex returns a tag of four bytes in hex.
+-- hex returns a tag of four bytes in hex; '' if it is none.
 local function hex(s)
-  if #s < 4 then return '' end
+  if #s < 4 or s == NONE then return '' end
   return string.format('%02x%02x%02x%02x', string.byte(s, 1, 4))
 end
 
@@ -68,13 +65,19 @@ local drop = 0 -- how many entries have left in this step; they leave the list w
 
 local function use(epoch) S, M, drop = K .. ':s:' .. epoch, K .. ':m:' .. epoch, 0 end
 
--- raw returns the state, or the tombstone.
+-- raw returns the state with what stands in the head, or the tombstone. If Redis has lost
+-- the state, the rest of the log goes, too.
 local function raw(epoch)
   use(epoch)
-  local s = redis.call('GET', S)
+  local s, h = redis.call('GET', S), redis.call('HGET', K .. ':h', epoch)
+  if not s and h then
+    redis.call('HDEL', K .. ':h', epoch)
+    redis.call('DEL', M)
+  end
   if not s then return nil end
   if string.sub(s, 1, 1) == 'X' then return nil, unpack(string.sub(s, 2)) end
-  return unpack(string.sub(s, 11))
+  if not h then return nil end
+  return withhead(unpack(s), h, epoch)
 end
 -- load returns the state for a step of a handle. ARGV[6] is its place, or the epoch alone
 -- if the step counts after any moves. A handle from before a Move is refused before

@@ -1,5 +1,17 @@
--- wake is a hint: if channels are forbidden the step goes on, and the next check of the log finds what it did.
-local function wake(st, by) redis.pcall(PUB, K .. ':w:' .. st.e, by or ME) end
+-- wake wakes the links on all nodes but one: this node, which wakes its own, or the one
+-- that is given. It is a hint: if channels are forbidden the step goes on, and the next check
+-- of the log finds what it did.
+local function wake(st, but)
+  local told = { [but or ME] = true }
+  local all = st.nodes .. nodesof(st)
+  for at = 1, #all, 16 do
+    local node = string.sub(all, at, at + 15)
+    if not told[node] then
+      told[node] = true
+      redis.pcall(PUB, K .. ':n:' .. node, 'w' .. st.e)
+    end
+  end
+end
 
 -- save wakes the other nodes if stir is true, and all of them if it is ''. It writes the
 -- state first: if Redis has no memory left, that is refused before anything has changed.
@@ -12,12 +24,13 @@ local function save(st, stir)
   local life = math.max(LEASE, st.b[4]) + KEEP
   write()
   if type(st.tp) == 'table' then st.tp = pack(st.tp) end
-  local packed = string.format('%010d', st.v) .. pack(st)
   if st.mg > 0 then -- the directory that names it may be in another shard: it must not expire on its own
-    redis.call('SET', S, packed)
+    redis.call('SET', S, packed(st))
   else
-    redis.call('SET', S, packed, 'PX', life)
+    redis.call('SET', S, packed(st), 'PX', life)
   end
+  local before = st.nodes
+  redis.call('HSET', K .. ':h', st.e, inhead(st))
   if drop > 0 then
     redis.call('LTRIM', M, drop, -1)
     drop = 0
@@ -26,6 +39,11 @@ local function save(st, stir)
     redis.call('ZADD', K .. ':x', string.format('%.0f', at), member(st))
     redis.call('PEXPIRE', M, life)
   end
-  if stir then wake(st, stir ~= true and stir) end
+  if stir then
+    st.nodes = before
+    wake(st, stir ~= true and stir)
+  end
 end
 
+-- behead removes the head of a session that has ended.
+local function behead(st) redis.call('HDEL', K .. ':h', st.e) end
