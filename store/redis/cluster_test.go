@@ -35,6 +35,7 @@ func TestCluster(t *testing.T) {
 	t.Run("a wake-up reaches the other node from every primary", func(t *testing.T) { wakes(t, c) })
 	t.Run("slots migrate under traffic", func(t *testing.T) { migration(t, c) })
 
+	t.Run("memberships while slots migrate", func(t *testing.T) { memberships(t, c) })
 	t.Run("two nodes, and the session's slot goes from primary to primary", func(t *testing.T) {
 		twoNodes(t, c.client, func(i int) {
 			if i%150 != 75 {
@@ -236,6 +237,62 @@ func migration(t *testing.T, c *cluster) {
 			t.Errorf("%s: %d messages, want %d in order, once each", id, len(got), len(tr.sent[id]))
 		}
 	}
+}
+
+// memberships joins, acknowledges and leaves topics while the slots of the sessions
+// migrate. Each step counts once.
+func memberships(t *testing.T, c *cluster) {
+	s := newStore(t, c.client(), redis.Options{Prefix: "members", Timeout: 10 * time.Second})
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	var rounds [12]atomic.Int64
+	for i, id := range idsOfShards(12) {
+		l := open(t, s, id)
+		link := attach(t, l, "r")
+		wg.Go(func() {
+			for n := uint64(1); ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				err := errors.Join(
+					joins(l, "a", link, n),
+					l.AckTopics(ctx, link, []store.TopicPosition{position("a", n+1)}),
+					leaves(l, "a", link, fmt.Sprint(n)),
+				)
+				of, err2 := l.Topics(ctx, link)
+				if err != nil || err2 != nil || len(of.Joined) != 0 || len(of.Notices) != 1 ||
+					of.Notices[0].Reason != fmt.Sprint(n) {
+					t.Errorf("%s, round %d: %+v, %v, %v", id, n, of, err, err2)
+					return
+				}
+				rounds[i].Add(1)
+			}
+		})
+	}
+
+	more := func() {
+		var before [12]int64
+		for i := range rounds {
+			before[i] = rounds[i].Load()
+		}
+		until(t, "the steps go on", func() bool {
+			for i := range rounds {
+				if rounds[i].Load() < before[i]+3 && !t.Failed() {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	more()
+	for _, slot := range c.slots(c.servers[0], "members") {
+		c.migrate(slot, c.servers[0], c.servers[1], func() { time.Sleep(50 * time.Millisecond) })
+	}
+	more()
+	close(stop)
+	wg.Wait()
 }
 
 // primaryLost kills a primary. Its replica takes over. Clients that have entries that the

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -106,6 +107,28 @@ func TakeTwice(s *Store, of store.Log, step func() error) (late func() error, er
 		}
 		return err
 	}, err
+}
+
+// FillMemberships copies the first membership of a session until there are n.
+func FillMemberships(s *Store, of store.Log, n int) error {
+	const script = `
+local st = cmsgpack.unpack(redis.call('GET', KEYS[1]))
+local ms = cmsgpack.unpack(st.tp)
+for i = #ms.m + 1, tonumber(ARGV[1]) do
+  local m = {}
+  for k, v in pairs(ms.m[1]) do m[k] = v end
+  m.t = 'copy' .. i
+  ms.m[i] = m
+end
+st.tp = cmsgpack.pack(ms)
+redis.call('SET', KEYS[1], cmsgpack.pack(st), 'KEEPTTL')`
+	l := of.(*log)
+	key := s.base[l.shard] + ":s:" + l.hex
+	eval := s.client.B().Eval().Script(script).Numkeys(1).Key(key).Arg(strconv.Itoa(n)).Build()
+	if err := s.client.Do(context.Background(), eval).Error(); err != nil && !rueidis.IsRedisNil(err) {
+		return err
+	}
+	return nil
 }
 
 // UndoTopics lets a link get its topics, and undoes that: the answer was lost.

@@ -349,15 +349,23 @@ func TestT2MembershipsAreBounded(t *testing.T) {
 		t.Errorf("%d notices, %v; want the last 256", len(of.Notices), err)
 	}
 
-	for i := 0; ; i++ {
-		j := store.TopicJoin{Topic: fmt.Sprint("t", i), At: position("t", 1), Max: 1 << 20}
-		err := l.JoinTopic(ctx, j)
-		if errors.Is(err, store.ErrTopics) && i == 4096 {
-			break
-		}
-		if err != nil || i > 4096 {
-			t.Fatalf("join %d: %v", i, err)
-		}
+	joinsMany := func(topic string) error {
+		return l.JoinTopic(ctx, store.TopicJoin{Topic: topic, At: position(topic, 1), Max: 1 << 20})
+	}
+	if err := joinsMany("first"); err != nil {
+		t.Fatal(err)
+	}
+	if err := redis.FillMemberships(s, l, 4095); err != nil {
+		t.Fatal(err)
+	}
+	if err := joinsMany("last"); err != nil {
+		t.Fatal(err)
+	}
+	if err := joinsMany("one more"); !errors.Is(err, store.ErrTopics) {
+		t.Errorf("JoinTopic beyond 4096: %v, want ErrTopics", err)
+	}
+	if err := joinsMany("first"); err != nil {
+		t.Errorf("JoinTopic again: %v", err)
 	}
 }
 
