@@ -223,7 +223,7 @@ func (l *Link) takeEntry(t *linkTopics, lt *linkTopic, e *store.TopicEntry, goes
 	b.Topics = append(b.Topics, block)
 	if e.Message == nil {
 		lt.lost, lt.reason = e.Lost, e.Reason
-		if e.Reason == store.MissingRestarted {
+		if e.Reason == store.MissingRestarted || e.Reason == store.MissingDiverged {
 			lt.followed = e.Epoch
 		}
 		lost := e.Lost

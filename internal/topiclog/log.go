@@ -37,6 +37,7 @@ type keyOf struct{ event, key string }
 // kept is one message that is retained.
 type kept struct {
 	seq     uint64 // its number, or that of its last piece
+	tag     uint64 // in a replica, tells two messages of one number apart
 	at      int64  // when that was appended, in nanoseconds of the caller's clock
 	until   int64  // when it expires; 0 if it does not
 	message *store.Message

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/store"
-	"github.com/mirage-go/mirage/store/memory"
 	"github.com/mirage-go/mirage/store/redis"
 	"github.com/mirage-go/mirage/store/storetest"
 )
@@ -56,9 +55,7 @@ func TestCluster(t *testing.T) {
 			if strings.Contains(tb.Name(), "a_thousand_goroutines") {
 				tb.Skip("the single server runs it")
 			}
-			skipTopics(tb)
-			s := newStore(tb, client, redis.Options{Timeout: 20 * time.Second})
-			return withTopics{s, memory.New(memory.Options{})}
+			return newStore(tb, client, redis.Options{Timeout: 20 * time.Second})
 		}, without)
 	})
 

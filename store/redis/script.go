@@ -46,7 +46,7 @@ var scripts = func() map[string]*rueidis.Lua {
 		prelude.WriteString(source("shared/" + name))
 	}
 
-	all := make(map[string]*rueidis.Lua)
+	all := topicScripts()
 	files, err := sources.ReadDir("lua")
 	if err != nil {
 		panic(err)
@@ -75,6 +75,7 @@ var refusals = map[string]error{
 	"notfound": store.ErrNotFound, "lost": store.ErrNotFound, "moved": store.ErrMoved, "revoked": store.ErrRevoked,
 	"superseded": store.ErrSuperseded, "ahead": store.ErrAhead, "full": store.ErrFull, "renewed": store.ErrRenewed,
 	"crowded": store.ErrCrowded, "topics": store.ErrTopics, "removed": store.ErrRemoved,
+	"sealed": store.ErrSealed, "toolarge": store.ErrTooLarge, "unknown": store.ErrUncertain,
 }
 
 // run runs one step in a shard. It is retried, under the same number, until its outcome
@@ -171,7 +172,7 @@ func passing(e *rueidis.RedisError) bool {
 // first, so one that runs out of memory has changed nothing.
 func explain(name string, e *rueidis.RedisError) error {
 	if strings.Contains(e.Error(), "OOM") {
-		if name == "open" || name == "member_join" {
+		if name == "open" || name == "member_join" || begins(name) {
 			return fmt.Errorf("%w: redis: %w", store.ErrBudget, e)
 		}
 		return fmt.Errorf("%w: redis: %w", store.ErrFull, e)

@@ -47,6 +47,7 @@ type Store struct {
 	pub        string         // the command that publishes
 	subscriber subscriber
 	watcher    watcher
+	topics     topics
 	insists    insists
 	lanes      []*lanes
 	claims     claims
@@ -93,6 +94,7 @@ func New(client rueidis.Client, o Options) *Store {
 
 	s.subscriber.init(s)
 	s.watcher.init(s)
+	s.topics.init(s)
 	s.subscriber.checks = append(s.subscriber.checks, s.watcher.check)
 	s.insists.init()
 	s.lanes = newLanes(s)
@@ -112,6 +114,7 @@ func (s *Store) sharded() bool { return s.pub == "SPUBLISH" }
 func (s *Store) Close() {
 	s.insists.close()
 	s.subscriber.close()
+	s.topics.close()
 }
 
 // escape turns the name of an id, a reader or a writer into text that JSON does not

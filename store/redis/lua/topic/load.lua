@@ -1,0 +1,44 @@
+-- Everything that a log retains, for a replica: of the epoch, which begins if there is
+-- none, or of the one that has ended last.
+use(ARGV[6], ARGV[7])
+local epoch, knownEpoch, knownTag, want = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10], tonumber(ARGV[11])
+local top = head()
+if want ~= 0 then
+  local z = top and top.ended == want and redis.call('GET', of('z') .. ':' .. int(top.endedlog))
+  if not z then return { 'gone', int(NOW) } end
+  top = parsed(string.sub(z, 17))
+  uselog(top)
+else
+  local new
+  top, new = begun(top, epoch)
+  uselog(top)
+  local changed = expire(math.max(NOW, h.at))
+  if changed or new then save(h) else touch(h) end
+end
+
+local ended = 0
+if h.ended ~= 0 and redis.call('EXISTS', of('z') .. ':' .. int(h.endedlog)) == 1 then ended = h.ended end
+if h.epoch == knownEpoch and string.sub(h.tags, -8) == knownTag then
+  return { 'same', int(NOW), int(ended), int(h.lost) }
+end
+
+local entries, growing, texts = {}, {}, {}
+local function add(first)
+  texts[#texts + 1] = int(first)
+  texts[#texts + 1] = redis.call('GET', text(first)) or ''
+  texts[#texts + 1] = redis.call('GET', ends(first)) or ''
+end
+for _, e in ipairs(redis.call('XRANGE', L, '-', '+')) do
+  entries[#entries + 1] = string.sub(e[1], 1, -3)
+  entries[#entries + 1] = e[2][2]
+  local _, _, _, first = struct.unpack(VALUE, e[2][2])
+  if first > 0 then add(first) end
+end
+for _, field in ipairs(redis.call('ZRANGE', GROWING, 0, -1)) do
+  local rec = redis.call('HGET', KEYED, field)
+  growing[#growing + 1] = rec
+  add(opened(rec).first)
+end
+return {
+  'all', int(NOW), int(ended), int(h.lost), int(h.epoch), int(h.top), int(h.base), h.tags, entries, growing, texts,
+}

@@ -1,0 +1,187 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/mirage-go/mirage/store"
+)
+
+// startLocked starts the goroutine that looks after the topics of this node.
+func (ts *topics) startLocked() {
+	if ts.running || ts.closed {
+		return
+	}
+	ts.running = true
+	ts.done.Go(ts.run)
+}
+
+// run looks after the topics until close.
+func (ts *topics) run() {
+	tick := time.NewTicker(min(ts.s.o.SafetyRead, ts.s.o.Lease/3))
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			ts.look()
+		case <-ts.ctx.Done():
+			return
+		}
+	}
+}
+
+// looked is what a look is about: a topic that is watched, or in which this node has
+// entrances.
+type looked struct {
+	h       *topicHandle
+	r       *replica     // nil if there is none
+	present *presentHere // nil if there is none
+}
+
+// look renews the node's leases, counts the topics as used, and finds what was missed. It
+// drops the replicas that nobody uses.
+func (ts *topics) look() {
+	byShard := ts.toLook()
+	ctx, cancel := context.WithTimeout(ts.ctx, ts.s.o.Timeout)
+	defer cancel()
+	for shard, all := range byShard {
+		for some := range slices.Chunk(all, batch) {
+			ts.lookAt(ctx, shard, some)
+		}
+	}
+}
+
+func (ts *topics) toLook() map[int][]looked {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	names := make(map[string]looked)
+	for name, r := range ts.replicas {
+		if r.watched() {
+			names[name] = looked{h: r.h, r: r}
+			continue
+		}
+		r.mu.Lock()
+		idle := !r.read
+		r.read = false
+		r.mu.Unlock()
+		if idle {
+			ts.dropLocked(r)
+		}
+	}
+	for name, p := range ts.present {
+		l := names[name]
+		l.h, l.present = p.h, p
+		names[name] = l
+	}
+
+	byShard := make(map[int][]looked)
+	for l := range maps.Values(names) {
+		byShard[l.h.shard] = append(byShard[l.h.shard], l)
+	}
+	return byShard
+}
+
+// lookAt looks at topics of one shard.
+func (ts *topics) lookAt(ctx context.Context, shard int, some []looked) {
+	holds := slices.ContainsFunc(some, func(l looked) bool { return l.present != nil })
+	args := []string{flag(holds)}
+	for _, l := range some {
+		args = append(args, l.h.name, l.h.age())
+	}
+	began := time.Now()
+	a, err := ts.s.topicStep(ctx, shard, "look", newOp(), 0, args)
+	if err != nil {
+		return // an outage was logged
+	}
+
+	heads := a.list(3)
+	for i, l := range some {
+		if len(heads) < 4*(i+1) {
+			return
+		}
+		head := heads[4*i:]
+		if l.r != nil {
+			l.r.compare(head, began)
+		}
+		if l.present != nil {
+			ts.reenter(ctx, l.present, head, a.num(2) == 1)
+		}
+	}
+}
+
+// compare compares the head of a topic, as it was after began, with the replica.
+func (r *replica) compare(head []string, began time.Time) {
+	epoch, _ := strconv.ParseUint(head[0], 10, 32)
+	top, _ := strconv.ParseUint(head[1], 10, 64)
+
+	r.mu.Lock()
+	r.contact = began
+	is := false
+	switch {
+	case r.log == nil:
+		is = epoch == 0
+	case uint64(r.log.Epoch()) == epoch && r.recent.top >= top:
+		// The replica may have heard more meanwhile.
+		tag, known := r.recent.at(top)
+		is = known && tagText(tag) == head[2]
+	}
+	current := is && r.state == replicaCurrent
+	if !is {
+		r.outdated()
+	}
+	r.mu.Unlock()
+	if !current {
+		r.wake(store.TopicNewsEntries | store.TopicNewsMembers)
+	}
+}
+
+// reenter enters again if Redis has lost entrances of this node, or their lease had
+// expired. One that is just being made or removed is no loss: two looks must find it.
+func (ts *topics) reenter(ctx context.Context, p *presentHere, head []string, alive bool) {
+	n, _ := strconv.Atoi(head[3])
+	ts.mu.Lock()
+	differs := n != len(p.entrances)
+	again := differs && (p.differs || !alive)
+	p.differs = differs && !again
+	all := maps.Clone(p.entrances)
+	ts.mu.Unlock()
+	if !again {
+		return
+	}
+
+	for e, info := range all {
+		ts.mu.RLock()
+		_, still := p.entrances[e]
+		ts.mu.RUnlock()
+		if still {
+			_, err := p.h.enter(ctx, e, info, p.epoch)
+			if errors.Is(err, store.ErrNotFound) {
+				ts.leaveAll(p.h.name)
+			}
+			if err != nil {
+				return
+			}
+		}
+	}
+}
+
+// vacate gives up the leases of this node, and its entrances.
+func (ts *topics) vacate() {
+	ts.mu.Lock()
+	byShard := make(map[int][]string)
+	for name, p := range ts.present {
+		byShard[p.h.shard] = append(byShard[p.h.shard], name, p.h.age())
+	}
+	clear(ts.present)
+	ts.mu.Unlock()
+
+	ctx, cancel := context.WithTimeout(context.Background(), ts.s.o.Timeout)
+	defer cancel()
+	for shard, args := range byShard {
+		_, _ = ts.s.topicStep(ctx, shard, "vacate", newOp(), 0, args) // if this fails, the leases expire
+	}
+}
