@@ -41,6 +41,7 @@ func startExample(t *testing.T, name string, args ...string) *example {
 func (e *example) start(addr string) {
 	e.t.Helper()
 	e.cmd = exec.Command(e.bin, append([]string{"-addr", addr}, e.args...)...)
+	e.cmd.Dir = ".."
 	stderr, err := e.cmd.StderrPipe()
 	if err == nil {
 		err = e.cmd.Start()

@@ -1,9 +1,10 @@
-// Command nodes is example/hello on several machines. Start any number of processes with
-// one Redis, and send any request to any of them.
+// Command nodes runs example/rooms on several nodes (processes) that share one Redis,
+// behind a balancer that sends each request to the next of them.
 //
-//	redis-server --appendonly yes --maxmemory-policy noeviction
-//	go run ./example/nodes -addr localhost:8081
-//	go run ./example/nodes -addr localhost:8082
+//	go run ./example/nodes
+//
+// Nothing is lost whatever ends: kill -9 one of the processes that it names, or its
+// Redis. What ends is started again two seconds later.
 package main
 
 import (
@@ -11,71 +12,88 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"log"
+	"log/slog"
+	"net"
 	"net/http"
+	"os"
+	"os/exec"
 	"os/signal"
+	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
-
-	"github.com/go-chi/chi/v5"
-	"github.com/redis/rueidis"
-
-	"github.com/mirage-go/mirage"
-	"github.com/mirage-go/mirage/store/redis"
 )
 
 func main() {
-	addr := flag.String("addr", "localhost:8081", "the address to listen on")
-	server := flag.String("redis", "localhost:6379", "the address of Redis; of a Cluster, that of any server")
+	addr := flag.String("addr", "localhost:8080", "`address` of the balancer")
+	redis := flag.String("redis", "", "`address` of a Redis; without, one is started")
+	count := flag.Int("nodes", 2, "`number` of nodes")
 	flag.Parse()
-	if err := run(*addr, *server); err != nil {
-		log.Fatal(err)
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	if err := run(ctx, *addr, *redis, max(1, *count)); err != nil {
+		slog.Error("nodes failed", "error", err)
+		os.Exit(1)
 	}
 }
 
-func run(addr, server string) error {
-	client, err := rueidis.NewClient(rueidis.ClientOption{
-		InitAddress:      []string{server},
-		DisableCache:     true,            // the Store does not read anything twice
-		ConnWriteTimeout: 2 * time.Second, // how soon a dead connection is closed
-	})
+// run runs everything until ctx ends.
+func run(ctx context.Context, addr, redis string, count int) error {
+	dir, err := os.MkdirTemp("", "mirage-nodes")
 	if err != nil {
-		return fmt.Errorf("no Redis at %s: start it, or give its address with -redis: %w", server, err)
-	}
-	defer client.Close()
-	kept := redis.New(client, redis.Options{Prefix: "nodes"})
-	defer kept.Close()
-
-	live := mirage.New(mirage.Options{
-		// All nodes need the same keys.
-		Keys: [][]byte{[]byte("replace me: 32 secret bytes here")},
-		// For plain http: omit this with TLS.
-		Insecure:  true,
-		Store:     kept,
-		OnMessage: echo,
-	})
-
-	r := chi.NewRouter()
-	r.Mount("/live", live)
-	// For the load balancer: this process answers, whatever the state of Redis.
-	r.Get("/ready", func(http.ResponseWriter, *http.Request) {})
-	s := &http.Server{Addr: addr, Handler: r}
-
-	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer cancel()
-	over := make(chan error, 1)
-	go func() { over <- s.ListenAndServe() }()
-	select {
-	case err := <-over:
 		return err
-	case <-stop.Done():
 	}
-	late, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return errors.Join(live.Shutdown(late), s.Shutdown(late)) // clients continue at another node
-}
+	defer os.RemoveAll(dir)
+	rooms := filepath.Join(dir, "rooms")
+	build := exec.CommandContext(ctx, "go", "build", "-o", rooms, "github.com/mirage-go/mirage/example/rooms")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building example/rooms: %w\n%s", err, out)
+	}
 
-func echo(ctx context.Context, s *mirage.Session, in mirage.Incoming) error {
-	_, err := s.Send(ctx, in.Message)
-	return err
+	// The nodes end before Redis does.
+	var all sync.WaitGroup
+	defer all.Wait()
+	if redis == "" {
+		program, err := exec.LookPath("redis-server")
+		if err != nil {
+			return errors.New("no redis-server found: install it, or give the address of a Redis with -redis")
+		}
+		port := freePort()
+		redis = "127.0.0.1:" + port
+		until, end := context.WithCancel(context.WithoutCancel(ctx))
+		defer end()
+		all.Go(func() {
+			keep(until, "redis", program, "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "",
+				"--appendonly", "yes", "--maxmemory-policy", "noeviction", "--loglevel", "warning")
+		})
+		if err := listens(ctx, redis); err != nil {
+			return fmt.Errorf("redis-server: %w", err)
+		}
+	}
+
+	var nodes sync.WaitGroup
+	defer nodes.Wait()
+	b := &balancer{}
+	for i := range count {
+		node := "127.0.0.1:" + freePort()
+		b.nodes = append(b.nodes, node)
+		nodes.Go(func() { keep(ctx, fmt.Sprint("node ", i+1), rooms, "-addr", node, "-redis", redis) })
+		if err := listens(ctx, node); err != nil {
+			return fmt.Errorf("node %d: %w", i+1, err)
+		}
+	}
+
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	slog.Info("the rooms are open", "url", "http://"+net.JoinHostPort("localhost", port))
+	server := &http.Server{Handler: b.handler(), ReadHeaderTimeout: 5 * time.Second}
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	if err := server.Serve(listener); ctx.Err() == nil {
+		return err
+	}
+	return nil
 }

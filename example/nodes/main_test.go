@@ -2,12 +2,11 @@ package main
 
 import (
 	"bufio"
+	"context"
+	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,127 +14,120 @@ import (
 	"github.com/mirage-go/mirage/internal/needs"
 )
 
-// Two processes and a Redis, started as in docs/operations.md: a message sent to one
-// process arrives at a stream of the other. When that one is killed, the client continues
-// at the first and gets the messages that it has missed.
-func TestTwoProcesses(t *testing.T) {
-	redis := needs.Program(t, "redis-server")
-	program := filepath.Join(t.TempDir(), "nodes")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+// The program runs: a message that comes to whatever node arrives at the streams of a
+// browser, and a stream that was cut continues where it was.
+func TestRun(t *testing.T) {
+	needs.Program(t, "redis-server")
+	addr := "localhost:" + freePort()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, addr, "", 2) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	for begun := time.Now(); listens(ctx, addr) != nil; { // each call tries for ten seconds
+		if time.Since(begun) > time.Minute {
+			t.Fatal("it does not listen")
+		}
 	}
-	server := free(t)
-	host, port, _ := net.SplitHostPort(server)
-	start(t, server, redis, "--port", port, "--bind", host, "--dir", t.TempDir(),
-		"--appendonly", "yes", "--maxmemory-policy", "noeviction")
-	one, two := free(t), free(t)
-	first := start(t, one, program, "-addr", one, "-redis", server)
-	start(t, two, program, "-addr", two, "-redis", server)
 
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	browser := &http.Client{Jar: jar} // of 127.0.0.1, whatever the port: a balancer looks the same
-	stream, _ := listen(t, browser, one, "")
-	post(t, browser, two, "hello")
-	_, data := stream("hello")
-	post(t, browser, one, "again")
-	last, more := stream("again")
-	if data != "hello" || more != "again" {
-		t.Errorf("node one's stream got %q and %q", data, more)
-	}
-	_ = first.Process.Kill()
-	post(t, browser, two, "after")
-	stream, resumed := listen(t, browser, two, last)
-	if !resumed {
-		t.Error("the second node does not know the client's position")
-	}
-	if _, data := stream("after"); data != "after" {
-		t.Errorf("node two's stream got %q", data)
-	}
-}
-
-func free(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// start starts a server and waits until it listens.
-func start(t *testing.T, addr, name string, args ...string) *exec.Cmd {
-	t.Helper()
-	cmd := exec.Command(name, args...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	for until := time.Now().Add(20 * time.Second); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
-		if c, err := net.Dial("tcp", addr); err == nil {
-			_ = c.Close()
-			return cmd
-		}
-	}
-	t.Fatalf("%s does not listen on %s", name, addr)
-	return nil
-}
-
-// listen opens a stream and reports whether it resumed. next returns the first message
-// with that text, and its id.
-func listen(t *testing.T, browser *http.Client, addr, last string) (next func(string) (id, data string), resumed bool) {
-	t.Helper()
-	req, err := http.NewRequest("GET", "http://"+addr+"/live", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Accept", "text/event-stream")
-	if last != "" {
-		req.Header.Set("Last-Event-ID", last)
-	}
-
-	res, err := browser.Do(req)
-	if err != nil || res.StatusCode != http.StatusOK {
-		t.Fatalf("GET %s: %v, %v", addr, res, err)
-	}
-	timer := time.AfterFunc(20*time.Second, func() { _ = res.Body.Close() })
-	t.Cleanup(func() { timer.Stop(); _ = res.Body.Close() })
-
-	lines := bufio.NewScanner(res.Body)
-	id := ""
-	hello := true
-	next = func(want string) (string, string) {
-		for lines.Scan() {
-			field, value, _ := strings.Cut(lines.Text(), ": ")
-			switch {
-			case field == "id":
-				id = value
-			case field == "data" && hello:
-				hello, resumed = false, strings.Contains(value, `"resumed":true`)
-				if want == "" {
-					return id, ""
-				}
-			case field == "data" && value == want:
-				return id, value
+	b := &browser{T: t, url: "http://" + addr + "/live", client: &http.Client{Jar: jar}}
+	for n := 1; n <= 6; n++ {
+		next := b.open() // on the next node each time
+		b.say(n)
+		for i := b.seen + 1; i <= n; i++ {
+			if got := next(); got != fmt.Sprint(i) {
+				t.Fatalf("after %d messages came %q", i-1, got)
 			}
 		}
-		return id, fmt.Sprintf("nothing (%v)", lines.Err())
+		b.seen = n
 	}
-
-	next("")
-	return next, resumed
 }
 
-func post(t *testing.T, browser *http.Client, addr, text string) {
-	t.Helper()
-	res, err := browser.Post("http://"+addr+"/live", "text/plain", strings.NewReader(text))
+// A browser reads a room as a plain client.
+type browser struct {
+	*testing.T
+	url    string
+	client *http.Client
+	link   string // the token of the last stream
+	last   string // the id of the last event
+	seen   int
+}
+
+// open opens a stream. next returns the text of the next message.
+func (b *browser) open() (next func() string) {
+	b.Helper()
+	req, err := http.NewRequest("GET", b.url+"?_join=room:lobby&_from=start", nil)
 	if err != nil {
-		t.Fatal(err)
+		b.Fatal(err)
 	}
-	_ = res.Body.Close()
-	if res.StatusCode != http.StatusOK && res.StatusCode != http.StatusAccepted {
-		t.Errorf("POST %s: %s", addr, res.Status)
+	req.Header.Set("Accept", "text/event-stream")
+	req.Header.Set("Last-Event-ID", b.last)
+	res, err := b.client.Do(req)
+	if err != nil || res.StatusCode != http.StatusOK {
+		b.Fatalf("GET: %v, %v", res, err)
+	}
+	timer := time.AfterFunc(20*time.Second, func() { _ = res.Body.Close() })
+	b.Cleanup(func() { timer.Stop(); _ = res.Body.Close() })
+
+	lines, event := bufio.NewScanner(res.Body), ""
+	block := func(want string) (data string) {
+		for lines.Scan() {
+			field, value, _ := strings.Cut(lines.Text(), ": ")
+			switch field {
+			case "event":
+				event = value
+			case "data":
+				data = value
+			case "id":
+				b.last = value
+			case "":
+				if event == want {
+					return data
+				}
+			}
+		}
+		b.Fatalf("the stream has ended: %v", lines.Err())
+		return ""
+	}
+	var hello struct{ Link string }
+	if err := json.Unmarshal([]byte(block("mirage")), &hello); err != nil {
+		b.Fatal(err)
+	}
+	b.link = hello.Link
+	return func() string {
+		var said struct{ Text string }
+		if err := json.Unmarshal([]byte(block("said")), &said); err != nil {
+			b.Fatal(err)
+		}
+		return said.Text
+	}
+}
+
+// say sends a message to the room, by whatever node.
+func (b *browser) say(n int) {
+	b.Helper()
+	body := fmt.Sprintf("event: mirage-up\ndata: {\"writer\":\"browser-of-the-nodes-test\",\"base\":1}\n\n"+
+		"event: say\ndata: {\"room\":\"lobby\",\"text\":\"%d\",\"key\":\"%d\"}\nid: %d\n\n", n, n, n)
+	req, err := http.NewRequest("POST", b.url, strings.NewReader(body))
+	if err != nil {
+		b.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "text/event-stream")
+	req.Header.Set("Mirage-Link", b.link)
+	res, err := b.client.Do(req)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		b.Errorf("POST: %s", res.Status)
 	}
 }

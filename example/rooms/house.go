@@ -18,16 +18,13 @@ import (
 // are in the topics of the rooms.
 type house struct{ live *mirage.Live }
 
-func newHouse(cookie string) *house {
+// newHouse returns a house with the options that say where it runs.
+func newHouse(o mirage.Options) *house {
 	h := &house{}
-	h.live = mirage.New(mirage.Options{
-		Name:      cookie,
-		Insecure:  true, // for plain http: omit this with TLS, and set Keys
-		Topics:    retain,
-		OnAttach:  h.welcome,
-		OnJoin:    h.join,
-		OnMessage: h.receive,
-	})
+	o.Insecure = true // for plain http: omit this with TLS, and set Keys
+	o.Topics = retain
+	o.OnAttach, o.OnJoin, o.OnMessage = h.welcome, h.join, h.receive
+	h.live = mirage.New(o)
 	return h
 }
 

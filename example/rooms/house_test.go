@@ -86,7 +86,7 @@ func (v *visitor) typing() bool {
 
 func inHouse(t *testing.T, test func(t *testing.T, h *house)) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse("")
+		h := newHouse(mirage.Options{})
 		test(t, h)
 		if err := h.live.Shutdown(t.Context()); err != nil {
 			t.Error(err)

@@ -3,6 +3,13 @@
 // Several tabs can be in several rooms.
 //
 //	go run ./example/rooms
+//
+// Several processes with one Redis are one chat, behind a balancer that need not know
+// anything (go run ./example/nodes starts all of that):
+//
+//	redis-server --appendonly yes --maxmemory-policy noeviction
+//	go run ./example/rooms -redis localhost:6379 -addr localhost:8081
+//	go run ./example/rooms -redis localhost:6379 -addr localhost:8082
 package main
 
 import (
@@ -16,22 +23,25 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/mirage-go/mirage"
 )
 
 func main() {
 	addr := flag.String("addr", "localhost:8080", "`address` to listen on")
+	server := flag.String("redis", "", "`address` of a Redis, to share the rooms with other processes")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	if err := run(ctx, *addr); err != nil {
+	if err := run(ctx, *addr, *server); err != nil {
 		slog.Error("rooms failed", "error", err)
 		os.Exit(1)
 	}
 }
 
 // run serves the chat until ctx ends.
-func run(ctx context.Context, addr string) error {
+func run(ctx context.Context, addr, redis string) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
@@ -41,7 +51,15 @@ func run(ctx context.Context, addr string) error {
 	// The cookie is named after the port, because browsers send cookies to every port of
 	// a host. Otherwise two examples on one machine would overwrite each other's cookies.
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	h := newHouse("mirage-" + port)
+	o := mirage.Options{Name: "mirage-" + port}
+	if redis != "" {
+		close, err := onNodes(redis, &o)
+		if err != nil {
+			return err
+		}
+		defer close()
+	}
+	h := newHouse(o)
 	slog.Info("the house is open", "url", "http://"+net.JoinHostPort("localhost", port))
 
 	server := &http.Server{Handler: h.handler(), ReadHeaderTimeout: 5 * time.Second}

@@ -33,10 +33,10 @@ func TestOptionalDependencies(t *testing.T) {
 	const module = "github.com/mirage-go/mirage/"
 	users := map[string][]string{
 		"go-chi": {
-			module + "example/chat", module + "example/hello", module + "example/id", module + "example/nodes",
-			module + "example/rooms", module + "example/tokens", module + "example/users",
+			module + "example/chat", module + "example/hello", module + "example/id", module + "example/rooms",
+			module + "example/tokens", module + "example/users",
 		},
-		"redis":  {module + "example/nodes", module + "store/redis"},
+		"redis":  {module + "example/rooms", module + "store/redis"},
 		"r3labs": {module + "transport/sse/r3labs"},
 	}
 

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"sync/atomic"
+)
+
+// A balancer sends each request to the next node. There are no sticky sessions: a POST
+// goes to another node than the stream to which it belongs.
+type balancer struct {
+	nodes []string
+	next  atomic.Uint32
+}
+
+func (b *balancer) handler() http.Handler {
+	return &httputil.ReverseProxy{
+		Rewrite:       func(r *httputil.ProxyRequest) { r.SetXForwarded() },
+		Transport:     b,
+		FlushInterval: -1, // events are passed on as they come
+		ErrorLog:      log.New(io.Discard, "", 0),
+	}
+}
+
+// RoundTrip asks the next node that accepts a connection.
+func (b *balancer) RoundTrip(r *http.Request) (res *http.Response, err error) {
+	for range b.nodes {
+		to := r.Clone(r.Context())
+		to.URL.Scheme = "http"
+		to.URL.Host = b.nodes[int(b.next.Add(1))%len(b.nodes)]
+		res, err = http.DefaultTransport.RoundTrip(to)
+		var op *net.OpError
+		if !errors.As(err, &op) || op.Op != "dial" {
+			return res, err
+		}
+	}
+	return nil, err
+}
