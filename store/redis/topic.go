@@ -13,20 +13,26 @@ import (
 // Publish implements store.Topic. If the error is store.ErrUncertain, the caller may
 // repeat the call with the same *Message: it is the same publication.
 func (h *topicHandle) Publish(ctx context.Context, p store.Publication) (store.TopicPosition, error) {
-	body := encodeBody(&p)
 	a := h.s.topics.uncertain.attempt(h, p.Message)
+	at, err := h.publish(ctx, p, a)
+	if errors.Is(err, store.ErrUncertain) {
+		h.s.topics.uncertain.remember(h, p.Message, a)
+	}
+	return at, err
+}
+
+func (h *topicHandle) publish(
+	ctx context.Context, p store.Publication, a publishAttempt,
+) (store.TopicPosition, error) {
 	tag, err := hex.DecodeString(a.op)
 	if err != nil {
 		return store.TopicPosition{}, err
 	}
 
 	answer, err := h.repeat(ctx, "publish", a.op, a.before,
-		someEpoch(), string(tag), fieldOf(p.Message), body, kindOf(&p), strconv.Itoa(len(p.Message.Data)),
+		someEpoch(), string(tag), fieldOf(p.Message), encodeBody(&p), kindOf(&p), strconv.Itoa(len(p.Message.Data)),
 		ttl(p.Message.TTL), strconv.Itoa(h.bounds.MaxMessages), strconv.FormatInt(h.bounds.MaxBytes, 10),
 		strconv.Itoa(h.bounds.MaxGrown), epochText(a.since.Epoch), decimal(a.since.Seq))
-	if errors.Is(err, store.ErrUncertain) {
-		h.s.topics.uncertain.remember(h, p.Message, a)
-	}
 	if err != nil {
 		return store.TopicPosition{}, err
 	}
@@ -146,24 +152,24 @@ func (h *topicHandle) Read(
 	seen := r.begun
 	for range patience {
 		r.used()
-		if r.endedEpoch != 0 && c.At.Epoch == r.endedEpoch && r.ended == nil && r.readable(seen) {
+		inEnded := c.At.Epoch != 0 && c.At.Epoch == r.endedEpoch
+		switch {
+		case !r.readable(seen), r.log == nil && !inEnded:
+			if err := r.load(ctx, seen, c.At.Epoch); err != nil {
+				return dst, store.TopicTail{}, err
+			}
+			continue
+		case inEnded && r.ended == nil:
 			if err := r.loadEnded(ctx); err != nil {
 				return dst, store.TopicTail{}, err
 			}
 			continue
-		}
-		if r.ended != nil && c.At.Epoch == r.ended.Epoch() {
+		case inEnded:
 			r.ended.Expire(h.s.Now().UnixNano())
 			dst, more := r.ended.Read(c, max, dst)
 			return dst, store.TopicTail{More: more, Ended: true}, nil
 		}
 
-		if !r.readable(seen) || r.log == nil {
-			if err := r.load(ctx, seen); err != nil {
-				return dst, store.TopicTail{}, err
-			}
-			continue
-		}
 		r.log.Expire(h.s.Now().UnixNano())
 		if c.At.Epoch != 0 && c.At.Epoch != r.log.Epoch() {
 			dst = append(dst, r.lost(c))

@@ -10,10 +10,10 @@ import (
 	"github.com/mirage-go/mirage/internal/topiclog"
 )
 
-// load makes the replica what Redis has. It is called with the lock held, and gives it up
-// meanwhile. Calls that wait for each other share one load, if it began after all of
-// them.
-func (r *replica) load(ctx context.Context, seen uint64) error {
+// load makes the replica what Redis has, for a reader in an epoch. It is called with the
+// lock held, and gives it up meanwhile. Calls that wait for each other share one load, if
+// it began after all of them.
+func (r *replica) load(ctx context.Context, seen uint64, reader uint32) error {
 	if err := r.takeTurn(ctx); err != nil {
 		return err
 	}
@@ -23,7 +23,7 @@ func (r *replica) load(ctx context.Context, seen uint64) error {
 		if r.log != nil && r.readable(seen) {
 			return nil
 		}
-		diverged, err := r.loadOnce(ctx)
+		diverged, err := r.loadOnce(ctx, reader)
 		if err != nil || !diverged {
 			return err
 		}
@@ -55,7 +55,7 @@ func (r *replica) takeTurn(ctx context.Context) error {
 
 // loadOnce asks Redis for what it has beyond the replica. It reports whether that cannot
 // follow what the replica has.
-func (r *replica) loadOnce(ctx context.Context) (diverged bool, err error) {
+func (r *replica) loadOnce(ctx context.Context, reader uint32) (diverged bool, err error) {
 	r.begun++
 	n, before := r.begun, r.log
 	known, top, tag := uint32(0), uint64(0), uint64(0)
@@ -66,7 +66,7 @@ func (r *replica) loadOnce(ctx context.Context) (diverged bool, err error) {
 	r.filled++
 
 	r.mu.Unlock()
-	a, err := r.h.step(ctx, "load", someEpoch(), epochText(known), tagText(tag), "0")
+	a, err := r.h.step(ctx, "load", someEpoch(), epochText(known), tagText(tag), "0", epochText(reader))
 	contact := time.Now()
 	var got *topiclog.Log
 	var tags recentTags
@@ -81,7 +81,10 @@ func (r *replica) loadOnce(ctx context.Context) (diverged bool, err error) {
 		r.state = replicaOutdated
 		return false, err
 	}
-	if got != nil {
+	switch {
+	case a.text(0) == "none":
+		r.log, r.recent = nil, recentTags{}
+	case got != nil:
 		if diverged = r.install(got, tags, known, top, tag); diverged {
 			r.state = replicaOutdated
 			return true, nil
@@ -146,7 +149,7 @@ func (r *replica) loadEnded(ctx context.Context) error {
 	}
 
 	r.mu.Unlock()
-	a, err := r.h.step(ctx, "load", someEpoch(), "0", "", epochText(epoch))
+	a, err := r.h.step(ctx, "load", someEpoch(), "0", "", epochText(epoch), "0")
 	var got *topiclog.Log
 	if err == nil && a.text(0) == "all" {
 		got, _, err = r.h.decodeLog(a)

@@ -40,6 +40,9 @@ type looked struct {
 	h       *topicHandle
 	r       *replica     // nil if there is none
 	present *presentHere // nil if there is none
+	// what the replica had before
+	epoch uint32
+	top   uint64
 }
 
 // look renews the node's leases, counts the topics as used, and finds what was missed. It
@@ -89,7 +92,11 @@ func (ts *topics) toLook() map[int][]looked {
 func (ts *topics) lookAt(ctx context.Context, shard int, some []looked) {
 	holds := slices.ContainsFunc(some, func(l looked) bool { return l.present != nil })
 	args := []string{flag(holds)}
-	for _, l := range some {
+	for i := range some {
+		l := &some[i]
+		if l.r != nil {
+			l.epoch, l.top = l.r.reached()
+		}
 		args = append(args, l.h.name, l.h.age())
 	}
 	began := time.Now()
@@ -105,7 +112,7 @@ func (ts *topics) lookAt(ctx context.Context, shard int, some []looked) {
 		}
 		head := heads[4*i:]
 		if l.r != nil {
-			l.r.compare(head, began)
+			l.compare(head, began)
 		}
 		if l.present != nil {
 			ts.reenter(ctx, l.present, head, a.num(2) == 1)
@@ -113,8 +120,20 @@ func (ts *topics) lookAt(ctx context.Context, shard int, some []looked) {
 	}
 }
 
+// reached returns up to where the replica has the topic. The epoch is 0 if it has
+// nothing.
+func (r *replica) reached() (epoch uint32, top uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.log == nil {
+		return 0, 0
+	}
+	return r.log.Epoch(), r.recent.top
+}
+
 // compare compares the head of a topic, as it was after began, with the replica.
-func (r *replica) compare(head []string, began time.Time) {
+func (l *looked) compare(head []string, began time.Time) {
+	r := l.r
 	epoch, _ := strconv.ParseUint(head[0], 10, 32)
 	top, _ := strconv.ParseUint(head[1], 10, 64)
 
@@ -124,6 +143,7 @@ func (r *replica) compare(head []string, began time.Time) {
 	switch {
 	case r.log == nil:
 		is = epoch == 0
+	case uint64(l.epoch) == epoch && l.top > top: // Redis has lost what the replica had
 	case uint64(r.log.Epoch()) == epoch && r.recent.top >= top:
 		// The replica may have heard more meanwhile.
 		tag, known := r.recent.at(top)

@@ -1,14 +1,22 @@
--- Everything that a log retains, for a replica: of the epoch, which begins if there is
--- none, or of the one that has ended last.
+-- Everything that a log retains, for a replica: of the epoch, or of the one that has
+-- ended last, if that is wanted. The epoch begins if there is none, unless the reader is
+-- in the one that has ended last.
 use(ARGV[6], ARGV[7])
-local epoch, knownEpoch, knownTag, want = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10], tonumber(ARGV[11])
+local epoch, knownEpoch, knownTag = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10]
+local want, reader = tonumber(ARGV[11]), tonumber(ARGV[12])
 local top = head()
+local ended = 0 -- the epoch of which something is retained
+if top and top.ended ~= 0 and redis.call('EXISTS', of('z') .. ':' .. int(top.endedlog)) == 1 then ended = top.ended end
 if want ~= 0 then
-  local z = top and top.ended == want and redis.call('GET', of('z') .. ':' .. int(top.endedlog))
+  local z = ended == want and redis.call('GET', of('z') .. ':' .. int(top.endedlog))
   if not z then return { 'gone', int(NOW) } end
   top = parsed(string.sub(z, 17))
   uselog(top)
 else
+  if top and top.epoch == 0 and ended == reader then
+    touch(top)
+    return { 'none', int(NOW), int(ended), int(top.lost) }
+  end
   local new
   top, new = begun(top, epoch)
   uselog(top)
@@ -16,8 +24,6 @@ else
   if changed or new then save(h) else touch(h) end
 end
 
-local ended = 0
-if h.ended ~= 0 and redis.call('EXISTS', of('z') .. ':' .. int(h.endedlog)) == 1 then ended = h.ended end
 if h.epoch == knownEpoch and string.sub(h.tags, -8) == knownTag then
   return { 'same', int(NOW), int(ended), int(h.lost) }
 end

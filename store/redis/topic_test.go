@@ -1,0 +1,270 @@
+package redis_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/mirage-go/mirage/store"
+	"github.com/mirage-go/mirage/store/memory"
+	"github.com/mirage-go/mirage/store/redis"
+	"github.com/mirage-go/mirage/store/storetest"
+)
+
+// watchedStore watches every topic from the first use on, so that all of them are read
+// from replicas.
+type watchedStore struct {
+	*redis.Store
+	tb   testing.TB
+	once sync.Map
+}
+
+func (s *watchedStore) Topic(name string, b store.TopicBounds) store.Topic {
+	t := s.Store.Topic(name, b)
+	if _, again := s.once.LoadOrStore(name, true); !again {
+		s.tb.Cleanup(t.Watch(func(store.TopicNews) {}))
+	}
+	return t
+}
+
+// twoStores uses two nodes by turns.
+type twoStores struct {
+	*redis.Store
+	other *redis.Store
+	turns atomic.Int64
+}
+
+func (s *twoStores) Topic(name string, b store.TopicBounds) store.Topic {
+	if s.turns.Add(1)%2 == 0 {
+		return s.other.Topic(name, b)
+	}
+	return s.Store.Topic(name, b)
+}
+
+// T1–T12, M1–M3: the suite, with topics that are watched, and with two nodes.
+func TestTopicStores(t *testing.T) {
+	t.Parallel()
+	client := dial(t, startServer(t).addr)
+	only := storetest.Without{Keys: true, Memberships: true}
+	t.Run("watched", func(t *testing.T) {
+		storetest.Run(t, func(tb testing.TB) store.Store {
+			s := newStore(tb, client, redis.Options{Timeout: 20 * time.Second})
+			if !ofTopics(tb) {
+				tb.Skip("not about topics")
+			}
+			return &watchedStore{Store: s, tb: tb}
+		}, only)
+	})
+	t.Run("two nodes", func(t *testing.T) {
+		storetest.Run(t, func(tb testing.TB) store.Store {
+			s := newStore(tb, client, redis.Options{Timeout: 20 * time.Second})
+			if !ofTopics(tb) {
+				tb.Skip("not about topics")
+			}
+			o := redis.Options{Timeout: 20 * time.Second, Prefix: s.Prefix()}
+			return &twoStores{Store: s, other: newStore(tb, client, o)}
+		}, only)
+	})
+}
+
+// ofTopics reports whether a test of the suite is about topics.
+func ofTopics(tb testing.TB) bool {
+	name := tb.Name()
+	return strings.Contains(name, "/T") || strings.Contains(name, "/M2_") ||
+		(strings.Contains(name, "/M1_") || strings.Contains(name, "/M3_")) && !strings.Contains(name, "refuses")
+}
+
+// topicPair is a topic in memory and on two nodes with Redis.
+type topicPair struct {
+	rt      *rapid.T
+	mem     store.Topic
+	nodes   []store.Topic
+	readers []*pairReader
+	texts   int
+}
+
+// pairReader reads both, from one place on.
+type pairReader struct {
+	mem, far store.TopicCursor
+	ended    bool
+}
+
+// T3–T5, T12, M1–M3: whatever is published through two nodes, readers on each of them get
+// exactly what the store in memory gives: from a replica that follows what is published,
+// from one that hears nothing, and from one that is not watched.
+func TestT3RedisAgreesWithMemory(t *testing.T) {
+	t.Parallel()
+	client := dial(t, startServer(t).addr)
+	rapid.Check(t, func(rt *rapid.T) {
+		b := store.TopicBounds{
+			MaxMessages: rapid.IntRange(1, 8).Draw(rt, "max messages"),
+			MaxBytes:    rapid.SampledFrom([]int64{1, 500, 2000, 1 << 30}).Draw(rt, "max bytes"),
+			MaxGrown:    rapid.SampledFrom([]int{10, 1000, 1 << 20}).Draw(rt, "max grown"),
+			Age:         time.Hour,
+		}
+		o := redis.Options{Prefix: fmt.Sprint("t", prefixes.Add(1)), SafetyRead: 50 * time.Millisecond}
+		near, far := newStore(t, client, o), newStore(t, client, o)
+		defer near.Close()
+		defer far.Close()
+		if rapid.Bool().Draw(rt, "deaf") {
+			far.Deafen()
+		}
+		p := &topicPair{rt: rt, mem: memory.New(memory.Options{}).Topic("a", b)}
+		for _, s := range []*redis.Store{near, far} {
+			node := s.Topic("a", b)
+			p.nodes = append(p.nodes, node)
+			if rapid.Bool().Draw(rt, "watched") {
+				defer node.Watch(func(store.TopicNews) {})()
+			}
+		}
+		rt.Repeat(map[string]func(*rapid.T){
+			"publish": p.publish, "publish more": p.publish, "publish keyed": p.publishKeyed, "grow": p.grow,
+			"grow more": p.grow, "grow often": p.growOften, "end": p.end, "join": p.join, "read": p.read,
+			"read more": p.read,
+		})
+		p.rt = rt
+		p.join(rt)
+		for _, r := range slices.Clone(p.readers) {
+			for p.readOne(r, 1<<30) {
+			}
+		}
+	})
+}
+
+func (p *topicPair) node() store.Topic {
+	return p.nodes[rapid.IntRange(0, len(p.nodes)-1).Draw(p.rt, "node")]
+}
+
+func (p *topicPair) put(q store.Publication) {
+	q.Message.TTL = rapid.SampledFrom([]time.Duration{0, 0, time.Hour, 1<<63 - 1}).Draw(p.rt, "ttl")
+	want, wantErr := p.mem.Publish(ctx, q)
+	got, err := p.node().Publish(ctx, q)
+	if err != wantErr || err == nil && got.Seq != want.Seq {
+		p.rt.Fatalf("Publish(%+v): %v, %v; in memory %v, %v", q, got, err, want, wantErr)
+	}
+}
+
+func (p *topicPair) text() []byte {
+	p.texts++
+	n := rapid.SampledFrom([]int{0, 0, 3, 200}).Draw(p.rt, "length")
+	return []byte(fmt.Sprint(p.texts, strings.Repeat(".", n)))
+}
+
+func (p *topicPair) publish(rt *rapid.T) {
+	p.rt = rt
+	p.put(store.Publication{Message: &store.Message{Data: p.text()}})
+}
+
+func (p *topicPair) key() string { return rapid.SampledFrom([]string{"k", "l", "m"}).Draw(p.rt, "key") }
+
+func (p *topicPair) publishKeyed(rt *rapid.T) {
+	p.rt = rt
+	event := rapid.SampledFrom([]string{"", "e"}).Draw(rt, "event")
+	p.put(store.Publication{Message: &store.Message{Event: event, Key: p.key(), Data: p.text()}})
+}
+
+func (p *topicPair) grow(rt *rapid.T) {
+	p.rt = rt
+	p.put(store.Publication{
+		Message: &store.Message{Key: p.key(), Data: p.text()}, Grows: true,
+		Continues: rapid.Bool().Draw(rt, "continues"), Done: rapid.IntRange(0, 4).Draw(rt, "done") == 0,
+	})
+}
+
+// growOften makes logs forget where pieces end.
+func (p *topicPair) growOften(rt *rapid.T) {
+	p.rt = rt
+	if rapid.IntRange(0, 3).Draw(rt, "seldom") > 0 {
+		rt.SkipNow()
+	}
+	key, node := p.key(), p.node()
+	for range rapid.IntRange(1, 400).Draw(rt, "pieces") {
+		q := store.Publication{Message: &store.Message{Key: key, Data: []byte("x")}, Grows: true}
+		_, wantErr := p.mem.Publish(ctx, q)
+		if _, err := node.Publish(ctx, q); err != wantErr {
+			rt.Fatalf("Publish: %v; in memory %v", err, wantErr)
+		}
+	}
+}
+
+func (p *topicPair) end(rt *rapid.T) {
+	p.rt = rt
+	if rapid.IntRange(0, 3).Draw(rt, "seldom") > 0 {
+		rt.SkipNow()
+	}
+	want := p.mem.End(ctx)
+	if err := p.node().End(ctx); (err == nil) != (want == nil) {
+		rt.Fatalf("End: %v; in memory %v", err, want)
+	}
+}
+
+func (p *topicPair) join(rt *rapid.T) {
+	p.rt = rt
+	mem, err := p.mem.Position(ctx)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	far, err := p.node().Position(ctx)
+	if err != nil || far.Seq != mem.Seq {
+		rt.Fatalf("Position: %v, %v; in memory %v", far, err, mem)
+	}
+	begin := rapid.SampledFrom([]store.Begin{store.BeginAfter, store.BeginNow, store.BeginStart}).Draw(rt, "begin")
+	if begin == store.BeginAfter {
+		seq := uint64(rapid.IntRange(0, int(mem.Seq)+2).Draw(rt, "after"))
+		mem.Seq, far.Seq = seq, seq
+	}
+	p.readers = append(p.readers, &pairReader{
+		mem: store.TopicCursor{At: mem, Begin: begin}, far: store.TopicCursor{At: far, Begin: begin},
+	})
+}
+
+func (p *topicPair) read(rt *rapid.T) {
+	p.rt = rt
+	if len(p.readers) == 0 {
+		rt.SkipNow()
+	}
+	r := rapid.SampledFrom(p.readers).Draw(rt, "reader")
+	p.readOne(r, rapid.SampledFrom([]int{1, 300, 70 << 10}).Draw(rt, "room"))
+}
+
+// readOne reads once, and reports whether there is more.
+func (p *topicPair) readOne(r *pairReader, room int) bool {
+	entries, tail, err := p.mem.Read(ctx, &r.mem, room, nil)
+	want := fmt.Sprint(seen(entries), tail, err, r.mem.At.Seq, r.mem.Begin, r.mem.Whole, r.mem.Ahead)
+	if tail.Ended && !tail.More { // it goes on in the next epoch
+		defer func() { p.readers = slices.DeleteFunc(p.readers, func(o *pairReader) bool { return o == r }) }()
+	}
+
+	// What another node has published may still be on its way.
+	node, got := p.node(), ""
+	for limit := time.Now().Add(5 * time.Second); got != want; {
+		if got != "" && time.Now().After(limit) {
+			p.rt.Fatalf("read\n%s\nin memory\n%s", got, want)
+		}
+		c := r.far
+		entries, tail, err := node.Read(ctx, &c, room, nil)
+		got = fmt.Sprint(seen(entries), tail, err, c.At.Seq, c.Begin, c.Whole, c.Ahead)
+		if got == want {
+			r.far = c
+		}
+	}
+	return tail.More
+}
+
+// seen describes entries, but for the epochs.
+func seen(entries []store.TopicEntry) (all []string) {
+	for _, e := range entries {
+		one := fmt.Sprint(e.Seq, e.Grows, e.Offset, e.Done, e.Lost, e.Reason)
+		if e.Message != nil {
+			one += fmt.Sprintf("%+v", *e.Message)
+		}
+		all = append(all, one)
+	}
+	return all
+}
