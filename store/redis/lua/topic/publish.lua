@@ -74,7 +74,6 @@ while h.count > maxcount or h.bytes > maxbytes do
   if not evictOldest() then break end
 end
 save(h)
-if h.members > 0 then touch(h) end
 
 local frame = struct.pack('>I4c8I8c8I8I8I8I8', h.epoch, prev, h.top, tag, now, h.count, h.bytes, h.base)
 publish('p' .. frame .. body)
