@@ -51,7 +51,7 @@ func (s *twoStores) Topic(name string, b store.TopicBounds) store.Topic {
 func TestTopicStores(t *testing.T) {
 	t.Parallel()
 	client := dial(t, startServer(t).addr)
-	only := storetest.Without{Keys: true, Memberships: true}
+	only := storetest.Without{Keys: true}
 	t.Run("watched", func(t *testing.T) {
 		storetest.Run(t, func(tb testing.TB) store.Store {
 			s := newStore(tb, client, redis.Options{Timeout: 20 * time.Second})
