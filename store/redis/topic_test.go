@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,19 +34,56 @@ func (s *watchedStore) Topic(name string, b store.TopicBounds) store.Topic {
 	return t
 }
 
-// twoStores uses two nodes by turns.
+// twoStores takes the steps of topics on two nodes by turns.
 type twoStores struct {
 	*redis.Store
 	other *redis.Store
-	turns atomic.Int64
 }
 
 func (s *twoStores) Topic(name string, b store.TopicBounds) store.Topic {
-	if s.turns.Add(1)%2 == 0 {
-		return s.other.Topic(name, b)
-	}
-	return s.Store.Topic(name, b)
+	return &twoTopics{Topic: s.Store.Topic(name, b), other: s.other.Topic(name, b)}
 }
+
+type twoTopics struct {
+	store.Topic
+	other store.Topic
+	turns atomic.Int64
+}
+
+func (t *twoTopics) next() store.Topic {
+	if t.turns.Add(1)%2 == 0 {
+		return t.other
+	}
+	return t.Topic
+}
+
+func (t *twoTopics) Publish(ctx context.Context, p store.Publication) (store.TopicPosition, error) {
+	return t.next().Publish(ctx, p)
+}
+
+func (t *twoTopics) Position(ctx context.Context) (store.TopicPosition, error) {
+	return t.next().Position(ctx)
+}
+
+func (t *twoTopics) Read(
+	ctx context.Context, c *store.TopicCursor, max int, dst []store.TopicEntry,
+) ([]store.TopicEntry, store.TopicTail, error) {
+	return t.next().Read(ctx, c, max, dst)
+}
+
+func (t *twoTopics) End(ctx context.Context) error { return t.next().End(ctx) }
+
+func (t *twoTopics) Watch(wake func(store.TopicNews)) (stop func()) { return t.next().Watch(wake) }
+
+func (t *twoTopics) Enter(ctx context.Context, id string, n uint64, info []byte) (string, error) {
+	return t.next().Enter(ctx, id, n, info)
+}
+
+func (t *twoTopics) Exit(ctx context.Context, id string, n uint64) error {
+	return t.next().Exit(ctx, id, n)
+}
+
+func (t *twoTopics) Members(ctx context.Context) ([]store.Member, error) { return t.next().Members(ctx) }
 
 // T1–T12, M1–M3: the suite, with topics that are watched, and with two nodes.
 func TestTopicStores(t *testing.T) {
