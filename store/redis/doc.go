@@ -32,6 +32,13 @@
 // silence. If no client has seen the lost entries, nobody is told of the loss.
 // min-replicas-to-write makes such a loss less likely.
 //
+// A node that watches a topic keeps a replica of what the topic retains, and reads it
+// without Redis. A publish is one step, which publishes the message once, on the topic's
+// channel; what pub/sub loses is read from Redis, with the next message or within
+// Options.SafetyRead. If a replica of Redis takes over without the last messages of a
+// topic, and a node has had them, the topic goes on under another epoch, and its readers
+// are told store.MissingDiverged. Begin returns store.ErrBudget only if Redis is full.
+//
 // Package store explains epoch, turn and lease.
 //
 // # Requirements on Redis

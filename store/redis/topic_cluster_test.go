@@ -232,22 +232,22 @@ func TestT13Failover(t *testing.T) {
 			_, err := tr.near.Publish(ctx, p)
 			return err == nil
 		})
-		got := ""
+		var got strings.Builder
 		until(t, "the new message comes", func() bool {
 			entries, _, err := tr.far.Read(ctx, cursors[i], 1<<20, nil)
 			for _, e := range entries {
 				if err == nil && e.Message == nil {
-					got += fmt.Sprintf("[%s]", e.Reason)
+					got.WriteString(fmt.Sprintf("[%s]", e.Reason))
 				} else if err == nil {
-					got += string(e.Message.Data) + " "
+					got.WriteString(string(e.Message.Data) + " ")
 				}
 			}
-			return len(got) >= 4 && got[len(got)-4:] == "new "
+			return len(got.String()) >= 4 && got.String()[len(got.String())-4:] == "new "
 		})
-		if got != "new " && got != "[diverged]kept new " && got != "[diverged]kept perhaps lost new " {
-			t.Errorf("%s: the reader gets %q", tr.far.Name(), got)
+		if got.String() != "new " && got.String() != "[diverged]kept new " && got.String() != "[diverged]kept perhaps lost new " {
+			t.Errorf("%s: the reader gets %q", tr.far.Name(), got.String())
 		}
-		if got != "new " {
+		if got.String() != "new " {
 			lost++
 		}
 	}

@@ -268,10 +268,11 @@ func TestT13Diverged(t *testing.T) {
 				mustPublish(t, topic, said("lost"), said("lost, too"))
 				wantText(t, "what is lost later", readTopic(t, topic, &c), "lost lost, too")
 				back()
-				want := "[diverged 4-0] kept"
+				var want strings.Builder
+				want.WriteString("[diverged 4-0] kept")
 				for i := range after {
 					mustPublish(t, other, said(strconv.Itoa(i)))
-					want += " " + strconv.Itoa(i)
+					want.WriteString(" " + strconv.Itoa(i))
 				}
 
 				epoch := c.At.Epoch
@@ -280,7 +281,7 @@ func TestT13Diverged(t *testing.T) {
 					got = strings.TrimSpace(got + " " + readTopic(t, topic, &c))
 					return c.At.Epoch != epoch
 				})
-				wantText(t, "the reader gets", got, want)
+				wantText(t, "the reader gets", got, want.String())
 				until(t, "the other node goes on", func() bool {
 					return topicPosition(t, other).Epoch == c.At.Epoch
 				})

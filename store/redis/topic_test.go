@@ -83,7 +83,9 @@ func (t *twoTopics) Exit(ctx context.Context, id string, n uint64) error {
 	return t.next().Exit(ctx, id, n)
 }
 
-func (t *twoTopics) Members(ctx context.Context) ([]store.Member, error) { return t.next().Members(ctx) }
+func (t *twoTopics) Members(ctx context.Context) ([]store.Member, error) {
+	return t.next().Members(ctx)
+}
 
 // T1–T12, M1–M3: the suite, with topics that are watched, and with two nodes.
 func TestTopicStores(t *testing.T) {
@@ -130,7 +132,6 @@ type topicPair struct {
 // pairReader reads both, from one place on.
 type pairReader struct {
 	mem, far store.TopicCursor
-	ended    bool
 }
 
 // T3–T5, T12, M1–M3: whatever is published through two nodes, readers on each of them get
@@ -191,7 +192,7 @@ func (p *topicPair) put(q store.Publication) {
 func (p *topicPair) text() []byte {
 	p.texts++
 	n := rapid.SampledFrom([]int{0, 0, 3, 200}).Draw(p.rt, "length")
-	return []byte(fmt.Sprint(p.texts, strings.Repeat(".", n)))
+	return fmt.Append(nil, p.texts, strings.Repeat(".", n))
 }
 
 func (p *topicPair) publish(rt *rapid.T) {
