@@ -65,6 +65,21 @@ func (s *Store) Replicas() int {
 	return len(s.topics.replicas)
 }
 
+// EnterUnheard enters a topic, and loses the answer.
+func EnterUnheard(t store.Topic, id string, n uint64) error {
+	h := t.(*topicHandle)
+	h.s.topics.expects(h)
+	_, err := h.enter(context.Background(), entrance{id, n}, nil, 0)
+	return err
+}
+
+// PresentTopics returns in how many topics the node may have entrances.
+func (s *Store) PresentTopics() int {
+	s.topics.mu.RLock()
+	defer s.topics.mu.RUnlock()
+	return len(s.topics.present)
+}
+
 // LookAtTopics does what is done now and then.
 func (s *Store) LookAtTopics() { s.topics.look() }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -215,6 +216,46 @@ func TestT10ReplicaFollows(t *testing.T) {
 	if n := redis.Loads(to) - loads; n != 0 {
 		t.Errorf("the topic was loaded %d times", n)
 	}
+}
+
+// T10: many publish on a node that watches the topic, and answers overtake each other.
+func TestT10ManyPublish(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dial(t, startServer(t).addr), redis.Options{})
+	topic := s.Topic("a", topicBounds())
+	follow(t, topic)
+	loads := redis.Loads(topic)
+	c := store.TopicCursor{At: topicPosition(t, topic)}
+	var wg sync.WaitGroup
+	for g := range 64 {
+		wg.Go(func() {
+			for i := range 100 {
+				if _, err := topic.Publish(ctx, said(fmt.Sprint(g, ".", i))); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	seq, read := c.At.Seq, 0
+	until(t, "all come", func() bool {
+		entries, _, err := topic.Read(ctx, &c, 1<<20, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if e.Message == nil || e.Seq != seq+1 {
+				if e.Message != nil || e.Lost.From != seq+1 {
+					t.Fatalf("after %d comes %+v", seq, e)
+				}
+				read += int(e.Seq - seq - 1)
+			}
+			seq = e.Seq
+			read++
+		}
+		return seq == 6400
+	})
+	wg.Wait()
+	t.Logf("%d loads", redis.Loads(topic)-loads)
 }
 
 // T13: what pub/sub loses is found by the next message, or within SafetyRead.

@@ -34,6 +34,10 @@ func (ts *topics) run() {
 	}
 }
 
+// lookedAtOnce is how many topics a look asks about in one step, so that it does not keep
+// Redis from others for long.
+const lookedAtOnce = 64
+
 // looked is what a look is about: a topic that is watched, or in which this node has
 // entrances.
 type looked struct {
@@ -52,7 +56,7 @@ func (ts *topics) look() {
 	ctx, cancel := context.WithTimeout(ts.ctx, ts.s.o.Timeout)
 	defer cancel()
 	for shard, all := range byShard {
-		for some := range slices.Chunk(all, batch) {
+		for some := range slices.Chunk(all, lookedAtOnce) {
 			ts.lookAt(ctx, shard, some)
 		}
 	}
@@ -115,7 +119,7 @@ func (ts *topics) lookAt(ctx context.Context, shard int, some []looked) {
 			l.compare(head, began)
 		}
 		if l.present != nil {
-			ts.reenter(ctx, l.present, head, a.num(2) == 1)
+			ts.reconcile(ctx, l.present, head, a.num(2) == 1)
 		}
 	}
 }
@@ -159,20 +163,33 @@ func (l *looked) compare(head []string, began time.Time) {
 	}
 }
 
-// reenter enters again if Redis has lost entrances of this node, or their lease had
-// expired. One that is just being made or removed is no loss: two looks must find it.
-func (ts *topics) reenter(ctx context.Context, p *presentHere, head []string, alive bool) {
+// reconcile makes Redis have the entrances of this node. One that is just being made or
+// removed is no difference: two looks must find it, unless the lease had expired.
+func (ts *topics) reconcile(ctx context.Context, p *presentHere, head []string, alive bool) {
 	n, _ := strconv.Atoi(head[3])
 	ts.mu.Lock()
 	differs := n != len(p.entrances)
 	again := differs && (p.differs || !alive)
 	p.differs = differs && !again
+	empty := n == 0 && len(p.entrances) == 0
+	if empty && p.empty && ts.present[p.h.name] == p {
+		delete(ts.present, p.h.name)
+	}
+	p.empty = empty
 	all := maps.Clone(p.entrances)
 	ts.mu.Unlock()
 	if !again {
 		return
 	}
 
+	if n > len(all) {
+		fields := make([]string, 0, len(all))
+		for e := range all {
+			fields = append(fields, e.field())
+		}
+		_, _ = p.h.step(ctx, "keep", fields...) // if it fails, another look finds them
+		return
+	}
 	for e, info := range all {
 		ts.mu.RLock()
 		_, still := p.entrances[e]

@@ -14,13 +14,15 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// presentHere are the entrances of this node in a topic. If Redis has removed them, this
-// node enters again.
+// presentHere are the entrances of this node in a topic. If Redis has lost some, this
+// node enters again. If Redis has others, because answers were lost, this node removes
+// them.
 type presentHere struct {
 	h         *topicHandle
-	epoch     uint32
+	epoch     uint32              // 0 if it is not known
 	entrances map[entrance][]byte // the info
 	differs   bool                // at the last look, Redis had another number of them
+	empty     bool                // at the last look, there were none
 }
 
 type entrance struct {
@@ -41,6 +43,7 @@ func memberKey(salt, id string) string {
 // Enter implements store.Topic.
 func (h *topicHandle) Enter(ctx context.Context, id string, n uint64, info []byte) (string, error) {
 	e := entrance{id, n}
+	h.s.topics.expects(h)
 	a, err := h.enter(ctx, e, info, 0)
 	if err != nil {
 		return "", err
@@ -130,18 +133,34 @@ func decodeMembers(hash []string) ([]store.Member, error) {
 	return members, nil
 }
 
+// expects records that this node may get an entrance in the topic.
+func (ts *topics) expects(h *topicHandle) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	ts.presentLocked(h).empty = false
+}
+
+func (ts *topics) presentLocked(h *topicHandle) *presentHere {
+	p := ts.present[h.name]
+	if p == nil {
+		own := &topicHandle{s: h.s, name: h.name, hash: h.hash, shard: h.shard, bounds: h.bounds}
+		p = &presentHere{h: own, entrances: make(map[entrance][]byte)}
+		ts.present[h.name] = p
+		ts.startLocked()
+	}
+	return p
+}
+
 // enters records an entrance of this node.
 func (ts *topics) enters(h *topicHandle, epoch uint32, e entrance, info []byte) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	p := ts.present[h.name]
-	if p == nil || p.epoch != epoch {
-		own := &topicHandle{s: h.s, name: h.name, hash: h.hash, shard: h.shard, bounds: h.bounds}
-		p = &presentHere{h: own, epoch: epoch, entrances: make(map[entrance][]byte)}
-		ts.present[h.name] = p
+	p := ts.presentLocked(h)
+	if p.epoch != epoch {
+		p.epoch = epoch
+		clear(p.entrances) // they have ended with their epoch
 	}
 	p.entrances[e] = info
-	ts.startLocked()
 }
 
 // exits forgets an entrance of this node.
@@ -149,9 +168,7 @@ func (ts *topics) exits(name string, e entrance) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	if p := ts.present[name]; p != nil {
-		if delete(p.entrances, e); len(p.entrances) == 0 {
-			delete(ts.present, name)
-		}
+		delete(p.entrances, e)
 	}
 }
 

@@ -128,6 +128,28 @@ func TestT8RedisLosesMembers(t *testing.T) {
 	wantText(t, "members", memberIDs(t, topic), "stays")
 }
 
+// T8: an entrance of which the node does not know, because the answer was lost, is
+// removed.
+func TestT8LostAnswer(t *testing.T) {
+	t.Parallel()
+	nodes, topics := presenceNodes(t, 1)
+	enterTopic(t, topics[0], "stays", 1)
+	for _, n := range []uint64{1, 2} {
+		if err := redis.EnterUnheard(topics[0], "ghost", n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "it has left", func() bool { return memberIDs(t, topics[0]) == "stays" })
+	if err := topics[0].Exit(ctx, "stays", 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := redis.EnterUnheard(topics[0], "ghost", 1); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "nobody is there", func() bool { return nodes[0].PresentTopics() == 0 })
+	wantText(t, "members", memberIDs(t, topics[0]), "")
+}
+
 // T12: whoever was present in an epoch that has ended does not come back.
 func TestT12MembersOfAnEndedEpoch(t *testing.T) {
 	t.Parallel()

@@ -18,7 +18,8 @@ import (
 // prelude: defining what it does not need would cost it microseconds.
 var topicSteps = map[string]string{
 	"publish": "log", "load": "log", "position": "", "end": "", "diverge": "",
-	"enter": "presence", "exit": "presence", "members": "presence", "look": "presence", "vacate": "presence",
+	"enter": "presence", "exit": "presence", "members": "presence", "look": "presence", "keep": "presence",
+	"vacate": "presence",
 }
 
 // topicScripts returns the steps of topics. Their names begin with "topic/".

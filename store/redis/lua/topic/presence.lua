@@ -24,13 +24,13 @@ local function left(h, field)
   return true
 end
 
--- vacate removes all entrances of some nodes, and tells it once.
-local function vacate(h, nodes)
+-- vacate removes the entrances of some nodes, except those kept, and tells it once.
+local function vacate(h, nodes, kept)
   local gone = false
   local _, E = members()
   local all = redis.call('HGETALL', E)
   for i = 1, #all, 2 do
-    if nodes[all[i + 1]] and left(h, all[i]) then gone = true end
+    if nodes[all[i + 1]] and not kept[all[i]] and left(h, all[i]) then gone = true end
   end
   save(h)
   touch(h)
@@ -44,5 +44,5 @@ local function sweep(h)
   for _, node in ipairs(redis.call('HKEYS', of('n'))) do
     if node ~= ME and redis.call('EXISTS', K .. ':t:a:' .. node) == 0 then dead[node], any = true, true end
   end
-  if any then vacate(h, dead) end
+  if any then vacate(h, dead, {}) end
 end

@@ -3,7 +3,7 @@
 for i = 6, #ARGV, 2 do
   use(ARGV[i], ARGV[i + 1])
   local h = head()
-  if h and h.members > 0 then vacate(h, { [ME] = true }) end
+  if h and h.members > 0 then vacate(h, { [ME] = true }, {}) end
 end
 redis.call('DEL', K .. ':t:a:' .. ME)
 return { 'ok', int(NOW) }
