@@ -27,8 +27,9 @@ type Manager struct {
 	ctx    context.Context // of the callbacks; ends with Shutdown
 	cancel context.CancelFunc
 
-	local registry // the sessions that this node knows
-	hubs  hubs     // the topics that links of this node read
+	local  registry      // the sessions that this node knows
+	remote remoteHandles // sessions that this node only sends to
+	hubs   hubs          // the topics that links of this node read
 
 	mu     sync.RWMutex // makes closed and what is added to work one step
 	closed atomic.Bool

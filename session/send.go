@@ -17,9 +17,14 @@ import (
 // message with its Key supersedes it, or its TTL is over. Send does not wait for any
 // reader.
 func (m *Manager) Send(ctx context.Context, id string, msg store.Message) (store.Position, error) {
+	if at, ok, err := m.sendRemote(ctx, id, msg); ok {
+		return at, err
+	}
 	var at store.Position
 	err := m.withSession(ctx, id, func(s *Session) (err error) {
-		at, err = s.Send(ctx, msg)
+		if at, err = s.Send(ctx, msg); err == nil {
+			m.keepRemote(s)
+		}
 		return err
 	})
 	return at, err

@@ -18,7 +18,10 @@ import (
 )
 
 // Deafen lets a Store hear nothing of what is published.
-func (s *Store) Deafen() { s.subscriber.deaf = func() bool { return true } }
+func (s *Store) Deafen() { s.Mute(func() bool { return true }) }
+
+// Mute lets a Store miss each published message for which deaf returns true.
+func (s *Store) Mute(deaf func() bool) { s.subscriber.deaf.Store(&deaf) }
 
 var Warnings = warnings
 

@@ -367,8 +367,11 @@ func (b *sentBatch) giveUp(why error) {
 
 func (a *appending) decide(at appended, one answer, err error) {
 	a.at, a.answer, a.err = at, one, err
-	if at.seq > 0 || one.text(0) == "ok" {
-		a.log.wake() // also if its caller has gone
+	switch { // also if its caller has gone
+	case at.seq > 0:
+		a.log.s.watcher.appended(a.log.hex, at, a.entry)
+	case one.text(0) == "ok":
+		a.log.wake()
 	}
 	close(a.decided)
 }

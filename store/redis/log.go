@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mirage-go/mirage/store"
@@ -23,6 +24,8 @@ type log struct {
 	moves uint64
 	asks  string // the moves, for push.lua; "" for a handle that is valid after any move
 	shard int
+
+	watched atomic.Pointer[watched] // while this handle watches the log
 
 	mu    sync.Mutex
 	read  map[linkName]place  // the last entry that Read returned; it must still be there at the next Read
@@ -94,6 +97,7 @@ func (l *log) Append(ctx context.Context, m *store.Message, reader string) (stor
 
 // Behind implements store.Log.
 func (l *log) Behind(ctx context.Context, seq uint64) (readers int, top uint64, err error) {
+	l.s.reports.flush(ctx, l.hex)
 	a, err := l.run(ctx, "behind", decimal(seq))
 	return int(a.num(1)), a.seq(2), err
 }
@@ -102,6 +106,7 @@ func (l *log) Behind(ctx context.Context, seq uint64) (readers int, top uint64, 
 func (l *log) Attach(ctx context.Context, c store.Claim) (store.Attached, error) {
 	how := [...]string{store.GivenNothing: "n", store.GivenPresented: "p", store.GivenMalformed: "m"}[c.Given]
 	name := escape(c.Reader)
+	l.s.reports.flush(ctx, l.hex)
 	a, _, err := l.take(ctx, "attach", name, name, flag(c.Plain), decimal(c.Link), how,
 		fmt.Sprintf("%016x", c.Position.Epoch), decimal(c.Position.Seq), hexTag(c.Position.Tag),
 		given(c.Asked.Signed), given(c.Asked.Came))
@@ -139,10 +144,20 @@ func (l *log) Attach(ctx context.Context, c store.Claim) (store.Attached, error)
 
 // Read implements store.Log.
 func (l *log) Read(
-	ctx context.Context, ref store.LinkRef, after uint64, max int, dst []store.Entry,
+	ctx context.Context, ref store.LinkRef, after uint64, bytes int, dst []store.Entry,
 ) ([]store.Entry, store.Tail, error) {
+	w := l.watched.Load()
+	if got, said, ok := l.readTail(w, ref, after, bytes, dst); ok {
+		return got, said, nil
+	}
+
+	var news, acked uint64
+	if w != nil {
+		news, acked = w.tail.begin(ref)
+		after = max(after, acked)
+	}
 	a, err := l.run(ctx, "read", escape(ref.Reader), decimal(ref.Number), decimal(ref.Turn), decimal(after),
-		l.last(ref, after), strconv.Itoa(max))
+		l.last(ref, after), strconv.Itoa(bytes))
 	if err != nil {
 		return dst, store.Tail{}, err
 	}
@@ -150,14 +165,14 @@ func (l *log) Read(
 	accepted, _ := strconv.ParseUint(a.text(6), 10, 64)
 	t := store.Tail{
 		Gap: store.Lost{From: a.seq(1), To: a.seq(2)}, Told: a.num(4) == 1,
-		Epoch: l.epoch, Acked: a.seq(5), Accepted: accepted, More: a.num(7) == 1,
+		Epoch: l.epoch, Acked: max(a.seq(5), acked), Accepted: accepted, More: a.num(7) == 1,
 	}
 	if !t.Gap.IsZero() {
 		t.Tag = parseTag(a.text(3))
 		l.note(ref, t.Gap.To, t.Tag)
 	}
 
-	seq := a.seq(8)
+	seq, had := a.seq(8), len(dst)
 	for _, raw := range a.list(9) {
 		e, err := decode(seq, raw)
 		if err != nil {
@@ -171,7 +186,35 @@ func (l *log) Read(
 
 	t.Undelivered = undelivered(a.list(10))
 	t.Topics = a.seq(11)
+	if head := a.text(12); w != nil && len(head) == pushedLen {
+		at, _ := parseAppended(head)
+		w.tail.refresh(news, at, ref, t, dst[had:])
+	}
 	return dst, t, nil
+}
+
+// readTail is Read from the tail that this node has of the log. ok is false if Redis has to
+// be asked.
+func (l *log) readTail(
+	w *watched, ref store.LinkRef, after uint64, bytes int, dst []store.Entry,
+) (_ []store.Entry, said store.Tail, ok bool) {
+	if w == nil {
+		return dst, said, false
+	}
+	name := linkName{ref.Reader, ref.Number}
+	l.mu.Lock()
+	from := l.read[name]
+	l.mu.Unlock()
+	if from.seq != after {
+		return dst, said, false
+	}
+
+	got, said, last, ok := w.tail.read(ref, l.moves, from, bytes, min(l.s.o.Lease/8, l.s.o.SafetyRead), dst)
+	if ok && last != from {
+		l.note(ref, last.seq, last.tag)
+		l.s.reports.sent(l, ref, last.seq)
+	}
+	return got, said, ok
 }
 
 // undelivered decodes the part of Read's answer about readers that are no longer
@@ -207,21 +250,37 @@ func (l *log) last(ref store.LinkRef, after uint64) string {
 
 // Ack implements store.Log.
 func (l *log) Ack(ctx context.Context, ref store.LinkRef, p store.Position) error {
+	w := l.watched.Load()
+	if w != nil && w.tail.ack(ref, l.moves, l.epoch, p) {
+		l.s.reports.acked(l, ref, p)
+		return nil
+	}
+
 	a, err := l.run(ctx, "ack", escape(ref.Reader), decimal(ref.Number),
 		fmt.Sprintf("%016x", p.Epoch), decimal(p.Seq), hexTag(p.Tag))
-	if err == nil && a.num(1) == 1 {
+	if err != nil {
+		return err
+	}
+	if a.num(1) == 1 {
 		l.wake()
 	}
-	return err
+	if w != nil {
+		w.tail.acknowledged(ref, a.seq(2), a.num(3) == 1)
+	}
+	return nil
 }
 
 // Detach implements store.Log.
 func (l *log) Detach(ctx context.Context, ref store.LinkRef) (uint64, error) {
+	l.s.reports.flush(ctx, l.hex)
 	a, err := l.runAnyway(ctx, "detach", escape(ref.Reader), decimal(ref.Number), decimal(ref.Turn))
 	if a.num(2) == 1 || err != nil { // otherwise another request carries the link on
 		l.mu.Lock()
 		delete(l.read, linkName{ref.Reader, ref.Number})
 		l.mu.Unlock()
+		if w := l.watched.Load(); w != nil {
+			w.tail.forget(ref)
+		}
 	}
 	return a.seq(1), err
 }
@@ -234,6 +293,7 @@ func (l *log) Leave(ctx context.Context, reader string, left uint64) (bool, erro
 
 // Quit implements store.Log.
 func (l *log) Quit(ctx context.Context, ref store.LinkRef) (bool, *store.Ended, error) {
+	l.s.reports.flush(ctx, l.hex)
 	a, err := l.run(ctx, "quit", escape(ref.Reader), decimal(ref.Number))
 	if err != nil {
 		return false, nil, err
@@ -304,8 +364,18 @@ func (l *log) Commit(ctx context.Context, writer string, n uint64, handled bool)
 	if errors.Is(err, store.ErrUncertain) && own != "" {
 		l.insist("commit", op, args...)
 	}
+	if w := l.watched.Load(); w != nil && err == nil && handled {
+		w.tail.accepted(writer, n)
+	}
 	return err
 }
 
 // Watch implements store.Log.
-func (l *log) Watch(wake func()) (stop func()) { return l.s.watcher.watch(l.hex, wake) }
+func (l *log) Watch(wake func()) (stop func()) {
+	w, unwatch := l.s.watcher.watch(l.hex, wake)
+	l.watched.Store(w)
+	return func() {
+		unwatch()
+		l.watched.CompareAndSwap(w, nil)
+	}
+}

@@ -94,6 +94,7 @@ func (s *Store) Move(ctx context.Context, from, to string, m store.Moving) (left
 		return nil, nil
 	}
 	err = s.bounded(ctx, func(ctx context.Context) error {
+		s.reports.flushID(ctx, from)
 		readers, err := s.move(ctx, newIntent(from, to, &m, s.Now()))
 		left = leftFrom(from, readers)
 		if err == nil {

@@ -50,6 +50,7 @@ type Store struct {
 	topics     topics
 	insists    insists
 	lanes      []*lanes
+	reports    reports
 	claims     claims
 	clock      *clock
 	outage     outage
@@ -98,6 +99,7 @@ func New(client rueidis.Client, o Options) *Store {
 	s.subscriber.checks = append(s.subscriber.checks, s.watcher.check)
 	s.insists.init()
 	s.lanes = newLanes(s)
+	s.reports.init(s)
 
 	ctx, cancel := context.WithTimeout(context.Background(), min(time.Second, o.Timeout))
 	defer cancel()
@@ -106,12 +108,16 @@ func New(client rueidis.Client, o Options) *Store {
 	return s
 }
 
+// Remote implements store.Remote.
+func (s *Store) Remote() {}
+
 // sharded reports whether pub/sub is sharded, as in a Cluster.
 func (s *Store) sharded() bool { return s.pub == "SPUBLISH" }
 
 // Close ends the Store's goroutines and its pub/sub connections, and waits for them. It
 // closes neither the sessions nor the client.
 func (s *Store) Close() {
+	s.reports.close()
 	s.insists.close()
 	s.subscriber.close()
 	s.topics.close()
@@ -185,6 +191,7 @@ const maxFirst = 1 << 46
 // End implements store.Store.
 func (s *Store) End(ctx context.Context, id string, refuse time.Duration) (ended store.Ended, err error) {
 	name := escape(id)
+	s.reports.flushID(ctx, id)
 	err = s.bounded(ctx, func(ctx context.Context) error {
 		ended, err = s.end(ctx, name, lasting(refuse))
 		if refuse > 0 {

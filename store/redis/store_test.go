@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"context"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +24,33 @@ func TestStore(t *testing.T) {
 	client := dial(t, startServer(t).addr)
 	storetest.Run(t, func(tb testing.TB) store.Store {
 		return newStore(tb, client, redis.Options{Timeout: 20 * time.Second})
+	}, without)
+}
+
+// watching is a Store that watches each log that it opens, as a Manager does for its links,
+// so that links read from this node's tail of the log.
+type watching struct {
+	*redis.Store
+	tb testing.TB
+}
+
+func (s watching) Open(
+	ctx context.Context, id string, a store.Asked, create bool, b store.Bounds,
+) (store.Log, bool, error) {
+	l, created, err := s.Store.Open(ctx, id, a, create, b)
+	if err == nil {
+		s.tb.Cleanup(l.Watch(func() {}))
+	}
+	return l, created, err
+}
+
+// TestR2StoreWatched is the suite with links that read from tails.
+func TestR2StoreWatched(t *testing.T) {
+	t.Parallel()
+	client := dial(t, startServer(t).addr)
+	storetest.Run(t, func(tb testing.TB) store.Store {
+		s := newStore(tb, client, redis.Options{Timeout: 20 * time.Second, SafetyRead: 200 * time.Millisecond})
+		return watching{s, tb}
 	}, without)
 }
 

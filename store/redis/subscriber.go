@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -15,9 +16,9 @@ import (
 // primary that has one of the shards, otherwise there is one connection.
 type subscriber struct {
 	s      *Store
-	deaf   func() bool     // tests only: drop what is published
-	checks []func()        // called every Options.SafetyRead, because what is published may be lost
-	ctx    context.Context // ends with close
+	deaf   atomic.Pointer[func() bool] // tests only: drop what is published
+	checks []func()                    // called every Options.SafetyRead, because what is published may be lost
+	ctx    context.Context             // ends with close
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 	news   chan struct{} // signals that fresh, stale or lost has changed
@@ -301,9 +302,14 @@ func (u *subscriber) connection(addr string) *subscription {
 	return e
 }
 
+func (u *subscriber) isDeaf() bool {
+	deaf := u.deaf.Load()
+	return deaf != nil && *deaf != nil && (*deaf)()
+}
+
 // message hands on what was published.
 func (u *subscriber) message(m rueidis.PubSubMessage) {
-	if u.deaf != nil && u.deaf() {
+	if u.isDeaf() {
 		return
 	}
 	if l := u.listener(m.Channel); l != nil {
@@ -320,7 +326,7 @@ func (u *subscriber) subscribed(s rueidis.PubSubSubscription) {
 	}
 	switch s.Kind {
 	case "subscribe", "ssubscribe":
-		if u.deaf == nil || !u.deaf() {
+		if !u.isDeaf() {
 			l.subscribed()
 		}
 	case "unsubscribe", "sunsubscribe":

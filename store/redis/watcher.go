@@ -2,7 +2,9 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/redis/rueidis"
@@ -19,6 +21,7 @@ type watcher struct {
 }
 
 type watched struct {
+	tail  tail
 	wakes []*func()
 	seen  string // the head when it was last checked
 }
@@ -43,7 +46,7 @@ func (w *watcher) listenLocked() {
 	}
 }
 
-func (w *watcher) watch(epoch string, wake func()) (stop func()) {
+func (w *watcher) watch(epoch string, wake func()) (_ *watched, stop func()) {
 	one := &wake
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -56,7 +59,7 @@ func (w *watcher) watch(epoch string, wake func()) (stop func()) {
 	}
 
 	l.wakes = append(slices.Clone(l.wakes), one)
-	return func() { w.forget(epoch, l, one) }
+	return l, func() { w.forget(epoch, l, one) }
 }
 
 func (w *watcher) forget(epoch string, l *watched, one *func()) {
@@ -76,10 +79,43 @@ func (w *watcher) heard(message string) {
 		return
 	}
 	for rest := message[min(1, len(message)):]; len(rest) >= epochLen+pushedLen; {
-		_, length := parseAppended(rest[epochLen:])
-		w.wake(rest[:epochLen])
-		rest = rest[min(len(rest), epochLen+pushedLen+length):]
+		at, length := parseAppended(rest[epochLen:])
+		epoch, raw := rest[:epochLen], rest[epochLen+pushedLen:]
+		if len(raw) < length {
+			return // it is not one of ours
+		}
+		w.appended(epoch, at, strings.Clone(raw[:length]))
+		rest = raw[length:]
 	}
+}
+
+// appended takes in an entry that was appended by another node or by this one, for all
+// readers.
+func (w *watcher) appended(epoch string, at appended, raw string) {
+	l, wakes := w.find(epoch)
+	if l == nil {
+		return
+	}
+	wake, crowded := l.tail.hear(at, raw)
+	if crowded {
+		w.s.reports.hurry(epoch)
+	}
+	if wake {
+		for _, one := range wakes {
+			(*one)()
+		}
+	}
+}
+
+// find returns a log that is watched, or nil.
+func (w *watcher) find(epoch string) (*watched, []*func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l := w.logs[epoch]
+	if l == nil {
+		return nil, nil
+	}
+	return l, l.wakes
 }
 
 // wakeShard wakes the watchers of all logs whose entries and wake-ups are published in a
@@ -98,14 +134,13 @@ func (w *watcher) wakeShard(shard int) {
 	}
 }
 
-// wake calls every watcher of the log, without the lock.
+// wake calls every watcher of the log, without the lock. Its links ask Redis.
 func (w *watcher) wake(epoch string) {
-	w.mu.Lock()
-	var wakes []*func()
-	if l := w.logs[epoch]; l != nil {
-		wakes = l.wakes
+	l, wakes := w.find(epoch)
+	if l == nil {
+		return
 	}
-	w.mu.Unlock()
+	l.tail.unread()
 	for _, one := range wakes {
 		(*one)()
 	}
@@ -124,18 +159,26 @@ func (w *watcher) check() {
 	ctx, cancel := context.WithTimeout(w.s.subscriber.ctx, w.s.o.Timeout)
 	defer cancel()
 	for some := range slices.Chunk(all, batch) {
-		cmds := make(rueidis.Commands, len(some))
-		for i, epoch := range some {
-			key := w.s.base[shardOfPlace(epoch)] + ":h"
-			cmds[i] = w.s.client.B().Hget().Key(key).Field(epoch).Build()
+		// A head whose state Redis has lost is as good as none.
+		cmds := make(rueidis.Commands, 0, 2*len(some))
+		for _, epoch := range some {
+			base := w.s.base[shardOfPlace(epoch)]
+			cmds = append(cmds, w.s.client.B().Hget().Key(base+":h").Field(epoch).Build(),
+				w.s.client.B().Exists().Key(base+":s:"+epoch).Build())
 		}
 
 		var failed error
-		for i, r := range w.s.client.DoMulti(ctx, cmds...) {
-			v, err := r.ToString()
+		results := w.s.client.DoMulti(ctx, cmds...)
+		for i := range some {
+			v, err := results[2*i].ToString()
 			if rueidis.IsRedisNil(err) { // the session has ended, or Redis has lost it
-				v, err = "", nil
+				err = nil
 			}
+			n, lost := results[2*i+1].AsInt64()
+			if n == 0 {
+				v = ""
+			}
+			err = errors.Join(err, lost)
 			switch {
 			case err != nil:
 				failed = err
@@ -157,9 +200,11 @@ func (w *watcher) changed(epoch, v string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := w.logs[epoch]
-	if l == nil || l.seen == v {
+	if l == nil {
 		return false
 	}
+	known := l.seen == v
 	l.seen = v
-	return true
+	at, ok := parseHead(v)
+	return !known && !(ok && l.tail.confirms(at))
 }

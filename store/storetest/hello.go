@@ -99,6 +99,21 @@ var hello = []clause{
 		e.move("a", "b", "", 0)
 		equal(e, "sent after a move", e.again("b").attach("t").Sent, 3)
 	}},
+	{"D2, R4 a new plain reader without a position gets what no reader was sent, and no more", func(e *env) {
+		l := e.openLog("a")
+		k := l.plain("p")
+		l.add("a", "b", "c")
+		k.take(1)
+		next := l.plain("q").says("new at 1")
+		next.reads("2:b 3:c")
+		k.read()
+		k.detach()
+		l.add("d")
+		l.plain("s").says("new at 3").reads("4:d")
+		next.detach() // it was not sent the last one
+		l.add("e")
+		l.plain("t").says("new at 4").reads("5:e")
+	}},
 	{"D2 accepted is the last number of the writer that has the reader's name", func(e *env) {
 		l := e.openLog("a")
 		k := l.attach("r")

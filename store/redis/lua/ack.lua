@@ -1,4 +1,5 @@
 -- Ack (D4, D7): cumulative, from any link that the reader ever had, never beyond the top.
+-- If it came to another node than the link, that node is woken, so that it knows.
 local st, no = load()
 no = no or outdated(st, tonumber(ARGV[8]))
 if no then return { no } end
@@ -9,5 +10,5 @@ if epoch == st.e and seq > top(st) then return { beyond(ARGV[11]) } end
 local k = link(r, tonumber(ARGV[8]))
 local older = k and speak(st, r, k)
 if epoch == st.e and not diverged(st, seq, ARGV[11]) then acknowledge(st, r, seq) end
-save(st, older)
-return { 'ok', older and 1 or 0 }
+save(st, older or k and k.w ~= ME)
+return { 'ok', older and 1 or 0, r.a, half(st) and 1 or 0 }

@@ -68,4 +68,4 @@ if after > st.x then st.x, dirty = after, true end
 local mark = hex(st.g)
 if dirty then save(st, false) end
 return { 'ok', gap > 0 and from or 0, gap, mark, told, r.a, accepted(st, name), after < last and 1 or 0, after - #els + 1, els, st.uo == OP and st.ul or {},
-  st.tv or 0 }
+  st.tv or 0, header(st) }

@@ -30,3 +30,7 @@ local function accepted(st, name)
   return '0'
 end
 
+-- half returns whether the log is more than half full: what links have acknowledged is then
+-- told at once. header returns what a node has to know of the log to read from its tail.
+local function half(st) return st.c * 2 > st.b[1] or st.y * 2 > st.b[2] end
+local function header(st) return struct.pack(ENTRYFORMAT, st.mg, st.v, top(st), st.t, half(st) and 1 or 0, 0) end

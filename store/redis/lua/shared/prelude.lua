@@ -82,8 +82,8 @@ end
 -- load returns the state for a step of a handle. ARGV[6] is its place, or the epoch alone
 -- if the step counts after any moves. A handle from before a Move is refused before
 -- anything else (I12). If a living session refuses, its state is the third result.
-local function load()
-  local place = ARGV[6]
+local function load(place)
+  place = place or ARGV[6]
   local st, tomb = raw(string.sub(place, 1, 16))
   if #place > 17 and (st or tomb) and tonumber(string.sub(place, 18)) ~= (st or tomb).mg then return nil, 'moved', st end
   if not st then return nil, tomb and tomb.w or 'lost' end -- by Redis: a session that ends leaves a tombstone
