@@ -56,7 +56,7 @@ func TestCluster(t *testing.T) {
 				tb.Skip("the single server runs it")
 			}
 			return newStore(tb, client, redis.Options{Timeout: 20 * time.Second})
-		}, without)
+		})
 	})
 
 	t.Run("a primary is lost", func(t *testing.T) { primaryLost(t, c) })

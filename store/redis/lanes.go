@@ -79,7 +79,7 @@ type appended struct {
 func (l *log) appending(entry string, tag uint32, reader string, cold bool) *appending {
 	return &appending{
 		log: l, entry: entry, tag: tag, reader: reader,
-		cold: cold || reader != "" || len(entry) > batchBytes, decided: make(chan struct{}),
+		cold: cold || reader != "" || isSpecial(entry) || len(entry) > batchBytes, decided: make(chan struct{}),
 	}
 }
 

@@ -172,16 +172,15 @@ func (l *log) Read(
 		l.note(ref, t.Gap.To, t.Tag)
 	}
 
-	seq, had := a.seq(8), len(dst)
-	for _, raw := range a.list(9) {
-		e, err := decode(seq, raw)
+	had := len(dst)
+	for i, raw := range a.list(9) {
+		e, err := decodeNth(a.seq(8), i, raw)
 		if err != nil {
 			return dst, t, err
 		}
 		e.Reader = ""
 		dst = append(dst, e)
 		l.note(ref, e.Seq, e.Tag)
-		seq++
 	}
 
 	t.Undelivered = undelivered(a.list(10))

@@ -79,6 +79,8 @@ func (s *Store) scan(ctx context.Context, some []int, cursors *[shards]uint64) (
 
 // broadcast gives a message the same tag in all logs. If one session is joined to
 // another, the copies are recognized by it.
+//
+// A message with Key or TTL counts everywhere as sent when the first log took it.
 type broadcast struct {
 	mu      sync.Mutex
 	encoded map[*store.Message]encoded
@@ -87,6 +89,7 @@ type broadcast struct {
 type encoded struct {
 	entry string
 	tag   uint32
+	sent  bool // entry says when it was sent
 }
 
 // encodedMax is how many messages of one broadcast are remembered.
@@ -104,6 +107,16 @@ func (b *broadcast) encode(m *store.Message) (entry string, tag uint32) {
 		b.encoded[m] = e
 	}
 	return e.entry, e.tag
+}
+
+// took notes when the first log took a message with Key or TTL.
+func (b *broadcast) took(m *store.Message, sent int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e, ok := b.encoded[m]; ok && !e.sent && isSpecial(e.entry) && sent > 0 {
+		e.entry, e.sent = sentAt(e.entry, sent), true
+		b.encoded[m] = e
+	}
 }
 
 // anyLog is a log that Logs returns. It is valid whatever the session's id is, and only
@@ -149,6 +162,8 @@ func (l *anyLog) Append(ctx context.Context, m *store.Message, reader string) (s
 				return store.Position{}, err
 			}
 			continue
+		case "ok":
+			l.b.took(m, a.num(2))
 		}
 		return p, err
 	}

@@ -121,7 +121,8 @@ func decodeJoined(f []string) (j store.TopicJoined, err error) {
 
 func encodeTold(t *store.TopicTold) string {
 	return strings.Join([]string{
-		decimal(t.Asked), decimal(uint64(t.At.Topic)), decimal(uint64(t.At.Epoch)), decimal(t.At.Seq), decimal(t.Members),
+		decimal(t.Asked), decimal(uint64(t.At.Topic)), decimal(uint64(t.At.Epoch)), decimal(t.At.Seq),
+		decimal(t.Members),
 	}, " ")
 }
 

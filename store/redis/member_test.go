@@ -36,7 +36,9 @@ func TestT2MembershipsWithLostAnswers(t *testing.T) {
 	client := dial(t, startServer(t).addr)
 	storetest.Run(t, func(tb testing.TB) store.Store {
 		about := false
-		for _, clause := range []string{"/T2_", "/T5_", "/T6_", "/T12_", "/I11_a_session's", "/I12_an_old", "topics_and"} {
+		for _, clause := range []string{
+			"/T2_", "/T5_", "/T6_", "/T12_", "/I11_a_session's", "/I12_an_old", "topics_and",
+		} {
 			about = about || strings.Contains(tb.Name(), clause)
 		}
 		if !about {
@@ -48,7 +50,7 @@ func TestT2MembershipsWithLostAnswers(t *testing.T) {
 		redis.LoseAnswers(first, "member_")
 		redis.LoseAnswers(second, "member_")
 		return eitherNode{first, second}
-	}, without)
+	})
 }
 
 // position returns the position after a message of epoch 5.

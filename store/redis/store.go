@@ -244,25 +244,21 @@ func (s *Store) ended(ctx context.Context, a answer) (store.Ended, error) {
 	}
 
 	e := store.Ended{ID: unescape(a.text(1)), Epoch: epoch}
-	add := func(seq uint64, raw string) error {
-		entry, err := decode(seq, raw)
-		if err == nil {
-			e.Messages = append(e.Messages, entry)
-		}
-		return err
-	}
-
 	below := a.list(7)
 	for i := 0; i+1 < len(below); i += 2 {
 		seq, _ := strconv.ParseUint(below[i], 10, 64)
-		if err := add(seq, below[i+1]); err != nil {
+		entry, err := decode(seq, below[i+1])
+		if err != nil {
 			return e, err
 		}
+		e.Messages = append(e.Messages, entry)
 	}
 	for i, raw := range a.list(4) {
-		if err := add(a.seq(3)+uint64(i), raw); err != nil {
+		entry, err := decodeNth(a.seq(3), i, raw)
+		if err != nil {
 			return e, err
 		}
+		e.Messages = append(e.Messages, entry)
 	}
 
 	s.watcher.wake(a.text(2))

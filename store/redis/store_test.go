@@ -16,15 +16,12 @@ import (
 
 // The conformance suite, once against a real server and once against miniredis.
 
-// without is what this store does not have yet.
-var without = storetest.Without{Keys: true}
-
 func TestStore(t *testing.T) {
 	t.Parallel()
 	client := dial(t, startServer(t).addr)
 	storetest.Run(t, func(tb testing.TB) store.Store {
 		return newStore(tb, client, redis.Options{Timeout: 20 * time.Second})
-	}, without)
+	})
 }
 
 // watching is a Store that watches each log that it opens, as a Manager does for its links,
@@ -51,7 +48,7 @@ func TestR2StoreWatched(t *testing.T) {
 	storetest.Run(t, func(tb testing.TB) store.Store {
 		s := newStore(tb, client, redis.Options{Timeout: 20 * time.Second, SafetyRead: 200 * time.Millisecond})
 		return watching{s, tb}
-	}, without)
+	})
 }
 
 func TestStoreMiniredis(t *testing.T) {
@@ -70,5 +67,5 @@ func TestStoreMiniredis(t *testing.T) {
 			clients.Store(tb, c)
 		}
 		return newStore(tb, c.(rueidis.Client), redis.Options{Timeout: 20 * time.Second})
-	}, without)
+	})
 }

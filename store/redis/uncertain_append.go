@@ -84,9 +84,6 @@ func (l *log) append(
 	if err := ctx.Err(); err != nil {
 		return store.Position{}, nil, err
 	}
-	if err := supported(m); err != nil {
-		return store.Position{}, nil, err
-	}
 
 	deadline := time.Now().Add(l.s.o.Timeout)
 	which := attempt{l.hex, reader, m}

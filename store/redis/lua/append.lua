@@ -13,19 +13,26 @@ local function append()
     return { no }
   end
   local el, to = ARGV[7], ARGV[8]
-  local t = string.sub(el, 1, 4)
+  local t, sent = string.sub(el, 1, 4), 0
+  if special(el) then el, sent = sparse.timed(el) end
   if broadcast and st.jt then -- it may have come with a session that was joined to this one (I16)
-    local seq = math.max(st.jf, st.f)
-    while seq <= math.min(st.jt, top(st)) do
-      local some = redis.call('LRANGE', M, index(st, seq), index(st, math.min(seq + 63, st.jt)))
-      if #some == 0 then break end
-      for i, o in ipairs(some) do
-        if string.sub(o, 1, 4) == t and string.sub(o, 11) == string.sub(el, 11) then return { 'ok', seq + i - 1 } end
-      end
-      seq = seq + #some
-    end
+    local at
+    entries(st, st.jf, st.jt, function(seq, o)
+      if string.sub(o, 1, 4) == t and sparse.content(o) == sparse.content(el) then at = seq end
+      return at
+    end)
+    at = at or st.sp and sparse.left(st, t, st.jf, st.jt)
+    if at then return { 'ok', at } end
   end
   if to ~= '' and not reader(st, to) then return { 'notfound' } end
+  if st.sp or special(el) then
+    local seq, why = sparse.put(st, el)
+    if why == 'outdated' then return { 'ok', 0, sent } end
+    if why then return { why, st.i, string.gsub(nodesof(st), ME, '') ~= '' and 1 or 0 } end
+    if to ~= '' then st.to = seq end
+    save(st, true)
+    return { 'ok', seq, sent }
+  end
   if redis.call('LLEN', M) ~= st.c then -- Redis has not kept them all
     lost(st)
     write()

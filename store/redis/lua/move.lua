@@ -60,28 +60,35 @@ elseif act == 'absorb' then
   -- A broadcast that reached both sessions is here already (I16).
   local theirs, both = {}, {}
   for i = first, #ARGV do theirs[string.sub(ARGV[i], 1, 4)] = true end
-  for i = 0, st.c - 1, 64 do
-    for _, el in ipairs(redis.call('LRANGE', M, i, i + 63)) do
-      local t = string.sub(el, 1, 4)
-      if theirs[t] then both[t .. string.sub(el, 11)] = true end
-    end
-  end
+  entries(st, st.f, top(st), function(_, el)
+    local t = string.sub(el, 1, 4)
+    if theirs[t] then both[t .. sparse.content(el)] = true end
+  end)
+  -- Entries that came in this step are not in the list yet.
   local took, came = {}, top(st) + 1
+  local function flush()
+    save(st, false)
+    for _, t in ipairs(took) do redis.call('RPUSH', M, t) end
+    took = {}
+  end
   for i = first, #ARGV do
     local el = ARGV[i]
-    if not both[string.sub(el, 1, 4) .. string.sub(el, 11)] then
-      -- What would leave again at once is not worth bringing over. Entries that came in
-      -- this step are not in the list yet.
-      if #took > 0 and not (st.c < st.b[1] and st.y + size(el) <= st.b[2]) then
-        save(st, false)
-        for _, t in ipairs(took) do redis.call('RPUSH', M, t) end
-        took = {}
-      end
+    local seq, why
+    if both[string.sub(el, 1, 4) .. sparse.content(el)] or sparse.expired(el) then
+      why = 'passed over'
+    elseif st.sp or special(el) then
+      if #took > 0 then flush() end
+      write()
+      seq, why = sparse.put(st, el)
+    else
+      -- What would leave again at once is not worth bringing over.
+      if #took > 0 and not (st.c < st.b[1] and st.y + size(el) <= st.b[2]) then flush() end
       if not room(st, size(el)) then break end
       st.c, st.y, st.t = st.c + 1, st.y + size(el), string.sub(el, 1, 4)
-      took[#took + 1] = stamped(el)
-      expect(st, addressee(el), top(st))
+      took[#took + 1], seq = stamped(el), top(st)
     end
+    if why == 'full' then break end
+    if seq then expect(st, addressee(el), seq) end
   end
   if top(st) >= came then -- the range that came by joins, for broadcasts that are under way
     if not st.jt or st.jt < st.f then st.jf = came end
@@ -100,7 +107,7 @@ if act == 'freeze' then
   end
   local els = {}
   unread(st, function(_, el) els[#els + 1] = el end)
-  for _, el in ipairs(redis.call('LRANGE', M, index(st, math.max(st.m + 1, st.f)), -1)) do els[#els + 1] = el end
+  entries(st, st.m + 1, top(st), function(_, el) els[#els + 1] = el end)
   return { 'ok', st.fz, els, inherited(st) }
 elseif act == 'thaw' then
   if st.fz == ARGV[9] then
@@ -116,7 +123,7 @@ elseif act == 'bar' and not st.fz then
   save(st, true)
 elseif act == 'bury' and st.fz then
   write()
-  redis.call('DEL', M)
+  redis.call('DEL', M, K .. ':k:' .. e, K .. ':u:' .. e)
   behead(st)
   redis.call('ZREM', K .. ':x', member(st))
   redis.call('SET', S, 'X' .. pack({ w = 'moved', ab = st.ab, mg = st.mg }), 'PX', LEASE + KEEP)

@@ -1,6 +1,7 @@
 -- Read (D1, D3, D7): what follows for a link, and what had to leave before it. If the
 -- entry that the link read last has another tag now, Redis has lost what the link got, or
--- all of the session, and the client must reconnect and be told.
+-- all of the session, and the client must reconnect and be told. The entries of a sparse
+-- log come with their numbers.
 local st, no, is = load()
 if not st then
   local r = no == 'moved' and is and not is.fz and reader(is, ARGV[7])
@@ -18,7 +19,7 @@ if k.e ~= '' then return { k.e } end
 if was ~= '' and (after > top(st) or diverged(st, after, was)) then return { 'renewed' } end
 local dirty = false
 if NOW - k.r > LEASE / 8 then k.r, dirty = NOW, true end
-if after >= top(st) then -- nothing new, so there is time
+if after >= top(st) or st.sp and not sparse.after(st, after) then -- nothing new, so there is time
   dirty = forget(st) or dirty
   if st.un then -- is reported once, and again if the question is repeated
     local un, told = {}, {}
@@ -45,27 +46,26 @@ if from < st.f then
   after = gap
 end
 local els, last, full = {}, top(st), false
-while after < last and not full do
-  local i = index(st, after + 1)
-  local some = redis.call('LRANGE', M, i, i + math.min(64, last - after) - 1)
-  if #some == 0 then
-    if #els > 0 then break end -- the next Read reports it
-    lost(st)
-    from, gap, told, after, r.t, dirty = gap > 0 and from or after + 1, last, 0, last, last, true
-    break
+local function take(seq, el)
+  bytes = bytes - size(el)
+  if bytes < 0 and #els > 0 then
+    full = true
+    return true
   end
-  for _, el in ipairs(some) do
-    bytes = bytes - size(el)
-    if bytes < 0 and #els > 0 then full = true break end
-    local n = readerlen(el)
-    if n > 0 and string.sub(el, HEAD + 1, HEAD + n) ~= name then el = string.sub(el, 1, 4) end
-    els[#els + 1] = el
-    after = after + 1
-  end
+  local n = readerlen(el)
+  if n > 0 and string.sub(el, HEAD + 1, HEAD + n) ~= name then el = string.sub(el, 1, 4) end
+  els[#els + 1] = st.sp and sparse.numbered(seq, el) or el
+  after = seq
 end
+entries(st, after + 1, last, take)
+if not st.sp and after < last and not full and #els == 0 then -- otherwise the next Read reports it
+  lost(st)
+  from, gap, told, after, r.t, dirty = gap > 0 and from or after + 1, last, 0, last, last, true
+end
+local more = full or not st.sp and after < last
 if r.p and after > r.s then r.s, r.tk, dirty = after, NOW, true end
 if after > st.x then st.x, dirty = after, true end
 local mark = hex(st.g)
 if dirty then save(st, false) end
-return { 'ok', gap > 0 and from or 0, gap, mark, told, r.a, accepted(st, name), after < last and 1 or 0, after - #els + 1, els, st.uo == OP and st.ul or {},
-  st.tv or 0, header(st) }
+return { 'ok', gap > 0 and from or 0, gap, mark, told, r.a, accepted(st, name), more and 1 or 0,
+  st.sp and 0 or after - #els + 1, els, st.uo == OP and st.ul or {}, st.tv or 0, header(st) }

@@ -1,5 +1,29 @@
 local function index(st, seq) return seq - st.f + drop end
-local function entry(st, seq) return redis.call('LINDEX', M, string.format('%.0f', index(st, seq))) end
+local function entry(st, seq)
+  if st.sp then return sparse.find(st, seq) end
+  return redis.call('LINDEX', M, string.format('%.0f', index(st, seq)))
+end
+
+-- entries calls f with the number and the whole of each entry from seq to last, until f
+-- returns true.
+local function entries(st, seq, last, f)
+  seq, last = math.max(seq, st.f), math.min(last, top(st))
+  while seq <= last do
+    local some, i
+    if st.sp then
+      some = redis.call('ZRANGEBYSCORE', M, seq, last, 'LIMIT', 0, 64)
+    else
+      i = index(st, seq)
+      some = redis.call('LRANGE', M, i, i + math.min(64, last - seq + 1) - 1)
+    end
+    if #some == 0 then return end
+    for _, el in ipairs(some) do
+      if st.sp then seq, el = struct.unpack('>I6', el), string.sub(el, 7) end
+      if f(seq, el) then return end
+      seq = seq + 1
+    end
+  end
+end
 
 -- tag returns that of the position after seq, in hex; '' if there is none or it is not
 -- known any more.
@@ -7,6 +31,7 @@ local function tag(st, seq)
   if seq == st.f - 1 then return hex(st.g) end
   if seq < st.f or seq > top(st) then return '' end
   if seq == top(st) then return hex(st.t) end
+  if st.sp then return sparse.tagof(st, seq) end
   return hex(string.sub(entry(st, seq) or '', 1, 4))
 end
 local function diverged(st, seq, given)
@@ -31,6 +56,10 @@ local function accepted(st, name)
 end
 
 -- half returns whether the log is more than half full: what links have acknowledged is then
--- told at once. header returns what a node has to know of the log to read from its tail.
-local function half(st) return st.c * 2 > st.b[1] or st.y * 2 > st.b[2] end
-local function header(st) return struct.pack(ENTRYFORMAT, st.mg, st.v, top(st), st.t, half(st) and 1 or 0, 0) end
+-- told at once. header returns what a node has to know of the log to read from its tail; ''
+-- for a sparse log, of which nodes have none.
+local function half(st) return (st.sp and st.sp.n or st.c) * 2 > st.b[1] or st.y * 2 > st.b[2] end
+local function header(st)
+  if st.sp then return '' end
+  return struct.pack(ENTRYFORMAT, st.mg, st.v, top(st), st.t, half(st) and 1 or 0, 0)
+end

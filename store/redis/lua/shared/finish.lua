@@ -5,6 +5,7 @@ local function grave(op)
   local g = unpack(s)
   if g.l then return { 'left', g.i, g.e, g.l } end
   local Y, below = K .. ':y:' .. op, {}
+  if g.s then return { 'ok', g.i, g.e, 0, redis.call('LRANGE', Y, 0, -1), g.h, g.d, {} } end
   for i, n in ipairs(g.b or {}) do below[i] = i % 2 == 1 and string.format('%.0f', n) or redis.call('LINDEX', Y, n) end
   return { 'ok', g.i, g.e, g.f, redis.call('LRANGE', Y, g.n, -1), g.h, g.d, below }
 end
@@ -20,9 +21,14 @@ local function finish(st, why, op, here, life)
   elseif redis.call('HGET', K .. ':i', st.i) == where(st) then
     redis.call('HDEL', K .. ':i', st.i)
   end
-  local below = {} -- seq and index of what is below the mark, but to be handed over
-  unread(st, function(seq) below[#below + 1], below[#below + 2] = seq, index(st, seq) end)
-  local g = { i = st.i, e = st.e, f = from, n = index(st, from), h = here and 1 or 0, d = d and 1 or 0, b = below }
+  local g = { i = st.i, e = st.e, h = here and 1 or 0, d = d and 1 or 0 }
+  if st.sp then
+    g.s = true
+    sparse.claim(st, K .. ':y:' .. op, life)
+  else
+    g.f, g.n, g.b = from, index(st, from), {} -- b: seq and index of what is below the mark, but to be handed over
+    unread(st, function(seq) g.b[#g.b + 1], g.b[#g.b + 2] = seq, index(st, seq) end)
+  end
   redis.call('SET', K .. ':z:' .. op, pack(g), 'PX', life)
   if redis.call('EXISTS', M) == 1 then
     redis.call('RENAME', M, K .. ':y:' .. op)

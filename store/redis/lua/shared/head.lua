@@ -34,7 +34,7 @@ local passed -- see overflow.lua
 -- flagsof tells push.lua to leave appends to append.lua: all of them (COLD), those of a
 -- broadcast (JOINED), or those for which something has to leave (SPECIAL).
 local function flagsof(st)
-  return ((st.fz or st.rv) and COLD or 0) + (st.jt and st.jt >= st.f and JOINED or 0)
+  return ((st.fz or st.rv or st.sp) and COLD or 0) + (st.jt and st.jt >= st.f and JOINED or 0)
     + (st.to and st.to >= st.f and SPECIAL or 0)
 end
 

@@ -3,7 +3,13 @@
 local function stalled(st, r, seq)
   local patience = st.b[9] or 0
   if patience == 0 or seq >= top(st) then return false end
-  local el = entry(st, math.max(seq + 1, st.f))
+  local el
+  if st.sp then
+    el = sparse.after(st, seq)
+    if not el then return false end
+  else
+    el = entry(st, math.max(seq + 1, st.f))
+  end
   local since = math.max(r.tk or 0, el and stamp(el) or NOW)
   for _, k in ipairs(r.c) do
     if k.e == '' then since = math.max(since, k.h) end
@@ -33,6 +39,7 @@ local function lost(st) st.f, st.c, st.y, st.g, st.t = top(st) + 1, 0, 0, NONE, 
 -- shed removes entries up to seq; those above sure only if they are older than the
 -- retention.
 local function shed(st, seq, sure)
+  if st.sp then return sparse.tidy(st, seq, sure) end
   local before = NOW - st.b[4]
   local changed = false
   while st.c > 0 and st.f <= seq do
@@ -42,9 +49,7 @@ local function shed(st, seq, sure)
     for _, el in ipairs(els) do
       if st.f > sure and stamp(el) > before then return changed end
       changed = true
-      local name = addressee(el)
-      local r = name and reader(st, name)
-      if r and has(r) < st.f then r.mf, r.mt = r.mf or st.f, st.f end
+      miss(st, st.f, addressee(el))
       drop = drop + 1
       st.f, st.c, st.y = st.f + 1, st.c - 1, st.y - size(el)
       st.g = string.sub(el, 1, 4)
@@ -56,6 +61,12 @@ local function tidy(st)
   local told = top(st) -- what is still to be reported stays
   for _, u in ipairs(st.un or {}) do told = math.min(told, u.f - 1) end
   return shed(st, math.min(told, passed(st, 1)), math.min(told, passed(st, 0)))
+end
+
+-- may returns whether the entries up to seq may leave for a new one.
+local function may(st, seq)
+  forget(st)
+  return st.b[3] == 1 or seq <= passed(st, 1) or linked(st) and seq <= passed(st, 2) or seq <= passed(st, 3)
 end
 
 -- room makes room for an entry of that size and returns whether it could; if not, nothing
@@ -72,11 +83,8 @@ local function room(st, need)
     n = n + 1
   end
   local last = st.f + n - 1
-  forget(st)
-  if b[3] == 1 or last <= passed(st, 1) or linked(st) and last <= passed(st, 2) or last <= passed(st, 3) then
-    shed(st, last, last)
-    return true
-  end
-  return false
+  if not may(st, last) then return false end
+  shed(st, last, last)
+  return true
 end
 

@@ -17,7 +17,8 @@
 --                  made under, so that one member stands for it all its life                        (D6, I16)
 --   :h             hash, epoch -> the head of the log: see struct.lua. It lives exactly as long as the session         (R1)
 --   :s:<epoch>     the state: the packed rest; or X and a tombstone
---   :m:<epoch>     list, the entries, oldest first
+--   :m:<epoch>     list, the entries, oldest first; see sparse.lua for logs with Key or TTL, which also have
+--   :k: :u:<epoch> what is the latest of each key, and when TTLs are over
 --   :n:<node>      channel, the entries and wake-ups for that node                                     (R2)
 --   :l:<node>.<n>  the last batch of appends on the node's n-th lane, and its answer, for a minute      (R3)
 --   :z: :y:<op>    what an operation ended or left, in case its caller has to ask again
@@ -58,10 +59,14 @@ local function readerlen(el)
   local a, b = string.byte(el, 14, 15)
   return a * 256 + b
 end
-local function size(el) return #el - HEAD - readerlen(el) + OVERHEAD end
+-- special returns whether the entry has a Key or a TTL: see sparse.lua.
+local function special(el) return string.byte(el, 11) >= 2 end
+local function size(el) return #el - HEAD - readerlen(el) + OVERHEAD - (special(el) and 14 or 0) end
 
 local S, M -- the keys of the session that is being worked on
 local drop = 0 -- how many entries have left in this step; they leave the list when the state is written
+
+local sparse = {} -- see sparse.lua
 
 local function use(epoch) S, M, drop = K .. ':s:' .. epoch, K .. ':m:' .. epoch, 0 end
 
@@ -72,12 +77,14 @@ local function raw(epoch)
   local s, h = redis.call('GET', S), redis.call('HGET', K .. ':h', epoch)
   if not s and h then
     redis.call('HDEL', K .. ':h', epoch)
-    redis.call('DEL', M)
+    redis.call('DEL', M, K .. ':k:' .. epoch, K .. ':u:' .. epoch)
   end
   if not s then return nil end
   if string.sub(s, 1, 1) == 'X' then return nil, unpack(string.sub(s, 2)) end
   if not h then return nil end
-  return withhead(unpack(s), h, epoch)
+  local st = withhead(unpack(s), h, epoch)
+  if st.sp then sparse.look(st) end
+  return st
 end
 -- load returns the state for a step of a handle. ARGV[6] is its place, or the epoch alone
 -- if the step counts after any moves. A handle from before a Move is refused before

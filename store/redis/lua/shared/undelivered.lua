@@ -2,7 +2,7 @@
 -- before it has it, some link's Read reports it. Until then the entries stay for the end,
 -- unless the log needs their room. st.to is the last such entry, st.un what is to be
 -- reported: n and p are the reader, f and t the first and the last of these entries, u
--- when it may be reported.
+-- when it may be reported; a is what the reader had, mf and mt those that have left.
 local function addressee(el)
   local n = readerlen(el)
   return n > 0 and string.sub(el, HEAD + 1, HEAD + n)
@@ -14,19 +14,43 @@ local function extend(lost, seq) lost.f, lost.t = math.min(lost.f or seq, seq), 
 -- for one reader alone.
 local function alone(st, seq, f)
   if not st.to then return end
-  local last = math.min(st.to, top(st))
-  for at = math.max(seq, st.f), last, 64 do
-    local i = index(st, at)
-    for n, el in ipairs(redis.call('LRANGE', M, i, i + math.min(64, last - at + 1) - 1)) do
-      local name = addressee(el)
-      if name then f(at + n - 1, name, el) end
-    end
+  entries(st, seq, st.to, function(at, el)
+    local name = addressee(el)
+    if name then f(at, name, el) end
+  end)
+end
+
+-- miss notes that an entry for that reader alone leaves the log; false is for all.
+local function miss(st, seq, name)
+  if not name then return end
+  local r = reader(st, name)
+  if r and has(r) < seq then r.mf, r.mt = r.mf or seq, seq end
+  for _, u in ipairs(st.un or {}) do
+    if u.n == name and u.f <= seq and seq <= u.t then u.mf, u.mt = u.mf or seq, seq end
   end
+end
+
+-- narrow notes that an entry for that reader alone was superseded, or that its TTL is
+-- over: it is no loss any more. What has left before, mf to mt, still is one.
+local function narrow(st, name)
+  if not name or not st.un then return end
+  local un = {}
+  for _, u in ipairs(st.un) do
+    if u.n == name then
+      local left = { f = u.mf, t = u.mt }
+      alone(st, math.max(u.f, (u.a or 0) + 1), function(seq, is)
+        if is == name and seq <= u.t then extend(left, seq) end
+      end)
+      u.f, u.t = left.f, left.t
+    end
+    if u.f then un[#un + 1] = u end
+  end
+  st.un = #un > 0 and un or nil
 end
 
 -- giveup notes what a reader that is being forgotten did not get.
 local function giveup(st, r)
-  local lost = { n = r.n, p = r.p, f = r.mf, t = r.mt, u = 0 }
+  local lost = { n = r.n, p = r.p, f = r.mf, t = r.mt, mf = r.mf, mt = r.mt, a = has(r), u = 0 }
   alone(st, has(r) + 1, function(seq, name) if name == r.n then extend(lost, seq) end end)
   if not lost.f then return end
   st.un = st.un or {}
