@@ -65,6 +65,9 @@ func (s *Store) Replicas() int {
 	return len(s.topics.replicas)
 }
 
+// DeafWhen lets a Store hear nothing while deaf says so.
+func (s *Store) DeafWhen(deaf func() bool) { s.subscriber.deaf.Store(&deaf) }
+
 // EnterUnheard enters a topic, and loses the answer.
 func EnterUnheard(t store.Topic, id string, n uint64) error {
 	h := t.(*topicHandle)

@@ -265,8 +265,10 @@ func TestT13LostFrames(t *testing.T) {
 	near := newStore(t, client, redis.Options{})
 	far := newStore(t, client, redis.Options{Prefix: near.Prefix(), SafetyRead: 100 * time.Millisecond})
 	from, to := near.Topic("a", topicBounds()), far.Topic("a", topicBounds())
+	var deaf atomic.Bool
+	far.DeafWhen(deaf.Load)
 	woken := follow(t, to)
-	far.Deafen()
+	deaf.Store(true)
 
 	c := store.TopicCursor{At: topicPosition(t, to)}
 	for i := range 5 {

@@ -111,10 +111,10 @@ func (ts *topics) lookAt(ctx context.Context, shard int, some []looked) {
 
 	heads := a.list(3)
 	for i, l := range some {
-		if len(heads) < 4*(i+1) {
+		if len(heads) < 5*(i+1) {
 			return
 		}
-		head := heads[4*i:]
+		head := heads[5*i:]
 		if l.r != nil {
 			l.compare(head, began)
 		}
@@ -140,11 +140,13 @@ func (l *looked) compare(head []string, began time.Time) {
 	r := l.r
 	epoch, _ := strconv.ParseUint(head[0], 10, 32)
 	top, _ := strconv.ParseUint(head[1], 10, 64)
+	ended, _ := strconv.ParseUint(head[3], 10, 32)
 
 	r.mu.Lock()
 	r.contact = began
 	is := false
 	switch {
+	case uint64(r.endedEpoch) != ended:
 	case r.log == nil:
 		is = epoch == 0
 	case uint64(l.epoch) == epoch && l.top > top: // Redis has lost what the replica had
@@ -166,7 +168,7 @@ func (l *looked) compare(head []string, began time.Time) {
 // reconcile makes Redis have the entrances of this node. One that is just being made or
 // removed is no difference: two looks must find it, unless the lease had expired.
 func (ts *topics) reconcile(ctx context.Context, p *presentHere, head []string, alive bool) {
-	n, _ := strconv.Atoi(head[3])
+	n, _ := strconv.Atoi(head[4])
 	ts.mu.Lock()
 	differs := n != len(p.entrances)
 	again := differs && (p.differs || !alive)

@@ -3,6 +3,7 @@ package redis_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -124,9 +125,17 @@ func ofTopics(tb testing.TB) bool {
 type topicPair struct {
 	rt      *rapid.T
 	mem     store.Topic
-	nodes   []store.Topic
+	start   func() pairNode
+	nodes   [2]pairNode
 	readers []*pairReader
 	texts   int
+}
+
+// pairNode is a topic on one node.
+type pairNode struct {
+	store.Topic
+	deaf *atomic.Bool
+	stop func() // it dies
 }
 
 // pairReader reads both, from one place on.
@@ -136,7 +145,8 @@ type pairReader struct {
 
 // T3–T5, T12, M1–M3: whatever is published through two nodes, readers on each of them get
 // exactly what the store in memory gives: from a replica that follows what is published,
-// from one that hears nothing, and from one that is not watched.
+// from one that hears nothing for a while, and from one that is not watched. Nodes die and
+// are replaced.
 func TestT3RedisAgreesWithMemory(t *testing.T) {
 	t.Parallel()
 	client := dial(t, startServer(t).addr)
@@ -148,21 +158,30 @@ func TestT3RedisAgreesWithMemory(t *testing.T) {
 			Age:         time.Hour,
 		}
 		o := redis.Options{Prefix: fmt.Sprint("t", prefixes.Add(1)), SafetyRead: 50 * time.Millisecond}
-		near, far := newStore(t, client, o), newStore(t, client, o)
-		defer near.Close()
-		defer far.Close()
-		if rapid.Bool().Draw(rt, "deaf") {
-			far.Deafen()
-		}
 		p := &topicPair{rt: rt, mem: memory.New(memory.Options{}).Topic("a", b)}
-		for _, s := range []*redis.Store{near, far} {
-			node := s.Topic("a", b)
-			p.nodes = append(p.nodes, node)
-			if rapid.Bool().Draw(rt, "watched") {
-				defer node.Watch(func(store.TopicNews) {})()
+		p.start = func() pairNode {
+			s := newStore(t, client, o)
+			n := pairNode{Topic: s.Topic("a", b), deaf: new(atomic.Bool), stop: s.Close}
+			s.DeafWhen(n.deaf.Load)
+			if rapid.Bool().Draw(p.rt, "watched") {
+				stop := n.Watch(func(store.TopicNews) {})
+				n.stop = func() { stop(); s.Close() }
+				if _, err := p.mem.Position(ctx); err != nil { // the topic begins in both
+					rt.Fatal(err)
+				}
+				until(t, "the replica is current", func() bool {
+					_, _, err := n.Read(ctx, &store.TopicCursor{}, 1, nil)
+					return err == nil && redis.Current(n.Topic)
+				})
 			}
+			return n
+		}
+		for i := range p.nodes {
+			p.nodes[i] = p.start()
+			defer func() { p.nodes[i].stop() }()
 		}
 		rt.Repeat(map[string]func(*rapid.T){
+			"deaf": p.deafen, "restart": p.restart,
 			"publish": p.publish, "publish more": p.publish, "publish keyed": p.publishKeyed, "grow": p.grow,
 			"grow more": p.grow, "grow often": p.growOften, "end": p.end, "join": p.join, "read": p.read,
 			"read more": p.read,
@@ -176,8 +195,22 @@ func TestT3RedisAgreesWithMemory(t *testing.T) {
 	})
 }
 
-func (p *topicPair) node() store.Topic {
+func (p *topicPair) node() pairNode {
 	return p.nodes[rapid.IntRange(0, len(p.nodes)-1).Draw(p.rt, "node")]
+}
+
+// deafen lets a node hear nothing, or hear again.
+func (p *topicPair) deafen(rt *rapid.T) {
+	p.rt = rt
+	n := p.node()
+	n.deaf.Store(!n.deaf.Load())
+}
+
+func (p *topicPair) restart(rt *rapid.T) {
+	p.rt = rt
+	i := rapid.IntRange(0, len(p.nodes)-1).Draw(rt, "node")
+	p.nodes[i].stop()
+	p.nodes[i] = p.start()
 }
 
 func (p *topicPair) put(q store.Publication) {
@@ -282,13 +315,19 @@ func (p *topicPair) readOne(r *pairReader, room int) bool {
 
 	// What another node has published may still be on its way.
 	node, got := p.node(), ""
-	for limit := time.Now().Add(5 * time.Second); got != want; {
+	for limit := time.Now().Add(10 * time.Second); got != want; {
 		if got != "" && time.Now().After(limit) {
 			p.rt.Fatalf("read\n%s\nin memory\n%s", got, want)
 		}
 		c := r.far
+		c.Ahead = maps.Clone(c.Ahead)
 		entries, tail, err := node.Read(ctx, &c, room, nil)
 		got = fmt.Sprint(seen(entries), tail, err, c.At.Seq, c.Begin, c.Whole, c.Ahead)
+		if !tail.Ended {
+			if at, err := node.Position(ctx); err != nil || at.Epoch != c.At.Epoch {
+				got += " in an epoch that has ended"
+			}
+		}
 		if got == want {
 			r.far = c
 		}

@@ -5,15 +5,14 @@ use(ARGV[6], ARGV[7])
 local epoch, knownEpoch, knownTag = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10]
 local want, reader = tonumber(ARGV[11]), tonumber(ARGV[12])
 local top = head()
-local ended = 0 -- the epoch of which something is retained
-if top and top.ended ~= 0 and redis.call('EXISTS', of('z') .. ':' .. int(top.endedlog)) == 1 then ended = top.ended end
+local ended = ended(top)
 if want ~= 0 then
   local z = ended == want and redis.call('GET', of('z') .. ':' .. int(top.endedlog))
   if not z then return { 'gone', int(NOW) } end
   top = parsed(string.sub(z, 17))
   uselog(top)
 else
-  if top and top.epoch == 0 and ended == reader then
+  if top and top.epoch == 0 and reader ~= 0 and ended == reader then
     touch(top)
     return { 'none', int(NOW), int(ended), int(top.lost) }
   end

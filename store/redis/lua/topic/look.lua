@@ -14,9 +14,10 @@ for i = 7, #ARGV, 2 do
     all[#all + 1] = int(h.epoch)
     all[#all + 1] = began and int(h.top) or '0'
     all[#all + 1] = began and string.sub(h.tags, -8) or ''
+    all[#all + 1] = int(ended(h))
     all[#all + 1] = h.members > 0 and redis.call('HGET', of('n'), ME) or '0'
   else
-    for _ = 1, 4 do all[#all + 1] = '0' end
+    for _ = 1, 5 do all[#all + 1] = '0' end
   end
 end
 return { 'ok', int(NOW), alive and 1 or 0, all }

@@ -56,6 +56,12 @@ local function head()
   return raw and parsed(raw)
 end
 
+-- ended returns the epoch that has ended last, if something of it may be retained, or 0.
+local function ended(h)
+  if h and h.ended ~= 0 and redis.call('EXISTS', of('z') .. ':' .. int(h.endedlog)) == 1 then return h.ended end
+  return 0
+end
+
 -- While there are members, nodes renew the head with their leases.
 local function life(h)
   return h.members > 0 and math.max(MS, 2 * LEASE) or MS
