@@ -296,6 +296,9 @@ func TestT13Diverged(t *testing.T) {
 				server := startServer(t)
 				client := dial(t, server.addr)
 				o := redis.Options{SafetyRead: 100 * time.Millisecond}
+				if !watched { // so that the replica is kept
+					o.SafetyRead = time.Hour
+				}
 				s := newStore(t, client, o)
 				topic := s.Topic("a", topicBounds())
 				o.Prefix = s.Prefix()
