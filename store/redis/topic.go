@@ -143,7 +143,8 @@ func (h *topicHandle) End(ctx context.Context) error {
 }
 
 // Read implements store.Topic. A topic that is watched is read from the replica. Any
-// other is read from it, too, once Redis has confirmed that it is the latest.
+// other is read from it, too, once Redis has confirmed that it is the latest. So is one
+// whose reader has more than the replica: it comes from another node.
 func (h *topicHandle) Read(
 	ctx context.Context, c *store.TopicCursor, max int, dst []store.TopicEntry,
 ) ([]store.TopicEntry, store.TopicTail, error) {
@@ -154,8 +155,8 @@ func (h *topicHandle) Read(
 		r.used()
 		inEnded := c.At.Epoch != 0 && c.At.Epoch == r.endedEpoch
 		switch {
-		case !r.readable(seen), r.log == nil && !inEnded:
-			if err := r.load(ctx, seen, c.At.Epoch); err != nil {
+		case !r.readable(seen), r.log == nil && !inEnded, r.behind(c) && r.confirmed <= seen:
+			if err := r.load(ctx, seen, c); err != nil {
 				return dst, store.TopicTail{}, err
 			}
 			continue
@@ -179,6 +180,15 @@ func (h *topicHandle) Read(
 		return dst, store.TopicTail{More: more}, nil
 	}
 	return dst, store.TopicTail{}, errRestless
+}
+
+// behind reports whether the reader has more of the topic than the replica, or is in an
+// epoch of which the replica knows nothing.
+func (r *replica) behind(c *store.TopicCursor) bool {
+	if r.log == nil || c.At.Epoch == 0 || c.At.Epoch == r.endedEpoch {
+		return false
+	}
+	return c.At.Epoch != r.log.Epoch() || c.At.Seq > r.log.Position().Seq
 }
 
 // lost returns the entry for a reader in an epoch that is lost.

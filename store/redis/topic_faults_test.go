@@ -286,6 +286,30 @@ func TestT13LostFrames(t *testing.T) {
 	})
 }
 
+// T4, T9: a reader that comes from another node may have more than the replica here. It is
+// not told that anything is lost.
+func TestT4ReaderFromAnotherNode(t *testing.T) {
+	t.Parallel()
+	client := dial(t, startServer(t).addr)
+	near := newStore(t, client, redis.Options{})
+	far := newStore(t, client, redis.Options{Prefix: near.Prefix(), SafetyRead: time.Hour})
+	from, to := near.Topic("a", topicBounds()), far.Topic("a", topicBounds())
+	var deaf atomic.Bool
+	far.DeafWhen(deaf.Load)
+	follow(t, to)
+	deaf.Store(true)
+
+	c := &store.TopicCursor{At: mustPublish(t, from, said("1"), said("2"))}
+	mustPublish(t, from, said("3"))
+	wantText(t, "after two messages", readTopic(t, to, c), "3")
+	if err := from.End(ctx); err != nil {
+		t.Fatal(err)
+	}
+	c = &store.TopicCursor{At: mustPublish(t, from, said("of the next epoch"))}
+	mustPublish(t, from, said("4"))
+	wantText(t, "in the next epoch", readTopic(t, to, c), "4")
+}
+
 // T4, T13: if Redis loses messages that nodes have, and gives their numbers to others,
 // the topic goes on under another epoch, and readers are told.
 func TestT13Diverged(t *testing.T) {

@@ -8,22 +8,23 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/internal/topiclog"
+	"github.com/mirage-go/mirage/store"
 )
 
-// load makes the replica what Redis has, for a reader in an epoch. It is called with the
-// lock held, and gives it up meanwhile. Calls that wait for each other share one load, if
-// it began after all of them.
-func (r *replica) load(ctx context.Context, seen uint64, reader uint32) error {
+// load makes the replica what Redis has, for a reader at c. It is called with the lock
+// held, and gives it up meanwhile. Calls that wait for each other share one load, if it
+// began after all of them.
+func (r *replica) load(ctx context.Context, seen uint64, c *store.TopicCursor) error {
 	if err := r.takeTurn(ctx); err != nil {
 		return err
 	}
 	defer func() { <-r.turn }()
 
 	for range patience {
-		if r.log != nil && r.readable(seen) {
+		if r.log != nil && (r.confirmed > seen || r.readable(seen) && !r.behind(c)) {
 			return nil
 		}
-		diverged, err := r.loadOnce(ctx, reader)
+		diverged, err := r.loadOnce(ctx, c.At.Epoch)
 		if err != nil || !diverged {
 			return err
 		}
