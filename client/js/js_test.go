@@ -42,7 +42,7 @@ func TestSize(t *testing.T) {
 // The generated files are what the modules in src give.
 func TestGenerated(t *testing.T) {
 	dir := t.TempDir()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	bundle := exec.CommandContext(ctx, "go", "-C", "internal/bundle", "run", ".", "-out", dir)
 	out, err := bundle.CombinedOutput()
@@ -256,7 +256,7 @@ func TestNode(t *testing.T) {
 func nodeTests(t *testing.T, dir, seeds string) {
 	t.Parallel()
 	node, modules := npm.Node(t), npm.Modules(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	tests, err := filepath.Glob(filepath.Join(dir, "test/*.test.js"))
 	if err != nil || len(tests) == 0 {

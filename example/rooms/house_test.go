@@ -98,6 +98,7 @@ func inHouse(t *testing.T, test func(t *testing.T, h *house)) {
 func TestRooms(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
 		ann := visit(t, h, "ann", "room:lobby", "start")
+		synctest.Wait() // she is there before bob
 		for _, m := range []map[string]string{
 			{"room": "lobby", "name": "Ann", "text": "hello", "key": "1"},
 			{"room": "garden", "name": "Ann", "text": "nobody here", "key": "2"},
