@@ -86,7 +86,7 @@ func New(client rueidis.Client, o Options) *Store {
 	checkOptions(o)
 
 	s := &Store{
-		client: client, o: o, base: bases(o.Prefix), node: fmt.Sprintf("%016x", rand.Uint64()), pub: "PUBLISH",
+		client: client, o: o, base: bases(o.Prefix), node: newNode(), pub: "PUBLISH",
 		uncertain: make(map[attempt]unknown), claims: newClaims(), clock: newClock(),
 	}
 	if client.Mode() == rueidis.ClientModeCluster {
@@ -106,6 +106,12 @@ func New(client rueidis.Client, o Options) *Store {
 	s.sample(ctx)
 	s.warn(ctx)
 	return s
+}
+
+// newNode returns a name for this Store. The scripts know its length.
+func newNode() string {
+	const least = 36 * 36 * 36 * 36 * 36 * 36 * 36 // with eight digits
+	return strconv.FormatUint(least+rand.Uint64N(35*least), 36)
 }
 
 // Remote implements store.Remote.

@@ -323,7 +323,7 @@ func (t *tail) confirms(at appended) bool {
 }
 
 // headLen is the length of a head without the nodes: see HEADFORMAT.
-const headLen = 56
+const headLen = 52
 
 // parseHead returns what a head says of the top.
 func parseHead(h string) (at appended, ok bool) {
@@ -336,9 +336,9 @@ func parseHead(h string) (at appended, ok bool) {
 		}
 		return v
 	}
-	first, count := number(36, 6), number(26, 4)
+	first, count := number(32, 6), number(22, 4)
 	return appended{
-		moves: uint32(number(2, 4)), version: uint32(number(22, 4)),
-		seq: first + count - 1, before: uint32(number(52, 4)),
+		moves: uint32(number(2, 4)), version: uint32(number(18, 4)),
+		seq: first + count - 1, before: uint32(number(48, 4)),
 	}, true
 }

@@ -38,7 +38,7 @@ local function append()
     write()
     redis.call('DEL', M)
   end
-  if not room(st, size(el)) then return { 'full', st.i, string.gsub(nodesof(st), ME, '') ~= '' and 1 or 0 } end
+  if not room(st, size(el)) then return { 'full', st.i, string.gsub((nodesof(st)), ME, '') ~= '' and 1 or 0 } end
   st.c, st.y, st.t = st.c + 1, st.y + size(el), t
   if to ~= '' then st.to = top(st) end
   save(st, true)

@@ -32,7 +32,7 @@ for i = 6, #ARGV, 5 do
     if hot then
       local el = tag .. stamp .. rest
       local len = call('RPUSH', M, el)
-      if len == 1 then call('PEXPIRE', M, math.max(LEASE, b4) + 3600000) end
+      if len == 1 and b4 < FOREVER then call('PEXPIRE', M, math.max(LEASE, b4 * 60000) + 3600000) end
       if len ~= c + 1 then -- Redis has not kept the entries
         call('RPOP', M)
       else
@@ -46,8 +46,8 @@ for i = 6, #ARGV, 5 do
         answer = header
         local frame
         while at < #h do
-          local node = sub(h, at, at + 15)
-          at = at + 16
+          local node = sub(h, at, at + NODE - 1)
+          at = at + NODE
           if node ~= ME then
             frame = frame or e .. header .. el
             local to = frames[node]

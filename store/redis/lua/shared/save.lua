@@ -3,9 +3,9 @@
 -- of the log finds what it did.
 local function wake(st, but)
   local told = { [but or ME] = true }
-  local all = st.nodes .. nodesof(st)
-  for at = 1, #all, 16 do
-    local node = string.sub(all, at, at + 15)
+  local all = st.nodes .. (nodesof(st))
+  for at = 1, #all, NODE do
+    local node = string.sub(all, at, at + NODE - 1)
     if not told[node] then
       told[node] = true
       redis.pcall(PUB, K .. ':n:' .. node, 'w' .. st.e)
@@ -24,12 +24,12 @@ local function save(st, stir)
   local life = math.max(LEASE, st.b[4]) + KEEP
   write()
   if type(st.tp) == 'table' then st.tp = pack(st.tp) end
+  local before = st.nodes
   if st.mg > 0 then -- the directory that names it may be in another shard: it must not expire on its own
     redis.call('SET', S, packed(st))
   else
     redis.call('SET', S, packed(st), 'PX', life)
   end
-  local before = st.nodes
   redis.call('HSET', K .. ':h', st.e, inhead(st))
   if drop > 0 then
     redis.call('LTRIM', M, drop, -1)

@@ -35,11 +35,12 @@ local struct = rawget(_G, 'struct') or (function()
 end)()
 
 -- The head of a log (R1): flags, whether the oldest leave for the next (1), how often it
--- has moved, the bounds in messages and bytes, the retention in ms, the version, how many
--- entries there are and their bytes, the first entry's number, the last entry that may
+-- has moved, the bounds in messages and bytes, the retention in minutes, the version, how
+-- many entries there are and their bytes, the first entry's number, the last entry that may
 -- leave, the tags of the positions before the first entry and after the last. The names of
--- the nodes that have links follow, 16 bytes each.
-local HEADFORMAT = '>BBI4I4I6I6I4I4I6I6I6c4c4'
+-- the nodes that have links follow.
+local HEADFORMAT, NODE = '>BBI4I4I6I2I4I4I6I6I6c4c4', 8 -- the length of a node's name
+local FOREVER = 65535 -- the retention is longer than can be said
 local COLD, JOINED, SPECIAL = 1, 2, 4 -- flags: see head.lua
 local NONE = '\0\0\0\0' -- the tag of a position that has none, or whose tag is forgotten
 
