@@ -8,6 +8,9 @@
 // Mirage in a log of 100 messages per session, which drops the oldest. Mirage's clients
 // acknowledge every 16 messages, as its real clients do. Centrifuge has no
 // acknowledgements.
+//
+// For each, it prints the medians, the median of the ratios of the rounds, and what a message
+// costs in scripts.
 package main
 
 import (
@@ -15,6 +18,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -47,6 +51,8 @@ var (
 	payload = bytes.Repeat([]byte("x"), 100)
 	span    = flag.Duration("time", 3*time.Second, "how long each measurement takes")
 	rounds  = flag.Int("rounds", 3, "how many times everything is measured")
+	short   = flag.Bool("short", false, "do not measure memory")
+	only    = flag.String("only", "", "measure this engine alone")
 )
 
 func main() {
@@ -54,33 +60,51 @@ func main() {
 	addr, stop := startRedis()
 	defer stop()
 
-	results := map[string]map[string][]float64{}
+	results := map[string]map[string][]float64{} // by what is measured, then by engine
 	for round := range *rounds {
 		for n := range engines {
 			e := engines[(n+round)%len(engines)]
-			for what, values := range measure(addr, e.make) {
+			if *only != "" && *only != e.name {
+				continue
+			}
+			for what, value := range measure(addr, e.make) {
 				if results[what] == nil {
 					results[what] = map[string][]float64{}
 				}
-				results[what][e.name] = append(results[what][e.name], values)
+				results[what][e.name] = append(results[what][e.name], value)
 			}
 		}
 	}
+	report(results)
+}
 
-	fmt.Printf("median of %d rounds\n", *rounds)
-	var names []string
-	for what := range results {
-		names = append(names, what)
-	}
-	slices.Sort(names)
-
-	for _, what := range names {
+// report prints the median, lowest and highest result of all rounds, and the median of the
+// rounds' ratios of the first engine to the second.
+func report(results map[string]map[string][]float64) {
+	fmt.Printf("median of %d rounds (lowest to highest)\n", *rounds)
+	for _, what := range slices.Sorted(maps.Keys(results)) {
 		for _, e := range engines {
-			all := results[what][e.name]
-			slices.Sort(all)
-			fmt.Printf("%-34s %-11s %10.1f   (%.1f to %.1f)\n", what, e.name, all[len(all)/2], all[0], all[len(all)-1])
+			if all := results[what][e.name]; len(all) > 0 {
+				fmt.Printf("%-36s %-11s %s\n", what, e.name, summary(all))
+			}
+		}
+
+		ours, theirs := results[what][engines[0].name], results[what][engines[1].name]
+		var ratios []float64
+		for i := range min(len(ours), len(theirs)) {
+			if theirs[i] > 0 {
+				ratios = append(ratios, ours[i]/theirs[i])
+			}
+		}
+		if len(ratios) > 0 {
+			fmt.Printf("%-36s %-11s %s\n", "", "ratio", summary(ratios))
 		}
 	}
+}
+
+func summary(all []float64) string {
+	all = slices.Sorted(slices.Values(all))
+	return fmt.Sprintf("%10.2f   (%.2f to %.2f)", all[len(all)/2], all[0], all[len(all)-1])
 }
 
 // measure measures one engine on an empty Redis.
@@ -93,7 +117,10 @@ func measure(addr string, start func(string) engine) map[string]float64 {
 	for i := range channels {
 		check(e.keep(i))
 	}
-	out["1 appends/s"] = flood(e, nil)
+	cost := startCosts(addr)
+	n, took := flood(e, nil)
+	out["1 appends/s"] = n / took.Seconds()
+	cost.perMessage(out, "1 appends", n)
 	e.close()
 	flush()
 
@@ -105,27 +132,46 @@ func measure(addr string, start func(string) engine) map[string]float64 {
 	for i := range channels { // until every subscription is active
 		settle(e, i, &arrived[i])
 	}
-	out["2 delivered/s across nodes"] = flood(e, &arrived)
+	cost = startCosts(addr)
+	n, took = flood(e, &arrived)
+	out["2 delivered/s across nodes"] = n / took.Seconds()
+	cost.perMessage(out, "2 delivered", n)
 	e.close()
 	flush()
 
 	e = start(addr)
+	// The subscriber wakes this goroutine. Polling for the message would measure the timers
+	// of Go, whose idle threads sleep for a millisecond.
 	var one atomic.Int64
-	check(e.subscribe(0, func() { one.Add(1) }))
+	came := make(chan struct{}, 1)
+	check(e.subscribe(0, func() {
+		one.Add(1)
+		select {
+		case came <- struct{}{}:
+		default:
+		}
+	}))
 	settle(e, 0, &one)
-	var took []time.Duration
+	var waits []time.Duration
 	for until := time.Now().Add(*span); time.Now().Before(until); {
+		select {
+		case <-came:
+		default:
+		}
 		before, began := one.Load(), time.Now()
 		check(e.publish(0, payload))
 		for one.Load() == before {
-			time.Sleep(5 * time.Microsecond)
+			<-came
 		}
-		took = append(took, time.Since(began))
+		waits = append(waits, time.Since(began))
 	}
-	slices.Sort(took)
-	out["3 across nodes, p50 µs"] = float64(took[len(took)/2].Microseconds())
-	out["4 across nodes, p99 µs"] = float64(took[len(took)*99/100].Microseconds())
+	slices.Sort(waits)
+	out["3 across nodes, p50 µs"] = float64(waits[len(waits)/2].Microseconds())
+	out["4 across nodes, p99 µs"] = float64(waits[len(waits)*99/100].Microseconds())
 	e.close()
+	if *short {
+		return out
+	}
 
 	for _, messages := range []int{1, 10, 100} {
 		flush()
@@ -158,8 +204,8 @@ func settle(e engine, i int, arrived *atomic.Int64) {
 }
 
 // flood publishes to every channel from a goroutine of its own, and returns the number of
-// messages per second. If arrived is set, at most 16 messages of a channel are in flight.
-func flood(e engine, arrived *[channels]atomic.Int64) float64 {
+// messages, and how long it took. If arrived is set, at most 16 messages of a channel are in flight.
+func flood(e engine, arrived *[channels]atomic.Int64) (messages float64, took time.Duration) {
 	var total atomic.Int64
 	var wg sync.WaitGroup
 	began := time.Now()
@@ -187,7 +233,7 @@ func flood(e engine, arrived *[channels]atomic.Int64) float64 {
 	}
 
 	wg.Wait()
-	return float64(total.Load()) / time.Since(began).Seconds()
+	return float64(total.Load()), time.Since(began)
 }
 
 func startRedis() (addr string, stop func()) {

@@ -73,7 +73,7 @@ type appended struct {
 	moves, version uint32
 	seq            uint64
 	before         uint32 // the tag of the entry before
-	half           bool   // the log is more than half full
+	short          bool   // what links have acknowledged is to be told at once, to make room
 }
 
 func (l *log) appending(entry string, tag uint32, reader string, cold bool) *appending {
@@ -353,7 +353,7 @@ func parseAppended(s string) (at appended, length int) {
 	at = appended{
 		moves: binary.BigEndian.Uint32(b), version: binary.BigEndian.Uint32(b[4:]),
 		seq:    uint64(binary.BigEndian.Uint16(b[8:]))<<32 | uint64(binary.BigEndian.Uint32(b[10:])),
-		before: binary.BigEndian.Uint32(b[14:]), half: b[18] == 1,
+		before: binary.BigEndian.Uint32(b[14:]), short: b[18] == 1,
 	}
 	return at, int(binary.BigEndian.Uint32(b[19:]))
 }

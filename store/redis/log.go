@@ -250,9 +250,14 @@ func (l *log) last(ref store.LinkRef, after uint64) string {
 // Ack implements store.Log.
 func (l *log) Ack(ctx context.Context, ref store.LinkRef, p store.Position) error {
 	w := l.watched.Load()
-	if w != nil && w.tail.ack(ref, l.moves, l.epoch, p) {
-		l.s.reports.acked(l, ref, p)
-		return nil
+	if w != nil {
+		if ok, soon := w.tail.ack(ref, l.moves, l.epoch, p); ok {
+			l.s.reports.acked(l, ref, p)
+			if soon {
+				l.s.reports.hurry(l.hex)
+			}
+			return nil
+		}
 	}
 
 	a, err := l.run(ctx, "ack", escape(ref.Reader), decimal(ref.Number),

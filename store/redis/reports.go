@@ -87,10 +87,11 @@ func (r *reports) noteLocked(l *log, link linkName, delay time.Duration) *report
 	return one
 }
 
-// hurry tells soon what is due of a log, because its room is short.
+// hurry tells at once what is due of a log, because its room is short, but does not wait for
+// it. If something is being told of the log, the rest follows within reportDelay.
 func (r *reports) hurry(epoch string) {
 	r.mu.Lock()
-	due := r.due[epoch] != nil
+	due := r.due[epoch] != nil && r.busy[epoch] == nil
 	r.mu.Unlock()
 	if due {
 		r.s.insists.start(0, func(ctx context.Context) { r.flush(ctx, epoch) })

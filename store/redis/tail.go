@@ -24,7 +24,7 @@ type tail struct {
 	news    uint64 // counts what a Read that is under way may have missed
 	moves   uint32
 	version uint32
-	half    bool // the log is more than half full
+	short   bool // of room: see appended
 	last    place
 	before  uint32        // the tag of the position before entries
 	entries []store.Entry // the last ones, up to last
@@ -57,13 +57,13 @@ type heardEntry struct {
 	raw string
 }
 
-// hear takes an entry, and reports whether links should look. crowded is set once the log
-// becomes more than half full.
+// hear takes an entry, and reports whether links should look. crowded is set once room
+// becomes short.
 func (t *tail) hear(at appended, raw string) (wake, crowded bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	crowded = at.half && !t.half
-	t.half = at.half
+	crowded = at.short && !t.short
+	t.short = at.short
 	if !t.current {
 		t.keepLocked(at, raw)
 		return true, crowded
@@ -166,7 +166,7 @@ func (t *tail) refresh(news uint64, at appended, ref store.LinkRef, said store.T
 	}
 
 	top := place{at.seq, at.before}
-	t.half = at.half
+	t.short = at.short
 	if !t.current || t.version != at.version || t.moves != at.moves ||
 		top.seq > t.last.seq || top.seq == t.last.seq && top.tag != t.last.tag {
 		t.entries, t.bytes = nil, 0
@@ -258,31 +258,30 @@ func (t *tail) coversLocked(p place) bool {
 }
 
 // ack takes an acknowledgement that Redis can be told later: not the first on a link, not
-// beyond the top, not of another history, and not while room is short. It reports whether
-// it did.
-func (t *tail) ack(ref store.LinkRef, moves, epoch uint64, p store.Position) bool {
+// beyond the top, and not of another history. ok is whether it did, and soon whether Redis
+// should be told at once, because room is short.
+func (t *tail) ack(ref store.LinkRef, moves, epoch uint64, p store.Position) (ok, soon bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	k := t.links[linkName{ref.Reader, ref.Number}]
-	if !t.current || t.half || k == nil || !k.spoken || k.version != t.version || uint64(t.moves) != moves ||
+	if !t.current || k == nil || !k.spoken || k.version != t.version || uint64(t.moves) != moves ||
 		p.Epoch != epoch || p.Seq > t.last.seq || p.Seq == t.last.seq && p.Tag != 0 && p.Tag != t.last.tag {
-		return false
+		return false, false
 	}
 	for _, known := range t.recent {
 		if known.seq == p.Seq && p.Tag != 0 && known.tag != p.Tag {
-			return false
+			return false, false
 		}
 	}
 	t.ackedLocked(ref.Reader, p.Seq)
-	return true
+	return true, t.short
 }
 
-// acknowledged notes what Redis has taken of a link, and whether the log is still more than
-// half full.
-func (t *tail) acknowledged(ref store.LinkRef, seq uint64, half bool) {
+// acknowledged notes what Redis has taken of a link, and whether room is still short.
+func (t *tail) acknowledged(ref store.LinkRef, seq uint64, short bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.half = half
+	t.short = short
 	if k := t.links[linkName{ref.Reader, ref.Number}]; k != nil {
 		k.spoken = true
 	}

@@ -11,4 +11,4 @@ local k = link(r, tonumber(ARGV[8]))
 local older = k and speak(st, r, k)
 if epoch == st.e and not diverged(st, seq, ARGV[11]) then acknowledge(st, r, seq) end
 save(st, older or k and k.w ~= ME)
-return { 'ok', older and 1 or 0, r.a, half(st) and 1 or 0 }
+return { 'ok', older and 1 or 0, r.a, short(st) and 1 or 0 }

@@ -42,7 +42,8 @@ for i = 6, #ARGV, 5 do
           f, c, y, g = f + 1, c - 1, y - (#old + 81), sub(old, 1, 4)
         end
         call('HSET', H, e, pack(HEADFORMAT, flags, over, mg, b1, b2, b4, v, c, y, f, p, g, tag) .. sub(h, at))
-        local header = pack(ENTRYFORMAT, mg, v, f + c - 1, t, (c * 2 > b1 or y * 2 > b2) and 1 or 0, #el)
+        local short = (c * 2 > b1 or y * 2 > b2) and (over == 0 or flags % 8 >= SPECIAL)
+        local header = pack(ENTRYFORMAT, mg, v, f + c - 1, t, short and 1 or 0, #el)
         answer = header
         local frame
         while at < #h do

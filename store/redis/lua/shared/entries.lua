@@ -55,11 +55,14 @@ local function accepted(st, name)
   return '0'
 end
 
--- half returns whether the log is more than half full: what links have acknowledged is then
--- told at once. header returns what a node has to know of the log to read from its tail; ''
--- for a sparse log, of which nodes have none.
-local function half(st) return (st.sp and st.sp.n or st.c) * 2 > st.b[1] or st.y * 2 > st.b[2] end
+-- short returns whether links should tell at once what they have acknowledged: the log is
+-- more than half full, and an acknowledgement makes a difference to what may enter or leave.
+-- header returns what a node has to know of the log to read from its tail; '' for a sparse
+-- log, of which nodes have none.
+local function short(st)
+  return ((st.sp and st.sp.n or st.c) * 2 > st.b[1] or st.y * 2 > st.b[2]) and (st.b[3] == 0 or flagsof(st) >= SPECIAL)
+end
 local function header(st)
   if st.sp then return '' end
-  return struct.pack(ENTRYFORMAT, st.mg, st.v, top(st), st.t, half(st) and 1 or 0, 0)
+  return struct.pack(ENTRYFORMAT, st.mg, st.v, top(st), st.t, short(st) and 1 or 0, 0)
 end

@@ -45,7 +45,7 @@ local COLD, JOINED, SPECIAL = 1, 2, 4 -- flags: see head.lua
 local NONE = '\0\0\0\0' -- the tag of a position that has none, or whose tag is forgotten
 
 -- The entries and wake-ups that a node gets on its channel.
-local ENTRYFORMAT = '>I4I4I6c4BI4' -- moves, version, seq, tag of the entry before, fuller than half, length
+local ENTRYFORMAT = '>I4I4I6c4BI4' -- moves, version, seq, tag of the entry before, room is short, length
 
 -- answered returns what the batch of that number was answered on its lane, or '' if a later
 -- batch has come, so that nobody waits any more (R3).
