@@ -261,6 +261,13 @@ func AppendTagged(to store.Log, m *store.Message, tag uint32) error {
 	return err
 }
 
+// AppendSent appends a message with Key that counts as sent at that time.
+func AppendSent(to store.Log, m *store.Message, at time.Time) error {
+	entry, tag := encode(m, "")
+	_, _, err := to.(*log).append(context.Background(), m, "", sentAt(entry, at.UnixMilli()), tag)
+	return err
+}
+
 // IDKey is the key of that kind of an id.
 func (s *Store) IDKey(kind, id string) string {
 	return s.base[ShardOf(id)] + ":" + kind + ":" + escape(id)

@@ -163,7 +163,9 @@ func (l *anyLog) Append(ctx context.Context, m *store.Message, reader string) (s
 			}
 			continue
 		case "ok":
-			l.b.took(m, a.num(2))
+			if reader == "" {
+				l.b.took(m, a.num(2))
+			}
 		}
 		return p, err
 	}

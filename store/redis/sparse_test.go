@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -177,22 +178,116 @@ func TestM1OnAFullRedis(t *testing.T) {
 	}
 }
 
-// If Redis loses the entries of a sparse log, readers are told.
+// If Redis loses entries of a log that is sparse, or becomes it, readers are told.
 func TestD3LostEntriesOfASparseLog(t *testing.T) {
 	t.Parallel()
 	c := dial(t, startServer(t).addr)
 	s := newStore(t, c, redis.Options{})
+	for _, tt := range []struct {
+		name  string
+		first func(l store.Log)
+		lose  []string
+		next  *store.Message
+	}{
+		{"all of a sparse log", func(l store.Log) {
+			for _, text := range []string{"k 1", "k 2", "l 1"} {
+				putMessage(t, l, keyed(text))
+			}
+		}, []string{"DEL"}, &store.Message{Data: []byte("k 4")}},
+		{"one of a sparse log", func(l store.Log) {
+			put(t, l, "1", "2")
+			putMessage(t, l, keyed("k 3"))
+		}, []string{"ZPOPMIN"}, keyed("k 4")},
+		{"all of a list", func(l store.Log) { put(t, l, "1", "2", "3") }, []string{"DEL"}, keyed("k 4")},
+		{"one of a list", func(l store.Log) { put(t, l, "1", "2", "3") }, []string{"LPOP"}, keyed("k 4")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := open(t, s, tt.name)
+			link := attach(t, l, "r")
+			tt.first(l)
+			key := s.Key("m", l.Handle().Epoch)
+			if err := c.Do(ctx, c.B().Arbitrary(tt.lose...).Keys(key).Build()).Error(); err != nil {
+				t.Fatal(err)
+			}
+			putMessage(t, l, tt.next)
+			if got, _ := readAll(t, l, link, 0); got != "gap 1-3 4:k 4" {
+				t.Errorf("read %q", got)
+			}
+		})
+	}
+}
+
+// A message is never outdated by one that was sent before, if Redis's clock was set back.
+func TestM1ClockSetBack(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dial(t, startServer(t).addr), redis.Options{})
 	l := open(t, s, "a")
 	link := attach(t, l, "r")
-	for _, text := range []string{"k 1", "k 2", "l 1"} {
-		putMessage(t, l, keyed(text))
+	if err := redis.AppendSent(l, keyed("k 1"), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
 	}
-	if n := number(t, c, "DEL", s.Key("m", l.Handle().Epoch)); n != 1 {
-		t.Fatal("there are no entries")
+	putMessage(t, l, keyed("k 2"))
+	putMessage(t, l, keyed("k 3"))
+	if err := redis.AppendSent(l, keyed("k old"), time.Now()); err != nil {
+		t.Fatal(err)
 	}
-	put(t, l, "4")
-	if got, _ := readAll(t, l, link, 0); got != "gap 1-3 4:4" {
+	if got, _ := readAll(t, l, link, 0); got != "3:k 3" {
 		t.Errorf("read %q", got)
+	}
+}
+
+// Readers, and who ends the session, get Key and TTL with the message.
+func TestM1KeyAndTTLComeBack(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dial(t, startServer(t).addr), redis.Options{})
+	l := open(t, s, "a")
+	link := attach(t, l, "r")
+	want := []store.Message{
+		{Event: "e", Key: "käy", TTL: 90 * time.Second, Data: []byte("data")},
+		{Key: strings.Repeat("k", store.MaxKey), Data: []byte{0, 255}, Binary: true},
+		{TTL: time.Hour, Data: []byte{}},
+		{Event: "plain", Data: []byte("key")},
+	}
+	for i := range want {
+		putMessage(t, l, &want[i])
+	}
+	entries, _, err := l.Read(ctx, link, 0, 1<<20, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := s.End(ctx, "a", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range [][]store.Entry{entries, e.Messages} {
+		if len(got) != len(want) {
+			t.Fatalf("%d messages", len(got))
+		}
+		for i := range got {
+			if !reflect.DeepEqual(*got[i].Message, want[i]) || got[i].Seq != uint64(i+1) {
+				t.Errorf("%d: %+v, want %+v", got[i].Seq, *got[i].Message, want[i])
+			}
+		}
+	}
+}
+
+// What the log knows of keys and TTLs lives as long as the log.
+func TestM1KeysLiveAsLongAsTheLog(t *testing.T) {
+	t.Parallel()
+	c := dial(t, startServer(t).addr)
+	s := newStore(t, c, redis.Options{Lease: time.Second})
+	l := open(t, s, "a")
+	link := attach(t, l, "r")
+	putMessage(t, l, &store.Message{Key: "k", TTL: time.Hour})
+	for _, kind := range []string{"m", "k", "u"} {
+		key := s.Key(kind, l.Handle().Epoch)
+		if number(t, c, "PEXPIRE", key, "60000") != 1 {
+			t.Fatal("there is no ", kind)
+		}
+		until(t, kind+" lives longer again", func() bool {
+			readAll(t, l, link, 0)
+			return number(t, c, "PTTL", key) > 3600_000
+		})
 	}
 }
 

@@ -14,7 +14,7 @@ local function append()
   end
   local el, to = ARGV[7], ARGV[8]
   local t, sent = string.sub(el, 1, 4), 0
-  if special(el) then el, sent = sparse.timed(el) end
+  if special(el) then el, sent = sparse.complete(st, el) end
   if broadcast and st.jt then -- it may have come with a session that was joined to this one (I16)
     local at
     entries(st, st.jf, st.jt, function(seq, o)

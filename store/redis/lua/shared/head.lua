@@ -16,7 +16,7 @@ local INHEAD = { 'f', 'c', 'y', 'v', 'mg', 'g', 't', 'e', 'b', 'nodes' }
 
 -- What is 0 or '' is not packed.
 local OFSTATE, OFREADER = { m = 0, x = 0, d = 0, fr = 0, q = 0, p = '' }, { t = 0, l = 0, lo = '', go = '' }
-local function sparse(t, defaults)
+local function withdefaults(t, defaults)
   for name, value in pairs(defaults) do
     if rawget(t, name) == value then t[name] = nil end
   end
@@ -40,10 +40,10 @@ local function withhead(st, h, epoch)
   _, b[3], st.mg, b[1], b[2], _, st.v, st.c, st.y, st.f, _, st.g, st.t, at = struct.unpack(HEADFORMAT, h)
   st.e, st.b, st.nodes = epoch, b, string.sub(h, at)
   for _, r in ipairs(st.r) do
-    sparse(r, OFREADER)
+    withdefaults(r, OFREADER)
     for _, k in ipairs(r.c) do k.w = string.sub(st.nodes, k.w * NODE - NODE + 1, k.w * NODE) end
   end
-  return sparse(st, OFSTATE)
+  return withdefaults(st, OFSTATE)
 end
 
 -- packed returns the state without what is in the head. A link's node is its place in the
@@ -54,10 +54,10 @@ local function packed(st)
   st.b = { unpack_(kept.b, 4) }
   kept.nodes, places = nodesof(st)
   for _, r in ipairs(st.r) do
-    sparse(r, OFREADER)
+    withdefaults(r, OFREADER)
     for _, k in ipairs(r.c) do k.w = places[k.w] end
   end
-  local s = pack(sparse(st, OFSTATE))
+  local s = pack(withdefaults(st, OFSTATE))
 
   for name, value in pairs(kept) do st[name] = value end
   for _, r in ipairs(st.r) do

@@ -38,6 +38,7 @@ local function save(st, stir)
   if moved then
     redis.call('ZADD', K .. ':x', string.format('%.0f', at), member(st))
     redis.call('PEXPIRE', M, life)
+    if st.sp then sparse.keep(st) end
   end
   if stir then
     st.nodes = before

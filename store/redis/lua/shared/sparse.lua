@@ -1,17 +1,17 @@
 -- Messages with Key or TTL (M1, M3). From the first one on, until it is empty, a log is
--- sparse: st.sp is set, entries may leave before older ones, and the numbers of those that
--- remain are not consecutive. Of what has left in this way nothing remains, so that a
--- million updates of one key take the room of one. Other logs stay lists, which push.lua
--- appends to; appends to a sparse log take append.lua (COLD). Of a sparse log,
---   :m    is a sorted set: the entries by their numbers, which also precede them (6 bytes)
---   :k    is a hash: event, key and reader -> the number of the latest entry about that
---   :u    is a sorted set: the numbers of entries with TTL by when that is over
+-- sparse: st.sp is set, entries may leave before older ones, and the numbers of those
+-- that remain are not consecutive. Of what has left in this way nothing remains, so that
+-- a million updates of one key take the room of one. Other logs stay lists, to which
+-- push.lua appends; appends to a sparse log take append.lua (COLD). A sparse log has
+--   :m    a sorted set: the entries by their numbers, which also precede them (6 bytes)
+--   :k    a hash: event, key and reader -> the number of the latest entry about that
+--   :u    a sorted set: the numbers of entries with TTL by when that is over
 -- and in the state
---   c     is how many numbers there are, as in every log: top - f + 1
---   sp.n  is how many entries there are; y is their bytes
---   sp.u  is when the next TTL is over, or earlier; nil if there is none
---   sp.g  has the numbers and tags of the last entries that left before older ones: a
---         client may present their positions
+--   c     how many numbers there are, as in every log: top - f + 1
+--   sp.n  how many entries there are; y is their bytes
+--   sp.u  when the next TTL is over, or earlier; nil if there is none
+--   sp.g  the numbers and tags of the last entries that left before older ones, because
+--         a client may present their positions
 local LAST = 64 -- how many these are
 
 -- An entry with Key or TTL ends with its key, the key's length (2), when it was sent (6),
@@ -21,11 +21,7 @@ function sparse.about(el)
   local len, sent, ends = struct.unpack(TRAILER, el, #el - 13)
   return string.sub(el, #el - 13 - len, #el - 14), sent, ends
 end
-function sparse.timed(el)
-  local _, sent, ttl = sparse.about(el)
-  if sent == 0 then sent = NOW end
-  return string.sub(el, 1, #el - 12) .. struct.pack('>I6I6', sent, ttl > 0 and sent + ttl or 0), sent
-end
+local function timed(el, sent, ends) return string.sub(el, 1, #el - 12) .. struct.pack('>I6I6', sent, ends) end
 
 -- content returns what a copy of the entry in another log has, too.
 function sparse.content(el) return string.sub(el, 11, special(el) and -13 or -1) end
@@ -87,13 +83,13 @@ end
 
 -- begin makes the log sparse.
 local function begin(st)
-  local els = redis.call('LRANGE', M, drop, -1)
-  if #els ~= st.c then
+  local els, listed = redis.call('LRANGE', M, drop, -1), redis.call('EXISTS', M) == 1
+  if #els ~= st.c then -- Redis has not kept them all
     lost(st)
     els = {}
   end
   st.sp = { n = #els }
-  if #els > 0 or drop > 0 then
+  if listed then
     save(st, true) -- first, because it is refused if Redis is full
     redis.call('DEL', M)
   end
@@ -158,8 +154,8 @@ function sparse.tidy(st, seq, sure)
   return changed
 end
 
--- roomfor returns whether there is room for an entry of that size, and the last entry that
--- has to leave for it, or 0. The entry old, nil for none, is superseded by it.
+-- roomfor returns whether there is room for an entry of that size, and the last entry
+-- that has to leave for it, or 0. The entry old, nil for none, is superseded by it.
 local function roomfor(st, need, old, el)
   local b, count, bytes, last = st.b, st.sp.n, st.y + need, 0
   if old then count, bytes = count - 1, bytes - size(el) end
@@ -171,6 +167,23 @@ local function roomfor(st, need, old, el)
     end)
   end
   return fits() and (last == 0 or may(st, last)), last
+end
+
+-- complete writes into an entry from Go when it was sent, and when its TTL is over. If it
+-- is sent now, and Redis's clock was set back, it is as old as the last one about the
+-- same: it must not be outdated.
+function sparse.complete(st, el)
+  local key, sent, ttl = sparse.about(el)
+  if sent == 0 then
+    sent = NOW
+    local old = key ~= '' and st.sp and redis.call('HGET', (keysof(st)), subject(el, key))
+    local was = old and sparse.find(st, tonumber(old))
+    if was then
+      local _, at = sparse.about(was)
+      sent = math.max(sent, at)
+    end
+  end
+  return timed(el, sent, ttl > 0 and sent + ttl or 0), sent
 end
 
 -- put appends an entry. It returns its number; or why not: 'full', or 'outdated' if there
