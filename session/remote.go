@@ -64,7 +64,9 @@ func (r *remoteHandles) drop(s *Session) {
 
 // sendRemote is Send by the handle of a session on another node. ok is false if there is
 // none, or it is out of date.
-func (m *Manager) sendRemote(ctx context.Context, id string, msg store.Message) (at store.Position, ok bool, err error) {
+func (m *Manager) sendRemote(
+	ctx context.Context, id string, msg store.Message,
+) (at store.Position, ok bool, err error) {
 	s := m.remote.get(id)
 	if s == nil || m.local.find(id) != nil || !m.isOpen() {
 		return at, false, nil
@@ -77,8 +79,8 @@ func (m *Manager) sendRemote(ctx context.Context, id string, msg store.Message) 
 	return at, false, nil
 }
 
-// keepRemote keeps the handle of a session that was just sent to, unless the session has a
-// user on this node.
+// keepRemote keeps the handle of a session that was just sent to, unless the session has
+// a user on this node.
 func (m *Manager) keepRemote(s *Session) {
 	if _, ok := m.store.(store.Remote); ok && m.local.find(s.id) != s {
 		m.remote.put(s)

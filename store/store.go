@@ -84,8 +84,8 @@ type Broadcaster interface {
 	Broadcast(ctx context.Context, m *Message, done func(id string, err error) error) error
 }
 
-// A Remote is a Store whose Open asks another process. A Manager keeps handles of sessions
-// that it sends to, and uses each until its log refuses a step.
+// A Remote is a Store whose Open asks another process. A Manager keeps handles of
+// sessions that it sends to, and uses each until its log refuses a step.
 type Remote interface{ Remote() }
 
 // A Log is one session: the numbered messages for its clients, the readers' places among

@@ -13,8 +13,13 @@
 //
 // Every step is one Lua script, which Redis runs as a whole. If the answer to a step is
 // late, the Store repeats the step under the same number, and each number takes effect
-// only once. If that does not help, the error is store.ErrUncertain. Pub/sub only wakes:
-// what it loses is found within Options.SafetyRead.
+// only once. If that does not help, the error is store.ErrUncertain.
+//
+// Appends that wait together share a script, and Redis publishes what they append to the
+// nodes that have links of the session. A link reads from what its node has heard,
+// without a question to Redis. Pub/sub is only a hint: whatever it loses is found within
+// Options.SafetyRead. What links were sent and have acknowledged is told to Redis in
+// groups, at most 50 ms late.
 //
 // All times are by Redis's clock: for retention, and to decide whether a value was signed
 // before or after a revocation. Now returns a lower bound of Redis's time. Every answer

@@ -14,18 +14,19 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// Appends go to Redis in numbered batches. A batch is sent on a lane, one after another, and
-// Redis remembers the number and the answer of each lane's last batch. So a batch whose
-// answer is late is repeated under its number until the answer is known, and takes effect
-// once.
+// Appends go to Redis in numbered batches. A batch is sent on a lane, one after another,
+// and Redis remembers the number and the answer of each lane's last batch. So a batch
+// whose answer is late is repeated under its number until the answer is known, and takes
+// effect once.
 //
 //	waiting ── fewer than maxYoung are young ──▶ young ──── answer ────▶ decided
 //	                                               │                       ▲
 //	                                               └─ youth ─▶ old ─ answer┘
 //
 // Appends that come while maxYoung batches are young wait, and share the next batch: the
-// more there are, the fewer scripts each costs. A batch that has no answer after youth keeps
-// its lane, and others go past it, so that nothing waits for somebody else's lost answer.
+// more there are, the fewer scripts each costs. A batch that has no answer after youth
+// keeps its lane, and others go past it, so that nothing waits for somebody else's lost
+// answer.
 const (
 	maxYoung = 2
 	youth    = 100 * time.Millisecond
@@ -53,8 +54,8 @@ type lane struct {
 	last uint64 // the number of the last batch
 }
 
-// appending is one append on its way to Redis. What stands below decided is valid once that
-// is closed.
+// appending is one append on its way to Redis. What stands below decided is valid once
+// that is closed.
 type appending struct {
 	log    *log
 	entry  string
@@ -162,7 +163,9 @@ func (n *lanes) nextLocked() *sentBatch {
 	}
 	switch {
 	case len(n.waiting) > 0 && n.young < maxYoung:
-		b := &sentBatch{lanes: n, lane: n.laneLocked(), script: "push", shard: n.shard, all: n.takeLocked(), young: true}
+		b := &sentBatch{
+			lanes: n, lane: n.laneLocked(), script: "push", shard: n.shard, all: n.takeLocked(), young: true,
+		}
 		n.young++
 		b.aging = time.AfterFunc(youth, b.growOld)
 		b.argv = append(make([]string, 0, 5+5*len(b.all)),
@@ -241,8 +244,8 @@ func (n *lanes) finished(b *sentBatch) *sentBatch {
 	return n.nextLocked()
 }
 
-// workOn sees to a batch, and those that follow it, on a goroutine. why is the error of the
-// last attempt, nil before the first one.
+// workOn sees to a batch, and those that follow it, on a goroutine. why is the error of
+// the last attempt, nil before the first one.
 func (n *lanes) workOn(b *sentBatch, why error) {
 	if b == nil {
 		return
@@ -346,8 +349,8 @@ func (b *sentBatch) pushed(all string) error {
 	return nil
 }
 
-// parseAppended decodes a header of an entry, which has pushedLen bytes. length is that of
-// the entry.
+// parseAppended decodes a header of an entry, which has pushedLen bytes. length is that
+// of the entry.
 func parseAppended(s string) (at appended, length int) {
 	b := []byte(s[:pushedLen])
 	at = appended{

@@ -80,8 +80,8 @@ func TestR1NoHeadIsLeft(t *testing.T) {
 	}
 }
 
-// A batch takes effect once, whichever of its questions arrives first, and one that arrives
-// after the next batch of its lane does nothing.
+// A batch takes effect once, whichever of its questions arrives first, and one that
+// arrives after the next batch of its lane does nothing.
 func TestR3BatchesTakeEffectOnce(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dial(t, startServer(t).addr), redis.Options{})

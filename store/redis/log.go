@@ -53,7 +53,9 @@ func newLog(s *Store, id, v string) (*log, error) {
 	if err != nil {
 		return nil, errAnswer
 	}
-	return &log{s: s, id: id, place: v, hex: hex, epoch: epoch, moves: moves, asks: after, shard: shardOfEpoch(epoch)}, nil
+	return &log{
+		s: s, id: id, place: v, hex: hex, epoch: epoch, moves: moves, asks: after, shard: shardOfEpoch(epoch),
+	}, nil
 }
 
 // run runs a step that is refused once the session has moved.
@@ -192,8 +194,8 @@ func (l *log) Read(
 	return dst, t, nil
 }
 
-// readTail is Read from the tail that this node has of the log. ok is false if Redis has to
-// be asked.
+// readTail is Read from the tail that this node has of the log. ok is false if Redis has
+// to be asked.
 func (l *log) readTail(
 	w *watched, ref store.LinkRef, after uint64, bytes int, dst []store.Entry,
 ) (_ []store.Entry, said store.Tail, ok bool) {

@@ -87,8 +87,8 @@ func (r *reports) noteLocked(l *log, link linkName, delay time.Duration) *report
 	return one
 }
 
-// hurry tells at once what is due of a log, because its room is short, but does not wait for
-// it. If something is being told of the log, the rest follows within reportDelay.
+// hurry tells at once what is due of a log, because its room is short, but does not wait
+// for it. If something is being told of the log, the rest follows within reportDelay.
 func (r *reports) hurry(epoch string) {
 	r.mu.Lock()
 	due := r.due[epoch] != nil && r.busy[epoch] == nil
@@ -195,7 +195,8 @@ func (r *reports) tell(ctx context.Context, all map[string]map[linkName]*report)
 				steps[shard] = s
 			}
 			s.of = append(s.of, one)
-			s.args = append(s.args, r.s.base[one.log.shard], one.log.place, escape(one.link.reader), decimal(one.link.number),
+			s.args = append(s.args, r.s.base[one.log.shard], one.log.place,
+				escape(one.link.reader), decimal(one.link.number),
 				decimal(one.sent), decimal(one.ack.seq), hexTag(one.ack.tag))
 			if len(s.of) == reportMost {
 				send(shard, s)

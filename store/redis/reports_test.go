@@ -9,8 +9,8 @@ import (
 	"github.com/mirage-go/mirage/store/redis"
 )
 
-// A log that is bounded refuses nothing for want of acknowledgements that its links' nodes
-// have and have not told yet.
+// A log that is bounded refuses nothing for want of acknowledgements that its links'
+// nodes have and have not told yet.
 func TestR4FullLogWaitsForAcknowledgements(t *testing.T) {
 	t.Parallel()
 	_, a, b := pairOfNodes(t, redis.Options{}, redis.Options{})

@@ -28,8 +28,7 @@ var ofIDs = map[string]bool{"open": true, "end": true, "resolve": true, "name": 
 var shared = []string{
 	"struct",
 	"head", "prelude", "members", "lease", "save", "entries", "undelivered", "departures", "forget", "overflow",
-	"sparse",
-	"acknowledge", "finish",
+	"sparse", "acknowledge", "finish",
 }
 
 // scripts are the steps by name, one for each file of lua. Exec uses EVALSHA, and EVAL if

@@ -23,7 +23,8 @@ type Options struct {
 	// Timeout bounds every call, retries included. Zero means 4s.
 	Timeout time.Duration
 	// SafetyRead is how often a watched session is checked for changes, in case pub/sub
-	// has lost a wake-up. Zero means 5s.
+	// has lost what was published, and how long at most its links read without a question
+	// to Redis. Zero means 5s.
 	SafetyRead time.Duration
 	// Lease is how long a link counts after the last sign of life from its node. It must
 	// be at least 1s, at least three times the Manager's Heartbeat, and longer than

@@ -24,8 +24,8 @@ func TestStore(t *testing.T) {
 	})
 }
 
-// watching is a Store that watches each log that it opens, as a Manager does for its links,
-// so that links read from this node's tail of the log.
+// watching is a Store that watches each log that it opens, as a Manager does for its
+// links, so that links read from this node's tail of the log.
 type watching struct {
 	*redis.Store
 	tb testing.TB

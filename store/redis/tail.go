@@ -8,16 +8,16 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// A tail is what this node knows of the end of a log that it watches (R2). Links read from
-// it what other nodes and this one have appended, without a question to Redis.
+// A tail is what this node knows of the end of a log that it watches (R2). Links read
+// from it what other nodes and this one have appended, without a question to Redis.
 //
 //	unread ── Read, which nothing has overtaken ──▶ current
 //	   ▲                                              │
 //	   └── a hole, another version, a wake-up ────────┘
 //
-// A current tail takes an entry only if the entry before it is the tail's last one, by its
-// tag, and if nothing else has changed that a link must see. An unread one keeps what it
-// hears until some link has asked Redis.
+// A current tail takes an entry only if the entry before it is the tail's last one, by
+// its tag, and if nothing else has changed that a link must see. An unread one keeps what
+// it hears until some link has asked Redis.
 type tail struct {
 	mu      sync.Mutex
 	current bool
@@ -153,8 +153,8 @@ func (t *tail) begin(ref store.LinkRef) (news, acked uint64) {
 	return t.news, acked
 }
 
-// refresh takes the answer to a Read of a link: what Redis said of the log, and the entries
-// that the link got.
+// refresh takes the answer to a Read of a link: what Redis said of the log, and the
+// entries that the link got.
 func (t *tail) refresh(news uint64, at appended, ref store.LinkRef, said store.Tail, got []store.Entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -208,8 +208,8 @@ func (t *tail) linkLocked(ref store.LinkRef) *linkTail {
 }
 
 // read is Read from the tail. ok is false if only Redis can answer. tag is that of the
-// position after, and last the one that the link has then. A link asks Redis every now and
-// then, as a sign of life.
+// position after, and last the one that the link has then. A link asks Redis every now
+// and then, as a sign of life.
 func (t *tail) read(
 	ref store.LinkRef, moves uint64, from place, max int, life time.Duration, dst []store.Entry,
 ) (got []store.Entry, said store.Tail, last place, ok bool) {
@@ -258,8 +258,8 @@ func (t *tail) coversLocked(p place) bool {
 }
 
 // ack takes an acknowledgement that Redis can be told later: not the first on a link, not
-// beyond the top, and not of another history. ok is whether it did, and soon whether Redis
-// should be told at once, because room is short.
+// beyond the top, and not of another history. ok is whether it did, and soon whether
+// Redis should be told at once, because room is short.
 func (t *tail) ack(ref store.LinkRef, moves, epoch uint64, p store.Position) (ok, soon bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

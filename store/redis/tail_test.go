@@ -176,8 +176,8 @@ func TestR2LostEntryIsFoundAtTheNext(t *testing.T) {
 }
 
 // A replica without the last entries takes over, gives out their numbers again, and the
-// node misses the first of those that are new: a link that has the lost ones must not go on
-// with the next number, but is sent away, and told.
+// node misses the first of those that are new: a link that has the lost ones must not go
+// on with the next number, but is sent away, and told.
 func TestR2FailoverWithALostEntryIsDiverged(t *testing.T) {
 	t.Parallel()
 	server, a, b := pairOfNodes(t, redis.Options{}, redis.Options{SafetyRead: time.Hour})
@@ -294,8 +294,8 @@ func TestR2OwnAndForeignAppends(t *testing.T) {
 	}
 }
 
-// After Renew on another node, a link gets nothing that comes later, even if its node does
-// not hear of it.
+// After Renew on another node, a link gets nothing that comes later, even if its node
+// does not hear of it.
 func TestR2RenewedLinksGetNothingNew(t *testing.T) {
 	t.Parallel()
 	_, a, b := pairOfNodes(t, redis.Options{}, redis.Options{SafetyRead: time.Hour})

@@ -9,8 +9,8 @@ import (
 )
 
 // attempt identifies an append to its caller. If the time of an append ran out, and the
-// caller makes it again with the same *Message, it is the same append: the second call waits
-// for the outcome of the first.
+// caller makes it again with the same *Message, it is the same append: the second call
+// waits for the outcome of the first.
 type attempt struct {
 	log, reader string
 	message     *store.Message
@@ -21,7 +21,8 @@ type unknown struct {
 	at    time.Time
 }
 
-// An append is remembered for a while after its call. At most uncertainMax are remembered.
+// An append is remembered for a while after its call. At most uncertainMax are
+// remembered.
 const (
 	uncertainFor = 10 * time.Second
 	uncertainMax = 1024
@@ -76,8 +77,8 @@ func (a *appending) outcome(ctx context.Context, deadline time.Time) (known bool
 	return never, fmt.Errorf("%w: redis: append: %w", store.ErrUncertain, why)
 }
 
-// append is Append with an encoded message. It also returns append.lua's answer, which says
-// more about a refusal.
+// append is Append with an encoded message. It also returns append.lua's answer, which
+// says more about a refusal.
 func (l *log) append(
 	ctx context.Context, m *store.Message, reader, entry string, tag uint32,
 ) (store.Position, answer, error) {

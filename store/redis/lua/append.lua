@@ -1,5 +1,5 @@
--- Append (D1, D5), for the entries that push.lua leaves to it. It has the number of a batch
--- on a lane, too: a repeat returns what the first one did (R3).
+-- Append (D1, D5), for the entries that push.lua leaves to it. It has the number of a
+-- batch on a lane, too: a repeat returns what the first one did (R3).
 grow()
 local lane, number = ARGV[9], tonumber(ARGV[10])
 local was = answered(lane, number)
@@ -38,7 +38,7 @@ local function append()
     write()
     redis.call('DEL', M)
   end
-  if not room(st, size(el)) then return { 'full', st.i, string.gsub((nodesof(st)), ME, '') ~= '' and 1 or 0 } end
+  if not room(st, size(el)) then return { 'full', st.i, string.gsub(nodesof(st), ME, '') ~= '' and 1 or 0 } end
   st.c, st.y, st.t = st.c + 1, st.y + size(el), t
   if to ~= '' then st.to = top(st) end
   save(st, true)

@@ -1,11 +1,11 @@
--- Push (R1, R3): a numbered batch of appends, without the prelude. It knows only the heads
--- of the logs. What is unusual about an entry or its log makes its answer all zeros, for
--- which the node takes append.lua.
+-- Push (R1, R3): a numbered batch of appends, without the prelude. It knows only the
+-- heads of the logs. What is unusual about an entry or its log makes its answer all
+-- zeros, for which the node takes append.lua.
 --
 -- KEYS[1] is the base by which the batch is published, KEYS[2] never exists. ARGV: the
 -- lane, the number of the batch, the node, PUBLISH or SPUBLISH, the lease in ms; then for
--- each entry: the base of its log's shard, the epoch, the moves ('' for any), the tag, and
--- what follows the time.
+-- each entry: the base of its log's shard, the epoch, the moves ('' for any), the tag,
+-- and what follows the time.
 local lane, number, ME, PUB, LEASE = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5])
 local was = answered(lane, number)
 if was then return was end

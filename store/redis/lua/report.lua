@@ -1,7 +1,7 @@
 -- Report (R4): what links were sent and have acknowledged, of several logs. None of these
--- acknowledgements is the first on its link. For each link: the base of the log's shard, its
--- place, the reader, the link's number, the last entry that it was sent, the acknowledged
--- one, and the tag of that position; 0 for nothing.
+-- acknowledgements is the first on its link. For each link: the base of the log's shard,
+-- its place, the reader, the link's number, the last entry that it was sent, the
+-- acknowledged one, and the tag of that position; 0 for nothing.
 for i = 6, #ARGV, 7 do
   K = ARGV[i]
   local number, sent, seq = tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]), tonumber(ARGV[i + 5])

@@ -56,9 +56,9 @@ local function accepted(st, name)
 end
 
 -- short returns whether links should tell at once what they have acknowledged: the log is
--- more than half full, and an acknowledgement makes a difference to what may enter or leave.
--- header returns what a node has to know of the log to read from its tail; '' for a sparse
--- log, of which nodes have none.
+-- more than half full, and an acknowledgement makes a difference to what may enter or
+-- leave. header returns what a node has to know of the log to read from its tail; '' for
+-- a sparse log, of which nodes have none.
 local function short(st)
   return ((st.sp and st.sp.n or st.c) * 2 > st.b[1] or st.y * 2 > st.b[2]) and (st.b[3] == 0 or flagsof(st) >= SPECIAL)
 end

@@ -9,7 +9,8 @@ local pack, unpack = codec and codec.pack or cjson.encode, codec and codec.unpac
 --   f, c, y   the first entry's number, how many there are, and their bytes
 --   v         changes with all that a link must see, except entries that are for all
 --   mg        how often the session has moved
---   g, t      the tags of the positions before the first entry and after the last; NONE if unknown
+--   g, t      the tags of the positions before the first entry and after the last; NONE if
+--             unknown
 --   b         1 to 3 of the bounds
 --   nodes     those that had links when the head was written
 local INHEAD = { 'f', 'c', 'y', 'v', 'mg', 'g', 't', 'e', 'b', 'nodes' }

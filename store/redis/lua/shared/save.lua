@@ -1,9 +1,9 @@
 -- wake wakes the links on all nodes but one: this node, which wakes its own, or the one
--- that is given. It is a hint: if channels are forbidden the step goes on, and the next check
--- of the log finds what it did.
+-- that is given. It is a hint: if channels are forbidden the step goes on, and the next
+-- check of the log finds what it did.
 local function wake(st, but)
   local told = { [but or ME] = true }
-  local all = st.nodes .. (nodesof(st))
+  local all = st.nodes .. nodesof(st)
   for at = 1, #all, NODE do
     local node = string.sub(all, at, at + NODE - 1)
     if not told[node] then

@@ -1,10 +1,12 @@
 -- The binary formats of a log's head, of an entry's header and of what is published.
--- Redis has the library struct; the rest is for servers that lack it (miniredis). It knows
--- big-endian numbers (B, In) and strings of fixed length (cn).
+-- Redis has the library struct; the rest is for servers that lack it (miniredis). It
+-- knows big-endian numbers (B, In) and strings of fixed length (cn).
 local struct = rawget(_G, 'struct') or (function()
   local function fields(format)
     local all = {}
-    for kind, n in string.gmatch(format, '([BIc])(%d*)') do all[#all + 1] = { kind, kind == 'B' and 1 or tonumber(n) } end
+    for kind, n in string.gmatch(format, '([BIc])(%d*)') do
+      all[#all + 1] = { kind, kind == 'B' and 1 or tonumber(n) }
+    end
     return all
   end
   local function pack(format, ...)
@@ -36,9 +38,9 @@ end)()
 
 -- The head of a log (R1): flags, whether the oldest leave for the next (1), how often it
 -- has moved, the bounds in messages and bytes, the retention in minutes, the version, how
--- many entries there are and their bytes, the first entry's number, the last entry that may
--- leave, the tags of the positions before the first entry and after the last. The names of
--- the nodes that have links follow.
+-- many entries there are and their bytes, the first entry's number, the last entry that
+-- may leave, the tags of the positions before the first entry and after the last. The
+-- names of the nodes that have links follow.
 local HEADFORMAT, NODE = '>BBI4I4I6I2I4I4I6I6I6c4c4', 8 -- the length of a node's name
 local FOREVER = 65535 -- the retention is longer than can be said
 local COLD, JOINED, SPECIAL = 1, 2, 4 -- flags: see head.lua
@@ -47,8 +49,8 @@ local NONE = '\0\0\0\0' -- the tag of a position that has none, or whose tag is 
 -- The entries and wake-ups that a node gets on its channel.
 local ENTRYFORMAT = '>I4I4I6c4BI4' -- moves, version, seq, tag of the entry before, room is short, length
 
--- answered returns what the batch of that number was answered on its lane, or '' if a later
--- batch has come, so that nobody waits any more (R3).
+-- answered returns what the batch of that number was answered on its lane, or '' if a
+-- later batch has come, so that nobody waits any more (R3).
 local function answered(lane, number)
   local was = redis.call('GET', lane)
   if not was then return end
