@@ -508,6 +508,11 @@ func TestT13Full(t *testing.T) {
 	s := newStore(t, dial(t, server.addr), redis.Options{})
 	topic := s.Topic("a", topicBounds())
 	mustPublish(t, topic, said("1"), saidPiece("g", "ab"))
+	brief := topicBounds()
+	brief.Age = time.Second
+	old := s.Topic("old", brief)
+	mustPublish(t, old, said("old"))
+	enterTopic(t, old, "leaves", 1)
 	server.do("CONFIG", "SET", "maxmemory", "1")
 	for _, p := range []store.Publication{said("2"), saidKey("k", "2"), saidPiece("g", "cd")} {
 		if _, err := topic.Publish(ctx, p); !errors.Is(err, store.ErrFull) {
@@ -524,6 +529,13 @@ func TestT13Full(t *testing.T) {
 		t.Errorf("Enter: %v", err)
 	}
 	wantText(t, "reading", readTopic(t, topic, &store.TopicCursor{}), "ab 1")
+	until(t, "old messages leave", func() bool { return readTopic(t, old, &store.TopicCursor{}) == "" })
+	if err := old.Exit(ctx, "leaves", 1); err != nil {
+		t.Errorf("Exit: %v", err)
+	}
+	if err := old.End(ctx); err != nil {
+		t.Errorf("End: %v", err)
+	}
 	server.do("CONFIG", "SET", "maxmemory", "0")
 	if at := mustPublish(t, topic, said("2")); at.Seq != 3 {
 		t.Errorf("the next is %d", at.Seq)

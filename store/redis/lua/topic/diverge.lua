@@ -4,6 +4,7 @@
 use(ARGV[6], ARGV[7])
 local h = head()
 if h and h.epoch == tonumber(ARGV[9]) then
+  needsLittle()
   h.lost = h.epoch
   h.epoch = another(h, tonumber(ARGV[8]))
   save(h)

@@ -7,7 +7,8 @@ if h.ended ~= 0 and string.sub(redis.call('GET', of('z') .. ':' .. int(h.endedlo
 end
 if h.epoch == 0 then return { 'notfound', int(NOW) } end
 
-redis.call('DEL', of('m'), of('e'), of('n')) -- frees more than the step needs
+needsLittle()
+redis.call('DEL', of('m'), of('e'), of('n'))
 redis.call('SET', of('z') .. ':' .. int(h.log), OP .. packed(h), 'PX', MS + GRACE)
 h.ended, h.endedlog, h.epoch, h.members = h.epoch, h.log, 0, 0
 save(h)

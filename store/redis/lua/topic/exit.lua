@@ -4,6 +4,7 @@ local field = ARGV[8]
 local h = head()
 local gone = false
 if h and redis.call('HEXISTS', of('e'), field) == 1 then
+  needsLittle()
   gone = left(h, field)
   save(h)
   touch(h)

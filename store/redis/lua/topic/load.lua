@@ -19,6 +19,7 @@ else
   local new
   top, new = begun(top, epoch)
   uselog(top)
+  if not new then needsLittle() end
   local changed = expire(math.max(NOW, h.at))
   if changed or new then save(h) else touch(h) end
 end

@@ -1,6 +1,7 @@
 -- What a node does for its topics of a shard now and then: it renews its lease, if it has
 -- entrances, counts the topics as used, and compares their heads with its replicas. ARGV:
 -- whether it has entrances in the shard; then the names, each with its Age.
+needsLittle()
 local alive = redis.call('PEXPIRE', K .. ':t:a:' .. ME, LEASE) == 1
 if ARGV[6] == '1' and not alive then redis.call('SET', K .. ':t:a:' .. ME, '', 'PX', LEASE) end
 local all = {}

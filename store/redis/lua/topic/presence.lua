@@ -26,6 +26,7 @@ end
 
 -- vacate removes the entrances of some nodes, except those kept, and tells it once.
 local function vacate(h, nodes, kept)
+  needsLittle()
   local gone = false
   local _, E = members()
   local all = redis.call('HGETALL', E)
