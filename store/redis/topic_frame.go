@@ -27,19 +27,21 @@ const (
 func encodeBody(p *store.Publication) string {
 	m := p.Message
 	b := make([]byte, bodyHead, bodyHead+len(m.Event)+len(m.Key)+len(m.Data))
-	for flag, set := range map[byte]bool{
-		flagBinary: m.Binary, flagGrows: p.Grows, flagContinues: p.Continues, flagDone: p.Done,
-	} {
-		if set {
-			b[0] |= flag
-		}
-	}
+	b[0] = flagIf(m.Binary, flagBinary) | flagIf(p.Grows, flagGrows) |
+		flagIf(p.Continues, flagContinues) | flagIf(p.Done, flagDone)
 	binary.BigEndian.PutUint64(b[1:], uint64(max(0, m.TTL)))
 	binary.BigEndian.PutUint16(b[9:], uint16(len(m.Event)))
 	binary.BigEndian.PutUint16(b[11:], uint16(len(m.Key)))
 	b = append(b, m.Event...)
 	b = append(b, m.Key...)
 	return string(append(b, m.Data...))
+}
+
+func flagIf(set bool, flag byte) byte {
+	if set {
+		return flag
+	}
+	return 0
 }
 
 func decodeBody(b string) (p store.Publication, err error) {

@@ -76,22 +76,26 @@ func newReplica(h *topicHandle) *replica {
 
 // recentTags are the tags of the last messages of a log.
 type recentTags struct {
-	tags [64]uint64
+	tags [tagWindow]uint64
 	top  uint64
 }
 
-func (t *recentTags) add(seq, tag uint64) { t.tags[seq%64], t.top = tag, seq }
+// tagWindow is of how many messages the head in Redis has the tags. The scripts know it,
+// too.
+const tagWindow = 64
+
+func (t *recentTags) add(seq, tag uint64) { t.tags[seq%tagWindow], t.top = tag, seq }
 
 // at returns the tag of a message. It is 0 for the place before the first one. known is
 // false if too many others followed.
 func (t *recentTags) at(seq uint64) (tag uint64, known bool) {
-	if seq > t.top || t.top-seq >= 64 {
+	if seq > t.top || t.top-seq >= tagWindow {
 		return 0, false
 	}
 	if seq == 0 {
 		return 0, true
 	}
-	tag = t.tags[seq%64]
+	tag = t.tags[seq%tagWindow]
 	return tag, tag != 0
 }
 
