@@ -148,7 +148,7 @@ func TestT13PublishUnknown(t *testing.T) {
 	s := newStore(t, dial(t, startServer(t).addr), redis.Options{})
 	topic := s.Topic("a", topicBounds())
 	for range 100 {
-		mustPublish(t, topic, said("before"))
+		mustPublish(t, topic, saidKey("k", "before"))
 	}
 	done, never, unsure := redis.NewPublishing(topic, said("x")), redis.NewPublishing(topic, said("y")),
 		redis.NewPublishing(topic, said("z"))
@@ -162,14 +162,33 @@ func TestT13PublishUnknown(t *testing.T) {
 	if _, err := unsure.Ask(1); !errors.Is(err, store.ErrUncertain) {
 		t.Errorf("a publish of which nothing can be known: %v", err)
 	}
+	late, superseded := redis.NewPublishing(topic, said("late")), redis.NewPublishing(topic, saidKey("k", "old"))
+	if _, err := superseded.Ask(0); err != nil {
+		t.Fatal(err)
+	}
 	for range 100 {
 		mustPublish(t, topic, said("after"))
 	}
-	if _, err := done.Ask(1); !errors.Is(err, store.ErrUncertain) {
-		t.Errorf("a publish that took place long ago: %v", err)
+	if at, err := done.Ask(1); err != nil || at.Seq != 101 {
+		t.Errorf("a publish that took place and is retained: %v, %v", at, err)
 	}
-	if at := topicPosition(t, topic); at.Seq != 202 {
+	mustPublish(t, topic, saidKey("k", "new"))
+	if _, err := superseded.Ask(1); !errors.Is(err, store.ErrUncertain) {
+		t.Errorf("a publish that took place and was superseded: %v", err)
+	}
+	if _, err := late.Ask(1); !errors.Is(err, store.ErrUncertain) {
+		t.Errorf("a publish that did not take place, among others that have left: %v", err)
+	}
+	if at := topicPosition(t, topic); at.Seq != 204 {
 		t.Errorf("%d were published", at.Seq)
+	}
+
+	late = redis.NewPublishing(topic, said("late"))
+	for range 100 {
+		mustPublish(t, topic, said("after"))
+	}
+	if at, err := late.Ask(1); err != nil || at.Seq != 305 {
+		t.Errorf("a publish that did not take place, among others that are retained: %v, %v", at, err)
 	}
 }
 

@@ -1,5 +1,5 @@
--- Publish (T10). A publish that comes again is found by its tag, its number: among the
--- last ones, if these are all that followed the first attempt.
+-- Publish (T10). A publish that comes again is found by its tag: among those of the last
+-- messages, or in what is retained.
 use(ARGV[6], ARGV[7])
 local epoch, tag, field, body, kind = tonumber(ARGV[8]), ARGV[9], ARGV[10], ARGV[11], ARGV[12]
 local datalen, ttl, maxcount, maxbytes, maxgrown = tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15]),
@@ -17,6 +17,17 @@ local function found(tags, top)
   end
 end
 
+-- retained looks for the message among those after a number. sure says that it can be
+-- none of those that have left.
+local function retained(after, top)
+  local all = redis.call('XRANGE', L, int(after + 1), '+', 'COUNT', 1000)
+  for _, e in ipairs(all) do
+    local _, _, _, _, one = struct.unpack(VALUE, e[2][2])
+    if one == tag then return tonumber(string.sub(e[1], 1, -3)), true end
+  end
+  return nil, #all == top - after
+end
+
 local was = head()
 local before
 if was then
@@ -32,7 +43,12 @@ if was then
     local since, after = tonumber(ARGV[18]), tonumber(ARGV[19])
     if before and since == was.ended and before.top - after > WINDOW then return { 'unknown', int(NOW) } end
     if since ~= was.epoch then after = 0 end
-    if was.epoch ~= 0 and was.top - after > WINDOW then return { 'unknown', int(NOW) } end
+    if was.epoch ~= 0 and was.top - after > WINDOW then
+      uselog(was)
+      local seq, sure = retained(after, was.top)
+      if seq then return { 'done', int(NOW), int(was.epoch), int(seq) } end
+      if not sure then return { 'unknown', int(NOW) } end
+    end
   end
 end
 
