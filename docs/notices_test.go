@@ -14,7 +14,8 @@ import (
 func TestNotices(t *testing.T) {
 	const format = "{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}{{end}}{{end}}"
 	list := exec.Command("go", "list", "-deps", "-f", format,
-		"../client/js", "../cookie", "../middleware", "../miragetest", "../session", "../store/...", "../transport/...")
+		"../client", "../client/js", "../cookie", "../middleware", "../miragetest",
+		"../session", "../store/...", "../transport/...")
 	out, err := list.Output()
 	if err != nil {
 		t.Fatal(err)

@@ -36,6 +36,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/mirage-go/mirage"
+	"github.com/mirage-go/mirage/client"
 	"github.com/mirage-go/mirage/store/redis"
 )
 

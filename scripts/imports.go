@@ -29,7 +29,7 @@ var floors = [][]string{
 	{"internal/downstream", "internal/upstream"},
 	{"internal/admission"},
 	{"internal/answer", "store/storetest"},
-	{"middleware", "session"},
+	{"client", "middleware", "session"},
 	{"cookie", "internal/frame", "internal/refuse", "store/memory", "store/redis"},
 	{"internal/topiclog", "internal/topicmodel"},
 	{

@@ -54,9 +54,9 @@ func (p *Parser) field(line []byte) {
 	}
 }
 
-// dispatch ends the block at a blank line. It returns an event if there is data. If it
-// fails, it sets p.err and does not update the last id, so a client that resumes there
-// gets the event again.
+// dispatch ends the block at a blank line. It returns an event if there is data, or an id
+// alone and the caller asked for that (ReturnMoves). If it fails, it sets p.err and does
+// not update the last id, so a client that resumes there gets the event again.
 func (p *Parser) dispatch() (event Event, ok bool) {
 	if ok = len(p.data) > 0; ok {
 		if event.Data, p.err = p.payload(); p.err != nil {
@@ -64,6 +64,7 @@ func (p *Parser) dispatch() (event Event, ok bool) {
 		}
 	} else if p.filled {
 		p.skipped++
+		ok = p.moves && p.hasID
 	}
 
 	if p.hasID && p.lastID != string(p.id) {
@@ -113,7 +114,9 @@ func (p *Parser) payload() ([]byte, error) {
 		if p.decoded, err = base64.StdEncoding.AppendDecode(p.decoded[:0], data); err != nil {
 			return nil, ErrEncoding
 		}
-		data = p.decoded
+		if data = p.decoded; data == nil {
+			data = []byte{}
+		}
 	}
 
 	control := p.named && strings.HasPrefix(p.name, EventHello)

@@ -88,6 +88,8 @@ type Parser struct {
 	retries  bool
 	comments int
 	skipped  int
+
+	moves bool // see ReturnMoves
 }
 
 // slack is the room in the bound in addition to the payload: for one other line, of which
@@ -110,9 +112,13 @@ func NewParser(largest int) *Parser {
 func (p *Parser) Reset() {
 	*p = Parser{
 		largest: p.largest, kept: p.kept, name: p.name, topic: p.topic, key: p.key,
-		line: p.line[:0], data: p.data[:0], decoded: p.decoded[:0], id: p.id[:0],
+		line: p.line[:0], data: p.data[:0], decoded: p.decoded[:0], id: p.id[:0], moves: p.moves,
 	}
 }
+
+// ReturnMoves makes Next also return blocks that have an id and no data, which move the
+// position of a client. The Data of such an event is nil. Otherwise Data is never nil.
+func (p *Parser) ReturnMoves() { p.moves = true }
 
 // Feed gives the parser the next chunk of the stream. The parser reads chunk, without
 // changing it, until Next reports that there is no further event. Feed panics if it is
@@ -151,6 +157,6 @@ func (p *Parser) Retry() (time.Duration, bool) { return p.retry, p.retries }
 // Comments returns how many comment lines were read: a plain client's heartbeats.
 func (p *Parser) Comments() int { return p.comments }
 
-// Skipped returns how many complete blocks made no event because they had no data. Blank
+// Skipped returns how many complete blocks had no data, and so made no event. Blank
 // lines and comments are not blocks.
 func (p *Parser) Skipped() int { return p.skipped }

@@ -2,6 +2,7 @@ package frame_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -217,5 +218,29 @@ func TestW6Skipped(t *testing.T) {
 				t.Errorf("%q in pieces of %d: %d, error %v, want %d", stream, size, p.Skipped(), err, want)
 			}
 		}
+	}
+}
+
+// C1: a client may ask for blocks that only move its position. Their data is nil, and
+// that of a message is not, even if it is empty.
+func TestC1Moves(t *testing.T) {
+	p := frame.NewParser(100)
+	p.ReturnMoves()
+	p.Feed([]byte("id: a-1\n\nid: _b-1\n\ndata\nid: a-2\n\n" +
+		"encoding: base64\ndata\n\nevent: x\n\nid: a-3\n\nid: a-4\n"))
+	var got []string
+	for {
+		e, ok, err := p.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			break
+		}
+		got = append(got, fmt.Sprint(e.ID, " ", e.HasID, " ", e.Data == nil))
+	}
+	want := []string{"a-1 true true", "_b-1 true true", "a-2 true false", "a-2 false false", "a-3 true true"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
