@@ -9,8 +9,8 @@
 // acknowledge every 16 messages, as its real clients do. Centrifuge has no
 // acknowledgements.
 //
-// For each, it prints the medians, the median of the ratios of the rounds, and what a message
-// costs in scripts.
+// For each, it prints the medians, the median of the ratios of the rounds, and what a
+// message costs in scripts.
 package main
 
 import (
@@ -78,8 +78,8 @@ func main() {
 	report(results)
 }
 
-// report prints the median, lowest and highest result of all rounds, and the median of the
-// rounds' ratios of the first engine to the second.
+// report prints the median, lowest and highest result of all rounds, and the median of
+// the rounds' ratios of the first engine to the second.
 func report(results map[string]map[string][]float64) {
 	fmt.Printf("median of %d rounds (lowest to highest)\n", *rounds)
 	for _, what := range slices.Sorted(maps.Keys(results)) {
@@ -140,8 +140,8 @@ func measure(addr string, start func(string) engine) map[string]float64 {
 	flush()
 
 	e = start(addr)
-	// The subscriber wakes this goroutine. Polling for the message would measure the timers
-	// of Go, whose idle threads sleep for a millisecond.
+	// The subscriber wakes this goroutine. Polling for the message would measure the
+	// timers of Go, whose idle threads sleep for a millisecond.
 	var one atomic.Int64
 	came := make(chan struct{}, 1)
 	check(e.subscribe(0, func() {
@@ -204,7 +204,8 @@ func settle(e engine, i int, arrived *atomic.Int64) {
 }
 
 // flood publishes to every channel from a goroutine of its own, and returns the number of
-// messages, and how long it took. If arrived is set, at most 16 messages of a channel are in flight.
+// messages, and how long it took. If arrived is set, at most 16 messages of a channel are
+// in flight.
 func flood(e engine, arrived *[channels]atomic.Int64) (messages float64, took time.Duration) {
 	var total atomic.Int64
 	var wg sync.WaitGroup

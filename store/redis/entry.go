@@ -13,10 +13,10 @@ import (
 // An entry in Redis consists of its tag (4 bytes), the time when it was appended (6,
 // written by the script), whether it is binary (1), and the lengths of event (2) and
 // reader (2), followed by reader, event and data. The scripts return an entry for another
-// reader as its tag alone.
-// The entry of a message with Key or TTL ends with the key, its length (2 bytes), when the
-// message was sent (6, in milliseconds), and when its TTL is over (6; 0 is never). Sent to
-// Redis, these are 0 and the TTL, and the script completes them.
+// reader as its tag alone. The entry of a message with Key or TTL ends with the key, its
+// length (2 bytes), when the message was sent (6, in milliseconds), and when its TTL is
+// over (6; 0 is never). Sent to Redis, these are 0 and the TTL, and the script completes
+// them.
 const (
 	head       = 15
 	binaryData = 1 // in the byte after the time
@@ -107,8 +107,8 @@ func decode(seq uint64, raw string) (store.Entry, error) {
 	return e, nil
 }
 
-// decodeNth decodes the i-th entry of an answer. The first of them has the number first. If
-// that is 0, they are of a sparse log, and each comes after its number (6 bytes).
+// decodeNth decodes the i-th entry of an answer. The first of them has the number first.
+// If that is 0, they are of a sparse log, and each comes after its number (6 bytes).
 func decodeNth(first uint64, i int, raw string) (store.Entry, error) {
 	if first > 0 {
 		return decode(first+uint64(i), raw)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os/exec"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -34,17 +35,30 @@ type server struct {
 func startServer(tb testing.TB, args ...string) *server {
 	tb.Helper()
 	program := needs.Program(tb, "redis-server")
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	ln.Close()
-	s := &server{tb: tb, program: program, addr: addr, dir: tb.TempDir(), args: args}
+	s := &server{tb: tb, program: program, addr: freeAddr(tb), dir: tb.TempDir(), args: args}
 	tb.Cleanup(s.kill)
 	s.start()
 	return s
 }
+
+// freeAddr returns an address that no server listens to, and that no other test was
+// given: servers that are killed start again where they were.
+func freeAddr(tb testing.TB) string {
+	tb.Helper()
+	for {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			tb.Fatal(err)
+		}
+		addr := ln.Addr().String()
+		ln.Close()
+		if _, given := addrs.LoadOrStore(addr, true); !given {
+			return addr
+		}
+	}
+}
+
+var addrs sync.Map
 
 func (s *server) start() {
 	s.tb.Helper()
