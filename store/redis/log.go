@@ -26,6 +26,7 @@ type log struct {
 	shard int
 
 	watched atomic.Pointer[watched] // while this handle watches the log
+	sparse  atomic.Bool             // the log was sparse at the last append: the next one goes to append.lua
 
 	mu    sync.Mutex
 	read  map[linkName]place  // the last entry that Read returned; it must still be there at the next Read

@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -119,4 +120,44 @@ func TestR4WhatWasSentIsToldSoon(t *testing.T) {
 		}
 		return at.Sent == f.cursor()
 	})
+}
+
+// A message for one reader, and one with Key, are not refused either while what was
+// acknowledged is still to be told, by this node or another one.
+func TestR4SpecialMessagesWaitForAcknowledgements(t *testing.T) {
+	t.Parallel()
+	_, a, b := pairOfNodes(t, redis.Options{}, redis.Options{})
+	for name, of := range map[string]*redis.Store{"near": a, "far": b} {
+		for what, last := range map[string]struct {
+			m      store.Message
+			reader string
+		}{
+			"for one reader": {store.Message{}, "r"},
+			"with Key":       {store.Message{Key: "k"}, ""},
+		} {
+			t.Run(what+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				bounds := roomy
+				bounds.MaxBytes = 1000
+				near, _, err := a.Open(ctx, t.Name(), store.Asked{}, true, bounds)
+				if err != nil {
+					t.Fatal(err)
+				}
+				f := attachFar(t, of, near, store.Claim{Reader: "r"})
+				for _, s := range []string{"1", "2", "3"} { // the first acknowledgement is told at once
+					text := s + strings.Repeat("x", 200)
+					put(t, near, text)
+					f.until(near, text)
+					if err := f.log.Ack(ctx, f.at.Link, f.position()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				m := last.m
+				m.Data = make([]byte, 800)
+				if _, err := near.Append(ctx, &m, last.reader); err != nil {
+					t.Errorf("Append: %v", err)
+				}
+			})
+		}
+	}
 }

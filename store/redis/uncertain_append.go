@@ -90,21 +90,28 @@ func (l *log) append(
 	which := attempt{l.hex, reader, m}
 	a := l.s.recall(which)
 	if a == nil {
-		a = l.appending(entry, tag, escape(reader), false)
+		a = l.appending(entry, tag, escape(reader), l.sparse.Load())
+		if a.cold {
+			l.s.reports.flush(ctx, l.hex)
+		}
 		l.s.lanesOf(l.shard).submit(ctx, a)
 	}
-
 	known, err := a.outcome(ctx, deadline)
-	if known && err == nil && a.at.seq == 0 && a.answer == nil {
-		l.s.reports.flush(ctx, l.hex)
+	again := func() {
 		a = l.appending(a.entry, a.tag, a.reader, true)
 		l.s.lanesOf(l.shard).submit(ctx, a)
 		known, err = a.outcome(ctx, deadline)
-		if known && a.answer.text(0) == "full" && a.answer.num(2) == 1 && l.s.toldElsewhere(ctx) {
-			a = l.appending(a.entry, a.tag, a.reader, true)
-			l.s.lanesOf(l.shard).submit(ctx, a)
-			known, err = a.outcome(ctx, deadline)
-		}
+	}
+
+	if known && err == nil && a.at.seq == 0 && a.answer == nil { // push.lua left it to append.lua
+		l.s.reports.flush(ctx, l.hex)
+		again()
+	}
+	if known && a.answer.text(0) == "full" && a.answer.num(2) == 1 && l.s.toldElsewhere(ctx) {
+		again()
+	}
+	if known && a.answer.text(0) == "ok" {
+		l.sparse.Store(a.answer.num(3) == 1)
 	}
 
 	switch {

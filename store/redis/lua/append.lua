@@ -21,17 +21,17 @@ local function append()
       if string.sub(o, 1, 4) == t and sparse.content(o) == sparse.content(el) then at = seq end
       return at
     end)
-    at = at or st.sp and sparse.left(st, t, st.jf, st.jt)
+    at = at or st.sp and sparse.removed(st, t, st.jf, st.jt)
     if at then return { 'ok', at } end
   end
   if to ~= '' and not reader(st, to) then return { 'notfound' } end
   if st.sp or special(el) then
     local seq, why = sparse.put(st, el)
-    if why == 'outdated' then return { 'ok', 0, sent } end
+    if why == 'outdated' then return { 'ok', 0, sent, 1 } end
     if why then return { why, st.i, string.gsub(nodesof(st), ME, '') ~= '' and 1 or 0 } end
     if to ~= '' then st.to = seq end
     save(st, true)
-    return { 'ok', seq, sent }
+    return { 'ok', seq, sent, 1 }
   end
   if redis.call('LLEN', M) ~= st.c then -- Redis has not kept them all
     lost(st)

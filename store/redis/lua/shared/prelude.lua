@@ -83,7 +83,7 @@ local function raw(epoch)
   if string.sub(s, 1, 1) == 'X' then return nil, unpack(string.sub(s, 2)) end
   if not h then return nil end
   local st = withhead(unpack(s), h, epoch)
-  if st.sp then sparse.look(st) end
+  if st.sp then sparse.refresh(st) end
   return st
 end
 -- load returns the state for a step of a handle. ARGV[6] is its place, or the epoch alone

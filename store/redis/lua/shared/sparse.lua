@@ -72,17 +72,17 @@ function sparse.tagof(st, seq)
   return ''
 end
 
--- left returns the number of the entry with that tag, if it left before older ones, and
+-- removed returns the number of the entry with that tag, if it left before older ones, and
 -- the number is between from and to.
-function sparse.left(st, tag, from, to)
+function sparse.removed(st, tag, from, to)
   local g, n = st.sp.g or {}, (struct.unpack('>I4', tag))
   for i = 1, #g, 2 do
     if g[i + 1] == n and from <= g[i] and g[i] <= to then return g[i] end
   end
 end
 
--- begin makes the log sparse.
-local function begin(st)
+-- makesparse makes the log sparse.
+local function makesparse(st)
   local els, listed = redis.call('LRANGE', M, drop, -1), redis.call('EXISTS', M) == 1
   if #els ~= st.c then -- Redis has not kept them all
     lost(st)
@@ -96,8 +96,8 @@ local function begin(st)
   for i, el in ipairs(els) do redis.call('ZADD', M, st.f + i - 1, numbered(st.f + i - 1, el)) end
 end
 
--- over makes the log an ordinary one again. It is empty.
-local function over(st)
+-- makelist makes the log an ordinary one again. It is empty.
+local function makelist(st)
   write()
   redis.call('DEL', M, keysof(st))
   st.sp = nil
@@ -148,7 +148,7 @@ end
 function sparse.tidy(st, seq, sure)
   local changed = sparse.leave(st, seq, sure)
   if st.c == 0 then
-    over(st)
+    makelist(st)
     changed = true
   end
   return changed
@@ -191,7 +191,7 @@ end
 function sparse.put(st, el)
   local key, sent, ends = '', 0, 0
   if special(el) then key, sent, ends = sparse.about(el) end
-  if not st.sp then begin(st) end
+  if not st.sp then makesparse(st) end
   local k, t = keysof(st)
 
   local old, was
@@ -226,11 +226,11 @@ function sparse.keep(st)
   for _, key in ipairs({ M, k, t }) do redis.call('PEXPIRE', key, math.max(LEASE, st.b[4]) + KEEP) end
 end
 
--- look removes the entries whose TTL is over, and sees whether Redis has kept the others.
+-- refresh removes the entries whose TTL is over, and sees whether Redis has kept the others.
 -- Every step does it before it looks at the entries.
-function sparse.look(st)
+function sparse.refresh(st)
   if redis.call('ZCARD', M) ~= st.sp.n then
-    over(st)
+    makelist(st)
     lost(st)
     return save(st, false)
   end
@@ -254,7 +254,7 @@ function sparse.claim(st, to, life)
   entries(st, st.f, top(st), function(seq, el)
     if seq > st.m or lacks[seq] then all[#all + 1] = numbered(seq, el) end
   end)
-  over(st)
+  makelist(st)
   for _, v in ipairs(all) do redis.call('RPUSH', to, v) end
   redis.call('PEXPIRE', to, life)
 end
