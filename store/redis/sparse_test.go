@@ -6,12 +6,14 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/redis/rueidis"
 
+	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/redis"
 )
@@ -486,5 +488,49 @@ func TestM1NothingIsLeft(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Progress is sent on one node to a client that is linked to another one. It gets the last
+// value, and what it gets is in order.
+func TestM1ProgressAcrossNodes(t *testing.T) {
+	t.Parallel()
+	addr := startServer(t).addr
+	here := newNode(t, addr, "progress", redis.Options{}, session.Options{})
+	there := newNode(t, addr, "progress", redis.Options{}, session.Options{})
+	l, err := there.Attach(ctx, session.Attach{ID: "a", Reader: "r"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+
+	const all = 100
+	sent := make(chan error, 1)
+	go func() {
+		var err error
+		for i := 0; i <= all && err == nil; i++ {
+			m := store.Message{Event: "progress", Key: "job", Data: fmt.Append(nil, i)}
+			_, err = here.Send(ctx, "a", m)
+		}
+		sent <- err
+	}()
+
+	last := -1
+	until(t, "all is sent", func() bool {
+		var b session.Batch
+		if err := l.Take(ctx, &b); err != nil || !b.Gap.IsZero() || b.End != "" {
+			t.Fatalf("Take: %+v, %v", b, err)
+		}
+		for _, e := range b.Entries {
+			i, err := strconv.Atoi(string(e.Message.Data))
+			if err != nil || i <= last || e.Message.Key != "job" {
+				t.Fatalf("%+v after %d", e.Message, last)
+			}
+			last = i
+		}
+		return last == all
+	})
+	if err := <-sent; err != nil {
+		t.Fatal(err)
 	}
 }

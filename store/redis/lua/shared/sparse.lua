@@ -226,8 +226,8 @@ function sparse.keep(st)
   for _, key in ipairs({ M, k, t }) do redis.call('PEXPIRE', key, math.max(LEASE, st.b[4]) + KEEP) end
 end
 
--- refresh removes the entries whose TTL is over, and sees whether Redis has kept the others.
--- Every step does it before it looks at the entries.
+-- refresh removes the entries whose TTL is over, and checks whether Redis has kept the
+-- others. Every step does it before it looks at the entries.
 function sparse.refresh(st)
   if redis.call('ZCARD', M) ~= st.sp.n then
     makelist(st)
