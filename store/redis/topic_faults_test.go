@@ -459,7 +459,7 @@ func TestT13Memory(t *testing.T) {
 				return said("plain")
 			}
 			return saidKey("k", fmt.Sprint(i))
-		}, 500 << 10},
+		}, 20 << 10},
 		{"many keys", func(i int) store.Publication { return saidKey(fmt.Sprint(i), "x") }, 50 << 10},
 		{"plain", func(i int) store.Publication { return said(fmt.Sprint(i)) }, 50 << 10},
 		{"growing", func(i int) store.Publication {

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"slices"
@@ -202,6 +203,7 @@ func (h *topicHandle) decodeLog(a answer) (*topiclog.Log, recentTags, error) {
 		}
 		saved.Messages = append(saved.Messages, m)
 	}
+	slices.SortFunc(saved.Messages, func(a, b topiclog.SavedMessage) int { return cmp.Compare(a.Seq, b.Seq) })
 	for _, record := range a.list(9) {
 		m, err := savedGrowing(record, grown)
 		if err != nil {

@@ -37,13 +37,18 @@ end
 for _, e in ipairs(redis.call('XRANGE', L, '-', '+')) do
   entries[#entries + 1] = string.sub(e[1], 1, -3)
   entries[#entries + 1] = e[2][2]
-  local _, _, _, first = struct.unpack(VALUE, e[2][2])
-  if first > 0 then add(first) end
+end
+for _, field in ipairs(redis.call('ZRANGE', ORDER, 0, -1)) do
+  local rec = redis.call('HGET', KEYED, field)
+  local m = keyed(field, rec)
+  entries[#entries + 1] = int(m.seq)
+  entries[#entries + 1] = string.sub(rec, 10)
+  if m.first > 0 then add(m.first) end
 end
 for _, field in ipairs(redis.call('ZRANGE', GROWING, 0, -1)) do
   local rec = redis.call('HGET', KEYED, field)
   growing[#growing + 1] = rec
-  add(opened(rec).first)
+  add(keyed(field, rec).first)
 end
 return {
   'all', int(NOW), int(ended), int(h.lost), int(h.epoch), int(h.top), int(h.base), h.tags, entries, growing, texts,

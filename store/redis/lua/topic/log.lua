@@ -1,111 +1,102 @@
 -- What a log retains. The rules are those of package topiclog, to the letter: replicas
 -- follow them by themselves.
 --
--- A value in the stream is: time, expiry, size, number of the first piece (0 for a whole
--- message), tag; then the body. The body of a message is: flags 1, TTL 8, length of event
--- 2, of key 2; event, key, data. The body of a message with pieces is that of the last.
+-- The value of a message that does not grow is: time, expiry, size, number of the first
+-- piece (0 for a whole message), tag; then the body. A body is: flags 1, TTL 8, length of
+-- event 2, of key 2; event, key, data. That of a message with pieces is the last one's.
 --
--- In the hash, a message that does not grow is 's' (whole) or 'g', then its number, size,
--- expiry and first piece. One that still grows is 'o', then its first and last number,
+-- A message without a key lies in the stream. One with a key lies in the hash, where a
+-- stream would keep the room of what was superseded: 's' (whole) or 'g' (with pieces), the
+-- number, then the value. One that still grows is 'o', then its first and last number,
 -- time, expiry, length of the text, of the last piece, and how many ends of pieces there
 -- are; then the tag, and the last body without its data.
-local VALUE, DONE, OPEN = '>I8I8I8I8c8', '>I8I8I8I8', '>I8I8I8I8I8I8I8c8'
+local VALUE, KEYEDVALUE, OPEN = '>I8I8I8I8c8', '>I8I8I8I8I8c8', '>I8I8I8I8I8I8I8c8'
 local OVERHEAD, BODY, PIECE, PIECES, BLOCK = 96, 13, 16, 1024, 65536
-local h, L, KEYED, GROWING, DUE -- the head of the log that is worked on, and its keys
+local h, L, KEYED, ORDER, GROWING, DUE -- the head of the log that is worked on, and its keys
 
 local function uselog(head)
   h = head
   local log = ':' .. int(h.log)
-  L, KEYED, GROWING, DUE = of('l') .. log, of('k') .. log, of('o') .. log, of('d') .. log
+  L, KEYED, ORDER, GROWING, DUE = of('l') .. log, of('k') .. log, of('q') .. log, of('o') .. log, of('d') .. log
 end
 local function text(first) return of('g') .. ':' .. int(h.log) .. ':' .. int(first) end
 local function ends(first) return of('p') .. ':' .. int(h.log) .. ':' .. int(first) end
 
-local function opened(rec)
-  local o = {}
-  o.first, o.seq, o.at, o.due, o.len, o.last, o.n, o.tag, o.body = struct.unpack(OPEN, rec, 2)
-  o.body = string.sub(rec, o.body)
-  return o
-end
-
 -- sizeof returns the size of a message with pieces, by its body without data.
-local function sizeof(o) return OVERHEAD + #o.body - BODY + o.len + PIECE * o.n end
+local function sizeof(m) return OVERHEAD + #m.body - BODY + m.len + PIECE * m.n end
 
--- gone counts a message out that has left.
-local function gone(field, size, first)
-  h.count, h.bytes = h.count - 1, h.bytes - size
-  if field ~= '' then redis.call('HDEL', KEYED, field) end
-  if first > 0 then redis.call('DEL', text(first), ends(first)) end
-end
-
--- remove removes a message that does not grow.
-local function remove(seq, field, due, size, first)
-  redis.call('XDEL', L, int(seq) .. '-0')
-  if due > 0 then redis.call('ZREM', DUE, int(seq)) end
-  gone(field, size, first)
-end
-
--- close removes a message that still grows.
-local function close(field, o)
-  redis.call('ZREM', GROWING, field)
-  if o.due > 0 then redis.call('ZREM', DUE, 'k' .. field) end
-  gone(field, sizeof(o), o.first)
-end
-
-local function supersede(field, rec)
-  if string.sub(rec, 1, 1) == 'o' then return close(field, opened(rec)) end
-  local seq, size, due, first = struct.unpack(DONE, rec, 2)
-  remove(seq, field, due, size, first)
-end
-
--- entry returns what stands first in an answer of XRANGE.
-local function entry(found)
-  local e = found[1]
+-- streamed returns a message of the stream.
+local function streamed(e)
   if not e then return end
-  local at, due, size, first = struct.unpack(VALUE, e[2][2])
-  return { seq = tonumber(string.sub(e[1], 1, -3)), at = at, due = due, size = size, first = first, field = e[2][1] }
+  local m = { seq = tonumber(string.sub(e[1], 1, -3)) }
+  m.at, m.due, m.size, m.first, m.tag = struct.unpack(VALUE, e[2][2])
+  return m
 end
 
-local function oldest() return entry(redis.call('XRANGE', L, '-', '+', 'COUNT', 1)) end
+-- keyed returns the message that has an event and key.
+local function keyed(field, rec)
+  if not rec then return end
+  local m = { field = field, kind = string.sub(rec, 1, 1) }
+  if m.kind ~= 'o' then
+    m.seq, m.at, m.due, m.size, m.first, m.tag = struct.unpack(KEYEDVALUE, rec, 2)
+    return m
+  end
+  m.first, m.seq, m.at, m.due, m.len, m.last, m.n, m.tag, m.body = struct.unpack(OPEN, rec, 2)
+  m.body = string.sub(rec, m.body)
+  m.size = sizeof(m)
+  return m
+end
+local function lookup(field) return keyed(field, redis.call('HGET', KEYED, field)) end
+
+-- remove removes a message.
+local function remove(m)
+  if m.field then
+    redis.call('HDEL', KEYED, m.field)
+    redis.call('ZREM', m.kind == 'o' and GROWING or ORDER, m.field)
+  else
+    redis.call('XDEL', L, int(m.seq) .. '-0')
+  end
+  if m.due > 0 then redis.call('ZREM', DUE, m.field and 'k' .. m.field or int(m.seq)) end
+  if m.first > 0 then redis.call('DEL', text(m.first), ends(m.first)) end
+  h.count, h.bytes = h.count - 1, h.bytes - m.size
+end
+
+-- evict removes a message that readers may still need.
+local function evict(m)
+  remove(m)
+  h.base = math.max(h.base, m.seq)
+end
+
+-- oldest returns the oldest message that does not grow. oldestOpen returns the oldest of
+-- those that do.
+local function oldest()
+  local plain = streamed(redis.call('XRANGE', L, '-', '+', 'COUNT', 1)[1])
+  local first = redis.call('ZRANGE', ORDER, 0, 0, 'WITHSCORES')
+  if first[1] and (not plain or tonumber(first[2]) < plain.seq) then return lookup(first[1]) end
+  return plain
+end
 local function oldestOpen()
   local field = redis.call('ZRANGE', GROWING, 0, 0)[1]
-  if field then return field, opened(redis.call('HGET', KEYED, field)) end
-end
-
-local function evict(e)
-  remove(e.seq, e.field, e.due, e.size, e.first)
-  h.base = math.max(h.base, e.seq)
-end
-local function evictOpen(field, o)
-  close(field, o)
-  h.base = math.max(h.base, o.seq)
+  return field and lookup(field)
 end
 
 -- evictOldest evicts the oldest message but the last. One that grows leaves only if there
 -- is no other.
 local function evictOldest()
-  local e = oldest()
-  if e and e.seq ~= h.top then
-    evict(e)
-    return true
-  end
-  local field, o = oldestOpen()
-  if field and o.seq ~= h.top then
-    evictOpen(field, o)
-    return true
-  end
+  local m = oldest()
+  if not m or m.seq == h.top then m = oldestOpen() end
+  if not m or m.seq == h.top then return false end
+  evict(m)
+  return true
 end
 
 -- recount counts what is there. What is missing was older than all of it.
 local function recount()
   local count, bytes, first = 0, 0, h.top + 1
-  for _, e in ipairs(redis.call('XRANGE', L, '-', '+')) do
-    local one = entry({ e })
-    count, bytes, first = count + 1, bytes + one.size, math.min(first, one.seq)
-  end
-  for _, field in ipairs(redis.call('ZRANGE', GROWING, 0, -1)) do
-    local o = opened(redis.call('HGET', KEYED, field))
-    count, bytes, first = count + 1, bytes + sizeof(o), math.min(first, o.seq)
+  local function add(m) count, bytes, first = count + 1, bytes + m.size, math.min(first, m.seq) end
+  for _, e in ipairs(redis.call('XRANGE', L, '-', '+')) do add(streamed(e)) end
+  for _, key in ipairs({ ORDER, GROWING }) do
+    for _, field in ipairs(redis.call('ZRANGE', key, 0, -1)) do add(lookup(field)) end
   end
   if count ~= h.count then h.count, h.bytes, h.base = count, bytes, math.max(h.base, first - 1) end
 end
@@ -115,14 +106,14 @@ local function expire(now)
   local changed = false
   if h.due ~= 0 and h.due <= now then
     changed = true
-    for _, m in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', int(now))) do
-      if string.sub(m, 1, 1) == 'k' then
-        local field = string.sub(m, 2)
-        close(field, opened(redis.call('HGET', KEYED, field)))
+    for _, name in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', int(now))) do
+      local m
+      if string.sub(name, 1, 1) == 'k' then
+        m = lookup(string.sub(name, 2))
       else
-        local e = entry(redis.call('XRANGE', L, m .. '-0', m .. '-0'))
-        remove(e.seq, e.field, e.due, e.size, e.first)
+        m = streamed(redis.call('XRANGE', L, name .. '-0', name .. '-0')[1])
       end
+      if m then remove(m) else redis.call('ZREM', DUE, name) end -- Redis may have removed the key by itself
     end
     h.due = tonumber(redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2] or 0)
   end
@@ -132,23 +123,13 @@ local function expire(now)
     changed = true
     local late = now - h.old >= AGE + GRACE * 500 -- Redis may have removed keys by itself
     h.old = now
-    while true do
-      local e = oldest()
-      if not e then break end
-      if e.at >= before then
-        h.old = math.min(h.old, e.at)
-        break
+    for _, first in ipairs({ oldest, oldestOpen }) do
+      local m = first()
+      while m and m.at < before do
+        evict(m)
+        m = first()
       end
-      evict(e)
-    end
-    while true do
-      local field, o = oldestOpen()
-      if not field then break end
-      if o.at >= before then
-        h.old = math.min(h.old, o.at)
-        break
-      end
-      evictOpen(field, o)
+      if m then h.old = math.min(h.old, m.at) end
     end
     if late then recount() end
   end
@@ -165,14 +146,17 @@ end
 
 -- append puts a message at the end of the order. o is nil for a whole message.
 local function append(now, tag, field, body, size, expires, o)
-  local first = o and o.first or 0
-  redis.call('XADD', L, int(h.top) .. '-0', field, struct.pack(VALUE, now, expires, size, first, tag) .. body)
-  redis.call('PEXPIRE', L, MS + GRACE)
-  if field ~= '' then
-    redis.call('HSET', KEYED, field, (o and 'g' or 's') .. struct.pack(DONE, h.top, size, expires, first))
-    redis.call('PEXPIRE', KEYED, MS + GRACE)
+  local value = struct.pack(VALUE, now, expires, size, o and o.first or 0, tag) .. body
+  if field == '' then
+    redis.call('XADD', L, int(h.top) .. '-0', '', value)
+    redis.call('PEXPIRE', L, MS + GRACE)
+    return due(int(h.top), expires)
   end
-  due(int(h.top), expires)
+  redis.call('HSET', KEYED, field, (o and 'g' or 's') .. struct.pack('>I8', h.top) .. value)
+  redis.call('ZADD', ORDER, int(h.top), field)
+  redis.call('PEXPIRE', KEYED, MS + GRACE)
+  redis.call('PEXPIRE', ORDER, MS + GRACE)
+  due('k' .. field, expires)
 end
 
 -- thin forgets ends of pieces, so that what is between two others is no longer than a

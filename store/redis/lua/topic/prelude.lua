@@ -4,10 +4,10 @@
 -- KEYS[2]. The keys of a topic:
 --   :t:h:<name>        the head; without it, the topic has not begun
 --   :t:z:<name>:<log>  the head of an epoch that has ended, after the number of that step
---   :t:l:<name>:<log>  stream, the messages that do not grow any more; see log.lua
+--   :t:l:<name>:<log>  stream, the messages without a key; see log.lua
 --   :t:k:<name>:<log>  hash, event and key -> the message that has them
---   :t:o:<name>:<log>  sorted set, event and key of the messages that still grow, by the
---                      number of the last piece
+--   :t:q:<name>:<log>  sorted set, event and key of those that do not grow, by number
+--   :t:o:<name>:<log>  the same of those that still grow, by the number of the last piece
 --   :t:d:<name>:<log>  sorted set, the messages with TTL, by the time when they expire
 --   :t:g:<name>:<log>:<first>  the text of a message with pieces
 --   :t:p:<name>:<log>:<first>  where its pieces end

@@ -20,12 +20,22 @@ end
 -- retained looks for the message among those after a number. sure says that it can be
 -- none of those that have left.
 local function retained(after, top)
-  local all = redis.call('XRANGE', L, int(after + 1), '+', 'COUNT', 1000)
-  for _, e in ipairs(all) do
-    local _, _, _, _, one = struct.unpack(VALUE, e[2][2])
-    if one == tag then return tonumber(string.sub(e[1], 1, -3)), true end
+  local count, most = 0, 1000
+  local function is(m)
+    count = count + 1
+    return m.tag == tag
   end
-  return nil, #all == top - after
+  for _, e in ipairs(redis.call('XRANGE', L, int(after + 1), '+', 'COUNT', most)) do
+    local m = streamed(e)
+    if is(m) then return m.seq end
+  end
+  for _, key in ipairs({ ORDER, GROWING }) do
+    for _, field in ipairs(redis.call('ZRANGEBYSCORE', key, int(after + 1), '+inf', 'LIMIT', 0, most)) do
+      local m = lookup(field)
+      if is(m) then return m.seq end
+    end
+  end
+  return nil, count == top - after
 end
 
 local was = head()
@@ -64,18 +74,17 @@ local function refuse(why)
   return { why, int(NOW) }
 end
 
-local rec = field ~= '' and redis.call('HGET', KEYED, field)
+local older = field ~= '' and lookup(field)
 local o
 if grows then
-  local state = rec and string.sub(rec, 1, 1)
-  if state == 'g' then return refuse('sealed') end
-  if state == 'o' then o = opened(rec) end
+  if older and older.kind == 'g' then return refuse('sealed') end
+  if older and older.kind == 'o' then o = older end
   if not o and continues then return refuse('notfound') end
   if (o and o.len or 0) + datalen > maxgrown then return refuse('toolarge') end
 end
 
 -- Nothing is refused from here on.
-if rec and not o then supersede(field, rec) end
+if older and not o then remove(older) end
 local prev = #h.tags >= 8 and string.sub(h.tags, -8) or string.rep('\0', 8)
 h.top, h.at, h.tags = h.top + 1, now, string.sub(h.tags .. tag, -8 * WINDOW)
 local expires = ttl > 0 and now + ttl or 0
