@@ -215,6 +215,9 @@ func (l *log) readTail(
 	if ok && last != from {
 		l.note(ref, last.seq, last.tag)
 		l.s.reports.sent(l, ref, last.seq)
+		if w.tail.isShort() { // what a plain reader was sent may leave
+			l.s.reports.hurry(l.hex)
+		}
 	}
 	return got, said, ok
 }

@@ -277,6 +277,13 @@ func (t *tail) ack(ref store.LinkRef, moves, epoch uint64, p store.Position) (ok
 	return true, t.short
 }
 
+// isShort reports whether the log needs room.
+func (t *tail) isShort() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.short
+}
+
 // acknowledged notes what Redis has taken of a link, and whether room is still short.
 func (t *tail) acknowledged(ref store.LinkRef, seq uint64, short bool) {
 	t.mu.Lock()

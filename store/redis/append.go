@@ -107,7 +107,8 @@ func (l *log) append(
 		l.s.reports.flush(ctx, l.hex)
 		again()
 	}
-	if known && a.answer.text(0) == "full" && a.answer.num(2) == 1 && l.s.toldElsewhere(ctx) {
+	// A broadcast does not wait for each full log.
+	if known && a.answer.text(0) == "full" && a.answer.num(2) == 1 && l.asks != "" && l.s.toldElsewhere(ctx) {
 		again()
 	}
 	if known && a.answer.text(0) == "ok" {
