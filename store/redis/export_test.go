@@ -268,6 +268,33 @@ func AppendSent(to store.Log, m *store.Message, at time.Time) error {
 	return err
 }
 
+// PassTTL lets so much of all TTLs in a log have passed more.
+func PassTTL(s *Store, of store.Log, d time.Duration) {
+	const script = `
+local S, M, U, d = KEYS[1], KEYS[2], KEYS[3], tonumber(ARGV[1])
+local st = cmsgpack.unpack(redis.call('GET', S))
+if not st.sp then return end
+for _, v in ipairs(redis.call('ZRANGE', M, 0, -1)) do
+  local seq = struct.unpack('>I6', v)
+  if string.byte(v, 17) >= 2 then
+    local sent, ends = struct.unpack('>I6I6', v, #v - 11)
+    if ends > 0 then
+      redis.call('ZREM', M, v)
+      redis.call('ZADD', M, seq, string.sub(v, 1, #v - 12) .. struct.pack('>I6I6', sent - d, ends - d))
+      redis.call('ZADD', U, ends - d, seq)
+    end
+  end
+end
+if st.sp.u then st.sp.u = st.sp.u - d end
+redis.call('SET', S, cmsgpack.pack(st), 'KEEPTTL')`
+	epoch := of.Handle().Epoch
+	eval := s.client.B().Eval().Script(script).Numkeys(3).Key(s.Key("s", epoch), s.Key("m", epoch), s.Key("u", epoch))
+	err := s.client.Do(context.Background(), eval.Arg(millis(d)).Build()).Error()
+	if err != nil && !rueidis.IsRedisNil(err) {
+		panic(err)
+	}
+}
+
 // IDKey is the key of that kind of an id.
 func (s *Store) IDKey(kind, id string) string {
 	return s.base[ShardOf(id)] + ":" + kind + ":" + escape(id)
