@@ -91,24 +91,24 @@ func (l *log) append(
 	a := l.s.recall(which)
 	if a == nil {
 		a = l.appending(entry, tag, escape(reader), l.sparse.Load())
-		if a.cold {
-			l.s.reports.flush(ctx, l.hex)
-		}
 		l.s.lanesOf(l.shard).submit(ctx, a)
 	}
+
 	known, err := a.outcome(ctx, deadline)
 	again := func() {
 		a = l.appending(a.entry, a.tag, a.reader, true)
 		l.s.lanesOf(l.shard).submit(ctx, a)
 		known, err = a.outcome(ctx, deadline)
 	}
+	full := func() bool { return known && a.answer.text(0) == "full" }
 
-	if known && err == nil && a.at.seq == 0 && a.answer == nil { // push.lua left it to append.lua
+	left := known && err == nil && a.at.seq == 0 && a.answer == nil // by push.lua to append.lua
+	if left || full() {
 		l.s.reports.flush(ctx, l.hex)
 		again()
 	}
 	// A broadcast does not wait for each full log.
-	if known && a.answer.text(0) == "full" && a.answer.num(2) == 1 && l.asks != "" && l.s.toldElsewhere(ctx) {
+	if full() && a.answer.num(2) == 1 && l.asks != "" && l.s.toldElsewhere(ctx) {
 		again()
 	}
 	if known && a.answer.text(0) == "ok" {
