@@ -46,15 +46,19 @@ var topicEnds = []clause{
 	{"T12 what an ended epoch retains is not older than Age and TTL allow", func(e *env) {
 		a := e.topic("a", aging(e.brief()))
 		p := a.position()
+		began := time.Now()
 		a.put(within(e.brief()/2, say("1")), say("2"))
 		a.end()
 		e.pass(e.brief()*3/4, nil)
-		ended := time.Now()
-		if got := a.after(p).read(); time.Since(ended) < e.brief()/8 {
+		if got := a.after(p).read(); time.Since(began) < e.brief() { // not if the machine is busy
 			equal(e, "after its TTL", got, "2:2")
 		}
 		e.pass(e.brief()/2, nil)
-		a.after(p).reads("gap 1-2")
+		got := a.after(p).read()
+		if !e.bubble && got == "restarted 1-?" { // the epoch itself is not retained any more
+			return
+		}
+		equal(e, "after Age", got, "gap 1-2")
 	}},
 	{"T12 an epoch that has ended takes nothing", func(e *env) {
 		a := e.topic("a")
