@@ -305,8 +305,8 @@ func TestT13LostFrames(t *testing.T) {
 	})
 }
 
-// T4, T9: a reader that comes from another node may have more than the replica here. It is
-// not told that anything is lost.
+// T4, T9: a reader that comes from another node may have more than the replica here. It
+// is not told that anything is lost.
 func TestT4ReaderFromAnotherNode(t *testing.T) {
 	t.Parallel()
 	client := dial(t, startServer(t).addr)

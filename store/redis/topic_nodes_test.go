@@ -99,7 +99,9 @@ func visit(t *testing.T, nodes []node, id string, messages int) {
 func TestT8TwoManagers(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
-	options := session.Options{Topics: func(string) session.TopicOptions { return session.TopicOptions{Presence: true} }}
+	options := session.Options{Topics: func(string) session.TopicOptions {
+		return session.TopicOptions{Presence: true}
+	}}
 	nodes := []node{
 		newNode(t, server.addr, "two", redis.Options{}, options),
 		newNode(t, server.addr, "two", redis.Options{}, options),

@@ -145,8 +145,8 @@ type pairReader struct {
 
 // T3–T5, T12, M1–M3: whatever is published through two nodes, readers on each of them get
 // exactly what the store in memory gives: from a replica that follows what is published,
-// from one that hears nothing for a while, and from one that is not watched. Nodes die and
-// are replaced.
+// from one that hears nothing for a while, and from one that is not watched. Nodes die,
+// and are replaced.
 func TestT3RedisAgreesWithMemory(t *testing.T) {
 	t.Parallel()
 	client := dial(t, startServer(t).addr)
