@@ -25,7 +25,7 @@ var topicSteps = map[string]string{
 // topicScripts returns the steps of topics. Their names begin with "topic/".
 func topicScripts() map[string]*rueidis.Lua {
 	source := func(name string) string {
-		text, err := sources.ReadFile("lua/topic/" + name + ".lua")
+		text, err := sources.ReadFile("lua/" + name + ".lua")
 		if err != nil {
 			panic(err)
 		}
@@ -34,11 +34,11 @@ func topicScripts() map[string]*rueidis.Lua {
 
 	all := make(map[string]*rueidis.Lua)
 	for name, part := range topicSteps {
-		text := source("struct") + source("prelude")
+		text := source("shared/struct") + source("topic/prelude")
 		if part != "" {
-			text += source(part)
+			text += source("topic/" + part)
 		}
-		all["topic/"+name] = rueidis.NewLuaScript(text + source(name))
+		all["topic/"+name] = rueidis.NewLuaScript(text + source("topic/"+name))
 	}
 	return all
 }

@@ -17,8 +17,8 @@ local function found(tags, top)
   end
 end
 
--- retained looks for the message among those after a number. sure says that it can be
--- none of those that have left.
+-- retained looks for the message among those after a number. If it is not there, the
+-- second result says whether none of them has left.
 local function retained(after, top)
   local count, most = 0, 1000
   local function is(m)
