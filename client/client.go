@@ -75,6 +75,24 @@ func Dial(ctx context.Context, liveURL string, o Options) (*Client, error) {
 		return nil, err
 	}
 
+	c := newClient(base, o)
+	if err := c.load(ctx); err != nil {
+		return nil, err
+	}
+
+	go c.run()
+	if err := c.Connect(ctx); err != nil {
+		if state := c.State(); state.Phase == PhaseWaiting && state.Err != nil {
+			err = fmt.Errorf("%w: %w", err, state.Err)
+		}
+		_ = c.shutdown() // nothing was sent
+		return nil, err
+	}
+	return c, nil
+}
+
+// newClient returns a client whose owner does not run yet.
+func newClient(base *url.URL, o Options) *Client {
 	c := &Client{
 		o:       o,
 		calls:   make(chan func()),
@@ -90,19 +108,7 @@ func Dial(ctx context.Context, liveURL string, o Options) (*Client, error) {
 	c.race.bad, c.race.worked = map[string]time.Time{}, map[string]bool{}
 	c.sender.most = mostMessages
 	c.state.Store(&State{})
-	if err := c.load(ctx); err != nil {
-		return nil, err
-	}
-
-	go c.run()
-	if err := c.Connect(ctx); err != nil {
-		if state := c.State(); state.Phase == PhaseWaiting && state.Err != nil {
-			err = fmt.Errorf("%w: %w", err, state.Err)
-		}
-		_ = c.shutdown() // nothing was sent
-		return nil, err
-	}
-	return c, nil
+	return c
 }
 
 // Connect ends what Disconnect has begun, and returns when there is a link. If ctx ends

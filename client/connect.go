@@ -3,8 +3,8 @@ package client
 import "time"
 
 const (
-	young       = 10 * time.Second // links that end earlier, one after another, are a symptom
-	works       = 2 * time.Second  // after which a transport that brings something works
+	youngAge    = 10 * time.Second // links that end earlier, one after another, are a symptom
+	worksAfter  = 2 * time.Second  // after which a transport that brings something works
 	mostStrikes = 16
 )
 
@@ -89,13 +89,13 @@ func (c *Client) over(l *link, err *Error) {
 
 	r := &c.race
 	age := time.Since(l.born)
-	isYoung := age < young && !(l.drained && l.drain > 0)
+	isYoung := age < youngAge && !(l.drained && l.drain > 0)
 	c.strikes = min(c.strikes+1, mostStrikes)
 	if !isYoung {
 		c.strikes = 0
 		r.doubts = 0
 	}
-	if !isYoung || l.spoke && age > works {
+	if !isYoung || l.spoke && age > worksAfter {
 		r.worked[l.name] = true
 	}
 	if c.strikes > 1 || l.late && !l.spoke {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"slices"
-	"time"
 )
 
 var errTwoLoops = errors.New("client: another loop over these messages is running")
@@ -317,17 +315,3 @@ func (c *Client) countDelivered() {
 		})
 	}
 }
-
-// deleteAll removes the values that gone has.
-func deleteAll[T comparable](list []T, gone []T) []T {
-	set := make(map[T]bool, len(gone))
-	for _, v := range gone {
-		set[v] = true
-	}
-	return slices.DeleteFunc(slices.Clone(list), func(v T) bool { return set[v] })
-}
-
-const (
-	ackAfter  = 16 // messages
-	saveAfter = 500 * time.Millisecond
-)

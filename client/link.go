@@ -14,7 +14,7 @@ const (
 	secondSign    = 3 * time.Second  // until a link brings something beside its hello
 	pollTimeout   = 35 * time.Second // until a poll has been answered
 	silenceMargin = 5 * time.Second
-	chunk         = 4 << 10 // bytes that are read at once
+	chunkSize     = 4 << 10 // bytes that are read at once
 )
 
 // A link is one connection of the client:

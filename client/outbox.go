@@ -295,3 +295,12 @@ func parseAnswer(data []byte) (*answer, error) {
 	}
 	return a, nil
 }
+
+// deleteAll removes the values that gone has.
+func deleteAll[T comparable](list []T, gone []T) []T {
+	set := make(map[T]bool, len(gone))
+	for _, v := range gone {
+		set[v] = true
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(v T) bool { return set[v] })
+}

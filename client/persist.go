@@ -24,8 +24,10 @@ type Persist interface {
 	Save(context.Context, []byte) error
 }
 
-// saveTimeout bounds one call of Save.
-const saveTimeout = 10 * time.Second
+const (
+	saveAfter   = 500 * time.Millisecond // after Send
+	saveTimeout = 10 * time.Second       // of one call of Save
+)
 
 // A record is what a later client needs.
 type record struct {

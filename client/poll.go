@@ -8,10 +8,10 @@ import (
 )
 
 const (
-	pollWait  = "25"            // seconds for which the server may hold a poll
-	early     = time.Second     // an empty answer takes longer
-	mostEarly = 3               // answers without news that come at once
-	pollPause = 2 * time.Second // for a loop that has not taken what came
+	pollWait         = "25"            // seconds for which the server may hold a poll
+	earlyAnswer      = time.Second     // an empty answer takes longer
+	mostEarlyAnswers = 3               // answers without news that come at once
+	pollPause        = 2 * time.Second // for a loop that has not taken what came
 )
 
 var errCache = errors.New("client: polls bring nothing new: is there a cache in between?")
@@ -36,13 +36,13 @@ func (c *Client) carryPolls(l *link, to *url.URL) error {
 			return err
 		}
 		switch {
-		case next.news || time.Since(asked) > early:
+		case next.news || time.Since(asked) > earlyAnswer:
 			inRow = 0
-		case inRow == mostEarly:
+		case inRow == mostEarlyAnswers:
 			return errCache
 		default:
 			inRow++
-			if err := sleep(l.ctx, early); err != nil {
+			if err := sleep(l.ctx, earlyAnswer); err != nil {
 				return err
 			}
 		}

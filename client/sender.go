@@ -13,6 +13,7 @@ import (
 )
 
 const (
+	ackAfter      = 16 // messages
 	answerTimeout = 15 * time.Second
 	mostMessages  = 100      // in a body
 	longestBody   = 16 << 10 // bytes of data in a body, unless one message is longer

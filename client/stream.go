@@ -32,7 +32,7 @@ func (c *Client) openAnswer(l *link, to *url.URL, token string) (*http.Response,
 
 // readAll passes the body on until it ends.
 func readAll(body io.Reader, f *feeder) error {
-	buf := make([]byte, chunk)
+	buf := make([]byte, chunkSize)
 	for {
 		n, err := body.Read(buf)
 		if n > 0 {

@@ -46,7 +46,8 @@ type topic struct {
 	join
 }
 
-// topic returns the topic of that name, and adds it if there is none.
+// newTopic adds a topic, perhaps in place of one that was left. whole says that the
+// session has joined it.
 func (c *Client) newTopic(name string, whole bool) *topic {
 	t := &topic{name: name, whole: whole}
 	if whole {
@@ -57,7 +58,8 @@ func (c *Client) newTopic(name string, whole bool) *topic {
 	return t
 }
 
-// evictOthers bounds the topics that the client has not joined itself.
+// evictOthers bounds the topics that the client has not joined itself: it evicts any of
+// them. A server that is not ours may name one after another.
 func (c *Client) evictOthers() {
 	var others []*topic
 	for _, t := range c.topics {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -279,6 +280,29 @@ func grow(t *testing.T, transport string, waiting int, cut *cutter) {
 	if whole["a"] != want["a"] || whole["b"] != want["b"] {
 		t.Errorf("got %q, want %q", whole, want)
 	}
+}
+
+// C1: a link that is cut before the first messages of a room were delivered does not make
+// the room begin anew.
+func TestC1CutBeforeDelivery(t *testing.T) {
+	eachTransport(t, openTopics(), func(s *site, o client.Options) {
+		c := s.connect(o)
+		growing := s.live.Topic("doc").Stream(s.Context(), "answer", "a")
+		io.WriteString(growing, "It ")
+		room := s.join(c, "doc", client.JoinOptions{})
+		c.Disconnect()
+		time.Sleep(5 * time.Second)
+		s.publish("doc", "one")
+		if err := c.Connect(s.Context()); err != nil {
+			s.Fatal(err)
+		}
+		io.WriteString(growing, "grows.")
+		growing.Close()
+		time.Sleep(5 * time.Second)
+		got := take(s, room.Messages, 3)
+		slices.Sort(got[1:]) // a piece may come before messages that are older
+		equal(s, got, "It ", "grows.", "one")
+	})
 }
 
 // C1: rooms outlive cuts at every moment: each gets its messages once and in order.

@@ -55,7 +55,7 @@ func (c *Client) carrySocket(l *link, to *url.URL) error {
 	}) {
 		return ErrClosed
 	}
-	f, buf := c.newFeeder(l), make([]byte, chunk)
+	f, buf := c.newFeeder(l), make([]byte, chunkSize)
 	for {
 		if err := readFrame(l.ctx, conn, f, buf); err != nil {
 			return closeError(err)
