@@ -77,12 +77,14 @@ func yieldLast(yield func(Message, error) bool, err error) {
 // next returns the next item, after the one that was handled.
 func (b *inbox) next(ctx context.Context, handled *item) (*item, error) {
 	found := make(chan *item, 1)
-	if err := b.c.ask(ctx, func() {
+	if !b.c.post(func() { // whatever ctx says: the loop has asked for the next one
 		b.complete(handled)
-		b.waiting = found
-		b.serve()
-	}); err != nil {
-		return nil, err
+		if ctx.Err() == nil {
+			b.waiting = found
+			b.serve()
+		}
+	}) {
+		return nil, ErrClosed
 	}
 	select {
 	case it, ok := <-found:

@@ -7,9 +7,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mirage-go/mirage"
@@ -342,5 +344,47 @@ func TestC1LeaveLoop(t *testing.T) {
 		}
 		equal(s, take(s, c.Messages, 2), "one?", "two")
 		equal(s, take(s, c.Messages, 1), "three")
+	})
+}
+
+// C1: the message that a loop has when its context ends was delivered, if the loop asks
+// for the next one.
+func TestC1EndLoop(t *testing.T) {
+	onSite(t, mirage.Options{}, func(s *site) {
+		c := s.connect(client.Options{})
+		const n = 50
+		s.send(c, numbers(0, n)...)
+		var got []string
+		for len(got) < n {
+			ctx, cancel := context.WithCancel(s.Context())
+			for m, err := range c.Messages(ctx) {
+				if err == nil {
+					got = append(got, string(m.Data))
+				}
+				cancel()
+			}
+			cancel()
+		}
+		equal(s, got, numbers(0, n)...)
+	})
+}
+
+// C1: an idle client has at most two goroutines of its own, on each transport.
+func TestC1Goroutines(t *testing.T) {
+	eachTransport(t, mirage.Options{}, func(s *site, o client.Options) {
+		s.connect(o)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		stacks := make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		own := 0
+		for stack := range strings.SplitSeq(string(stacks), "\n\n") {
+			if strings.Contains(stack, "mirage/client.(*Client)") && !strings.Contains(stack, "client_test.") {
+				own++
+			}
+		}
+		if own == 0 || own > 2 {
+			s.Errorf("the client has %d goroutines", own)
+		}
 	})
 }
