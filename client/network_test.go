@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -385,6 +386,30 @@ func TestC1Goroutines(t *testing.T) {
 		}
 		if own == 0 || own > 2 {
 			s.Errorf("the client has %d goroutines", own)
+		}
+	})
+}
+
+// C1: a handler that takes longer than the client waits for an answer runs once, and Emit
+// returns when it has finished.
+func TestC1SlowHandler(t *testing.T) {
+	var calls atomic.Int64
+	o := mirage.Options{
+		OnMessage: func(context.Context, *mirage.Session, mirage.Incoming) error {
+			calls.Add(1)
+			time.Sleep(40 * time.Second)
+			return nil
+		},
+	}
+	eachTransport(t, o, func(s *site, o client.Options) {
+		c := s.connect(o)
+		calls.Store(0)
+		began := time.Now()
+		if err := c.Emit(s.Context(), "said", 1); err != nil || calls.Load() != 1 {
+			s.Errorf("after %d calls: %v", calls.Load(), err)
+		}
+		if d := time.Since(began); d < 40*time.Second || d > 2*time.Minute {
+			s.Errorf("Emit returned after %v", d)
 		}
 	})
 }
