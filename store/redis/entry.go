@@ -11,9 +11,9 @@ import (
 )
 
 // An entry in Redis consists of its tag (4 bytes), the time when it was appended (6,
-// written by the script), flags (1), and the lengths of event (2) and reader (2), followed
-// by reader, event and data. The scripts return an entry for another reader as its tag
-// alone.
+// written by the script), flags (1), and the lengths of event (2) and reader (2),
+// followed by reader, event and data. The scripts return an entry for another reader as
+// its tag alone.
 //
 // The entry of a message with Key or TTL ends with the key, its length (2 bytes), when
 // the message was sent (6, in milliseconds), and when its TTL is over (6; 0 is never).

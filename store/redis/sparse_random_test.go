@@ -11,8 +11,8 @@ import (
 )
 
 // Messages with and without Key and TTL, for all and for one reader alone, in random
-// order, while time passes. Each reader gets what a list of all messages says, and so does
-// the end.
+// order, while time passes. Each reader gets what a list of all messages says, and so
+// does the end.
 func TestM3RandomLogs(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dial(t, startServer(t).addr), redis.Options{})

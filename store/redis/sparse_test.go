@@ -491,8 +491,8 @@ func TestM1NothingIsLeft(t *testing.T) {
 	}
 }
 
-// Progress is sent on one node to a client that is linked to another one. It gets the last
-// value, and what it gets is in order.
+// Progress is sent on one node to a client that is linked to another one. It gets the
+// last value, and what it gets is in order.
 func TestM1ProgressAcrossNodes(t *testing.T) {
 	t.Parallel()
 	addr := startServer(t).addr
