@@ -64,7 +64,7 @@ func (h *topicHandle) missed(at store.TopicPosition) {
 	}
 	missing := r.log == nil || r.log.Position().Epoch != at.Epoch || r.log.Position().Seq < at.Seq
 	if missing {
-		r.outdated()
+		r.move(replicaMissed)
 	}
 	r.mu.Unlock()
 	if missing {
@@ -132,7 +132,7 @@ func (h *topicHandle) End(ctx context.Context) error {
 	if r := h.find(); r != nil {
 		news := store.TopicNewsEntries | store.TopicNewsMembers
 		if again {
-			r.outdated()
+			r.move(replicaMissed)
 		} else {
 			news |= r.end(e)
 		}

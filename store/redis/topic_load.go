@@ -64,8 +64,7 @@ func (r *replica) loadOnce(ctx context.Context, reader uint32) (diverged bool, e
 	if before != nil {
 		known, top, tag = before.Epoch(), r.recent.top, r.recent.last()
 	}
-	r.state, r.heard, r.holes = replicaLoading, nil, nil
-	r.filled++
+	r.move(replicaLoads)
 
 	r.mu.Unlock()
 	a, err := r.h.step(ctx, "load", someEpoch(), epochText(known), tagText(tag), "0", epochText(reader))
@@ -78,9 +77,8 @@ func (r *replica) loadOnce(ctx context.Context, reader uint32) (diverged bool, e
 	r.mu.Lock()
 
 	heard := r.heard
-	r.heard = nil
 	if err != nil {
-		r.state = replicaOutdated
+		r.move(replicaNotLoaded)
 		return false, err
 	}
 	switch {
@@ -88,7 +86,7 @@ func (r *replica) loadOnce(ctx context.Context, reader uint32) (diverged bool, e
 		r.log, r.recent = nil, recentTags{}
 	case got != nil:
 		if diverged = r.install(got, tags, known, top, tag); diverged {
-			r.state = replicaOutdated
+			r.move(replicaNotLoaded)
 			return true, nil
 		}
 	}
@@ -100,11 +98,7 @@ func (r *replica) loadOnce(ctx context.Context, reader uint32) (diverged bool, e
 		r.h.sees(r.log.Position())
 	}
 
-	follows := r.state == replicaLoading && r.subscribed
-	r.state = replicaOutdated
-	if follows {
-		r.state = replicaCurrent
-	}
+	r.move(replicaLoaded)
 	for _, f := range heard {
 		r.apply(f) // the watchers were woken when it was heard
 	}

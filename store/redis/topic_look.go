@@ -157,7 +157,7 @@ func (l *looked) compare(head []string, began time.Time) {
 	}
 	current := is && r.state == replicaCurrent
 	if !is {
-		r.outdated()
+		r.move(replicaMissed)
 	}
 	r.mu.Unlock()
 	if !current {

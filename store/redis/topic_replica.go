@@ -37,6 +37,7 @@ type replica struct {
 	read       bool              // whether it was used since the last look
 	heard      []*frame          // while it is loaded, what does not fit yet
 	holes      map[uint64]*frame // frames that came before the ones before them, by prev
+	waiting    int64             // the sizes of the messages in heard and holes
 	filled     int               // counts the times when holes became empty
 	subscribed bool              // the channel is subscribed, as far as is known
 
@@ -60,11 +61,38 @@ const (
 	replicaCurrent                      // everything that was heard is in it
 )
 
+// replicaEvent moves the state of a replica.
+type replicaEvent uint8
+
+const (
+	replicaMissed    replicaEvent = iota // something was missed, or may be from now on
+	replicaLoads                         // a load begins
+	replicaLoaded                        // it has succeeded
+	replicaNotLoaded                     // it has failed
+)
+
+// move moves the state. Frames that wait for others wait no longer: a load gets them.
+func (r *replica) move(e replicaEvent) {
+	switch {
+	case e == replicaLoads:
+		r.state = replicaLoading
+	case e == replicaLoaded && r.state == replicaLoading && r.subscribed:
+		r.state = replicaCurrent
+	case e == replicaMissed && (r.state == replicaLoading || r.state == replicaSpoiled):
+		r.state = replicaSpoiled
+	default:
+		r.state = replicaOutdated
+	}
+	r.heard, r.holes, r.waiting = nil, nil, 0
+	r.filled++
+}
+
 type topicWatcher struct{ wake func(store.TopicNews) }
 
 const (
-	// maxHeard bounds the frames that wait for a load, or for the ones before them.
-	maxHeard = 1024
+	// maxWaiting is how many frames wait for a load, or for the ones before them. Their
+	// messages together are no larger than what the topic retains.
+	maxWaiting = 1024
 	// holeFor is how long frames wait for the ones before them: these are on their way.
 	holeFor = 50 * time.Millisecond
 )
@@ -104,18 +132,6 @@ func (t *recentTags) last() uint64 {
 	return tag
 }
 
-// outdated moves the state after something was missed.
-func (r *replica) outdated() {
-	switch r.state {
-	case replicaCurrent:
-		r.state = replicaOutdated
-	case replicaLoading:
-		r.state = replicaSpoiled
-	}
-	r.holes = nil
-	r.filled++
-}
-
 // used records that the topic is in use.
 func (r *replica) used() { r.read = true }
 
@@ -144,19 +160,20 @@ func (r *replica) apply(f *frame) store.TopicNews {
 		}
 		if len(r.holes) == 0 {
 			r.filled++
+			r.waiting = 0
 		}
 		return store.TopicNewsEntries
 	}
 
 	switch {
-	case r.state == replicaLoading && len(r.heard) < maxHeard:
+	case r.state == replicaLoading && r.mayWait(f):
 		r.heard = append(r.heard, f)
 	case r.state == replicaCurrent && r.log != nil && f.epoch == r.log.Epoch() && f.seq > r.recent.top+1 &&
-		len(r.holes) < maxHeard:
+		r.mayWait(f):
 		r.wait(f)
 		return 0
 	default:
-		r.outdated()
+		r.move(replicaMissed)
 	}
 	return store.TopicNewsEntries
 }
@@ -186,11 +203,17 @@ func (r *replica) append(f *frame) {
 	err := r.log.Apply(f.Publication, f.at, f.tag)
 	if err != nil || r.log.Messages() != f.messages || r.log.Bytes() != f.bytes || r.log.Base() != f.base {
 		// It is not the same log: another node has other bounds, or a clock was set back.
-		r.outdated()
+		r.move(replicaMissed)
 		r.log, r.recent = nil, recentTags{}
 		return
 	}
 	r.recent.add(f.seq, f.tag)
+}
+
+// mayWait reports whether there is room for one more frame that waits, and takes it.
+func (r *replica) mayWait(f *frame) bool {
+	r.waiting += int64(f.Message.Size())
+	return len(r.heard)+len(r.holes) < maxWaiting && r.waiting <= r.h.bounds.MaxBytes
 }
 
 // wait keeps a frame until the ones before it come.
@@ -207,7 +230,7 @@ func (r *replica) wait(f *frame) {
 		r.mu.Lock()
 		lost := r.filled == before
 		if lost {
-			r.outdated()
+			r.move(replicaMissed)
 		}
 		r.mu.Unlock()
 		if lost {
@@ -218,15 +241,18 @@ func (r *replica) wait(f *frame) {
 
 // end takes in the end of an epoch, and returns what to tell the watchers.
 func (r *replica) end(e ending) store.TopicNews {
+	if r.state == replicaLoading { // what is loaded may be older
+		r.move(replicaMissed)
+	}
 	switch {
 	case e.epoch == r.endedEpoch:
 		return 0
 	case r.log == nil || e.epoch != r.log.Epoch():
 		r.ended = nil
-		r.outdated()
+		r.move(replicaMissed)
 	case r.recent.top != e.top || r.recent.last() != e.tag: // some messages are missing
 		r.ended = nil
-		r.outdated()
+		r.move(replicaMissed)
 	default:
 		r.ended = r.log
 	}
@@ -271,7 +297,7 @@ func (r *replica) hearLocked(kind byte, data string) store.TopicNews {
 	case 'm':
 		return store.TopicNewsMembers
 	}
-	r.outdated()
+	r.move(replicaMissed)
 	return store.TopicNewsEntries | store.TopicNewsMembers
 }
 
@@ -280,7 +306,7 @@ func (r *replica) hearLocked(kind byte, data string) store.TopicNews {
 func (r *replica) resubscribed() {
 	r.mu.Lock()
 	r.subscribed = r.watched()
-	r.outdated()
+	r.move(replicaMissed)
 	r.mu.Unlock()
 	r.wake(store.TopicNewsEntries | store.TopicNewsMembers)
 }
@@ -315,7 +341,7 @@ func (r *replica) watch(wake func(store.TopicNews)) (stop func()) {
 		if !r.watched() {
 			r.h.s.subscriber.unsubscribe(r.channel())
 			r.subscribed = false
-			r.outdated()
+			r.move(replicaMissed)
 		}
 	}
 }
