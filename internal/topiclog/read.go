@@ -97,7 +97,7 @@ func (r *reading) wholes() (full bool) {
 		}
 		for done := false; !done; {
 			from := c.Whole.Offset
-			if from > 0 && from == len(g.text) {
+			if from > 0 && from >= len(g.text) {
 				break
 			}
 			to := g.cut(from)
