@@ -407,6 +407,30 @@ func snapshot(t *testing.T, client rueidis.Client, base string) (back func()) {
 	}
 }
 
+// T13: while Redis does not answer, many readers wait no longer than one.
+func TestT13ManyReadersWithoutRedis(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	s := newStore(t, dial(t, server.addr), redis.Options{Timeout: 500 * time.Millisecond})
+	topic := s.Topic("a", topicBounds())
+	mustPublish(t, topic, said("1"))
+	server.kill()
+	began := time.Now()
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			_, _, err := topic.Read(ctx, &store.TopicCursor{}, 1, nil)
+			if !errors.Is(err, store.ErrUncertain) {
+				t.Errorf("Read: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("they took %v", took)
+	}
+}
+
 // T4: after Redis has lost everything, readers are told, and begin at the start.
 func TestT4RedisLosesTopics(t *testing.T) {
 	t.Parallel()

@@ -13,8 +13,8 @@ import (
 )
 
 // load makes the replica what Redis has, for a reader at c. It is called with the lock
-// held, and gives it up meanwhile. Calls that wait for each other share one load, if it
-// began after all of them.
+// held, and gives it up meanwhile. Calls that wait for each other share one load and its
+// error, if it began after all of them.
 func (r *replica) load(ctx context.Context, seen uint64, c *store.TopicCursor) error {
 	if err := r.takeTurn(ctx); err != nil {
 		return err
@@ -22,7 +22,10 @@ func (r *replica) load(ctx context.Context, seen uint64, c *store.TopicCursor) e
 	defer func() { <-r.turn }()
 
 	for range patience {
-		if r.log != nil && (r.confirmed > seen || r.readable(seen) && !r.behind(c)) {
+		switch {
+		case r.failed > seen:
+			return r.failure
+		case r.log != nil && (r.confirmed > seen || r.readable(seen) && !r.behind(c)):
 			return nil
 		}
 		diverged, err := r.loadOnce(ctx, c.At.Epoch)
@@ -78,6 +81,9 @@ func (r *replica) loadOnce(ctx context.Context, reader uint32) (diverged bool, e
 
 	heard := r.heard
 	if err != nil {
+		if ctx.Err() == nil {
+			r.failed, r.failure = n, err
+		}
 		r.move(replicaNotLoaded)
 		return false, err
 	}

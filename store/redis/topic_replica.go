@@ -33,6 +33,8 @@ type replica struct {
 
 	begun      uint64            // counts the loads
 	confirmed  uint64            // the last load that succeeded
+	failed     uint64            // the last load that failed, though its caller still waited
+	failure    error             // of that load
 	contact    time.Time         // when a step counted as use of the topic in Redis
 	read       bool              // whether it was used since the last look
 	heard      []*frame          // while it is loaded, what does not fit yet
