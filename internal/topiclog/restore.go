@@ -103,7 +103,8 @@ func (l *Log) Base() uint64 { return l.base }
 
 // Continues reports whether l may be what o has become: a replica of the same log, later.
 // It is not if l retains a message up to o's last number that o did not have. Then the
-// place where the log is kept has lost messages, and given their numbers to others.
+// place where the log is kept has lost messages, and given their numbers to others. A
+// message that has left o is none of these: o's clock may have been ahead.
 func (l *Log) Continues(o *Log) bool {
 	if l.epoch != o.epoch || l.top < o.top {
 		return false
@@ -120,11 +121,17 @@ func (l *Log) Continues(o *Log) bool {
 	return l.growsFrom(o)
 }
 
-// had reports whether the message was retained under that number and tag.
+// had reports whether the message was retained under that number and tag, or may have
+// left.
 func (l *Log) had(k *kept) bool {
 	i := l.after(k.seq - 1)
-	return i < len(l.kept) && l.kept[i].seq == k.seq && l.kept[i].tag == k.tag
+	if i < len(l.kept) && l.kept[i].seq == k.seq {
+		return l.kept[i].tag == k.tag
+	}
+	return l.mayHaveLeft(k.seq, k)
 }
+
+func (l *Log) mayHaveLeft(seq uint64, k *kept) bool { return seq <= l.base || k.until != 0 }
 
 // growsFrom reports whether the messages with pieces may be what those of o have become.
 func (l *Log) growsFrom(o *Log) bool {
@@ -135,7 +142,10 @@ func (l *Log) growsFrom(o *Log) bool {
 		}
 		i := slices.IndexFunc(o.grown, func(k *kept) bool { return k.growth.first == g.first })
 		if i < 0 {
-			return false
+			if !o.mayHaveLeft(g.first, k) {
+				return false
+			}
+			continue
 		}
 		was := o.grown[i]
 		if !bytes.HasPrefix(g.text, was.growth.text) || k.seq <= o.top && k.tag != was.tag {

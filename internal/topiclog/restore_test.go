@@ -88,6 +88,9 @@ func TestT13Continues(t *testing.T) {
 			m.Seq, m.Tag, m.Growth.Text = 8, 108, []byte("xy..")
 			m.Growth.Ends = append(m.Growth.Ends, topiclog.SavedPiece{Seq: 8, End: 4})
 		}, false},
+		{"a message that had left", func(s *topiclog.Saved) {
+			s.Messages[0].Seq, s.Messages[0].Until = 2, int64(time.Hour)
+		}, true},
 		{"another message that grows", func(s *topiclog.Saved) {
 			s.Messages[3].Growth.First = 2
 		}, false},
