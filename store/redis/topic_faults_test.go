@@ -129,9 +129,6 @@ func TestT13PublishAgain(t *testing.T) {
 			}
 			mustPublish(t, topic, tt.then...)
 			for _, before := range []int{1, 2, 0} { // the first question may come last
-				if tt.inEnd && before == 0 {
-					continue
-				}
 				if again, err := p.Ask(before); err != nil || again != first {
 					t.Errorf("asked %d times before: %v, %v; want %v", before, again, err, first)
 				}

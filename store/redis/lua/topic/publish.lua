@@ -43,12 +43,13 @@ local before
 if was then
   local seq = was.epoch ~= 0 and found(was.tags, was.top)
   if seq then return { 'done', int(NOW), int(was.epoch), int(seq) } end
-  if AGAIN then
+  if AGAIN or was.epoch == 0 then
     local z = was.ended ~= 0 and redis.call('GET', of('z') .. ':' .. int(was.endedlog))
     before = z and parsed(string.sub(z, 17))
     seq = before and found(before.tags, before.top)
     if seq then return { 'done', int(NOW), int(was.ended), int(seq) } end
-
+  end
+  if AGAIN then
     -- The caller knew that the first attempt comes after this number of this epoch.
     local since, after = tonumber(ARGV[18]), tonumber(ARGV[19])
     if before and since == was.ended and before.top - after > WINDOW then return { 'unknown', int(NOW) } end
