@@ -3,6 +3,7 @@ package redis_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -16,116 +17,150 @@ import (
 func TestM3RandomLogs(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dial(t, startServer(t).addr), redis.Options{})
-	type said struct {
-		seq     uint64
-		text    string
-		key, to string
-		ends    int // in hours; 0 is never
-		passed  bool
-	}
 	for round := range 40 {
-		l := open(t, s, fmt.Sprint(round))
-		var all []*said
-		now, mark := 0, uint64(0)
-		names := []string{"r", "q"}
-		links, cursor, acked := map[string]store.LinkRef{}, map[string]uint64{}, map[string]uint64{}
-		for _, name := range names {
-			links[name] = attach(t, l, name)
+		l := &randomLog{T: t, Log: open(t, s, fmt.Sprint(round)), s: s}
+		for _, name := range []string{"r", "q"} {
+			l.readers = append(l.readers, &randomReader{name: name, link: attach(t, l, name)})
 		}
-		var history []string
-		fails := func(format string, args ...any) {
-			t.Helper()
-			t.Fatalf("%s, after %q", fmt.Sprintf(format, args...), history)
-		}
-
-		for n := range 80 {
-			name := names[rand.IntN(2)]
-			switch rand.IntN(10) {
-			case 0: // an hour passes
-				now++
-				redis.PassTTL(s, l, time.Hour)
-				for _, is := range all {
-					is.passed = is.passed || is.ends > 0 && is.ends <= now
-				}
-				history = append(history, "an hour")
-			case 1, 2: // a reader reads
-				want := ""
-				for _, is := range all {
-					if !is.passed && is.seq > max(cursor[name], acked[name]) {
-						text := is.text
-						if is.to != "" && is.to != name {
-							text = "-"
-						}
-						want += fmt.Sprintf("%d:%s ", is.seq, text)
-					}
-				}
-				entries, tail, err := l.Read(ctx, links[name], cursor[name], 1<<20, nil)
-				if err != nil || !tail.Gap.IsZero() || tail.More || len(tail.Undelivered) > 0 {
-					fails("Read: %+v, %v", tail, err)
-				}
-				got := ""
-				for _, e := range entries {
-					text := "-"
-					if e.Message != nil {
-						text = string(e.Message.Data)
-					}
-					got += fmt.Sprintf("%d:%s ", e.Seq, text)
-					cursor[name] = e.Seq
-				}
-				if got != want {
-					fails("%s reads %q, want %q", name, got, want)
-				}
-				history = append(history, name+" reads")
-			case 3: // a reader acknowledges
-				p := store.Position{Epoch: l.Handle().Epoch, Seq: cursor[name]}
-				if err := l.Ack(ctx, links[name], p); err != nil {
-					fails("Ack: %v", err)
-				}
-				acked[name], mark = max(acked[name], p.Seq), max(mark, p.Seq)
-				history = append(history, name+" acknowledges")
+		for range 80 {
+			switch r := l.readers[rand.IntN(2)]; rand.IntN(10) {
+			case 0:
+				l.passHour()
+			case 1, 2:
+				l.reads(r)
+			case 3:
+				l.acks(r)
 			default:
-				is := &said{text: fmt.Sprint("m", n)}
-				m := &store.Message{Data: []byte(is.text)}
-				if rand.IntN(2) == 0 {
-					is.key = fmt.Sprint("k", rand.IntN(3))
-				}
-				if rand.IntN(3) == 0 {
-					is.to = name
-				}
-				if rand.IntN(2) == 0 {
-					is.ends = now + 1 + rand.IntN(3)
-					m.TTL = time.Duration(is.ends-now)*time.Hour - time.Minute
-				}
-				m.Key = is.key
-				p, err := l.Append(ctx, m, is.to)
-				if err != nil {
-					fails("Append: %v", err)
-				}
-				is.seq = p.Seq
-				for _, o := range all {
-					o.passed = o.passed || is.key != "" && o.key == is.key && o.to == is.to
-				}
-				all = append(all, is)
-				history = append(history, fmt.Sprintf("%d: %+v", is.seq, *is))
-				if is.seq != uint64(len(all)) {
-					fails("the number is %d, want %d", is.seq, len(all))
-				}
+				l.sends(r)
 			}
 		}
+		l.ends()
+	}
+}
 
-		want := ""
-		for _, is := range all {
-			if !is.passed && (is.seq > mark || is.to != "" && is.seq > acked[is.to]) {
-				want += fmt.Sprintf("%d:%s ", is.seq, is.text)
-			}
-		}
-		e, err := s.End(ctx, fmt.Sprint(round), 0)
-		got := ""
-		for _, m := range e.Messages {
-			got += fmt.Sprintf("%d:%s ", m.Seq, m.Message.Data)
-		}
-		if err != nil || got != want {
-			fails("the end has %q, %v; want %q", got, err, want)
+// randomLog is a log, and the list of all messages that were appended to it.
+type randomLog struct {
+	*testing.T
+	store.Log
+	s       *redis.Store
+	all     []*listed
+	readers []*randomReader
+	hour    int
+	mark    uint64
+	history []string
+}
+
+// listed is a message in the list.
+type listed struct {
+	seq     uint64
+	text    string
+	key, to string
+	until   int // the hour in which it expires; 0 is never
+	passed  bool
+}
+
+type randomReader struct {
+	name          string
+	link          store.LinkRef
+	cursor, acked uint64
+}
+
+func (l *randomLog) note(format string, args ...any) {
+	l.history = append(l.history, fmt.Sprintf(format, args...))
+}
+
+func (l *randomLog) want(what string, got, want []string) {
+	l.Helper()
+	if !slices.Equal(got, want) {
+		l.Fatalf("%s: %q, want %q, after %q", what, got, want, l.history)
+	}
+}
+
+func (l *randomLog) passHour() {
+	l.hour++
+	redis.PassTTL(l.s, l.Log, time.Hour)
+	for _, m := range l.all {
+		m.passed = m.passed || m.until > 0 && m.until <= l.hour
+	}
+	l.note("an hour")
+}
+
+func (l *randomLog) reads(r *randomReader) {
+	var want, got []string
+	for _, m := range l.all {
+		switch {
+		case m.passed || m.seq <= max(r.cursor, r.acked):
+		case m.to != "" && m.to != r.name:
+			want = append(want, fmt.Sprint(m.seq))
+		default:
+			want = append(want, fmt.Sprint(m.seq, ":", m.text))
 		}
 	}
+
+	entries, tail, err := l.Read(ctx, r.link, r.cursor, 1<<20, nil)
+	if err != nil || !tail.Gap.IsZero() || tail.More || len(tail.Undelivered) > 0 {
+		l.Fatalf("Read: %+v, %v, after %q", tail, err, l.history)
+	}
+	for _, e := range entries {
+		r.cursor = e.Seq
+		if e.Message == nil {
+			got = append(got, fmt.Sprint(e.Seq))
+		} else {
+			got = append(got, fmt.Sprint(e.Seq, ":", string(e.Message.Data)))
+		}
+	}
+	l.want(r.name+" reads", got, want)
+	l.note("%s reads", r.name)
+}
+
+func (l *randomLog) acks(r *randomReader) {
+	if err := l.Ack(ctx, r.link, store.Position{Epoch: l.Handle().Epoch, Seq: r.cursor}); err != nil {
+		l.Fatalf("Ack: %v, after %q", err, l.history)
+	}
+	r.acked, l.mark = max(r.acked, r.cursor), max(l.mark, r.cursor)
+	l.note("%s acknowledges", r.name)
+}
+
+// sends appends a message, for that reader alone or for all.
+func (l *randomLog) sends(r *randomReader) {
+	m := &listed{text: fmt.Sprint("m", len(l.history))}
+	if rand.IntN(2) == 0 {
+		m.key = fmt.Sprint("k", rand.IntN(3))
+	}
+	if rand.IntN(3) == 0 {
+		m.to = r.name
+	}
+	var ttl time.Duration
+	if rand.IntN(2) == 0 {
+		hours := 1 + rand.IntN(3)
+		m.until, ttl = l.hour+hours, time.Duration(hours)*time.Hour-time.Minute
+	}
+
+	p, err := l.Append(ctx, &store.Message{Key: m.key, TTL: ttl, Data: []byte(m.text)}, m.to)
+	if m.seq = p.Seq; err != nil || m.seq != uint64(len(l.all)+1) {
+		l.Fatalf("Append: %d, %v, after %q", m.seq, err, l.history)
+	}
+	for _, o := range l.all {
+		o.passed = o.passed || m.key != "" && o.key == m.key && o.to == m.to
+	}
+	l.all = append(l.all, m)
+	l.note("%+v", *m)
+}
+
+func (l *randomLog) ends() {
+	var want, got []string
+	for _, m := range l.all {
+		lacks := slices.ContainsFunc(l.readers, func(r *randomReader) bool { return r.name == m.to && m.seq > r.acked })
+		if !m.passed && (m.seq > l.mark || lacks) {
+			want = append(want, fmt.Sprint(m.seq, ":", m.text))
+		}
+	}
+	e, err := l.s.End(ctx, l.ID(), 0)
+	if err != nil {
+		l.Fatal(err)
+	}
+	for _, m := range e.Messages {
+		got = append(got, fmt.Sprint(m.Seq, ":", string(m.Message.Data)))
+	}
+	l.want("the end", got, want)
 }
