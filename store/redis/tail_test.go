@@ -43,11 +43,11 @@ func attachFar(t *testing.T, s *redis.Store, near store.Log, c store.Claim) *far
 	f := &far{t: t, store: s, log: open(t, s, near.ID())}
 	t.Cleanup(f.log.Watch(func() { f.woken.Add(1) }))
 	f.claim(c)
-	for range 2 { // what comes next is published to this node, and its tail is current
+	for _, text := range []string{"settle", "settled"} { // what comes next is published to this node
 		before := f.woken.Load()
-		put(t, near, "settle")
-		until(t, "the node hears what is published", func() bool { f.read(); return f.woken.Load() > before })
-		f.until(near, "settle")
+		put(t, near, text)
+		until(t, "the node hears what is published", func() bool { return f.woken.Load() > before })
+		f.until(near, text)
 	}
 	f.got = nil
 	return f
@@ -257,7 +257,7 @@ func TestR2OwnAndForeignAppends(t *testing.T) {
 	links := []*far{attachFar(t, b, nodes[0], store.Claim{Reader: "b"}), nil}
 	nodes[1] = links[0].log
 	links[1] = attachFar(t, a, nodes[1], store.Claim{Reader: "a"})
-	links[0].until(nodes[0], "settle")
+	links[0].until(nodes[0], "settled")
 	links[0].got = links[0].got[len(links[0].got)-1:]
 
 	const each = 200
