@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// A Message is one message to or from the server.
+// A Message is one message to or from the server. Send reads Event, Data and Binary. The
+// other fields are set in messages from the server.
 type Message struct {
 	// Event is the name of the event, or "".
 	Event string
@@ -13,8 +14,6 @@ type Message struct {
 	Data []byte
 	// Binary marks Data as bytes. Otherwise it is text.
 	Binary bool
-
-	// The fields below are those of messages from the server. Send ignores them.
 
 	// Again reports whether the message may have been delivered before: by a program that
 	// crashed, or by a loop that ended before it asked for the next message.

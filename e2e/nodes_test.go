@@ -26,7 +26,7 @@ func (e *example) children(word string) (pids []int) {
 		more, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, task.Name()))
 		text = append(text, more...)
 	}
-	for _, field := range strings.Fields(string(text)) {
+	for field := range strings.FieldsSeq(string(text)) {
 		command, _ := os.ReadFile("/proc/" + field + "/cmdline")
 		if child, err := strconv.Atoi(field); err == nil && strings.Contains(string(command), word) {
 			pids = append(pids, child)

@@ -391,8 +391,8 @@ function takeRequests(core, link) {
     names.push(name);
   }
   for (const t of topicsToJoin(core)) {
-    const { name: topic, position, from, info } = t;
-    const json = JSON.stringify({ topic, from: position || from }).slice(0, -1) + (info ? `,"info":${info}}` : "}");
+    const { name: topic, position, came, from, info } = t;
+    const json = JSON.stringify({ topic, from: position || came || from }).slice(0, -1) + (info ? `,"info":${info}}` : "}");
     if (toLeave.has(topic) || !add("mirage-join", json)) break;
     topics.push(t);
     t.link = link.token;
@@ -794,13 +794,19 @@ function place(core, link, more) {
   return { _pos: link.from, _was, _wait: null, lastEventId: null, ...more };
 }
 function feeder(link, take3) {
-  const feed = parser(take3);
-  return (piece) => {
-    link.heard = Date.now();
+  const spoken = () => {
     if (link.token && link.name !== "poll") {
       link.spoke = true;
       watch(link, link.beat && 2 * link.beat + 5e3);
     }
+  };
+  const feed = parser((block2) => {
+    spoken();
+    take3(block2);
+  });
+  return (piece) => {
+    link.heard = Date.now();
+    spoken();
     feed(piece);
   };
 }

@@ -61,13 +61,21 @@ export function place(core, link, more) {
 
 /** feeder returns the function that takes the text or bytes of the link. */
 export function feeder(link, take) {
-  const feed = parser(take)
-  return piece => {
-    link.heard = Date.now()
+  // spoken notes what came after hello: a whole block, which may have come together with
+  // hello, or a part of one.
+  const spoken = () => {
     if (link.token && link.name !== 'poll') {
       link.spoke = true
       watch(link, link.beat && 2 * link.beat + 5000)
     }
+  }
+  const feed = parser(block => {
+    spoken()
+    take(block)
+  })
+  return piece => {
+    link.heard = Date.now()
+    spoken()
     feed(piece)
   }
 }

@@ -42,8 +42,8 @@ export function takeRequests(core, link) {
     names.push(name)
   }
   for (const t of topicsToJoin(core)) {
-    const { name: topic, position, from, info } = t
-    const json = JSON.stringify({ topic, from: position || from }).slice(0, -1) + (info ? `,"info":${info}}` : '}')
+    const { name: topic, position, came, from, info } = t
+    const json = JSON.stringify({ topic, from: position || came || from }).slice(0, -1) + (info ? `,"info":${info}}` : '}')
     if (toLeave.has(topic) || !add('mirage-join', json)) break
     topics.push(t)
     t.link = link.token

@@ -43,6 +43,16 @@ const posts = () => server.requests.filter(r => r.method === 'POST' && r.up)
 const gets = () => server.requests.filter(r => r.method === 'GET')
 const sequence = (prefix, n) => Array.from({ length: n }, (_, i) => prefix + (i + 1))
 
+test('X1: hello and a message in one piece, and then nothing: the link lasts', async () => {
+  const first = client({ transports: ['sse'] })
+  await until('open', () => first.state === 'open')
+  server.send('waits')
+  const c = client({ transports: ['sse'] })
+  await until('the message', () => c.state === 'open')
+  await clock.run(14_000)
+  assert.equal(server.requests.filter(r => r.method === 'GET').length, 2)
+})
+
 test('D2: open is when hello has come', async () => {
   const c = client()
   assert.equal(c.state, 'connecting')

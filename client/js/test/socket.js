@@ -30,14 +30,19 @@ export const socketTo = server => class {
       link.waits = true
       server.clock.add(() => {
         link.waits = false
-        this.down(server.links.has(link.token) ? server.since(link) : '')
+        const text = server.links.has(link.token) ? server.since(link) : ''
+        spoke ||= text
+        this.down(text)
       }, 3)
     }
 
-    this.down(hello + (server.silent ? '' : server.since(link)))
+    let spoke = server.silent ? '' : server.since(link)
+    this.down(hello)
+    this.down(spoke)
     if (server.killed) return this.end(1006)
-    this.beat = server.clock.add(() => {
-      this.down(`event: mirage-ack\ndata: {"accepted":${server.writers.get(link.cid) ?? 0}}\n\n`)
+    this.beat = server.clock.add(() => { // the first one only if no message came before
+      if (!spoke) this.down(`event: mirage-ack\ndata: {"accepted":${server.writers.get(link.cid) ?? 0}}\n\n`)
+      spoke = ''
       server.clock.again(this.beat, 15_000)
     }, 1000)
     if (fault === 'cut') server.clock.add(link.cut, 50)

@@ -167,6 +167,27 @@ test('T4: an acknowledgement that failed is repeated', async () => {
   assert.ok(a.got.length === 1 && links().length === 1)
 })
 
+test('T4: a link that ends while a listener keeps the position of a room back: nothing is missed', async () => {
+  for (const kind of ['websocket', 'sse']) { // the next poll waits for the listener
+    server = renew(Rooms)
+    const c = client({ transports: [kind], ackAfter: 'promise' })
+    let finish
+    c.on('message', () => new Promise(done => { finish = done }))
+    await open(c)
+    server.send('of the session')
+    await until('its listener', () => finish)
+    const a = enter(c, 'a')
+    await joined(a)
+    assert.equal(a.position, '')
+    server.cut()
+    server.publish('a', '1')
+    await until('1', () => a.got.length)
+    finish()
+    await until('the position', () => a.position === server.topic('a').at())
+    c.disconnect()
+  }
+})
+
 test('T4: hello\'s components are no part of the session\'s position', async () => {
   const storage = new Store()
   const c = client({ transports: ['sse'], storage })

@@ -288,18 +288,23 @@ export class Server {
       this.clock.add(() => {
         link.waits = false
         const text = open && this.links.has(link.token) && this.since(link)
+        spoke ||= text
         if (text) write(text)
       }, 3)
     }
     link.write = text => open && write(text)
 
+    // The first one comes after a second, unless a message came before.
+    let spoke = ''
     const beat = this.clock.add(() => {
       if (!open) return
-      write(`event: mirage-ack\ndata: {"accepted":${this.writers.get(link.cid) ?? 0}}\n\n`)
+      if (!spoke) write(`event: mirage-ack\ndata: {"accepted":${this.writers.get(link.cid) ?? 0}}\n\n`)
+      spoke = ''
       this.clock.again(beat, 15_000)
     }, 1000)
     if (this.held) return new Promise(() => 0)
-    write(hello + (this.silent ? '' : this.since(link)))
+    spoke = this.silent ? '' : this.since(link)
+    write(hello + spoke)
     if (fault === 'cut') this.clock.add(() => link.cut(), 50)
     return new Response(body, { status: 200, headers: type })
   }
