@@ -398,3 +398,16 @@ for _, m in ipairs(x) do redis.call('ZINCRBY', KEYS[1] .. ':x', -d, m) end`
 		}
 	}
 }
+
+// LinksOfTail returns of how many links this node keeps something for a watched log.
+func LinksOfTail(s *Store, of store.Log) (inTail, inLog int) {
+	l := of.(*log)
+	if w, _ := s.watcher.find(l.hex); w != nil {
+		w.tail.mu.Lock()
+		inTail = len(w.tail.links)
+		w.tail.mu.Unlock()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return inTail, len(l.read)
+}

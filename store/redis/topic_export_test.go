@@ -88,3 +88,21 @@ func (s *Store) LookAtTopics() { s.topics.look() }
 
 // TopicBase returns what the keys of a topic's shard begin with.
 func (s *Store) TopicBase(name string) string { return s.base[shardOf(escape(name))] }
+
+// BeforeAnswer calls f when Redis has taken a step with that name, and loses its answer.
+func BeforeAnswer(s *Store, name string, f func()) {
+	s.answered = func(script string, _ []string) error {
+		if script != name {
+			return nil
+		}
+		s.answered = nil
+		f()
+		return errLost
+	}
+}
+
+// Diverge lets the topic go on under another epoch, as after a failover that lost messages.
+func Diverge(t store.Topic, epoch uint32) error {
+	_, err := t.(*topicHandle).step(context.Background(), "diverge", someEpoch(), epochText(epoch))
+	return err
+}
