@@ -128,7 +128,7 @@ func (h *topicHandle) End(ctx context.Context) error {
 			return err
 		}
 	}
-	h.s.topics.leaveAll(h.name)
+	h.s.topics.ended(h.name, a.epoch(3))
 	if r := h.find(); r != nil {
 		news := store.TopicNewsEntries | store.TopicNewsMembers
 		if again {

@@ -92,16 +92,17 @@ func (f *frame) decode(s string) error {
 	return u.err
 }
 
-// An ending says where an epoch has ended.
+// An ending says where an epoch has ended, and the name of its log.
 type ending struct {
 	epoch uint32
 	top   uint64
 	tag   uint64
+	log   uint32
 }
 
 func (e *ending) decode(s string) error {
 	u := unpacker{rest: s}
-	e.epoch, e.top, e.tag = u.uint32(), u.uint64(), u.uint64()
+	e.epoch, e.top, e.tag, e.log = u.uint32(), u.uint64(), u.uint64(), u.uint32()
 	return u.err
 }
 

@@ -192,18 +192,20 @@ func (ts *topics) reconcile(ctx context.Context, p *presentHere, head []string, 
 		_, _ = p.h.step(ctx, "keep", fields...) // if it fails, another look finds them
 		return
 	}
-	for e, info := range all {
+	for e, how := range all {
 		ts.mu.RLock()
 		_, still := p.entrances[e]
 		ts.mu.RUnlock()
-		if still {
-			_, err := p.h.enter(ctx, e, info, p.epoch)
-			if errors.Is(err, store.ErrNotFound) {
-				ts.leaveAll(p.h.name)
-			}
-			if err != nil {
-				return
-			}
+		if !still {
+			continue
+		}
+		switch a, err := p.h.enter(ctx, e, how.info, how.log); {
+		case err == nil:
+			ts.entersAgain(p.h, e, entered{a.epoch(3), how.info})
+		case errors.Is(err, store.ErrNotFound):
+			ts.ended(p.h.name, how.log)
+		default:
+			return
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -19,15 +20,21 @@ import (
 // them.
 type presentHere struct {
 	h         *topicHandle
-	epoch     uint32              // 0 if it is not known
-	entrances map[entrance][]byte // the info
-	differs   bool                // at the last look, Redis had another number of them
-	empty     bool                // at the last look, there were none
+	entrances map[entrance]entered
+	differs   bool // at the last look, Redis had another number of them
+	empty     bool // at the last look, there were none
 }
 
 type entrance struct {
 	id string
 	n  uint64
+}
+
+// entered says how an entrance was made. The log names the epoch, also if that has got
+// another number, because Redis has lost messages.
+type entered struct {
+	log  uint32
+	info []byte
 }
 
 func (e entrance) field() string { return strconv.FormatUint(e.n, 10) + ":" + e.id }
@@ -48,15 +55,15 @@ func (h *topicHandle) Enter(ctx context.Context, id string, n uint64, info []byt
 	if err != nil {
 		return "", err
 	}
-	h.s.topics.enters(h, a.epoch(3), e, info)
+	h.s.topics.enters(h, e, entered{a.epoch(3), info})
 	if a.num(4) == 1 {
 		h.wakeLocal(store.TopicNewsMembers)
 	}
 	return memberKey(a.text(2), id), nil
 }
 
-// enter asks Redis. If again is not 0, it was entered in that epoch before: the error is
-// ErrNotFound if the epoch has ended.
+// enter asks Redis. If again is not 0, it was entered in that log before: the error is
+// ErrNotFound if the log has ended.
 func (h *topicHandle) enter(ctx context.Context, e entrance, info []byte, again uint32) (answer, error) {
 	var salt [16]byte
 	rand.Read(salt[:]) // never fails
@@ -144,7 +151,7 @@ func (ts *topics) presentLocked(h *topicHandle) *presentHere {
 	p := ts.present[h.name]
 	if p == nil {
 		own := &topicHandle{s: h.s, name: h.name, hash: h.hash, shard: h.shard, bounds: h.bounds}
-		p = &presentHere{h: own, entrances: make(map[entrance][]byte)}
+		p = &presentHere{h: own, entrances: make(map[entrance]entered)}
 		ts.present[h.name] = p
 		ts.startLocked()
 	}
@@ -152,15 +159,22 @@ func (ts *topics) presentLocked(h *topicHandle) *presentHere {
 }
 
 // enters records an entrance of this node.
-func (ts *topics) enters(h *topicHandle, epoch uint32, e entrance, info []byte) {
+func (ts *topics) enters(h *topicHandle, e entrance, how entered) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	p := ts.presentLocked(h)
-	if p.epoch != epoch {
-		p.epoch = epoch
-		clear(p.entrances) // they have ended with their epoch
+	ts.presentLocked(h).entrances[e] = how
+}
+
+// entersAgain records that an entrance was made again in another log, unless it has left
+// meanwhile.
+func (ts *topics) entersAgain(h *topicHandle, e entrance, how entered) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if p := ts.present[h.name]; p != nil {
+		if _, still := p.entrances[e]; still {
+			p.entrances[e] = how
+		}
 	}
-	p.entrances[e] = info
 }
 
 // exits forgets an entrance of this node.
@@ -172,9 +186,11 @@ func (ts *topics) exits(name string, e entrance) {
 	}
 }
 
-// leaveAll forgets the entrances in a topic whose epoch has ended.
-func (ts *topics) leaveAll(name string) {
+// ended forgets the entrances in a log that has ended.
+func (ts *topics) ended(name string, log uint32) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	delete(ts.present, name)
+	if p := ts.present[name]; p != nil {
+		maps.DeleteFunc(p.entrances, func(_ entrance, how entered) bool { return how.log == log })
+	}
 }

@@ -272,8 +272,9 @@ func (r *replica) hear(message string) {
 	r.mu.Lock()
 	news := r.hearLocked(message[0], message[1:])
 	r.mu.Unlock()
-	if message[0] == 'e' && news != 0 {
-		r.h.s.topics.leaveAll(r.h.name)
+	var e ending
+	if message[0] == 'e' && news != 0 && e.decode(message[1:]) == nil {
+		r.h.s.topics.ended(r.h.name, e.log)
 	}
 	r.wake(news)
 }

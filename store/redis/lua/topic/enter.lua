@@ -1,10 +1,10 @@
--- Enter (T8). Info is '1' and the info, or '0'. If an epoch is given, the node enters
--- again what Redis has lost, unless that epoch has ended.
+-- Enter (T8). Info is '1' and the info, or '0'. If a log is given, the node enters again
+-- what Redis has lost, unless that log has ended.
 use(ARGV[6], ARGV[7])
 local id, field, info, salt, only = ARGV[9], ARGV[10], ARGV[11], ARGV[12], tonumber(ARGV[13])
 local M, E, N = members()
 local h = head()
-if only ~= 0 and h and (h.ended == only or h.epoch == 0) then return { 'notfound', int(NOW) } end
+if only ~= 0 and h and (h.endedlog == only or h.epoch == 0) then return { 'notfound', int(NOW) } end
 h = begun(h, tonumber(ARGV[8]))
 save(h)
 redis.call('SET', K .. ':t:a:' .. ME, '', 'PX', LEASE)
@@ -36,4 +36,4 @@ redis.call('HSET', M, id, struct.pack(MEMBER, came, n) .. info)
 save(h)
 touch(h)
 if changed then publish('m') end
-return { 'ok', int(NOW), string.sub(own, 1, SALT), int(h.epoch), changed and 1 or 0 }
+return { 'ok', int(NOW), string.sub(own, 1, SALT), int(h.log), changed and 1 or 0 }
