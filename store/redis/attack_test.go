@@ -80,7 +80,6 @@ func TestT8ComesBeforeTheAnswerToEnd(t *testing.T) {
 // T8: members that outlived the head of their topic, because no node has looked for more
 // than twice the Lease, do not count.
 func TestT8MembersOutliveTheHead(t *testing.T) {
-	t.Skip("known: the count of members is wrong")
 	t.Parallel()
 	server := startServer(t)
 	o := redis.Options{Lease: time.Second, SafetyRead: time.Hour}

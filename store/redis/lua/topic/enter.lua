@@ -10,6 +10,7 @@ save(h)
 redis.call('SET', K .. ':t:a:' .. ME, '', 'PX', LEASE)
 
 local own = redis.call('HGET', M, '') or salt .. '0'
+if h.members == 0 then redis.call('DEL', M, E, N) end -- of an earlier head, which they have outlived
 local m, changed = redis.call('HGET', M, id), false
 local came, n, rest
 if m then
