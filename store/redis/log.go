@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,7 +30,7 @@ type log struct {
 	sparse  atomic.Bool             // the log was sparse at the last append: the next one goes to append.lua
 
 	mu    sync.Mutex
-	read  map[linkName]place  // the last entry that Read returned; it must still be there at the next Read
+	read  map[linkName]readTo // the last entry that Read returned; it must still be there at the next Read
 	turns map[turnName]string // the turns that this node has, and the step that got each
 }
 
@@ -42,6 +43,12 @@ type linkName struct {
 type place struct {
 	seq uint64
 	tag uint32
+}
+
+// readTo is how far the request with that turn has read.
+type readTo struct {
+	place
+	turn uint64
 }
 
 func newLog(s *Store, id, v string) (*log, error) {
@@ -205,7 +212,7 @@ func (l *log) readTail(
 	}
 	name := linkName{ref.Reader, ref.Number}
 	l.mu.Lock()
-	from := l.read[name]
+	from := l.read[name].place
 	l.mu.Unlock()
 	if from.seq != after {
 		return dst, said, false
@@ -239,9 +246,9 @@ func (l *log) note(ref store.LinkRef, seq uint64, tag uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.read == nil {
-		l.read = make(map[linkName]place)
+		l.read = make(map[linkName]readTo)
 	}
-	l.read[linkName{ref.Reader, ref.Number}] = place{seq, tag}
+	l.read[linkName{ref.Reader, ref.Number}] = readTo{place{seq, tag}, ref.Turn}
 }
 
 func (l *log) last(ref store.LinkRef, after uint64) string {
@@ -284,13 +291,18 @@ func (l *log) Ack(ctx context.Context, ref store.LinkRef, p store.Position) erro
 func (l *log) Detach(ctx context.Context, ref store.LinkRef) (uint64, error) {
 	l.s.reports.flush(ctx, l.hex)
 	a, err := l.runAnyway(ctx, "detach", escape(ref.Reader), decimal(ref.Number), decimal(ref.Turn))
-	if a.num(2) == 1 || err != nil { // otherwise another request carries the link on
-		l.mu.Lock()
-		delete(l.read, linkName{ref.Reader, ref.Number})
-		l.mu.Unlock()
-		if w := l.watched.Load(); w != nil {
-			w.tail.forget(ref)
-		}
+	upTo := ref.Turn // another request carries the link on, here or at another node
+	if a.num(2) == 1 || err != nil {
+		upTo = math.MaxUint64
+	}
+	name := linkName{ref.Reader, ref.Number}
+	l.mu.Lock()
+	if l.read[name].turn <= upTo {
+		delete(l.read, name)
+	}
+	l.mu.Unlock()
+	if w := l.watched.Load(); w != nil {
+		w.tail.forget(name, upTo)
 	}
 	return a.seq(1), err
 }

@@ -314,11 +314,13 @@ func (t *tail) accepted(writer string, n uint64) {
 	}
 }
 
-// forget forgets a link that has ended.
-func (t *tail) forget(ref store.LinkRef) {
+// forget forgets a link, unless a request with a later turn carries it on here.
+func (t *tail) forget(name linkName, turn uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.links, linkName{ref.Reader, ref.Number})
+	if k := t.links[name]; k != nil && k.turn <= turn {
+		delete(t.links, name)
+	}
 }
 
 // confirms reports whether the tail agrees with a head of the log.
