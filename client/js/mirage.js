@@ -392,7 +392,8 @@ function takeRequests(core, link) {
   }
   for (const t of topicsToJoin(core)) {
     const { name: topic, position, came, from, info } = t;
-    const json = JSON.stringify({ topic, from: position || came || from }).slice(0, -1) + (info ? `,"info":${info}}` : "}");
+    const start2 = JSON.stringify({ topic, from: position || came || from }).slice(0, -1);
+    const json = start2 + (info ? `,"info":${info}}` : "}");
     if (toLeave.has(topic) || !add("mirage-join", json)) break;
     topics.push(t);
     t.link = link.token;

@@ -101,7 +101,8 @@ func BeforeAnswer(s *Store, name string, f func()) {
 	}
 }
 
-// Diverge lets the topic go on under another epoch, as after a failover that lost messages.
+// Diverge lets the topic go on under another epoch, as after a failover that lost
+// messages.
 func Diverge(t store.Topic, epoch uint32) error {
 	_, err := t.(*topicHandle).step(context.Background(), "diverge", someEpoch(), epochText(epoch))
 	return err

@@ -43,7 +43,8 @@ export function takeRequests(core, link) {
   }
   for (const t of topicsToJoin(core)) {
     const { name: topic, position, came, from, info } = t
-    const json = JSON.stringify({ topic, from: position || came || from }).slice(0, -1) + (info ? `,"info":${info}}` : '}')
+    const start = JSON.stringify({ topic, from: position || came || from }).slice(0, -1)
+    const json = start + (info ? `,"info":${info}}` : '}')
     if (toLeave.has(topic) || !add('mirage-join', json)) break
     topics.push(t)
     t.link = link.token
