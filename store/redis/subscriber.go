@@ -154,10 +154,11 @@ func (u *subscriber) update() bool {
 	// The subscriptions of a lost connection need another one.
 	u.mu.Lock()
 	add, remove := u.fresh, u.stale
+	var over []*subscription
 	for _, e := range u.lost {
 		if u.subscriptions[e.addr] == e {
 			delete(u.subscriptions, e.addr)
-			e.release()
+			over = append(over, e)
 			for c := range e.has {
 				add = append(add, c)
 			}
@@ -170,6 +171,9 @@ func (u *subscriber) update() bool {
 	u.fresh, u.stale, u.lost = nil, nil, nil
 	u.mu.Unlock()
 
+	for _, e := range over { // without the lock: it waits for calls of subscribed
+		e.release()
+	}
 	for _, e := range u.subscriptions {
 		for _, some := range byShard(remove, e.has) {
 			_ = u.do(e, u.unsubscription(some)) // if this fails, it gets messages that it does not need
