@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -294,7 +295,12 @@ func TestNoReplicas(t *testing.T) {
 	server.do("CONFIG", "SET", "min-replicas-to-write", "0")
 	put(t, l, "3")
 	got, _, err := l.Read(ctx, a.Link, 0, 1<<20, nil)
-	if err != nil || len(got) != 2 || string(got[1].Message.Data) != "3" {
-		t.Errorf("Read = %v, %v; want what was taken", got, err)
+	var texts strings.Builder
+	for _, e := range got {
+		texts.WriteString(string(e.Message.Data))
+	}
+	// The second one is uncertain: it was asked for again as long as nobody knew.
+	if err != nil || texts.String() != "13" && texts.String() != "123" && texts.String() != "132" {
+		t.Errorf("Read = %q, %v; want what was taken", texts.String(), err)
 	}
 }
