@@ -109,6 +109,7 @@ func TestClientOutages(t *testing.T) {
 				b.opened()
 				s.push(20 * time.Millisecond)
 				b.do(`talk(20)`)
+				time.Sleep(3 * time.Second) // a transport whose link lasted for two seconds works, and is tried again
 				for range 3 {
 					b.traffic(20)
 					row.away(s)
