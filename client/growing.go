@@ -23,9 +23,10 @@ type growing struct {
 
 type growingName struct{ event, key string }
 
-// grow takes a piece with the number n, 0 for none. A piece at offset 0 begins the
-// message anew, unless isKnown says that the number has come before: after a cut a piece
-// may come again, and with more than it had. It returns false if nothing is new.
+// grow takes a piece with the number n, 0 for none. A piece at offset 0 replaces what
+// there is of the message, unless isKnown says that the number has come before: after a
+// cut a piece may come again, and with more than it had. It returns false if nothing is
+// new.
 func (t *topic) grow(e *event, n uint64, isKnown bool) (Message, bool) {
 	name := growingName{e.Name, e.Key}
 	offset := uint64(e.Grow)

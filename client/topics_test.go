@@ -282,8 +282,8 @@ func grow(t *testing.T, transport string, waiting int, cut *cutter) {
 	}
 }
 
-// C1: a link that is cut before the first messages of a room were delivered does not make
-// the room begin anew.
+// C1: if a link is cut before the first messages of a room were delivered, the room goes
+// on after them on the next one.
 func TestC1CutBeforeDelivery(t *testing.T) {
 	eachTransport(t, openTopics(), func(s *site, o client.Options) {
 		c := s.connect(o)

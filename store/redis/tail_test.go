@@ -84,6 +84,18 @@ func (f *far) read() error {
 	return err
 }
 
+// renewed reads until the client has to come back through the hooks.
+func (f *far) renewed() {
+	f.t.Helper()
+	until(f.t, "the link ends", func() bool {
+		err := f.read()
+		if err != nil && !errors.Is(err, store.ErrRenewed) {
+			f.t.Fatalf("Read: %v", err)
+		}
+		return err != nil
+	})
+}
+
 // until reads until the last entry is that text.
 func (f *far) until(_ store.Log, text string) {
 	f.t.Helper()
@@ -212,13 +224,7 @@ func TestR2FailoverWithALostEntryIsDiverged(t *testing.T) {
 	b.Mute(nil)
 	put(t, near, "new 3")
 
-	until(t, "the link is sent away", func() bool {
-		err := f.read()
-		if err != nil && !errors.Is(err, store.ErrRenewed) {
-			t.Fatalf("Read: %v", err)
-		}
-		return err != nil
-	})
+	f.renewed()
 	if got := f.texts(); slices.Contains(got, "new 3") {
 		t.Errorf("the link went on with the next number, without a word: %q", got)
 	}
@@ -309,13 +315,7 @@ func TestR2RenewedLinksGetNothingNew(t *testing.T) {
 	<-heard
 	b.Mute(nil)
 	put(t, near, "later")
-	until(t, "the link ends", func() bool {
-		err := f.read()
-		if err != nil && !errors.Is(err, store.ErrRenewed) {
-			t.Fatalf("Read: %v", err)
-		}
-		return err != nil
-	})
+	f.renewed()
 	if got := f.texts(); len(got) > 0 {
 		t.Errorf("a link that Renew ended got %q", got)
 	}
