@@ -160,12 +160,22 @@ func (t *linkTopics) arrived(at store.TopicPosition) bool {
 	})
 }
 
-// boundVector drops positions in topics that a plain client does not read, if there are
-// more than its event ids have room for.
+// boundVector drops positions in topics that a plain client does not read, but no more
+// than it takes for the others to have room in its event ids. It may be about to read
+// them: its topics are joined one after the other.
 func (t *linkTopics) boundVector() {
+	total := len(t.vector)
+	for _, lt := range t.all {
+		if !slices.ContainsFunc(t.vector, lt.owns) {
+			total++
+		}
+	}
 	t.vector = slices.DeleteFunc(slices.Clone(t.vector), func(p store.TopicPosition) bool {
-		return len(t.vector)+len(t.all) > MaxTopicsPlain &&
-			!slices.ContainsFunc(t.all, func(lt *linkTopic) bool { return lt.owns(p) })
+		drop := total > MaxTopicsPlain && !slices.ContainsFunc(t.all, func(lt *linkTopic) bool { return lt.owns(p) })
+		if drop {
+			total--
+		}
+		return drop
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/mirage-go/mirage/internal/frame"
 	"github.com/mirage-go/mirage/session"
@@ -476,4 +477,52 @@ func TestT9PositionInAPage(t *testing.T) {
 			w.Errorf("Join after a position of another topic: %v", err)
 		}
 	})
+}
+
+// T4: topics are joined one after the other. Until then, a plain client keeps the
+// position that it presented in each, however many links end meanwhile.
+func TestT4PlainVectorSlowJoins(t *testing.T) {
+	for _, way := range downWays {
+		t.Run(way, func(t *testing.T) {
+			slowly := func(_ context.Context, _ *session.Session, j *session.Join) error {
+				var i int
+				_, _ = fmt.Sscanf(j.Topic, "topic:%d", &i)
+				time.Sleep(time.Duration(i) * 100 * time.Millisecond)
+				return nil
+			}
+			inWorld(t, setup{session: session.Options{OnJoin: slowly}}, func(w *world) {
+				var topics []string
+				for i := range session.MaxTopicsPlain {
+					topics = append(topics, fmt.Sprint("topic:", i))
+				}
+				publish := func(text string) {
+					for _, topic := range topics {
+						w.publish(topic, text)
+					}
+				}
+
+				g := w.browser().plainGuest(way, "start", topics...)
+				publish("first")
+				l := g.open()
+				for _, after := range []time.Duration{10, 2, 4, 6} {
+					time.Sleep(after * time.Second)
+					synctest.Wait()
+					l.close()
+					publish("more")
+					l = g.open()
+				}
+				time.Sleep(10 * time.Second)
+				synctest.Wait()
+
+				for _, topic := range topics {
+					if got := strings.Join(g.in(topic).got, " "); got != "first more more more more" {
+						w.Errorf("%s has %q", topic, got)
+					}
+				}
+				g.mu.Lock()
+				g.fine()
+				g.mu.Unlock()
+			})
+		})
+	}
 }
