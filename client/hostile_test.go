@@ -96,6 +96,30 @@ func (e *endless) answer(w http.ResponseWriter, r *http.Request) {
 	e.most.Store(max(e.most.Load(), int64(total)))
 }
 
+// C1: Retry-After may be a date. It counts from the server's clock, which may be wrong.
+func TestC1RetryAfterDate(t *testing.T) {
+	for name, date := range map[string]time.Time{
+		"right": time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), // when bubbles begin
+		"slow":  time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC),
+		"fast":  time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked []time.Time
+			againstServer(t, func(w http.ResponseWriter, r *http.Request) {
+				asked = append(asked, time.Now())
+				w.Header().Set("Date", date.Format(http.TimeFormat))
+				problem(503, "Retry-After", date.Add(30*time.Second).Format(http.TimeFormat))(w, r)
+			}, func(t *testing.T, dial dialer) { _, _ = dial(client.Options{Transports: []string{client.SSE}}) })
+			if len(asked) < 2 {
+				t.Fatalf("asked %d times", len(asked))
+			}
+			if waited := asked[1].Sub(asked[0]); waited < 30*time.Second || waited > 60*time.Second {
+				t.Errorf("asked again after %v, want 30s or a little more", waited)
+			}
+		})
+	}
+}
+
 // C1: a server that refuses ends Dial with its status. One that makes no sense, or a
 // gateway in front of it, does not end the client, which tries again until ctx ends.
 func TestC1Hostile(t *testing.T) {

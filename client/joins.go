@@ -37,6 +37,11 @@ type JoinOptions struct {
 	// Info is what other members learn about this one. It is sent as JSON of at most 1
 	// KiB. Nil means nothing.
 	Info any
+	// OnMembers is called after each change of Room.Members, one call at a time, on a
+	// goroutine of its own. The first call may come before Join returns. If it is slow,
+	// it is called with the last of several changes. It is called only if the topic tells
+	// who is present.
+	OnMembers func(Members)
 }
 
 // join is the part of a topic that asks for the membership. A join belongs to one link,
@@ -80,7 +85,7 @@ func (c *Client) Join(ctx context.Context, name string, o JoinOptions) (*Room, e
 		}
 	}
 
-	r := &Room{c: c, name: name}
+	r := &Room{c: c, name: name, onMembers: o.OnMembers}
 	r.inbox.c = c
 	ready := make(chan error, 1)
 	if err := c.ask(ctx, func() {
@@ -239,7 +244,12 @@ func (c *Client) joined(t *topic, about *frame.Joined) {
 	if t.position == "" && t.from == FromNow {
 		t.begin = about.Position
 	}
-	t.members.key = about.Key
+	if t.members.key != about.Key {
+		t.members.key = about.Key
+		if t.members.count > 0 {
+			t.tellMembers()
+		}
+	}
 	if t.room == nil {
 		return
 	}

@@ -95,6 +95,49 @@ func TestC1Again(t *testing.T) {
 	})
 }
 
+// C1: two clients with one state, as by a mistake, disturb nobody: both get what comes
+// after the stored position, and what the state had queued is handled once.
+func TestC1SharedState(t *testing.T) {
+	eachTransport(t, openTopics(), func(s *site, o client.Options) {
+		store := keep(nil)
+		o.Persist, o.AskSigned = store, true
+		c := s.connect(o)
+		s.send(c, "one", "two")
+		equal(s, take(s, c.Messages, 1), "one")
+		c.Disconnect()
+		s.say(c, "queued")
+		s.say(c, "queued too")
+		time.Sleep(time.Second)
+		state, _ := store.Load(s.Context())
+		o.Persist = keep(state) // the first client is dead
+
+		a, b := s.connect(o), s.connect(o)
+		rooms := []*client.Room{s.join(a, "news", client.JoinOptions{}), s.join(b, "news", client.JoinOptions{})}
+		time.Sleep(5 * time.Second)
+		s.has("queued", "queued too")
+		s.send(a, "three")
+		s.publish("news", "four")
+		for i, c := range []*client.Client{a, b} {
+			if c.ID() != a.ID() {
+				s.Errorf("the ids are %q and %q", a.ID(), c.ID())
+			}
+			got := take(s, c.Messages, 2)
+			got[0] = strings.TrimSuffix(got[0], "?") // the first client may have delivered it
+			equal(s, got, "two", "three")
+			equal(s, take(s, rooms[i].Messages, 1), "four")
+			s.nothing(c)
+		}
+		s.say(a, "from a")
+		time.Sleep(time.Second)
+		s.say(b, "from b")
+		time.Sleep(time.Second)
+		s.has("queued", "queued too", "from a", "from b")
+		if a.State().Phase != client.PhaseOpen || b.State().Phase != client.PhaseOpen {
+			s.Errorf("the states are %+v and %+v", a.State(), b.State())
+		}
+	})
+}
+
 // C1: a state that cannot be read is an error, and one that cannot be written is not.
 func TestC1PersistFails(t *testing.T) {
 	onSite(t, mirage.Options{}, func(s *site) {

@@ -167,7 +167,7 @@ func refusal(status int, h http.Header, body io.Reader) *Error {
 		Status:     status,
 		Detail:     "a gateway has answered " + strings.ToLower(http.StatusText(status)),
 		Gateway:    !isType(h, "application/problem+json"),
-		RetryAfter: retryAfter(h.Get("Retry-After")),
+		RetryAfter: retryAfter(h),
 	}
 	if e.Gateway {
 		return e
@@ -200,15 +200,22 @@ func isType(h http.Header, want string) bool {
 	return err == nil && kind == want
 }
 
-// retryAfter parses the header: seconds, or a date.
-func retryAfter(text string) time.Duration {
+// retryAfter parses the header: seconds, or a date. The clocks of the server and of this
+// machine may differ, so a date counts from the server's own.
+func retryAfter(h http.Header) time.Duration {
+	text := h.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(text, 10, 32); err == nil {
 		return time.Duration(seconds) * time.Second
 	}
-	if date, err := http.ParseTime(text); err == nil {
-		return max(0, time.Until(date))
+	date, err := http.ParseTime(text)
+	if err != nil {
+		return 0
 	}
-	return 0
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	return max(0, date.Sub(now))
 }
 
 func shorten(text string) string {

@@ -18,6 +18,9 @@ type Room struct {
 	c    *Client
 	name string
 
+	onMembers func(Members) // JoinOptions.OnMembers
+	teller    teller
+
 	// The rest belongs to the owner.
 	inbox inbox
 	ready []chan<- error // Join
@@ -52,19 +55,36 @@ type Members struct {
 }
 
 // Members returns who is present, as the server said last. It collects changes for a
-// second.
+// second. JoinOptions.OnMembers is called after each change.
 func (r *Room) Members() Members {
-	found := make(chan Members, 1)
+	m, _ := r.present()
+	return m
+}
+
+// present reports false if the client has left the topic.
+func (r *Room) present() (m Members, ok bool) {
+	done := make(chan struct{})
 	if !r.c.post(func() {
-		var m Members
 		if t := r.c.topics[r.name]; t != nil && t.room == r {
-			m = t.members.list()
+			m, ok = t.members.list(), true
 		}
-		found <- m
+		close(done)
 	}) {
-		return Members{}
+		return Members{}, false
 	}
-	return <-found
+	<-done
+	return m, ok
+}
+
+// tellMembers calls JoinOptions.OnMembers soon.
+func (t *topic) tellMembers() {
+	if r := t.room; r != nil && r.onMembers != nil {
+		r.teller.tell(func() {
+			if m, ok := r.present(); ok {
+				r.onMembers(m)
+			}
+		})
+	}
 }
 
 // Leave ends the membership. A second call does nothing.

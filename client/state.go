@@ -1,9 +1,6 @@
 package client
 
-import (
-	"sync"
-	"time"
-)
+import "time"
 
 // A Phase is what a client does:
 //
@@ -60,35 +57,6 @@ func (c *Client) move(phase Phase, err error, retry time.Duration) {
 	}
 	c.o.Logger.Debug("client: state", "phase", phase.String(), "transport", s.Transport, "err", err, "retry", retry)
 	if c.o.OnState != nil {
-		c.teller.tell(c)
+		c.teller.tell(func() { c.o.OnState(c.State()) })
 	}
-}
-
-// A teller calls OnState, on a goroutine that lasts as long as there is news.
-type teller struct {
-	mu      sync.Mutex
-	news    bool
-	calling bool
-}
-
-func (t *teller) tell(c *Client) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.news = true
-	if !t.calling {
-		t.calling = true
-		go func() {
-			for t.next() {
-				c.o.OnState(c.State())
-			}
-		}()
-	}
-}
-
-func (t *teller) next() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.calling = t.news
-	t.news = false
-	return t.calling
 }

@@ -173,6 +173,7 @@ func (c *Client) takeTopic(l *link, e *event) error {
 		c.takeLeft(t, left)
 	case present != nil:
 		t.members.take(present)
+		t.tellMembers()
 	default:
 		err = c.takeOf(t, e)
 		if joined != nil {

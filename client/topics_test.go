@@ -100,6 +100,40 @@ func TestC1Rooms(t *testing.T) {
 	})
 }
 
+// C1: OnMembers is told of each change, and of nothing after Leave.
+func TestC1OnMembers(t *testing.T) {
+	eachTransport(t, openTopics(), func(s *site, o client.Options) {
+		var mu sync.Mutex
+		var told []int
+		c, other := s.connect(o), s.connect(o)
+		room := s.join(c, "room:7", client.JoinOptions{OnMembers: func(m client.Members) {
+			mu.Lock()
+			defer mu.Unlock()
+			if told = append(told, m.Count); m.Key == "" || len(m.List) != m.Count {
+				s.Errorf("told %+v", m)
+			}
+		}})
+		has := func(want ...int) {
+			s.Helper()
+			time.Sleep(30 * time.Second)
+			mu.Lock()
+			defer mu.Unlock()
+			if slices.Equal(slices.Compact(slices.Clone(told)), want) {
+				return
+			}
+			s.Errorf("told of %v members, want %v", told, want)
+		}
+		has(1)
+		guest := s.join(other, "room:7", client.JoinOptions{})
+		has(1, 2)
+		guest.Leave()
+		has(1, 2, 1)
+		room.Leave()
+		s.join(other, "room:7", client.JoinOptions{})
+		has(1, 2, 1)
+	})
+}
+
 // C1: a join that the application refuses is an error with its status. One that it cannot
 // decide is repeated. A member that is removed, and one of a topic that ends, is told.
 func TestC1Refused(t *testing.T) {
