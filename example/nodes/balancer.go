@@ -26,15 +26,19 @@ func (b *balancer) handler() http.Handler {
 	}
 }
 
-// RoundTrip asks the next node that accepts a connection.
+// RoundTrip asks the next node that accepts a connection. If a node dies before it
+// answers a GET, the next one is asked, as nginx does: nothing else would load the scripts
+// of a page again. mirage.js repeats what it sends on its own.
 func (b *balancer) RoundTrip(r *http.Request) (res *http.Response, err error) {
-	for range b.nodes {
+	first := int(b.next.Add(1))
+	for i := range b.nodes {
 		to := r.Clone(r.Context())
 		to.URL.Scheme = "http"
-		to.URL.Host = b.nodes[int(b.next.Add(1))%len(b.nodes)]
+		to.URL.Host = b.nodes[(first+i)%len(b.nodes)]
 		res, err = http.DefaultTransport.RoundTrip(to)
 		var op *net.OpError
-		if !errors.As(err, &op) || op.Op != "dial" {
+		again := r.Method == http.MethodGet || errors.As(err, &op) && op.Op == "dial"
+		if err == nil || r.Context().Err() != nil || !again {
 			return res, err
 		}
 	}
