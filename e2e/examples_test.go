@@ -19,15 +19,20 @@ type example struct {
 	t    *testing.T
 	bin  string
 	args []string
-	url  string
-	cmd  *exec.Cmd
-	log  chan string // what the program wrote
+
+	ready string // in the line that has its address; "" for the first line with one
+	url   string
+	cmd   *exec.Cmd
+	log   chan string // what the program wrote
 }
 
 // startExample builds an example and starts it on a free port.
 func startExample(t *testing.T, name string, args ...string) *example {
 	t.Helper()
 	e := &example{t: t, bin: filepath.Join(t.TempDir(), name), args: args}
+	if name == "nodes" {
+		e.ready = "the nodes are open" // after the lines of its nodes, which have addresses, too
+	}
 	build := exec.Command("go", "build", "-o", e.bin, "./example/"+name)
 	build.Dir = ".."
 	if out, err := build.CombinedOutput(); err != nil {
@@ -55,7 +60,7 @@ func (e *example) start(addr string) {
 		if err != nil {
 			e.t.Fatal("the example does not say where it listens: ", err)
 		}
-		if m := listens.FindStringSubmatch(line); m != nil {
+		if m := listens.FindStringSubmatch(line); m != nil && strings.Contains(line, e.ready) {
 			e.url = m[1]
 			break
 		}
