@@ -35,6 +35,24 @@ func (e *example) children(word string) (pids []int) {
 	return pids
 }
 
+// kill is kill -9.
+func (e *example) kill(pid int) {
+	e.t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+// complete waits until everything that was killed runs again.
+func (e *example) complete() {
+	e.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); len(e.children("")) < 3; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			e.t.Fatal("a process that was killed does not come back")
+		}
+	}
+}
+
 // Two nodes and their Redis are killed, one after the other. The pages are on whatever
 // node is there. Nothing is lost or repeated, and everybody stays present.
 func TestNodes(t *testing.T) {
@@ -58,17 +76,9 @@ func TestNodes(t *testing.T) {
 
 	for i, word := range []string{"rooms", "rooms", "redis-server"} {
 		victims := nodes.children(word)
-		victim := victims[i%len(victims)]
-		if err := syscall.Kill(victim, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
+		nodes.kill(victims[i%len(victims)])
 		talk(fmt.Sprintf("without %s %d", word, i))
-		deadline := time.Now().Add(20 * time.Second)
-		for ; len(nodes.children("")) < 3; time.Sleep(50 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatal("a process that was killed does not come back")
-			}
-		}
+		nodes.complete()
 		talk(fmt.Sprintf("with %s %d again", word, i))
 	}
 	for _, b := range []*tab{ann, bob} {

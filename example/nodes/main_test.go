@@ -21,7 +21,7 @@ func TestRun(t *testing.T) {
 	addr := "localhost:" + freePort()
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- run(ctx, addr, "", 2) }()
+	go func() { ended <- run(ctx, addr, "", 2, "rooms", nil) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,13 +21,13 @@ const (
 // answers gives the answers. Two events of a conversation's topic tell of them, both with
 // the turn's id as their key:
 //
-//   - "turn" is a Turn without its answer, when it begins and when it ends. A newer one
-//     supersedes the older one.
+//   - "turn" is a notice, when the turn begins and when it ends. A newer one supersedes
+//     the older one.
 //   - "answer" is the text. It grows, and who joins later gets it whole.
 type answers struct {
 	live  *mirage.Live
 	model Model
-	store *store
+	store store
 
 	ctx  context.Context // of all answers
 	stop context.CancelFunc
@@ -38,21 +37,20 @@ type answers struct {
 	running map[string]*running // by conversation; guarded by mu
 }
 
-// running is an answer that is being given.
+// running is an answer that this process gives. It holds the claim of the conversation.
 type running struct {
-	turn  string
-	begin mirage.TopicPosition // in the topic, before the turn
-	stop  context.CancelFunc
+	turn   string
+	holder string
+	stop   context.CancelFunc
 }
 
 var (
-	errBusy     = errors.New("another answer is being given")
 	errTooMany  = errors.New("too many answers are being given")
 	errFull     = errors.New("the conversation is too long: begin another one")
 	errQuestion = errors.New("a question has text, and an id")
 )
 
-func newAnswers(model Model, kept *store) *answers {
+func newAnswers(model Model, kept store) *answers {
 	a := &answers{model: model, store: kept, running: make(map[string]*running)}
 	a.ctx, a.stop = context.WithCancel(context.Background())
 	return a
@@ -71,56 +69,88 @@ func (a *answers) ask(ctx context.Context, conversation, id, question string) er
 	if question == "" || len(question) > maxQuestion || !isID(id) {
 		return errQuestion
 	}
-	topic := a.topic(conversation)
-	begin, err := topic.Position(ctx)
+	begin, err := a.topic(conversation).Position(ctx)
 	if err != nil {
 		return err
 	}
 
 	answer, stop := context.WithCancel(a.ctx)
-	if fresh, err := a.reserve(conversation, &running{id, begin, stop}); !fresh {
+	r := &running{id, newHolder(), stop}
+	if fresh, err := a.reserve(conversation, r); !fresh {
 		stop()
 		return err
 	}
-	turns, err := a.begin(ctx, conversation, Turn{ID: id, Question: question, State: Answering, Asked: time.Now()})
+	t := Turn{ID: id, Question: question, State: Answering, Asked: time.Now(), Begin: begin}
+	turns, err := a.begin(ctx, conversation, r.holder, t)
 	if err != nil || turns == nil {
 		a.release(conversation)
 		return err
 	}
-	a.work.Go(func() { a.give(answer, topic, conversation, turns) })
+	a.work.Go(func() { a.give(answer, conversation, r, turns) })
 	return nil
 }
 
-// begin adds a turn to a conversation, and returns the conversation, or nil if the turn
-// is there already.
-func (a *answers) begin(ctx context.Context, conversation string, t Turn) ([]Turn, error) {
-	turns, err := a.store.turns(conversation)
+// begin claims a conversation, adds a turn to it, and returns it. It returns nil if the
+// turn is there already.
+func (a *answers) begin(ctx context.Context, conversation, holder string, t Turn) ([]Turn, error) {
+	if err := a.store.claim(ctx, conversation, holder); err != nil {
+		if turns, _ := a.store.turns(ctx, conversation); has(turns, t.ID) {
+			return nil, nil // another node answers it
+		}
+		return nil, err
+	}
+
+	turns, err := a.add(ctx, conversation, holder, t)
+	if turns == nil {
+		complete := err == nil || errors.Is(err, errFull)
+		err = errors.Join(err, a.store.release(context.WithoutCancel(ctx), conversation, holder, complete))
+	}
+	return turns, err
+}
+
+// add is begin for the holder of the claim.
+func (a *answers) add(ctx context.Context, conversation, holder string, t Turn) ([]Turn, error) {
+	turns, err := a.store.turns(ctx, conversation)
+	if last, ok := unended(turns); ok && err == nil { // the node that answered it died
+		if err := a.settle(ctx, conversation, holder, last); err != nil {
+			return nil, err
+		}
+		turns, err = a.store.turns(ctx, conversation)
+	}
 	switch {
 	case err != nil:
 		return nil, err
-	case slices.ContainsFunc(turns, func(o Turn) bool { return o.ID == t.ID }):
+	case has(turns, t.ID):
 		return nil, nil
 	case len(turns) >= maxTurns:
 		return nil, errFull
 	}
-	if err := a.store.put(conversation, t); err != nil {
+
+	err = a.store.put(ctx, conversation, holder, t)
+	if err == nil {
+		err = a.tell(ctx, conversation, t, false)
+	}
+	if err != nil {
 		return nil, err
 	}
-	return append(turns, t), a.tell(ctx, conversation, t)
+	return append(turns, t), nil
 }
 
 // give lets the model answer the last of the turns.
-func (a *answers) give(ctx context.Context, topic *mirage.Topic, conversation string, turns []Turn) {
+func (a *answers) give(ctx context.Context, conversation string, r *running, turns []Turn) {
 	t := turns[len(turns)-1]
 	steady := context.WithoutCancel(ctx) // what there is of an answer is kept, even if it was stopped
-	stream := topic.Stream(steady, "answer", t.ID)
+	holding, end := context.WithCancel(steady)
+	var held sync.WaitGroup
+	held.Go(func() { a.hold(holding, conversation, r) })
+	stream := a.topic(conversation).Stream(steady, "answer", t.ID)
 	var text strings.Builder
 
-	err := a.model.Answer(ctx, turns, io.MultiWriter(stream, &text))
+	err := a.model.Answer(ctx, turns, io.MultiWriter(&text, stream))
 	switch {
 	case err == nil:
 		t.State = Done
-	case a.ctx.Err() != nil:
+	case a.ctx.Err() != nil, errors.Is(err, mirage.ErrSealed): // sealed by a node that has the claim now
 		t.State = Interrupted
 	case ctx.Err() != nil:
 		t.State = Stopped
@@ -129,20 +159,27 @@ func (a *answers) give(ctx context.Context, topic *mirage.Topic, conversation st
 		slog.Error("the model failed", "error", err)
 	}
 
-	// First the store, then the topic: a page that is rendered in between has the whole
-	// answer, and passes over what the topic tells of it.
-	t.Answer = text.String()
-	err = errors.Join(a.store.put(conversation, t), stream.Close())
+	t.Answer = string([]rune(text.String())) // as in the topic, where bytes that are not UTF-8 are replaced
+	err = errors.Join(stream.Close(), a.settle(steady, conversation, r.holder, t))
+	end()
+	held.Wait()
+	err = errors.Join(err, a.store.release(steady, conversation, r.holder, err == nil))
 	a.release(conversation)
-	if err = errors.Join(err, a.tell(steady, conversation, t)); err != nil {
+	if err != nil {
 		slog.Error("an answer may be lost", "error", err)
 	}
 }
 
+// A notice tells pages how far a turn is.
+type notice struct {
+	Turn        // without its answer, which was streamed
+	Reload bool `json:"reload,omitempty"` // the topic lacks a part of the answer, which the store has
+}
+
 // tell publishes how far a turn is.
-func (a *answers) tell(ctx context.Context, conversation string, t Turn) error {
-	t.Answer = "" // it has been streamed
-	msg, err := mirage.JSON("turn", t)
+func (a *answers) tell(ctx context.Context, conversation string, t Turn, reload bool) error {
+	t.Answer, t.Begin = "", mirage.TopicPosition{}
+	msg, err := mirage.JSON("turn", notice{t, reload})
 	if err == nil {
 		msg.Key = t.ID
 		_, err = a.topic(conversation).Publish(ctx, msg)
@@ -150,8 +187,8 @@ func (a *answers) tell(ctx context.Context, conversation string, t Turn) error {
 	return err
 }
 
-// reserve notes that an answer is given, one for each conversation. It reports false if
-// that very answer is given already.
+// reserve notes that this process gives an answer, one for each conversation. It reports
+// false if that very answer is given already.
 func (a *answers) reserve(conversation string, r *running) (bool, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -174,14 +211,17 @@ func (a *answers) release(conversation string) {
 	delete(a.running, conversation)
 }
 
-// halt stops the answer of a turn. What there is of it stays. It does nothing if the
-// answer has ended.
-func (a *answers) halt(conversation, turn string) {
+// halt stops the answer of a turn, on whatever node. What there is of it stays. It does
+// nothing if the answer has ended.
+func (a *answers) halt(ctx context.Context, conversation, turn string) error {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	if r := a.running[conversation]; r != nil && r.turn == turn {
-		r.stop()
+	r := a.running[conversation]
+	a.mu.Unlock()
+	if r == nil || r.turn != turn {
+		return a.store.stop(ctx, conversation, turn)
 	}
+	r.stop()
+	return nil
 }
 
 // interrupt stops all answers, and returns when they are kept.

@@ -17,11 +17,11 @@ const talk, turn = "conversation1", "question1"
 // newTest returns a site whose answers are kept in dir.
 func newTest(t *testing.T, model Model, dir string) *site {
 	t.Helper()
-	kept, err := openStore(dir)
+	kept, err := openFiles(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newSite(model, kept, "")
+	return newSite(model, kept, mirage.Options{})
 }
 
 // end ends the site as run does.
@@ -36,7 +36,7 @@ func (s *site) end(t *testing.T) {
 // stored returns the only turn of the conversation.
 func (s *site) stored(t *testing.T) Turn {
 	t.Helper()
-	turns, err := s.answers.store.turns(talk)
+	turns, err := s.answers.store.turns(t.Context(), talk)
 	if err != nil || len(turns) != 1 {
 		t.Fatalf("%d turns, %v", len(turns), err)
 	}
@@ -115,11 +115,16 @@ func TestStop(t *testing.T) {
 		if err := s.answers.ask(t.Context(), talk, turn, "What is a mirage?"); err != nil {
 			t.Fatal(err)
 		}
+		halt := func(conversation, turn string) {
+			if err := s.answers.halt(t.Context(), conversation, turn); err != nil {
+				t.Error(err)
+			}
+		}
 		time.Sleep(time.Second)
-		s.answers.halt(talk, "question2")
-		s.answers.halt("conversation2", turn)
+		halt(talk, "question2")
+		halt("conversation2", turn)
 		time.Sleep(time.Second)
-		s.answers.halt(talk, turn)
+		halt(talk, turn)
 		s.answers.work.Wait()
 
 		text, done, last := s.streamed(t)
@@ -158,7 +163,11 @@ func TestInterrupted(t *testing.T) {
 		if err != nil || len(shown) != 1 || shown[0].State != Interrupted || shown[0].Answer == "" {
 			t.Errorf("after an orderly end: %+v, %v", shown, err)
 		}
-		if err := s.answers.store.put(talk, crashed); err != nil {
+		if err := errors.Join(
+			s.answers.store.claim(t.Context(), talk, "test"),
+			s.answers.store.put(t.Context(), talk, "test", crashed),
+			s.answers.store.release(t.Context(), talk, "test", false),
+		); err != nil {
 			t.Fatal(err)
 		}
 		shown, _, err = s.answers.snapshot(t.Context(), talk)
@@ -186,6 +195,23 @@ func TestModelFails(t *testing.T) {
 	text, done, last := s.streamed(t)
 	if got := s.stored(t); got.State != Failed || got.Answer != text || !done || !strings.Contains(last, `"failed"`) {
 		t.Errorf("%+v is stored, %q, %v, %s was streamed", got, text, done, last)
+	}
+}
+
+// If the topic lacks a part of an answer, pages are told to get it from the store.
+func TestReload(t *testing.T) {
+	s := newTest(t, simulated{}, t.TempDir())
+	defer s.end(t)
+	stream := s.answers.topic(talk).Stream(t.Context(), "answer", turn)
+	whole := Turn{ID: turn, Question: "What is a mirage?", Answer: "It is real light", State: Done, Asked: time.Now()}
+	_, err := io.WriteString(stream, "It is")
+	err = errors.Join(err, s.answers.store.claim(t.Context(), talk, "test"),
+		s.answers.settle(t.Context(), talk, "test", whole))
+	if _, done, last := s.streamed(t); err != nil || !done || !strings.Contains(last, `"reload":true`) {
+		t.Errorf("pages are told %s, %v, %v", last, done, err)
+	}
+	if got := s.stored(t); got.Answer != whole.Answer || got.State != Done {
+		t.Errorf("%+v is stored", got)
 	}
 }
 

@@ -57,34 +57,28 @@ func (s *site) show(w http.ResponseWriter, r *http.Request) {
 // joins its topic. From there on the page gets all that is missing: of an answer that is
 // being given, everything.
 func (a *answers) snapshot(ctx context.Context, conversation string) ([]Turn, mirage.TopicPosition, error) {
-	now := a.current(conversation)
-	after := now.begin
-	if now.turn == "" {
-		var err error
-		if after, err = a.topic(conversation).Position(ctx); err != nil {
-			return nil, after, err
+	turns, err := a.store.turns(ctx, conversation)
+	if _, ok := unended(turns); ok {
+		if err = a.takeOver(ctx, conversation); err == nil { // perhaps the node that answered it died
+			turns, err = a.store.turns(ctx, conversation)
 		}
+	}
+	if err != nil {
+		return nil, mirage.TopicPosition{}, err
 	}
 
-	// In this order. What changes after the position was taken comes through the topic,
-	// whether the store has it or not.
-	turns, err := a.store.turns(conversation)
-	for i := range turns {
-		if t := &turns[i]; t.State == Answering && a.current(conversation).turn != t.ID {
-			t.State = Interrupted // a crash; if it has just ended, the topic tells how
-		}
+	after, err := a.topic(conversation).Position(ctx)
+	if err != nil {
+		return nil, after, err
 	}
+	if t, ok := unended(turns); ok && t.Begin.Epoch == after.Epoch { // the topic still has it
+		return turns, t.Begin, nil
+	}
+
+	// Again, in this order. What changes after the position was taken comes through the
+	// topic, whether the store has it or not.
+	turns, err = a.store.turns(ctx, conversation)
 	return turns, after, err
-}
-
-// current returns the answer that is being given, or the zero value.
-func (a *answers) current(conversation string) running {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if r := a.running[conversation]; r != nil {
-		return *r
-	}
-	return running{}
 }
 
 // files serves the other files of the page.

@@ -20,15 +20,13 @@ type site struct {
 	answers *answers
 }
 
-func newSite(model Model, kept *store, cookie string) *site {
+func newSite(model Model, kept store, o mirage.Options) *site {
 	s := &site{answers: newAnswers(model, kept)}
-	s.live = mirage.New(mirage.Options{
-		Name:      cookie,
-		Insecure:  true, // for plain http: omit this with TLS, and set Keys
-		Topics:    retain,
-		OnJoin:    s.join,
-		OnMessage: s.receive,
-	})
+	o.Insecure = true // for plain http: omit this with TLS, and set Keys
+	o.Topics = retain
+	o.OnJoin = s.join
+	o.OnMessage = s.receive
+	s.live = mirage.New(o)
 	s.answers.live = s.live
 	return s
 }
@@ -76,8 +74,7 @@ func (s *site) receive(ctx context.Context, _ *mirage.Session, in mirage.Incomin
 		}
 		return err
 	case "stop":
-		s.answers.halt(v.Conversation, v.ID)
-		return nil
+		return s.answers.halt(ctx, v.Conversation, v.ID)
 	}
 	return fmt.Errorf("no such event: %q", in.Event)
 }

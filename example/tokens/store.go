@@ -2,14 +2,12 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
+	"context"
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path"
 	"slices"
 	"time"
+
+	"github.com/mirage-go/mirage"
 )
 
 // A Turn is a question and its answer.
@@ -19,6 +17,8 @@ type Turn struct {
 	Answer   string    `json:"answer,omitempty"`
 	State    State     `json:"state"`
 	Asked    time.Time `json:"asked"`
+
+	Begin mirage.TopicPosition `json:"begin,omitzero"` // in the conversation's topic, before the turn
 }
 
 // State says how far the answer of a turn is:
@@ -34,58 +34,63 @@ const (
 	Interrupted State = "interrupted" // the program ended
 )
 
-// A store keeps conversations: a directory for each, with a file for each turn. A file is
-// written as a whole, so that no lock is needed.
-type store struct{ root *os.Root }
-
 // maxTurns bounds a conversation.
 const maxTurns = 200
 
-func openStore(dir string) (*store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	root, err := os.OpenRoot(dir)
-	return &store{root}, err
+// A store keeps conversations: in files for one process, or in Redis for several. Who
+// answers in a conversation holds its claim. A claim has one holder, which alone writes
+// into the conversation.
+type store interface {
+	// turns returns a conversation, the oldest turn first. One that does not exist is
+	// empty.
+	turns(ctx context.Context, conversation string) ([]Turn, error)
+	// put writes a turn, perhaps over an older state of it. The error is errLost if
+	// holder does not hold the claim.
+	put(ctx context.Context, conversation, holder string, t Turn) error
+
+	// claim takes the claim. The error is errBusy if somebody else holds it.
+	claim(ctx context.Context, conversation, holder string) error
+	// renew keeps the claim for another lease, and returns the turn that stop was last
+	// called with, or "". The error is errLost if holder does not hold the claim any
+	// more.
+	renew(ctx context.Context, conversation, holder string) (stopped string, err error)
+	// release gives up the claim. complete reports whether the turn has ended in the
+	// store and on the pages. If not, another holder has to see to that: see abandoned.
+	release(ctx context.Context, conversation, holder string, complete bool) error
+	// abandoned returns the conversations whose last holder did not release the claim as
+	// complete, because its node died or Redis failed. Files have none: their claims end
+	// with the process.
+	abandoned(ctx context.Context) ([]string, error)
+
+	// stop asks the holder of the claim, on whatever node, to stop a turn: see renew.
+	stop(ctx context.Context, conversation, turn string) error
 }
 
-// put writes a turn, perhaps over an older state of it.
-func (s *store) put(conversation string, t Turn) error {
-	text, err := json.MarshalIndent(t, "", "\t")
-	if err != nil {
-		return err
-	}
-	if err := s.root.Mkdir(conversation, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	file := path.Join(conversation, t.ID)
-	if err := s.root.WriteFile(file+".new", text, 0o600); err != nil {
-		return err
-	}
-	return s.root.Rename(file+".new", file+".json")
-}
+const (
+	lease      = 5 * time.Second        // how long a claim lasts without being renewed
+	renewEvery = 500 * time.Millisecond // how soon another node stops, too
+)
 
-// turns returns a conversation, the oldest turn first. One that does not exist is empty.
-func (s *store) turns(conversation string) ([]Turn, error) {
-	files, err := fs.Glob(s.root.FS(), path.Join(conversation, "*.json"))
-	if err != nil {
-		return nil, err
-	}
+var (
+	errBusy = errors.New("another answer is being given")
+	errLost = errors.New("the claim was lost: another node may have it")
+)
 
-	turns := make([]Turn, 0, len(files))
-	for _, file := range files {
-		var t Turn
-		text, err := s.root.ReadFile(file)
-		if err == nil {
-			err = json.Unmarshal(text, &t)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
-		}
-		turns = append(turns, t)
-	}
+func sortTurns(turns []Turn) {
 	slices.SortFunc(turns, func(a, b Turn) int {
 		return cmp.Or(a.Asked.Compare(b.Asked), cmp.Compare(a.ID, b.ID))
 	})
-	return turns, nil
+}
+
+// has reports whether a turn is among turns.
+func has(turns []Turn, id string) bool {
+	return slices.ContainsFunc(turns, func(t Turn) bool { return t.ID == id })
+}
+
+// unended returns the last turn if it is not ended.
+func unended(turns []Turn) (t Turn, ok bool) {
+	if len(turns) > 0 {
+		t = turns[len(turns)-1]
+	}
+	return t, t.State == Answering
 }

@@ -36,7 +36,7 @@ func TestOptionalDependencies(t *testing.T) {
 			module + "example/chat", module + "example/hello", module + "example/id", module + "example/rooms",
 			module + "example/tokens", module + "example/users",
 		},
-		"redis":  {module + "example/rooms", module + "store/redis"},
+		"redis":  {module + "example/rooms", module + "example/tokens", module + "store/redis"},
 		"r3labs": {module + "transport/sse/r3labs"},
 	}
 

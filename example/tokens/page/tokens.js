@@ -15,6 +15,7 @@ const turns = new Turns($('turns'), question => compose(question))
 // ---- what the model says
 
 room.on('turn', turn => {
+  if (turn.reload) return location.reload() // the server has more of the answer than was streamed
   turns.tell(turn)
   remember(conversation, turns.title)
   if (turn.state === 'done') $('said').textContent = turns.answer(turn.id) // for screen readers: once, as a whole
