@@ -70,9 +70,10 @@ func TestNodesTokens(t *testing.T) {
 	begin := func() (asker, reader *tab, conversation string) {
 		t.Helper()
 		asker = newConversation(t, nodes.url)
+		reader = openTab(t, startBrowser(t), "bob", get[string](asker, `location.href`))
+		reader.arrives("a link", `document.body.dataset.link === 'open'`)
 		asker.ask(question)
 		asker.written(60)
-		reader = openTab(t, startBrowser(t), "bob", get[string](asker, `location.href`))
 		reader.written(60)
 		return asker, reader, path.Base(get[string](asker, `location.pathname`))
 	}
@@ -116,7 +117,19 @@ func TestNodesTokens(t *testing.T) {
 	bob.until("the second turn", `document.querySelectorAll('.turn').length === 2`)
 	bob.written(30)
 	bob.click("stop") // on whatever node
-	same("with all nodes again", "stopped", ann, bob)
+	stopped := same("with all nodes again", "stopped", ann, bob)
+
+	// A node that dies after it stored the end, and before the pages are told: they get
+	// what the store has, even if more was stored than was streamed.
+	nodes.redis("EVAL", `local turns = 'tokens:turns:' .. ARGV[1]
+		local turn = cjson.decode(redis.call('HGET', turns, ARGV[2]))
+		turn.answer = turn.answer .. ' And more.'
+		redis.call('HSET', turns, ARGV[2], cjson.encode(turn))
+		return redis.call('SADD', 'tokens:claimed', ARGV[1])`, "0", conversation,
+		get[string](ann, `[...document.querySelectorAll('.turn')].at(-1).dataset.id`))
+	for _, b := range []*tab{ann, bob} {
+		b.arrives("what the store has", fmt.Sprintf(`(%s) === %q`, lastAnswer, stopped+" And more."))
+	}
 
 	ann, bob, _ = begin()
 	nodes.kill(nodes.children("redis-server")[0])
