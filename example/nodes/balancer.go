@@ -27,8 +27,8 @@ func (b *balancer) handler() http.Handler {
 }
 
 // RoundTrip asks the next node that accepts a connection. If a node dies before it
-// answers a GET, the next one is asked, as nginx does: nothing else would load the scripts
-// of a page again. mirage.js repeats what it sends on its own.
+// answers a GET, the next one is asked, as nginx does. Otherwise a page may lack a
+// script. mirage.js resends what it sends by POST.
 func (b *balancer) RoundTrip(r *http.Request) (res *http.Response, err error) {
 	first := int(b.next.Add(1))
 	for i := range b.nodes {
