@@ -96,6 +96,44 @@ func (e *endless) answer(w http.ResponseWriter, r *http.Request) {
 	e.most.Store(max(e.most.Load(), int64(total)))
 }
 
+// C1: the end of a session counts, even if the answer that tells it ends at once. The
+// client does not come back.
+func TestC1EndBeforeEOF(t *testing.T) {
+	var links atomic.Int32
+	h := func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			io.WriteString(w, `{"accepted":0}`)
+			return
+		}
+		links.Add(1)
+		stream(hello)(w, r)
+		_ = http.NewResponseController(w).Flush()
+		time.Sleep(2 * time.Second)
+		io.WriteString(w, `event: mirage-end`+"\n"+`data: {"status":410,"reason":"the id was revoked"}`+"\n\n")
+	}
+	againstServer(t, h, func(t *testing.T, dial dialer) {
+		const n = 100
+		var all []*client.Client
+		for range n {
+			c, err := dial(client.Options{Transports: []string{client.SSE}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, c)
+		}
+		time.Sleep(2 * time.Minute)
+		for _, c := range all {
+			var e *client.Error
+			if state := c.State(); state.Phase != client.PhaseClosed || !errors.As(state.Err, &e) || e.Status != 410 {
+				t.Errorf("the state is %+v", state)
+			}
+		}
+		if got := links.Load(); got != n {
+			t.Errorf("%d clients have opened %d links", n, got)
+		}
+	})
+}
+
 // C1: Retry-After may be a date. It counts from the server's clock, which may be wrong.
 func TestC1RetryAfterDate(t *testing.T) {
 	for name, date := range map[string]time.Time{

@@ -62,11 +62,14 @@ func (c *Client) open(name string) *link {
 	c.work.Go(func() {
 		c.keep(kept)
 		err := carry(l, to)
-		if ended := context.Cause(l.ctx); ended != nil {
-			err = ended
+		if !c.post(func() {
+			if ended := context.Cause(l.ctx); ended != nil { // perhaps because of the last block
+				err = ended
+			}
+			c.over(l, asError(err))
+		}) {
+			l.cancel(errEnded)
 		}
-		c.post(func() { c.over(l, asError(err)) })
-		l.cancel(errEnded)
 	})
 	return l
 }
