@@ -34,6 +34,7 @@ type Client struct {
 	phase    Phase
 	id       string // the visitor's id: of the last hello, or of an earlier client
 	address  address
+	leaving  bool // Close has asked the server to end the session
 	released bool // Close has ended it
 	err      error
 
@@ -263,7 +264,7 @@ func (c *Client) shutdown() error {
 // finish ends the client for good: err says why, and is nil after Close. It returns a
 // *ReturnedError with the messages that nobody else gets.
 func (c *Client) finish(err error) error {
-	if c.phase == PhaseClosed {
+	if c.phase == PhaseClosed || c.leaving && err != nil { // Close has ended the session itself
 		return nil
 	}
 	kept := c.lastRecord(err)
@@ -328,6 +329,7 @@ func (c *Client) goodbye() func(context.Context) {
 	case c.o.Persist != nil:
 		return c.lastWords(c.live, true)
 	}
+	c.leaving = true
 	to, token := c.address.to(nil), c.live.token
 	return func(ctx context.Context) { c.sayGoodbye(ctx, http.MethodDelete, to, token, nil) }
 }

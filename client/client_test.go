@@ -44,3 +44,27 @@ func TestC1BothDirections(t *testing.T) {
 		})
 	}
 }
+
+// C1: Close may end the session on the server. That is no error for a loop.
+func TestC1CloseEndsLoop(t *testing.T) {
+	eachTransport(t, mirage.Options{}, func(s *site, o client.Options) {
+		for range 50 {
+			c := s.connect(o)
+			errs := make(chan error, 1)
+			go func() {
+				defer close(errs)
+				for _, err := range c.Messages(s.Context()) {
+					if err != nil {
+						errs <- err
+						return
+					}
+				}
+			}()
+			time.Sleep(time.Second)
+			s.close(c)
+			if err := <-errs; err != nil {
+				s.Fatalf("the loop: %v", err)
+			}
+		}
+	})
+}
