@@ -85,6 +85,47 @@ func (l *Log) restore(m *SavedMessage) {
 	l.bytes += k.size
 }
 
+// Save returns everything that is retained, for Restore. It shares the data with the log.
+func (l *Log) Save() *Saved {
+	s := &Saved{Name: l.name, Epoch: l.epoch, Top: l.top, Base: l.base}
+	for _, k := range l.kept {
+		if !k.dead {
+			s.Messages = append(s.Messages, k.save())
+		}
+	}
+	for _, k := range l.grown {
+		if !k.growth.sealed {
+			s.Messages = append(s.Messages, k.save())
+		}
+	}
+	return s
+}
+
+func (k *kept) save() SavedMessage {
+	m := SavedMessage{Seq: k.seq, Tag: k.tag, At: k.at, Until: k.until, Message: k.message}
+	if g := k.growth; g != nil {
+		m.Growth = &SavedGrowth{First: g.first, Text: g.text, Sealed: g.sealed}
+		for _, p := range g.pieces {
+			m.Growth.Ends = append(m.Growth.Ends, SavedPiece{p.seq, p.end})
+		}
+	}
+	return m
+}
+
+// SetBounds replaces the bounds. They count from the next Append on.
+func (l *Log) SetBounds(b store.TopicBounds) { l.bounds = b }
+
+// SetEpoch gives the log another epoch: numbers of the one before may have been given to
+// messages that were lost.
+func (l *Log) SetEpoch(epoch uint32) { l.epoch = epoch }
+
+// EvictTo evicts the oldest messages until so many are left, as Append has done where the
+// log was kept.
+func (l *Log) EvictTo(messages int) {
+	for l.messages() > messages && l.evictOldest(l.last) {
+	}
+}
+
 // Apply is Append for a replica: where the log is kept, p was appended at that time under
 // the tag. An error means that the replica is not what the log was.
 func (l *Log) Apply(p store.Publication, now int64, tag uint64) error {
