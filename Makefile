@@ -44,7 +44,7 @@ unit: ## Run all Go tests, with the race detector if there is a C compiler.
 	go test $(RACE) -count=1 -timeout=10m ./...
 	go test $(RACE) -count=1 -timeout=10m -skip=Soak ./transport -plain
 	go test $(RACE) -count=1 -timeout=10m -skip='$(ELSEWHERE)' ./transport -websocket
-	$(if $(RACE),go test -count=1 -timeout=5m -run=Alloc ./session ./store/... ./internal/... ./transport/websocket # they are skipped under the race detector, which allocates)
+	$(if $(RACE),go test -count=1 -timeout=5m -run='Alloc|EverythingIsSaved' ./session ./store/... ./internal/... ./transport/websocket # they are skipped under the race detector, which allocates and is slow)
 	go -C internal/test/others test $(RACE) -count=1 -timeout=5m ./...
 	$(if $(wildcard e2e/go.mod),go -C e2e test $(RACE) -count=1 -timeout=15m ./...)
 

@@ -32,7 +32,7 @@ func (l *memLog) account() {
 // sessions are refused. Links of readers that are here, and writers, are always admitted:
 // their number is bounded.
 func (l *memLog) admits() bool {
-	return len(l.readers) == 0 || l.store.has(l.store.budget/8+readerCost)
+	return !l.store.isFull() && (len(l.readers) == 0 || l.store.has(l.store.budget/8+readerCost))
 }
 
 // warnOfIDs logs once, and in time, that the memory for revocations runs out.

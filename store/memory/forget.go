@@ -11,7 +11,7 @@ import (
 func (h *memHandle) Detach(_ context.Context, ref store.LinkRef) (left uint64, err error) {
 	l := h.memLog
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	defer l.unlock()
 	if l.gone != nil {
 		return 0, l.gone
 	}
@@ -102,7 +102,7 @@ func (l *memLog) prune() {
 func (h *memHandle) Leave(_ context.Context, reader string, left uint64) (gone bool, err error) {
 	l := h.memLog
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	defer l.unlock()
 	r := l.reader(reader)
 	switch {
 	case l.gone != nil:
@@ -114,10 +114,8 @@ func (h *memHandle) Leave(_ context.Context, reader string, left uint64) (gone b
 	return true, nil
 }
 
-// depart marks all readers as gone, and returns those that were here.
+// depart marks all readers as gone, and returns those that were here. The log is locked.
 func (l *memLog) depart(id string) (left []store.Left) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	for _, r := range l.readers {
 		if r.here {
 			left = append(left, store.Left{ID: id, Reader: r.name, Plain: r.plain})
@@ -174,15 +172,17 @@ func (h *memHandle) Quit(_ context.Context, ref store.LinkRef) (here bool, ended
 	if ended != nil {
 		delete(h.store.logs, ended.ID)
 	}
+	mark := h.release()
 	h.store.mu.Unlock()
+	h.store.commit(mark)
 	h.wake()
 	return here, ended, err
 }
 
+// quit is Quit. It returns with the log locked.
 func (h *memHandle) quit(ref store.LinkRef) (here bool, ended *store.Ended, err error) {
 	l := h.memLog
 	err = h.enterLink(ref)
-	defer l.mu.Unlock()
 	if err != nil {
 		return false, nil, err
 	}

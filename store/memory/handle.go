@@ -26,7 +26,7 @@ func (h *memHandle) ID() string {
 		return h.as.id
 	}
 	h.mu.Lock()
-	defer h.mu.Unlock()
+	defer h.unlock()
 	return h.handle.as.id
 }
 
@@ -73,7 +73,7 @@ func (h *memHandle) Append(_ context.Context, m *store.Message, reader string) (
 		p, err = h.append(m, reader, h.store.tick())
 	}
 	wake := err == nil && h.needsWake()
-	h.mu.Unlock()
+	h.unlock()
 	if wake {
 		h.wake()
 	}

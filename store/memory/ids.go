@@ -19,6 +19,9 @@ type memIDs struct {
 
 	// The states in the order in which tidy looks at them.
 	first, last *memID
+
+	journaled bool     // changed states are noted in changed
+	changed   []*memID // to be saved
 }
 
 // memID is the state of one id.
@@ -40,6 +43,8 @@ type memID struct {
 	// again after its target was forgotten.
 	ways uint64
 	led  int // how many ways lead here
+
+	isChanged bool // it is in memIDs.changed
 }
 
 // idCost is what the state of an id counts against the budget, in bytes, beside the id's
@@ -62,7 +67,16 @@ func (ids *memIDs) change(id string) *memID {
 		ids.bytes.Add(st.cost())
 		ids.line(st)
 	}
+	ids.note(st)
 	return st
+}
+
+// note lets the next save save the state.
+func (ids *memIDs) note(st *memID) {
+	if ids.journaled && !st.isChanged {
+		st.isChanged = true
+		ids.changed = append(ids.changed, st)
+	}
 }
 
 // line appends the state to the queue of tidy.
@@ -177,6 +191,7 @@ func (ids *memIDs) lead(from *memID, to, client string, now, until int64) {
 	target := ids.change(to)
 	target.led++
 	from.to, from.client, from.leadsUntil, from.ledBy = to, client, until, target.ways
+	ids.note(from)
 }
 
 // settle ends all ways that lead to the id: its holder has presented it, or it has no
@@ -184,6 +199,7 @@ func (ids *memIDs) lead(from *memID, to, client string, now, until int64) {
 func (ids *memIDs) settle(st *memID) {
 	ids.ways++
 	st.ways, st.led = ids.ways, 0
+	ids.note(st)
 }
 
 // forgetWay ends the way that leads away from the id. If that had ended before, the ways
@@ -197,6 +213,7 @@ func (ids *memIDs) forgetWay(st *memID) {
 		ids.settle(st)
 	}
 	st.to, st.client, st.leadsUntil = "", "", 0
+	ids.note(st)
 }
 
 // leads reports whether the way from st is valid: the id to which it leads has not been

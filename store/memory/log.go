@@ -17,11 +17,11 @@ import (
 // The fields that each message needs come first, next to each other: with many sessions,
 // the memory of each is out of the cache when it is used.
 type memLog struct {
-	own     memHandle  // the first handle, and mostly the only one
-	mu      sync.Mutex // guards all fields that change, except watch
-	gone    error      // why the session has ended; nil while it lives
-	handle  *memHandle // what Open returns; replaced by each Move
-	floor   uint64     // the oldest entry; top+1 without any; see sparse for what it is there
+	own    memHandle  // the first handle, and mostly the only one
+	mu     sync.Mutex // guards all fields that change, except watch
+	gone   error      // why the session has ended; nil while it lives
+	handle *memHandle // what Open returns; replaced by each Move
+	logState
 	bytes   int64
 	entries ring[slot]
 	sparse  *sparse                 // nil until there is a message with Key or TTL
@@ -32,8 +32,6 @@ type memLog struct {
 	epoch   uint64
 	bounds  *store.Bounds     // shared with other logs, never changed
 	past    *past             // usually nil
-	mark    uint64            // the highest seq that any reader acknowledged or presented
-	sent    uint64            // the highest seq that any link has read
 	only    map[uint64]string // the entries that are for one reader alone, with its name
 	readers []*memReader      // in the order in which they came
 	links   int32             // of all readers, ended ones included
@@ -43,11 +41,21 @@ type memLog struct {
 
 	undelivered []undelivered // in the order in which the readers were forgotten
 
+	resting *list.Element
+	saved   *savedLog // nil without a journal
+}
+
+// logState are the numbers of a log. With a journal, what a step has changed of them is
+// saved.
+type logState struct {
+	floor uint64 // the oldest entry; top+1 without any; see sparse for what it is there
+	mark  uint64 // the highest seq that any reader acknowledged or presented
+	sent  uint64 // the highest seq that any link has read
+
 	bar int64 // values signed until then are not valid in this log (I13)
 	// requests that came before that are refused: they are from the time when the id was
 	// moved (I14), or from before the last Renew (I7); 0 if there is none
 	since   int64
-	resting *list.Element
 	first   uint64 // links have higher numbers
 	number  uint64 // of the last link
 	renewed uint64 // of the last link at the last Renew or Move
@@ -94,8 +102,11 @@ func (l *memLog) needsWake() bool {
 func (l *memLog) broadcast(m *store.Message, at uint32, t lifetime) (id string, err error) {
 	l.mu.Lock()
 	l.dropExpired()
-	err = l.gone
-	if err == nil && !l.came(m) {
+	switch err = l.gone; {
+	case err != nil || l.came(m):
+	case l.store.isFull():
+		err = store.ErrFull
+	default:
 		_, err = l.put(m, "", at, &t)
 	}
 	if err == errOutdated {
@@ -106,7 +117,7 @@ func (l *memLog) broadcast(m *store.Message, at uint32, t lifetime) (id string, 
 	if err != nil {
 		id = l.handle.as.id
 	}
-	l.mu.Unlock()
+	l.unlock()
 
 	if wake {
 		l.wake()
@@ -122,6 +133,9 @@ func (l *memLog) came(m *store.Message) bool {
 func (l *memLog) append(m *store.Message, reader string, at uint32) (store.Position, error) {
 	if reader != "" && l.reader(reader) == nil {
 		return store.Position{}, store.ErrNotFound
+	}
+	if l.store.isFull() {
+		return store.Position{}, store.ErrFull
 	}
 	return l.put(m, reader, at, nil)
 }
@@ -162,13 +176,7 @@ func (l *memLog) put(m *store.Message, reader string, at uint32, t *lifetime) (s
 	return l.position(seq), nil
 }
 
-// end closes the log for good, and returns what no reader has.
-func (l *memLog) end(why error) store.Ended {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.endLocked(why)
-}
-
+// endLocked closes the log for good, and returns what no reader has.
 func (l *memLog) endLocked(why error) store.Ended {
 	l.dropExpired()
 	ended := store.Ended{ID: l.handle.as.id, Epoch: l.epoch, Messages: l.unread()}
@@ -182,13 +190,12 @@ func (l *memLog) endLocked(why error) store.Ended {
 }
 
 // expire ends the log if it has been without links for its retention.
-func (l *memLog) expire() (store.Ended, bool) {
+func (l *memLog) expire() (ended store.Ended, mark uint64, ok bool) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.gone != nil || l.resting == nil || l.resting.Value.(*idleLog).until > l.store.now() {
-		return store.Ended{}, false
+	if l.gone == nil && l.resting != nil && l.idleUntil() <= l.store.now() {
+		ended, ok = l.endLocked(store.ErrNotFound), true
 	}
-	return l.endLocked(store.ErrNotFound), true
+	return ended, l.release(), ok
 }
 
 // markIdle appends the log to the queue of those without links, unless it is in there.

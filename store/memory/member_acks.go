@@ -19,7 +19,7 @@ const readerAckCost = 40
 // AckTopics implements Log.
 func (h *memHandle) AckTopics(_ context.Context, ref store.LinkRef, at []store.TopicPosition) error {
 	l, err := h.memLog, h.enterLink(ref)
-	defer l.mu.Unlock()
+	defer l.unlock()
 	if err != nil {
 		return err
 	}
@@ -46,6 +46,7 @@ func (h *memHandle) AckTopics(_ context.Context, ref store.LinkRef, at []store.T
 
 // acknowledgeTopic records that a reader has everything up to p.
 func (l *memLog) acknowledgeTopic(m *membership, reader string, p store.TopicPosition) {
+	l.topics.changed = true
 	advance(&m.acked, p)
 	if m.Link.Reader != "" {
 		return
@@ -84,6 +85,7 @@ func (r *membership) ackedBy(reader string) store.TopicPosition {
 func (l *memLog) dropAcks(m *membership, reader string) {
 	i := slices.IndexFunc(m.acks, func(a readerAck) bool { return a.reader == reader })
 	if i >= 0 {
+		l.topics.changed = true
 		m.acks = slices.Delete(m.acks, i, i+1)
 		l.store.used.Add(-readerAckCost)
 	}

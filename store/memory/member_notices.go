@@ -70,7 +70,7 @@ func (l *memLog) forgetTold(is func(*toldTopic) bool) {
 // TopicTold implements Log.
 func (h *memHandle) TopicTold(_ context.Context, ref store.LinkRef, topic string, told store.TopicTold) error {
 	l, err := h.memLog, h.enterMember(ref)
-	defer l.mu.Unlock()
+	defer l.unlock()
 	if err != nil || l.topics == nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 // Topics implements Log.
 func (h *memHandle) Topics(_ context.Context, ref store.LinkRef) (store.TopicsOfLink, error) {
 	l, err := h.memLog, h.enterLink(ref)
-	defer l.mu.Unlock()
+	defer l.unlock()
 	ms := l.topics
 	if err != nil || ms == nil {
 		return store.TopicsOfLink{}, err

@@ -16,6 +16,8 @@ type memberships struct {
 	rows    []*membership
 	told    []toldTopic
 	notices []linkNotice
+
+	changed bool // with a journal: what is saved of it has changed
 }
 
 // membership is that of the session, of a reader or of a link in one topic.
@@ -75,7 +77,7 @@ func (h *memHandle) JoinTopic(_ context.Context, j store.TopicJoin) error {
 	if err == nil {
 		err = h.joinTopic(j)
 	}
-	h.mu.Unlock()
+	h.unlock()
 	if err == nil {
 		h.wake()
 	}
@@ -85,7 +87,7 @@ func (h *memHandle) JoinTopic(_ context.Context, j store.TopicJoin) error {
 func (l *memLog) joinTopic(j store.TopicJoin) error {
 	j.Link.Turn = 0
 	if l.topics == nil {
-		l.topics = &memberships{version: 1}
+		l.topics = &memberships{version: 1, changed: true}
 	}
 	ms := l.topics
 	if j.Link.Number != 0 && !j.Again && j.Removals != ms.removed {
@@ -96,6 +98,8 @@ func (l *memLog) joinTopic(j store.TopicJoin) error {
 	switch {
 	case row == nil && j.Again:
 		return store.ErrNotFound
+	case row == nil && l.store.isFull():
+		return store.ErrBudget
 	case row == nil:
 		row = &membership{TopicJoin: j, hash: store.TopicHash(j.Topic)}
 		if l.crowded(row) {
@@ -125,6 +129,7 @@ func (l *memLog) joinTopic(j store.TopicJoin) error {
 		row.began = ms.asked
 	}
 	ms.version++
+	ms.changed = true
 	return nil
 }
 
@@ -193,7 +198,7 @@ func (h *memHandle) LeaveTopic(_ context.Context, q store.TopicLeave) error {
 	if err == nil {
 		h.leaveTopic(q)
 	}
-	h.mu.Unlock()
+	h.unlock()
 	if err == nil {
 		h.wake()
 	}
@@ -206,7 +211,7 @@ func (l *memLog) leaveTopic(q store.TopicLeave) {
 		if len(q.Epochs) > 0 {
 			return
 		}
-		l.topics = &memberships{version: 1}
+		l.topics = &memberships{version: 1, changed: true}
 	}
 	ms := l.topics
 	if q.Link.Number == 0 && len(q.Epochs) == 0 {
@@ -242,12 +247,13 @@ func (l *memLog) leaveTopic(q store.TopicLeave) {
 		}
 	})
 	ms.version++
+	ms.changed = true
 }
 
 // Removals implements Log.
 func (h *memHandle) Removals(context.Context) (uint64, error) {
 	l, err := h.memLog, h.enter()
-	defer l.mu.Unlock()
+	defer l.unlock()
 	if err != nil || l.topics == nil {
 		return 0, err
 	}
@@ -290,6 +296,7 @@ func (l *memLog) dropMemberships(is func(*membership) bool) {
 			return false
 		}
 		l.store.used.Add(-r.cost())
+		ms.changed = true
 		return true
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"iter"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,7 +21,7 @@ import (
 // neither wait nor allocate, except when a log grows. Store is safe for concurrent use.
 // Make one with New.
 type Store struct {
-	boot   uint32    // the upper half of every epoch
+	boot   uint32    // the upper half of every epoch; see newEpoch
 	start  time.Time // the zero of the logs' clock
 	clock  memClock  // for signing and revocation
 	budget int64
@@ -36,6 +37,10 @@ type Store struct {
 	over   memRevoked
 	topics memTopics
 	bounds *store.Bounds // of the last session made: usually all sessions have the same
+
+	journal   *journaling  // nil without one
+	abandoned []store.Left // readers of an earlier process, for Expired; guarded by mu
+	reportAt  atomic.Int64 // when Expired reports those that have not come back; 0 if there are none
 
 	// The logs without links, the one that has been so for longest first. idleMu is a
 	// leaf: it is taken while a log's lock is held.
@@ -94,6 +99,10 @@ func random() uint64 {
 	return max(1, binary.LittleEndian.Uint64(b[:]))
 }
 
+// newEpoch returns an epoch that no log has had. The upper half tells that the store was
+// not lost since.
+func (s *Store) newEpoch() uint64 { return uint64(s.boot)<<32 | random()>>32 }
+
 func (s *Store) now() int64 { return int64(time.Since(s.start)) }
 
 // tick returns now in ticks.
@@ -131,44 +140,58 @@ func (s *Store) Open(
 	l := s.logs[id]
 	if l != nil {
 		defer s.mu.RUnlock()
-		return l.opened(a)
+		return l.opened(a, &b)
 	}
 	s.mu.RUnlock()
 
 	// Between the two locks another goroutine may have made it.
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if l = s.logs[id]; l != nil {
-		return l.opened(a)
+		defer s.mu.Unlock()
+		return l.opened(a, &b)
 	}
-	return s.openNew(id, a, create, b)
+	made, err := s.openNew(id, a, create, b)
+	if err != nil {
+		s.mu.Unlock()
+		return nil, false, err
+	}
+	mark := s.saveStep(made)
+	s.mu.Unlock()
+	s.commit(mark)
+	return made.handle, true, nil
 }
 
 // opened returns the log's handle if the request is valid in it. It is called with the
 // store's lock held, without which no log gets another id.
-func (l *memLog) opened(a store.Asked) (store.Log, bool, error) {
+func (l *memLog) opened(a store.Asked, b *store.Bounds) (store.Log, bool, error) {
 	l.mu.Lock() // for Renew
 	defer l.mu.Unlock()
 	if err := l.refuse(a); err != nil {
 		return nil, false, err
 	}
+	if l.saved != nil && l.saved.recovered { // the program may have other options now
+		l.saved.recovered = false
+		if b.Retention != 0 && *b != *l.bounds {
+			l.bounds = b
+		}
+	}
 	return l.handle, false, nil
 }
 
 // openNew makes the session id, which must not exist.
-func (s *Store) openNew(id string, a store.Asked, create bool, b store.Bounds) (store.Log, bool, error) {
+func (s *Store) openNew(id string, a store.Asked, create bool, b store.Bounds) (*memLog, error) {
 	now := s.clock.read()
 	st := s.ids.states[id]
 	switch err := st.refuse(a, now); {
 	case err != nil:
-		return nil, false, err
+		return nil, err
 	case st.settling(a.Came):
-		return nil, false, store.ErrMoved
+		return nil, store.ErrMoved
 	case !create:
-		return nil, false, store.ErrNotFound
+		return nil, store.ErrNotFound
 	// The last quarter is for sessions that exist, so that strangers cannot take all.
-	case !s.has(s.budget/4) || !s.reserve(sessionCost):
-		return nil, false, store.ErrBudget
+	case !s.has(s.budget/4) || s.isFull() || !s.reserve(sessionCost):
+		return nil, store.ErrBudget
 	}
 
 	if s.bounds == nil || *s.bounds != b {
@@ -176,12 +199,13 @@ func (s *Store) openNew(id string, a store.Asked, create bool, b store.Bounds) (
 	}
 	first := random() >> 12
 	l := &memLog{
-		store:  s,
-		epoch:  uint64(s.boot)<<32 | random()>>32,
-		bounds: s.bounds,
-		floor:  1,
-		first:  first,
-		number: first,
+		store:    s,
+		epoch:    s.newEpoch(),
+		bounds:   s.bounds,
+		logState: logState{floor: 1, first: first, number: first},
+	}
+	if s.journal != nil {
+		l.saved = new(savedLog)
 	}
 	l.own = memHandle{l, &openedAs{id: id}}
 	l.handle = &l.own
@@ -191,7 +215,7 @@ func (s *Store) openNew(id string, a store.Asked, create bool, b store.Bounds) (
 
 	s.logs[id] = l
 	l.markIdle()
-	return l.handle, true, nil
+	return l, nil
 }
 
 // Resolve implements Store.
@@ -209,7 +233,9 @@ func (s *Store) Resolve(_ context.Context, id string, a store.Asked, client stri
 		s.mu.RUnlock()
 		s.mu.Lock()
 		s.ids.settle(st)
+		mark := s.saveStep()
 		s.mu.Unlock()
+		s.commit(mark)
 		s.mu.RLock()
 	}
 	defer s.mu.RUnlock()
@@ -232,7 +258,11 @@ func (s *Store) Move(_ context.Context, from, to string, m store.Moving) ([]stor
 		return nil, nil
 	}
 	defer s.warnOfIDs()
+	s.mu.Lock()
 	left, old, target, err := s.move(from, to, &m)
+	mark := s.saveMoved(old, target)
+	s.mu.Unlock()
+	s.commit(mark)
 	if old != nil {
 		old.wake()
 	}
@@ -242,10 +272,8 @@ func (s *Store) Move(_ context.Context, from, to string, m store.Moving) ([]stor
 	return left, err
 }
 
+// move is Move. It returns the logs that have changed, or nil, with their locks held.
 func (s *Store) move(from, to string, m *store.Moving) (left []store.Left, old, target *memLog, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
 	// The request must still be valid, and the new id must not have been revoked since.
 	now := s.clock.read()
 	if err := s.ids.states[from].refuse(m.Asked, now); err != nil {
@@ -279,6 +307,7 @@ func (s *Store) move(from, to string, m *store.Moving) (left []store.Left, old, 
 	if old == nil {
 		return nil, nil, nil, nil
 	}
+	old.mu.Lock()
 	delete(s.logs, from)
 	left = old.depart(from)
 	if target == nil {
@@ -286,8 +315,19 @@ func (s *Store) move(from, to string, m *store.Moving) (left []store.Left, old, 
 		old.rename(to, bar, m.Keep)
 		return left, old, nil, nil
 	}
+	target.mu.Lock()
 	target.absorb(old.handOver(), m.Keep)
 	return left, old, target, nil
+}
+
+// saveMoved saves what a Move has changed, in one record, and unlocks the logs.
+func (s *Store) saveMoved(logs ...*memLog) (mark uint64) {
+	logs = slices.DeleteFunc(logs, func(l *memLog) bool { return l == nil })
+	mark = s.saveStep(logs...)
+	for _, l := range logs {
+		l.mu.Unlock()
+	}
+	return mark
 }
 
 // End implements Store.
@@ -312,16 +352,22 @@ func (s *Store) End(_ context.Context, id string, refuse time.Duration) (store.E
 
 	l := s.logs[id]
 	if l == nil {
+		mark := s.saveStep()
 		s.mu.Unlock()
+		s.commit(mark)
 		return store.Ended{}, store.ErrNotFound
 	}
 
+	l.mu.Lock()
 	delete(s.logs, id)
-	ended := l.end(why)
+	ended := l.endLocked(why)
 	if refuse > 0 {
 		s.over.add(ended.Epoch, id, s.now())
 	}
+	mark := s.saveStep(l)
+	l.mu.Unlock()
 	s.mu.Unlock()
+	s.commit(mark)
 	l.wake()
 	return ended, nil
 }
@@ -329,29 +375,38 @@ func (s *Store) End(_ context.Context, id string, refuse time.Duration) (store.E
 // Expired implements Store.
 func (s *Store) Expired(_ context.Context, max int) (store.Due, error) {
 	due := store.Due{Next: s.tidyTopics()}
+	left, wait := s.stillAway()
+	due.Left, due.Next = left, sooner(due.Next, wait)
 	for len(due.Ended) < max {
 		l, wait := s.oldestIdle()
 		if l == nil {
 			return due, nil
 		}
 		if wait > 0 {
-			if due.Next == 0 || wait < due.Next {
-				due.Next = wait
-			}
+			due.Next = sooner(due.Next, wait)
 			return due, nil
 		}
 
 		s.mu.Lock()
-		over, ok := l.expire()
+		over, mark, ok := l.expire()
 		if ok { // otherwise a link came, or another caller was faster
 			delete(s.logs, over.ID)
 			due.Ended = append(due.Ended, over)
 		}
 		s.mu.Unlock()
+		s.commit(mark)
 	}
 
 	due.Next = 1 // there may be more at once
 	return due, nil
+}
+
+// sooner returns the shorter of two times, of which 0 is none.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // oldestIdle returns the log that has been without links for longest, and how long it may

@@ -13,10 +13,9 @@ type heritage struct {
 	members   []membership // of the whole session in topics
 }
 
-// handOver ends the log for another one, which absorbs what no reader has.
+// handOver ends the log for another one, which absorbs what no reader has. Both are
+// locked.
 func (l *memLog) handOver() heritage {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.dropExpired()
 	h := heritage{lifetimes: l.lifetimes(l.unread()), members: l.sessionMemberships()}
 	h.Ended = l.endLocked(store.ErrMoved)
@@ -28,8 +27,6 @@ func (l *memLog) handOver() heritage {
 // two messages about the same subject, the one that was sent later stays, whichever
 // session it was in.
 func (l *memLog) absorb(other heritage, keep time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.dropExpired()
 
 	h := l.history()
@@ -74,10 +71,8 @@ func (l *memLog) holds(m *store.Message) bool {
 }
 
 // rename gives the log another id, and ends its links and its old handle. Values of the
-// new id that were signed until bar are not valid in it.
+// new id that were signed until bar are not valid in it. The log is locked.
 func (l *memLog) rename(to string, bar int64, keep time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	h := l.history()
 	h.id, h.until = l.handle.as.id, l.store.now()+int64(keep)
 	l.handle = &memHandle{l, &openedAs{id: to, moves: l.handle.as.moves + 1}}

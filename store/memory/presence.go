@@ -47,7 +47,7 @@ func (h *topicHandle) Enter(_ context.Context, id string, n uint64, info []byte)
 		return "", err
 	}
 	key, changed, err := t.enter(id, n, info)
-	t.mu.Unlock()
+	t.unlock()
 	if changed {
 		t.wake(store.TopicNewsMembers)
 	}

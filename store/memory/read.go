@@ -11,7 +11,7 @@ func (h *memHandle) Read(
 	_ context.Context, ref store.LinkRef, after uint64, room int, dst []store.Entry,
 ) ([]store.Entry, store.Tail, error) {
 	l, err := h.memLog, h.enter()
-	defer l.mu.Unlock()
+	defer l.unlock()
 
 	r := l.reader(ref.Reader)
 	switch {
@@ -88,7 +88,7 @@ func (h *memHandle) Read(
 // Behind implements Log.
 func (h *memHandle) Behind(_ context.Context, seq uint64) (readers int, top uint64, err error) {
 	l, err := h.memLog, h.enter()
-	defer l.mu.Unlock()
+	defer l.unlock()
 	if err != nil {
 		return 0, 0, err
 	}
@@ -122,7 +122,7 @@ func (h *memHandle) Ack(_ context.Context, ref store.LinkRef, p store.Position) 
 	if err == nil {
 		older, err = h.ack(ref, p)
 	}
-	h.mu.Unlock()
+	h.unlock()
 	if older {
 		h.wake()
 	}

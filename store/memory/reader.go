@@ -9,11 +9,19 @@ import (
 
 // memReader is one client object's place in a log.
 type memReader struct {
-	name   string
-	acked  uint64 // it has everything up to here
-	sent   uint64 // a link of it has read up to here
+	name string
+	readerState
 	links  []memLink
-	room   [1]memLink // for links: a reader seldom has more than one
+	room   [1]memLink   // for links: a reader seldom has more than one
+	pruned bool         // its last link was dropped, and the link's owner does not know of that departure
+	saved  *readerState // nil without a journal, and before the first time
+}
+
+// readerState is what is known of a reader beside its links. With a journal, it is saved
+// when a step has changed it.
+type readerState struct {
+	acked  uint64     // it has everything up to here
+	sent   uint64     // a link of it has read up to here
 	told   uint64     // the application was told of gaps up to here
 	missed store.Lost // the range of entries for this reader alone that left before it got them
 	spoken uint64     // the newest link that the client has used
@@ -22,7 +30,7 @@ type memReader struct {
 	took   int64      // for a plain reader: when a link of it last read something
 	plain  bool
 	here   bool // reported as here: Leave has not reported it gone yet
-	pruned bool // its last link was dropped, and the link's owner does not know of that departure
+	away   bool // in a journal: it has no link
 }
 
 // memLink is one link; it stays until its owner detaches it.
@@ -77,7 +85,7 @@ func (h *memHandle) Renew(context.Context) error {
 			h.unlink(r, store.ErrRenewed)
 		}
 	}
-	h.mu.Unlock()
+	h.unlock()
 	h.wake()
 	return err
 }
@@ -89,7 +97,7 @@ func (h *memHandle) Attach(_ context.Context, c store.Claim) (store.Attached, er
 	if err == nil {
 		a, err = h.attach(c)
 	}
-	h.mu.Unlock()
+	h.unlock()
 	if err == nil {
 		h.wake() // a link may have been superseded
 	}
@@ -137,7 +145,7 @@ func (l *memLog) attach(c store.Claim) (store.Attached, error) {
 	owns := a.Resumed || a.Reason == store.MissingTrimmed || a.Reason == store.MissingAhead
 
 	if r == nil {
-		r = &memReader{name: c.Reader, plain: c.Plain, acked: start, sent: start}
+		r = &memReader{name: c.Reader, readerState: readerState{plain: c.Plain, acked: start, sent: start}}
 		r.links = r.room[:0]
 		l.readers = append(l.readers, r)
 		l.cameBack(r.name, start, owns)

@@ -29,6 +29,10 @@ type memTopic struct {
 	presence
 
 	watchers atomic.Pointer[[]*topicWatcher] // copied on write
+
+	recovered bool    // its bounds are those of an earlier process
+	unsaved   *record // what the step has changed; nil for nothing
+	base      uint32  // no earlier segment of the journal has anything that is needed of it
 }
 
 type topicWatcher struct{ wake func(store.TopicNews) }
@@ -42,6 +46,7 @@ func (t *memTopic) open() *topiclog.Log {
 			before = t.ended.Epoch()
 		}
 		t.log = topiclog.New(t.hash, newTopicEpoch(before), t.bounds)
+		t.noteBegan()
 	}
 	return t.log
 }
@@ -53,7 +58,7 @@ func (h *topicHandle) Publish(_ context.Context, p store.Publication) (store.Top
 		return store.TopicPosition{}, store.ErrFull
 	}
 	at, err := t.publish(p)
-	t.mu.Unlock()
+	t.unlock()
 	if err == nil {
 		t.wake(store.TopicNewsEntries)
 	}
@@ -62,11 +67,17 @@ func (h *topicHandle) Publish(_ context.Context, p store.Publication) (store.Top
 
 func (t *memTopic) publish(p store.Publication) (store.TopicPosition, error) {
 	l := t.open()
+	if t.s.isFull() {
+		return l.Position(), store.ErrFull
+	}
 	err := l.Append(p, t.used, func(bytes int64) bool {
 		t.account(l)
 		return t.s.has(bytes)
 	})
 	t.account(l)
+	if err == nil {
+		t.notePublished(&p)
+	}
 	return l.Position(), err
 }
 
@@ -93,7 +104,7 @@ func (h *topicHandle) position(whom maker) (store.TopicPosition, error) {
 	if err != nil {
 		return store.TopicPosition{}, err
 	}
-	defer t.mu.Unlock()
+	defer t.unlock()
 	return t.open().Position(), nil
 }
 
@@ -105,7 +116,7 @@ func (h *topicHandle) Read(
 	if err != nil {
 		return dst, store.TopicTail{}, err
 	}
-	defer t.mu.Unlock()
+	defer t.unlock()
 
 	if e := t.ended; e != nil && c.At.Epoch == e.Epoch() {
 		t.expireEnded(t.s.now())
@@ -139,8 +150,9 @@ func (h *topicHandle) End(context.Context) error {
 		t.endedBytes, t.counted = t.counted, 0
 		t.used = t.s.now()
 		t.clear()
+		t.noteEnded()
 	}
-	t.mu.Unlock()
+	t.unlock()
 
 	if !begun {
 		return store.ErrNotFound
@@ -195,10 +207,8 @@ func (t *memTopic) expireEnded(now int64) {
 }
 
 // tidy lets old messages leave, and reports whether the topic is forgotten because nobody
-// has used it. Otherwise it sets dueAt. It is called with the lock of memTopics held.
+// has used it. Otherwise it sets dueAt. The locks of memTopics and the topic are held.
 func (t *memTopic) tidy(now int64) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	if t.log != nil {
 		t.log.Expire(now)
 		t.account(t.log)
@@ -215,6 +225,7 @@ func (t *memTopic) tidy(now int64) bool {
 	}
 
 	t.forgotten = true
+	t.noteForgotten()
 	t.s.used.Add(-topicCost - t.counted - t.endedBytes)
 	return true
 }

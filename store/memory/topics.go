@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mirage-go/mirage/internal/topiclog"
 	"github.com/mirage-go/mirage/store"
 )
 
@@ -45,6 +46,7 @@ func (h *topicHandle) Name() string { return h.name }
 func (h *topicHandle) find() *memTopic {
 	if t := h.last.Load(); t != nil {
 		if t.mu.Lock(); !t.forgotten {
+			t.rebound(h.bounds)
 			return t
 		}
 		t.mu.Unlock()
@@ -57,9 +59,23 @@ func (h *topicHandle) find() *memTopic {
 	}
 	h.s.topics.mu.RUnlock()
 	if t != nil {
+		t.rebound(h.bounds)
 		h.last.Store(t)
 	}
 	return t
+}
+
+// rebound gives a topic of an earlier process the bounds that the program has now.
+func (t *memTopic) rebound(b store.TopicBounds) {
+	if !t.recovered {
+		return
+	}
+	t.recovered, t.bounds = false, b
+	for _, l := range []*topiclog.Log{t.log, t.ended} {
+		if l != nil {
+			l.SetBounds(b)
+		}
+	}
 }
 
 // A maker is on whose behalf a topic begins.
@@ -86,20 +102,25 @@ func (h *topicHandle) findOrMake(whom maker) (*memTopic, error) {
 		switch {
 		case whom == forWatcher:
 			h.s.used.Add(topicCost)
-		case whom == forClient && !h.s.has(h.s.budget/4), !h.s.reserve(topicCost):
+		case whom == forClient && (h.s.isFull() || !h.s.has(h.s.budget/4)), !h.s.reserve(topicCost):
 			return nil, store.ErrBudget
 		}
 		t = &memTopic{s: h.s, name: h.name, hash: h.hash, bounds: h.bounds, used: h.s.now()}
-		t.dueAt = t.used + int64(h.bounds.Age)
-		if ts.named == nil {
-			ts.named = make(map[string]*memTopic)
-		}
-		ts.named[h.name] = t
-		heap.Push(&ts.due, t)
+		ts.add(t)
 	}
 	t.mu.Lock()
 	h.last.Store(t)
 	return t, nil
+}
+
+// add adds a topic. The caller holds the lock, or nobody else has the store yet.
+func (ts *memTopics) add(t *memTopic) {
+	t.dueAt = t.used + int64(t.bounds.Age)
+	if ts.named == nil {
+		ts.named = make(map[string]*memTopic)
+	}
+	ts.named[t.name] = t
+	heap.Push(&ts.due, t)
 }
 
 // newTopicEpoch returns a random epoch other than the one before.
@@ -114,23 +135,28 @@ func newTopicEpoch(before uint32) uint32 {
 // tidyTopics forgets the topics that nobody has used for long enough, and lets old
 // messages leave the others. It returns how long until it should be called again, or 0
 // if there is no topic.
-func (s *Store) tidyTopics() time.Duration {
+func (s *Store) tidyTopics() (next time.Duration) {
 	ts := &s.topics
 	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	for now := s.now(); len(ts.due) > 0; {
+	var last uint64
+	for now := s.now(); len(ts.due) > 0 && next == 0; {
 		t := ts.due[0]
 		if t.dueAt > now {
-			return time.Duration(t.dueAt - now)
+			next = time.Duration(t.dueAt - now)
+			continue
 		}
+		t.mu.Lock()
 		if t.tidy(now) {
 			heap.Pop(&ts.due)
 			delete(ts.named, t.name)
 		} else {
 			heap.Fix(&ts.due, 0)
 		}
+		last = max(last, t.release())
 	}
-	return 0
+	ts.mu.Unlock()
+	s.commit(last)
+	return next
 }
 
 // topicsDue is a heap of topics.

@@ -13,6 +13,8 @@ type memWriter struct {
 	name string
 	last uint64 // the last number accepted
 	busy uint64 // the number of the message that is being handled; 0 if none is
+	// last, as the journal has it, plus 1; 0 if it has not the writer
+	saved uint64
 }
 
 func (l *memLog) writer(name string) int {
@@ -31,7 +33,7 @@ func (h *memHandle) Begin(
 	_ context.Context, ref store.LinkRef, writer string, base, n uint64, _ time.Duration,
 ) (store.Turn, uint64, error) {
 	l, err := h.memLog, h.enterLink(ref)
-	defer l.mu.Unlock()
+	defer l.unlock()
 	if err != nil {
 		return store.TurnDone, 0, err
 	}
@@ -82,7 +84,7 @@ func (l *memLog) recall(name string, base uint64) *memWriter {
 func (h *memHandle) Commit(_ context.Context, writer string, n uint64, handled bool) error {
 	l := h.memLog
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	defer l.unlock()
 	if l.gone != nil {
 		return l.gone
 	}
