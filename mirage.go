@@ -35,7 +35,9 @@ package mirage
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -54,6 +56,7 @@ type Live struct {
 	who      *middleware.Middleware
 	links    http.Handler
 	script   http.Handler
+	store    io.Closer // that Shutdown closes; nil for none
 }
 
 // New returns a Live. It panics if the options are invalid. The message says what to
@@ -61,6 +64,9 @@ type Live struct {
 func New(o Options) *Live {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.Dir != "" {
+		panic("mirage: Options.Dir is set: use Open, which returns an error if the directory cannot be used")
 	}
 
 	defer func() {
@@ -185,7 +191,16 @@ func (l *Live) Broadcast(ctx context.Context, msg Message) (Sent, error) {
 // It returns nil when every link has ended and every callback has returned, or ctx's
 // error if ctx ends first. The Live accepts no links afterwards. Call it before
 // http.Server.Shutdown, which also ends links but does not wait for callbacks.
-func (l *Live) Shutdown(ctx context.Context) error { return l.sessions.Shutdown(ctx) }
+//
+// Then it closes Options.Dir, so that the next process can open it. Nothing is kept of
+// what callbacks do that ctx has not left time for.
+func (l *Live) Shutdown(ctx context.Context) error {
+	err := l.sessions.Shutdown(ctx)
+	if l.store != nil {
+		err = errors.Join(err, l.store.Close())
+	}
+	return err
+}
 
 // Value returns the value that Options.Value returned for the request behind a callback.
 // ok is false if the value is not a T, or if there is no such request: a session expired,

@@ -21,8 +21,9 @@ import (
 // calls of hooks and callbacks may be concurrent.
 type Options struct {
 	// Keys sign and verify ids: the first one signs, all verify. Each has at least 32
-	// random bytes. Read them with ParseKeys. Empty means a random key, and is allowed
-	// only with Insecure and sessions in memory.
+	// random bytes. Read them with ParseKeys. Empty means a key in Dir, if that is set.
+	// Otherwise it means a random key, and is allowed only with Insecure and sessions in
+	// memory.
 	Keys [][]byte
 	// Insecure lets the cookie travel over plain http, for development. See
 	// cookie.Options.
@@ -71,7 +72,10 @@ type Options struct {
 	// changes Host. Empty means that Host decides.
 	OwnOrigins []string
 
-	// Store keeps the sessions. Nil means in memory, in this process.
+	// Dir is a directory that keeps the sessions, so that they survive a restart of this
+	// process. It needs Open instead of New. Empty means that a restart loses them.
+	Dir string
+	// Store keeps the sessions elsewhere. Nil means in memory, and in Dir.
 	Store Store
 	// Budget bounds the memory of all sessions in bytes, if Store is nil. Zero means 256
 	// MiB. Negative disables it.

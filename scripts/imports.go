@@ -29,12 +29,12 @@ var floors = [][]string{
 	{"internal/downstream", "internal/upstream"},
 	{"internal/admission"},
 	{"internal/answer", "store/storetest"},
-	{"client", "middleware", "session"},
+	{"client", "middleware", "session", "store/disk"},
 	{"cookie", "internal/frame", "internal/refuse", "store/memory", "store/redis"},
 	{"internal/topiclog", "internal/topicmodel"},
 	{
-		"client/js", "internal/buffers", "internal/cid", "internal/duration", "internal/response", "internal/wiring",
-		"internal/writers", "miragetest", "store",
+		"client/js", "internal/buffers", "internal/cid", "internal/duration", "internal/journal", "internal/response",
+		"internal/wiring", "internal/writers", "miragetest", "store",
 	},
 	{"internal/needs", "internal/test"},
 }

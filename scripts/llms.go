@@ -31,7 +31,7 @@ const about = "This page has the whole public API. `make llms` generates it from
 
 // packages are the public ones, in the order of the page.
 var packages = []string{
-	".", "session", "middleware", "cookie", "store", "store/memory", "store/redis", "store/storetest",
+	".", "session", "middleware", "cookie", "store", "store/memory", "store/disk", "store/redis", "store/storetest",
 	"transport", "transport/sse", "transport/poll", "transport/websocket", "transport/sse/r3labs",
 	"client", "miragetest", "client/js",
 }
