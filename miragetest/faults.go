@@ -49,8 +49,12 @@ type plan struct {
 // Cut ends every open connection, drops the bytes on their way, and returns the number of
 // connections. New connections are not affected.
 func (p *Proxy) Cut(how Ending) (n int) {
+	return p.cut(how, func(*conn) bool { return true })
+}
+
+func (p *Proxy) cut(how Ending, isMeant func(*conn) bool) (n int) {
 	for _, c := range p.open() {
-		if c.end(how) {
+		if isMeant(c) && c.end(how) {
 			n++
 		}
 	}

@@ -1,5 +1,3 @@
-// Package miragetest helps to test applications that use Mirage. Its Proxy is a network
-// that fails when a test tells it to.
 package miragetest
 
 import (
@@ -48,8 +46,9 @@ type Stats struct {
 //
 // A Cleanup of the test resets all connections, closes the port and waits for the proxy's
 // goroutines. If your server's Close waits for connections, register its Cleanup before
-// NewProxy, so that it runs later.
+// NewProxy, so that it runs later. In a program that is no test, tb is nil: see New.
 func NewProxy(tb testing.TB, target string) *Proxy {
+	tb = orProgram(tb)
 	tb.Helper()
 	scheme := "http"
 	if u, err := url.Parse(target); err == nil && u.Host != "" {
@@ -70,7 +69,7 @@ func newProxy(tb testing.TB, ln net.Listener, dial func(context.Context) (net.Co
 	p := &Proxy{tb: tb, ln: ln, dial: dial, conns: make(map[*conn]struct{})}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.wg.Go(p.accept)
-	tb.Cleanup(p.close)
+	tb.Cleanup(p.Close)
 	return p
 }
 
@@ -169,7 +168,9 @@ func (p *Proxy) open() []*conn {
 	return conns
 }
 
-func (p *Proxy) close() {
+// Close resets all connections, closes the port, and waits for the proxy's goroutines. A
+// second call does nothing. A test need not call it.
+func (p *Proxy) Close() {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()

@@ -28,13 +28,13 @@ var floors = [][]string{
 	{"transport/poll", "transport/sse", "transport/sse/r3labs", "transport/websocket"},
 	{"internal/downstream", "internal/upstream"},
 	{"internal/admission"},
-	{"internal/answer", "store/storetest"},
+	{"internal/answer", "miragetest", "store/storetest"},
 	{"client", "middleware", "session", "store/disk"},
 	{"cookie", "internal/frame", "internal/refuse", "store/memory", "store/redis"},
 	{"internal/topiclog", "internal/topicmodel"},
 	{
 		"client/js", "internal/buffers", "internal/cid", "internal/duration", "internal/journal", "internal/response",
-		"internal/wiring", "internal/writers", "miragetest", "store",
+		"internal/wiring", "internal/writers", "store",
 	},
 	{"internal/needs", "internal/test"},
 }
