@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 
@@ -62,6 +63,13 @@ func (c *chat) name(id string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.names[id]
+}
+
+// closed returns who has closed a tab.
+func (c *chat) closed() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.gone)
 }
 
 func (c *chat) show(w http.ResponseWriter, r *http.Request) {

@@ -18,8 +18,9 @@
 // In a bubble of testing/synctest, as here, the network is in memory, and no real time
 // passes: an hour of sleep or the expiry of a session takes microseconds. Create the
 // application in the bubble, too. It must not wait for anything outside, such as a
-// database behind a socket, because time stands still meanwhile. Without a bubble, the
-// same test runs on a port and in real time.
+// database behind a socket, because time stands still meanwhile. Whatever a visitor does
+// begins when everything before has had its effect, so tests are deterministic. Without a
+// bubble, the same test runs on a port and in real time.
 //
 // A method that begins with Expect waits until what it expects has come, and ends the test
 // if it does not come. It then says what came instead. The other methods that can fail end

@@ -256,7 +256,7 @@ func lose(app *chat, v *miragetest.Visitor) *miragetest.Tab {
 	tab := v.Tab("/live/")
 	v.Offline()
 	app.tell(tab.ID(), "lost")
-	time.Sleep(time.Hour) // the session expires
+	time.Sleep(5 * time.Minute) // the session expires
 	v.Online()
 	tab.ExpectState(client.PhaseOpen)
 	app.tell(tab.ID(), "after")

@@ -131,6 +131,7 @@ func (b *inbox) ExpectNothing() {
 	if b.v.s.memory {
 		soon = 10 * time.Second
 	}
+	b.v.s.settle()
 	b.tab.wait(min(30*time.Second, b.v.s.patience()), func() bool {
 		phase := b.tab.Client().State().Phase
 		return phase == client.PhaseOpen || phase == client.PhaseClosed

@@ -101,6 +101,7 @@ func (v *Visitor) resolve(path string) *url.URL {
 
 func (v *Visitor) do(c *http.Client, r *http.Request) *Response {
 	v.s.tb.Helper()
+	v.s.settle()
 	ctx, cancel := context.WithTimeout(r.Context(), v.s.patience())
 	defer cancel()
 	resp, err := c.Do(r.WithContext(ctx))

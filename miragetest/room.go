@@ -54,6 +54,7 @@ func (t *Tab) ExpectJoinRefused(topic string, status int, o ...client.JoinOption
 
 func (t *Tab) newRoom(topic string, options []client.JoinOptions) *Room {
 	t.v.s.tb.Helper()
+	t.v.s.settle()
 	r := &Room{topic: topic}
 	r.init(t, t.v, fmt.Sprintf("%s, %s", t.name, topic))
 	if len(options) > 1 {
@@ -131,6 +132,7 @@ func (r *Room) ExpectMembers(n int) client.Members {
 
 // Leave leaves the topic.
 func (r *Room) Leave() {
+	r.v.s.settle()
 	r.tab.mu.Lock()
 	room := r.room
 	r.tab.rooms = slices.DeleteFunc(r.tab.rooms, func(other *Room) bool { return other == r })

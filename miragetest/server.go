@@ -29,6 +29,8 @@ type Server struct {
 	url    string
 	born   time.Time
 
+	settling sync.Mutex // held during synctest.Wait
+
 	mu       sync.Mutex
 	process  *process // nil while the server is stopped
 	visitors []*Visitor
@@ -61,6 +63,19 @@ func isBubble() (is bool) {
 	defer func() { is = recover() == nil }()
 	synctest.Wait()
 	return true
+}
+
+// settle waits in a bubble until everything that has begun has its effect, so that tests
+// are deterministic.
+func (s *Server) settle() {
+	switch {
+	case !s.memory:
+	case s.settling.TryLock():
+		defer s.settling.Unlock()
+		synctest.Wait()
+	default: // only one goroutine may wait
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // URL returns the address of the site, without a trailing slash. In a bubble only visitors

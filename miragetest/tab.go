@@ -81,6 +81,7 @@ func (v *Visitor) ExpectRefused(path string, status int, o ...client.Options) *c
 // newTab returns a tab whose page is not loaded yet.
 func (v *Visitor) newTab(path string, options []client.Options) *Tab {
 	v.s.tb.Helper()
+	v.s.settle()
 	t := &Tab{path: v.resolve(path).String()}
 	t.http = v.browse(false, t.dial)
 	if len(options) > 1 {
@@ -175,7 +176,11 @@ func (t *Tab) tell(s client.State) {
 	case client.PhaseOpen:
 		t.v.story.add("%s: open, %s", t.name, s.Transport)
 	case client.PhaseWaiting:
-		t.v.story.add("%s: no link, trying again: %v", t.name, s.Err)
+		if e, ok := errors.AsType[*client.Error](s.Err); ok && e.Status == 0 { // how the network failed is chance
+			t.v.story.add("%s: no link, trying again", t.name)
+		} else {
+			t.v.story.add("%s: no link, trying again: %v", t.name, s.Err)
+		}
 	}
 	t.notify()
 }
@@ -199,6 +204,7 @@ func (t *Tab) ID() string { return t.Client().ID() }
 // Room stays valid.
 func (t *Tab) Reload() {
 	t.v.s.tb.Helper()
+	t.v.s.settle()
 	ctx, cancel := context.WithTimeout(context.Background(), unloadTime)
 	defer cancel()
 	t.unload(ctx)
@@ -214,6 +220,7 @@ func (t *Tab) Reload() {
 // Close closes the tab. The server cannot tell that from a reload, so the application
 // learns ten seconds later that the tab is gone. A second call does nothing.
 func (t *Tab) Close() {
+	t.v.s.settle()
 	ctx, cancel := context.WithTimeout(context.Background(), unloadTime)
 	defer cancel()
 	t.shut(ctx)
@@ -236,6 +243,7 @@ func (t *Tab) shut(ctx context.Context) {
 // Cut resets the connections of the tab, and returns when the client knows. It comes back
 // by itself, usually within a second.
 func (t *Tab) Cut() {
+	t.v.s.settle()
 	t.v.story.add("%s: cut", t.name)
 	t.mu.Lock()
 	addrs := t.addrs
@@ -256,6 +264,7 @@ func (t *Tab) waitForLoss() {
 // Switch moves the tab to another transport, such as client.Poll, without a break.
 func (t *Tab) Switch(transport string) {
 	t.v.s.tb.Helper()
+	t.v.s.settle()
 	ctx, cancel := context.WithTimeout(context.Background(), t.v.s.patience())
 	defer cancel()
 	if err := t.Client().Use(ctx, transport); err != nil {
@@ -268,6 +277,7 @@ func (t *Tab) Switch(transport string) {
 // JSON. The event "message" is that of a message without a name.
 func (t *Tab) Send(event string, data any) {
 	t.v.s.tb.Helper()
+	t.v.s.settle()
 	m := client.Message{Event: event}
 	switch v := data.(type) {
 	case string:
@@ -316,6 +326,7 @@ func (t *Tab) ExpectEmitRefused(event string, v any, status int) *client.Error {
 }
 
 func (t *Tab) emit(event string, v any) error {
+	t.v.s.settle()
 	ctx, cancel := context.WithTimeout(context.Background(), t.v.s.patience())
 	defer cancel()
 	return t.Client().Emit(ctx, event, v)

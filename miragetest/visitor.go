@@ -35,16 +35,15 @@ type Visitor struct {
 // Visitor returns a new visitor, who has no cookies.
 func (s *Server) Visitor() *Visitor {
 	s.tb.Helper()
-	jar, _ := cookiejar.New(nil) // cannot fail
-	v := &Visitor{s: s, jar: jar, front: memnet.Listen(), header: http.Header{}, story: story{born: s.born}}
-	v.proxy = newProxy(program{}, v.front, s.dial)
-	v.pages, v.fetch = v.browse(true, v.dial), v.browse(false, v.dial)
-
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		s.tb.Fatalf("miragetest: Visitor: the server is closed")
 	}
+	jar, _ := cookiejar.New(nil) // cannot fail
+	v := &Visitor{s: s, jar: jar, front: memnet.Listen(), header: http.Header{}, story: story{born: s.born}}
+	v.proxy = newProxy(program{}, v.front, s.dial)
+	v.pages, v.fetch = v.browse(true, v.dial), v.browse(false, v.dial)
 	s.visitors = append(s.visitors, v)
 	return v
 }
@@ -70,6 +69,7 @@ func (v *Visitor) Network() *Proxy { return v.proxy }
 // Offline cuts the visitor off until Online: connections are reset, and new ones fail at
 // once. It returns when the tabs know.
 func (v *Visitor) Offline() {
+	v.s.settle()
 	v.story.add("offline")
 	v.proxy.Refuse()
 	v.proxy.Cut(RST)
@@ -90,6 +90,7 @@ func (v *Visitor) Online() {
 // the server does not learn that they are gone. Their connections are dead afterwards. The
 // tabs come back by themselves.
 func (v *Visitor) Sleep(d time.Duration) {
+	v.s.settle()
 	v.story.add("asleep for %v", d)
 	clients := v.clients()
 	v.proxy.Hole()

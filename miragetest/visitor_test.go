@@ -193,29 +193,29 @@ func TestC2Network(t *testing.T) {
 // Close is noticed by the application like a page that goes away, and the tab's state is
 // not kept.
 func TestC2Close(t *testing.T) {
-	everywhere(t, func(t *testing.T, o client.Options) {
-		app := newChat()
-		ann := miragetest.New(t, app).Visitor()
-		ann.PostForm("/login", as("Ann"))
-		tab := ann.Tab("/live/", o)
-		tab.Send("message", "last words")
-		tab.Close()
-		tab.Close()
-		gone := func() []string {
-			app.mu.Lock()
-			defer app.mu.Unlock()
-			return slices.Clone(app.gone)
-		}
-		for deadline := time.Now().Add(20 * time.Second); len(gone()) == 0; time.Sleep(time.Second / 10) {
-			if time.Now().After(deadline) {
-				t.Fatal("the application has not noticed")
-			}
-		}
-		if got := gone(); !slices.Equal(got, []string{"Ann"}) {
-			t.Errorf("%q have closed their tabs", got)
-		}
-		ann.Tab("/live/", o).ExpectState(client.PhaseOpen)
-	})
+	for _, transport := range transports {
+		t.Run(transport, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				app := newChat()
+				ann := miragetest.New(t, app).Visitor()
+				ann.PostForm("/login", as("Ann"))
+				tab := ann.Tab("/live/", client.Options{Transports: []string{transport}})
+				tab.Send("say", said{"room:7", "", "last words"})
+				tab.Close()
+				tab.Close()
+				time.Sleep(9 * time.Second)
+				if gone := app.closed(); gone != nil {
+					t.Errorf("the tab counts as gone at once: %q", gone)
+				}
+				time.Sleep(2 * time.Second)
+				if gone := app.closed(); !slices.Equal(gone, []string{"Ann"}) {
+					t.Errorf("%q have closed their tabs", gone)
+				}
+				room := ann.Tab("/live/").Join("room:7", client.JoinOptions{From: client.FromStart})
+				room.Expect("said", said{"room:7", "Ann", "last words"})
+			})
+		})
+	}
 }
 
 // A growing message is whole after a reload in the middle of it.
@@ -257,14 +257,17 @@ func TestC2Refused(t *testing.T) {
 				return "", &mirage.Error{Status: 403, Reason: "log in"}
 			},
 		})
-		v := miragetest.New(t, live.Identify(live)).Visitor()
-		v.Get("/") // makes an id
+		mux := http.NewServeMux()
+		mux.Handle("/live/", live)
+		mux.HandleFunc("/{$}", func(http.ResponseWriter, *http.Request) {})
+		v := miragetest.New(t, live.Identify(mux)).Visitor()
+		v.Get("/").Expect(http.StatusOK) // gives the visitor an id
 		begin := time.Now()
-		if e := v.ExpectRefused("/live", 403); e.Detail != "log in" {
+		if e := v.ExpectRefused("/live/", 403); e.Detail != "log in" {
 			t.Errorf("the reason is %q", e.Detail)
 		}
 		v.SetHeader("X-Status", "503")
-		if e := v.ExpectRefused("/live", 503); e.Detail != "later" {
+		if e := v.ExpectRefused("/live/", 503); e.Detail != "later" {
 			t.Errorf("the reason is %q", e.Detail)
 		}
 		if d := time.Since(begin); d > time.Minute {
