@@ -35,7 +35,7 @@ func TestC2Chat(t *testing.T) {
 	})
 }
 
-// Who comes later gets the history, and nothing twice after a reload.
+// Who comes later gets the history, and so does a page that is reloaded.
 func TestC2History(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := newChat()
@@ -50,8 +50,16 @@ func TestC2History(t *testing.T) {
 		tab := ann.Tab("/live/")
 		room := tab.Join("room:7", client.JoinOptions{From: client.FromStart})
 		room.Expect("message", "one")
+		room.Expect("message", "two")
+		now := tab.Join("room:8")
+		_, _ = app.live.Topic("room:8").Publish(t.Context(), mirage.Text("before the reload"))
+		now.Expect("message", "before the reload")
 		tab.Reload()
+		_, _ = app.live.Topic("room:8").Publish(t.Context(), mirage.Text("before the page has joined"))
+		tab.Join("room:8").ExpectNothing()
 		say("three")
+		room = tab.Join("room:7", client.JoinOptions{From: client.FromStart})
+		room.Expect("message", "one")
 		room.Expect("message", "two")
 		room.Expect("message", "three")
 		room.ExpectNothing()

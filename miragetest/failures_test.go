@@ -199,6 +199,13 @@ func TestC2Failures(t *testing.T) {
 			_, _ = app.live.Topic("room:7").Publish(context.Background(), mirage.Text("hello"))
 			room.ExpectNothing()
 		}, `tab 1, room:7 has what the test did not expect; * tab 1, room:7: message "hello"`},
+		"the page of a room was left": {func(_ *chat, v *miragetest.Visitor) {
+			v.PostForm("/login", as("Ann"))
+			tab := v.Tab("/live/")
+			room := tab.Join("room:7")
+			tab.Reload()
+			room.Expect("said")
+		}, `want "said", but tab 1, room:7 has ended: its page was left; tab 1: reload`},
 		"not the whole": {func(app *chat, v *miragetest.Visitor) {
 			v.PostForm("/login", as("Ann"))
 			room := v.Tab("/live/").Join("room:7")

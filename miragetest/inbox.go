@@ -36,14 +36,10 @@ type inbox struct {
 	name string // of the tab and of the room, for the story
 
 	mu      sync.Mutex
-	pending []*item            // came, and was not expected yet
-	wholes  map[growing][]byte // growing messages
-	ended   error              // why nothing more comes, or nil
-	changed chan struct{}      // closed and replaced after each change
+	pending []*item       // came, and was not expected yet
+	ended   error         // why nothing more comes, or nil
+	changed chan struct{} // closed and replaced after each change
 }
-
-// A growing names a growing message.
-type growing struct{ event, key string }
 
 // An item is a message or a loss.
 type item struct {
@@ -54,7 +50,7 @@ type item struct {
 
 func (b *inbox) init(t *Tab, v *Visitor, name string) {
 	b.tab, b.v, b.name = t, v, name
-	b.wholes, b.changed = map[growing][]byte{}, make(chan struct{})
+	b.changed = make(chan struct{})
 }
 
 // Expect waits for the next message named event, which is "message" for one without a
@@ -222,9 +218,6 @@ func (b *inbox) take(m client.Message, err error) {
 	defer b.notifyLocked()
 	switch {
 	case err == nil:
-		if m.Grows {
-			b.growLocked(&m)
-		}
 		b.pending = append(b.pending, &item{message: m, event: b.v.story.put(b.name+": "+describe(m), true)})
 	case isError[*client.LostError](err), isError[*client.ReturnedError](err):
 		b.pending = append(b.pending, &item{err: err, event: b.v.story.put(b.name+": "+err.Error(), true)})
@@ -232,15 +225,6 @@ func (b *inbox) take(m client.Message, err error) {
 		b.ended = err
 		b.v.story.add("%s: ended: %v", b.name, err)
 	}
-}
-
-// growLocked completes a piece whose beginning came before a reload.
-func (b *inbox) growLocked(m *client.Message) {
-	name := growing{m.Event, m.Key}
-	if m.Whole == nil {
-		m.Whole = slices.Concat(b.wholes[name], m.Data)
-	}
-	b.wholes[name] = m.Whole
 }
 
 // fail ends the test.

@@ -4,18 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/mirage-go/mirage/client"
 )
 
-// A Room is a topic that a tab has joined. Its methods may be called concurrently.
+// A Room is a topic that the page in a tab has joined. It ends when the page is left or
+// reloaded. Its methods may be called concurrently.
 type Room struct {
 	inbox
 	topic string
 	o     client.JoinOptions
-	room  *client.Room // of the current page; guarded by tab.mu
+	room  *client.Room
 }
 
 // Join joins a topic, and returns when the tab is caught up. There may be one
@@ -28,9 +28,6 @@ func (t *Tab) Join(topic string, o ...client.JoinOptions) *Room {
 	if err := r.join(ctx); err != nil {
 		t.fail("%s cannot join %q: %v", t.name, topic, err)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.rooms = append(t.rooms, r)
 	return r
 }
 
@@ -66,16 +63,8 @@ func (t *Tab) newRoom(topic string, options []client.JoinOptions) *Room {
 	return r
 }
 
-// join joins the topic on the current page. It does nothing if the server has ended the
-// membership.
+// join joins the topic.
 func (r *Room) join(ctx context.Context) error {
-	r.inbox.mu.Lock()
-	hasEnded := r.ended != nil
-	r.inbox.mu.Unlock()
-	if hasEnded {
-		return nil
-	}
-
 	o := r.o
 	o.OnMembers = func(m client.Members) {
 		r.v.story.add("%s: %d are present", r.name, m.Count)
@@ -93,6 +82,7 @@ func (r *Room) join(ctx context.Context) error {
 	r.tab.mu.Lock()
 	defer r.tab.mu.Unlock()
 	r.room = room
+	r.tab.rooms = append(r.tab.rooms, r)
 	loop, stop := context.WithCancel(context.Background())
 	before := r.tab.stop
 	r.tab.stop = func() { before(); stop() }
@@ -101,12 +91,7 @@ func (r *Room) join(ctx context.Context) error {
 }
 
 // Members returns who is present, as the server said last.
-func (r *Room) Members() client.Members {
-	r.tab.mu.Lock()
-	room := r.room
-	r.tab.mu.Unlock()
-	return room.Members()
-}
+func (r *Room) Members() client.Members { return r.room.Members() }
 
 // ExpectMembers waits until n members are present, and returns them.
 func (r *Room) ExpectMembers(n int) client.Members {
@@ -130,12 +115,11 @@ func (r *Room) ExpectMembers(n int) client.Members {
 	}
 }
 
+var errLeft = errors.New("the tab has left it")
+
 // Leave leaves the topic.
 func (r *Room) Leave() {
 	r.v.s.settle()
-	r.tab.mu.Lock()
-	room := r.room
-	r.tab.rooms = slices.DeleteFunc(r.tab.rooms, func(other *Room) bool { return other == r })
-	r.tab.mu.Unlock()
-	room.Leave()
+	r.room.Leave()
+	r.take(client.Message{}, errLeft)
 }

@@ -2,6 +2,7 @@ package miragetest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -114,7 +115,6 @@ func (t *Tab) load(ctx context.Context) error {
 	t.mu.Lock()
 	t.pages++
 	page, o := t.pages, t.o
-	rooms := slices.Clone(t.rooms)
 	t.mu.Unlock()
 
 	onState := t.o.OnState
@@ -140,11 +140,6 @@ func (t *Tab) load(ctx context.Context) error {
 	t.client, t.stop, t.loops = c, stop, &sync.WaitGroup{}
 	t.loops.Go(func() { t.read(loop, c.Messages) })
 	t.mu.Unlock()
-	for _, r := range rooms {
-		if err := r.join(ctx); err != nil {
-			return fmt.Errorf("join of %q: %w", r.topic, err)
-		}
-	}
 	return nil
 }
 
@@ -153,12 +148,16 @@ func (t *Tab) unload(ctx context.Context) {
 	t.mu.Lock()
 	t.pages++ // states of the old client are no news
 	t.told = client.State{}
-	c, stop, loops := t.client, t.stop, t.loops
+	c, stop, loops, rooms := t.client, t.stop, t.loops, t.rooms
+	t.rooms = nil
 	t.mu.Unlock()
 	if c != nil {
 		stop()
 		loops.Wait()     // what was handled counts as delivered
 		_ = c.Close(ctx) // what was not sent is stored
+	}
+	for _, r := range rooms {
+		r.take(client.Message{}, errPage)
 	}
 	t.http.CloseIdleConnections()
 }
@@ -200,8 +199,8 @@ func (t *Tab) Visitor() *Visitor { return t.v }
 func (t *Tab) ID() string { return t.Client().ID() }
 
 // Reload loads the page again. A new client continues from what the one before has
-// stored, as mirage.js does with sessionStorage, and joins the rooms of the page again. A
-// Room stays valid.
+// stored, as mirage.js does with sessionStorage. Rooms end with the page, so call Join
+// again, as the page's script does.
 func (t *Tab) Reload() {
 	t.v.s.tb.Helper()
 	t.v.s.settle()
@@ -363,14 +362,26 @@ func (t *Tab) dial(ctx context.Context, network, addr string) (net.Conn, error) 
 	return c, err
 }
 
+// errPage ends a room with its page.
+var errPage = errors.New("its page was left")
+
 // storage is the tab's client.Persist.
 type storage struct{ t *Tab }
 
-// Load returns what the page before has stored.
+// Load returns what the page before has stored, without the places in topics: mirage.js
+// stores nothing about rooms.
 func (s storage) Load(context.Context) ([]byte, error) {
 	s.t.mu.Lock()
 	defer s.t.mu.Unlock()
-	return s.t.stored, nil
+	if s.t.stored == nil {
+		return nil, nil
+	}
+	var record map[string]json.RawMessage
+	if err := json.Unmarshal(s.t.stored, &record); err != nil {
+		return nil, err
+	}
+	delete(record, "topics")
+	return json.Marshal(record)
 }
 
 // Save stores something for the next page.

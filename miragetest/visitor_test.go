@@ -232,6 +232,7 @@ func TestC2Growing(t *testing.T) {
 				fmt.Fprint(answer, "It ")
 				time.Sleep(time.Second)
 				tab.Reload()
+				room = tab.Join("room:7")
 				fmt.Fprint(answer, "grows.")
 				_ = answer.Close()
 				room.ExpectWhole("answer", "It grows.")
@@ -240,6 +241,7 @@ func TestC2Growing(t *testing.T) {
 				room.ExpectNothing()
 				room.Leave()
 				tab.Join("room:7", client.JoinOptions{From: client.FromStart}).ExpectWhole("answer", "It grows.")
+				tab.ExpectNothing()
 			})
 		})
 	}

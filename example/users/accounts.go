@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/v2"
+	"github.com/alexedwards/scs/v2/memstore"
 )
 
 // A user has an account.
@@ -48,6 +49,13 @@ func newAccounts(cookie string) *accounts {
 	a.scs.Cookie.Name = cookie
 	a.scs.Lifetime = 30 * 24 * time.Hour
 	return a
+}
+
+// close ends the goroutine of scs that removes expired log-ins.
+func (a *accounts) close() {
+	if s, ok := a.scs.Store.(*memstore.MemStore); ok {
+		s.StopCleanup()
+	}
 }
 
 // user returns the user that is logged in. The request must have passed scs.

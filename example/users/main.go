@@ -53,5 +53,5 @@ func run(ctx context.Context, addr string) error {
 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	return errors.Join(s.live.Shutdown(ctx), server.Shutdown(ctx)) // in this order: links first, then the server
+	return errors.Join(s.close(ctx), server.Shutdown(ctx)) // in this order: links first, then the server
 }

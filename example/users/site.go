@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -37,6 +38,12 @@ func newSite(port string) *site {
 		OnMessage: s.receive,
 	})
 	return s
+}
+
+// close ends all links and what runs in the background.
+func (s *site) close(ctx context.Context) error {
+	s.accounts.close()
+	return s.live.Shutdown(ctx)
 }
 
 func (s *site) handler() http.Handler {
