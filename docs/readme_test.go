@@ -28,6 +28,17 @@ func TestReadmeProgram(t *testing.T) {
 	}
 }
 
+// The README's test is exactly that of example/users, and short.
+func TestReadmeTestFile(t *testing.T) {
+	file := read(t, "../example/users/note_test.go")
+	if !strings.Contains(read(t, "../README.md"), "```go\n"+file+"```\n") {
+		t.Error("the README's test is not example/users/note_test.go: copy it")
+	}
+	if n := strings.Count(file, "\n"); n >= 40 {
+		t.Errorf("the test has %d lines, fewer than 40 are allowed", n)
+	}
+}
+
 // Code in the README is not cut off on GitHub, which shows about 90 columns.
 func TestReadmeColumns(t *testing.T) {
 	blocks := regexp.MustCompile("(?s)```\\w+\n(.*?)```")

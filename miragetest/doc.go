@@ -1,5 +1,5 @@
-// Package miragetest tests applications that use Mirage. [New] serves an application.
-// Its visitors have browsers with cookies, their tabs have links, and the network between
+// Package miragetest tests applications that use Mirage. [New] serves an application. Its
+// visitors have browsers with cookies, their tabs have links, and the network between
 // them fails when a test says so.
 //
 //	func TestReload(t *testing.T) {
@@ -22,9 +22,9 @@
 // begins when everything before has had its effect, so tests are deterministic. Without a
 // bubble, the same test runs on a port and in real time.
 //
-// A method that begins with Expect waits until what it expects has come, and ends the test
-// if it does not come. It then says what came instead. The other methods that can fail end
-// the test, too.
+// A method that begins with Expect waits until what it expects has come, and ends the
+// test if it does not come. It then says what came instead. The other methods that can
+// fail end the test, too.
 //
 // [Proxy] is the faulty network alone, for programs and browsers that connect to a port.
 package miragetest

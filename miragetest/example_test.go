@@ -41,13 +41,16 @@ func ExampleProxy() {
 	// connections: 2
 }
 
-// example has the methods of a *testing.T that ExampleProxy needs.
+// example has the methods of a *testing.T that the examples need.
 type example struct {
 	testing.TB
 	cleanups []func()
 }
 
-func (e *example) Helper()          {}
+func (e *example) Helper() {}
+
+func (e *example) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
 func (e *example) Cleanup(f func()) { e.cleanups = append(e.cleanups, f) }
 
 func (e *example) end() {

@@ -119,8 +119,8 @@ func (b *inbox) ExpectEnd(status int) *client.Error {
 
 // ExpectNothing ends the test if there is a message or a loss that the test did not
 // expect, or if one comes soon. If the tab has lost its link, it first waits for the next
-// one, at most 30s. In a bubble, soon is 10s. On a port it is 250ms, and what is slower is
-// missed.
+// one, at most 30s. In a bubble, soon is 10s. On a port it is 250ms, and what is slower
+// is missed.
 func (b *inbox) ExpectNothing() {
 	b.v.s.tb.Helper()
 	soon := 250 * time.Millisecond

@@ -20,8 +20,8 @@ func orProgram(tb testing.TB) testing.TB {
 	return tb
 }
 
-// program is a testing.TB for a program that is no test. It has only the methods that this
-// package calls.
+// program is a testing.TB for a program that is no test. It has only the methods that
+// this package calls.
 type program struct{ testing.TB }
 
 func (program) Helper()        {}

@@ -78,8 +78,8 @@ func (s *Server) settle() {
 	}
 }
 
-// URL returns the address of the site, without a trailing slash. In a bubble only visitors
-// reach it.
+// URL returns the address of the site, without a trailing slash. In a bubble only
+// visitors reach it.
 func (s *Server) URL() string { return s.url }
 
 // Start serves another application after Stop, such as the same one in its next version.
@@ -103,8 +103,8 @@ func (s *Server) Start(h http.Handler) {
 }
 
 // Stop ends the server like a process that is killed: all connections die, and new ones
-// are refused until Start. It waits until no handler is running. To end links in order, as
-// at a deployment, call Shutdown of the application's mirage.Live before.
+// are refused until Start. It waits until no handler is running. To end links in order,
+// as at a deployment, call Shutdown of the application's mirage.Live before.
 func (s *Server) Stop() {
 	s.tb.Helper()
 	s.mu.Lock()

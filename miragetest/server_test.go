@@ -40,7 +40,8 @@ func TestC2NothingIsLost(t *testing.T) {
 		ann := miragetest.New(t, app).Visitor()
 		tab, other := ann.Tab("/live/", o), ann.Tab("/live/", o)
 		var want []string
-		for i, trouble := range []func(){tab.Reload, tab.Cut, ann.Offline, ann.Online, other.Cut, tab.Reload, tab.Reload} {
+		troubles := []func(){tab.Reload, tab.Cut, ann.Offline, ann.Online, other.Cut, tab.Reload, tab.Reload}
+		for i, trouble := range troubles {
 			down, up := fmt.Sprint("down ", i), fmt.Sprint("up ", i)
 			want = append(want, down, up)
 			app.tell(tab.ID(), down)
@@ -60,6 +61,43 @@ func TestC2NothingIsLost(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A stream of messages goes on while the page is reloaded, moves to other transports and
+// is cut, on a slow network. None is lost or comes twice.
+func TestC2Stream(t *testing.T) {
+	for _, transport := range transports {
+		t.Run(transport, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				app := newChat()
+				ann := miragetest.New(t, app).Visitor()
+				ann.Network().Delay(25 * time.Millisecond)
+				tab := ann.Tab("/live/")
+				id := tab.ID()
+				const n = 500
+				go func() {
+					for i := range n {
+						app.tell(id, fmt.Sprint(i))
+						time.Sleep(10 * time.Millisecond)
+					}
+				}()
+				for i := range n {
+					switch i {
+					case 50, 51, 400:
+						tab.Reload()
+					case 100, 300:
+						tab.Cut()
+					case 200:
+						tab.Switch(transport)
+					case 250:
+						ann.Network().CutAfter(miragetest.Down, 333, miragetest.FIN)
+					}
+					tab.Expect("message", fmt.Sprint(i))
+				}
+				tab.ExpectNothing()
+			})
+		})
+	}
 }
 
 // Each transport has the same answers to what a test asks.
@@ -205,7 +243,8 @@ func TestC2Stop(t *testing.T) {
 		close(stuck)
 		requests.Wait()
 
-		if text := fails(t, func(tb testing.TB) { miragetest.New(tb, h).Start(h) }); !strings.Contains(text, "Start needs") {
+		text = fails(t, func(tb testing.TB) { miragetest.New(tb, h).Start(h) })
+		if !strings.Contains(text, "Start needs") {
 			t.Errorf("the failure is %q", text)
 		}
 		if text := fails(t, func(tb testing.TB) {

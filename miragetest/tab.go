@@ -309,8 +309,8 @@ func (t *Tab) Emit(event string, v any) {
 	}
 }
 
-// ExpectEmitRefused sends a message like Emit, and ends the test unless it is refused with
-// that status. The status is 500 if the handler failed.
+// ExpectEmitRefused sends a message like Emit, and ends the test unless it is refused
+// with that status. The status is 500 if the handler failed.
 func (t *Tab) ExpectEmitRefused(event string, v any, status int) *client.Error {
 	t.v.s.tb.Helper()
 	err := t.emit(event, v)

@@ -80,19 +80,31 @@ func (v *Visitor) Offline() {
 	}
 }
 
-// Online ends all faults of the network. Tabs come back by themselves, within 20s.
+// Online ends all faults of the network. Tabs without a link connect at once, as the
+// browser tells their pages of it.
 func (v *Visitor) Online() {
+	v.s.settle()
 	v.story.add("online")
 	v.proxy.Heal()
+	var lost []*client.Client
+	for _, c := range v.clients() {
+		if phase := c.State().Phase; phase == client.PhaseWaiting || phase == client.PhaseConnecting {
+			c.Disconnect()
+			lost = append(lost, c)
+		}
+	}
+	connect(lost)
 }
 
 // Sleep closes the laptop's lid and opens it after d. Meanwhile the tabs do nothing, and
-// the server does not learn that they are gone. Their connections are dead afterwards. The
-// tabs come back by themselves.
+// the server does not learn that they are gone. Their connections are dead afterwards,
+// and the tabs open new ones.
 func (v *Visitor) Sleep(d time.Duration) {
 	v.s.settle()
 	v.story.add("asleep for %v", d)
-	clients := v.clients()
+	clients := slices.DeleteFunc(v.clients(), func(c *client.Client) bool {
+		return c.State().Phase == client.PhaseIdle // the test has disconnected it
+	})
 	v.proxy.Hole()
 	for _, c := range clients {
 		c.Disconnect()
@@ -102,16 +114,19 @@ func (v *Visitor) Sleep(d time.Duration) {
 	v.proxy.Cut(RST)
 	v.proxy.Heal()
 	v.story.add("awake")
-	var awake sync.WaitGroup
+	connect(clients)
+}
+
+// connect lets clients connect that are disconnected. It does not wait for long, because
+// they go on trying.
+func connect(clients []*client.Client) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	var all sync.WaitGroup
 	for _, c := range clients {
-		awake.Go(func() {
-			// It is enough that the client tries. Then it goes on without the context.
-			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-			defer cancel()
-			_ = c.Connect(ctx)
-		})
+		all.Go(func() { _ = c.Connect(ctx) })
 	}
-	awake.Wait()
+	all.Wait()
 }
 
 // clients returns those of all tabs that are not closed.

@@ -21,14 +21,16 @@ import (
 func TestC2Browser(t *testing.T) {
 	var mu sync.Mutex
 	var lines []string
+	names := strings.Fields("Origin Referer Sec-Fetch-Site Sec-Fetch-Mode Sec-Fetch-Dest Content-Type")
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		line := r.Method + " " + r.URL.Path
-		for _, name := range []string{"Origin", "Referer", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Content-Type"} {
-			line += " " + r.Header.Get(name)
+		var line strings.Builder
+		line.WriteString(r.Method + " " + r.URL.Path)
+		for _, name := range names {
+			line.WriteString(" " + r.Header.Get(name))
 		}
 		body, _ := io.ReadAll(r.Body)
 		mu.Lock()
-		lines = append(lines, line+" "+string(body))
+		lines = append(lines, line.String()+" "+string(body))
 		mu.Unlock()
 		switch r.URL.Path {
 		case "/form":
@@ -44,7 +46,8 @@ func TestC2Browser(t *testing.T) {
 		t.Helper()
 		v.Get("/page")
 		v.SetHeader("User-Agent", "mine")
-		if res := v.PostForm("/form", url.Values{"a": {"b c"}}); res.Text != "c=1mine" || res.Request.URL.Path != "/next" {
+		res := v.PostForm("/form", url.Values{"a": {"b c"}})
+		if res.Text != "c=1mine" || res.Request.URL.Path != "/next" {
 			t.Errorf("the form led to %s: %q", res.Request.URL, res.Text)
 		}
 		v.SetHeader("User-Agent", "")

@@ -44,6 +44,7 @@ var pages = [][2]string{
 	{"../README.md", "what it is, a program, the usual tasks with their code, comparison with others"},
 	{"client.md", "the manual of mirage.js: options, methods, events, troubleshooting"},
 	{"go-client.md", "the Go client, task by task"},
+	{"testing.md", "tests of your application with miragetest, task by task"},
 	{"frameworks.md", "hooks for React, composables for Vue, stores for Svelte"},
 	{"compare.md", "three programs beside Centrifuge and Socket.IO, in code"},
 	{"plain.md", "clients without mirage.js: EventSource, htmx, curl"},
