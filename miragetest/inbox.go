@@ -1,13 +1,11 @@
 package miragetest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -231,84 +229,4 @@ func (b *inbox) take(m client.Message, err error) {
 func (b *inbox) fail(format string, args ...any) {
 	b.v.s.tb.Helper()
 	b.v.fail(format, args...)
-}
-
-func isEvent(m client.Message, event string) bool {
-	return m.Event == event || event == "message" && m.Event == "" || event == "" && m.Event == "message"
-}
-
-func isError[E error](err error) bool {
-	_, ok := errors.AsType[E](err)
-	return ok
-}
-
-// describe returns a message as the story has it.
-func describe(m client.Message) string {
-	event := m.Event
-	if event == "" {
-		event = "message"
-	}
-	text := fmt.Sprintf("%s %q", event, shorten(string(m.Data)))
-	switch {
-	case m.Grows && m.Done:
-		text += ", the last piece of " + fmt.Sprintf("%q", m.Key)
-	case m.Grows:
-		text += ", a piece of " + fmt.Sprintf("%q", m.Key)
-	case m.Key != "":
-		text += ", key " + fmt.Sprintf("%q", m.Key)
-	}
-	if m.Topic != "" {
-		text += ", of " + m.Topic
-	}
-	if m.Again {
-		text += ", perhaps again"
-	}
-	return text
-}
-
-// wanted returns the data that is wanted, for the text of a failure.
-func wanted(data []any) string {
-	if len(data) == 0 {
-		return ""
-	}
-	switch v := data[0].(type) {
-	case string, []byte:
-		return fmt.Sprintf(" with the data %q", v)
-	default:
-		return " with the data " + toJSON(v)
-	}
-}
-
-// compare returns how data differs from what is wanted, or "".
-func compare(data []byte, want any) string {
-	switch v := want.(type) {
-	case string:
-		if string(data) == v {
-			return ""
-		}
-		hint := ""
-		if string(data) == toJSON(v) {
-			hint = ", which is that text in JSON"
-		}
-		return fmt.Sprintf("has the data %q, want %q%s", shorten(string(data)), shorten(v), hint)
-	case []byte:
-		if bytes.Equal(data, v) {
-			return ""
-		}
-		return fmt.Sprintf("has the data %q, want %q", shorten(string(data)), shorten(string(v)))
-	}
-	text := toJSON(want)
-	var a, b any
-	if json.Unmarshal(data, &a) == nil && json.Unmarshal([]byte(text), &b) == nil && reflect.DeepEqual(a, b) {
-		return ""
-	}
-	return fmt.Sprintf("has the data %s, want %s", shorten(string(data)), shorten(text))
-}
-
-func toJSON(v any) string {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprintf("(%v)", err)
-	}
-	return string(text)
 }

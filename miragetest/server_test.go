@@ -176,7 +176,9 @@ func TestC2Program(t *testing.T) {
 	app.tell(tab.ID(), "hello")
 	tab.Expect("message", "hello")
 
-	resp, err := http.Get(server.URL() + "/") // as a browser does
+	proxy := miragetest.NewProxy(nil, server.URL())
+	defer proxy.Close()
+	resp, err := http.Get(proxy.URL() + "/") // as a browser does
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,6 +193,37 @@ func TestC2Program(t *testing.T) {
 		}
 	}()
 	tab.Visitor().Get("/").Expect(http.StatusOK)
+}
+
+// Stop kills the connections of every transport. A server that keeps its memory loses
+// nothing.
+func TestC2Kill(t *testing.T) {
+	everywhere(t, func(t *testing.T, o client.Options) {
+		app := newChat()
+		server := miragetest.New(t, app)
+		tab := server.Visitor().Tab("/live/", o)
+		server.Stop()
+		tab.ExpectState(client.PhaseWaiting)
+		app.tell(tab.ID(), "meanwhile")
+		server.Start(app)
+		tab.Expect("message", "meanwhile")
+		tab.ExpectNothing()
+	})
+}
+
+// Timeout bounds what a method waits for.
+func TestC2Timeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		text := fails(t, func(tb testing.TB) {
+			server := miragetest.New(tb, newChat())
+			server.Timeout = 7 * time.Second
+			server.Visitor().Tab("/live/").Expect("said")
+		})
+		if d := time.Since(begin); d != 7*time.Second || !strings.Contains(text, "within 7s") {
+			t.Errorf("after %v: %s", d, text)
+		}
+	})
 }
 
 // Stop waits for handlers, and names one that does not end.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mirage-go/mirage/client"
 )
 
 const (
@@ -83,6 +85,30 @@ func (s *story) String() string {
 		}
 	}
 	return b.String()
+}
+
+// describe returns a message as the story has it.
+func describe(m client.Message) string {
+	event := m.Event
+	if event == "" {
+		event = "message"
+	}
+	text := fmt.Sprintf("%s %q", event, shorten(string(m.Data)))
+	switch {
+	case m.Grows && m.Done:
+		text += ", the last piece of " + fmt.Sprintf("%q", m.Key)
+	case m.Grows:
+		text += ", a piece of " + fmt.Sprintf("%q", m.Key)
+	case m.Key != "":
+		text += ", key " + fmt.Sprintf("%q", m.Key)
+	}
+	if m.Topic != "" {
+		text += ", of " + m.Topic
+	}
+	if m.Again {
+		text += ", perhaps again"
+	}
+	return text
 }
 
 func shorten(text string) string {

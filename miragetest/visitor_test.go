@@ -135,7 +135,12 @@ func TestC2Sleep(t *testing.T) {
 				app := newChat()
 				ann := miragetest.New(t, app).Visitor()
 				tab := ann.Tab("/live/", client.Options{Transports: []string{transport}})
-				time.AfterFunc(30*time.Second, func() { app.tell(tab.ID(), "during the nap") })
+				time.AfterFunc(20*time.Second, func() {
+					if gone := app.closed(); gone != nil {
+						t.Error("the application has noticed that the laptop sleeps")
+					}
+					app.tell(tab.ID(), "during the nap")
+				})
 				begin := time.Now()
 				ann.Sleep(time.Minute)
 				if d := time.Since(begin); d < time.Minute || d > 61*time.Second {
@@ -230,12 +235,12 @@ func TestC2Growing(t *testing.T) {
 				ann := miragetest.New(t, app).Visitor()
 				ann.PostForm("/login", as("Ann"))
 				tab := ann.Tab("/live/", client.Options{Transports: []string{transport}})
-				room := tab.Join("room:7")
+				tab.Join("room:7")
 				answer := app.live.Topic("room:7").Stream(t.Context(), "answer", "1")
 				fmt.Fprint(answer, "It ")
 				time.Sleep(time.Second)
 				tab.Reload()
-				room = tab.Join("room:7")
+				room := tab.Join("room:7")
 				fmt.Fprint(answer, "grows.")
 				_ = answer.Close()
 				room.ExpectWhole("answer", "It grows.")
