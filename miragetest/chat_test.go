@@ -93,6 +93,22 @@ func TestC2Logout(t *testing.T) {
 	})
 }
 
+// A visitor who logs out as soon as the page is there does so after the page has settled.
+// Without that, the outcome would be chance: between two polls a tab does not learn of it.
+func TestC2Deterministic(t *testing.T) {
+	for range 20 {
+		for _, transport := range transports {
+			synctest.Test(t, func(t *testing.T) {
+				ann := miragetest.New(t, newChat()).Visitor()
+				ann.PostForm("/login", as("Ann"))
+				tab := ann.Tab("/live/", client.Options{Transports: []string{transport}})
+				ann.PostForm("/logout", nil)
+				tab.ExpectEnd(http.StatusGone)
+			})
+		}
+	}
+}
+
 // A worker answers jobs, on a bad network, with nothing lost and nothing done twice.
 func TestC2Worker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

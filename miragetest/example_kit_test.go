@@ -172,6 +172,7 @@ func ExampleVisitor_PostForm() {
 
 	fmt.Println(ann.PostForm("/login", as("Ann")).Expect(http.StatusOK).Text)
 	tab := ann.Tab("/live/")
+	tab.ExpectNothing()
 	ann.PostForm("/logout", nil)
 	fmt.Println(tab.ExpectEnd(http.StatusGone).Detail)
 	// Output:
