@@ -94,7 +94,8 @@ func TestC2Logout(t *testing.T) {
 }
 
 // A visitor who logs out as soon as the page is there does so after the page has settled.
-// Without that, the outcome would be chance: between two polls a tab does not learn of it.
+// Without that, the outcome would be chance: between two polls a tab does not learn of
+// it.
 func TestC2Deterministic(t *testing.T) {
 	for range 20 {
 		for _, transport := range transports {
