@@ -214,7 +214,8 @@ func (m *Manager) receiveNumbered(
 			return got, errors.Join(ErrRate, s.log.Commit(steady, up.Writer, n.Number, false))
 		}
 		failure := m.callOnMessage(hctx, s, Incoming{
-			Message: n.Message, Reader: up.Link.Reader, Writer: up.Writer, Number: n.Number, Again: up.Again,
+			Message: n.Message, Reader: up.Link.Reader, Writer: up.Writer, Number: n.Number,
+			Again: up.Again || t == store.TurnAgain,
 		})
 		if failure != nil && m.ctx.Err() != nil { // Shutdown cut it off: another node may handle it
 			return got, errors.Join(ErrClosed, s.log.Commit(steady, up.Writer, n.Number, false))

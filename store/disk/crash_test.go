@@ -218,8 +218,9 @@ func startServer(t *testing.T, dir, addr string) *server {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	lines := bufio.NewScanner(out)
+	lines, said := bufio.NewScanner(out), []string(nil)
 	for lines.Scan() {
+		said = append(said, lines.Text())
 		if lines.Text() == "ready" {
 			go func() {
 				for lines.Scan() { // until it ends
@@ -228,7 +229,7 @@ func startServer(t *testing.T, dir, addr string) *server {
 			return &server{cmd}
 		}
 	}
-	t.Fatalf("the server did not start: %v", lines.Err())
+	t.Fatalf("the server did not start: %q", said)
 	return nil
 }
 
@@ -256,7 +257,7 @@ func TestServerProcess(t *testing.T) {
 		t.Skip("another test starts it")
 	}
 	warnings := slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})
-	s, err := disk.Open(dir, disk.Options{Logger: slog.New(warnings)})
+	s, err := disk.Open(dir, disk.Small(disk.Options{Logger: slog.New(warnings)}))
 	if err != nil {
 		t.Fatal(err)
 	}

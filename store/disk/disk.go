@@ -51,6 +51,7 @@ type Store struct {
 	saved   *memory.Journaled
 	journal *journal.Journal
 	log     *slog.Logger
+	slack   int64 // bytes
 
 	stop chan struct{}
 	work sync.WaitGroup
@@ -86,14 +87,17 @@ type Options struct {
 	// damage, what a crash has cut off. Nil means slog.Default().
 	Logger *slog.Logger
 
-	fs journal.FS // for tests
+	// For tests:
+
+	fs      journal.FS // nil means the real one
+	segment int64      // the size of a segment; zero means segmentBytes
 }
 
 const (
 	segmentBytes = 8 << 20
-	// slack is what the journal may take beside twice the live data. A segment is being
-	// written, and two are in reserve.
-	slack = 40 << 20
+	// slack is how many segments the journal may have beside twice the live data. Another
+	// one is being written, and two are in reserve.
+	slack = 5
 	// lookEvery is how often it is checked whether there is something to compact.
 	lookEvery = 200 * time.Millisecond
 )
@@ -109,16 +113,19 @@ func Open(dir string, o Options) (*Store, error) {
 	if o.Grace == 0 {
 		o.Grace = time.Minute
 	}
+	if o.segment == 0 {
+		o.segment = segmentBytes
+	}
 	began := time.Now()
 	loading := memory.Load(memory.Options{Budget: o.Budget, Logger: o.Logger})
 	j, r, err := journal.Open(dir, journal.Options{
-		Sync: o.Sync, Wait: o.Wait, Repair: o.Repair, Segment: segmentBytes, Logger: o.Logger, FS: o.fs,
+		Sync: o.Sync, Wait: o.Wait, Repair: o.Repair, Segment: o.segment, Logger: o.Logger, FS: o.fs,
 	}, loading.Apply)
 	if err != nil {
 		return nil, err
 	}
 
-	s := &Store{journal: j, log: o.Logger, stop: make(chan struct{})}
+	s := &Store{journal: j, log: o.Logger, slack: slack * o.segment, stop: make(chan struct{})}
 	s.saved = loading.Start(recorder{j}, memory.Resume{
 		Found: r.Found, Continues: r.Continues, Away: passed(r.Stopped, o.Grace), Oldest: j.Oldest(),
 	})
@@ -187,7 +194,7 @@ func (s *Store) keep() {
 // compact removes the oldest segments while the journal is too large. What is needed of
 // them is saved anew.
 func (s *Store) compact() {
-	for s.journal.Size() > slack && s.journal.Size() > 2*s.saved.Live()+slack {
+	for s.journal.Size() > s.slack && s.journal.Size() > 2*s.saved.Live()+s.slack {
 		before := s.journal.Oldest() + 1
 		if before > s.journal.Current() || !s.saved.Rewrite(before, s.pause) {
 			return

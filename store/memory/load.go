@@ -57,7 +57,7 @@ func (o *loader) loadLog(s *scan) {
 			continue
 		}
 		if l == nil { // it is read, and dropped
-			l = &memLog{store: o.s, logState: logState{floor: 1}, saved: new(savedLog)}
+			l = &memLog{store: o.s, gone: store.ErrNotFound, saved: new(savedLog)}
 		}
 		l.loadPart(part, s)
 	}
@@ -82,9 +82,9 @@ func (l *memLog) loadPart(part byte, s *scan) {
 			}
 		}
 	case partWriter:
-		name, last := s.text(), s.uint()
-		l.writers = slices.DeleteFunc(l.writers, func(w memWriter) bool { return w.name == name })
-		l.writers = append(l.writers, memWriter{name: name, last: last})
+		w := memWriter{name: s.text(), last: s.uint(), again: s.uint()}
+		l.writers = slices.DeleteFunc(l.writers, func(o memWriter) bool { return o.name == w.name })
+		l.writers = append(l.writers, w)
 	case partWriters:
 		names := s.names()
 		l.writers = slices.DeleteFunc(l.writers, func(w memWriter) bool { return !slices.Contains(names, w.name) })
@@ -138,7 +138,7 @@ func (l *memLog) loadNumbers(s *scan) {
 	is.mark, is.sent, is.bar, is.since = s.uint(), s.uint(), s.int(), s.int()
 	is.first, is.number, is.renewed, is.departs = s.uint(), s.uint(), s.uint(), s.uint()
 	l.saved.idle = s.int()
-	if s.err != nil {
+	if s.err != nil || l.gone != nil {
 		return
 	}
 
@@ -178,7 +178,7 @@ func (l *memLog) loadEntry(s *scan) {
 	seq, at, reader := s.uint(), uint32(s.uint()), s.text()
 	t := lifetime{s.int(), s.int()}
 	m := s.message()
-	if s.err != nil {
+	if s.err != nil || l.gone != nil {
 		return
 	}
 	if l.sparse == nil && seq != l.floor+uint64(l.entries.n) || l.sparse != nil && seq < l.floor {

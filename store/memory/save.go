@@ -18,7 +18,7 @@ const (
 	partEntry         // an entry at the top
 	partReader        // the state of a reader
 	partReaders       // which readers there are: all others are forgotten
-	partWriter        // the last number of a writer, which is the most recent one
+	partWriter        // a writer, which is the most recent one
 	partWriters       // which writers there are
 	partTopics        // the memberships in topics
 	partReplaces      // another log, under whose epoch this one was saved before
@@ -95,7 +95,7 @@ func (l *memLog) saveAnew(r *record) {
 		o.saved = nil
 	}
 	for i := range l.writers {
-		l.writers[i].saved = 0
+		l.writers[i].saved = savedWriter{}
 	}
 	l.save(r)
 }
@@ -109,7 +109,8 @@ func (l *memLog) markSaved() {
 		r.saved = &is
 	}
 	for i := range l.writers {
-		l.writers[i].saved = l.writers[i].last + 1
+		w := &l.writers[i]
+		w.saved = savedWriter{true, w.last, w.again}
 	}
 	s.readers, s.writers, s.topics = len(l.readers), len(l.writers), l.topics != nil
 	l.saveRest(new(record))
@@ -219,14 +220,15 @@ func (l *memLog) saveWriters(r *record) {
 	were, saved := l.saved.writers, 0
 	for i := range l.writers {
 		w := &l.writers[i]
-		if w.saved != 0 {
+		if w.saved.known {
 			saved++
 		}
-		if w.saved != w.last+1 {
-			w.saved = w.last + 1
+		if now := (savedWriter{true, w.last, max(w.busy, w.again)}); w.saved != now {
+			w.saved = now
 			r.byte(partWriter)
 			r.text(w.name)
-			r.uint(w.last)
+			r.uint(now.last)
+			r.uint(now.busy)
 		}
 	}
 	l.saved.writers = len(l.writers)

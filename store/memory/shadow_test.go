@@ -173,7 +173,7 @@ func dumpLog(l *memLog, isLive bool) string {
 	}
 	var writers []string // in any order: which of them is forgotten first does not outlive a process
 	for _, w := range l.writers {
-		writers = append(writers, fmt.Sprintf("\twriter %s %d\n", w.name, w.last))
+		writers = append(writers, fmt.Sprintf("\twriter %s %d %d\n", w.name, w.last, max(w.busy, w.again)))
 	}
 	slices.Sort(writers)
 	b.WriteString(strings.Join(writers, ""))

@@ -10,11 +10,18 @@ import (
 
 // memWriter is the state of a client object that numbers upstream messages.
 type memWriter struct {
-	name string
-	last uint64 // the last number accepted
-	busy uint64 // the number of the message that is being handled; 0 if none is
-	// last, as the journal has it, plus 1; 0 if it has not the writer
-	saved uint64
+	name  string
+	last  uint64 // the last number accepted
+	busy  uint64 // the number of the message that is being handled; 0 if none is
+	again uint64 // the number whose turn ended with an earlier process; 0 if none did
+
+	saved savedWriter
+}
+
+// savedWriter is what the journal has of a writer.
+type savedWriter struct {
+	known      bool
+	last, busy uint64
 }
 
 func (l *memLog) writer(name string) int {
@@ -51,8 +58,12 @@ func (h *memHandle) Begin(
 		return store.TurnBusy, w.last, nil
 	}
 
+	turn := store.TurnDeliver
+	if w.again == n {
+		turn = store.TurnAgain
+	}
 	w.busy = n
-	return store.TurnDeliver, w.last, nil
+	return turn, w.last, nil
 }
 
 // recall returns the writer, and makes it the most recent one. A writer that is not known
@@ -97,7 +108,7 @@ func (h *memHandle) Commit(_ context.Context, writer string, n uint64, handled b
 	w := &l.writers[i]
 	w.busy = 0
 	if handled {
-		w.last = max(w.last, n)
+		w.last, w.again = max(w.last, n), 0
 	}
 	return nil
 }

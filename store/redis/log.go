@@ -356,7 +356,7 @@ func (l *log) Begin(
 		return store.TurnDone, 0, errAnswer
 	}
 
-	if turn == store.TurnDeliver {
+	if turn == store.TurnDeliver || turn == store.TurnAgain {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if l.turns == nil {
@@ -373,6 +373,7 @@ var turns = map[string]store.Turn{
 	"done":    store.TurnDone,
 	"busy":    store.TurnBusy,
 	"early":   store.TurnEarly,
+	"again":   store.TurnAgain,
 }
 
 // Commit implements store.Log.

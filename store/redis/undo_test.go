@@ -136,7 +136,7 @@ func TestU2TurnHasAnOwner(t *testing.T) {
 	if turn, _, err := begin(away, 3, time.Millisecond); err != nil || turn != store.TurnDeliver {
 		t.Fatal(turn, err)
 	}
-	gets("the turn of the other one", 3, store.TurnDeliver, 2)
+	gets("the turn of the other one", 3, store.TurnAgain, 2)
 	if err := away.Commit(ctx, "w", 3, false); err != nil {
 		t.Fatal(err)
 	}

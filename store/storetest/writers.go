@@ -41,6 +41,8 @@ func turn(t store.Turn) string {
 	switch t {
 	case store.TurnDeliver:
 		return "deliver"
+	case store.TurnAgain:
+		return "again"
 	case store.TurnDone:
 		return "done"
 	case store.TurnBusy:

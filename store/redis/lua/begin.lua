@@ -31,7 +31,9 @@ elseif n > last + 1 then
   turn = 'early'
 elseif w.b ~= '' and w.u > NOW then
   turn = 'busy'
+elseif w.b == busy then
+  turn = 'again'
 end
-if turn == 'deliver' then w.b, w.u, w.o = busy, NOW + till, OP end
+if turn == 'deliver' or turn == 'again' then w.b, w.u, w.o = busy, NOW + till, OP end
 save(st, false)
 return { 'ok', turn, w.l }
