@@ -44,7 +44,8 @@ func open(dir string, o Options, lock Lock, apply func([]byte) error) (*Journal,
 
 	j := newJournal(dir, o, lock, r)
 	if err := j.beginRun(r); err != nil {
-		return nil, nil, fmt.Errorf("journal: a new segment could not be begun in %s: %w", dir, err)
+		return nil, nil, fmt.Errorf("journal: no new segment can be begun in %s: "+
+			"make room on the disk, and allow this process to write there: %w", dir, err)
 	}
 	j.running.Go(j.runWriter)
 	j.running.Go(j.runSync)

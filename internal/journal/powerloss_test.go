@@ -38,8 +38,8 @@ func step(n uint64) []byte {
 	if n%17 == 0 {
 		length = r.IntN(12000)
 	}
-	for range length {
-		b = append(b, byte(r.Uint32()))
+	for range length / 8 {
+		b = binary.LittleEndian.AppendUint64(b, r.Uint64())
 	}
 	return b
 }

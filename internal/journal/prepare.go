@@ -147,7 +147,7 @@ func reuse(fs FS, s *segmentFile, size int64) (*segment, error) {
 // clear overwrites what is not zero in a file of some size, and makes it at least want
 // long.
 func clear(f File, size, want int64) error {
-	buffer, zeros := make([]byte, 1<<20), make([]byte, 1<<20)
+	buffer, zeros := make([]byte, 64<<10), make([]byte, 64<<10)
 	for at := int64(0); at < size; at += int64(len(buffer)) {
 		part := buffer[:min(size-at, int64(len(buffer)))]
 		n, err := f.ReadAt(part, at)

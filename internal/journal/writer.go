@@ -84,7 +84,9 @@ func (j *Journal) write(b *batch) (int64, error) {
 		s := j.segment
 		if _, err := s.file.WriteAt(b.buf, s.end); err != nil {
 			// What is in this segment is still there. The batch may fit into another one.
+			j.mu.Lock()
 			s.bad = true
+			j.mu.Unlock()
 			cause = err
 			continue
 		}
