@@ -55,7 +55,7 @@ func readChain(fs FS, dir string, repair bool) (*chain, error) {
 
 	if last != nil {
 		if err := c.link(last, byNumber, repair); err != nil {
-			return nil, err
+			return nil, lostSuccessor(fs, last, files, err)
 		}
 	}
 	return c, c.sort(files, last, repair)
@@ -98,7 +98,8 @@ func (c *chain) link(last *segmentFile, byNumber map[uint32]*segmentFile, repair
 	return nil
 }
 
-// sort finds out what the other files are.
+// sort finds out what the other files are. One that cannot be read is ignored if the last
+// segment does not need it.
 func (c *chain) sort(files []*segmentFile, last *segmentFile, repair bool) error {
 	for _, f := range files {
 		switch {
@@ -107,15 +108,11 @@ func (c *chain) sort(files []*segmentFile, last *segmentFile, repair bool) error
 			c.blank = append(c.blank, f)
 		case f.kind == headerBlank || f.kind == headerValid && f.header.id == last.header.id:
 			c.stale = append(c.stale, f)
-		case last == nil || f.number > last.number || f.kind == headerValid:
-			err := &DamageError{File: f.name, Reason: "its header cannot be read"}
-			if f.kind == headerValid {
-				err.Reason = "it belongs to another journal"
-			}
+		case last == nil || f.number > last.number:
+			c.damage = &DamageError{File: f.name, Reason: "its header cannot be read"}
 			if !repair {
-				return err
+				return c.damage
 			}
-			c.damage = err
 		}
 	}
 	return nil

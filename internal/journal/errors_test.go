@@ -14,11 +14,12 @@ import (
 	"github.com/mirage-go/mirage/internal/journal/faultfs"
 )
 
-// isFrame reports whether a call writes frames into a segment: neither a header nor a state.
+// isFrame reports whether a call writes frames into a segment: neither a header nor a
+// state.
 func isFrame(c faultfs.Call) bool { return c.Op == "writeat" && c.Offset >= 4096 }
 
-// If a write fails, in part or as a whole, the records go into the next segment, and none is
-// lost.
+// If a write fails, in part or as a whole, the records go into the next segment, and none
+// is lost.
 func TestWriteError(t *testing.T) {
 	for name, fault := range map[string]error{
 		"nothing written": syscall.EIO,
@@ -50,8 +51,8 @@ func TestWriteError(t *testing.T) {
 	}
 }
 
-// If no write succeeds, the records are refused, and the journal is behind until everything
-// is written anew.
+// If no write succeeds, the records are refused, and the journal is behind until
+// everything is written anew.
 func TestNoWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := faultfs.New(1)
@@ -94,8 +95,8 @@ func TestNoWrites(t *testing.T) {
 	})
 }
 
-// After an error of fsync, what it was to make durable counts as missing, even if the next
-// fsync succeeds. The journal goes on in another segment.
+// After an error of fsync, what it was to make durable counts as missing, even if the
+// next fsync succeeds. The journal goes on in another segment.
 func TestSyncError(t *testing.T) {
 	for _, commits := range []bool{false, true} {
 		t.Run(fmt.Sprintf("commits %v", commits), func(t *testing.T) {

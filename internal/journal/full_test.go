@@ -25,8 +25,9 @@ func logged() (*slog.Logger, func(level slog.Level) int) {
 	return slog.New(slog.NewTextHandler(&text, nil)), lines
 }
 
-// A full disk stops what grows while there still is a reserve for the rest. If even that is
-// used up, the journal is behind, on the disk as well, until everything is written anew.
+// A full disk stops what grows while there still is a reserve for the rest. If even that
+// is used up, the journal is behind, on the disk as well, until everything is written
+// anew.
 func TestFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := faultfs.New(1)

@@ -44,7 +44,8 @@ type header struct {
 }
 
 // A state is what is written in place in the header of the last segment, at two places in
-// turn. If one of them is not intact, a write was interrupted, and the other one is in force.
+// turn. If one of them is not intact, a write was interrupted, and the other one is in
+// force.
 type state struct {
 	version uint64 // grows with each write
 	behind  bool
@@ -146,8 +147,8 @@ func parseState(b []byte, seed uint32) (state, bool) {
 	}, true
 }
 
-// lastState returns the state that a segment's first page has. It reports whether there is
-// one; if not, the journal counts as behind.
+// lastState returns the state that a segment's first page has. It reports whether there
+// is one; if not, the journal counts as behind.
 func lastState(page []byte, h header) (last state, found bool) {
 	last = state{behind: true, oldest: h.oldest, durable: h.durable}
 	for at := sector; at <= 2*sector && at < len(page); at += sector {

@@ -86,7 +86,7 @@ func (j *Journal) beginRun(r *recovery) error {
 	}
 	j.durable = r.next
 
-	first, err := j.firstSegment(r.chain)
+	first, err := j.firstSegment(r)
 	if err != nil {
 		return err
 	}
@@ -119,16 +119,19 @@ func (j *Journal) syncFound(r *recovery) error {
 
 // firstSegment prepares a segment whose number is above that of all others. If it can, it
 // takes one that the last run has prepared: the disk may be full.
-func (j *Journal) firstSegment(c *chain) (*segment, error) {
-	above := uint32(0)
+func (j *Journal) firstSegment(r *recovery) (*segment, error) {
+	above, c := r.passed, r.chain
 	for _, s := range append(c.segments, c.stale...) {
 		above = max(above, s.number)
 	}
 	j.nextNumber = c.highest + 1
 	for _, s := range c.blank {
-		if s.number > above {
+		switch {
+		case r.Cut != nil && r.Cut.File == s.name:
+			above = s.number // it has what was cut off, and stays until the next start
+		case s.number > above:
 			j.leftovers = append(j.leftovers, s)
-		} else {
+		default:
 			c.stale = append(c.stale, s)
 		}
 	}

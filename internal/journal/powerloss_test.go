@@ -21,8 +21,8 @@ const onDisk = "/journal"
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// A ledger is the owner of a journal in the random tests. It has a number, which each step
-// increases. Its records are steps and snapshots.
+// A ledger is the owner of a journal in the random tests. It has a number, which each
+// step increases. Its records are steps and snapshots.
 type ledger struct {
 	state uint64 // the last step
 	seen  bool   // any record
@@ -83,26 +83,23 @@ type trial struct {
 	behind   bool   // the journal is marked as behind, whatever happens now
 }
 
-// rounds returns how often random tests run: JOURNAL_ROUNDS, or n.
-func rounds(n int) int {
-	if text, err := strconv.Atoi(os.Getenv("JOURNAL_ROUNDS")); err == nil {
-		return text
+// rounds returns how often random tests run: JOURNAL_ROUNDS, or a number that takes seconds.
+func rounds() int {
+	n, err := strconv.Atoi(os.Getenv("JOURNAL_ROUNDS"))
+	switch {
+	case err == nil:
+		return n
+	case testing.Short() || raceEnabled:
+		return 1000
 	}
-	return n
+	return 10_000
 }
 
-// Whatever happens to the power, to processes and in which order pages reach the disk: what
-// was fsynced is there, nothing is invented or out of order, and Open never says that a
-// journal continues if a record is missing.
+// Whatever happens to the power, to processes and in which order pages reach the disk:
+// what was fsynced is there, nothing is invented or out of order, and Open never says
+// that a journal continues if a record is missing.
 func TestPowerLoss(t *testing.T) {
-	n := rounds(10_000)
-	if testing.Short() {
-		n = min(n, 500)
-	}
-	for seed := range n {
-		if s, err := strconv.Atoi(os.Getenv("DEBUG")); err == nil && s != seed {
-			continue
-		}
+	for seed := range rounds() {
 		synctest.Test(t, func(t *testing.T) {
 			trial := &trial{disk: faultfs.New(uint64(seed)), random: rand.New(rand.NewPCG(uint64(seed), 2))}
 			for range 2 + trial.random.IntN(4) {
@@ -132,8 +129,8 @@ func (t *trial) run() error {
 	j, r, err := journal.Open(onDisk, o, l.apply)
 	if err != nil {
 		if errors.Is(err, faultfs.ErrKilled) {
-			// What was there before must be there the next time. But the journal may have begun
-			// to be open.
+			// What was there before must be there the next time. But the journal may have
+			// begun to be open.
 			t.intact, t.closed = false, false
 			t.end()
 			return nil
@@ -164,9 +161,6 @@ func (t *trial) run() error {
 
 // end kills the process, or turns the power off.
 func (t *trial) end() {
-	if os.Getenv("DEBUG") != "" {
-		fmt.Printf("end: killed %v, %+v\n", t.fs.Killed(), *t)
-	}
 	t.intact = t.intact && !t.fs.Killed() || t.closed
 	if t.random.IntN(2) == 0 {
 		t.disk.Kill()

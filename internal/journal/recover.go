@@ -3,7 +3,6 @@ package journal
 import (
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"time"
 )
 
@@ -113,7 +112,9 @@ func (r *recovery) segment(i int, data []byte) (more bool, err error) {
 		if r.passed == 0 && !r.repair {
 			return false, &DamageError{File: s.name, Reason: "records between it and the file before it are missing"}
 		}
-		r.pass(s.number, &Cut{File: s.name})
+		if r.passed == 0 {
+			r.pass(s.number, &Cut{File: s.name})
+		}
 		r.next = s.header.first
 	}
 
@@ -206,9 +207,6 @@ func (r *recovery) passOver(i int, rest []byte, distance int64, follows bool, cu
 		r.next = f.seq
 	}
 	r.pass(s.number, cut)
-	r.log.Error("journal: records cannot be read and are left out",
-		"file", cut.File, "offset", cut.Offset, "bytes", cut.Bytes)
-
 	if follows {
 		r.end += distance
 		return false
@@ -220,7 +218,10 @@ func (r *recovery) passOver(i int, rest []byte, distance int64, follows bool, cu
 	return true
 }
 
+// pass notes that something was passed over.
 func (r *recovery) pass(segment uint32, cut *Cut) {
+	r.log.Error("journal: records cannot be read and are left out",
+		"file", cut.File, "offset", cut.Offset, "bytes", cut.Bytes)
 	r.passed = max(r.passed, segment)
 	if r.Cut == nil {
 		r.Cut = cut
@@ -233,31 +234,19 @@ func (r *recovery) checkSuccessor() error {
 	if r.successor == 0 || r.Cut != nil {
 		return nil
 	}
-	damage := &DamageError{File: filepath.Join(filepath.Dir(r.head.name), segmentName(r.successor))}
-	damage.Reason = "the file is missing, and the file before it says that the journal goes on there"
-	for _, f := range r.chain.blank {
-		if f.number != r.successor {
-			continue
-		}
-		data, err := f.read(r.fs, nil)
-		if err != nil {
-			return fmt.Errorf("journal: %w", err)
-		}
-		used := usedBytes(data)
-		if used == 0 {
-			return nil
-		}
-		if !r.sameBoot() {
-			r.cut(&Cut{File: f.name, Bytes: used})
-			return nil
-		}
-		damage.Reason = "its header is missing"
+	damage, used, err := checkSuccessor(r.fs, r.head, r.successor, r.chain.blank)
+	if err != nil || damage == nil {
+		return err
 	}
 
-	if !r.repair {
+	switch {
+	case used > 0 && !r.sameBoot():
+		r.cut(&Cut{File: damage.File, Bytes: used})
+	case r.repair:
+		r.pass(r.successor, &Cut{File: damage.File, Bytes: used})
+	default:
 		return damage
 	}
-	r.pass(r.successor, &Cut{File: damage.File})
 	return nil
 }
 
