@@ -40,11 +40,9 @@ func readChain(fs FS, dir string, repair bool) (*chain, error) {
 	}
 
 	c := &chain{}
-	byNumber := map[uint32]*segmentFile{}
 	var last *segmentFile
 	for _, f := range files {
 		c.highest = f.number
-		byNumber[f.number] = f
 		switch f.kind {
 		case headerVersion:
 			return nil, &VersionError{File: f.name, Version: f.header.number}
@@ -54,7 +52,7 @@ func readChain(fs FS, dir string, repair bool) (*chain, error) {
 	}
 
 	if last != nil {
-		if err := c.link(last, byNumber, repair); err != nil {
+		if err := c.link(last, files, repair); err != nil {
 			return nil, lostSuccessor(fs, last, files, err)
 		}
 	}
@@ -62,39 +60,53 @@ func readChain(fs FS, dir string, repair bool) (*chain, error) {
 }
 
 // link follows the links from the last segment to the oldest one.
-func (c *chain) link(last *segmentFile, byNumber map[uint32]*segmentFile, repair bool) error {
+func (c *chain) link(last *segmentFile, files []*segmentFile, repair bool) error {
 	oldest := max(last.state.oldest, 1)
 	c.segments = []*segmentFile{last}
 	for s := last; s.header.previous >= oldest; {
-		number, end := s.header.previous, s.header.end
-		p := byNumber[number]
-		if p == nil || p.kind != headerValid || p.header.id != last.header.id {
-			name := filepath.Join(filepath.Dir(last.name), segmentName(number))
-			err := &DamageError{File: name, Reason: "its header cannot be read"}
-			if p == nil {
-				err.Reason = "the file is missing, and files before and after it are there"
-			}
+		p, damage := previous(s, last.header.id, files)
+		if damage != nil {
 			if !repair {
-				return err
+				return damage
 			}
-
-			c.damage = err
-			for p, end = nil, -1; p == nil && number > oldest; {
-				number--
-				if q := byNumber[number]; q != nil && q.kind == headerValid && q.header.id == last.header.id {
-					p = q
-				}
-			}
-			if p == nil {
+			c.damage = damage
+			if p = before(s, oldest, last.header.id, files); p == nil {
 				break
 			}
+		} else {
+			p.end = s.header.end
 		}
-
-		p.end = end
 		c.segments = append(c.segments, p)
 		s = p
 	}
 	slices.Reverse(c.segments)
+	return nil
+}
+
+// previous returns the segment that comes before s according to its header.
+func previous(s *segmentFile, id identity, files []*segmentFile) (*segmentFile, *DamageError) {
+	number := s.header.previous
+	damage := &DamageError{File: filepath.Join(filepath.Dir(s.name), segmentName(number))}
+	damage.Reason = "the file is missing, and files before and after it are there"
+	for _, f := range files {
+		switch {
+		case f.number != number:
+		case f.kind == headerValid && f.header.id == id && number < s.number:
+			return f, nil
+		default:
+			damage.Reason = "its header cannot be read, or it belongs to another journal"
+		}
+	}
+	return nil, damage
+}
+
+// before returns the last segment before s that can be read, or nil.
+func before(s *segmentFile, oldest uint32, id identity, files []*segmentFile) *segmentFile {
+	for _, f := range slices.Backward(files) {
+		if f.number < s.number && f.number >= oldest && f.kind == headerValid && f.header.id == id {
+			return f
+		}
+	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -30,18 +31,18 @@ func TestWriteError(t *testing.T) {
 			o := journal.Options{FS: disk.Process(), Segment: 1, Logger: quiet}
 			j, _, _ := open(t, onDisk, o)
 			add(t, j, "before")
-			failed := false
+			var failed atomic.Bool
 			disk.Fail(func(c faultfs.Call) error {
-				if failed || !isFrame(c) {
+				if failed.Load() || !isFrame(c) {
 					return nil
 				}
-				failed = true
+				failed.Store(true)
 				return fault
 			})
 			add(t, j, "during", "after")
 
-			if !failed || j.Behind() || j.Current() != 2 {
-				t.Errorf("failed %v, behind %v, segment %d", failed, j.Behind(), j.Current())
+			if !failed.Load() || j.Behind() || j.Current() != 2 {
+				t.Errorf("failed %v, behind %v, segment %d", failed.Load(), j.Behind(), j.Current())
 			}
 			j.Abandon()
 			if _, r, got := open(t, onDisk, o); !r.Continues || r.Cut != nil || fmt.Sprint(got) != "[before during after]" {
@@ -116,12 +117,12 @@ func testSyncError(t *testing.T, commits bool) {
 	synctest.Wait()
 	add(t, j, "durable")
 	time.Sleep(1500 * time.Millisecond)
-	failed := false
+	var failed atomic.Bool
 	disk.Fail(func(c faultfs.Call) error {
-		if failed || c.Op != "sync" {
+		if failed.Load() || c.Op != "sync" {
 			return nil
 		}
-		failed = true
+		failed.Store(true)
 		return syscall.EIO
 	})
 	m, err := j.Append([]byte("lost"))
@@ -132,8 +133,8 @@ func testSyncError(t *testing.T, commits bool) {
 		t.Errorf("Commit: %v", err)
 	}
 	time.Sleep(1500 * time.Millisecond)
-	if !failed || !j.Behind() || j.Current() != 2 || lines(slog.LevelError) != 1 {
-		t.Fatalf("failed %v, behind %v, segment %d, %d errors", failed, j.Behind(), j.Current(), lines(slog.LevelError))
+	if !failed.Load() || !j.Behind() || j.Current() != 2 || lines(slog.LevelError) != 1 {
+		t.Fatalf("failed %v, behind %v, segment %d, %d errors", failed.Load(), j.Behind(), j.Current(), lines(slog.LevelError))
 	}
 	if err := j.Commit(m); commits != errors.Is(err, journal.ErrBehind) {
 		t.Errorf("Commit again: %v", err)
@@ -173,12 +174,12 @@ func TestCloseSyncError(t *testing.T) {
 	o := journal.Options{FS: disk.Process(), Segment: 1, Logger: quiet}
 	j, _, _ := open(t, onDisk, o)
 	add(t, j, "record")
-	failed := false
+	var failed atomic.Bool
 	disk.Fail(func(c faultfs.Call) error {
-		if failed || c.Op != "sync" || c.Name != onDisk+"/0000000001.journal" {
+		if failed.Load() || c.Op != "sync" || c.Name != onDisk+"/0000000001.journal" {
 			return nil
 		}
-		failed = true
+		failed.Store(true)
 		return syscall.EIO
 	})
 	if err := j.Close(); !errors.Is(err, syscall.EIO) {

@@ -1,11 +1,12 @@
 package journal_test
 
 import (
-	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -20,9 +21,28 @@ func kibibyte(n int) string { return fmt.Sprintf("%1024d", n) }
 
 // logged returns a logger, and a function that returns how many lines of a level it got.
 func logged() (*slog.Logger, func(level slog.Level) int) {
-	var text bytes.Buffer
-	lines := func(level slog.Level) int { return strings.Count(text.String(), "level="+level.String()+" ") }
-	return slog.New(slog.NewTextHandler(&text, nil)), lines
+	counts := &counter{Handler: slog.DiscardHandler, lines: map[slog.Level]int{}}
+	return slog.New(counts), func(level slog.Level) int {
+		counts.mu.Lock()
+		defer counts.mu.Unlock()
+		return counts.lines[level]
+	}
+}
+
+// A counter counts lines by their levels.
+type counter struct {
+	slog.Handler
+	mu    sync.Mutex
+	lines map[slog.Level]int
+}
+
+func (c *counter) Enabled(context.Context, slog.Level) bool { return true }
+
+func (c *counter) Handle(_ context.Context, r slog.Record) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lines[r.Level]++
+	return nil
 }
 
 // A full disk stops what grows while there still is a reserve for the rest. If even that

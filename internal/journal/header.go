@@ -113,6 +113,9 @@ func parseHeader(b []byte) (header, headerKind) {
 		oldest: le.Uint32(b[104:]), durable: le.Uint64(b[112:]),
 	}
 	copy(h.id[:], b[16:32])
+	if h.first > maxSeq/2 || h.end < 0 {
+		return header{}, headerBad
+	}
 	return h, headerValid
 }
 

@@ -38,6 +38,9 @@ func runProcess(dir string) int {
 		if n == 0 || n == 3000 {
 			fmt.Println(n)
 		}
+		if n == 20_000 {
+			<-stop
+		}
 		select {
 		case <-stop:
 			if j.Close() != nil {
@@ -45,9 +48,6 @@ func runProcess(dir string) int {
 			}
 			return 0
 		default:
-			if n > 3000 {
-				time.Sleep(time.Millisecond)
-			}
 		}
 	}
 }

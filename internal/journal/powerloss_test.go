@@ -89,7 +89,9 @@ func rounds() int {
 	switch {
 	case err == nil:
 		return n
-	case testing.Short() || raceEnabled:
+	case raceEnabled:
+		return 200
+	case testing.Short():
 		return 1000
 	}
 	return 10_000

@@ -68,6 +68,9 @@ func TestTornEnd(t *testing.T) {
 			for intact < 4 && frames[intact+1] <= at {
 				intact++
 			}
+			if raceEnabled && at%5 != 0 && !slices.Contains(frames, at) {
+				continue // all of them take long
+			}
 			onBoundary := slices.Contains(frames, at)
 
 			t.Run(fmt.Sprintf("%s/zeros from %d", boot, at), func(t *testing.T) {
