@@ -45,11 +45,13 @@ unit: ## Run all Go tests, with the race detector if there is a C compiler.
 	go test $(RACE) -count=1 -timeout=10m -skip=Soak ./transport -plain
 	go test $(RACE) -count=1 -timeout=10m -skip='$(ELSEWHERE)' ./transport -websocket
 	$(if $(RACE),go test -count=1 -timeout=5m -run='Alloc|EverythingIsSaved' ./session ./store/... ./internal/... ./transport/websocket # they are skipped under the race detector, which allocates and is slow)
+	$(if $(RACE),go test -count=1 -timeout=5m -run=PowerLoss ./internal/journal # 10 000 rounds: with the race detector there are few)
 	go -C internal/test/others test $(RACE) -count=1 -timeout=5m ./...
 	$(if $(wildcard e2e/go.mod),go -C e2e test $(RACE) -count=1 -timeout=15m ./...)
 
 soak: ## Run clients of every kind behind bad networks for T (60s).
 	go test $(RACE) -count=1 -timeout=0 -run=TestSoak -v ./transport -soak=$(T)
+	JOURNAL_ROUNDS=100000 go test -count=1 -timeout=0 -run=PowerLoss ./internal/journal
 
 model: ## Explore every interleaving in all worlds of the identity model (takes minutes and 4 GB).
 	go test -count=1 -timeout=0 -run=TestAllWorlds -v ./internal/test/identitymodel -all

@@ -31,7 +31,7 @@ var floors = [][]string{
 	{"internal/answer", "miragetest", "store/storetest"},
 	{"client", "middleware", "session", "store/disk"},
 	{"cookie", "internal/frame", "internal/refuse", "store/memory", "store/redis"},
-	{"internal/topiclog", "internal/topicmodel"},
+	{"internal/journal/faultfs", "internal/topiclog", "internal/topicmodel"},
 	{
 		"client/js", "internal/buffers", "internal/cid", "internal/duration", "internal/journal", "internal/response",
 		"internal/wiring", "internal/writers", "store",

@@ -45,7 +45,8 @@ func TestBackup(t *testing.T) {
 		}
 
 		copied, r, got := open(t, dir, o)
-		if len(got) < len(want) || !slices.Equal(got[:len(want)], want) || r.Continues || r.Cut != nil || !copied.Behind() {
+		if len(got) < len(want) || !slices.Equal(got[:len(want)], want) ||
+			r.Continues || r.Cut != nil || !copied.Behind() {
 			t.Errorf("%d records, %+v", len(got), r)
 		}
 		if got[len(got)-1] != kibibyte(len(got)-1) {
@@ -93,7 +94,8 @@ func TestCheck(t *testing.T) {
 		}
 		return report
 	}
-	if r := check(); r.Segments != int(j.Current()) || r.Oldest != 1 || r.Newest != j.Current() || r.Clean || r.Next != 201 {
+	if r := check(); r.Segments != int(j.Current()) || r.Oldest != 1 || r.Newest != j.Current() ||
+		r.Clean || r.Next != 201 {
 		t.Errorf("%+v", r)
 	}
 	if err := j.Close(); err != nil {

@@ -16,8 +16,9 @@ import (
 
 func fileName(number int) string { return fmt.Sprintf("%s/%010d.journal", onDisk, number) }
 
-// writeSegments returns a disk with a journal of five segments, and its records by segment.
-// The first one was dropped while segment dropIn was written. The process was killed.
+// writeSegments returns a disk with a journal of five segments, and its records by
+// segment. The first one was dropped while segment dropIn was written. The process was
+// killed.
 func writeSegments(t *testing.T, dropIn int) (disk *faultfs.Disk, records map[int][]string) {
 	disk, records = faultfs.New(1), map[int][]string{}
 	synctest.Test(t, func(t *testing.T) {

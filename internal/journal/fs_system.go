@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"runtime"
 )
 
@@ -10,7 +11,24 @@ import (
 // alone (0700), and so are files (0600).
 type systemFS struct{}
 
-func (systemFS) MakeDir(dir string) error { return os.MkdirAll(dir, 0o700) }
+// MakeDir also makes durable that the directories are there, as far as it may.
+func (s systemFS) MakeDir(dir string) error {
+	dir = filepath.Clean(dir)
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := s.MakeDir(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	_ = s.SyncDir(parent) // it may be somebody else's, and not readable
+	return nil
+}
 
 func (systemFS) List(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)

@@ -87,8 +87,8 @@ func TestFullDisk(t *testing.T) {
 		if err := j.Recovered(j.Current()); !errors.Is(err, journal.ErrBehind) {
 			t.Fatalf("recovered without room: %v", err)
 		}
-		if _, r, got := open(t, onDisk, journal.Options{FS: disk.Clone(1).Process(), Segment: 1, Logger: quiet}); r.Continues ||
-			len(got) != n+reserve-1 {
+		copied := journal.Options{FS: disk.Clone(1).Process(), Segment: 1, Logger: quiet}
+		if _, r, got := open(t, onDisk, copied); r.Continues || len(got) != n+reserve-1 {
 			t.Fatalf("%d records, want %d: %+v", len(got), n+reserve-1, r)
 		}
 

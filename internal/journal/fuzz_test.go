@@ -13,8 +13,8 @@ import (
 )
 
 // Whatever the segments contain, Open does not panic, calls apply only with records that
-// have a right checksum, and allocates little more than the files have. With Repair it opens
-// everything except another version.
+// have a right checksum, and allocates little more than the files have. With Repair it
+// opens everything except another version.
 func FuzzOpen(f *testing.F) {
 	for _, disk := range []*faultfs.Disk{fuzzSeed(f, false), fuzzSeed(f, true)} {
 		first, second := pack(disk.Read(fileName(1))), pack(disk.Read(fileName(2)))
@@ -68,8 +68,8 @@ func fuzzOpen(t *testing.T, disk *faultfs.Disk, repair bool, files ...[]byte) {
 	}
 }
 
-// hasFrame reports whether a file has a record in a frame whose checksums are right. It is
-// another implementation than the one that is tested.
+// hasFrame reports whether a file has a record in a frame whose checksums are right. It
+// is another implementation than the one that is tested.
 func hasFrame(record, file []byte) bool {
 	if len(file) < 32 {
 		return false
@@ -87,8 +87,9 @@ func hasFrame(record, file []byte) bool {
 			continue
 		}
 		head := crc32.Update(seed, table, file[at-12:at])
-		if binary.LittleEndian.Uint32(file[at-16:]) == head && int(binary.LittleEndian.Uint32(file[at-12:])) == len(record) &&
-			binary.LittleEndian.Uint32(file[end:])^head == crc32.Update(seed, table, record) {
+		le := binary.LittleEndian
+		if le.Uint32(file[at-16:]) == head && int(le.Uint32(file[at-12:])) == len(record) &&
+			le.Uint32(file[end:])^head == crc32.Update(seed, table, record) {
 			return true
 		}
 	}

@@ -125,6 +125,6 @@ func (j *Journal) Size() int64 {
 // stateLocked returns the state as it is to be written now.
 func (j *Journal) stateLocked() state {
 	j.stateVersion++
-	return state{version: j.stateVersion, behind: j.behind.Load(), oldest: j.oldestNeeded, durable: j.durable, time: time.Now(),
-		gapFrom: j.gapFrom, gapTo: j.gapTo}
+	return state{version: j.stateVersion, behind: j.behind.Load(), oldest: j.oldestNeeded,
+		durable: j.durable, time: time.Now(), gapFrom: j.gapFrom, gapTo: j.gapTo}
 }

@@ -85,8 +85,8 @@ func TestReopen(t *testing.T) {
 	}
 }
 
-// Records of concurrent callers are all there, in the order of their marks, and those of one
-// caller in its own order.
+// Records of concurrent callers are all there, in the order of their marks, and those of
+// one caller in its own order.
 func TestConcurrent(t *testing.T) {
 	for name, interval := range map[string]time.Duration{"written": 0, "fsynced": -1} {
 		t.Run(name, func(t *testing.T) { testConcurrent(t, interval) })
@@ -144,7 +144,8 @@ func testConcurrent(t *testing.T, interval time.Duration) {
 	}
 }
 
-// A record that is larger than a segment gets a larger one. An empty one is a record, too.
+// A record that is larger than a segment gets a larger one. An empty one is a record,
+// too.
 func TestSizes(t *testing.T) {
 	dir := t.TempDir()
 	o := journal.Options{Segment: 1, Logger: quiet}
@@ -253,8 +254,8 @@ func TestStopped(t *testing.T) {
 	})
 }
 
-// Where the operating system does not say whether it has been started anew, only a journal
-// that was closed continues.
+// Where the operating system does not say whether it has been started anew, only a
+// journal that was closed continues.
 func TestUnknownBoot(t *testing.T) {
 	disk := faultfs.New(1)
 	for run, closed := range []bool{true, false, false} {
@@ -338,8 +339,8 @@ func TestKillInEachCall(t *testing.T) {
 	}
 }
 
-// useAll opens a journal, appends to it, drops segments and closes it. It returns how many
-// records there must be.
+// useAll opens a journal, appends to it, drops segments and closes it. It returns how
+// many records there must be.
 func useAll(o journal.Options) int {
 	answered := 1
 	j, _, err := journal.Open(onDisk, o, func([]byte) error { return nil })

@@ -21,7 +21,8 @@ const asProcess = "JOURNAL_TEST_DIR"
 // runProcess opens the journal, appends records that it also prints, and waits for its
 // standard input to end. It then closes the journal.
 func runProcess(dir string) int {
-	j, _, err := journal.Open(dir, journal.Options{Logger: quiet, Wait: 20 * time.Second}, func([]byte) error { return nil })
+	o := journal.Options{Logger: quiet, Wait: 20 * time.Second}
+	j, _, err := journal.Open(dir, o, func([]byte) error { return nil })
 	if err != nil {
 		fmt.Println(err)
 		return 1
@@ -155,10 +156,11 @@ func TestCopiedDirectory(t *testing.T) {
 	if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}
-	if _, r, got := open(t, copied, journal.Options{Segment: 1, Logger: quiet}); len(got) != 1 || r.Continues || !r.Clean {
+	o := journal.Options{Segment: 1, Logger: quiet}
+	if _, r, got := open(t, copied, o); len(got) != 1 || r.Continues || !r.Clean {
 		t.Errorf("the copy: %q, %+v", got, r)
 	}
-	if _, r, _ := open(t, dir, journal.Options{Segment: 1, Logger: quiet}); !r.Continues {
+	if _, r, _ := open(t, dir, o); !r.Continues {
 		t.Errorf("the original: %+v", r)
 	}
 }

@@ -90,14 +90,17 @@ func (j *Journal) beginRun(r *recovery) error {
 	if err != nil {
 		return err
 	}
-	if err := j.link(first, r); err != nil {
-		first.file.Close()
-		return err
+	if err = j.link(first, r); err == nil {
+		err = j.tidy(r)
 	}
+	if err != nil {
+		return errors.Join(err, first.file.Close())
+	}
+
 	j.segment, j.segments = first, append(j.segments, first)
 	j.current.Store(first.number)
 	j.oldest.Store(j.segments[0].number)
-	return j.tidy(r)
+	return nil
 }
 
 // syncFound makes durable what a killed process left to the operating system.

@@ -83,7 +83,8 @@ type trial struct {
 	behind   bool   // the journal is marked as behind, whatever happens now
 }
 
-// rounds returns how often random tests run: JOURNAL_ROUNDS, or a number that takes seconds.
+// rounds returns how often random tests run: JOURNAL_ROUNDS, or a number that takes
+// seconds.
 func rounds() int {
 	n, err := strconv.Atoi(os.Getenv("JOURNAL_ROUNDS"))
 	switch {

@@ -21,13 +21,10 @@ func (j *Journal) drop(number uint32, recovered bool) error {
 	j.rewriting.Lock()
 	defer j.rewriting.Unlock()
 
-	j.mu.Lock()
-	written := j.written
-	j.mu.Unlock()
 	if number > j.Current() {
 		return fmt.Errorf("journal: segment %d has not been written", number)
 	}
-	if err := j.waitDurable(written); err != nil {
+	if err := j.syncNow(); err != nil {
 		return err
 	}
 

@@ -47,6 +47,24 @@ func (j *Journal) waitDurable(target uint64) error {
 	}
 }
 
+// syncNow fsyncs what has been written before the call. It also closes the files of
+// earlier segments, which are then removed: Windows removes no open file.
+func (j *Journal) syncNow() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+
+	for j.syncing {
+		j.synced.Wait()
+	}
+	if j.phase != phaseOpen {
+		return ErrClosed
+	}
+	if err := j.syncLocked(); err != nil {
+		return ErrBehind
+	}
+	return nil
+}
+
 // syncLocked fsyncs, without the lock, while nobody else does.
 func (j *Journal) syncLocked() error {
 	j.syncing = true

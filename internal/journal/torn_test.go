@@ -122,7 +122,8 @@ func checkTorn(t *testing.T, whole *faultfs.Disk, torn []byte, intact int, conti
 	add(t, j, "more")
 	j.Abandon()
 	_, r, got = open(t, onDisk, o)
-	if want := append(slices.Clone(written[:intact]), "more"); !slices.Equal(got, want) || r.Cut != nil || r.Continues != continues {
+	want := append(slices.Clone(written[:intact]), "more")
+	if !slices.Equal(got, want) || r.Cut != nil || r.Continues != continues {
 		t.Errorf("the second time: %q, want %q, %+v", got, want, r)
 	}
 }

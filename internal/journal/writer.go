@@ -112,14 +112,14 @@ func (j *Journal) fallBehind(cause error) {
 			"which happens by itself; if the process ends before, clients are told of a loss: "+
 			"make room on the disk, or replace it", "dir", j.dir, "error", cause)
 	}
-	if first || again {
-		j.writeState(true)
+	if (first || again) && !j.writeState(true) {
+		// A file that is too short tells the next start the same.
+		_ = j.segment.file.Resize(j.segment.end)
 	}
 }
 
 // writeState writes the state into the header of the segment. It reports whether that
-// worked; a failure makes the journal fall behind, in which case it is tried again each
-// second.
+// worked. It is tried again each second.
 func (j *Journal) writeState(sync bool) bool {
 	j.mu.Lock()
 	s, st := j.segment, j.stateLocked()

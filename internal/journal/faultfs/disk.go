@@ -1,6 +1,6 @@
-// Package faultfs is a file system in memory, for tests of package journal and of its users.
-// Its disk loses power, becomes full and reports errors as a test wants, and processes that
-// use it are killed.
+// Package faultfs is a file system in memory, for tests of package journal and of its
+// users. Its disk loses power, becomes full and reports errors as a test wants, and
+// processes that use it are killed.
 package faultfs
 
 import (
@@ -62,9 +62,9 @@ func (d *Disk) killLocked() {
 	clear(d.locked)
 }
 
-// PowerLoss kills the process and starts the machine anew. Of each page of 4 KiB that is not
-// fsynced, either the new or the old content is there. The same is true of each name in a
-// directory and of the sizes of files.
+// PowerLoss kills the process and starts the machine anew. Of each page of 4 KiB that is
+// not fsynced, either the new or the old content is there. The same is true of each name
+// in a directory and of the sizes of files.
 func (d *Disk) PowerLoss() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -125,6 +125,11 @@ func (d *Disk) usedLocked() int64 {
 		used += int64(len(n.data))
 	}
 	return used
+}
+
+// roomLocked reports whether the quota has room for so many bytes more.
+func (d *Disk) roomLocked(more int64) bool {
+	return more <= 0 || d.quota == 0 || d.usedLocked()+more <= d.quota
 }
 
 // Fail sets a function that is called before each call, and makes it fail by returning an

@@ -45,7 +45,8 @@ func (f *FS) Killed() bool {
 	return f.process != f.disk.process
 }
 
-// do runs a call on the disk. Effect gets nil, or the error with which the call is to fail.
+// do runs a call on the disk. Effect gets nil, or the error with which the call is to
+// fail.
 func (f *FS) do(c Call, effect func(fault error) error) error {
 	d := f.disk
 	d.mu.Lock()
@@ -125,7 +126,7 @@ func (f *FS) Create(name string, size int64) (journal.File, error) {
 			return fault
 		case d.entries[clean(name)] != nil:
 			return os.ErrExist
-		case d.quota > 0 && d.usedLocked()+size > d.quota:
+		case !d.roomLocked(size):
 			return syscall.ENOSPC
 		default:
 			n.resize(size)
@@ -242,8 +243,7 @@ func (f *file) WriteAt(b []byte, off int64) (n int, err error) {
 				n = short.N
 			}
 		}
-		d := f.fs.disk
-		if grow := off + int64(n) - int64(len(f.node.data)); grow > 0 && d.quota > 0 && d.usedLocked()+grow > d.quota {
+		if !f.fs.disk.roomLocked(off + int64(n) - int64(len(f.node.data))) {
 			n, fault = 0, syscall.ENOSPC
 		}
 		if n > 0 {
@@ -264,19 +264,19 @@ func (f *file) Size() (size int64, err error) {
 
 func (f *file) Resize(size int64) error {
 	return f.fs.do(Call{Op: "resize", Name: f.name}, func(fault error) error {
-		d := f.fs.disk
-		if grow := size - int64(len(f.node.data)); fault == nil && grow > 0 && d.quota > 0 && d.usedLocked()+grow > d.quota {
+		if fault != nil {
+			return fault
+		}
+		if !f.fs.disk.roomLocked(size - int64(len(f.node.data))) {
 			return syscall.ENOSPC
 		}
-		if fault == nil {
-			f.node.resize(size)
-		}
-		return fault
+		f.node.resize(size)
+		return nil
 	})
 }
 
-// Sync makes the content durable. If it is made to fail, what was not durable never will be,
-// and the next call succeeds: that is what Linux does.
+// Sync makes the content durable. If it is made to fail, what was not durable never will
+// be, and the next call succeeds: that is what Linux does.
 func (f *file) Sync() error {
 	return f.fs.do(Call{Op: "sync", Name: f.name}, func(fault error) error {
 		switch {
