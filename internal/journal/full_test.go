@@ -111,6 +111,29 @@ func TestFullDisk(t *testing.T) {
 	})
 }
 
+// The reserve is there even if records are appended faster than segments are prepared.
+func TestReserveInBurst(t *testing.T) {
+	for range 20 {
+		disk := faultfs.New(1)
+		disk.SetQuota(10 << 16)
+		j, _, _ := open(t, onDisk, journal.Options{FS: disk.Process(), Segment: 1, Logger: quiet})
+		n := 0
+		for ; !j.Full(); n++ {
+			add(t, j, kibibyte(n))
+		}
+		reserve := 0
+		for ; ; reserve++ {
+			if _, err := j.Append([]byte(kibibyte(n + reserve))); err != nil {
+				break
+			}
+		}
+		if reserve < 50 || n+reserve < 500 {
+			t.Errorf("full after %d records, %d in the reserve", n, reserve)
+		}
+		j.Abandon()
+	}
+}
+
 // Dropping segments makes room at once.
 func TestDropMakesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -57,6 +57,7 @@ type Journal struct {
 	synced         *sync.Cond // an fsync has ended
 	failed         uint32     // the last segment in which records may be missing
 	gapFrom, gapTo uint64     // frames that could not be fsynced
+	gapSegment     uint32     // the last segment that could not be fsynced
 	oldestNeeded   uint32
 	stateVersion   uint64
 }

@@ -39,7 +39,7 @@ func runProcess(dir string) int {
 		if n == 0 || n == 3000 {
 			fmt.Println(n)
 		}
-		if n == 20_000 {
+		if n == 5000 {
 			<-stop
 		}
 		select {

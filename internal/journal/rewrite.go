@@ -5,10 +5,9 @@ import (
 	"fmt"
 )
 
-// DropBefore removes the segments before the one with this number. Everything in them
-// that is still needed must have been appended again. DropBefore fsyncs it first. It
-// returns ErrBehind, and removes nothing, if records in this segment or a later one are
-// missing.
+// DropBefore removes the segments before the one with this number. Everything in them that
+// is still needed must have been appended again. DropBefore fsyncs it first. It returns
+// ErrBehind, and removes nothing, if this segment or a later one could not be fsynced.
 func (j *Journal) DropBefore(number uint32) error { return j.drop(number, false) }
 
 // Recovered ends that the journal is behind. Everything that is needed must have been
@@ -41,7 +40,11 @@ func (j *Journal) drop(number uint32, recovered bool) error {
 // writeOldest writes into the state that older segments are no longer needed.
 func (j *Journal) writeOldest(number uint32, recovered bool) error {
 	j.mu.Lock()
-	if j.failed > 0 && number <= j.failed {
+	failed := j.gapSegment
+	if recovered {
+		failed = j.failed
+	}
+	if failed > 0 && number <= failed {
 		j.mu.Unlock()
 		return ErrBehind
 	}

@@ -69,12 +69,13 @@ func (j *Journal) point(old *segment, next uint32) {
 	}
 }
 
-// takePrepared returns a prepared segment. It waits for one, unless there is no room.
+// takePrepared returns a prepared segment. It takes the last one, the reserve, only if it is
+// known that there is no room for another; otherwise it waits for that.
 func (j *Journal) takePrepared() *segment {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 
-	for len(j.prepared) == 0 && !j.noRoom {
+	for len(j.prepared) < wantPrepared && !j.noRoom {
 		j.preparation.Wait()
 	}
 	if len(j.prepared) == 0 {

@@ -115,7 +115,7 @@ func (j *Journal) syncFailed(cause error) {
 		if j.gapTo == 0 {
 			j.gapFrom = j.durable
 		}
-		j.gapTo = j.written
+		j.gapTo, j.gapSegment = j.written, j.segment.number
 		j.forgetUnsyncedLocked(len(j.unsynced))
 		j.mu.Unlock()
 	}
