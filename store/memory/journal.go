@@ -7,6 +7,10 @@ import (
 
 // A recorder is where a Store saves what its steps change, if it has one: package disk
 // gives it a journal. See save.go for what is saved, and load.go for how it is read.
+//
+// A step appends its record before it unlocks the log: if another step could see an entry
+// that is not saved, a killed process would give its number to another message. So a slow
+// disk makes the steps on that session wait, and Open, Move and End make all wait.
 type recorder interface {
 	// Append adds a record. Once it has returned, a killed process does not lose it.
 	// mark is for Commit.

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -329,8 +330,10 @@ func (s *Store) saveTime(r *record) {
 const recordVersion = 1
 
 func (t *savedTime) load(s *scan) {
-	if s.byte() != recordVersion {
+	if v := s.byte(); s.err == nil && v != recordVersion {
 		s.fail()
+		s.err = fmt.Errorf("memory: the records have the form %d, and this program reads the form %d: "+
+			"start the version of Mirage that wrote them, or use another directory", v, recordVersion)
 		return
 	}
 	is := savedTime{s.int(), s.int(), uint32(s.uint())}
