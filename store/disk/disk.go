@@ -130,6 +130,9 @@ func Open(dir string, o Options) (*Store, error) {
 		Found: r.Found, Continues: r.Continues, Away: passed(r.Stopped, o.Grace), Oldest: j.Oldest(),
 	})
 	s.inMemory = s.saved.Store
+	if r.Found && !r.Continues {
+		s.catchUp() // so that the next process need not begin anew, too
+	}
 	if r.Found {
 		o.Logger.Info("disk: the store is open", "dir", dir, "records", r.Records, "bytes", r.Bytes,
 			"took", time.Since(began), "continues", r.Continues)
@@ -196,8 +199,8 @@ func (s *Store) keep() {
 func (s *Store) compact() {
 	for s.journal.Size() > s.slack && s.journal.Size() > 2*s.saved.Live()+s.slack {
 		before := s.journal.Oldest() + 1
-		if before > s.journal.Current() || !s.saved.Rewrite(before, s.pause) {
-			return
+		if before > s.journal.Current() || !s.saved.Rewrite(before, s.pause) || s.journal.Behind() {
+			return // if it is behind, some of what was saved anew may be missing
 		}
 		if err := s.journal.DropBefore(before); err != nil {
 			s.log.Warn("disk: cannot remove an old segment", "error", err)
@@ -208,12 +211,11 @@ func (s *Store) compact() {
 
 // catchUp saves everything anew: the journal lacks something.
 func (s *Store) catchUp() {
-	before := s.journal.Current()
+	from := s.journal.Current()
 	if !s.saved.Rewrite(math.MaxUint32, s.pause) {
 		return
 	}
-	err := errors.Join(s.journal.Recovered(before), s.journal.DropBefore(before))
-	if err != nil && !errors.Is(err, journal.ErrBehind) {
+	if err := s.journal.Recovered(from); err != nil && !errors.Is(err, journal.ErrBehind) {
 		s.log.Warn("disk: cannot save everything anew", "error", err)
 	}
 }
