@@ -3,6 +3,7 @@ package disk_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -129,5 +130,31 @@ func BenchmarkS6Paced(b *testing.B) {
 			b.ReportMetric(float64(times[len(times)*99/100].Microseconds()), "p99-µs")
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
 		})
+	}
+}
+
+// BenchmarkS4Open opens a directory with 100 000 sessions, each with a reader and a
+// message.
+func BenchmarkS4Open(b *testing.B) {
+	dir := b.TempDir()
+	s := open(b, dir, disk.Options{Budget: -1})
+	for _, l := range lines(b, s, 100_000) {
+		if _, err := l.log.Append(b.Context(), &store.Message{Data: make([]byte, 100)}, ""); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		s, err := disk.Open(dir, disk.Options{Budget: -1, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"iter"
 	"log/slog"
+	"math/bits"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,9 +22,10 @@ import (
 // neither wait nor allocate, except when a log grows. Store is safe for concurrent use.
 // Make one with New.
 type Store struct {
-	boot   uint32    // the upper half of every epoch; see newEpoch
-	start  time.Time // the zero of the logs' clock
-	clock  memClock  // for signing and revocation
+	boot   uint32        // the upper half of every epoch; see newEpoch
+	start  time.Time     // the zero of the logs' clock
+	clock  memClock      // for signing and revocation
+	epochs atomic.Uint64 // counts those that were given out
 	budget int64
 	used   atomic.Int64
 	log    *slog.Logger
@@ -99,9 +101,12 @@ func random() uint64 {
 	return max(1, binary.LittleEndian.Uint64(b[:]))
 }
 
-// newEpoch returns an epoch that no log has had. The upper half tells that the store was
-// not lost since.
-func (s *Store) newEpoch() uint64 { return uint64(s.boot)<<32 | random()>>32 }
+// newEpoch returns an epoch that no log of this store has had, in 2^32 of them. The upper
+// half tells that the store was not lost since.
+func (s *Store) newEpoch() uint64 {
+	low := uint32(s.epochs.Add(1)) * 0x9e3779b1 // odd, so that each number is another one
+	return uint64(s.boot)<<32 | uint64(low^bits.Reverse32(s.boot))
+}
 
 func (s *Store) now() int64 { return int64(time.Since(s.start)) }
 

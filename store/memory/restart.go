@@ -63,6 +63,7 @@ func (o *loader) resume(r Resume) {
 	s.clock.last.Store(max(o.time.stamp, s.ids.lastStamp()))
 	if r.Continues && o.time.boot != 0 {
 		s.boot = o.time.boot
+		s.epochs.Store(o.time.epochs + moreEpochs)
 	}
 	s.ids.countWays(s.clock.read())
 	s.journal.idsBase = r.Oldest
@@ -90,6 +91,10 @@ func (o *loader) resume(r Resume) {
 	}
 	s.topics.lineUp()
 }
+
+// moreEpochs is more than were given out since the time was saved, about a second before
+// the earlier process ended.
+const moreEpochs = 1 << 20
 
 // reportAfter is how long the readers of an earlier process have time to come back before
 // they count as gone.
@@ -313,9 +318,10 @@ func (s *Store) rewriteIDs(before uint32, pause func() bool) bool {
 
 // A savedTime is the store's time.
 type savedTime struct {
-	now   int64
-	stamp int64
-	boot  uint32
+	now    int64
+	stamp  int64
+	boot   uint32
+	epochs uint64
 }
 
 func (s *Store) saveTime(r *record) {
@@ -324,6 +330,7 @@ func (s *Store) saveTime(r *record) {
 	r.int(s.now())
 	r.int(s.clock.last.Load())
 	r.uint(uint64(s.boot))
+	r.uint(s.epochs.Load())
 }
 
 // recordVersion changes with the form of the records.
@@ -336,7 +343,7 @@ func (t *savedTime) load(s *scan) {
 			"start the version of Mirage that wrote them, or use another directory", v, recordVersion)
 		return
 	}
-	is := savedTime{s.int(), s.int(), uint32(s.uint())}
+	is := savedTime{s.int(), s.int(), uint32(s.uint()), s.uint()}
 	if s.err == nil {
 		*t = is
 	}

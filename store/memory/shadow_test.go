@@ -209,3 +209,12 @@ func NewShadowed(t testing.TB) *Journaled {
 	s.live = j.Store
 	return j
 }
+
+// Epochs returns n epochs of new sessions.
+func (s *Store) Epochs(n int) []uint64 {
+	all := make([]uint64, n)
+	for i := range all {
+		all[i] = s.newEpoch()
+	}
+	return all
+}
