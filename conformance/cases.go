@@ -17,6 +17,7 @@ type testCase struct {
 	clause string // of docs/guarantees.md
 	needs  string // a feature, or ""
 	ways   ways
+	long   bool // it takes more than five seconds
 	o      mirage.Options
 	run    func(w *world)
 }
@@ -59,7 +60,7 @@ func runCase(ctx context.Context, c config, t *testCase, transport string, seed 
 
 	ctx, cancel := context.WithTimeout(ctx, caseTimeout)
 	defer cancel()
-	w := &world{ctx: ctx, random: rand.New(rand.NewPCG(seed, 0)), transport: transport, options: t.o}
+	w := &world{ctx: ctx, random: rand.New(rand.NewPCG(seed, 0)), transport: transport, options: t.o, patience: c.patience}
 	begun := time.Now()
 	defer func() {
 		r.Seconds = time.Since(begun).Seconds()

@@ -44,7 +44,7 @@ var contentCases = []testCase{
 	}},
 
 	// Whole blocks alone count: the cut is somewhere in a message of many lines.
-	{name: "cut in a message", clause: "W1", o: brisk, run: func(w *world) {
+	{name: "cut in a message", long: true, clause: "W1", o: brisk, run: func(w *world) {
 		w.connect()
 		for _, text := range long(4, 40_000) {
 			w.net.CutAfter(miragetest.Down, 2000+w.random.IntN(35_000), miragetest.FIN)
@@ -73,7 +73,7 @@ var contentCases = []testCase{
 	}},
 
 	// Nothing but heartbeats: the client stays on its link.
-	{name: "heartbeats", clause: "L1", o: mirage.Options{Heartbeat: 500 * time.Millisecond}, run: func(w *world) {
+	{name: "heartbeats", long: true, clause: "L1", o: mirage.Options{Heartbeat: 500 * time.Millisecond}, run: func(w *world) {
 		w.connect()
 		w.wait(8 * time.Second)
 		if n := len(w.gate.which((*request).opens)); n != 1 {
@@ -155,7 +155,7 @@ var topicCases = []testCase{
 		w.inTopic("first", "18", "19", "20")
 	}},
 
-	{name: "growing message", clause: "M2", needs: featureTopics, o: withTopics(), run: func(w *world) {
+	{name: "growing message", long: true, clause: "M2", needs: featureTopics, o: withTopics(), run: func(w *world) {
 		w.connect()
 		w.client.do(command{Do: "join", Topic: "news", From: "start"})
 		w.awaitEvent("joined")

@@ -25,7 +25,7 @@ var deliveryCases = []testCase{
 		w.mustHandle(numbers("up ", 1, 100)...)
 	}},
 
-	{name: "cuts", clause: "D7", o: brisk, run: func(w *world) {
+	{name: "cuts", long: true, clause: "D7", o: brisk, run: func(w *world) {
 		w.connect()
 		const n = 120
 		for i := 1; i <= n; i++ {
@@ -42,7 +42,7 @@ var deliveryCases = []testCase{
 	}},
 
 	// The client has to notice that nothing comes any more: nobody closes the connection.
-	{name: "hole", clause: "L1", o: brisk, run: func(w *world) {
+	{name: "hole", long: true, clause: "L1", o: brisk, run: func(w *world) {
 		w.connect()
 		w.send("before")
 		w.mustHaveAll()
@@ -90,14 +90,14 @@ var deliveryCases = []testCase{
 		w.mustHaveAll()
 	}},
 
-	{name: "slow reader", clause: "L2", o: brisk, run: func(w *world) {
+	{name: "slow reader", long: true, clause: "L2", o: brisk, run: func(w *world) {
 		w.connect()
 		w.net.Bandwidth(40 << 10)
 		w.send(long(10, 16<<10)...)
 		w.mustHaveAll()
 	}},
 
-	{name: "drain", clause: "L1", o: mirage.Options{
+	{name: "drain", long: true, clause: "L1", o: mirage.Options{
 		Heartbeat: time.Second, LinkAge: 2 * time.Second, Rate: -1,
 	}, run: func(w *world) {
 		w.connect()
@@ -129,7 +129,7 @@ var deliveryCases = []testCase{
 	}},
 
 	// A page is loaded again while the network is away: what it had written goes on.
-	{name: "reload", clause: "X2", needs: featureReload, o: brisk, run: func(w *world) {
+	{name: "reload", long: true, clause: "X2", needs: featureReload, o: brisk, run: func(w *world) {
 		w.connect()
 		for i := range 3 {
 			first := 10 * i

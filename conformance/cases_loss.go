@@ -26,7 +26,7 @@ var lossCases = []testCase{
 	}},
 
 	// The link of a poll lasts for thirty seconds without a connection, so its session does.
-	{name: "expired", clause: "D3", ways: lasting, o: mirage.Options{
+	{name: "expired", long: true, clause: "D3", ways: lasting, o: mirage.Options{
 		Heartbeat: time.Second, Retention: time.Second,
 	}, run: func(w *world) {
 		w.connect()
@@ -72,8 +72,9 @@ var lossCases = []testCase{
 
 	// The server has handled a message, and a restart loses its memory before the client
 	// has the answer. A message that was never sent is not marked.
-	{name: "again", clause: "U1", ways: http_, o: brisk, run: func(w *world) {
+	{name: "again", clause: "U1", ways: http_, o: mirage.Options{Rate: -1}, run: func(w *world) {
 		w.connect()
+		w.wait(1500 * time.Millisecond) // a heartbeat would tell that the message is accepted
 		w.gate.use(func(rw http.ResponseWriter, r *request) bool {
 			if r.Method == http.MethodPost {
 				loseAnswer(w.live.Load(), rw, r.Request)
@@ -83,8 +84,8 @@ var lossCases = []testCase{
 		w.say("tried")
 		w.mustHandle("tried")
 		w.net.Refuse()
-		w.gate.use(nil)
 		w.restart()
+		w.gate.use(nil) // nobody has had an answer
 		w.say("new")
 		w.wait(200 * time.Millisecond)
 		w.net.Heal()

@@ -52,7 +52,7 @@ var statusCases = []testCase{
 		w.mustHaveAll()
 	}},
 
-	{name: "503 with Retry-After", clause: "W6", ways: http_, o: brisk, run: func(w *world) {
+	{name: "503 with Retry-After", long: true, clause: "W6", ways: http_, o: brisk, run: func(w *world) {
 		w.gate.use(times(2, func(rw http.ResponseWriter) { problem(rw, 503, "3") }))
 		w.begun()
 		w.awaitState("open")
@@ -91,7 +91,7 @@ var statusCases = []testCase{
 		}
 	}},
 
-	{name: "attempts", clause: "J4", o: brisk, run: func(w *world) {
+	{name: "attempts", long: true, clause: "J4", o: brisk, run: func(w *world) {
 		w.connect()
 		w.gate.use(func(rw http.ResponseWriter, r *request) bool {
 			problem(rw, 503, "")

@@ -7,12 +7,9 @@ import (
 	"time"
 )
 
-// patience is how long a case waits for what must come.
-const patience = 40 * time.Second
-
 // until waits until the events of the client satisfy done. what says what they lack.
 func (w *world) until(done func([]event) bool, what func() string) {
-	end := time.After(patience)
+	end := time.After(w.patience)
 	for {
 		events, changed := w.client.look()
 		w.check(events)
@@ -25,7 +22,7 @@ func (w *world) until(done func([]event) bool, what func() string) {
 		case <-w.ctx.Done():
 			fail("interrupted")
 		case <-end:
-			fail("waited %v in vain: %s", patience, what())
+			fail("waited %v in vain: %s", w.patience, what())
 		}
 	}
 }

@@ -31,7 +31,9 @@ type config struct {
 	seed     uint64
 	rounds   int
 	parallel int
-	verbose  io.Writer // the lines of the protocol; nil for none
+	short    bool          // leave out what takes long, and run each case on one transport
+	patience time.Duration // how long a case waits for what must come
+	verbose  io.Writer     // the lines of the protocol; nil for none
 }
 
 func main() {
@@ -41,6 +43,8 @@ func main() {
 	flag.Uint64Var(&c.seed, "seed", rand.Uint64N(1e6), "where random faults begin")
 	flag.IntVar(&c.rounds, "rounds", 1, "how often each case runs, each time with another seed")
 	flag.IntVar(&c.parallel, "parallel", 12, "how many cases run at the same time")
+	flag.BoolVar(&c.short, "short", false, "run each case on one transport, and none that takes long")
+	flag.DurationVar(&c.patience, "patience", 40*time.Second, "how long a case waits for what must come")
 	verbose := flag.Bool("v", false, "print the lines between this program and the client")
 	asJSON := flag.Bool("json", false, "print the results as JSON")
 	flag.Parse()
@@ -110,7 +114,14 @@ func run(ctx context.Context, c config) (name string, results []result, err erro
 	var jobs []job
 	for i := range cases {
 		for round := range c.rounds {
-			for _, transport := range cases[i].on(first.greeting) {
+			transports := cases[i].on(first.greeting)
+			if c.short && len(transports) > 0 {
+				transports = transports[i%len(transports):][:1]
+			}
+			if c.short && cases[i].long {
+				transports = nil
+			}
+			for _, transport := range transports {
 				if c.pattern.MatchString(cases[i].name + "/" + transport) {
 					jobs = append(jobs, job{&cases[i], transport, c.seed + uint64(round)})
 				}

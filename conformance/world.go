@@ -26,6 +26,7 @@ type world struct {
 	random    *rand.Rand
 	transport string // "" if the client chooses
 	options   mirage.Options
+	patience  time.Duration // how long it waits for what must come
 
 	client *child
 	live   atomic.Pointer[mirage.Live]
@@ -173,7 +174,7 @@ func (w *world) send(texts ...string) {
 }
 
 func (w *world) sendMessage(m mirage.Message) {
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(w.patience); ; time.Sleep(20 * time.Millisecond) {
 		w.mu.Lock()
 		id := w.id
 		w.mu.Unlock()
@@ -185,7 +186,7 @@ func (w *world) sendMessage(m mirage.Message) {
 			w.sent = append(w.sent, sent{string(m.Data), seqOf(at.String())})
 			return
 		case time.Now().After(end) && errors.Is(err, mirage.ErrFull):
-			fail("the client has not acknowledged for %v, and the log of its session is full", patience)
+			fail("the client has not acknowledged for %v, and the log of its session is full", w.patience)
 		case time.Now().After(end):
 			fail("nothing can be sent to the session: %v", err)
 		}
