@@ -11,7 +11,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 
 # Programs that the tests use. To add one, add its name. scripts/needs.sh explains + and :.
 NEEDS := curl gcc+libc6-dev chromium firefox-esr WebKitWebDriver:webkit2gtk-driver Xvfb:xvfb haproxy nginx \
-	node:nodejs npm redis-server varnishd:varnish
+	node:nodejs npm python3 redis-server varnishd:varnish
 
 # The race detector needs a C compiler. RACE is expanded when it is used, after `needs` may have installed one.
 RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
@@ -52,6 +52,7 @@ unit: ## Run all Go tests, with the race detector if there is a C compiler.
 soak: ## Run clients of every kind behind bad networks for T (60s).
 	go test $(RACE) -count=1 -timeout=0 -run=TestSoak -v ./transport -soak=$(T)
 	JOURNAL_ROUNDS=100000 go test -count=1 -timeout=0 -run=PowerLoss ./internal/journal
+	go test $(RACE) -count=1 -timeout=0 -run=TestClients -v ./conformance -all
 
 model: ## Explore every interleaving in all worlds of the identity model (takes minutes and 4 GB).
 	go test -count=1 -timeout=0 -run=TestAllWorlds -v ./internal/test/identitymodel -all

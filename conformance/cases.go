@@ -51,7 +51,9 @@ func (c *testCase) on(g greeting) (transports []string) {
 const caseTimeout = 2 * time.Minute
 
 // runCase runs one case, with a server, a network and a client of its own.
-func runCase(ctx context.Context, c config, t *testCase, transport string, seed uint64, g greeting) (r result) {
+func runCase(
+	ctx context.Context, c config, t *testCase, transport string, seed uint64, g greeting,
+) (r result) {
 	r = result{Case: t.name, Transport: transport, Clause: t.clause, Outcome: passed}
 	if t.needs != "" && !slices.Contains(g.Features, t.needs) {
 		r.Outcome, r.Reason = notSupported, t.needs
@@ -60,7 +62,9 @@ func runCase(ctx context.Context, c config, t *testCase, transport string, seed 
 
 	ctx, cancel := context.WithTimeout(ctx, caseTimeout)
 	defer cancel()
-	w := &world{ctx: ctx, random: rand.New(rand.NewPCG(seed, 0)), transport: transport, options: t.o, patience: c.patience}
+	w := &world{
+		ctx: ctx, random: rand.New(rand.NewPCG(seed, 0)), transport: transport, options: t.o, patience: c.patience,
+	}
 	begun := time.Now()
 	defer func() {
 		r.Seconds = time.Since(begun).Seconds()

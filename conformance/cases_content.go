@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/mirage-go/mirage"
@@ -73,7 +74,9 @@ var contentCases = []testCase{
 	}},
 
 	// Nothing but heartbeats: the client stays on its link.
-	{name: "heartbeats", long: true, clause: "L1", o: mirage.Options{Heartbeat: 500 * time.Millisecond}, run: func(w *world) {
+	{name: "heartbeats", long: true, clause: "L1", o: mirage.Options{
+		Heartbeat: 500 * time.Millisecond,
+	}, run: func(w *world) {
 		w.connect()
 		w.wait(8 * time.Second)
 		if n := len(w.gate.which((*request).opens)); n != 1 {
@@ -160,9 +163,9 @@ var topicCases = []testCase{
 		w.client.do(command{Do: "join", Topic: "news", From: "start"})
 		w.awaitEvent("joined")
 		answer := w.live.Load().Topic("news").Stream(w.ctx, "answer", "a")
-		want := ""
-		for i, piece := range numbers("wörd ", 1, 80) {
-			want += piece
+		pieces := numbers("wörd ", 1, 80)
+		want := strings.Join(pieces, "")
+		for i, piece := range pieces {
 			_, _ = io.WriteString(answer, piece)
 			if i%20 == 10 {
 				w.net.CutAfter(miragetest.Down, w.random.IntN(600), miragetest.FIN)

@@ -32,7 +32,8 @@ var deliveryCases = []testCase{
 			w.send(numbers("", i, i)...)
 			w.say(numbers("up ", i, i)...)
 			if i%12 == 0 {
-				w.net.CutAfter(miragetest.Direction(w.random.IntN(2)), w.random.IntN(2000), miragetest.Ending(w.random.IntN(2)))
+				direction, how := miragetest.Direction(w.random.IntN(2)), miragetest.Ending(w.random.IntN(2))
+				w.net.CutAfter(direction, w.random.IntN(2000), how)
 			}
 			w.pause(40 * time.Millisecond)
 		}
@@ -147,7 +148,7 @@ var deliveryCases = []testCase{
 		w.mustHaveAll()
 	}},
 
-	// The page is loaded again after its message was handled and before it has the answer.
+	// The page is loaded again after its message was handled, without an answer.
 	{name: "reload without an answer", clause: "U1", needs: featureReload, ways: http_, o: brisk, run: func(w *world) {
 		w.connect()
 		w.gate.use(func(rw http.ResponseWriter, r *request) bool {

@@ -25,7 +25,7 @@ var lossCases = []testCase{
 		w.mustHaveAll()
 	}},
 
-	// The link of a poll lasts for thirty seconds without a connection, so its session does.
+	// The link of a poll, and so its session, lasts for thirty seconds without a poll.
 	{name: "expired", long: true, clause: "D3", ways: lasting, o: mirage.Options{
 		Heartbeat: time.Second, Retention: time.Second,
 	}, run: func(w *world) {

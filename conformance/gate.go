@@ -131,7 +131,7 @@ func repeat(next http.Handler) http.Handler {
 	})
 }
 
-func (r repeater) Unwrap() http.ResponseWriter { return notHijacked{r.ResponseWriter} }
+func (r repeater) Unwrap() http.ResponseWriter { return notHijacked(r) }
 
 // notHijacked hides that the connection could be taken over.
 type notHijacked struct{ http.ResponseWriter }

@@ -20,8 +20,8 @@ const module = "github.com/mirage-go/mirage"
 // and session, do not import each other.
 var floors = [][]string{
 	{
-		"docs", "example/chat", "example/hello", "example/id", "example/nodes", "example/rooms", "example/tokens",
-		"example/users",
+		"conformance", "conformance/goclient", "docs", "example/chat", "example/hello", "example/id",
+		"example/nodes", "example/rooms", "example/tokens", "example/users",
 	},
 	{"mirage"},
 	{"transport"},
