@@ -2,10 +2,8 @@ package main
 
 import (
 	"encoding/base64"
-	"fmt"
 	"io"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/mirage-go/mirage"
@@ -94,7 +92,7 @@ func (w *world) trickle() string {
 	if err != nil {
 		fail("the network: %v", err)
 	}
-	w.host.Cleanup(func() { listener.Close() })
+	w.atEnd = append(w.atEnd, func() { listener.Close() })
 	go func() {
 		for {
 			client, err := listener.Accept()
@@ -118,88 +116,4 @@ func pass(to, from net.Conn, most int) {
 	defer to.Close()
 	defer from.Close()
 	_, _ = io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, make([]byte, most))
-}
-
-// topicCases need a client that joins topics.
-var topicCases = []testCase{
-	{name: "topic", clause: "T3", needs: featureTopics, o: withTopics(), run: func(w *world) {
-		w.connect()
-		topic := w.live.Load().Topic("news")
-		w.publish(topic, numbers("", 1, 20)...)
-		w.client.do(command{Do: "join", Topic: "news", From: "start"})
-		w.awaitEvent("joined")
-		for i := 21; i <= 120; i++ {
-			w.publish(topic, fmt.Sprint(i))
-			if i%20 == 0 {
-				w.net.CutAfter(miragetest.Down, w.random.IntN(1000), miragetest.Ending(w.random.IntN(2)))
-			}
-			w.pause(20 * time.Millisecond)
-		}
-		w.net.Heal()
-		w.inTopic(numbers("", 1, 120)...)
-		w.client.do(command{Do: "leave", Topic: "news"})
-		w.wait(time.Second)
-		w.publish(topic, "after")
-		w.wait(time.Second)
-		w.inTopic(numbers("", 1, 120)...)
-	}},
-
-	{name: "loss in a topic", clause: "T5", needs: featureTopics, o: withTopics(), run: func(w *world) {
-		w.connect()
-		topic := w.live.Load().Topic("short")
-		w.client.do(command{Do: "join", Topic: "short"})
-		w.awaitEvent("joined")
-		w.publish(topic, "first")
-		w.inTopic("first")
-		w.away()
-		w.publish(topic, numbers("", 1, 20)...)
-		w.net.Heal()
-		w.awaitEvent("gap")
-		w.inTopic("first", "18", "19", "20")
-	}},
-
-	{name: "growing message", long: true, clause: "M2", needs: featureTopics, o: withTopics(), run: func(w *world) {
-		w.connect()
-		w.client.do(command{Do: "join", Topic: "news", From: "start"})
-		w.awaitEvent("joined")
-		answer := w.live.Load().Topic("news").Stream(w.ctx, "answer", "a")
-		pieces := numbers("wörd ", 1, 80)
-		want := strings.Join(pieces, "")
-		for i, piece := range pieces {
-			_, _ = io.WriteString(answer, piece)
-			if i%20 == 10 {
-				w.net.CutAfter(miragetest.Down, w.random.IntN(600), miragetest.FIN)
-			}
-			w.pause(30 * time.Millisecond)
-		}
-		_ = answer.Close()
-		w.net.Heal()
-		var end event
-		w.until(func(events []event) bool {
-			end = last(events, "message")
-			return end.Done
-		}, func() string {
-			return fmt.Sprintf("the growing message is not complete: %d bytes of %d", len(end.Whole), len(want))
-		})
-		if end.Whole != want {
-			fail("the growing message is %.200q, want %.200q", end.Whole, want)
-		}
-	}},
-
-	{name: "refused join", clause: "T6", needs: featureTopics, o: withTopics(), run: func(w *world) {
-		w.connect()
-		w.client.do(command{Do: "join", Topic: "~only-the-server"})
-		w.awaitEvent("left")
-		events, _ := w.client.look()
-		if status := last(events, "left").Status; status != 403 {
-			fail("the server has refused a join with 403, and the client tells %d", status)
-		}
-	}},
-
-	{name: "members", clause: "T8", needs: featureTopics, o: withTopics(), run: func(w *world) {
-		w.connect()
-		w.client.do(command{Do: "join", Topic: "room"})
-		w.until(func(events []event) bool { return last(events, "members").Count == 1 },
-			func() string { return "the client has not told that it is the only member" })
-	}},
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,7 +13,7 @@ func (w *world) until(done func([]event) bool, what func() string) {
 	end := time.After(w.patience)
 	for {
 		events, changed := w.client.look()
-		w.check(events)
+		checkAlive(events)
 		if done(events) {
 			return
 		}
@@ -27,8 +28,8 @@ func (w *world) until(done func([]event) bool, what func() string) {
 	}
 }
 
-// check fails if the client has ended or complains.
-func (w *world) check(events []event) {
+// checkAlive fails if the client has ended or complains.
+func checkAlive(events []event) {
 	for _, e := range events {
 		switch e.Event {
 		case "error":
@@ -36,11 +37,6 @@ func (w *world) check(events []event) {
 		case "end":
 			fail("the client has ended")
 		}
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.errors) > 0 {
-		fail("%s", w.errors[0])
 	}
 }
 
@@ -100,9 +96,11 @@ func (w *world) judge(events []event) (missing string) {
 		case e.Event == "message":
 			i, known := place[e.Data]
 			switch {
+			case !known && isCut(all, e.Data):
+				fail("the client has delivered %d bytes, %.40q…, of a longer message: only whole blocks count",
+					len(e.Data), e.Data)
 			case !known:
-				fail("the client has delivered %.60q (%d bytes), which was never sent: only whole blocks count",
-					e.Data, len(e.Data))
+				fail("the client has delivered %.60q, which was never sent to its session", e.Data)
 			case came[i] && e.Again:
 				continue
 			case came[i]:
@@ -124,6 +122,11 @@ func (w *world) judge(events []event) (missing string) {
 		}
 	}
 	return ""
+}
+
+// isCut reports whether the text is the beginning of a message.
+func isCut(all []sent, text string) bool {
+	return slices.ContainsFunc(all, func(s sent) bool { return strings.HasPrefix(s.text, text) })
 }
 
 // mustHandle waits until the application was called with these texts, once and in order.

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	"github.com/mirage-go/mirage"
@@ -33,13 +32,13 @@ type world struct {
 	gate   *gate
 	server *http.Server
 	net    *miragetest.Proxy
-	host   program // ends what the network has started
+	atEnd  []func()
 
-	mu     sync.Mutex
-	id     string     // of the client, as the server knows it
-	came   []incoming // what the application was called with
-	sent   []sent     // what it has sent, in order
-	errors []string   // what the network has complained about
+	mu      sync.Mutex
+	id      string // of the client, as the server knows it
+	session *mirage.Session
+	came    []incoming // what the application was called with
+	sent    []sent     // what it has sent, in order
 }
 
 // incoming is a call of OnMessage.
@@ -54,23 +53,6 @@ type incoming struct {
 type sent struct {
 	text string
 	seq  uint64
-}
-
-// program stands for the test that miragetest expects.
-type program struct {
-	testing.TB
-	w        *world
-	cleanups []func()
-}
-
-func (*program) Helper()                          {}
-func (p *program) Cleanup(f func())               { p.cleanups = append(p.cleanups, f) }
-func (p *program) Errorf(format string, a ...any) { p.w.note(fmt.Sprintf(format, a...)) }
-func (p *program) Fatalf(format string, a ...any) { panic(failure(fmt.Sprintf(format, a...))) }
-func (w *world) note(text string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.errors = append(w.errors, text)
 }
 
 // A failure is why a case has failed: the value of a panic.
@@ -89,8 +71,7 @@ func (w *world) begin(line string, verbose io.Writer) {
 	}
 	w.server = &http.Server{Handler: w.gate, ErrorLog: log.New(io.Discard, "", 0)}
 	go w.server.Serve(listener)
-	w.host.w = w
-	w.net = miragetest.NewProxy(&w.host, "http://"+listener.Addr().String())
+	w.net = miragetest.NewProxy(nil, "http://"+listener.Addr().String())
 
 	if w.client, err = startClient(w.ctx, line, verbose); err != nil {
 		fail("the client: %v", err)
@@ -102,8 +83,11 @@ func (w *world) end() {
 	if w.client != nil {
 		w.client.stop()
 	}
-	for _, f := range w.host.cleanups {
+	for _, f := range w.atEnd {
 		f()
+	}
+	if w.net != nil {
+		w.net.Close()
 	}
 	w.shutdown(0)
 	if w.server != nil {
@@ -119,7 +103,7 @@ func (w *world) start() {
 	o.OnAttach = func(_ context.Context, s *mirage.Session, _ mirage.Reader) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.id = s.ID()
+		w.id, w.session = s.ID(), s
 	}
 	w.live.Store(mirage.New(o))
 }

@@ -18,7 +18,7 @@ const tell = (event, more) => process.stdout.write(JSON.stringify({ event, ...mo
 const payload = ({ data }) =>
   typeof data === 'string' ? { data } : { base64: Buffer.from(data).toString('base64') }
 
-const tellMessage = (e, topic = '') => tell('message', {
+const tellMessage = (e, topic = e.topic) => tell('message', {
   ...e.text === undefined ? payload(e) : { whole: e.text, done: e.done },
   name: e.type === 'message' ? '' : e.type, topic, again: e.again,
 })

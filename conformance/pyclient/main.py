@@ -1,4 +1,7 @@
-"""Lets the conformance kit check client.py: go run ./conformance -client "python3 conformance/pyclient/main.py" """
+"""Lets the conformance kit check client.py: it does what the lines on standard input say.
+
+go run ./conformance -client "python3 conformance/pyclient/main.py"
+"""
 import base64, json, sys, threading
 
 from client import Client

@@ -1,7 +1,7 @@
 """Clients with one fault each: python3 mutants.py NAME. The kit must find all of them."""
 import sys
 
-import client
+import client, wire
 from client import Client
 from main import main
 
@@ -32,7 +32,7 @@ class Truncated(Client):
         super().__init__(*args)
 
 
-def read_truncated_blocks(lines, read=client.read_blocks):
+def read_truncated_blocks(lines, read=wire.read_blocks):
     """Takes the end of the stream for the end of a block."""
 
     def and_end():
@@ -46,7 +46,7 @@ def read_truncated_blocks(lines, read=client.read_blocks):
 class NeverMarked(Client):
     def greet(self, hello, position):
         super().greet(hello, position)
-        for m in self.kept["queue"]:
+        for m in self.outbox.queue:
             m["again"] = False
 
 
@@ -58,7 +58,7 @@ class GapHidden(Client):
 class NewNumbers(Client):
     def __init__(self, url, tell, kept=None):
         super().__init__(url, tell, kept)
-        for m in self.kept["queue"]:
+        for m in self.outbox.queue:
             m["writer"] = self.cid
 
 
@@ -66,7 +66,7 @@ class NeverStops(Client):
     def request(self, *args, **more):
         try:
             return super().request(*args, **more)
-        except client.Refused as no:
+        except wire.Refused as no:
             no.final = False
             raise
 
