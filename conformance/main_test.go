@@ -31,6 +31,7 @@ func TestClients(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: clients against a network in real time")
 	}
+	t.Parallel()
 	clients := []struct {
 		name    string
 		command string
@@ -62,6 +63,7 @@ func TestClients(t *testing.T) {
 // W2: the kit finds each fault of a client, and says what it is.
 func TestMutants(t *testing.T) {
 	python := needs.Program(t, "python3")
+	t.Parallel()
 	mutants := []struct{ name, pattern, reason string }{
 		{"NoDeduplication", "repeated blocks", `message "1" was delivered twice`},
 		{"NoAcknowledgements", "acknowledgements", "the client has not acknowledged"},
@@ -78,7 +80,7 @@ func TestMutants(t *testing.T) {
 		work.Go(func() {
 			command := python + " pyclient/mutants.py " + mutant.name
 			results := check(t, config{
-				command: command, pattern: regexp.MustCompile(mutant.pattern), patience: 5 * time.Second,
+				command: command, pattern: regexp.MustCompile(mutant.pattern), patience: 10 * time.Second,
 			})
 			if len(results) != 1 || !strings.Contains(results[0].Reason, mutant.reason) {
 				t.Errorf("%s: %+v, want %q", mutant.name, results, mutant.reason)

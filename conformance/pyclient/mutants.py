@@ -31,6 +31,10 @@ class Truncated(Client):
         client.read_blocks = read_truncated_blocks
         super().__init__(*args)
 
+    def take(self, fields):
+        if "id" in fields or "event" in fields: return super().take(fields)
+        self.tell("message", data=wire.read_payload(fields))
+
 
 def read_truncated_blocks(lines, read=wire.read_blocks):
     """Takes the end of the stream for the end of a block."""
