@@ -176,7 +176,7 @@ type Incoming struct {
 	// previous page; "" for an unnumbered message, which may come twice
 	Writer string
 	Number uint64 // 1, 2, 3 … for each writer
-	// it may have been handled before: the client sent it to a server that does not remember
-	// it, or the node that handled it died
+	// it may have been handled before: the client sent it to a server that does not
+	// remember it, or the node that handled it died
 	Again bool
 }

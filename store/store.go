@@ -190,8 +190,8 @@ type Log interface {
 	// number that the client still keeps: a writer that the log does not know begins
 	// there, and all lower numbers count as accepted. last is the writer's last accepted
 	// number. After TurnDeliver and TurnAgain, the caller handles the message and calls
-	// Commit. If its node dies before that, the turn is free again after lease. With n == 0, Begin only
-	// returns last, with TurnDone.
+	// Commit. If its node dies before that, the turn is free again after lease. With n ==
+	// 0, Begin only returns last, with TurnDone.
 	Begin(
 		ctx context.Context, l LinkRef, writer string, base, n uint64, lease time.Duration,
 	) (t Turn, last uint64, err error)
@@ -374,8 +374,8 @@ const (
 	TurnDone                // accepted before
 	TurnBusy                // another request is handling this writer's message: ask again
 	TurnEarly               // last+1 must come first
-	// like TurnDeliver, but a node that had the turn died, or let its lease end, without a
-	// Commit: the message may have been handled
+	// like TurnDeliver, but a node that had the turn died, or let its lease end, without
+	// a Commit: the message may have been handled
 	TurnAgain
 )
 

@@ -13,10 +13,13 @@ import (
 
 // signingKeys reads the keys of a file, one in base64 on each line, the newest first. If
 // the file does not exist, it is created with one new key. If file is "", the key is
-// random and lost when the program ends. kept describes for the log where the keys are
-// from.
-func signingKeys(file string) (keys [][]byte, kept string, err error) {
-	if file == "" {
+// random and lost when the program ends, unless there is a directory for the data, which
+// then has the key. kept describes for the log where the keys are from.
+func signingKeys(file, dir string) (keys [][]byte, kept string, err error) {
+	switch {
+	case file == "" && dir != "":
+		return nil, dir, nil
+	case file == "":
 		key, _ := newKey()
 		return [][]byte{key}, "random: a restart gives all visitors new ids, use -keys FILE to keep them", nil
 	}

@@ -3,6 +3,7 @@
 //
 //	go run ./example/chat
 //	go run ./example/chat -keys chat.keys  # visitors keep their ids over a restart
+//	go run ./example/chat -data chat.data  # and their messages, even after kill -9
 package main
 
 import (
@@ -26,19 +27,20 @@ func main() {
 	addr := flag.String("addr", "localhost:8080", "`address` to listen on")
 	keys := flag.String("keys", "",
 		"`file` of the keys that sign ids, created if it is missing; without it a restart gives all visitors new ids")
+	dir := flag.String("data", "", "`directory` that keeps ids and messages over a restart; without it they are lost")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	if err := run(ctx, *addr, *keys); err != nil {
+	if err := run(ctx, *addr, *keys, *dir); err != nil {
 		slog.Error("chat failed", "error", err)
 		os.Exit(1)
 	}
 }
 
 // run serves the chat until ctx ends.
-func run(ctx context.Context, addr, keyFile string) error {
-	keys, kept, err := signingKeys(keyFile)
+func run(ctx context.Context, addr, keyFile, dir string) error {
+	keys, kept, err := signingKeys(keyFile, dir)
 	if err != nil {
 		return err
 	}
@@ -48,7 +50,10 @@ func run(ctx context.Context, addr, keyFile string) error {
 	}
 	defer listener.Close() // the server closes it, too, once it serves
 
-	live := newLive(listener, keys)
+	live, err := newLive(listener, keys, dir)
+	if err != nil {
+		return err
+	}
 	r := chi.NewRouter()
 	r.Use(live.Identify)
 	r.Mount("/live", live)
@@ -73,12 +78,12 @@ func run(ctx context.Context, addr, keyFile string) error {
 // newLive names the cookie after the port, because browsers send cookies to every port of
 // a host. Otherwise two chats on one machine would overwrite each other's cookies. Behind
 // a load balancer all processes need the same name instead.
-func newLive(l net.Listener, keys [][]byte) *mirage.Live {
+func newLive(l net.Listener, keys [][]byte, dir string) (*mirage.Live, error) {
 	o := newRoom().options()
-	o.Keys = keys
+	o.Keys, o.Dir = keys, dir
 	o.Name = "mirage-" + port(l)
 	o.Insecure = true // for plain http: omit this with TLS
-	return mirage.New(o)
+	return mirage.Open(o)
 }
 
 // address returns the URL to type into a browser.

@@ -27,7 +27,7 @@ func TestI8TwoChats(t *testing.T) {
 		slog.SetDefault(slog.New(slog.NewTextHandler(log, nil)))
 		defer slog.SetDefault(old)
 		chats.Go(func() {
-			if err := run(ctx, "localhost:0", ""); err != nil {
+			if err := run(ctx, "localhost:0", "", ""); err != nil {
 				t.Error(err)
 			}
 		})

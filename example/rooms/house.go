@@ -19,13 +19,13 @@ import (
 type house struct{ live *mirage.Live }
 
 // newHouse returns a house with the options that say where it runs.
-func newHouse(o mirage.Options) *house {
-	h := &house{}
-	o.Insecure = true // for plain http: omit this with TLS, and set Keys
+func newHouse(o mirage.Options) (h *house, err error) {
+	h = &house{}
+	o.Insecure = true // for plain http: omit this with TLS, and set Keys or Dir
 	o.Topics = retain
 	o.OnAttach, o.OnJoin, o.OnMessage = h.welcome, h.join, h.receive
-	h.live = mirage.New(o)
-	return h
+	h.live, err = mirage.Open(o)
+	return h, err
 }
 
 func (h *house) handler() http.Handler {

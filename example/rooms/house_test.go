@@ -86,7 +86,10 @@ func (v *visitor) typing() bool {
 
 func inHouse(t *testing.T, test func(t *testing.T, h *house)) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(mirage.Options{})
+		h, err := newHouse(mirage.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
 		test(t, h)
 		if err := h.live.Shutdown(t.Context()); err != nil {
 			t.Error(err)

@@ -3,6 +3,7 @@
 // Several tabs can be in several rooms.
 //
 //	go run ./example/rooms
+//	go run ./example/rooms -data rooms.data  # a restart, or kill -9, loses nothing
 //
 // Several processes with one Redis are one chat, behind a balancer that need not know
 // anything (go run ./example/nodes starts all of that):
@@ -29,19 +30,20 @@ import (
 
 func main() {
 	addr := flag.String("addr", "localhost:8080", "`address` to listen on")
+	dir := flag.String("data", "", "`directory` that keeps everything over a restart; without it, it is lost")
 	server := flag.String("redis", "", "`address` of a Redis, to share the rooms with other processes")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	if err := run(ctx, *addr, *server); err != nil {
+	if err := run(ctx, *addr, *dir, *server); err != nil {
 		slog.Error("rooms failed", "error", err)
 		os.Exit(1)
 	}
 }
 
 // run serves the chat until ctx ends.
-func run(ctx context.Context, addr, redis string) error {
+func run(ctx context.Context, addr, dir, redis string) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
@@ -51,7 +53,7 @@ func run(ctx context.Context, addr, redis string) error {
 	// The cookie is named after the port, because browsers send cookies to every port of
 	// a host. Otherwise two examples on one machine would overwrite each other's cookies.
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	o := mirage.Options{Name: "mirage-" + port}
+	o := mirage.Options{Name: "mirage-" + port, Dir: dir}
 	if redis != "" {
 		close, err := onNodes(redis, &o)
 		if err != nil {
@@ -59,7 +61,10 @@ func run(ctx context.Context, addr, redis string) error {
 		}
 		defer close()
 	}
-	h := newHouse(o)
+	h, err := newHouse(o)
+	if err != nil {
+		return err
+	}
 	slog.Info("the house is open", "url", "http://"+net.JoinHostPort("localhost", port))
 
 	server := &http.Server{Handler: h.handler(), ReadHeaderTimeout: 5 * time.Second}

@@ -21,7 +21,11 @@ func newTest(t *testing.T, model Model, dir string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newSite(model, kept, mirage.Options{})
+	s, err := newSite(model, kept, mirage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // end ends the site as run does.

@@ -4,6 +4,7 @@
 //
 //	go run ./example/tokens
 //	go run ./example/tokens -dir answers  # where conversations are kept
+//	go run ./example/tokens -data visitors  # an open page goes on after a restart
 //
 // Several processes with one Redis have the same conversations. If one is killed, its
 // answers are shown as interrupted a few seconds later. go run ./example/nodes -example
@@ -37,6 +38,8 @@ import (
 func main() {
 	addr := flag.String("addr", "localhost:8080", "`address` to listen on")
 	dir := flag.String("dir", defaultDir(), "`directory` of the conversations, created if it is missing")
+	data := flag.String("data", "",
+		"`directory` that keeps the visitors and their pages over a restart; without it, pages load again")
 	redis := flag.String("redis", "", "`address` of a Redis, to share the conversations with other processes")
 	rate := flag.Int("rate", 40, "`tokens` a second that the simulated model writes")
 	flag.Parse()
@@ -44,14 +47,14 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	model := simulated{perToken: time.Second / time.Duration(max(1, *rate))}
-	if err := run(ctx, *addr, *dir, *redis, model); err != nil {
+	if err := run(ctx, *addr, *dir, *data, *redis, model); err != nil {
 		slog.Error("tokens failed", "error", err)
 		os.Exit(1)
 	}
 }
 
 // run serves the page until ctx ends.
-func run(ctx context.Context, addr, dir, redis string, model Model) error {
+func run(ctx context.Context, addr, dir, data, redis string, model Model) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
@@ -61,13 +64,16 @@ func run(ctx context.Context, addr, dir, redis string, model Model) error {
 	// The cookie is named after the port, because browsers send cookies to every port of
 	// a host. Otherwise two examples on one machine would overwrite each other's cookies.
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	o := mirage.Options{Name: "mirage-" + port}
+	o := mirage.Options{Name: "mirage-" + port, Dir: data}
 	conversations, close, err := openStore(dir, redis, &o)
 	if err != nil {
 		return err
 	}
 	defer close()
-	s := newSite(model, conversations, o)
+	s, err := newSite(model, conversations, o)
+	if err != nil {
+		return err
+	}
 	url := "http://" + net.JoinHostPort("localhost", port)
 	slog.Info("ask the model", "url", url, "conversations", cmp.Or(redis, dir))
 

@@ -58,7 +58,10 @@ func newNode(t *testing.T, redis string, model Model) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(close)
-	s := newSite(model, kept, o)
+	s, err := newSite(model, kept, o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		s.answers.interrupt()
 		if err := s.live.Shutdown(t.Context()); err != nil && t.Context().Err() == nil {

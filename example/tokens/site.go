@@ -20,15 +20,15 @@ type site struct {
 	answers *answers
 }
 
-func newSite(model Model, kept store, o mirage.Options) *site {
-	s := &site{answers: newAnswers(model, kept)}
-	o.Insecure = true // for plain http: omit this with TLS, and set Keys
+func newSite(model Model, kept store, o mirage.Options) (s *site, err error) {
+	s = &site{answers: newAnswers(model, kept)}
+	o.Insecure = true // for plain http: omit this with TLS, and set Keys or Dir
 	o.Topics = retain
 	o.OnJoin = s.join
 	o.OnMessage = s.receive
-	s.live = mirage.New(o)
+	s.live, err = mirage.Open(o)
 	s.answers.live = s.live
-	return s
+	return s, err
 }
 
 func (s *site) handler() http.Handler {

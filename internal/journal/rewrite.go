@@ -5,9 +5,10 @@ import (
 	"fmt"
 )
 
-// DropBefore removes the segments before the one with this number. Everything in them that
-// is still needed must have been appended again. DropBefore fsyncs it first. It returns
-// ErrBehind, and removes nothing, if this segment or a later one could not be fsynced.
+// DropBefore removes the segments before the one with this number. Everything in them
+// that is still needed must have been appended again. DropBefore fsyncs it first. It
+// returns ErrBehind, and removes nothing, if this segment or a later one could not be
+// fsynced.
 func (j *Journal) DropBefore(number uint32) error { return j.drop(number, false) }
 
 // Recovered ends that the journal is behind. Everything that is needed must have been

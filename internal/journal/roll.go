@@ -69,8 +69,8 @@ func (j *Journal) point(old *segment, next uint32) {
 	}
 }
 
-// takePrepared returns a prepared segment. It takes the last one, the reserve, only if it is
-// known that there is no room for another; otherwise it waits for that.
+// takePrepared returns a prepared segment. It takes the last one, the reserve, only if it
+// is known that there is no room for another; otherwise it waits for that.
 func (j *Journal) takePrepared() *segment {
 	j.mu.Lock()
 	defer j.mu.Unlock()

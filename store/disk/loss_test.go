@@ -142,7 +142,8 @@ func TestS3FullDisk(t *testing.T) {
 		is(t, "a new session", err, store.ErrBudget)
 		_, err = l.Attach(s.ctx(), store.Claim{Reader: "another"})
 		is(t, "a new reader", err, store.ErrBudget)
-		_, err = s.Topic("room", topicBounds).Publish(s.ctx(), store.Publication{Message: &store.Message{Data: []byte("x")}})
+		said := store.Publication{Message: &store.Message{Data: []byte("x")}}
+		_, err = s.Topic("room", topicBounds).Publish(s.ctx(), said)
 		is(t, "Publish", err, store.ErrFull)
 		for range 300 { // from the reserve
 			s.must(l.Ack(s.ctx(), a.Link, last))
