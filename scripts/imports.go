@@ -21,7 +21,7 @@ const module = "github.com/mirage-go/mirage"
 var floors = [][]string{
 	{
 		"conformance", "conformance/goclient", "docs", "example/chat", "example/hello", "example/id",
-		"example/nodes", "example/rooms", "example/tokens", "example/users",
+		"example/nodes", "example/rooms", "example/tokens", "example/users", "store/disk/check",
 	},
 	{"mirage"},
 	{"transport"},

@@ -37,7 +37,7 @@ var packages = []string{
 }
 
 // private are directories without a public package.
-var private = []string{".git", "conformance", "docs", "example", "internal", "scripts", "testdata"}
+var private = []string{".git", "check", "conformance", "docs", "example", "internal", "scripts", "testdata"}
 
 // pages are all pages of the repository, and what a reader finds there.
 var pages = [][2]string{

@@ -348,3 +348,28 @@ func (t *savedTime) load(s *scan) {
 		*t = is
 	}
 }
+
+// Counts are what a Loading has so far.
+type Counts struct {
+	Sessions, Messages int
+	Topics, Published  int // messages of topics
+	IDs                int // states of ids that were moved or revoked
+}
+
+// Counts counts what has been loaded.
+func (l *Loading) Counts() Counts {
+	s := l.o.s
+	c := Counts{Sessions: len(l.o.logs), Topics: len(s.topics.named), IDs: len(s.ids.states)}
+	for _, log := range l.o.logs {
+		c.Messages += log.live()
+	}
+	for _, t := range s.topics.named {
+		if t.log != nil {
+			c.Published += t.log.Messages()
+		}
+		if t.ended != nil {
+			c.Published += t.ended.Messages()
+		}
+	}
+	return c
+}
