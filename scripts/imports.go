@@ -21,7 +21,8 @@ const module = "github.com/mirage-go/mirage"
 var floors = [][]string{
 	{
 		"conformance", "conformance/goclient", "docs", "example/chat", "example/hello", "example/id",
-		"example/nodes", "example/rooms", "example/tokens", "example/users", "store/disk/check",
+		"example/nodes", "example/rooms", "example/tokens", "example/users", "example/worker",
+		"store/disk/check",
 	},
 	{"mirage"},
 	{"transport"},

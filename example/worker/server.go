@@ -1,0 +1,255 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/mirage-go/mirage"
+)
+
+const (
+	atOnce  = 8       // the jobs that a worker has at once
+	maxJobs = 100_000 // that the page may order, including those that are done
+)
+
+// A server gives jobs to workers, and records their answers. Each worker has a session of
+// its own. Workers with a link ask for jobs, with "ready". From then on each answer makes
+// room for another job.
+type server struct {
+	jobs  *jobs
+	token string
+	live  *mirage.Live // for the workers
+	board *mirage.Live // for the page
+
+	sessions func() error // closes what keeps the sessions
+	stop     context.CancelFunc
+	work     sync.WaitGroup
+
+	mu      sync.Mutex
+	workers map[string]*worker // those that are here, by their mirage id
+	shown   string             // what the page shows
+}
+
+// A worker is what the page shows of one.
+type worker struct {
+	Name  string `json:"name"`
+	Given int    `json:"given"`
+	Done  int    `json:"done"` // since it came, or the server started
+}
+
+// newServer opens the directory, and starts to give out what is overdue.
+func newServer(o settings, port string) (_ *server, err error) {
+	if err := os.MkdirAll(o.dir, 0o700); err != nil {
+		return nil, err
+	}
+	s := &server{workers: map[string]*worker{}}
+	if s.token, err = secret(o.token); err != nil {
+		return nil, err
+	}
+	if s.jobs, err = openJobs(filepath.Join(o.dir, "jobs.log"), o.lease); err != nil {
+		return nil, err
+	}
+	if len(s.jobs.all) == 0 && o.jobs > 0 {
+		if err := s.jobs.add(o.jobs); err != nil {
+			return nil, err
+		}
+	}
+
+	s.live, s.sessions, err = openSessions(o, mirage.Options{
+		Name:      "mirage-worker",
+		Insecure:  true, // for plain http: omit this with TLS
+		Rate:      -1,   // whoever has the token may send as fast as it works
+		OnMessage: s.receive,
+		OnDetach:  s.left,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.board = mirage.New(mirage.Options{
+		Name:      "mirage-" + port, // browsers send a cookie to every port of a host
+		Insecure:  true,
+		OnJoin:    func(context.Context, *mirage.Session, *mirage.Join) error { return nil },
+		OnMessage: s.order,
+		Topics:    func(string) mirage.TopicOptions { return mirage.TopicOptions{MaxMessages: 1, Age: 24 * time.Hour} },
+	})
+
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.work.Go(func() { s.watch(ctx) })
+	return s, nil
+}
+
+func (s *server) handler() http.Handler {
+	r := chi.NewRouter()
+	r.With(s.workersOnly).Mount("/work", s.live)
+	r.Mount("/live", s.board)
+	r.Handle("/*", page())
+	return r
+}
+
+// workersOnly lets requests with the token pass. Nobody else can take a job.
+func (s *server) workersOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if subtle.ConstantTimeCompare([]byte(token), []byte(s.token)) == 0 {
+			http.Error(w, "workers need the token", http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// close ends all links, and then what keeps the sessions and the jobs.
+func (s *server) close(ctx context.Context) error {
+	s.stop()
+	s.work.Wait()
+	err := errors.Join(s.live.Shutdown(ctx), s.board.Shutdown(ctx))
+	return errors.Join(err, s.sessions(), s.jobs.file.Close())
+}
+
+// receive handles what workers say. If the server is killed in between, a message may
+// come twice: to be ready twice, or to answer twice, makes no difference.
+func (s *server) receive(ctx context.Context, from *mirage.Session, in mirage.Incoming) error {
+	var v struct {
+		Name   string // of "ready"
+		Job    int    // of "answer"
+		Answer string
+	}
+	if err := json.Unmarshal(in.Data, &v); err != nil {
+		return err
+	}
+	switch in.Event {
+	case "ready":
+		s.update(from.ID(), func(w *worker) { w.Name = cmp.Or(v.Name, nameless(from.ID())) })
+	case "answer":
+		if err := s.jobs.answer(v.Job, from.ID(), v.Answer); err != nil {
+			return err
+		}
+		s.update(from.ID(), func(w *worker) { w.Done++ })
+	default:
+		return fmt.Errorf("no such event: %q", in.Event)
+	}
+	s.feed(ctx, from.ID())
+	return nil
+}
+
+// feed gives a worker as many jobs as it may have. If the server is killed before a job
+// is sent, the job is overdue after its lease, as if the worker had lost it.
+func (s *server) feed(ctx context.Context, id string) {
+	tasks, err := s.jobs.give(id)
+	for _, t := range tasks {
+		msg, _ := mirage.JSON("job", t)   // cannot fail
+		msg.TTL = time.Until(t.Until) + 1 // nobody begins it later
+		if _, sent := s.live.Send(ctx, id, msg); sent != nil {
+			err = sent
+		}
+	}
+	if err != nil {
+		slog.Error("giving out jobs", "error", err)
+	}
+}
+
+// left stops giving jobs to a worker without a link. The next worker of the same state
+// file continues its session.
+func (s *server) left(_ context.Context, from *mirage.Session, _ mirage.Reader) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.workers, from.ID())
+}
+
+// update changes what is known of a worker that is here.
+func (s *server) update(id string, change func(*worker)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := s.workers[id]
+	if w == nil {
+		w = &worker{Name: nameless(id)}
+		s.workers[id] = w
+	}
+	change(w)
+}
+
+// watch takes overdue jobs back, gives them to those who are here, and updates the page.
+func (s *server) watch(ctx context.Context) {
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		s.jobs.takeBack()
+		for _, id := range s.here() {
+			s.feed(ctx, id)
+		}
+		if err := s.show(ctx); err != nil && ctx.Err() == nil {
+			slog.Error("updating the page", "error", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// here returns the ids of the workers.
+func (s *server) here() (ids []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range s.workers {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// show publishes the numbers for the page, if they have changed.
+func (s *server) show(ctx context.Context) error {
+	var v struct {
+		Done    int      `json:"done"`
+		Given   int      `json:"given"`
+		Waiting int      `json:"waiting"`
+		Workers []worker `json:"workers"`
+	}
+	v.Done, v.Given, v.Waiting = s.jobs.count()
+	s.mu.Lock()
+	for id, w := range s.workers {
+		w.Given = s.jobs.countOf(id)
+		v.Workers = append(v.Workers, *w)
+	}
+	s.mu.Unlock()
+	slices.SortFunc(v.Workers, func(a, b worker) int { return cmp.Compare(a.Name, b.Name) })
+
+	msg, err := mirage.JSON("numbers", v)
+	if err != nil || string(msg.Data) == s.shown {
+		return err
+	}
+	s.shown = string(msg.Data)
+	_, err = s.board.Topic("board").Publish(ctx, msg)
+	return err
+}
+
+// order adds the jobs that somebody at the page has ordered.
+func (s *server) order(_ context.Context, _ *mirage.Session, in mirage.Incoming) error {
+	done, given, waiting := s.jobs.count()
+	if in.Event != "order" || done+given+waiting+100 > maxJobs {
+		return fmt.Errorf("no more than %d jobs", maxJobs)
+	}
+	return s.jobs.add(100)
+}
+
+// nameless returns a name for a worker that does not say one. It does not tell the mirage
+// id, which is a secret.
+func nameless(id string) string {
+	return fmt.Sprintf("worker %x", sha256.Sum256([]byte("name "+id)))[:13]
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/mirage-go/mirage/client"
+)
+
+// work does jobs until ctx ends, or the server refuses this worker.
+func work(ctx context.Context, o settings) error {
+	log, err := openLog(o.state + ".log")
+	if err != nil {
+		return err
+	}
+	defer log.file.Close()
+
+	opened := make(chan struct{}, 1)
+	c, err := client.Dial(ctx, o.work, client.Options{
+		Persist:   client.FileStore(o.state), // the place in the session, and answers on their way
+		AskSigned: true,                      // the id is in the file, too
+		MaxDelay:  5 * time.Second,
+		Header: func(context.Context) (http.Header, error) {
+			token, err := os.ReadFile(o.token)
+			return http.Header{"Authorization": {"Bearer " + strings.TrimSpace(string(token))}}, err
+		},
+		OnState: func(s client.State) {
+			slog.Info("worker", "phase", s.Phase, "transport", s.Transport, "error", s.Err)
+			if s.Phase == client.PhaseOpen {
+				select {
+				case opened <- struct{}{}:
+				default: // it is said already
+				}
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }() // the session stays, for the next worker with this state
+	go sayReady(ctx, c, opened, filepath.Base(o.state))
+
+	for m, err := range c.Messages(ctx) {
+		if lost, ok := errors.AsType[*client.LostError](err); ok {
+			slog.Warn("jobs are lost: the server gives them out again", "reason", lost.Reason)
+			continue
+		}
+		if returned, ok := errors.AsType[*client.ReturnedError](err); ok {
+			slog.Warn("answers of an earlier worker were not taken", "error", returned)
+			continue
+		}
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil // somebody stops the program
+			}
+			return err
+		}
+		if err := handle(ctx, c, log, m); err != nil && ctx.Err() == nil {
+			slog.Error("a job comes again later", "error", err)
+		}
+	}
+	return nil
+}
+
+// sayReady asks for jobs on each new link: the server may have been started again.
+func sayReady(ctx context.Context, c *client.Client, opened <-chan struct{}, name string) {
+	for {
+		select {
+		case <-opened:
+			if err := c.Emit(ctx, "ready", map[string]string{"name": name}); err != nil && ctx.Err() == nil {
+				slog.Error("saying that the worker is ready", "error", err)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// handle does a job and answers it. The message is acknowledged when handle has returned.
+// If the worker is killed before that, the message comes again, with m.Again.
+func handle(ctx context.Context, c *client.Client, log *workLog, m client.Message) error {
+	var t task
+	if err := json.Unmarshal(m.Data, &t); err != nil {
+		return err
+	}
+	again := m.Again || t.Again // this message came before, or another one with this job
+	answer, known := "", false
+	if again { // only then is it worth looking
+		answer, known = log.answers[t.Job]
+	}
+	switch {
+	case known: // only the answer may be missing
+	case time.Now().After(t.Until):
+		return nil // the server is about to give it to another worker, or has done so
+	default:
+		answer = solve(t.Text)
+		if err := log.add(entry{Job: t.Job, Again: again, Answer: answer, At: time.Now()}); err != nil {
+			return err
+		}
+	}
+	return c.Emit(ctx, "answer", map[string]any{"job": t.Job, "answer": answer})
+}
+
+// solve does the work: it finds a number whose hash, with the text, begins with zeros.
+func solve(text string) string {
+	for n := 0; ; n++ {
+		answer := fmt.Sprint(n)
+		if sum := sha256.Sum256([]byte(text + " " + answer)); sum[0] == 0 && sum[1] < 16 {
+			return answer
+		}
+	}
+}
+
+// A workLog is a file with the jobs that this worker has done, also before it was killed.
+// (A real one forgets what is older than a few leases.)
+type workLog struct {
+	file    *os.File
+	answers map[int]string
+}
+
+type entry struct {
+	Job    int       `json:"job"`
+	Again  bool      `json:"again"`
+	Answer string    `json:"answer"`
+	At     time.Time `json:"at"`
+}
+
+func openLog(name string) (*workLog, error) {
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	log := &workLog{file: file, answers: map[int]string{}}
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		var e entry
+		if json.Unmarshal(lines.Bytes(), &e) == nil {
+			log.answers[e.Job] = e.Answer
+		}
+	}
+	return log, lines.Err()
+}
+
+// add records what was done, in one write: a killed worker has done it, or not.
+func (l *workLog) add(e entry) error {
+	line, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	if _, err := l.file.Write(append(line, '\n')); err != nil {
+		return err
+	}
+	l.answers[e.Job] = e.Answer
+	return nil
+}
