@@ -22,6 +22,19 @@ type process struct {
 	cmd  *exec.Cmd
 }
 
+// build builds the program.
+func build(t *testing.T) (bin string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: starts and kills processes")
+	}
+	bin = filepath.Join(t.TempDir(), "worker")
+	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return bin
+}
+
 func start(t *testing.T, bin, out string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, bin: bin, out: out, args: args}

@@ -6,11 +6,11 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,7 +47,11 @@ func work(ctx context.Context, o settings) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }() // the session stays, for the next worker with this state
+	defer func() { // the session stays, and the state has what the server has not taken
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		_ = c.Close(ctx)
+	}()
 	go sayReady(ctx, c, opened, filepath.Base(o.state))
 
 	for m, err := range c.Messages(ctx) {
@@ -88,6 +92,10 @@ func sayReady(ctx context.Context, c *client.Client, opened <-chan struct{}, nam
 
 // handle does a job and answers it. The message is acknowledged when handle has returned.
 // If the worker is killed before that, the message comes again, with m.Again.
+//
+// A worker that is stopped for longer than a lease in the middle of a job completes it
+// nevertheless. If that must not happen, give the job's number to whatever the job changes,
+// such as a database, and let that refuse a second time.
 func handle(ctx context.Context, c *client.Client, log *workLog, m client.Message) error {
 	var t task
 	if err := json.Unmarshal(m.Data, &t); err != nil {
@@ -111,14 +119,19 @@ func handle(ctx context.Context, c *client.Client, log *workLog, m client.Messag
 	return c.Emit(ctx, "answer", map[string]any{"job": t.Job, "answer": answer})
 }
 
-// solve does the work: it finds a number whose hash, with the text, begins with zeros.
+// solve does the work: it finds a number that solves the text.
 func solve(text string) string {
 	for n := 0; ; n++ {
-		answer := fmt.Sprint(n)
-		if sum := sha256.Sum256([]byte(text + " " + answer)); sum[0] == 0 && sum[1] < 16 {
+		if answer := strconv.Itoa(n); solves(text, answer) {
 			return answer
 		}
 	}
+}
+
+// solves reports whether the hash of text and answer begins with twelve zero bits.
+func solves(text, answer string) bool {
+	sum := sha256.Sum256([]byte(text + " " + answer))
+	return sum[0] == 0 && sum[1] < 16
 }
 
 // A workLog is a file with the jobs that this worker has done, also before it was killed.

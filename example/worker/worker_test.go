@@ -1,12 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,99 +15,115 @@ import (
 )
 
 var (
-	soakJobs  = flag.Int("jobs", 1000, "TestWorkers gives out so many jobs")
-	soakKills = flag.Int("kills", 6, "TestWorkers kills so many processes")
+	jobCount  = flag.Int("jobs", 1000, "TestWorkers gives out so many jobs")
+	killCount = flag.Int("kills", 6, "TestWorkers kills so many processes")
 )
 
 // Jobs are done while workers and the server are killed again and again. In the end each
 // one is answered once. It was done once, or what was done later was marked.
 func TestWorkers(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: starts and kills processes")
-	}
-	bin := filepath.Join(t.TempDir(), "worker")
-	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	bin := build(t)
 	for _, sessions := range []string{"disk", "redis", "memory"} {
 		t.Run(sessions, func(t *testing.T) {
 			t.Parallel()
 			if sessions == "redis" {
 				sessions = startRedis(t)
 			}
-			run(t, bin, sessions)
+			seed := rand.Uint64()
+			t.Log("seed ", seed)
+			random := rand.New(rand.NewPCG(seed, 0))
+			began := time.Now()
+			c := newCrew(t, bin, 4, "-sessions", sessions, "-lease", "2s", "-jobs", fmt.Sprint(*jobCount))
+
+			for kill := range *killCount {
+				c.await((kill + 1) * *jobCount / (*killCount + 1))
+				one := random.IntN(len(c.workers))
+				switch {
+				case kill == 0: // this worker never comes back
+					c.workers[one].kill()
+					c.workers[one] = c.hire()
+				case kill%2 == 1:
+					c.server.kill()
+					c.server.start()
+				default:
+					c.workers[one].kill()
+					c.workers[one].start()
+				}
+			}
+			c.await(*jobCount)
+			took := time.Since(began)
+			marked, unmarked := c.check(*jobCount)
+			if len(unmarked) > 0 {
+				t.Errorf("jobs were done again, and not marked: %v", unmarked)
+			}
+			t.Logf("%d jobs, %d kills in %v; %d jobs were done again, marked", *jobCount, *killCount, took, marked)
 		})
 	}
 }
 
-func run(t *testing.T, bin, sessions string) {
-	seed := rand.Uint64()
-	t.Log("seed ", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
-	dir := t.TempDir()
-	began := time.Now()
-
-	server := start(t, bin, filepath.Join(dir, "server.out"), "-addr", "127.0.0.1:0", "-dir", dir,
-		"-sessions", sessions, "-lease", "2s", "-jobs", fmt.Sprint(*soakJobs))
-	url := server.url()
-	server.args[1] = strings.TrimPrefix(url, "http://") // where it starts again
-	var workers []*process
-	var states []string
-	hire := func() *process {
-		state := filepath.Join(dir, fmt.Sprint("worker-", len(states), ".json"))
-		states = append(states, state)
-		return start(t, bin, state+".out", "-dir", dir, "-work", url+"/work", "-state", state)
-	}
-	for range 4 {
-		workers = append(workers, hire())
-	}
-
-	for kill := range *soakKills {
-		goal := (kill + 1) * *soakJobs / (*soakKills + 1)
-		eventually(t, fmt.Sprint(goal, " jobs are done"), func() bool { return len(answers(t, dir)) >= goal })
-		one := random.IntN(len(workers))
-		switch {
-		case kill == 0: // this worker never comes back
-			workers[one].kill()
-			workers[one] = hire()
-		case kill%2 == 1:
-			server.kill()
-			server.start()
-		default:
-			workers[one].kill()
-			workers[one].start()
-		}
-	}
-	eventually(t, "all jobs are done", func() bool { return len(answers(t, dir)) >= *soakJobs })
-	took := time.Since(began)
-
-	for _, p := range append(workers, server) {
-		p.stop()
-	}
-	marked := check(t, dir, states)
-	t.Logf("%d jobs, %d kills in %v; %d jobs were done again, marked", *soakJobs, *soakKills, took, marked)
+// A crew is a server and its workers.
+type crew struct {
+	*testing.T
+	bin, dir, url string
+	server        *process
+	workers       []*process
+	states        []string // the files of all workers
 }
 
-// check compares what the server has recorded with what the workers have done.
-func check(t *testing.T, dir string, states []string) (marked int) {
+// newCrew starts a server, with these flags, and n workers.
+func newCrew(t *testing.T, bin string, n int, flags ...string) *crew {
 	t.Helper()
+	c := &crew{T: t, bin: bin, dir: t.TempDir()}
+	c.server = start(t, bin, filepath.Join(c.dir, "server.out"),
+		append([]string{"-addr", "127.0.0.1:0", "-dir", c.dir}, flags...)...)
+	c.url = c.server.url()
+	c.server.args[1] = strings.TrimPrefix(c.url, "http://") // where it starts again
+	for range n {
+		c.workers = append(c.workers, c.hire())
+	}
+	return c
+}
+
+// hire starts a worker that has never been here.
+func (c *crew) hire() *process {
+	c.Helper()
+	state := filepath.Join(c.dir, fmt.Sprint("worker-", len(c.states), ".json"))
+	c.states = append(c.states, state)
+	return start(c.T, c.bin, state+".out", "-dir", c.dir, "-work", c.url+"/work", "-state", state)
+}
+
+// await waits until n jobs are done.
+func (c *crew) await(n int) {
+	c.Helper()
+	eventually(c.T, fmt.Sprint(n, " jobs are done"), func() bool { return countDone(c.dir) >= n })
+}
+
+// check stops all, and compares what the server has recorded with what the workers have
+// done. It returns how many jobs were done again and marked, and which were not marked.
+func (c *crew) check(total int) (marked int, unmarked []int) {
+	c.Helper()
+	t := c.T
+	for _, p := range append(c.workers, c.server) {
+		p.stop()
+	}
+
 	answered := map[int]string{}
-	for _, c := range answers(t, dir) {
-		if _, twice := answered[c.Done]; twice {
-			t.Errorf("job %d is answered twice", c.Done)
+	for _, a := range answers(t, c.dir) {
+		if _, twice := answered[a.Done]; twice {
+			t.Errorf("job %d is answered twice", a.Done)
 		}
-		answered[c.Done] = c.Answer
+		answered[a.Done] = a.Answer
 	}
 
 	did := map[int][]entry{}
-	for _, state := range states {
+	for _, state := range c.states {
 		for _, e := range lines[entry](t, state+".log") {
 			did[e.Job] = append(did[e.Job], e)
 		}
 	}
-	for n := 1; n <= *soakJobs; n++ {
-		if want := solve(fmt.Sprint("job ", n)); answered[n] != want {
-			t.Errorf("the answer to job %d is %q, not %q", n, answered[n], want)
+	for n := 1; n <= total; n++ {
+		if !solves(fmt.Sprint("job ", n), answered[n]) {
+			t.Errorf("the answer to job %d is %q", n, answered[n])
 		}
 		slices.SortFunc(did[n], func(a, b entry) int { return a.At.Compare(b.At) })
 		if len(did[n]) == 0 {
@@ -115,13 +131,20 @@ func check(t *testing.T, dir string, states []string) (marked int) {
 			continue
 		}
 		for _, e := range did[n][1:] {
-			marked++
-			if !e.Again {
-				t.Errorf("job %d was done again, and not marked: %+v", n, did[n])
+			if e.Again {
+				marked++
+			} else {
+				unmarked = append(unmarked, n)
 			}
 		}
 	}
-	return marked
+	return marked, unmarked
+}
+
+// countDone returns how many jobs are done, in the server's file.
+func countDone(dir string) int {
+	text, _ := os.ReadFile(filepath.Join(dir, "jobs.log"))
+	return bytes.Count(text, []byte(`{"done":`))
 }
 
 // answers returns the lines of the server's file that record an answer.
