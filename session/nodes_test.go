@@ -105,3 +105,40 @@ func TestI7RevalidateWhileALinkBegins(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 	})
 }
+
+// L1: Shutdown does not wait for messages whose turn another node has. That node may be
+// dead, and then the turn lasts for its lease.
+func TestL1ShutdownDuringForeignTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept, release := memory.New(memory.Options{}), make(chan struct{})
+		o := session.Options{Store: kept, OnMessage: func(context.Context, *session.Session, session.Incoming) error {
+			<-release
+			return nil
+		}}
+		here, there := session.New(o), session.New(o)
+		l := link(t, here, session.Attach{ID: "id", Reader: "r"})
+		up := session.Upstream{
+			ID: "id", Link: l.Hello.Link, Writer: "w", Base: 1,
+			Messages: []session.Numbered{{Number: 1, Message: store.Text("x")}},
+		}
+		answers := make(chan error, 2)
+		for _, m := range []*session.Manager{there, here} {
+			go func() { _, err := m.Receive(context.Background(), up); answers <- err }()
+			synctest.Wait()
+		}
+		l.Close()
+
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := here.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		close(release)
+		if a, b := <-answers, <-answers; !errors.Is(a, session.ErrClosed) || b != nil {
+			t.Errorf("Receive: %v, and on the other node %v", a, b)
+		}
+		if err := there.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -247,6 +247,9 @@ func (m *Manager) awaitTurn(
 		if err != nil || t != store.TurnBusy {
 			return t, last, err
 		}
+		if !m.isOpen() { // the other node may be dead, and Shutdown does not wait for the lease
+			return t, last, ErrClosed
+		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
