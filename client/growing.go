@@ -24,9 +24,9 @@ type growing struct {
 type growingName struct{ event, key string }
 
 // grow takes a piece with the number n, 0 for none. A piece at offset 0 replaces what
-// there is of the message, unless isKnown says that the number has come before: after a
-// cut a piece may come again, and with more than it had. It returns false if nothing is
-// new.
+// there is of the message, unless isKnown says that the number has come before, or what
+// there is begins it: after a cut a piece may come again, and with more than it had. It
+// returns false if nothing is new.
 func (t *topic) grow(e *event, n uint64, isKnown bool) (Message, bool) {
 	name := growingName{e.Name, e.Key}
 	offset := uint64(e.Grow)
@@ -67,10 +67,11 @@ func (t *topic) grow(e *event, n uint64, isKnown bool) (Message, bool) {
 	return m, true
 }
 
-// isBeginningOf reports whether a message that was read whole is this one, which has
-// grown. It comes again if the link is cut before the client has joined.
+// isBeginningOf reports whether a message that comes from its beginning is this one,
+// which has grown. It comes again if the link began before it was delivered: whole and
+// without a number, or as pieces up to the number n.
 func (g *growing) isBeginningOf(data []byte, n uint64) bool {
-	return n == 0 && !g.part && bytes.HasPrefix(data, g.whole)
+	return (n == 0 || !g.done) && !g.part && bytes.HasPrefix(data, g.whole)
 }
 
 func (t *topic) findGrowing(name growingName) *growing {
