@@ -26,11 +26,12 @@ import (
 
 var soak = flag.Duration("soak", 30*time.Second, "how long TestSoak lets the network be bad")
 
-// X1, D3, D7, U1, L4: clients of two kinds, in Go and mirage.js in Node, each behind a
-// network of its own that fails at random, change among the three transports at random,
-// with traffic both ways. Every message is a link of a chain, so that one that is lost,
-// doubled, changed or out of order shows at once; what a full log dropped was told, with
-// its range. When they have left, nothing of them is left.
+// X1, D3, D7, U1, L4, T4: clients of two kinds, package client and mirage.js in Node,
+// each behind a network of its own that fails at random, change among the three
+// transports at random, with traffic both ways. Every message is a link of a chain, so a
+// message that is lost, doubled, changed or out of order shows at once. What a full log
+// dropped was told, with its range. The clients in Go also read two topics. When all have
+// left, nothing of them is left.
 func TestSoak(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: half a minute of real time")
@@ -40,6 +41,8 @@ func TestSoak(t *testing.T) {
 	up := &chains{of: map[string]*chain{}}
 	s := started(t, setup{session: session.Options{
 		Rate: -1, MaxMessages: 100, Overflow: store.OverflowDropOldest, Heartbeat: time.Second, OnMessage: up.onMessage,
+		LinkRate: -1, // the clients connect and change all the time
+		OnJoin:   func(context.Context, *session.Session, *session.Join) error { return nil },
 	}})
 	live := func(name string, length time.Duration, seed uint64) (sum tally) {
 		// The end of the sub-test closes the proxies.
@@ -50,8 +53,9 @@ func TestSoak(t *testing.T) {
 	live("warm", time.Second, 1) // everything that is allocated once exists now
 	before := settled(s)
 	sum := live("soak", *soak, rand.Uint64())
-	t.Logf("%d messages down and %d told as lost, %d up, %d links", sum.down, sum.lost, sum.up, sum.links)
-	if sum.down == 0 || sum.up == 0 || sum.lost == 0 && *soak >= 30*time.Second {
+	t.Logf("%d messages down and %d told as lost, %d up, %d of topics and %d told as lost, %d links",
+		sum.down, sum.lost, sum.up, sum.topics, sum.lostTopics, sum.links)
+	if sum.down == 0 || sum.up == 0 || sum.topics == 0 || sum.lost == 0 && *soak >= 30*time.Second {
 		t.Error("a soak in which nothing happens proves nothing")
 	}
 
@@ -70,6 +74,8 @@ func TestSoak(t *testing.T) {
 
 // liveTogether lets all clients live, and adds up what became of their messages.
 func liveTogether(t *testing.T, s *site, up *chains, node string, length time.Duration, seed uint64) (sum tally) {
+	topics := feedTopics(t, s.m, filepath.Base(t.Name()), length)
+	defer topics.work.Wait()
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	for i := range uint64(8) {
@@ -78,11 +84,11 @@ func liveTogether(t *testing.T, s *site, up *chains, node string, length time.Du
 			if random := rand.New(rand.NewPCG(seed, i)); i < 2 {
 				r = wanderNode(t, s, up, node, length, random)
 			} else {
-				r = wander(t, s, up, length, random)
+				r = wander(t, s, up, topics, length, random)
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			sum.down, sum.lost, sum.up, sum.links = sum.down+r.down, sum.lost+r.lost, sum.up+r.up, sum.links+r.links
+			sum.add(r)
 		})
 	}
 	all.Wait()
@@ -90,7 +96,12 @@ func liveTogether(t *testing.T, s *site, up *chains, node string, length time.Du
 }
 
 // tally is what became of one client's messages.
-type tally struct{ down, lost, up, links int }
+type tally struct{ down, lost, up, topics, lostTopics, links int }
+
+func (t *tally) add(other tally) {
+	t.down, t.lost, t.up = t.down+other.down, t.lost+other.lost, t.up+other.up
+	t.topics, t.lostTopics, t.links = t.topics+other.topics, t.lostTopics+other.lostTopics, t.links+other.links
+}
 
 // resources are what must not grow.
 type resources struct {
@@ -198,55 +209,6 @@ func pour(ctx context.Context, t *testing.T, m *session.Manager, id string) int 
 			return c.n
 		}
 	}
-}
-
-// wander is the life of a client in Go.
-func wander(t *testing.T, s *site, came *chains, length time.Duration, random *rand.Rand) tally {
-	proxy := miragetest.NewProxy(t, s.srv.URL)
-	c := s.client(nil)
-	c.Timeout = time.Second // a client's own patience: nothing else tells it of a black hole
-	p := newPeer(proxy.URL()+"/live", c)
-	p.rest = 5 * time.Millisecond
-	down, lost := (*chain)(nil), 0
-	p.take = func(text string) {
-		if err := down.take(text); err != nil {
-			p.faults = append(p.faults, err.Error())
-		}
-	}
-	p.gap = func(from, to uint64) {
-		lost += int(to - from + 1)
-		if err := down.skip(int(from), int(to)); err != nil {
-			p.faults = append(p.faults, err.Error())
-		}
-	}
-	seed := random.Uint64()
-	p.hears = func(id string) { down = newChain("down", id) }
-	p.begin(func(p *peer, ctx context.Context) { p.keepWandering(ctx, rand.New(rand.NewPCG(seed, 1))) })
-	p.until(func() bool { return down != nil })
-	id := p.hello.ID
-
-	ctx, cancel := context.WithTimeout(t.Context(), length)
-	defer cancel()
-	var work sync.WaitGroup
-	work.Go(func() { weather(ctx, proxy, random) })
-	sent := 0
-	work.Go(func() { sent = pour(ctx, t, s.m, id) })
-	up := newChain("up", id)
-	for ctx.Err() == nil && p.ok() {
-		p.send(up.next())
-		time.Sleep(5 * time.Millisecond)
-	}
-	work.Wait()
-	p.until(func() bool { return down.n == sent })
-	p.stop()
-	p.report(t, id)
-	if got := came.forget(s.m, id); got != up.n {
-		t.Errorf("%s: %d of %d came up", id, got, up.n)
-	}
-	if down.n != sent {
-		t.Errorf("%s: %d of %d came down, of them %d told as lost", id, down.n, sent, lost)
-	}
-	return tally{down: down.n - lost, lost: lost, up: up.n, links: p.hellos}
 }
 
 // wanderNode is the life of mirage.js in Node. testdata/soak.mjs does there what wander
