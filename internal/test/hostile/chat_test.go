@@ -147,7 +147,7 @@ func TestL1Chat(t *testing.T) {
 	link := linkOf.FindStringSubmatch(text)[1]
 
 	// The chat fails at none of the malformed requests.
-	mallory := &client{cid: "mallory-0123456789-01234"}
+	mallory := &probe{cid: "mallory-0123456789-01234"}
 	rows := slicesOf(originRows(mallory), queryRows(mallory), bodyRows(mallory), framingRows(mallory))
 	for _, row := range rows {
 		r, w, err := p.send(row.send)

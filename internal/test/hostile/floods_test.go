@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mirage-go/mirage/client"
 	"github.com/mirage-go/mirage/internal/frame"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
@@ -44,8 +45,7 @@ func TestI3PendingHandshakes(t *testing.T) {
 				},
 			}})
 
-			vera := s.client("vera")
-			vera.open()
+			vera := s.visitor("vera", client.SSE)
 			vera.fine("before")
 			before := measure()
 
@@ -113,8 +113,7 @@ func TestI3PendingHandshakes(t *testing.T) {
 // continue.
 func TestD5SessionFlood(t *testing.T) {
 	s := newSite(t, setup{session: session.Options{Budget: 1 << 20, MaxBytes: 256 << 10}})
-	vera := s.client("vera")
-	vera.open()
+	vera := s.visitor("vera", client.SSE)
 	vera.fine("before")
 
 	w := s.dial()
@@ -155,9 +154,7 @@ func TestD5SessionFlood(t *testing.T) {
 		t.Errorf("a message of 7 KB to a session that was there before: %v", err)
 	}
 
-	again := s.client("vera")
-	again.cid = "another-tab-of-vera-0123"
-	again.open()
+	s.visitor("vera", client.SSE) // another tab
 }
 
 // D5: ten thousand client objects of one id, one after another, have at most 32 links,
@@ -172,10 +169,9 @@ func TestD5TenThousandReaders(t *testing.T) {
 		transport: transport.Options{Poll: poll.Options{Pause: 10 * time.Millisecond}},
 	})
 
-	vera := s.client("vera")
-	vera.open()
+	vera := s.visitor("vera", client.SSE)
 	vera.fine("before")
-	mallory := s.client("mallory")
+	mallory := s.probe("mallory")
 	before := measure()
 
 	var crowd sync.WaitGroup
@@ -186,11 +182,10 @@ func TestD5TenThousandReaders(t *testing.T) {
 			defer c.CloseIdleConnections()
 			for i := k; i < n; i += 4 {
 				cid := fmt.Sprintf("reader-%020d", i)
-				reader := &client{TB: t, site: s, id: "mallory", cid: cid, sig: mallory.sig, http: c}
-				err := reader.poll(context.Background(), "0")
+				reader := &probe{site: s, id: "mallory", cid: cid, sig: mallory.sig, http: c}
+				err := reader.poll(context.Background())
 				if err == nil && i%10 == 0 {
-					reader.write(payload)
-					err = reader.post(context.Background())
+					err = reader.post(context.Background(), payload)
 				}
 				switch {
 				case err == nil:
@@ -228,14 +223,10 @@ func TestD5TenThousandReaders(t *testing.T) {
 // do not notice.
 func TestL1LinksOfASession(t *testing.T) {
 	s := newSite(t, setup{})
-	vera := s.client("vera")
-	vera.open()
-	var tabs []*client
-	for i := range 32 {
-		tab := s.client("mallory")
-		tab.cid = fmt.Sprintf("tab-%020d", i)
-		tabs = append(tabs, tab)
-		tab.open()
+	vera := s.visitor("vera", client.SSE)
+	var tabs []*visitor
+	for range 32 {
+		tabs = append(tabs, s.visitor("mallory", client.SSE))
 	}
 
 	for _, wait := range []string{"", "&_wait=25"} {
@@ -248,12 +239,10 @@ func TestL1LinksOfASession(t *testing.T) {
 	}
 
 	s.sent(s.m.Send(t.Context(), "mallory", store.Text("to all")))
-	for i, tab := range tabs {
-		eventually(t, fmt.Sprint("tab ", i, " has it"), func() bool {
-			tab.mu.Lock()
-			defer tab.mu.Unlock()
-			return len(tab.got) == 1
-		})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for _, tab := range tabs {
+		tab.take(ctx, "at the end", 1)
 	}
 	vera.fine("at the end")
 }
@@ -261,8 +250,7 @@ func TestL1LinksOfASession(t *testing.T) {
 // L1: a session that keeps beginning links is told to slow down. Others are not.
 func TestL1LinkFlood(t *testing.T) {
 	s := newSite(t, setup{})
-	vera, mallory := s.client("vera"), s.client("mallory")
-	vera.open()
+	vera, mallory := s.visitor("vera", client.SSE), s.probe("mallory")
 	refused := 0
 	for i := range 500 {
 		target := fmt.Sprintf("/live?_wait=0&_cid=link-%020d", i%8)
@@ -282,18 +270,15 @@ func TestL1LinkFlood(t *testing.T) {
 		t.Error("none was refused")
 	}
 	vera.fine("at the end")
-	again := s.client("vera")
-	again.cid = "another-tab-of-vera-0123"
-	again.open()
+	s.visitor("vera", client.SSE) // another tab
 }
 
 // L1: a session that sends too much is told to slow down, however it sends. Others are
 // not.
 func TestL1RateOfASession(t *testing.T) {
 	s := newSite(t, setup{session: session.Options{Rate: 1, Burst: 20}})
-	vera, mallory := s.client("vera"), s.client("mallory")
-	vera.open()
-	mallory.open()
+	vera, mallory := s.visitor("vera", client.SSE), s.probe("mallory")
+	s.must(mallory.poll(t.Context()))
 	limited := 0
 	for range 25 {
 		a, err := s.exchange(request("POST", "/live", payload, withCookie(mallory.sig)))
@@ -310,8 +295,7 @@ func TestL1RateOfASession(t *testing.T) {
 	if n := len(s.calls("mallory")); limited < 4 || n+limited != 25 {
 		t.Errorf("%d handled, %d refused", n, limited)
 	}
-	mallory.write(payload)
-	if err := mallory.post(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "429") {
+	if err := mallory.post(t.Context(), payload); err == nil || !strings.HasPrefix(err.Error(), "429") {
 		t.Errorf("a batch: %v", err)
 	}
 	vera.fine("at the end")
@@ -321,8 +305,7 @@ func TestL1RateOfASession(t *testing.T) {
 func TestD5LongQueries(t *testing.T) {
 	const n, long = 200, 500 << 10
 	s := newSite(t, setup{transport: transport.Options{Poll: poll.Options{Pause: time.Millisecond}}})
-	vera, mallory := s.client("vera"), s.client("mallory")
-	vera.open()
+	vera, mallory := s.visitor("vera", client.SSE), s.probe("mallory")
 	vera.fine("before")
 	before := measure()
 	for i := range n {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mirage-go/mirage/client"
 	"github.com/mirage-go/mirage/session"
 )
 
@@ -51,22 +52,22 @@ type frames struct {
 
 // upgrade opens a WebSocket for the client, and sends more in the same write as the
 // handshake.
-func (c *client) upgrade(more string) *frames {
-	c.Helper()
-	w := c.site.dial()
-	c.Cleanup(func() { w.Close() })
-	handshake := request("GET", "/live?_cid="+c.cid, "", "Connection: Upgrade", "Upgrade: websocket",
-		"Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", withCookie(c.sig))
+func (p *probe) upgrade(more string) *frames {
+	p.Helper()
+	w := p.site.dial()
+	p.Cleanup(func() { w.Close() })
+	handshake := request("GET", "/live?_cid="+p.cid, "", "Connection: Upgrade", "Upgrade: websocket",
+		"Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", withCookie(p.sig))
 	_, err := io.WriteString(w, handshake+more)
-	c.site.must(err)
+	p.site.must(err)
 	resp, err := http.ReadResponse(w.in, nil)
 	if err != nil || resp.StatusCode != 101 {
-		c.Fatal(resp, err)
+		p.Fatal(resp, err)
 	}
 	f := &frames{wire: w}
 	if more == "" { // otherwise the link may end before its hello
 		if first, hello, err := f.read(); err != nil || first != text || !strings.Contains(hello, "event: mirage\n") {
-			c.Fatalf("no hello: %x %q %v", first, hello, err)
+			p.Fatalf("no hello: %x %q %v", first, hello, err)
 		}
 	}
 	return f
@@ -123,18 +124,12 @@ func framesSite(t *testing.T) *site {
 	})
 }
 
-// up returns a batch with one message.
-func (c *client) up(n int, data string) string {
-	return fmt.Sprintf("event: mirage-up\ndata: {\"writer\":\"%s\",\"base\":1}\n\nid: %d\ndata: %s\n\n", c.cid, n, data)
-}
-
 // W6: anything that is not a frame of a WebSocket client ends its link with the matching
 // code, within the time that a frame may take. Nothing of it is handled, and other
 // clients do not notice.
 func TestW6Frames(t *testing.T) {
 	s := framesSite(t)
-	vera, mallory := s.client("vera"), s.client("mallory")
-	vera.open()
+	vera, mallory := s.visitor("vera", client.WebSocket), s.probe("mallory")
 	vera.fine("before")
 	before := measure()
 
@@ -210,7 +205,7 @@ func TestW6Frames(t *testing.T) {
 // for a message in one write with the handshake.
 func TestU1Fragments(t *testing.T) {
 	s := newSite(t, setup{})
-	mallory := s.client("mallory")
+	mallory := s.probe("mallory")
 	f := mallory.upgrade(framed(text, mallory.up(1, "early")))
 	batch := mallory.up(2, payload)
 
@@ -249,24 +244,23 @@ func TestU1Fragments(t *testing.T) {
 // suffer.
 func TestL2FrameFloods(t *testing.T) {
 	s := newSite(t, setup{session: session.Options{Rate: -1}})
-	vera := s.client("vera")
-	vera.open()
+	vera := s.visitor("vera", client.WebSocket)
 	before := measure()
 	large := strings.Repeat(payload, 64<<10/len(payload))
-	for name, send := range map[string]func(c *client) string{
-		"pings":         func(*client) string { return strings.Repeat(framed(ping, payload), 1000) },
-		"pongs":         func(*client) string { return strings.Repeat(framed(pong, payload), 1000) },
-		"refused":       func(*client) string { return strings.Repeat(framed(text, "data: x\n\n"), 1000) },
-		"too large":     func(*client) string { return framed(text, large+large) },
-		"repeats":       func(c *client) string { return strings.Repeat(framed(text, c.up(1, "x")), 500) },
-		"large repeats": func(c *client) string { return framed(text, c.up(1, large[:10<<10])) },
-		"acks":          func(c *client) string { return strings.Repeat(framed(text, c.up(1, "")[:60]+"}\n\n"), 500) },
+	for name, send := range map[string]func(p *probe) string{
+		"pings":         func(*probe) string { return strings.Repeat(framed(ping, payload), 1000) },
+		"pongs":         func(*probe) string { return strings.Repeat(framed(pong, payload), 1000) },
+		"refused":       func(*probe) string { return strings.Repeat(framed(text, "data: x\n\n"), 1000) },
+		"too large":     func(*probe) string { return framed(text, large+large) },
+		"repeats":       func(p *probe) string { return strings.Repeat(framed(text, p.up(1, "x")), 500) },
+		"large repeats": func(p *probe) string { return framed(text, p.up(1, large[:10<<10])) },
+		"acks":          func(p *probe) string { return strings.Repeat(framed(text, p.up(1, "")[:60]+"}\n\n"), 500) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			const crowd = 4
 			done := make(chan int64, crowd)
 			for i := range crowd {
-				mallory := s.client(fmt.Sprint("mallory-", strings.ReplaceAll(name, " ", "-"), "-", i))
+				mallory := s.probe(fmt.Sprint("mallory-", strings.ReplaceAll(name, " ", "-"), "-", i))
 				f := mallory.upgrade("")
 				flood := send(mallory)
 				f.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
@@ -310,8 +304,7 @@ func TestL2FrameFloods(t *testing.T) {
 // longer than a request would, and a link no longer than its age.
 func TestL4HalfHandshakes(t *testing.T) {
 	s := framesSite(t)
-	vera, mallory := s.client("vera"), s.client("mallory")
-	vera.open()
+	vera, mallory := s.visitor("vera", client.WebSocket), s.probe("mallory")
 	whole := request("GET", "/live?_cid="+mallory.cid, "", "Connection: Upgrade", "Upgrade: websocket",
 		"Sec-WebSocket-Version: 13",
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", withCookie(mallory.sig))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/mirage-go/mirage/client"
 	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/transport"
@@ -38,9 +39,8 @@ func TestW6Malformed(t *testing.T) {
 			})
 		},
 	})
-	vera, mallory := s.client("vera"), s.client("mallory")
-	vera.open()
-	s.must(mallory.poll(t.Context(), "0"))
+	vera, mallory := s.visitor("vera", client.SSE), s.probe("mallory")
+	s.must(mallory.poll(t.Context()))
 	vera.fine("before")
 
 	rows := slicesOf(identityRows(s, mallory, vera),
@@ -78,7 +78,7 @@ func TestW6Malformed(t *testing.T) {
 		})
 	}
 
-	if err := mallory.post(t.Context()); err != nil {
+	if err := mallory.post(t.Context(), "fine"); err != nil {
 		t.Errorf("mallory herself, when she behaves: %v", err)
 	}
 }
@@ -95,16 +95,16 @@ func up(head string, blocks ...string) string {
 	return "event: mirage-up\ndata: " + head + "\n\n" + strings.Join(blocks, "")
 }
 
-func (c *client) head(more string) string {
-	return fmt.Sprintf(`{"writer":%q,"base":1%s}`, c.cid, more)
+func (p *probe) head(more string) string {
+	return fmt.Sprintf(`{"writer":%q,"base":1%s}`, p.cid, more)
 }
 
 // batch returns a POST on mallory's own link.
-func (c *client) batch(body string, header ...string) string {
-	return request("POST", "/live", body, append(header, withCookie(c.sig), withLink(c.token()), isText)...)
+func (p *probe) batch(body string, header ...string) string {
+	return request("POST", "/live", body, append(header, withCookie(p.sig), withLink(p.token), isText)...)
 }
 
-func identityRows(s *site, mallory, vera *client) []malformed {
+func identityRows(s *site, mallory *probe, vera *visitor) []malformed {
 	cookie10 := withCookie("bad") + strings.Repeat("; __Host-mirage=bad", 8)
 	tossing := withCookie(mallory.sig) + strings.Repeat("; __Host-mirage="+vera.sig, 9)
 	cookie3001 := withCookie(mallory.sig) + strings.Repeat("; a=b", 3000)
@@ -114,23 +114,23 @@ func identityRows(s *site, mallory, vera *client) []malformed {
 	s.must(err)
 
 	// One client whose id has changed, and one whose id was revoked.
-	old := s.client("rotated")
-	s.must(old.poll(s.Context(), "0"))
+	old := s.probe("rotated")
+	s.must(old.poll(s.Context()))
 	rotated, err := s.exchange(request("POST", "/login", "", withCookie(old.sig), accept))
 	s.must(err)
 	fresh, _, _ := strings.Cut(strings.TrimPrefix(rotated.header.Get("Set-Cookie"), "__Host-mirage="), ";")
 	s.secret(fresh)
-	barred := s.client("revoked")
-	s.must(barred.poll(s.Context(), "0"))
+	barred := s.probe("revoked")
+	s.must(barred.poll(s.Context()))
 	s.must(s.m.Revoke(s.Context(), "revoked"))
 
 	return []malformed{
 		{name: "ten cookies, one good", status: 200, says: `"id":"mallory"`,
 			send: request("GET", "/live", "", accept, cookie10+"; __Host-mirage="+mallory.sig)},
 		{name: "ten cookies of two ids", status: 401, says: "open a new link",
-			send: request("POST", "/live", one, tossing, withLink(mallory.token()), isText)},
+			send: request("POST", "/live", one, tossing, withLink(mallory.token), isText)},
 		{name: "3 001 cookies", status: 401, says: "open a new link",
-			send: request("POST", "/live", one, cookie3001, withLink(mallory.token()), isText)},
+			send: request("POST", "/live", one, cookie3001, withLink(mallory.token), isText)},
 		{name: "two ids", status: 200, says: `"id":"mallory"`,
 			send: request("GET", "/live?_mirage=~"+mallory.sig, "", accept, withCookie(vera.sig))},
 		{name: "two ids in the query", status: 200, says: `"resumed":false`,
@@ -142,9 +142,9 @@ func identityRows(s *site, mallory, vera *client) []malformed {
 		{name: "an id as link token", status: 401, says: "open a new link",
 			send: request("POST", "/live", one, withCookie(mallory.sig), withLink(mallory.sig), isText)},
 		{name: "token without id", status: 401, says: "open a new link",
-			send: request("POST", "/live", one, withLink(mallory.token()), isText)},
+			send: request("POST", "/live", one, withLink(mallory.token), isText)},
 		{name: "token twice", status: 401, says: "open a new link",
-			send: mallory.batch(one, withLink(mallory.token()))},
+			send: mallory.batch(one, withLink(mallory.token))},
 		{name: "token of vera's session", status: 401, says: "open a new link",
 			send: request("POST", "/live", one, withCookie(mallory.sig), withLink(vera.token()), isText)},
 		{name: "DELETE with vera's token", status: 401, says: "open a new link",
@@ -156,16 +156,16 @@ func identityRows(s *site, mallory, vera *client) []malformed {
 		{name: "token that is not UTF-8", status: 401, says: "open a new link",
 			send: request("POST", "/live", one, withCookie(mallory.sig), withLink("\xff\xfe"), isText)},
 		{name: "after Rotate, all old", status: 401, says: "open a new one",
-			send: request("POST", "/live", one, withCookie(old.sig), withLink(old.token()), isText)},
+			send: request("POST", "/live", one, withCookie(old.sig), withLink(old.token), isText)},
 		{name: "after Rotate, the old cookie on a new link", status: 503, says: "come back soon",
 			send: request("GET", "/live?_cid="+old.cid, "", accept, withCookie(old.sig))},
 		{name: "after Rotate, the old token beside the new cookie", status: 401, says: "open a new link",
-			send: request("POST", "/live", one, withCookie(fresh), withLink(old.token()), isText)},
+			send: request("POST", "/live", one, withCookie(fresh), withLink(old.token), isText)},
 		{name: "after Revoke, token and cookie", status: 401, says: "new",
-			send: request("POST", "/live", one, withCookie(barred.sig), withLink(barred.token()), isText)},
+			send: request("POST", "/live", one, withCookie(barred.sig), withLink(barred.token), isText)},
 		{name: "after Revoke, a poll of the link", status: 401, says: "new",
 			send: request("GET", "/live?_wait=1&_cid="+barred.cid, "", accept,
-				withCookie(barred.sig), withLink(barred.token()))},
+				withCookie(barred.sig), withLink(barred.token))},
 		{name: "after Revoke, a new link", status: 410, says: "revoked",
 			send: request("GET", "/live?_cid="+barred.cid, "", accept, withCookie(barred.sig))},
 		{name: "after Revoke, an EventSource", status: 410, says: "revoked",
@@ -175,7 +175,7 @@ func identityRows(s *site, mallory, vera *client) []malformed {
 	}
 }
 
-func originRows(mallory *client) []malformed {
+func originRows(mallory *probe) []malformed {
 	foreign := func(name string, header ...string) malformed {
 		send := request("POST", "/live", payload, append(header, withCookie(mallory.sig))...)
 		return malformed{name: name, send: send, status: 403, says: "origin"}
@@ -239,21 +239,21 @@ func originRows(mallory *client) []malformed {
 				append(handshake[:2:2], "Sec-WebSocket-Version: 8", handshake[3], withCookie(mallory.sig))...)},
 		{name: "a WebSocket by POST", status: 400, says: "docs/protocol.md",
 			send: request("POST", "/live", "",
-				append(handshake, withCookie(mallory.sig), withLink(mallory.token()), isText)...)},
+				append(handshake, withCookie(mallory.sig), withLink(mallory.token), isText)...)},
 		{name: "a foreign GET", status: 403, says: "origin",
 			send: request("GET", "/live", "", accept, "Origin: https://evil.example", withCookie(mallory.sig))},
 		{name: "a foreign poll", status: 403, says: "origin",
 			send: request("GET", "/live?_wait=25", "", accept, "Origin: null",
-				withCookie(mallory.sig), withLink(mallory.token()))},
+				withCookie(mallory.sig), withLink(mallory.token))},
 		{name: "a foreign DELETE", status: 403, says: "origin",
-			send: request("DELETE", "/live", "", "Origin: null", withCookie(mallory.sig), withLink(mallory.token()))},
+			send: request("DELETE", "/live", "", "Origin: null", withCookie(mallory.sig), withLink(mallory.token))},
 		{name: "a preflight", status: 204,
 			send: request("OPTIONS", "/live", "", "Origin: https://evil.example",
 				"Access-Control-Request-Method: POST")},
 	}
 }
 
-func queryRows(mallory *client) []malformed {
+func queryRows(mallory *probe) []malformed {
 	long := strings.Repeat(payload, 60<<10/len(payload))
 	me := withCookie(mallory.sig)
 	get := func(query string, header ...string) string {
@@ -293,12 +293,11 @@ func queryRows(mallory *client) []malformed {
 }
 
 // positionOf returns mallory's position with another number.
-func positionOf(c *client, seq string) string {
-	epoch, _, _ := strings.Cut(c.pos.String(), "-")
-	return epoch + "-" + seq
+func positionOf(p *probe, seq string) string {
+	return p.epoch + "-" + seq
 }
 
-func bodyRows(mallory *client) []malformed {
+func bodyRows(mallory *probe) []malformed {
 	bad := func(name, body string) malformed {
 		return malformed{name: name, send: mallory.batch(body), status: 400, says: "see docs/protocol.md"}
 	}
@@ -364,7 +363,7 @@ func bodyRows(mallory *client) []malformed {
 	}
 }
 
-func framingRows(mallory *client) []malformed {
+func framingRows(mallory *probe) []malformed {
 	me := withCookie(mallory.sig)
 	post := func(body string, header ...string) string {
 		return request("POST", "/live", body, append(header, me)...)

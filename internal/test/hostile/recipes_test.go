@@ -25,6 +25,7 @@ import (
 	chimw "github.com/go-chi/chi/v5/middleware"
 	"github.com/go-chi/httprate"
 
+	"github.com/mirage-go/mirage/client"
 	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/session"
 )
@@ -166,8 +167,7 @@ func TestL3RecommendedServer(t *testing.T) {
 		server.ConnContext, server.HTTP2 = r.ConnContext, r.HTTP2
 	}})
 
-	vera := s.client("vera")
-	vera.open()
+	vera := s.visitor("vera", client.SSE)
 	headers := strings.Split(strings.Repeat("X: y,", 10_000), ",")
 	cookies := withCookie(vera.sig) + strings.Repeat("; __Host-mirage=bad", 3000)
 	for name, send := range map[string]string{
@@ -329,9 +329,9 @@ func TestRecipeKeys(t *testing.T) {
 // L1: this is how to shut a server down.
 func TestRecipeShutDown(t *testing.T) {
 	s := newSite(t, setup{})
-	over := s.client("vera").open()
+	vera := s.visitor("vera", client.SSE)
 	if err := shutDown(s.m, s.server, patience); err != nil {
 		t.Error(err)
 	}
-	<-over
+	eventually(t, "the link has ended", func() bool { return vera.c.State().Phase != client.PhaseOpen })
 }

@@ -83,7 +83,6 @@ func (s *site) listen(i int) *listener {
 }
 
 var (
-	linkOf  = regexp.MustCompile(`"link":"([^"]*)"`)
 	drainOf = regexp.MustCompile(`event: mirage-drain\ndata: \{"retry":(\d+)\}\n\n$`)
 	retryOf = regexp.MustCompile(`\n\nretry: (\d+)\n\n$`) // after hello
 )
@@ -125,8 +124,8 @@ func TestL1ShutdownOfFiveHundred(t *testing.T) {
 			s := newSite(t, setup{session: session.Options{OnMessage: onMessage}})
 
 			before := measure()
-			vera := s.client("vera")
-			s.must(vera.poll(t.Context(), "0"))
+			vera := s.probe("vera")
+			s.must(vera.poll(t.Context()))
 			var links []*listener
 			for i := range crowd {
 				links = append(links, s.listen(i))
@@ -140,9 +139,8 @@ func TestL1ShutdownOfFiveHundred(t *testing.T) {
 			}
 			eventually(t, "all links are there", func() bool { return s.links() == crowd })
 
-			vera.write("under way")
 			posted := make(chan error, 1)
-			go func() { posted <- vera.post(context.Background()) }()
+			go func() { posted <- vera.post(context.Background(), "under way") }()
 			<-called
 
 			start := time.Now()

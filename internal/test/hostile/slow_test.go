@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mirage-go/mirage/client"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/transport"
@@ -42,12 +43,11 @@ func slowSite(t *testing.T) *site {
 // of a request that was refused before it was read.
 func TestL4BodiesThatDoNotCome(t *testing.T) {
 	s := slowSite(t)
-	vera, mallory := s.client("vera"), s.client("mallory")
-	vera.open()
-	s.must(mallory.poll(t.Context(), "0"))
+	vera, mallory := s.visitor("vera", client.SSE), s.probe("mallory")
+	s.must(mallory.poll(t.Context()))
 	before := measure()
 
-	cookie, token := withCookie(mallory.sig), withLink(mallory.token())
+	cookie, token := withCookie(mallory.sig), withLink(mallory.token)
 	ten := "Content-Length: 10"
 	rows := []struct {
 		name   string
@@ -101,9 +101,8 @@ func TestL4BodiesThatDoNotCome(t *testing.T) {
 // for.
 func TestL4ByteByByte(t *testing.T) {
 	s := slowSite(t)
-	vera, mallory := s.client("vera"), s.client("mallory")
-	vera.open()
-	s.must(mallory.poll(t.Context(), "0"))
+	vera, mallory := s.visitor("vera", client.SSE), s.probe("mallory")
+	s.must(mallory.poll(t.Context()))
 
 	w := s.dial()
 	defer w.Close()
@@ -141,8 +140,7 @@ func TestL4ByteByByte(t *testing.T) {
 // hang before its hello, and it ends with its client.
 func TestL4GETWithBody(t *testing.T) {
 	s := slowSite(t)
-	vera := s.client("vera")
-	vera.open()
+	vera := s.visitor("vera", client.SSE)
 	cookie := withCookie(s.sign("mallory"))
 	for name, send := range map[string]string{
 		"stream":          request("GET", "/live", "", cookie, accept, "Content-Length: 10"),

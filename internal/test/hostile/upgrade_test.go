@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/mirage-go/mirage/client"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/transport"
 	"github.com/mirage-go/mirage/transport/poll"
@@ -114,11 +115,11 @@ func refusedUpgrades(s *site) map[string]refusedUpgrade {
 	as := func(id string) string { return withCookie(s.sign(id)) }
 	revoked := as("revoked")
 	s.must(s.m.Revoke(context.Background(), "revoked"))
-	vera := s.client("vera")
-	s.must(vera.poll(context.Background(), "1"))
-	lea := s.client("lea")
-	s.must(lea.poll(context.Background(), "1"))
-	token, ours := withLink(vera.token()), "Origin: https://"+host
+	vera := s.probe("vera")
+	s.must(vera.poll(context.Background()))
+	lea := s.probe("lea")
+	s.must(lea.poll(context.Background()))
+	token, ours := withLink(vera.token), "Origin: https://"+host
 	const (
 		foreign = "Origin: https://evil.example"
 		friend  = "Origin: https://friend.example"
@@ -163,7 +164,7 @@ func refusedUpgrades(s *site) map[string]refusedUpgrade {
 		// These get what they ask for apart from the upgrade.
 		"POST":           {200, send("POST", "/live", payload, as("vera"))},
 		"POST, numbered": {409, send("POST", "/live", up+"id: 7\nevent: say\ndata: x\n\n", as("vera"), token, isText)},
-		"DELETE":         {204, send("DELETE", "/live", "", as("lea"), withLink(lea.token()))},
+		"DELETE":         {204, send("DELETE", "/live", "", as("lea"), withLink(lea.token))},
 		"OPTIONS":        {204, send("OPTIONS", "/live", "", as("vera"))},
 		"HEAD":           {200, send("HEAD", "/live", "", as("vera"))},
 		"preflight":      {204, send("OPTIONS", "/live", "", friend, "Access-Control-Request-Method: POST")},
@@ -247,8 +248,7 @@ func TestI5RefusedUpgradeFlood(t *testing.T) {
 				header := append(upgrade, withCookie(s.sign("refused")), "Origin: https://"+host)
 				test = refusedUpgrade{101, request("GET", "/live", "", header...)}
 			}
-			vera := s.client("vera")
-			vera.open()
+			vera := s.visitor("vera", client.WebSocket)
 			vera.fine("before")
 			before := measure()
 
