@@ -1287,7 +1287,7 @@ function take2(core, link, block2) {
     link.drain = about.retry;
     return tell(core, event, about);
   }
-  if (event === "mirage-end") throw failure(about.reason, about.status);
+  if (event === "mirage-end") throw Object.assign(failure(about.reason, about.status), { final: true });
   if (block2.topic || about.topic || id?.[0] === "_") takeTopic(core, link, block2, about);
   else if (id != null) receive(core, link, block2);
 }

@@ -179,7 +179,7 @@ export function take(core, link, block) {
     link.drain = about.retry
     return tell(core, event, about)
   }
-  if (event === 'mirage-end') throw failure(about.reason, about.status)
+  if (event === 'mirage-end') throw Object.assign(failure(about.reason, about.status), { final: true })
   if (block.topic || about.topic || id?.[0] === '_') takeTopic(core, link, block, about)
   else if (id != null) receive(core, link, block)
 }
