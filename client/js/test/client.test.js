@@ -345,7 +345,8 @@ test('terminal answers stop, with the reason', async () => {
     server = new Server(clock)
     const c = client()
     await is(c, 'open')
-    ;[...server.links.values()][0].write(`event: mirage-end\ndata: {"status":${status},"reason":"the id was revoked"}\n\n`)
+    const data = JSON.stringify({ status, reason: 'the id was revoked' })
+    ;[...server.links.values()][0].write(`event: mirage-end\ndata: ${data}\n\n`)
     await is(c, 'closed')
     assert.deepEqual([told(c, 'close')[0].code, told(c, 'close')[0].reason], [4000 + status, 'the id was revoked'])
   }
