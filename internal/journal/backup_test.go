@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/mirage-go/mirage/internal/journal"
+	"github.com/mirage-go/mirage/internal/journal/faultfs"
 )
 
 // A backup has everything that had been appended when it began, and does not continue.
@@ -64,6 +65,25 @@ func TestBackup(t *testing.T) {
 	}
 	if err := j.Backup(t.TempDir()); err != journal.ErrClosed {
 		t.Errorf("a backup of a closed journal: %v", err)
+	}
+}
+
+// A backup that is put in the place of the original, in the same boot, does not continue.
+func TestBackupRestored(t *testing.T) {
+	disk := faultfs.New(1)
+	o := journal.Options{FS: disk.Process(), Segment: 1, Logger: quiet}
+	j, _, _ := open(t, onDisk, o)
+	add(t, j, "record")
+	if err := j.Backup("/backup"); err != nil {
+		t.Fatal(err)
+	}
+	j.Abandon()
+	j, r, got := open(t, "/backup", o)
+	if r.Continues || fmt.Sprint(got) != "[record]" || r.Cut != nil {
+		t.Errorf("%q, %+v", got, r)
+	}
+	if err := j.Recovered(j.Oldest()); err != nil {
+		t.Error(err)
 	}
 }
 

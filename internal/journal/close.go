@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"hash/crc32"
+	"slices"
 )
 
 // Close writes that the journal ends here, fsyncs it and releases the directory. If it is
@@ -86,7 +87,7 @@ func (j *Journal) release() error {
 	j.phase = phaseClosed
 	j.synced.Broadcast()
 	var err error
-	for _, s := range append(append(j.unsynced, j.prepared...), j.segment) {
+	for _, s := range slices.Concat(j.unsynced, j.lost, j.prepared, []*segment{j.segment}) {
 		err = errors.Join(err, s.file.Close())
 	}
 	return errors.Join(err, j.lock.Unlock())

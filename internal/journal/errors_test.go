@@ -91,6 +91,31 @@ func TestNoWrites(t *testing.T) {
 	})
 }
 
+// If not even the header can be written, a file that is too short says that the journal
+// is behind.
+func TestHeaderNotWritten(t *testing.T) {
+	disk := faultfs.New(1)
+	o := journal.Options{FS: disk.Process(), Segment: 1, Logger: quiet}
+	j, _, _ := open(t, onDisk, o)
+	add(t, j, "before")
+	disk.Fail(func(c faultfs.Call) error {
+		if c.Op == "writeat" {
+			return syscall.EIO
+		}
+		return nil
+	})
+	if _, err := j.Append([]byte("lost")); !errors.Is(err, journal.ErrBehind) {
+		t.Fatal(err)
+	}
+	disk.Kill()
+	j.Abandon()
+	disk.Fail(nil)
+	o.FS = disk.Process()
+	if _, r, got := open(t, onDisk, o); r.Continues || fmt.Sprint(got) != "[before]" {
+		t.Errorf("%q, %+v", got, r)
+	}
+}
+
 // After an error of fsync, what it was to make durable counts as missing, even if the
 // next fsync succeeds. The journal goes on in another segment.
 func TestSyncError(t *testing.T) {
@@ -135,6 +160,13 @@ func testSyncError(t *testing.T, commits bool) {
 	if err := j.Commit(m); commits != errors.Is(err, journal.ErrBehind) {
 		t.Errorf("Commit again: %v", err)
 	}
+
+	disk.Fail(func(c faultfs.Call) error {
+		if c.Op == "sync" && c.Name == firstFile {
+			t.Error("the segment is fsynced again")
+		}
+		return nil
+	})
 
 	// What comes after it is fsynced, and is not cut off with it.
 	add(t, j, "after")

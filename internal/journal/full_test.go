@@ -157,6 +157,29 @@ func TestDropMakesRoom(t *testing.T) {
 	})
 }
 
+// A prepared segment that has content, as a power loss may leave one, is cleared before
+// it is used.
+func TestLeftoverIsCleared(t *testing.T) {
+	disk := writeTorn(t, false)
+	disk.PowerLoss()
+	leftover := disk.Read(fileName(2))
+	for i := 5000; i < len(leftover); i++ {
+		leftover[i] = 'x'
+	}
+	disk.Write(fileName(2), leftover)
+
+	o := journal.Options{FS: disk.Process(), Segment: 1, Logger: quiet}
+	j, _, before := open(t, onDisk, o)
+	add(t, j, "record")
+	if j.Current() != 2 {
+		t.Fatalf("segment %d", j.Current())
+	}
+	j.Abandon()
+	if _, r, got := open(t, onDisk, o); r.Cut != nil || len(got) != len(before)+1 {
+		t.Errorf("%d records, %+v", len(got), r)
+	}
+}
+
 // A start on a full disk uses the segments that the last run has prepared.
 func TestOpenOnFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -24,6 +24,8 @@ type Journal struct {
 	full, behind    atomic.Bool
 	current, oldest atomic.Uint32
 
+	rollAgain time.Time // before, a new segment is not tried: used by the one who writes
+
 	wake    chan struct{} // tells the writer that there is something to do
 	kick    chan struct{} // tells the preparer that it may be needed
 	quit    chan struct{} // closed when the goroutines are to end
@@ -45,6 +47,8 @@ type Journal struct {
 	segment  *segment   // that is being written
 	segments []*segment // all, the oldest first
 	unsynced []*segment // written to the end, but not yet fsynced
+
+	lost []*segment // could not be fsynced, and that is not tried again
 
 	prepared    []*segment
 	nextNumber  uint32

@@ -4,14 +4,18 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"time"
 )
 
-var errNoRoom = errors.New("there is no room for another segment")
+var (
+	errNoRoom    = errors.New("there is no room for another segment")
+	errNoSegment = errors.New("a new segment cannot be written")
+)
 
 // roll begins a new segment, which has room for n bytes.
 func (j *Journal) roll(n int64) error {
 	var cause error
-	for {
+	for range wantPrepared {
 		next := j.takePrepared()
 		if next == nil {
 			return errors.Join(errNoRoom, cause)
@@ -26,6 +30,8 @@ func (j *Journal) roll(n int64) error {
 			cause = errors.Join(cause, err)
 		}
 	}
+	j.rollAgain = time.Now().Add(retryRoom)
+	return cause
 }
 
 // begin makes a prepared segment the one that is being written.
@@ -52,7 +58,11 @@ func (j *Journal) begin(next *segment, n int64) error {
 	j.mu.Lock()
 	j.segment = next
 	j.segments = append(j.segments, next)
-	j.unsynced = append(j.unsynced, old)
+	if old.number == j.gapSegment {
+		j.lost = append(j.lost, old)
+	} else {
+		j.unsynced = append(j.unsynced, old)
+	}
 	j.current.Store(next.number)
 	j.mu.Unlock()
 	return nil

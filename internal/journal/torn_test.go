@@ -118,7 +118,11 @@ func checkTorn(t *testing.T, whole *faultfs.Disk, torn []byte, intact int, conti
 		t.Errorf("%+v", r.Cut)
 	}
 
-	// What has been cut off is not seen again.
+	// What has been cut off is not seen again, but stays for those who want to examine
+	// it.
+	if !uncut && !slices.Equal(disk.Read(firstFile), torn) {
+		t.Error("the file has been changed")
+	}
 	add(t, j, "more")
 	j.Abandon()
 	_, r, got = open(t, onDisk, o)

@@ -1,5 +1,7 @@
 package journal
 
+import "time"
+
 // releaseLocked ends the turn of the one who writes. What has come in meanwhile is left
 // to the writer's goroutine.
 func (j *Journal) releaseLocked() {
@@ -73,9 +75,12 @@ func (j *Journal) orderLocked(o order) {
 // writes, as are the other functions of this file and those of roll.go.
 func (j *Journal) write(b *batch) (int64, error) {
 	n := int64(len(b.buf))
-	var cause error
+	cause := errNoSegment
 	for range 2 {
 		if !j.segment.room(n) {
+			if time.Now().Before(j.rollAgain) {
+				break
+			}
 			if err := j.roll(n); err != nil {
 				cause = err
 				break
