@@ -54,6 +54,7 @@ soak: ## Run clients of every kind behind bad networks for T (60s), and kill ser
 	go test $(RACE) -count=1 -timeout=0 -run=TestSoak -v ./transport -soak=$(T)
 	JOURNAL_ROUNDS=100000 go test -count=1 -timeout=0 -run=PowerLoss ./internal/journal
 	go test $(RACE) -count=1 -timeout=0 -run=TestClients -v ./conformance -all
+	go test -count=1 -timeout=0 -run=TestWorkers -v ./example/worker -all
 
 model: ## Explore every interleaving in all worlds of the identity model (takes minutes and 4 GB).
 	go test -count=1 -timeout=0 -run=TestAllWorlds -v ./internal/test/identitymodel -all

@@ -69,10 +69,12 @@ func (p *process) kill() {
 	_ = p.cmd.Wait()
 }
 
-// stop ends the program with an interrupt, and requires exit status 0.
-func (p *process) stop() {
+// interrupt tells the program to end. A second interrupt would end it at once.
+func (p *process) interrupt() { _ = p.cmd.Process.Signal(os.Interrupt) }
+
+// ended waits for the end of the program, and requires exit status 0.
+func (p *process) ended() {
 	p.t.Helper()
-	_ = p.cmd.Process.Signal(os.Interrupt)
 	if err := p.cmd.Wait(); err != nil {
 		p.t.Errorf("%s: %v", filepath.Base(p.out), err)
 	}

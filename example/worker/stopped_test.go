@@ -22,7 +22,8 @@ func TestStopped(t *testing.T) {
 	}
 	other := c.hire()
 	c.await(300)
-	other.stop()
+	other.interrupt()
+	other.ended()
 	if err := stopped.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
