@@ -12,7 +12,7 @@
 // sessions of the workers are in that directory, too, or elsewhere:
 //
 //	go run ./example/worker -sessions localhost:6379   # in a Redis
-//	go run ./example/worker -sessions memory           # a restart of the server loses them
+//	go run ./example/worker -sessions memory           # lost by a restart
 package main
 
 import (

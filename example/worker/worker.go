@@ -93,8 +93,8 @@ func sayReady(ctx context.Context, c *client.Client, opened <-chan struct{}, nam
 // If the worker is killed before that, the message comes again, with m.Again.
 //
 // A worker that is stopped for longer than a lease in the middle of a job completes it
-// nevertheless. If that must not happen, give the job's number to whatever the job changes,
-// such as a database, and let that refuse a second time.
+// nevertheless. If that must not happen, give the job's number to whatever the job
+// changes, such as a database, and let that refuse a second time.
 func handle(ctx context.Context, c *client.Client, log *workLog, m client.Message) error {
 	var t task
 	if err := json.Unmarshal(m.Data, &t); err != nil {

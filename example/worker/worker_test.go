@@ -156,7 +156,8 @@ func countDone(dir string) int {
 // answers returns the lines of the server's file that record an answer.
 func answers(t *testing.T, dir string) []change {
 	t.Helper()
-	return slices.DeleteFunc(lines[change](t, filepath.Join(dir, "jobs.log")), func(c change) bool { return c.Done == 0 })
+	changes := lines[change](t, filepath.Join(dir, "jobs.log"))
+	return slices.DeleteFunc(changes, func(c change) bool { return c.Done == 0 })
 }
 
 // lines returns the complete lines of a file.
