@@ -10,25 +10,106 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mirage-go/mirage/client"
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
 )
 
 // X1, D7, U1: clients that change their transport all the time, over networks that are
 // cut by FIN, RST and black hole every few milliseconds, with traffic both ways:
-// everything once and in order at both ends.
+// everything once and in order at both ends. Two of them check what the server sends on
+// each link, too.
 func TestX1Chaos(t *testing.T) {
 	s := started(t, setup{session: session.Options{Rate: -1}})
 	var all sync.WaitGroup
 	for i := range 8 {
-		all.Go(func() { suffer(t, s, rand.New(rand.NewPCG(1, uint64(i)))) })
+		random := rand.New(rand.NewPCG(1, uint64(i)))
+		if i < 6 {
+			all.Go(func() { suffer(t, s, random) })
+		} else {
+			all.Go(func() { sufferOnTheWire(t, s, random) })
+		}
 	}
 	all.Wait()
 }
 
+// storm lets a network fail at random until ctx ends.
+func storm(ctx context.Context, proxy *miragetest.Proxy, random *rand.Rand) {
+	defer proxy.Heal()
+	for ctx.Err() == nil {
+		switch random.IntN(4) {
+		case 0:
+			proxy.Cut(miragetest.FIN)
+		case 1:
+			proxy.Cut(miragetest.RST)
+		case 2:
+			proxy.CutAfter(miragetest.Down, random.IntN(2000), miragetest.RST)
+		case 3:
+			proxy.Hole()
+			time.Sleep(time.Duration(random.IntN(20)) * time.Millisecond)
+			proxy.Heal()
+		}
+		time.Sleep(time.Duration(random.IntN(40)) * time.Millisecond)
+	}
+}
+
 // suffer lets one client exchange messages with the application for two seconds of random
-// faults, and then without faults.
+// faults, and then without faults. A change of the transport is what tells it of a black
+// hole.
 func suffer(t *testing.T, s *site, random *rand.Rand) {
+	proxy := miragetest.NewProxy(t, s.srv.URL)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	c, _, err := s.connect(ctx, proxy.URL()+"/live", client.Options{MaxDelay: 20 * time.Millisecond})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer c.Close(ctx)
+	changing, stop := context.WithCancel(ctx)
+	defer stop()
+	bad, good := context.WithTimeout(ctx, 2*time.Second)
+	defer good()
+	var work sync.WaitGroup
+	work.Go(func() { keepChanging(changing, c) })
+	work.Go(func() { storm(bad, proxy, random) })
+
+	var want []string
+	work.Go(func() {
+		for tick := time.NewTicker(5 * time.Millisecond); bad.Err() == nil; <-tick.C {
+			text := fmt.Sprint("m", len(want))
+			want = append(want, text)
+			if err := c.Send(ctx, client.Message{Data: []byte(text)}); err != nil {
+				t.Errorf("Send: %v", err)
+			}
+		}
+		if err := c.Send(ctx, client.Message{Data: []byte(lastText)}); err != nil {
+			t.Errorf("Send: %v", err)
+		}
+	})
+
+	var got []string
+	for { // each comes down again
+		one, err := receive(ctx, c, 1)
+		if err != nil {
+			t.Errorf("after %d messages: %v", len(got), err)
+			break
+		}
+		if got = append(got, one...); one[0] == lastText {
+			break
+		}
+	}
+	stop()
+	work.Wait()
+	want = append(want, lastText)
+	if calls := s.calls.calls(c.ID()); !slices.Equal(got, want) || !slices.Equal(calls, want) {
+		t.Errorf("the client has %q, the application %q; want %d", got, calls, len(want))
+	}
+	t.Logf("%d messages each way", len(want))
+}
+
+// sufferOnTheWire is suffer with a peer.
+func sufferOnTheWire(t *testing.T, s *site, random *rand.Rand) {
 	proxy := miragetest.NewProxy(t, s.srv.URL)
 	c := s.client(nil)
 	c.Timeout = 500 * time.Millisecond // a client's own patience: nothing else tells it of a black hole
@@ -37,26 +118,8 @@ func suffer(t *testing.T, s *site, random *rand.Rand) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer proxy.Heal()
-		for ctx.Err() == nil {
-			switch random.IntN(4) {
-			case 0:
-				proxy.Cut(miragetest.FIN)
-			case 1:
-				proxy.Cut(miragetest.RST)
-			case 2:
-				proxy.CutAfter(miragetest.Down, random.IntN(2000), miragetest.RST)
-			case 3:
-				proxy.Hole()
-				time.Sleep(time.Duration(random.IntN(20)) * time.Millisecond)
-				proxy.Heal()
-			}
-			time.Sleep(time.Duration(random.IntN(40)) * time.Millisecond)
-		}
-	}()
+	var bad sync.WaitGroup
+	bad.Go(func() { storm(ctx, proxy, random) })
 
 	var want []string
 	for ctx.Err() == nil && p.ok() {
@@ -65,12 +128,12 @@ func suffer(t *testing.T, s *site, random *rand.Rand) {
 		p.send(text) // and it comes down again
 	}
 
-	<-done
+	bad.Wait()
 	p.has(len(want))
 	p.stop()
 	p.report(t)
 	if calls := s.calls.calls(p.hello.ID); !slices.Equal(p.got, want) || !slices.Equal(calls, want) {
-		t.Errorf("the client has %q, the application %q; want %d", p.got, calls, len(want))
+		t.Errorf("the peer has %q, the application %q; want %d", p.got, calls, len(want))
 	}
 	t.Logf("%d messages each way, %d links, %d retries, %d seen twice", len(want), p.hellos, p.retries, p.twice)
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -24,7 +23,11 @@ import (
 // break at any byte. It numbers its messages and resends them until they are accepted,
 // acknowledges, and reconnects at once. If the server violates the protocol, the peer has
 // a fault: a hole or a repeat within a link, a position that was not resumed, another id,
-// an answer that makes no sense.
+// an answer that makes no sense. It also counts the messages that come twice.
+//
+// Package client does not report any of this: it drops repeats, reconnects after an
+// answer that makes no sense, and waits before it reconnects. A test that checks what an
+// application gets uses package client.
 type peer struct {
 	url  string
 	cid  string
@@ -43,13 +46,6 @@ type peer struct {
 	kept    []session.Numbered
 	retries int
 
-	rest time.Duration // before a retry
-
-	// Called under mu, if they are set, with what otherwise is kept in got, is a fault,
-	// or goes without saying.
-	take   func(text string)
-	gap    func(from, to uint64)
-	hears  func(id string) // the first hello
 	faults []string
 
 	quit context.CancelFunc
@@ -85,26 +81,6 @@ func (p *peer) keepSwitching(ctx context.Context) {
 		})
 		select {
 		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-		}
-	}
-}
-
-// keepWandering changes between them at random, each 50 to 500 ms, and half of the time
-// begins the one before the other has ended.
-func (p *peer) keepWandering(ctx context.Context, random *rand.Rand) {
-	var overlap sync.WaitGroup
-	defer overlap.Wait()
-	for ctx.Err() == nil && p.ok() {
-		stay := 50*time.Millisecond + time.Duration(random.IntN(450))*time.Millisecond
-		one, cancel := context.WithTimeout(ctx, stay+time.Duration(random.IntN(2)*50)*time.Millisecond)
-		way := []string{"", "5", websocket}[random.IntN(3)]
-		overlap.Go(func() {
-			defer cancel()
-			p.keep(one, way)
-		})
-		select {
-		case <-time.After(stay):
 		case <-ctx.Done():
 		}
 	}
@@ -275,14 +251,12 @@ func (p *peer) strange(resp *http.Response) error {
 	return errors.New(resp.Status)
 }
 
-// retry counts what had to be tried again. A client that never gets on has a fault,
-// unless it rests before it tries again.
+// retry counts what had to be tried again. A client that never gets on has a fault.
 func (p *peer) retry() {
 	p.mu.Lock()
 	p.retries++
-	many := p.retries == 1000 && p.rest == 0
+	many := p.retries == 1000
 	p.mu.Unlock()
-	time.Sleep(p.rest)
 	if many {
 		p.fault("a thousand retries")
 	}

@@ -44,8 +44,6 @@ func (r *reading) take(e frame.Event) {
 	case e.Name == frame.EventAck && r.socket != nil && bytes.Contains(e.Data, []byte(`"status"`)):
 		r.socket.answers <- bytes.Clone(e.Data)
 	case e.Name == frame.EventAck, e.Name == frame.EventDrain: // nothing to check: POST's answer says it, too
-	case e.Name == frame.EventGap && r.p.gap != nil:
-		r.gap(at)
 	case len(e.Name) >= len(frame.EventHello) && e.Name[:len(frame.EventHello)] == frame.EventHello:
 		r.p.fault("unexpected %s: %s", e.Name, e.Data)
 	default:
@@ -71,8 +69,7 @@ func (r *reading) first(e frame.Event, at store.Position) {
 	p.mu.Lock()
 	has := p.pos
 	p.mu.Unlock()
-	trimmed := p.gap != nil && h.Reason == string(store.MissingTrimmed) // the gap follows
-	if r.returns && !trimmed && (!h.Resumed || h.Lost != nil || at.Epoch != has.Epoch || at.Seq > has.Seq) {
+	if r.returns && (!h.Resumed || h.Lost != nil || at.Epoch != has.Epoch || at.Seq > has.Seq) {
 		r.p.fault("came back with %v, has %v, hello %s at %v", r.at, has, e.Data, at)
 	}
 
@@ -84,9 +81,6 @@ func (r *reading) first(e frame.Event, at store.Position) {
 	}
 	if p.hellos++; p.hellos == 1 {
 		p.pos = at
-		if p.hears != nil {
-			p.hears(h.ID)
-		}
 	}
 	p.changed()
 	p.mu.Unlock()
@@ -115,25 +109,8 @@ func (r *reading) message(e frame.Event, at store.Position) {
 		return
 	}
 	p.pos = at
-	if p.take != nil {
-		p.take(string(e.Data))
-	} else {
-		p.got = append(p.got, string(e.Data))
-	}
+	p.got = append(p.got, string(e.Data))
 	p.changed()
-}
-
-// gap takes the statement that everything up to at is lost. The client may have a part of
-// it.
-func (r *reading) gap(at store.Position) {
-	p := r.p
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if at.Seq > p.pos.Seq {
-		p.gap(p.pos.Seq+1, at.Seq)
-		p.pos = at
-		p.changed()
-	}
 }
 
 func readerOf(b []byte) io.Reader { return bytes.NewReader(b) }

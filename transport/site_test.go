@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/mirage-go/mirage/client"
 	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/session"
@@ -110,6 +112,51 @@ func (s *site) client(protocols func(*http.Protocols)) *http.Client {
 	}
 	s.Cleanup(t.CloseIdleConnections)
 	return &http.Client{Transport: t}
+}
+
+// connect returns a client as users have it, at the live URL of the site or of a proxy in
+// front of it, and its HTTP client.
+func (s *site) connect(ctx context.Context, url string, o client.Options) (*client.Client, *http.Client, error) {
+	h := s.client(nil)
+	o.HTTPClient, o.Logger = h, slog.New(slog.DiscardHandler)
+	c, err := client.Dial(ctx, url, o)
+	return c, h, err
+}
+
+// clientTransports are what a client changes among.
+var clientTransports = []string{client.WebSocket, client.SSE, client.Poll}
+
+// keepChanging changes the transport of a client ten times a second, until ctx ends.
+func keepChanging(ctx context.Context, c *client.Client) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for i := 1; ctx.Err() == nil; i++ {
+		one, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+		_ = c.Use(one, clientTransports[i%3]) // the network may be down
+		cancel()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// receive returns the next n messages of a client, or those before the first error. A
+// message that may have been delivered before is an error.
+func receive(ctx context.Context, c *client.Client, n int) (got []string, _ error) {
+	for m, err := range c.Messages(ctx) {
+		if err == nil && m.Again {
+			err = fmt.Errorf("%q comes again", m.Data)
+		}
+		if err != nil {
+			return got, err
+		}
+		if got = append(got, string(m.Data)); len(got) == n {
+			m.Ack()
+			break
+		}
+	}
+	return got, nil
 }
 
 // ledger keeps what the application was called with, by session, and answers each call

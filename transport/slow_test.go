@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mirage-go/mirage/client"
 	"github.com/mirage-go/mirage/middleware"
 	"github.com/mirage-go/mirage/miragetest"
 	"github.com/mirage-go/mirage/session"
@@ -280,24 +281,28 @@ func TestW6BodyThatStalls(t *testing.T) {
 func TestD4WrittenIntoAHole(t *testing.T) {
 	s := started(t, setup{})
 	proxy := miragetest.NewProxy(t, s.srv.URL)
-	p := newPeer(proxy.URL()+"/live", s.client(nil))
-	p.begin((*peer).keepStream)
-	p.until(func() bool { return p.hellos > 0 })
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	c, h, err := s.connect(ctx, proxy.URL()+"/live", client.Options{Transports: []string{client.SSE}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(ctx)
 	proxy.Hole()
 	var want []string
 	for i := range 200 {
 		want = append(want, fmt.Sprint(i, strings.Repeat("x", 4<<10)))
-		if _, err := s.m.Send(t.Context(), p.hello.ID, store.Text(want[i])); err != nil {
+		if _, err := s.m.Send(ctx, c.ID(), store.Text(want[i])); err != nil {
 			t.Fatal(err)
 		}
 	}
-	p.stop()
+	c.Disconnect()
+	h.CloseIdleConnections()
 	proxy.Heal()
-	p.begin((*peer).keepStream)
-	p.has(len(want))
-	p.stop()
-	p.report(t)
-	if !slices.Equal(p.got, want) || p.twice > 0 {
-		t.Errorf("%d messages, %d twice", len(p.got), p.twice)
+	if err := c.Connect(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := receive(ctx, c, len(want)); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%d messages, %v", len(got), err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -25,11 +24,10 @@ func wander(
 ) (sum tally) {
 	ctx, cancel := context.WithTimeout(t.Context(), length+2*time.Minute)
 	defer cancel()
-	proxy, h := miragetest.NewProxy(t, s.srv.URL), s.client(nil)
-	defer h.CloseIdleConnections()
+	proxy := miragetest.NewProxy(t, s.srv.URL)
 	var links atomic.Int64
-	c, err := client.Dial(ctx, proxy.URL()+"/live", client.Options{
-		HTTPClient: h, MaxDelay: 20 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+	c, h, err := s.connect(ctx, proxy.URL()+"/live", client.Options{
+		MaxDelay: 20 * time.Millisecond,
 		OnState: func(state client.State) {
 			if state.Phase == client.PhaseOpen {
 				links.Add(1)
@@ -40,6 +38,7 @@ func wander(
 		t.Error(err)
 		return sum
 	}
+	defer h.CloseIdleConnections()
 	id := c.ID()
 
 	// The messages, while the network is bad.
@@ -89,7 +88,7 @@ func changeTransports(ctx context.Context, c *client.Client, random *rand.Rand) 
 	for ctx.Err() == nil {
 		pause(ctx, random)
 		one, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
-		_ = c.Use(one, []string{client.WebSocket, client.SSE, client.Poll}[random.IntN(3)]) // the network may be down
+		_ = c.Use(one, clientTransports[random.IntN(3)]) // the network may be down
 		cancel()
 	}
 }
