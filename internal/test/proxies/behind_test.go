@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mirage-go/mirage/client"
 	"github.com/mirage-go/mirage/store"
 )
 
@@ -23,12 +24,12 @@ func TestL3Nginx(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, 0)
 			n := startNginx(t, configurations(t)[i], s.addr)
-			c := s.behind(t, n.url, "sse", "ann")
-			if packed := c.header.Get("Content-Encoding") == "gzip"; packed != (name == "compressing") {
+			v := s.behind(t, n.url, client.SSE, "ann")
+			if packed := v.network.packed.Load(); packed != (name == "compressing") {
 				t.Errorf("compressed: %v", packed)
 			}
 			if name == "better" {
-				s.behind(t, n.url, "websocket", "eve")
+				s.behind(t, n.url, client.WebSocket, "eve")
 			}
 			s.polls(n.url)
 			log, err := os.ReadFile(filepath.Join(n.dir, "access.log"))
@@ -40,42 +41,36 @@ func TestL3Nginx(t *testing.T) {
 	}
 }
 
-// behind makes a client send and receive through the proxy at url.
-func (s *site) behind(t *testing.T, url, way, id string) *client {
-	c := s.client(url, id)
+// behind makes a visitor send and receive through the proxy at url.
+func (s *site) behind(t *testing.T, url, transport, id string) *visitor {
 	start := time.Now()
-	cut, over := c.connect(way)
+	v := s.visitor(url, id, transport)
 	hello := time.Since(start)
 	if hello > time.Second {
 		t.Errorf("hello came after %v", hello)
 	}
-	half, most := c.latency(200)
-	t.Logf("%s: hello after %v, half of the events within %v, 99 %% within %v", way, hello, half, most)
+	half, most := v.latency(200)
+	t.Logf("%s: hello after %v, half of the events within %v, 99 %% within %v", transport, hello, half, most)
 	if half > 50*time.Millisecond { // a proxy that buffers delays each event
 		t.Errorf("half of the events within %v", half)
 	}
 
 	// The server sees that the client has left, and the client continues at its position.
 	open := s.open.Load()
-	cut()
-	<-over
+	v.c.Disconnect()
 	s.eventually("the server sees that the client has left", func() bool { return s.open.Load() < open })
 	s.sent(s.m.Send(t.Context(), id, store.Text("while away")))
-	c.connect(way)
-	c.has(201)
-	if !c.hello.Resumed || c.got[200] != "while away" {
-		t.Errorf("%+v, got %q", c.hello, c.got[200:])
+	s.must(v.c.Connect(t.Context()))
+	if got := v.has(201); got != "while away" {
+		t.Errorf("got %q", got)
 	}
 
 	// A message up, and its echo.
-	c.say("one of " + id)
-	c.has(202)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !slices.Contains(s.said, "one of "+id) || c.got[201] != "one of "+id {
-		t.Errorf("said %q, got %q", s.said, c.got[201:])
+	v.say("one of " + id)
+	if got := v.has(202); got != "one of "+id {
+		t.Errorf("got %q", got)
 	}
-	return c
+	return v
 }
 
 // I9: if nginx changes Host, the page is foreign to the server. The refusal says what to
@@ -84,35 +79,40 @@ func TestI9NginxHost(t *testing.T) {
 	binary(t, "nginx")
 	s := newSite(t, 0)
 	n := startNginx(t, strings.Replace(configurations(t)[0], "proxy_set_header Host $http_host;", "", 1), s.addr)
-	c := s.client(n.url, "ann")
-	r, err := c.do(t.Context(), "POST", "", "x")
+	r, err := http.NewRequestWithContext(t.Context(), "POST", n.url+"/live", strings.NewReader("x"))
 	s.must(err)
-	defer r.Body.Close()
-	text, _ := io.ReadAll(r.Body)
-	if r.StatusCode != 403 || !strings.Contains(string(text), "origin") {
-		t.Errorf("%s: %s", r.Status, text)
+	r.Header.Set("Cookie", s.cookie("ann"))
+	r.Header.Set("Origin", n.url)
+	resp, err := http.DefaultClient.Do(r)
+	s.must(err)
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(resp.Body)
+	if resp.StatusCode != 403 || !strings.Contains(string(text), "origin") {
+		t.Errorf("%s: %s", resp.Status, text)
 	}
 	s.own.Store(n.url)
-	c.open()
-	c.say("one")
+	s.visitor(n.url, "ann", client.SSE).say("one")
 }
 
 // latency sends n messages, and returns the time within which half and 99 % of them
 // arrived.
-func (c *client) latency(n int) (half, most time.Duration) {
-	c.Helper()
+func (v *visitor) latency(n int) (half, most time.Duration) {
+	v.Helper()
 	var sent []time.Time
 	for i := range n {
 		sent = append(sent, time.Now())
-		c.sent(c.m.Send(c.Context(), c.id, store.Text(fmt.Sprint("m", i))))
+		v.sent(v.m.Send(v.Context(), v.id, store.Text(fmt.Sprint("m", i))))
 		time.Sleep(3 * time.Millisecond) // one at a time, to measure latency
 	}
-	c.has(n)
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	v.has(n)
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	var took []time.Duration
 	for i := range n {
-		took = append(took, c.at[i].Sub(sent[i]))
+		took = append(took, v.at[i].Sub(sent[i]))
+		if want := fmt.Sprint("m", i); v.got[i] != want {
+			v.Fatalf("got %q after %d messages", v.got[i], i)
+		}
 	}
 	slices.Sort(took)
 	return took[n/2], took[n*99/100]
@@ -121,35 +121,23 @@ func (c *client) latency(n int) (half, most time.Duration) {
 // polls checks that a poll waits, and is answered at once when there is a message.
 func (s *site) polls(proxy string) {
 	s.Helper()
-	c := s.client(proxy, "bob")
-	c.poll("25")
-
+	v := s.visitor(proxy, "bob", client.Poll)
 	for i := range 3 {
-		done := make(chan time.Time, 1)
-		go func() {
-			c.poll("25")
-			done <- time.Now()
-		}()
 		time.Sleep(50 * time.Millisecond) // the poll may have arrived or not: both must work
-		sent := time.Now()
-		s.sent(s.m.Send(s.Context(), "bob", store.Text(fmt.Sprint("m", i))))
-		select {
-		case at := <-done:
-			if d := at.Sub(sent); d > time.Second {
-				s.Errorf("the poll was answered after %v", d)
-			}
-		case <-time.After(patience):
-			s.Fatal("the poll is not answered")
+		sent, text := time.Now(), fmt.Sprint("m", i)
+		s.sent(s.m.Send(s.Context(), "bob", store.Text(text)))
+		if got := v.has(i + 1); got != text {
+			s.Errorf("got %q", got)
 		}
-		if c.got[i] != fmt.Sprint("m", i) {
-			s.Errorf("got %q", c.got)
+		if d := v.at[i].Sub(sent); d > time.Second {
+			s.Errorf("the poll was answered after %v", d)
 		}
 	}
-
-	if c.hellos != 1 {
-		s.Errorf("%d hellos on one link", c.hellos)
+	v.say("from a poll")
+	v.has(4)
+	if n := v.network.links.Load(); n != 1 {
+		s.Errorf("%d links instead of one", n)
 	}
-	c.say("from a poll")
 }
 
 // L3: heartbeats keep a link open where nginx ends a silent one. Without them it ends.
@@ -163,32 +151,25 @@ func TestL3NginxIdle(t *testing.T) {
 // idle leaves links silent behind a proxy that ends connections after two silent seconds.
 func idle(t *testing.T, start func(*site) (url string)) {
 	for name, tt := range map[string]struct {
-		way       string
+		transport string
 		heartbeat time.Duration
 		survives  bool
 	}{
-		"with heartbeats":               {"sse", 500 * time.Millisecond, true},
-		"without heartbeats":            {"sse", -1, false},
-		"WebSocket, with heartbeats":    {"websocket", 500 * time.Millisecond, true},
-		"WebSocket, without heartbeats": {"websocket", -1, false},
+		"with heartbeats":               {client.SSE, 500 * time.Millisecond, true},
+		"without heartbeats":            {client.SSE, -1, false},
+		"WebSocket, with heartbeats":    {client.WebSocket, 500 * time.Millisecond, true},
+		"WebSocket, without heartbeats": {client.WebSocket, -1, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, tt.heartbeat)
-			c := s.client(start(s), "ann")
-			_, over := c.connect(tt.way)
-			survived := true
-
-			select {
-			case <-over:
-				survived = false
-			case <-time.After(5 * time.Second): // two and a half times the proxy's timeout
+			v := s.visitor(start(s), "ann", tt.transport)
+			end := time.Now().Add(5 * time.Second) // two and a half times the proxy's timeout
+			for v.network.links.Load() == 1 && time.Now().Before(end) {
+				pause()
 			}
-
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			if survived != tt.survives || tt.survives && c.beats < 5 {
-				t.Errorf("survived: %v, %d heartbeats", survived, c.beats)
+			if survived := v.network.links.Load() == 1; survived != tt.survives {
+				t.Errorf("survived: %v", survived)
 			}
 		})
 	}

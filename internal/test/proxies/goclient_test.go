@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	goclient "github.com/mirage-go/mirage/client"
+	"github.com/mirage-go/mirage/client"
 )
 
 // C1: the Go client reads and sends behind nginx and HAProxy, with the configurations of
@@ -32,7 +32,7 @@ func TestC1BehindProxies(t *testing.T) {
 func (s *site) goClient(t *testing.T, url string) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	c, err := goclient.Dial(ctx, url+"/live", goclient.Options{Logger: slog.New(slog.DiscardHandler)})
+	c, err := client.Dial(ctx, url+"/live", client.Options{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,14 +40,14 @@ func (s *site) goClient(t *testing.T, url string) {
 	t.Log("the client has chosen ", c.State().Transport)
 
 	var want, got []string
-	for i, transport := range []string{"", goclient.SSE, goclient.Poll} {
+	for i, transport := range []string{"", client.SSE, client.Poll} {
 		if err := c.Use(ctx, transport); err != nil {
 			t.Fatalf("Use(%q): %v", transport, err)
 		}
 		for j := range 50 {
 			text := fmt.Sprint(i, ": ", j)
 			want = append(want, text)
-			if err := c.Send(ctx, goclient.Message{Data: []byte(text)}); err != nil {
+			if err := c.Send(ctx, client.Message{Data: []byte(text)}); err != nil {
 				t.Fatal(err)
 			}
 		}

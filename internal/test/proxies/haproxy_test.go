@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mirage-go/mirage/client"
 )
 
 // startHAProxy runs HAProxy with the defaults of the document, and returns its URL.
@@ -48,7 +50,7 @@ func TestL3HAProxy(t *testing.T) {
 	binary(t, "haproxy")
 	s := newSite(t, 500*time.Millisecond) // this is how the server learns that a client has left
 	url := startHAProxy(t, s.addr)
-	for _, way := range []string{"sse", "websocket"} {
+	for _, way := range []string{client.SSE, client.WebSocket} {
 		t.Run(way, func(t *testing.T) { s.behind(t, url, way, way+"-ann") })
 	}
 	s.polls(url)

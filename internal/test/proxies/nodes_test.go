@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mirage-go/mirage/client"
 )
 
 // node serves the site at another address, as one of several nodes that share a Store,
@@ -78,7 +80,7 @@ func TestL3RollingRestart(t *testing.T) {
 			s.node(two)
 			asked("both are back")
 
-			for _, way := range []string{"sse", "websocket"} {
+			for _, way := range []string{client.SSE, client.WebSocket} {
 				s.behind(t, url, way, way+"-ann")
 			}
 			stopOne()

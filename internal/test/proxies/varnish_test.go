@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/mirage-go/mirage/client"
 )
 
 // startVarnish runs Varnish with the VCL of docs/operations.md, and returns its URL.
@@ -37,7 +39,7 @@ func startVarnish(t *testing.T, upstream string) string {
 func TestL3Varnish(t *testing.T) {
 	s := newSite(t, 0)
 	url := startVarnish(t, s.addr)
-	for _, way := range []string{"sse", "websocket"} {
+	for _, way := range []string{client.SSE, client.WebSocket} {
 		t.Run(way, func(t *testing.T) { s.behind(t, url, way, way+"-ann") })
 	}
 	s.polls(url)
