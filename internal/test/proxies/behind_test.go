@@ -56,11 +56,10 @@ func (s *site) behind(t *testing.T, url, transport, id string) *visitor {
 	}
 
 	// The server sees that the client has left, and the client continues at its position.
-	open := s.open.Load()
-	v.c.Disconnect()
-	s.eventually("the server sees that the client has left", func() bool { return s.open.Load() < open })
+	v.network.cut()
+	s.eventually("the server sees that the client has left", func() bool { return s.left(id) == 1 })
 	s.sent(s.m.Send(t.Context(), id, store.Text("while away")))
-	s.must(v.c.Connect(t.Context()))
+	v.network.heal()
 	if got := v.has(201); got != "while away" {
 		t.Errorf("got %q", got)
 	}

@@ -19,7 +19,7 @@ func (s *site) node(addr string) (stop func()) {
 	s.must(err)
 	server := &http.Server{Handler: s.pages, ReadHeaderTimeout: 5 * time.Second}
 	served := make(chan struct{})
-	go func() { defer close(served); _ = server.Serve(&counting{l, &s.open}) }()
+	go func() { defer close(served); _ = server.Serve(l) }()
 	stop = func() { server.Close(); <-served }
 	s.Cleanup(stop)
 	return stop

@@ -28,14 +28,14 @@ type site struct {
 	codec *cookie.Codec
 	addr  string
 	pages http.Handler
-	open  atomic.Int64 // connections
 	own   atomic.Value // the site's own further origin; nil for none
 	mu    sync.Mutex
-	said  []string // what the application was sent
+	said  []string       // what the application was sent
+	ended map[string]int // links that ended because their client had left, by id
 }
 
 func newSite(t *testing.T, heartbeat time.Duration) *site {
-	s := &site{T: t}
+	s := &site{T: t, ended: map[string]int{}}
 	s.m = session.New(session.Options{
 		Heartbeat: heartbeat, Logger: slog.New(slog.DiscardHandler),
 		OnMessage: func(ctx context.Context, to *session.Session, in session.Incoming) error {
@@ -44,6 +44,13 @@ func newSite(t *testing.T, heartbeat time.Duration) *site {
 			s.mu.Unlock()
 			_, err := to.Send(ctx, in.Message)
 			return err
+		},
+		OnClose: func(c session.Closed) {
+			if c.End == "" {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.ended[c.ID]++
+			}
 		},
 	})
 
@@ -63,7 +70,7 @@ func newSite(t *testing.T, heartbeat time.Duration) *site {
 
 	server := &http.Server{Handler: r, ReadHeaderTimeout: 5 * time.Second}
 	served := make(chan struct{})
-	go func() { defer close(served); _ = server.Serve(&counting{l, &s.open}) }()
+	go func() { defer close(served); _ = server.Serve(l) }()
 
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -95,6 +102,13 @@ func (s *site) identify(next http.Handler) http.Handler {
 	})
 }
 
+// left returns how many links of an id have ended because their client had left.
+func (s *site) left(id string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended[id]
+}
+
 func (s *site) must(err error) {
 	s.Helper()
 	if err != nil {
@@ -115,30 +129,4 @@ func (s *site) eventually(what string, is func() bool) {
 			s.Fatal("not in time: ", what)
 		}
 	}
-}
-
-// counting counts the open connections, whether hijacked or not.
-type counting struct {
-	net.Listener
-	open *atomic.Int64
-}
-
-func (l *counting) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	l.open.Add(1)
-	return &counted{Conn: c, open: l.open}, nil
-}
-
-type counted struct {
-	net.Conn
-	open *atomic.Int64
-	once sync.Once
-}
-
-func (c *counted) Close() error {
-	c.once.Do(func() { c.open.Add(-1) })
-	return c.Conn.Close()
 }

@@ -2,8 +2,10 @@ package proxies_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -29,7 +31,7 @@ type visitor struct {
 // visitor returns a visitor that has its first hello.
 func (s *site) visitor(proxy, id, transport string) *visitor {
 	s.Helper()
-	v := &visitor{site: s, id: id, network: &browser{Transport: &http.Transport{}}}
+	v := &visitor{site: s, id: id, network: newBrowser()}
 	ctx, cancel := context.WithTimeout(s.Context(), patience)
 	defer cancel()
 	var err error
@@ -39,7 +41,8 @@ func (s *site) visitor(proxy, id, transport string) *visitor {
 		Header: func(context.Context) (http.Header, error) {
 			return http.Header{"Cookie": {s.cookie(id)}, "Origin": {proxy}}, nil // a page of this site, on plain http
 		},
-		Logger: slog.New(slog.DiscardHandler),
+		MaxDelay: 100 * time.Millisecond,
+		Logger:   slog.New(slog.DiscardHandler),
 	})
 	s.must(err)
 
@@ -95,11 +98,54 @@ func (v *visitor) say(text string) {
 	}
 }
 
-// browser accepts compressed streams, as browsers do and package client does not.
+// browser is a visitor's network. It accepts compressed streams, as browsers do and
+// package client does not. It can be cut, and then tells nobody.
 type browser struct {
 	*http.Transport
 	links  atomic.Int64 // that were begun
 	packed atomic.Bool  // a stream or poll came compressed
+
+	mu    sync.Mutex
+	away  bool
+	conns []net.Conn
+}
+
+func newBrowser() *browser {
+	b := new(browser)
+	b.Transport = &http.Transport{DialContext: b.dial}
+	return b
+}
+
+func (b *browser) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.away {
+		conn.Close()
+		return nil, errors.New("the network is cut")
+	}
+	b.conns = append(b.conns, conn)
+	return conn, nil
+}
+
+// cut closes all connections, and lets none be opened until heal.
+func (b *browser) cut() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.away = true
+	for _, conn := range b.conns {
+		conn.Close()
+	}
+	b.conns = nil
+}
+
+func (b *browser) heal() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.away = false
 }
 
 func (b *browser) RoundTrip(r *http.Request) (*http.Response, error) {
