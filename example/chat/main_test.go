@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"log/slog"
@@ -11,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/mirage-go/mirage/client"
 )
 
 // I8: one browser visits two chats on one machine in turn and keeps its id in each: the
@@ -42,7 +43,7 @@ func TestI8TwoChats(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	browser := &http.Client{Jar: jar, Timeout: 10 * time.Second}
+	browser := &http.Client{Jar: jar}
 	first := map[string]string{}
 	for round := range 3 {
 		for _, url := range urls {
@@ -56,27 +57,17 @@ func TestI8TwoChats(t *testing.T) {
 	}
 }
 
-// visit opens a stream and returns the id that its first event names.
+// visit connects and returns the id that the chat has given.
 func visit(t *testing.T, browser *http.Client, url string) string {
 	t.Helper()
-	r, err := http.NewRequest("GET", url+"/live", nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	c, err := client.Dial(ctx, url+"/live", client.Options{HTTPClient: browser})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Accept", "text/event-stream")
-	res, err := browser.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	lines := bufio.NewScanner(res.Body)
-	for lines.Scan() {
-		if m := regexp.MustCompile(`^data: .*"id":"([^"]+)"`).FindStringSubmatch(lines.Text()); m != nil {
-			return m[1]
-		}
-	}
-	t.Fatalf("%s: no id in the stream of status %d: %v", url, res.StatusCode, lines.Err())
-	return ""
+	defer c.Close(ctx)
+	return c.ID()
 }
 
 // urlLog is the log output of a chat. It sends the URL that the chat logs on the channel.

@@ -1,21 +1,18 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/cookiejar"
-	"strings"
 	"testing"
 	"time"
 
+	"github.com/mirage-go/mirage/client"
 	"github.com/mirage-go/mirage/internal/needs"
 )
 
-// The program runs: a message that comes to whatever node arrives at the streams of a
-// browser, and a stream that was cut continues where it was.
+// The program runs: a message that comes to whatever node arrives at a visitor's stream,
+// and a new stream on another node continues where the last one was.
 func TestRun(t *testing.T) {
 	needs.Program(t, "redis-server")
 	addr := "localhost:" + freePort()
@@ -34,100 +31,47 @@ func TestRun(t *testing.T) {
 		}
 	}
 
-	jar, err := cookiejar.New(nil)
+	c, err := client.Dial(ctx, "http://"+addr+"/live", client.Options{Transports: []string{client.SSE}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &browser{T: t, url: "http://" + addr + "/live", client: &http.Client{Jar: jar}}
-	for n := 1; n <= 6; n++ {
-		next := b.open() // on the next node each time
-		b.say(n)
-		for i := b.seen + 1; i <= n; i++ {
-			if got := next(); got != fmt.Sprint(i) {
-				t.Fatalf("after %d messages came %q", i-1, got)
-			}
-		}
-		b.seen = n
-	}
-}
-
-// A browser reads a room as a plain client.
-type browser struct {
-	*testing.T
-	url    string
-	client *http.Client
-	link   string // the token of the last stream
-	last   string // the id of the last event
-	seen   int
-}
-
-// open opens a stream. next returns the text of the next message.
-func (b *browser) open() (next func() string) {
-	b.Helper()
-	req, err := http.NewRequest("GET", b.url+"?_join=room:lobby&_from=start", nil)
+	defer c.Close(ctx)
+	room, err := c.Join(ctx, "room:lobby", client.JoinOptions{From: client.FromStart})
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
-	req.Header.Set("Accept", "text/event-stream")
-	req.Header.Set("Last-Event-ID", b.last)
-	res, err := b.client.Do(req)
-	if err != nil || res.StatusCode != http.StatusOK {
-		b.Fatalf("GET: %v, %v", res, err)
+	for n := range 6 {
+		text := fmt.Sprint(n)
+		say := map[string]string{"room": "lobby", "text": text, "key": text}
+		if err := c.Emit(ctx, "say", say); err != nil {
+			t.Fatal(err)
+		}
+		if got := nextSaid(ctx, t, room); got != text {
+			t.Fatalf("after %d messages came %q", n, got)
+		}
+		c.Disconnect()
+		if err := c.Connect(ctx); err != nil { // on the next node
+			t.Fatal(err)
+		}
 	}
-	timer := time.AfterFunc(20*time.Second, func() { _ = res.Body.Close() })
-	b.Cleanup(func() { timer.Stop(); _ = res.Body.Close() })
+}
 
-	lines, event := bufio.NewScanner(res.Body), ""
-	block := func(want string) (data string) {
-		for lines.Scan() {
-			field, value, _ := strings.Cut(lines.Text(), ": ")
-			switch field {
-			case "event":
-				event = value
-			case "data":
-				data = value
-			case "id":
-				b.last = value
-			case "":
-				if event == want {
-					return data
-				}
-			}
-		}
-		b.Fatalf("the stream has ended: %v", lines.Err())
-		return ""
-	}
-	var hello struct{ Link string }
-	if err := json.Unmarshal([]byte(block("mirage")), &hello); err != nil {
-		b.Fatal(err)
-	}
-	b.link = hello.Link
-	return func() string {
+// nextSaid returns the text of the next message in a room.
+func nextSaid(ctx context.Context, t *testing.T, room *client.Room) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for m, err := range room.Messages(ctx) {
 		var said struct{ Text string }
-		if err := json.Unmarshal([]byte(block("said")), &said); err != nil {
-			b.Fatal(err)
+		if err == nil {
+			err = json.Unmarshal(m.Data, &said)
 		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Ack()
 		return said.Text
 	}
-}
-
-// say sends a message to the room, by whatever node.
-func (b *browser) say(n int) {
-	b.Helper()
-	body := fmt.Sprintf("event: mirage-up\ndata: {\"writer\":\"browser-of-the-nodes-test\",\"base\":1}\n\n"+
-		"event: say\ndata: {\"room\":\"lobby\",\"text\":\"%d\",\"key\":\"%d\"}\nid: %d\n\n", n, n, n)
-	req, err := http.NewRequest("POST", b.url, strings.NewReader(body))
-	if err != nil {
-		b.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "text/event-stream")
-	req.Header.Set("Mirage-Link", b.link)
-	res, err := b.client.Do(req)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		b.Errorf("POST: %s", res.Status)
-	}
+	t.Fatal("the room has ended")
+	return ""
 }
