@@ -32,7 +32,8 @@ func TestJobs(t *testing.T) {
 	b.looks("jobs-waiting")
 	server.restart()
 
-	worker := exec.Command(server.bin, "-dir", dir, "-work", server.url+"/work", "-state", filepath.Join(dir, "one.json"))
+	state := filepath.Join(dir, "one.json")
+	worker := exec.Command(server.bin, "-dir", dir, "-work", server.url+"/work", "-state", state)
 	worker.Stderr = os.Stderr
 	if err := worker.Start(); err != nil {
 		t.Fatal(err)
