@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strconv"
 	"strings"
 	"sync"
@@ -202,11 +203,12 @@ func (v *visitor) check() bool {
 // A server is another process.
 type server struct{ cmd *exec.Cmd }
 
-func startServer(t *testing.T, dir, addr string) *server {
+// startServer starts a server that listens on addr, or on the socket.
+func startServer(t *testing.T, dir, addr string, socket ...*os.File) *server {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestServerProcess$")
 	cmd.Env = append(os.Environ(), "MIRAGE_SERVER="+dir+" "+addr)
-	cmd.Stderr = t.Output()
+	cmd.Stderr, cmd.ExtraFiles = t.Output(), socket
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -282,10 +284,17 @@ func TestServerProcess(t *testing.T) {
 		}
 		w.WriteHeader(http.StatusNoContent)
 	})
-	l, err := net.Listen("tcp", addr)
+	l, err := listen(addr)
 	if err != nil {
 		t.Fatal(err)
 	}
+	web := &http.Server{Handler: mux}
+	terminated := make(chan os.Signal, 1)
+	signal.Notify(terminated, syscall.SIGTERM)
+	go func() { _ = web.Serve(l) }()
 	fmt.Println("ready")
-	t.Fatal(http.Serve(l, mux))
+	closing := func(context.Context) error { return s.Close() }
+	if err := untilTerminated(terminated, live, web.Shutdown, closing); err != nil {
+		t.Error(err)
+	}
 }
