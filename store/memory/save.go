@@ -7,21 +7,22 @@ import (
 )
 
 // What a step has changed of a log is found by comparing the log with what was saved of
-// it. So no step can change something and forget to save it. A section of a log has its
-// epoch, and then these parts up to partEnd.
+// it. So no step can change something and forget to save it. Memberships are the
+// exception: memberships.changed says that they have changed.
+//
+// A section of a log has its epoch, and then these parts up to partEnd.
 const (
-	partEnd      byte = iota
-	partAnew          // what was saved before does not count
-	partGone          // the log has ended
-	partNumbers       // logState
-	partRest          // savedRest
-	partEntry         // an entry at the top
-	partReader        // the state of a reader
-	partReaders       // which readers there are: all others are forgotten
-	partWriter        // a writer, which is the most recent one
-	partWriters       // which writers there are
-	partTopics        // the memberships in topics
-	partReplaces      // another log, under whose epoch this one was saved before
+	partEnd     byte = iota
+	partAnew         // what was saved before does not count
+	partGone         // the log has ended
+	partNumbers      // logState
+	partRest         // what seldom changes: see saveRest
+	partEntry        // an entry at the top
+	partReader       // the state of a reader
+	partReaders      // which readers there are: all others are forgotten
+	partWriter       // a writer, which is the most recent one
+	partWriters      // which writers there are
+	partTopics       // the memberships in topics
 )
 
 // savedLog is what the journal has of a log.
@@ -29,7 +30,7 @@ type savedLog struct {
 	logState
 	idle      int64 // until when it rests; 0 if it has links
 	isSparse  bool
-	top       uint64
+	top       uint64 // of the entries
 	rest      string // as it was encoded
 	isPlain   bool   // rest has the id and the bounds alone
 	bounds    *store.Bounds
@@ -37,7 +38,7 @@ type savedLog struct {
 	writers   int
 	gone      bool
 	topics    bool
-	began     bool
+	began     bool   // the log has a beginning in the journal: partAnew
 	recovered bool   // its bounds are those of an earlier process
 	weight    int64  // what it counts in journaling.live
 	base      uint32 // no earlier segment has anything that is needed of it
