@@ -88,8 +88,8 @@ func (s *server) handler() http.Handler {
 // workersOnly lets requests with the token pass. Nobody else can take a job.
 func (s *server) workersOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if subtle.ConstantTimeCompare([]byte(token), []byte(s.token)) == 0 {
+		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if !ok || subtle.ConstantTimeCompare([]byte(token), []byte(s.token)) == 0 {
 			http.Error(w, "workers need the token", http.StatusUnauthorized)
 			return
 		}

@@ -94,7 +94,8 @@ func sayReady(ctx context.Context, c *client.Client, opened <-chan struct{}, nam
 //
 // A worker that is stopped for longer than a lease in the middle of a job completes it
 // nevertheless. If that must not happen, give the job's number to whatever the job
-// changes, such as a database, and let that refuse a second time.
+// changes, such as a database, and let that refuse a second time. The clocks of worker
+// and server must agree to a few seconds.
 func handle(ctx context.Context, c *client.Client, log *workLog, m client.Message) error {
 	var t task
 	if err := json.Unmarshal(m.Data, &t); err != nil {
@@ -107,8 +108,9 @@ func handle(ctx context.Context, c *client.Client, log *workLog, m client.Messag
 	}
 	switch {
 	case known: // only the answer may be missing
-	case time.Now().After(t.Until):
-		return nil // the server is about to give it to another worker, or has done so
+	case time.Now().After(t.Until): // the server is about to give it to another worker, or has done so
+		slog.Warn("a job comes too late, or the clocks differ", "job", t.Job, "late", time.Since(t.Until))
+		return nil
 	default:
 		answer = solve(t.Text)
 		if err := log.add(entry{Job: t.Job, Again: again, Answer: answer, At: time.Now()}); err != nil {

@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"time"
 )
@@ -27,14 +29,21 @@ func openLog(name string) (*workLog, error) {
 		return nil, err
 	}
 	log := &workLog{file: file, answers: map[int]string{}}
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
+	whole := int64(0)
+	for lines := bufio.NewReader(file); ; {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) { // half a line is that of a worker that was killed: the next one begins there
+			return log, file.Truncate(whole)
+		}
+		if err != nil {
+			return nil, err
+		}
+		whole += int64(len(line))
 		var e entry
-		if json.Unmarshal(lines.Bytes(), &e) == nil {
+		if json.Unmarshal(line, &e) == nil {
 			log.answers[e.Job] = e.Answer
 		}
 	}
-	return log, lines.Err()
 }
 
 // add records what was done, in one write: a killed worker has done it, or not.
