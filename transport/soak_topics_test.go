@@ -118,25 +118,35 @@ func readPlain(ctx context.Context, t *testing.T, c *client.Client, name string)
 
 // readGrowing checks that what there is of a growing message is its beginning, and gets
 // longer by what has come, unless the message begins again after a loss. Only a loss may
-// leave out the end of a message, or a message.
+// leave out the end of a message, or a message. After a join and after a loss, a message
+// that still grows comes before older ones.
 func readGrowing(ctx context.Context, t *testing.T, c *client.Client, name string) tally {
-	last, want, size, done, isLost := 0, "", 0, true, false
+	type answer struct {
+		size int
+		done bool
+	}
+	all, newest, isLost := map[int]answer{}, 0, false
 	return readTopic(ctx, t, c, name,
 		func(m *client.Message) error {
 			n, _ := strconv.Atoi(m.Key)
-			if n != last {
-				if n < last || last > 0 && !isLost && (n != last+1 || !done) {
-					return fmt.Errorf("answer %d follows answer %d, which is complete: %t", n, last, done)
+			if n > newest {
+				if before := all[newest]; newest > 0 && !isLost && (n != newest+1 || !before.done) {
+					return fmt.Errorf("answer %d follows answer %d, which is complete: %t", n, newest, before.done)
 				}
-				last, want, size = n, answerOf(n), 0
+				newest = n
 			}
+
+			want, had := answerOf(n), all[n]
 			if !strings.HasPrefix(want, string(m.Whole)) || m.Done && string(m.Whole) != want {
 				return fmt.Errorf("answer %d is %q, complete: %t", n, m.Whole, m.Done)
 			}
-			if len(m.Whole) != size+len(m.Data) && !(isLost && len(m.Whole) == len(m.Data)) {
-				return fmt.Errorf("answer %d had %d bytes, gets %d, and has %d", n, size, len(m.Data), len(m.Whole))
+			if len(m.Whole) != had.size+len(m.Data) && !(isLost && len(m.Whole) == len(m.Data)) {
+				return fmt.Errorf("answer %d had %d bytes, gets %d, and has %d", n, had.size, len(m.Data), len(m.Whole))
 			}
-			size, done, isLost = len(m.Whole), m.Done, false
+			all[n] = answer{len(m.Whole), m.Done}
+			if n == newest {
+				isLost = false
+			}
 			return nil
 		},
 		func(*client.LostError) error { isLost = true; return nil })
