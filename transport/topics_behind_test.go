@@ -234,9 +234,10 @@ func TestT5StaleTab(t *testing.T) {
 		stale, tab := b.guest(way), b.guest(way)
 		l := stale.open()
 		tab.open()
-		w.publish("~all", "old")
 		w.must(w.open(tab.hello.ID).Join(w.Context(), "~all", session.FromStart))
-		stale.saw("~all old @1", "~all joined @1")
+		synctest.Wait()
+		w.publish("~all", "old")
+		stale.saw("~all joined @0", "~all old @1")
 		l.close()
 		at := stale.at
 
@@ -244,6 +245,7 @@ func TestT5StaleTab(t *testing.T) {
 		synctest.Wait()
 		w.must(w.open(tab.hello.ID).Join(w.Context(), "~all", session.FromStart))
 		w.publish("~all", "new", "newer")
+		time.Sleep(2 * time.Second) // a client rests before it polls again, if there was nothing
 		synctest.Wait()
 		tab.skip()
 		tab.ack()
