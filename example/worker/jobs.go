@@ -159,16 +159,19 @@ func (j *jobs) answer(n int, worker, answer string) error {
 	return j.writeLocked(change{Done: n, Worker: worker, Answer: answer})
 }
 
-// takeBack lets jobs wait again whose lease is over.
-func (j *jobs) takeBack() {
+// takeBack lets jobs wait again whose lease is over. It returns the workers that had them.
+func (j *jobs) takeBack() (late map[string]bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	late = map[string]bool{}
 	for n := range j.given {
-		if time.Now().After(j.all[n-1].until) {
+		if one := j.all[n-1]; time.Now().After(one.until) {
 			delete(j.given, n)
 			j.waiting = slices.Insert(j.waiting, 0, n)
+			late[one.worker] = true
 		}
 	}
+	return late
 }
 
 // count returns how many jobs are done, given to workers, and waiting.

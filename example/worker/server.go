@@ -24,8 +24,8 @@ import (
 const atOnce = 8
 
 // A server gives jobs to workers, and records their answers. Each worker has a session of
-// its own. Workers with a link ask for jobs, with "ready". From then on each answer makes
-// room for another job.
+// its own. Workers ask for jobs, with "ready". From then on each answer makes room for
+// another job.
 type server struct {
 	jobs  *jobs
 	token string
@@ -149,10 +149,23 @@ func (s *server) feed(ctx context.Context, id string) {
 
 // left stops giving jobs to a worker without a link. The next worker of the same state
 // file continues its session.
-func (s *server) left(_ context.Context, from *mirage.Session, _ mirage.Reader) {
+func (s *server) left(_ context.Context, from *mirage.Session, _ mirage.Reader) { s.forget(from.ID()) }
+
+func (s *server) forget(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.workers, from.ID())
+	delete(s.workers, id)
+}
+
+// doubt stops giving jobs to a worker that is late: it may hang, although it has a link.
+// It gets jobs again when it says that it is ready.
+func (s *server) doubt(ctx context.Context, id string) {
+	s.forget(id)
+	_, err := s.live.Send(ctx, id, mirage.Message{Event: "ready?", Key: "ready?"}) // once, however often it is late
+	if err != nil && !errors.Is(err, mirage.ErrNotFound) {
+		slog.Error("asking a worker", "error", err)
+		s.update(id, func(*worker) {}) // it does not know that it has to say something
+	}
 }
 
 // update changes what is known of a worker that is here.
@@ -172,7 +185,9 @@ func (s *server) watch(ctx context.Context) {
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		s.jobs.takeBack()
+		for id := range s.jobs.takeBack() {
+			s.doubt(ctx, id)
+		}
 		for _, id := range s.here() {
 			s.feed(ctx, id)
 		}

@@ -24,7 +24,7 @@ func work(ctx context.Context, o settings) error {
 	}
 	defer log.file.Close()
 
-	opened := make(chan struct{}, 1)
+	ask := make(chan struct{}, 1)
 	c, err := client.Dial(ctx, o.work, client.Options{
 		Persist:   client.FileStore(o.state), // the place in the session, and answers on their way
 		AskSigned: true,                      // the id is in the file, too
@@ -35,11 +35,8 @@ func work(ctx context.Context, o settings) error {
 		},
 		OnState: func(s client.State) {
 			slog.Info("worker", "phase", s.Phase, "transport", s.Transport, "error", s.Err)
-			if s.Phase == client.PhaseOpen {
-				select {
-				case opened <- struct{}{}:
-				default: // it is said already
-				}
+			if s.Phase == client.PhaseOpen { // the server may have been started again
+				wake(ask)
 			}
 		},
 	})
@@ -51,7 +48,7 @@ func work(ctx context.Context, o settings) error {
 		defer cancel()
 		_ = c.Close(ctx)
 	}()
-	go sayReady(ctx, c, opened, filepath.Base(o.state))
+	go sayReady(ctx, c, ask, filepath.Base(o.state))
 
 	for m, err := range c.Messages(ctx) {
 		if lost, ok := errors.AsType[*client.LostError](err); ok {
@@ -68,24 +65,34 @@ func work(ctx context.Context, o settings) error {
 			}
 			return err
 		}
-		if err := handle(ctx, c, log, m); err != nil && ctx.Err() == nil {
+		if m.Event == "ready?" {
+			wake(ask)
+		} else if err := handle(ctx, c, log, m); err != nil && ctx.Err() == nil {
 			slog.Error("a job comes again later", "error", err)
 		}
 	}
 	return nil
 }
 
-// sayReady asks for jobs on each new link: the server may have been started again.
-func sayReady(ctx context.Context, c *client.Client, opened <-chan struct{}, name string) {
+// sayReady asks for jobs whenever wake is called.
+func sayReady(ctx context.Context, c *client.Client, ask <-chan struct{}, name string) {
 	for {
 		select {
-		case <-opened:
+		case <-ask:
 			if err := c.Emit(ctx, "ready", map[string]string{"name": name}); err != nil && ctx.Err() == nil {
 				slog.Error("saying that the worker is ready", "error", err)
 			}
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// wake lets sayReady ask, at once or after what it is doing.
+func wake(ask chan<- struct{}) {
+	select {
+	case ask <- struct{}{}:
+	default: // it is about to
 	}
 }
 
