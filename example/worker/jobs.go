@@ -159,7 +159,7 @@ func (j *jobs) answer(n int, worker, answer string) error {
 	return j.writeLocked(change{Done: n, Worker: worker, Answer: answer})
 }
 
-// takeBack lets jobs wait again whose lease is over. It returns the workers that had them.
+// takeBack lets jobs wait again whose lease is over. It returns who had them.
 func (j *jobs) takeBack() (late map[string]bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
