@@ -18,8 +18,7 @@ type Report struct {
 	Damage             error  // why Open would fail without Repair: it counts what is before
 }
 
-// Check reads a directory, and changes nothing. A process may use the directory
-// meanwhile:
+// Check reads a directory, and changes nothing. A process may use it at the same time:
 // then what it is writing may be among what is cut.
 func Check(dir string) (Report, error) {
 	loading := memory.Load(memory.Options{Budget: -1})

@@ -24,13 +24,13 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	print(os.Stdout, r)
-	if r.Damage != nil {
+	if !write(os.Stdout, r) {
 		os.Exit(1)
 	}
 }
 
-func print(w io.Writer, r disk.Report) {
+// write writes the report, and reports whether the directory is whole.
+func write(w io.Writer, r disk.Report) bool {
 	fmt.Fprintf(w, "sessions   %d, with %d messages\n", r.Sessions, r.Messages)
 	fmt.Fprintf(w, "topics     %d, with %d messages\n", r.Topics, r.Published)
 	fmt.Fprintf(w, "ids        %d that were moved or revoked\n", r.IDs)
@@ -52,4 +52,5 @@ func print(w io.Writer, r disk.Report) {
 	if r.Cut != "" {
 		fmt.Fprintf(w, "cut off    %s\n", r.Cut)
 	}
+	return r.Damage == nil
 }
