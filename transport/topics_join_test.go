@@ -332,10 +332,11 @@ func TestT2SessionJoins(t *testing.T) {
 				l := one.open()
 				two.open()
 				s := w.open(one.hello.ID)
-				w.publish("~user:42", "before")
 				w.must(s.Join(w.Context(), "~user:42", session.FromStart))
+				synctest.Wait()
+				w.publish("~user:42", "first")
 				for _, g := range []*guest{one, two} {
-					g.saw("~user:42 before @1", "~user:42 joined @1")
+					g.saw("~user:42 joined @0", "~user:42 first @1")
 				}
 				w.must(s.Join(w.Context(), "~user:42", session.FromNow)) // joining twice is joining once
 				w.publish("~user:42", "a")
@@ -347,7 +348,7 @@ func TestT2SessionJoins(t *testing.T) {
 				if way == "poll" { // a poll acknowledges what those before it have brought
 					late.saw("~user:42 joined @2")
 				} else {
-					late.saw("~user:42 before @1", "~user:42 a @2", "~user:42 joined @2")
+					late.saw("~user:42 first @1", "~user:42 a @2", "~user:42 joined @2")
 				}
 				one.ack()
 				later := b.guest(way)

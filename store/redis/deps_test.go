@@ -34,9 +34,11 @@ func TestOptionalDependencies(t *testing.T) {
 	users := map[string][]string{
 		"go-chi": {
 			module + "example/chat", module + "example/hello", module + "example/id", module + "example/rooms",
-			module + "example/tokens", module + "example/users",
+			module + "example/tokens", module + "example/users", module + "example/worker",
 		},
-		"redis":  {module + "example/rooms", module + "example/tokens", module + "store/redis"},
+		"redis": {
+			module + "example/rooms", module + "example/tokens", module + "example/worker", module + "store/redis",
+		},
 		"r3labs": {module + "transport/sse/r3labs"},
 	}
 
