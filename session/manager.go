@@ -36,9 +36,14 @@ type Manager struct {
 	work   sync.WaitGroup // links, callbacks: all that Shutdown waits for
 }
 
+// firstSweep is when a Manager first looks for sessions of an earlier process that are
+// over. A Store gives their readers about so long to come back.
+const firstSweep = 10 * time.Second
+
 // New returns a Manager. It panics if an option is invalid, and the text says how to
 // correct it.
 func New(o Options) *Manager {
+	inherits := o.Store != nil // perhaps sessions of an earlier process
 	o.check()
 	o = o.withDefaults()
 	o.checkRoom()
@@ -51,6 +56,9 @@ func New(o Options) *Manager {
 	m.hooks = make(chan struct{}, m.o.MaxHooks)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.sweeper.ring = func() { m.spawn(m.sweep) }
+	if inherits {
+		m.clock.sooner(&m.sweeper, firstSweep)
+	}
 	return m
 }
 

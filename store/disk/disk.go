@@ -59,6 +59,10 @@ type Store struct {
 	err  error // of Close
 }
 
+// ErrClosed means that a session could not be made, ended or moved, because the store is
+// closed.
+var ErrClosed = memory.ErrClosed
+
 // inMemory is what the store works from.
 type inMemory = memory.Store
 
@@ -157,12 +161,13 @@ func (r recorder) Append(record []byte) (uint64, error) {
 func (r recorder) Commit(mark uint64) error { return r.Journal.Commit(journal.Mark(mark)) }
 
 // Close ends the store cleanly, and lets another process open the directory. Call it
-// after the Manager's Shutdown, or Live.Shutdown. Steps after it are not saved. A second
-// call returns what the first one did.
+// after the Manager's Shutdown, or Live.Shutdown. What the steps of existing sessions
+// change later is not saved. A second call returns what the first one did.
 func (s *Store) Close() error {
 	s.once.Do(func() {
 		close(s.stop)
 		s.work.Wait()
+		s.saved.Close()
 		s.saved.Tick()
 		s.err = s.journal.Close()
 	})

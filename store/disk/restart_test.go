@@ -1,13 +1,17 @@
 package disk_test
 
 import (
+	"context"
+	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/mirage-go/mirage/internal/journal"
 	"github.com/mirage-go/mirage/internal/journal/faultfs"
+	"github.com/mirage-go/mirage/session"
 	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/disk"
 )
@@ -201,4 +205,49 @@ func TestS1OneProcess(t *testing.T) {
 	if a := s.attach(s.log("ann"), "tab", p); !a.Resumed {
 		t.Errorf("attached as %+v", a)
 	}
+}
+
+// S2: what a closed store cannot save is refused: a log-out that is answered counts after
+// the restart, too.
+func TestS2Closed(t *testing.T) {
+	s := newSite(t, disk.Options{}, nil)
+	s.log("ann")
+	s.log("old")
+	s.must(s.Close())
+	if _, err := s.End(s.ctx(), "ann", time.Hour); !errors.Is(err, disk.ErrClosed) {
+		t.Errorf("End after Close: %v", err)
+	}
+	if _, err := s.Move(s.ctx(), "old", "new", store.Moving{Refuse: time.Hour}); !errors.Is(err, disk.ErrClosed) {
+		t.Errorf("Move after Close: %v", err)
+	}
+	if _, _, err := s.Open(s.ctx(), "another", store.Asked{}, true, bounds); !errors.Is(err, disk.ErrClosed) {
+		t.Errorf("a new session after Close: %v", err)
+	}
+}
+
+// S2, D6, L1: a Manager on a store of an earlier process reports who did not come back and
+// ends sessions whose time is over, even if nobody connects.
+func TestS2ManagerSweeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, disk.Options{}, onDisk(faultfs.New(1)))
+		s.attach(s.log("ann"), "tab", store.Position{})
+		s.Kill()
+		s.start()
+		var detached, ended atomic.Int64
+		m := session.New(session.Options{
+			Store: s.Store, Retention: bounds.Retention, Logger: s.o.Logger,
+			OnDetach: func(context.Context, *session.Session, session.ReaderInfo) { detached.Add(1) },
+			OnEnd:    func(context.Context, store.Ended) { ended.Add(1) },
+		})
+		time.Sleep(11 * time.Second)
+		if detached.Load() != 1 || ended.Load() != 0 {
+			t.Errorf("after 11 s: %d detached, %d ended", detached.Load(), ended.Load())
+		}
+		time.Sleep(bounds.Retention)
+		if ended.Load() != 1 {
+			t.Errorf("after the retention: %d ended", ended.Load())
+		}
+		s.must(m.Shutdown(s.ctx()))
+		s.must(s.Close())
+	})
 }

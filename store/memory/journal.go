@@ -27,6 +27,7 @@ type recorder interface {
 type journaling struct {
 	recorder
 	live    atomic.Int64 // about how many bytes it would take to save everything anew
+	closed  bool         // nothing is saved any more; guarded by Store.mu
 	idsBase uint32       // no segment before that has what is needed of the ids' states; guarded by Store.mu
 	records sync.Pool    // of *record
 }

@@ -185,6 +185,9 @@ func (l *memLog) opened(a store.Asked, b *store.Bounds) (store.Log, bool, error)
 
 // openNew makes the session id, which must not exist.
 func (s *Store) openNew(id string, a store.Asked, create bool, b store.Bounds) (*memLog, error) {
+	if err := s.refused(); err != nil {
+		return nil, err
+	}
 	now := s.clock.read()
 	st := s.ids.states[id]
 	switch err := st.refuse(a, now); {
@@ -279,6 +282,10 @@ func (s *Store) Move(_ context.Context, from, to string, m store.Moving) ([]stor
 
 // move is Move. It returns the logs that have changed, or nil, with their locks held.
 func (s *Store) move(from, to string, m *store.Moving) (left []store.Left, old, target *memLog, err error) {
+	if err := s.refused(); err != nil {
+		return nil, nil, nil, err
+	}
+
 	// The request must still be valid, and the new id must not have been revoked since.
 	now := s.clock.read()
 	if err := s.ids.states[from].refuse(m.Asked, now); err != nil {
@@ -339,6 +346,10 @@ func (s *Store) saveMoved(logs ...*memLog) (mark uint64) {
 func (s *Store) End(_ context.Context, id string, refuse time.Duration) (store.Ended, error) {
 	defer s.warnOfIDs()
 	s.mu.Lock()
+	if err := s.refused(); err != nil {
+		s.mu.Unlock()
+		return store.Ended{}, err
+	}
 	why := store.ErrNotFound
 	if refuse > 0 {
 		at := s.clock.stamp()

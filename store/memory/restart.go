@@ -2,6 +2,7 @@ package memory
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -235,6 +236,26 @@ func (s *Journaled) Live() int64 {
 		t.mu.Unlock()
 	}
 	return n
+}
+
+// ErrClosed means that the store is closed: the step could not be saved.
+var ErrClosed = errors.New("store: closed")
+
+// Close refuses new sessions, moves and ends from now on. Those that have begun are saved
+// when it returns.
+func (s *Journaled) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.journal.closed = true
+}
+
+// refused returns ErrClosed if nothing is saved any more. The caller holds the store's
+// lock.
+func (s *Store) refused() error {
+	if s.journal != nil && s.journal.closed {
+		return ErrClosed
+	}
+	return nil
 }
 
 // Tick saves the time. It is called at least once a second.
