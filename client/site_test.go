@@ -15,14 +15,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/mirage-go/mirage"
 	"github.com/mirage-go/mirage/client"
 	"github.com/mirage-go/mirage/internal/test/memnet"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var transports = []string{client.WebSocket, client.SSE, client.Poll}
 

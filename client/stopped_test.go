@@ -53,7 +53,7 @@ func TestC1Stopped(t *testing.T) {
 				_ = live.Shutdown(ctx)
 			})
 
-			child := exec.Command(os.Args[0], "-test.run=^TestChild$")
+			child := exec.Command(os.Args[0])
 			child.Env = append(os.Environ(), "MIRAGE_CHILD="+server.URL+" "+transport)
 			child.Stderr = t.Output()
 			out, err := child.StdoutPipe()
@@ -127,28 +127,5 @@ func TestC1Stopped(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// TestChild is the program of TestC1Stopped: it prints each message, and sends it back.
-func TestChild(t *testing.T) {
-	url, transport, ok := strings.Cut(os.Getenv("MIRAGE_CHILD"), " ")
-	if !ok {
-		t.Skip("another test starts it")
-	}
-	ctx := t.Context()
-	c, err := client.Dial(ctx, url, client.Options{Transports: []string{transport}, MaxDelay: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	fmt.Println(c.ID())
-	for m, err := range c.Messages(ctx) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Println(string(m.Data))
-		if err := c.Send(ctx, client.Message{Data: m.Data}); err != nil {
-			t.Fatal(err)
-		}
 	}
 }

@@ -25,7 +25,7 @@
 //
 // A journal is behind if records are missing that its owner believes to be written: there
 // was no room even in the reserve, the disk reported an error, or [Open] found that the
-// end is missing. It is marked so on the disk. Its owner appends everything anew,
+// end is missing. It is marked so on the disk. Its owner appends everything again,
 // beginning in the segment that [Journal.Current] returns then, and calls
 // [Journal.Recovered].
 package journal

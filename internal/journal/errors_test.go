@@ -53,7 +53,7 @@ func TestWriteError(t *testing.T) {
 }
 
 // If no write succeeds, the records are refused, and the journal is behind until
-// everything is written anew.
+// everything is rewritten.
 func TestNoWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := faultfs.New(1)

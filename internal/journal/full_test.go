@@ -46,8 +46,7 @@ func (c *counter) Handle(_ context.Context, r slog.Record) error {
 }
 
 // A full disk stops what grows while there still is a reserve for the rest. If even that
-// is used up, the journal is behind, on the disk as well, until everything is written
-// anew.
+// is used up, the journal is behind, on the disk as well, until everything is rewritten.
 func TestFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := faultfs.New(1)

@@ -254,7 +254,7 @@ func TestStopped(t *testing.T) {
 	})
 }
 
-// Where the operating system does not say whether it has been started anew, only a
+// Where the operating system does not say whether it has been restarted, only a
 // journal that was closed continues.
 func TestUnknownBoot(t *testing.T) {
 	disk := faultfs.New(1)

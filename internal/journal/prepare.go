@@ -102,7 +102,7 @@ func create(fs FS, name string, number uint32, size int64) (*segment, error) {
 }
 
 // leaveBad rolls if nothing more can be written to the segment, so that whoever writes
-// everything anew begins in another one.
+// everything again begins in another one.
 func (j *Journal) leaveBad() {
 	if j.segment.bad {
 		_ = j.roll(0) // Append reports it

@@ -59,7 +59,7 @@ func (j *Journal) writeOldest(number uint32, recovered bool) error {
 
 	if j.writeState(true) {
 		if recovered && was {
-			j.log.Info("journal: everything is written anew", "dir", j.dir)
+			j.log.Info("journal: everything has been rewritten", "dir", j.dir)
 		}
 		return nil
 	}

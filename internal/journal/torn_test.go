@@ -158,7 +158,7 @@ func checkDamage(t *testing.T, whole *faultfs.Disk, damaged []byte, at int, repa
 		t.Errorf("%d errors logged", lines(slog.LevelError))
 	}
 
-	// Everything that could be read is written anew.
+	// Everything that could be read is rewritten.
 	if err := j.Recovered(j.Oldest()); !errors.Is(err, journal.ErrBehind) {
 		t.Errorf("recovered with the damaged segment: %v", err)
 	}

@@ -113,7 +113,7 @@ func (j *Journal) fallBehind(cause error) {
 	j.mu.Unlock()
 
 	if first {
-		j.log.Error("journal: a record could not be written and is missing until everything is written anew, "+
+		j.log.Error("journal: a record could not be written and is missing until everything is rewritten, "+
 			"which happens by itself; if the process ends before, clients are told of a loss: "+
 			"make room on the disk, or replace it", "dir", j.dir, "error", cause)
 	}

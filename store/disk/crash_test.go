@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -15,7 +14,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"os/signal"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,9 +22,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mirage-go/mirage"
 	"github.com/mirage-go/mirage/client"
-	"github.com/mirage-go/mirage/store/disk"
 )
 
 var kills = flag.Int("kills", 12, "how many times TestS2Kill kills the server")
@@ -206,7 +202,7 @@ type server struct{ cmd *exec.Cmd }
 // startServer starts a server that listens on addr, or on the socket.
 func startServer(t *testing.T, dir, addr string, socket ...*os.File) *server {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestServerProcess$")
+	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "MIRAGE_SERVER="+dir+" "+addr)
 	cmd.Stderr, cmd.ExtraFiles = t.Output(), socket
 	out, err := cmd.StdoutPipe()
@@ -250,51 +246,4 @@ func freeAddr(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
-}
-
-// TestServerProcess is the server that the other tests kill.
-func TestServerProcess(t *testing.T) {
-	dir, addr, ok := strings.Cut(os.Getenv("MIRAGE_SERVER"), " ")
-	if !ok {
-		t.Skip("another test starts it")
-	}
-	warnings := slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})
-	s, err := disk.Open(dir, disk.Small(disk.Options{Logger: slog.New(warnings)}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	live := mirage.New(mirage.Options{
-		Store: s, Insecure: true, Keys: [][]byte{[]byte(strings.Repeat("k", 32))}, LinkRate: -1, Rate: -1,
-		Logger: slog.New(slog.DiscardHandler),
-		OnMessage: func(ctx context.Context, s *mirage.Session, in mirage.Incoming) error {
-			text := string(in.Data)
-			if in.Again {
-				text += "?"
-			}
-			_, err := s.Send(ctx, mirage.Text(text))
-			return err
-		},
-	})
-	mux := http.NewServeMux()
-	mux.Handle("/live", live)
-	mux.HandleFunc("POST /push", func(w http.ResponseWriter, r *http.Request) {
-		if _, err := live.Send(r.Context(), r.FormValue("id"), mirage.Text(r.FormValue("text"))); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		w.WriteHeader(http.StatusNoContent)
-	})
-	l, err := listen(addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	web := &http.Server{Handler: mux}
-	terminated := make(chan os.Signal, 1)
-	signal.Notify(terminated, syscall.SIGTERM)
-	go func() { _ = web.Serve(l) }()
-	fmt.Println("ready")
-	closing := func(context.Context) error { return s.Close() }
-	if err := untilTerminated(terminated, live, web.Shutdown, closing); err != nil {
-		t.Error(err)
-	}
 }

@@ -135,7 +135,7 @@ func Open(dir string, o Options) (*Store, error) {
 	})
 	s.inMemory = s.saved.Store
 	if r.Found && !r.Continues {
-		s.catchUp() // so that the next process need not begin anew, too
+		s.catchUp() // so that the next process can go on
 	}
 	if r.Found {
 		o.Logger.Info("disk: the store is open", "dir", dir, "records", r.Records, "bytes", r.Bytes,
@@ -200,12 +200,12 @@ func (s *Store) keep() {
 }
 
 // compact removes the oldest segments while the journal is too large. What is needed of
-// them is saved anew.
+// them is rewritten first.
 func (s *Store) compact() {
 	for s.journal.Size() > s.slack && s.journal.Size() > 2*s.saved.Live()+s.slack {
 		before := s.journal.Oldest() + 1
 		if before > s.journal.Current() || !s.saved.Rewrite(before, s.pause) || s.journal.Behind() {
-			return // if it is behind, some of what was saved anew may be missing
+			return // if it is behind, some of what was rewritten may be missing
 		}
 		if err := s.journal.DropBefore(before); err != nil {
 			s.log.Warn("disk: cannot remove an old segment", "error", err)
@@ -214,14 +214,14 @@ func (s *Store) compact() {
 	}
 }
 
-// catchUp saves everything anew: the journal lacks something.
+// catchUp rewrites everything: the journal lacks something.
 func (s *Store) catchUp() {
 	from := s.journal.Current()
 	if !s.saved.Rewrite(math.MaxUint32, s.pause) {
 		return
 	}
 	if err := s.journal.Recovered(from); err != nil && !errors.Is(err, journal.ErrBehind) {
-		s.log.Warn("disk: cannot save everything anew", "error", err)
+		s.log.Warn("disk: cannot rewrite the journal", "error", err)
 	}
 }
 

@@ -5,14 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/disk"
 	"github.com/mirage-go/mirage/store/storetest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // open opens a store, and closes it when the test has ended.
 func open(t testing.TB, dir string, o disk.Options) *disk.Store {

@@ -168,7 +168,7 @@ func TestS5Grace(t *testing.T) {
 				s.must(err)
 				_, created, err := s.Open(s.ctx(), "ann", store.Asked{}, true, bounds)
 				if created == tt.lives || err != nil {
-					t.Errorf("the session was made anew: %v, %v", created, err)
+					t.Errorf("a new session was made: %v, %v", created, err)
 				}
 				a := s.attach(s.log("ann"), "tab", p)
 				if tt.lives != a.Resumed || !tt.lives && a.Reason != store.MissingExpired {
@@ -225,8 +225,8 @@ func TestS2Closed(t *testing.T) {
 	}
 }
 
-// S2, D6, L1: a Manager on a store of an earlier process reports who did not come back and
-// ends sessions whose time is over, even if nobody connects.
+// S2, D6, L1: a Manager on a store of an earlier process reports who did not come back
+// and ends sessions whose time is over, even if nobody connects.
 func TestS2ManagerSweeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, disk.Options{}, onDisk(faultfs.New(1)))

@@ -4,17 +4,14 @@ package disk_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/mirage-go/mirage"
 	"github.com/mirage-go/mirage/client"
 )
 
@@ -113,25 +110,4 @@ func (w *watch) longest() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.most
-}
-
-// listen returns the listener of a server process: on an address, or the one that it was
-// given.
-func listen(addr string) (net.Listener, error) {
-	if addr != "fd" {
-		return net.Listen("tcp", addr)
-	}
-	return net.FileListener(os.NewFile(3, "socket"))
-}
-
-// untilTerminated shuts a server down when the process is asked to end.
-func untilTerminated(terminated <-chan os.Signal, live *mirage.Live, rest ...func(context.Context) error) error {
-	<-terminated
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	err := live.Shutdown(ctx)
-	for _, f := range rest {
-		err = errors.Join(err, f(ctx))
-	}
-	return err
 }

@@ -26,7 +26,7 @@ type recorder interface {
 // journaling is the state of a Store with a journal.
 type journaling struct {
 	recorder
-	live    atomic.Int64 // about how many bytes it would take to save everything anew
+	live    atomic.Int64 // about how many bytes it would take to rewrite everything
 	closed  bool         // nothing is saved any more; guarded by Store.mu
 	idsBase uint32       // no segment before that has what is needed of the ids' states; guarded by Store.mu
 	records sync.Pool    // of *record
@@ -55,7 +55,7 @@ func (j *journaling) begin() *record {
 }
 
 // append adds the record, unless it is empty. The journal notes its errors itself: it is
-// behind from then on, and everything is saved anew once there is room.
+// behind from then on, and everything is rewritten once there is room.
 func (j *journaling) append(r *record) (mark uint64) {
 	if len(*r) > 0 {
 		mark, _ = j.Append(*r)

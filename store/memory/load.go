@@ -38,7 +38,7 @@ func (o *loader) apply(b []byte) error {
 }
 
 // loadLog takes over a section of a log. Changes of a log whose beginning is not there
-// count for nothing: it was saved anew later, or has ended.
+// count for nothing: it was rewritten later, or has ended.
 func (o *loader) loadLog(s *scan) {
 	epoch := s.fixed()
 	l := o.logs[epoch]
@@ -47,7 +47,7 @@ func (o *loader) loadLog(s *scan) {
 		switch part {
 		case partEnd:
 			return
-		case partAnew:
+		case partWhole:
 			l = &memLog{store: o.s, epoch: epoch, logState: logState{floor: 1}, saved: &savedLog{recovered: true}}
 			o.logs[epoch] = l
 			continue

@@ -27,7 +27,7 @@ func (o *loader) loadTopic(s *scan) {
 		}
 	case topicForgotten:
 		delete(o.s.topics.named, name)
-	case topicAnew:
+	case topicWhole:
 		b := s.topicBounds()
 		logs := [2]*topiclog.Log{}
 		for i := range logs {

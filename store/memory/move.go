@@ -1,10 +1,94 @@
 package memory
 
 import (
+	"context"
+	"slices"
 	"time"
 
 	"github.com/mirage-go/mirage/store"
 )
+
+// Move implements Store.
+func (s *Store) Move(_ context.Context, from, to string, m store.Moving) ([]store.Left, error) {
+	if from == to {
+		return nil, nil
+	}
+	defer s.warnOfIDs()
+	s.mu.Lock()
+	left, old, target, err := s.move(from, to, &m)
+	mark := s.saveMoved(old, target)
+	s.mu.Unlock()
+	s.commit(mark)
+	if old != nil {
+		old.wake()
+	}
+	if target != nil {
+		target.wake()
+	}
+	return left, err
+}
+
+// move is Move. It returns the logs that have changed, or nil, with their locks held.
+func (s *Store) move(from, to string, m *store.Moving) (left []store.Left, old, target *memLog, err error) {
+	if err := s.refused(); err != nil {
+		return nil, nil, nil, err
+	}
+
+	// The request must still be valid, and the new id must not have been revoked since.
+	now := s.clock.read()
+	if err := s.ids.states[from].refuse(m.Asked, now); err != nil {
+		return nil, nil, nil, err
+	}
+	bar := s.ids.states[to].revoked(now)
+	if !m.Came.IsZero() && m.Came.UnixNano() <= bar {
+		return nil, nil, nil, store.ErrRevoked
+	}
+
+	// Leave the old id. The new one is in use, even if it was left before.
+	at := s.clock.stamp()
+	old, target = s.logs[from], s.logs[to]
+	s.ids.tidy(at)
+	if !s.remembers() {
+		return nil, nil, nil, store.ErrBudget
+	}
+	st := s.ids.change(from)
+	st.leave(at, m, old != nil)
+	if m.Refuse > 0 {
+		s.ids.settle(st)
+	}
+	if is := s.ids.states[to]; is != nil {
+		s.ids.forgetWay(is)
+	}
+	if m.Client != "" && m.Keep > 0 {
+		s.ids.lead(st, to, m.Client, at, at+int64(m.Keep))
+	}
+
+	// Move the session.
+	if old == nil {
+		return nil, nil, nil, nil
+	}
+	old.mu.Lock()
+	delete(s.logs, from)
+	left = old.depart(from)
+	if target == nil {
+		s.logs[to] = old
+		old.rename(to, bar, m.Keep)
+		return left, old, nil, nil
+	}
+	target.mu.Lock()
+	target.absorb(old.handOver(), m.Keep)
+	return left, old, target, nil
+}
+
+// saveMoved saves what a Move has changed, in one record, and unlocks the logs.
+func (s *Store) saveMoved(logs ...*memLog) (mark uint64) {
+	logs = slices.DeleteFunc(logs, func(l *memLog) bool { return l == nil })
+	mark = s.saveStep(logs...)
+	for _, l := range logs {
+		l.mu.Unlock()
+	}
+	return mark
+}
 
 // heritage is what a session leaves to the one that it is joined to.
 type heritage struct {

@@ -191,7 +191,7 @@ func (ts *memTopics) lineUp() {
 	}
 }
 
-// renew gives all logs and topics new epochs, and saves them anew: numbers may have been
+// renew gives all logs and topics new epochs, and rewrites them: numbers may have been
 // given to messages that the journal does not have.
 func (o *loader) renew() {
 	s := o.s
@@ -208,7 +208,7 @@ func (o *loader) renew() {
 		for _, o := range l.readers {
 			o.spoken = 0
 		}
-		l.saveAnew(r)
+		l.saveWhole(r)
 		s.journal.append(r)
 	}
 	for _, t := range s.topics.named {
@@ -220,12 +220,12 @@ func (o *loader) renew() {
 		}
 		t.s.used.Add(-t.endedBytes)
 		t.ended, t.endedBytes = nil, 0
-		t.saveAnew()
+		t.saveWhole()
 		t.unlock()
 	}
 }
 
-// Live returns about how many bytes it would take to save everything anew.
+// Live returns about how many bytes it would take to rewrite everything.
 func (s *Journaled) Live() int64 {
 	n := s.journal.live.Load() + s.ids.bytes.Load()
 	s.topics.mu.RLock()
@@ -265,7 +265,7 @@ func (s *Journaled) Tick() {
 	s.journal.append(r)
 }
 
-// Rewrite saves everything anew that is needed of segments before that one. pause is
+// Rewrite saves everything again that is needed of segments before that one. pause is
 // called, without a lock, after each log, topic, and some of the ids. If pause returns
 // false, Rewrite ends early and returns false.
 func (s *Journaled) Rewrite(before uint32, pause func() bool) bool {
@@ -273,7 +273,7 @@ func (s *Journaled) Rewrite(before uint32, pause func() bool) bool {
 		l.mu.Lock()
 		if l.gone == nil && l.saved.base < before {
 			r := s.journal.begin()
-			l.saveAnew(r)
+			l.saveWhole(r)
 			s.journal.append(r)
 		}
 		l.mu.Unlock()
@@ -284,7 +284,7 @@ func (s *Journaled) Rewrite(before uint32, pause func() bool) bool {
 	for _, t := range s.allTopics() {
 		t.mu.Lock()
 		if t.base < before {
-			t.saveAnew()
+			t.saveWhole()
 		}
 		t.unlock()
 		if !pause() {
@@ -316,7 +316,7 @@ func (s *Store) rewriteIDs(before uint32, pause func() bool) bool {
 		all = append(all, st)
 	}
 	r := s.journal.begin()
-	s.over.saveAnew(r)
+	s.over.saveWhole(r)
 	s.journal.append(r)
 	s.mu.Unlock()
 

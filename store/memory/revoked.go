@@ -62,8 +62,8 @@ func (r *memRevoked) save(to *record) {
 	r.unsaved = r.unsaved[:0]
 }
 
-// saveAnew appends everything to a record.
-func (r *memRevoked) saveAnew(to *record) {
+// saveWhole appends everything to a record.
+func (r *memRevoked) saveWhole(to *record) {
 	r.mu.Lock()
 	r.unsaved = r.unsaved[:0]
 	for e := r.order.Front(); e != nil; e = e.Next() {

@@ -13,7 +13,7 @@ import (
 // A section of a log has its epoch, and then these parts up to partEnd.
 const (
 	partEnd     byte = iota
-	partAnew         // what was saved before does not count
+	partWhole        // what was saved before does not count
 	partGone         // the log has ended
 	partNumbers      // logState
 	partRest         // what seldom changes: see saveRest
@@ -38,7 +38,7 @@ type savedLog struct {
 	writers   int
 	gone      bool
 	topics    bool
-	began     bool   // the log has a beginning in the journal: partAnew
+	began     bool   // the log has a beginning in the journal: partWhole
 	recovered bool   // its bounds are those of an earlier process
 	weight    int64  // what it counts in journaling.live
 	base      uint32 // no earlier segment has anything that is needed of it
@@ -69,7 +69,7 @@ func (l *memLog) save(r *record) {
 		s.gone = true
 	} else {
 		if !s.began {
-			r.byte(partAnew)
+			r.byte(partWhole)
 			s.began, s.base = true, l.store.journal.Current()
 		}
 		l.saveRest(r)
@@ -88,8 +88,8 @@ func (l *memLog) save(r *record) {
 	l.weigh()
 }
 
-// saveAnew appends everything of the log to r.
-func (l *memLog) saveAnew(r *record) {
+// saveWhole appends everything of the log to r.
+func (l *memLog) saveWhole(r *record) {
 	s := l.saved
 	*s = savedLog{weight: s.weight, gone: s.gone, recovered: s.recovered}
 	for _, o := range l.readers {

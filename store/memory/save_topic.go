@@ -12,7 +12,7 @@ const (
 	topicPublished                 // a message, or a piece of one
 	topicEnded                     // the epoch
 	topicForgotten                 // the topic
-	topicAnew                      // everything: what was saved before does not count
+	topicWhole                     // everything: what was saved before does not count
 )
 
 // note begins a section of the step, or returns nil if there is no journal.
@@ -72,12 +72,12 @@ func (t *memTopic) notePublished(p *store.Publication) {
 func (t *memTopic) noteEnded()     { t.note(topicEnded) }
 func (t *memTopic) noteForgotten() { t.note(topicForgotten) }
 
-// saveAnew appends everything of the topic to the step's record.
-func (t *memTopic) saveAnew() {
+// saveWhole appends everything of the topic to the step's record.
+func (t *memTopic) saveWhole() {
 	if t.log == nil && t.ended == nil || t.forgotten {
 		return
 	}
-	r := t.note(topicAnew)
+	r := t.note(topicWhole)
 	t.base = t.s.journal.Current()
 	r.topicBounds(&t.bounds)
 	for _, l := range []*topiclog.Log{t.log, t.ended} {

@@ -62,7 +62,7 @@ func (d *Disk) killLocked() {
 	clear(d.locked)
 }
 
-// PowerLoss kills the process and starts the machine anew. Of each page of 4 KiB that is
+// PowerLoss kills the process and restarts the machine. Of each page of 4 KiB that is
 // not fsynced, either the new or the old content is there. The same is true of each name
 // in a directory and of the sizes of files.
 func (d *Disk) PowerLoss() {
