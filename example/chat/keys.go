@@ -21,7 +21,7 @@ func signingKeys(file, dir string) (keys [][]byte, kept string, err error) {
 		return nil, dir, nil
 	case file == "":
 		key, _ := newKey()
-		return [][]byte{key}, "random: a restart gives all visitors new ids, use -keys FILE to keep them", nil
+		return [][]byte{key}, "random: a restart gives all visitors new ids, use -data DIR to keep them", nil
 	}
 
 	text, err := os.ReadFile(file)

@@ -118,7 +118,7 @@ export class Link {
   #hello({ id, known, previous, resumed, reason }) {
     $('id').textContent = id
     if (known && known !== id && known !== previous) {
-      this.log.mark('You are somebody else now: the server has new keys. It keeps them with -keys FILE', 'loss')
+      this.log.mark('You are somebody else now: the server has new keys. It keeps them with -data DIR', 'loss')
     }
     if (resumed || reason === 'new' || reason === 'trimmed') return // nothing is missing, or mirage-gap reports it
     this.#lose(lost[reason] ?? `The server cannot go on where you were (${reason}): something may be lost`)
