@@ -192,8 +192,9 @@ func (l *Live) Broadcast(ctx context.Context, msg Message) (Sent, error) {
 // error if ctx ends first. The Live accepts no links afterwards. Call it before
 // http.Server.Shutdown, which also ends links but does not wait for callbacks.
 //
-// Then it closes Options.Dir, so that the next process can open it. Nothing is kept of
-// what callbacks do that ctx has not left time for.
+// Then it closes Options.Dir, so that the next process can open it. A log-out or a log-in
+// that comes later fails. Nothing is kept of what callbacks do that ctx has not left time
+// for.
 func (l *Live) Shutdown(ctx context.Context) error {
 	err := l.sessions.Shutdown(ctx)
 	if l.store != nil {
