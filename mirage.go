@@ -187,6 +187,10 @@ func (l *Live) Broadcast(ctx context.Context, msg Message) (Sent, error) {
 	return l.sessions.Broadcast(ctx, msg)
 }
 
+// Stats returns how many sessions, links and topics there are on this node. See
+// session.Manager.Stats.
+func (l *Live) Stats() Stats { return l.sessions.Stats() }
+
 // Shutdown tells every client to reconnect after a random delay of at most ten seconds.
 // It returns nil when every link has ended and every callback has returned, or ctx's
 // error if ctx ends first. The Live accepts no links afterwards. Call it before

@@ -138,3 +138,18 @@ func NewContext(ctx context.Context, id Identity) context.Context {
 
 // WithValue returns a context in which Value finds v. Use it to test callbacks.
 func WithValue(ctx context.Context, v any) context.Context { return session.WithValue(ctx, v) }
+
+// An Observer is told what happens, for Options.Observer. See session.Observer.
+type Observer = session.Observer
+
+// An Event is one thing that happened. See session.Event.
+type Event = session.Event
+
+// Observers returns an Observer that tells all of them. See session.Observers.
+func Observers(all ...Observer) Observer { return session.Observers(all...) }
+
+// Stats are counts at one moment, on this node. See session.Stats.
+type Stats = session.Stats
+
+// LogID returns a short name for an id that is fit for logs. See session.LogID.
+func LogID(id string) string { return session.LogID(id) }

@@ -154,6 +154,13 @@ type Options struct {
 	// Transport has the options of the individual transports.
 	Transport transport.Options
 
+	// Observer is told what happens on this node, for metrics and traces: see package
+	// observe/prometheus, package observe/otel and package inspect. To have several, use
+	// Observers. Nil means none, and costs nothing.
+	Observer Observer
+
+	// LogIDs makes log lines name sessions by their ids in full, instead of by LogID.
+	LogIDs bool
 	// Logger receives errors that are not returned to any caller. Nil means
 	// slog.Default().
 	Logger *slog.Logger
@@ -207,6 +214,8 @@ func (o *Options) session(age time.Duration) session.Options {
 		OnGap:          o.OnGap,
 		OnEnd:          o.OnEnd,
 		OnClose:        o.OnClose,
+		Observer:       o.Observer,
+		LogIDs:         o.LogIDs,
 		Logger:         o.Logger,
 	}
 }

@@ -156,6 +156,13 @@ type Options struct {
 	// A session that Move joined to another one continues there, and gets no OnEnd.
 	OnEnd func(context.Context, store.Ended)
 
+	// Observer is told what happens on this node, for metrics and traces: see Observer. Nil
+	// means none, and costs nothing.
+	Observer Observer
+
+	// LogIDs makes log lines name sessions by their ids in full. The default is their
+	// LogID.
+	LogIDs bool
 	// Logger gets what is not returned to any caller: panics of callbacks, errors of
 	// OnMessage, and failures of the store in the background. Nil means slog.Default().
 	Logger *slog.Logger
