@@ -235,6 +235,20 @@ func (o *Options) middleware(codec *cookie.Codec, sessions *session.Manager) mid
 		OwnOrigins:     o.OwnOrigins,
 		AcceptUnsigned: o.AcceptUnsigned,
 		Logger:         o.Logger,
-		Count:          o.Count,
+		Count:          o.count(),
+	}
+}
+
+// count returns what is called with the outcome of a request: Count, and the Observer.
+func (o *Options) count() func(string) {
+	if o.Observer == nil {
+		return o.Count
+	}
+	count, observer := o.Count, o.Observer
+	return func(what string) {
+		if count != nil {
+			count(what)
+		}
+		observer.Observe(session.Event{Kind: session.EventHook, Hook: session.HookIdentify, Reason: what})
 	}
 }

@@ -31,16 +31,25 @@ func (m *Manager) callOnMessage(ctx context.Context, s *Session, in Incoming) (e
 		return errors.New("session: Options.OnMessage is not set")
 	}
 
+	e := Event{
+		Kind: EventHandled, Session: s.id, Reader: in.Reader, Writer: in.Writer, To: in.Number,
+		Messages: 1, Bytes: int64(len(in.Data)),
+	}
+	ctx, done := m.trace(ctx, e)
+	began := m.stopwatch()
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("session: OnMessage panicked: %v", v)
-			m.logPanic("OnMessage", v, "session", s.id, "writer", in.Writer, "number", in.Number)
+			err, e.Reason = fmt.Errorf("session: OnMessage panicked: %v", v), ReasonPanicked
+			m.logPanic("OnMessage", v, "session", m.logID(s.id), "writer", in.Writer, "number", in.Number)
 		}
+		e.Duration, e.Err = m.since(began), err
+		done(err)
+		m.emit(e)
 	}()
 
 	if err = m.o.OnMessage(ctx, s, in); err != nil {
-		m.o.Logger.Warn("session: OnMessage failed",
-			"session", s.id, "writer", in.Writer, "number", in.Number, "error", err)
+		e.Reason = ReasonFailed
+		m.logFailed(&e, err)
 	}
 	return err
 }

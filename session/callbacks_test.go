@@ -91,6 +91,7 @@ func TestL4FailuresAreLogged(t *testing.T) {
 		var log bytes.Buffer
 		boom := true
 		m := session.New(session.Options{
+			LogIDs:   true,
 			Logger:   slog.New(slog.NewTextHandler(&log, nil)),
 			OnAttach: func(context.Context, *session.Session, session.ReaderInfo) { panic("attach") },
 			OnMessage: func(context.Context, *session.Session, session.Incoming) error {

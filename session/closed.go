@@ -18,11 +18,14 @@ type Closed struct {
 
 // An account collects what OnClose reports about a link. If polls carry the link, their
 // Links, one after another, share the account. It is closed once no Link holds it, and no
-// request that is about to continue the link. A nil account counts nothing: OnClose is
-// not set.
+// request that is about to continue the link. A nil account counts nothing: there is neither
+// OnClose nor an Observer.
 type account struct {
 	began int64 // on the Manager's clock
+	link  uint64
+	plain bool
 	bytes atomic.Int64
+	acked atomic.Uint64 // what the client has acknowledged on this node
 
 	mu      sync.Mutex
 	holders int    // Links, and requests
@@ -59,12 +62,13 @@ func (a *account) hold() bool {
 // openAccount gives l its account: the one that its request holds, or a new one.
 func (l *Link) openAccount(held *account, addr string) {
 	m := l.s.m
-	if m.o.OnClose == nil {
+	if m.o.OnClose == nil && !m.observed() {
 		return
 	}
 	a := held
 	if a == nil {
-		a = &account{began: m.now(), holders: 1}
+		a = &account{began: m.now(), holders: 1, link: l.Hello.Link.Number, plain: l.Plain}
+		a.acked.Store(l.Hello.Position.Seq)
 	}
 
 	a.mu.Lock()
@@ -88,7 +92,8 @@ func (a *account) note(turn uint64, end End) {
 	}
 }
 
-// release ends one hold of the account, and calls OnClose if it was the last.
+// release ends one hold of the account. If it was the last, release tells the Observer and
+// calls OnClose.
 func (a *account) release(m *Manager) {
 	if a == nil {
 		return
@@ -102,8 +107,12 @@ func (a *account) release(m *Manager) {
 	}
 
 	told.Bytes, told.Duration = a.bytes.Load(), time.Duration(m.now()-a.began)
+	m.emitClosed(a, &told)
+	if m.o.OnClose == nil {
+		return
+	}
 	m.call("OnClose", func() { m.o.OnClose(told) },
-		"session", told.ID, "reader", told.Reader, "transport", told.Transport)
+		"session", m.logID(told.ID), "reader", told.Reader, "transport", told.Transport)
 }
 
 // Wrote records that the transport has written n bytes to the client. OnClose gets the

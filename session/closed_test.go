@@ -202,6 +202,7 @@ func TestL3OnCloseMayDoAnything(t *testing.T) {
 		var m *session.Manager
 		done := 0
 		m = session.New(session.Options{
+			LogIDs: true,
 			Logger: slog.New(slog.NewTextHandler(&log, nil)),
 			OnClose: func(c session.Closed) {
 				ctx := context.Background()

@@ -10,6 +10,7 @@ func (m *Manager) sweep() {
 			m.reportLost(l)
 		}
 		for _, e := range due.Ended {
+			m.emitEnded(e, ReasonExpired)
 			m.callOnEndOfExpired(e)
 		}
 
@@ -34,7 +35,7 @@ const maxEnding = 64
 // callOnEnd calls OnEnd for a session that has ended.
 func (m *Manager) callOnEnd(e store.Ended, value any) {
 	if m.o.OnEnd != nil {
-		m.call("OnEnd", func() { m.o.OnEnd(m.callbackContext(value), e) }, "session", e.ID)
+		m.call("OnEnd", func() { m.o.OnEnd(m.callbackContext(value), e) }, "session", m.logID(e.ID))
 	}
 }
 

@@ -65,7 +65,7 @@ func (m *Manager) appendLast(ctx context.Context, id string, last *store.Message
 		return 0, err
 	}
 	err = m.withSession(ctx, id, func(s *Session) error {
-		p, err := s.log.Append(ctx, last, "")
+		p, err := s.append(ctx, "", last)
 		seq = p.Seq
 		return err
 	})

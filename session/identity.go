@@ -32,17 +32,18 @@ func (m *Manager) end(ctx context.Context, id string, refuse time.Duration) erro
 		defer m.work.Done()
 	}
 
+	why := EndOver
+	if refuse > 0 {
+		why = EndBarred
+	}
 	s := m.local.find(id)
 	ended, err := m.store.End(ctx, id, refuse)
 	if err == nil || errors.Is(err, store.ErrNotFound) {
-		why := EndOver
-		if refuse > 0 {
-			why = EndBarred
-		}
 		s.markEnded(why)
 	}
 
 	if err == nil {
+		m.emitEnded(ended, string(why))
 		m.callOnEnd(ended, nil)
 	}
 	return err
@@ -107,6 +108,7 @@ func (m *Manager) move(ctx context.Context, from, to string, how store.Moving) e
 	if err == nil && from != to {
 		values = s.values() // while the links are here
 		s.markEnded(EndMoved)
+		m.emitMoved(from, to, how)
 	}
 	m.reportMoved(s, from, left, values)
 	return err

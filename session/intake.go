@@ -27,8 +27,9 @@ const minIntake = 4 << 10
 // the Intake once, when the request has been answered.
 func (m *Manager) Expect(ctx context.Context, id string, a store.Asked) (*Intake, error) {
 	s, err := m.acquire(ctx, id, opening{asked: a})
-	if err != nil {
-		return nil, asSettling(err)
+	if err = asSettling(err); err != nil {
+		m.emitRefused(id, "", TransportSend, err)
+		return nil, err
 	}
 	return &Intake{m: m, s: s}, nil
 }

@@ -73,7 +73,7 @@ type Link struct {
 
 	transport string
 	value     any
-	account   *account      // nil without OnClose
+	account   *account      // nil without OnClose and Observer
 	woken     chan struct{} // for Next; nil with Wake
 	until     int64         // the end of its life on the Manager's clock; 0 if it has none
 	goodbye   atomic.Bool   // its client has said that it does not come back
@@ -87,7 +87,8 @@ type Link struct {
 // session or reader. With Number, it is store.ErrNotFound or store.ErrSuperseded if the
 // link cannot be continued. For a new link, it is ErrSettling if the id was revoked or
 // moved after the request came. The client then comes back, and its id is checked again.
-func (m *Manager) Attach(ctx context.Context, a Attach) (*Link, error) {
+func (m *Manager) Attach(ctx context.Context, a Attach) (l *Link, err error) {
+	defer func() { m.emitRefused(a.ID, a.Reader, a.Transport, err) }()
 	if !m.enter() {
 		return nil, ErrClosed
 	}
@@ -206,6 +207,9 @@ func (m *Manager) newLink(
 		return nil, ErrClosed
 	}
 	l.openAccount(held, a.RemoteAddr)
+	if held == nil {
+		l.emitBegan(a.Number != 0)
+	}
 	if len(a.topics) > 0 {
 		l.present(a.topics)
 	}
@@ -230,7 +234,9 @@ func (m *Manager) newLink(
 		s.order.do(func() { m.callOnAttach(s, info, l.value) })
 	}
 	if hello.Fresh && !hello.Lost.IsZero() && hello.Reason != store.MissingTrimmed {
-		m.callOnGap(s, info, l.value, hello.Lost)
+		lost := hello.Lost
+		lost.Reason = hello.Reason
+		m.callOnGap(s, info, l.value, lost)
 	}
 	return l, nil
 }
@@ -242,6 +248,10 @@ func (m *Manager) callOnAttach(s *Session, info ReaderInfo, value any) {
 }
 
 func (m *Manager) callOnGap(s *Session, info ReaderInfo, value any, lost store.Lost) {
+	m.emit(Event{
+		Kind: EventLost, Session: s.id, Reader: info.Reader, Plain: info.Plain, Transport: info.Transport,
+		Topic: lost.Topic, From: lost.From, To: lost.To, Reason: string(lost.Reason),
+	})
 	if m.o.OnGap != nil {
 		m.call("OnGap", func() { m.o.OnGap(m.callbackContext(value), s, info, lost) }, s.logAttrs(info)...)
 	}
@@ -263,5 +273,9 @@ func (l *Link) wake() {
 // Ack records that the client has everything up to p, and uses this link. See
 // store.Log.Ack.
 func (l *Link) Ack(ctx context.Context, p store.Position) error {
-	return l.s.log.Ack(ctx, l.Hello.Link, p)
+	err := l.s.log.Ack(ctx, l.Hello.Link, p)
+	if err == nil {
+		l.s.emitAcked(l.Hello.Link, p)
+	}
+	return err
 }

@@ -86,10 +86,15 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 	if !b.Gap.IsZero() {
 		l.cursor, l.tag = b.Gap.To, b.GapTag
 		if !tail.Told {
-			l.s.m.callOnGap(l.s, l.reader(), l.value, b.Gap)
+			lost := b.Gap
+			lost.Reason = store.MissingTrimmed
+			l.s.m.callOnGap(l.s, l.reader(), l.value, lost)
 		}
 	}
 	if n := len(entries); n > 0 {
+		if l.s.m.observed() {
+			l.emitSent(l.cursor, entries)
+		}
 		l.cursor, l.tag = entries[n-1].Seq, entries[n-1].Tag
 	}
 

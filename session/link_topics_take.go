@@ -101,6 +101,7 @@ func (l *Link) takeNotices(t *linkTopics, b *Batch) {
 	t.mu.Unlock()
 	for i := range notices {
 		b.Topics = append(b.Topics, TopicBlock{Topic: notices[i].Topic, Left: &notices[i]})
+		l.emitTopic(EventLeft, notices[i].Topic, noticeReason(&notices[i]))
 	}
 }
 
@@ -159,6 +160,7 @@ func (l *Link) takeTopic(ctx context.Context, t *linkTopics, lt *linkTopic, b *B
 		l.dropTopic(t, lt)
 		return 0, nil
 	}
+	l.emitTopicSent(lt.hub.name, entries)
 	for i := range entries {
 		last := i+1 == len(entries)
 		goesOn := last && lt.cursor.Begin != store.BeginAfter || !last && isWhole(&entries[i+1])
@@ -227,7 +229,7 @@ func (l *Link) takeEntry(t *linkTopics, lt *linkTopic, e *store.TopicEntry, goes
 			lt.followed = e.Epoch
 		}
 		lost := e.Lost
-		lost.Topic = lt.hub.name
+		lost.Topic, lost.Reason = lt.hub.name, e.Reason
 		l.s.m.callOnGap(l.s, l.reader(), l.value, lost)
 		return 0
 	}
@@ -247,6 +249,7 @@ func (l *Link) takeJoined(ctx context.Context, lt *linkTopic, b *Batch) {
 		Topic: lt.hub.name, Position: at, Joined: &TopicJoined{Lost: lt.lost, Reason: lt.reason, Key: lt.key},
 	})
 	lt.lost, lt.reason = store.Lost{}, ""
+	l.emitTopic(EventJoined, lt.hub.name, "")
 	l.noteTold(ctx, lt, store.TopicTold{Asked: lt.asked, At: at})
 }
 
@@ -286,6 +289,7 @@ func (l *Link) endTopic(ctx context.Context, t *linkTopics, lt *linkTopic, b *Ba
 	b.Topics = append(b.Topics, TopicBlock{Topic: lt.hub.name, Left: &store.TopicNotice{
 		Topic: lt.hub.name, Status: http.StatusGone, Reason: "the topic was ended",
 	}})
+	l.emitTopic(EventLeft, lt.hub.name, "ended")
 	epochs := []uint32{lt.cursor.At.Epoch}
 	if lt.followed == lt.cursor.At.Epoch { // the membership is still in the epoch before
 		epochs = append(epochs, lt.joinedIn)

@@ -19,6 +19,8 @@ type Manager struct {
 	sweeper alarm
 	turns   turns
 	intakes intakes
+	tracer  Tracer        // the Observer, if it is one
+	lines   logLimit      // of events
 	hooks   chan struct{} // holds one element for each running OnJoin
 	joining atomic.Int64  // joins that wait or run
 	ending  chan struct{} // holds one element for each running OnEnd of an expired session
@@ -53,6 +55,7 @@ func New(o Options) *Manager {
 		turns: turns{held: make(map[turnKey]*turn)}, ending: make(chan struct{}, maxEnding),
 	}
 	m.local.clock = &m.clock
+	m.tracer, _ = m.o.Observer.(Tracer)
 	m.hooks = make(chan struct{}, m.o.MaxHooks)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.sweeper.ring = func() { m.spawn(m.sweep) }

@@ -96,7 +96,7 @@ type Event struct {
 	From, To uint64 // the numbers of the first and last message; To is 0 if that is not known
 	Messages int    // how many messages
 	Again    int    // how many of them were sent to a reader of the session before
-	Bytes    int64  // the sum of their sizes; of a link, what was written to the client
+	Bytes    int64  // the sum of the lengths of their data; of a link, what was written to the client
 	Duration time.Duration
 	Err      error // what a handler or hook returned; for spans, not for labels
 }
@@ -163,9 +163,10 @@ const (
 	// on, and for each refused join: Session, Reader, Link, Transport, Topic, Reason.
 	EventLeft
 
-	// EventHook is for each outcome of OnJoin, and of the hooks of the middleware:
-	// Hook, Reason. OnJoin also has Session, Topic, Duration and Err. Reason is
-	// "" if the hook accepted.
+	// EventHook is for each call of OnJoin, and for each outcome of the middleware that is
+	// not simply an id that was accepted: Hook, Reason. OnJoin also has Session, Reader,
+	// Topic, Duration and Err, and its Reason is "" if it accepted. HookIdentify stands
+	// for the middleware. Its Reason is a word of middleware.Options.Count.
 	EventHook
 	// EventRefused is for each request that a transport refused: Session, Reader,
 	// Transport, Reason. Transport is "send" for messages from a client.

@@ -48,6 +48,7 @@ func (m *Manager) Quit(ctx context.Context, q Quit) error {
 	}
 	if ended != nil {
 		s.markEnded(EndOver)
+		m.emitEnded(*ended, ReasonLeft)
 		m.callOnEnd(*ended, q.Value)
 	}
 	return nil

@@ -54,7 +54,8 @@ type Receipt struct {
 // it. With other errors Accepted may be 0, and the client resends all that it still
 // keeps. A message is handled once, however often it comes. If it comes again during the
 // call, that call waits for the same result.
-func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
+func (m *Manager) Receive(ctx context.Context, up Upstream) (got Receipt, err error) {
+	defer func() { m.emitRefused(up.ID, up.Link.Reader, TransportSend, err) }()
 	if !m.enter() {
 		return Receipt{}, ErrClosed
 	}
@@ -105,6 +106,9 @@ func (m *Manager) Receive(ctx context.Context, up Upstream) (Receipt, error) {
 func (m *Manager) acknowledge(ctx context.Context, s *Session, link store.LinkRef, p store.Position) (*Session, error) {
 	err := s.log.Ack(ctx, link, p)
 	if !isOver(err) {
+		if err == nil {
+			s.emitAcked(link, p)
+		}
 		return s, err
 	}
 	again := func(log store.Log) (any, error) { return nil, log.Ack(ctx, link, p) }
@@ -201,6 +205,7 @@ func (m *Manager) receiveNumbered(
 		case err != nil:
 			return got, err
 		case t == store.TurnDone:
+			m.emitRepeated(s, &up, n)
 			if slices.Contains(failed, n.Number) {
 				got.Failed = append(got.Failed, n.Number)
 			}

@@ -254,8 +254,13 @@ func (m *Manager) acquireFresh(ctx context.Context, id string, how opening) (*Se
 	}
 	s := m.local.register(&Session{m: m, id: id, log: log})
 	m.clock.sooner(&m.sweeper, m.o.Retention) // a node that died may have left it without links
+	if created {
+		m.emit(Event{Kind: EventSessionOpened, Session: id})
+	}
 	if created && m.o.OnOpen != nil {
-		s.order.do(func() { m.call("OnOpen", func() { m.o.OnOpen(m.callbackContext(how.value), s) }, "session", s.id) })
+		s.order.do(func() {
+			m.call("OnOpen", func() { m.o.OnOpen(m.callbackContext(how.value), s) }, "session", m.logID(s.id))
+		})
 	}
 	return s, nil
 }

@@ -27,12 +27,23 @@ func (m *Manager) Send(ctx context.Context, id string, msg store.Message) (store
 		}
 		return err
 	})
+	if isOver(err) {
+		m.emitAppended(Event{Session: id}, &msg, 0, err)
+	}
 	return at, err
 }
 
 // SendTo is Send for one reader. The error is also store.ErrNotFound if the session has
 // no reader of that name. Other readers skip the message. See Session.SendTo.
 func (m *Manager) SendTo(ctx context.Context, id, reader string, msg store.Message) (store.Position, error) {
+	at, err := m.sendTo(ctx, id, reader, msg)
+	if isOver(err) {
+		m.emitAppended(Event{Session: id, Reader: reader}, &msg, 0, err)
+	}
+	return at, err
+}
+
+func (m *Manager) sendTo(ctx context.Context, id, reader string, msg store.Message) (store.Position, error) {
 	s, err := m.lookup(ctx, id)
 	if err != nil {
 		return store.Position{}, err
@@ -78,7 +89,18 @@ func (m *Manager) Broadcast(ctx context.Context, msg store.Message) (Sent, error
 	if !m.isOpen() {
 		return sent, ErrClosed
 	}
+	began := m.stopwatch()
+	sent, err := m.broadcast(ctx, msg)
+	if m.observed() || err != nil {
+		m.emitAppended(Event{Messages: sent.Sessions}, &msg, began, err)
+	}
+	for _, id := range sent.Full {
+		m.emitAppended(Event{Session: id}, &msg, began, store.ErrFull)
+	}
+	return sent, err
+}
 
+func (m *Manager) broadcast(ctx context.Context, msg store.Message) (sent Sent, err error) {
 	if b, ok := m.store.(store.Broadcaster); ok {
 		err := b.Broadcast(ctx, &msg, sent.count)
 		return sent, err

@@ -16,6 +16,7 @@ type Session struct {
 	id    string
 	log   store.Log
 	order serial
+	lag   lag
 
 	intakes intakes
 	rate    bucket // of upstream messages
@@ -49,15 +50,39 @@ func (s *Session) Send(ctx context.Context, msg store.Message) (store.Position, 
 // loss or OnEnd gets the message.
 func (s *Session) SendTo(ctx context.Context, reader string, msg store.Message) (store.Position, error) {
 	if err := s.m.checkMessage(&msg); err != nil {
+		s.m.emitAppended(Event{Session: s.id, Reader: reader}, &msg, 0, err)
 		return store.Position{}, err
 	}
-	at, err := s.log.Append(ctx, &msg, reader)
-	return at, s.asNotFound(err)
+	if s.m.tracer == nil {
+		return s.append(ctx, reader, &msg)
+	}
+	ctx, done := s.m.trace(ctx, Event{Kind: EventAppended, Session: s.id, Reader: reader, Bytes: int64(len(msg.Data))})
+	at, err := s.append(ctx, reader, &msg)
+	done(err)
+	return at, err
+}
+
+// append appends a message that was checked, and tells the Observer, unless the session
+// has ended: its caller may know a later one of this id.
+func (s *Session) append(ctx context.Context, reader string, msg *store.Message) (store.Position, error) {
+	began := s.m.stopwatch()
+	at, err := s.log.Append(ctx, msg, reader)
+	err = s.asNotFound(err)
+	if err == nil && !s.m.observed() {
+		return at, nil
+	}
+	if err == nil {
+		s.lag.follow(began, at.Seq)
+	}
+	if err != store.ErrNotFound {
+		s.m.emitAppended(Event{Session: s.id, Reader: reader, To: at.Seq}, msg, began, err)
+	}
+	return at, err
 }
 
 // logAttrs returns the log attributes that identify a reader of the session.
 func (s *Session) logAttrs(r ReaderInfo) []any {
-	return []any{"session", s.id, "reader", r.Reader, "transport", r.Transport}
+	return []any{"session", s.m.logID(s.id), "reader", r.Reader, "transport", r.Transport}
 }
 
 // Broadcast is Manager.Broadcast, for callbacks that have only the Session.

@@ -58,13 +58,30 @@ func (t *Topic) publish(ctx context.Context, p store.Publication) (store.TopicPo
 	case !t.m.isOpen():
 		return store.TopicPosition{}, ErrClosed
 	}
+	began := t.m.stopwatch()
 	if err := t.m.checkMessage(p.Message); err != nil {
+		t.m.emitAppended(Event{Topic: t.name}, p.Message, began, err)
 		return store.TopicPosition{}, err
 	}
-	at, err := t.store.Publish(ctx, p)
+
+	at, err := t.publishTraced(ctx, p)
+	if t.m.observed() || err != nil {
+		t.m.emitAppended(Event{Topic: t.name, To: at.Seq}, p.Message, began, err)
+	}
 	if err == nil {
 		t.m.clock.sooner(&t.m.sweeper, t.o.Age)
 	}
+	return at, err
+}
+
+// publishTraced appends p, followed by the Tracer if there is one.
+func (t *Topic) publishTraced(ctx context.Context, p store.Publication) (store.TopicPosition, error) {
+	if t.m.tracer == nil {
+		return t.store.Publish(ctx, p)
+	}
+	ctx, done := t.m.trace(ctx, Event{Kind: EventPublished, Topic: t.name, Bytes: int64(len(p.Message.Data))})
+	at, err := t.store.Publish(ctx, p)
+	done(err)
 	return at, err
 }
 

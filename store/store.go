@@ -317,7 +317,8 @@ const (
 // Count instead of subtracting.
 type Lost struct {
 	From, To uint64
-	Topic    string // the topic that lost them, for Options.OnGap; "" for the log of the session
+	Topic    string  // the topic that lost them, for Options.OnGap; "" for the log of the session
+	Reason   Missing // why, for Options.OnGap; "" elsewhere
 }
 
 // IsZero reports whether nothing is lost: messages are numbered from 1.
