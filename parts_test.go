@@ -17,6 +17,7 @@ func TestH1OptionsReachTheirParts(t *testing.T) {
 		fill(field)
 	}
 	o.Store = struct{ Store }{}
+	o.Observer = struct{ Observer }{}
 	for name, part := range map[string]any{
 		"cookie": o.cookie(), "session": o.session(1), "middleware": o.middleware(&cookie.Codec{}, &session.Manager{}),
 	} {

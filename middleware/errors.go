@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/mirage-go/mirage/internal/refuse"
 	"github.com/mirage-go/mirage/store"
 )
 
@@ -21,6 +22,8 @@ type Error struct {
 	// RetryAfter is how long the client waits before it retries. Zero means one to five
 	// seconds at random for 429 and 5xx.
 	RetryAfter time.Duration
+
+	code string // the word for why, if it is not the application that refused
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("middleware: %d %s", e.Status, e.Reason) }
@@ -32,40 +35,62 @@ func (e *Error) HTTPStatus() (status int, reason string, retryAfter time.Duratio
 	return c.Status, c.Reason, c.RetryAfter
 }
 
+// Code returns the word for why: see docs/operations.md, section Reasons. For an Error of
+// the application it is "refused".
+func (e *Error) Code() string {
+	if e.code == "" {
+		return "refused"
+	}
+	return e.code
+}
+
+// refusal returns what the client is told.
+func (e *Error) refusal() refuse.Refusal {
+	return refuse.Refusal{Status: e.Status, Code: e.Code(), Reason: e.Reason, Retry: e.RetryAfter}
+}
+
 // Refusals that are always the same. They are shared and must not be changed.
 var (
 	errForeign = &Error{
+		code:   "foreign",
 		Status: http.StatusForbidden,
 		Reason: "a page of another origin has no identity here; add it to Origins if it should",
 	}
 	errLoad = &Error{
+		code:   "not-a-fetch",
 		Status: http.StatusForbidden,
 		Reason: "only fetch, EventSource and WebSocket may begin a link",
 	}
 	errBareGET = &Error{
+		code:   "not-a-fetch",
 		Status: http.StatusForbidden,
 		Reason: "nothing says that a fetch, EventSource or WebSocket of our own page sent this: " +
 			"serve over TLS, or send Accept: text/event-stream and, from a browser, a Referer of this site " +
 			"(Referrer-Policy: same-origin instead of no-referrer) or the header Mirage-Link",
 	}
 	errMethod = &Error{
+		code:   "method",
 		Status: http.StatusMethodNotAllowed,
 		Reason: "HEAD and OPTIONS never begin anything",
 	}
 	errToken = &Error{
+		code:   "token",
 		Status: http.StatusUnauthorized,
 		Reason: "the link token is missing or no longer good; open a new link",
 	}
 	errRevoked = &Error{
+		code:   "revoked",
 		Status: http.StatusGone,
 		Reason: "the id was revoked",
 	}
 	errTwice = &Error{
+		code:   "miswired",
 		Status: http.StatusInternalServerError,
 		Reason: "two Mirage middlewares on this route use the same cookie name: " +
 			"mount one of them, or give each a Name of its own (mirage.Options.Name, cookie.Options.Name)",
 	}
 	errMount = &Error{
+		code:   "miswired",
 		Status: http.StatusInternalServerError,
 		Reason: "Mirage's middleware is not mounted on this route",
 	}
@@ -76,14 +101,14 @@ var (
 // new id has arrived.
 func settling() *Error {
 	return &Error{
-		Status: http.StatusServiceUnavailable, Reason: "the id has just changed: come back soon",
+		Status: http.StatusServiceUnavailable, code: "settling", Reason: "the id has just changed: come back soon",
 		RetryAfter: time.Duration(1+rand.IntN(2)) * time.Second,
 	}
 }
 
-// retryable returns a refusal after which the client retries.
-func retryable(status int, reason string) *Error {
-	return (&Error{Status: status, Reason: reason}).complete()
+// unavailable returns a refusal with 503, after which the client retries.
+func unavailable(code, reason string) *Error {
+	return (&Error{Status: http.StatusServiceUnavailable, code: code, Reason: reason}).complete()
 }
 
 // complete returns a copy with the defaults filled in.

@@ -28,7 +28,7 @@ func (m *Middleware) run(
 	case m.slots <- struct{}{}:
 	default:
 		m.o.Count("busy")
-		return "", retryable(http.StatusServiceUnavailable, "too many requests at once to "+what+" the id")
+		return "", unavailable("busy", "too many requests at once to "+what+" the id")
 	}
 
 	type answer struct {
@@ -89,18 +89,18 @@ func (m *Middleware) failed(what string, err error) *Error {
 	}
 	m.o.Count("failed")
 	m.o.Logger.Warn("mirage: failed to "+what+" an id", "err", err)
-	return retryable(http.StatusServiceUnavailable, "failed to "+what+" the id")
+	return unavailable("failed", "failed to "+what+" the id")
 }
 
 // interrupted returns the refusal for an answer that was not there in time, or not before
 // the client left.
 func (m *Middleware) interrupted(what string, err error) *Error {
+	code := "timeout"
 	if errors.Is(err, context.Canceled) {
-		m.o.Count("left")
-	} else {
-		m.o.Count("timeout")
+		code = "left"
 	}
-	return retryable(http.StatusServiceUnavailable, "failed to "+what+" the id in a timely manner")
+	m.o.Count(code)
+	return unavailable(code, "failed to "+what+" the id in a timely manner")
 }
 
 func isContext(err error) bool {

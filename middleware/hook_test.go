@@ -328,7 +328,7 @@ func TestI5Forms(t *testing.T) {
 		return "", &middleware.Error{Status: 503, Reason: "maintenance"}
 	}}).Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // acts like a transport
 		if _, err := middleware.Require(w, r); err != nil {
-			refuse.Write(w, r, statusOf(err), "no", 0)
+			refuse.Write(w, r, refuse.Refusal{Status: statusOf(err), Reason: "no"})
 		}
 	}))
 

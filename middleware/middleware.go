@@ -78,7 +78,7 @@ func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 	}
 	if outer.hasCookie(m.o.Codec.Name()) {
 		m.logTwice.Do(func() { m.o.Logger.Error("mirage: " + errTwice.Reason) })
-		refuse.Write(w, r, errTwice.Status, errTwice.Reason, 0)
+		refuse.Write(w, r, errTwice.refusal())
 		return
 	}
 
@@ -103,7 +103,7 @@ func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 	if r.Method == http.MethodHead || r.Method == http.MethodOptions {
 		v.state, v.refusal = refused, errMethod
 	} else if err := m.identify(w.Header(), r, v, guard); err != nil {
-		refuse.Write(w, r, err.Status, err.Reason, err.RetryAfter)
+		refuse.Write(w, r, err.refusal())
 		return
 	}
 	next.ServeHTTP(w, r.WithContext(v.context(ctx)))
@@ -114,7 +114,7 @@ func (m *Middleware) serveAgain(w http.ResponseWriter, r *http.Request, next htt
 	if guard {
 		var err *Error
 		if v, err = m.guard(w.Header(), r, v); err != nil {
-			refuse.Write(w, r, err.Status, err.Reason, err.RetryAfter)
+			refuse.Write(w, r, err.refusal())
 			return
 		}
 	}

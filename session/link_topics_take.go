@@ -101,7 +101,7 @@ func (l *Link) takeNotices(t *linkTopics, b *Batch) {
 	t.mu.Unlock()
 	for i := range notices {
 		b.Topics = append(b.Topics, TopicBlock{Topic: notices[i].Topic, Left: &notices[i]})
-		l.emitTopic(EventLeft, notices[i].Topic, noticeReason(&notices[i]))
+		l.emitTopic(EventLeft, notices[i].Topic, notices[i].Code())
 	}
 }
 

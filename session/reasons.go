@@ -83,24 +83,3 @@ func (m *Manager) Refused(id, transport, reason string) {
 		m.emit(Event{Kind: EventRefused, Session: id, Transport: transport, Reason: reason})
 	}
 }
-
-// noticeReason returns the word for why a link does not read a topic.
-func noticeReason(n *store.TopicNotice) string {
-	switch n.Status {
-	case 400:
-		return "malformed"
-	case 403:
-		return "refused"
-	case 410:
-		return "ended"
-	case 413:
-		return "topics"
-	case 429:
-		return "rate"
-	case 501:
-		return "unsupported"
-	case 503:
-		return "failed"
-	}
-	return "refused" // by a status that OnJoin chose
-}

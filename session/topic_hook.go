@@ -26,7 +26,7 @@ func (a asker) askHook(j *Join) store.TopicNotice {
 	began := m.stopwatch()
 	n, err := a.runHook(j)
 	if n.Status != 0 {
-		e.Reason = noticeReason(&n)
+		e.Reason = n.Code()
 	}
 	e.Duration, e.Err = m.since(began), err
 	m.emit(e)

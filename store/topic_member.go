@@ -94,6 +94,25 @@ type TopicNotice struct {
 	Retry  int64  // how many milliseconds the client waits before that; 0 leaves it to the client
 }
 
+// Code returns the word for why: see docs/operations.md, section Reasons.
+func (n *TopicNotice) Code() string {
+	switch n.Status {
+	case 400:
+		return "malformed"
+	case 410:
+		return "ended"
+	case 413:
+		return "topics"
+	case 429:
+		return "rate"
+	case 501:
+		return "unsupported"
+	case 503:
+		return "failed"
+	}
+	return "refused" // 403, or a status that Options.OnJoin chose
+}
+
 // Later reports whether the client joins again later.
 func (n *TopicNotice) Later() bool { return n.Status == 429 || n.Status == 503 }
 

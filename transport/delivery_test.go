@@ -216,7 +216,7 @@ func TestD3GapTold(t *testing.T) {
 			}
 		}
 
-		if len(mirrored) != 1 || mirrored[0] != (store.Lost{From: 1, To: 2}) {
+		if len(mirrored) != 1 || mirrored[0] != (store.Lost{From: 1, To: 2, Reason: "trimmed"}) {
 			t.Errorf("application heard of %v", mirrored)
 		}
 	})

@@ -42,7 +42,7 @@ func TestW1WebSocket(t *testing.T) {
 			"event: mirage\n", "data: a\nid: ", "data: b\nid: ",
 			`{"status":200,"accepted":2,"failed":[2]}`,
 			`{"status":409,"accepted":2,"detail":"a message is missing before this one: ` +
-				`send from the expected number on","expected":3}`,
+				`send from the expected number on","expected":3,"code":"order"}`,
 			"event: mirage-ack\ndata: {\"accepted\":2}\n\n",
 		} {
 			at := strings.Index(text, want)

@@ -35,7 +35,9 @@ func Require(w http.ResponseWriter, r *http.Request, m *session.Manager) (id mid
 // the response, and would not notice that the client leaves.
 func Admit(w http.ResponseWriter, r *http.Request, m *session.Manager) (id middleware.Identity, ok bool) {
 	if id, ok = Require(w, r, m); ok && r.ContentLength != 0 {
-		refuse.Write(w, r, http.StatusBadRequest, "a GET has no body here", 0)
+		refuse.Write(w, r, refuse.Refusal{
+			Status: http.StatusBadRequest, Code: "malformed", Reason: "a GET has no body here",
+		})
 		return id, false
 	}
 	return id, ok
@@ -47,7 +49,10 @@ func Admit(w http.ResponseWriter, r *http.Request, m *session.Manager) (id middl
 // past Revoke.
 func AdmitNew(w http.ResponseWriter, r *http.Request, m *session.Manager) (id middleware.Identity, ok bool) {
 	if id, ok = Admit(w, r, m); ok && id.Link != 0 {
-		refuse.Write(w, r, http.StatusUnauthorized, "a link token begins no link: open a new link without it", 0)
+		refuse.Write(w, r, refuse.Refusal{
+			Status: http.StatusUnauthorized, Code: "token",
+			Reason: "a link token begins no link: open a new link without it",
+		})
 		return id, false
 	}
 	return id, ok

@@ -53,20 +53,27 @@ const crowded = "all links of this session are taken by its other tabs: close on
 // Refuse answers a request that failed with err, in a form that its client can read.
 // Nothing else may be written to w.
 func Refuse(w http.ResponseWriter, r *http.Request, err error) {
-	status, reason, retry := Of(err)
-	refuse.Write(w, r, status, reason, retry)
+	refuse.Write(w, r, Of(err))
 }
 
-// Of returns the response to err. If retry is above 0, the client retries after that
-// time.
-func Of(err error) (status int, reason string, retry time.Duration) {
+// Of returns the response to err.
+func Of(err error) refuse.Refusal {
 	if e, ok := errors.AsType[*middleware.Error](err); ok {
-		return e.Status, e.Reason, e.RetryAfter
+		return refuse.Refusal{Status: e.Status, Code: e.Code(), Reason: e.Reason, Retry: e.RetryAfter}
+	}
+	code := session.Reason(err)
+	switch {
+	case errors.Is(err, frame.ErrEncoding):
+		code = "encoding"
+	case errors.Is(err, frame.ErrTooLarge):
+		code = session.Reason(session.ErrTooLarge)
 	}
 	for _, a := range table {
 		if errors.Is(err, a.err) {
-			return a.status, a.reason, a.retry
+			return refuse.Refusal{Status: a.status, Code: code, Reason: a.reason, Retry: a.retry}
 		}
 	}
-	return http.StatusServiceUnavailable, "the session store failed: come back", retryAfter
+	return refuse.Refusal{
+		Status: http.StatusServiceUnavailable, Code: code, Reason: "the session store failed: come back", Retry: retryAfter,
+	}
 }

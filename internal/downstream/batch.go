@@ -42,9 +42,9 @@ func appendEnd(dst []byte, b *session.Batch, plain bool) []byte {
 			return frame.AppendDrain(dst, b.Retry)
 		}
 	case session.EndOver:
-		return frame.AppendEnd(dst, http.StatusGone, "the session was ended")
+		return frame.AppendEnd(dst, http.StatusGone, string(b.End), "the session was ended")
 	case session.EndBarred:
-		return frame.AppendEnd(dst, http.StatusGone, "the id was revoked")
+		return frame.AppendEnd(dst, http.StatusGone, string(b.End), "the id was revoked")
 	}
 	return dst
 }

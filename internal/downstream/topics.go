@@ -71,7 +71,9 @@ func appendTopic(dst []byte, b *session.TopicBlock, id []byte, plain bool) []byt
 		}
 		return frame.AppendJoined(dst, &j, id)
 	case b.Left != nil:
-		left := frame.Left{Topic: b.Topic, Status: b.Left.Status, Reason: b.Left.Reason, Retry: b.Left.Retry}
+		left := frame.Left{
+			Topic: b.Topic, Status: b.Left.Status, Code: b.Left.Code(), Reason: b.Left.Reason, Retry: b.Left.Retry,
+		}
 		return frame.AppendLeft(dst, &left, id)
 	case b.Members != nil:
 		return frame.AppendMembers(dst, members(b.Topic, b.Members))

@@ -28,11 +28,12 @@ type Drain struct {
 	Retry int64 `json:"retry"`
 }
 
-// End is the data of EventEnd: why the client must not reconnect, as an HTTP status and a
-// text.
+// End is the data of EventEnd: why the client must not reconnect, as an HTTP status, a
+// word and a text.
 type End struct {
 	Status int    `json:"status"`
 	Reason string `json:"reason"`
+	Code   string `json:"code"`
 }
 
 // Up is the data of EventUp, the first block of an upstream batch.
@@ -76,10 +77,11 @@ func AppendRetry(dst []byte, retry time.Duration) []byte {
 }
 
 // AppendEnd appends the last block of a link whose client must not reconnect.
-func AppendEnd(dst []byte, status int, reason string) []byte {
+func AppendEnd(dst []byte, status int, code, reason string) []byte {
 	dst = appendControl(dst, EventEnd)
 	dst = strconv.AppendInt(append(dst, `{"status":`...), int64(status), 10)
 	dst = appendString(append(dst, `,"reason":`...), reason)
+	dst = appendString(append(dst, `,"code":`...), code)
 	return append(dst, "}\n\n"...)
 }
 

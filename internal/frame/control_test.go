@@ -53,8 +53,9 @@ func TestControl(t *testing.T) {
 			`data: {"retry":2000}` + "\n\n", &frame.Drain{Retry: 2000}},
 		{"drain at once", frame.AppendDrain(nil, -time.Second), "event: mirage-drain\n" +
 			`data: {"retry":0}` + "\n\n", &frame.Drain{}},
-		{"end", frame.AppendEnd(nil, 410, "revoked"), "event: mirage-end\n" +
-			`data: {"status":410,"reason":"revoked"}` + "\n\n", &frame.End{Status: 410, Reason: "revoked"}},
+		{"end", frame.AppendEnd(nil, 410, "over", "it ended"), "event: mirage-end\n" +
+			`data: {"status":410,"reason":"it ended","code":"over"}` + "\n\n",
+			&frame.End{Status: 410, Code: "over", Reason: "it ended"}},
 		{"up", frame.AppendUp(nil, frame.Up{Writer: "w", Base: 7, Ack: "10-9", Again: true}), "event: mirage-up\n" +
 			`data: {"writer":"w","base":7,"ack":"10-9","again":true}` + "\n\n",
 			&frame.Up{Writer: "w", Base: 7, Ack: "10-9", Again: true}},
@@ -113,7 +114,7 @@ func TestControlStrings(t *testing.T) {
 			"hello": frame.AppendHello(nil, pos, 0,
 				&frame.Hello{ID: s, Previous: s, Mirage: s, Reader: s, Link: s, Reason: s}, nil),
 			"gap": frame.AppendGap(nil, frame.Range{From: 1}, pos, s, nil),
-			"end": frame.AppendEnd(nil, 410, s),
+			"end": frame.AppendEnd(nil, 410, s, s),
 			"up":  frame.AppendUp(nil, frame.Up{Writer: s, Ack: s}),
 		} {
 			events, p, err := parse(t, 10000, block)

@@ -157,7 +157,7 @@ func FuzzControl(f *testing.F) {
 		stream := frame.AppendHello(nil, pos, 0, &frame.Hello{ID: a, Link: b, Reason: a}, nil)
 		stream = frame.AppendGap(stream, frame.Range{From: 1}, pos, a, nil)
 		stream = frame.AppendUp(stream, frame.Up{Writer: a, Ack: b})
-		stream = frame.AppendEnd(stream, 410, b)
+		stream = frame.AppendEnd(stream, 410, b, b)
 		var names []string
 		events, p, err := parse(t, 1<<20, stream)
 		for _, e := range events {

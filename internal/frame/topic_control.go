@@ -22,6 +22,7 @@ type Left struct {
 	Topic  string `json:"topic"`
 	Status int    `json:"status"` // an HTTP status; after 429 and 503, the client joins again
 	Reason string `json:"reason"`
+	Code   string `json:"code"` // the word for why
 	// Retry is how many milliseconds the client waits before it joins again. 0 leaves it
 	// to the client, and is not sent.
 	Retry int64 `json:"retry,omitempty"`
@@ -57,6 +58,7 @@ func AppendLeft(dst []byte, l *Left, id []byte) []byte {
 	dst = appendString(append(appendControl(dst, EventLeft), `{"topic":`...), l.Topic)
 	dst = strconv.AppendInt(append(dst, `,"status":`...), int64(l.Status), 10)
 	dst = appendString(append(dst, `,"reason":`...), l.Reason)
+	dst = appendString(append(dst, `,"code":`...), l.Code)
 	if l.Retry > 0 {
 		dst = strconv.AppendInt(append(dst, `,"retry":`...), l.Retry, 10)
 	}

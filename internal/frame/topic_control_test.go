@@ -47,13 +47,13 @@ func TestT6TopicControl(t *testing.T) {
 		joined("joined after another epoch",
 			frame.Joined{Topic: "t", Position: string(id), Lost: &frame.Range{From: 5}, Reason: "restarted", Key: "k"},
 			`{"topic":"t","position":"_k3j9x0a1b2-17","lost":{"from":5,"to":null},"reason":"restarted","key":"k"}`),
-		{"left", frame.AppendLeft(nil, &frame.Left{Topic: "t", Status: 403, Reason: "no"}, nil),
-			"event: mirage-left\n" + `data: {"topic":"t","status":403,"reason":"no"}` + "\n\n",
-			&frame.Left{Topic: "t", Status: 403, Reason: "no"}, new(frame.Left)},
+		{"left", frame.AppendLeft(nil, &frame.Left{Topic: "t", Status: 403, Code: "refused", Reason: "no"}, nil),
+			"event: mirage-left\n" + `data: {"topic":"t","status":403,"reason":"no","code":"refused"}` + "\n\n",
+			&frame.Left{Topic: "t", Status: 403, Code: "refused", Reason: "no"}, new(frame.Left)},
 		{"left, to be retried",
-			frame.AppendLeft(nil, &frame.Left{Topic: "t", Status: 503, Reason: "busy", Retry: 2000}, id),
-			"event: mirage-left\n" + `data: {"topic":"t","status":503,"reason":"busy","retry":2000}` + end,
-			&frame.Left{Topic: "t", Status: 503, Reason: "busy", Retry: 2000}, new(frame.Left)},
+			frame.AppendLeft(nil, &frame.Left{Topic: "t", Status: 503, Code: "failed", Reason: "busy", Retry: 2000}, id),
+			"event: mirage-left\n" + `data: {"topic":"t","status":503,"reason":"busy","code":"failed","retry":2000}` + end,
+			&frame.Left{Topic: "t", Status: 503, Code: "failed", Reason: "busy", Retry: 2000}, new(frame.Left)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if string(tt.block) != tt.want {

@@ -15,16 +15,27 @@ type problem struct {
 	Status   int    `json:"status"`
 	Detail   string `json:"detail,omitempty"`
 	Expected uint64 `json:"expected,omitempty"`
+	Code     string `json:"code"` // the word for why
 }
 
-// Write answers the request with status and reason. If retryAfter is above 0, the client
-// retries after that time, rounded up to whole seconds. reason is UTF-8 text for the
-// client: ours or the application's, never the error of a library. Nothing may be written
-// to w before or after Write. There are three forms:
+// A Refusal is what a client is told that does not get what it asked for.
+type Refusal struct {
+	Status int
+	Code   string // the word for why: see docs/operations.md, section Reasons
+	// Reason is UTF-8 text for the client: ours or the application's, never the error of a
+	// library.
+	Reason string
+	// Retry is the time after which the client retries, rounded up to whole seconds; 0
+	// leaves that to the client.
+	Retry time.Duration
+}
+
+// Write answers the request with a refusal. Nothing may be written to w before or after
+// Write. There are three forms:
 //
 //   - A WebSocket handshake of a browser (it has an Origin) is accepted and at once
-//     closed with 4000+status and the reason, which ends in "; retry in N s" if
-//     retryAfter is above 0. Write then waits for the client's close frame, at most a
+//     closed with 4000+Status and the Reason, which ends in "; retry in N s" if
+//     Retry is above 0. Write then waits for the client's close frame, at most a
 //     second. This form is not used for a request marked by Foreign, or if w cannot be
 //     hijacked.
 //   - A plain EventSource that should retry (401, 408, 429, 5xx except 501) gets 200,
@@ -33,17 +44,17 @@ type problem struct {
 //
 // Caches must not store any of these responses. A response other than 101 to a request
 // for a WebSocket ends the connection (see NotUpgraded).
-func Write(w http.ResponseWriter, r *http.Request, status int, reason string, retryAfter time.Duration) {
-	write(w, r, status, reason, retryAfter, comeBack(status))
+func Write(w http.ResponseWriter, r *http.Request, no Refusal) {
+	write(w, r, no, comeBack(no.Status))
 }
 
 // Mistake is Write with 500 for a mistake in the program. No client retries, not even a
 // plain EventSource, so that the programmer sees the mistake.
 func Mistake(w http.ResponseWriter, r *http.Request, reason string) {
-	write(w, r, http.StatusInternalServerError, reason, 0, false)
+	write(w, r, Refusal{Status: http.StatusInternalServerError, Code: "miswired", Reason: reason}, false)
 }
 
-func write(w http.ResponseWriter, r *http.Request, status int, reason string, retryAfter time.Duration, comeBack bool) {
+func write(w http.ResponseWriter, r *http.Request, no Refusal, comeBack bool) {
 	if r.ContentLength != 0 { // net/http reads on after a refusal, and resets the deadline at the body's end
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	}
@@ -53,14 +64,14 @@ func write(w http.ResponseWriter, r *http.Request, status int, reason string, re
 
 	switch {
 	case r.Header.Get("Origin") != "" && IsHandshake(r) && !isForeign(r) &&
-		closeWebSocket(w, r, status, withRetry(reason, retryAfter)):
+		closeWebSocket(w, r, no.Status, withRetry(no.Reason, no.Retry)):
 	case comeBack && isEventSource(r):
-		endEventStream(w, retryAfter)
+		endEventStream(w, no.Retry)
 	default:
-		if retryAfter > 0 {
-			w.Header().Set("Retry-After", seconds(retryAfter))
+		if no.Retry > 0 {
+			w.Header().Set("Retry-After", seconds(no.Retry))
 		}
-		writeProblem(w, problem{Status: status, Detail: reason})
+		writeProblem(w, problem{Status: no.Status, Code: no.Code, Detail: no.Reason})
 	}
 }
 
@@ -80,7 +91,7 @@ const bodyTimeout = time.Second
 // NotUpgraded).
 func Conflict(w http.ResponseWriter, reason string, expected uint64) {
 	guard(w.Header())
-	writeProblem(w, problem{Status: http.StatusConflict, Detail: reason, Expected: expected})
+	writeProblem(w, problem{Status: http.StatusConflict, Code: "order", Detail: reason, Expected: expected})
 }
 
 // Foreign returns a context that says whether the request comes from a foreign page. If

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func write(r *http.Request, status int, reason string, after time.Duration) *http.Response {
 	w := httptest.NewRecorder()
-	refuse.Write(w, r, status, reason, after)
+	refuse.Write(w, r, refuse.Refusal{Status: status, Code: "why", Reason: reason, Retry: after})
 	return w.Result()
 }
 
@@ -31,7 +31,7 @@ func TestW6Problem(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]any{
-		"type": "about:blank", "title": "Service Unavailable", "status": 503.0,
+		"type": "about:blank", "title": "Service Unavailable", "status": 503.0, "code": "why",
 		"detail": `say "hello" <b>`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -53,7 +53,7 @@ func TestW6Problem(t *testing.T) {
 // J4, W6: a client tells the server's 204 from a gateway's by its content type.
 func TestJ4NoContent(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		refuse.Write(w, r, http.StatusNoContent, "nobody is wanted here", 0)
+		refuse.Write(w, r, refuse.Refusal{Status: http.StatusNoContent, Reason: "nobody is wanted here"})
 	}))
 	defer server.Close()
 	res, err := server.Client().Get(server.URL)

@@ -52,7 +52,9 @@ func dial(t *testing.T, h http.Handler, header http.Header) (net.Conn, *bufio.Re
 }
 
 func refuseAll(status int, reason string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { refuse.Write(w, r, status, reason, 0) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		refuse.Write(w, r, refuse.Refusal{Status: status, Reason: reason})
+	})
 }
 
 // I5: a browser's handshake is accepted and closed with 4000+status and our text.
@@ -144,7 +146,7 @@ func TestI5WebSocketPlain(t *testing.T) {
 				if test.foreign {
 					r = r.WithContext(refuse.Foreign(r.Context(), true))
 				}
-				refuse.Write(w, r, 403, "no", 0)
+				refuse.Write(w, r, refuse.Refusal{Status: 403, Reason: "no"})
 			}), header)
 
 			if res.StatusCode != 403 || res.Header.Get("Content-Type") != "application/problem+json" {
@@ -223,7 +225,7 @@ func TestI5WebSocketFramesBehind(t *testing.T) {
 		change(header)
 		conn, in, res := dial(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			requests.Add(1)
-			refuse.Write(w, r, 503, "later", 0)
+			refuse.Write(w, r, refuse.Refusal{Status: 503, Reason: "later"})
 		}), header)
 		conn.SetDeadline(time.Now().Add(5 * time.Second))
 		conn.Write([]byte("GET / HTTP/1.1\r\nHost: behind\r\n\r\n"))

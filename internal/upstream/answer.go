@@ -5,44 +5,55 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/mirage-go/mirage/internal/answer"
 	"github.com/mirage-go/mirage/internal/frame"
+	"github.com/mirage-go/mirage/internal/refuse"
 	"github.com/mirage-go/mirage/session"
 )
 
 // refusal returns the response to an error of Parse or Receive.
-func refusal(err error) (status int, reason string, retry time.Duration) {
+func refusal(err error) refuse.Refusal {
 	switch {
 	case err == nil:
-		return http.StatusOK, "", 0
+		return refuse.Refusal{Status: http.StatusOK}
 	case errors.Is(err, ErrSize):
-		return http.StatusRequestEntityTooLarge,
-			"the body is larger than this server takes: send fewer messages at once", 0
+		return refuse.Refusal{
+			Status: http.StatusRequestEntityTooLarge, Code: "too-large",
+			Reason: "the body is larger than this server takes: send fewer messages at once",
+		}
 	case errors.Is(err, errCount):
-		return http.StatusRequestEntityTooLarge, "more messages than this server takes at once: send fewer", 0
+		return refuse.Refusal{
+			Status: http.StatusRequestEntityTooLarge, Code: "too-many",
+			Reason: "more messages than this server takes at once: send fewer",
+		}
 	case errors.Is(err, errData):
-		return http.StatusBadRequest, "a block has no data line: a message that is empty has an empty one", 0
+		return refuse.Refusal{
+			Status: http.StatusBadRequest, Code: "malformed",
+			Reason: "a block has no data line: a message that is empty has an empty one",
+		}
 	}
 	return answer.Of(err)
 }
 
 // AppendAnswer appends the content of the response to a POST as a block.
 func AppendAnswer(dst []byte, got session.Receipt, err error) []byte {
-	status, reason, retry := refusal(err)
+	no := refusal(err)
 	dst = append(dst, "event: "+frame.EventAck+"\ndata: {\"status\":"...)
-	dst = strconv.AppendInt(dst, int64(status), 10)
+	dst = strconv.AppendInt(dst, int64(no.Status), 10)
 	dst = appendReceipt(append(dst, ','), got)
-	if reason != "" {
-		quoted, _ := json.Marshal(reason) // cannot fail for a string
-		dst = append(append(dst, `,"detail":`...), quoted...)
+	if no.Reason != "" {
+		detail, _ := json.Marshal(no.Reason) // cannot fail for a string
+		dst = append(append(dst, `,"detail":`...), detail...)
 	}
-	if status == http.StatusConflict {
+	if no.Status == http.StatusConflict {
 		dst = strconv.AppendUint(append(dst, `,"expected":`...), got.Accepted+1, 10)
 	}
-	if retry = max(retry, got.Retry); retry > 0 {
+	if retry := max(no.Retry, got.Retry); retry > 0 {
 		dst = strconv.AppendInt(append(dst, `,"retry":`...), retry.Milliseconds(), 10)
+	}
+	if no.Code != "" {
+		dst = append(append(append(dst, `,"code":"`...), no.Code...), '"')
 	}
 	return append(dst, "}\n\n"...)
 }

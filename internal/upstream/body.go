@@ -87,15 +87,19 @@ func refuseBody(w http.ResponseWriter, r *http.Request, err error) {
 		err = ErrSize
 	}
 	if errors.Is(err, ErrSize) || errors.Is(err, session.ErrBusy) {
-		status, reason, retry := refusal(err)
-		refuse.Write(w, r, status, reason, retry)
+		refuse.Write(w, r, refusal(err))
 		return
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		refuse.Write(w, r, http.StatusRequestTimeout, "the body took too long to come: send it again", time.Second)
+		refuse.Write(w, r, refuse.Refusal{
+			Status: http.StatusRequestTimeout, Code: "timeout",
+			Reason: "the body took too long to come: send it again", Retry: time.Second,
+		})
 		return
 	}
-	refuse.Write(w, r, http.StatusBadRequest, "the body did not come whole", 0)
+	refuse.Write(w, r, refuse.Refusal{
+		Status: http.StatusBadRequest, Code: "incomplete", Reason: "the body did not come whole",
+	})
 }
 
 var (

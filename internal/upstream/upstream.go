@@ -73,7 +73,9 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request) *upload {
 	default:
 		_, _ = middleware.Require(w, r) // removes the cookie that was due
 		w.Header().Set("Allow", methods)
-		refuse.Write(w, r, http.StatusMethodNotAllowed, "the methods here are "+methods, 0)
+		refuse.Write(w, r, refuse.Refusal{
+			Status: http.StatusMethodNotAllowed, Code: "method", Reason: "the methods here are " + methods,
+		})
 		return nil
 	}
 
@@ -105,14 +107,18 @@ func (h *handler) quit(w http.ResponseWriter, r *http.Request, id middleware.Ide
 // post returns the upload of a request, or answers with a refusal and returns nil.
 func (h *handler) post(w http.ResponseWriter, r *http.Request, id middleware.Identity) *upload {
 	if r.Header.Get("Content-Encoding") != "" {
-		refuse.Write(w, r, http.StatusUnsupportedMediaType, "send the body without Content-Encoding", 0)
+		refuse.Write(w, r, refuse.Refusal{
+			Status: http.StatusUnsupportedMediaType, Code: "encoding", Reason: "send the body without Content-Encoding",
+		})
 		return nil
 	}
 
 	batch := isBatch(r)
 	if batch && id.Link == 0 {
-		refuse.Write(w, r, http.StatusUnauthorized, "numbered messages need the link token of a hello "+
-			"in the header Mirage-Link: open a new link", 0)
+		refuse.Write(w, r, refuse.Refusal{
+			Status: http.StatusUnauthorized, Code: "token",
+			Reason: "numbered messages need the link token of a hello in the header Mirage-Link: open a new link",
+		})
 		return nil
 	}
 
@@ -181,14 +187,15 @@ func (p *upload) take() {
 		got, err = p.m.Receive(r.Context(), up)
 	}
 
-	switch status, reason, retry := refusal(err); {
+	switch no := refusal(err); {
 	case err == nil:
 		p.id.Grant(w)
 		writeReceipt(w, got)
-	case status == http.StatusConflict:
-		refuse.Conflict(w, reason, got.Accepted+1)
+	case no.Status == http.StatusConflict:
+		refuse.Conflict(w, no.Reason, got.Accepted+1)
 	default:
-		refuse.Write(w, r, status, reason, max(retry, got.Retry))
+		no.Retry = max(no.Retry, got.Retry)
+		refuse.Write(w, r, no)
 	}
 }
 

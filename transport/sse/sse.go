@@ -79,8 +79,11 @@ func (h *handler) get(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !response.CanFlush(w) {
-		refuse.Write(w, r, http.StatusNotImplemented, "this route cannot stream: a middleware around it hides "+
-			"http.Flusher (http.TimeoutHandler does); long-poll works: ask with _wait=25", 0)
+		refuse.Write(w, r, refuse.Refusal{
+			Status: http.StatusNotImplemented, Code: "miswired",
+			Reason: "this route cannot stream: a middleware around it hides http.Flusher " +
+				"(http.TimeoutHandler does); long-poll works: ask with _wait=25",
+		})
 		return
 	}
 	h.stream(w, r, id)

@@ -73,12 +73,16 @@ func (h *handler) get(w http.ResponseWriter, r *http.Request) {
 	case !refuse.IsHandshake(r):
 		w.Header().Set("Upgrade", "websocket")
 		w.Header().Set("Sec-WebSocket-Version", "13")
-		refuse.Write(w, r, http.StatusUpgradeRequired,
-			"this is no WebSocket handshake (RFC 6455, 4.2.1) over HTTP/1.1", 0)
+		refuse.Write(w, r, refuse.Refusal{
+			Status: http.StatusUpgradeRequired, Code: "no-handshake",
+			Reason: "this is no WebSocket handshake (RFC 6455, 4.2.1) over HTTP/1.1",
+		})
 	case !response.CanHijack(w, r):
-		refuse.Write(w, r, http.StatusNotImplemented, "this route cannot carry WebSocket: its server is not "+
-			"net/http's, or a middleware around it hides http.Hijacker (http.TimeoutHandler does); "+
-			"Server-Sent Events or long-poll work", 0)
+		refuse.Write(w, r, refuse.Refusal{
+			Status: http.StatusNotImplemented, Code: "miswired",
+			Reason: "this route cannot carry WebSocket: its server is not net/http's, or a middleware " +
+				"around it hides http.Hijacker (http.TimeoutHandler does); Server-Sent Events or long-poll work",
+		})
 	default:
 		h.begin(w, r, id)
 	}

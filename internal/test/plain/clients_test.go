@@ -35,7 +35,7 @@ var clients = []client{
 	{"htmx 4", page("htmx4", "/htmx4.js htmx4/dist/htmx.js /hx-sse.js htmx4/dist/ext/hx-sse.js"), "ended", ""},
 	{"fetch-event-source", page("fetch-event-source", ""), "the id was revoked", "the id was revoked"},
 	{"eventsource in Node", node, "the id was revoked", "410 Non-200 status code (410)"},
-	{"curl", curl, `{"status":410,"reason":"the id was revoked"}`, "refused: 410"},
+	{"curl", curl, `{"status":410,"reason":"the id was revoked","code":"revoked"}`, "refused: 410"},
 	{"go-sse", goSSE, "go-sse has stopped", "go-sse has stopped"},
 }
 
