@@ -81,13 +81,14 @@ func (l *Link) Take(ctx context.Context, b *Batch) error {
 	b.Entries, b.Gap, b.GapTag, b.Epoch = entries, tail.Gap, tail.Tag, tail.Epoch
 	last := store.Position{Epoch: l.Hello.Position.Epoch, Seq: l.cursor, Tag: l.tag}
 	for _, u := range tail.Undelivered {
+		u.Lost.Reason = store.MissingExpired
 		l.s.m.callOnGap(l.s, ReaderInfo{Reader: u.Reader, Plain: u.Plain}, nil, u.Lost)
 	}
 	if !b.Gap.IsZero() {
 		l.cursor, l.tag = b.Gap.To, b.GapTag
 		if !tail.Told {
 			lost := b.Gap
-			lost.Reason = store.MissingTrimmed
+			lost.Reason = tail.GapReason
 			l.s.m.callOnGap(l.s, l.reader(), l.value, lost)
 		}
 	}

@@ -301,15 +301,27 @@ const (
 	// the client presented no position, or one of a session that was revoked under
 	// another id
 	MissingNoPosition Missing = "new"
-	MissingExpired    Missing = "expired"   // the session ended and this is a later one
-	MissingRestarted  Missing = "restarted" // the store was lost or restarted
+	// the session ended and this is a later one; for Options.OnGap also: the reader was
+	// forgotten before it got what was for it alone
+	MissingExpired   Missing = "expired"
+	MissingRestarted Missing = "restarted" // the store was lost or restarted
 	// the log exists, but some messages had to leave; the client is told of the gap
-	// before the next message
+	// before the next message. Tail.GapReason says more
 	MissingTrimmed    Missing = "trimmed"
 	MissingDiverged   Missing = "diverged"  // the position belongs to a history that the store lost
 	MissingRelocated  Missing = "moved"     // the session was joined to another one
 	MissingAhead      Missing = "ahead"     // the position is beyond the top
 	MissingUnreadable Missing = "malformed" // the text is not a position
+)
+
+// Why messages left a log before a reader got them: see Tail.GapReason. MissingTrimmed
+// means there that the log was full, or that all other readers had them, while the reader
+// was away. MissingRestarted means that the store lost them. No hello has the others.
+const (
+	// a reader with a link took nothing for Bounds.Stall, and the log was full
+	MissingStalled  Missing = "stalled"
+	MissingOverflow Missing = "overflow" // the log was full, and its Bounds.Overflow is OverflowDropOldest
+	MissingBudget   Missing = "budget"   // the memory of all sessions was used up
 )
 
 // Lost is a range of messages that the client will never get: those numbered From to To,
@@ -346,14 +358,18 @@ type Entry struct {
 
 // Tail is what Read returns beside the entries.
 type Tail struct {
-	Gap      Lost   // what left before the reader got it, directly before the entries; zero if nothing
-	Tag      uint32 // the tag of the position after the gap
-	Told     bool   // the gap was reported to this reader before
-	Epoch    uint64 // of the entries
-	Acked    uint64 // what the reader has acknowledged
-	Accepted uint64 // the last number accepted from the writer that has the reader's name
-	More     bool   // there are entries beyond those given
-	Topics   uint64 // changes with the memberships in topics; 0 if there never was one
+	Gap Lost // what left before the reader got it, directly before the entries; zero if nothing
+	// why the entries of Gap left: the reason of the last time that the log gave up
+	// entries which some reader still needed, if Gap has any of these, and otherwise
+	// MissingTrimmed; "" without a gap
+	GapReason Missing
+	Tag       uint32 // the tag of the position after the gap
+	Told      bool   // the gap was reported to this reader before
+	Epoch     uint64 // of the entries
+	Acked     uint64 // what the reader has acknowledged
+	Accepted  uint64 // the last number accepted from the writer that has the reader's name
+	More      bool   // there are entries beyond those given
+	Topics    uint64 // changes with the memberships in topics; 0 if there never was one
 
 	// Undelivered is what readers that are no longer remembered did not get. One caller
 	// alone gets it.

@@ -69,6 +69,8 @@ func (l *memLog) loadPart(part byte, s *scan) {
 		l.loadRest(s)
 	case partNumbers:
 		l.loadNumbers(s)
+	case partLoss:
+		l.loss = loss{to: s.uint(), why: lossCause(s.byte())}
 	case partEntry:
 		l.loadEntry(s)
 	case partReader:

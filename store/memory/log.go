@@ -23,6 +23,7 @@ type memLog struct {
 	handle *memHandle // what Open returns; replaced by each Move
 	logState
 	bytes   int64
+	loss    loss
 	entries ring[slot]
 	sparse  *sparse                 // nil until there is a message with Key or TTL
 	woken   bool                    // the watchers were woken, and no link has read since

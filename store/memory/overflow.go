@@ -12,10 +12,21 @@ import (
 // leaves, which the new one supersedes; old is -1 if there is none. Then entries leave in
 // the order of D5, and no more than necessary.
 func (l *memLog) room(size int64, old int) bool {
-	last, freed, ok := l.must(size, old)
-	if !ok || last != 0 && !l.may(last) || size != freed && !l.store.reserve(size-freed) {
+	last, freed, short, ok := l.must(size, old)
+	if !ok {
 		return false
 	}
+	lost := l.loss
+	if last != 0 {
+		if lost, ok = l.may(last, short); !ok {
+			return false
+		}
+	}
+	if size != freed && !l.store.reserve(size-freed) {
+		return false
+	}
+
+	l.loss = lost
 	if old >= 0 {
 		l.drop(old)
 	}
@@ -23,20 +34,56 @@ func (l *memLog) room(size int64, old int) bool {
 	return true
 }
 
+// A loss is the last time that entries left although some reader had not passed them. The
+// zero loss also stands for those that left while their readers were away.
+type loss struct {
+	to  uint64 // the last of these entries
+	why lossCause
+}
+
+type lossCause uint8
+
+const (
+	lossAway lossCause = iota
+	lossStalled
+	lossOverflow
+	lossBudget
+)
+
+// reason returns why the entries after seq left.
+func (l loss) reason(after uint64) store.Missing {
+	if after >= l.to {
+		return store.MissingTrimmed
+	}
+	switch l.why {
+	case lossStalled:
+		return store.MissingStalled
+	case lossOverflow:
+		return store.MissingOverflow
+	case lossBudget:
+		return store.MissingBudget
+	}
+	return store.MissingTrimmed
+}
+
 // must returns the last entry that has to leave for one more of that size, 0 if none has
-// to, and the bytes that this frees, with those of the entry in the slot old. ok is false
-// if even all entries would not be enough.
-func (l *memLog) must(size int64, old int) (last uint64, freed int64, ok bool) {
+// to, and the bytes that this frees, with those of the entry in the slot old. short is
+// whether some of them have to leave for the budget alone. ok is false if even all entries
+// would not be enough.
+func (l *memLog) must(size int64, old int) (last uint64, freed int64, short, ok bool) {
 	count := l.live()
 	if old >= 0 {
 		count, freed = count-1, int64(l.entries.at(old).size)
 	}
 	for i := 0; ; i++ {
-		if count < l.bounds.MaxMessages && l.bytes-freed+size <= l.bounds.MaxBytes && l.store.has(size-freed) {
-			return last, freed, true
+		if count < l.bounds.MaxMessages && l.bytes-freed+size <= l.bounds.MaxBytes {
+			if l.store.has(size - freed) {
+				return last, freed, short, true
+			}
+			short = true
 		}
 		if i == l.entries.n {
-			return 0, 0, false
+			return 0, 0, false, false
 		}
 		if s := l.entries.at(i); s.message != nil && i != old {
 			last, count, freed = l.seqAt(i), count-1, freed+int64(s.size)
@@ -44,13 +91,35 @@ func (l *memLog) must(size int64, old int) (last uint64, freed int64, ok bool) {
 	}
 }
 
-// may reports whether the entries up to seq may leave for a new one.
-func (l *memLog) may(seq uint64) bool {
-	if l.bounds.Overflow == store.OverflowDropOldest {
-		return true
+// may reports whether the entries up to seq may leave for a new one, and which loss that
+// is. short is whether they leave for the budget.
+func (l *memLog) may(seq uint64, short bool) (lost loss, ok bool) {
+	drops := l.bounds.Overflow == store.OverflowDropOldest
+	if !drops {
+		l.forget()
 	}
-	l.forget()
-	return seq <= l.passed(pressed) || l.linked() && seq <= l.passed(yielding) || seq <= l.passed(stalling)
+
+	lost.to = seq
+	switch {
+	case seq <= l.passed(pressed):
+		return l.loss, true
+	case drops:
+		lost.why = lossOverflow
+	case l.linked() && seq <= l.passed(yielding):
+		lost.why = lossAway
+	case seq <= l.passed(stalling):
+		lost.why = lossStalled
+	default:
+		return l.loss, false
+	}
+
+	if short {
+		lost.why = lossBudget
+	}
+	if lost.why == lossAway {
+		lost = loss{}
+	}
+	return lost, true
 }
 
 // need says how much readers must give up.

@@ -49,6 +49,7 @@ func (h *memHandle) Read(
 	after = max(after, r.acked) // the client may have acknowledged more on another link
 	if after+1 < l.floor {
 		t.Gap = store.Lost{From: after + 1, To: l.floor - 1}
+		t.GapReason = l.loss.reason(after)
 		t.Told = r.told >= t.Gap.To
 		r.told, r.missed = t.Gap.To, store.Lost{}
 		after = t.Gap.To

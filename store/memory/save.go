@@ -23,11 +23,13 @@ const (
 	partWriter       // a writer, which is the most recent one
 	partWriters      // which writers there are
 	partTopics       // the memberships in topics
+	partLoss         // why entries left that a reader needed
 )
 
 // savedLog is what the journal has of a log.
 type savedLog struct {
 	logState
+	loss      loss
 	idle      int64 // until when it rests; 0 if it has links
 	isSparse  bool
 	top       uint64 // of the entries
@@ -74,6 +76,7 @@ func (l *memLog) save(r *record) {
 		}
 		l.saveRest(r)
 		l.saveNumbers(r)
+		l.saveLoss(r)
 		l.saveEntries(r)
 		l.saveReaders(r)
 		l.saveWriters(r)
@@ -104,7 +107,7 @@ func (l *memLog) saveWhole(r *record) {
 // markSaved notes that the journal has everything of the log, which was loaded from it.
 func (l *memLog) markSaved() {
 	s := l.saved
-	s.top, s.logState, s.isSparse = l.top(), l.logState, l.sparse != nil
+	s.top, s.logState, s.loss, s.isSparse = l.top(), l.logState, l.loss, l.sparse != nil
 	for _, r := range l.readers {
 		is := r.readerState
 		r.saved = &is
@@ -149,6 +152,16 @@ func (l *memLog) saveNumbers(r *record) {
 	r.uint(l.renewed)
 	r.uint(l.departs)
 	r.int(idle)
+}
+
+func (l *memLog) saveLoss(r *record) {
+	if l.saved.loss == l.loss {
+		return
+	}
+	l.saved.loss = l.loss
+	r.byte(partLoss)
+	r.uint(l.loss.to)
+	r.byte(byte(l.loss.why))
 }
 
 // saveEntries saves the entries that came since the last time, and that have not left.

@@ -143,7 +143,8 @@ func dump(s *Store, logs []*memLog) string {
 func dumpLog(l *memLog, isLive bool) string {
 	var b strings.Builder
 	as := l.handle.as
-	fmt.Fprintf(&b, "log %x id %s moves %d numbers %+v top %d\n", l.epoch, as.id, as.moves, l.logState, l.top())
+	fmt.Fprintf(&b, "log %x id %s moves %d numbers %+v top %d loss %+v\n",
+		l.epoch, as.id, as.moves, l.logState, l.top(), l.loss)
 	if idle := l.idleUntil(); idle != 0 {
 		fmt.Fprintf(&b, "\tidle %d\n", idle)
 	} else if l.saved.idle != 0 {

@@ -179,6 +179,7 @@ func (l *log) Read(
 	}
 	if !t.Gap.IsZero() {
 		t.Tag = parseTag(a.text(3))
+		t.GapReason = store.Missing(a.text(13))
 		l.note(ref, t.Gap.To, t.Tag)
 	}
 

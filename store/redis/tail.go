@@ -188,7 +188,7 @@ func (t *tail) refresh(news uint64, at appended, ref store.LinkRef, said store.T
 	}
 
 	k := t.linkLocked(ref)
-	said.Gap, said.Told, said.More, said.Undelivered = store.Lost{}, false, false, nil
+	said.Gap, said.GapReason, said.Told, said.More, said.Undelivered = store.Lost{}, "", false, false, nil
 	said.Acked, said.Accepted = max(said.Acked, k.said.Acked), max(said.Accepted, k.said.Accepted)
 	k.asked, k.version, k.turn, k.said = time.Now(), at.version, ref.Turn, said
 	k.cursor = t.last.seq

@@ -33,6 +33,7 @@ type model struct {
 	previous string
 	prevTil  time.Time
 	resting  time.Time // since when there is no link; zero if there is one
+	dropped  uint64    // entries up to here left by OverflowDropOldest although a reader needed them
 }
 
 type said struct {
@@ -204,6 +205,9 @@ func (m *model) take(s said) {
 	if older := m.older(s); older > 0 {
 		m.passOver(older)
 	}
+	if m.b.Overflow == store.OverflowDropOldest && need > m.hi && need-1 > m.passed(false, true) {
+		m.dropped = need - 1
+	}
 	m.lo, m.hi = max(m.lo, need), max(m.hi, need)
 	m.all = append(m.all, s)
 }
@@ -230,6 +234,16 @@ func (m *model) knownFloor(f uint64) {
 		}
 	}
 	m.remain(f)
+}
+
+// gapReason checks why the store says that the entries after seq left. A store that
+// drops the oldest may not know at once that all readers had them.
+func (m *model) gapReason(after uint64, got store.Missing) {
+	drops := m.b.Overflow == store.OverflowDropOldest
+	if got == store.MissingOverflow && drops || got == store.MissingTrimmed && after >= m.dropped {
+		return
+	}
+	m.fail("the gap after %d has the reason %q; entries were dropped up to %d, %v", after, got, m.dropped, drops)
 }
 
 // knownSent takes over the highest seq sent that the store revealed.

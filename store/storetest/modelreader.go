@@ -181,10 +181,12 @@ func (m *model) read(r *modelReader, k *modelLink, max64 int, entries []store.En
 	if !t.Gap.IsZero() {
 		m.same("gap from", t.Gap.From, k.cursor+1)
 		m.gap(t.Gap)
+		m.gapReason(k.cursor, t.GapReason)
 		m.same("told", t.Told, r.told >= t.Gap.To)
 		r.told = t.Gap.To
 		k.cursor = t.Gap.To
 	} else {
+		m.same("the reason of no gap", t.GapReason, store.Missing(""))
 		if k.cursor+1 < m.lo {
 			m.fail("no gap after %d; the oldest entry is %d or higher", k.cursor, m.lo)
 		}

@@ -66,7 +66,7 @@ type clause struct {
 
 func (s suite) run(t *testing.T) {
 	clauses := slices.Concat(
-		appending, hello, gaps, delivery, room, alone, retention, halfOpen, departing, tabs,
+		appending, hello, gaps, gapReasons, delivery, room, alone, retention, halfOpen, departing, tabs,
 		polls, upstream, ids, identity, waking, crowds)
 	if s.without.Keys {
 		clauses = append(clauses, withoutKeys...)

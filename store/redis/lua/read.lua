@@ -65,7 +65,8 @@ end
 local more = full or not st.sp and after < last
 if r.p and after > r.s then r.s, r.tk, dirty = after, NOW, true end
 if after > st.x then st.x, dirty = after, true end
-local mark = hex(st.g)
+local mark, why = hex(st.g), ''
+if gap > 0 then why = from <= (st.lt or 0) and st.lw or 'trimmed' end
 if dirty then save(st, false) end
 return { 'ok', gap > 0 and from or 0, gap, mark, told, r.a, accepted(st, name), more and 1 or 0,
-  st.sp and 0 or after - #els + 1, els, st.uo == OP and st.ul or {}, st.tv or 0, header(st) }
+  st.sp and 0 or after - #els + 1, els, st.uo == OP and st.ul or {}, st.tv or 0, header(st), why }

@@ -37,8 +37,11 @@ local function nodesof(st)
 end
 
 local function withhead(st, h, epoch)
-  local b, at, _ = { 0, 0, 0, unpack_(st.b) }
-  _, b[3], st.mg, b[1], b[2], _, st.v, st.c, st.y, st.f, _, st.g, st.t, at = struct.unpack(HEADFORMAT, h)
+  local b, at, may, _ = { 0, 0, 0, unpack_(st.b) }
+  _, b[3], st.mg, b[1], b[2], _, st.v, st.c, st.y, st.f, may, st.g, st.t, at = struct.unpack(HEADFORMAT, h)
+  if b[3] == 1 and st.kf and st.f > math.max(st.kf, may + 1) then -- push.lua let entries leave that a reader needed
+    st.lt, st.lw = st.f - 1, 'overflow'
+  end
   st.e, st.b, st.nodes = epoch, b, string.sub(h, at)
   for _, r in ipairs(st.r) do
     withdefaults(r, OFREADER)
@@ -53,6 +56,7 @@ local function packed(st)
   local kept, places = {}, {}
   for _, name in ipairs(INHEAD) do kept[name], st[name] = st[name], nil end
   st.b = { unpack_(kept.b, 4) }
+  st.kf = kept.b[3] == 1 and kept.f or nil -- to find what push.lua lets leave: see withhead
   kept.nodes, places = nodesof(st)
   for _, r in ipairs(st.r) do
     withdefaults(r, OFREADER)

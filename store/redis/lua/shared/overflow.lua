@@ -34,7 +34,10 @@ end
 
 -- lost makes a gap of entries that Redis has not kept (an evicted or deleted list), so
 -- that it is told, not skipped (D3).
-local function lost(st) st.f, st.c, st.y, st.g, st.t = top(st) + 1, 0, 0, NONE, NONE end
+local function lost(st)
+  st.lt, st.lw = top(st), 'restarted'
+  st.f, st.c, st.y, st.g, st.t = top(st) + 1, 0, 0, NONE, NONE
+end
 
 -- shed removes entries up to seq; those above sure only if they are older than the
 -- retention.
@@ -63,10 +66,22 @@ local function tidy(st)
   return shed(st, math.min(told, passed(st, 1)), math.min(told, passed(st, 0)))
 end
 
--- may returns whether the entries up to seq may leave for a new one.
+-- may returns whether the entries up to seq may leave for a new one, which the caller then
+-- lets them do. If some reader needs them, it notes the loss: st.lt is the last of them,
+-- and st.lw why they left. Both are nil if that was because their readers were away.
 local function may(st, seq)
   forget(st)
-  return st.b[3] == 1 or seq <= passed(st, 1) or linked(st) and seq <= passed(st, 2) or seq <= passed(st, 3)
+  if seq <= passed(st, 1) then return true end
+  if st.b[3] == 1 then
+    st.lt, st.lw = seq, 'overflow'
+  elseif linked(st) and seq <= passed(st, 2) then
+    st.lt, st.lw = nil, nil
+  elseif seq <= passed(st, 3) then
+    st.lt, st.lw = seq, 'stalled'
+  else
+    return false
+  end
+  return true
 end
 
 -- room makes room for an entry of that size and returns whether it could; if not, nothing
