@@ -41,6 +41,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/middleware"
@@ -57,6 +58,7 @@ type Live struct {
 	links    http.Handler
 	script   http.Handler
 	store    io.Closer // that Shutdown closes; nil for none
+	unready  atomic.Bool
 }
 
 // New returns a Live. It panics if the options are invalid. The message says what to

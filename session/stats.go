@@ -13,11 +13,14 @@ type Stats struct {
 	Intake  int64 // bytes of requests that are being read or handled; see Options.Intake
 }
 
+// Draining reports whether Shutdown has begun.
+func (m *Manager) Draining() bool { return !m.isOpen() }
+
 // Stats returns the counts. It looks at every link on this node: call it every few
 // seconds at most.
 func (m *Manager) Stats() Stats {
 	st := Stats{
-		Draining: !m.isOpen(),
+		Draining: m.Draining(),
 		Joining:  int(m.joining.Load()),
 		Hooks:    len(m.hooks),
 		Intake:   m.intakes.held.Load(),
