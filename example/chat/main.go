@@ -21,6 +21,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/mirage-go/mirage"
+	"github.com/mirage-go/mirage/inspect"
 )
 
 func main() {
@@ -50,16 +51,21 @@ func run(ctx context.Context, addr, keyFile, dir string) error {
 	}
 	defer listener.Close() // the server closes it, too, once it serves
 
-	live, err := newLive(listener, keys, dir)
+	inspector := inspect.New(inspect.Options{}) // for this machine alone
+	live, err := newLive(listener, keys, dir, inspector)
 	if err != nil {
 		return err
 	}
 	r := chi.NewRouter()
-	r.Use(live.Identify)
-	r.Mount("/live", live)
-	r.Handle("/*", page())
+	r.Mount("/inspect", inspector.Handler(live))
+	r.Group(func(r chi.Router) {
+		r.Use(live.Identify)
+		r.Mount("/live", live)
+		r.Handle("/*", page())
+	})
 
-	slog.Info("the chat is open: visit it with two browsers", "url", address(addr, listener), "keys", kept)
+	url := address(addr, listener)
+	slog.Info("the chat is open: visit it with two browsers", "url", url, "keys", kept, "inspector", url+"/inspect/")
 	server := &http.Server{Handler: r, ReadHeaderTimeout: 5 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
@@ -78,11 +84,12 @@ func run(ctx context.Context, addr, keyFile, dir string) error {
 // newLive names the cookie after the port, because browsers send cookies to every port of
 // a host. Otherwise two chats on one machine would overwrite each other's cookies. Behind
 // a load balancer all processes need the same name instead.
-func newLive(l net.Listener, keys [][]byte, dir string) (*mirage.Live, error) {
+func newLive(l net.Listener, keys [][]byte, dir string, inspector *inspect.Inspector) (*mirage.Live, error) {
 	o := newRoom().options()
 	o.Keys, o.Dir = keys, dir
 	o.Name = "mirage-" + port(l)
 	o.Insecure = true // for plain http: omit this with TLS
+	o.Observer = inspector
 	return mirage.Open(o)
 }
 
