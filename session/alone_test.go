@@ -19,7 +19,7 @@ func TestD3AnswerToAReloadedPage(t *testing.T) {
 			var left []store.Entry
 			m := session.New(session.Options{
 				OnGap: func(_ context.Context, _ *session.Session, r session.ReaderInfo, l store.Lost) {
-					if l != (store.Lost{From: 2, To: 2}) {
+					if l != (store.Lost{From: 2, To: 2, Reason: store.MissingExpired}) {
 						t.Errorf("OnGap: %+v", l)
 					}
 					told = append(told, r)

@@ -216,7 +216,8 @@ func TestD3GapTold(t *testing.T) {
 			}
 		}
 
-		if len(mirrored) != 1 || mirrored[0] != (store.Lost{From: 1, To: 2, Reason: "trimmed"}) {
+		want := store.Lost{From: 1, To: 2, Reason: store.MissingOverflow}
+		if len(mirrored) != 1 || mirrored[0] != want {
 			t.Errorf("application heard of %v", mirrored)
 		}
 	})

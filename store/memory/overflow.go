@@ -68,8 +68,8 @@ func (l loss) reason(after uint64) store.Missing {
 
 // must returns the last entry that has to leave for one more of that size, 0 if none has
 // to, and the bytes that this frees, with those of the entry in the slot old. short is
-// whether some of them have to leave for the budget alone. ok is false if even all entries
-// would not be enough.
+// whether some of them have to leave for the budget alone. ok is false if even all
+// entries would not be enough.
 func (l *memLog) must(size int64, old int) (last uint64, freed int64, short, ok bool) {
 	count := l.live()
 	if old >= 0 {

@@ -212,6 +212,10 @@ func TestD3LostEntriesOfASparseLog(t *testing.T) {
 				t.Fatal(err)
 			}
 			putMessage(t, l, tt.next)
+			_, tail, err := l.Read(ctx, link, 0, 1, nil)
+			if err != nil || tail.GapReason != store.MissingRestarted {
+				t.Errorf("the reason of the gap is %q, %v", tail.GapReason, err)
+			}
 			if got, _ := readAll(t, l, link, 0); got != "gap 1-3 4:k 4" {
 				t.Errorf("read %q", got)
 			}
