@@ -353,7 +353,7 @@ type Entry struct {
 	Seq     uint64
 	Tag     uint32   // the tag of the position after it
 	Message *Message // shared, not to be changed; nil if it is for another reader
-	Reader  string   // in Ended: the only reader it was for; "" for all
+	Reader  string   // in Ended, and of an Inspector: the only reader it is for; "" for all
 }
 
 // Tail is what Read returns beside the entries.

@@ -34,12 +34,18 @@ func (s *Store) warn(ctx context.Context) {
 	}
 }
 
-func warnings(info string) (all []string) {
+// fieldsOf returns the fields of an answer to INFO.
+func fieldsOf(info string) map[string]string {
 	has := make(map[string]string)
 	for line := range strings.Lines(info) {
 		k, v, _ := strings.Cut(strings.TrimSpace(line), ":")
 		has[k] = v
 	}
+	return has
+}
+
+func warnings(info string) (all []string) {
+	has := fieldsOf(info)
 	if p := has["maxmemory_policy"]; p != "" && p != "noeviction" {
 		all = append(all, "redis: maxmemory-policy is "+p+
 			", so Redis may evict messages and sessions; set it to noeviction")

@@ -27,6 +27,8 @@ import (
 type Without struct {
 	Keys   bool // messages with Key or TTL
 	Topics bool // store.TopicStore, and memberships in topics
+
+	Inspector bool // store.Inspector
 }
 
 // Run runs the suite against the stores that open returns. Each call of open must return
@@ -47,7 +49,7 @@ func RunInBubble(t *testing.T, open func(testing.TB) store.Store, without ...Wit
 // all returns what is named in any of them.
 func all(some []Without) (w Without) {
 	for _, s := range some {
-		w.Keys, w.Topics = w.Keys || s.Keys, w.Topics || s.Topics
+		w.Keys, w.Topics, w.Inspector = w.Keys || s.Keys, w.Topics || s.Topics, w.Inspector || s.Inspector
 	}
 	return w
 }
@@ -77,6 +79,15 @@ func (s suite) run(t *testing.T) {
 		clauses = append(clauses, withoutTopics...)
 	} else {
 		clauses = append(clauses, topicClauses()...)
+	}
+	if !s.without.Inspector {
+		clauses = append(clauses, inspecting...)
+		if !s.without.Keys {
+			clauses = append(clauses, inspectingKeys...)
+		}
+		if !s.without.Topics {
+			clauses = append(clauses, inspectingTopics...)
+		}
 	}
 
 	for _, c := range clauses {
