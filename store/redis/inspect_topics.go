@@ -65,8 +65,9 @@ func (s *Store) topicNames(
 		return nil, 0, fmt.Errorf("redis: listing the topics: %w", err)
 	}
 	for _, key := range page.Elements {
-		base, name, ok := strings.Cut(key, topicHead)
-		if ok && base == s.base[shardOf(escape(name))] {
+		tag, rest, _ := strings.Cut(key, "}")
+		name, ok := strings.CutPrefix(rest, topicHead)
+		if ok && tag+"}" == s.base[shardOf(escape(name))] {
 			names = append(names, name)
 		}
 	}
