@@ -6,8 +6,8 @@ import (
 )
 
 // Healthy returns a handler for liveness probes. It answers 200 while the process can
-// answer, also during Shutdown. It asks no store: if it did, an outage of Redis would make
-// an orchestrator restart every node. Mount it outside of Identify and Guard.
+// answer, also during Shutdown. It asks no store: if it did, an outage of Redis would
+// make an orchestrator restart every node. Mount it outside of Identify and Guard.
 func (l *Live) Healthy() http.Handler {
 	return probe(func() (status int, text string) { return http.StatusOK, "ok" })
 }

@@ -35,6 +35,7 @@ import (
 
 	"github.com/mirage-go/mirage"
 	"github.com/mirage-go/mirage/client"
+	"github.com/mirage-go/mirage/inspect"
 	"github.com/mirage-go/mirage/store/redis"
 )
 
@@ -77,6 +78,10 @@ func greeting(ctx context.Context) string {
 }
 
 func use(...any) {}
+
+func isOperator(r *http.Request) bool { return r.Header.Get("X-Operator") != "" }
+
+var mux = http.NewServeMux()
 `
 
 // The README's Go code compiles beside its program, and its tests pass.

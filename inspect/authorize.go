@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// policy lets the page load its own files and connect to its own server, and nothing else.
+// policy lets the page load its own files and connect to its own server, and nothing
+// else.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 

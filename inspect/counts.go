@@ -108,8 +108,8 @@ func (c *counts) merge(o *counts) {
 	}
 }
 
-// lag returns the lag that so many of all lags do not exceed, in milliseconds, to within a
-// factor of two; 0 if none was measured.
+// lag returns the lag that so many of all lags do not exceed, in milliseconds, to within
+// a factor of two; 0 if none was measured.
 func (c *counts) lag(part float64) int64 {
 	total := uint64(0)
 	for _, n := range c.lags {

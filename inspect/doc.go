@@ -11,3 +11,5 @@
 // What an Inspector remembers is in memory, bounded, and of this node alone. The lists of
 // sessions and topics are of all nodes if the Store is a store.Inspector.
 package inspect
+
+//go:generate sh -c "go run ../scripts/reasons.go < ../docs/operations.md > page/reasons.json"

@@ -15,9 +15,9 @@ import (
 //go:embed page
 var files embed.FS
 
-// Handler returns the page of a Live, and its JSON twin below it. Mount it below any path,
-// with a slash at its end, with or without http.StripPrefix: it looks at what follows the
-// last "/api/", or at the last element of the path.
+// Handler returns the page of a Live, and its JSON twin below it. Mount it below any
+// path, with a slash at its end, with or without http.StripPrefix: it looks at what
+// follows the last "/api/", or at the last element of the path.
 func (i *Inspector) Handler(live *mirage.Live) http.Handler {
 	root, err := fs.Sub(files, "page")
 	if err != nil {

@@ -15,12 +15,12 @@ type Options struct {
 	// each request. Nil lets in who comes from this machine, by its own name and through
 	// no proxy.
 	Authorize func(*http.Request) bool
-	// Events bounds the events that are remembered of one session. Events of the same kind
-	// that follow one another count as one. Zero means 64. Negative remembers none.
+	// Events bounds the events that are remembered of one session. Events of the same
+	// kind that follow one another count as one. Zero means 64. Negative remembers none.
 	Events int
 	// MaxSessions bounds the sessions whose events are remembered, also after they have
-	// ended. Beyond it, the session that was quiet for longest is forgotten. An event takes
-	// about 200 bytes. Zero means 4096.
+	// ended. Beyond it, the session that was quiet for longest is forgotten. An event
+	// takes about 200 bytes. Zero means 4096.
 	MaxSessions int
 	// ShowIDs shows ids in full. Otherwise the page names sessions by session.LogID, as
 	// log lines do.

@@ -78,7 +78,8 @@ func (h *handler) overview(w http.ResponseWriter, r *http.Request) {
 	c := h.total()
 	o := overview{
 		Now: now.UnixMilli(), Since: h.began.UnixMilli(), Draining: stats.Draining,
-		Links: stats.Links, Sessions: stats.Sessions, Topics: stats.Topics, Joining: stats.Joining, Intake: stats.Intake,
+		Links: stats.Links, Sessions: stats.Sessions, Topics: stats.Topics, Joining: stats.Joining,
+		Intake: stats.Intake,
 		Messages: messageCounts{
 			Appended: c.messages[session.EventAppended], Sent: c.messages[session.EventSent], Again: c.again,
 			Skipped: c.messages[session.EventSkipped], Acked: c.messages[session.EventAcked],

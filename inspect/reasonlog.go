@@ -24,8 +24,8 @@ type reasonLog struct {
 	lines [logSize]line
 }
 
-// isReported reports whether an event belongs in the log of reasons: a refusal, a loss, or
-// an end that the client did not choose.
+// isReported reports whether an event belongs in the log of reasons: a refusal, a loss,
+// or an end that the client did not choose.
 func isReported(e *session.Event) bool {
 	switch e.Kind {
 	case session.EventLost, session.EventRefused, session.EventSessionMoved:
@@ -47,7 +47,8 @@ func isReported(e *session.Event) bool {
 	case session.EventHandled:
 		return e.Reason == session.ReasonFailed || e.Reason == session.ReasonPanicked
 	case session.EventHook:
-		return e.Reason != "" && e.Reason != "generated" && e.Reason != "replaced"
+		// A join that OnJoin refuses is reported as an EventLeft.
+		return e.Hook == session.HookIdentify && e.Reason != "generated" && e.Reason != "replaced"
 	case session.EventAppended, session.EventPublished, session.EventLeft:
 		return e.Reason != ""
 	}

@@ -146,7 +146,8 @@ func (h *handler) messages(w http.ResponseWriter, r *http.Request) {
 		if e.Message == nil {
 			continue
 		}
-		m := message{Number: e.Seq, Reader: e.Reader, Event: e.Message.Event, Key: e.Message.Key, Bytes: len(e.Message.Data)}
+		m := message{Number: e.Seq, Reader: e.Reader, Event: e.Message.Event, Key: e.Message.Key,
+			Bytes: len(e.Message.Data)}
 		if text := e.Message.Data[:min(len(e.Message.Data), maxText)]; utf8.Valid(e.Message.Data) {
 			m.Text = string(text)
 		}

@@ -12,8 +12,8 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-// maxListed bounds the sessions in one answer, and maxScanned those that the store is asked
-// for.
+// maxListed bounds the sessions in one answer, and maxScanned those that the store is
+// asked for.
 const maxListed, maxScanned = 200, 100_000
 
 // summary is the JSON of a session in the list.
@@ -37,8 +37,8 @@ type sessionList struct {
 	Shared   bool      `json:"shared"`   // the list is of all nodes
 }
 
-// sessions lists the sessions that match a search: the beginning of a LogID, or an id. The
-// search is in the body of a POST, so that no id gets into an access log.
+// sessions lists the sessions that match a search: the beginning of a LogID, or an id.
+// The search is in the body of a POST, so that no id gets into an access log.
 func (h *handler) sessions(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Search string `json:"search"`

@@ -32,8 +32,9 @@ const joinWithin, markSpan = 2_000, 20_000
 
 func newMark(at int64, e *session.Event) mark {
 	m := mark{
-		At: at, Until: at, Kind: e.Kind.String(), Reader: e.Reader, Link: e.Link, Transport: e.Transport, Topic: e.Topic,
-		Hook: e.Hook, Reason: e.Reason, From: e.From, To: e.To, Messages: e.Messages, Again: e.Again, Bytes: e.Bytes,
+		At: at, Until: at, Kind: e.Kind.String(), Reader: e.Reader, Link: e.Link, Transport: e.Transport,
+		Topic: e.Topic,
+		Hook:  e.Hook, Reason: e.Reason, From: e.From, To: e.To, Messages: e.Messages, Again: e.Again, Bytes: e.Bytes,
 		Took: e.Duration.Milliseconds(),
 	}
 	if e.Kind == session.EventAppended {

@@ -38,7 +38,8 @@ func (h *handler) topics(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	slices.SortFunc(all, func(a, b topic) int {
-		return cmp.Or(-cmp.Compare(a.Members, b.Members), -cmp.Compare(a.Messages, b.Messages), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(-cmp.Compare(a.Members, b.Members), -cmp.Compare(a.Messages, b.Messages), cmp.Compare(a.Name,
+			b.Name))
 	})
 	answer(w, map[string]any{"topics": all[:min(len(all), maxListed)], "total": len(all)})
 }

@@ -43,7 +43,8 @@ func Require(w http.ResponseWriter, r *http.Request) (Identity, error) {
 	case r.Method == http.MethodDelete && v.state != linked:
 		return Identity{}, errToken
 	case v.unguarded():
-		return Identity{}, &Error{Status: http.StatusInternalServerError, code: "miswired", Reason: errUnguarded.Error()}
+		return Identity{}, &Error{Status: http.StatusInternalServerError, code: "miswired",
+			Reason: errUnguarded.Error()}
 	}
 
 	id := v.identity()

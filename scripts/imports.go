@@ -24,6 +24,7 @@ var floors = [][]string{
 		"example/nodes", "example/rooms", "example/tokens", "example/users", "example/worker",
 		"store/disk/check",
 	},
+	{"inspect"},
 	{"mirage"},
 	{"transport"},
 	{"transport/poll", "transport/sse", "transport/sse/r3labs", "transport/websocket"},

@@ -33,7 +33,7 @@ const about = "This page has the whole public API. `make llms` generates it from
 var packages = []string{
 	".", "session", "middleware", "cookie", "store", "store/memory", "store/disk", "store/redis", "store/storetest",
 	"transport", "transport/sse", "transport/poll", "transport/websocket", "transport/sse/r3labs",
-	"client", "miragetest", "client/js",
+	"inspect", "client", "miragetest", "client/js",
 }
 
 // private are directories without a public package.
@@ -44,6 +44,7 @@ var pages = [][2]string{
 	{"../README.md", "what it is, a program, the usual tasks with their code, comparison with others"},
 	{"client.md", "the manual of mirage.js: options, methods, events, troubleshooting"},
 	{"go-client.md", "the Go client, task by task"},
+	{"inspect.md", "the inspector: a page for operators, and its JSON"},
 	{"testing.md", "tests of your application with miragetest, task by task"},
 	{"frameworks.md", "hooks for React, composables for Vue, stores for Svelte"},
 	{"compare.md", "three programs beside Centrifuge and Socket.IO, in code"},

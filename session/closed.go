@@ -18,8 +18,8 @@ type Closed struct {
 
 // An account collects what OnClose reports about a link. If polls carry the link, their
 // Links, one after another, share the account. It is closed once no Link holds it, and no
-// request that is about to continue the link. A nil account counts nothing: there is neither
-// OnClose nor an Observer.
+// request that is about to continue the link. A nil account counts nothing: there is
+// neither OnClose nor an Observer.
 type account struct {
 	began int64 // on the Manager's clock
 	link  uint64
@@ -92,8 +92,8 @@ func (a *account) note(turn uint64, end End) {
 	}
 }
 
-// release ends one hold of the account. If it was the last, release tells the Observer and
-// calls OnClose.
+// release ends one hold of the account. If it was the last, release tells the Observer
+// and calls OnClose.
 func (a *account) release(m *Manager) {
 	if a == nil {
 		return

@@ -166,6 +166,14 @@ func (l *Link) emitTopic(kind EventKind, topic, why string) {
 	l.s.m.emit(e)
 }
 
+// emitLost tells the Observer, and the log, that a reader will never get some messages.
+func (m *Manager) emitLost(s *Session, info ReaderInfo, lost store.Lost) {
+	m.emit(Event{
+		Kind: EventLost, Session: s.id, Reader: info.Reader, Plain: info.Plain, Transport: info.Transport,
+		Topic: lost.Topic, From: lost.From, To: lost.To, Reason: string(lost.Reason),
+	})
+}
+
 // emitAcked tells the Observer that the client of a link has everything up to p.
 func (s *Session) emitAcked(ref store.LinkRef, p store.Position) {
 	if !s.m.observed() || p.Seq == 0 {
@@ -186,6 +194,23 @@ func (s *Session) emitAcked(ref store.LinkRef, p store.Position) {
 	}
 }
 
+// emitPresented is emitAcked for a position with which a link begins, or a poll continues
+// it: what the log has granted, its client has. It does nothing for a nil Link.
+func (l *Link) emitPresented(c store.Claim) {
+	if l == nil || !l.s.m.observed() || c.Given != store.GivenPresented || c.Position.Epoch != l.Hello.Position.Epoch {
+		return
+	}
+	if c.Link != 0 {
+		l.s.emitAcked(l.Hello.Link, c.Position)
+		return
+	}
+	if lag := l.s.lag.measure(l.s.m.now(), c.Position.Seq); lag > 0 {
+		e := l.event(EventAcked)
+		e.To, e.Duration = c.Position.Seq, lag
+		l.s.m.emit(e)
+	}
+}
+
 // emitRepeated tells the Observer of a message that had been handled before.
 func (m *Manager) emitRepeated(s *Session, up *Upstream, n *Numbered) {
 	m.emit(Event{
@@ -196,7 +221,7 @@ func (m *Manager) emitRepeated(s *Session, up *Upstream, n *Numbered) {
 
 // emitRefused tells the Observer of a request that is refused with err.
 func (m *Manager) emitRefused(id, reader, transport string, err error) {
-	if m.observed() && err != nil {
+	if err != nil {
 		m.emit(Event{Kind: EventRefused, Session: id, Reader: reader, Transport: transport, Reason: Reason(err)})
 	}
 }

@@ -130,7 +130,9 @@ func (m *Manager) beginLink(ctx context.Context, a Attach, c store.Claim) (*Link
 		s.watchLog()
 		hello, err := s.log.Attach(context.WithoutCancel(ctx), c) // or a granted link could be lost
 		if err == nil {
-			return m.newLink(ctx, s, a, hello, nil)
+			l, err := m.newLink(ctx, s, a, hello, nil)
+			l.emitPresented(c)
+			return l, err
 		}
 		m.local.release(s)
 
@@ -177,7 +179,9 @@ func (m *Manager) continueLink(ctx context.Context, a Attach, c store.Claim) (*L
 		held.release(m)
 		return nil, err
 	}
-	return m.newLink(ctx, s, a, hello, held)
+	l, err := m.newLink(ctx, s, a, hello, held)
+	l.emitPresented(c)
+	return l, err
 }
 
 // newLink makes the Link of an attachment that the log has granted. held is the account
@@ -233,10 +237,14 @@ func (m *Manager) newLink(
 	if hello.Joined {
 		s.order.do(func() { m.callOnAttach(s, info, l.value) })
 	}
-	if hello.Fresh && !hello.Lost.IsZero() && hello.Reason != store.MissingTrimmed {
-		lost := hello.Lost
-		lost.Reason = hello.Reason
+	lost := hello.Lost
+	lost.Reason = hello.Reason
+	switch {
+	case lost.IsZero(), hello.Reason == store.MissingTrimmed: // Take tells
+	case hello.Fresh:
 		m.callOnGap(s, info, l.value, lost)
+	case hello.Reason == store.MissingDiverged, hello.Reason == store.MissingAhead:
+		m.emitLost(s, info, lost) // each time that the client presents it
 	}
 	return l, nil
 }
@@ -248,10 +256,7 @@ func (m *Manager) callOnAttach(s *Session, info ReaderInfo, value any) {
 }
 
 func (m *Manager) callOnGap(s *Session, info ReaderInfo, value any, lost store.Lost) {
-	m.emit(Event{
-		Kind: EventLost, Session: s.id, Reader: info.Reader, Plain: info.Plain, Transport: info.Transport,
-		Topic: lost.Topic, From: lost.From, To: lost.To, Reason: string(lost.Reason),
-	})
+	m.emitLost(s, info, lost)
 	if m.o.OnGap != nil {
 		m.call("OnGap", func() { m.o.OnGap(m.callbackContext(value), s, info, lost) }, s.logAttrs(info)...)
 	}

@@ -100,6 +100,8 @@ func (m *Manager) logEvent(e Event) {
 		level, text = slog.LevelInfo, "session: a session ended with messages that no client received"
 	case (e.Kind == EventAppended || e.Kind == EventPublished) && (e.Reason == "full" || e.Reason == "budget"):
 		text = "session: a message was refused for lack of room"
+	case e.Kind == EventRefused && e.Reason == "budget":
+		text = "session: a client was refused for lack of room"
 	default:
 		return
 	}

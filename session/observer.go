@@ -10,9 +10,9 @@ import (
 // Observers.
 //
 // Observe is called concurrently and at once, while no lock is held. It must be quick and
-// must not wait for a Manager. It may call Stats. It never gets payloads or signed values,
-// but it gets ids in full: do not log them (see LogID). A Manager without an Observer
-// pays nothing for it.
+// must not wait for a Manager. It may call Stats. It never gets payloads or signed
+// values, but it gets ids in full: do not log them (see LogID). A Manager without an
+// Observer pays nothing for it.
 type Observer interface{ Observe(Event) }
 
 // A Tracer is an Observer that follows one call. Start is called before Send, Publish and
@@ -104,8 +104,8 @@ type Event struct {
 // EventKind says what happened.
 type EventKind uint8
 
-// The kinds of events, with the fields that they have beside Kind. Messages of the session
-// that were superseded or expired before a link got there are in no event but
+// The kinds of events, with the fields that they have beside Kind. Messages of the
+// session that were superseded or expired before a link got there are in no event but
 // EventSkipped.
 const (
 	// EventSessionOpened is for each new session: Session.
@@ -117,13 +117,14 @@ const (
 	// Reason is "moved", or "revoked" if Rotate revoked the previous id.
 	EventSessionMoved
 
-	// EventLinkBegan is for each new link: Session, Reader, Plain, Link, Transport. Reason
-	// is the verdict about the client's position: "resumed", or a store.Missing. From and
-	// To are what is lost, if something is. Polls that continue a link are not new ones.
+	// EventLinkBegan is for each new link: Session, Reader, Plain, Link, Transport.
+	// Reason is the verdict about the client's position: "resumed", or a store.Missing.
+	// From and To are what is lost, if something is. Polls that continue a link are not
+	// new ones.
 	EventLinkBegan
-	// EventLinkEnded is for each link that has ended on this node: Session, Reader, Plain,
-	// Link, Transport, Duration, Bytes. Reason is an End, or "left" if the client left or
-	// its connection failed.
+	// EventLinkEnded is for each link that has ended on this node: Session, Reader,
+	// Plain, Link, Transport, Duration, Bytes. Reason is an End, or "left" if the client
+	// left or its connection failed.
 	EventLinkEnded
 
 	// EventAppended is for each message in a session's log: Session, Reader if it is for
@@ -132,25 +133,25 @@ const (
 	// sessions, and no Session.
 	EventAppended
 	// EventSent is for messages that a link took to write them to its client: Session,
-	// Reader, Link, Transport, From, To, Messages, Again, Bytes. Messages counts those for
-	// this reader. With a Topic, Again is 0.
+	// Reader, Link, Transport, From, To, Messages, Again, Bytes. Messages counts those
+	// for this reader. With a Topic, Again is 0.
 	EventSent
 	// EventSkipped is for messages that a link passed over because they were superseded
 	// or had expired: Session, Reader, Link, Transport, From, To, Messages.
 	EventSkipped
-	// EventAcked is for messages that a client acknowledged: Session, Reader, Link, To, and
-	// Messages since the last acknowledgement on this link. Duration is the lag: the time
-	// since the message To or one before it was appended on this node. It is measured for
-	// one message of a session at a time, and 0 otherwise.
+	// EventAcked is for messages that a client acknowledged: Session, Reader, Link, To,
+	// and Messages since the last acknowledgement on this link. Duration is the lag: the
+	// time since the message To or one before it was appended on this node. It is
+	// measured for one message of a session at a time, and 0 otherwise.
 	EventAcked
-	// EventLost is for messages that a reader will never get, once for each gap that it is
-	// told: Session, Reader, Plain, Transport, Topic, From, To, Reason.
+	// EventLost is for messages that a reader will never get, once for each gap that it
+	// is told: Session, Reader, Plain, Transport, Topic, From, To, Reason.
 	EventLost
 
 	// EventHandled is for each message from a client: Session, Reader, Writer, To (its
 	// number), Bytes, Trace, Duration of OnMessage. Reason is "" if it was handled,
-	// "handler-failed" or "handler-panicked" with Err, or "repeated" if it had been handled
-	// before, with Messages.
+	// "handler-failed" or "handler-panicked" with Err, or "repeated" if it had been
+	// handled before, with Messages.
 	EventHandled
 
 	// EventPublished is for each message in a topic: Topic, To, Bytes, Duration of the
@@ -163,10 +164,10 @@ const (
 	// on, and for each refused join: Session, Reader, Link, Transport, Topic, Reason.
 	EventLeft
 
-	// EventHook is for each call of OnJoin, and for each outcome of the middleware that is
-	// not simply an id that was accepted: Hook, Reason. OnJoin also has Session, Reader,
-	// Topic, Duration and Err, and its Reason is "" if it accepted. HookIdentify stands
-	// for the middleware. Its Reason is a word of middleware.Options.Count.
+	// EventHook is for each call of OnJoin, and for each outcome of the middleware that
+	// is not simply an id that was accepted: Hook, Reason. OnJoin also has Session,
+	// Reader, Topic, Duration and Err, and its Reason is "" if it accepted. HookIdentify
+	// stands for the middleware. Its Reason is a word of middleware.Options.Count.
 	EventHook
 	// EventRefused is for each request that a transport refused: Session, Reader,
 	// Transport, Reason. Transport is "send" for messages from a client.
@@ -193,7 +194,8 @@ var kinds = [...]string{
 	EventRefused:       "refused",
 }
 
-// String returns the kind's name, such as "link-began". It is fit for a label of a metric.
+// String returns the kind's name, such as "link-began". It is fit for a label of a
+// metric.
 func (k EventKind) String() string {
 	if int(k) < len(kinds) {
 		return kinds[k]

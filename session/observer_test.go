@@ -131,7 +131,7 @@ func TestO1Events(t *testing.T) {
 		if err := back.Take(t.Context(), &b); err != nil || b.Gap.IsZero() {
 			t.Fatalf("%v, gap %+v", err, b.Gap)
 		}
-		want("link-began reader=r range=3-4 reason=trimmed", "lost reader=r range=3-4 reason=trimmed",
+		want("link-began reader=r range=3-4 reason=trimmed", "lost reader=r range=3-4 reason=overflow",
 			"sent reader=r range=5-8 messages=4 bytes=16")
 
 		back.Close()

@@ -156,8 +156,8 @@ type Options struct {
 	// A session that Move joined to another one continues there, and gets no OnEnd.
 	OnEnd func(context.Context, store.Ended)
 
-	// Observer is told what happens on this node, for metrics and traces: see Observer. Nil
-	// means none, and costs nothing.
+	// Observer is told what happens on this node, for metrics and traces: see Observer.
+	// Nil means none, and costs nothing.
 	Observer Observer
 
 	// LogIDs makes log lines name sessions by their ids in full. The default is their

@@ -7,8 +7,8 @@ import (
 )
 
 // An Inspector is a Store that describes what it keeps, for operators. Nothing that it
-// does counts as use: it extends no retention, and changes nothing. What it returns of one
-// session or topic is of one moment. Sessions and topics are those on all nodes.
+// does counts as use: it extends no retention, and changes nothing. What it returns of
+// one session or topic is of one moment. Sessions and topics are those on all nodes.
 //
 // A session may still be there for a while when its retention is over, until Expired ends
 // it. Messages whose TTL is over may still count, until the next step of their log.

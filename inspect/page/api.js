@@ -4,9 +4,12 @@
 export const get = path => request(path, {})
 
 // post sends a body as JSON.
-export const post = (path, body) => request(path, {
-  method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' },
-})
+export const post = (path, body) =>
+  request(path, {
+    method: 'POST',
+    body: JSON.stringify(body),
+    headers: { 'Content-Type': 'application/json' },
+  })
 
 async function request(path, options) {
   let answer

@@ -19,32 +19,62 @@ function fill(node, attributes, children) {
     if (name.startsWith('on')) node.addEventListener(name.slice(2), value)
     else node.setAttribute(name, value === true ? '' : value)
   }
-  node.append(...children.flat(2).filter(child => child !== null && child !== undefined && child !== false))
+  node.append(...children.flat(Infinity).filter(child => child !== null && child !== undefined && child !== false))
   return node
 }
 
-// swap replaces the content of a node if it has changed. The element that had the focus has
-// it again afterwards if there is one of its data-key.
+// swap replaces the content of a node if it has changed. The element that had the focus
+// has it again afterwards if there is one of its data-key.
 export function swap(node, ...children) {
   const next = el('div', {}, ...children)
   if (node.innerHTML === next.innerHTML) return
   const key = node.contains(document.activeElement) ? document.activeElement.dataset.key : undefined
   node.replaceChildren(...next.childNodes)
-  if (key) [...node.querySelectorAll('[data-key]')].find(one => one.dataset.key === key)?.focus({ preventScroll: true })
+  if (key)
+    [...node.querySelectorAll('[data-key]')].find(one => one.dataset.key === key)?.focus({ preventScroll: true })
 }
 
-// table makes a table of rows of cells. A cell is a text, a number or a node. Columns whose
-// names begin with "#" hold numbers.
+// table makes a table of rows of cells. A cell is a text, a number or a node. Columns
+// whose names begin with "#" hold numbers.
 export function table(caption, columns, rows, empty) {
   if (rows.length === 0) return el('p', { class: 'empty' }, empty)
   const number = columns.map(name => name.startsWith('#'))
-  return el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': caption },
-    el('table', {},
+  return el(
+    'div',
+    { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': caption },
+    el(
+      'table',
+      {},
       el('caption', { class: 'unseen' }, caption),
-      el('thead', {}, el('tr', {}, columns.map((name, i) =>
-        el('th', { scope: 'col', class: number[i] && 'number' }, name.replace(/^#/, ''))))),
-      el('tbody', {}, rows.map(cells => el('tr', {}, cells.map((cell, i) =>
-        el('td', { class: number[i] && 'number' }, typeof cell === 'number' ? count(cell) : cell)))))))
+      el(
+        'thead',
+        {},
+        el(
+          'tr',
+          {},
+          columns.map((name, i) => el('th', { scope: 'col', class: number[i] && 'number' }, name.replace(/^#/, '')))
+        )
+      ),
+      el(
+        'tbody',
+        {},
+        rows.map(cells =>
+          el(
+            'tr',
+            {},
+            cells.map((cell, i) =>
+              el('td', { class: number[i] && 'number' }, typeof cell === 'number' ? count(cell) : cell)
+            )
+          )
+        )
+      )
+    )
+  )
+}
+
+// meter shows how much of a bound is used. From nine tenths on it warns.
+export function meter(value, max, label) {
+  return el('meter', { min: 0, max, value, high: max * 0.9, optimum: 0, 'aria-label': label })
 }
 
 // count is a number with thin spaces. -1 means that nobody knows.
@@ -70,10 +100,11 @@ export function duration(ms) {
   return `${Math.round(s / 86400)} d`
 }
 
-export const ago = (at, now) => at ? `${duration(Math.max(0, now - at))} ago` : '–'
+export const ago = (at, now) => (at ? `${duration(Math.max(0, now - at))} ago` : '–')
 
 export function clock(at) {
-  const d = new Date(at), two = n => String(n).padStart(2, '0')
+  const d = new Date(at),
+    two = n => String(n).padStart(2, '0')
   return `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`
 }
 

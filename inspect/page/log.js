@@ -9,7 +9,8 @@ const most = 300
 export function log(main) {
   const list = el('div')
   main.append(el('p', { class: 'note' }, 'Refusals, losses, and ends that no client asked for, on this node.'), list)
-  let lines = [], last = 0
+  let lines = [],
+    last = 0
   return async here => {
     const found = await get(`log?after=${last}`)
     if (!here()) return
@@ -17,9 +18,23 @@ export function log(main) {
       last = found.lines.at(-1).number
       lines = found.lines.toReversed().concat(lines).slice(0, most)
     }
-    swap(list, table('Log of reasons', ['At', 'Session', 'Tab', 'What', 'Reason', 'Meaning'], lines.map(e => [
-      time(e.at), e.session ? el('a', { href: `#/sessions/${e.session}`, 'data-key': e.number }, el('code', {}, e.session)) : '',
-      e.reader ? tab(e.reader) : '', sentence(e), el('code', {}, e.reason ?? ''), meaning(e.kind, e.reason)?.means ?? '',
-    ]), 'Nothing was refused or lost.'))
+    swap(
+      list,
+      table(
+        'Log of reasons',
+        ['At', 'Session', 'Tab', 'What', 'Reason', 'Meaning'],
+        lines.map(e => [
+          time(e.at),
+          e.session
+            ? el('a', { href: `#/sessions/${e.session}`, 'data-key': e.number }, el('code', {}, e.session))
+            : '',
+          e.reader ? tab(e.reader) : '',
+          sentence(e),
+          el('code', {}, e.reason ?? ''),
+          meaning(e.kind, e.reason)?.means ?? '',
+        ]),
+        'Nothing was refused or lost.'
+      )
+    )
   }
 }

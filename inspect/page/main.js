@@ -1,4 +1,5 @@
-// The views, one for each beginning of the fragment, and the loop that keeps them current.
+// The views, one for each beginning of the fragment, and the loop that keeps them
+// current.
 
 import { el } from './dom.js'
 import { overview } from './overview.js'
@@ -40,7 +41,9 @@ async function open() {
     }
     main.replaceChildren()
     const next = view(main, match[1] && decodeURIComponent(match[1]))
-    update = async () => { if (mine === generation) await next(() => mine === generation) }
+    update = async () => {
+      if (mine === generation) await next(() => mine === generation)
+    }
     return refresh()
   }
   main.replaceChildren(el('p', { class: 'empty' }, 'There is no such page.'))
@@ -65,7 +68,15 @@ button.addEventListener('click', () => {
   button.textContent = live ? 'Live' : 'Paused'
   if (live) refresh()
 })
-document.addEventListener('visibilitychange', () => { if (!document.hidden && live) refresh() })
+let resized
+addEventListener('resize', () => {
+  // pictures are made for the width
+  clearTimeout(resized)
+  resized = setTimeout(refresh, 100)
+})
+document.addEventListener('visibilitychange', () => {
+  if (!document.hidden && live) refresh()
+})
 addEventListener('hashchange', () => {
   if (location.hash === '#main') return
   open()

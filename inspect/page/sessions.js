@@ -7,11 +7,21 @@ let search = '' // stays while other views are open
 
 export function sessions(main) {
   const list = el('div')
-  const input = el('input', { id: 'search', type: 'search', autocomplete: 'off', spellcheck: 'false',
-    placeholder: 'The id, or the beginning of the name in the log' })
+  const input = el('input', {
+    id: 'search',
+    type: 'search',
+    autocomplete: 'off',
+    spellcheck: 'false',
+    placeholder: 'The id, or the beginning of the name in the log',
+  })
   input.value = search
   let update
-  const form = el('form', { class: 'search', role: 'search' }, el('label', { for: 'search' }, 'Find a session'), input)
+  const form = el(
+    'form',
+    { class: 'search', role: 'search' },
+    el('label', { for: 'search' }, 'Find a session'),
+    input
+  )
   form.addEventListener('submit', event => event.preventDefault())
   let waiting
   input.addEventListener('input', () => {
@@ -26,14 +36,36 @@ export function sessions(main) {
     const found = await post('sessions', { search: asked })
     if (!here() || asked !== search) return
     const now = Date.now()
-    swap(list,
-      el('p', { class: 'note', role: 'status' }, `${count(found.total)} ${found.total === 1 ? 'session' : 'sessions'}` +
-        (found.total > found.sessions.length ? `, of which ${found.sessions.length} are shown` : '') +
-        (found.shared ? '' : ', those that this node remembers') + (found.whole ? '' : '. There are more than were looked at.')),
-      table('Sessions', ['Session', 'State', '#Tabs', '#Messages', '#Size', '#Gaps', 'Last event'], found.sessions.map(s => [
-        el('a', { href: `#/sessions/${s.key}`, 'data-key': s.key }, el('code', {}, s.key), s.id && el('span', { class: 'id' }, s.id)),
-        state(s), s.readers, s.messages, bytes(s.bytes), s.gaps ? el('b', { class: 'trouble' }, count(s.gaps)) : 0, ago(s.event, now),
-      ]), asked ? 'No session matches.' : 'There are no sessions.'))
+    swap(
+      list,
+      el(
+        'p',
+        { class: 'note', role: 'status' },
+        `${count(found.total)} ${found.total === 1 ? 'session' : 'sessions'}` +
+          (found.total > found.sessions.length ? `, of which ${found.sessions.length} are shown` : '') +
+          (found.shared ? '' : ', those that this node remembers') +
+          (found.whole ? '' : '. There are more than were looked at.')
+      ),
+      table(
+        'Sessions',
+        ['Session', 'State', '#Tabs', '#Messages', '#Size', '#Gaps', 'Last event'],
+        found.sessions.map(s => [
+          el(
+            'a',
+            { href: `#/sessions/${s.key}`, 'data-key': s.key },
+            el('code', {}, s.key),
+            s.id && el('span', { class: 'id' }, s.id)
+          ),
+          state(s),
+          s.readers,
+          s.messages,
+          bytes(s.bytes),
+          s.gaps ? el('b', { class: 'trouble' }, count(s.gaps)) : 0,
+          ago(s.event, now),
+        ]),
+        asked ? 'No session matches.' : 'There are no sessions.'
+      )
+    )
   }
   return update
 }

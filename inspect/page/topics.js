@@ -9,9 +9,21 @@ export function topics(main) {
   return async here => {
     const found = await get('topics')
     if (!here()) return
-    swap(list, table('Topics', ['Topic', '#Present', '#Messages', '#Size', '#Last number'], found.topics.map(t => [
-      el('a', { href: `#/topics/${encodeURIComponent(t.name)}`, 'data-key': t.name }, t.name), t.members, t.messages, bytes(t.bytes), t.top,
-    ]), 'No topic has begun.'))
+    swap(
+      list,
+      table(
+        'Topics',
+        ['Topic', '#Present', '#Messages', '#Size', '#Last number'],
+        found.topics.map(t => [
+          el('a', { href: `#/topics/${encodeURIComponent(t.name)}`, 'data-key': t.name }, t.name),
+          t.members,
+          t.messages,
+          bytes(t.bytes),
+          t.top,
+        ]),
+        'No topic has begun.'
+      )
+    )
   }
 }
 
@@ -21,9 +33,18 @@ export function topic(main, name) {
   return async here => {
     const found = await get(`topics/${encodeURIComponent(name)}/members`)
     if (!here()) return
-    swap(list, table('Members', ['Session', 'Key', 'Info'], found.members.map(m => [
-      el('a', { href: `#/sessions/${m.session}`, 'data-key': m.session }, el('code', {}, m.session)), el('code', {}, m.key),
-      m.info === null ? '' : JSON.stringify(m.info),
-    ]), 'Nobody is present, or the topic has no presence.'))
+    swap(
+      list,
+      table(
+        'Members',
+        ['Session', 'Key', 'Info'],
+        found.members.map(m => [
+          el('a', { href: `#/sessions/${m.session}`, 'data-key': m.session }, el('code', {}, m.session)),
+          el('code', {}, m.key),
+          m.info === null ? '' : JSON.stringify(m.info),
+        ]),
+        'Nobody is present, or the topic has no presence.'
+      )
+    )
   }
 }

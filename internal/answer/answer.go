@@ -74,6 +74,7 @@ func Of(err error) refuse.Refusal {
 		}
 	}
 	return refuse.Refusal{
-		Status: http.StatusServiceUnavailable, Code: code, Reason: "the session store failed: come back", Retry: retryAfter,
+		Status: http.StatusServiceUnavailable, Code: code, Reason: "the session store failed: come back",
+		Retry: retryAfter,
 	}
 }

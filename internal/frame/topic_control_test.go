@@ -51,8 +51,10 @@ func TestT6TopicControl(t *testing.T) {
 			"event: mirage-left\n" + `data: {"topic":"t","status":403,"reason":"no","code":"refused"}` + "\n\n",
 			&frame.Left{Topic: "t", Status: 403, Code: "refused", Reason: "no"}, new(frame.Left)},
 		{"left, to be retried",
-			frame.AppendLeft(nil, &frame.Left{Topic: "t", Status: 503, Code: "failed", Reason: "busy", Retry: 2000}, id),
-			"event: mirage-left\n" + `data: {"topic":"t","status":503,"reason":"busy","code":"failed","retry":2000}` + end,
+			frame.AppendLeft(nil, &frame.Left{Topic: "t", Status: 503, Code: "failed", Reason: "busy", Retry: 2000},
+				id),
+			"event: mirage-left\n" +
+				`data: {"topic":"t","status":503,"reason":"busy","code":"failed","retry":2000}` + end,
 			&frame.Left{Topic: "t", Status: 503, Code: "failed", Reason: "busy", Retry: 2000}, new(frame.Left)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -22,8 +22,8 @@ type problem struct {
 type Refusal struct {
 	Status int
 	Code   string // the word for why: see docs/operations.md, section Reasons
-	// Reason is UTF-8 text for the client: ours or the application's, never the error of a
-	// library.
+	// Reason is UTF-8 text for the client: ours or the application's, never the error of
+	// a library.
 	Reason string
 	// Retry is the time after which the client retries, rounded up to whole seconds; 0
 	// leaves that to the client.
