@@ -170,8 +170,8 @@ func TestO3UsageOfRedis(t *testing.T) {
 		s := newStore(t, dial(t, startServer(t, args...).addr), redis.Options{})
 		open(t, s, "a")
 		u, err := s.Usage(ctx)
-		if err != nil || u.Sessions != 1 || u.Topics != -1 || u.Budget != most || u.Bytes < 100_000 ||
-			u.Bytes > 100<<20 {
+		if err != nil || u.Sessions != 1 || u.Topics != -1 || u.Budget != most ||
+			u.Bytes < 100_000 || u.Bytes > 100<<20 {
 			t.Errorf("Usage() = %+v, %v; want the budget %d", u, err, most)
 		}
 	}

@@ -447,11 +447,12 @@ func TestT4RedisLosesTopics(t *testing.T) {
 	until(t, "the reader is told", func() bool {
 		entries, _, err := topic.Read(ctx, &c, 1<<20, nil)
 		if err == nil && len(entries) > 0 {
-			got = fmt.Sprint(entries[0].Reason, entries[0].Lost)
+			e := entries[0]
+			got = fmt.Sprint(e.Reason, " from ", e.Lost.From, " to ", e.Lost.To)
 		}
 		return got != ""
 	})
-	wantText(t, "the reader gets", got, "restarted{3 0 }")
+	wantText(t, "the reader gets", got, "restarted from 3 to 0")
 	mustPublish(t, topic, said("new"))
 	wantText(t, "then", readTopic(t, topic, &c), "new")
 }
