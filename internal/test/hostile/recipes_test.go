@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
+	"expvar"
 	"fmt"
 	"log"
 	"log/slog"
@@ -25,6 +26,7 @@ import (
 	chimw "github.com/go-chi/chi/v5/middleware"
 	"github.com/go-chi/httprate"
 
+	"github.com/mirage-go/mirage"
 	"github.com/mirage-go/mirage/client"
 	"github.com/mirage-go/mirage/cookie"
 	"github.com/mirage-go/mirage/session"
@@ -111,7 +113,7 @@ func hideQuery(logger func(http.Handler) http.Handler) func(http.Handler) http.H
 
 // logLink is for Options.OnClose. An access log sees only the beginning of a link.
 func logLink(c session.Closed) {
-	slog.Info("link closed", "id", c.ID, "reader", c.Reader, "transport", c.Transport,
+	slog.Info("link closed", "session", mirage.LogID(c.ID), "reader", c.Reader, "transport", c.Transport,
 		"remote", c.RemoteAddr, "bytes", c.Bytes, "duration", c.Duration, "end", c.End)
 }
 
@@ -121,6 +123,23 @@ func shutDown(manager *session.Manager, server *http.Server, grace time.Duration
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	return errors.Join(manager.Shutdown(ctx), server.Shutdown(ctx)) // in this order
+}
+
+// counted is an Observer that counts events by kind and reason, for /debug/vars.
+type counted struct{ *expvar.Map }
+
+// Observe is called for each message, too, so it must be quick.
+func (c counted) Observe(e mirage.Event) {
+	c.Add(strings.TrimSuffix(e.Kind.String()+" "+e.Reason, " "), 1)
+}
+
+// withProbes serves the probes beside the site.
+func withProbes(live *mirage.Live, site http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /healthz", live.Healthy()) // 200 while the process answers
+	mux.Handle("GET /readyz", live.Ready())    // 503 from SetReady(false) or Shutdown on
+	mux.Handle("/", live.Identify(site))
+	return mux
 }
 
 // codec returns a Codec that signs with the first key and verifies with all of them.
@@ -154,6 +173,34 @@ func TestRecipesAreTheDocument(t *testing.T) {
 		if !bytes.Contains(source, b[1]) {
 			t.Errorf("not in recipes_test.go: %.100q…", b[1])
 		}
+	}
+}
+
+// O1, O6: the counting Observer counts a visit, and the probes give nobody an id.
+func TestO6Recipes(t *testing.T) {
+	counts := counted{new(expvar.Map).Init()}
+	live := mirage.New(mirage.Options{Insecure: true, Observer: counts, Logger: slog.New(slog.DiscardHandler)})
+	site := withProbes(live, live)
+	get := func(path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", path, nil)
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+		site.ServeHTTP(w, r)
+		return w
+	}
+	for path, cookie := range map[string]bool{"/healthz": false, "/readyz": false, "/live?_wait=0": true} {
+		if w := get(path); w.Code != 200 || (w.Header().Get("Set-Cookie") != "") != cookie {
+			t.Errorf("%s: %d %v", path, w.Code, w.Header())
+		}
+	}
+	if got := counts.Get("link-began new"); got == nil || got.String() != "1" {
+		t.Errorf("counts: %s", counts)
+	}
+	if err := live.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if w := get("/readyz"); w.Code != 503 {
+		t.Errorf("after Shutdown: %d", w.Code)
 	}
 }
 
