@@ -46,6 +46,8 @@ unit: ## Run all Go tests, with the race detector if there is a C compiler.
 	go test $(RACE) -count=1 -timeout=10m -skip='$(ELSEWHERE)' ./transport -websocket
 	$(if $(RACE),go test -count=1 -timeout=5m -run='Alloc|EverythingIsSaved' ./session ./store/... ./internal/... ./transport/websocket # they are skipped under the race detector, which allocates and is slow)
 	$(if $(RACE),go test -count=1 -timeout=5m -run=PowerLoss ./internal/journal # 10 000 rounds: with the race detector there are few)
+	for dir in observe/prometheus observe/otel; do \
+		go -C $$dir test $(RACE) -count=1 -timeout=5m -skip=Alloc ./... && go -C $$dir test -count=1 -run=Alloc ./... || exit; done
 	go -C internal/test/others test $(RACE) -count=1 -timeout=5m ./...
 	$(if $(wildcard e2e/go.mod),go -C e2e test $(RACE) -count=1 -timeout=15m ./...)
 

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// A Message is one message to or from the server. Send reads Event, Data and Binary. The
-// other fields are set in messages from the server.
+// A Message is one message to or from the server. Send reads Event, Data, Binary and
+// Trace. The other fields are set in messages from the server.
 type Message struct {
 	// Event is the name of the event, or "".
 	Event string
@@ -14,6 +14,11 @@ type Message struct {
 	Data []byte
 	// Binary marks Data as bytes. Otherwise it is text.
 	Binary bool
+	// Trace is the trace context of a message to the server: a W3C traceparent of version
+	// 00. It travels with the message, also when it is sent again, and reaches the
+	// handler as Incoming.Trace. Anything else is left out. It is empty for messages from
+	// the server.
+	Trace string
 
 	// Again reports whether the message may have been delivered before: by a program that
 	// crashed, or by a loop that ended before it asked for the next message.

@@ -18,7 +18,7 @@ func (c *Client) Send(ctx context.Context, m Message) error {
 	if err := checkEvent(m.Event); err != nil {
 		return err
 	}
-	m = Message{Event: m.Event, Data: bytes.Clone(m.Data), Binary: m.Binary}
+	m = Message{Event: m.Event, Data: bytes.Clone(m.Data), Binary: m.Binary, Trace: m.Trace}
 	return c.enqueue(ctx, &entry{message: m})
 }
 
@@ -269,7 +269,7 @@ func (c *Client) giveBack(entries []*entry, err error, id string) {
 func (o *outbox) batch(most, longest int) []*entry {
 	size := 0
 	for i, e := range o.queue {
-		size += len(e.message.Data)
+		size += len(e.message.Data) + len(e.message.Trace)
 		if first := o.queue[0]; i == most || i > 0 && size > longest ||
 			e.writer != first.writer || e.number != first.number+uint64(i) || e.again != first.again {
 			return o.queue[:i:i]

@@ -52,6 +52,7 @@ type kept struct {
 	Event  string `json:"event,omitempty"`
 	Data   []byte `json:"data"`
 	Binary bool   `json:"binary,omitempty"`
+	Trace  string `json:"trace,omitempty"`
 	Tried  bool   `json:"tried,omitempty"`
 	Again  bool   `json:"again,omitempty"`
 }
@@ -75,7 +76,7 @@ func (c *Client) record() *record {
 	}
 	for _, e := range c.outbox.queue {
 		m := e.message
-		r.Queue = append(r.Queue, kept{e.writer, e.number, m.Event, m.Data, m.Binary, e.tried, e.again})
+		r.Queue = append(r.Queue, kept{e.writer, e.number, m.Event, m.Data, m.Binary, m.Trace, e.tried, e.again})
 	}
 	return r
 }
@@ -162,7 +163,7 @@ func (c *Client) load(ctx context.Context) error {
 	}
 	c.repeats, c.unclear = repeats{r.Unclear, r.Again}, r.Unclear
 	for _, k := range r.Queue {
-		m := Message{Event: k.Event, Data: k.Data, Binary: k.Binary}
+		m := Message{Event: k.Event, Data: k.Data, Binary: k.Binary, Trace: k.Trace}
 		c.outbox.queue = append(c.outbox.queue, &entry{
 			writer: k.Writer, number: k.Number, message: m, tried: k.Tried, again: k.Again,
 		})

@@ -111,6 +111,7 @@ func (u *upload) appendBody(up frame.Up) []byte {
 	for _, e := range u.batch {
 		e.tried = true
 		m := store.Message{Event: e.message.Event, Data: e.message.Data, Binary: e.message.Binary}
+		body = frame.AppendTrace(body, e.message.Trace)
 		body = frame.AppendUpstream(body, e.number, &m)
 	}
 	return body

@@ -14,7 +14,7 @@ import (
 
 // clauses are those in force. None may be missing from the page.
 const clauses = "I1 I2 I3 I4 I5 I6 I7 I8 I9 I10 I11 I12 I13 I14 I15 I16 I17 D1 D2 D3 D4 D5 D6 D7 D8 D9 " +
-	"U1 U2 U3 R1 R2 R3 R4 X1 X2 W1 W2 W3 W4 W5 W6 L1 L2 L3 L4 P1 C1 C2 O1 O3 O4 O6 H1 H2 H4 J1 J2 J4 J7"
+	"U1 U2 U3 R1 R2 R3 R4 X1 X2 W1 W2 W3 W4 W5 W6 L1 L2 L3 L4 P1 C1 C2 O1 O2 O3 O4 O6 H1 H2 H4 J1 J2 J4 J7"
 
 // Every clause has one section, which states it and names tests, and every test that the
 // page names exists.

@@ -180,13 +180,14 @@ func TestO3Secrets(t *testing.T) {
 			}
 			l.Close()
 
-			all := ""
+			var all strings.Builder
 			key := mirage.LogID("the-secret-id")
 			for _, path := range []string{"overview", "sessions", "sessions/" + key, "log", "topics"} {
-				all += serve(h, "GET", "/api/"+path, "").Body.String()
+				all.WriteString(serve(h, "GET", "/api/"+path, "").Body.String())
 			}
-			if strings.Contains(all, "the-secret-id") != shown || strings.Contains(all, "the-secret-text") {
-				t.Errorf("ShowIDs %v: %s", shown, all)
+			if strings.Contains(all.String(), "the-secret-id") != shown || strings.Contains(all.String(),
+				"the-secret-text") {
+				t.Errorf("ShowIDs %v: %s", shown, all.String())
 			}
 
 			for search, found := range map[string]bool{

@@ -47,7 +47,7 @@ vulnerabilities() {
 
 echo 'lint: fetching modules and tools'
 modules=(.)
-others=(e2e bench client/js/internal/bundle internal/test/others)
+others=(e2e bench observe/prometheus observe/otel client/js/internal/bundle internal/test/others)
 if [[ ${1:-} == quick ]]; then others=(); fi
 for dir in "${others[@]}"; do
 	if [[ -f $dir/go.mod ]]; then modules+=("$dir"); fi

@@ -41,7 +41,7 @@ func (m *Manager) callOnMessage(ctx context.Context, s *Session, in Incoming) (e
 
 	e := Event{
 		Kind: EventHandled, Session: s.id, Reader: in.Reader, Writer: in.Writer, To: in.Number,
-		Messages: 1, Bytes: int64(len(in.Data)),
+		Messages: 1, Bytes: int64(len(in.Data)), Trace: in.Trace,
 	}
 	ctx, done := m.trace(ctx, e)
 	began := m.stopwatch()

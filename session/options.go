@@ -183,6 +183,9 @@ type Incoming struct {
 	// previous page; "" for an unnumbered message, which may come twice
 	Writer string
 	Number uint64 // 1, 2, 3 … for each writer
+	// the trace context that the client gave, a W3C traceparent of version 00; "" for
+	// none. It stays with the message when the client sends it again
+	Trace string
 	// it may have been handled before: the client sent it to a server that does not
 	// remember it, or the node that handled it died
 	Again bool

@@ -29,6 +29,7 @@ type Upstream struct {
 // Numbered is a message with its writer's number.
 type Numbered struct {
 	Number uint64
+	Trace  string // as in Incoming
 	store.Message
 }
 
@@ -219,7 +220,7 @@ func (m *Manager) receiveNumbered(
 			return got, errors.Join(ErrRate, s.log.Commit(steady, up.Writer, n.Number, false))
 		}
 		failure := m.callOnMessage(hctx, s, Incoming{
-			Message: n.Message, Reader: up.Link.Reader, Writer: up.Writer, Number: n.Number,
+			Message: n.Message, Reader: up.Link.Reader, Writer: up.Writer, Number: n.Number, Trace: n.Trace,
 			Again: up.Again || t == store.TurnAgain,
 		})
 		if failure != nil && m.ctx.Err() != nil { // Shutdown cut it off: another node may handle it

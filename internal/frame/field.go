@@ -49,6 +49,13 @@ func (p *Parser) field(line []byte) {
 	case "encoding":
 		p.base64 = string(value) == "base64"
 		p.strange = !p.base64
+	case "trace":
+		p.trace = ""
+		if len(value) == traceLength {
+			if trace := string(value); IsTrace(trace) {
+				p.trace = trace
+			}
+		}
 	case "type":
 		p.binary = string(value) == "binary"
 	}
@@ -85,7 +92,8 @@ func (p *Parser) dispatch() (event Event, ok bool) {
 
 	p.data = p.data[:0]
 	p.filled, p.named, p.hasID, p.base64, p.binary, p.strange = false, false, false, false, false, false
-	p.topical, p.keyed, p.grow, p.done = false, false, 0, false
+	event.Trace = p.trace
+	p.topical, p.keyed, p.grow, p.done, p.trace = false, false, 0, false, ""
 	return event, ok
 }
 

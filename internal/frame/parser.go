@@ -37,6 +37,8 @@ type Event struct {
 	// of it. It is -1 if the message does not grow.
 	Grow int64
 	Done bool // this is the last piece of a growing message
+
+	Trace string // the traceparent of an upstream message; "" if there is none, or it is malformed
 }
 
 // A Parser parses the text in pieces. Feed gives it a chunk of any size, cut anywhere.
@@ -82,6 +84,7 @@ type Parser struct {
 	keyed   bool
 	grow    int64 // the offset plus 1; 0 if there is none, negative if it is not a number
 	done    bool
+	trace   string
 
 	lastID   string // the standard's "last event ID string"
 	retry    time.Duration

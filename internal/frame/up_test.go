@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/mirage-go/mirage/internal/frame"
+	"github.com/mirage-go/mirage/store"
 )
 
 // W2: the head of a batch is parsed as encoding/json does, for any input.
@@ -53,5 +54,36 @@ func TestW2ParseUp(t *testing.T) {
 	})
 	if allocs > 2 { // the two strings
 		t.Errorf("%v allocations for %s", allocs, data)
+	}
+}
+
+// O2: the trace context of an upstream message is read if it is a traceparent of version
+// 00, and left out otherwise. It belongs to one block alone.
+func TestO2Trace(t *testing.T) {
+	const good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	hello := store.Text("hello")
+	for trace, want := range map[string]string{
+		good: good,
+		"":   "",
+		"01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01":   "",
+		"00-00000000000000000000000000000000-00f067aa0ba902b7-01":   "",
+		"00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01":   "",
+		"00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01":   "",
+		"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x": "",
+		"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0\n":  "",
+	} {
+		body := frame.AppendUpstream(frame.AppendTrace(nil, trace), 1, &hello)
+		if trace != good {
+			body = append([]byte("trace: "+trace+"\n"), body...)
+		}
+		p := frame.NewParser(100)
+		p.Feed(frame.AppendUpstream(body, 2, &hello))
+		first, ok, err := p.Next()
+		if err != nil || !ok || first.Trace != want {
+			t.Errorf("%q: %+v, %v, %v", trace, first, ok, err)
+		}
+		if next, ok, err := p.Next(); err != nil || ok && next.Trace != "" {
+			t.Errorf("after %q: %+v, %v", trace, next, err)
+		}
 	}
 }

@@ -222,7 +222,7 @@ func (d *decoder) parse(up *session.Upstream, maxBatch int) error {
 		if err != nil || !e.HasID {
 			return errNumber
 		}
-		d.messages = append(d.messages, session.Numbered{Number: n, Message: store.Message{
+		d.messages = append(d.messages, session.Numbered{Number: n, Trace: e.Trace, Message: store.Message{
 			Event: e.Name, Data: bytes.Clone(e.Data), Binary: e.Binary,
 		}})
 	}

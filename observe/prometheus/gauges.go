@@ -100,7 +100,8 @@ func collectStore(live *mirage.Live, g *gauges, gauge func(*prom.Desc, float64, 
 		return
 	}
 	for d, n := range map[*prom.Desc]int64{
-		g.storeSessions: int64(u.Sessions), g.storeTopics: int64(u.Topics), g.storeBytes: u.Bytes, g.storeBudget: u.Budget,
+		g.storeSessions: int64(u.Sessions), g.storeTopics: int64(u.Topics), g.storeBytes: u.Bytes,
+		g.storeBudget: u.Budget,
 	} {
 		if n >= 0 {
 			gauge(d, float64(n))

@@ -43,8 +43,8 @@ type metrics struct {
 	all        []prom.Collector
 }
 
-// perTransport has the metrics that messages and links of one transport need: to look them
-// up each time would cost more than to count.
+// perTransport has the metrics that messages and links of one transport need: to look
+// them up each time would cost more than to count.
 type perTransport struct {
 	sent, sentTopic, again, written prom.Counter
 	duration                        prom.Observer
@@ -110,7 +110,8 @@ func newMetrics(o Options) metrics {
 	m.skipped = counter("messages_skipped_total",
 		"Messages that were superseded, or expired, before a client got them.")
 	m.acked = counter("messages_acknowledged_total", "Messages that clients acknowledged.")
-	m.gaps = vector("gaps_total", "Gaps that clients were told of, by log (session or topic) and reason.", "log", "reason")
+	m.gaps = vector("gaps_total", "Gaps that clients were told of, by log (session or topic) and reason.", "log",
+		"reason")
 	m.lost = vector("messages_lost_total",
 		"Messages in these gaps, as far as their number is known.", "log", "reason")
 	m.lag = prom.NewHistogram(histogram("delivery_lag_seconds",

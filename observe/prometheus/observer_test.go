@@ -211,7 +211,8 @@ func TestO2Metrics(t *testing.T) {
 				t.Errorf("%s%v is %v, want %v", tt.name, tt.labels, got, tt.want)
 			}
 		}
-		if value(families["mirage_delivery_lag_seconds"]) == 0 || value(families["mirage_messages_acknowledged_total"]) < 8 {
+		if value(families["mirage_delivery_lag_seconds"]) == 0 ||
+			value(families["mirage_messages_acknowledged_total"]) < 8 {
 			t.Error("no lag, or not enough acknowledged")
 		}
 		for _, secret := range []string{"news", "secret", "\"id\"", "tab"} {
@@ -297,7 +298,8 @@ func TestO2Dashboard(t *testing.T) {
 						labels[label] = true
 					}
 				}
-				for _, m := range slices.Concat(by.FindAllStringSubmatch(q.Expr, -1), legend.FindAllStringSubmatch(q.LegendFormat, -1)) {
+				for _, m := range slices.Concat(by.FindAllStringSubmatch(q.Expr, -1),
+					legend.FindAllStringSubmatch(q.LegendFormat, -1)) {
 					for name := range strings.SplitSeq(m[1], ",") {
 						if !labels[strings.TrimSpace(name)] {
 							t.Errorf("%q asks for the label %q, which %s does not have", p.Title, name, q.Expr)
