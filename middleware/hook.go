@@ -88,7 +88,7 @@ func (m *Middleware) failed(what string, err error) *Error {
 		return m.interrupted(what, err)
 	}
 	m.o.Count("failed")
-	m.o.Logger.Warn("mirage: failed to "+what+" an id", "err", err)
+	m.o.Logger.Warn("mirage: failed to "+what+" an id", "error", err)
 	return unavailable("failed", "failed to "+what+" the id")
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mirage-go/mirage/cookie"
+	"github.com/mirage-go/mirage/internal/limitlog"
 	"github.com/mirage-go/mirage/store"
 )
 
@@ -155,6 +156,7 @@ func (o Options) complete() Options {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	o.Logger = limitlog.New(o.Logger)
 	if o.Count == nil {
 		o.Count = func(string) {}
 	}

@@ -18,17 +18,9 @@ func (m *Manager) call(name string, f func(), about ...any) {
 	f()
 }
 
-// logPanic logs the panic of a callback, with the stack of its caller, unless it panics
-// all the time.
+// logPanic logs the panic of a callback, with the stack of its caller.
 func (m *Manager) logPanic(callback string, v any, about ...any) {
-	suppressed, ok := m.lines.take(m.now(), lineKind{reason: callback})
-	if !ok {
-		return
-	}
 	what := append([]any{"callback", callback, "panic", fmt.Sprint(v)}, about...)
-	if suppressed > 0 {
-		what = append(what, "suppressed", suppressed)
-	}
 	m.o.Logger.Error("session: callback panicked", append(what, "stack", string(debug.Stack()))...)
 }
 

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/mirage-go/mirage/internal/limitlog"
 	"github.com/mirage-go/mirage/store"
 	"github.com/mirage-go/mirage/store/memory"
 )
@@ -117,6 +118,7 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	o.Logger = limitlog.New(o.Logger)
 	return o
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/base32"
 	"log/slog"
 	"strings"
-	"sync"
 )
 
 // LogID returns a short name for an id that is fit for logs: the beginning of its SHA-256
@@ -34,63 +33,14 @@ func (l loggedID) LogValue() slog.Value {
 	return slog.StringValue(LogID(l.id))
 }
 
-// logRate and logBurst bound the lines of one kind, per second and at once.
-const logRate, logBurst = 1, 10
-
-// A logLimit bounds how often lines of one kind are logged, and counts the others.
-type logLimit struct {
-	mu      sync.Mutex
-	buckets map[lineKind]*logBucket // a few dozen
-}
-
-// A lineKind is what the limit is for.
-type lineKind struct {
-	event  EventKind
-	reason string
-}
-
-type logBucket struct {
-	bucket
-	suppressed int // lines that were not logged since the last one that was
-}
-
-// take reports whether a line may be logged at now, and how many were suppressed before
-// it.
-func (g *logLimit) take(now int64, kind lineKind) (suppressed int, ok bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	b := g.buckets[kind]
-	if b == nil {
-		if g.buckets == nil {
-			g.buckets = make(map[lineKind]*logBucket)
-		}
-		b = &logBucket{}
-		g.buckets[kind] = b
-	}
-	if b.take(now, logRate, logBurst) > 0 {
-		b.suppressed++
-		return 0, false
-	}
-	suppressed, b.suppressed = b.suppressed, 0
-	return suppressed, true
-}
-
 // logFailed logs that OnMessage failed. Its client learns only that.
 func (m *Manager) logFailed(e *Event, err error) {
-	suppressed, ok := m.lines.take(m.now(), lineKind{e.Kind, e.Reason})
-	if !ok {
-		return
-	}
-	attrs := []any{"session", m.logID(e.Session), "writer", e.Writer, "number", e.To, "error", err}
-	if suppressed > 0 {
-		attrs = append(attrs, "suppressed", suppressed)
-	}
-	m.o.Logger.Warn("session: OnMessage failed", attrs...)
+	m.o.Logger.Warn("session: OnMessage failed",
+		"session", m.logID(e.Session), "writer", e.Writer, "number", e.To, "error", err)
 }
 
 // logEvent logs an event that somebody must act on: messages are lost, or were refused
-// because there is no room. Lines of one kind and reason that come too fast are left out,
-// and the next one says how many they were.
+// because there is no room.
 func (m *Manager) logEvent(e Event) {
 	level, text := slog.LevelWarn, ""
 	switch {
@@ -103,10 +53,6 @@ func (m *Manager) logEvent(e Event) {
 	case e.Kind == EventRefused && e.Reason == "budget":
 		text = "session: a client was refused for lack of room"
 	default:
-		return
-	}
-	suppressed, ok := m.lines.take(m.now(), lineKind{e.Kind, e.Reason})
-	if !ok {
 		return
 	}
 
@@ -125,9 +71,6 @@ func (m *Manager) logEvent(e Event) {
 	}
 	if e.Messages > 0 {
 		attrs = append(attrs, slog.Int("messages", e.Messages))
-	}
-	if suppressed > 0 {
-		attrs = append(attrs, slog.Int("suppressed", suppressed))
 	}
 	m.o.Logger.LogAttrs(context.Background(), level, text, attrs...)
 }

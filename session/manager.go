@@ -20,7 +20,6 @@ type Manager struct {
 	turns   turns
 	intakes intakes
 	tracer  Tracer        // the Observer, if it is one
-	lines   logLimit      // of events
 	hooks   chan struct{} // holds one element for each running OnJoin
 	joining atomic.Int64  // joins that wait or run
 	ending  chan struct{} // holds one element for each running OnEnd of an expired session
