@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/mirage-go/mirage"
@@ -50,10 +52,7 @@ type handler struct {
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	at := r.URL.EscapedPath()
-	if n := strings.Index(at, "/api/"); n >= 0 {
-		inner := r.Clone(r.Context())
-		inner.URL.Path = r.URL.Path[strings.Index(r.URL.Path, "/api/")+len("/api"):]
-		inner.URL.RawPath = at[n+len("/api"):]
+	if inner, ok := withinAPI(r, at); ok {
 		h.api.ServeHTTP(w, inner)
 		return
 	}
@@ -73,6 +72,27 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Cache-Control", "no-cache") // the files belong to this very program
 	http.ServeFileFS(w, r, h.files, name)
+}
+
+// resources are the first elements of the paths of the JSON twin.
+var resources = []string{"overview", "sessions", "topics", "log"}
+
+// withinAPI returns the request for the JSON twin that r is: its path begins after the
+// last "/api". The page may be mounted below a path that has an "/api" of its own.
+func withinAPI(r *http.Request, at string) (inner *http.Request, ok bool) {
+	n := strings.LastIndex(at, "/api/")
+	if n < 0 {
+		return nil, false
+	}
+	rest := at[n+len("/api"):]
+	first, _, _ := strings.Cut(rest[1:], "/")
+	decoded, err := url.PathUnescape(rest)
+	if err != nil || !slices.Contains(resources, first) {
+		return nil, false
+	}
+	inner = r.Clone(r.Context())
+	inner.URL.Path, inner.URL.RawPath = decoded, rest
+	return inner, true
 }
 
 // answer writes v as JSON.

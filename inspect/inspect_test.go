@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-chi/chi/v5"
 	"go.uber.org/goleak"
 
 	"github.com/mirage-go/mirage"
@@ -118,6 +119,32 @@ func TestO3Policy(t *testing.T) {
 	}
 	if w := serve(h, "GET", "/inspect", ""); w.Code != 307 || w.Header().Get("Location") != "/inspect/" {
 		t.Errorf("without a slash: %d %q", w.Code, w.Header().Get("Location"))
+	}
+}
+
+// O3: the page and its JSON work wherever they are mounted.
+func TestO3Mounts(t *testing.T) {
+	i, live := newLive(t, inspect.Options{})
+	h := i.Handler(live)
+	if _, err := live.Topic("a/api/sessions/b").Publish(t.Context(), mirage.Text("x")); err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/inspect/", h)
+	mux.Handle("/api/inspect/", h)
+	mux.Handle("/admin/live/", http.StripPrefix("/admin/live", h))
+	router := chi.NewRouter()
+	router.Mount("/chi", h)
+	mux.Handle("/chi/", router)
+	for _, base := range []string{"/inspect/", "/api/inspect/", "/admin/live/", "/chi/"} {
+		for path, want := range map[string]string{
+			"": "<!doctype html>", "main.js": "generation", "api/overview": `"messages"`, "api/log": `"lines"`,
+			"api/topics/a%2Fapi%2Fsessions%2Fb/members": `"members"`,
+		} {
+			if w := serve(mux, "GET", base+path, ""); w.Code != 200 || !strings.Contains(w.Body.String(), want) {
+				t.Errorf("%s%s: %d %.100s", base, path, w.Code, w.Body)
+			}
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ type stage struct {
 	tracer trace.Tracer
 }
 
-func newStage(t *testing.T) *stage {
+func newStage(t testing.TB) *stage {
 	s := &stage{reader: metric.NewManualReader(), spans: tracetest.NewSpanRecorder()}
 	traces := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(s.spans))
 	s.tracer = traces.Tracer("test")
@@ -322,5 +322,22 @@ func TestO2Documented(t *testing.T) {
 	}
 	for name := range documented {
 		t.Errorf("operations.md has a row for %s, which does not exist", name)
+	}
+}
+
+func BenchmarkO2Observe(b *testing.B) {
+	s := newStage(b)
+	hot := []mirage.Event{
+		{Kind: session.EventAppended, Session: "id", To: 1, Bytes: 5},
+		{Kind: session.EventSent, Session: "id", Transport: "sse", From: 1, To: 1, Messages: 1},
+		{Kind: session.EventAcked, Session: "id", To: 1, Messages: 1, Duration: time.Millisecond},
+		{Kind: session.EventHandled, Session: "id", To: 1, Messages: 1, Duration: time.Millisecond},
+		{Kind: session.EventPublished, Topic: "news", To: 1, Bytes: 5},
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, e := range hot {
+			s.Observe(e)
+		}
 	}
 }
