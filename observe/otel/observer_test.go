@@ -300,21 +300,21 @@ func TestO2Documented(t *testing.T) {
 		documented[string(m[1])] = string(m[2])
 	}
 
-	source := ""
+	var source strings.Builder
 	for _, file := range []string{"instruments.go", "gauges.go"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		source += string(text)
+		source.WriteString(string(text))
 	}
-	for _, m := range regexp.MustCompile(`(?:counter|gauge)\("([\w.]+)", "([^"]+)"`).FindAllStringSubmatch(source, -1) {
+	for _, m := range regexp.MustCompile(`(?:counter|gauge)\("([\w.]+)", "([^"]+)"`).FindAllStringSubmatch(source.String(), -1) {
 		if documented[m[1]] != m[2] {
 			t.Errorf("operations.md says %q for %s in %s", documented[m[1]], m[1], m[2])
 		}
 		delete(documented, m[1])
 	}
-	for _, m := range regexp.MustCompile(`histogram\("([\w.]+)"`).FindAllStringSubmatch(source, -1) {
+	for _, m := range regexp.MustCompile(`histogram\("([\w.]+)"`).FindAllStringSubmatch(source.String(), -1) {
 		if documented[m[1]] != "s" {
 			t.Errorf("operations.md says %q for the histogram %s", documented[m[1]], m[1])
 		}
