@@ -40,7 +40,7 @@ var table = []struct {
 	{session.ErrRate, 429, "too many messages: slow down", time.Second},
 	{session.ErrLinkRate, 429, "too many new links: come back later", 5 * time.Second},
 	{store.ErrCrowded, 429, crowded, session.CrowdedRetry},
-	{session.ErrClosed, 503, "the server is going away: come back", retryAfter},
+	{session.ErrClosed, 503, "the server is going away: come back", time.Second},
 	{session.ErrBusy, 503, "too much is under way: send it again", time.Second},
 	{store.ErrBudget, 503, "no room for a new session or tab: come back later", 5 * retryAfter},
 	{store.ErrUncertain, 503, "the outcome is not known: send it again", retryAfter},
