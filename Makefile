@@ -52,7 +52,7 @@ unit: ## Run all Go tests, with the race detector if there is a C compiler.
 	$(if $(wildcard e2e/go.mod),go -C e2e test $(RACE) -count=1 -timeout=15m ./...)
 
 soak: ## Run clients of every kind behind bad networks for T (60s), and kill servers.
-	go test -count=1 -timeout=0 -run=TestS2Kill -v ./store/disk -kills=200
+	go test -count=1 -timeout=0 -run='TestS2Kill|TestS4Load' -v ./store/disk -kills=200 -mib=4096
 	go test $(RACE) -count=1 -timeout=0 -run=TestSoak -v ./transport -soak=$(T)
 	JOURNAL_ROUNDS=100000 go test -count=1 -timeout=0 -run=PowerLoss ./internal/journal
 	go test $(RACE) -count=1 -timeout=0 -run=TestClients -v ./conformance -all

@@ -54,10 +54,10 @@ var bounds = store.Bounds{
 	MaxMessages: 100, MaxBytes: 1 << 20, Retention: time.Minute, MaxLinks: 10, MaxReaders: 10, MaxWriters: 10,
 }
 
-// pass passes a message of 100 bytes through the line: it is appended, read, and
+// pass passes a message through the line: it is appended, read, and
 // acknowledged.
-func (l *line) pass(ctx context.Context, dst []store.Entry) ([]store.Entry, error) {
-	m := &store.Message{Data: make([]byte, 100)}
+func (l *line) pass(ctx context.Context, size int, dst []store.Entry) ([]store.Entry, error) {
+	m := &store.Message{Data: make([]byte, size)}
 	p, err := l.log.Append(ctx, m, "")
 	if err != nil {
 		return dst, err
@@ -86,7 +86,7 @@ func BenchmarkS6(b *testing.B) {
 					for !l.busy.CompareAndSwap(false, true) {
 						l = all[next.Add(1)%int64(len(all))]
 					}
-					dst, err = l.pass(b.Context(), dst)
+					dst, err = l.pass(b.Context(), 100, dst)
 					l.busy.Store(false)
 					if err != nil {
 						b.Error(err)
@@ -117,7 +117,7 @@ func BenchmarkS6Paced(b *testing.B) {
 						due := began.Add(time.Duration(i) * time.Second / rate)
 						time.Sleep(time.Until(due))
 						start := time.Now()
-						dst, err = all[i%len(all)].pass(b.Context(), dst)
+						dst, err = all[i%len(all)].pass(b.Context(), 100, dst)
 						took[w] = append(took[w], time.Since(start))
 					}
 					done <- err

@@ -37,7 +37,6 @@ import (
 	"errors"
 	"log/slog"
 	"math"
-	"runtime"
 	"sync"
 	"time"
 
@@ -49,9 +48,9 @@ import (
 type Store struct {
 	*inMemory
 	saved   *memory.Journaled
-	journal *journal.Journal
+	journal *recorder
 	log     *slog.Logger
-	slack   int64 // bytes
+	segment int64 // bytes
 
 	stop chan struct{}
 	work sync.WaitGroup
@@ -99,11 +98,9 @@ type Options struct {
 
 const (
 	segmentBytes = 8 << 20
-	// slack is how many segments the journal may have beside twice the live data. Another
-	// one is being written, and two are in reserve.
-	slack = 5
 	// lookEvery is how often it is checked whether there is something to compact.
-	lookEvery = 200 * time.Millisecond
+	lookEvery = 50 * time.Millisecond
+	tickEvery = time.Second / lookEvery
 )
 
 // Open opens the store in a directory, which is made if it does not exist. Only the user
@@ -129,8 +126,9 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, err
 	}
 
-	s := &Store{journal: j, log: o.Logger, slack: slack * o.segment, stop: make(chan struct{})}
-	s.saved = loading.Start(recorder{j}, memory.Resume{
+	s := &Store{log: o.Logger, segment: o.segment, stop: make(chan struct{})}
+	s.journal = &recorder{Journal: j, stop: s.stop}
+	s.saved = loading.Start(s.journal, memory.Resume{
 		Found: r.Found, Continues: r.Continues, Away: passed(r.Stopped, o.Grace), Oldest: j.Oldest(),
 	})
 	s.inMemory = s.saved.Store
@@ -149,16 +147,6 @@ func Open(dir string, o Options) (*Store, error) {
 func passed(stopped time.Time, grace time.Duration) time.Duration {
 	return max(0, time.Since(stopped)-max(0, grace))
 }
-
-// recorder is the journal as package memory uses it.
-type recorder struct{ *journal.Journal }
-
-func (r recorder) Append(record []byte) (uint64, error) {
-	mark, err := r.Journal.Append(record)
-	return uint64(mark), err
-}
-
-func (r recorder) Commit(mark uint64) error { return r.Journal.Commit(journal.Mark(mark)) }
 
 // Close ends the store cleanly, and lets another process open the directory. Call it
 // after the Manager's Shutdown, or Live.Shutdown. What the steps of existing sessions
@@ -189,28 +177,13 @@ func (s *Store) keep() {
 			return
 		case <-tick.C:
 		}
-		if n%5 == 0 {
+		if n%int(tickEvery) == 0 {
 			s.saved.Tick()
 		}
 		if s.journal.Behind() && !s.journal.Full() {
 			s.catchUp()
 		}
 		s.compact()
-	}
-}
-
-// compact removes the oldest segments while the journal is too large. What is needed of
-// them is rewritten first.
-func (s *Store) compact() {
-	for s.journal.Size() > s.slack && s.journal.Size() > 2*s.saved.Live()+s.slack {
-		before := s.journal.Oldest() + 1
-		if before > s.journal.Current() || !s.saved.Rewrite(before, s.pause) || s.journal.Behind() {
-			return // if it is behind, some of what was rewritten may be missing
-		}
-		if err := s.journal.DropBefore(before); err != nil {
-			s.log.Warn("disk: cannot remove an old segment", "error", err)
-			return
-		}
 	}
 }
 
@@ -222,16 +195,5 @@ func (s *Store) catchUp() {
 	}
 	if err := s.journal.Recovered(from); err != nil && !errors.Is(err, journal.ErrBehind) {
 		s.log.Warn("disk: cannot rewrite the journal", "error", err)
-	}
-}
-
-// pause lets others run, and reports false when the store is being closed.
-func (s *Store) pause() bool {
-	runtime.Gosched()
-	select {
-	case <-s.stop:
-		return false
-	default:
-		return true
 	}
 }

@@ -25,5 +25,5 @@ func (s *Store) Kill() {
 
 // Size returns how many bytes the journal has, and how many it may have.
 func (s *Store) Size() (size, bound int64) {
-	return s.journal.Size(), 2*s.saved.Live() + 8*s.slack/slack
+	return s.journal.Size(), 2*s.saved.Live() + atMost*s.segment
 }

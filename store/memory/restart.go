@@ -286,7 +286,7 @@ func (s *Journaled) Rewrite(before uint32, pause func() bool) bool {
 		if t.base < before {
 			t.saveWhole()
 		}
-		t.unlock()
+		t.release() // nobody waits for an answer
 		if !pause() {
 			return false
 		}
