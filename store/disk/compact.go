@@ -11,7 +11,7 @@ import (
 // How large the journal may be: twice the live data, and so many segments.
 const (
 	compactAbove = 3 // then the oldest segments are removed
-	waitAbove    = 4 // then steps wait until some are removed; those under way may need another
+	waitAbove    = 4 // then steps wait until some are removed
 	atMost       = 8 // the one that is being written, and two in reserve, included
 )
 
