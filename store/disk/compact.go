@@ -8,29 +8,30 @@ import (
 	"github.com/mirage-go/mirage/internal/journal"
 )
 
-// How large the journal may be: twice the live data, and so many segments.
+// How large the journal may be: as many segments as twice the live data takes, and so
+// many more. Segments count, and not what they have: each is a file of full size.
 const (
 	compactAbove = 3 // then the oldest segments are removed
-	waitAbove    = 4 // then steps wait until some are removed
-	atMost       = 8 // the one that is being written, and two in reserve, included
+	waitAbove    = 5 // then steps wait until some are removed
+	atMost       = 8 // one that is begun while steps are under way, and two in reserve, included
 )
 
 // longestWait is how long a step waits at most for compaction.
 const longestWait = time.Second
 
-// compact removes the oldest segments while the journal is too large. What is needed of
-// them is rewritten first. Each time all that is too much is removed, because each time
-// waits for the disk.
+// compact removes the oldest segments while there are too many. What is needed of them is
+// rewritten first. Each time all that are too many are removed, because each time waits
+// for the disk.
 func (s *Store) compact() {
 	for {
-		live := 2 * s.saved.Live()
-		s.journal.most.Store(uint32(live/s.segment) + waitAbove)
-		excess := s.journal.Size() - live - compactAbove*s.segment
-		if excess <= 0 {
+		live := uint32(2 * s.saved.Live() / s.segment)
+		s.journal.most.Store(live + waitAbove)
+		have, want := s.journal.segments(), live+compactAbove
+		if have <= want {
 			return
 		}
-		before := min(s.journal.Oldest()+1+uint32(excess/s.segment), s.journal.Current())
-		if before <= s.journal.Oldest() || !s.saved.Rewrite(before, s.pause) || s.journal.Behind() {
+		before := min(s.journal.Oldest()+have-want, s.journal.Current())
+		if !s.saved.Rewrite(before, s.pause) || s.journal.Behind() {
 			return // if it is behind, some of what was rewritten may be missing
 		}
 		if err := s.journal.DropBefore(before); err != nil {
@@ -63,8 +64,11 @@ func (r *recorder) Commit(mark uint64) error {
 
 func (r *recorder) isTooLarge() bool {
 	most := r.most.Load()
-	return most > 0 && r.Current()-r.Oldest() >= most
+	return most > 0 && r.segments() >= most
 }
+
+// segments returns how many segments have records.
+func (r *recorder) segments() uint32 { return r.Current() - r.Oldest() + 1 }
 
 func (r *recorder) wait() {
 	tick := time.NewTicker(time.Millisecond)

@@ -16,7 +16,7 @@ import (
 	"github.com/mirage-go/mirage/store/disk"
 )
 
-var mebibytes = flag.Int64("mib", 192, "how many MiB TestS4Load passes through a directory")
+var mebibytes = flag.Int64("mib", 192, "how many MiB TestS4Load passes through a store")
 
 // S4: many times its bound passes through a directory on the real disk, as fast as it can,
 // in messages of many sizes. The directory stays within its bound, with the real size of
