@@ -19,8 +19,8 @@ import (
 var mebibytes = flag.Int64("mib", 192, "how many MiB TestS4Load passes through a store")
 
 // S4: many times its bound passes through a directory on the real disk, as fast as it
-// can, in messages of many sizes. The directory stays within its bound, with the real size
-// of segments. After a kill, what waited in sessions that nobody used is there.
+// can, in messages of many sizes. The directory stays within its bound, with segments of
+// their real size. After a kill, what waited in sessions that nobody used is there.
 func TestS4Load(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: it writes as fast as the disk can")
