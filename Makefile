@@ -41,18 +41,27 @@ lint: ## Check format, vet, fix, staticcheck, known vulnerabilities, go.mod, and
 
 unit: ## Run all Go tests, with the race detector if there is a C compiler.
 	$(if $(RACE),,@echo 'unit: no C compiler, so the tests run WITHOUT the race detector')
-	go test $(RACE) -count=1 -timeout=10m ./...
-	go test $(RACE) -count=1 -timeout=10m -skip=Soak ./transport -plain
-	go test $(RACE) -count=1 -timeout=10m -skip='$(ELSEWHERE)' ./transport -websocket
-	$(if $(RACE),go test -count=1 -timeout=5m -run='Alloc|EverythingIsSaved' ./session ./store/... ./internal/... ./transport/websocket # they are skipped under the race detector, which allocates and is slow)
-	$(if $(RACE),go test -count=1 -timeout=5m -run=PowerLoss ./internal/journal # 10 000 rounds: with the race detector there are few)
-	for dir in observe/prometheus observe/otel; do \
-		go -C $$dir test $(RACE) -count=1 -timeout=5m -skip=Alloc ./... && go -C $$dir test -count=1 -run=Alloc ./... || exit; done
-	go -C internal/test/others test $(RACE) -count=1 -timeout=5m ./...
-	$(if $(wildcard e2e/go.mod),go -C e2e test $(RACE) -count=1 -timeout=15m ./...)
+	go test $(RACE) -count=1 -timeout=10m ./store/redis ./... # the longest one first: no other would run beside its end
+	@scripts/beside.sh '$(PAGES)' '$(AGAIN)'
+
+# Tests of pages mostly wait for browsers, so the tests that run again in another way run beside them: on streams of
+# HTTP/1.1 and on WebSockets; without the race detector, which allocates and is slow; and other modules.
+PAGES = $(if $(wildcard e2e/go.mod),go -C e2e test $(RACE) -count=1 -timeout=15m ./...,true)
+define AGAIN
+go test $(RACE) -count=1 -timeout=10m -skip=Soak ./transport -plain
+go test $(RACE) -count=1 -timeout=10m -skip="$(ELSEWHERE)" ./transport -websocket
+$(if $(RACE),go test -count=1 -timeout=5m -run="Alloc|EverythingIsSaved" ./session ./store/... ./internal/... ./transport/websocket)
+$(if $(RACE),go test -count=1 -timeout=5m -run=PowerLoss ./internal/journal)
+for dir in observe/prometheus observe/otel; do
+	go -C $$dir test $(RACE) -count=1 -timeout=5m -skip=Alloc ./...
+	go -C $$dir test -count=1 -run=Alloc ./...
+done
+go -C internal/test/others test $(RACE) -count=1 -timeout=5m ./...
+endef
 
 soak: ## Run clients of every kind behind bad networks for T (60s), and kill servers.
 	go test -count=1 -timeout=0 -run='TestS2Kill|TestS4Load' -v ./store/disk -kills=200 -mib=4096
+	go test $(RACE) -count=1 -timeout=0 -run=T13Memory -v ./store/redis -updates=30000
 	go test $(RACE) -count=1 -timeout=0 -run=TestSoak -v ./transport -soak=$(T)
 	JOURNAL_ROUNDS=100000 go test -count=1 -timeout=0 -run=PowerLoss ./internal/journal
 	go test $(RACE) -count=1 -timeout=0 -run=TestClients -v ./conformance -all

@@ -24,7 +24,7 @@ import (
 	"github.com/mirage-go/mirage/store"
 )
 
-var soak = flag.Duration("soak", 30*time.Second, "how long TestSoak lets the network be bad")
+var soak = flag.Duration("soak", 12*time.Second, "how long TestSoak lets the network be bad")
 
 // X1, D3, D7, U1, L4, T4: clients of two kinds, package client and mirage.js in Node,
 // each behind a network of its own that fails at random, change among the three

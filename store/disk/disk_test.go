@@ -33,8 +33,10 @@ func TestS1IsAStore(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: it takes half a minute of real time")
 	}
+	t.Parallel()
 	for name, sync := range map[string]time.Duration{"soon": 0, "at once": -1} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			storetest.Run(t, func(t testing.TB) store.Store { return open(t, t.TempDir(), disk.Options{Sync: sync}) })
 		})
 	}

@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"strconv"
 	"strings"
@@ -457,7 +458,9 @@ func TestT4RedisLosesTopics(t *testing.T) {
 	wantText(t, "then", readTopic(t, topic, &c), "new")
 }
 
-// T13, M1: neither a million updates of one key nor a message that grows for long, nor
+var updates = flag.Int("updates", 4000, "how many messages of each kind TestT13Memory publishes")
+
+// T13, M1: neither thousands of updates of one key nor a message that grows for long, nor
 // many messages, make Redis grow.
 func TestT13Memory(t *testing.T) {
 	t.Parallel()
@@ -466,10 +469,6 @@ func TestT13Memory(t *testing.T) {
 	b := topicBounds()
 	b.MaxMessages = 100
 	topic := s.Topic("a", b)
-	rounds := 30_000
-	if testing.Short() {
-		rounds = 3000
-	}
 	for _, tt := range []struct {
 		name string
 		next func(i int) store.Publication
@@ -503,7 +502,7 @@ func TestT13Memory(t *testing.T) {
 			return p
 		}, 60 << 10},
 	} {
-		for i := range rounds {
+		for i := range *updates {
 			mustPublish(t, topic, tt.next(i))
 		}
 		if n := usage(t, client, s.TopicBase("a")); n > tt.most {
