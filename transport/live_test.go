@@ -54,6 +54,7 @@ type world struct {
 	net    *memnet.Listener
 	url    string
 	codec  *cookie.Codec
+	book   *linkBook
 }
 
 var key = bytes.Repeat([]byte{7}, 32)
@@ -84,7 +85,12 @@ func inWorld(t *testing.T, s setup, f func(w *world)) {
 }
 
 func newWorld(t *testing.T, s setup) *world {
-	w := &world{T: t, m: session.New(s.session), net: memnet.Listen()}
+	book := &linkBook{open: make(map[string]string)}
+	s.session.Observer = session.Observers(s.session.Observer, book)
+	w := &world{T: t, m: session.New(s.session), net: memnet.Listen(), book: book}
+	book.mu.Lock()
+	book.m = w.m
+	book.mu.Unlock()
 	w.url = "http://" + w.net.Addr().String() + "/live"
 	var err error
 	if w.codec, err = cookie.New(cookie.Options{Insecure: true}, key); err != nil {
@@ -121,6 +127,7 @@ func (w *world) close() {
 	_ = w.m.Shutdown(ctx)
 	w.server.Close()
 	time.Sleep(time.Minute) // in the bubble: net/http lingers after an early answer
+	w.book.balance(w)
 }
 
 // must ends the test on an error.
