@@ -204,3 +204,25 @@ func TestS4Compaction(t *testing.T) {
 		s.must(s.Close())
 	})
 }
+
+// S4: a process that is killed leaves a segment with little in it. After many kills these
+// are removed, and no step waits for that.
+func TestS4ManyKills(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, disk.Small(disk.Options{}), onDisk(faultfs.New(1)))
+		for i := range 30 {
+			time.Sleep(time.Second)
+			began := time.Now()
+			s.add(s.log("ann"), "said")
+			if took := time.Since(began); took > 0 {
+				t.Fatalf("after %d kills a step took %v", i, took)
+			}
+			s.Kill()
+			s.start()
+		}
+		if size, bound := s.Size(); size > bound {
+			t.Errorf("%d bytes, bound %d", size, bound)
+		}
+		s.must(s.Close())
+	})
+}
