@@ -17,6 +17,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -153,6 +154,31 @@ func codec(keys ...string) (*cookie.Codec, error) {
 		raw = append(raw, b)
 	}
 	return cookie.New(cookie.Options{}, raw...)
+}
+
+// listen returns the socket that systemd has passed on, or a new one.
+func listen(addr string) (net.Listener, error) {
+	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
+		return net.Listen("tcp", addr)
+	}
+	socket := os.NewFile(3, "socket") // the first one of $LISTEN_FDS
+	defer socket.Close()              // the listener has a copy
+	return net.FileListener(socket)
+}
+
+// A process that inherits the variables from the one that systemd has started listens
+// itself. e2e.TestS5RestartPage has the other case.
+func TestRecipeListen(t *testing.T) {
+	t.Setenv("LISTEN_PID", strconv.Itoa(os.Getppid()))
+	t.Setenv("LISTEN_FDS", "1")
+	l, err := listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if port := l.Addr().(*net.TCPAddr).Port; port == 0 {
+		t.Error("no port")
+	}
 }
 
 // Every Go block of docs/operations.md is in this file, character for character.
