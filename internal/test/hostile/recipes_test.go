@@ -367,10 +367,13 @@ func TestRecipeLogLink(t *testing.T) {
 		ID: "vera", Reader: "r", Transport: "sse", RemoteAddr: "192.0.2.1:5",
 		Bytes: 700, Duration: time.Minute, End: session.EndAged,
 	})
-	for _, want := range []string{"id=vera", "bytes=700", "duration=1m0s", "end=aged"} {
+	for _, want := range []string{"session=" + mirage.LogID("vera"), "bytes=700", "duration=1m0s", "end=aged"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%s is not in %s", want, out.String())
 		}
+	}
+	if strings.Contains(out.String(), "vera") {
+		t.Errorf("the id is in %s", out.String())
 	}
 }
 
