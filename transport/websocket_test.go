@@ -89,7 +89,7 @@ func TestI5SocketRefused(t *testing.T) {
 		{"failed", refuse(errors.New("secret")), nil, 503, ""},
 		{"timed out", slow, nil, 503, ""},
 		{"the server goes away", setup{}, func(w *world) { w.must(w.m.Shutdown(context.Background())) },
-			503, "the server is going away: come back; retry in 2 s"},
+			503, "the server is going away: come back; retry in 1 s"},
 		{"no room", setup{session: session.Options{Budget: 1}}, nil,
 			503, "no room for a new session or tab: come back later; retry in 10 s"},
 	} {

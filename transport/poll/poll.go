@@ -5,8 +5,6 @@ package poll
 
 import (
 	"context"
-	"errors"
-	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"time"
@@ -15,7 +13,6 @@ import (
 	"github.com/mirage-go/mirage/internal/answer"
 	"github.com/mirage-go/mirage/internal/downstream"
 	"github.com/mirage-go/mirage/internal/duration"
-	"github.com/mirage-go/mirage/internal/frame"
 	"github.com/mirage-go/mirage/internal/refuse"
 	"github.com/mirage-go/mirage/internal/upstream"
 	"github.com/mirage-go/mirage/middleware"
@@ -113,10 +110,6 @@ func (h *handler) poll(w http.ResponseWriter, r *http.Request, id middleware.Ide
 		ID: id.ID, Asked: id.Asked, Value: id.Value, Reader: reader, Number: id.Link, Position: admission.Position(r),
 		Topics: topics, Transport: "poll", RemoteAddr: r.RemoteAddr, Poll: true, Wake: p.wake,
 	})
-	if errors.Is(err, session.ErrClosed) && !begins { // Shutdown could not tell the client between two polls
-		write(w, frame.AppendDrain(nil, rand.N(time.Second)))
-		return
-	}
 	if err != nil {
 		answer.Refuse(w, r, err)
 		return
