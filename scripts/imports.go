@@ -35,7 +35,8 @@ var floors = [][]string{
 	{"cookie", "internal/frame", "internal/refuse", "store/memory", "store/redis"},
 	{"internal/journal/faultfs", "internal/topiclog", "internal/topicmodel"},
 	{
-		"client/js", "internal/buffers", "internal/cid", "internal/duration", "internal/journal", "internal/limitlog", "internal/response",
+		"client/js", "internal/buffers", "internal/cid", "internal/duration", "internal/journal",
+		"internal/limitlog", "internal/response",
 		"internal/wiring", "internal/writers", "store",
 	},
 	{"internal/needs", "internal/test"},

@@ -7,9 +7,9 @@ import (
 	"github.com/mirage-go/mirage/session"
 )
 
-// A linkBook observes every world. It knows which links have begun and not ended, and asks
-// the Manager something at each event, so that a lock which is held meanwhile stops the
-// test.
+// A linkBook observes every world. It knows which links have begun and not ended, and
+// asks the Manager something at each event, so that a lock which is held meanwhile stops
+// the test.
 type linkBook struct {
 	mu     sync.Mutex
 	m      *session.Manager // nil until it is made

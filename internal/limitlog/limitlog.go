@@ -1,5 +1,5 @@
-// Package limitlog limits how often a logger writes lines of one kind. What a stranger can
-// make the server log must not fill its disk.
+// Package limitlog limits how often a logger writes lines of one kind. What a stranger
+// can make the server log must not fill its disk.
 package limitlog
 
 import (
@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// burst is how many lines of one kind are written at once. After that, one is written each
-// second. maxKinds bounds the kinds that are told apart.
+// burst is how many lines of one kind are written at once. After that, one is written
+// each second. maxKinds bounds the kinds that are told apart.
 const (
 	burst = 10
 
@@ -19,9 +19,9 @@ const (
 
 // New returns a logger that writes to the handler of logger at most ten lines of one kind
 // at once, and one each second. The next line of that kind says in the attribute
-// "suppressed" how many were left out. Lines are of one kind if they have the same message
-// and the same value of the first attribute named "reason", "callback" or "hook". Lines
-// below slog.LevelInfo are not limited.
+// "suppressed" how many were left out. Lines are of one kind if they have the same
+// message and the same value of the first attribute named "reason", "callback" or "hook".
+// Lines below slog.LevelInfo are not limited.
 func New(logger *slog.Logger) *slog.Logger {
 	if _, limited := logger.Handler().(*handler); limited {
 		return logger
@@ -48,7 +48,8 @@ type kind struct {
 	suppressed int
 }
 
-// take reports whether a line may be written at now, and how many were held back before it.
+// take reports whether a line may be written at now, and how many were held back before
+// it.
 func (k *kinds) take(now time.Time, of key) (suppressed int, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

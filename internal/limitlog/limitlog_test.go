@@ -16,8 +16,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// O4: of lines of one kind ten come at once, and then one each second, which says how many
-// were left out. Other kinds are not affected.
+// O4: of lines of one kind ten come at once, and then one each second, which says how
+// many were left out. Other kinds are not affected.
 func TestO4Limit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
