@@ -35,7 +35,6 @@ type counts struct {
 	messages [32]uint64 // by kind of event
 	again    uint64
 	bytes    uint64
-	repeated uint64
 	words    map[word]uint64
 	rates    [rateSteps]rate
 	lags     [32]uint64 // by the number of bits of the lag in milliseconds
