@@ -65,7 +65,8 @@ func run(ctx context.Context, addr, keyFile, dir string) error {
 	})
 
 	url := address(addr, listener)
-	slog.Info("the chat is open: visit it with two browsers", "url", url, "keys", kept, "inspector", url+"/inspect/")
+	slog.Info("the chat is open: visit it with two browsers", "url", url, "keys", kept)
+	slog.Info("the inspector shows this machine what happens", "page", url+"/inspect/")
 	server := &http.Server{Handler: r, ReadHeaderTimeout: 5 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
