@@ -3,7 +3,7 @@
 SHELL := bash
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help quick test lint unit soak model talk fuzz bench chat llms clean needs
+.PHONY: help quick test lint unit again soak model talk fuzz bench chat llms clean needs
 .NOTPARALLEL:
 
 # Debian keeps servers such as nginx where only root's PATH looks.
@@ -42,7 +42,12 @@ lint: ## Check format, vet, fix, staticcheck, known vulnerabilities, go.mod, and
 unit: ## Run all Go tests, with the race detector if there is a C compiler.
 	$(if $(RACE),,@echo 'unit: no C compiler, so the tests run WITHOUT the race detector')
 	go test $(RACE) -count=1 -timeout=10m ./store/redis ./... # the longest one first: no other would run beside its end
-	@scripts/beside.sh '$(PAGES)' '$(AGAIN)'
+	@$(MAKE) again
+
+again: export RUN_PAGES = $(PAGES)
+again: export RUN_AGAIN = $(AGAIN)
+again: ## Run the tests of pages, and beside them other tests again, in another way. Part of unit.
+	@scripts/beside.sh "$$RUN_PAGES" "$$RUN_AGAIN"
 
 # Tests of pages mostly wait for browsers, so the tests that run again in another way run beside them: on streams of
 # HTTP/1.1 and on WebSockets; without the race detector, which allocates and is slow; and other modules.
