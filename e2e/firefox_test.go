@@ -58,7 +58,7 @@ func TestFirefoxFarewell(t *testing.T) {
 		}
 	}
 
-	s.within(60*time.Second, "the first WebSocket", came("1"))
+	s.within(3*time.Minute, "the first WebSocket", came("1"))
 	id := s.id()
 	if err := s.manager().Revalidate(t.Context(), id); err != nil {
 		t.Fatal(err)

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # beside.sh COMMAND... runs shell commands at the same time, prints the output of one after the other, and fails if any
-# of them fails. The first one's output is printed while it runs.
+# of them fails. The first one's output is printed while it runs, and it goes first: browsers have deadlines.
 set -uo pipefail
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 pids=()
 for ((i = 2; i <= $#; i++)); do
-	bash -euo pipefail -xc "${!i}" >"$dir/$i" 2>&1 &
+	nice -n 10 bash -euo pipefail -xc "${!i}" >"$dir/$i" 2>&1 &
 	pids[i]=$!
 done
 
