@@ -48,7 +48,7 @@ var forwarded = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-
 // rebinding).
 func isLocal(r *http.Request) bool {
 	for _, name := range forwarded {
-		if r.Header.Get(name) != "" {
+		if len(r.Header.Values(name)) > 0 { // also an empty one, behind which a client hides the proxy's
 			return false
 		}
 	}

@@ -68,6 +68,9 @@ func TestO3Authorize(t *testing.T) {
 		{"without a port", host("localhost"), 200},
 		{"through a proxy", header("X-Forwarded-For", "192.0.2.1"), 403},
 		{"through a proxy of RFC 7239", header("Forwarded", "for=192.0.2.1"), 403},
+		{"through a proxy, hidden behind an empty header", func(r *http.Request) {
+			r.Header["X-Forwarded-For"] = []string{"", "192.0.2.1"}
+		}, 403},
 		{"through nginx", header("X-Real-IP", "192.0.2.1"), 403},
 	} {
 		for _, path := range []string{"/inspect/", "/inspect/main.js", "/inspect/api/overview"} {

@@ -13,7 +13,8 @@ import (
 type Options struct {
 	// Authorize reports whether a request may see the page and its data. It is called for
 	// each request. Nil lets in who comes from this machine, by its own name and through
-	// no proxy.
+	// no proxy. Set it behind a proxy on the same machine: one that adds no header, such
+	// as nginx with a bare proxy_pass, looks like this machine itself.
 	Authorize func(*http.Request) bool
 	// Events bounds the events that are remembered of one session. Events of the same
 	// kind that follow one another count as one. Zero means 64. Negative remembers none.

@@ -37,9 +37,16 @@ func (m *Manager) trace(ctx context.Context, e Event) (traced context.Context, d
 	if m.tracer == nil {
 		return ctx, func(error) {}
 	}
-	traced, done = ctx, func(error) {}
-	m.call("Observer", func() { traced, done = m.tracer.Start(ctx, e) }, "event", e.Kind.String())
-	return traced, done
+	var end func(error)
+	m.call("Observer", func() { traced, end = m.tracer.Start(ctx, e) }, "event", e.Kind.String())
+	if traced == nil {
+		traced = ctx
+	}
+	return traced, func(err error) {
+		if end != nil {
+			m.call("Observer", func() { end(err) }, "event", e.Kind.String())
+		}
+	}
 }
 
 // stopwatch returns the time of the Manager's clock, for since. Without an Observer it
@@ -184,7 +191,10 @@ func (s *Session) emitAcked(ref store.LinkRef, p store.Position) {
 			continue
 		}
 		before := l.account.acked.Load()
-		if p.Seq <= before || !l.account.acked.CompareAndSwap(before, p.Seq) {
+		for p.Seq > before && !l.account.acked.CompareAndSwap(before, p.Seq) { // another request of the client
+			before = l.account.acked.Load()
+		}
+		if p.Seq <= before {
 			return
 		}
 		e := l.event(EventAcked)

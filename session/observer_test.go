@@ -271,6 +271,49 @@ func TestO1Tracer(t *testing.T) {
 	})
 }
 
+// O1: a Tracer that panics, or that returns nothing, harms no call.
+func TestO1BadTracer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, start := range map[string]func(context.Context) (context.Context, func(error)){
+			"nothing":    func(context.Context) (context.Context, func(error)) { return nil, nil },
+			"Start":      func(context.Context) (context.Context, func(error)) { panic("start") },
+			"at the end": func(ctx context.Context) (context.Context, func(error)) {
+				return ctx, func(error) { panic("end") }
+			},
+		} {
+			handled := false
+			m := session.New(session.Options{
+				Observer: badTracer{start: start}, Logger: slog.New(slog.DiscardHandler),
+				OnMessage: func(ctx context.Context, s *session.Session, _ session.Incoming) error {
+					handled = true
+					_, err := s.Send(ctx, store.Text("reply"))
+					return err
+				},
+			})
+			l := link(t, m, session.Attach{ID: "id", Reader: "r"})
+			up := session.Upstream{ID: "id", Messages: []session.Numbered{{Message: store.Text("x")}}}
+			if got, err := m.Receive(t.Context(), up); err != nil || len(got.Failed) > 0 || !handled {
+				t.Errorf("%s: %+v, %v, handled %v", name, got, err, handled)
+			}
+			if _, err := m.Topic("news").Publish(t.Context(), store.Text("x")); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			l.Close()
+			m.Shutdown(context.Background())
+		}
+	})
+}
+
+type badTracer struct {
+	start func(context.Context) (context.Context, func(error))
+}
+
+func (badTracer) Observe(session.Event) {}
+
+func (b badTracer) Start(ctx context.Context, _ session.Event) (context.Context, func(error)) {
+	return b.start(ctx)
+}
+
 type traceKey struct{}
 
 type tracer struct {
