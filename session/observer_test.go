@@ -275,8 +275,8 @@ func TestO1Tracer(t *testing.T) {
 func TestO1BadTracer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, start := range map[string]func(context.Context) (context.Context, func(error)){
-			"nothing":    func(context.Context) (context.Context, func(error)) { return nil, nil },
-			"Start":      func(context.Context) (context.Context, func(error)) { panic("start") },
+			"nothing": func(context.Context) (context.Context, func(error)) { return nil, nil },
+			"Start":   func(context.Context) (context.Context, func(error)) { panic("start") },
 			"at the end": func(ctx context.Context) (context.Context, func(error)) {
 				return ctx, func(error) { panic("end") }
 			},
